@@ -1,0 +1,1 @@
+"""A harness that breaks running Temporal workflows and judges, from evidence, what survived."""

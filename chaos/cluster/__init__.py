@@ -1,0 +1,1 @@
+"""What runs during a scenario: the Temporal server, the workers and the fake API."""
