@@ -1,0 +1,192 @@
+"""What the single video and the series share: their state, their steps and their controls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from datetime import timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows import policies
+    from workflows.models import (
+        Artifact,
+        Character,
+        CharacterOrder,
+        Checkpoint,
+        Progress,
+        Record,
+        Stage,
+        StartedVideo,
+        VideoDownload,
+        VideoOrder,
+        VideoStatus,
+    )
+
+T = TypeVar("T")
+
+_ACTIVITIES_PER_VIDEO = 3
+_ACTIVITIES_BEFORE = {Stage.AWAITING_VIDEO: 1, Stage.DOWNLOADING_VIDEO: 2}
+"""Activities of the video in hand that are done when a stage begins."""
+
+_NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered"})
+"""Failures after which the provider does not charge for the video it began."""
+
+
+class VideoOperation:
+    """The state of one operation and the steps that change it.
+
+    A step is what a checkpoint ends: the character, or one whole video. Pause and cancel take
+    effect between steps, so that nothing that was paid for is dropped halfway.
+    """
+
+    def __init__(self, videos: int, progress: Progress | None = None) -> None:
+        self._videos = videos
+        self._cancel_requested = False
+        self._state = progress or Progress(operation_id=workflow.info().workflow_id)
+        if progress is None:
+            self._pass("started")
+
+    @workflow.query
+    def progress(self) -> Progress:
+        """The stage, percentage, checkpoints, artifacts and cost so far."""
+        return self._state
+
+    @workflow.signal
+    def pause(self) -> None:
+        """Wait after the step in hand, until `resume`."""
+        self._update(paused=True)
+
+    @workflow.signal
+    def resume(self) -> None:
+        """Go on with the next step."""
+        self._update(paused=False)
+
+    async def _make_character(self, prompt: str) -> None:
+        await self._step("the character", self._character(prompt))
+
+    async def _make_video(self, number: int, prompt: str, checkpoint: str) -> None:
+        what = f"video {number} of {self._videos}"
+        await self._step(what, self._video(number, prompt, checkpoint))
+
+    async def _character(self, prompt: str) -> None:
+        self._enter(Stage.GENERATING_CHARACTER)
+        order = CharacterOrder(operation_id=self._state.operation_id, prompt=prompt)
+        made = await _activity("generate_character", order, Character)
+        self._charge(made.cost_usd)
+        self._pass("character_generated", made.artifact)
+
+    async def _video(self, number: int, prompt: str, checkpoint: str) -> None:
+        self._update(video=number)
+        self._enter(Stage.STARTING_VIDEO)
+        operation_id = self._state.operation_id
+        order = VideoOrder(
+            operation_id=operation_id,
+            number=number,
+            prompt=prompt,
+            character=self._state.artifacts[0],
+        )
+        started = await _activity("start_video", order, StartedVideo)
+        self._charge(started.cost_usd)
+        self._enter(Stage.AWAITING_VIDEO)
+        uri = await self._await_video(started)
+        self._enter(Stage.DOWNLOADING_VIDEO)
+        download = VideoDownload(operation_id=operation_id, number=number, uri=uri)
+        self._pass(checkpoint, await _activity("download_video", download, Artifact))
+
+    async def _await_video(self, started: StartedVideo) -> str:
+        """Wait for a video over any number of workers that stop and hand the wait on."""
+        deadline = workflow.now() + policies.VIDEO_DEADLINE
+        while workflow.now() < deadline:
+            try:
+                status = await _activity("await_video", started, VideoStatus)
+            except ActivityError as error:
+                if isinstance(error.cause, ApplicationError) and error.cause.type in _NOT_BILLED:
+                    self._charge(-started.cost_usd)
+                raise
+            if status.uri:
+                return status.uri
+        minutes = policies.VIDEO_DEADLINE / timedelta(minutes=1)
+        raise ApplicationError(
+            f"the provider did not finish it within {minutes:g} min.", type="VideoTooLate"
+        )
+
+    async def _step(self, what: str, step: Coroutine[object, object, None]) -> None:
+        """Run one step to its end; a cancel that comes meanwhile takes effect after it."""
+        try:
+            await self._between_steps()
+        except asyncio.CancelledError:
+            step.close()
+            raise
+        task = asyncio.create_task(step)
+        try:
+            while not task.done():
+                try:
+                    await asyncio.shield(task)
+                except asyncio.CancelledError:
+                    self._cancel_requested = True
+            task.result()
+        except (ActivityError, ApplicationError) as error:
+            raise self._failed(what, error) from error
+
+    async def _between_steps(self) -> None:
+        """Wait here while paused; raises CancelledError once a cancel was requested."""
+        if not self._cancel_requested:
+            with contextlib.suppress(asyncio.CancelledError):
+                await workflow.wait_condition(lambda: not self._state.paused)
+                return
+        self._enter(Stage.CANCELED)
+        raise asyncio.CancelledError
+
+    def _failed(self, what: str, error: ActivityError | ApplicationError) -> ApplicationError:
+        """The end of an operation whose step failed: what and why, with all that was made."""
+        cause = (error.cause or error) if isinstance(error, ActivityError) else error
+        message = f"{what} failed: {getattr(cause, 'message', cause)}"
+        self._update(failure=message)
+        self._enter(Stage.FAILED)
+        return ApplicationError(message, self._state, type="StepFailed", non_retryable=True)
+
+    def _complete(self, checkpoint: str) -> Progress:
+        self._pass(checkpoint)
+        self._update(video=None)
+        self._enter(Stage.COMPLETE)
+        return self._state
+
+    def _enter(self, stage: Stage) -> None:
+        """Begin a stage; the percentage counts the activities done and never goes back."""
+        files = len(self._state.artifacts)
+        done = 1 + _ACTIVITIES_PER_VIDEO * (files - 1) if files else 0
+        done += _ACTIVITIES_BEFORE.get(stage, 0)
+        percent = 100 * done // (1 + _ACTIVITIES_PER_VIDEO * self._videos)
+        self._update(stage=stage, progress_percent=max(percent, self._state.progress_percent))
+
+    def _pass(self, name: str, artifact: Artifact | None = None) -> None:
+        point = Checkpoint(
+            name=name, at=workflow.now(), cost_usd=self._state.cost_usd, artifact=artifact
+        )
+        self._update(checkpoints=(*self._state.checkpoints, point))
+
+    def _charge(self, usd: Decimal) -> None:
+        self._update(cost_usd=self._state.cost_usd + usd)
+
+    def _update(self, **changes: object) -> None:
+        self._state = self._state.model_copy(update=changes)
+
+
+async def _activity(name: str, order: Record, result: type[T]) -> T:
+    """Run an activity, by name, under the policies that all of them share."""
+    made: T = await workflow.execute_activity(
+        name,
+        order,
+        result_type=result,
+        start_to_close_timeout=policies.START_TO_CLOSE_TIMEOUT,
+        schedule_to_close_timeout=policies.SCHEDULE_TO_CLOSE_TIMEOUT,
+        heartbeat_timeout=policies.HEARTBEAT_TIMEOUT,
+        retry_policy=policies.RETRY_POLICY,
+    )
+    return made

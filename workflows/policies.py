@@ -1,0 +1,66 @@
+"""Retry, timeouts, task queue and concurrency: the only place for these numbers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+TASK_QUEUE = "video"
+"""Where the workers listen, unless `TASK_QUEUE` in the environment says otherwise."""
+
+MAX_CONCURRENT_ACTIVITIES = 3
+"""Activities at once in one worker."""
+
+RETRY_POLICY = RetryPolicy(
+    initial_interval=timedelta(seconds=10),
+    backoff_coefficient=2.0,
+    maximum_attempts=3,
+    non_retryable_error_types=["ApplicationFailure"],
+)
+"""Three attempts: the first, one after 10 s, one after another 20 s. There is no fourth."""
+
+START_TO_CLOSE_TIMEOUT = timedelta(minutes=30)
+SCHEDULE_TO_CLOSE_TIMEOUT = timedelta(hours=1)
+
+HEARTBEAT_INTERVAL = timedelta(seconds=1)
+"""How often an activity says that it lives, and the most that the worker holds back.
+
+The SDK's own throttle is 0.8 of the timeout, which would leave a server that comes back from
+an outage only 0.2 of the timeout to hear the next heartbeat.
+"""
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=8)
+"""How long a silent attempt counts as alive.
+
+Long enough that a running attempt outlives a server outage of 6 s: the last heartbeat before it
+is at most 1 s old, the first one after it comes within 1 s. A shorter one would start work again
+whose worker is alive. Short enough that a killed worker is noticed within 8 s; without any, it
+would be noticed after the 30 min of the start-to-close timeout.
+"""
+
+STICKY_QUEUE_TIMEOUT = timedelta(seconds=2)
+"""How long a workflow task waits for the worker that has the workflow in its cache.
+
+After a kill nobody answers there, so this wait is added to the recovery (10 s by default);
+a living worker answers within milliseconds, and a missed one costs only a replay.
+"""
+
+GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=25)
+"""How long a worker that was told to stop may finish what it has in hand.
+
+Longer than an image or the start of a video takes, so that neither is paid for and dropped;
+shorter than the 30 s after which most supervisors send SIGKILL.
+"""
+
+VIDEO_DEADLINE = timedelta(hours=1)
+"""How long a started video may be awaited in all, over every hand-over between workers."""
+
+IMAGE_DEADLINE_SECONDS = 180.0
+VIDEO_START_DEADLINE_SECONDS = 60.0
+POLL_DEADLINE_SECONDS = 30.0
+DOWNLOAD_DEADLINE_SECONDS = 300.0
+"""Total times of one API call. The client's own timeout is per read, and off by default."""
+
+MAX_SERIES_VIDEOS = 1_000
+"""Videos in one series: its checkpoints and prompts must fit into one payload of 2 MB."""

@@ -1,0 +1,78 @@
+"""Settings of a worker, from the environment and a `.env` file beside it.
+
+Where Temporal is (address, namespace, TLS, key) is read by the SDK's own `envconfig`, from the
+standard `TEMPORAL_*` variables and its configuration file.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workflows import policies, pricing
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message names it, and never shows a secret."""
+
+
+class Settings(BaseSettings):
+    """What a worker needs to know beyond `policies`; each field is the variable of its name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    gemini_api_key: SecretStr
+    google_gemini_base_url: str | None = None
+    gemini_image_model: str = "gemini-3.1-flash-image"
+    gemini_video_model: str = "veo-3.1-generate-preview"
+    video_seconds: int = Field(default=4, ge=4, le=8)
+    video_poll_seconds: float = Field(default=10.0, gt=0)
+    artifacts_dir: Path = Path("artifacts")
+    task_queue: str = policies.TASK_QUEUE
+
+    @field_validator("gemini_api_key")
+    @classmethod
+    def _key_fits_a_header(cls, key: SecretStr) -> SecretStr:
+        """A key with a line break would come back, whole, in the HTTP client's error."""
+        value = key.get_secret_value()
+        if not value:
+            raise ValueError("is empty")
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise ValueError("has a space, a line break or another character no key has")
+        return key
+
+    @model_validator(mode="after")
+    def _prices_are_known(self) -> Self:
+        self.image_cost_usd()
+        self.video_cost_usd()
+        return self
+
+    def image_cost_usd(self) -> Decimal:
+        """The price of one character image with these settings."""
+        return pricing.image_cost_usd(self.gemini_image_model)
+
+    def video_cost_usd(self) -> Decimal:
+        """The price of one video with these settings."""
+        return pricing.video_cost_usd(self.gemini_video_model, self.video_seconds)
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises SettingsError with one sentence for each fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(fault) for fault in error.errors())) from None
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """One fault in words, without the value that was given: it may be a secret."""
+    name = "_".join(str(part) for part in fault["loc"]).upper()
+    if fault["type"] == "missing":
+        return f"{name} is not set; put it into the environment or into .env."
+    message = str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"{name} {message}." if name else f"{message}."

@@ -1,0 +1,107 @@
+"""A worker process: `python -m workflows.worker`.
+
+Settings come from the environment and from `.env`; the connection to Temporal from the SDK's
+standard configuration. SIGTERM and Ctrl-C end it gracefully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from dotenv import load_dotenv
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.worker import Worker
+
+from workflows import policies
+from workflows.activities import VideoActivities
+from workflows.artifacts import ArtifactStore
+from workflows.gemini import Gemini
+from workflows.registry import WORKFLOWS
+from workflows.settings import Settings, SettingsError, load_settings
+
+logger = logging.getLogger("workflows.worker")
+
+
+async def connect() -> Client:
+    """Connect to Temporal as the standard configuration says.
+
+    Raises SettingsError where that is wrong or nobody answers.
+    """
+    try:
+        config = ClientConfig.load_client_connect_config()
+        address = config.setdefault("target_host", "localhost:7233")
+        return await Client.connect(**config, data_converter=pydantic_data_converter)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise SettingsError(
+            f"cannot connect to Temporal at {address} ({reason}); "
+            "start it, or set TEMPORAL_ADDRESS."
+        ) from None
+
+
+def build_worker(client: Client, activities: VideoActivities, settings: Settings) -> Worker:
+    """A worker with this project's policies."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=[
+            activities.generate_character,
+            activities.start_video,
+            activities.await_video,
+            activities.download_video,
+        ],
+        max_concurrent_activities=policies.MAX_CONCURRENT_ACTIVITIES,
+        graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN_TIMEOUT,
+        sticky_queue_schedule_to_start_timeout=policies.STICKY_QUEUE_TIMEOUT,
+        max_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
+        default_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
+        # Servers newer than 1.31 hand activities to the worker that scheduled them; off, a kill
+        # lands at the same point of the history everywhere.
+        disable_eager_activity_execution=True,
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT. Raises SettingsError where Temporal cannot be reached."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    client = await connect()
+    async with Gemini(settings) as gemini:
+        store = ArtifactStore(settings.artifacts_dir.absolute())
+        worker = build_worker(client, VideoActivities(gemini, store, settings), settings)
+        async with worker:
+            logger.info("working on task queue %s", settings.task_queue)
+            await stop.wait()
+            logger.info("stopping: what is in hand may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT)
+    logger.info("stopped")
+
+
+def main() -> int:
+    """Exit code 0 after a graceful stop, 2 for wrong settings."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    load_dotenv(Path.cwd() / ".env")
+    try:
+        asyncio.run(run(load_settings()))
+    except SettingsError as error:
+        sys.stderr.write(f"worker: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.write("worker: interrupted before it began\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
