@@ -1,0 +1,155 @@
+"""What a case leaves behind, and the reading of it: the only thing that invariants see.
+
+A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provider), `histories/`
+(Temporal), `expectations.json` (what was asked for), `artifacts/` and `logs/`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from temporalio.client import Client, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+
+from chaos.fake_api.ledger import Answered, Billed, Item, Received, Record, read_ledger
+from chaos.history import Status, Workflow
+from chaos.journal import Entry, Event, read_journal
+
+
+class Expectation(BaseModel):
+    """What one workflow was asked for and how it should end.
+
+    `made` says how many of its prompts, the character's first, are made and paid for, once each.
+    `may_be_billed_twice` names those whose request a fault cut off in flight, where no client
+    can know whether it was billed. `attempts` is the highest attempt of each activity type;
+    types that are not named need one.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    workflow_id: str
+    workflow_type: str
+    character_prompt: str
+    video_prompts: tuple[str, ...]
+    made: int
+    checkpoints: tuple[str, ...]
+    status: Status = Status.COMPLETED
+    failure_names: tuple[str, ...] = ()
+    may_be_billed_twice: tuple[str, ...] = ()
+    attempts: Mapping[str, int] = {}
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The character's, then the videos' in order."""
+        return (self.character_prompt, *self.video_prompts)
+
+    @property
+    def ideal(self) -> Counter[tuple[Item, str]]:
+        """How often each image and video, by prompt, has to be billed."""
+        items = [(Item.IMAGE, self.character_prompt)]
+        items += [(Item.VIDEO, prompt) for prompt in self.video_prompts]
+        return Counter(items[: self.made])
+
+
+_EXPECTATIONS = TypeAdapter(tuple[Expectation, ...])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The saved testimony of all three witnesses of one case."""
+
+    folder: Path
+    expectations: Sequence[Expectation]
+    workflows: Mapping[str, Workflow]
+    journal: Sequence[Entry]
+    ledger: Sequence[Record]
+
+    @classmethod
+    def load(cls, folder: Path) -> Evidence:
+        """Read a case's folder."""
+        return cls(
+            folder=folder,
+            expectations=_EXPECTATIONS.validate_json((folder / "expectations.json").read_bytes()),
+            workflows=_load_histories(folder / "histories"),
+            journal=read_journal(folder / "journal.jsonl"),
+            ledger=read_ledger(folder / "ledger.jsonl"),
+        )
+
+    @cached_property
+    def received(self) -> Sequence[Received]:
+        """Every request that the provider saw."""
+        return [record for record in self.ledger if isinstance(record, Received)]
+
+    @cached_property
+    def billed(self) -> Sequence[Billed]:
+        """Everything that the provider billed."""
+        return [record for record in self.ledger if isinstance(record, Billed)]
+
+    @cached_property
+    def answers(self) -> Mapping[str, Answered]:
+        """The provider's answers, by request id."""
+        return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
+
+    @cached_property
+    def troubles(self) -> Sequence[str]:
+        """Why the experiment did not go as planned; empty where it did."""
+        return [entry.text for entry in self.journal if entry.event is Event.TROUBLE]
+
+    def expected_workflows(self) -> Iterator[tuple[Expectation, Workflow]]:
+        """Each expectation with its workflow, where that exists."""
+        for expectation in self.expectations:
+            workflow = self.workflows.get(expectation.workflow_id)
+            if workflow:
+                yield expectation, workflow
+
+
+def save_expectations(folder: Path, expectations: Sequence[Expectation]) -> None:
+    """Write down what was asked for."""
+    data = _EXPECTATIONS.dump_json(tuple(expectations), indent=1)
+    (folder / "expectations.json").write_bytes(data)
+
+
+async def save_histories(client: Client, folder: Path, workflow_ids: Sequence[str]) -> None:
+    """Fetch and write the histories of all runs; a workflow that is gone leaves no file."""
+    target = folder / "histories"
+    target.mkdir(parents=True, exist_ok=True)
+    for workflow_id in workflow_ids:
+        for number, run in enumerate(await _fetch_runs(client, workflow_id), start=1):
+            # As Temporal's own UI and CLI export and import it.
+            (target / f"{workflow_id}.run-{number}.json").write_text(run.to_json())
+
+
+async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHistory]:
+    """All runs, oldest first: each run's first event names the run before it."""
+    runs: list[WorkflowHistory] = []
+    run_id: str | None = None
+    while True:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            history = await handle.fetch_history()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return runs
+            raise
+        runs.insert(0, history)
+        attributes = history.events[0].workflow_execution_started_event_attributes
+        run_id = attributes.continued_execution_run_id
+        if not run_id:
+            return runs
+
+
+def _load_histories(folder: Path) -> Mapping[str, Workflow]:
+    found: dict[str, dict[int, WorkflowHistory]] = {}
+    for file in folder.glob("*.json"):
+        workflow_id, _, number = file.stem.rpartition(".run-")
+        history = WorkflowHistory.from_json(workflow_id, file.read_text())
+        found.setdefault(workflow_id, {})[int(number)] = history
+    return {
+        workflow_id: Workflow(workflow_id, tuple(runs[number] for number in sorted(runs)))
+        for workflow_id, runs in found.items()
+    }

@@ -1,0 +1,101 @@
+"""The retry policy as the server recorded it, and as it was carried out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from chaos.evidence import Evidence
+from chaos.fake_api.ledger import Call
+from chaos.invariants import Invariant, invariant
+
+RETRY_SECONDS = (10.0, 20.0)
+"""The waits before attempts 2 and 3 that the requirements ask for."""
+
+TOLERANCE_SECONDS = 1.0
+
+
+@invariant
+def policy_is_as_required(evidence: Evidence) -> Iterator[str]:
+    """Every scheduled activity carries the required policy and timeouts."""
+    kinds: Counter[str] = Counter()
+    for workflow in evidence.workflows.values():
+        for activity in workflow.activities():
+            kinds[activity.kind] += 1
+            policy = activity.retry_policy
+            recorded = {
+                "initial interval": (policy.initial_interval.ToTimedelta().total_seconds(), 10),
+                "coefficient": (policy.backoff_coefficient, 2.0),
+                "maximum attempts": (policy.maximum_attempts, 3),
+                "non-retryable types": (
+                    list(policy.non_retryable_error_types),
+                    ["ApplicationFailure"],
+                ),
+                "start-to-close": (activity.start_to_close_seconds, 30 * 60),
+                "schedule-to-close": (activity.schedule_to_close_seconds, 60 * 60),
+            }
+            for what, (found, required) in recorded.items():
+                if found != required:
+                    yield f"{workflow.workflow_id}, {activity.kind}: {what} {found}, not {required}"
+            if not 0 < activity.heartbeat_seconds < activity.start_to_close_seconds:
+                yield f"{workflow.workflow_id}, {activity.kind}: no heartbeat timeout"
+    for kind in ("generate_character", "start_video", "await_video", "download_video"):
+        if not kinds[kind]:
+            yield f"{kind} was never scheduled, so its policy was not seen"
+
+
+@invariant
+def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
+    """No activity needs more attempts than its faults explain, and those it does need are made."""
+    for expected, workflow in evidence.expected_workflows():
+        most: Counter[str] = Counter()
+        for activity in workflow.activities():
+            most[activity.kind] = max(most[activity.kind], activity.attempt)
+        for kind, attempts in most.items():
+            wanted = expected.attempts.get(kind, 1)
+            if attempts != wanted:
+                yield f"{expected.workflow_id}: {kind} took {attempts} attempt(s), not {wanted}"
+
+
+def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> Invariant:
+    """Three attempts of an activity 10 s and 20 s apart: the whole by Temporal's history, each
+    gap by the provider's ledger.
+    """
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        thirds = [
+            activity.started_at - activity.scheduled_at
+            for activity in evidence.workflows[workflow_id].activities()
+            if activity.kind == kind and activity.attempt == 3 and activity.started_at
+        ]
+        if not thirds:
+            yield f"{workflow_id}: {kind} has no third attempt"
+        for whole in thirds:
+            if abs(whole.total_seconds() - sum(RETRY_SECONDS)) > TOLERANCE_SECONDS:
+                yield f"attempt 3 began {whole} after the first, not {sum(RETRY_SECONDS):g} s"
+        times = [r.at for r in evidence.received if r.call is call and r.prompt == prompt]
+        gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
+        if len(gaps) != len(RETRY_SECONDS):
+            yield f"{len(times)} requests were sent, not {len(RETRY_SECONDS) + 1}"
+        for gap, wanted in zip(gaps, RETRY_SECONDS, strict=False):
+            if abs(gap - wanted) > TOLERANCE_SECONDS:
+                yield f"a retry came after {gap:.1f} s, not {wanted:g}"
+
+    return Invariant(f"retries_are_spaced[{workflow_id}]", judge)
+
+
+def fails_at_once(workflow_id: str, call: Call, prompt: str) -> Invariant:
+    """A permanent error ends the workflow after one request, before any retry would come."""
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        workflow = evidence.workflows[workflow_id]
+        requests = [r for r in evidence.received if r.call is call and r.prompt == prompt]
+        if len(requests) != 1:
+            yield f"{len(requests)} requests were sent, not 1"
+        if workflow.closed_at is None:
+            yield f"{workflow_id} still runs"
+        elif (workflow.closed_at - workflow.started_at).total_seconds() >= RETRY_SECONDS[0]:
+            yield f"{workflow_id} waited as if to retry"
+
+    return Invariant(f"fails_at_once[{workflow_id}]", judge)

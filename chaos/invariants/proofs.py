@@ -1,0 +1,189 @@
+"""Proofs that a fault hit its target at the planned moment. Without them: unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from chaos.evidence import Evidence
+from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.invariants import Invariant, proof
+from chaos.journal import Entry, Event
+from workflows.models import Progress
+
+
+def killed_during_request(worker: str, call: Call, prompt: str) -> Invariant:
+    """A worker got SIGKILL and died while its request lay with the provider."""
+
+    @proof(f"killed_during_request[{worker}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = _signal(evidence, worker, "SIGKILL")
+        if kill is None or not _died(evidence, kill, -9):
+            yield f"{worker} was not seen to die of SIGKILL"
+            return
+        if not any(
+            request.call is call
+            and request.prompt == prompt
+            and request.at < kill.at
+            and _left_unanswered(evidence, request, kill.at)
+            for request in evidence.received
+        ):
+            yield f"no {call} request was in flight when {worker} was killed"
+
+    return judge
+
+
+def killed_during_render(worker: str, workflow_id: str, prompt: str) -> Invariant:
+    """A worker got SIGKILL and died while it awaited a video that another worker then fetched."""
+
+    @proof(f"killed_during_render[{worker}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = _signal(evidence, worker, "SIGKILL")
+        if kill is None or not _died(evidence, kill, -9):
+            yield f"{worker} was not seen to die of SIGKILL"
+            return
+        bill = _video(evidence, prompt)
+        polls = _polls(evidence, bill) if bill else []
+        if not bill or not any(bill.at < poll.at < kill.at for poll in polls):
+            yield f"the video {prompt!r} was not awaited before the kill"
+        if not any(poll.at > kill.at for poll in polls):
+            yield f"the video {prompt!r} was not awaited after the kill"
+        waits = [
+            activity
+            for activity in evidence.workflows[workflow_id].activities()
+            if activity.kind == "await_video" and activity.lost_its_heartbeat
+        ]
+        if not any(not activity.worker.startswith(f"{kill.pid}@") for activity in waits):
+            yield "the history has no wait that went silent and was taken up by another worker"
+
+    return judge
+
+
+def checkpoint_before_kill(worker: str, workflow_id: str, checkpoint: str) -> Invariant:
+    """The workflow was seen past a checkpoint before its worker was killed."""
+
+    @proof(f"checkpoint_before_kill[{checkpoint}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = _signal(evidence, worker, "SIGKILL")
+        workflow = evidence.workflows.get(workflow_id)
+        progress = workflow.result(Progress) if workflow else None
+        passed = (
+            [point.at for point in progress.checkpoints if point.name == checkpoint]
+            if progress
+            else []
+        )
+        if not kill or not passed or passed[0] >= kill.at:
+            yield f"{worker} was not killed after {checkpoint}"
+
+    return judge
+
+
+def server_was_down(
+    signal: str, workflow_id: str, prompt: str, at_least_seconds: float
+) -> Invariant:
+    """The server got the signal and ended while a video was awaited, was down for so long, and
+    came back; meanwhile the worker went on asking the provider.
+    """
+
+    @proof(f"server_was_down[{signal}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        hit = _signal(evidence, "temporal-server", signal)
+        gone = _exit(evidence, hit) if hit else None
+        if hit is None or gone is None:
+            yield f"the server was not seen to end after {signal}"
+            return
+        back = _ready_after(evidence, "temporal-server", gone.at)
+        if back is None or (back.at - gone.at).total_seconds() < at_least_seconds:
+            yield f"the server was not down for {at_least_seconds:g} s and then back"
+            return
+        bill = _video(evidence, prompt)
+        polls = _polls(evidence, bill) if bill else []
+        if not any(gone.at < poll.at < back.at for poll in polls):
+            yield f"{workflow_id} was not awaiting its video while the server was down"
+
+    return judge
+
+
+def provider_answered(call: Call, prompt: str, kind: str, times: int) -> Invariant:
+    """The planned answer was given exactly so often."""
+
+    @proof(f"provider_answered[{kind}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        found = 0
+        for request in evidence.received:
+            answer = evidence.answers.get(request.request_id)
+            if request.call is call and request.prompt == prompt and answer:
+                found += answer.kind == kind
+        if found != times:
+            yield f"the {call} call was answered with {kind} {found} times, not {times}"
+
+    return judge
+
+
+def all_were_open_at_once() -> Invariant:
+    """At some moment every expected workflow had begun and none had ended."""
+
+    @proof("all_were_open_at_once")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        workflows = evidence.workflows.values()
+        ends = [workflow.closed_at for workflow in workflows if workflow.closed_at]
+        begins = [workflow.started_at for workflow in workflows]
+        if not begins or not ends or max(begins) >= min(ends):
+            yield "the workflows did not overlap"
+
+    return judge
+
+
+def _signal(evidence: Evidence, target: str, signal: str) -> Entry | None:
+    return next(
+        (
+            entry
+            for entry in evidence.journal
+            if entry.event is Event.SIGNALED and entry.target == target and entry.signal == signal
+        ),
+        None,
+    )
+
+
+def _exit(evidence: Evidence, signal: Entry) -> Entry | None:
+    return next(
+        (
+            entry
+            for entry in evidence.journal
+            if entry.event is Event.EXITED and entry.pid == signal.pid and entry.at >= signal.at
+        ),
+        None,
+    )
+
+
+def _died(evidence: Evidence, signal: Entry, exit_code: int) -> bool:
+    gone = _exit(evidence, signal)
+    return gone is not None and gone.exit_code == exit_code
+
+
+def _ready_after(evidence: Evidence, target: str, at: datetime) -> Entry | None:
+    return next(
+        (
+            entry
+            for entry in evidence.journal
+            if entry.event is Event.READY and entry.target == target and entry.at > at
+        ),
+        None,
+    )
+
+
+def _left_unanswered(evidence: Evidence, request: Received, at: datetime) -> bool:
+    answer = evidence.answers.get(request.request_id)
+    return answer is None or (answer.at > at and not answer.client_connected)
+
+
+def _video(evidence: Evidence, prompt: str) -> Billed | None:
+    return next((bill for bill in evidence.billed if bill.prompt == prompt), None)
+
+
+def _polls(evidence: Evidence, bill: Billed) -> list[Received]:
+    return [
+        request
+        for request in evidence.received
+        if request.call is Call.POLL and request.operation == bill.operation
+    ]

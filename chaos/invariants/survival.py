@@ -1,0 +1,62 @@
+"""Every workflow ends as it should, and its history can be replayed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from chaos.evidence import Evidence
+from chaos.invariants import invariant
+from workflows.registry import WORKFLOWS
+
+
+@invariant
+def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
+    """None is lost, none hangs, none fails that should not, and a failure says what failed."""
+    if not evidence.expectations:
+        yield "no workflow was expected, so nothing was shown"
+    for expected in evidence.expectations:
+        workflow = evidence.workflows.get(expected.workflow_id)
+        if workflow is None:
+            yield f"{expected.workflow_id} is lost: the server has no history of it"
+            continue
+        if workflow.status is not expected.status:
+            yield (
+                f"{expected.workflow_id} is {workflow.status}, not {expected.status}"
+                f" {workflow.failure_message}".rstrip()
+            )
+        for words in expected.failure_names:
+            if words not in workflow.failure_message:
+                yield f"{expected.workflow_id}: {workflow.failure_message!r} lacks {words!r}"
+
+
+@invariant
+def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
+    """A failed workflow task is a fault of the workflow's code, even if a retry hides it."""
+    for workflow in evidence.workflows.values():
+        if workflow.task_failures:
+            yield f"{workflow.workflow_id}: {workflow.task_failures} workflow task(s) failed"
+
+
+@invariant
+def histories_replay(evidence: Evidence) -> Iterator[str]:
+    """Today's workflow code walks every history again without a different decision."""
+    yield from asyncio.run(_replay(evidence))
+
+
+async def _replay(evidence: Evidence) -> list[str]:
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # the problems say it all
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    problems = []
+    for workflow in evidence.workflows.values():
+        for number, run in enumerate(workflow.runs, start=1):
+            result = await replayer.replay_workflow(run, raise_on_replay_failure=False)
+            if result.replay_failure:
+                problems.append(
+                    f"{workflow.workflow_id}, run {number}: {result.replay_failure}"[:300]
+                )
+    return problems

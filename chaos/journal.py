@@ -1,0 +1,78 @@
+"""The harness's own witness: what it did to whom, when, and every process exit it saw."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(StrEnum):
+    """What an entry tells of."""
+
+    STAGE = "stage"
+    STARTED = "started"
+    READY = "ready"
+    SIGNALED = "signaled"
+    EXITED = "exited"
+    FAULT = "fault"
+    HEALED = "healed"
+    PROGRESS = "progress"
+    WORKFLOW = "workflow"
+    TROUBLE = "trouble"
+
+
+class Entry(BaseModel):
+    """One line of a journal. `target` names a process, `workflow_id` a workflow."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    event: Event
+    text: str = ""
+    target: str | None = None
+    pid: int | None = None
+    signal: str | None = None
+    exit_code: int | None = None
+    kind: str | None = None
+    workflow_id: str | None = None
+    progress: dict[str, Any] | None = None
+
+
+class Journal:
+    """An append-only file of entries. Threads may share it."""
+
+    def __init__(self, path: Path, announce: Callable[[str], None]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._announce = announce
+
+    def add(self, event: Event, text: str = "", **fields: Any) -> Entry:
+        """Write an entry with the present time; its text, if any, is shown to who watches."""
+        entry = Entry(at=datetime.now(UTC), event=event, text=text, **fields)
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(entry.model_dump_json(exclude_none=True) + "\n")
+                self._file.flush()
+        if text:
+            self._announce(text)
+        return entry
+
+    def close(self) -> None:
+        """End the journal; what comes later is not written."""
+        with self._lock:
+            self._file.close()
+
+
+def read_journal(path: Path) -> tuple[Entry, ...]:
+    """All entries of a file; none where there is no file."""
+    if not path.exists():
+        return ()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(Entry.model_validate_json(line) for line in lines if line)

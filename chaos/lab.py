@@ -1,0 +1,155 @@
+"""What an experiment works with: the running stack, the load, and faults that leave a record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from chaos import workload
+from chaos.cluster.stack import TASK_QUEUE, Stack
+from chaos.cluster.worker import WorkerProcess
+from chaos.evidence import Expectation
+from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.journal import Event, Journal
+from chaos.process import Child
+from chaos.waiting import wait_until
+from workflows.models import Progress
+
+SAMPLE_INTERVAL_SECONDS = 0.1
+STEP_DEADLINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose for a run. `workflows` is the load of the concurrency scenario."""
+
+    workflows: int = 5
+
+
+@dataclass
+class Lab:
+    """One experiment's hands and notebook."""
+
+    stack: Stack
+    journal: Journal
+    options: Options
+    expectations: list[Expectation] = field(default_factory=list)
+
+    @property
+    def client(self) -> Client:
+        """The harness's own connection to the server."""
+        return self.stack.client
+
+    def note(self, text: str) -> None:
+        """Say what is being done now."""
+        self.journal.add(Event.STAGE, text)
+
+    async def start(self, asked: Expectation, *, task_queue: str = TASK_QUEUE) -> None:
+        """Start a workflow and expect it to end as `asked` says."""
+        self.expectations.append(asked)
+        self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
+        await workload.start(self.client, asked, task_queue)
+
+    async def worker(
+        self, *, api_key: str | None = None, task_queue: str = TASK_QUEUE
+    ) -> WorkerProcess:
+        """Start a worker and wait until it polls."""
+        worker = await self.stack.start_worker(api_key=api_key, task_queue=task_queue)
+        self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
+        return worker
+
+    async def strike(self, child: Child, number: signal.Signals) -> None:
+        """Send a deadly signal as the planned fault, and see the process end."""
+        kind = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}[number]
+        self.journal.add(Event.FAULT, kind=kind, target=child.name, pid=child.pid)
+        child.send(number)
+        await child.wait(STEP_DEADLINE_SECONDS)
+
+    def healed(self, target: str) -> None:
+        """Record that a fault is over."""
+        self.journal.add(Event.HEALED, target=target)
+
+    async def until_polled(self, prompt: str) -> None:
+        """Wait until the provider is asked once more whether a prompt's video is made."""
+        seen = await self._polls(prompt)
+
+        async def asked_again() -> bool:
+            return await self._polls(prompt) > seen
+
+        await wait_until(
+            asked_again,
+            what=f"the video {prompt!r} is polled",
+            deadline_seconds=STEP_DEADLINE_SECONDS,
+        )
+
+    async def _polls(self, prompt: str) -> int:
+        ledger = await self.stack.api.control.ledger()
+        names = {r.operation for r in ledger if isinstance(r, Billed) and r.prompt == prompt}
+        return sum(
+            isinstance(r, Received) and r.call is Call.POLL and r.operation in names for r in ledger
+        )
+
+    @asynccontextmanager
+    async def watched(self, workflow_id: str) -> AsyncIterator[None]:
+        """Journal a workflow's progress, as its query tells it, each time that it changes."""
+        task = asyncio.create_task(self._watch(workflow_id))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, workflow_id: str) -> None:
+        handle = self.client.get_workflow_handle(workflow_id)
+        last: Progress | None = None
+        while True:
+            # While the server or every worker is down there is no answer; that is no finding.
+            with contextlib.suppress(RPCError):
+                now = await handle.query(
+                    "progress", result_type=Progress, rpc_timeout=timedelta(seconds=1)
+                )
+                if now != last:
+                    last = now
+                    self.journal.add(
+                        Event.PROGRESS,
+                        workflow_id=workflow_id,
+                        progress=now.model_dump(mode="json"),
+                    )
+            await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
+
+    async def converge(self, deadline_seconds: float) -> None:
+        """Wait until every expected workflow has ended, or is lost. Raises on a deadline.
+
+        `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
+        """
+        ids = [asked.workflow_id for asked in self.expectations]
+        await wait_until(
+            lambda: self._all_ended(ids),
+            what=f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''} end",
+            deadline_seconds=deadline_seconds,
+            interval_seconds=0.1,
+        )
+
+    async def _all_ended(self, workflow_ids: list[str]) -> bool:
+        while workflow_ids:
+            if not await self._ended(workflow_ids[0]):
+                return False
+            workflow_ids.pop(0)
+        return True
+
+    async def _ended(self, workflow_id: str) -> bool:
+        handle = self.client.get_workflow_handle(workflow_id)
+        try:
+            described = await handle.describe(rpc_timeout=timedelta(seconds=2))
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        return described.status not in {None, WorkflowExecutionStatus.RUNNING}

@@ -1,0 +1,123 @@
+"""The pytest side: options, the fixture that runs the scenarios, the table at the end.
+
+Nothing heavy is imported until a scenario is to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from chaos.runner import Runner
+    from chaos.scenarios import Scenario
+
+_SCENARIOS = pytest.StashKey["list[Scenario]"]()
+_RUNNER = pytest.StashKey["Runner"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the chaos suite."""
+    group = parser.getgroup("chaos", "fault-tolerance scenarios (pytest -m chaos)")
+    group.addoption(
+        "--temporal-cli",
+        type=Path,
+        metavar="PATH",
+        help="the `temporal` program to use (default: found or installed)",
+    )
+    group.addoption(
+        "--workflows",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="workflows at once in the concurrency scenario (default: 5)",
+    )
+    group.addoption(
+        "--reports",
+        type=Path,
+        metavar="FOLDER",
+        help="where runs are kept (default: reports/ beside pyproject.toml)",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise ValueError(text)
+    return int(text)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which scenarios were chosen: they all run at once when the first is asked for."""
+    session.config.stash[_SCENARIOS] = [
+        item.callspec.params["scenario"]
+        for item in session.items
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker("chaos")
+        and "scenario" in getattr(item, "callspec").params  # noqa: B009 - untyped in pytest
+    ]
+
+
+@pytest.fixture(scope="session")
+def chaos_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """The run of all chosen scenarios, started when the first test asks for it."""
+    from chaos.lab import Options  # noqa: PLC0415 - see the module's docstring
+    from chaos.runner import RunError, Runner  # noqa: PLC0415 - likewise
+
+    config = request.config
+    runner = Runner(
+        scenarios=config.stash[_SCENARIOS],
+        temporal_cli=config.getoption("--temporal-cli"),
+        options=Options(workflows=config.getoption("--workflows")),
+        reports=config.getoption("--reports") or config.rootpath / "reports",
+        say=_sayer(config),
+    )
+    try:
+        try:
+            runner.start()
+        except RunError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        config.stash[_RUNNER] = runner
+        yield runner
+    finally:
+        runner.stop()
+
+
+def _sayer(config: pytest.Config) -> Callable[[str], None]:
+    """A way to show a line at once although pytest captures output."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(line: str) -> None:
+        if reporter is None or config.get_verbosity() < 0:
+            return
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
+            reporter.flush()
+
+    return say
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show the results table and the OVERALL line."""
+    runner = config.stash.get(_RUNNER, None)
+    if runner is None or runner.outcome is None:
+        return
+    from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
+        load_lines,
+        overall_line,
+        problem_lines,
+        table_lines,
+    )
+
+    outcome = runner.outcome
+    terminalreporter.section("fault tolerance")
+    for line in (*table_lines(outcome), "", *problem_lines(outcome), *load_lines(outcome)):
+        terminalreporter.write_line(line)
+    terminalreporter.write_line(f"Evidence and results: {runner.folder}")
+    terminalreporter.write_line(overall_line(outcome))

@@ -1,0 +1,156 @@
+"""A child process: start, signal, wait. Its exit is seen at once and journaled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import site
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from chaos.guardian import MARK
+from chaos.journal import Event, Journal
+from chaos.waiting import wait_until
+
+CANARY = "AIza-canary-"
+"""How every API key that the suite makes up begins: found in any file, a secret has leaked."""
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+_PROJECT = Path(__file__).parent.parent
+
+
+class ChildError(Exception):
+    """A process did not start, or ended before its time. The message has its last lines."""
+
+
+def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """A clean environment: nothing of the user's keys, proxies or Temporal settings gets in."""
+    return {
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        MARK: mark,
+        "HOME": str(home),
+        "PYTHONPATH": str(_PROJECT),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUSERBASE": site.getuserbase(),
+        **extra,
+    }
+
+
+@dataclass
+class Child:
+    """One process under a name that stays the same over its restarts."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    log: Path
+    journal: Journal
+    _process: psutil.Popen | None = field(default=None, init=False)
+    _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the newest start."""
+        return int(self._running().pid)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the newest start has not been seen to end."""
+        return self._process is not None and not self._exited.is_set()
+
+    def start(self) -> None:
+        """Start it, in a session of its own, so that Ctrl-C reaches only the run itself."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        exited = self._exited = asyncio.Event()
+        with self.log.open("ab") as log:
+            process = self._process = psutil.Popen(
+                list(self.argv),
+                env=dict(self.environment),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.journal.add(Event.STARTED, target=self.name, pid=process.pid)
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=self._watch, args=(process, exited, loop), name=f"watch {self.name}", daemon=True
+        ).start()
+
+    def _watch(
+        self, process: psutil.Popen, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        code = process.wait()
+        self.journal.add(Event.EXITED, target=self.name, pid=process.pid, exit_code=code)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(exited.set)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal. Raises ChildError where the process is gone."""
+        process = self._running()
+        self.journal.add(
+            Event.SIGNALED,
+            f"{number.name} to {self.name} (pid {process.pid})",
+            target=self.name,
+            pid=process.pid,
+            signal=number.name,
+        )
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
+
+    async def wait(self, deadline_seconds: float) -> int:
+        """Wait for the exit and return its code (negative: the signal that ended it)."""
+        await wait_until(
+            self._exited.is_set, what=f"{self.name} ends", deadline_seconds=deadline_seconds
+        )
+        return int(self._running().wait())
+
+    async def kill(self, deadline_seconds: float = 10) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.send(signal.SIGKILL)
+        await self.wait(deadline_seconds)
+
+    async def terminate(self, deadline_seconds: float = 40) -> None:
+        """SIGTERM, and wait until it is gone."""
+        self.send(signal.SIGTERM)
+        await self.wait(deadline_seconds)
+
+    def pause(self) -> None:
+        """SIGSTOP: it lives and does nothing."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.send(signal.SIGCONT)
+
+    async def discard(self) -> None:
+        """End it at the end of a run, without a word in the journal's faults."""
+        if self.is_alive:
+            self._running().kill()
+            await self.wait(10)
+
+    def last_lines(self, count: int = 5) -> str:
+        """The end of its log, for error messages."""
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:]) or "(silent)"
+
+    def _running(self) -> psutil.Popen:
+        if self._process is None:
+            raise ChildError(f"{self.name} was never started.")
+        return self._process
+
+    def require_alive(self) -> None:
+        """Raise ChildError with its last lines where it has ended."""
+        if not self.is_alive:
+            raise ChildError(f"{self.name} ended before it was ready:\n{self.last_lines()}")

@@ -1,0 +1,1 @@
+"""From findings to what people and tools read: table, JSON, Markdown, JUnit."""

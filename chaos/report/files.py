@@ -1,0 +1,81 @@
+"""The files of a run: `results.json`, `results.md`, `junit.xml`, and the link `latest`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from xml.etree import ElementTree
+
+from chaos.report.results import RunResult, ScenarioResult
+from chaos.report.table import load_lines, overall_line, problem_lines, table_lines
+from chaos.verdict import Verdict
+
+
+def write_reports(result: RunResult, folder: Path) -> None:
+    """Write all of them, each whole or not at all, and point `latest` at the folder."""
+    _write(folder / "results.json", result.model_dump_json(by_alias=True, indent=2) + "\n")
+    _write(folder / "results.md", markdown(result))
+    _write(folder / "junit.xml", junit(result))
+    link = folder.parent / f".latest-{folder.name}"
+    link.symlink_to(folder.name)
+    link.replace(folder.parent / "latest")
+
+
+def markdown(result: RunResult) -> str:
+    """The table with what is to be said of it."""
+    parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
+    parts += load_lines(result)
+    problems = problem_lines(result)
+    if problems:
+        parts.append("\n".join(f"- {line}" for line in problems))
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    parts.append(f"Mode {result.mode}, topology {result.topology}; {versions}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def junit(result: RunResult) -> str:
+    """JUnit: a failed scenario is a failure, an unknown one an error."""
+    verdicts = [s.verdict for s in result.scenarios]
+    suite = ElementTree.Element(
+        "testsuite",
+        name="chaos",
+        tests=str(len(verdicts)),
+        failures=str(verdicts.count(Verdict.FAILED)),
+        errors=str(verdicts.count(Verdict.UNKNOWN)),
+        time=f"{max((s.duration_s for s in result.scenarios), default=0.0):.3f}",
+        timestamp=result.started_at.isoformat(),
+    )
+    suite.extend(_test_case(s) for s in result.scenarios)
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _test_case(scenario: ScenarioResult) -> ElementTree.Element:
+    case = ElementTree.Element(
+        "testcase",
+        classname="chaos",
+        name=scenario.name,
+        time=f"{scenario.duration_s:.3f}",
+    )
+    properties = ElementTree.SubElement(case, "properties")
+    for name, value in {
+        "verdict": scenario.verdict,
+        "cost_usd": scenario.cost_usd,
+        "ideal_cost_usd": scenario.ideal_cost_usd,
+    }.items():
+        ElementTree.SubElement(properties, "property", name=name, value=str(value))
+    tag = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}.get(scenario.verdict)
+    if tag:
+        ElementTree.SubElement(case, tag, message=scenario.reason)
+    return case
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

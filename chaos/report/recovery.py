@@ -1,0 +1,100 @@
+"""How long a recovery took, split into its four parts, from evidence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from chaos.evidence import Evidence
+from chaos.history import Activity
+from chaos.journal import Entry, Event
+
+
+class Recovery(BaseModel):
+    """Seconds from a fault until what it broke is done again.
+
+    `detect`: until the loss is noticed, at most the heartbeat timeout. `reschedule`: the retry
+    policy's own wait. `restart`: what the next attempt waited beyond that for a worker or the
+    server. `redo`: from its start until the activity is done.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    total: float
+    detect: float
+    reschedule: float
+    restart: float
+    redo: float
+
+
+def recoveries(evidence: Evidence) -> Mapping[datetime, Recovery]:
+    """The recovery from each fault, by the fault's time; a fault that cost none has no entry."""
+    found = {}
+    for fault in evidence.journal:
+        if fault.event is not Event.FAULT:
+            continue
+        recovery = _of_server(evidence, fault) or _of_worker(evidence, fault)
+        if recovery:
+            found[fault.at] = recovery
+    return found
+
+
+def _of_worker(evidence: Evidence, fault: Entry) -> Recovery | None:
+    """From the first attempt after the fault that took over one which had gone silent."""
+    later = [
+        (activity.started_at, activity.closed_at, activity)
+        for workflow in evidence.workflows.values()
+        for activity in workflow.activities()
+        if activity.lost_its_heartbeat
+        and activity.started_at
+        and activity.closed_at
+        and activity.started_at > fault.at
+    ]
+    if not later:
+        return None
+    started_at, closed_at, activity = min(later, key=lambda found: found[0])
+    waited = (started_at - fault.at).total_seconds()
+    reschedule = _backoff_seconds(activity)
+    detect = min(max(0.0, waited - reschedule), activity.heartbeat_seconds)
+    redo = (closed_at - started_at).total_seconds()
+    return _recovery(detect, reschedule, max(0.0, waited - reschedule - detect), redo)
+
+
+def _of_server(evidence: Evidence, fault: Entry) -> Recovery | None:
+    """From the server's readiness and the first event that it recorded after it."""
+    if fault.target != "temporal-server":
+        return None
+    ready = [
+        entry.at
+        for entry in evidence.journal
+        if entry.event is Event.READY and entry.target == fault.target and entry.at > fault.at
+    ]
+    closed = [
+        activity.closed_at
+        for workflow in evidence.workflows.values()
+        for activity in workflow.activities()
+        if ready and activity.closed_at and activity.closed_at > ready[0]
+    ]
+    if not closed:
+        return None
+    restart = (ready[0] - fault.at).total_seconds()
+    return _recovery(0.0, 0.0, restart, (min(closed) - ready[0]).total_seconds())
+
+
+def _backoff_seconds(activity: Activity) -> float:
+    policy = activity.retry_policy
+    first: float = policy.initial_interval.ToTimedelta().total_seconds()
+    return float(first * policy.backoff_coefficient ** (activity.attempt - 2))
+
+
+def _recovery(detect: float, reschedule: float, restart: float, redo: float) -> Recovery:
+    parts = [round(part, 3) for part in (detect, reschedule, restart, redo)]
+    return Recovery(
+        total=round(sum(parts), 3),
+        detect=parts[0],
+        reschedule=parts[1],
+        restart=parts[2],
+        redo=parts[3],
+    )

@@ -1,0 +1,230 @@
+"""`results.json`: the outcome of a run, stable for tools. Times in seconds, money in USD."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chaos import workload
+from chaos.evidence import Evidence
+from chaos.history import Status
+from chaos.journal import Event
+from chaos.judge import reason_of, verdict_of
+from chaos.report.recovery import Recovery, recoveries
+from chaos.scenarios import Case, Scenario
+from chaos.verdict import Finding, Verdict, merge
+
+
+class Result(BaseModel):
+    """A part of `results.json`."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class FaultResult(Result):
+    """One planned fault; `hit` is whether all proofs of its case hold."""
+
+    kind: str
+    target: str
+    at: datetime
+    hit: bool
+    recovery_s: Recovery | None = None
+
+
+class WorkflowResult(Result):
+    """One expected workflow; `history` is relative to the run's folder, None where it is lost."""
+
+    workflow_id: str
+    run_id: str | None
+    status: Status
+    history: str | None
+
+
+class LoadResult(Result):
+    """How well a worker's slots were used: `ideal_s` is the activities' work ÷ slots."""
+
+    workflows: int
+    wall_s: float
+    work_s: float
+    ideal_s: float
+
+
+class CheckResult(Result):
+    """What one check found."""
+
+    check: str
+    verdict: Verdict
+    problems: tuple[str, ...]
+
+
+class CaseResult(Result):
+    """One case. The bills of a `control` are its own and count in no sum."""
+
+    name: str
+    control: bool
+    verdict: Verdict
+    reason: str
+    duration_s: float
+    cost_usd: Decimal
+    ideal_cost_usd: Decimal
+    billed: dict[str, int]
+    faults: tuple[FaultResult, ...]
+    load: LoadResult | None
+    workflows: tuple[WorkflowResult, ...]
+    checks: tuple[CheckResult, ...]
+
+
+class ScenarioResult(Result):
+    """One row of the table. `fault` and `recovery_s` are those of the slowest recovery."""
+
+    number: int
+    name: str
+    title: str
+    status: Literal["complete", "incomplete"]
+    verdict: Verdict
+    reason: str
+    duration_s: float
+    cost_usd: Decimal
+    ideal_cost_usd: Decimal
+    billed: dict[str, int]
+    fault: FaultResult | None
+    recovery_s: Recovery | None
+    workflows: tuple[WorkflowResult, ...]
+    cases: tuple[CaseResult, ...]
+
+
+class Overall(Result):
+    """How many of the scenarios that ran have passed."""
+
+    passed: int
+    total: int
+
+
+class RunResult(Result):
+    """The whole of `results.json`."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
+    run_id: str
+    started_at: datetime
+    mode: Literal["mocked"] = "mocked"
+    topology: Literal["dev"] = "dev"
+    seed: int | None = None
+    versions: dict[str, str]
+    scenarios: tuple[ScenarioResult, ...]
+    overall: Overall
+
+
+def case_result(
+    case: Case, evidence: Evidence, findings: Sequence[Finding], *, root: Path, duration_s: float
+) -> CaseResult:
+    """Put the findings of a case and the figures of its evidence together."""
+    proven = {check.name for check in case.proofs}
+    hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
+    return CaseResult(
+        name=case.name,
+        control=case.must_fail is not None,
+        verdict=verdict_of(findings),
+        reason=reason_of(findings),
+        duration_s=round(duration_s, 3),
+        cost_usd=sum((bill.amount_usd for bill in evidence.billed), Decimal(0)),
+        ideal_cost_usd=sum(map(workload.ideal_cost_usd, evidence.expectations), Decimal(0)),
+        billed=dict(Counter(str(bill.item) for bill in evidence.billed)),
+        faults=_faults(evidence, hit=hit and not evidence.troubles),
+        load=_load(evidence),
+        workflows=tuple(_workflows(evidence, root)),
+        checks=tuple(
+            CheckResult(check=f.check, verdict=f.verdict, problems=tuple(f.problems))
+            for f in findings
+        ),
+    )
+
+
+def scenario_result(
+    scenario: Scenario, cases: Sequence[CaseResult], *, duration_s: float
+) -> ScenarioResult:
+    """Sum up a scenario's cases."""
+    counted = [case for case in cases if not case.control]
+    verdict = merge(case.verdict for case in cases)
+    faults = [fault for case in counted for fault in case.faults]
+    slowest = max(faults, key=lambda f: f.recovery_s.total if f.recovery_s else 0.0, default=None)
+    workflows = tuple(workflow for case in counted for workflow in case.workflows)
+    ended = all(w.status not in {Status.RUNNING, Status.LOST} for w in workflows)
+    return ScenarioResult(
+        number=scenario.number,
+        name=scenario.name,
+        title=scenario.title,
+        status="complete" if workflows and ended else "incomplete",
+        verdict=verdict,
+        reason="; ".join(
+            case.reason if len(cases) == 1 else f"{case.name}: {case.reason}"
+            for case in cases
+            if case.verdict is verdict
+        ),
+        duration_s=round(duration_s, 3),
+        cost_usd=sum((case.cost_usd for case in counted), Decimal(0)),
+        ideal_cost_usd=sum((case.ideal_cost_usd for case in counted), Decimal(0)),
+        billed=dict(sum((Counter(case.billed) for case in counted), Counter())),
+        fault=slowest,
+        recovery_s=slowest.recovery_s if slowest else None,
+        workflows=workflows,
+        cases=tuple(cases),
+    )
+
+
+def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
+    found = recoveries(evidence)
+    return tuple(
+        FaultResult(
+            kind=entry.kind or "",
+            target=entry.target or "",
+            at=entry.at,
+            hit=hit,
+            recovery_s=found.get(entry.at),
+        )
+        for entry in evidence.journal
+        if entry.event is Event.FAULT
+    )
+
+
+def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
+    found = []
+    for expected in evidence.expectations:
+        workflow = evidence.workflows.get(expected.workflow_id)
+        file = f"{expected.workflow_id}.run-{len(workflow.runs)}.json" if workflow else ""
+        path = evidence.folder.relative_to(root) / "histories" / file
+        found.append(
+            WorkflowResult(
+                workflow_id=expected.workflow_id,
+                run_id=workflow.runs[-1].run_id if workflow else None,
+                status=workflow.status if workflow else Status.LOST,
+                history=str(path) if workflow else None,
+            )
+        )
+    return found
+
+
+def _load(evidence: Evidence) -> LoadResult | None:
+    """Of cases with several completed workflows on one worker."""
+    workflows = list(evidence.workflows.values())
+    ends = [workflow.closed_at for workflow in workflows if workflow.closed_at]
+    activities = [activity for workflow in workflows for activity in workflow.activities()]
+    begins = [activity.started_at for activity in activities if activity.started_at]
+    if len(workflows) < 2 or len(ends) < len(workflows) or any(a.attempt > 1 for a in activities):
+        return None
+    work_s = sum(
+        (a.closed_at - a.started_at).total_seconds()
+        for a in activities
+        if a.started_at and a.closed_at
+    )
+    return LoadResult(
+        workflows=len(workflows),
+        wall_s=round((max(ends) - min(begins)).total_seconds(), 3),
+        work_s=round(work_s, 3),
+        ideal_s=round(work_s / workload.SLOTS, 3),
+    )

@@ -1,0 +1,98 @@
+"""A run, stage by stage: stack, experiment, converge, evidence, judgement, results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.cluster.stack import Place, Stack
+from chaos.evidence import Evidence, save_expectations, save_histories
+from chaos.journal import Event, Journal
+from chaos.judge import judge
+from chaos.lab import Lab, Options
+from chaos.process import ChildError
+from chaos.report.results import CaseResult, ScenarioResult, case_result, scenario_result
+from chaos.scenarios import Case, Scenario
+from chaos.waiting import DeadlineExceededError
+
+Announce = Callable[[str, str], None]
+"""Takes a scenario's name and a line about what is being done now."""
+
+_EXPECTED_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept."""
+
+    mark: str
+    scratch: Path
+    folder: Path
+    temporal_cli: Path
+    options: Options
+    announce: Announce
+
+
+async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResult:
+    """Run all cases of a scenario side by side."""
+    began = time.monotonic()
+    cases = await asyncio.gather(*(run_case(scenario, case, context) for case in scenario.cases))
+    result = scenario_result(scenario, cases, duration_s=time.monotonic() - began)
+    context.announce(scenario.name, f"{result.verdict}: {result.reason}")
+    return result
+
+
+async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
+    """Run one experiment, then judge it by nothing but what it left behind."""
+    began = time.monotonic()
+    folder = context.folder / scenario.name / case.name
+    folder.mkdir(parents=True)
+    scratch = context.scratch / scenario.name / case.name
+    scratch.mkdir(parents=True)
+    label = scenario.name if len(scenario.cases) == 1 else f"{scenario.name}/{case.name}"
+    journal = Journal(folder / "journal.jsonl", lambda text: context.announce(label, text))
+    try:
+        place = Place(context.mark, scratch, folder, context.temporal_cli)
+        await _experiment(case, place, journal, context.options)
+    finally:
+        journal.close()
+    evidence = await asyncio.to_thread(Evidence.load, folder)
+    findings = await asyncio.to_thread(judge, case, evidence)
+    return case_result(
+        case, evidence, findings, root=context.folder, duration_s=time.monotonic() - began
+    )
+
+
+async def _experiment(case: Case, place: Place, journal: Journal, options: Options) -> None:
+    """Start the stack, do what the case says, and save what is to be known afterwards.
+
+    What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
+    """
+    save_expectations(place.evidence, ())
+    try:
+        async with Stack(case.stack, place, journal) as stack:
+            lab = Lab(stack, journal, options)
+            try:
+                await case.experiment(lab)
+                await _converge(case, lab)
+            finally:
+                save_expectations(place.evidence, lab.expectations)
+                ids = [asked.workflow_id for asked in lab.expectations]
+                await save_histories(stack.client, place.evidence, ids)
+    except _EXPECTED_TROUBLE as error:
+        journal.add(Event.TROUBLE, str(error))
+    except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run
+        (place.evidence / "trouble.txt").write_text(traceback.format_exc())
+        journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
+
+
+async def _converge(case: Case, lab: Lab) -> None:
+    """A workflow that does not end is no trouble of ours: its history will show it running."""
+    try:
+        await lab.converge(case.converge_deadline_seconds)
+    except DeadlineExceededError as error:
+        lab.note(str(error))

@@ -1,0 +1,171 @@
+"""All chosen scenarios side by side, in a thread of their own, whatever their caller waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from chaos.binaries import BinaryError, TemporalCli, find_temporal_cli
+from chaos.guardian import MARK, Guard
+from chaos.lab import Options
+from chaos.report.files import write_reports
+from chaos.report.results import Overall, RunResult, ScenarioResult
+from chaos.run import RunContext, run_scenario
+from chaos.scenarios import Scenario
+from chaos.verdict import Verdict
+
+STOP_DEADLINE_SECONDS = 60.0
+_DRAIN_SECONDS = 0.1
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+class RunError(Exception):
+    """The run cannot begin. One sentence: what happened and what to do."""
+
+
+@dataclass
+class Runner:
+    """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case."""
+
+    scenarios: Sequence[Scenario]
+    temporal_cli: Path | None
+    options: Options
+    reports: Path
+    say: Say
+    outcome: RunResult | None = None
+    folder: Path = field(init=False)
+    _lines: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    _cancel: threading.Event = field(default_factory=threading.Event)
+    _ready: Future[TemporalCli] = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self._results: dict[str, Future[ScenarioResult]] = {
+            s.name: Future() for s in self.scenarios
+        }
+        self._began = time.monotonic()
+        self._started_at = datetime.now(UTC)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
+
+    def start(self) -> None:
+        """Make the run's folder, find the binary and begin. Raises RunError."""
+        self.folder = _make_folder(self.reports, self._started_at)
+        self._thread.start()
+        try:
+            self._wait(self._ready)
+        except BinaryError as error:
+            raise RunError(str(error)) from None
+
+    def result(self, scenario: Scenario) -> ScenarioResult:
+        """Wait for a scenario's result, saying meanwhile what all of them do."""
+        return self._wait(self._results[scenario.name])
+
+    def stop(self) -> None:
+        """End what still runs, leave nothing behind, and write the reports of what is done."""
+        self._cancel.set()
+        if self._loop and self._task:
+            with suppress(RuntimeError):  # the loop may just have closed by itself
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread.is_alive():
+            self._thread.join(STOP_DEADLINE_SECONDS)
+        self._drain()
+        done = [f.result() for f in self._results.values() if f.done() and not f.exception()]
+        if done:
+            self.outcome = self._outcome(done)
+            write_reports(self.outcome, self.folder)
+
+    def _wait(self, future: Future[T]) -> T:
+        while not future.done():
+            with suppress(queue.Empty):
+                self.say(self._lines.get(timeout=_DRAIN_SECONDS))
+        self._drain()
+        return future.result()
+
+    def _drain(self) -> None:
+        while not self._lines.empty():
+            self.say(self._lines.get())
+
+    def _announce(self, name: str, text: str) -> None:
+        self._lines.put(f"{time.monotonic() - self._began:6.1f} s  {name}: {text}")
+
+    def _main(self) -> None:
+        """The thread: everything that this run starts lives within the guard."""
+        try:
+            with Guard() as guard:
+                cli = find_temporal_cli(
+                    self.temporal_cli,
+                    announce=lambda text: self._announce("temporal", text),
+                    cancel=self._cancel,
+                    env_mark={MARK: guard.mark},
+                )
+                self._ready.set_result(cli)
+                asyncio.run(self._run_all(guard, cli))
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
+            for future in (self._ready, *self._results.values()):
+                if not future.done():
+                    future.set_exception(error)
+
+    async def _run_all(self, guard: Guard, cli: TemporalCli) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        context = RunContext(
+            mark=guard.mark,
+            scratch=guard.folder,
+            folder=self.folder,
+            temporal_cli=cli.path,
+            options=self.options,
+            announce=self._announce,
+        )
+        async with asyncio.TaskGroup() as group:
+            for scenario in self.scenarios:
+                group.create_task(self._run_one(scenario, context))
+
+    async def _run_one(self, scenario: Scenario, context: RunContext) -> None:
+        self._results[scenario.name].set_result(await run_scenario(scenario, context))
+
+    def _outcome(self, done: Sequence[ScenarioResult]) -> RunResult:
+        return RunResult(
+            run_id=self.folder.name,
+            started_at=self._started_at,
+            versions={
+                "python": platform.python_version(),
+                "temporalio": version("temporalio"),
+                "google-genai": version("google-genai"),
+                "server": self._ready.result().server_version,
+            },
+            scenarios=tuple(done),
+            overall=Overall(
+                passed=sum(result.verdict is Verdict.PASSED for result in done), total=len(done)
+            ),
+        )
+
+
+def _make_folder(reports: Path, at: datetime) -> Path:
+    """A new folder for the run, named by its time. Raises RunError where none can be made."""
+    name = at.strftime("%Y-%m-%dT%H-%M-%SZ")
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+            with suppress(FileExistsError):
+                folder = reports / f"{name}{suffix}"
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise RunError(
+            f"the folder for reports {reports} cannot be written to ({error.strerror}); "
+            "choose another with --reports."
+        ) from None
+    raise RunError(f"{reports} already holds a hundred runs of this second; try again.")

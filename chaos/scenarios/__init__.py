@@ -1,0 +1,75 @@
+"""The scenarios as data, one file each; the file's name is the scenario's name.
+
+A scenario is one or more cases. A case is an experiment on a stack of its own, the invariants
+that must hold after it, and the proofs that its fault hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from chaos.cluster.stack import StackSpec
+from chaos.invariants import Invariant
+from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.files import artifacts_are_their_own, artifacts_exist_with_their_hash
+from chaos.invariants.money import (
+    all_expected_is_billed,
+    billed_at_most_expected,
+    cost_matches_ledger,
+)
+from chaos.invariants.progress import (
+    checkpoints_are_complete_and_in_order,
+    progress_never_goes_back,
+)
+from chaos.invariants.secrets import no_secret_is_kept
+from chaos.invariants.survival import (
+    histories_replay,
+    no_workflow_task_fails,
+    workflows_end_as_expected,
+)
+from chaos.lab import Lab
+from chaos.process import CANARY
+
+COMMON = (
+    workflows_end_as_expected,
+    no_workflow_task_fails,
+    histories_replay,
+    billed_at_most_expected,
+    all_expected_is_billed,
+    cost_matches_ledger,
+    checkpoints_are_complete_and_in_order,
+    progress_never_goes_back,
+    artifacts_exist_with_their_hash,
+    artifacts_are_their_own,
+    attempts_are_as_expected,
+    no_secret_is_kept(CANARY),
+)
+"""What must hold after every case."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One experiment and how to judge it.
+
+    `must_fail` makes it a negative control: it passes only if that invariant sees the damage
+    that was done on purpose; the others are not asked.
+    """
+
+    name: str
+    experiment: Callable[[Lab], Awaitable[None]]
+    proofs: Sequence[Invariant]
+    invariants: Sequence[Invariant] = COMMON
+    stack: StackSpec = field(default_factory=StackSpec)
+    must_fail: Invariant | None = None
+    converge_deadline_seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A row of the results table."""
+
+    number: int
+    name: str
+    title: str
+    cases: Sequence[Case]

@@ -1,0 +1,89 @@
+"""The retry policy: as the server recorded it, and as failing calls are really retried."""
+
+from __future__ import annotations
+
+from chaos import workload
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.history import Status
+from chaos.invariants.attempts import fails_at_once, policy_is_as_required, retries_are_spaced
+from chaos.invariants.proofs import provider_answered
+from chaos.journal import Event
+from chaos.lab import Lab
+from chaos.process import CANARY
+from chaos.scenarios import COMMON, Case, Scenario
+
+_WRONG_KEY_QUEUE = "video-with-a-wrong-key"
+_WRONG_KEY = f"{CANARY}that-no-provider-knows"
+
+_RECOVERS = workload.single("retry-recovers").model_copy(
+    update={"attempts": {"generate_character": 3}}
+)
+_GIVES_UP = workload.series("retry-gives-up", videos=2).model_copy(
+    update={
+        "status": Status.FAILED,
+        "made": 2,
+        "checkpoints": ("started", "character_generated", "video_1_complete"),
+        "failure_names": ("video 2 of 2", "HTTP 503"),
+        "attempts": {"start_video": 3},
+    }
+)
+_REFUSED = workload.single("retry-refused").model_copy(
+    update={
+        "status": Status.FAILED,
+        "made": 0,
+        "checkpoints": ("started",),
+        "failure_names": ("the character", "GEMINI_API_KEY"),
+    }
+)
+_SCENE_2 = _GIVES_UP.video_prompts[1]
+
+
+async def experiment(lab: Lab) -> None:
+    """Two 503s then success; three 503s; a wrong key. All at once: the waits are long."""
+    api = lab.stack.api.control
+    await api.add_rule(_refuse(Call.IMAGE, _RECOVERS.character_prompt, times=2))
+    await api.add_rule(_refuse(Call.VIDEO_START, _SCENE_2, times=3))
+    lab.journal.add(Event.FAULT, kind="status_503", target="fake-api")
+    await lab.worker()
+    await lab.worker(api_key=_WRONG_KEY, task_queue=_WRONG_KEY_QUEUE)
+    await lab.start(_RECOVERS)
+    await lab.start(_GIVES_UP)
+    await lab.start(_REFUSED, task_queue=_WRONG_KEY_QUEUE)
+    lab.note("waiting for the retries after 10 s and 20 s")
+
+
+def _refuse(call: Call, prompt: str, times: int) -> FaultRule:
+    return FaultRule(call=call, kind=FaultKind.STATUS, status=503, match=prompt, times=times)
+
+
+SCENARIO = Scenario(
+    number=2,
+    name="retry_config",
+    title="Retry Configuration",
+    cases=(
+        Case(
+            name="policy_and_behaviour",
+            experiment=experiment,
+            invariants=(
+                *COMMON,
+                policy_is_as_required,
+                retries_are_spaced(
+                    _RECOVERS.workflow_id,
+                    "generate_character",
+                    _RECOVERS.character_prompt,
+                    Call.IMAGE,
+                ),
+                retries_are_spaced(
+                    _GIVES_UP.workflow_id, "start_video", _SCENE_2, Call.VIDEO_START
+                ),
+                fails_at_once(_REFUSED.workflow_id, Call.IMAGE, _REFUSED.character_prompt),
+            ),
+            proofs=(
+                provider_answered(Call.IMAGE, _RECOVERS.character_prompt, "status", 2),
+                provider_answered(Call.VIDEO_START, _SCENE_2, "status", 3),
+                provider_answered(Call.IMAGE, _REFUSED.character_prompt, "invalid_key", 1),
+            ),
+        ),
+    ),
+)

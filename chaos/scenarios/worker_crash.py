@@ -1,0 +1,62 @@
+"""SIGKILL of the worker while the character is made, and of the next while a video is awaited."""
+
+from __future__ import annotations
+
+import signal
+
+from chaos import workload
+from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.ledger import Call
+from chaos.invariants.proofs import killed_during_render, killed_during_request
+from chaos.lab import STEP_DEADLINE_SECONDS, Lab
+from chaos.scenarios import COMMON, Case, Scenario
+
+# The image in flight is billed although its client is gone, as the real API would bill it, so
+# one more image is the price of this crash. The video is not: its operation's name is kept.
+_ASKED = workload.single("crash-single")
+_ASKED = _ASKED.model_copy(
+    update={
+        "may_be_billed_twice": (_ASKED.character_prompt,),
+        "attempts": {"generate_character": 2, "await_video": 2},
+    }
+)
+_VIDEO = _ASKED.video_prompts[0]
+
+
+async def experiment(lab: Lab) -> None:
+    """Three workers in turn; the third completes the workflow."""
+    api = lab.stack.api.control
+    image = await api.hold(HoldRequest(call=HoldTarget.IMAGE))
+    video = await api.hold(HoldRequest(call=HoldTarget.VIDEO))
+    first = await lab.worker()
+    await lab.start(_ASKED)
+    async with lab.watched(_ASKED.workflow_id):
+        await image.caught(STEP_DEADLINE_SECONDS)
+        await lab.strike(first.child, signal.SIGKILL)
+        await image.release()
+        second = await lab.worker()
+        await video.caught(STEP_DEADLINE_SECONDS)
+        await lab.until_polled(_VIDEO)
+        await lab.strike(second.child, signal.SIGKILL)
+        await lab.worker()
+        await lab.until_polled(_VIDEO)
+        await video.release()
+        lab.healed("worker-2")
+
+
+SCENARIO = Scenario(
+    number=1,
+    name="worker_crash",
+    title="Worker Crash Recovery",
+    cases=(
+        Case(
+            name="sigkill_twice",
+            experiment=experiment,
+            invariants=COMMON,
+            proofs=(
+                killed_during_request("worker-1", Call.IMAGE, _ASKED.character_prompt),
+                killed_during_render("worker-2", _ASKED.workflow_id, _VIDEO),
+            ),
+        ),
+    ),
+)
