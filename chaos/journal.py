@@ -58,7 +58,7 @@ class Journal:
         entry = Entry(at=datetime.now(UTC), event=event, text=text, **fields)
         with self._lock:
             if not self._file.closed:
-                self._file.write(entry.model_dump_json(exclude_none=True) + "\n")
+                self._file.write(entry.model_dump_json(exclude_defaults=True) + "\n")
                 self._file.flush()
         if text:
             self._announce(text)

@@ -5,7 +5,7 @@ Nothing heavy is imported until a scenario is to run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from chaos.runner import Runner
     from chaos.scenarios import Scenario
 
-_SCENARIOS = pytest.StashKey["list[Scenario]"]()
-_RUNNER = pytest.StashKey["Runner"]()
+_SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
+_RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,7 +91,7 @@ def _sayer(config: pytest.Config) -> Callable[[str], None]:
     capture = config.pluginmanager.get_plugin("capturemanager")
 
     def say(line: str) -> None:
-        if reporter is None or config.get_verbosity() < 0:
+        if reporter is None or capture is None or config.get_verbosity() < 0:
             return
         with capture.global_and_fixture_disabled():
             reporter.ensure_newline()

@@ -16,7 +16,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from chaos.binaries import BinaryError, TemporalCli, find_temporal_cli
+from chaos.binaries import (
+    BadBinaryError,
+    BinaryNotFoundError,
+    SearchCancelledError,
+    TemporalCli,
+    find_temporal_cli,
+)
 from chaos.guardian import MARK, Guard
 from chaos.lab import Options
 from chaos.report.files import write_reports
@@ -67,7 +73,7 @@ class Runner:
         self._thread.start()
         try:
             self._wait(self._ready)
-        except BinaryError as error:
+        except (BadBinaryError, BinaryNotFoundError, SearchCancelledError) as error:
             raise RunError(str(error)) from None
 
     def result(self, scenario: Scenario) -> ScenarioResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from chaos.report.results import RunResult, ScenarioResult
 from chaos.report.table import load_lines, overall_line, problem_lines, table_lines
@@ -36,7 +36,7 @@ def markdown(result: RunResult) -> str:
 def junit(result: RunResult) -> str:
     """JUnit: a failed scenario is a failure, an unknown one an error."""
     verdicts = [s.verdict for s in result.scenarios]
-    suite = ElementTree.Element(
+    suite = ET.Element(
         "testsuite",
         name="chaos",
         tests=str(len(verdicts)),
@@ -46,29 +46,29 @@ def junit(result: RunResult) -> str:
         timestamp=result.started_at.isoformat(),
     )
     suite.extend(_test_case(s) for s in result.scenarios)
-    root = ElementTree.Element("testsuites")
+    root = ET.Element("testsuites")
     root.append(suite)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _test_case(scenario: ScenarioResult) -> ElementTree.Element:
-    case = ElementTree.Element(
+def _test_case(scenario: ScenarioResult) -> ET.Element:
+    case = ET.Element(
         "testcase",
         classname="chaos",
         name=scenario.name,
         time=f"{scenario.duration_s:.3f}",
     )
-    properties = ElementTree.SubElement(case, "properties")
+    properties = ET.SubElement(case, "properties")
     for name, value in {
         "verdict": scenario.verdict,
         "cost_usd": scenario.cost_usd,
         "ideal_cost_usd": scenario.ideal_cost_usd,
     }.items():
-        ElementTree.SubElement(properties, "property", name=name, value=str(value))
+        ET.SubElement(properties, "property", name=name, value=str(value))
     tag = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}.get(scenario.verdict)
     if tag:
-        ElementTree.SubElement(case, tag, message=scenario.reason)
+        ET.SubElement(case, tag, message=scenario.reason)
     return case
 
 

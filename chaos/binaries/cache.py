@@ -1,0 +1,131 @@
+"""The cache folder: one binary a version, made beside and put in place whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from chaos.binaries.examine import UnusableError, examine
+from chaos.binaries.model import Search, SearchCancelledError, Source, TemporalCli, WayFailedError
+
+CLI_VERSION = "1.5.1"
+"""The newest that `go install` can build: later ones replace a dependency."""
+
+_LOCK_TIMEOUT_SECONDS = 30 * 60.0
+_LOCK_POLL_SECONDS = 0.1
+_UNFINISHED = "installing-"
+
+
+def cache_folder() -> Path:
+    """CHAOS_CACHE_DIR where it is set, else the user's cache."""
+    chosen = os.environ.get("CHAOS_CACHE_DIR")
+    folder = Path(chosen) if chosen else user_cache_path("temporal-fault-tolerance")
+    return folder.expanduser().absolute()
+
+
+def cached_path(search: Search) -> Path:
+    """Where the binary is, once installed."""
+    return search.folder / f"temporal-{CLI_VERSION}"
+
+
+@contextmanager
+def installing(search: Search) -> Iterator[None]:
+    """Hold the folder's lock, so that one run at a time installs.
+
+    Raises WayFailedError where the folder cannot be used, and SearchCancelledError.
+    """
+    lock = FileLock(search.folder / "install.lock")
+    try:
+        search.folder.mkdir(parents=True, exist_ok=True)
+        _acquire(lock, search)
+    except (OSError, NotImplementedError) as error:
+        raise WayFailedError(_cannot_write(search.folder, error)) from error
+    try:
+        _remove_unfinished(search.folder)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def work_folder(search: Search) -> Iterator[Path]:
+    """A temporary folder beside the binary's place. Raises WayFailedError where it cannot be."""
+    try:
+        made = tempfile.mkdtemp(prefix=_UNFINISHED, dir=search.folder)
+    except OSError as error:
+        raise WayFailedError(_cannot_write(search.folder, error)) from error
+    try:
+        yield Path(made)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def publish(candidate: Path, source: Source, search: Search) -> TemporalCli:
+    """Put a binary that works in its place, in one step. Raises WayFailedError."""
+    place = cached_path(search)
+    try:
+        candidate.chmod(0o755)
+        cli = examine(candidate, source, search)
+        _sync(candidate)
+        candidate.replace(place)
+        _sync(search.folder)
+        return replace(cli, path=place)
+    except UnusableError as error:
+        raise WayFailedError(f"what it made {error}") from None
+    except OSError as error:
+        raise WayFailedError(_cannot_write(search.folder, error)) from error
+
+
+def remove(path: Path) -> None:
+    """Remove whatever stands there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _acquire(lock: FileLock, search: Search) -> None:
+    start = time.monotonic()
+    told = 0
+    while True:
+        try:
+            lock.acquire(timeout=_LOCK_POLL_SECONDS, poll_interval=_LOCK_POLL_SECONDS / 2)
+        except Timeout:
+            waited = time.monotonic() - start
+        else:
+            return
+        if search.cancel.is_set():
+            raise SearchCancelledError("The search ended while another run was installing.")
+        if waited > _LOCK_TIMEOUT_SECONDS:
+            raise WayFailedError(f"another run has held {lock.lock_file} for {waited:.0f} s")
+        if waited >= told * search.progress_interval_seconds:
+            search.announce(f"another run is installing temporal; waiting ({waited:.0f} s)")
+            told += 1
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """What killed runs left: under the lock, no other run can be at work on it."""
+    for left in folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(folder: Path, error: Exception) -> str:
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return f"the cache folder {folder} cannot be written ({why}); CHAOS_CACHE_DIR names another"

@@ -1,0 +1,191 @@
+"""The ways to a Temporal CLI. Each returns one that works, or raises WayFailedError."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from chaos.binaries.cache import CLI_VERSION, cached_path, publish, remove, work_folder
+from chaos.binaries.child import Command, CommandTimeoutError, Finished, run
+from chaos.binaries.examine import UnusableError, examine
+from chaos.binaries.model import Search, Source, TemporalCli, WayFailedError, shorten
+
+DOWNLOAD_IDLE_SECONDS = 60.0
+DOWNLOAD_TIMEOUT_SECONDS = 15 * 60.0
+BUILD_TIMEOUT_SECONDS = 20 * 60.0
+GO_VERSION_TIMEOUT_SECONDS = 30.0
+
+_PACKAGE = f"github.com/temporalio/cli/cmd/temporal@v{CLI_VERSION}"
+_OLDEST_GO = (1, 25)
+_DOWNLOADER = Path(__file__).with_name("sdk_download.py")
+
+
+def on_path(search: Search) -> TemporalCli:
+    """`temporal` on PATH, whatever its version."""
+    found = shutil.which("temporal")
+    if found is None:
+        raise WayFailedError("there is no `temporal`")
+    try:
+        return examine(Path(found), Source.PATH, search)
+    except UnusableError as error:
+        raise WayFailedError(f"{found} {error}") from None
+
+
+def cached(search: Search) -> TemporalCli:
+    """What an earlier run installed."""
+    path = cached_path(search)
+    if not os.path.lexists(path):
+        raise WayFailedError(f"there is no {path} yet")
+    try:
+        return examine(path, Source.CACHE, search)
+    except UnusableError as error:
+        raise WayFailedError(f"{path} {error}") from None
+
+
+def cached_or_cleared(search: Search) -> TemporalCli:
+    """Like `cached`, but a file that does not work is removed. Only under the lock."""
+    try:
+        return cached(search)
+    except WayFailedError as error:
+        if os.path.lexists(cached_path(search)):
+            search.announce(f"{error}; it is removed and made anew")
+            _clear(cached_path(search))
+        raise
+
+
+def downloaded(search: Search) -> TemporalCli:
+    """The SDK's own download of its dev server, put into the cache."""
+    if os.environ.get("CHAOS_NO_DOWNLOAD", "0") not in {"", "0"}:
+        raise WayFailedError("skipped, because CHAOS_NO_DOWNLOAD is set")
+    search.announce(f"downloading temporal v{CLI_VERSION} by the Temporal SDK, once")
+    with work_folder(search) as folder:
+        report = _run(_download_command(folder), search)
+        candidate = folder / f"temporal-v{CLI_VERSION}"
+        # A server that would not start is no matter: the file is judged for itself.
+        if not candidate.is_file():
+            raise WayFailedError(shorten(report.output) or f"no {candidate.name} came of it")
+        return publish(candidate, Source.DOWNLOAD, search)
+
+
+def built(search: Search) -> TemporalCli:
+    """Built from source by `go install`, put into the cache."""
+    go = _find_go(search)
+    search.announce(f"building temporal v{CLI_VERSION} from source, about 5 minutes, once")
+    with work_folder(search) as folder:
+        report = _run(_build_command(go, folder, search), search)
+        if not report.is_success:
+            raise WayFailedError(
+                f"it ended with code {report.exit_code}: {last_errors(report.output)}"
+            )
+        candidate = folder / "temporal"
+        if not candidate.is_file():
+            raise WayFailedError("go reported success but made no `temporal`")
+        return publish(candidate, Source.BUILD, search)
+
+
+def last_errors(output: str) -> str:
+    """The last lines of go's output but for names of packages, which `-v` mixes in."""
+    lines = output.splitlines()
+    errors = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
+    return shorten(" / ".join((errors or lines)[-5:])) or "it said nothing"
+
+
+def parse_go_version(answer: str) -> tuple[int, int] | None:
+    """Major and minor in the answer of `go version`, None where there are none."""
+    found = re.search(r"\bgo(\d+)\.(\d+)", answer)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _download_command(folder: Path) -> Command:
+    return Command(
+        # -P: the script's own folder is no place to import from.
+        argv=[sys.executable, "-P", str(_DOWNLOADER), str(folder), f"v{CLI_VERSION}"],
+        timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
+        is_leashed=True,
+        folder=folder,
+        idle_seconds=DOWNLOAD_IDLE_SECONDS,
+        pulse=lambda: _bytes_in(folder),
+    )
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # renamed in this moment
+            total += entry.stat().st_size
+    return total
+
+
+def _build_command(go: str, folder: Path, search: Search) -> Command:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    return Command(
+        argv=[go, "install", "-v", "-ldflags", "-s -w", _PACKAGE],
+        timeout_seconds=BUILD_TIMEOUT_SECONDS,
+        is_leashed=True,
+        folder=folder,
+        # What a killed build leaves in its scratch folder is removed with ours.
+        environment={"GOBIN": str(folder), "GOTMPDIR": str(scratch)},
+        on_progress=_tell_now_and_then(search),
+    )
+
+
+def _tell_now_and_then(search: Search) -> Callable[[float, str], None]:
+    due = search.progress_interval_seconds
+
+    def tell(elapsed_seconds: float, line: str) -> None:
+        nonlocal due
+        if elapsed_seconds >= due:
+            due = elapsed_seconds + search.progress_interval_seconds
+            latest = f": {shorten(line, 100)}" if line else ""
+            search.announce(f"still building temporal ({elapsed_seconds:.0f} s){latest}")
+
+    return tell
+
+
+def _find_go(search: Search) -> str:
+    needed = ".".join(map(str, _OLDEST_GO))
+    go = shutil.which("go")
+    if go is None:
+        raise WayFailedError(f"there is no `go` on PATH (Go {needed} or newer is needed)")
+    answer = _ask(go, "version", search=search)
+    version = parse_go_version(answer)
+    if version is None:
+        raise WayFailedError(f"{go} does not tell its version: {shorten(answer, 120)!r}")
+    if version < _OLDEST_GO:
+        toolchain = _ask(go, "env", "GOTOOLCHAIN", search=search)
+        if not toolchain.endswith("auto"):
+            raise WayFailedError(
+                f"{go} is Go {version[0]}.{version[1]}, and {needed} or newer is needed"
+                f" (GOTOOLCHAIN={toolchain} keeps it from getting one)"
+            )
+    return go
+
+
+def _ask(go: str, *arguments: str, search: Search) -> str:
+    """Ask from within the cache folder: a go.mod around the user's own could answer instead."""
+    command = Command(
+        argv=[go, *arguments], timeout_seconds=GO_VERSION_TIMEOUT_SECONDS, folder=search.folder
+    )
+    return _run(command, search).output
+
+
+def _run(command: Command, search: Search) -> Finished:
+    try:
+        return run(command, search)
+    except CommandTimeoutError as error:
+        raise WayFailedError(shorten(str(error))) from None
+    except OSError as error:
+        raise WayFailedError(f"{command.argv[0]} cannot be run ({error.strerror})") from None
+
+
+def _clear(path: Path) -> None:
+    try:
+        remove(path)
+    except OSError as error:
+        raise WayFailedError(f"{path} does not work, nor can it be removed: {error}") from error

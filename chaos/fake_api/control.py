@@ -1,0 +1,140 @@
+"""The test's side of the control routes: plan faults, hold requests, read the ledger."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from pydantic import TypeAdapter
+
+from chaos.fake_api.holds import HoldRequest, HoldState, HoldStatus
+from chaos.fake_api.ledger import Record, Records
+from chaos.fake_api.rules import FaultRule, RuleStatus
+from chaos.fake_api.settings import Latencies, LatencyChange
+
+_POLL_SECONDS = 0.02
+_RECORDS: TypeAdapter[Records] = TypeAdapter(tuple[Record, ...])
+_RULES: TypeAdapter[tuple[RuleStatus, ...]] = TypeAdapter(tuple[RuleStatus, ...])
+
+
+class FakeApiError(Exception):
+    """The stand-in refused a control request; the message says why."""
+
+
+class Hold:
+    """A hold that was set."""
+
+    def __init__(self, api: "FakeApi", hold_id: str, request: HoldRequest) -> None:
+        self.id = hold_id
+        self._api = api
+        self._request = request
+
+    async def status(self) -> HoldStatus:
+        """The hold as it is now. Raises FakeApiError if the stand-in was restarted since."""
+        return HoldStatus.model_validate(await self._api.send("GET", f"/holds/{self.id}"))
+
+    async def release(self) -> None:
+        """Let go what it holds, or will hold. Twice is as good as once."""
+        await self._api.send("POST", f"/holds/{self.id}/release")
+
+    async def caught(self, deadline_seconds: float) -> HoldStatus:
+        """Return once it holds something. Raises TimeoutError if that takes too long."""
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                while True:
+                    status = await self.status()
+                    if status.state is not HoldState.WAITING:
+                        return status
+                    await asyncio.sleep(_POLL_SECONDS)
+        except TimeoutError:
+            wanted = self._request
+            raise TimeoutError(
+                f"No {wanted.call} with {wanted.match!r} in its prompt was held "
+                f"{wanted.when} within {deadline_seconds:g} s."
+            ) from None
+
+
+class FakeApi:
+    """Client of a running stand-in at `base_url`. Use it as a context manager, or close it.
+
+    All methods raise FakeApiError where the stand-in refuses, httpx.TransportError where it is
+    not there.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._client = httpx.AsyncClient(base_url=f"{base_url}/control", trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def send(self, method: str, path: str, body: Any = None) -> Any:
+        """One control request; its decoded JSON answer."""
+        response = await self._client.request(method, path, json=body)
+        if response.is_success:
+            return response.json()
+        try:
+            reason = str(response.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            reason = f"{method} {path} was answered with status {response.status_code}."
+        raise FakeApiError(reason)
+
+    async def health(self) -> bool:
+        """Whether it is ready; False also where nothing answers."""
+        try:
+            await self.send("GET", "/health")
+        except httpx.TransportError:
+            return False
+        return True
+
+    async def add_rule(self, rule: FaultRule) -> str:
+        """Plan a fault; the rule's id."""
+        answer = await self.send("POST", "/rules", rule.model_dump(mode="json"))
+        return str(answer["id"])
+
+    async def rules(self) -> tuple[RuleStatus, ...]:
+        """The rules in force with their hits."""
+        answer = await self.send("GET", "/rules")
+        return _RULES.validate_python(answer["rules"])
+
+    async def remove_rule(self, rule_id: str) -> None:
+        """Lift one rule."""
+        await self.send("DELETE", f"/rules/{rule_id}")
+
+    async def clear_rules(self) -> None:
+        """Lift all rules: the provider is healthy again."""
+        await self.send("DELETE", "/rules")
+
+    async def hold(self, request: HoldRequest) -> Hold:
+        """Hold the next request that matches."""
+        answer = await self.send("POST", "/holds", request.model_dump(mode="json"))
+        return Hold(self, str(answer["id"]), request)
+
+    async def release_holds(self) -> None:
+        """Let everything go that is held or will be."""
+        await self.send("DELETE", "/holds")
+
+    async def latencies(self) -> Latencies:
+        """How long work takes now."""
+        return Latencies.model_validate(await self.send("GET", "/latencies"))
+
+    async def set_latencies(self, change: LatencyChange) -> Latencies:
+        """Change how long work takes, running renderings included; what holds from now on."""
+        body = change.model_dump(mode="json", exclude_none=True)
+        return Latencies.model_validate(await self.send("PUT", "/latencies", body))
+
+    async def ledger(self) -> Records:
+        """All records so far, with the answer of every reply that reached a client."""
+        answer = await self.send("GET", "/ledger")
+        return _RECORDS.validate_python(answer["records"])

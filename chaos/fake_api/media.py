@@ -1,0 +1,70 @@
+"""Small but valid images and videos, each its own, and the same again after a restart."""
+
+import hashlib
+import struct
+import zlib
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_SIDE_PIXELS = 16
+_MP4_DURATION_MS = 4000
+_MP4_NOISE_BYTES = 4096
+
+
+def sha256_hex(content: bytes) -> str:
+    """The hash by which contents are compared everywhere."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def make_image(request_id: str, prompt: str) -> bytes:
+    """The PNG for one image request: its pixels come from the request, not only the prompt."""
+    side = _PNG_SIDE_PIXELS
+    row_bytes = side * 3
+    pixels = _noise(f"{request_id}\n{prompt}", side * row_bytes)
+    rows = (pixels[start : start + row_bytes] for start in range(0, len(pixels), row_bytes))
+    unfiltered = b"".join(b"\0" + row for row in rows)
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    label = b"prompt-sha256\0" + sha256_hex(prompt.encode()).encode()
+    return (
+        _PNG_SIGNATURE
+        + _png_chunk(b"IHDR", header)
+        + _png_chunk(b"tEXt", label)
+        + _png_chunk(b"IDAT", zlib.compress(unfiltered))
+        + _png_chunk(b"IEND", b"")
+    )
+
+
+def make_video(operation_id: str, prompt: str) -> bytes:
+    """The MP4 of one operation: valid boxes, four seconds long by its header, no pictures."""
+    label = (f"operation-id={operation_id}\nprompt-sha256={sha256_hex(prompt.encode())}\n").encode()
+    return (
+        _mp4_box(b"ftyp", b"isom" + struct.pack(">I", 0x200) + b"isomiso2mp41")
+        + _mp4_box(b"moov", _mp4_box(b"mvhd", _movie_header()))
+        + _mp4_box(b"free", label)
+        + _mp4_box(b"mdat", label + _noise(operation_id, _MP4_NOISE_BYTES))
+    )
+
+
+def _noise(seed: str, size_bytes: int) -> bytes:
+    return hashlib.shake_256(seed.encode()).digest(size_bytes)
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+def _mp4_box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def _movie_header() -> bytes:
+    """Content of an `mvhd` box, version 0: 1000 ticks a second, speed 1, full volume."""
+    one = 0x00010000
+    unity_matrix = (one, 0, 0, 0, one, 0, 0, 0, 0x40000000)
+    return (
+        struct.pack(">IIIII", 0, 0, 0, 1000, _MP4_DURATION_MS)
+        + struct.pack(">IHHII", one, 0x0100, 0, 0, 0)
+        + struct.pack(">9I", *unity_matrix)
+        + bytes(24)
+        + struct.pack(">I", 1)
+    )

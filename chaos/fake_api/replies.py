@@ -1,0 +1,207 @@
+"""What the provider says, in Google's own words and shapes."""
+
+import base64
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from chaos.fake_api.ledger import Outcome
+from chaos.fake_api.media import sha256_hex
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.fake_api.state import Operation
+
+JSON = "application/json"
+_STATUS_NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class Delivery(StrEnum):
+    """How a reply leaves: whole, cut in half, or not at all (reset, hang)."""
+
+    WHOLE = "whole"
+    TRUNCATED = "truncated"
+    RESET_BODY = "reset_body"
+    RESET = "reset"
+    HANG = "hang"
+
+
+class Reply(BaseModel):
+    """A reply and the way it leaves. `kind` is what the ledger calls it.
+
+    `sha256` is that of the image or video inside; None where there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str = "ok"
+    status: int = 200
+    body: bytes = b""
+    media_type: str = JSON
+    sha256: str | None = None
+    delivery: Delivery = Delivery.WHOLE
+
+
+_JUNK = {
+    FaultKind.MALFORMED: (JSON, b'{"name": "models/'),
+    FaultKind.EMPTY: (JSON, b""),
+    FaultKind.HTML: (
+        "text/html",
+        b"<!DOCTYPE html><title>Error</title><p>The server is taking a break.</p>",
+    ),
+}
+_BROKEN = {
+    FaultKind.HANG: Delivery.HANG,
+    FaultKind.RESET: Delivery.RESET,
+    FaultKind.RESET_BODY: Delivery.RESET_BODY,
+    FaultKind.TRUNCATED: Delivery.TRUNCATED,
+}
+
+
+def json_reply(content: Mapping[str, JsonValue], *, kind: str = "ok", status: int = 200) -> Reply:
+    """A JSON body."""
+    return Reply(kind=kind, status=status, body=json.dumps(content).encode())
+
+
+def error_reply(
+    status: int, message: str, *, kind: str, details: tuple[JsonValue, ...] = ()
+) -> Reply:
+    """Google's error body."""
+    error: dict[str, JsonValue] = {
+        "code": status,
+        "message": message,
+        "status": _STATUS_NAMES.get(status, "UNKNOWN"),
+    }
+    if details:
+        error["details"] = list(details)
+    return json_reply({"error": error}, kind=kind, status=status)
+
+
+def invalid_key() -> Reply:
+    """The key is missing or wrong."""
+    detail: JsonValue = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    }
+    message = "API key not valid. Please pass a valid API key."
+    return error_reply(400, message, kind="invalid_key", details=(detail,))
+
+
+def invalid_request(problem: str) -> Reply:
+    """The request cannot be served as it stands."""
+    return error_reply(400, problem, kind="invalid_request")
+
+
+def not_found(message: str) -> Reply:
+    """There is no such operation, file or page."""
+    return error_reply(404, message, kind="not_found")
+
+
+def blocked_image() -> Reply:
+    """The safety filter refused the prompt of an image."""
+    return json_reply({"promptFeedback": {"blockReason": "SAFETY"}}, kind="blocked")
+
+
+def blocked_video() -> Reply:
+    """The safety filter refused the prompt of a video."""
+    message = (
+        "The prompt could not be submitted: it contains words that violate "
+        "Google's safety policies. Try rephrasing the prompt."
+    )
+    return error_reply(400, message, kind="blocked")
+
+
+def image(png: bytes) -> Reply:
+    """A generated image."""
+    data = base64.b64encode(png).decode()
+    content: JsonValue = {
+        "role": "model",
+        "parts": [{"inlineData": {"mimeType": "image/png", "data": data}}],
+    }
+    reply = json_reply({"candidates": [{"content": content, "finishReason": "STOP", "index": 0}]})
+    return reply.model_copy(update={"sha256": sha256_hex(png)})
+
+
+def filtered_image() -> Reply:
+    """An image that the safety filter kept back."""
+    candidate: JsonValue = {
+        "finishReason": "IMAGE_SAFETY",
+        "finishMessage": "The generated image was kept back by the safety filter.",
+        "index": 0,
+    }
+    return json_reply({"candidates": [candidate]}, kind=FaultKind.RAI_FILTERED.value)
+
+
+def running(operation_name: str) -> Reply:
+    """An operation that is not done, or was started right now."""
+    return json_reply({"name": operation_name})
+
+
+def done(operation: Operation) -> Reply:
+    """An operation at its end, whichever that is."""
+    end: dict[str, JsonValue]
+    if operation.outcome is Outcome.FAILED:
+        end = {"error": {"code": 13, "message": "Video generation failed. Please try again."}}
+    elif operation.outcome is Outcome.FILTERED:
+        end = _videos(
+            raiMediaFilteredCount=1,
+            raiMediaFilteredReasons=["The generated video was kept back by the safety filter."],
+        )
+    else:
+        uri = (
+            "https://generativelanguage.googleapis.com/v1beta/"
+            f"files/{operation.file}:download?alt=media"
+        )
+        end = _videos(generatedSamples=[{"video": {"uri": uri}}])
+    return json_reply({"name": operation.name, "done": True, **end})
+
+
+def _videos(**content: JsonValue) -> dict[str, JsonValue]:
+    kind = "type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse"
+    return {"response": {"@type": kind, "generateVideoResponse": content}}
+
+
+def video(content: bytes) -> Reply:
+    """The bytes of a video."""
+    return Reply(body=content, media_type="video/mp4", sha256=sha256_hex(content))
+
+
+def spoil(reply: Reply, rule: FaultRule) -> Reply:
+    """What becomes of `reply` under `rule`; the kinds that change no reply leave it as it is."""
+    kind = rule.kind
+    if kind is FaultKind.STATUS:
+        return _status(rule)
+    if kind is FaultKind.RAI_FILTERED:
+        return filtered_image()
+    if kind in _JUNK:
+        media_type, body = _JUNK[kind]
+        return Reply(kind=kind.value, body=body, media_type=media_type)
+    if kind in _BROKEN:
+        broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
+        return reply.model_copy(update=broken)
+    return reply
+
+
+def _status(rule: FaultRule) -> Reply:
+    if rule.body is not None:
+        return json_reply(rule.body, kind=rule.kind.value, status=rule.status)
+    details: tuple[JsonValue, ...] = ()
+    if rule.retry_delay_seconds is not None:
+        delay = f"{rule.retry_delay_seconds:.9f}".rstrip("0").rstrip(".") + "s"
+        details = ({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},)
+    message = "This error was planned by a fault rule."
+    return error_reply(rule.status, message, kind=rule.kind.value, details=details)

@@ -1,0 +1,164 @@
+"""Planned faults: which request is hit, at which point of its way, and how."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from chaos.fake_api.ledger import Call
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class FaultKind(StrEnum):
+    """What happens to a request that a rule hits.
+
+    delay: it takes longer and then goes on as usual. status: an error status with a JSON body.
+    hang: no answer until the client leaves. reset: the connection is reset without an answer.
+    reset_body, truncated: status line, headers and half of the true body, then a reset or a
+    regular close. malformed: 200 and a JSON body that is none. empty: 200 without a body.
+    html: 200 and a web page. rai_filtered: the safety filter keeps the result back.
+    failed_operation: the video's operation will end in an error.
+    """
+
+    STATUS = "status"
+    DELAY = "delay"
+    HANG = "hang"
+    RESET = "reset"
+    RESET_BODY = "reset_body"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    HTML = "html"
+    RAI_FILTERED = "rai_filtered"
+    FAILED_OPERATION = "failed_operation"
+
+
+class When(StrEnum):
+    """The two points of a request's way: before the work, or when it is done and billed."""
+
+    BEFORE_BILLING = "before_billing"
+    AFTER_BILLING = "after_billing"
+
+
+class FaultRule(BaseModel):
+    """One planned fault.
+
+    It hits requests of `call` whose prompt contains `match` (for a poll or download: the prompt
+    of its video), passes the first `skip` of them by, and hits `times` of them (None: all).
+    `status`, `body` and `retry_delay_seconds` belong to the kind `status`, where `body` None
+    stands for Google's own error of that status; `delay_seconds` belongs to `delay`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    call: Call
+    kind: FaultKind
+    when: When = When.BEFORE_BILLING
+    match: str = ""
+    skip: Annotated[int, Field(ge=0)] = 0
+    times: Annotated[int, Field(ge=1)] | None = 1
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    body: dict[str, JsonValue] | None = None
+    retry_delay_seconds: Seconds | None = None
+    delay_seconds: Seconds = 0
+
+    @model_validator(mode="after")
+    def _can_happen(self) -> Self:
+        problem = _misplaced_setting(self) or _impossible_point(self)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
+
+def _misplaced_setting(rule: FaultRule) -> str | None:
+    of_status = rule.status != 503 or rule.body is not None or rule.retry_delay_seconds is not None
+    if rule.kind is not FaultKind.STATUS and of_status:
+        return "status, body and retry_delay_seconds belong to the kind status only."
+    if rule.body is not None and rule.retry_delay_seconds is not None:
+        return "retry_delay_seconds goes into Google's own error: leave body out, or put it there."
+    if (rule.kind is FaultKind.DELAY) != (rule.delay_seconds > 0):
+        return "The kind delay, and no other, needs delay_seconds above 0."
+    return None
+
+
+def _impossible_point(rule: FaultRule) -> str | None:
+    if rule.kind is FaultKind.FAILED_OPERATION and rule.call is not Call.VIDEO_START:
+        return "Only a video_start can lead to a failed_operation."
+    if rule.kind is FaultKind.RAI_FILTERED and rule.call not in {Call.IMAGE, Call.VIDEO_START}:
+        return "Only an image or a video_start can be rai_filtered."
+    decides_bill = rule.kind in {FaultKind.FAILED_OPERATION, FaultKind.RAI_FILTERED}
+    late = rule.when is When.AFTER_BILLING
+    if decides_bill and rule.call is Call.VIDEO_START and late:
+        return "How a video ends decides its bill: use before_billing."
+    return None
+
+
+class RuleStatus(BaseModel):
+    """A rule in force, and how many requests it has hit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    hits: int
+    rule: FaultRule
+
+
+class _Standing:
+    """A rule with its counts."""
+
+    def __init__(self, rule: FaultRule) -> None:
+        self.rule = rule
+        self.matched = 0
+        self.hits = 0
+
+    def hit(self) -> bool:
+        """Count one matching request; whether the rule strikes it."""
+        self.matched += 1
+        spent = self.rule.times is not None and self.hits >= self.rule.times
+        if spent or self.matched <= self.rule.skip:
+            return False
+        self.hits += 1
+        return True
+
+
+class RuleBook:
+    """The rules in force, in the order they were added. They live in memory only."""
+
+    def __init__(self) -> None:
+        self._standing: dict[str, _Standing] = {}
+
+    def add(self, rule: FaultRule) -> str:
+        """Put `rule` in force; its id."""
+        rule_id = uuid4().hex
+        self._standing[rule_id] = _Standing(rule)
+        return rule_id
+
+    def remove(self, rule_id: str) -> bool:
+        """Lift one rule; False if there is none of that id."""
+        return self._standing.pop(rule_id, None) is not None
+
+    def clear(self) -> None:
+        """Lift all rules."""
+        self._standing.clear()
+
+    def statuses(self) -> tuple[RuleStatus, ...]:
+        """Every rule in force, spent ones too."""
+        return tuple(
+            RuleStatus(id=rule_id, hits=standing.hits, rule=standing.rule)
+            for rule_id, standing in self._standing.items()
+        )
+
+    def strike(self, call: Call, when: When, prompt: str) -> FaultRule | None:
+        """The first rule that hits a request at this point, counted as a hit.
+
+        Rules behind the one that hits do not see the request: it counts against their `skip`
+        only when it reaches them.
+        """
+        for standing in self._standing.values():
+            rule = standing.rule
+            matches = rule.call is call and rule.when is when and rule.match in prompt
+            if matches and standing.hit():
+                return rule
+        return None

@@ -1,0 +1,69 @@
+"""Fixtures: a running stand-in, and Google's client pointed at it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from google.genai.client import AsyncClient
+
+from chaos.fake_api.settings import LatencyChange
+from tests.integration.fake_api.stand_in import Process, Service, google_client
+
+FAST = LatencyChange(
+    image_seconds=0, video_start_seconds=0, video_seconds=0.02, poll_seconds=0, download_seconds=0
+)
+
+
+@pytest.fixture(scope="module")
+def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One stand-in for all tests that leave it running."""
+    process = Process(tmp_path_factory.mktemp("stand-in"))
+    try:
+        process.start()
+        yield process
+    finally:
+        process.close()
+
+
+@pytest.fixture
+async def service(shared_process: Process) -> AsyncIterator[Service]:
+    """The shared stand-in, healthy and quick, and seen from here on."""
+    service = Service(shared_process)
+    async with service.control as control:
+        yield service
+        await control.clear_rules()
+        await control.release_holds()
+        await control.set_latencies(FAST)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    """A stand-in of the test's own, to kill and start again."""
+    process = Process(tmp_path)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.close()
+
+
+@pytest.fixture
+async def own(process: Process) -> AsyncIterator[Service]:
+    """The test's view of its own stand-in."""
+    service = Service(process)
+    async with service.control:
+        yield service
+
+
+@pytest.fixture
+async def google(service: Service) -> AsyncIterator[AsyncClient]:
+    """Google's client of the shared stand-in, with the right key."""
+    async with google_client(service.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def own_google(own: Service) -> AsyncIterator[AsyncClient]:
+    """Google's client of the test's own stand-in."""
+    async with google_client(own.url) as client:
+        yield client

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, History
+
+from chaos.evidence import Evidence
+from chaos.fake_api.ledger import Call, Received
+from chaos.invariants import Invariant
+from chaos.invariants.attempts import attempts_are_as_expected, policy_is_as_required
+from chaos.scenarios.retry_config import SCENARIO
+from chaos.verdict import Verdict
+
+Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
+CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}
+SPACED = [check for name, check in CHECKS.items() if name.startswith("retries_are_spaced")]
+AT_ONCE = CHECKS["fails_at_once[retry-refused]"]
+
+
+def test_real_evidence_holds(retry_config: Evidence) -> None:
+    checks = (policy_is_as_required, attempts_are_as_expected, *SPACED, AT_ONCE)
+    assert len(checks) == 5
+    for check in checks:
+        assert check.examine(retry_config).problems == ()
+
+
+def _other_interval(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    scheduled.retry_policy.initial_interval.FromSeconds(9)
+
+
+def _other_attempts(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    scheduled.retry_policy.maximum_attempts = 4
+
+
+def _other_coefficient(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    scheduled.retry_policy.backoff_coefficient = 1.5
+
+
+def _no_types(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    del scheduled.retry_policy.non_retryable_error_types[:]
+
+
+def _other_start_to_close(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    scheduled.start_to_close_timeout.FromSeconds(60)
+
+
+def _other_schedule_to_close(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    scheduled.schedule_to_close_timeout.FromSeconds(60)
+
+
+def _no_heartbeat(scheduled: ActivityTaskScheduledEventAttributes) -> None:
+    scheduled.heartbeat_timeout.FromSeconds(0)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _other_interval,
+        _other_attempts,
+        _other_coefficient,
+        _no_types,
+        _other_start_to_close,
+        _other_schedule_to_close,
+        _no_heartbeat,
+    ],
+)
+def test_any_other_policy_fails(
+    retry_config: Evidence,
+    with_history: Change,
+    edit: Callable[[ActivityTaskScheduledEventAttributes], None],
+) -> None:
+    def edit_last(history: History) -> None:
+        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        edit([e for e in history.events if e.event_type == kind][-1].activity_task_scheduled_event_attributes)
+
+    broken = with_history(retry_config, "retry-recovers", edit_last)
+
+    assert policy_is_as_required.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_policy_that_was_never_seen_is_no_pass(retry_config: Evidence) -> None:
+    assert policy_is_as_required.examine(replace(retry_config, workflows={})).problems
+
+
+def test_an_attempt_more_than_the_faults_explain_fails(
+    retry_config: Evidence, with_history: Change
+) -> None:
+    def once_more(history: History) -> None:
+        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+        last = [e for e in history.events if e.event_type == kind][-1]
+        last.activity_task_started_event_attributes.attempt = 2
+
+    broken = with_history(retry_config, "retry-recovers", once_more)
+
+    assert attempts_are_as_expected.examine(broken).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("check", SPACED, ids=lambda check: check.name)
+def test_a_retry_that_comes_too_soon_fails(check: Invariant, retry_config: Evidence) -> None:
+    requests = [r for r in retry_config.received if r.call in {Call.IMAGE, Call.VIDEO_START}]
+    for request in requests:
+        sooner = request.model_copy(update={"at": request.at - timedelta(seconds=3)})
+        broken = replace(
+            retry_config, ledger=[sooner if r is request else r for r in retry_config.ledger]
+        )
+        if check.examine(broken).verdict is Verdict.FAILED:
+            return
+    pytest.fail("no shifted request was noticed")
+
+
+def test_a_fourth_request_fails(retry_config: Evidence) -> None:
+    images = [r for r in retry_config.received if r.call is Call.IMAGE]
+    prompt = "a portrait of the hero of retry-recovers"
+    last = [r for r in images if r.prompt == prompt][-1]
+
+    broken = replace(retry_config, ledger=[*retry_config.ledger, last])
+
+    assert CHECKS["retries_are_spaced[retry-recovers]"].examine(broken).problems
+
+
+def test_a_retry_of_a_permanent_error_fails(retry_config: Evidence) -> None:
+    refused = next(r for r in retry_config.received if not r.key_valid)
+    assert isinstance(refused, Received)
+
+    broken = replace(retry_config, ledger=[*retry_config.ledger, refused])
+
+    assert AT_ONCE.examine(broken).verdict is Verdict.FAILED

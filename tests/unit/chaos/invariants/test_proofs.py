@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporalio.api.history.v1 import History
+
+from chaos.evidence import Evidence
+from chaos.fake_api.ledger import Answered, Call, Received
+from chaos.invariants import Invariant
+from chaos.journal import Entry, Event
+from chaos.scenarios import checkpoint as checkpoint_scenario
+from chaos.scenarios import concurrency as concurrency_scenario
+from chaos.scenarios import retry_config as retry_scenario
+from chaos.scenarios import server_restart as restart_scenario
+from chaos.scenarios import worker_crash as crash_scenario
+from chaos.verdict import Verdict
+
+IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
+AFTER_VIDEO_1, _ = checkpoint_scenario.SCENARIO.cases[0].proofs
+(SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
+(TOGETHER,) = concurrency_scenario.SCENARIO.cases[0].proofs
+ANSWERED = retry_scenario.SCENARIO.cases[0].proofs
+
+
+def test_real_evidence_proves_every_fault(request: pytest.FixtureRequest) -> None:
+    for scenario in (
+        crash_scenario,
+        retry_scenario,
+        restart_scenario,
+        checkpoint_scenario,
+        concurrency_scenario,
+    ):
+        case = scenario.SCENARIO.cases[0]
+        evidence = request.getfixturevalue(scenario.SCENARIO.name)
+        assert case.proofs
+        for check in case.proofs:
+            assert check.examine(evidence).problems == ()
+
+
+def _without(evidence: Evidence, drop: Callable[[Entry], bool]) -> Evidence:
+    return replace(evidence, journal=[entry for entry in evidence.journal if not drop(entry)])
+
+
+@pytest.mark.parametrize("check", [IN_FLIGHT, IN_RENDER], ids=lambda check: check.name)
+@pytest.mark.parametrize("missing", [Event.SIGNALED, Event.EXITED])
+def test_a_kill_that_was_not_seen_is_unknown(
+    check: Invariant, missing: Event, worker_crash: Evidence
+) -> None:
+    unseen = _without(worker_crash, lambda entry: entry.event is missing)
+
+    assert check.examine(unseen).verdict is Verdict.UNKNOWN
+
+
+def test_a_worker_that_ended_by_itself_is_unknown(worker_crash: Evidence) -> None:
+    journal = [
+        entry.model_copy(update={"exit_code": 0}) if entry.event is Event.EXITED else entry
+        for entry in worker_crash.journal
+    ]
+
+    assert IN_FLIGHT.examine(replace(worker_crash, journal=journal)).verdict is Verdict.UNKNOWN
+
+
+def test_a_kill_before_the_request_is_unknown(worker_crash: Evidence) -> None:
+    later = [
+        record.model_copy(update={"at": record.at + timedelta(hours=1)})
+        for record in worker_crash.ledger
+    ]
+
+    assert IN_FLIGHT.examine(replace(worker_crash, ledger=later)).verdict is Verdict.UNKNOWN
+
+
+def test_a_request_that_was_answered_in_time_was_not_in_flight(worker_crash: Evidence) -> None:
+    answered = [
+        record.model_copy(update={"client_connected": True})
+        if isinstance(record, Answered)
+        else record
+        for record in worker_crash.ledger
+    ]
+
+    assert IN_FLIGHT.examine(replace(worker_crash, ledger=answered)).verdict is Verdict.UNKNOWN
+
+
+def test_a_video_that_nobody_asked_about_was_not_awaited(worker_crash: Evidence) -> None:
+    unasked = [
+        record
+        for record in worker_crash.ledger
+        if not (isinstance(record, Received) and record.call is Call.POLL)
+    ]
+
+    assert IN_RENDER.examine(replace(worker_crash, ledger=unasked)).verdict is Verdict.UNKNOWN
+
+
+def test_a_kill_before_the_checkpoint_is_unknown(checkpoint: Evidence) -> None:
+    journal = [
+        entry.model_copy(update={"at": entry.at - timedelta(hours=1)})
+        for entry in checkpoint.journal
+    ]
+
+    assert AFTER_VIDEO_1.examine(replace(checkpoint, journal=journal)).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("missing", [Event.SIGNALED, Event.EXITED, Event.READY])
+def test_a_server_that_was_not_seen_down_and_back_is_unknown(
+    missing: Event, server_restart: Evidence
+) -> None:
+    unseen = _without(
+        server_restart,
+        lambda entry: entry.event is missing and entry.target == "temporal-server",
+    )
+
+    assert SERVER_DOWN.examine(unseen).verdict is Verdict.UNKNOWN
+
+
+def test_an_outage_that_was_too_short_is_unknown(server_restart: Evidence) -> None:
+    gone = next(
+        entry
+        for entry in server_restart.journal
+        if entry.event is Event.EXITED and entry.target == "temporal-server"
+    )
+    late = gone.model_copy(update={"at": gone.at + timedelta(seconds=1.9)})
+    journal = [late if entry is gone else entry for entry in server_restart.journal]
+
+    assert SERVER_DOWN.examine(replace(server_restart, journal=journal)).problems
+
+
+def test_an_outage_in_which_nobody_waited_is_unknown(server_restart: Evidence) -> None:
+    idle = [
+        record
+        for record in server_restart.ledger
+        if not (isinstance(record, Received) and record.call is Call.POLL)
+    ]
+
+    assert SERVER_DOWN.examine(replace(server_restart, ledger=idle)).problems
+
+
+@pytest.mark.parametrize("check", ANSWERED, ids=lambda check: check.name)
+def test_a_planned_answer_that_was_not_given_is_unknown(
+    check: Invariant, retry_config: Evidence
+) -> None:
+    healthy = [
+        record.model_copy(update={"kind": "ok"}) if isinstance(record, Answered) else record
+        for record in retry_config.ledger
+    ]
+
+    assert check.examine(replace(retry_config, ledger=healthy)).verdict is Verdict.UNKNOWN
+
+
+def test_workflows_one_after_the_other_are_unknown(
+    concurrency: Evidence, with_history: Callable[..., Evidence]
+) -> None:
+    def an_hour_later(history: History) -> None:
+        for event in history.events:
+            event.event_time.FromDatetime(event.event_time.ToDatetime() + timedelta(hours=1))
+
+    apart = with_history(concurrency, "load-003", an_hour_later)
+
+    assert TOGETHER.examine(apart).verdict is Verdict.UNKNOWN

@@ -1,0 +1,102 @@
+"""Which requests a fault rule hits, and which rules can be made."""
+
+import pytest
+from pydantic import ValidationError
+
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule, RuleBook, When
+
+BEFORE, AFTER = When.BEFORE_BILLING, When.AFTER_BILLING
+
+
+def hits(rule: FaultRule, prompts: list[str]) -> list[bool]:
+    book = RuleBook()
+    book.add(rule)
+    return [book.strike(rule.call, rule.when, prompt) is rule for prompt in prompts]
+
+
+def test_a_rule_hits_once_by_default() -> None:
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS)
+    assert hits(rule, ["a", "a", "a"]) == [True, False, False]
+
+
+def test_a_rule_hits_as_often_as_it_says() -> None:
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=2)
+    assert hits(rule, ["a", "a", "a"]) == [True, True, False]
+
+
+def test_a_rule_without_a_number_hits_for_ever() -> None:
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=None)
+    assert hits(rule, ["a"] * 5) == [True] * 5
+
+
+def test_only_prompts_that_contain_the_match_are_hit_and_skipped() -> None:
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, match="fox", skip=1)
+    assert hits(rule, ["a fox", "a cat", "a fox", "a fox"]) == [False, False, True, False]
+
+
+def test_another_call_or_point_is_not_hit() -> None:
+    book = RuleBook()
+    book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=None))
+    assert book.strike(Call.VIDEO_START, BEFORE, "a") is None
+    assert book.strike(Call.IMAGE, AFTER, "a") is None
+
+
+def test_rules_are_tried_in_the_order_they_were_added() -> None:
+    first = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS)
+    second = FaultRule(call=Call.IMAGE, kind=FaultKind.RESET)
+    book = RuleBook()
+    book.add(first)
+    book.add(second)
+    assert [book.strike(Call.IMAGE, BEFORE, "a") for _ in range(3)] == [first, second, None]
+
+
+def test_hits_are_counted_for_each_rule() -> None:
+    book = RuleBook()
+    rule_id = book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=2))
+    for _ in range(3):
+        book.strike(Call.IMAGE, BEFORE, "a")
+    assert [(status.id, status.hits) for status in book.statuses()] == [(rule_id, 2)]
+
+
+def test_a_lifted_rule_hits_nothing() -> None:
+    book = RuleBook()
+    rule_id = book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS))
+    assert book.remove(rule_id)
+    assert not book.remove(rule_id)
+    assert book.strike(Call.IMAGE, BEFORE, "a") is None
+
+
+def test_clearing_lifts_all_rules() -> None:
+    book = RuleBook()
+    book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS))
+    book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.RESET))
+    book.clear()
+    assert book.strike(Call.IMAGE, BEFORE, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"call": "poll", "kind": "failed_operation"}, "Only a video_start"),
+        ({"call": "download", "kind": "rai_filtered"}, "Only an image or a video_start"),
+        (
+            {"call": "video_start", "kind": "rai_filtered", "when": "after_billing"},
+            "use before_billing",
+        ),
+        ({"call": "image", "kind": "delay"}, "needs delay_seconds"),
+        ({"call": "image", "kind": "reset", "delay_seconds": 1}, "needs delay_seconds"),
+        ({"call": "image", "kind": "reset", "status": 500}, "belong to the kind status"),
+        (
+            {"call": "image", "kind": "status", "body": {}, "retry_delay_seconds": 1},
+            "leave body out",
+        ),
+        ({"call": "image", "kind": "status", "status": 200}, "greater than or equal to 400"),
+        ({"call": "image", "kind": "status", "times": 0}, "greater than or equal to 1"),
+        ({"call": "image", "kind": "status", "skip": -1}, "greater than or equal to 0"),
+        ({"call": "image", "kind": "status", "wen": "after_billing"}, "not permitted"),
+    ],
+)
+def test_a_rule_that_cannot_happen_is_refused(fields: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        FaultRule.model_validate(fields)
