@@ -75,7 +75,11 @@ def test_any_other_policy_fails(
 ) -> None:
     def edit_last(history: History) -> None:
         kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        edit([e for e in history.events if e.event_type == kind][-1].activity_task_scheduled_event_attributes)
+        edit(
+            [e for e in history.events if e.event_type == kind][
+                -1
+            ].activity_task_scheduled_event_attributes
+        )
 
     broken = with_history(retry_config, "retry-recovers", edit_last)
 

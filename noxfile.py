@@ -1,0 +1,90 @@
+"""All that is run by hand and in CI. Works without nox installed: `python3 noxfile.py -s tests`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+try:
+    import nox
+except ModuleNotFoundError:
+    nox = None  # type: ignore[assignment]  # see _bootstrap
+
+PROJECT = Path(__file__).parent
+OWN_ENVIRONMENT = PROJECT / ".nox" / ".bootstrap"
+CONSTRAINTS = PROJECT / "constraints.txt"
+
+
+def _bootstrap() -> None:
+    """Run this file under a nox of its own; nothing is installed outside the project's folder.
+
+    Debian and others refuse `pip install` into the system's Python, so nox gets an environment.
+    """
+    python = OWN_ENVIRONMENT / "bin" / "python"
+    if not (OWN_ENVIRONMENT / "ready").exists():
+        print(f"noxfile.py: installing nox into {OWN_ENVIRONMENT.relative_to(PROJECT)}", flush=True)
+        make = [sys.executable, "-m", "venv", "--clear", str(OWN_ENVIRONMENT)]
+        if subprocess.run(make, stdout=subprocess.PIPE, check=False).returncode:
+            sys.exit(
+                "noxfile.py: Python could not make a virtual environment; "
+                "on Debian and Ubuntu, install the package python3-venv, then try again."
+            )
+        pip = [str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "nox"]
+        if subprocess.run(pip, check=False).returncode:
+            sys.exit("noxfile.py: pip could not install nox (see above); check the network.")
+        (OWN_ENVIRONMENT / "ready").touch()
+    os.chdir(PROJECT)
+    os.execv(python, [str(python), "-m", "nox", *sys.argv[1:]])
+
+
+if nox is None:
+    _bootstrap()
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "typing", "tests", "fault_tolerance"]
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """The project, editable, with the tools of these groups, at the versions that CI tests."""
+    project = nox.project.load_toml(PROJECT / "pyproject.toml")
+    tools = nox.project.dependency_groups(project, *groups) if groups else ()
+    session.install("-q", "-c", str(CONSTRAINTS), "-e", ".", *tools)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    project = nox.project.load_toml(PROJECT / "pyproject.toml")
+    session.install("-q", "-c", str(CONSTRAINTS), *nox.project.dependency_groups(project, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Mypy, strict."""
+    _install(session, "typing")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything but the scenarios. Arguments go to pytest."""
+    _install(session, "tests")
+    session.run("pytest", "-m", "not chaos", *session.posargs)
+
+
+@nox.session
+def fault_tolerance(session: nox.Session) -> None:
+    """The scenarios on a real Temporal server with a fake API. Arguments go to pytest."""
+    _install(session)
+    session.run("pytest", "-m", "chaos", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()
