@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-
-try:
-    import nox
-except ModuleNotFoundError:
-    nox = None  # type: ignore[assignment]  # see _bootstrap
 
 PROJECT = Path(__file__).parent
 OWN_ENVIRONMENT = PROJECT / ".nox" / ".bootstrap"
@@ -39,8 +35,10 @@ def _bootstrap() -> None:
     os.execv(python, [str(python), "-m", "nox", *sys.argv[1:]])
 
 
-if nox is None:
+if find_spec("nox") is None:
     _bootstrap()
+
+import nox  # noqa: E402 - only now it is sure to be there
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"

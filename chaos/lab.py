@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +27,10 @@ SAMPLE_INTERVAL_SECONDS = 0.1
 STEP_DEADLINE_SECONDS = 60.0
 
 
+class EndedEarlyError(Exception):
+    """A workflow ended before its fault was done: there is nothing more to do but to judge."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What a user may choose for a run. `workflows` is the load of the concurrency scenario."""
@@ -36,11 +40,12 @@ class Options:
 
 @dataclass
 class Lab:
-    """One experiment's hands and notebook."""
+    """One experiment's hands and notebook. `on_working` is called when it has a worker."""
 
     stack: Stack
     journal: Journal
     options: Options
+    on_working: Callable[[], None] = lambda: None
     expectations: list[Expectation] = field(default_factory=list)
 
     @property
@@ -64,6 +69,7 @@ class Lab:
         """Start a worker and wait until it polls."""
         worker = await self.stack.start_worker(api_key=api_key, task_queue=task_queue)
         self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
+        self.on_working()
         return worker
 
     async def strike(self, child: Child, number: signal.Signals) -> None:
@@ -82,6 +88,9 @@ class Lab:
         seen = await self._polls(prompt)
 
         async def asked_again() -> bool:
+            for asked in self.expectations:
+                if prompt in asked.prompts and await self._ended(asked.workflow_id):
+                    raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
             return await self._polls(prompt) > seen
 
         await wait_until(

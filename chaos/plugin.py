@@ -51,13 +51,12 @@ def _positive(text: str) -> int:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which scenarios were chosen: they all run at once when the first is asked for."""
-    session.config.stash[_SCENARIOS] = [
-        item.callspec.params["scenario"]
-        for item in session.items
-        if isinstance(item, pytest.Function)
-        and item.get_closest_marker("chaos")
-        and "scenario" in getattr(item, "callspec").params  # noqa: B009 - untyped in pytest
-    ]
+    chosen: list[Scenario] = []
+    for item in session.items:
+        spec = getattr(item, "callspec", None)
+        if spec and item.get_closest_marker("chaos") and "scenario" in spec.params:
+            chosen.append(spec.params["scenario"])
+    session.config.stash[_SCENARIOS] = chosen
 
 
 @pytest.fixture(scope="session")

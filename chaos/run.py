@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.cluster.stack import Place, Stack
+from chaos.cluster.worker import WORKER_ARGV
 from chaos.evidence import Evidence, save_expectations, save_histories
 from chaos.journal import Event, Journal
 from chaos.judge import judge
-from chaos.lab import Lab, Options
+from chaos.lab import EndedEarlyError, Lab, Options
 from chaos.process import ChildError
 from chaos.report.results import CaseResult, ScenarioResult, case_result, scenario_result
 from chaos.scenarios import Case, Scenario
@@ -23,6 +25,25 @@ Announce = Callable[[str, str], None]
 """Takes a scenario's name and a line about what is being done now."""
 
 _EXPECTED_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError)
+
+
+class Turn:
+    """Leave to start a stack. Starting takes all of a core, and who has begun should not wait."""
+
+    def __init__(self, starting: asyncio.Semaphore) -> None:
+        self._starting = starting
+        self._held = False
+
+    async def take(self) -> None:
+        """Wait for one's turn."""
+        await self._starting.acquire()
+        self._held = True
+
+    def end(self) -> None:
+        """Let the next one start; a second call does nothing."""
+        if self._held:
+            self._held = False
+            self._starting.release()
 
 
 @dataclass(frozen=True)
@@ -35,30 +56,36 @@ class RunContext:
     temporal_cli: Path
     options: Options
     announce: Announce
+    worker_argv: Sequence[str] = WORKER_ARGV
+    starting: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
+    )
 
 
 async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResult:
     """Run all cases of a scenario side by side."""
-    began = time.monotonic()
     cases = await asyncio.gather(*(run_case(scenario, case, context) for case in scenario.cases))
-    result = scenario_result(scenario, cases, duration_s=time.monotonic() - began)
+    result = scenario_result(scenario, cases)
     context.announce(scenario.name, f"{result.verdict}: {result.reason}")
     return result
 
 
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Run one experiment, then judge it by nothing but what it left behind."""
-    began = time.monotonic()
     folder = context.folder / scenario.name / case.name
     folder.mkdir(parents=True)
     scratch = context.scratch / scenario.name / case.name
     scratch.mkdir(parents=True)
     label = scenario.name if len(scenario.cases) == 1 else f"{scenario.name}/{case.name}"
     journal = Journal(folder / "journal.jsonl", lambda text: context.announce(label, text))
+    turn = Turn(context.starting)
     try:
-        place = Place(context.mark, scratch, folder, context.temporal_cli)
-        await _experiment(case, place, journal, context.options)
+        place = Place(context.mark, scratch, folder, context.temporal_cli, context.worker_argv)
+        await turn.take()
+        began = time.monotonic()
+        await _experiment(case, place, journal, context.options, turn)
     finally:
+        turn.end()
         journal.close()
     evidence = await asyncio.to_thread(Evidence.load, folder)
     findings = await asyncio.to_thread(judge, case, evidence)
@@ -67,7 +94,9 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
     )
 
 
-async def _experiment(case: Case, place: Place, journal: Journal, options: Options) -> None:
+async def _experiment(
+    case: Case, place: Place, journal: Journal, options: Options, turn: Turn
+) -> None:
     """Start the stack, do what the case says, and save what is to be known afterwards.
 
     What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
@@ -75,9 +104,12 @@ async def _experiment(case: Case, place: Place, journal: Journal, options: Optio
     save_expectations(place.evidence, ())
     try:
         async with Stack(case.stack, place, journal) as stack:
-            lab = Lab(stack, journal, options)
+            lab = Lab(stack, journal, options, on_working=turn.end)
             try:
-                await case.experiment(lab)
+                try:
+                    await case.experiment(lab)
+                except EndedEarlyError as error:
+                    lab.note(str(error))
                 await _converge(case, lab)
             finally:
                 save_expectations(place.evidence, lab.expectations)

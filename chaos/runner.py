@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from chaos.binaries import (
     BadBinaryError,
@@ -121,7 +121,8 @@ class Runner:
                 self._ready.set_result(cli)
                 asyncio.run(self._run_all(guard, cli))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
-            for future in (self._ready, *self._results.values()):
+            futures: list[Future[Any]] = [self._ready, *self._results.values()]
+            for future in futures:
                 if not future.done():
                     future.set_exception(error)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
 from chaos.journal import Event
@@ -19,6 +21,12 @@ from chaos.waiting import wait_until
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
+
+
+@cache
+def _quiet_runtime() -> Runtime:
+    """The SDK's runtime without its warnings: that servers go away is the point here."""
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="OFF")))
 
 
 @dataclass
@@ -58,7 +66,10 @@ class TemporalServer:
     async def connect(self) -> Client:
         """A client of its own connection, which finds the server again after a restart."""
         return await Client.connect(
-            self.port.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
+            self.port.address,
+            namespace=NAMESPACE,
+            data_converter=pydantic_data_converter,
+            runtime=_quiet_runtime(),
         )
 
     async def _answers(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from chaos.cluster.api import KEY_VARIABLE, ApiServer
 from chaos.cluster.server import NAMESPACE, TemporalServer
-from chaos.cluster.worker import ARGV, WorkerProcess
+from chaos.cluster.worker import WORKER_ARGV, WorkerProcess
 from chaos.fake_api.control import FakeApi
 from chaos.journal import Journal
 from chaos.ports import Port
@@ -34,12 +34,13 @@ class StackSpec:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stack lives: `scratch` is removed after the run, `evidence` is kept."""
+    """Where a stack lives and what it runs: `scratch` goes after the run, `evidence` is kept."""
 
     mark: str
     scratch: Path
     evidence: Path
     temporal_cli: Path
+    worker_argv: Sequence[str] = WORKER_ARGV
 
 
 class Stack:
@@ -107,13 +108,13 @@ class Stack:
             "TEMPORAL_CONFIG_FILE": str(self._place.scratch / "temporal.toml"),
         }
         name = f"worker-{len(self.workers) + 1}"
-        worker = WorkerProcess(self._child(name, ARGV, environment), task_queue)
+        worker = WorkerProcess(self._child(name, self._place.worker_argv, environment), task_queue)
         self.workers.append(worker)
         await worker.start(self.client)
         return worker
 
     def _child(
-        self, name: str, argv: list[str] | tuple[str, ...], extra: Mapping[str, str] | None = None
+        self, name: str, argv: Sequence[str], extra: Mapping[str, str] | None = None
     ) -> Child:
         return Child(
             name=name,

@@ -18,7 +18,7 @@ from chaos.process import Child
 from chaos.waiting import wait_until
 
 READY_DEADLINE_SECONDS = 30.0
-ARGV = (sys.executable, "-m", "workflows.worker")
+WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
 
 
 @dataclass

@@ -145,10 +145,8 @@ def case_result(
     )
 
 
-def scenario_result(
-    scenario: Scenario, cases: Sequence[CaseResult], *, duration_s: float
-) -> ScenarioResult:
-    """Sum up a scenario's cases."""
+def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> ScenarioResult:
+    """Sum up a scenario's cases. They run side by side: the longest is its duration."""
     counted = [case for case in cases if not case.control]
     verdict = merge(case.verdict for case in cases)
     faults = [fault for case in counted for fault in case.faults]
@@ -166,7 +164,7 @@ def scenario_result(
             for case in cases
             if case.verdict is verdict
         ),
-        duration_s=round(duration_s, 3),
+        duration_s=max(case.duration_s for case in cases),
         cost_usd=sum((case.cost_usd for case in counted), Decimal(0)),
         ideal_cost_usd=sum((case.ideal_cost_usd for case in counted), Decimal(0)),
         billed=dict(sum((Counter(case.billed) for case in counted), Counter())),

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from google.genai.client import AsyncClient
 
 from chaos.fake_api.settings import LatencyChange
 from tests.integration.fake_api.stand_in import Process, Service, google_client
 
 FAST = LatencyChange(
-    image_seconds=0, video_start_seconds=0, video_seconds=0.02, poll_seconds=0, download_seconds=0
+    image_seconds=0, video_start_seconds=0, video_seconds=0, poll_seconds=0, download_seconds=0
 )
 
 
@@ -25,15 +26,15 @@ def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process
         process.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def service(shared_process: Process) -> AsyncIterator[Service]:
     """The shared stand-in, healthy and quick, and seen from here on."""
     service = Service(shared_process)
     async with service.control as control:
+        await control.set_latencies(FAST)
         yield service
         await control.clear_rules()
         await control.release_holds()
-        await control.set_latencies(FAST)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
         process.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def own(process: Process) -> AsyncIterator[Service]:
     """The test's view of its own stand-in."""
     service = Service(process)
@@ -55,14 +56,14 @@ async def own(process: Process) -> AsyncIterator[Service]:
         yield service
 
 
-@pytest.fixture
-async def google(service: Service) -> AsyncIterator[AsyncClient]:
-    """Google's client of the shared stand-in, with the right key."""
-    async with google_client(service.url) as client:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def google(shared_process: Process) -> AsyncIterator[AsyncClient]:
+    """Google's client of the shared stand-in, with the right key; slow to make, so shared too."""
+    async with google_client(shared_process.url) as client:
         yield client
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def own_google(own: Service) -> AsyncIterator[AsyncClient]:
     """Google's client of the test's own stand-in."""
     async with google_client(own.url) as client:

@@ -1,0 +1,226 @@
+"""Each kind of fault on each call: what the client sees, and what it cost."""
+
+import asyncio
+from decimal import Decimal
+
+import httpx
+import pytest
+from google.genai import errors, types
+from google.genai.client import AsyncClient
+
+from chaos.fake_api.control import FakeApiError
+from chaos.fake_api.ledger import Answered, Call, Outcome, Received
+from chaos.fake_api.rules import FaultKind, FaultRule, When
+from tests.integration.fake_api.calls import (
+    CALLS,
+    WHENS,
+    download,
+    finished,
+    image_bytes,
+    made_before,
+    make_image,
+    rendered_video,
+    start_video,
+)
+from tests.integration.fake_api.stand_in import (
+    Service,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# What the client raises; None where it takes a broken reply for a good one.
+SEEN: dict[FaultKind, type[Exception] | None] = {
+    FaultKind.STATUS: errors.ServerError,
+    FaultKind.RESET: httpx.ReadError,
+    FaultKind.RESET_BODY: httpx.ReadError,
+    FaultKind.TRUNCATED: httpx.RemoteProtocolError,
+    FaultKind.MALFORMED: ValueError,
+    FaultKind.EMPTY: None,
+    FaultKind.HTML: ValueError,
+}
+STATUSES = {FaultKind.STATUS: 503, FaultKind.RESET: None}
+
+
+class TestFaults:
+    @pytest.mark.parametrize("when", WHENS)
+    @pytest.mark.parametrize("kind", SEEN)
+    @pytest.mark.parametrize("call", list(Call))
+    async def test_a_fault_spoils_one_reply_and_the_bill_is_as_planned(
+        self, service: Service, google: AsyncClient, call: Call, kind: FaultKind, when: When
+    ) -> None:
+        name, video = await made_before(service, google)
+        await service.control.add_rule(FaultRule(call=call, kind=kind, when=when, match="fox"))
+        await self._check_what_the_client_sees(google, call, kind, name, video)
+        received, *bills, answer = await service.settled()
+        assert isinstance(received, Received)
+        assert received.call is call
+        paid = call in {Call.IMAGE, Call.VIDEO_START} and when is When.AFTER_BILLING
+        assert [bill.event for bill in bills] == ["billed"] * paid
+        assert isinstance(answer, Answered)
+        assert (answer.kind, answer.status, answer.sha256) == (
+            kind.value,
+            STATUSES.get(kind, 200),
+            None,
+        )
+        assert answer.client_connected
+        await CALLS[call](google, name, video)
+        assert [status.hits for status in await service.control.rules()] == [1]
+
+    async def _check_what_the_client_sees(
+        self, google: AsyncClient, call: Call, kind: FaultKind, name: str, video: types.Video
+    ) -> None:
+        seen = SEEN[kind]
+        if seen is None:
+            await CALLS[call](google, name, video)
+        elif call is Call.DOWNLOAD and seen is ValueError:
+            # A download is not parsed: the wrong bytes pass for a video.
+            assert b"ftyp" not in await download(google, video)
+        else:
+            with pytest.raises(seen):
+                await CALLS[call](google, name, video)
+
+    @pytest.mark.parametrize("when", WHENS)
+    @pytest.mark.parametrize("call", list(Call))
+    async def test_a_hang_lasts_until_the_client_leaves(
+        self, service: Service, google: AsyncClient, call: Call, when: When
+    ) -> None:
+        name, video = await made_before(service, google)
+        await service.control.add_rule(FaultRule(call=call, kind=FaultKind.HANG, when=when))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.15):
+                await CALLS[call](google, name, video)
+        answer = await service.answer()
+        assert (answer.kind, answer.status, answer.client_connected) == ("hang", None, False)
+        paid = call in {Call.IMAGE, Call.VIDEO_START} and when is When.AFTER_BILLING
+        assert len(service.bills()) == paid
+
+    @pytest.mark.parametrize("when", WHENS)
+    @pytest.mark.parametrize("call", list(Call))
+    async def test_a_delayed_call_takes_longer_and_is_as_good(
+        self, service: Service, google: AsyncClient, call: Call, when: When
+    ) -> None:
+        name, video = await rendered_video(google)
+        delay = FaultRule(call=call, kind=FaultKind.DELAY, when=when, delay_seconds=0.15)
+        await service.control.add_rule(delay)
+        began = asyncio.get_running_loop().time()
+        await CALLS[call](google, name, video)
+        assert asyncio.get_running_loop().time() - began >= 0.15
+        last = (await service.settled())[-1]
+        assert isinstance(last, Answered)
+        assert last.kind == "ok"
+
+    async def test_an_error_status_can_ask_for_a_later_retry(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        rule = FaultRule(
+            call=Call.IMAGE, kind=FaultKind.STATUS, status=429, retry_delay_seconds=2.5
+        )
+        await service.control.add_rule(rule)
+        with pytest.raises(errors.ClientError) as caught:
+            await make_image(google)
+        assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
+        assert "'retryDelay': '2.5s'" in str(caught.value)
+
+    async def test_an_error_status_can_have_a_body_of_its_own(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        body = {"error": {"code": 400, "message": "my own", "status": "FAILED_PRECONDITION"}}
+        rule = FaultRule.model_validate(
+            {"call": "image", "kind": "status", "status": 400, "body": body}
+        )
+        await service.control.add_rule(rule)
+        with pytest.raises(errors.ClientError, match="my own"):
+            await make_image(google)
+
+    @pytest.mark.parametrize("when", WHENS)
+    async def test_a_filtered_image_has_no_parts(
+        self, service: Service, google: AsyncClient, when: When
+    ) -> None:
+        rule = FaultRule(call=Call.IMAGE, kind=FaultKind.RAI_FILTERED, when=when)
+        await service.control.add_rule(rule)
+        reply = await make_image(google)
+        assert reply.candidates is not None
+        assert reply.candidates[0].finish_reason is types.FinishReason.IMAGE_SAFETY
+        assert reply.parts is None
+        assert (await service.answer()).kind == "rai_filtered"
+        assert len(service.bills()) == (when is When.AFTER_BILLING)
+
+    @pytest.mark.parametrize("restart", [False, True])
+    async def test_a_filtered_video_ends_without_samples_and_costs_nothing(
+        self, own: Service, own_google: AsyncClient, restart: bool
+    ) -> None:
+        rule = FaultRule(call=Call.VIDEO_START, kind=FaultKind.RAI_FILTERED)
+        await own.control.add_rule(rule)
+        name = await start_video(own_google)
+        await own.answer()
+        if restart:
+            own.process.kill()
+            own.process.start()
+        operation = await finished(own_google, name)
+        assert operation.response is not None
+        assert operation.response.rai_media_filtered_count == 1
+        assert operation.response.generated_videos is None
+        (bill,) = own.bills()
+        assert (bill.outcome, bill.amount_usd, bill.sha256) == (
+            Outcome.FILTERED,
+            Decimal(0),
+            None,
+        )
+        assert (await own.answer()).kind == "rai_filtered"
+
+    @pytest.mark.parametrize("restart", [False, True])
+    async def test_a_failed_operation_ends_in_an_error_and_costs_nothing(
+        self, own: Service, own_google: AsyncClient, restart: bool
+    ) -> None:
+        rule = FaultRule(call=Call.VIDEO_START, kind=FaultKind.FAILED_OPERATION)
+        await own.control.add_rule(rule)
+        name = await start_video(own_google)
+        await own.answer()
+        if restart:
+            own.process.kill()
+            own.process.start()
+        operation = await finished(own_google, name)
+        assert operation.error is not None
+        assert operation.error["code"] == 13
+        assert operation.response is None
+        (bill,) = own.bills()
+        assert (bill.outcome, bill.amount_usd, bill.file) == (
+            Outcome.FAILED,
+            Decimal(0),
+            None,
+        )
+
+    async def test_faults_before_and_after_billing_can_meet_in_one_request(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        control = service.control
+        await control.add_rule(FaultRule(call=Call.IMAGE, kind=FaultKind.DELAY, delay_seconds=0.01))
+        await control.add_rule(
+            FaultRule(call=Call.IMAGE, kind=FaultKind.RESET, when=When.AFTER_BILLING)
+        )
+        with pytest.raises(httpx.ReadError):
+            await make_image(google)
+        assert [status.hits for status in await control.rules()] == [1, 1]
+        assert len(service.bills()) == 1
+
+    async def test_rules_can_be_lifted_one_by_one_and_all(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        control = service.control
+        rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=None)
+        first, _ = [await control.add_rule(rule) for _ in range(2)]
+        await control.remove_rule(first)
+        with pytest.raises(errors.ServerError):
+            await make_image(google)
+        await control.clear_rules()
+        image_bytes(await make_image(google))
+        with pytest.raises(FakeApiError, match="no rule"):
+            await control.remove_rule(first)
+
+    async def test_an_impossible_rule_is_refused_in_one_sentence(self, service: Service) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(
+                f"{service.url}/control/rules", json={"call": "poll", "kind": "failed_operation"}
+            )
+        assert answer.status_code == 422
+        assert answer.json() == {"error": "Only a video_start can lead to a failed_operation."}

@@ -1,0 +1,151 @@
+"""An artifact is whole or not there, and known by its hash."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from workflows.artifacts import ArtifactError, ArtifactStore
+from workflows.models import Artifact
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path)
+
+
+def fail_with(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_saved_file_is_whole_under_its_name(store: ArtifactStore, tmp_path: Path) -> None:
+    store.save("op", "character.png", b"a fox")
+    assert files_in(tmp_path / "op") == {"character.png": b"a fox"}
+
+
+def test_an_artifact_knows_its_path_hash_and_size(store: ArtifactStore) -> None:
+    assert store.save("op", "character.png", b"a fox") == Artifact(
+        path="op/character.png", sha256=hashlib.sha256(b"a fox").hexdigest(), size_bytes=5
+    )
+
+
+def test_what_was_saved_is_loaded(store: ArtifactStore) -> None:
+    assert store.load(store.save("op", "video-001.mp4", b"waves")) == b"waves"
+
+
+def test_saving_again_replaces_the_file(store: ArtifactStore, tmp_path: Path) -> None:
+    store.save("op", "character.png", b"a fox")
+    store.save("op", "character.png", b"a cat")
+    assert files_in(tmp_path / "op") == {"character.png": b"a cat"}
+
+
+def test_a_prepared_folder_is_empty(store: ArtifactStore) -> None:
+    assert files_in(store.prepare("op")) == {}
+
+
+@pytest.mark.parametrize("function", ["fsync", "fdopen"])
+def test_a_write_that_fails_leaves_nothing(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise fail_with(errno.ENOSPC)
+
+    store.prepare("op")
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        store.save("op", "character.png", b"a fox")
+    assert files_in(tmp_path / "op") == {}
+
+
+def test_a_write_that_fails_keeps_the_file_before_it(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fail_with(errno.EIO)
+
+    store.save("op", "character.png", b"a fox")
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(ArtifactError):
+        store.save("op", "character.png", b"a cat")
+    assert files_in(tmp_path / "op") == {"character.png": b"a fox"}
+
+
+def test_a_write_is_on_the_disk_before_it_has_its_name(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names_at_sync: list[bool] = []
+    real_sync = os.fsync
+
+    def watch(handle: int) -> None:
+        names_at_sync.append((tmp_path / "op" / "character.png").exists())
+        real_sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    store.save("op", "character.png", b"a fox")
+    assert names_at_sync == [False, True]  # the file, then the folder that holds its name
+
+
+def test_an_altered_file_is_not_taken(store: ArtifactStore, tmp_path: Path) -> None:
+    made = store.save("op", "character.png", b"a fox")
+    (tmp_path / made.path).write_bytes(b"a cat")
+    with pytest.raises(ArtifactError) as raised:
+        store.load(made)
+    assert str(raised.value) == (
+        "the artifact op/character.png was altered since it was made; restore it."
+    )
+
+
+def test_a_missing_file_is_named_with_what_to_do(store: ArtifactStore, tmp_path: Path) -> None:
+    made = store.save("op", "character.png", b"a fox")
+    (tmp_path / made.path).unlink()
+    with pytest.raises(ArtifactError) as raised:
+        store.load(made)
+    assert str(raised.value) == (
+        "the artifact op/character.png cannot be read (No such file or directory); "
+        "restore it, or check that all workers share ARTIFACTS_DIR."
+    )
+
+
+def test_a_file_in_place_of_the_folder_is_told(store: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "op").write_text("in the way")
+    with pytest.raises(ArtifactError, match=r"cannot be written to .*start the operation again"):
+        store.prepare("op")
+
+
+def test_a_folder_that_nobody_may_write_to_is_told(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise fail_with(errno.EACCES)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(ArtifactError) as raised:
+        store.prepare("op")
+    assert str(raised.value) == (
+        f"the artifact folder {tmp_path / 'op'} cannot be written to (Permission denied); "
+        "make room or mend its permissions, then start the operation again."
+    )
+
+
+@pytest.mark.parametrize("operation_id", ["", "..", "a/b", "/etc", ".hidden", "a b", "a\n", "ä"])
+def test_an_id_that_cannot_name_a_folder_is_refused(
+    store: ArtifactStore, tmp_path: Path, operation_id: str
+) -> None:
+    with pytest.raises(ArtifactError, match="cannot name a folder; use letters"):
+        store.prepare(operation_id)
+    assert files_in(tmp_path) == {}
+
+
+def test_the_longest_id_has_200_characters(store: ArtifactStore) -> None:
+    store.prepare("a" * 200)
+    with pytest.raises(ArtifactError, match="at most 200"):
+        store.prepare("a" * 201)

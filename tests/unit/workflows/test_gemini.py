@@ -1,0 +1,443 @@
+"""Google's real client behind `Gemini`: what each answer means, and one request for each call."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import pickle
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import respx
+from pydantic import SecretStr
+
+from workflows import policies
+from workflows.gemini import ApiError, Gemini, Image, Outcome
+from workflows.models import VideoStatus
+from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
+from workflows.settings import Settings
+
+# One client for all tests, so one loop for all of them: a client takes a while to make.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Answer = httpx.Response | Exception
+
+KEY = "AIza-canary-of-the-gemini-tests"
+BASE_URL = "http://api.test"
+OPERATION = f"models/{REFERENCE_VIDEO_MODEL}/operations/op-1"
+URI = "https://generativelanguage.googleapis.com/v1beta/files/abc:download?alt=media"
+PNG = b"\x89PNG of a fox"
+MP4 = b"\0\0\0\x18ftypisom and so on"
+
+CALLS: dict[str, Callable[[Gemini], Awaitable[object]]] = {
+    "image": lambda gemini: gemini.generate_image("a fox"),
+    "video": lambda gemini: gemini.start_video("it waves", Image(PNG, "image/png")),
+    "poll": lambda gemini: gemini.poll_video(OPERATION),
+    "download": lambda gemini: gemini.download_video(URI),
+}
+PAID = ("image", "video")
+FREE = ("poll", "download")
+ALL = (*PAID, *FREE)
+
+
+def google_error(status: int, message: str = "No.", *details: dict[str, str]) -> httpx.Response:
+    error = {"code": status, "message": message, "details": list(details)}
+    return httpx.Response(status, json={"error": error})
+
+
+def image_reply(content: object, finish_reason: str = "STOP") -> httpx.Response:
+    return httpx.Response(
+        200, json={"candidates": [{"content": content, "finishReason": finish_reason}]}
+    )
+
+
+def inline(data: str) -> dict[str, object]:
+    return {"role": "model", "parts": [{"inlineData": {"mimeType": "image/png", "data": data}}]}
+
+
+def operation(**fields: object) -> httpx.Response:
+    return httpx.Response(200, json={"name": OPERATION, **fields})
+
+
+def done(**content: object) -> httpx.Response:
+    return operation(done=True, response={"generateVideoResponse": content})
+
+
+REFUSED: dict[str, tuple[Answer, str]] = {
+    "400 wrong key": (google_error(400, "No.", {"reason": "API_KEY_INVALID"}), "InvalidApiKey"),
+    "401": (google_error(401), "InvalidApiKey"),
+    "403": (google_error(403), "InvalidApiKey"),
+    "404": (google_error(404), "NotFound"),
+    "400": (google_error(400), "RequestRefused"),
+    "307": (
+        httpx.Response(307, headers={"location": f"{BASE_URL}/elsewhere"}),
+        "RequestRefused",
+    ),
+}
+NOT_ACCEPTED: dict[str, tuple[Answer, str]] = {
+    "429": (google_error(429), "Unavailable"),
+    "503": (google_error(503), "Unavailable"),
+    "connection refused": (httpx.ConnectError("refused"), "Unreachable"),
+    "connect timeout": (httpx.ConnectTimeout("slow"), "Unreachable"),
+}
+UNCLEAR: dict[str, tuple[Answer, str]] = {
+    "408": (google_error(408), "ServerError"),
+    "500": (google_error(500), "ServerError"),
+    "502 as a web page": (httpx.Response(502, html="<p>Bad gateway</p>"), "ServerError"),
+    "504": (google_error(504), "ServerError"),
+    "read timeout": (httpx.ReadTimeout("slow"), "NoReply"),
+    "reset": (httpx.ReadError("reset"), "ConnectionLost"),
+    "truncated": (httpx.RemoteProtocolError("closed"), "ConnectionLost"),
+    "empty": (httpx.Response(200), "UnreadableReply"),
+    "malformed": (httpx.Response(200, content=b'{"name": "models/'), "UnreadableReply"),
+    "web page": (httpx.Response(200, html="<p>A break</p>"), "UnreadableReply"),
+    "JSON list": (httpx.Response(200, json=[]), "UnreadableReply"),
+}
+EVERY = {name: answer for name, (answer, _) in (REFUSED | NOT_ACCEPTED | UNCLEAR).items()}
+
+
+def answers_for(
+    calls: tuple[str, ...], answers: dict[str, tuple[Answer, str]]
+) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("call", "answer", "code"),
+        [
+            pytest.param(call, answer, code, id=f"{call}: {name}")
+            for call in calls
+            for name, (answer, code) in answers.items()
+        ],
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gemini() -> AsyncIterator[Gemini]:
+    settings = Settings(
+        gemini_api_key=SecretStr(KEY),
+        google_gemini_base_url=BASE_URL,
+        gemini_image_model=REFERENCE_IMAGE_MODEL,
+        gemini_video_model=REFERENCE_VIDEO_MODEL,
+    )
+    async with Gemini(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def api() -> Iterator[respx.MockRouter]:
+    with respx.mock(assert_all_called=False) as router:
+        yield router
+
+
+def plan(api: respx.MockRouter, answer: Answer | Callable[..., Any]) -> None:
+    if isinstance(answer, httpx.Response):
+        api.route().mock(return_value=answer)
+    else:
+        api.route().mock(side_effect=answer)
+
+
+async def failure(gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer) -> ApiError:
+    """The error of a call, after proof that it sent one request and no more."""
+    plan(api, answer)
+    with pytest.raises(ApiError) as raised:
+        await CALLS[call](gemini)
+    assert len(api.calls) == 1
+    return raised.value
+
+
+def sent(api: respx.MockRouter) -> httpx.Request:
+    """The one request that was sent."""
+    assert len(api.calls) == 1
+    request: httpx.Request = api.calls.last.request
+    return request
+
+
+# What goes well
+
+
+async def test_an_image_comes_with_its_type(gemini: Gemini, api: respx.MockRouter) -> None:
+    plan(api, image_reply(inline(base64.b64encode(PNG).decode())))
+    assert await gemini.generate_image("a fox") == Image(PNG, "image/png")
+    assert sent(api).url == f"{BASE_URL}/v1beta/models/{REFERENCE_IMAGE_MODEL}:generateContent"
+
+
+async def test_a_started_video_has_a_name(gemini: Gemini, api: respx.MockRouter) -> None:
+    plan(api, operation())
+    assert await gemini.start_video("it waves", Image(PNG, "image/png")) == OPERATION
+    assert sent(api).url == f"{BASE_URL}/v1beta/models/{REFERENCE_VIDEO_MODEL}:predictLongRunning"
+
+
+async def test_a_video_is_asked_for_with_its_image_and_length(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    plan(api, operation())
+    await gemini.start_video("it waves", Image(PNG, "image/png"))
+    body = json.loads(sent(api).content)
+    assert body["instances"] == [
+        {
+            "prompt": "it waves",
+            "image": {
+                "bytesBase64Encoded": base64.b64encode(PNG).decode(),
+                "mimeType": "image/png",
+            },
+        }
+    ]
+    assert body["parameters"] == {"sampleCount": 1, "durationSeconds": 4}
+
+
+async def test_a_video_in_the_making_has_no_uri(gemini: Gemini, api: respx.MockRouter) -> None:
+    plan(api, operation())
+    assert await gemini.poll_video(OPERATION) == VideoStatus()
+    assert sent(api).url == f"{BASE_URL}/v1beta/{OPERATION}"
+
+
+async def test_a_finished_video_has_a_uri(gemini: Gemini, api: respx.MockRouter) -> None:
+    plan(api, done(generatedSamples=[{"video": {"uri": URI}}]))
+    assert await gemini.poll_video(OPERATION) == VideoStatus(uri=URI)
+
+
+async def test_a_download_is_the_whole_file(gemini: Gemini, api: respx.MockRouter) -> None:
+    plan(api, httpx.Response(200, content=MP4))
+    assert await gemini.download_video(URI) == MP4
+    assert sent(api).url == f"{BASE_URL}/v1beta/files/abc:download?alt=media"
+
+
+# What goes wrong
+
+
+@answers_for(ALL, REFUSED)
+async def test_a_refusal_is_permanent(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert (error.code, error.outcome) == (code, Outcome.PERMANENT)
+
+
+@answers_for(ALL, NOT_ACCEPTED)
+async def test_a_call_that_was_not_accepted_is_retryable(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert (error.code, error.outcome) == (code, Outcome.RETRYABLE)
+
+
+@answers_for(PAID, UNCLEAR)
+async def test_a_paid_call_without_a_clear_reply_is_ambiguous(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert (error.code, error.outcome) == (code, Outcome.AMBIGUOUS)
+
+
+@answers_for(FREE, UNCLEAR)
+async def test_a_free_call_without_a_clear_reply_is_retryable(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert (error.code, error.outcome) == (code, Outcome.RETRYABLE)
+
+
+@pytest.mark.parametrize("call", ALL)
+async def test_the_wait_that_the_provider_asks_for_is_told(
+    gemini: Gemini, api: respx.MockRouter, call: str
+) -> None:
+    wish = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}
+    error = await failure(gemini, api, call, google_error(429, "Slow down.", wish))
+    assert error.retry_after_seconds == 7
+
+
+async def test_without_a_wish_there_is_no_wait(gemini: Gemini, api: respx.MockRouter) -> None:
+    error = await failure(gemini, api, "image", google_error(429))
+    assert error.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "outcome"),
+    [
+        pytest.param(
+            httpx.Response(200, json={"promptFeedback": {"blockReason": "SAFETY"}}),
+            "Blocked",
+            Outcome.PERMANENT,
+            id="blocked prompt",
+        ),
+        pytest.param(
+            httpx.Response(200, json={"candidates": []}),
+            "NoImage",
+            Outcome.PERMANENT,
+            id="no candidates",
+        ),
+        pytest.param(
+            httpx.Response(200, json={"candidates": [{"finishReason": "IMAGE_SAFETY"}]}),
+            "NoImage",
+            Outcome.PERMANENT,
+            id="filtered",
+        ),
+        pytest.param(
+            image_reply({"role": "model", "parts": [{"text": "A fox is"}]}, "CONTINUATION"),
+            "NoImage",
+            Outcome.PERMANENT,
+            id="to be continued",
+        ),
+        pytest.param(
+            httpx.Response(200, json={}), "UnreadableReply", Outcome.AMBIGUOUS, id="empty object"
+        ),
+        pytest.param(
+            image_reply(inline("no base64!")), "UnreadableReply", Outcome.AMBIGUOUS, id="not base64"
+        ),
+    ],
+)
+async def test_a_reply_without_an_image(
+    gemini: Gemini, api: respx.MockRouter, answer: Answer, code: str, outcome: Outcome
+) -> None:
+    error = await failure(gemini, api, "image", answer)
+    assert (error.code, error.outcome) == (code, outcome)
+
+
+async def test_a_started_video_without_a_name_is_ambiguous(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    error = await failure(gemini, api, "video", httpx.Response(200, json={"done": False}))
+    assert (error.code, error.outcome) == ("UnreadableReply", Outcome.AMBIGUOUS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "outcome"),
+    [
+        pytest.param(
+            operation(done=True, error={"code": 13, "message": "Too many paws."}),
+            "VideoFailed",
+            Outcome.PERMANENT,
+            id="failed",
+        ),
+        pytest.param(
+            done(raiMediaFilteredCount=1), "VideoFiltered", Outcome.PERMANENT, id="filtered"
+        ),
+        pytest.param(done(), "UnreadableReply", Outcome.RETRYABLE, id="done without a video"),
+        pytest.param(
+            operation(done=True), "UnreadableReply", Outcome.RETRYABLE, id="done without a response"
+        ),
+        pytest.param(
+            httpx.Response(200, json={"done": False}),
+            "UnreadableReply",
+            Outcome.RETRYABLE,
+            id="no name",
+        ),
+    ],
+)
+async def test_a_video_that_will_not_come(
+    gemini: Gemini, api: respx.MockRouter, answer: Answer, code: str, outcome: Outcome
+) -> None:
+    error = await failure(gemini, api, "poll", answer)
+    assert (error.code, error.outcome) == (code, outcome)
+
+
+async def test_the_reason_of_a_failed_video_is_told(gemini: Gemini, api: respx.MockRouter) -> None:
+    answer = operation(done=True, error={"code": 13, "message": "Too many paws."})
+    error = await failure(gemini, api, "poll", answer)
+    assert "Too many paws." in str(error)
+
+
+async def test_a_file_that_is_no_video_is_not_taken(gemini: Gemini, api: respx.MockRouter) -> None:
+    error = await failure(gemini, api, "download", httpx.Response(200, content=b"RIFF of another"))
+    assert (error.code, error.outcome) == ("UnreadableReply", Outcome.RETRYABLE)
+
+
+async def test_what_the_client_refuses_to_send_is_permanent(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    with pytest.raises(ApiError, match="before it was sent") as raised:
+        await gemini.poll_video("")
+    assert (raised.value.code, raised.value.outcome) == ("InvalidRequest", Outcome.PERMANENT)
+    assert not api.calls
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("call", "deadline", "outcome"),
+    [
+        ("image", "IMAGE_DEADLINE_SECONDS", Outcome.AMBIGUOUS),
+        ("video", "VIDEO_START_DEADLINE_SECONDS", Outcome.AMBIGUOUS),
+        ("poll", "POLL_DEADLINE_SECONDS", Outcome.RETRYABLE),
+        ("download", "DOWNLOAD_DEADLINE_SECONDS", Outcome.RETRYABLE),
+    ],
+)
+async def test_a_call_is_given_up_at_its_deadline(  # noqa: PLR0913, PLR0917 - three are fixtures
+    gemini: Gemini,
+    api: respx.MockRouter,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    deadline: str,
+    outcome: Outcome,
+) -> None:
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        return httpx.Response(200)
+
+    monkeypatch.setattr(policies, deadline, 0.02)
+    plan(api, never)
+    with pytest.raises(ApiError, match=r"no reply within 0\.02 s") as raised:
+        await CALLS[call](gemini)
+    assert (raised.value.code, raised.value.outcome) == ("NoReply", outcome)
+    assert len(api.calls) <= 1
+
+
+@pytest.mark.parametrize("call", ALL)
+async def test_a_cancel_passes_through(gemini: Gemini, api: respx.MockRouter, call: str) -> None:
+    asked = asyncio.Event()
+
+    async def never(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        return httpx.Response(200)
+
+    plan(api, never)
+    task = asyncio.ensure_future(CALLS[call](gemini))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+# The key
+
+
+@pytest.mark.parametrize("answer", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("call", ALL)
+async def test_no_error_shows_the_key(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert sent(api).headers["x-goog-api-key"] == KEY
+    shown = [str(error), repr(error), repr(error.args), *traceback.format_exception(error)]
+    assert KEY not in "".join(shown)
+    assert KEY.encode() not in pickle.dumps(error)
+
+
+@pytest.mark.parametrize("answer", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("call", ALL)
+async def test_no_error_leads_to_the_one_with_the_key(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None
+
+
+async def test_a_key_that_the_provider_repeats_is_hidden(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    error = await failure(gemini, api, "image", google_error(500, f"Broken for {KEY}, sorry."))
+    assert str(error) == "the image call failed (HTTP 500): Broken for [key], sorry."
+
+
+@pytest.mark.parametrize("call", ALL)
+async def test_the_key_is_not_in_the_address(
+    gemini: Gemini, api: respx.MockRouter, call: str
+) -> None:
+    await failure(gemini, api, call, google_error(500))
+    assert KEY not in str(sent(api).url)
