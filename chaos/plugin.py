@@ -5,7 +5,8 @@ Nothing heavy is imported until a scenario is to run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1000:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"must be a number from 1 to 1000, not {text!r}")
     return int(text)
 
 
@@ -59,29 +60,47 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[_SCENARIOS] = chosen
 
 
-@pytest.fixture(scope="session")
-def chaos_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
-    """The run of all chosen scenarios, started when the first test asks for it."""
-    from chaos.lab import Options  # noqa: PLC0415 - see the module's docstring
-    from chaos.runner import RunError, Runner  # noqa: PLC0415 - likewise
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Run all chosen scenarios while their tests wait for them, and end what is left of them."""
+    chosen = session.config.stash[_SCENARIOS]
+    if not chosen or session.config.option.collectonly or session.testsfailed:
+        return (yield)
+    runner = _make_runner(session.config, chosen)
+    try:
+        _start(runner)
+        return (yield)
+    finally:
+        runner.stop()
 
-    config = request.config
-    runner = Runner(
-        scenarios=config.stash[_SCENARIOS],
+
+def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
+    from chaos.lab import Options  # noqa: PLC0415 - see the module's docstring
+    from chaos.runner import Runner  # noqa: PLC0415 - likewise
+
+    runner = config.stash[_RUNNER] = Runner(
+        scenarios=chosen,
         temporal_cli=config.getoption("--temporal-cli"),
         options=Options(workflows=config.getoption("--workflows")),
         reports=config.getoption("--reports") or config.rootpath / "reports",
         say=_sayer(config),
     )
+    return runner
+
+
+def _start(runner: Runner) -> None:
+    from chaos.runner import RunError  # noqa: PLC0415 - see the module's docstring
+
     try:
-        try:
-            runner.start()
-        except RunError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
-        config.stash[_RUNNER] = runner
-        yield runner
-    finally:
-        runner.stop()
+        runner.start()
+    except RunError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def chaos_runner(request: pytest.FixtureRequest) -> Runner:
+    """The run of all chosen scenarios."""
+    return request.config.stash[_RUNNER]
 
 
 def _sayer(config: pytest.Config) -> Callable[[str], None]:

@@ -74,6 +74,7 @@ class Runner:
         try:
             self._wait(self._ready)
         except (BadBinaryError, BinaryNotFoundError, SearchCancelledError) as error:
+            self.folder.rmdir()
             raise RunError(str(error)) from None
 
     def result(self, scenario: Scenario) -> ScenarioResult:

@@ -144,12 +144,15 @@ class VideoOperation:
         raise asyncio.CancelledError
 
     def _failed(self, what: str, error: ActivityError | ApplicationError) -> ApplicationError:
-        """The end of an operation whose step failed: what and why, with all that was made."""
+        """The end of an operation whose step failed: what and why."""
         cause = (error.cause or error) if isinstance(error, ActivityError) else error
-        message = f"{what} failed: {getattr(cause, 'message', cause)}"
+        return self._fail(f"{what} failed: {getattr(cause, 'message', cause)}", "StepFailed")
+
+    def _fail(self, message: str, kind: str) -> ApplicationError:
+        """The end of an operation that cannot go on, with all that was made."""
         self._update(failure=message)
         self._enter(Stage.FAILED)
-        return ApplicationError(message, self._state, type="StepFailed", non_retryable=True)
+        return ApplicationError(message, self._state, type=kind, non_retryable=True)
 
     def _complete(self, checkpoint: str) -> Progress:
         self._pass(checkpoint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows import policies
@@ -27,11 +26,10 @@ class SeriesVideo(VideoOperation):
         its progress goes along, so no checkpoint is lost and none is passed twice.
         """
         if not 1 <= len(config.video_prompts) <= policies.MAX_SERIES_VIDEOS:
-            raise ApplicationError(
+            raise self._fail(
                 f"a series has 1 to {policies.MAX_SERIES_VIDEOS} videos, "
                 f"not {len(config.video_prompts)}.",
-                type="InvalidInput",
-                non_retryable=True,
+                "InvalidInput",
             )
         if not self._state.artifacts:
             await self._make_character(config.character_prompt)

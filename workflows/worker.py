@@ -36,14 +36,24 @@ async def connect() -> Client:
     """
     try:
         config = ClientConfig.load_client_connect_config()
-        address = config.setdefault("target_host", "localhost:7233")
+    except (RuntimeError, ValueError) as error:
+        raise SettingsError(
+            f"cannot read the configuration of Temporal ({_first_line(error)}); "
+            "mend the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
+        ) from None
+    address = config.setdefault("target_host", "localhost:7233")
+    try:
         return await Client.connect(**config, data_converter=pydantic_data_converter)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200]
         raise SettingsError(
-            f"cannot connect to Temporal at {address} ({reason}); "
+            f"cannot connect to Temporal at {address} ({_first_line(error)}); "
             "start it, or set TEMPORAL_ADDRESS."
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    """Short, and without the lines of a file that an error may quote."""
+    return str(error).partition("\n")[0][:200]
 
 
 def build_worker(client: Client, activities: VideoActivities, settings: Settings) -> Worker:

@@ -129,7 +129,7 @@ def _until(is_so: Callable[[], object], deadline_seconds: float = 10) -> None:
 
 
 def _install_in_a_process(box: Box) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - this file's own script
+    return subprocess.Popen(
         [sys.executable, "-c", _INSTALL, f"{_MARK}={box.folder}"],
         env={**os.environ, "PYTHONPATH": str(_PROJECT)},
         stdout=subprocess.PIPE,

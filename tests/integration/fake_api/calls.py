@@ -1,7 +1,9 @@
 """The calls a worker makes, through Google's real client."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from google.genai import types
 from google.genai.client import AsyncClient
 
@@ -49,6 +51,22 @@ async def poll(google: AsyncClient, name: str) -> types.GenerateVideosOperation:
     operation = await google.operations.get(known)
     assert isinstance(operation, types.GenerateVideosOperation)
     return operation
+
+
+async def abandon(call: asyncio.Task[object]) -> None:
+    """Leave in the middle of a call, as a client that was killed."""
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+def begin(call: Awaitable[object]) -> asyncio.Task[object]:
+    """A call under way."""
+
+    async def run() -> object:
+        return await call
+
+    return asyncio.create_task(run())
 
 
 async def finished(google: AsyncClient, name: str) -> types.GenerateVideosOperation:

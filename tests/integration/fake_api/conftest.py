@@ -35,6 +35,7 @@ async def service(shared_process: Process) -> AsyncIterator[Service]:
         yield service
         await control.clear_rules()
         await control.release_holds()
+        await service.quiet()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -61,7 +60,7 @@ class Process:
     def start(self, *options: str) -> None:
         """Start it; returns when it is ready."""
         with self.stdout_path.open("ab") as stdout, self.stderr_path.open("ab") as stderr:
-            self._child = subprocess.Popen(  # noqa: S603  # our own module
+            self._child = subprocess.Popen(  # our own module
                 argv("--port", str(self.port), "--ledger", str(self.ledger_path), *_FAST, *options),
                 env=environment(KEY),
                 stdout=stdout,
@@ -74,11 +73,13 @@ class Process:
 
     def _ready(self) -> bool:
         assert self.child.poll() is None, self.stderr_path.read_text()
-        try:
-            with urllib.request.urlopen(f"{self.url}/control/health") as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port)) as probe,
+        ):
+            probe.sendall(b"GET /control/health HTTP/1.1\r\nhost: x\r\n\r\n")
+            return probe.recv(100).startswith(b"HTTP/1.1 200")
+        return False
 
     def kill(self) -> None:
         if self._child is not None:
@@ -134,6 +135,18 @@ class Service:
             deadline_seconds=DEADLINE_SECONDS,
         )
         return found()
+
+    async def quiet(self) -> None:
+        """Return once every request has its answer in the ledger."""
+
+        def unanswered() -> set[str]:
+            records = self.records()
+            answered = {each.request_id for each in records if isinstance(each, Answered)}
+            return {each.request_id for each in records} - answered
+
+        await wait_until(
+            lambda: not unanswered(), what="all is quiet", deadline_seconds=DEADLINE_SECONDS
+        )
 
     async def answer(self) -> Answered:
         """The first recorded answer."""

@@ -10,7 +10,7 @@ from tests.integration.fake_api.stand_in import DEADLINE_SECONDS, KEY, Process, 
 
 
 def run(*options: str, key: str | None = KEY) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  # our own module
+    return subprocess.run(  # our own module
         argv(*options),
         env=environment(key),
         capture_output=True,

@@ -11,9 +11,12 @@ from google.genai.client import AsyncClient
 from chaos.fake_api.control import FakeApiError
 from chaos.fake_api.ledger import Answered, Call, Outcome, Received
 from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.waiting import wait_until
 from tests.integration.fake_api.calls import (
     CALLS,
     WHENS,
+    abandon,
+    begin,
     download,
     finished,
     image_bytes,
@@ -23,6 +26,7 @@ from tests.integration.fake_api.calls import (
     start_video,
 )
 from tests.integration.fake_api.stand_in import (
+    DEADLINE_SECONDS,
     Service,
 )
 
@@ -85,10 +89,16 @@ class TestFaults:
         self, service: Service, google: AsyncClient, call: Call, when: When
     ) -> None:
         name, video = await made_before(service, google)
-        await service.control.add_rule(FaultRule(call=call, kind=FaultKind.HANG, when=when))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.15):
-                await CALLS[call](google, name, video)
+        control = service.control
+        await control.add_rule(FaultRule(call=call, kind=FaultKind.HANG, when=when))
+        hanging = begin(CALLS[call](google, name, video))
+
+        async def hit() -> bool:
+            return (await control.rules())[0].hits == 1
+
+        await wait_until(hit, what="the call hangs", deadline_seconds=DEADLINE_SECONDS)
+        assert not any(isinstance(record, Answered) for record in await service.settled())
+        await abandon(hanging)
         answer = await service.answer()
         assert (answer.kind, answer.status, answer.client_connected) == ("hang", None, False)
         paid = call in {Call.IMAGE, Call.VIDEO_START} and when is When.AFTER_BILLING
@@ -100,11 +110,11 @@ class TestFaults:
         self, service: Service, google: AsyncClient, call: Call, when: When
     ) -> None:
         name, video = await rendered_video(google)
-        delay = FaultRule(call=call, kind=FaultKind.DELAY, when=when, delay_seconds=0.15)
+        delay = FaultRule(call=call, kind=FaultKind.DELAY, when=when, delay_seconds=0.1)
         await service.control.add_rule(delay)
         began = asyncio.get_running_loop().time()
         await CALLS[call](google, name, video)
-        assert asyncio.get_running_loop().time() - began >= 0.15
+        assert asyncio.get_running_loop().time() - began >= 0.1
         last = (await service.settled())[-1]
         assert isinstance(last, Answered)
         assert last.kind == "ok"

@@ -20,6 +20,7 @@ from tests.integration.fake_api.calls import (
     poll,
     rendered_video,
     start_video,
+    video_of,
 )
 from tests.integration.fake_api.stand_in import (
     DEADLINE_SECONDS,

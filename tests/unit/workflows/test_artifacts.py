@@ -52,15 +52,14 @@ def test_a_prepared_folder_is_empty(store: ArtifactStore) -> None:
     assert files_in(store.prepare("op")) == {}
 
 
-@pytest.mark.parametrize("function", ["fsync", "fdopen"])
 def test_a_write_that_fails_leaves_nothing(
-    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> int:
+    def fail(_: int) -> None:
         raise fail_with(errno.ENOSPC)
 
     store.prepare("op")
-    monkeypatch.setattr(os, function, fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(ArtifactError, match="No space left on device"):
         store.save("op", "character.png", b"a fox")
     assert files_in(tmp_path / "op") == {}

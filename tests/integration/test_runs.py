@@ -1,0 +1,187 @@
+"""Whole runs of pytest in a process of their own, ended in every way a run can end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import psutil
+import pytest
+
+from chaos.binaries import find_temporal_cli
+from chaos.guardian import MARK
+
+PROJECT = Path(__file__).parents[2]
+CANARY = "AIzaThisIsTheUsersOwnPaidKeyAndMustNotBeSeen"
+
+
+@pytest.fixture(scope="module")
+def temporal_cli() -> Path:
+    """Found once, so that no run of this module has to build it."""
+    return find_temporal_cli(None, announce=print).path
+
+
+class Run:
+    """A run of pytest on the scenarios, its output and everything that it started."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.reports = folder / "reports"
+        self._output = folder / "output.txt"
+        command = [sys.executable, "-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider"]
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, f"--reports={self.reports}", *arguments],
+                cwd=PROJECT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def started(self) -> list[psutil.Process]:
+        """Every living process that carries the run's mark."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                mark = process.environ().get(MARK, "")
+            except (psutil.Error, OSError):
+                continue
+            if mark.startswith(f"{self.process.pid}-"):
+                found.append(process)
+        return found
+
+    def scratch(self) -> list[Path]:
+        """The run's temporary folders."""
+        return list(Path(tempfile.gettempdir()).glob(f"chaos-run-{self.process.pid}-*"))
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + 40
+        while not condition():
+            assert time.monotonic() < end, f"{what}\n{self.output}"
+            time.sleep(0.05)
+
+    def end(self) -> int:
+        return self.process.wait(100)
+
+
+@pytest.fixture
+def start(tmp_path: Path, temporal_cli: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def start_run(*arguments: str, **environment: str) -> Run:
+        runs.append(Run(tmp_path, *arguments, **{"TEMPORAL_CLI": str(temporal_cli), **environment}))
+        return runs[-1]
+
+    yield start_run
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
+
+
+def _ports(processes: list[psutil.Process]) -> set[int]:
+    return {
+        connection.laddr.port
+        for process in processes
+        for connection in process.net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+def _listening() -> set[int]:
+    connections = psutil.net_connections(kind="tcp")
+    return {c.laddr.port for c in connections if c.laddr and c.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.parametrize(
+    "ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name
+)
+def test_a_run_that_is_broken_off_leaves_nothing(
+    ending: signal.Signals, start: Callable[..., Run]
+) -> None:
+    run = start("-k", "worker_crash")
+    run.until(lambda: "SIGKILL to worker-1" in run.output, "the first fault")
+    run.until(lambda: len(run.started()) >= 3, "server, fake API and a worker")
+    ports = _ports(run.started())
+    assert ports
+    assert run.scratch()
+
+    run.process.send_signal(ending)
+    run.end()
+
+    run.until(lambda: not run.started(), "no process is left")
+    run.until(lambda: not run.scratch(), "no temporary folder is left")
+    assert not ports & _listening()
+
+
+def test_a_finished_run_leaves_its_results_and_nothing_else(start: Callable[..., Run]) -> None:
+    run = start("-k", "concurrency", "--workflows", "2")
+
+    assert run.end() == 0, run.output
+    assert run.started() == []
+    assert run.scratch() == []
+    folder = run.reports / "latest"
+    results = json.loads((folder / "results.json").read_text())
+    assert results["schema"] == 1
+    assert results["overall"] == {"passed": 1, "total": 1}
+    (scenario,) = results["scenarios"]
+    assert scenario["cost_usd"] == scenario["ideal_cost_usd"] == "2.478"
+    assert scenario["billed"] == {"image": 2, "video": 2}
+    for workflow in scenario["workflows"]:
+        assert (folder / workflow["history"]).is_file()
+    assert "| 5. Concurrency |" in (folder / "results.md").read_text()
+    suite = ET.parse(folder / "junit.xml").getroot()  # noqa: S314 - our own file
+    assert [case.get("name") for case in suite.iter("testcase")] == ["concurrency"]
+    assert run.output.rstrip().splitlines()[-2] == "OVERALL: 1/1 tests passed"
+
+
+def test_the_users_own_key_is_nowhere(start: Callable[..., Run]) -> None:
+    run = start(
+        "-k",
+        "concurrency",
+        "--workflows=1",
+        GEMINI_API_KEY=CANARY,
+        GOOGLE_API_KEY=CANARY,
+        TEMPORAL_API_KEY=CANARY,
+        GOOGLE_GEMINI_BASE_URL="http://192.0.2.1",
+        TEMPORAL_ADDRESS="192.0.2.1:7233",
+        HTTPS_PROXY="http://192.0.2.1",
+        HTTP_PROXY="http://192.0.2.1",
+    )
+
+    assert run.end() == 0, run.output
+    kept = [run.output.encode(), *(f.read_bytes() for f in run.reports.rglob("*") if f.is_file())]
+    assert len(kept) > 5
+    assert not any(CANARY.encode() in content for content in kept)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--temporal-cli=/nowhere/temporal"], "--temporal-cli names /nowhere/temporal, which"),
+        (["--temporal-cli=/bin/true"], "which is not the Temporal CLI"),
+        (["--workflows=0"], "must be a number from 1 to 1000"),
+        (["--reports=/dev/null/x"], "cannot be written to"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(
+    arguments: list[str], sentence: str, start: Callable[..., Run]
+) -> None:
+    run = start("-k", "concurrency", *arguments)
+
+    assert run.end() == pytest.ExitCode.USAGE_ERROR
+    assert sentence in run.output
+    assert "Traceback" not in run.output
+    assert not list(run.reports.glob("*"))
+    assert run.started() == []

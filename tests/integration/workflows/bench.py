@@ -1,0 +1,97 @@
+"""A running stack as these tests see it: one workflow at a time, by what the witnesses say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import WorkflowHandle
+
+from chaos.evidence import Evidence, Expectation, save_expectations, save_histories
+from chaos.fake_api.control import Hold
+from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.history import Workflow
+from chaos.lab import Lab
+from chaos.waiting import wait_until
+from workflows.models import Progress
+
+DEADLINE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The lab, and the folder where its evidence is put."""
+
+    lab: Lab
+    folder: Path
+
+    @property
+    def artifacts(self) -> Path:
+        return self.folder / "artifacts"
+
+    def handle(self, asked: Expectation) -> WorkflowHandle[object, object]:
+        return self.lab.client.get_workflow_handle(asked.workflow_id)
+
+    async def progress(self, asked: Expectation) -> Progress:
+        """What the workflow's query answers now."""
+        answer: Progress = await self.handle(asked).query("progress", result_type=Progress)
+        return answer
+
+    async def until(
+        self, asked: Expectation, condition: Callable[[Progress], bool], what: str
+    ) -> Progress:
+        """Wait until the query answers so; the answer."""
+        answers: list[Progress] = []
+
+        async def holds() -> bool:
+            answers.append(await self.progress(asked))
+            return condition(answers[-1])
+
+        await wait_until(holds, what=what, deadline_seconds=DEADLINE_SECONDS)
+        return answers[-1]
+
+    async def ended(self, asked: Expectation) -> Workflow:
+        """Wait until it has ended, however; its history."""
+        await self.lab.converge(DEADLINE_SECONDS)
+        return await self.workflow(asked)
+
+    async def workflow(self, asked: Expectation) -> Workflow:
+        """All that the server recorded of it so far."""
+        await save_histories(self.lab.client, self.folder, [asked.workflow_id])
+        save_expectations(self.folder, self.lab.expectations)
+        return Evidence.load(self.folder).workflows[asked.workflow_id]
+
+    async def hold(self, target: HoldTarget, prompt: str) -> Hold:
+        """Hold the next request, or rendering, of a prompt."""
+        return await self.lab.stack.api.control.hold(HoldRequest(call=target, match=prompt))
+
+    async def billed(self, asked: Expectation) -> Sequence[str]:
+        """The prompts that the provider billed for it, in order."""
+        ledger = await self.lab.stack.api.control.ledger()
+        bills = [record for record in ledger if isinstance(record, Billed)]
+        return [bill.prompt for bill in bills if bill.prompt in asked.prompts]
+
+    async def requested(self, asked: Expectation) -> Sequence[tuple[Call, str]]:
+        """The paid requests that reached the provider for it, in order."""
+        ledger = await self.lab.stack.api.control.ledger()
+        received = [record for record in ledger if isinstance(record, Received)]
+        return [(r.call, r.prompt) for r in received if r.prompt and r.prompt in asked.prompts]
+
+
+def checkpoints(progress: Progress) -> Sequence[str]:
+    """The names of the checkpoints passed."""
+    return [point.name for point in progress.checkpoints]
+
+
+def steps(workflow: Workflow) -> Sequence[str]:
+    """The activities that were scheduled, in order."""
+    return [activity.kind for activity in workflow.activities()]
+
+
+def final(workflow: Workflow) -> Progress:
+    """The progress that a workflow returned, or that its failure carries."""
+    result = workflow.result(Progress)
+    assert result is not None
+    return result

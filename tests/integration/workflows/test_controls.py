@@ -1,0 +1,122 @@
+"""Pause, resume and cancel take effect between steps, so nothing that was paid for is dropped."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api.control import Hold
+from chaos.fake_api.holds import HoldTarget
+from chaos.fake_api.ledger import Call
+from chaos.history import Status
+from tests.integration.workflows.bench import Bench, checkpoints, final, steps
+from workflows.models import Progress, Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def held_at_its_character(bench: Bench, asked: Expectation) -> Hold:
+    """Start a workflow whose image request is held."""
+    hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+    await bench.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    return hold
+
+
+async def paused_after_its_character(bench: Bench, asked: Expectation) -> Progress:
+    """Pause a workflow during its first step, and let that step end."""
+    hold = await held_at_its_character(bench, asked)
+    await bench.handle(asked).signal("pause")
+    await hold.release()
+    return await bench.until(
+        asked,
+        lambda progress: "character_generated" in checkpoints(progress),
+        what="the character is made",
+    )
+
+
+async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin(bench: Bench) -> None:
+    asked = workload.single("paused")
+    progress = await paused_after_its_character(bench, asked)
+    assert progress.paused
+    # The task that passed the checkpoint is over, and it scheduled nothing more.
+    assert steps(await bench.workflow(asked)) == ["generate_character"]
+    assert await bench.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
+    await bench.handle(asked).signal("resume")
+    await bench.ended(asked)
+
+
+async def test_a_pause_is_told_at_once(bench: Bench) -> None:
+    asked = workload.single("paused-in-a-step")
+    hold = await held_at_its_character(bench, asked)
+    await bench.handle(asked).signal("pause")
+    progress = await bench.until(asked, lambda progress: progress.paused, what="it is paused")
+    assert (progress.stage, checkpoints(progress)) == (Stage.GENERATING_CHARACTER, ["started"])
+    await hold.release()
+    await bench.handle(asked).signal("resume")
+    await bench.ended(asked)
+
+
+async def test_a_resumed_workflow_completes(bench: Bench) -> None:
+    asked = workload.single("resumed")
+    await paused_after_its_character(bench, asked)
+    await bench.handle(asked).signal("resume")
+    result = final(await bench.ended(asked))
+    assert (result.stage, result.paused) == (Stage.COMPLETE, False)
+    assert await bench.billed(asked) == list(asked.prompts)
+
+
+async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: Bench) -> None:
+    asked = workload.single("canceled-in-a-step")
+    hold = await held_at_its_character(bench, asked)
+    await bench.handle(asked).cancel()
+    await hold.release()
+    workflow = await bench.ended(asked)
+    progress = await bench.progress(asked)
+    assert workflow.status is Status.CANCELED
+    assert checkpoints(progress) == ["started", "character_generated"]
+    assert (bench.artifacts / progress.artifacts[0].path).exists()
+
+
+async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
+    asked = workload.single("canceled-once-paid")
+    hold = await held_at_its_character(bench, asked)
+    await bench.handle(asked).cancel()
+    await hold.release()
+    workflow = await bench.ended(asked)
+    assert steps(workflow) == ["generate_character"]
+    assert await bench.billed(asked) == [asked.character_prompt]
+
+
+async def test_a_series_that_is_canceled_keeps_its_video_in_hand(bench: Bench) -> None:
+    asked = workload.series("canceled-series", videos=2)
+    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await bench.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    await bench.handle(asked).cancel()
+    await hold.release()
+    workflow = await bench.ended(asked)
+    assert workflow.status is Status.CANCELED
+    assert checkpoints(await bench.progress(asked))[-1] == "video_1_complete"
+    assert await bench.billed(asked) == list(asked.prompts[:2])
+
+
+async def test_a_cancel_ends_a_paused_workflow_at_once(bench: Bench) -> None:
+    asked = workload.single("canceled-while-paused")
+    await paused_after_its_character(bench, asked)
+    await bench.handle(asked).cancel()
+    workflow = await bench.ended(asked)
+    assert workflow.status is Status.CANCELED
+    assert await bench.billed(asked) == [asked.character_prompt]
+
+
+async def test_progress_is_told_after_a_cancel(bench: Bench) -> None:
+    asked = workload.single("canceled-and-asked")
+    await paused_after_its_character(bench, asked)
+    await bench.handle(asked).cancel()
+    await bench.ended(asked)
+    progress = await bench.progress(asked)
+    assert (progress.stage, progress.cost_usd) == (Stage.CANCELED, Decimal("0.039"))

@@ -1,0 +1,111 @@
+"""A long series goes on in new runs and loses nothing between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from chaos import workload
+from chaos.cluster.stack import StackSpec
+from chaos.fake_api.holds import HoldTarget
+from chaos.fake_api.settings import LatencyChange
+from chaos.history import Status, Workflow
+from tests.integration.workflows.bench import Bench, checkpoints, final, steps
+from tests.integration.workflows.conftest import BenchIn
+from workflows.models import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# The server suggests a new run after each video or two.
+SHORT_RUNS = StackSpec(
+    persistent=False, dynamic_config={"limit.historyCount.suggestContinueAsNew": "20"}
+)
+AT_ONCE = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
+LONG = workload.series("long", videos=20)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def short_runs(
+    bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    """A stack whose server wants short histories, with a worker."""
+    folder: Path = tmp_path_factory.mktemp("short-runs")
+    async with bench_in(folder, SHORT_RUNS) as bench:
+        await bench.lab.stack.api.control.set_latencies(AT_ONCE)
+        await bench.lab.worker()
+        yield bench
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def long(short_runs: Bench) -> Workflow:
+    """A series that took many runs."""
+    await short_runs.lab.start(LONG)
+    return await short_runs.ended(LONG)
+
+
+async def test_a_series_makes_its_videos_in_order(bench: Bench) -> None:
+    asked = workload.series("three", videos=3)
+    await bench.lab.start(asked)
+    result = final(await bench.ended(asked))
+    assert str(result.cost_usd) == "3.639"
+    assert checkpoints(result) == list(asked.checkpoints)
+    assert await bench.billed(asked) == list(asked.prompts)
+
+
+async def test_a_long_series_takes_several_runs(long: Workflow) -> None:
+    assert len(long.runs) > 5
+    assert long.status is Status.COMPLETED
+
+
+async def test_each_checkpoint_of_all_runs_is_passed_once_and_in_order(long: Workflow) -> None:
+    assert checkpoints(final(long)) == list(LONG.checkpoints)
+
+
+async def test_each_prompt_of_all_runs_is_billed_once(long: Workflow, short_runs: Bench) -> None:
+    assert await short_runs.billed(LONG) == list(LONG.prompts)
+    assert str(final(long).cost_usd) == "24.039"
+
+
+async def test_no_step_is_done_in_two_runs(long: Workflow) -> None:
+    video = ["start_video", "await_video", "download_video"]
+    assert steps(long) == ["generate_character", *(20 * video)]
+
+
+async def test_progress_is_that_of_all_runs(long: Workflow, short_runs: Bench) -> None:
+    assert await short_runs.progress(LONG) == final(long)
+
+
+async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> None:
+    asked = workload.series("paused-between-runs", videos=3)
+    hold = await short_runs.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await short_runs.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    await short_runs.handle(asked).signal("pause")
+    await hold.release()
+    paused = await short_runs.until(
+        asked,
+        lambda progress: "video_1_complete" in checkpoints(progress),
+        what="video 1 is complete",
+    )
+    assert paused.paused
+    assert await short_runs.billed(asked) == list(asked.prompts[:2])
+    await short_runs.handle(asked).signal("resume")
+    workflow = await short_runs.ended(asked)
+    assert len(workflow.runs) > 1
+    assert checkpoints(final(workflow)) == list(asked.checkpoints)
+
+
+async def test_a_cancel_reaches_the_newest_run(short_runs: Bench) -> None:
+    asked = workload.series("canceled-in-a-later-run", videos=5)
+    hold = await short_runs.hold(HoldTarget.VIDEO, asked.video_prompts[3])
+    await short_runs.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    await short_runs.handle(asked).cancel()
+    await hold.release()
+    workflow = await short_runs.ended(asked)
+    progress = await short_runs.progress(asked)
+    assert (workflow.status, progress.stage) == (Status.CANCELED, Stage.CANCELED)
+    assert checkpoints(progress) == list(asked.checkpoints[:6])

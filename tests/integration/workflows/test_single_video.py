@@ -1,0 +1,126 @@
+"""A single video: its progress, result, files, cost and history."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import pytest_asyncio
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api.holds import HoldTarget
+from chaos.history import Status, Workflow
+from tests.integration.workflows.bench import Bench, checkpoints, final
+from workflows.models import Progress, Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A single video that ran undisturbed."""
+
+    asked: Expectation
+    before: datetime
+    workflow: Workflow
+    result: Progress
+    after: datetime
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def completed(bench: Bench) -> Completed:
+    asked = workload.single("undisturbed")
+    before = datetime.now(UTC)
+    await bench.lab.start(asked)
+    workflow = await bench.ended(asked)
+    return Completed(asked, before, workflow, final(workflow), datetime.now(UTC))
+
+
+async def test_progress_is_told_while_the_character_is_made(bench: Bench) -> None:
+    asked = workload.single("watched-at-its-character")
+    hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+    await bench.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    progress = await bench.progress(asked)
+    await hold.release()
+    await bench.ended(asked)
+    assert (progress.stage, progress.progress_percent) == (Stage.GENERATING_CHARACTER, 0)
+    assert checkpoints(progress) == ["started"]
+    assert progress.cost_usd == 0
+
+
+async def test_progress_is_told_while_the_video_is_made(bench: Bench) -> None:
+    asked = workload.single("watched-at-its-video")
+    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await bench.lab.start(asked)
+    await bench.lab.until_polled(asked.video_prompts[0])
+    progress = await bench.progress(asked)
+    await hold.release()
+    await bench.ended(asked)
+    assert (progress.stage, progress.progress_percent) == (Stage.AWAITING_VIDEO, 50)
+    assert progress.video == 1
+    assert checkpoints(progress) == ["started", "character_generated"]
+    assert progress.cost_usd == Decimal("1.239")
+
+
+async def test_progress_is_told_after_the_end(bench: Bench, completed: Completed) -> None:
+    assert await bench.progress(completed.asked) == completed.result
+
+
+async def test_the_result_says_that_it_is_complete(completed: Completed) -> None:
+    assert completed.workflow.status is Status.COMPLETED
+    result = completed.result
+    assert (result.operation_id, result.stage) == ("undisturbed", Stage.COMPLETE)
+    assert (result.progress_percent, result.video) == (100, None)
+    assert (result.paused, result.failure) == (False, None)
+
+
+async def test_each_checkpoint_has_the_cost_up_to_it(completed: Completed) -> None:
+    assert [(point.name, str(point.cost_usd)) for point in completed.result.checkpoints] == [
+        ("started", "0"),
+        ("character_generated", "0.039"),
+        ("video_generated", "1.239"),
+        ("complete", "1.239"),
+    ]
+
+
+async def test_checkpoints_have_times_in_order(completed: Completed) -> None:
+    times = [point.at for point in completed.result.checkpoints]
+    assert times == sorted(times)
+    assert completed.before <= times[0]
+    assert times[-1] <= completed.after
+
+
+async def test_a_single_costs_what_was_billed(bench: Bench, completed: Completed) -> None:
+    assert completed.result.cost_usd == Decimal("1.239")
+    assert await bench.billed(completed.asked) == list(completed.asked.prompts)
+
+
+async def test_its_files_are_there_as_the_result_tells(bench: Bench, completed: Completed) -> None:
+    told = {artifact.path: artifact.sha256 for artifact in completed.result.artifacts}
+    assert list(told) == ["undisturbed/character.png", "undisturbed/video-001.mp4"]
+    there = {path: hashlib.sha256((bench.artifacts / path).read_bytes()) for path in told}
+    assert {path: digest.hexdigest() for path, digest in there.items()} == told
+
+
+async def test_no_other_file_is_left(bench: Bench, completed: Completed) -> None:
+    folder = bench.artifacts / completed.asked.workflow_id
+    assert sorted(path.name for path in folder.iterdir()) == ["character.png", "video-001.mp4"]
+
+
+async def test_the_image_is_not_in_the_history(bench: Bench, completed: Completed) -> None:
+    image = (bench.artifacts / completed.result.artifacts[0].path).read_bytes()
+    history = b"".join(event.SerializeToString() for event in completed.workflow.events)
+    assert b"undisturbed/character.png" in history
+    assert image not in history
+    assert base64.b64encode(image) not in history
+
+
+async def test_a_history_is_small(completed: Completed) -> None:
+    size_bytes = sum(event.ByteSize() for event in completed.workflow.events)
+    assert size_bytes < 20_000

@@ -1,0 +1,84 @@
+"""SIGTERM: a worker finishes what was paid for, hands over what can wait, and exits with 0."""
+
+from __future__ import annotations
+
+import signal
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api.control import Hold
+from chaos.fake_api.holds import HoldTarget
+from chaos.history import Status, Workflow
+from chaos.process import Child
+from chaos.waiting import wait_until
+from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
+from workflows import policies
+
+WELL_WITHIN_GRACE_SECONDS = policies.GRACEFUL_SHUTDOWN_TIMEOUT.total_seconds() / 2
+
+
+async def stop_has_begun(child: Child) -> None:
+    """Wait until a worker says that it is stopping."""
+    await wait_until(
+        lambda: "stopping:" in child.log.read_text(),
+        what=f"{child.name} is stopping",
+        deadline_seconds=DEADLINE_SECONDS,
+    )
+
+
+async def stop_while_awaiting(bench: Bench, asked: Expectation) -> tuple[int, Hold]:
+    """Stop the only worker while a video is rendered; its exit code."""
+    first = await bench.lab.worker()
+    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await bench.lab.start(asked)
+    await bench.lab.until_polled(asked.video_prompts[0])
+    first.child.send(signal.SIGTERM)
+    return await first.child.wait(WELL_WITHIN_GRACE_SECONDS), hold
+
+
+async def stop_while_paying(bench: Bench, asked: Expectation) -> int:
+    """Stop the only worker while its image request is on its way; its exit code."""
+    first = await bench.lab.worker()
+    hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+    await bench.lab.start(asked)
+    await hold.caught(deadline_seconds=DEADLINE_SECONDS)
+    first.child.send(signal.SIGTERM)
+    await stop_has_begun(first.child)
+    await hold.release()
+    return await first.child.wait(WELL_WITHIN_GRACE_SECONDS)
+
+
+async def completed_by_another(bench: Bench, asked: Expectation) -> Workflow:
+    await bench.lab.worker()
+    workflow = await bench.ended(asked)
+    assert workflow.status is Status.COMPLETED
+    return workflow
+
+
+async def test_an_idle_worker_stops_at_once(own_bench: Bench) -> None:
+    worker = await own_bench.lab.worker()
+    worker.child.send(signal.SIGTERM)
+    assert await worker.child.wait(WELL_WITHIN_GRACE_SECONDS) == 0
+
+
+async def test_a_worker_that_awaits_a_video_stops_and_hands_it_over(own_bench: Bench) -> None:
+    asked = workload.single("handed-over")
+    exit_code, hold = await stop_while_awaiting(own_bench, asked)
+    await hold.release()
+    workflow = await completed_by_another(own_bench, asked)
+    waits = [activity for activity in workflow.activities() if activity.kind == "await_video"]
+    assert exit_code == 0
+    # Two waits by two workers, and neither of them a second attempt after a failure.
+    assert [wait.attempt for wait in waits] == [1, 1]
+    assert len({wait.worker for wait in waits}) == 2
+    assert await own_bench.billed(asked) == list(asked.prompts)
+
+
+async def test_a_worker_that_pays_stops_after_it_has_what_it_paid_for(own_bench: Bench) -> None:
+    asked = workload.single("paid-while-stopping")
+    exit_code = await stop_while_paying(own_bench, asked)
+    assert exit_code == 0
+    assert (own_bench.artifacts / asked.workflow_id / "character.png").exists()
+    workflow = await completed_by_another(own_bench, asked)
+    assert {activity.attempt for activity in workflow.activities()} == {1}
+    assert await own_bench.billed(asked) == list(asked.prompts)

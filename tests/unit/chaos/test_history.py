@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from chaos.evidence import Evidence
+from chaos.history import Status
+from workflows.models import Progress
+
+
+def test_a_completed_workflow_has_its_result(checkpoint: Evidence) -> None:
+    workflow = checkpoint.workflows["checkpoint-series"]
+
+    result = workflow.result(Progress)
+
+    assert workflow.status is Status.COMPLETED
+    assert result
+    assert str(result.cost_usd) == "3.639"
+    assert len(result.artifacts) == 4
+
+
+def test_a_failed_workflow_has_its_reason_and_what_was_made(retry_config: Evidence) -> None:
+    workflow = retry_config.workflows["retry-gives-up"]
+
+    result = workflow.result(Progress)
+
+    assert workflow.status is Status.FAILED
+    assert "video 2 of 2 failed" in workflow.failure_message
+    assert result
+    assert [artifact.path for artifact in result.artifacts] == [
+        "retry-gives-up/character.png",
+        "retry-gives-up/video-001.mp4",
+    ]
+
+
+def test_an_activity_shows_its_last_attempt(worker_crash: Evidence) -> None:
+    activities = worker_crash.workflows["crash-single"].activities()
+
+    image, start, wait, download = activities
+    assert (image.kind, image.attempt) == ("generate_character", 2)
+    assert image.lost_its_heartbeat
+    assert (start.attempt, wait.attempt, download.attempt) == (1, 2, 1)
+    assert not start.lost_its_heartbeat
+    assert image.worker != wait.worker
+    assert image.heartbeat_seconds == 8
+
+
+def test_no_history_is_no_workflow(control: Evidence) -> None:
+    assert control.workflows == {}
