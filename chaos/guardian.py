@@ -1,6 +1,6 @@
 """A small process that outlives the run for a moment and leaves nothing of it behind.
 
-`python -m chaos.guardian MARK FOLDER`: waits until its standard input ends, which happens when
+`python -m chaos.guardian MARK`: waits until its standard input ends, which happens when
 the run's process is gone, however it went; then it ends all processes that carry the run's
 mark in their environment and removes the run's temporary folder. Children of children inherit
 the mark, and so does one that was started in the very moment of the kill.
@@ -8,6 +8,7 @@ the mark, and so does one that was started in the very moment of the kill.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from uuid import uuid4
 
 import psutil
 
-MARK = "CHAOS_RUN"
+MARK = "CHAOS_RUN_FOLDER"
 """The environment variable that all processes of a run carry."""
 
 _PREFIX = "chaos-run-"
@@ -31,18 +32,27 @@ _PATIENCE_SECONDS = 30.0
 
 
 class Guard:
-    """A run's mark, its temporary folder and its guardian. Use it by `with`."""
+    """A run's temporary folder, its guardian, and its mark. Use it by `with`.
+
+    The mark is the folder's path. The folder stays locked while the run's process lives; a lock
+    ends with its process, whatever happens to clocks and process ids.
+    """
 
     def __init__(self) -> None:
-        me = psutil.Process()
-        self.mark = f"{me.pid}-{me.create_time():.2f}-{uuid4().hex[:8]}"
-        self.folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{self.mark}"
+        name = f"{_PREFIX}{os.getpid()}-{uuid4().hex[:8]}"
+        self.folder = Path(tempfile.gettempdir()).resolve() / name
+        self.mark = str(self.folder)
 
     def __enter__(self) -> Self:
         sweep_stale()
-        self.folder.mkdir(mode=0o700)
+        # Locked before it gets its name, or another run could take it for an abandoned one.
+        nameless = self.folder.with_name(f".{self.folder.name}")
+        nameless.mkdir(mode=0o700)
+        self._lock = os.open(nameless, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        nameless.rename(self.folder)
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "chaos.guardian", self.mark, str(self.folder)],
+            [sys.executable, "-m", "chaos.guardian", self.mark],
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -58,6 +68,7 @@ class Guard:
         trace: TracebackType | None,
     ) -> None:
         self._process.communicate(timeout=_PATIENCE_SECONDS)
+        os.close(self._lock)
 
 
 def sweep(mark: str) -> None:
@@ -74,11 +85,11 @@ def sweep(mark: str) -> None:
 
 def sweep_stale() -> None:
     """Clear up after runs whose process and guardian are both gone."""
-    for process in _marked():
-        if not _is_alive(process.info["mark"]):
-            sweep(process.info["mark"])
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        if not _is_alive(folder.name.removeprefix(_PREFIX)):
+    for mark in {process.info["mark"] for process in _marked()}:
+        if not _is_alive(Path(mark)):
+            sweep(mark)
+    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
+        if not _is_alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -87,32 +98,40 @@ def _marked() -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            mark = process.environ().get(MARK)
+            mark = process.environ().get(MARK, "")
         except (psutil.Error, OSError):
             continue
-        if mark and process.pid != os.getpid():
+        if Path(mark).name.startswith(_PREFIX) and process.pid != os.getpid():
             process.info = {"mark": mark}
             found.append(process)
     return found
 
 
-def _is_alive(mark: str) -> bool:
-    """Whether the process that made the mark still runs; a pid alone could be another's."""
+def _is_alive(folder: Path) -> bool:
+    """Whether the run with this folder goes on: then nobody else can lock it."""
     try:
-        pid, created, _ = mark.split("-")
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == created
-    except (ValueError, psutil.Error):
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # another user's
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
-def main(mark: str, folder: Path) -> None:
+def main(mark: str) -> None:
     """Wait for the end of the run, then clear up."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     sys.stdin.buffer.read()
     sweep(mark)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(mark, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1])

@@ -66,12 +66,17 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     chosen = session.config.stash[_SCENARIOS]
     if not chosen or session.config.option.collectonly or session.testsfailed:
         return (yield)
+    from chaos.runner import RunError  # noqa: PLC0415 - see the module's docstring
+
     runner = _make_runner(session.config, chosen)
     try:
-        _start(runner)
-        return (yield)
-    finally:
-        runner.stop()
+        try:
+            runner.start()
+            return (yield)
+        finally:
+            runner.stop()
+    except RunError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
@@ -86,15 +91,6 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
         say=_sayer(config),
     )
     return runner
-
-
-def _start(runner: Runner) -> None:
-    from chaos.runner import RunError  # noqa: PLC0415 - see the module's docstring
-
-    try:
-        runner.start()
-    except RunError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,13 @@ from chaos.journal import Event, Journal
 from chaos.judge import judge
 from chaos.lab import EndedEarlyError, Lab, Options
 from chaos.process import ChildError
-from chaos.report.results import CaseResult, ScenarioResult, case_result, scenario_result
+from chaos.report.results import (
+    CaseResult,
+    ScenarioResult,
+    broken_case_result,
+    case_result,
+    scenario_result,
+)
 from chaos.scenarios import Case, Scenario
 from chaos.waiting import DeadlineExceededError
 
@@ -64,10 +70,18 @@ class RunContext:
 
 async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResult:
     """Run all cases of a scenario side by side."""
-    cases = await asyncio.gather(*(run_case(scenario, case, context) for case in scenario.cases))
+    cases = await asyncio.gather(*(_safely(scenario, case, context) for case in scenario.cases))
     result = scenario_result(scenario, cases)
     context.announce(scenario.name, f"{result.verdict}: {result.reason}")
     return result
+
+
+async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
+    """Whatever happens to one case, a full disk included, the others go on."""
+    try:
+        return await run_case(scenario, case, context)
+    except Exception as error:  # noqa: BLE001 - see above
+        return broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
 
 
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:

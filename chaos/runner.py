@@ -82,7 +82,10 @@ class Runner:
         return self._wait(self._results[scenario.name])
 
     def stop(self) -> None:
-        """End what still runs, leave nothing behind, and write the reports of what is done."""
+        """End what still runs, leave nothing behind, and write the reports of what is done.
+
+        Raises RunError where they cannot be written.
+        """
         self._cancel.set()
         if self._loop and self._task:
             with suppress(RuntimeError):  # the loop may just have closed by itself
@@ -93,7 +96,13 @@ class Runner:
         done = [f.result() for f in self._results.values() if f.done() and not f.exception()]
         if done:
             self.outcome = self._outcome(done)
-            write_reports(self.outcome, self.folder)
+            try:
+                write_reports(self.outcome, self.folder)
+            except OSError as error:
+                raise RunError(
+                    f"the results could not be written to {self.folder} ({error.strerror}); "
+                    "make room there, or choose another folder with --reports."
+                ) from None
 
     def _wait(self, future: Future[T]) -> T:
         while not future.done():

@@ -145,6 +145,24 @@ def case_result(
     )
 
 
+def broken_case_result(case: Case, reason: str) -> CaseResult:
+    """A case that left no evidence to judge: unknown."""
+    return CaseResult(
+        name=case.name,
+        control=case.must_fail is not None,
+        verdict=Verdict.UNKNOWN,
+        reason=reason,
+        duration_s=0.0,
+        cost_usd=Decimal(0),
+        ideal_cost_usd=Decimal(0),
+        billed={},
+        faults=(),
+        load=None,
+        workflows=(),
+        checks=(CheckResult(check="evidence", verdict=Verdict.UNKNOWN, problems=(reason,)),),
+    )
+
+
 def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> ScenarioResult:
     """Sum up a scenario's cases. They run side by side: the longest is its duration."""
     counted = [case for case in cases if not case.control]

@@ -24,7 +24,7 @@ guard = Guard().__enter__()
 child = subprocess.Popen(
     [sys.executable, "-c", {CHILD!r}], env={{MARK: guard.mark}}, start_new_session=True
 )
-print(guard.mark, guard.folder, flush=True)
+print(guard.mark, flush=True)
 child.wait()
 """
 Start = Callable[[str, Mapping[str, str]], "subprocess.Popen[str]"]
@@ -64,20 +64,20 @@ def _alive(mark: str) -> int:
 async def test_a_killed_run_leaves_no_child_grandchild_or_folder(start: Start) -> None:
     parent = start(PARENT, os.environ)
     assert parent.stdout
-    mark, folder = parent.stdout.readline().split()
+    mark = parent.stdout.readline().strip()
     await wait_until(lambda: _alive(mark) == 2, what="both are up", deadline_seconds=20)
 
     parent.send_signal(signal.SIGKILL)
 
     await wait_until(lambda: _alive(mark) == 0, what="none is left", deadline_seconds=20)
-    await wait_until(lambda: not Path(folder).exists(), what="no folder", deadline_seconds=20)
+    await wait_until(lambda: not Path(mark).exists(), what="no folder", deadline_seconds=20)
 
 
 async def test_a_run_whose_guardian_died_too_is_cleared_up_by_the_next(start: Start) -> None:
     with Guard() as guard:
-        stale = f"999999999-1.00-{guard.mark.rpartition('-')[2]}"
-        folder = guard.folder.with_name(f"chaos-run-{stale}")
+        folder = guard.folder.with_name(f"{guard.folder.name}-stale")
         folder.mkdir()
+        stale = str(folder)
         left_over = start(SLEEP, {MARK: stale})
         ours = start(SLEEP, {MARK: guard.mark})
         await wait_until(

@@ -58,7 +58,7 @@ class Run:
                 mark = process.environ().get(MARK, "")
             except (psutil.Error, OSError):
                 continue
-            if mark.startswith(f"{self.process.pid}-"):
+            if Path(mark).name.startswith(f"chaos-run-{self.process.pid}-"):
                 found.append(process)
         return found
 

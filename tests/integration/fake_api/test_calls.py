@@ -126,13 +126,14 @@ class TestCalls:
         }
         assert len(service.bills()) == 40
 
+    @pytest.mark.parametrize("size_bytes", [52_000, 60_000, 80_000, 120_000, 180_000])
     async def test_a_long_body_is_read_and_its_client_is_still_watched(
-        self, service: Service
+        self, service: Service, size_bytes: int
     ) -> None:
         """Uvicorn stops reading after a body above 64 KiB, and would not see the client go."""
         hold = await service.control.hold(HoldRequest(call=HoldTarget.VIDEO_START))
         async with google_client(service.url) as google:
-            image = types.Image(image_bytes=bytes(300_000), mime_type="image/png")
+            image = types.Image(image_bytes=bytes(size_bytes), mime_type="image/png")
             source = types.GenerateVideosSource(prompt=PROMPT, image=image)
             call = asyncio.create_task(
                 google.models.generate_videos(model=VIDEO_MODEL, source=source)
@@ -145,7 +146,7 @@ class TestCalls:
             return (await hold.status()).client_connected is False
 
         await wait_until(gone, what="the loss is seen", deadline_seconds=DEADLINE_SECONDS)
-        assert service.receipts()[0].image_sha256 == sha256_hex(bytes(300_000))
+        assert service.receipts()[0].image_sha256 == sha256_hex(bytes(size_bytes))
 
 
 class TestRefusals:

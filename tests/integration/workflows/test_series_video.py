@@ -19,9 +19,13 @@ from workflows.models import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# The server suggests a new run after each video or two.
+# The server suggests a new run after each video or two, and lets it begin without a wait.
 SHORT_RUNS = StackSpec(
-    persistent=False, dynamic_config={"limit.historyCount.suggestContinueAsNew": "20"}
+    persistent=False,
+    dynamic_config={
+        "limit.historyCount.suggestContinueAsNew": "20",
+        "history.workflowIdReuseMinimalInterval": '"0s"',
+    },
 )
 AT_ONCE = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
 LONG = workload.series("long", videos=20)
