@@ -156,7 +156,7 @@ class VideoOperation:
 
     def _complete(self, checkpoint: str) -> Progress:
         self._pass(checkpoint)
-        self._update(video=None)
+        self._update(video=None, paused=False)
         self._enter(Stage.COMPLETE)
         return self._state
 

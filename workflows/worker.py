@@ -100,6 +100,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every poll
     load_dotenv(Path.cwd() / ".env")
     try:
         asyncio.run(run(load_settings()))

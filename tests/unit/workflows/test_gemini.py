@@ -50,10 +50,9 @@ def google_error(status: int, message: str = "No.", *details: dict[str, str]) ->
     return httpx.Response(status, json={"error": error})
 
 
-def image_reply(content: object, finish_reason: str = "STOP") -> httpx.Response:
-    return httpx.Response(
-        200, json={"candidates": [{"content": content, "finishReason": finish_reason}]}
-    )
+def image_reply(content: object, finish_reason: str = "STOP", **more: str) -> httpx.Response:
+    candidate = {"content": content, "finishReason": finish_reason, **more}
+    return httpx.Response(200, json={"candidates": [candidate]})
 
 
 def inline(data: str) -> dict[str, object]:
@@ -276,7 +275,11 @@ async def test_without_a_wish_there_is_no_wait(gemini: Gemini, api: respx.MockRo
             id="filtered",
         ),
         pytest.param(
-            image_reply({"role": "model", "parts": [{"text": "A fox is"}]}, "CONTINUATION"),
+            image_reply(
+                {"role": "model", "parts": [{"text": "A fox is"}]},
+                "CONTINUATION",
+                continuationToken="Zm94",
+            ),
             "NoImage",
             Outcome.PERMANENT,
             id="to be continued",
