@@ -63,7 +63,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Run all chosen scenarios while their tests wait for them, and end what is left of them."""
-    chosen = session.config.stash[_SCENARIOS]
+    chosen = session.config.stash.get(_SCENARIOS, [])
     if not chosen or session.config.option.collectonly or session.testsfailed:
         return (yield)
     from chaos.runner import RunError  # noqa: PLC0415 - see the module's docstring

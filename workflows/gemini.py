@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 from google import genai
@@ -22,6 +22,10 @@ from google.genai import errors, types
 from workflows import policies
 from workflows.models import VideoStatus
 from workflows.settings import Settings
+
+
+_LONGEST_MESSAGE = 600
+"""Characters of an error; each is kept in a history."""
 
 
 class Outcome(StrEnum):
@@ -90,7 +94,7 @@ class Gemini:
 
     async def generate_image(self, prompt: str) -> Image:
         """Paid. Raises ApiError."""
-        async with _call("image", policies.IMAGE_DEADLINE_SECONDS, paid=True) as options:
+        async with self._call("image", policies.IMAGE_DEADLINE_SECONDS, paid=True) as options:
             reply = await self._client.aio.models.generate_content(
                 model=self._settings.gemini_image_model,
                 contents=prompt,
@@ -105,7 +109,7 @@ class Gemini:
 
     async def start_video(self, prompt: str, image: Image) -> str:
         """Paid. The provider's name of the operation that makes the video. Raises ApiError."""
-        async with _call("video", policies.VIDEO_START_DEADLINE_SECONDS, paid=True) as options:
+        async with self._call("video", policies.VIDEO_START_DEADLINE_SECONDS, paid=True) as options:
             operation = await self._client.aio.models.generate_videos(
                 model=self._settings.gemini_video_model,
                 source=types.GenerateVideosSource(
@@ -124,7 +128,7 @@ class Gemini:
 
     async def poll_video(self, provider_operation: str) -> VideoStatus:
         """Free. The state of a video in the making. Raises ApiError, also where it failed."""
-        async with _call("poll", policies.POLL_DEADLINE_SECONDS, paid=False) as options:
+        async with self._call("poll", policies.POLL_DEADLINE_SECONDS, paid=False) as options:
             operation = await self._client.aio.operations.get(
                 types.GenerateVideosOperation.model_validate({"name": provider_operation}),
                 config=types.GetOperationConfig(http_options=options),
@@ -133,7 +137,9 @@ class Gemini:
 
     async def download_video(self, uri: str) -> bytes:
         """Free. The whole video. Raises ApiError."""
-        async with _call("download", policies.DOWNLOAD_DEADLINE_SECONDS, paid=False) as options:
+        async with self._call(
+            "download", policies.DOWNLOAD_DEADLINE_SECONDS, paid=False
+        ) as options:
             data = await self._client.aio.files.download(
                 file=types.Video(uri=uri),
                 config=types.DownloadFileConfig(http_options=options),
@@ -142,18 +148,25 @@ class Gemini:
                 raise _unreadable("download", paid=False)
             return data
 
+    @asynccontextmanager
+    async def _call(
+        self, name: str, deadline_seconds: float, *, paid: bool
+    ) -> AsyncIterator[types.HttpOptions]:
+        """Bound one call in total, and put what goes wrong in it into our own words."""
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                yield types.HttpOptions(timeout=int(deadline_seconds * 1000))
+        except ApiError as error:
+            raise self._without_key(error) from None
+        except Exception as error:  # noqa: BLE001 - any of the client's errors may hold the key
+            found = classify(error, name, paid=paid, deadline_seconds=deadline_seconds)
+            raise self._without_key(found) from None
 
-@asynccontextmanager
-async def _call(name: str, deadline_seconds: float, *, paid: bool) -> AsyncIterator[Any]:
-    """Bound one call in total, and put what goes wrong in it into our own words."""
-    options = types.HttpOptions(timeout=int(deadline_seconds * 1000))
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            yield options
-    except ApiError:
-        raise
-    except Exception as error:  # noqa: BLE001 - any of the client's errors may hold the key
-        raise classify(error, name, paid=paid, deadline_seconds=deadline_seconds) from None
+    def _without_key(self, error: ApiError) -> ApiError:
+        """The error, should the provider have repeated the key in its own words."""
+        key = self._settings.gemini_api_key.get_secret_value()
+        message = str(error).replace(key, "[key]")[:_LONGEST_MESSAGE]
+        return ApiError(error.code, message, error.outcome, error.retry_after_seconds)
 
 
 def classify(error: Exception, call: str, *, paid: bool, deadline_seconds: float) -> ApiError:
@@ -232,9 +245,8 @@ def _classify_status(error: errors.APIError, call: str, unclear: Outcome) -> Api
 
 
 def _provider_message(error: errors.APIError) -> str:
-    """The provider's own sentence, shortened and without anything that looks like a key."""
-    text = re.sub(r"AIza[\w-]{10,}", "[key]", str(error.message or "no reason given"))
-    return text[:300].rstrip(".") + "."
+    """The provider's own sentence."""
+    return str(error.message or "no reason given").rstrip(".") + "."
 
 
 def _retry_delay_seconds(error: errors.APIError) -> float | None:
@@ -272,7 +284,7 @@ def _status_of(operation: types.GenerateVideosOperation) -> VideoStatus:
     if not operation.done:
         return VideoStatus()
     if operation.error:
-        reason = str(operation.error.get("message", "no reason given"))[:300]
+        reason = operation.error.get("message", "no reason given")
         raise ApiError("VideoFailed", f"the API failed to make it: {reason}", Outcome.PERMANENT)
     made = operation.response
     if made and made.generated_videos:

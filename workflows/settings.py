@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     google_gemini_base_url: str | None = None
     gemini_image_model: str = "gemini-3.1-flash-image"
     gemini_video_model: str = "veo-3.1-generate-preview"
-    video_seconds: int = Field(default=4, ge=4, le=8)
+    video_seconds: int = 4
     video_poll_seconds: float = Field(default=10.0, gt=0)
     artifacts_dir: Path = Path("artifacts")
     task_queue: str = policies.TASK_QUEUE
@@ -45,6 +45,14 @@ class Settings(BaseSettings):
         if not value.isascii() or not value.isprintable() or " " in value:
             raise ValueError("has a space, a line break or another character no key has")
         return key
+
+    @field_validator("video_seconds")
+    @classmethod
+    def _length_exists(cls, seconds: int) -> int:
+        """The client does not check it, and the image would be paid for before the API refuses."""
+        if seconds not in {4, 6, 8}:
+            raise ValueError(f"must be 4, 6 or 8, not {seconds}")
+        return seconds
 
     @model_validator(mode="after")
     def _prices_are_known(self) -> Self:
@@ -74,5 +82,7 @@ def _sentence(fault: ErrorDetails) -> str:
     name = "_".join(str(part) for part in fault["loc"]).upper()
     if fault["type"] == "missing":
         return f"{name} is not set; put it into the environment or into .env."
-    message = str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
-    return f"{name} {message}." if name else f"{message}."
+    message = str(fault["msg"]).rstrip(".")
+    if fault["type"] == "value_error":  # one of ours: it goes on from the name
+        return f"{name} {message.removeprefix('Value error, ')}.".lstrip()
+    return f"{name}: {message}."

@@ -69,6 +69,27 @@ async def test_a_resumed_workflow_completes(bench: Bench) -> None:
     assert await bench.billed(asked) == list(asked.prompts)
 
 
+async def test_a_pause_in_the_last_step_ends_with_it(bench: Bench) -> None:
+    asked = workload.single("paused-in-its-last-step")
+    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await bench.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    await bench.handle(asked).signal("pause")
+    await hold.release()
+    result = final(await bench.ended(asked))
+    assert (result.stage, result.paused) == (Stage.COMPLETE, False)
+
+
+async def test_a_cancel_in_the_last_step_comes_too_late(bench: Bench) -> None:
+    asked = workload.single("canceled-in-its-last-step")
+    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await bench.lab.start(asked)
+    await hold.caught(deadline_seconds=10)
+    await bench.handle(asked).cancel()
+    await hold.release()
+    assert (await bench.ended(asked)).status is Status.COMPLETED
+
+
 async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: Bench) -> None:
     asked = workload.single("canceled-in-a-step")
     hold = await held_at_its_character(bench, asked)

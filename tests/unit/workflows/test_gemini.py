@@ -444,3 +444,23 @@ async def test_the_key_is_not_in_the_address(
 ) -> None:
     await failure(gemini, api, call, google_error(500))
     assert KEY not in str(sent(api).url)
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
+@pytest.mark.parametrize("call", ALL)
+async def test_a_key_that_the_provider_repeats_is_not_passed_on(
+    gemini: Gemini, api: respx.MockRouter, call: str, status: int
+) -> None:
+    """Not even a part of it, where a long message is cut."""
+    answer = google_error(status, f"{'x' * 250} your key {KEY} {'x' * 600}")
+    error = await failure(gemini, api, call, answer)
+    assert KEY[:12] not in str(error)
+    assert "your key [key]" in str(error)
+
+
+async def test_a_key_in_a_failed_operation_is_not_passed_on(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    answer = operation(done=True, error={"code": 13, "message": f"quota of {KEY}"})
+    error = await failure(gemini, api, "poll", answer)
+    assert "quota of [key]" in str(error)

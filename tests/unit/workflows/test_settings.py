@@ -82,20 +82,18 @@ def test_a_model_without_a_price_is_refused(
     assert known in said
 
 
-@pytest.mark.parametrize(("seconds", "limit"), [("3", "4"), ("9", "8")])
+@pytest.mark.parametrize("seconds", ["3", "5", "9"])
 def test_a_length_that_no_video_has_is_refused(
-    environment: pytest.MonkeyPatch, seconds: str, limit: str
+    environment: pytest.MonkeyPatch, seconds: str
 ) -> None:
     environment.setenv("VIDEO_SECONDS", seconds)
-    said = fault()
-    assert said.startswith("VIDEO_SECONDS ")
-    assert said.endswith(f"equal to {limit}.")
+    assert fault() == f"VIDEO_SECONDS must be 4, 6 or 8, not {seconds}."
 
 
 def test_a_value_of_the_wrong_kind_is_named_and_not_shown(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("VIDEO_POLL_SECONDS", "a-secret-put-into-the-wrong-variable")
     said = fault()
-    assert said.startswith("VIDEO_POLL_SECONDS ")
+    assert said.startswith("VIDEO_POLL_SECONDS: ")
     assert "secret" not in said
 
 
