@@ -23,7 +23,6 @@ from workflows import policies
 from workflows.models import VideoStatus
 from workflows.settings import Settings
 
-
 _LONGEST_MESSAGE = 600
 """Characters of an error; each is kept in a history."""
 
