@@ -18,6 +18,8 @@ def _bootstrap() -> None:
 
     Debian and others refuse `pip install` into the system's Python, so nox gets an environment.
     """
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before the project is installed
+        sys.exit(f"noxfile.py: Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
     python = OWN_ENVIRONMENT / "bin" / "python"
     if not (OWN_ENVIRONMENT / "ready").exists():
         print(f"noxfile.py: installing nox into {OWN_ENVIRONMENT.relative_to(PROJECT)}", flush=True)
