@@ -1,4 +1,7 @@
-"""A worker with one planted fault: `python -m tests.integration.breaks.sabotage NAME`."""
+"""A worker with one planted fault: `python -m tests.integration.breaks.sabotage NAME`.
+
+Each type that is ignored here is a method's, which is replaced on purpose.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chaos.evidence import Evidence
@@ -8,6 +10,7 @@ from chaos.scenarios import COMMON, Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
 
+EVIDENCE = Path(__file__).parents[2] / "data" / "evidence"
 NAMES = ["worker_crash", "retry_config", "server_restart", "checkpoint", "concurrency"]
 
 
@@ -37,3 +40,10 @@ def test_the_kept_control_is_judged_as_passed(control: Evidence) -> None:
     (restart,) = (s for s in all_scenarios() if s.name == "server_restart")
 
     assert verdict_of(judge(restart.cases[2], control)) is Verdict.PASSED
+
+
+def test_the_kept_evidence_names_no_path_of_a_machine() -> None:
+    histories = list(EVIDENCE.rglob("histories/*.json"))
+
+    assert len(histories) >= 10
+    assert not [file for file in histories if "site-packages" in file.read_text()]

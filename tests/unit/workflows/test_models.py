@@ -97,4 +97,4 @@ def test_artifacts_are_the_character_and_then_the_videos() -> None:
 
 def test_a_record_does_not_change() -> None:
     with pytest.raises(ValidationError):
-        PROGRESS.stage = Stage.COMPLETE  # type: ignore[misc]
+        PROGRESS.stage = Stage.COMPLETE  # type: ignore[misc]  # that it is refused is the point
