@@ -51,16 +51,18 @@ nox.options.sessions = ["lint", "typing", "tests", "fault_tolerance"]
 
 def _install(session: nox.Session, *groups: str) -> None:
     """The project, editable, with the tools of these groups, at the versions that CI tests."""
+    session.install("-q", "-c", str(CONSTRAINTS), "-e", ".", *_tools(*groups))
+
+
+def _tools(*groups: str) -> tuple[str, ...]:
     project = nox.project.load_toml(PROJECT / "pyproject.toml")
-    tools = nox.project.dependency_groups(project, *groups) if groups else ()
-    session.install("-q", "-c", str(CONSTRAINTS), "-e", ".", *tools)
+    return nox.project.dependency_groups(project, *groups) if groups else ()
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
-    project = nox.project.load_toml(PROJECT / "pyproject.toml")
-    session.install("-q", "-c", str(CONSTRAINTS), *nox.project.dependency_groups(project, "lint"))
+    session.install("-q", "-c", str(CONSTRAINTS), *_tools("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.fake_api.ledger import Answered, Billed, Item, Received, Record, read_ledger
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
+
+HISTORIES = "histories"
 
 
 class Expectation(BaseModel):
@@ -75,7 +78,7 @@ class Evidence:
         return cls(
             folder=folder,
             expectations=_EXPECTATIONS.validate_json((folder / "expectations.json").read_bytes()),
-            workflows=_load_histories(folder / "histories"),
+            workflows=_load_histories(folder / HISTORIES),
             journal=read_journal(folder / "journal.jsonl"),
             ledger=read_ledger(folder / "ledger.jsonl"),
         )
@@ -100,6 +103,34 @@ class Evidence:
         """Why the experiment did not go as planned; empty where it did."""
         return [entry.text for entry in self.journal if entry.event is Event.TROUBLE]
 
+    def first_entry(
+        self,
+        event: Event,
+        *,
+        after: datetime | None = None,
+        target: str | None = None,
+        pid: int | None = None,
+        signal: str | None = None,
+    ) -> Entry | None:
+        """The journal's first entry of that kind, and of all else that is given."""
+        wanted = {"target": target, "pid": pid, "signal": signal}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return next(
+            (
+                entry
+                for entry in self.journal
+                if entry.event is event
+                and (after is None or entry.at > after)
+                and all(getattr(entry, name) == value for name, value in given.items())
+            ),
+            None,
+        )
+
+    def history_file(self, workflow: Workflow) -> Path:
+        """Where the history of a workflow's newest run is."""
+        name = _history_name(workflow.workflow_id, len(workflow.runs))
+        return self.folder / HISTORIES / name
+
     def expected_workflows(self) -> Iterator[tuple[Expectation, Workflow]]:
         """Each expectation with its workflow, where that exists."""
         for expectation in self.expectations:
@@ -116,12 +147,16 @@ def save_expectations(folder: Path, expectations: Sequence[Expectation]) -> None
 
 async def save_histories(client: Client, folder: Path, workflow_ids: Sequence[str]) -> None:
     """Fetch and write the histories of all runs; a workflow that is gone leaves no file."""
-    target = folder / "histories"
+    target = folder / HISTORIES
     target.mkdir(parents=True, exist_ok=True)
     for workflow_id in workflow_ids:
         for number, run in enumerate(await _fetch_runs(client, workflow_id), start=1):
             # As Temporal's own UI and CLI export and import it.
-            (target / f"{workflow_id}.run-{number}.json").write_text(run.to_json())
+            (target / _history_name(workflow_id, number)).write_text(run.to_json())
+
+
+def _history_name(workflow_id: str, number: int) -> str:
+    return f"{workflow_id}.run-{number}.json"
 
 
 async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHistory]:

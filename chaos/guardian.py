@@ -76,8 +76,8 @@ def sweep(mark: str) -> None:
     last_seen = time.monotonic()
     end = last_seen + _PATIENCE_SECONDS
     while time.monotonic() - last_seen < _QUIET_SECONDS and time.monotonic() < end:
-        for process in _marked():
-            if process.info["mark"] == mark:
+        for process, found in marked_processes():
+            if found == mark:
                 process.kill()
                 last_seen = time.monotonic()
         time.sleep(_QUIET_SECONDS / 10)
@@ -85,7 +85,7 @@ def sweep(mark: str) -> None:
 
 def sweep_stale() -> None:
     """Clear up after runs whose process and guardian are both gone."""
-    for mark in {process.info["mark"] for process in _marked()}:
+    for mark in {mark for _, mark in marked_processes()}:
         if not _is_alive(Path(mark)):
             sweep(mark)
     for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
@@ -93,8 +93,8 @@ def sweep_stale() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _marked() -> list[psutil.Process]:
-    """The processes of any run, each with its `info["mark"]`."""
+def marked_processes() -> list[tuple[psutil.Process, str]]:
+    """The processes of all runs, each with its run's mark."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -102,8 +102,7 @@ def _marked() -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
         if Path(mark).name.startswith(_PREFIX) and process.pid != os.getpid():
-            process.info = {"mark": mark}
-            found.append(process)
+            found.append((process, mark))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -116,7 +117,7 @@ class Workflow:
 
     @property
     def task_failures(self) -> int:
-        """Workflow tasks that failed, other than by a signal that came at the wrong moment."""
+        """How many workflow tasks failed, for whatever reason."""
         kind = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
         return sum(event.event_type == kind for event in self.events)
 
@@ -131,6 +132,7 @@ class Workflow:
         made: T = pydantic_data_converter.payload_converter.from_payload(payloads[0], kind)
         return made
 
+    @cached_property
     def activities(self) -> tuple[Activity, ...]:
         """All scheduled activities, in order."""
         return tuple(found for run in self.runs for found in _activities(run))

@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos import workload
-from chaos.cluster.stack import TASK_QUEUE, Stack
+from chaos.cluster.stack import Stack
 from chaos.cluster.worker import WorkerProcess
 from chaos.evidence import Expectation
 from chaos.fake_api.ledger import Billed, Call, Received
@@ -22,6 +22,7 @@ from chaos.journal import Event, Journal
 from chaos.process import Child
 from chaos.waiting import wait_until
 from workflows.models import Progress
+from workflows.policies import TASK_QUEUE
 
 SAMPLE_INTERVAL_SECONDS = 0.1
 STEP_DEADLINE_SECONDS = 60.0

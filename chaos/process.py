@@ -8,7 +8,7 @@ import signal
 import site
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +84,19 @@ class Child:
         threading.Thread(
             target=self._watch, args=(process, exited, loop), name=f"watch {self.name}", daemon=True
         ).start()
+
+    async def start_ready(
+        self, answers: Callable[[], Awaitable[bool]], *, what: str, deadline_seconds: float
+    ) -> None:
+        """Start it and wait until `answers` is true. Raises ChildError where it ends instead."""
+
+        async def is_ready() -> bool:
+            self.require_alive()
+            return await answers()
+
+        self.start()
+        await wait_until(is_ready, what=what, deadline_seconds=deadline_seconds)
+        self.journal.add(Event.READY, target=self.name, pid=self.pid)
 
     def _watch(
         self, process: psutil.Popen, exited: asyncio.Event, loop: asyncio.AbstractEventLoop

@@ -120,11 +120,7 @@ async def _experiment(
         async with Stack(case.stack, place, journal) as stack:
             lab = Lab(stack, journal, options, on_working=turn.end)
             try:
-                try:
-                    await case.experiment(lab)
-                except EndedEarlyError as error:
-                    lab.note(str(error))
-                await _converge(case, lab)
+                await _carry_out(case, lab)
             finally:
                 save_expectations(place.evidence, lab.expectations)
                 ids = [asked.workflow_id for asked in lab.expectations]
@@ -136,8 +132,15 @@ async def _experiment(
         journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
 
 
-async def _converge(case: Case, lab: Lab) -> None:
-    """A workflow that does not end is no trouble of ours: its history will show it running."""
+async def _carry_out(case: Case, lab: Lab) -> None:
+    """Do what the case says, then wait until all have ended.
+
+    A workflow that ends too early, or not at all, is no trouble of ours: its history shows it.
+    """
+    try:
+        await case.experiment(lab)
+    except EndedEarlyError as error:
+        lab.note(str(error))
     try:
         await lab.converge(case.converge_deadline_seconds)
     except DeadlineExceededError as error:

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.fake_api.control import FakeApi
-from chaos.journal import Event
 from chaos.ports import Port
 from chaos.process import Child
-from chaos.waiting import wait_until
 
 READY_DEADLINE_SECONDS = 30.0
-KEY_VARIABLE = "FAKE_API_KEY"
 
 
 @dataclass
@@ -34,12 +31,8 @@ class ApiServer:
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises ChildError."""
-        self.child.start()
-        await wait_until(
-            self._answers, what="the fake API answers", deadline_seconds=READY_DEADLINE_SECONDS
+        await self.child.start_ready(
+            self.control.health,
+            what="the fake API answers",
+            deadline_seconds=READY_DEADLINE_SECONDS,
         )
-        self.child.journal.add(Event.READY, target=self.child.name, pid=self.child.pid)
-
-    async def _answers(self) -> bool:
-        self.child.require_alive()
-        return await self.control.health()

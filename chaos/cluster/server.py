@@ -14,10 +14,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
-from chaos.journal import Event
 from chaos.ports import Port
 from chaos.process import Child
-from chaos.waiting import wait_until
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
@@ -55,13 +53,11 @@ class TemporalServer:
 
     async def start(self) -> None:
         """Start it and wait until its namespace answers. Raises ChildError."""
-        self.child.start()
-        await wait_until(
+        await self.child.start_ready(
             self._answers,
             what="the Temporal server answers",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
-        self.child.journal.add(Event.READY, target=self.child.name, pid=self.child.pid)
 
     async def connect(self) -> Client:
         """A client of its own connection, which finds the server again after a restart."""
@@ -73,7 +69,6 @@ class TemporalServer:
         )
 
     async def _answers(self) -> bool:
-        self.child.require_alive()
         try:
             # A new connection each time: one that has failed waits longer before each retry.
             client = await self.connect()

@@ -13,15 +13,16 @@ from typing import Self
 
 from temporalio.client import Client
 
-from chaos.cluster.api import KEY_VARIABLE, ApiServer
+from chaos.cluster.api import ApiServer
 from chaos.cluster.server import NAMESPACE, TemporalServer
 from chaos.cluster.worker import WORKER_ARGV, WorkerProcess
 from chaos.fake_api.control import FakeApi
+from chaos.fake_api.settings import KEY_VARIABLE
 from chaos.journal import Journal
 from chaos.ports import Port
 from chaos.process import CANARY, Child, child_environment
-
-TASK_QUEUE = "video"
+from workflows.policies import TASK_QUEUE
+from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,10 @@ class Stack:
     def __init__(self, spec: StackSpec, place: Place, journal: Journal) -> None:
         self._place = place
         self._journal = journal
-        self._ports = (Port(), Port())
         # A key for this stack alone: wherever it turns up, a secret has leaked.
         self.api_key = f"{CANARY}{secrets.token_hex(12)}"
         self.workers: list[WorkerProcess] = []
-        server_port, api_port = self._ports
+        server_port, api_port = Port(), Port()
         database = place.scratch / "temporal.db" if spec.persistent else None
         self.server = TemporalServer(
             self._child(
@@ -98,8 +98,8 @@ class Stack:
         environment = {
             "GEMINI_API_KEY": api_key or self.api_key,
             "GOOGLE_GEMINI_BASE_URL": f"http://{self.api.port.address}",
-            "GEMINI_IMAGE_MODEL": "gemini-2.5-flash-image",
-            "GEMINI_VIDEO_MODEL": "veo-3.0-generate-001",
+            "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
+            "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
             "VIDEO_POLL_SECONDS": "0.2",
             "ARTIFACTS_DIR": str(self._place.evidence / "artifacts"),
             "TASK_QUEUE": task_queue,
@@ -131,5 +131,5 @@ class Stack:
         with contextlib.suppress(RuntimeError):
             await self.api.control.aclose()
         await asyncio.gather(*(child.discard() for child in children))
-        for port in self._ports:
+        for port in (self.server.port, self.api.port):
             port.release()

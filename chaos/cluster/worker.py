@@ -13,9 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from chaos.cluster.server import NAMESPACE
-from chaos.journal import Event
 from chaos.process import Child
-from chaos.waiting import wait_until
 
 READY_DEADLINE_SECONDS = 30.0
 WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
@@ -30,16 +28,13 @@ class WorkerProcess:
 
     async def start(self, client: Client) -> None:
         """Start it and wait until the server sees it poll for both kinds of task."""
-        self.child.start()
-        await wait_until(
+        await self.child.start_ready(
             lambda: self._polls(client),
             what=f"{self.child.name} polls {self.task_queue}",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
-        self.child.journal.add(Event.READY, target=self.child.name, pid=self.child.pid)
 
     async def _polls(self, client: Client) -> bool:
-        self.child.require_alive()
         kinds = (
             TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
             TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,

@@ -13,10 +13,9 @@ from pydantic import SecretStr, ValidationError
 
 from chaos.fake_api.ledger import LedgerError, LedgerWriter
 from chaos.fake_api.server import serve
-from chaos.fake_api.settings import Latencies, Prices, Setup
+from chaos.fake_api.settings import KEY_VARIABLE, Latencies, Prices, Setup
 
 _HOST = "127.0.0.1"
-_KEY_VARIABLE = "FAKE_API_KEY"
 _MISUSED = 2
 _LEDGER_FAILED = 1
 
@@ -41,9 +40,9 @@ def main() -> int:
 
 def _run() -> int:
     options = _parser().parse_args()
-    key = os.environ.get(_KEY_VARIABLE, "")
+    key = os.environ.get(KEY_VARIABLE, "")
     if not key.strip():
-        raise _UsageError(f"There is no API key: set {_KEY_VARIABLE} in the environment.")
+        raise _UsageError(f"There is no API key: set {KEY_VARIABLE} in the environment.")
     latencies, prices = _settings(options)
     setup = Setup(
         ledger_path=options.ledger, key=SecretStr(key), latencies=latencies, prices=prices
@@ -59,7 +58,7 @@ def _run() -> int:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="chaos.fake_api",
-        description=f"A stand-in for the Gemini and Veo API; its key comes from {_KEY_VARIABLE}.",
+        description=f"A stand-in for the Gemini and Veo API; its key comes from {KEY_VARIABLE}.",
         allow_abbrev=False,
     )
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from chaos.fake_api.ledger import Usd
 from chaos.fake_api.rules import Seconds
 
+KEY_VARIABLE = "FAKE_API_KEY"
+"""The environment variable that holds the valid API key."""
+
 
 class Latencies(BaseModel):
     """Seconds each kind of work takes. `video_seconds` is the rendering, start to done."""

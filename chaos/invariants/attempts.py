@@ -21,7 +21,7 @@ def policy_is_as_required(evidence: Evidence) -> Iterator[str]:
     """Every scheduled activity carries the required policy and timeouts."""
     kinds: Counter[str] = Counter()
     for workflow in evidence.workflows.values():
-        for activity in workflow.activities():
+        for activity in workflow.activities:
             kinds[activity.kind] += 1
             policy = activity.retry_policy
             recorded = {
@@ -50,7 +50,7 @@ def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
     """No activity needs more attempts than its faults explain, and those it does need are made."""
     for expected, workflow in evidence.expected_workflows():
         most: Counter[str] = Counter()
-        for activity in workflow.activities():
+        for activity in workflow.activities:
             most[activity.kind] = max(most[activity.kind], activity.attempt)
         for kind, attempts in most.items():
             wanted = expected.attempts.get(kind, 1)
@@ -66,7 +66,7 @@ def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> 
     def judge(evidence: Evidence) -> Iterator[str]:
         thirds = [
             activity.started_at - activity.scheduled_at
-            for activity in evidence.workflows[workflow_id].activities()
+            for activity in evidence.workflows[workflow_id].activities
             if activity.kind == kind and activity.attempt == 3 and activity.started_at
         ]
         if not thirds:

@@ -17,8 +17,8 @@ def killed_during_request(worker: str, call: Call, prompt: str) -> Invariant:
 
     @proof(f"killed_during_request[{worker}]")
     def judge(evidence: Evidence) -> Iterator[str]:
-        kill = _signal(evidence, worker, "SIGKILL")
-        if kill is None or not _died(evidence, kill, -9):
+        kill = _killed(evidence, worker)
+        if kill is None:
             yield f"{worker} was not seen to die of SIGKILL"
             return
         if not any(
@@ -38,8 +38,8 @@ def killed_during_render(worker: str, workflow_id: str, prompt: str) -> Invarian
 
     @proof(f"killed_during_render[{worker}]")
     def judge(evidence: Evidence) -> Iterator[str]:
-        kill = _signal(evidence, worker, "SIGKILL")
-        if kill is None or not _died(evidence, kill, -9):
+        kill = _killed(evidence, worker)
+        if kill is None:
             yield f"{worker} was not seen to die of SIGKILL"
             return
         bill = _video(evidence, prompt)
@@ -50,7 +50,7 @@ def killed_during_render(worker: str, workflow_id: str, prompt: str) -> Invarian
             yield f"the video {prompt!r} was not awaited after the kill"
         waits = [
             activity
-            for activity in evidence.workflows[workflow_id].activities()
+            for activity in evidence.workflows[workflow_id].activities
             if activity.kind == "await_video" and activity.lost_its_heartbeat
         ]
         if not any(not activity.worker.startswith(f"{kill.pid}@") for activity in waits):
@@ -64,7 +64,7 @@ def checkpoint_before_kill(worker: str, workflow_id: str, checkpoint: str) -> In
 
     @proof(f"checkpoint_before_kill[{checkpoint}]")
     def judge(evidence: Evidence) -> Iterator[str]:
-        kill = _signal(evidence, worker, "SIGKILL")
+        kill = evidence.first_entry(Event.SIGNALED, target=worker, signal="SIGKILL")
         workflow = evidence.workflows.get(workflow_id)
         progress = workflow.result(Progress) if workflow else None
         passed = (
@@ -87,12 +87,12 @@ def server_was_down(
 
     @proof(f"server_was_down[{signal}]")
     def judge(evidence: Evidence) -> Iterator[str]:
-        hit = _signal(evidence, "temporal-server", signal)
-        gone = _exit(evidence, hit) if hit else None
-        if hit is None or gone is None:
+        hit = evidence.first_entry(Event.SIGNALED, target="temporal-server", signal=signal)
+        gone = evidence.first_entry(Event.EXITED, after=hit.at, pid=hit.pid) if hit else None
+        if gone is None:
             yield f"the server was not seen to end after {signal}"
             return
-        back = _ready_after(evidence, "temporal-server", gone.at)
+        back = evidence.first_entry(Event.READY, after=gone.at, target="temporal-server")
         if back is None or (back.at - gone.at).total_seconds() < at_least_seconds:
             yield f"the server was not down for {at_least_seconds:g} s and then back"
             return
@@ -134,42 +134,11 @@ def all_were_open_at_once() -> Invariant:
     return judge
 
 
-def _signal(evidence: Evidence, target: str, signal: str) -> Entry | None:
-    return next(
-        (
-            entry
-            for entry in evidence.journal
-            if entry.event is Event.SIGNALED and entry.target == target and entry.signal == signal
-        ),
-        None,
-    )
-
-
-def _exit(evidence: Evidence, signal: Entry) -> Entry | None:
-    return next(
-        (
-            entry
-            for entry in evidence.journal
-            if entry.event is Event.EXITED and entry.pid == signal.pid and entry.at >= signal.at
-        ),
-        None,
-    )
-
-
-def _died(evidence: Evidence, signal: Entry, exit_code: int) -> bool:
-    gone = _exit(evidence, signal)
-    return gone is not None and gone.exit_code == exit_code
-
-
-def _ready_after(evidence: Evidence, target: str, at: datetime) -> Entry | None:
-    return next(
-        (
-            entry
-            for entry in evidence.journal
-            if entry.event is Event.READY and entry.target == target and entry.at > at
-        ),
-        None,
-    )
+def _killed(evidence: Evidence, target: str) -> Entry | None:
+    """The SIGKILL that a process got and died of."""
+    kill = evidence.first_entry(Event.SIGNALED, target=target, signal="SIGKILL")
+    gone = evidence.first_entry(Event.EXITED, after=kill.at, pid=kill.pid) if kill else None
+    return kill if gone and gone.exit_code == -9 else None
 
 
 def _left_unanswered(evidence: Evidence, request: Received, at: datetime) -> bool:

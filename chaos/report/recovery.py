@@ -46,7 +46,7 @@ def _of_worker(evidence: Evidence, fault: Entry) -> Recovery | None:
     later = [
         (activity.started_at, activity.closed_at, activity)
         for workflow in evidence.workflows.values()
-        for activity in workflow.activities()
+        for activity in workflow.activities
         if activity.lost_its_heartbeat
         and activity.started_at
         and activity.closed_at
@@ -66,21 +66,19 @@ def _of_server(evidence: Evidence, fault: Entry) -> Recovery | None:
     """From the server's readiness and the first event that it recorded after it."""
     if fault.target != "temporal-server":
         return None
-    ready = [
-        entry.at
-        for entry in evidence.journal
-        if entry.event is Event.READY and entry.target == fault.target and entry.at > fault.at
-    ]
+    ready = evidence.first_entry(Event.READY, after=fault.at, target=fault.target)
+    if ready is None:
+        return None
     closed = [
         activity.closed_at
         for workflow in evidence.workflows.values()
-        for activity in workflow.activities()
-        if ready and activity.closed_at and activity.closed_at > ready[0]
+        for activity in workflow.activities
+        if activity.closed_at and activity.closed_at > ready.at
     ]
     if not closed:
         return None
-    restart = (ready[0] - fault.at).total_seconds()
-    return _recovery(0.0, 0.0, restart, (min(closed) - ready[0]).total_seconds())
+    restart = (ready.at - fault.at).total_seconds()
+    return _recovery(0.0, 0.0, restart, (min(closed) - ready.at).total_seconds())
 
 
 def _backoff_seconds(activity: Activity) -> float:

@@ -212,14 +212,14 @@ def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
     found = []
     for expected in evidence.expectations:
         workflow = evidence.workflows.get(expected.workflow_id)
-        file = f"{expected.workflow_id}.run-{len(workflow.runs)}.json" if workflow else ""
-        path = evidence.folder.relative_to(root) / "histories" / file
         found.append(
             WorkflowResult(
                 workflow_id=expected.workflow_id,
                 run_id=workflow.runs[-1].run_id if workflow else None,
                 status=workflow.status if workflow else Status.LOST,
-                history=str(path) if workflow else None,
+                history=str(evidence.history_file(workflow).relative_to(root))
+                if workflow
+                else None,
             )
         )
     return found
@@ -229,7 +229,7 @@ def _load(evidence: Evidence) -> LoadResult | None:
     """Of cases with several completed workflows on one worker."""
     workflows = list(evidence.workflows.values())
     ends = [workflow.closed_at for workflow in workflows if workflow.closed_at]
-    activities = [activity for workflow in workflows for activity in workflow.activities()]
+    activities = [activity for workflow in workflows for activity in workflow.activities]
     begins = [activity.started_at for activity in activities if activity.started_at]
     if len(workflows) < 2 or len(ends) < len(workflows) or any(a.attempt > 1 for a in activities):
         return None

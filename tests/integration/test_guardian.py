@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 
-from chaos.guardian import MARK, Guard, sweep_stale
+from chaos.guardian import MARK, Guard, marked_processes, sweep_stale
 from chaos.waiting import wait_until
 
 SLEEP = "import time; print('up', flush=True); time.sleep(120)"
@@ -52,13 +51,7 @@ def start() -> Iterator[Start]:
 
 
 def _alive(mark: str) -> int:
-    count = 0
-    for process in psutil.process_iter():
-        try:
-            count += process.environ().get(MARK) == mark
-        except (psutil.Error, OSError):
-            continue
-    return count
+    return sum(found == mark for _, found in marked_processes())
 
 
 async def test_a_killed_run_leaves_no_child_grandchild_or_folder(start: Start) -> None:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from chaos.binaries import find_temporal_cli
-from chaos.guardian import MARK
+from chaos.guardian import marked_processes
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "AIzaThisIsTheUsersOwnPaidKeyAndMustNotBeSeen"
@@ -52,15 +52,8 @@ class Run:
 
     def started(self) -> list[psutil.Process]:
         """Every living process that carries the run's mark."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                mark = process.environ().get(MARK, "")
-            except (psutil.Error, OSError):
-                continue
-            if Path(mark).name.startswith(f"chaos-run-{self.process.pid}-"):
-                found.append(process)
-        return found
+        prefix = f"chaos-run-{self.process.pid}-"
+        return [p for p, mark in marked_processes() if Path(mark).name.startswith(prefix)]
 
     def scratch(self) -> list[Path]:
         """The run's temporary folders."""

@@ -1,6 +1,7 @@
 """Fixtures: a running stand-in, and Google's client pointed at it."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,21 @@ FAST = LatencyChange(
 )
 
 
-@pytest.fixture(scope="module")
-def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """One stand-in for all tests that leave it running."""
-    process = Process(tmp_path_factory.mktemp("stand-in"))
+@contextmanager
+def _running(folder: Path) -> Iterator[Process]:
+    process = Process(folder)
     try:
         process.start()
         yield process
     finally:
         process.close()
+
+
+@pytest.fixture(scope="module")
+def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One stand-in for all tests that leave it running."""
+    with _running(tmp_path_factory.mktemp("stand-in")) as process:
+        yield process
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -41,12 +48,8 @@ async def service(shared_process: Process) -> AsyncIterator[Service]:
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
     """A stand-in of the test's own, to kill and start again."""
-    process = Process(tmp_path)
-    try:
-        process.start()
+    with _running(tmp_path) as process:
         yield process
-    finally:
-        process.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

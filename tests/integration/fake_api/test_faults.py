@@ -45,6 +45,19 @@ SEEN: dict[FaultKind, type[Exception] | None] = {
 STATUSES = {FaultKind.STATUS: 503, FaultKind.RESET: None}
 
 
+async def _ended_as(
+    kind: FaultKind, own: Service, google: AsyncClient, *, restart: bool
+) -> types.GenerateVideosOperation:
+    """A video whose making was planned to end so, with the stand-in killed meanwhile or not."""
+    await own.control.add_rule(FaultRule(call=Call.VIDEO_START, kind=kind))
+    name = await start_video(google)
+    await own.answer()
+    if restart:
+        own.process.kill()
+        own.process.start()
+    return await finished(google, name)
+
+
 class TestFaults:
     @pytest.mark.parametrize("when", WHENS)
     @pytest.mark.parametrize("kind", SEEN)
@@ -159,14 +172,7 @@ class TestFaults:
     async def test_a_filtered_video_ends_without_samples_and_costs_nothing(
         self, own: Service, own_google: AsyncClient, restart: bool
     ) -> None:
-        rule = FaultRule(call=Call.VIDEO_START, kind=FaultKind.RAI_FILTERED)
-        await own.control.add_rule(rule)
-        name = await start_video(own_google)
-        await own.answer()
-        if restart:
-            own.process.kill()
-            own.process.start()
-        operation = await finished(own_google, name)
+        operation = await _ended_as(FaultKind.RAI_FILTERED, own, own_google, restart=restart)
         assert operation.response is not None
         assert operation.response.rai_media_filtered_count == 1
         assert operation.response.generated_videos is None
@@ -182,14 +188,7 @@ class TestFaults:
     async def test_a_failed_operation_ends_in_an_error_and_costs_nothing(
         self, own: Service, own_google: AsyncClient, restart: bool
     ) -> None:
-        rule = FaultRule(call=Call.VIDEO_START, kind=FaultKind.FAILED_OPERATION)
-        await own.control.add_rule(rule)
-        name = await start_video(own_google)
-        await own.answer()
-        if restart:
-            own.process.kill()
-            own.process.start()
-        operation = await finished(own_google, name)
+        operation = await _ended_as(FaultKind.FAILED_OPERATION, own, own_google, restart=restart)
         assert operation.error is not None
         assert operation.error["code"] == 13
         assert operation.response is None

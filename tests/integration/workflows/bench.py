@@ -87,7 +87,7 @@ def checkpoints(progress: Progress) -> Sequence[str]:
 
 def steps(workflow: Workflow) -> Sequence[str]:
     """The activities that were scheduled, in order."""
-    return [activity.kind for activity in workflow.activities()]
+    return [activity.kind for activity in workflow.activities]
 
 
 def final(workflow: Workflow) -> Progress:

@@ -53,7 +53,7 @@ async def test_a_failure_names_the_step_and_the_reason(blocked: Workflow) -> Non
 
 
 async def test_a_blocked_prompt_is_not_tried_again(blocked: Workflow) -> None:
-    starts = [activity for activity in blocked.activities() if activity.kind == "start_video"]
+    starts = [activity for activity in blocked.activities if activity.kind == "start_video"]
     assert [start.attempt for start in starts] == [1, 1]
 
 

@@ -66,7 +66,7 @@ async def test_a_worker_that_awaits_a_video_stops_and_hands_it_over(own_bench: B
     exit_code, hold = await stop_while_awaiting(own_bench, asked)
     await hold.release()
     workflow = await completed_by_another(own_bench, asked)
-    waits = [activity for activity in workflow.activities() if activity.kind == "await_video"]
+    waits = [activity for activity in workflow.activities if activity.kind == "await_video"]
     assert exit_code == 0
     # Two waits by two workers, and neither of them a second attempt after a failure.
     assert [wait.attempt for wait in waits] == [1, 1]
@@ -80,5 +80,5 @@ async def test_a_worker_that_pays_stops_after_it_has_what_it_paid_for(own_bench:
     assert exit_code == 0
     assert (own_bench.artifacts / asked.workflow_id / "character.png").exists()
     workflow = await completed_by_another(own_bench, asked)
-    assert {activity.attempt for activity in workflow.activities()} == {1}
+    assert {activity.attempt for activity in workflow.activities} == {1}
     assert await own_bench.billed(asked) == list(asked.prompts)
