@@ -1,7 +1,8 @@
 """What a case leaves behind, and the reading of it: the only thing that invariants see.
 
 A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provider), `histories/`
-(Temporal), `expectations.json` (what was asked for), `artifacts/` and `logs/`.
+(Temporal), `paid_calls.json` (the workers' own ledger), `expectations.json` (what was asked for),
+`artifacts/` and `logs/`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.fake_api.ledger import Answered, Billed, Item, Received, Record, read_ledger
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
+from workflows.ledger import Ledger, PaidCall
+from workflows.models import CHARACTER, video_step
+from workflows.policies import LEDGER_GRACE_SECONDS
 
 HISTORIES = "histories"
+PAID_CALLS = "paid_calls.json"
 
 
 class Expectation(BaseModel):
@@ -52,6 +57,15 @@ class Expectation(BaseModel):
         return (self.character_prompt, *self.video_prompts)
 
     @property
+    def steps(self) -> Mapping[str, str]:
+        """The step of the workflow that each prompt is for."""
+        videos = enumerate(self.video_prompts, start=1)
+        return {
+            self.character_prompt: CHARACTER,
+            **{prompt: video_step(number) for number, prompt in videos},
+        }
+
+    @property
     def ideal(self) -> Counter[tuple[Item, str]]:
         """How often each image and video, by prompt, has to be billed."""
         items = [(Item.IMAGE, self.character_prompt)]
@@ -60,6 +74,7 @@ class Expectation(BaseModel):
 
 
 _EXPECTATIONS = TypeAdapter(tuple[Expectation, ...])
+_CALLS = TypeAdapter(tuple[PaidCall, ...])
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,7 @@ class Evidence:
     workflows: Mapping[str, Workflow]
     journal: Sequence[Entry]
     ledger: Sequence[Record]
+    paid_calls: Sequence[PaidCall] = ()
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
@@ -81,6 +97,7 @@ class Evidence:
             workflows=_load_histories(folder / HISTORIES),
             journal=read_journal(folder / "journal.jsonl"),
             ledger=read_ledger(folder / "ledger.jsonl"),
+            paid_calls=_load_paid_calls(folder / PAID_CALLS),
         )
 
     @cached_property
@@ -97,6 +114,15 @@ class Evidence:
     def answers(self) -> Mapping[str, Answered]:
         """The provider's answers, by request id."""
         return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
+
+    def calls_for(self, expected: Expectation, prompt: str) -> Sequence[PaidCall]:
+        """The requests for a prompt, by the workers' own ledger."""
+        step = expected.steps[prompt]
+        return [
+            call
+            for call in self.paid_calls
+            if (call.operation_id, call.step) == (expected.workflow_id, step)
+        ]
 
     @cached_property
     def troubles(self) -> Sequence[str]:
@@ -153,6 +179,20 @@ async def save_histories(client: Client, folder: Path, workflow_ids: Sequence[st
         for number, run in enumerate(await _fetch_runs(client, workflow_id), start=1):
             # As Temporal's own UI and CLI export and import it.
             (target / _history_name(workflow_id, number)).write_text(run.to_json())
+
+
+def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
+    """Save what the workers' ledger holds of these operations. Raises LedgerError."""
+    ledger = Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)
+    try:
+        calls = tuple(call for call in ledger.calls() if call.operation_id in operation_ids)
+    finally:
+        ledger.close()
+    (folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls, indent=2))
+
+
+def _load_paid_calls(file: Path) -> Sequence[PaidCall]:
+    return _CALLS.validate_json(file.read_bytes()) if file.exists() else ()
 
 
 def _history_name(workflow_id: str, number: int) -> str:

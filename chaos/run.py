@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chaos.cluster.stack import Place, Stack
 from chaos.cluster.worker import WORKER_ARGV
-from chaos.evidence import Evidence, save_expectations, save_histories
+from chaos.evidence import Evidence, save_expectations, save_histories, save_paid_calls
 from chaos.journal import Event, Journal
 from chaos.judge import judge
 from chaos.lab import EndedEarlyError, Lab, Options
@@ -124,6 +124,7 @@ async def _experiment(
             finally:
                 save_expectations(place.evidence, lab.expectations)
                 ids = [asked.workflow_id for asked in lab.expectations]
+                await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
                 await save_histories(stack.client, place.evidence, ids)
     except _EXPECTED_TROUBLE as error:
         journal.add(Event.TROUBLE, str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,51 +14,110 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from workflows import policies
-from workflows.artifacts import ArtifactError, ArtifactStore
+from workflows.artifacts import SUFFIXES, ArtifactError, ArtifactStore
+from workflows.cashier import (
+    Cashier,
+    ImageReplies,
+    PaidButLostError,
+    UndecidedError,
+    VideoReplies,
+)
 from workflows.gemini import ApiError, Gemini, Image, Outcome
+from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError, Purchase
 from workflows.models import (
+    CHARACTER,
+    NOT_BILLED,
+    UNDECIDED,
     Artifact,
     Character,
     CharacterOrder,
+    Item,
+    OperationOrder,
     StartedVideo,
     VideoDownload,
     VideoOrder,
     VideoStatus,
+    video_step,
 )
 from workflows.settings import Settings
 
-_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+_FINAL = (ArtifactError, BudgetExceededError, OtherPromptError, PaidButLostError)
+"""What another attempt does not mend."""
+
+logger = logging.getLogger("workflows.activities")
 
 
 @dataclass(frozen=True)
 class VideoActivities:
-    """The activities, bound to one client, one artifact folder and one set of prices."""
+    """The activities, bound to one client, one till and one artifact folder."""
 
     gemini: Gemini
+    cashier: Cashier
     artifacts: ArtifactStore
     settings: Settings
 
     @activity.defn
+    async def open_operation(self, order: OperationOrder) -> None:
+        """Bind the operation's id to its prompts (free)."""
+        async with _attempt():
+            await asyncio.to_thread(self.cashier.ledger.register, order.operation_id, order.prompts)
+
+    @activity.defn
     async def generate_character(self, order: CharacterOrder) -> Character:
         """Make the character's image (paid) and put it on disk."""
+        purchase = Purchase(
+            operation_id=order.operation_id,
+            step=CHARACTER,
+            item=Item.IMAGE,
+            model=self.settings.gemini_image_model,
+            cost_usd=self.settings.image_cost_usd(),
+            deadline_seconds=self.settings.image_deadline_seconds,
+        )
         async with _attempt():
-            await asyncio.to_thread(self.artifacts.prepare, order.operation_id)
-            image = await self.gemini.generate_image(order.prompt)
-            suffix = _SUFFIXES.get(image.mime_type, ".img")
-            artifact = await asyncio.to_thread(
-                self.artifacts.save, order.operation_id, f"character{suffix}", image.data
+            bill = await self.cashier.buy(
+                purchase,
+                order,
+                ImageReplies(self.artifacts),
+                lambda may_send: self.gemini.generate_image(order.prompt, may_send),
             )
-            return Character(artifact=artifact, cost_usd=self.settings.image_cost_usd())
+            artifact = bill.call.artifact
+            if artifact is None:
+                raise ArtifactError("the ledger names no file for the character; stop all work.")
+            await asyncio.to_thread(self.artifacts.load, artifact)
+            return Character(
+                artifact=artifact,
+                cost_usd=bill.call.cost_usd,
+                possible_waste_usd=bill.possible_waste_usd,
+            )
 
     @activity.defn
     async def start_video(self, order: VideoOrder) -> StartedVideo:
         """Have the provider begin a video (paid) and return its name there."""
+        purchase = Purchase(
+            operation_id=order.operation_id,
+            step=video_step(order.number),
+            item=Item.VIDEO,
+            model=self.settings.gemini_video_model,
+            cost_usd=self.settings.video_cost_usd(),
+            deadline_seconds=self.settings.video_start_deadline_seconds,
+        )
         async with _attempt():
             data = await asyncio.to_thread(self.artifacts.load, order.character)
-            name = await self.gemini.start_video(
-                order.prompt, Image(data, _mime_type(order.character))
+            character = Image(data, _mime_type(order.character))
+            bill = await self.cashier.buy(
+                purchase,
+                order,
+                VideoReplies(self.artifacts),
+                lambda may_send: self.gemini.start_video(order.prompt, character, may_send),
             )
-            return StartedVideo(provider_operation=name, cost_usd=self.settings.video_cost_usd())
+            return StartedVideo(
+                operation_id=order.operation_id,
+                number=order.number,
+                provider_operation=bill.call.provider_operation or "",
+                cost_usd=bill.call.cost_usd,
+                possible_waste_usd=bill.possible_waste_usd,
+                artifact=await asyncio.to_thread(self._whole, bill.call.artifact),
+            )
 
     @activity.defn
     async def await_video(self, video: StartedVideo) -> VideoStatus:
@@ -68,18 +128,43 @@ class VideoActivities:
         """
         async with _attempt():
             while True:
-                status = await self.gemini.poll_video(video.provider_operation)
+                try:
+                    status = await self.gemini.poll_video(video.provider_operation)
+                except ApiError as error:
+                    if error.code in NOT_BILLED:
+                        await asyncio.to_thread(self._refund, video, str(error))
+                    raise
                 if status.uri or await _worker_stops_within(self.settings.video_poll_seconds):
                     return status
 
     @activity.defn
     async def download_video(self, video: VideoDownload) -> Artifact:
-        """Fetch a finished video (free) and put it on disk."""
+        """Fetch a finished video (free) and put it on disk, unless it is there already."""
+        ledger, step = self.cashier.ledger, video_step(video.number)
         async with _attempt():
+            bought = await asyncio.to_thread(ledger.outcome, video.operation_id, step)
+            made = await asyncio.to_thread(self._whole, bought.artifact if bought else None)
+            if made:
+                return made
+            await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
             data = await self.gemini.download_video(video.uri)
-            return await asyncio.to_thread(
-                self.artifacts.save, video.operation_id, f"video-{video.number:03}.mp4", data
+            artifact = await asyncio.to_thread(
+                self.artifacts.save, video.operation_id, f"{step}.mp4", data
             )
+            try:
+                await asyncio.to_thread(ledger.keep, video.operation_id, step, artifact)
+            except LedgerError as error:
+                logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
+            return artifact
+
+    def _whole(self, artifact: Artifact | None) -> Artifact | None:
+        return artifact if artifact and self.artifacts.is_whole(artifact) else None
+
+    def _refund(self, video: StartedVideo, reason: str) -> None:
+        """The provider does not charge for this video, so it may be started again."""
+        bought = self.cashier.ledger.outcome(video.operation_id, video_step(video.number))
+        if bought and bought.provider_operation == video.provider_operation:
+            self.cashier.ledger.refuse(bought, reason)
 
 
 @asynccontextmanager
@@ -95,9 +180,15 @@ async def _attempt() -> AsyncIterator[None]:
             non_retryable=error.outcome is Outcome.PERMANENT,
             next_retry_delay=_delay_at_least(error.retry_after_seconds),
         ) from None
-    except ArtifactError as error:
-        # Another attempt would pay again for what cannot be stored.
-        raise ApplicationError(str(error), type="ArtifactError", non_retryable=True) from None
+    except UndecidedError as error:
+        raise ApplicationError(str(error), error.call, type=UNDECIDED, non_retryable=True) from None
+    except LedgerError as error:
+        raise ApplicationError(
+            str(error), type="LedgerError", non_retryable=error.lasting
+        ) from None
+    except _FINAL as error:
+        kind = type(error).__name__
+        raise ApplicationError(str(error), type=kind, non_retryable=True) from None
     finally:
         beat.cancel()
 
@@ -129,4 +220,4 @@ async def _worker_stops_within(seconds: float) -> bool:
 
 def _mime_type(artifact: Artifact) -> str:
     suffix = Path(artifact.path).suffix
-    return next((mime for mime, known in _SUFFIXES.items() if known == suffix), "image/png")
+    return next((mime for mime, known in SUFFIXES.items() if known == suffix), "image/png")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
+from workflows import policies
 from workflows.models import Artifact
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "application/octet-stream": ".img",
+}
+"""Of images, by what their type is; the last stands for any other."""
 
 
 class ArtifactError(Exception):
@@ -26,7 +39,7 @@ class ArtifactStore:
     def prepare(self, operation_id: str) -> Path:
         """Make an operation's folder and prove that it can be written to.
 
-        Called before a paid call, so that a folder nobody can write to costs nothing.
+        Called before a paid call, so that a folder that cannot take its reply costs nothing.
         """
         if not _SAFE_ID.fullmatch(operation_id):
             raise ArtifactError(
@@ -38,14 +51,62 @@ class ArtifactStore:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
+            free_bytes = shutil.disk_usage(folder).free
         except OSError as error:
             raise ArtifactError(_cannot_write(folder, error)) from None
+        if free_bytes < policies.FREE_BYTES:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise ArtifactError(_cannot_write(folder, full))
         return folder
 
     def save(self, operation_id: str, name: str, data: bytes) -> Artifact:
         """Write a file durably; it appears whole under its name or not at all."""
-        folder = self.prepare(operation_id)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+        folder = self._root / operation_id
+        self._write(folder, name, data)
+        return _describe(f"{operation_id}/{name}", data)
+
+    def find(self, operation_id: str, stem: str) -> Artifact | None:
+        """The file of that name, whatever its suffix; None where there is none.
+
+        Only for files whose record is lost: what is found cannot be compared with anything.
+        """
+        folder = self._root / operation_id
+        for suffix in SUFFIXES.values():
+            path = folder / f"{stem}{suffix}"
+            if path.is_file():
+                return _describe(f"{operation_id}/{path.name}", path.read_bytes())
+        return None
+
+    def save_note(self, operation_id: str, name: str, text: str) -> None:
+        """Write a short text durably, in a hidden file. Raises ArtifactError."""
+        self._write(self._root / operation_id, f".{name}.note", text.encode())
+
+    def read_note(self, operation_id: str, name: str) -> str | None:
+        """A text that was saved; None where there is none."""
+        try:
+            return (self._root / operation_id / f".{name}.note").read_text()
+        except FileNotFoundError:
+            return None
+
+    def drop_note(self, operation_id: str, name: str) -> None:
+        """Remove a text that is no longer needed."""
+        with contextlib.suppress(OSError):
+            (self._root / operation_id / f".{name}.note").unlink()
+
+    def is_whole(self, artifact: Artifact) -> bool:
+        """Whether a file is there as it was made."""
+        try:
+            self.load(artifact)
+        except ArtifactError:
+            return False
+        return True
+
+    def _write(self, folder: Path, name: str, data: bytes) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+        except OSError as error:
+            raise ArtifactError(_cannot_write(folder, error)) from None
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -56,11 +117,6 @@ class ArtifactStore:
         except OSError as error:
             Path(temporary).unlink(missing_ok=True)
             raise ArtifactError(_cannot_write(folder, error)) from None
-        return Artifact(
-            path=f"{operation_id}/{name}",
-            sha256=hashlib.sha256(data).hexdigest(),
-            size_bytes=len(data),
-        )
 
     def load(self, artifact: Artifact) -> bytes:
         """Read a file back; raises ArtifactError where it is gone or altered."""
@@ -73,9 +129,14 @@ class ArtifactStore:
             ) from None
         if hashlib.sha256(data).hexdigest() != artifact.sha256:
             raise ArtifactError(
-                f"the artifact {artifact.path} was altered since it was made; restore it."
+                f"the artifact {artifact.path} was altered since it was made; restore it, "
+                "or start a new operation, which pays for it anew."
             )
         return data
+
+
+def _describe(path: str, data: bytes) -> Artifact:
+    return Artifact(path=path, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -20,6 +21,7 @@ from google import genai
 from google.genai import errors, types
 
 from workflows import policies
+from workflows.artifacts import SUFFIXES
 from workflows.models import VideoStatus
 from workflows.settings import Settings
 
@@ -60,6 +62,27 @@ class Image:
     data: bytes
     mime_type: str
 
+    @property
+    def suffix(self) -> str:
+        """How the name of its file ends."""
+        return SUFFIXES.get(self.mime_type, SUFFIXES["application/octet-stream"])
+
+
+MaySend = Callable[[], None]
+"""Asked when a request is about to leave; raises ApiError where it must not."""
+
+_may_send: ContextVar[MaySend] = ContextVar("may_send")
+
+
+async def _watch_departure(request: httpx.Request) -> None:
+    """Ask `MaySend` as late as can be: connected, with not a byte of the request sent."""
+
+    async def trace(event: str, info: object) -> None:  # noqa: ARG001 - httpcore's signature
+        if event.endswith("send_request_headers.started"):
+            _may_send.get()()
+
+    request.extensions["trace"] = trace
+
 
 class Gemini:
     """The four calls that a video takes. Belongs to one event loop; close it by `async with`."""
@@ -68,7 +91,9 @@ class Gemini:
         self._settings = settings
         # Our own httpx client, or the library would follow a 307 with a second POST and, where
         # aiohttp is installed, send a request again after a reset.
-        self._http = httpx.AsyncClient(follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            follow_redirects=False, event_hooks={"request": [_watch_departure]}
+        )
         self._client = genai.Client(
             vertexai=False,
             api_key=settings.gemini_api_key.get_secret_value(),
@@ -91,9 +116,10 @@ class Gemini:
         await self._http.aclose()
         self._client.close()
 
-    async def generate_image(self, prompt: str) -> Image:
+    async def generate_image(self, prompt: str, may_send: MaySend = lambda: None) -> Image:
         """Paid. Raises ApiError."""
-        async with self._call("image", policies.IMAGE_DEADLINE_SECONDS, paid=True) as options:
+        deadline_seconds = self._settings.image_deadline_seconds
+        async with self._call("image", deadline_seconds, may_send, paid=True) as options:
             reply = await self._client.aio.models.generate_content(
                 model=self._settings.gemini_image_model,
                 contents=prompt,
@@ -106,9 +132,10 @@ class Gemini:
             )
             return _image_of(reply)
 
-    async def start_video(self, prompt: str, image: Image) -> str:
+    async def start_video(self, prompt: str, image: Image, may_send: MaySend = lambda: None) -> str:
         """Paid. The provider's name of the operation that makes the video. Raises ApiError."""
-        async with self._call("video", policies.VIDEO_START_DEADLINE_SECONDS, paid=True) as options:
+        deadline_seconds = self._settings.video_start_deadline_seconds
+        async with self._call("video", deadline_seconds, may_send, paid=True) as options:
             operation = await self._client.aio.models.generate_videos(
                 model=self._settings.gemini_video_model,
                 source=types.GenerateVideosSource(
@@ -118,6 +145,7 @@ class Gemini:
                 config=types.GenerateVideosConfig(
                     number_of_videos=1,
                     duration_seconds=self._settings.video_seconds,
+                    resolution=self._settings.video_resolution,
                     http_options=options,
                 ),
             )
@@ -149,9 +177,15 @@ class Gemini:
 
     @asynccontextmanager
     async def _call(
-        self, name: str, deadline_seconds: float, *, paid: bool
+        self,
+        name: str,
+        deadline_seconds: float,
+        may_send: MaySend = lambda: None,
+        *,
+        paid: bool,
     ) -> AsyncIterator[types.HttpOptions]:
         """Bound one call in total, and put what goes wrong in it into our own words."""
+        _may_send.set(may_send)
         try:
             async with asyncio.timeout(deadline_seconds):
                 yield types.HttpOptions(timeout=int(deadline_seconds * 1000))

@@ -27,6 +27,49 @@ class Artifact(Record):
     size_bytes: int
 
 
+class Item(StrEnum):
+    """What is paid for."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+class OpenCall(Record):
+    """A paid request that may have been billed although no reply came.
+
+    `settle_at` is when that will be certain; None: it is certain already, and somebody has to
+    decide. `ambiguous` counts the requests of the step of which this is so.
+    """
+
+    step: str
+    item: Item
+    cost_usd: Decimal
+    sent_at: datetime
+    settle_at: datetime | None
+    ambiguous: int
+    reason: str
+
+
+class Choice(StrEnum):
+    """What an operator may decide of an open call."""
+
+    MADE = "made"
+    RESEND = "resend"
+    GIVE_UP = "give_up"
+
+
+class Decision(Record):
+    """An operator's answer to the open call of `step`.
+
+    `made`: the provider did begin the video, under the name `provider_operation`. `resend`: send
+    it again, at the risk of paying twice. `give_up`: end the operation; what was made is kept.
+    """
+
+    step: str
+    choice: Choice
+    provider_operation: str | None = None
+
+
 class Stage(StrEnum):
     """What an operation is doing now, or how it ended."""
 
@@ -35,6 +78,7 @@ class Stage(StrEnum):
     STARTING_VIDEO = "starting_video"
     AWAITING_VIDEO = "awaiting_video"
     DOWNLOADING_VIDEO = "downloading_video"
+    UNDECIDED = "undecided"
     COMPLETE = "complete"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -55,9 +99,9 @@ class Checkpoint(Record):
 class Progress(Record):
     """Everything a user may ask about an operation, while it runs and after it ended.
 
-    `video` is the number of the video in the making, counted from 1. `cost_usd` covers the
-    replies that reached the workflow; what a provider billed for a reply that was lost on its
-    way is in the provider's books only.
+    `video` is the number of the video in the making, counted from 1. `cost_usd` is what was paid
+    for what was made; `possible_waste_usd` what requests may have cost whose replies were lost.
+    `undecided` is the call that waits for a `Decision`; `hint` says why one was not taken.
     """
 
     operation_id: str
@@ -67,6 +111,9 @@ class Progress(Record):
     video: int | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     cost_usd: Decimal = Decimal(0)
+    possible_waste_usd: Decimal = Decimal(0)
+    undecided: OpenCall | None = None
+    hint: str | None = None
     failure: str | None = None
 
     @property
@@ -93,11 +140,43 @@ class SeriesVideoInput(Record):
     progress: Progress | None = None
 
 
-class CharacterOrder(Record):
-    """Input of `generate_character`."""
+UNDECIDED = "AmbiguousCall"
+"""Type of the failure that carries an `OpenCall` from an activity to its workflow."""
+
+NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered"})
+"""Failures after which the provider does not charge for the video it began."""
+
+CHARACTER = "character"
+"""The step that makes the character."""
+
+
+def video_step(number: int) -> str:
+    """The step that makes a video; `number` counts from 1."""
+    return f"video-{number:03}"
+
+
+class OperationOrder(Record):
+    """Input of `open_operation`: the prompt of each step, which is then fixed."""
+
+    operation_id: str
+    prompts: dict[str, str]
+
+
+class PaidOrder(Record):
+    """What both paid activities are told.
+
+    `resends` is how many ambiguous requests of this step an operator allowed to send again;
+    `made_as` the provider's name for a video that an operator knows to have been begun.
+    """
 
     operation_id: str
     prompt: str
+    resends: int = 0
+    made_as: str | None = None
+
+
+class CharacterOrder(PaidOrder):
+    """Input of `generate_character`."""
 
 
 class Character(Record):
@@ -105,22 +184,28 @@ class Character(Record):
 
     artifact: Artifact
     cost_usd: Decimal
+    possible_waste_usd: Decimal = Decimal(0)
 
 
-class VideoOrder(Record):
+class VideoOrder(PaidOrder):
     """Input of `start_video`; `number` counts from 1."""
 
-    operation_id: str
     number: int
-    prompt: str
     character: Artifact
 
 
 class StartedVideo(Record):
-    """A paid video in the making, under the provider's name for it."""
+    """A paid video in the making, under the provider's name for it.
 
+    `artifact` is set where an earlier submission already fetched it, and it is whole.
+    """
+
+    operation_id: str
+    number: int
     provider_operation: str
     cost_usd: Decimal
+    possible_waste_usd: Decimal = Decimal(0)
+    artifact: Artifact | None = None
 
 
 class VideoStatus(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -15,10 +15,19 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.models import (
+        CHARACTER,
+        NOT_BILLED,
+        UNDECIDED,
         Artifact,
         Character,
         CharacterOrder,
         Checkpoint,
+        Choice,
+        Decision,
+        Item,
+        OpenCall,
+        OperationOrder,
+        PaidOrder,
         Progress,
         Record,
         Stage,
@@ -26,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
         VideoDownload,
         VideoOrder,
         VideoStatus,
+        video_step,
     )
 
 T = TypeVar("T")
@@ -33,9 +43,6 @@ T = TypeVar("T")
 _ACTIVITIES_PER_VIDEO = 3
 _ACTIVITIES_BEFORE = {Stage.AWAITING_VIDEO: 1, Stage.DOWNLOADING_VIDEO: 2}
 """Activities of the video in hand that are done when a stage begins."""
-
-_NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered"})
-"""Failures after which the provider does not charge for the video it began."""
 
 
 class VideoOperation:
@@ -48,6 +55,7 @@ class VideoOperation:
     def __init__(self, videos: int, progress: Progress | None = None) -> None:
         self._videos = videos
         self._cancel_requested = False
+        self._decision: Decision | None = None
         self._state = progress or Progress(operation_id=workflow.info().workflow_id)
         if progress is None:
             self._pass("started")
@@ -67,6 +75,23 @@ class VideoOperation:
         """Go on with the next step."""
         self._update(paused=False)
 
+    @workflow.signal
+    def decide(self, decision: Decision) -> None:
+        """Settle the call that `Progress.undecided` tells of; another answer is not taken."""
+        hint = _objection(self._state.undecided, decision)
+        self._update(hint=hint)
+        if hint is None:
+            self._decision = decision
+
+    async def _open(self, character_prompt: str, video_prompts: Sequence[str]) -> None:
+        """Bind this operation's id to its prompts. Fails where it has others already."""
+        wanted = {video_step(n): prompt for n, prompt in enumerate(video_prompts, start=1)}
+        order = OperationOrder(
+            operation_id=self._state.operation_id,
+            prompts={CHARACTER: character_prompt, **wanted},
+        )
+        await self._step("the operation", _activity("open_operation", order, type(None)))
+
     async def _make_character(self, prompt: str) -> None:
         await self._step("the character", self._character(prompt))
 
@@ -77,8 +102,8 @@ class VideoOperation:
     async def _character(self, prompt: str) -> None:
         self._enter(Stage.GENERATING_CHARACTER)
         order = CharacterOrder(operation_id=self._state.operation_id, prompt=prompt)
-        made = await _activity("generate_character", order, Character)
-        self._charge(made.cost_usd)
+        made = await self._paid("generate_character", order, Character)
+        self._charge(made.cost_usd, made.possible_waste_usd)
         self._pass("character_generated", made.artifact)
 
     async def _video(self, number: int, prompt: str, checkpoint: str) -> None:
@@ -91,8 +116,11 @@ class VideoOperation:
             prompt=prompt,
             character=self._state.artifacts[0],
         )
-        started = await _activity("start_video", order, StartedVideo)
-        self._charge(started.cost_usd)
+        started = await self._paid("start_video", order, StartedVideo)
+        self._charge(started.cost_usd, started.possible_waste_usd)
+        if started.artifact:
+            self._pass(checkpoint, started.artifact)
+            return
         self._enter(Stage.AWAITING_VIDEO)
         uri = await self._await_video(started)
         self._enter(Stage.DOWNLOADING_VIDEO)
@@ -106,7 +134,7 @@ class VideoOperation:
             try:
                 status = await _activity("await_video", started, VideoStatus)
             except ActivityError as error:
-                if isinstance(error.cause, ApplicationError) and error.cause.type in _NOT_BILLED:
+                if isinstance(error.cause, ApplicationError) and error.cause.type in NOT_BILLED:
                     self._charge(-started.cost_usd)
                 raise
             if status.uri:
@@ -115,6 +143,47 @@ class VideoOperation:
         raise ApplicationError(
             f"the provider did not finish it within {minutes:g} min.", type="VideoTooLate"
         )
+
+    async def _paid(self, name: str, order: PaidOrder, result: type[T]) -> T:
+        """Run a paid activity until it has paid, or knows that somebody did."""
+        while True:
+            try:
+                return await _activity(name, order, result)
+            except ActivityError as error:
+                call = _open_call(error)
+                if call is None:
+                    raise
+                order = await self._settled(order, call)
+
+    async def _settled(self, order: PaidOrder, call: OpenCall) -> PaidOrder:
+        """Wait until an open call can be settled, by its deadline or by an operator."""
+        stage = self._state.stage
+        self._update(undecided=call)
+        if call.settle_at is not None:
+            await workflow.sleep(max(timedelta(0), call.settle_at - workflow.now()))
+            self._update(undecided=None)
+            return order
+        self._enter(Stage.UNDECIDED)
+        decision = await self._decided()
+        self._update(undecided=None)
+        if decision is None:
+            self._enter(Stage.CANCELED)
+            raise asyncio.CancelledError
+        if decision.choice is Choice.GIVE_UP:
+            raise ApplicationError(
+                f"it was given up after a call that may have been paid for: {call.reason}",
+                type="GivenUp",
+            )
+        self._enter(stage)
+        if decision.choice is Choice.MADE:
+            return order.model_copy(update={"made_as": decision.provider_operation})
+        return order.model_copy(update={"resends": call.ambiguous})
+
+    async def _decided(self) -> Decision | None:
+        """What the operator says; None once a cancel was requested instead."""
+        self._decision = None
+        await workflow.wait_condition(lambda: bool(self._decision) or self._cancel_requested)
+        return self._decision
 
     async def _step(self, what: str, step: Coroutine[object, object, None]) -> None:
         """Run one step to its end; a cancel that comes meanwhile takes effect after it."""
@@ -174,11 +243,37 @@ class VideoOperation:
         )
         self._update(checkpoints=(*self._state.checkpoints, point))
 
-    def _charge(self, usd: Decimal) -> None:
-        self._update(cost_usd=self._state.cost_usd + usd)
+    def _charge(self, usd: Decimal, possible_waste_usd: Decimal = Decimal(0)) -> None:
+        self._update(
+            cost_usd=self._state.cost_usd + usd,
+            possible_waste_usd=self._state.possible_waste_usd + possible_waste_usd,
+        )
 
     def _update(self, **changes: object) -> None:
         self._state = self._state.model_copy(update=changes)
+
+
+def _open_call(error: ActivityError) -> OpenCall | None:
+    """The open call that an activity's failure tells of; None where it failed otherwise."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == UNDECIDED:
+        return OpenCall.model_validate(cause.details[0])
+    return None
+
+
+def _objection(call: OpenCall | None, decision: Decision) -> str | None:
+    """Why a decision cannot be taken; None where it can."""
+    if call is None:
+        return "there is nothing to decide now."
+    if call.settle_at is not None:
+        return f"its reply may still come until {call.settle_at:%H:%M:%S} UTC; decide after that."
+    if decision.step != call.step:
+        return f"the open call is that of {call.step!r}, not of {decision.step!r}."
+    if decision.choice is Choice.MADE and call.item is Item.IMAGE:
+        return "an image cannot be fetched later: choose resend or give_up."
+    if decision.choice is Choice.MADE and not decision.provider_operation:
+        return "made needs provider_operation, the provider's name for the video."
+    return None
 
 
 async def _activity(name: str, order: Record, result: type[T]) -> T:

@@ -56,11 +56,29 @@ shorter than the 30 s after which most supervisors send SIGKILL.
 VIDEO_DEADLINE = timedelta(hours=1)
 """How long a started video may be awaited in all, over every hand-over between workers."""
 
-IMAGE_DEADLINE_SECONDS = 180.0
+IMAGE_DEADLINE_SECONDS = 90.0
 VIDEO_START_DEADLINE_SECONDS = 60.0
 POLL_DEADLINE_SECONDS = 30.0
 DOWNLOAD_DEADLINE_SECONDS = 300.0
-"""Total times of one API call. The client's own timeout is per read, and off by default."""
+"""Total times of one API call. The client's own timeout is per read, and off by default.
+
+The first two are defaults of `IMAGE_DEADLINE_SECONDS` and `VIDEO_START_DEADLINE_SECONDS`: until
+then a call without an outcome may still get one, so it is left alone for that long.
+"""
+
+LEDGER_GRACE_SECONDS = 5.0
+"""How long after its deadline a paid call's reply may still be on its way to the ledger."""
+
+STORE_PATIENCE = timedelta(minutes=10)
+"""How long a reply that was paid for waits for room on a disk or for its ledger.
+
+Well within the start-to-close timeout, which would drop it.
+"""
+
+STORE_RETRY_INTERVAL = timedelta(seconds=1)
+
+FREE_BYTES = 16 * 1024 * 1024
+"""Room that the artifacts' disk must have before anything is paid for: some images and videos."""
 
 MAX_SERIES_VIDEOS = 1_000
 """Videos in one series: its checkpoints and prompts must fit into one payload of 2 MB."""

@@ -31,6 +31,8 @@ class SeriesVideo(VideoOperation):
                 f"not {len(config.video_prompts)}.",
                 "InvalidInput",
             )
+        if config.progress is None:
+            await self._open(config.character_prompt, config.video_prompts)
         if not self._state.artifacts:
             await self._make_character(config.character_prompt)
         for number, prompt in enumerate(config.video_prompts, start=1):

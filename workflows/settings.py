@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -32,8 +32,16 @@ class Settings(BaseSettings):
     gemini_video_model: str = "veo-3.1-generate-preview"
     video_seconds: int = 4
     video_poll_seconds: float = Field(default=10.0, gt=0)
+    video_resolution: str = "720p"
     artifacts_dir: Path = Path("artifacts")
     task_queue: str = policies.TASK_QUEUE
+    ledger_url: SecretStr | None = None
+    ambiguous_start: Literal["resend", "ask"] = "resend"
+    ambiguous_resends: int = Field(default=1, ge=0)
+    budget_usd: Decimal | None = Field(default=None, ge=0)
+    image_deadline_seconds: float = Field(default=policies.IMAGE_DEADLINE_SECONDS, gt=0)
+    video_start_deadline_seconds: float = Field(default=policies.VIDEO_START_DEADLINE_SECONDS, gt=0)
+    pay_while_locked: Path | None = None
 
     @field_validator("gemini_api_key")
     @classmethod
@@ -66,7 +74,17 @@ class Settings(BaseSettings):
 
     def video_cost_usd(self) -> Decimal:
         """The price of one video with these settings."""
-        return pricing.video_cost_usd(self.gemini_video_model, self.video_seconds)
+        return pricing.video_cost_usd(
+            self.gemini_video_model, self.video_seconds, self.video_resolution
+        )
+
+    def ledger_address(self) -> str:
+        """The ledger's URL: by default a SQLite file among the artifacts, so that workers which
+        share these share it as well.
+        """
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{self.artifacts_dir.absolute() / 'paid.db'}"
 
 
 def load_settings() -> Settings:

@@ -20,6 +20,7 @@ class SingleVideo(VideoOperation):
     @workflow.run
     async def run(self, config: SingleVideoInput) -> Progress:
         """Make the character, then the video. Fails with what was made in its details."""
+        await self._open(config.character_prompt, [config.video_prompt])
         await self._make_character(config.character_prompt)
         await self._make_video(1, config.video_prompt, "video_generated")
         return self._complete("complete")

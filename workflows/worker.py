@@ -22,7 +22,9 @@ from temporalio.worker import Worker
 from workflows import policies
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
+from workflows.cashier import Cashier
 from workflows.gemini import Gemini
+from workflows.ledger import Ledger, LedgerError
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -63,6 +65,7 @@ def build_worker(client: Client, activities: VideoActivities, settings: Settings
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
         activities=[
+            activities.open_operation,
             activities.generate_character,
             activities.start_video,
             activities.await_video,
@@ -85,14 +88,36 @@ async def run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     client = await connect()
-    async with Gemini(settings) as gemini:
-        store = ArtifactStore(settings.artifacts_dir.absolute())
-        worker = build_worker(client, VideoActivities(gemini, store, settings), settings)
-        async with worker:
-            logger.info("working on task queue %s", settings.task_queue)
-            await stop.wait()
-            logger.info("stopping: what is in hand may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT)
+    ledger = await asyncio.to_thread(_open_ledger, settings)
+    try:
+        async with Gemini(settings) as gemini:
+            store = ArtifactStore(settings.artifacts_dir.absolute())
+            cashier = Cashier(ledger, store, settings)
+            activities = VideoActivities(gemini, cashier, store, settings)
+            async with build_worker(client, activities, settings):
+                logger.info("working on task queue %s", settings.task_queue)
+                await stop.wait()
+                logger.info(
+                    "stopping: what is in hand may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT
+                )
+    finally:
+        ledger.close()
     logger.info("stopped")
+
+
+def _open_ledger(settings: Settings) -> Ledger:
+    """The ledger; without one a worker does not begin. Raises SettingsError."""
+    try:
+        if settings.ledger_url is None:
+            settings.artifacts_dir.mkdir(parents=True, exist_ok=True)
+        return Ledger.open(settings.ledger_address(), grace_seconds=policies.LEDGER_GRACE_SECONDS)
+    except OSError as error:
+        raise SettingsError(
+            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
+            "mend ARTIFACTS_DIR."
+        ) from None
+    except LedgerError as error:
+        raise SettingsError(str(error)) from None
 
 
 def main() -> int:

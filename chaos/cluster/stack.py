@@ -24,6 +24,11 @@ from chaos.process import CANARY, Child, child_environment
 from workflows.policies import TASK_QUEUE
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 
+PAID_DEADLINE_SECONDS = "10"
+"""Of a paid request. With the ledger's grace, shorter than heartbeat and retry together, so that
+a call that was cut off can be settled as soon as its activity is tried again.
+"""
+
 
 @dataclass(frozen=True)
 class StackSpec:
@@ -52,6 +57,7 @@ class Stack:
         self._journal = journal
         # A key for this stack alone: wherever it turns up, a secret has leaked.
         self.api_key = f"{CANARY}{secrets.token_hex(12)}"
+        self.ledger_url = f"sqlite:///{place.scratch / 'paid.db'}"
         self.workers: list[WorkerProcess] = []
         server_port, api_port = Port(), Port()
         database = place.scratch / "temporal.db" if spec.persistent else None
@@ -102,6 +108,10 @@ class Stack:
             "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
             "VIDEO_POLL_SECONDS": "0.2",
             "ARTIFACTS_DIR": str(self._place.evidence / "artifacts"),
+            "LEDGER_URL": self.ledger_url,
+            "PAY_WHILE_LOCKED": self._place.mark,
+            "IMAGE_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
+            "VIDEO_START_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
             "TASK_QUEUE": task_queue,
             "TEMPORAL_ADDRESS": self.server.port.address,
             "TEMPORAL_NAMESPACE": NAMESPACE,

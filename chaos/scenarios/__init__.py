@@ -17,6 +17,7 @@ from chaos.invariants.money import (
     all_expected_is_billed,
     billed_at_most_expected,
     cost_matches_ledger,
+    every_bill_is_on_record,
 )
 from chaos.invariants.progress import (
     checkpoints_are_complete_and_in_order,
@@ -38,6 +39,7 @@ COMMON = (
     billed_at_most_expected,
     all_expected_is_billed,
     cost_matches_ledger,
+    every_bill_is_on_record,
     checkpoints_are_complete_and_in_order,
     progress_never_goes_back,
     artifacts_exist_with_their_hash,

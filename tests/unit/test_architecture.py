@@ -18,6 +18,7 @@ FROM_WORKFLOWS = {
     "workflows.pricing",
     "workflows.registry",
     "workflows.policies",
+    "workflows.ledger",
 }
 """All that chaos may import of the system under test."""
 

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from workflows import policies, worker
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
-from workflows.gemini import Gemini, Image
+from workflows.gemini import Gemini, Image, MaySend
 from workflows.models import Artifact, Progress, StartedVideo, VideoStatus
 from workflows.operation import VideoOperation
 from workflows.settings import Settings
@@ -28,9 +28,11 @@ def pays_twice() -> None:
     """Start each video twice and forget the first."""
     start = Gemini.start_video
 
-    async def twice(self: Gemini, prompt: str, image: Image) -> str:
-        await start(self, prompt, image)
-        return await start(self, prompt, image)
+    async def twice(
+        self: Gemini, prompt: str, image: Image, may_send: MaySend = lambda: None
+    ) -> str:
+        await start(self, prompt, image, may_send)
+        return await start(self, prompt, image, may_send)
 
     Gemini.start_video = twice  # type: ignore[method-assign]
 

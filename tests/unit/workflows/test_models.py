@@ -15,6 +15,11 @@ from workflows.models import (
     Character,
     CharacterOrder,
     Checkpoint,
+    Choice,
+    Decision,
+    Item,
+    OpenCall,
+    OperationOrder,
     Progress,
     Record,
     SeriesVideoInput,
@@ -46,6 +51,12 @@ PROGRESS = Progress(
     cost_usd=Decimal("2.439"),
     failure="video 2 of 2 failed",
 )
+
+
+def started(name: str, usd: str = "1.20") -> StartedVideo:
+    return StartedVideo(operation_id="op", number=1, provider_operation=name, cost_usd=Decimal(usd))
+
+
 RECORDS = (
     PROGRESS,
     SingleVideoInput(character_prompt="a fox", video_prompt="it waves"),
@@ -53,7 +64,18 @@ RECORDS = (
     CharacterOrder(operation_id="op", prompt="a fox"),
     Character(artifact=CHARACTER, cost_usd=Decimal("0.039")),
     VideoOrder(operation_id="op", number=1, prompt="it waves", character=CHARACTER),
-    StartedVideo(provider_operation="models/m/operations/1", cost_usd=Decimal("1.20")),
+    started("models/m/operations/1"),
+    OperationOrder(operation_id="op", prompts={"character": "a fox", "video-001": "it waves"}),
+    Decision(step="video-001", choice=Choice.MADE, provider_operation="models/m/operations/1"),
+    OpenCall(
+        step="video-001",
+        item=Item.VIDEO,
+        cost_usd=Decimal("1.20"),
+        sent_at=datetime(2026, 1, 2, tzinfo=UTC),
+        settle_at=None,
+        ambiguous=1,
+        reason="no reply",
+    ),
     VideoStatus(uri="https://example.com/files/1"),
     VideoDownload(operation_id="op", number=1, uri="https://example.com/files/1"),
 )
@@ -82,12 +104,12 @@ def test_a_field_that_an_older_version_did_not_send_has_its_default() -> None:
 
 @pytest.mark.parametrize("usd", ["0.1", "0.039", "1.20", "1234567.890123456789"])
 def test_money_stays_exact(usd: str) -> None:
-    sent = CONVERTER.to_payload(StartedVideo(provider_operation="op", cost_usd=Decimal(usd)))
+    sent = CONVERTER.to_payload(started("op", usd))
     assert str(CONVERTER.from_payload(sent, StartedVideo).cost_usd) == usd
 
 
 def test_money_is_sent_as_a_string() -> None:
-    sent = CONVERTER.to_payload(StartedVideo(provider_operation="op", cost_usd=Decimal("1.20")))
+    sent = CONVERTER.to_payload(started("op"))
     assert b'"cost_usd":"1.20"' in sent.data
 
 

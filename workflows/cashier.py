@@ -1,0 +1,281 @@
+"""The one way to pay: intent, request, reply on disk, outcome. In that order, each durable.
+
+Where a crash may come, and what the next attempt then finds:
+
+- before the intent: nothing; it pays.
+- from the intent until the reply is on disk: an open call. Nobody can know whether it was billed.
+  It is left alone until its deadline, and then settled by `AMBIGUOUS_START`.
+- after the reply is on disk: the reply; it is recorded, nothing is sent.
+- after the outcome: the outcome; nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from workflows import policies
+from workflows.artifacts import ArtifactError, ArtifactStore
+from workflows.gemini import ApiError, Image, MaySend, Outcome
+from workflows.ledger import Bought, Ledger, LedgerError, Open, PaidCall, Purchase, State, Terms
+from workflows.models import OpenCall, PaidOrder
+from workflows.settings import Settings
+
+logger = logging.getLogger("workflows.cashier")
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+_OPEN = {State.INTENT, State.AMBIGUOUS}
+_WASTED = {State.AMBIGUOUS, State.LATE}
+
+
+class UndecidedError(Exception):
+    """A paid request may have been billed; it is too early to settle it, or nobody has decided."""
+
+    def __init__(self, call: OpenCall) -> None:
+        super().__init__(
+            f"the {call.item} of {call.step} may have been paid for (${call.cost_usd}), "
+            f"but no reply came: {call.reason}."
+        )
+        self.call = call
+
+
+class PaidButLostError(Exception):
+    """A reply that was paid for could be stored nowhere."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The request that a step was bought by, and what its other requests may have cost."""
+
+    call: PaidCall
+    possible_waste_usd: Decimal
+
+
+class Replies(Protocol[T_contra]):
+    """Where the replies of one kind of call are put before they are recorded."""
+
+    def put(self, call: PaidCall, reply: T_contra) -> None:
+        """Put a reply on disk, whole or not at all. Raises ArtifactError."""
+
+    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+        """Record the reply that lies on disk; False where none does."""
+
+    def require_none(self, operation_id: str, step: str) -> None:
+        """Raise ArtifactError where a step without any record has a file."""
+
+
+@dataclass(frozen=True)
+class ImageReplies:
+    """An image is its own artifact; its name tells which request it answers."""
+
+    store: ArtifactStore
+
+    def put(self, call: PaidCall, reply: Image) -> None:
+        """See `Replies`."""
+        self.store.save(call.operation_id, f"{_name(call)}{reply.suffix}", reply.data)
+
+    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+        """See `Replies`."""
+        artifact = self.store.find(call.operation_id, _name(call))
+        if artifact:
+            ledger.record(call, artifact=artifact)
+        return artifact is not None
+
+    def require_none(self, operation_id: str, step: str) -> None:
+        """See `Replies`."""
+        found = self.store.find(operation_id, step)
+        if found:
+            raise ArtifactError(
+                f"{found.path} exists, but the ledger has no record of it, so LEDGER_URL may name "
+                "another ledger than before; mend that, or move the file away to pay for a new one."
+            )
+
+
+@dataclass(frozen=True)
+class VideoReplies:
+    """The provider's name of a video, in a hidden file until it is recorded."""
+
+    store: ArtifactStore
+
+    def put(self, call: PaidCall, reply: str) -> None:
+        """See `Replies`."""
+        self.store.save_note(call.operation_id, _name(call), reply)
+
+    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+        """See `Replies`."""
+        name = self.store.read_note(call.operation_id, _name(call))
+        if name:
+            ledger.record(call, provider_operation=name)
+            self.store.drop_note(call.operation_id, _name(call))
+        return bool(name)
+
+    def require_none(self, operation_id: str, step: str) -> None:
+        """Nothing to look for: a note goes when it is recorded."""
+
+
+@dataclass(frozen=True)
+class Cashier:
+    """Buys each step once, or says openly that nobody knows."""
+
+    ledger: Ledger
+    artifacts: ArtifactStore
+    settings: Settings
+
+    async def buy(
+        self,
+        purchase: Purchase,
+        order: PaidOrder,
+        replies: Replies[T],
+        send: Callable[[MaySend], Awaitable[T]],
+    ) -> Bill:
+        """The bill of a step, which is paid for now if it was not before.
+
+        Raises ApiError, ArtifactError, LedgerError, BudgetExceededError, UndecidedError or
+        PaidButLostError.
+        """
+        await asyncio.to_thread(self.artifacts.prepare, purchase.operation_id)
+        await asyncio.to_thread(self._recover, purchase, order, replies)
+        self._require_control()
+        began = _uptime_seconds()
+        answer = await asyncio.to_thread(self.ledger.reserve, purchase, self._terms(order))
+        if isinstance(answer, Open):
+            raise UndecidedError(answer.call)
+        if not isinstance(answer, Bought):
+            if answer.call.number > 1:
+                logger.warning(
+                    "request %d for the %s of %s",
+                    *(answer.call.number, answer.call.step, purchase.operation_id),
+                )
+            latest = began + purchase.deadline_seconds
+            reply = await self._send(answer.call, order, lambda: send(lambda: self._check(latest)))
+            await self._keep(answer.call, reply, replies)
+        return await asyncio.to_thread(self._bill, purchase)
+
+    def _recover(self, purchase: Purchase, order: PaidOrder, replies: Replies[T]) -> None:
+        """Record the replies that were put on disk by those who did not live to record them, and
+        the name that an operator knows of.
+        """
+        calls = self.ledger.calls(purchase.operation_id, purchase.step)
+        if not calls:
+            replies.require_none(purchase.operation_id, purchase.step)
+        doubtful = [call for call in calls if call.state in _OPEN]
+        for call in doubtful:
+            if replies.record(self.ledger, call):
+                logger.info("found the reply to %s of %s", call.step, call.operation_id)
+        if order.made_as and doubtful:
+            self.ledger.record(doubtful[-1], provider_operation=order.made_as)
+
+    async def _send(self, call: PaidCall, order: PaidOrder, send: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await send()
+        except ApiError as error:
+            settle = self.ledger.doubt if error.outcome is Outcome.AMBIGUOUS else self.ledger.refuse
+            try:
+                undecided = await asyncio.to_thread(settle, call, str(error))
+            except LedgerError as failure:
+                # The intent stays, so the call counts as one that may have been billed.
+                logger.warning("the failure of %s is not recorded: %s", call.step, failure)
+                raise error from None
+            allowed = self._terms(order).ambiguous_allowed
+            if undecided and undecided.ambiguous > allowed:
+                raise UndecidedError(undecided) from None
+            raise
+
+    async def _keep(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
+        """Put the reply on disk and record it; while neither is possible, wait and try again."""
+        end = time.monotonic() + policies.STORE_PATIENCE.total_seconds()
+        while True:
+            try:
+                await asyncio.to_thread(self._keep_once, call, reply, replies)
+            except (ArtifactError, LedgerError) as error:
+                what = f"the {call.step} of {call.operation_id}"
+                if time.monotonic() > end:
+                    name = f" The provider calls it {reply}." if isinstance(reply, str) else ""
+                    raise PaidButLostError(
+                        f"{what} is paid for and could not be stored: {error}{name}"
+                    ) from None
+                logger.error("%s is paid for and waits to be stored: %s", what, error)  # noqa: TRY400 - a trace tells nothing more
+                await asyncio.sleep(policies.STORE_RETRY_INTERVAL.total_seconds())
+            else:
+                return
+
+    def _keep_once(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
+        replies.put(call, reply)
+        if not replies.record(self.ledger, call):
+            raise ArtifactError(f"what was just written for {call.step} is gone.")
+
+    def _bill(self, purchase: Purchase) -> Bill:
+        calls = self.ledger.calls(purchase.operation_id, purchase.step)
+        bought = self.ledger.outcome(purchase.operation_id, purchase.step)
+        if bought is None:
+            raise LedgerError(
+                "the ledger of paid calls lost a record; stop all work.", lasting=True
+            )
+        wasted = [c.cost_usd for c in calls if c.state in _WASTED and c.number != bought.number]
+        return Bill(bought, sum(wasted, Decimal(0)))
+
+    def _terms(self, order: PaidOrder) -> Terms:
+        by_policy = (
+            self.settings.ambiguous_resends if self.settings.ambiguous_start == "resend" else 0
+        )
+        return Terms(max(by_policy, order.resends), self.settings.budget_usd)
+
+    def _check(self, latest: float) -> None:
+        """The last question before a request leaves: is the right to send it still ours?
+
+        A worker that was paused may wake up here, when another has taken the step over.
+        """
+        if _uptime_seconds() >= latest:
+            raise ApiError(
+                "NotSent",
+                "the request was not sent: its time had passed before it could leave.",
+                Outcome.RETRYABLE,
+            )
+        self._require_control()
+
+    def _require_control(self) -> None:
+        """Raise ApiError where the run that this worker belongs to is gone."""
+        lock = self.settings.pay_while_locked
+        if lock is not None and not _is_locked(lock):
+            raise ApiError(
+                "NobodyInControl",
+                f"nothing was sent: nobody holds the lock on {lock}, which PAY_WHILE_LOCKED "
+                "demands; the run that started this worker is gone.",
+                Outcome.PERMANENT,
+            )
+
+
+def _name(call: PaidCall) -> str:
+    """The name of a reply's file: that of the step, with the request's number from the second on,
+    so that a late reply never takes the place of another.
+    """
+    return call.step if call.number == 1 else f"{call.step}.{call.number}"
+
+
+def _uptime_seconds() -> float:
+    """A clock that goes on while the process, or the machine, is asleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

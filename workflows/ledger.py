@@ -1,0 +1,443 @@
+"""The durable record of paid calls: an intent before each is sent, its outcome after the reply.
+
+No provider lets a client make a paid call idempotent, so this record is what keeps a crash from
+paying twice. A call is known by its operation and step, the same over attempts, workers and
+submissions. Every change is one transaction, durable when it returns.
+
+SQLite serves workers on one machine; PostgreSQL, by URL, workers on several. Times are the
+database's own, so that the clocks of the workers do not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self
+
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from workflows.ledger_tables import (
+    BILLABLE,
+    SCHEMA_VERSION,
+    account,
+    explain,
+    make_engine,
+    metadata,
+    paid_calls,
+    prompts,
+)
+from workflows.models import Artifact, Item, OpenCall, Record
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written, so nothing may be paid for.
+
+    The message says what to do. `lasting` is False where another try may well succeed.
+    """
+
+    def __init__(self, message: str, *, lasting: bool) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
+class BudgetExceededError(Exception):
+    """A call would pass the budget; it was not sent."""
+
+
+class OtherPromptError(Exception):
+    """An operation id is used again with other prompts."""
+
+
+class State(StrEnum):
+    """What is known of one paid request."""
+
+    INTENT = "intent"
+    """It may be on its way; no outcome yet."""
+    DONE = "done"
+    """Its reply is known: the outcome of its step."""
+    REFUSED = "refused"
+    """Never sent, or known not to be billed."""
+    AMBIGUOUS = "ambiguous"
+    """It may have been billed, and no reply will come."""
+    LATE = "late"
+    """Its reply came when another request had been sent in its place: paid for in vain."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What a step is about to buy. `deadline_seconds` bounds the whole request."""
+
+    operation_id: str
+    step: str
+    item: Item
+    model: str
+    cost_usd: Decimal
+    deadline_seconds: float
+
+
+class PaidCall(Record):
+    """One row: request `number` (from 1) of a step. `reason` says how an open one came to be."""
+
+    operation_id: str
+    step: str
+    number: int
+    item: Item
+    model: str
+    cost_usd: Decimal
+    state: State
+    sent_at: datetime
+    deadline_at: datetime
+    settled_at: datetime | None = None
+    reason: str | None = None
+    provider_operation: str | None = None
+    artifact: Artifact | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a request may still do. `ambiguous_allowed`: how many earlier requests of the step may
+    be ambiguous; `budget_usd`: the most that all calls of the ledger may cost together.
+    """
+
+    ambiguous_allowed: int
+    budget_usd: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The intent is recorded: the caller, and nobody else, may send this request now."""
+
+    call: PaidCall
+
+
+@dataclass(frozen=True)
+class Bought:
+    """The step has its outcome already: nothing is to be sent."""
+
+    call: PaidCall
+
+
+@dataclass(frozen=True)
+class Open:
+    """Nothing may be sent yet: a request is under way, or somebody has to decide."""
+
+    call: OpenCall
+
+
+Answer = Granted | Bought | Open
+
+_TABLES_LOCK = 72_331
+"""Any number that no other program on the same database locks."""
+
+
+class Ledger:
+    """Paid calls in a database. Every method blocks; threads may share it. Raises LedgerError."""
+
+    def __init__(self, engine: Engine, grace_seconds: float) -> None:
+        self._engine = engine
+        self._grace_seconds = grace_seconds
+
+    @classmethod
+    def open(cls, url: str, *, grace_seconds: float) -> Self:
+        """Connect, and make the tables where there are none.
+
+        `grace_seconds` is how long after a request's deadline its sender may still record the
+        reply. Raises LedgerError.
+        """
+        try:
+            engine = make_engine(url)
+        except (SQLAlchemyError, ImportError, ValueError):
+            raise LedgerError(
+                "LEDGER_URL is not the address of a database; write sqlite:////path/to/file "
+                "or postgresql+psycopg://user@host/name.",
+                lasting=True,
+            ) from None
+        ledger = cls(engine, grace_seconds)
+        ledger._make_tables()
+        return ledger
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def register(self, operation_id: str, wanted: Mapping[str, str]) -> None:
+        """Bind an operation's steps to their prompts, once and for all.
+
+        Only a step that was never paid for and whose last request the provider refused may get
+        another prompt: that is how a blocked one is mended. Raises OtherPromptError.
+        """
+        with self._transaction() as connection:
+            known = self._prompts(connection, operation_id)
+            hashes = {step: _fingerprint(prompt) for step, prompt in wanted.items()}
+            if not known:
+                rows = [
+                    {"operation_id": operation_id, "step": step, "prompt_sha256": digest}
+                    for step, digest in hashes.items()
+                ]
+                if rows:
+                    connection.execute(insert(prompts), rows)
+                return
+            for step in sorted(known.keys() | hashes.keys()):
+                if known.get(step) == hashes.get(step):
+                    continue
+                if step not in known or step not in hashes:
+                    raise _other_prompt(operation_id, step)
+                if not _was_refused(self._rows(connection, operation_id, step)):
+                    raise _other_prompt(operation_id, step)
+                connection.execute(
+                    update(prompts)
+                    .where(prompts.c.operation_id == operation_id, prompts.c.step == step)
+                    .values(prompt_sha256=hashes[step])
+                )
+
+    def reserve(self, purchase: Purchase, terms: Terms) -> Answer:
+        """Record the intent to send a request, unless the step has an outcome or an open call.
+
+        An intent whose deadline has passed without an outcome becomes ambiguous here. Raises
+        BudgetExceededError.
+        """
+        with self._transaction() as connection:
+            calls = self._rows(connection, purchase.operation_id, purchase.step)
+            bought = _outcome(calls)
+            if bought:
+                return Bought(bought)
+            now = _now(connection)
+            if calls and calls[-1].state is State.INTENT:
+                end = calls[-1].deadline_at.timestamp() + self._grace_seconds
+                if now < end:
+                    return Open(_open_call(calls, settle_at=datetime.fromtimestamp(end, UTC)))
+                calls = (
+                    *calls[:-1],
+                    self._set(
+                        connection,
+                        calls[-1],
+                        state=State.AMBIGUOUS,
+                        reason="its sender recorded no outcome before the deadline",
+                        settled_at=now,
+                    ),
+                )
+            if _ambiguous(calls) > terms.ambiguous_allowed:
+                return Open(_open_call(calls, settle_at=None))
+            self._keep_budget(connection, purchase, terms)
+            return Granted(self._intend(connection, purchase, len(calls) + 1, now))
+
+    def record(
+        self,
+        call: PaidCall,
+        *,
+        provider_operation: str | None = None,
+        artifact: Artifact | None = None,
+    ) -> PaidCall:
+        """Record a reply: the outcome of its step, unless another request took its place.
+
+        Recording the same reply twice is as good as once.
+        """
+        with self._transaction() as connection:
+            calls = self._rows(connection, call.operation_id, call.step)
+            ours = calls[call.number - 1]
+            if ours.state in {State.DONE, State.LATE}:
+                return ours
+            return self._set(
+                connection,
+                ours,
+                state=State.DONE if call.number == len(calls) else State.LATE,
+                provider_operation=provider_operation,
+                artifact=artifact.model_dump_json() if artifact else None,
+                settled_at=_now(connection),
+            )
+
+    def refuse(self, call: PaidCall, reason: str) -> None:
+        """Record that a request was not billed: never sent, not accepted, or made in vain."""
+        self._settle(call, State.REFUSED, reason)
+
+    def doubt(self, call: PaidCall, reason: str) -> OpenCall:
+        """Record that a request has ended and may have been billed; how its step stands."""
+        self._settle(call, State.AMBIGUOUS, reason)
+        return _open_call(self.calls(call.operation_id, call.step), settle_at=None)
+
+    def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
+        """Record the file of a finished video."""
+        with self._transaction() as connection:
+            bought = _outcome(self._rows(connection, operation_id, step))
+            if bought:
+                self._set(connection, bought, artifact=artifact.model_dump_json())
+
+    def outcome(self, operation_id: str, step: str) -> PaidCall | None:
+        """The request that a step was bought by; None where it was not."""
+        return _outcome(self.calls(operation_id, step))
+
+    def calls(self, operation_id: str | None = None, step: str | None = None) -> Sequence[PaidCall]:
+        """All requests, or an operation's, or a step's, in the order they were made."""
+        with self._transaction() as connection:
+            return self._rows(connection, operation_id, step)
+
+    def billable_usd(self) -> Decimal:
+        """What all calls may have cost together: ambiguous ones count in full."""
+        with self._transaction() as connection:
+            return _billable(connection)
+
+    def _settle(self, call: PaidCall, state: State, reason: str) -> None:
+        with self._transaction() as connection:
+            ours = self._rows(connection, call.operation_id, call.step)[call.number - 1]
+            # Late knowledge may clear a doubt, but a reply on record stands, and so does a refusal.
+            clears = {State.REFUSED: {State.INTENT, State.AMBIGUOUS, State.DONE}}
+            if ours.state in clears.get(state, {State.INTENT}):
+                self._set(connection, ours, state=state, reason=reason, settled_at=_now(connection))
+
+    def _intend(
+        self, connection: Connection, purchase: Purchase, number: int, now: float
+    ) -> PaidCall:
+        connection.execute(
+            insert(paid_calls).values(
+                operation_id=purchase.operation_id,
+                step=purchase.step,
+                number=number,
+                item=purchase.item,
+                model=purchase.model,
+                cost_usd=purchase.cost_usd,
+                state=State.INTENT,
+                sent_at=now,
+                deadline_at=now + purchase.deadline_seconds,
+            )
+        )
+        return self._rows(connection, purchase.operation_id, purchase.step)[-1]
+
+    def _keep_budget(self, connection: Connection, purchase: Purchase, terms: Terms) -> None:
+        if terms.budget_usd is None:
+            return
+        committed = _billable(connection)
+        if committed + purchase.cost_usd > terms.budget_usd:
+            raise BudgetExceededError(
+                f"the {purchase.item} would cost ${purchase.cost_usd}, and of the budget of "
+                f"${terms.budget_usd} only ${terms.budget_usd - committed} is left; nothing was "
+                "sent. Raise the budget, then start the operation again: what is paid for is kept."
+            )
+
+    def _set(self, connection: Connection, call: PaidCall, **values: object) -> PaidCall:
+        connection.execute(
+            update(paid_calls)
+            .where(
+                paid_calls.c.operation_id == call.operation_id,
+                paid_calls.c.step == call.step,
+                paid_calls.c.number == call.number,
+            )
+            .values(**values)
+        )
+        return self._rows(connection, call.operation_id, call.step)[call.number - 1]
+
+    def _rows(
+        self, connection: Connection, operation_id: str | None, step: str | None
+    ) -> tuple[PaidCall, ...]:
+        query = select(paid_calls).order_by(paid_calls.c.id)
+        if operation_id is not None:
+            query = query.where(paid_calls.c.operation_id == operation_id)
+        if step is not None:
+            query = query.where(paid_calls.c.step == step)
+        rows = connection.execute(query).mappings()
+        return tuple(_call(dict(row)) for row in rows)
+
+    def _prompts(self, connection: Connection, operation_id: str) -> dict[str, str]:
+        query = select(prompts).where(prompts.c.operation_id == operation_id)
+        return {row.step: row.prompt_sha256 for row in connection.execute(query)}
+
+    def _make_tables(self) -> None:
+        with self._connection() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two workers that start at once must not both make the tables.
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})"))
+            metadata.create_all(connection)
+            version = connection.scalar(select(account.c.schema_version))
+            if version is None:
+                connection.execute(insert(account).values(id=1, schema_version=SCHEMA_VERSION))
+            elif version != SCHEMA_VERSION:
+                raise LedgerError(
+                    f"the ledger has the layout {version} and this program knows "
+                    f"{SCHEMA_VERSION}; use the program that made it, or another LEDGER_URL.",
+                    lasting=True,
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """One transaction at a time over all workers: see `account` in `ledger_tables`."""
+        with self._connection() as connection:
+            connection.execute(select(account.c.id).with_for_update())
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            message, lasting = explain(error)
+            raise LedgerError(message, lasting=lasting) from None
+
+
+def _call(row: dict[str, object]) -> PaidCall:
+    for name in ("sent_at", "deadline_at", "settled_at"):
+        stamp = row[name]
+        row[name] = datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, float) else None
+    artifact = row["artifact"]
+    row["artifact"] = Artifact.model_validate_json(artifact) if isinstance(artifact, str) else None
+    return PaidCall.model_validate(row)
+
+
+def _now(connection: Connection) -> float:
+    """The database's clock, in seconds since 1970."""
+    clock = {
+        "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+        "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
+    }[connection.dialect.name]
+    return float(connection.scalar(text(clock)) or 0.0)
+
+
+def _billable(connection: Connection) -> Decimal:
+    total = select(func.sum(paid_calls.c.cost_usd)).where(paid_calls.c.state.in_(BILLABLE))
+    return connection.scalar(total) or Decimal(0)
+
+
+def _outcome(calls: Sequence[PaidCall]) -> PaidCall | None:
+    """The reply that stands: the regular one, else a late one, for it is paid for as well."""
+    for state in (State.DONE, State.LATE):
+        for call in calls:
+            if call.state is state:
+                return call
+    return None
+
+
+def _ambiguous(calls: Sequence[PaidCall]) -> int:
+    return sum(call.state is State.AMBIGUOUS for call in calls)
+
+
+def _open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenCall:
+    last = next(c for c in reversed(calls) if c.state in {State.INTENT, State.AMBIGUOUS})
+    return OpenCall(
+        step=last.step,
+        item=last.item,
+        cost_usd=last.cost_usd,
+        sent_at=last.sent_at,
+        settle_at=settle_at,
+        ambiguous=_ambiguous(calls),
+        reason=last.reason or "it may still be under way",
+    )
+
+
+def _was_refused(calls: Sequence[PaidCall]) -> bool:
+    return bool(calls) and all(call.state is State.REFUSED for call in calls)
+
+
+def _other_prompt(operation_id: str, step: str) -> OtherPromptError:
+    return OtherPromptError(
+        f"the operation {operation_id} was begun with another prompt for its {step}; "
+        "start it with its own prompts to go on, or take a new operation id."
+    )
+
+
+def _fingerprint(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()
