@@ -118,11 +118,13 @@ def _sayer(config: pytest.Config) -> Callable[[str], None]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Show the results table and the OVERALL line."""
+    """Show the tables of results and costs, and the OVERALL line."""
     runner = config.stash.get(_RUNNER, None)
     if runner is None or runner.outcome is None:
         return
     from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
+        ambiguous_lines,
+        cost_table_lines,
         load_lines,
         overall_line,
         problem_lines,
@@ -131,7 +133,8 @@ def pytest_terminal_summary(
 
     outcome = runner.outcome
     terminalreporter.section("fault tolerance")
-    for line in (*table_lines(outcome), "", *problem_lines(outcome), *load_lines(outcome)):
+    tables = (*table_lines(outcome), "", *cost_table_lines(outcome), *ambiguous_lines(outcome), "")
+    for line in (*tables, *problem_lines(outcome), *load_lines(outcome)):
         terminalreporter.write_line(line)
     terminalreporter.write_line(f"Evidence and results: {runner.folder}")
     terminalreporter.write_line(overall_line(outcome))

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from chaos.report.results import RunResult, ScenarioResult
-from chaos.report.table import load_lines, overall_line, problem_lines, table_lines
+from chaos.report.table import (
+    ambiguous_lines,
+    cost_table_lines,
+    load_lines,
+    overall_line,
+    problem_lines,
+    table_lines,
+)
 from chaos.verdict import Verdict
 
 
@@ -22,15 +30,18 @@ def write_reports(result: RunResult, folder: Path) -> None:
 
 
 def markdown(result: RunResult) -> str:
-    """The table with what is to be said of it."""
+    """The tables with what is to be said of them."""
     parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
-    parts += load_lines(result)
-    problems = problem_lines(result)
-    if problems:
-        parts.append("\n".join(f"- {line}" for line in problems))
+    parts += ["\n".join(cost_table_lines(result)), *_list(ambiguous_lines(result))]
+    parts += [*load_lines(result), *_list(problem_lines(result))]
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     parts.append(f"Mode {result.mode}, topology {result.topology}; {versions}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _list(lines: Sequence[str]) -> list[str]:
+    """One part with a bullet for each line; none where there is no line."""
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def junit(result: RunResult) -> str:
@@ -64,6 +75,9 @@ def _test_case(scenario: ScenarioResult) -> ET.Element:
         "verdict": scenario.verdict,
         "cost_usd": scenario.cost_usd,
         "ideal_cost_usd": scenario.ideal_cost_usd,
+        "waste_usd": scenario.waste_usd,
+        "possible_waste_usd": scenario.possible_waste_usd,
+        "saved_usd": scenario.saved_usd,
     }.items():
         ET.SubElement(properties, "property", name=name, value=str(value))
     tag = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}.get(scenario.verdict)

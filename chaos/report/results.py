@@ -16,6 +16,8 @@ from chaos.evidence import Evidence
 from chaos.history import Status
 from chaos.journal import Event
 from chaos.judge import reason_of, verdict_of
+from chaos.report import cost
+from chaos.report.cost import ZERO, AmbiguousCall
 from chaos.report.recovery import Recovery, recoveries
 from chaos.scenarios import Case, Scenario
 from chaos.verdict import Finding, Verdict, merge
@@ -64,7 +66,11 @@ class CheckResult(Result):
 
 
 class CaseResult(Result):
-    """One case. The bills of a `control` are its own and count in no sum."""
+    """One case. The bills of a `control` are its own and count in no sum.
+
+    `waste_usd` is by the provider's ledger, `possible_waste_usd` what the `ambiguous` calls of the
+    workers' ledger may have cost; `saved_usd` is what the checkpoints spared.
+    """
 
     name: str
     control: bool
@@ -73,6 +79,10 @@ class CaseResult(Result):
     duration_s: float
     cost_usd: Decimal
     ideal_cost_usd: Decimal
+    waste_usd: Decimal
+    possible_waste_usd: Decimal
+    saved_usd: Decimal
+    ambiguous: tuple[AmbiguousCall, ...]
     billed: dict[str, int]
     faults: tuple[FaultResult, ...]
     load: LoadResult | None
@@ -92,6 +102,10 @@ class ScenarioResult(Result):
     duration_s: float
     cost_usd: Decimal
     ideal_cost_usd: Decimal
+    waste_usd: Decimal
+    possible_waste_usd: Decimal
+    saved_usd: Decimal
+    ambiguous: tuple[AmbiguousCall, ...]
     billed: dict[str, int]
     fault: FaultResult | None
     recovery_s: Recovery | None
@@ -126,14 +140,19 @@ def case_result(
     """Put the findings of a case and the figures of its evidence together."""
     proven = {check.name for check in case.proofs}
     hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
+    ambiguous = cost.ambiguous_calls(evidence)
     return CaseResult(
         name=case.name,
         control=case.must_fail is not None,
         verdict=verdict_of(findings),
         reason=reason_of(findings),
         duration_s=round(duration_s, 3),
-        cost_usd=sum((bill.amount_usd for bill in evidence.billed), Decimal(0)),
-        ideal_cost_usd=sum(map(workload.ideal_cost_usd, evidence.expectations), Decimal(0)),
+        cost_usd=cost.billed_usd(evidence),
+        ideal_cost_usd=cost.ideal_usd(evidence),
+        waste_usd=cost.waste_usd(evidence),
+        possible_waste_usd=cost.possible_waste_usd(ambiguous),
+        saved_usd=cost.saved_usd(evidence),
+        ambiguous=ambiguous,
         billed=dict(Counter(str(bill.item) for bill in evidence.billed)),
         faults=_faults(evidence, hit=hit and not evidence.troubles),
         load=_load(evidence),
@@ -153,8 +172,12 @@ def broken_case_result(case: Case, reason: str) -> CaseResult:
         verdict=Verdict.UNKNOWN,
         reason=reason,
         duration_s=0.0,
-        cost_usd=Decimal(0),
-        ideal_cost_usd=Decimal(0),
+        cost_usd=ZERO,
+        ideal_cost_usd=ZERO,
+        waste_usd=ZERO,
+        possible_waste_usd=ZERO,
+        saved_usd=ZERO,
+        ambiguous=(),
         billed={},
         faults=(),
         load=None,
@@ -183,8 +206,12 @@ def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> Scenario
             if case.verdict is verdict
         ),
         duration_s=max(case.duration_s for case in cases),
-        cost_usd=sum((case.cost_usd for case in counted), Decimal(0)),
-        ideal_cost_usd=sum((case.ideal_cost_usd for case in counted), Decimal(0)),
+        cost_usd=sum((case.cost_usd for case in counted), ZERO),
+        ideal_cost_usd=sum((case.ideal_cost_usd for case in counted), ZERO),
+        waste_usd=sum((case.waste_usd for case in counted), ZERO),
+        possible_waste_usd=sum((case.possible_waste_usd for case in counted), ZERO),
+        saved_usd=sum((case.saved_usd for case in counted), ZERO),
+        ambiguous=tuple(call for case in counted for call in case.ambiguous),
         billed=dict(sum((Counter(case.billed) for case in counted), Counter())),
         fault=slowest,
         recovery_s=slowest.recovery_s if slowest else None,

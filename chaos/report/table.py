@@ -1,14 +1,16 @@
-"""The results table and its last line, for a terminal and for Markdown."""
+"""The tables of results and costs with their lines, for a terminal and for Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+from chaos.report.cost import ZERO
 from chaos.report.results import RunResult, ScenarioResult
 from chaos.verdict import Verdict
 
 HEAD = ("Test", "Status", "Duration", "Cost", "Pass/Fail")
+COST_HEAD = ("Test", "Billed", "Ideal", "Waste", "Possible waste", "Saved by checkpoints")
 
 
 def rows(scenarios: Sequence[ScenarioResult]) -> list[tuple[str, ...]]:
@@ -26,17 +28,24 @@ def rows(scenarios: Sequence[ScenarioResult]) -> list[tuple[str, ...]]:
 
 
 def cost(scenario: ScenarioResult) -> str:
-    """What was billed; where that is not the ideal, the ideal and the waste beside it."""
-    billed, ideal = scenario.cost_usd, scenario.ideal_cost_usd
-    if billed == ideal:
+    """What was billed; where that is not the ideal, the ideal and the difference beside it."""
+    billed, ideal, waste = scenario.cost_usd, scenario.ideal_cost_usd, scenario.waste_usd
+    differences = {"waste": waste, "missing": ideal + waste - billed}
+    notes = [f"{word} {exact(amount)}" for word, amount in differences.items() if amount]
+    if not notes:
         return usd(billed)
-    kind = "waste" if billed > ideal else "missing"
-    return f"{usd(billed)} (ideal {usd(ideal)}, {kind} ${abs(billed - ideal)})"
+    return f"{usd(billed)} ({', '.join([f'ideal {usd(ideal)}', *notes])})"
 
 
 def usd(amount: Decimal) -> str:
     """Dollars and cents: half a cent is rounded up, as the reference figures are."""
     return f"${amount.quantize(Decimal('0.01'), ROUND_HALF_UP)}"
+
+
+def exact(amount: Decimal) -> str:
+    """Dollars to the last digit, and at least to the cent: waste is never rounded away."""
+    cents = amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"${cents if cents == amount else amount.normalize():f}"
 
 
 def overall_line(result: RunResult) -> str:
@@ -46,11 +55,28 @@ def overall_line(result: RunResult) -> str:
 
 def table_lines(result: RunResult) -> list[str]:
     """The table with aligned columns; it is Markdown, too."""
-    body = [HEAD, *rows(result.scenarios)]
-    widths = [max(len(row[column]) for row in body) for column in range(len(HEAD))]
-    lines = [_line(row, widths) for row in body]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return lines
+    return _aligned([HEAD, *rows(result.scenarios)])
+
+
+def cost_table_lines(result: RunResult) -> list[str]:
+    """What each scenario cost, wasted and saved, and all together; controls are not counted."""
+    amounts = [_amounts(scenario) for scenario in result.scenarios]
+    total = [sum(column, ZERO) for column in zip(*amounts, strict=True)]
+    names = [f"{s.number}. {s.title}" for s in result.scenarios]
+    named = zip((*names, "Total"), (*amounts, total), strict=True)
+    return _aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)])
+
+
+def ambiguous_lines(result: RunResult) -> list[str]:
+    """Each call that may have been paid for in vain: its operation, its step, its cost, and why."""
+    return [
+        f"{s.name}/{case.name}: {call.operation_id}, {call.step}, request {call.number}, "
+        f"{exact(call.cost_usd)}, {call.state}: {call.reason or 'no reason is on record'}"
+        for s in result.scenarios
+        for case in s.cases
+        if not case.control
+        for call in case.ambiguous
+    ]
 
 
 def problem_lines(result: RunResult) -> list[str]:
@@ -74,6 +100,28 @@ def load_lines(result: RunResult) -> list[str]:
         for case in s.cases
         if case.load and s.name == "concurrency"
     ]
+
+
+def _amounts(scenario: ScenarioResult) -> tuple[Decimal, ...]:
+    return (
+        scenario.cost_usd,
+        scenario.ideal_cost_usd,
+        scenario.waste_usd,
+        scenario.possible_waste_usd,
+        scenario.saved_usd,
+    )
+
+
+def _shown(amounts: Sequence[Decimal]) -> tuple[str, ...]:
+    billed, ideal, waste, possible, saved = amounts
+    return usd(billed), usd(ideal), exact(waste), exact(possible), usd(saved)
+
+
+def _aligned(body: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
+    lines = [_line(row, widths) for row in body]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return lines
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
