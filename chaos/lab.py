@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,10 +65,17 @@ class Lab:
         await workload.start(self.client, asked, task_queue)
 
     async def worker(
-        self, *, api_key: str | None = None, task_queue: str = TASK_QUEUE
+        self,
+        *,
+        api_key: str | None = None,
+        task_queue: str = TASK_QUEUE,
+        argv: Sequence[str] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> WorkerProcess:
-        """Start a worker and wait until it polls."""
-        worker = await self.stack.start_worker(api_key=api_key, task_queue=task_queue)
+        """Start a worker, with `settings` over its environment; wait until it polls."""
+        worker = await self.stack.start_worker(
+            api_key=api_key, task_queue=task_queue, argv=argv, settings=settings
+        )
         self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
         self.on_working()
         return worker
@@ -90,7 +97,7 @@ class Lab:
 
         async def asked_again() -> bool:
             for asked in self.expectations:
-                if prompt in asked.prompts and await self._ended(asked.workflow_id):
+                if prompt in asked.prompts and await self.has_ended(asked.workflow_id):
                     raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
             return await self._polls(prompt) > seen
 
@@ -151,12 +158,13 @@ class Lab:
 
     async def _all_ended(self, workflow_ids: list[str]) -> bool:
         while workflow_ids:
-            if not await self._ended(workflow_ids[0]):
+            if not await self.has_ended(workflow_ids[0]):
                 return False
             workflow_ids.pop(0)
         return True
 
-    async def _ended(self, workflow_id: str) -> bool:
+    async def has_ended(self, workflow_id: str) -> bool:
+        """Whether a workflow has ended, or is lost."""
         handle = self.client.get_workflow_handle(workflow_id)
         try:
             described = await handle.describe(rpc_timeout=timedelta(seconds=2))

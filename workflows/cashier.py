@@ -12,6 +12,7 @@ Where a crash may come, and what the next attempt then finds:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
@@ -25,7 +26,18 @@ from typing import Protocol, TypeVar
 from workflows import policies
 from workflows.artifacts import ArtifactError, ArtifactStore
 from workflows.gemini import ApiError, Image, MaySend, Outcome
-from workflows.ledger import Bought, Ledger, LedgerError, Open, PaidCall, Purchase, State, Terms
+from workflows.ledger import (
+    Answer,
+    Bought,
+    Granted,
+    Ledger,
+    LedgerError,
+    Open,
+    PaidCall,
+    Purchase,
+    State,
+    Terms,
+)
 from workflows.models import OpenCall, PaidOrder
 from workflows.settings import Settings
 
@@ -123,6 +135,29 @@ class VideoReplies:
         """Nothing to look for: a note goes when it is recorded."""
 
 
+@dataclass
+class _Departure:
+    """The last question before a request leaves: is the right to send it still ours?
+
+    A worker that was paused may wake up here, when another has taken the step over.
+    """
+
+    latest_uptime_seconds: float
+    require_control: Callable[[], None]
+    allowed: bool = False
+
+    def require(self) -> None:
+        """Raise ApiError where the request must not leave."""
+        if _uptime_seconds() >= self.latest_uptime_seconds:
+            raise ApiError(
+                "NotSent",
+                "the request was not sent: its time had passed before it could leave.",
+                Outcome.RETRYABLE,
+            )
+        self.require_control()
+        self.allowed = True
+
+
 @dataclass(frozen=True)
 class Cashier:
     """Buys each step once, or says openly that nobody knows."""
@@ -146,8 +181,8 @@ class Cashier:
         await asyncio.to_thread(self.artifacts.prepare, purchase.operation_id)
         await asyncio.to_thread(self._recover, purchase, order, replies)
         self._require_control()
-        began = _uptime_seconds()
-        answer = await asyncio.to_thread(self.ledger.reserve, purchase, self._terms(order))
+        departure = _Departure(_uptime_seconds() + purchase.deadline_seconds, self._require_control)
+        answer = await self._reserve(purchase, order)
         if isinstance(answer, Open):
             raise UndecidedError(answer.call)
         if not isinstance(answer, Bought):
@@ -156,8 +191,7 @@ class Cashier:
                     "request %d for the %s of %s",
                     *(answer.call.number, answer.call.step, purchase.operation_id),
                 )
-            latest = began + purchase.deadline_seconds
-            reply = await self._send(answer.call, order, lambda: send(lambda: self._check(latest)))
+            reply = await self._send(answer.call, order, departure, send)
             await self._keep(answer.call, reply, replies)
         return await asyncio.to_thread(self._bill, purchase)
 
@@ -175,9 +209,32 @@ class Cashier:
         if order.made_as and doubtful:
             self.ledger.record(doubtful[-1], provider_operation=order.made_as)
 
-    async def _send(self, call: PaidCall, order: PaidOrder, send: Callable[[], Awaitable[T]]) -> T:
+    async def _reserve(self, purchase: Purchase, order: PaidOrder) -> Answer:
+        """Ask the ledger; a right that is granted to a canceled attempt is given back."""
+        asking = asyncio.create_task(
+            asyncio.to_thread(self.ledger.reserve, purchase, self._terms(order))
+        )
         try:
-            return await send()
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            answer = await asking
+            if isinstance(answer, Granted):
+                await self._never_sent(answer.call)
+            raise
+
+    async def _send(
+        self,
+        call: PaidCall,
+        order: PaidOrder,
+        departure: _Departure,
+        send: Callable[[MaySend], Awaitable[T]],
+    ) -> T:
+        try:
+            return await send(departure.require)
+        except asyncio.CancelledError:
+            if not departure.allowed:
+                await self._never_sent(call)
+            raise
         except ApiError as error:
             settle = self.ledger.doubt if error.outcome is Outcome.AMBIGUOUS else self.ledger.refuse
             try:
@@ -190,6 +247,11 @@ class Cashier:
             if undecided and undecided.ambiguous > allowed:
                 raise UndecidedError(undecided) from None
             raise
+
+    async def _never_sent(self, call: PaidCall) -> None:
+        """Record it, so that nobody has to wonder. Without the record it counts as open."""
+        with contextlib.suppress(LedgerError):
+            await asyncio.to_thread(self.ledger.refuse, call, "it was canceled before it was sent")
 
     async def _keep(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
         """Put the reply on disk and record it; while neither is possible, wait and try again."""
@@ -229,19 +291,6 @@ class Cashier:
             self.settings.ambiguous_resends if self.settings.ambiguous_start == "resend" else 0
         )
         return Terms(max(by_policy, order.resends), self.settings.budget_usd)
-
-    def _check(self, latest: float) -> None:
-        """The last question before a request leaves: is the right to send it still ours?
-
-        A worker that was paused may wake up here, when another has taken the step over.
-        """
-        if _uptime_seconds() >= latest:
-            raise ApiError(
-                "NotSent",
-                "the request was not sent: its time had passed before it could leave.",
-                Outcome.RETRYABLE,
-            )
-        self._require_control()
 
     def _require_control(self) -> None:
         """Raise ApiError where the run that this worker belongs to is gone."""

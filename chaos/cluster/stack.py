@@ -98,9 +98,14 @@ class Stack:
         await self._discard()
 
     async def start_worker(
-        self, *, api_key: str | None = None, task_queue: str = TASK_QUEUE
+        self,
+        *,
+        api_key: str | None = None,
+        task_queue: str = TASK_QUEUE,
+        argv: Sequence[str] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> WorkerProcess:
-        """Start one more worker and wait until it polls."""
+        """Start one more worker, with `settings` over its environment; wait until it polls."""
         environment = {
             "GEMINI_API_KEY": api_key or self.api_key,
             "GOOGLE_GEMINI_BASE_URL": f"http://{self.api.port.address}",
@@ -116,9 +121,11 @@ class Stack:
             "TEMPORAL_ADDRESS": self.server.port.address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": str(self._place.scratch / "temporal.toml"),
+            **(settings or {}),
         }
         name = f"worker-{len(self.workers) + 1}"
-        worker = WorkerProcess(self._child(name, self._place.worker_argv, environment), task_queue)
+        child = self._child(name, argv or self._place.worker_argv, environment)
+        worker = WorkerProcess(child, task_queue)
         self.workers.append(worker)
         await worker.start(self.client)
         return worker

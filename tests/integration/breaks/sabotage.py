@@ -5,6 +5,7 @@ Each type that is ignored here is a method's, which is replaced on purpose.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def pays_again_after_a_crash() -> None:
     wait = VideoActivities.await_video
 
     @activity.defn(name="await_video")
+    @functools.wraps(wait, updated=())  # the SDK decodes the input by the original's signature
     async def restart(self: VideoActivities, video: StartedVideo) -> VideoStatus:
         if activity.info().attempt > 1:
             scene = f"the hero of {activity.info().workflow_id}, scene 2."

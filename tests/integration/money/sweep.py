@@ -1,0 +1,252 @@
+"""Bring a worker to each boundary around money, strike it there, and see what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import psutil
+
+from chaos import workload
+from chaos.cluster.worker import WorkerProcess
+from chaos.evidence import (
+    Evidence,
+    Expectation,
+    save_expectations,
+    save_histories,
+    save_paid_calls,
+)
+from chaos.fake_api.control import Hold
+from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.ledger import Answered
+from chaos.fake_api.rules import When
+from chaos.history import Status
+from chaos.journal import Event
+from chaos.lab import Lab
+from chaos.process import Child
+from chaos.waiting import wait_until
+from tests.integration.money.boundaries import AT_THE_PROVIDER, Boundary, Point
+from tests.integration.workflows.bench import Bench
+from workflows.ledger import State
+from workflows.models import CHARACTER
+
+REACH_DEADLINE_SECONDS = 60.0
+CONVERGE_DEADLINE_SECONDS = 150.0
+
+Treatment = Callable[[Lab, "Reached"], Awaitable[None]]
+
+
+@dataclass
+class Reached:
+    """A worker that stands at its point, and what keeps the provider's reply back."""
+
+    point: Point
+    worker: WorkerProcess
+    hold: Hold | None
+
+
+@dataclass
+class Seats:
+    """How much goes on at once: workers that start take a whole core each, waits take none."""
+
+    workflows: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(20))
+    starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(3))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one point."""
+
+    point: Point
+    status: Status
+    billed_usd: Decimal
+    ideal_usd: Decimal
+    ambiguous: int
+
+    @property
+    def ratio(self) -> Decimal:
+        """Billed ÷ ideal."""
+        return self.billed_usd / self.ideal_usd
+
+
+def asked(point: Point) -> Expectation:
+    """The workflow of a point, and what may happen to it there."""
+    plan = (
+        workload.series(point.workflow_id, point.videos)
+        if point.videos
+        else workload.single(point.workflow_id)
+    )
+    doubtful = (prompt(plan, point.step),) if point.in_window else ()
+    return plan.model_copy(update={"may_be_billed_twice": doubtful})
+
+
+def prompt(plan: Expectation, step: str) -> str:
+    """What the provider is asked for in a step."""
+    return next(prompt for prompt, of in plan.steps.items() if of == step)
+
+
+async def run_all(
+    bench: Bench, points: Sequence[Point], strike: Treatment, heal: Treatment
+) -> Evidence:
+    """Every point on one server, each with a workflow, a task queue and two workers of its own."""
+    lab, seats = bench.lab, Seats()
+    async with asyncio.TaskGroup() as group:
+        for point in points:
+            group.create_task(_run(lab, point, strike, heal, seats))
+    ids = [plan.workflow_id for plan in lab.expectations]
+    save_expectations(bench.folder, lab.expectations)
+    save_paid_calls(lab.stack.ledger_url, bench.folder, ids)
+    await save_histories(lab.client, bench.folder, ids)
+    return Evidence.load(bench.folder)
+
+
+async def _run(lab: Lab, point: Point, strike: Treatment, heal: Treatment, seats: Seats) -> None:
+    """Bring a workflow to its point, strike, and wait until it has ended on another worker."""
+    async with seats.workflows:
+        reached = await _reach(lab, point, seats)
+        await strike(lab, reached)
+        async with seats.starts:
+            successor = await lab.worker(task_queue=point.workflow_id)
+        await wait_until(
+            lambda: lab.has_ended(point.workflow_id),
+            what=f"{point.workflow_id} ends",
+            deadline_seconds=CONVERGE_DEADLINE_SECONDS,
+            interval_seconds=0.2,
+        )
+        await successor.child.kill()
+        await heal(lab, reached)
+
+
+async def kill(lab: Lab, reached: Reached) -> None:
+    """SIGKILL at the point."""
+    await lab.strike(reached.worker.child, signal.SIGKILL)
+    if reached.hold:
+        await reached.hold.release()
+
+
+async def leave_dead(lab: Lab, reached: Reached) -> None:
+    """A killed worker needs no healing."""
+
+
+async def freeze(lab: Lab, reached: Reached) -> None:
+    """SIGSTOP at the point, where it has not stopped by itself."""
+    child = reached.worker.child
+    lab.journal.add(Event.FAULT, kind="pause", target=child.name, pid=child.pid)
+    child.pause()
+    await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)
+    if reached.hold:
+        await reached.hold.release()
+
+
+async def thaw(lab: Lab, reached: Reached) -> None:
+    """SIGCONT when all is over; then let the worker finish what it has in hand, and stop."""
+    child = reached.worker.child
+    lab.healed(child.name)
+    child.resume()
+    await child.terminate()
+
+
+def rows(evidence: Evidence, points: Sequence[Point]) -> Sequence[Row]:
+    """The table, from the saved evidence alone."""
+    plans = {plan.workflow_id: plan for plan in evidence.expectations}
+    return [_row(evidence, point, plans[point.workflow_id]) for point in points]
+
+
+def table(found: Sequence[Row]) -> str:
+    """Markdown."""
+    lines = [
+        "| workflow | step | boundary | billed ÷ ideal | ended | ambiguous |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {'series of 3' if row.point.videos else 'single'} | {row.point.step} "
+        f"| {row.point.boundary} | {row.ratio:.2f} | {row.status} | {row.ambiguous} |"
+        for row in found
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def publish(found: Sequence[Row], name: str) -> None:
+    """Leave the table where the runs' reports are."""
+    folder = Path(__file__).parents[3] / "reports"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(table(found))
+
+
+def _row(evidence: Evidence, point: Point, plan: Expectation) -> Row:
+    bills = [bill for bill in evidence.billed if bill.prompt in plan.prompts]
+    calls = evidence.calls_for(plan, prompt(plan, point.step))
+    workflow = evidence.workflows.get(plan.workflow_id)
+    return Row(
+        point=point,
+        status=workflow.status if workflow else Status.LOST,
+        billed_usd=sum((bill.amount_usd for bill in bills), Decimal(0)),
+        ideal_usd=workload.ideal_cost_usd(plan),
+        ambiguous=sum(call.state in {State.AMBIGUOUS, State.LATE} for call in calls),
+    )
+
+
+async def _reach(lab: Lab, point: Point, seats: Seats) -> Reached:
+    plan = asked(point)
+    argv = (
+        *(sys.executable, "-m", "tests.integration.money.stopping"),
+        *(point.boundary, point.step),
+    )
+    hold = await _hold(lab, point, plan)
+    async with seats.starts:
+        worker = await lab.worker(task_queue=point.workflow_id, argv=argv)
+    await lab.start(plan, task_queue=point.workflow_id)
+    if hold is None:
+        await wait_until(
+            lambda: is_stopped(worker.child),
+            what=f"{point.workflow_id} is reached",
+            deadline_seconds=REACH_DEADLINE_SECONDS,
+        )
+        assert f"stopped at {point.boundary} of {point.step}" in worker.child.log.read_text()
+        return Reached(point, worker, None)
+    request = await hold.caught(REACH_DEADLINE_SECONDS)
+    if point.boundary is Boundary.REPLY_SENT:
+        await _let_the_reply_go(lab, worker.child, hold, request.request_id)
+    return Reached(point, worker, hold)
+
+
+async def _hold(lab: Lab, point: Point, plan: Expectation) -> Hold | None:
+    if point.boundary not in AT_THE_PROVIDER:
+        return None
+    before = point.boundary is Boundary.REQUEST_RECEIVED
+    return await lab.stack.api.control.hold(
+        HoldRequest(
+            call=HoldTarget.IMAGE if point.step == CHARACTER else HoldTarget.VIDEO_START,
+            when=When.BEFORE_BILLING if before else When.AFTER_BILLING,
+            match=prompt(plan, point.step),
+        )
+    )
+
+
+async def _let_the_reply_go(lab: Lab, child: Child, hold: Hold, request_id: str | None) -> None:
+    """The reply leaves the provider, and a client that is asleep does not take it."""
+    child.pause()
+    await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)
+    await hold.release()
+
+    async def answered() -> bool:
+        ledger = await lab.stack.api.control.ledger()
+        return any(
+            isinstance(record, Answered)
+            and record.request_id == request_id
+            and record.client_connected
+            for record in ledger
+        )
+
+    await wait_until(answered, what="the reply has left", deadline_seconds=10)
+
+
+def is_stopped(child: Child) -> bool:
+    """Whether a process sleeps by SIGSTOP. Raises ChildError where it has ended."""
+    child.require_alive()
+    return psutil.Process(child.pid).status() == psutil.STATUS_STOPPED

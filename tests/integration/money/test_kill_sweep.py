@@ -1,0 +1,72 @@
+"""A worker killed at each boundary around money: nothing is lost, nothing is paid twice unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+import pytest_asyncio
+
+from chaos.cluster.stack import StackSpec
+from chaos.evidence import Evidence
+from chaos.history import Status
+from chaos.invariants import Invariant
+from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.journal import Event
+from chaos.scenarios import COMMON
+from tests.integration.conftest import BenchIn
+from tests.integration.money.boundaries import Point, points
+from tests.integration.money.sweep import Row, kill, leave_dead, publish, rows, run_all
+
+pytestmark = [
+    pytest.mark.sweep,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+POINTS = (*points(videos=0), *points(videos=3))
+HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    async with bench_in(tmp_path_factory.mktemp("kills"), StackSpec(persistent=False)) as bench:
+        return await run_all(bench, POINTS, kill, leave_dead)
+
+
+@pytest.fixture(scope="module")
+def found(evidence: Evidence) -> Mapping[Point, Row]:
+    table = rows(evidence, POINTS)
+    publish(table, "kill-sweep.md")
+    return {row.point: row for row in table}
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.workflow_id)
+async def test_a_worker_killed_there_costs_nothing_twice(
+    point: Point, found: Mapping[Point, Row]
+) -> None:
+    row = found[point]
+
+    assert row.status is Status.COMPLETED
+    if point.in_window:
+        assert row.ambiguous == 1
+        assert row.billed_usd >= row.ideal_usd
+    else:
+        assert row.ambiguous == 0
+        assert row.billed_usd == row.ideal_usd
+
+
+@pytest.mark.parametrize("check", HOLDS, ids=lambda check: check.name)
+async def test_every_invariant_holds_over_all_of_them(check: Invariant, evidence: Evidence) -> None:
+    finding = await asyncio.to_thread(check.examine, evidence)
+    assert finding.problems == ()
+
+
+async def test_each_worker_died_of_its_kill(evidence: Evidence) -> None:
+    journal = evidence.journal
+    struck = [entry.pid for entry in journal if entry.event is Event.FAULT]
+    died = {entry.pid: entry.exit_code for entry in journal if entry.event is Event.EXITED}
+
+    assert len(struck) == len(POINTS)
+    assert {died[pid] for pid in struck} == {-9}

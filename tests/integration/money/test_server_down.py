@@ -1,0 +1,67 @@
+"""The Temporal server is away while a paid reply arrives: it is kept, and paid for once."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from chaos import workload
+from chaos.cluster.stack import StackSpec
+from chaos.evidence import save_paid_calls
+from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.rules import When
+from chaos.history import Status
+from chaos.waiting import wait_until
+from tests.integration.conftest import BenchIn
+from tests.integration.workflows.bench import Bench, final
+from workflows import policies
+from workflows.ledger import Ledger, State
+from workflows.models import CHARACTER, video_step
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
+    """Wait until the workers' ledger has the outcome."""
+    ledger = Ledger.open(bench.lab.stack.ledger_url, grace_seconds=policies.LEDGER_GRACE_SECONDS)
+    try:
+        await wait_until(
+            lambda: ledger.outcome(operation_id, step) is not None,
+            what=f"the outcome of {step} is on record",
+            deadline_seconds=20,
+        )
+    finally:
+        ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "step"),
+    [(HoldTarget.IMAGE, CHARACTER), (HoldTarget.VIDEO_START, video_step(1))],
+    ids=["image", "video"],
+)
+async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
+    target: HoldTarget, step: str, bench_in: BenchIn, tmp_path: Path
+) -> None:
+    asked = workload.single(f"outage-{step}")
+    async with bench_in(tmp_path, StackSpec()) as bench:
+        server = bench.lab.stack.server
+        hold = await bench.lab.stack.api.control.hold(
+            HoldRequest(call=target, when=When.AFTER_BILLING)
+        )
+        await bench.lab.worker()
+        await bench.lab.start(asked)
+        await hold.caught(deadline_seconds=20)
+        await bench.lab.strike(server.child, signal.SIGKILL)
+        await hold.release()
+        await outcome_recorded(bench, asked.workflow_id, step)
+        await server.start()
+        workflow = await bench.ended(asked)
+        save_paid_calls(bench.lab.stack.ledger_url, bench.folder, [asked.workflow_id])
+        billed = await bench.billed(asked)
+
+    assert workflow.status is Status.COMPLETED
+    assert billed == list(asked.prompts)
+    assert final(workflow).possible_waste_usd == 0
+    assert State.DONE.value in (bench.folder / "paid_calls.json").read_text()
