@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
@@ -17,6 +17,8 @@ from chaos.process import Child
 
 READY_DEADLINE_SECONDS = 30.0
 WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
+
+_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 
 
 @dataclass
@@ -35,24 +37,27 @@ class WorkerProcess:
         )
 
     async def _polls(self, client: Client) -> bool:
-        kinds = (
-            TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        request = DescribeTaskQueueRequest(
+            namespace=NAMESPACE,
+            task_queue=TaskQueue(name=self.task_queue),
+            # Of all partitions: the plain mode tells of the root's pollers only.
+            api_mode=DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
+            task_queue_types=_KINDS,
+            report_pollers=True,
         )
-        for kind in kinds:
-            request = DescribeTaskQueueRequest(
-                namespace=NAMESPACE,
-                task_queue=TaskQueue(name=self.task_queue),
-                task_queue_type=kind,
+        try:
+            described = await client.workflow_service.describe_task_queue(
+                request, timeout=timedelta(seconds=1)
             )
-            try:
-                described = await client.workflow_service.describe_task_queue(
-                    request, timeout=timedelta(seconds=1)
-                )
-            except RPCError:
-                return False
-            # The SDK's identity is pid@host.
-            prefix = f"{self.child.pid}@"
-            if not any(poller.identity.startswith(prefix) for poller in described.pollers):
-                return False
-        return True
+        except RPCError:
+            return False
+        # The SDK's identity is pid@host.
+        prefix = f"{self.child.pid}@"
+        return all(
+            any(
+                poller.identity.startswith(prefix)
+                for version in described.versions_info.values()
+                for poller in version.types_info[kind].pollers
+            )
+            for kind in _KINDS
+        )

@@ -186,7 +186,7 @@ def _row(evidence: Evidence, point: Point, plan: Expectation) -> Row:
         point=point,
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in bills), Decimal(0)),
-        ideal_usd=workload.ideal_cost_usd(plan),
+        ideal_usd=evidence.ideal_cost_usd(plan),
         ambiguous=sum(call.state in {State.AMBIGUOUS, State.LATE} for call in calls),
     )
 

@@ -1,0 +1,174 @@
+"""Every kind of answer that a provider may give, before and after it has billed, on each call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from pydantic import ValidationError
+
+from chaos import workload
+from chaos.cluster.stack import StackSpec
+from chaos.evidence import (
+    Evidence,
+    Expectation,
+    save_expectations,
+    save_histories,
+    save_paid_calls,
+)
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.history import Status
+from tests.integration.conftest import BenchIn
+from workflows.ledger import State
+from workflows.models import CHARACTER, video_step
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+
+PAID = {Call.IMAGE: CHARACTER, Call.VIDEO_START: video_step(1)}
+ACTIVITY = {
+    Call.IMAGE: "generate_character",
+    Call.VIDEO_START: "start_video",
+    Call.POLL: "await_video",
+    Call.DOWNLOAD: "download_video",
+}
+NOT_DELIVERED = {FaultKind.RAI_FILTERED, FaultKind.FAILED_OPERATION}
+WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One kind of answer to one call, at one moment."""
+
+    call: Call
+    kind: FaultKind
+    when: When
+
+    @property
+    def asked(self) -> Expectation:
+        return workload.single(f"{self.call}-{self.kind}-{self.when}".replace("_", "-"))
+
+    @property
+    def rule(self) -> FaultRule:
+        prompts = self.asked.prompts
+        return FaultRule(
+            call=self.call,
+            kind=self.kind,
+            when=self.when,
+            match=prompts[0] if self.call is Call.IMAGE else prompts[1],
+            delay_seconds=0.5 if self.kind is FaultKind.DELAY else 0,
+        )
+
+    @property
+    def billed_when_hit(self) -> bool:
+        """Whether the provider bills the very request that gets this answer."""
+        return self.when is When.AFTER_BILLING or self.kind is FaultKind.DELAY
+
+
+def possible() -> Iterator[Answer]:
+    for call in Call:
+        for kind in FaultKind:
+            for when in When:
+                answer = Answer(call, kind, when)
+                try:
+                    _ = answer.rule
+                except ValidationError:
+                    continue  # no provider can answer so
+                yield answer
+
+
+ANSWERS = tuple(possible())
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What has to come of an answer."""
+
+    status: Status
+    attempts: int
+    bills: int
+    doubtful: int
+
+
+def expected(answer: Answer) -> Expected:
+    """By the rules: see `workflows/gemini.py` and `workflows/cashier.py`."""
+    paid = answer.call in PAID
+    if answer.kind in NOT_DELIVERED:
+        return Expected(Status.FAILED, 1, int(answer.when is When.AFTER_BILLING), 0)
+    if answer.kind is FaultKind.DELAY:
+        return Expected(Status.COMPLETED, 1, 1, 0)
+    # A 503 says that the request was not taken; all the others leave a paid call in doubt.
+    doubtful = paid and answer.kind is not FaultKind.STATUS
+    bills = 1 + (paid and answer.billed_when_hit)
+    return Expected(Status.COMPLETED, 2, bills, int(doubtful))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """A workflow for each answer, all at once on a few workers."""
+    folder = tmp_path_factory.mktemp("answers")
+    async with bench_in(folder, StackSpec(persistent=False)) as bench:
+        lab = bench.lab
+        for answer in ANSWERS:
+            await lab.stack.api.control.add_rule(answer.rule)
+        argv = (sys.executable, "-m", "tests.integration.money.hasty")
+        await asyncio.gather(*(lab.worker(argv=argv) for _ in range(WORKERS)))
+        await asyncio.gather(*(lab.start(answer.asked) for answer in ANSWERS))
+        await lab.converge(200)
+        ids = [answer.asked.workflow_id for answer in ANSWERS]
+        save_expectations(bench.folder, lab.expectations)
+        save_paid_calls(lab.stack.ledger_url, bench.folder, ids)
+        await save_histories(lab.client, bench.folder, ids)
+    return Evidence.load(bench.folder)
+
+
+@pytest.fixture(scope="module")
+def operations(evidence: Evidence) -> Mapping[str, str]:
+    """The prompt of each of the provider's operations and files."""
+    return {
+        name: bill.prompt
+        for bill in evidence.billed
+        for name in (bill.operation, bill.file)
+        if name
+    }
+
+
+def requests(evidence: Evidence, answer: Answer, operations: Mapping[str, str]) -> int:
+    """How many requests of this call the provider saw for the workflow."""
+    prompts = answer.asked.prompts
+    return sum(
+        (request.prompt or operations.get(request.operation or request.file or "")) in prompts
+        for request in evidence.received
+        if request.call is answer.call
+    )
+
+
+def states(evidence: Evidence, answer: Answer) -> Sequence[State]:
+    return [
+        call.state
+        for call in evidence.paid_calls
+        if call.operation_id == answer.asked.workflow_id and call.step == PAID.get(answer.call)
+    ]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.asked.workflow_id)
+async def test_an_answer_costs_and_leads_to_what_the_rules_say(
+    answer: Answer, evidence: Evidence, operations: Mapping[str, str]
+) -> None:
+    workflow = evidence.workflows[answer.asked.workflow_id]
+    attempts = [a.attempt for a in workflow.activities if a.kind == ACTIVITY[answer.call]]
+    prompt = answer.asked.prompts[0 if answer.call is Call.IMAGE else 1]
+    bills = [bill for bill in evidence.billed if bill.prompt == prompt and bill.amount_usd]
+
+    assert Expected(
+        status=workflow.status,
+        attempts=max(attempts),
+        bills=len(bills),
+        doubtful=states(evidence, answer).count(State.AMBIGUOUS),
+    ) == expected(answer), workflow.failure_message
+    if answer.call is not Call.POLL:  # polls are many by nature
+        assert requests(evidence, answer, operations) == expected(answer).attempts
