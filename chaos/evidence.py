@@ -2,7 +2,10 @@
 
 A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provider), `histories/`
 (Temporal), `paid_calls.json` (the workers' own ledger), `expectations.json` (what was asked for),
-`artifacts/` and `logs/`.
+`billing.json` (mode and prices), `artifacts/` and `logs/`.
+
+A real provider shows nobody its books. In live mode `ledger.jsonl` is written from the workers'
+own ledger, and each call that may have been billed counts as billed.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
@@ -18,14 +22,25 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.fake_api.ledger import Answered, Billed, Item, Received, Record, read_ledger
+from chaos.billing import REFERENCE, Billing, Mode
+from chaos.fake_api.ledger import (
+    Answered,
+    Billed,
+    Call,
+    Item,
+    Received,
+    Record,
+    read_ledger,
+    to_line,
+)
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
-from workflows.ledger import Ledger, PaidCall
-from workflows.models import CHARACTER, video_step
+from workflows.ledger import Ledger, PaidCall, State
+from workflows.models import CHARACTER, Artifact, video_step
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 HISTORIES = "histories"
+BILLING = "billing.json"
 PAID_CALLS = "paid_calls.json"
 
 
@@ -73,6 +88,14 @@ class Expectation(BaseModel):
         return Counter(items[: self.made])
 
 
+def ideal_cost_usd(expected: Expectation, billing: Billing) -> Decimal:
+    """What an undisturbed run of a workflow costs."""
+    return sum(
+        (billing.prices_usd[item] * count for (item, _), count in expected.ideal.items()),
+        Decimal(0),
+    )
+
+
 _EXPECTATIONS = TypeAdapter(tuple[Expectation, ...])
 _CALLS = TypeAdapter(tuple[PaidCall, ...])
 
@@ -87,6 +110,7 @@ class Evidence:
     journal: Sequence[Entry]
     ledger: Sequence[Record]
     paid_calls: Sequence[PaidCall] = ()
+    billing: Billing = REFERENCE
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
@@ -98,7 +122,17 @@ class Evidence:
             journal=read_journal(folder / "journal.jsonl"),
             ledger=read_ledger(folder / "ledger.jsonl"),
             paid_calls=_load_paid_calls(folder / PAID_CALLS),
+            billing=_load_billing(folder / BILLING),
         )
+
+    @property
+    def live(self) -> bool:
+        """Whether a real API was paid."""
+        return self.billing.mode is Mode.LIVE
+
+    def ideal_cost_usd(self, expected: Expectation) -> Decimal:
+        """What an undisturbed run of a workflow costs here."""
+        return ideal_cost_usd(expected, self.billing)
 
     @cached_property
     def received(self) -> Sequence[Received]:
@@ -189,6 +223,69 @@ def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> Non
     finally:
         ledger.close()
     (folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls, indent=2))
+
+
+def save_live_ledger(folder: Path, expectations: Sequence[Expectation]) -> None:
+    """Write the provider's side of a live case from the workers' own ledger."""
+    prompts = {
+        (asked.workflow_id, step): prompt
+        for asked in expectations
+        for prompt, step in asked.steps.items()
+    }
+    calls = _load_paid_calls(folder / PAID_CALLS)
+    characters = {call.operation_id: call.artifact for call in calls if call.step == CHARACTER}
+    lines = [
+        to_line(record)
+        for call in calls
+        for record in _as_the_provider(
+            call, prompts[call.operation_id, call.step], characters.get(call.operation_id)
+        )
+    ]
+    (folder / "ledger.jsonl").write_bytes(b"".join(lines))
+
+
+def _as_the_provider(call: PaidCall, prompt: str, character: Artifact | None) -> Iterator[Record]:
+    request_id = f"{call.operation_id}/{call.step}/{call.number}"
+    image = call.step == CHARACTER
+    sha256 = call.artifact.sha256 if call.artifact else None
+    yield Received(
+        at=call.sent_at,
+        request_id=request_id,
+        call=Call.IMAGE if image else Call.VIDEO_START,
+        model=call.model,
+        prompt=prompt,
+        image_sha256=None if image or not character else character.sha256,
+        key_valid=True,
+    )
+    if call.state is not State.REFUSED:
+        yield Billed(
+            at=call.sent_at,
+            request_id=request_id,
+            item=Item.IMAGE if image else Item.VIDEO,
+            model=call.model,
+            prompt=prompt,
+            amount_usd=call.cost_usd,
+            sha256=sha256,
+            operation=call.provider_operation,
+        )
+    if call.settled_at and call.state is not State.AMBIGUOUS:
+        yield Answered(
+            at=call.settled_at,
+            request_id=request_id,
+            kind="refused" if call.state is State.REFUSED else "ok",
+            status=None,
+            client_connected=True,
+            sha256=sha256,
+        )
+
+
+def save_billing(folder: Path, billing: Billing) -> None:
+    """Save who bills for a case, and at which prices."""
+    (folder / BILLING).write_text(billing.model_dump_json())
+
+
+def _load_billing(file: Path) -> Billing:
+    return Billing.model_validate_json(file.read_bytes()) if file.exists() else REFERENCE
 
 
 def _load_paid_calls(file: Path) -> Sequence[PaidCall]:

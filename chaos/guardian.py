@@ -8,6 +8,8 @@ the mark, and so does one that was started in the very moment of the kill.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
@@ -29,6 +31,8 @@ MARK = "CHAOS_RUN_FOLDER"
 _PREFIX = "chaos-run-"
 _QUIET_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
+_REMOVE = 0
+"""IPC_RMID of the C library."""
 
 
 class Guard:
@@ -48,6 +52,8 @@ class Guard:
         # Locked before it gets its name, or another run could take it for an abandoned one.
         nameless = self.folder.with_name(f".{self.folder.name}")
         nameless.mkdir(mode=0o700)
+        # PostgreSQL, which runs as another user where the run is root's, must get through.
+        nameless.chmod(0o711)
         self._lock = os.open(nameless, os.O_RDONLY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         nameless.rename(self.folder)
@@ -90,7 +96,7 @@ def sweep_stale() -> None:
             sweep(mark)
     for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
         if not _is_alive(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
 def marked_processes() -> list[tuple[psutil.Process, str]]:
@@ -98,12 +104,38 @@ def marked_processes() -> list[tuple[psutil.Process, str]]:
     found = []
     for process in psutil.process_iter():
         try:
-            mark = process.environ().get(MARK, "")
+            mark = _mark_of(process)
         except (psutil.Error, OSError):
             continue
         if Path(mark).name.startswith(_PREFIX) and process.pid != os.getpid():
             found.append((process, mark))
     return found
+
+
+def _mark_of(process: psutil.Process) -> str:
+    environment = process.environ()
+    if environment:
+        return environment.get(MARK, "")
+    # PostgreSQL's children write their titles over their environment: they are told by the folder
+    # that they work in. A user's shell in that folder has an environment, and is left alone.
+    folder = Path(process.cwd())
+    return next((str(f) for f in (folder, *folder.parents) if f.name.startswith(_PREFIX)), "")
+
+
+def _drop_shared_memory(folder: Path) -> None:
+    """Remove what a killed PostgreSQL below a folder leaves in the kernel, which nobody else does.
+
+    The last field of its lock file is the number of its segment of shared memory.
+    """
+    for file in folder.rglob("postmaster.pid"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            number = int(file.read_text().splitlines()[6].split()[-1])
+            ctypes.CDLL(None).shmctl(number, _REMOVE, None)
+
+
+def _remove(folder: Path) -> None:
+    _drop_shared_memory(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_alive(folder: Path) -> bool:
@@ -129,7 +161,7 @@ def main(mark: str) -> None:
         signal.signal(name, signal.SIG_IGN)
     sys.stdin.buffer.read()
     sweep(mark)
-    shutil.rmtree(mark, ignore_errors=True)
+    _remove(Path(mark))
 
 
 if __name__ == "__main__":

@@ -17,15 +17,19 @@ from chaos import workload
 from chaos.cluster.stack import Stack
 from chaos.cluster.worker import WorkerProcess
 from chaos.evidence import Expectation
-from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.rules import When
 from chaos.journal import Event, Journal
 from chaos.process import Child
 from chaos.waiting import wait_until
+from chaos.witness import FakeWitness, Held, LiveWitness, Witness
+from workflows.ledger import Ledger
 from workflows.models import Progress
-from workflows.policies import TASK_QUEUE
+from workflows.policies import LEDGER_GRACE_SECONDS, TASK_QUEUE
 
 SAMPLE_INTERVAL_SECONDS = 0.1
 STEP_DEADLINE_SECONDS = 60.0
+LIVE_STEP_DEADLINE_SECONDS = 900.0
 
 
 class EndedEarlyError(Exception):
@@ -48,6 +52,26 @@ class Lab:
     options: Options
     on_working: Callable[[], None] = lambda: None
     expectations: list[Expectation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.witness = self._make_witness()
+
+    def _make_witness(self) -> Witness:
+        if not self.stack.live:
+            return FakeWitness(self.stack.api.control)
+        ledger = Ledger.open(self.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+        return LiveWitness(self.stack.client, ledger, self.expectations)
+
+    @property
+    def step_deadline_seconds(self) -> float:
+        """How long one step of an experiment may take; a real video is rendered for minutes."""
+        return LIVE_STEP_DEADLINE_SECONDS if self.stack.live else STEP_DEADLINE_SECONDS
+
+    async def hold(
+        self, call: HoldTarget, match: str = "", when: When = When.BEFORE_BILLING
+    ) -> Held:
+        """Plan for a moment at the provider, which stands still there where that is possible."""
+        return await self.witness.hold(HoldRequest(call=call, match=match, when=when))
 
     @property
     def client(self) -> Client:
@@ -93,25 +117,18 @@ class Lab:
 
     async def until_polled(self, prompt: str) -> None:
         """Wait until the provider is asked once more whether a prompt's video is made."""
-        seen = await self._polls(prompt)
+        seen = await self.witness.polls(prompt)
 
         async def asked_again() -> bool:
             for asked in self.expectations:
                 if prompt in asked.prompts and await self.has_ended(asked.workflow_id):
                     raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
-            return await self._polls(prompt) > seen
+            return await self.witness.polls(prompt) > seen
 
         await wait_until(
             asked_again,
             what=f"the video {prompt!r} is polled",
-            deadline_seconds=STEP_DEADLINE_SECONDS,
-        )
-
-    async def _polls(self, prompt: str) -> int:
-        ledger = await self.stack.api.control.ledger()
-        names = {r.operation for r in ledger if isinstance(r, Billed) and r.prompt == prompt}
-        return sum(
-            isinstance(r, Received) and r.call is Call.POLL and r.operation in names for r in ledger
+            deadline_seconds=self.step_deadline_seconds,
         )
 
     @asynccontextmanager

@@ -5,16 +5,23 @@ Nothing heavy is imported until a scenario is to run.
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from chaos.cluster.live import LiveApi
+    from chaos.lab import Options
     from chaos.runner import Runner
     from chaos.scenarios import Scenario
+
+DEFAULT_BUDGET_USD = Decimal("15.00")
 
 _SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
@@ -43,6 +50,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where runs are kept (default: reports/ beside pyproject.toml)",
     )
 
+    group.addoption(
+        "--live",
+        action="store_true",
+        help="pay the real API (GEMINI_API_KEY); says what it will cost, and asks",
+    )
+    group.addoption(
+        "--budget",
+        type=_amount,
+        metavar="USD",
+        help=f"the most that a live run may pay (default: {DEFAULT_BUDGET_USD})",
+    )
+    group.addoption("--yes", action="store_true", help="do not ask before a live run pays")
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("nan")
+    if not 0 < amount < 100_000:
+        raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {text!r}")
+    return amount
+
 
 def _positive(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1000:
@@ -68,7 +98,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
     from chaos.runner import RunError  # noqa: PLC0415 - see the module's docstring
 
-    runner = _make_runner(session.config, chosen)
+    runner = _make_runner(session.config, chosen, _live(session.config, chosen))
     try:
         try:
             runner.start()
@@ -79,14 +109,59 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         raise pytest.UsageError(str(error)) from None
 
 
-def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
+def _live(config: pytest.Config, chosen: Sequence[Scenario]) -> LiveApi | None:
+    """The paid API, once the user has seen what it will cost and agreed; None without --live."""
+    if not config.getoption("--live"):
+        if config.getoption("--budget") or config.getoption("--yes"):
+            raise pytest.UsageError("--budget and --yes belong to --live, which is not given.")
+        return None
+    from chaos import live  # noqa: PLC0415 - see the module's docstring
+
+    options = _options(config)
+    budget_usd = config.getoption("--budget") or DEFAULT_BUDGET_USD
+    try:
+        api = live.prepare(chosen, options, budget_usd, config.rootpath)
+    except live.LiveError as error:
+        raise pytest.UsageError(str(error)) from None
+    _agree(config, live.notice(chosen, options, api))
+    return api
+
+
+def _agree(config: pytest.Config, notice: Sequence[str]) -> None:
+    """Show what a live run will cost, and go on only with a yes."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    stop = capture.global_and_fixture_disabled() if capture else nullcontext()
+    with stop:
+        sys.stdout.write("\n" + "\n".join(notice) + "\n")
+        sys.stdout.flush()
+        if config.getoption("--yes"):
+            return
+        if not sys.__stdin__ or not sys.__stdin__.isatty():
+            raise pytest.UsageError("nobody is here to agree to this; add --yes to pay for it.")
+        sys.stdout.write("Type yes to pay for this: ")
+        sys.stdout.flush()
+        answer = sys.__stdin__.readline()
+    if answer.strip().lower() != "yes":
+        raise pytest.UsageError("nothing was sent: the answer was not yes.")
+
+
+def _options(config: pytest.Config) -> Options:
     from chaos.lab import Options  # noqa: PLC0415 - see the module's docstring
+
+    return Options(workflows=config.getoption("--workflows"))
+
+
+def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveApi | None) -> Runner:
+    from chaos.billing import Mode  # noqa: PLC0415 - see the module's docstring
+    from chaos.estimate import in_mode  # noqa: PLC0415 - likewise
     from chaos.runner import Runner  # noqa: PLC0415 - likewise
 
+    mode = Mode.LIVE if live else Mode.MOCKED
     runner = config.stash[_RUNNER] = Runner(
-        scenarios=chosen,
+        scenarios=[in_mode(scenario, mode) for scenario in chosen],
         temporal_cli=config.getoption("--temporal-cli"),
-        options=Options(workflows=config.getoption("--workflows")),
+        options=_options(config),
+        live=live,
         reports=config.getoption("--reports") or config.rootpath / "reports",
         say=_sayer(config),
     )
@@ -125,6 +200,7 @@ def pytest_terminal_summary(
     from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
         ambiguous_lines,
         cost_table_lines,
+        estimate_lines,
         load_lines,
         overall_line,
         problem_lines,
@@ -134,7 +210,7 @@ def pytest_terminal_summary(
     outcome = runner.outcome
     terminalreporter.section("fault tolerance")
     tables = (*table_lines(outcome), "", *cost_table_lines(outcome), *ambiguous_lines(outcome), "")
-    for line in (*tables, *problem_lines(outcome), *load_lines(outcome)):
+    for line in (*tables, *problem_lines(outcome), *load_lines(outcome), *estimate_lines(outcome)):
         terminalreporter.write_line(line)
     terminalreporter.write_line(f"Evidence and results: {runner.folder}")
     terminalreporter.write_line(overall_line(outcome))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import pwd
 import signal
 import site
 import subprocess
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 
@@ -42,9 +45,25 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
     }
 
 
+class _Rights(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _rights(user: str | None) -> _Rights:
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
 @dataclass
 class Child:
-    """One process under a name that stays the same over its restarts."""
+    """One process under a name that stays the same over its restarts.
+
+    `user` is whose rights it gets, for programs that refuse root's; None: those of the run.
+    """
 
     name: str
     argv: Sequence[str]
@@ -52,6 +71,7 @@ class Child:
     folder: Path
     log: Path
     journal: Journal
+    user: str | None = None
     _process: psutil.Popen | None = field(default=None, init=False)
     _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -78,6 +98,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                **_rights(self.user),
             )
         self.journal.add(Event.STARTED, target=self.name, pid=process.pid)
         loop = asyncio.get_running_loop()
@@ -146,10 +167,11 @@ class Child:
         """SIGCONT."""
         self.send(signal.SIGCONT)
 
-    async def discard(self) -> None:
+    async def discard(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it at the end of a run, without a word in the journal's faults."""
         if self.is_alive:
-            self._running().kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._running().send_signal(number)
             await self.wait(10)
 
     def last_lines(self, count: int = 5) -> str:

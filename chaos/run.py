@@ -7,12 +7,22 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chaos.billing import REFERENCE
+from chaos.cluster.live import LiveApi
 from chaos.cluster.stack import Place, Stack
 from chaos.cluster.worker import WORKER_ARGV
-from chaos.evidence import Evidence, save_expectations, save_histories, save_paid_calls
+from chaos.evidence import (
+    Evidence,
+    save_billing,
+    save_expectations,
+    save_histories,
+    save_live_ledger,
+    save_paid_calls,
+)
+from chaos.invariants.secrets import no_secret_is_kept
 from chaos.journal import Event, Journal
 from chaos.judge import judge
 from chaos.lab import EndedEarlyError, Lab, Options
@@ -29,6 +39,9 @@ from chaos.waiting import DeadlineExceededError
 
 Announce = Callable[[str, str], None]
 """Takes a scenario's name and a line about what is being done now."""
+
+LIVE_LEDGER = "paid.db"
+"""Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
 
 _EXPECTED_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError)
 
@@ -63,6 +76,7 @@ class RunContext:
     options: Options
     announce: Announce
     worker_argv: Sequence[str] = WORKER_ARGV
+    live: LiveApi | None = None
     starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
     )
@@ -94,7 +108,15 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
     journal = Journal(folder / "journal.jsonl", lambda text: context.announce(label, text))
     turn = Turn(context.starting)
     try:
-        place = Place(context.mark, scratch, folder, context.temporal_cli, context.worker_argv)
+        place = Place(
+            mark=context.mark,
+            scratch=scratch,
+            evidence=folder,
+            temporal_cli=context.temporal_cli,
+            worker_argv=context.worker_argv,
+            live=context.live,
+            live_ledger=context.folder / LIVE_LEDGER if context.live else None,
+        )
         await turn.take()
         began = time.monotonic()
         await _experiment(case, place, journal, context.options, turn)
@@ -102,10 +124,18 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
         turn.end()
         journal.close()
     evidence = await asyncio.to_thread(Evidence.load, folder)
-    findings = await asyncio.to_thread(judge, case, evidence)
+    findings = await asyncio.to_thread(judge, _with_the_users_key(case, context), evidence)
     return case_result(
         case, evidence, findings, root=context.folder, duration_s=time.monotonic() - began
     )
+
+
+def _with_the_users_key(case: Case, context: RunContext) -> Case:
+    """Live, the user's own key must be nowhere in the evidence either."""
+    if context.live is None or case.must_fail:
+        return case
+    check = no_secret_is_kept(context.live.key.get_secret_value())
+    return replace(case, invariants=(*case.invariants, replace(check, name="key_is_not_kept")))
 
 
 async def _experiment(
@@ -116,6 +146,7 @@ async def _experiment(
     What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
     """
     save_expectations(place.evidence, ())
+    save_billing(place.evidence, place.live.billing if place.live else REFERENCE)
     try:
         async with Stack(case.stack, place, journal) as stack:
             lab = Lab(stack, journal, options, on_working=turn.end)
@@ -125,6 +156,8 @@ async def _experiment(
                 save_expectations(place.evidence, lab.expectations)
                 ids = [asked.workflow_id for asked in lab.expectations]
                 await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
+                if place.live:
+                    save_live_ledger(place.evidence, lab.expectations)
                 await save_histories(stack.client, place.evidence, ids)
     except _EXPECTED_TROUBLE as error:
         journal.add(Event.TROUBLE, str(error))
@@ -143,6 +176,7 @@ async def _carry_out(case: Case, lab: Lab) -> None:
     except EndedEarlyError as error:
         lab.note(str(error))
     try:
-        await lab.converge(case.converge_deadline_seconds)
+        longest = max(case.converge_deadline_seconds, lab.step_deadline_seconds)
+        await lab.converge(longest)
     except DeadlineExceededError as error:
         lab.note(str(error))

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from chaos.billing import Mode
 from chaos.binaries import (
     BadBinaryError,
     BinaryNotFoundError,
@@ -23,12 +24,15 @@ from chaos.binaries import (
     TemporalCli,
     find_temporal_cli,
 )
+from chaos.cluster.live import LiveApi
+from chaos.estimate import suite_estimates
 from chaos.guardian import MARK, Guard
 from chaos.lab import Options
 from chaos.report.files import write_reports
 from chaos.report.results import Overall, RunResult, ScenarioResult
 from chaos.run import RunContext, run_scenario
 from chaos.scenarios import Scenario
+from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
 
 STOP_DEADLINE_SECONDS = 60.0
@@ -51,6 +55,7 @@ class Runner:
     options: Options
     reports: Path
     say: Say
+    live: LiveApi | None = None
     outcome: RunResult | None = None
     folder: Path = field(init=False)
     _lines: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
@@ -145,6 +150,7 @@ class Runner:
             temporal_cli=cli.path,
             options=self.options,
             announce=self._announce,
+            live=self.live,
         )
         async with asyncio.TaskGroup() as group:
             for scenario in self.scenarios:
@@ -157,6 +163,9 @@ class Runner:
         return RunResult(
             run_id=self.folder.name,
             started_at=self._started_at,
+            mode=Mode.LIVE if self.live else Mode.MOCKED,
+            budget_usd=self.live.budget_usd if self.live else None,
+            suite_estimates=suite_estimates(all_scenarios(), Options(), self.live),
             versions={
                 "python": platform.python_version(),
                 "temporalio": version("temporalio"),

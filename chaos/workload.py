@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from temporalio.client import Client
 
 from chaos.evidence import Expectation
-from chaos.fake_api.ledger import Item
 from workflows.models import SeriesVideoInput, SingleVideoInput
 from workflows.policies import MAX_CONCURRENT_ACTIVITIES
-from workflows.pricing import (
-    REFERENCE_IMAGE_MODEL,
-    REFERENCE_VIDEO_MODEL,
-    image_cost_usd,
-    video_cost_usd,
-)
 
-VIDEO_SECONDS = 4
 SLOTS = MAX_CONCURRENT_ACTIVITIES
 """Activities that one worker does at once."""
-
-PRICES_USD = {
-    Item.IMAGE: image_cost_usd(REFERENCE_IMAGE_MODEL),
-    Item.VIDEO: video_cost_usd(REFERENCE_VIDEO_MODEL, VIDEO_SECONDS),
-}
 
 
 def single(workflow_id: str) -> Expectation:
@@ -54,13 +39,6 @@ def series(workflow_id: str, videos: int) -> Expectation:
             *(f"video_{n}_complete" for n in numbers),
             "all_complete",
         ),
-    )
-
-
-def ideal_cost_usd(expected: Expectation) -> Decimal:
-    """What an undisturbed run of it costs."""
-    return sum(
-        (PRICES_USD[item] * count for (item, _), count in expected.ideal.items()), Decimal(0)
     )
 
 

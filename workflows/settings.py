@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows import policies, pricing
+
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class SettingsError(Exception):
@@ -29,9 +31,9 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr
     google_gemini_base_url: str | None = None
     gemini_image_model: str = "gemini-3.1-flash-image"
-    gemini_video_model: str = "veo-3.1-generate-preview"
+    gemini_video_model: str = "veo-3.1-fast-generate-preview"
     video_seconds: int = 4
-    video_poll_seconds: float = Field(default=10.0, gt=0)
+    video_poll_seconds: _Seconds = 10.0
     video_resolution: str = "720p"
     artifacts_dir: Path = Path("artifacts")
     task_queue: str = policies.TASK_QUEUE
@@ -39,8 +41,8 @@ class Settings(BaseSettings):
     ambiguous_start: Literal["resend", "ask"] = "resend"
     ambiguous_resends: int = Field(default=1, ge=0)
     budget_usd: Decimal | None = Field(default=None, ge=0)
-    image_deadline_seconds: float = Field(default=policies.IMAGE_DEADLINE_SECONDS, gt=0)
-    video_start_deadline_seconds: float = Field(default=policies.VIDEO_START_DEADLINE_SECONDS, gt=0)
+    image_deadline_seconds: _Seconds = policies.IMAGE_DEADLINE_SECONDS
+    video_start_deadline_seconds: _Seconds = policies.VIDEO_START_DEADLINE_SECONDS
     pay_while_locked: Path | None = None
 
     @field_validator("gemini_api_key")
@@ -87,10 +89,13 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.artifacts_dir.absolute() / 'paid.db'}"
 
 
-def load_settings() -> Settings:
-    """Read the settings. Raises SettingsError with one sentence for each fault."""
+def load_settings(**values: str) -> Settings:
+    """Read the settings; `values` come before the environment's.
+
+    Raises SettingsError with one sentence for each fault.
+    """
     try:
-        return Settings()
+        return Settings.model_validate(values) if values else Settings()
     except ValidationError as error:
         raise SettingsError(" ".join(_sentence(fault) for fault in error.errors())) from None
 

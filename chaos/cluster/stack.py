@@ -14,6 +14,7 @@ from typing import Self
 from temporalio.client import Client
 
 from chaos.cluster.api import ApiServer
+from chaos.cluster.live import LiveApi, LiveError
 from chaos.cluster.server import NAMESPACE, TemporalServer
 from chaos.cluster.worker import WORKER_ARGV, WorkerProcess
 from chaos.fake_api.control import FakeApi
@@ -40,13 +41,18 @@ class StackSpec:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stack lives and what it runs: `scratch` goes after the run, `evidence` is kept."""
+    """Where a stack lives and what it runs: `scratch` goes after the run, `evidence` is kept.
+
+    With `live` the workers pay the real API, and share one ledger, `live_ledger`, over the run.
+    """
 
     mark: str
     scratch: Path
     evidence: Path
     temporal_cli: Path
     worker_argv: Sequence[str] = WORKER_ARGV
+    live: LiveApi | None = None
+    live_ledger: Path | None = None
 
 
 class Stack:
@@ -57,9 +63,10 @@ class Stack:
         self._journal = journal
         # A key for this stack alone: wherever it turns up, a secret has leaked.
         self.api_key = f"{CANARY}{secrets.token_hex(12)}"
-        self.ledger_url = f"sqlite:///{place.scratch / 'paid.db'}"
+        self.live = place.live
+        self.ledger_url = f"sqlite:///{place.live_ledger or place.scratch / 'paid.db'}"
         self.workers: list[WorkerProcess] = []
-        server_port, api_port = Port(), Port()
+        server_port = Port()
         database = place.scratch / "temporal.db" if spec.persistent else None
         self.server = TemporalServer(
             self._child(
@@ -68,21 +75,21 @@ class Stack:
             ),
             server_port,
         )
-        self.api = ApiServer(
-            self._child(
-                "fake-api",
-                ApiServer.argv(api_port, place.evidence / "ledger.jsonl"),
-                {KEY_VARIABLE: self.api_key},
-            ),
-            api_port,
-            FakeApi(f"http://{api_port.address}"),
-        )
+        self._api = None if place.live else self._fake_api()
         self.client: Client
+
+    @property
+    def api(self) -> ApiServer:
+        """The fake API; a live stack has none."""
+        if self._api is None:
+            raise LiveError("a live stack has no fake API.")
+        return self._api
 
     async def __aenter__(self) -> Self:
         try:
             (self._place.scratch / "temporal.toml").touch()
-            await asyncio.gather(self.server.start(), self.api.start())
+            starts = [self.server.start(), *([self._api.start()] if self._api else [])]
+            await asyncio.gather(*starts)
             self.client = await self.server.connect()
         except BaseException:
             await self._discard()
@@ -107,16 +114,11 @@ class Stack:
     ) -> WorkerProcess:
         """Start one more worker, with `settings` over its environment; wait until it polls."""
         environment = {
-            "GEMINI_API_KEY": api_key or self.api_key,
-            "GOOGLE_GEMINI_BASE_URL": f"http://{self.api.port.address}",
-            "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
-            "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
-            "VIDEO_POLL_SECONDS": "0.2",
+            **self._api_environment(),
+            **({"GEMINI_API_KEY": api_key} if api_key else {}),
             "ARTIFACTS_DIR": str(self._place.evidence / "artifacts"),
             "LEDGER_URL": self.ledger_url,
             "PAY_WHILE_LOCKED": self._place.mark,
-            "IMAGE_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
-            "VIDEO_START_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
             "TASK_QUEUE": task_queue,
             "TEMPORAL_ADDRESS": self.server.port.address,
             "TEMPORAL_NAMESPACE": NAMESPACE,
@@ -129,6 +131,26 @@ class Stack:
         self.workers.append(worker)
         await worker.start(self.client)
         return worker
+
+    def _fake_api(self) -> ApiServer:
+        port = Port()
+        argv = ApiServer.argv(port, self._place.evidence / "ledger.jsonl")
+        child = self._child("fake-api", argv, {KEY_VARIABLE: self.api_key})
+        return ApiServer(child, port, FakeApi(f"http://{port.address}"))
+
+    def _api_environment(self) -> dict[str, str]:
+        """Which API the workers talk to: the fake one, with a made-up key, unless this is live."""
+        if self.live:
+            return self.live.worker_environment()
+        return {
+            "GEMINI_API_KEY": self.api_key,
+            "GOOGLE_GEMINI_BASE_URL": f"http://{self.api.port.address}",
+            "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
+            "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
+            "VIDEO_POLL_SECONDS": "0.2",
+            "IMAGE_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
+            "VIDEO_START_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
+        }
 
     def _child(
         self, name: str, argv: Sequence[str], extra: Mapping[str, str] | None = None
@@ -144,9 +166,12 @@ class Stack:
 
     async def _discard(self) -> None:
         children = [worker.child for worker in self.workers]
-        children += [self.api.child, self.server.child]
-        with contextlib.suppress(RuntimeError):
-            await self.api.control.aclose()
+        children.append(self.server.child)
+        if self._api:
+            children.append(self._api.child)
+            with contextlib.suppress(RuntimeError):
+                await self._api.control.aclose()
         await asyncio.gather(*(child.discard() for child in children))
-        for port in (self.server.port, self.api.port):
-            port.release()
+        self.server.port.release()
+        if self._api:
+            self._api.port.release()

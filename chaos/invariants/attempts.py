@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Call
+from chaos.history import Activity
 from chaos.invariants import Invariant, invariant
 
 RETRY_SECONDS = (10.0, 20.0)
@@ -16,33 +17,47 @@ RETRY_SECONDS = (10.0, 20.0)
 TOLERANCE_SECONDS = 1.0
 
 
-@invariant
-def policy_is_as_required(evidence: Evidence) -> Iterator[str]:
-    """Every scheduled activity carries the required policy and timeouts."""
-    kinds: Counter[str] = Counter()
-    for workflow in evidence.workflows.values():
-        for activity in workflow.activities:
-            kinds[activity.kind] += 1
-            policy = activity.retry_policy
-            recorded = {
-                "initial interval": (policy.initial_interval.ToTimedelta().total_seconds(), 10),
-                "coefficient": (policy.backoff_coefficient, 2.0),
-                "maximum attempts": (policy.maximum_attempts, 3),
-                "non-retryable types": (
-                    list(policy.non_retryable_error_types),
-                    ["ApplicationFailure"],
-                ),
-                "start-to-close": (activity.start_to_close_seconds, 30 * 60),
-                "schedule-to-close": (activity.schedule_to_close_seconds, 60 * 60),
-            }
-            for what, (found, required) in recorded.items():
-                if found != required:
-                    yield f"{workflow.workflow_id}, {activity.kind}: {what} {found}, not {required}"
-            if not 0 < activity.heartbeat_seconds < activity.start_to_close_seconds:
-                yield f"{workflow.workflow_id}, {activity.kind}: no heartbeat timeout"
-    for kind in ("generate_character", "start_video", "await_video", "download_video"):
-        if not kinds[kind]:
-            yield f"{kind} was never scheduled, so its policy was not seen"
+ALL_KINDS = (
+    "open_operation",
+    "generate_character",
+    "start_video",
+    "await_video",
+    "download_video",
+)
+"""Every activity there is."""
+
+
+def policy_is_as_required(*kinds: str) -> Invariant:
+    """Every scheduled activity carries the required policy and timeouts; these must be there."""
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        seen: set[str] = set()
+        for workflow in evidence.workflows.values():
+            for activity in workflow.activities:
+                seen.add(activity.kind)
+                yield from _policy_problems(workflow.workflow_id, activity)
+        for kind in kinds:
+            if kind not in seen:
+                yield f"{kind} was never scheduled, so its policy was not seen"
+
+    return Invariant("policy_is_as_required", judge)
+
+
+def _policy_problems(workflow_id: str, activity: Activity) -> Iterator[str]:
+    policy = activity.retry_policy
+    recorded = {
+        "initial interval": (policy.initial_interval.ToTimedelta().total_seconds(), 10),
+        "coefficient": (policy.backoff_coefficient, 2.0),
+        "maximum attempts": (policy.maximum_attempts, 3),
+        "non-retryable types": (list(policy.non_retryable_error_types), ["ApplicationFailure"]),
+        "start-to-close": (activity.start_to_close_seconds, 30 * 60),
+        "schedule-to-close": (activity.schedule_to_close_seconds, 60 * 60),
+    }
+    for what, (found, required) in recorded.items():
+        if found != required:
+            yield f"{workflow_id}, {activity.kind}: {what} {found}, not {required}"
+    if not 0 < activity.heartbeat_seconds < activity.start_to_close_seconds:
+        yield f"{workflow_id}, {activity.kind}: no heartbeat timeout"
 
 
 @invariant

@@ -43,11 +43,14 @@ def killed_during_render(worker: str, workflow_id: str, prompt: str) -> Invarian
             yield f"{worker} was not seen to die of SIGKILL"
             return
         bill = _video(evidence, prompt)
-        polls = _polls(evidence, bill) if bill else []
-        if not bill or not any(bill.at < poll.at < kill.at for poll in polls):
-            yield f"the video {prompt!r} was not awaited before the kill"
-        if not any(poll.at > kill.at for poll in polls):
-            yield f"the video {prompt!r} was not awaited after the kill"
+        if not bill or bill.at >= kill.at:
+            yield f"the video {prompt!r} was not begun before the kill"
+        elif not evidence.live:  # a real provider shows nobody who polled it
+            polls = _polls(evidence, bill)
+            if not any(bill.at < poll.at < kill.at for poll in polls):
+                yield f"the video {prompt!r} was not awaited before the kill"
+            if not any(poll.at > kill.at for poll in polls):
+                yield f"the video {prompt!r} was not awaited after the kill"
         waits = [
             activity
             for activity in evidence.workflows[workflow_id].activities
@@ -98,7 +101,12 @@ def server_was_down(
             return
         bill = _video(evidence, prompt)
         polls = _polls(evidence, bill) if bill else []
-        if not any(gone.at < poll.at < back.at for poll in polls):
+        awaited = (
+            _waited_through(evidence, workflow_id, gone.at, back.at)
+            if evidence.live
+            else any(gone.at < poll.at < back.at for poll in polls)
+        )
+        if not awaited:
             yield f"{workflow_id} was not awaiting its video while the server was down"
 
     return judge
@@ -144,6 +152,18 @@ def _killed(evidence: Evidence, target: str) -> Entry | None:
 def _left_unanswered(evidence: Evidence, request: Received, at: datetime) -> bool:
     answer = evidence.answers.get(request.request_id)
     return answer is None or (answer.at > at and not answer.client_connected)
+
+
+def _waited_through(evidence: Evidence, workflow_id: str, start: datetime, end: datetime) -> bool:
+    """Whether one attempt of a wait began before and ended after."""
+    return any(
+        activity.kind == "await_video"
+        and activity.started_at
+        and activity.closed_at
+        and activity.started_at < start
+        and end < activity.closed_at
+        for activity in evidence.workflows[workflow_id].activities
+    )
 
 
 def _video(evidence: Evidence, prompt: str) -> Billed | None:

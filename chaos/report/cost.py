@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos import workload
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Item
 from chaos.history import Status, Workflow
@@ -47,7 +46,7 @@ def billed_usd(evidence: Evidence) -> Decimal:
 
 def ideal_usd(evidence: Evidence) -> Decimal:
     """What an undisturbed run would have cost."""
-    return sum(map(workload.ideal_cost_usd, evidence.expectations), ZERO)
+    return sum(map(evidence.ideal_cost_usd, evidence.expectations), ZERO)
 
 
 def waste_usd(evidence: Evidence) -> Decimal:
@@ -58,7 +57,7 @@ def waste_usd(evidence: Evidence) -> Decimal:
         billed[bill.item, bill.prompt] += bill.amount_usd
     return sum(
         (
-            max(ZERO, amount - workload.PRICES_USD[item] * ideal[item, prompt])
+            max(ZERO, amount - evidence.billing.prices_usd[item] * ideal[item, prompt])
             for (item, prompt), amount in billed.items()
         ),
         ZERO,

@@ -11,6 +11,7 @@ from chaos.report.results import RunResult, ScenarioResult
 from chaos.report.table import (
     ambiguous_lines,
     cost_table_lines,
+    estimate_lines,
     load_lines,
     overall_line,
     problem_lines,
@@ -33,6 +34,7 @@ def markdown(result: RunResult) -> str:
     """The tables with what is to be said of them."""
     parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
     parts += ["\n".join(cost_table_lines(result)), *_list(ambiguous_lines(result))]
+    parts += _list(estimate_lines(result))
     parts += [*load_lines(result), *_list(problem_lines(result))]
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     parts.append(f"Mode {result.mode}, topology {result.topology}; {versions}.")

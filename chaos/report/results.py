@@ -12,6 +12,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from chaos import workload
+from chaos.billing import Mode
+from chaos.estimate import SuiteEstimate
 from chaos.evidence import Evidence
 from chaos.history import Status
 from chaos.journal import Event
@@ -126,7 +128,9 @@ class RunResult(Result):
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     run_id: str
     started_at: datetime
-    mode: Literal["mocked"] = "mocked"
+    mode: Mode = Mode.MOCKED
+    budget_usd: Decimal | None = None
+    suite_estimates: tuple[SuiteEstimate, ...] = ()
     topology: Literal["dev"] = "dev"
     seed: int | None = None
     versions: dict[str, str]

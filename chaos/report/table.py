@@ -55,7 +55,7 @@ def overall_line(result: RunResult) -> str:
 
 def table_lines(result: RunResult) -> list[str]:
     """The table with aligned columns; it is Markdown, too."""
-    return _aligned([HEAD, *rows(result.scenarios)])
+    return aligned([HEAD, *rows(result.scenarios)])
 
 
 def cost_table_lines(result: RunResult) -> list[str]:
@@ -64,7 +64,7 @@ def cost_table_lines(result: RunResult) -> list[str]:
     total = [sum(column, ZERO) for column in zip(*amounts, strict=True)]
     names = [f"{s.number}. {s.title}" for s in result.scenarios]
     named = zip((*names, "Total"), (*amounts, total), strict=True)
-    return _aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)])
+    return aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)])
 
 
 def ambiguous_lines(result: RunResult) -> list[str]:
@@ -76,6 +76,14 @@ def ambiguous_lines(result: RunResult) -> list[str]:
         for case in s.cases
         if not case.control
         for call in case.ambiguous
+    ]
+
+
+def estimate_lines(result: RunResult) -> list[str]:
+    """What the whole suite costs live."""
+    return [
+        f"The whole suite, live: about {usd(each.usd)} with {each.models}"
+        for each in result.suite_estimates
     ]
 
 
@@ -117,7 +125,8 @@ def _shown(amounts: Sequence[Decimal]) -> tuple[str, ...]:
     return usd(billed), usd(ideal), exact(waste), exact(possible), usd(saved)
 
 
-def _aligned(body: Sequence[Sequence[str]]) -> list[str]:
+def aligned(body: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table whose columns are as wide as they must be; its first row is the head."""
     widths = [max(map(len, column)) for column in zip(*body, strict=True)]
     lines = [_line(row, widths) for row in body]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

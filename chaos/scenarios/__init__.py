@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from chaos.billing import Mode
 from chaos.cluster.stack import StackSpec
+from chaos.evidence import Expectation
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.files import artifacts_are_their_own, artifacts_exist_with_their_hash
@@ -29,7 +31,7 @@ from chaos.invariants.survival import (
     no_workflow_task_fails,
     workflows_end_as_expected,
 )
-from chaos.lab import Lab
+from chaos.lab import Lab, Options
 from chaos.process import CANARY
 
 COMMON = (
@@ -52,7 +54,7 @@ COMMON = (
 
 @dataclass(frozen=True)
 class Case:
-    """One experiment and how to judge it.
+    """One experiment and how to judge it. `load` says which workflows it starts.
 
     `must_fail` makes it a negative control: it passes only if that invariant sees the damage
     that was done on purpose; the others are not asked.
@@ -61,10 +63,12 @@ class Case:
     name: str
     experiment: Callable[[Lab], Awaitable[None]]
     proofs: Sequence[Invariant]
+    load: Callable[[Options], Sequence[Expectation]]
     invariants: Sequence[Invariant] = COMMON
     stack: StackSpec = field(default_factory=StackSpec)
     must_fail: Invariant | None = None
     converge_deadline_seconds: float = 120.0
+    modes: frozenset[Mode] = frozenset(Mode)
 
 
 @dataclass(frozen=True)

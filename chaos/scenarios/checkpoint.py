@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 from chaos import workload
-from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.holds import HoldTarget
 from chaos.invariants.proofs import checkpoint_before_kill, killed_during_render
-from chaos.lab import STEP_DEADLINE_SECONDS, Lab
+from chaos.lab import Lab
 from chaos.scenarios import Case, Scenario
 
 _ASKED = workload.series("checkpoint-series", videos=3).model_copy(
@@ -18,11 +18,11 @@ _SCENE_2 = _ASKED.video_prompts[1]
 
 async def experiment(lab: Lab) -> None:
     """Kill the worker when video 1 has its checkpoint and video 2 is in the making."""
-    scene_2 = await lab.stack.api.control.hold(HoldRequest(call=HoldTarget.VIDEO, match=_SCENE_2))
+    scene_2 = await lab.hold(HoldTarget.VIDEO, _SCENE_2)
     first = await lab.worker()
     await lab.start(_ASKED)
     async with lab.watched(_ASKED.workflow_id):
-        await scene_2.caught(STEP_DEADLINE_SECONDS)
+        await scene_2.caught(lab.step_deadline_seconds)
         await lab.until_polled(_SCENE_2)
         await lab.strike(first.child, signal.SIGKILL)
         await lab.worker()
@@ -30,7 +30,7 @@ async def experiment(lab: Lab) -> None:
         await lab.until_polled(_SCENE_2)
         await scene_2.release()
         lab.healed(first.child.name)
-        await lab.converge(STEP_DEADLINE_SECONDS)
+        await lab.converge(lab.step_deadline_seconds)
 
 
 SCENARIO = Scenario(
@@ -41,6 +41,7 @@ SCENARIO = Scenario(
         Case(
             name="sigkill_after_video_1",
             experiment=experiment,
+            load=lambda _: (_ASKED,),
             proofs=(
                 checkpoint_before_kill("worker-1", _ASKED.workflow_id, "video_1_complete"),
                 killed_during_render("worker-1", _ASKED.workflow_id, _SCENE_2),

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from chaos import workload
+from chaos.evidence import Expectation
 from chaos.invariants.proofs import all_were_open_at_once
-from chaos.lab import Lab
+from chaos.lab import Lab, Options
 from chaos.scenarios import Case, Scenario
+
+
+def load(options: Options) -> Sequence[Expectation]:
+    """As many singles as the user wants."""
+    return [workload.single(f"load-{n:03}") for n in range(1, options.workflows + 1)]
 
 
 async def experiment(lab: Lab) -> None:
     """All workflows are open before the worker comes, so they are at it at the same time."""
-    numbers = range(1, lab.options.workflows + 1)
-    await asyncio.gather(*(lab.start(workload.single(f"load-{n:03}")) for n in numbers))
+    await asyncio.gather(*(lab.start(asked) for asked in load(lab.options)))
     lab.note(f"{lab.options.workflows} workflows are open")
     await lab.worker()
 
@@ -26,6 +32,7 @@ SCENARIO = Scenario(
         Case(
             name="one_worker",
             experiment=experiment,
+            load=load,
             proofs=(all_were_open_at_once(),),
             converge_deadline_seconds=600.0,
         ),

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from chaos import workload
+from chaos.billing import Mode
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule
 from chaos.history import Status
-from chaos.invariants.attempts import fails_at_once, policy_is_as_required, retries_are_spaced
+from chaos.invariants.attempts import (
+    ALL_KINDS,
+    fails_at_once,
+    policy_is_as_required,
+    retries_are_spaced,
+)
 from chaos.invariants.proofs import provider_answered
 from chaos.journal import Event
 from chaos.lab import Lab
@@ -36,6 +42,14 @@ _REFUSED = workload.single("retry-refused").model_copy(
         "failure_names": ("the character", "GEMINI_API_KEY"),
     }
 )
+_REFUSED_SERIES = workload.series("retry-refused-series", videos=2).model_copy(
+    update={
+        "status": Status.FAILED,
+        "made": 0,
+        "checkpoints": ("started",),
+        "failure_names": ("the character", "GEMINI_API_KEY"),
+    }
+)
 _SCENE_2 = _GIVES_UP.video_prompts[1]
 
 
@@ -53,6 +67,14 @@ async def experiment(lab: Lab) -> None:
     lab.note("waiting for the retries after 10 s and 20 s")
 
 
+async def refused(lab: Lab) -> None:
+    """Live, nobody can make the API fail; a wrong key costs nothing, and shows both workflows."""
+    lab.journal.add(Event.FAULT, kind="wrong_key", target="worker-1")
+    await lab.worker(api_key=_WRONG_KEY)
+    await lab.start(_REFUSED)
+    await lab.start(_REFUSED_SERIES)
+
+
 def _refuse(call: Call, prompt: str, times: int) -> FaultRule:
     return FaultRule(call=call, kind=FaultKind.STATUS, status=503, match=prompt, times=times)
 
@@ -65,9 +87,11 @@ SCENARIO = Scenario(
         Case(
             name="policy_and_behaviour",
             experiment=experiment,
+            load=lambda _: (_RECOVERS, _GIVES_UP, _REFUSED),
+            modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
-                policy_is_as_required,
+                policy_is_as_required(*ALL_KINDS),
                 retries_are_spaced(
                     _RECOVERS.workflow_id,
                     "generate_character",
@@ -84,6 +108,21 @@ SCENARIO = Scenario(
                 provider_answered(Call.VIDEO_START, _SCENE_2, "status", 3),
                 provider_answered(Call.IMAGE, _REFUSED.character_prompt, "invalid_key", 1),
             ),
+        ),
+        Case(
+            name="wrong_key",
+            experiment=refused,
+            load=lambda _: (_REFUSED, _REFUSED_SERIES),
+            modes=frozenset({Mode.LIVE}),
+            invariants=(
+                *COMMON,
+                policy_is_as_required("open_operation", "generate_character"),
+                *(
+                    fails_at_once(asked.workflow_id, Call.IMAGE, asked.character_prompt)
+                    for asked in (_REFUSED, _REFUSED_SERIES)
+                ),
+            ),
+            proofs=(provider_answered(Call.IMAGE, _REFUSED.character_prompt, "refused", 1),),
         ),
     ),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 
 from chaos import workload
-from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.invariants.proofs import killed_during_render, killed_during_request
-from chaos.lab import STEP_DEADLINE_SECONDS, Lab
+from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
 
 # The image in flight is billed although its client is gone, as the real API would bill it, so
@@ -25,18 +25,17 @@ _VIDEO = _ASKED.video_prompts[0]
 
 async def experiment(lab: Lab) -> None:
     """Three workers in turn; the third completes the workflow."""
-    api = lab.stack.api.control
-    image = await api.hold(HoldRequest(call=HoldTarget.IMAGE))
-    video = await api.hold(HoldRequest(call=HoldTarget.VIDEO))
+    image = await lab.hold(HoldTarget.IMAGE)
+    video = await lab.hold(HoldTarget.VIDEO)
     first = await lab.worker()
     await lab.start(_ASKED)
     async with lab.watched(_ASKED.workflow_id):
-        await image.caught(STEP_DEADLINE_SECONDS)
+        await image.caught(lab.step_deadline_seconds)
         await lab.strike(first.child, signal.SIGKILL)
         await image.release()
         second = await lab.worker()
         lab.note("waiting until the server misses the heartbeat (8 s) and retries (10 s)")
-        await video.caught(STEP_DEADLINE_SECONDS)
+        await video.caught(lab.step_deadline_seconds)
         await lab.until_polled(_VIDEO)
         await lab.strike(second.child, signal.SIGKILL)
         await lab.worker()
@@ -54,6 +53,7 @@ SCENARIO = Scenario(
         Case(
             name="sigkill_twice",
             experiment=experiment,
+            load=lambda _: (_ASKED,),
             invariants=COMMON,
             proofs=(
                 killed_during_request("worker-1", Call.IMAGE, _ASKED.character_prompt),

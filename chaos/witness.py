@@ -1,0 +1,125 @@
+"""How an experiment sees what the workers do at the paid API, to strike at the right moment.
+
+Against the fake API it holds requests there and reads the provider's books. Against the real one
+nothing can be held: the workers' own ledger and the server tell when the moment has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from chaos.evidence import Expectation
+from chaos.fake_api.control import FakeApi
+from chaos.fake_api.holds import HoldRequest, HoldTarget
+from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.waiting import wait_until
+from workflows.ledger import Ledger, PaidCall, State
+from workflows.models import CHARACTER
+
+
+class Held(Protocol):
+    """A moment to wait for, at which the provider stands still where that is possible."""
+
+    async def caught(self, deadline_seconds: float) -> object:
+        """Return once the moment has come."""
+
+    async def release(self) -> None:
+        """Let it go on."""
+
+
+class Witness(Protocol):
+    """See the module."""
+
+    async def hold(self, request: HoldRequest) -> Held:
+        """Plan to stop at a moment."""
+
+    async def polls(self, prompt: str) -> float:
+        """A number that grows with each poll of a prompt's video."""
+
+
+@dataclass(frozen=True)
+class FakeWitness:
+    """At the fake API."""
+
+    control: FakeApi
+
+    async def hold(self, request: HoldRequest) -> Held:
+        """The next request, or rendering, that matches."""
+        return await self.control.hold(request)
+
+    async def polls(self, prompt: str) -> float:
+        """How often the provider was asked."""
+        ledger = await self.control.ledger()
+        names = {r.operation for r in ledger if isinstance(r, Billed) and r.prompt == prompt}
+        return sum(
+            isinstance(r, Received) and r.call is Call.POLL and r.operation in names for r in ledger
+        )
+
+
+@dataclass(frozen=True)
+class LiveWitness:
+    """At the real API: by the workers' ledger and the server. `expectations` grows meanwhile."""
+
+    client: Client
+    ledger: Ledger
+    expectations: Sequence[Expectation]
+
+    async def hold(self, request: HoldRequest) -> Held:
+        """Nothing is held: `caught` returns when the moment is there."""
+        return _LiveMoment(self, request)
+
+    async def polls(self, prompt: str) -> float:
+        """The time of the newest heartbeat of the wait; 0 while nobody waits."""
+        for asked in self.expectations:
+            if prompt in asked.video_prompts:
+                return await self._newest_wait(asked.workflow_id)
+        return 0.0
+
+    async def _newest_wait(self, workflow_id: str) -> float:
+        try:
+            described = await self.client.get_workflow_handle(workflow_id).describe()
+        except RPCError:
+            return 0.0
+        waits = [
+            pending.last_heartbeat_time.ToDatetime().timestamp()
+            for pending in described.raw_description.pending_activities
+            if pending.activity_type.name == "await_video"
+            and pending.HasField("last_heartbeat_time")
+        ]
+        return max(waits, default=0.0)
+
+    def calls(self, request: HoldRequest) -> Sequence[PaidCall]:
+        """The paid calls whose prompt matches."""
+        wanted_image = request.call is HoldTarget.IMAGE
+        return [
+            call
+            for asked in self.expectations
+            for prompt, step in asked.steps.items()
+            if request.match in prompt and (step == CHARACTER) is wanted_image
+            for call in self.ledger.calls(asked.workflow_id, step)
+        ]
+
+
+@dataclass(frozen=True)
+class _LiveMoment:
+    witness: LiveWitness
+    request: HoldRequest
+
+    async def caught(self, deadline_seconds: float) -> object:
+        # A rendering begins when its start has its outcome; a request while it has none.
+        wanted = State.DONE if self.request.call is HoldTarget.VIDEO else State.INTENT
+        await wait_until(
+            lambda: any(call.state is wanted for call in self.witness.calls(self.request)),
+            what=f"a {self.request.call} of {self.request.match!r} is under way",
+            deadline_seconds=deadline_seconds,
+            interval_seconds=0.05,
+        )
+        return None
+
+    async def release(self) -> None:
+        """Nothing was held."""
