@@ -90,5 +90,12 @@ def fault_tolerance(session: nox.Session) -> None:
     session.run("pytest", "-m", "chaos", *session.posargs)
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What the ledger costs for each paid call. Arguments go to the benchmark."""
+    _install(session)
+    session.run("python", "-m", "benchmarks.ledger_cost", *session.posargs)
+
+
 if __name__ == "__main__":
     nox.main()

@@ -41,6 +41,9 @@ from workflows.models import (
 )
 from workflows.settings import Settings
 
+UNKNOWN_NAME = frozenset({"NotFound", "RequestRefused"})
+"""How the API answers when it is asked for an operation that it does not know."""
+
 _FINAL = (ArtifactError, BudgetExceededError, OtherPromptError, PaidButLostError)
 """What another attempt does not mend."""
 
@@ -106,7 +109,7 @@ class VideoActivities:
             character = Image(data, _mime_type(order.character))
             bill = await self.cashier.buy(
                 purchase,
-                order,
+                await self._with_a_known_name(order),
                 VideoReplies(self.artifacts),
                 lambda may_send: self.gemini.start_video(order.prompt, character, may_send),
             )
@@ -156,6 +159,20 @@ class VideoActivities:
             except LedgerError as error:
                 logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
             return artifact
+
+    async def _with_a_known_name(self, order: VideoOrder) -> VideoOrder:
+        """The order without an operator's name that the provider does not know: a slip of the pen
+        would be recorded as the outcome for good.
+        """
+        if order.made_as:
+            try:
+                await self.gemini.poll_video(order.made_as)
+            except ApiError as error:
+                if error.code not in UNKNOWN_NAME:
+                    raise
+                logger.warning("the provider does not know %s: %s", order.made_as, error)
+                return order.model_copy(update={"made_as": None})
+        return order
 
     def _whole(self, artifact: Artifact | None) -> Artifact | None:
         return artifact if artifact and self.artifacts.is_whole(artifact) else None

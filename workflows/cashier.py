@@ -56,7 +56,7 @@ class UndecidedError(Exception):
     def __init__(self, call: OpenCall) -> None:
         super().__init__(
             f"the {call.item} of {call.step} may have been paid for (${call.cost_usd}), "
-            f"but no reply came: {call.reason}."
+            f"but no reply came: {call.reason.rstrip('.')}."
         )
         self.call = call
 

@@ -27,6 +27,7 @@ from workflows.ledger_tables import (
     SCHEMA_VERSION,
     account,
     explain,
+    explain_content,
     make_engine,
     metadata,
     paid_calls,
@@ -66,7 +67,7 @@ class State(StrEnum):
     AMBIGUOUS = "ambiguous"
     """It may have been billed, and no reply will come."""
     LATE = "late"
-    """Its reply came when another request had been sent in its place: paid for in vain."""
+    """Its reply came when another request's was on record already: paid for in vain."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ class Open:
 
 Answer = Granted | Bought | Open
 
+_OPEN = frozenset({State.INTENT, State.AMBIGUOUS})
+
 _TABLES_LOCK = 72_331
 """Any number that no other program on the same database locks."""
 
@@ -159,7 +162,11 @@ class Ledger:
                 lasting=True,
             ) from None
         ledger = cls(engine, grace_seconds)
-        ledger._make_tables()
+        try:
+            ledger._make_tables()
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     def close(self) -> None:
@@ -234,19 +241,19 @@ class Ledger:
         provider_operation: str | None = None,
         artifact: Artifact | None = None,
     ) -> PaidCall:
-        """Record a reply: the outcome of its step, unless another request took its place.
+        """Record a reply: the first on record is the outcome of its step, a later one comes late.
 
         Recording the same reply twice is as good as once.
         """
         with self._transaction() as connection:
             calls = self._rows(connection, call.operation_id, call.step)
-            ours = calls[call.number - 1]
-            if ours.state in {State.DONE, State.LATE}:
+            ours = _known(calls, call)
+            if ours.state not in _OPEN:
                 return ours
             return self._set(
                 connection,
                 ours,
-                state=State.DONE if call.number == len(calls) else State.LATE,
+                state=State.LATE if _outcome(calls) else State.DONE,
                 provider_operation=provider_operation,
                 artifact=artifact.model_dump_json() if artifact else None,
                 settled_at=_now(connection),
@@ -256,10 +263,15 @@ class Ledger:
         """Record that a request was not billed: never sent, not accepted, or made in vain."""
         self._settle(call, State.REFUSED, reason)
 
-    def doubt(self, call: PaidCall, reason: str) -> OpenCall:
-        """Record that a request has ended and may have been billed; how its step stands."""
+    def doubt(self, call: PaidCall, reason: str) -> OpenCall | None:
+        """Record that a request has ended and may have been billed; how its step stands.
+
+        None where nobody has to decide: the step has an outcome, or nothing of it is open.
+        """
         self._settle(call, State.AMBIGUOUS, reason)
-        return _open_call(self.calls(call.operation_id, call.step), settle_at=None)
+        calls = self.calls(call.operation_id, call.step)
+        is_open = any(call.state in _OPEN for call in calls)
+        return _open_call(calls, settle_at=None) if is_open and not _outcome(calls) else None
 
     def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
         """Record the file of a finished video."""
@@ -284,9 +296,9 @@ class Ledger:
 
     def _settle(self, call: PaidCall, state: State, reason: str) -> None:
         with self._transaction() as connection:
-            ours = self._rows(connection, call.operation_id, call.step)[call.number - 1]
+            ours = _known(self._rows(connection, call.operation_id, call.step), call)
             # Late knowledge may clear a doubt, but a reply on record stands, and so does a refusal.
-            clears = {State.REFUSED: {State.INTENT, State.AMBIGUOUS, State.DONE}}
+            clears = {State.REFUSED: {*_OPEN, State.DONE, State.LATE}}
             if ours.state in clears.get(state, {State.INTENT}):
                 self._set(connection, ours, state=state, reason=reason, settled_at=_now(connection))
 
@@ -339,12 +351,13 @@ class Ledger:
             query = query.where(paid_calls.c.operation_id == operation_id)
         if step is not None:
             query = query.where(paid_calls.c.step == step)
-        rows = connection.execute(query).mappings()
-        return tuple(_call(dict(row)) for row in rows)
+        with _reading():
+            return tuple(_call(dict(row)) for row in connection.execute(query).mappings())
 
     def _prompts(self, connection: Connection, operation_id: str) -> dict[str, str]:
         query = select(prompts).where(prompts.c.operation_id == operation_id)
-        return {row.step: row.prompt_sha256 for row in connection.execute(query)}
+        with _reading():
+            return {row.step: row.prompt_sha256 for row in connection.execute(query)}
 
     def _make_tables(self) -> None:
         with self._connection() as connection:
@@ -361,6 +374,8 @@ class Ledger:
                     f"{SCHEMA_VERSION}; use the program that made it, or another LEDGER_URL.",
                     lasting=True,
                 )
+            # One that can be read but not written is found out now, not when something is paid for.
+            connection.execute(update(account).values(schema_version=SCHEMA_VERSION))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -377,6 +392,19 @@ class Ledger:
         except SQLAlchemyError as error:
             message, lasting = explain(error)
             raise LedgerError(message, lasting=lasting) from None
+        except UnicodeDecodeError:  # of SQLite's own message about a damaged file
+            message, lasting = explain_content()
+            raise LedgerError(message, lasting=lasting) from None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Rows are turned into values here: what cannot be one, the ledger never wrote."""
+    try:
+        yield
+    except (ValueError, OverflowError):
+        message, lasting = explain_content()
+        raise LedgerError(message, lasting=lasting) from None
 
 
 def _call(row: dict[str, object]) -> PaidCall:
@@ -411,12 +439,23 @@ def _outcome(calls: Sequence[PaidCall]) -> PaidCall | None:
     return None
 
 
+def _known(calls: Sequence[PaidCall], call: PaidCall) -> PaidCall:
+    """What the ledger holds of a call: nothing where an older copy of it was put in its place."""
+    if len(calls) < call.number:
+        raise LedgerError(
+            f"the ledger has no record of request {call.number} of {call.step}, which it granted; "
+            "stop all work and restore its newest state.",
+            lasting=True,
+        )
+    return calls[call.number - 1]
+
+
 def _ambiguous(calls: Sequence[PaidCall]) -> int:
     return sum(call.state is State.AMBIGUOUS for call in calls)
 
 
 def _open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenCall:
-    last = next(c for c in reversed(calls) if c.state in {State.INTENT, State.AMBIGUOUS})
+    last = next(c for c in reversed(calls) if c.state in _OPEN)
     return OpenCall(
         step=last.step,
         item=last.item,

@@ -41,12 +41,21 @@ class Usd(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """To nano-dollars."""
-        return None if value is None else int(value.scaleb(9).to_integral_exact())
+        """To nano-dollars. Raises ValueError for a finer amount."""
+        if value is None:
+            return None
+        nano = value.scaleb(9)
+        if nano != nano.to_integral_value():
+            raise ValueError(f"${value} is finer than a nano-dollar")
+        return int(nano)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - likewise
         """To dollars."""
-        return None if value is None else Decimal(int(value)).scaleb(-9).normalize() + 0
+        if value is None:
+            return None
+        amount = Decimal(int(value)).scaleb(-9)
+        cents = amount.quantize(Decimal("0.01"))
+        return cents if cents == amount else amount.normalize()
 
 
 metadata = MetaData()
@@ -94,6 +103,8 @@ def make_engine(url: str) -> Engine:
     """An engine for a SQLite or PostgreSQL URL. Raises ValueError or an error of SQLAlchemy."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
+        if parsed.database in {None, "", ":memory:"}:
+            raise ValueError("a ledger in memory forgets what was paid for")
         return _sqlite(url)
     if parsed.get_backend_name() == "postgresql":
         # The connection of a pool may have died with its server since it was last used.
@@ -102,7 +113,9 @@ def make_engine(url: str) -> Engine:
             pool_pre_ping=True,
             connect_args={
                 "connect_timeout": 5,
-                "options": f"-c lock_timeout={_LOCK_SECONDS}s -c synchronous_commit=on",
+                # A worker that is paused in mid-transaction must not stop all the others for good.
+                "options": f"-c lock_timeout={_LOCK_SECONDS}s -c synchronous_commit=on "
+                f"-c idle_in_transaction_session_timeout={_LOCK_SECONDS}s",
             },
         )
     raise ValueError(url)
@@ -126,6 +139,8 @@ def _sqlite(url: str) -> Engine:
 
 
 _SENTENCES = (
+    # First, for this message quotes what it could not decode.
+    ("could not decode", True, "is damaged; restore it from a backup"),
     ("locked", False, "is locked by another program; end that one"),
     ("readonly", True, "may not be written to; mend its permissions"),
     ("unable to open", True, "cannot be opened; check that its folder exists and is writable"),
@@ -134,7 +149,10 @@ _SENTENCES = (
     ("not a database", True, "is damaged; restore it from a backup"),
     ("malformed", True, "is damaged; restore it from a backup"),
     ("no such table", True, "is damaged; restore it from a backup"),
+    ("unsupported file format", True, "is damaged; restore it from a backup"),
+    ("no space left", False, "has no room left on its disk; make room"),
     ("lock timeout", False, "is locked by another program; end that one"),
+    ("resolve host", False, "cannot be reached; check that its host in LEDGER_URL is right"),
     ("connection", False, "cannot be reached; check that PostgreSQL runs and LEDGER_URL is right"),
 )
 
@@ -148,6 +166,11 @@ def explain(error: SQLAlchemyError) -> tuple[str, bool]:
             return _sentence(sentence), lasting
     kind = type(cause or error).__name__
     return _sentence(f"cannot be used ({kind}); check LEDGER_URL and the database's log"), False
+
+
+def explain_content() -> tuple[str, bool]:
+    """The same for a row that holds what no row can hold."""
+    return _sentence("is damaged; restore it from a backup"), True
 
 
 def _sentence(what: str) -> str:

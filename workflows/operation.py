@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Coroutine, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
@@ -39,6 +40,8 @@ with workflow.unsafe.imports_passed_through():
     )
 
 T = TypeVar("T")
+
+_OPERATION_NAME = re.compile(r"models/[^/\s]+/operations/[^/\s]+")
 
 _ACTIVITIES_PER_VIDEO = 3
 _ACTIVITIES_BEFORE = {Stage.AWAITING_VIDEO: 1, Stage.DOWNLOADING_VIDEO: 2}
@@ -160,15 +163,16 @@ class VideoOperation:
         stage = self._state.stage
         self._update(undecided=call)
         if call.settle_at is not None:
-            await workflow.sleep(max(timedelta(0), call.settle_at - workflow.now()))
+            await self._deadline_of(call.settle_at)
             self._update(undecided=None)
+            self._require_not_canceled()
             return order
         self._enter(Stage.UNDECIDED)
         decision = await self._decided()
         self._update(undecided=None)
         if decision is None:
-            self._enter(Stage.CANCELED)
-            raise asyncio.CancelledError
+            self._require_not_canceled()
+            return order
         if decision.choice is Choice.GIVE_UP:
             raise ApplicationError(
                 f"it was given up after a call that may have been paid for: {call.reason}",
@@ -177,7 +181,20 @@ class VideoOperation:
         self._enter(stage)
         if decision.choice is Choice.MADE:
             return order.model_copy(update={"made_as": decision.provider_operation})
-        return order.model_copy(update={"resends": call.ambiguous})
+        return order.model_copy(update={"resends": call.ambiguous, "made_as": None})
+
+    async def _deadline_of(self, settle_at: datetime) -> None:
+        """Wait until then, or until a cancel is requested: nothing is in hand meanwhile."""
+        # At least a moment: the ledger's clock may be behind the server's.
+        wait = max(policies.SHORTEST_WAIT, settle_at - workflow.now())
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._cancel_requested, timeout=wait)
+
+    def _require_not_canceled(self) -> None:
+        """Raise CancelledError where a cancel was requested. An open call stays on record."""
+        if self._cancel_requested:
+            self._enter(Stage.CANCELED)
+            raise asyncio.CancelledError
 
     async def _decided(self) -> Decision | None:
         """What the operator says; None once a cancel was requested instead."""
@@ -209,8 +226,7 @@ class VideoOperation:
             with contextlib.suppress(asyncio.CancelledError):
                 await workflow.wait_condition(lambda: not self._state.paused)
                 return
-        self._enter(Stage.CANCELED)
-        raise asyncio.CancelledError
+        self._require_not_canceled()
 
     def _failed(self, what: str, error: ActivityError | ApplicationError) -> ApplicationError:
         """The end of an operation whose step failed: what and why."""
@@ -225,7 +241,7 @@ class VideoOperation:
 
     def _complete(self, checkpoint: str) -> Progress:
         self._pass(checkpoint)
-        self._update(video=None, paused=False)
+        self._update(video=None, paused=False, hint=None)
         self._enter(Stage.COMPLETE)
         return self._state
 
@@ -271,8 +287,9 @@ def _objection(call: OpenCall | None, decision: Decision) -> str | None:
         return f"the open call is that of {call.step!r}, not of {decision.step!r}."
     if decision.choice is Choice.MADE and call.item is Item.IMAGE:
         return "an image cannot be fetched later: choose resend or give_up."
-    if decision.choice is Choice.MADE and not decision.provider_operation:
-        return "made needs provider_operation, the provider's name for the video."
+    name = decision.provider_operation or ""
+    if decision.choice is Choice.MADE and not _OPERATION_NAME.fullmatch(name):
+        return "made needs provider_operation, such as models/MODEL/operations/ID."
     return None
 
 

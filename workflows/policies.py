@@ -69,6 +69,9 @@ then a call without an outcome may still get one, so it is left alone for that l
 LEDGER_GRACE_SECONDS = 5.0
 """How long after its deadline a paid call's reply may still be on its way to the ledger."""
 
+SHORTEST_WAIT = timedelta(seconds=1)
+"""Before an open call is looked at again, whatever the clocks of ledger and server say."""
+
 STORE_PATIENCE = timedelta(minutes=10)
 """How long a reply that was paid for waits for room on a disk or for its ledger.
 

@@ -16,6 +16,7 @@ from chaos.history import Workflow
 from chaos.lab import Lab
 from chaos.waiting import wait_until
 from workflows.models import Progress
+from workflows.policies import TASK_QUEUE
 
 DEADLINE_SECONDS = 30.0
 
@@ -54,8 +55,17 @@ class Bench:
 
     async def ended(self, asked: Expectation) -> Workflow:
         """Wait until it has ended, however; its history."""
-        await self.lab.converge(DEADLINE_SECONDS)
+        await wait_until(
+            lambda: self.lab.has_ended(asked.workflow_id),
+            what=f"{asked.workflow_id} ends",
+            deadline_seconds=DEADLINE_SECONDS,
+        )
         return await self.workflow(asked)
+
+    async def run(self, asked: Expectation, *, task_queue: str = TASK_QUEUE) -> Workflow:
+        """Start it, also once more after it has ended, and wait for its end; its history."""
+        await self.lab.start(asked, task_queue=task_queue)
+        return await self.ended(asked)
 
     async def workflow(self, asked: Expectation) -> Workflow:
         """All that the server recorded of it so far."""
@@ -72,6 +82,19 @@ class Bench:
         ledger = await self.lab.stack.api.control.ledger()
         bills = [record for record in ledger if isinstance(record, Billed)]
         return [bill.prompt for bill in bills if bill.prompt in asked.prompts]
+
+    async def calls(self) -> Sequence[Call]:
+        """All requests that reached the provider, whosever and free ones too, in order."""
+        ledger = await self.lab.stack.api.control.ledger()
+        return [record.call for record in ledger if isinstance(record, Received)]
+
+    async def provider_operation(self, prompt: str) -> str:
+        """The provider's name of the newest video that it billed for a prompt."""
+        ledger = await self.lab.stack.api.control.ledger()
+        bills = [r for r in ledger if isinstance(r, Billed) and r.prompt == prompt]
+        name = bills[-1].operation
+        assert name
+        return name
 
     async def requested(self, asked: Expectation) -> Sequence[tuple[Call, str]]:
         """The paid requests that reached the provider for it, in order."""

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from chaos.cluster.stack import StackSpec
+from chaos.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 
@@ -20,6 +21,20 @@ async def bench(
     """One stack and worker for all tests that leave them as they are."""
     folder = tmp_path_factory.mktemp("bench")
     async with bench_in(folder, StackSpec(persistent=False)) as bench:
+        await bench.lab.worker()
+        yield bench
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def quick_bench(
+    bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    """One stack and worker whose provider takes no time and where an id may be used again."""
+    folder = tmp_path_factory.mktemp("quick-bench")
+    reuse = {"history.workflowIdReuseMinimalInterval": '"0s"'}
+    async with bench_in(folder, StackSpec(persistent=False, dynamic_config=reuse)) as bench:
+        at_once = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
+        await bench.lab.stack.api.control.set_latencies(at_once)
         await bench.lab.worker()
         yield bench
 

@@ -43,7 +43,7 @@ async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin(bench: Bench
     progress = await paused_after_its_character(bench, asked)
     assert progress.paused
     # The task that passed the checkpoint is over, and it scheduled nothing more.
-    assert steps(await bench.workflow(asked)) == ["generate_character"]
+    assert steps(await bench.workflow(asked)) == ["open_operation", "generate_character"]
     assert await bench.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
     await bench.handle(asked).signal("resume")
     await bench.ended(asked)
@@ -108,7 +108,7 @@ async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
     await bench.handle(asked).cancel()
     await hold.release()
     workflow = await bench.ended(asked)
-    assert steps(workflow) == ["generate_character"]
+    assert steps(workflow) == ["open_operation", "generate_character"]
     assert await bench.billed(asked) == [asked.character_prompt]
 
 

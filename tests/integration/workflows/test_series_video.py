@@ -13,8 +13,8 @@ from chaos.cluster.stack import StackSpec
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.settings import LatencyChange
 from chaos.history import Status, Workflow
+from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
-from tests.integration.workflows.conftest import BenchIn
 from workflows.models import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -75,7 +75,7 @@ async def test_each_prompt_of_all_runs_is_billed_once(long: Workflow, short_runs
 
 async def test_no_step_is_done_in_two_runs(long: Workflow) -> None:
     video = ["start_video", "await_video", "download_video"]
-    assert steps(long) == ["generate_character", *(20 * video)]
+    assert steps(long) == ["open_operation", "generate_character", *(20 * video)]
 
 
 async def test_progress_is_that_of_all_runs(long: Workflow, short_runs: Bench) -> None:

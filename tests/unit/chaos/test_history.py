@@ -33,7 +33,7 @@ def test_a_failed_workflow_has_its_reason_and_what_was_made(retry_config: Eviden
 def test_an_activity_shows_its_last_attempt(worker_crash: Evidence) -> None:
     activities = worker_crash.workflows["crash-single"].activities
 
-    image, start, wait, download = activities
+    _, image, start, wait, download = activities
     assert (image.kind, image.attempt) == ("generate_character", 2)
     assert image.lost_its_heartbeat
     assert (start.attempt, wait.attempt, download.attempt) == (1, 2, 1)

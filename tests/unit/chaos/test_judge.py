@@ -41,7 +41,13 @@ async def _no_experiment(lab: Lab) -> None:
 
 
 def _case(*invariants: Invariant, proofs: tuple[Invariant, ...] = (holds,)) -> Case:
-    return Case(name="case", experiment=_no_experiment, proofs=proofs, invariants=invariants)
+    return Case(
+        name="case",
+        experiment=_no_experiment,
+        load=lambda _: (),
+        proofs=proofs,
+        invariants=invariants,
+    )
 
 
 def test_a_case_passes_where_every_check_holds(checkpoint: Evidence) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from workflows.artifacts import ArtifactError, ArtifactStore
+from workflows import policies
+from workflows.artifacts import SUFFIXES, ArtifactError, ArtifactStore
 from workflows.models import Artifact
 
 
@@ -99,7 +103,8 @@ def test_an_altered_file_is_not_taken(store: ArtifactStore, tmp_path: Path) -> N
     with pytest.raises(ArtifactError) as raised:
         store.load(made)
     assert str(raised.value) == (
-        "the artifact op/character.png was altered since it was made; restore it."
+        "the artifact op/character.png was altered since it was made; restore it, "
+        "or start a new operation, which pays for it anew."
     )
 
 
@@ -148,3 +153,107 @@ def test_the_longest_id_has_200_characters(store: ArtifactStore) -> None:
     store.prepare("a" * 200)
     with pytest.raises(ArtifactError, match="at most 200"):
         store.prepare("a" * 201)
+
+
+def disk_with(free_bytes: int) -> Callable[[Path], SimpleNamespace]:
+    return lambda _: SimpleNamespace(free=free_bytes)
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_is_written(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", disk_with(policies.FREE_BYTES - 1))
+    with pytest.raises(ArtifactError) as raised:
+        store.prepare("op")
+    assert str(raised.value) == (
+        f"the artifact folder {tmp_path / 'op'} cannot be written to (No space left on device); "
+        "make room or mend its permissions, then start the operation again."
+    )
+
+
+def test_a_disk_with_just_enough_room_is_taken(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", disk_with(policies.FREE_BYTES))
+    assert files_in(store.prepare("op")) == {}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES.values())
+def test_a_file_is_found_whatever_its_suffix(store: ArtifactStore, suffix: str) -> None:
+    made = store.save("op", f"character{suffix}", b"a fox")
+    assert store.find("op", "character") == made
+
+
+@pytest.mark.parametrize("name", ["character.2.png", ".character.png", "character.txt", "char.png"])
+def test_a_file_of_another_name_is_not_found(store: ArtifactStore, name: str) -> None:
+    store.save("op", name, b"a fox")
+    assert store.find("op", "character") is None
+
+
+def test_nothing_is_found_for_an_operation_without_a_folder(store: ArtifactStore) -> None:
+    assert store.find("op", "character") is None
+
+
+def test_a_file_that_is_not_whole_is_not_found(store: ArtifactStore, tmp_path: Path) -> None:
+    """What a killed writer leaves has another name."""
+    store.prepare("op")
+    handle, _ = tempfile.mkstemp(dir=tmp_path / "op", prefix=".character.png.")
+    os.close(handle)
+    assert store.find("op", "character") is None
+
+
+def test_a_note_is_read_as_it_was_saved(store: ArtifactStore) -> None:
+    store.save_note("op", "video-001", "models/m/operations/1")
+    assert store.read_note("op", "video-001") == "models/m/operations/1"
+
+
+def test_a_note_is_hidden(store: ArtifactStore, tmp_path: Path) -> None:
+    store.save_note("op", "video-001", "models/m/operations/1")
+    assert list(files_in(tmp_path / "op")) == [".video-001.note"]
+
+
+def test_a_note_that_was_never_saved_is_none(store: ArtifactStore) -> None:
+    assert store.read_note("op", "video-001") is None
+
+
+def test_a_dropped_note_is_gone(store: ArtifactStore, tmp_path: Path) -> None:
+    store.save_note("op", "video-001", "models/m/operations/1")
+    store.drop_note("op", "video-001")
+    assert files_in(tmp_path / "op") == {}
+
+
+def test_a_note_may_be_dropped_twice(store: ArtifactStore) -> None:
+    store.drop_note("op", "video-001")
+    assert store.read_note("op", "video-001") is None
+
+
+def test_a_note_that_cannot_be_written_is_told(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise fail_with(errno.ENOSPC)
+
+    store.prepare("op")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        store.save_note("op", "video-001", "models/m/operations/1")
+    assert files_in(tmp_path / "op") == {}
+
+
+def test_a_file_as_it_was_made_is_whole(store: ArtifactStore) -> None:
+    assert store.is_whole(store.save("op", "video-001.mp4", b"waves"))
+
+
+@pytest.mark.parametrize("content", [b"wave", b"waveS", b""])
+def test_a_file_that_is_not_as_it_was_made_is_not_whole(
+    store: ArtifactStore, tmp_path: Path, content: bytes
+) -> None:
+    made = store.save("op", "video-001.mp4", b"waves")
+    (tmp_path / made.path).write_bytes(content)
+    assert not store.is_whole(made)
+
+
+def test_a_file_that_is_gone_is_not_whole(store: ArtifactStore, tmp_path: Path) -> None:
+    made = store.save("op", "video-001.mp4", b"waves")
+    (tmp_path / made.path).unlink()
+    assert not store.is_whole(made)

@@ -34,6 +34,13 @@ URI = "https://generativelanguage.googleapis.com/v1beta/files/abc:download?alt=m
 PNG = b"\x89PNG of a fox"
 MP4 = b"\0\0\0\x18ftypisom and so on"
 
+SETTINGS = Settings(
+    gemini_api_key=SecretStr(KEY),
+    google_gemini_base_url=BASE_URL,
+    gemini_image_model=REFERENCE_IMAGE_MODEL,
+    gemini_video_model=REFERENCE_VIDEO_MODEL,
+)
+
 CALLS: dict[str, Callable[[Gemini], Awaitable[object]]] = {
     "image": lambda gemini: gemini.generate_image("a fox"),
     "video": lambda gemini: gemini.start_video("it waves", Image(PNG, "image/png")),
@@ -115,14 +122,18 @@ def answers_for(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gemini() -> AsyncIterator[Gemini]:
-    settings = Settings(
-        gemini_api_key=SecretStr(KEY),
-        google_gemini_base_url=BASE_URL,
-        gemini_image_model=REFERENCE_IMAGE_MODEL,
-        gemini_video_model=REFERENCE_VIDEO_MODEL,
-    )
-    async with Gemini(settings) as client:
+    async with Gemini(SETTINGS) as client:
         yield client
+
+
+@pytest.fixture
+def hurried(gemini: Gemini, monkeypatch: pytest.MonkeyPatch) -> Gemini:
+    """The client with hardly any time for a call: the paid ones by their settings."""
+    paid = {"image_deadline_seconds": 0.02, "video_start_deadline_seconds": 0.02}
+    monkeypatch.setattr(gemini, "_settings", SETTINGS.model_copy(update=paid))
+    monkeypatch.setattr(policies, "POLL_DEADLINE_SECONDS", 0.02)
+    monkeypatch.setattr(policies, "DOWNLOAD_DEADLINE_SECONDS", 0.02)
+    return gemini
 
 
 @pytest.fixture
@@ -184,7 +195,11 @@ async def test_a_video_is_asked_for_with_its_image_and_length(
             },
         }
     ]
-    assert body["parameters"] == {"sampleCount": 1, "durationSeconds": 4}
+    assert body["parameters"] == {
+        "sampleCount": 1,
+        "durationSeconds": 4,
+        "resolution": "720p",
+    }
 
 
 async def test_a_video_in_the_making_has_no_uri(gemini: Gemini, api: respx.MockRouter) -> None:
@@ -361,30 +376,24 @@ async def test_what_the_client_refuses_to_send_is_permanent(
 
 
 @pytest.mark.parametrize(
-    ("call", "deadline", "outcome"),
+    ("call", "outcome"),
     [
-        ("image", "IMAGE_DEADLINE_SECONDS", Outcome.AMBIGUOUS),
-        ("video", "VIDEO_START_DEADLINE_SECONDS", Outcome.AMBIGUOUS),
-        ("poll", "POLL_DEADLINE_SECONDS", Outcome.RETRYABLE),
-        ("download", "DOWNLOAD_DEADLINE_SECONDS", Outcome.RETRYABLE),
+        ("image", Outcome.AMBIGUOUS),
+        ("video", Outcome.AMBIGUOUS),
+        ("poll", Outcome.RETRYABLE),
+        ("download", Outcome.RETRYABLE),
     ],
 )
-async def test_a_call_is_given_up_at_its_deadline(  # noqa: PLR0913, PLR0917 - three are fixtures
-    gemini: Gemini,
-    api: respx.MockRouter,
-    monkeypatch: pytest.MonkeyPatch,
-    call: str,
-    deadline: str,
-    outcome: Outcome,
+async def test_a_call_is_given_up_at_its_deadline(
+    hurried: Gemini, api: respx.MockRouter, call: str, outcome: Outcome
 ) -> None:
     async def never(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
         return httpx.Response(200)
 
-    monkeypatch.setattr(policies, deadline, 0.02)
     plan(api, never)
     with pytest.raises(ApiError, match=r"no reply within 0\.02 s") as raised:
-        await CALLS[call](gemini)
+        await CALLS[call](hurried)
     assert (raised.value.code, raised.value.outcome) == ("NoReply", outcome)
     assert len(api.calls) <= 1
 

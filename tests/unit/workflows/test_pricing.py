@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from workflows.pricing import (
     PRICES,
     REFERENCE_IMAGE_MODEL,
     REFERENCE_VIDEO_MODEL,
+    Price,
     UnknownPriceError,
     image_cost_usd,
     video_cost_usd,
@@ -42,8 +44,8 @@ def test_an_unknown_image_model_is_named_with_what_to_do() -> None:
     with pytest.raises(UnknownPriceError) as raised:
         image_cost_usd("a-new-model")
     assert str(raised.value) == (
-        "no price per image is known for the model 'a-new-model'; "
-        "known: gemini-2.5-flash-image, gemini-3.1-flash-image. "
+        "no price per image is known for the model 'a-new-model' at 1K; "
+        "known: gemini-2.5-flash-image at 1K, gemini-3.1-flash-image at 1K. "
         "Choose one of these, or add the price to workflows/pricing.py."
     )
 
@@ -53,6 +55,49 @@ def test_an_image_model_makes_no_videos() -> None:
         video_cost_usd(REFERENCE_IMAGE_MODEL, 4)
 
 
-def test_each_model_has_one_price() -> None:
-    models = [price.model for price in PRICES]
-    assert sorted(models) == sorted(set(models))
+@pytest.mark.parametrize(
+    ("model", "resolution", "expected"),
+    [
+        ("veo-3.1-generate-preview", "720p", "1.60"),
+        ("veo-3.1-generate-preview", "1080p", "1.60"),
+        ("veo-3.1-fast-generate-preview", "720p", "0.40"),
+        ("veo-3.1-fast-generate-preview", "1080p", "0.48"),
+        ("veo-3.1-lite-generate-preview", "720p", "0.20"),
+        ("veo-3.1-lite-generate-preview", "1080p", "0.32"),
+    ],
+)
+def test_a_video_of_4_seconds_costs_what_the_list_says(
+    model: str, resolution: str, expected: str
+) -> None:
+    assert video_cost_usd(model, 4, resolution) == Decimal(expected)
+
+
+def test_an_image_costs_what_the_list_says() -> None:
+    assert image_cost_usd("gemini-3.1-flash-image") == Decimal("0.067")
+
+
+def test_an_unknown_resolution_is_named_with_what_is_known() -> None:
+    with pytest.raises(UnknownPriceError) as raised:
+        video_cost_usd(REFERENCE_VIDEO_MODEL, 4, "1080p")
+    said = str(raised.value)
+    assert said.startswith(
+        "no price per second is known for the model 'veo-3.0-generate-001' at 1080p; "
+        "known: veo-3.0-generate-001 at 720p, veo-3.1-generate-preview at 720p, "
+    )
+    assert said.endswith(". Choose one of these, or add the price to workflows/pricing.py.")
+
+
+def test_each_model_has_one_price_at_a_resolution() -> None:
+    keys = [(price.model, price.resolution) for price in PRICES]
+    assert sorted(keys) == sorted(set(keys))
+
+
+@pytest.mark.parametrize("price", PRICES, ids=lambda price: f"{price.model} {price.resolution}")
+def test_each_price_says_when_and_where_it_was_read(price: Price) -> None:
+    assert date(2025, 10, 1) <= price.as_of <= date(2026, 12, 31)
+    assert price.source
+
+
+@pytest.mark.parametrize("price", PRICES, ids=lambda price: f"{price.model} {price.resolution}")
+def test_each_price_is_more_than_nothing(price: Price) -> None:
+    assert price.usd > 0

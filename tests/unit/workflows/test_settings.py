@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from workflows import policies
 from workflows.settings import Settings, SettingsError, load_settings
+
+LEDGER_URL = "postgresql+psycopg://till:hush-hush@db.test/paid"
 
 
 @pytest.fixture
@@ -67,19 +70,123 @@ def test_a_key_that_fits_no_header_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("variable", "unit", "known"),
+    ("variable", "price", "known"),
     [
-        ("GEMINI_IMAGE_MODEL", "image", "gemini-3.1-flash-image"),
-        ("GEMINI_VIDEO_MODEL", "second", "veo-3.1-generate-preview"),
+        ("GEMINI_IMAGE_MODEL", ("image", "1K"), "gemini-3.1-flash-image at 1K"),
+        ("GEMINI_VIDEO_MODEL", ("second", "720p"), "veo-3.1-generate-preview at 720p"),
     ],
 )
 def test_a_model_without_a_price_is_refused(
-    environment: pytest.MonkeyPatch, variable: str, unit: str, known: str
+    environment: pytest.MonkeyPatch, variable: str, price: tuple[str, str], known: str
 ) -> None:
     environment.setenv(variable, "a-new-model")
+    unit, resolution = price
     said = fault()
-    assert said.startswith(f"no price per {unit} is known for the model 'a-new-model'; known: ")
+    assert said.startswith(
+        f"no price per {unit} is known for the model 'a-new-model' at {resolution}; known: "
+    )
     assert known in said
+
+
+def test_a_resolution_without_a_price_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GEMINI_VIDEO_MODEL", "veo-3.1-generate-preview")
+    environment.setenv("VIDEO_RESOLUTION", "4k")
+    assert fault().startswith(
+        "no price per second is known for the model 'veo-3.1-generate-preview' at 4k; known: "
+    )
+
+
+def test_the_resolution_is_part_of_the_price(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GEMINI_VIDEO_MODEL", "veo-3.1-fast-generate-preview")
+    environment.setenv("VIDEO_RESOLUTION", "1080p")
+    assert load_settings().video_cost_usd() == Decimal("0.48")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_lost_reply_is_paid_for_again_once_and_there_is_no_budget_unless_it_is_set() -> None:
+    settings = load_settings()
+    assert (settings.ambiguous_start, settings.ambiguous_resends) == ("resend", 1)
+    assert (settings.budget_usd, settings.pay_while_locked) == (None, None)
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_deadlines_of_paid_calls_are_those_of_the_policies() -> None:
+    settings = load_settings()
+    assert settings.image_deadline_seconds == policies.IMAGE_DEADLINE_SECONDS
+    assert settings.video_start_deadline_seconds == policies.VIDEO_START_DEADLINE_SECONDS
+
+
+def test_the_rules_for_paying_are_set_by_their_names(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AMBIGUOUS_START", "ask")
+    environment.setenv("AMBIGUOUS_RESENDS", "0")
+    environment.setenv("BUDGET_USD", "12.345")
+    environment.setenv("IMAGE_DEADLINE_SECONDS", "7")
+    environment.setenv("VIDEO_START_DEADLINE_SECONDS", "8.5")
+    environment.setenv("PAY_WHILE_LOCKED", "run.lock")
+    settings = load_settings()
+    assert (settings.ambiguous_start, settings.ambiguous_resends) == ("ask", 0)
+    assert settings.budget_usd == Decimal("12.345")
+    assert settings.image_deadline_seconds == 7
+    assert settings.video_start_deadline_seconds == 8.5
+    assert settings.pay_while_locked == Path("run.lock")
+
+
+def test_a_budget_of_nothing_is_one(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BUDGET_USD", "0")
+    assert load_settings().budget_usd == Decimal(0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AMBIGUOUS_START", "guess"),
+        ("AMBIGUOUS_START", "RESEND"),
+        ("AMBIGUOUS_START", ""),
+        ("AMBIGUOUS_RESENDS", "-1"),
+        ("AMBIGUOUS_RESENDS", "1.5"),
+        ("BUDGET_USD", "-0.01"),
+        ("BUDGET_USD", "nan"),
+        ("BUDGET_USD", "Infinity"),
+        ("IMAGE_DEADLINE_SECONDS", "0"),
+        ("IMAGE_DEADLINE_SECONDS", "inf"),
+        ("VIDEO_START_DEADLINE_SECONDS", "-1"),
+        ("VIDEO_START_DEADLINE_SECONDS", "nan"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_its_name(
+    environment: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    environment.setenv(variable, value)
+    assert fault().startswith(f"{variable}: ")
+
+
+def test_what_may_be_done_about_a_lost_reply_is_told(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AMBIGUOUS_START", "guess")
+    assert fault() == "AMBIGUOUS_START: Input should be 'resend' or 'ask'."
+
+
+def test_the_ledger_lies_among_the_artifacts(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("ARTIFACTS_DIR", "made")
+    assert load_settings().ledger_address() == f"sqlite:///{tmp_path}/made/paid.db"
+
+
+def test_a_ledger_of_ones_own_is_used_as_it_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LEDGER_URL", LEDGER_URL)
+    assert load_settings().ledger_address() == LEDGER_URL
+
+
+def test_settings_do_not_show_the_password_of_the_ledger(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LEDGER_URL", LEDGER_URL)
+    settings = load_settings()
+    assert "hush-hush" not in f"{settings} {settings!r} {settings.model_dump_json()}"
+
+
+def test_a_fault_does_not_show_the_password_of_the_ledger(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LEDGER_URL", LEDGER_URL)
+    environment.setenv("BUDGET_USD", "-1")
+    assert "hush-hush" not in fault()
 
 
 @pytest.mark.parametrize("seconds", ["3", "5", "9"])

@@ -11,18 +11,19 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Call, Received
 from chaos.invariants import Invariant
-from chaos.invariants.attempts import attempts_are_as_expected, policy_is_as_required
+from chaos.invariants.attempts import ALL_KINDS, attempts_are_as_expected, policy_is_as_required
 from chaos.scenarios.retry_config import SCENARIO
 from chaos.verdict import Verdict
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}
+POLICY = policy_is_as_required(*ALL_KINDS)
 SPACED = [check for name, check in CHECKS.items() if name.startswith("retries_are_spaced")]
 AT_ONCE = CHECKS["fails_at_once[retry-refused]"]
 
 
 def test_real_evidence_holds(retry_config: Evidence) -> None:
-    checks = (policy_is_as_required, attempts_are_as_expected, *SPACED, AT_ONCE)
+    checks = (POLICY, attempts_are_as_expected, *SPACED, AT_ONCE)
     assert len(checks) == 5
     for check in checks:
         assert check.examine(retry_config).problems == ()
@@ -83,11 +84,11 @@ def test_any_other_policy_fails(
 
     broken = with_history(retry_config, "retry-recovers", edit_last)
 
-    assert policy_is_as_required.examine(broken).verdict is Verdict.FAILED
+    assert POLICY.examine(broken).verdict is Verdict.FAILED
 
 
 def test_a_policy_that_was_never_seen_is_no_pass(retry_config: Evidence) -> None:
-    assert policy_is_as_required.examine(replace(retry_config, workflows={})).problems
+    assert POLICY.examine(replace(retry_config, workflows={})).problems
 
 
 def test_an_attempt_more_than_the_faults_explain_fails(

@@ -6,13 +6,15 @@ from decimal import Decimal
 import pytest
 
 from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Answered, Billed, Item
+from chaos.fake_api.ledger import Billed, Item
 from chaos.invariants.money import (
     all_expected_is_billed,
     billed_at_most_expected,
     cost_matches_ledger,
+    every_bill_is_on_record,
 )
 from chaos.verdict import Verdict
+from workflows.ledger import State
 
 
 def _bill(evidence: Evidence, item: Item) -> Billed:
@@ -22,7 +24,12 @@ def _bill(evidence: Evidence, item: Item) -> Billed:
 @pytest.mark.parametrize("name", ["concurrency", "checkpoint", "worker_crash", "retry_config"])
 def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
     evidence = request.getfixturevalue(name)
-    for check in (billed_at_most_expected, all_expected_is_billed, cost_matches_ledger):
+    for check in (
+        billed_at_most_expected,
+        all_expected_is_billed,
+        cost_matches_ledger,
+        every_bill_is_on_record,
+    ):
         assert check.examine(evidence).problems == ()
 
 
@@ -77,12 +84,32 @@ def test_a_result_that_hides_a_cost_fails(checkpoint: Evidence) -> None:
     assert "says $3.639" in finding.problems[0]
 
 
-def test_a_result_that_counts_a_reply_nobody_got_fails(checkpoint: Evidence) -> None:
-    unheard = [
-        record.model_copy(update={"client_connected": False})
-        if isinstance(record, Answered)
-        else record
-        for record in checkpoint.ledger
-    ]
+def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: Evidence) -> None:
+    twice = [*checkpoint.ledger, _bill(checkpoint, Item.IMAGE)]
 
-    assert cost_matches_ledger.examine(replace(checkpoint, ledger=unheard)).problems
+    finding = cost_matches_ledger.examine(replace(checkpoint, ledger=twice))
+
+    assert "says $3.639 and at most $0 of waste, but $3.678 was billed" in finding.problems[0]
+
+
+def test_a_result_that_tells_of_more_than_was_billed_fails(checkpoint: Evidence) -> None:
+    video = _bill(checkpoint, Item.VIDEO)
+    fewer = [record for record in checkpoint.ledger if record is not video]
+
+    assert cost_matches_ledger.examine(replace(checkpoint, ledger=fewer)).problems
+
+
+def test_a_bill_without_a_record_fails(worker_crash: Evidence) -> None:
+    only_done = [call for call in worker_crash.paid_calls if call.state is State.DONE]
+
+    finding = every_bill_is_on_record.examine(replace(worker_crash, paid_calls=only_done))
+
+    assert "was billed 2 times; on record is" in finding.problems[0]
+
+
+def test_two_outcomes_of_one_step_fail(checkpoint: Evidence) -> None:
+    twice = (*checkpoint.paid_calls, checkpoint.paid_calls[0])
+
+    finding = every_bill_is_on_record.examine(replace(checkpoint, paid_calls=twice))
+
+    assert "has 2 outcomes" in finding.problems[0]

@@ -235,14 +235,14 @@ def test_a_missing_bill_does_not_hide_a_doubled_one(checkpoint: Evidence, free: 
 @pytest.mark.parametrize(
     ("state", "listed"),
     [
-        (State.INTENT, False),
+        (State.INTENT, True),
         (State.DONE, False),
         (State.REFUSED, False),
         (State.AMBIGUOUS, True),
         (State.LATE, True),
     ],
 )
-def test_only_ambiguous_and_late_calls_are_possible_waste(
+def test_only_calls_without_a_use_are_possible_waste(
     worker_crash: Evidence, state: State, listed: bool
 ) -> None:
     calls = ambiguous_calls(replace(worker_crash, paid_calls=(_call(state),)))

@@ -1,0 +1,1 @@
+"""What parts of the project cost, measured beside a baseline of the same run."""

@@ -1,0 +1,81 @@
+"""Fixtures: an empty ledger on SQLite and on a real PostgreSQL server, one for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from chaos.cluster.postgres import Postgres, PostgresNotFoundError
+from chaos.guardian import Guard
+from chaos.journal import Journal
+from chaos.process import child_environment
+from workflows.ledger import Ledger
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_if_any(
+    guard: Guard, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Postgres | PostgresNotFoundError]:
+    """The server of all tests, or why there is none."""
+    logs = tmp_path_factory.mktemp("postgres-logs")
+    scratch = guard.folder / "ledger-tests"
+    scratch.mkdir()
+    scratch.chmod(0o711)
+    journal = Journal(logs / "journal.jsonl", lambda _: None)
+    try:
+        server = Postgres.below(scratch, mark=guard.mark, logs=logs, journal=journal)
+    except PostgresNotFoundError as error:
+        yield error
+        return
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.discard()
+        journal.close()
+
+
+@pytest.fixture
+def postgres(postgres_if_any: Postgres | PostgresNotFoundError) -> Postgres:
+    """The server of all tests. Whoever stops it starts it again."""
+    if isinstance(postgres_if_any, PostgresNotFoundError):
+        pytest.skip(str(postgres_if_any))
+    return postgres_if_any
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def postgres_url(postgres: Postgres) -> str:
+    """An empty database of the test's own."""
+    return await postgres.create_database(f"test-{uuid4().hex}")
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=["sqlite", "postgresql"])
+async def url(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    postgres_if_any: Postgres | PostgresNotFoundError,
+) -> str:
+    """An empty database of the test's own, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'paid.db'}"
+    if isinstance(postgres_if_any, PostgresNotFoundError):
+        pytest.skip(str(postgres_if_any))
+    return await postgres_if_any.create_database(f"test-{uuid4().hex}")
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """A ledger of either kind. A reply may come up to 0.2 s after its deadline."""
+    ledger = Ledger.open(url, grace_seconds=0.2)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def environment(guard: Guard, tmp_path: Path) -> dict[str, str]:
+    """For processes beside the test."""
+    return child_environment(guard.mark, tmp_path, {})

@@ -1,0 +1,230 @@
+"""What is said of a SQLite file that cannot be used, and that nothing is granted on it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
+from workflows import ledger_tables
+from workflows.ledger import Ledger, LedgerError, PaidCall
+
+DAMAGED = "the ledger of paid calls is damaged; restore it from a backup."
+LOCKED = "the ledger of paid calls is locked by another program; end that one."
+READ_ONLY = "the ledger of paid calls may not be written to; mend its permissions."
+NO_FOLDER = (
+    "the ledger of paid calls cannot be opened; check that its folder exists and is writable."
+)
+FULL = "the ledger of paid calls has no room left on its disk; make room."
+NO_ADDRESS = (
+    "LEDGER_URL is not the address of a database; write sqlite:////path/to/file or "
+    "postgresql+psycopg://user@host/name."
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A ledger with one bought step and a hundred others, closed."""
+    file = tmp_path / "paid.db"
+    ledger = _open(file)
+    ledger.record(grant(ledger, image()), artifact=ARTIFACT)
+    for number in range(100):
+        grant(ledger, image(f"step-{number}"))
+    ledger.close()
+    return file
+
+
+def _open(file: Path) -> Ledger:
+    return Ledger.open(f"sqlite:///{file}", grace_seconds=5)
+
+
+def _use(file: Path) -> None:
+    ledger = _open(file)
+    try:
+        ledger.calls()
+        ledger.reserve(image("new"), ANY)
+    finally:
+        ledger.close()
+
+
+def _overwrite(file: Path, at: int, data: bytes) -> None:
+    with file.open("r+b") as handle:
+        handle.seek(at)
+        handle.write(data)
+
+
+@pytest.mark.parametrize(
+    ("at", "data"),
+    [
+        pytest.param(0, b"no database", id="its head"),
+        pytest.param(18, b"\xff\xff", id="its format's version"),
+        pytest.param(100, b"\xff" * 100, id="its list of tables"),
+        pytest.param(4096, b"\xff" * 100_000, id="all its rows"),
+    ],
+)
+def test_an_overwritten_file_is_damaged(file: Path, at: int, data: bytes) -> None:
+    _overwrite(file, at, data)
+
+    with pytest.raises(LedgerError) as raised:
+        _use(file)
+
+    assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        pytest.param("state", b"dome", id="a state that does not exist"),
+        pytest.param("state", b"\xff\xfe", id="bytes that are no text"),
+        pytest.param("artifact", b"{", id="half an artifact"),
+    ],
+)
+def test_a_row_the_ledger_never_wrote_is_damage(file: Path, column: str, value: bytes) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            f"UPDATE paid_calls SET {column} = CAST(? AS TEXT) WHERE number = 1",  # noqa: S608 - ours
+            (value,),
+        )
+
+    with pytest.raises(LedgerError) as raised:
+        _use(file)
+
+    assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
+
+
+def test_a_file_of_another_kind_is_damaged_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "paid.db"
+    file.write_text("not a database " * 100)
+
+    with pytest.raises(LedgerError) as raised:
+        _open(file)
+
+    assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
+    assert file.read_text() == "not a database " * 100
+
+
+def test_a_file_that_was_cut_off_is_damaged(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+    with pytest.raises(LedgerError) as raised:
+        _use(file)
+
+    assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
+
+
+def test_a_ledger_that_another_program_holds_is_free_again_afterwards(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_tables, "_LOCK_SECONDS", 0.1)
+    ledger = _open(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        for act in (lambda: ledger.reserve(image("new"), ANY), lambda: _open(file)):
+            with pytest.raises(LedgerError) as raised:
+                act()
+            assert (str(raised.value), raised.value.lasting) == (LOCKED, False)
+
+    assert grant(ledger, image("new")).number == 1
+    ledger.close()
+
+
+def test_a_ledger_opened_for_reading_only_is_refused(file: Path) -> None:
+    with pytest.raises(LedgerError) as raised:
+        Ledger.open(f"sqlite:///file:{file}?mode=ro&uri=true", grace_seconds=5)
+
+    assert (str(raised.value), raised.value.lasting) == (READ_ONLY, True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_file_without_the_right_to_write_is_refused(file: Path) -> None:
+    file.chmod(0o400)
+
+    with pytest.raises(LedgerError) as raised:
+        _open(file)
+
+    assert (str(raised.value), raised.value.lasting) == (READ_ONLY, True)
+
+
+def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError) as raised:
+        _open(tmp_path / "missing" / "paid.db")
+
+    assert (str(raised.value), raised.value.lasting) == (NO_FOLDER, True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with little room, which ends with its test."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]  # for root only
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no program to mount a small disk with")
+    if done.returncode:
+        pytest.skip("a small disk may not be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607 - as above
+
+
+def _fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as handle, suppress(OSError):
+        while handle.write(bytes(1024)):
+            pass
+    return filler
+
+
+def _buy_all(ledger: Ledger, told: list[PaidCall]) -> None:
+    while True:
+        told.append(grant(ledger, image(f"step-{len(told)}")))
+
+
+def test_on_a_full_disk_nothing_is_granted_until_there_is_room(small_disk: Path) -> None:
+    with closing(_open(small_disk / "paid.db")) as ledger:
+        told = [grant(ledger, image())]
+        filler = _fill(small_disk)
+
+        with pytest.raises(LedgerError) as raised:
+            _buy_all(ledger, told)
+        filler.unlink()
+
+        assert (str(raised.value), raised.value.lasting) == (FULL, False)
+        assert list(ledger.calls()) == told
+        assert grant(ledger, image("more")).number == 1
+
+
+def test_a_reply_that_found_no_room_is_recorded_when_there_is_some(small_disk: Path) -> None:
+    with closing(_open(small_disk / "paid.db")) as ledger:
+        call = grant(ledger, image())
+        filler = _fill(small_disk)
+        with pytest.raises(LedgerError, match="no room"):
+            ledger.record(call, provider_operation="o" * 8192)
+        filler.unlink()
+
+        assert ledger.record(call, artifact=ARTIFACT).artifact == ARTIFACT
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "paid.db",
+        "mysql://ledger@127.0.0.1/paid",
+        "postgresql+psycopg://ledger@127.0.0.1:port/paid",
+        pytest.param("sqlite://", id="in memory"),
+        pytest.param("sqlite:///:memory:", id="in memory by name"),
+    ],
+)
+def test_a_wrong_address_is_told_how_to_write_it(url: str) -> None:
+    with pytest.raises(LedgerError) as raised:
+        Ledger.open(url, grace_seconds=5)
+
+    assert (str(raised.value), raised.value.lasting) == (NO_ADDRESS, True)

@@ -1,0 +1,383 @@
+"""What the ledger promises, on both of its databases."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from chaos.waiting import wait_until
+from tests.integration.ledger.shop import ANY, ARTIFACT, NONE_AMBIGUOUS, PRICE, grant, image
+from workflows.ledger import (
+    Answer,
+    Bought,
+    BudgetExceededError,
+    Granted,
+    Ledger,
+    LedgerError,
+    Open,
+    OtherPromptError,
+    State,
+    Terms,
+)
+from workflows.models import Item
+
+WANTED = {"character": "a fox", "video-001": "it jumps"}
+
+
+def _states(ledger: Ledger) -> list[State]:
+    return [call.state for call in ledger.calls("op", "character")]
+
+
+async def _when_settled(ledger: Ledger, terms: Terms) -> Answer:
+    """The first answer that does not put the caller off."""
+    answers: list[Answer] = []
+
+    def is_settled() -> bool:
+        answers.append(ledger.reserve(image(), terms))
+        last = answers[-1]
+        return not (isinstance(last, Open) and last.call.settle_at)
+
+    await wait_until(is_settled, what="the open call is settled", deadline_seconds=10)
+    return answers[-1]
+
+
+def test_a_request_is_granted_once_and_its_reply_found_by_all_later_ones(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.record(call, artifact=ARTIFACT)
+
+    answer = ledger.reserve(image(), ANY)
+
+    assert isinstance(answer, Bought)
+    assert answer.call.artifact == ARTIFACT
+    assert answer.call == ledger.outcome("op", "character")
+    assert (answer.call.number, answer.call.item, answer.call.cost_usd) == (1, Item.IMAGE, PRICE)
+    assert answer.call.settled_at is not None
+    assert answer.call.settled_at >= answer.call.sent_at
+
+
+def test_nothing_is_granted_while_a_request_may_still_get_its_reply(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+
+    answer = ledger.reserve(image(), ANY)
+
+    assert isinstance(answer, Open)
+    assert answer.call.settle_at is not None
+    assert (answer.call.settle_at - call.deadline_at).total_seconds() == pytest.approx(0.2)
+    assert (call.deadline_at - call.sent_at).total_seconds() == pytest.approx(60)
+    assert answer.call.ambiguous == 0
+    assert _states(ledger) == [State.INTENT]
+
+
+async def test_a_request_without_a_reply_becomes_ambiguous_and_another_is_granted(
+    ledger: Ledger,
+) -> None:
+    first = grant(ledger, image(deadline_seconds=0.1))
+    put_off = ledger.reserve(image(), ANY)
+    assert isinstance(put_off, Open)
+    assert put_off.call.settle_at is not None
+
+    answer = await _when_settled(ledger, ANY)
+
+    assert isinstance(answer, Granted)
+    assert answer.call.number == first.number + 1
+    assert answer.call.sent_at >= put_off.call.settle_at
+    assert _states(ledger) == [State.AMBIGUOUS, State.INTENT]
+
+
+async def test_a_request_without_a_reply_waits_for_a_decision_where_terms_demand_one(
+    ledger: Ledger,
+) -> None:
+    grant(ledger, image(deadline_seconds=0))
+
+    answer = await _when_settled(ledger, NONE_AMBIGUOUS)
+
+    assert isinstance(answer, Open)
+    assert answer.call.settle_at is None
+    assert answer.call.ambiguous == 1
+    assert "no outcome before the deadline" in answer.call.reason
+    assert isinstance(ledger.reserve(image(), ANY), Granted), "the decision was to send it again"
+
+
+def test_a_refused_request_is_replaced_at_once_and_is_no_doubt(ledger: Ledger) -> None:
+    ledger.refuse(grant(ledger, image()), "busy")
+
+    second = grant(ledger, image(), NONE_AMBIGUOUS)
+
+    assert second.number == 2
+    assert _states(ledger) == [State.REFUSED, State.INTENT]
+    assert ledger.calls()[0].reason == "busy"
+    assert ledger.billable_usd() == PRICE
+
+
+def test_a_doubt_is_counted_and_told_with_its_reason(ledger: Ledger) -> None:
+    opened = ledger.doubt(grant(ledger, image()), "the reply was cut off")
+
+    assert opened is not None
+    assert (opened.ambiguous, opened.reason) == (1, "the reply was cut off")
+    assert opened.settle_at is None
+    assert isinstance(ledger.reserve(image(), NONE_AMBIGUOUS), Open)
+    assert ledger.billable_usd() == PRICE
+
+
+def test_a_doubt_about_a_request_that_somebody_settled_changes_nothing(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.record(call, provider_operation="operations/1")
+
+    assert ledger.doubt(call, "the reply was cut off") is None
+    assert _states(ledger) == [State.DONE]
+
+
+@pytest.mark.parametrize("first_to_answer", [1, 2])
+def test_the_first_reply_on_record_is_the_outcome_and_both_count(
+    ledger: Ledger, first_to_answer: int
+) -> None:
+    first = grant(ledger, image())
+    ledger.doubt(first, "no reply")
+    second = grant(ledger, image())
+    early, late = (first, second) if first_to_answer == 1 else (second, first)
+
+    outcome = ledger.record(early, artifact=ARTIFACT)
+    assert isinstance(ledger.reserve(image(), ANY), Bought)
+
+    assert ledger.record(late, artifact=ARTIFACT).state is State.LATE
+    assert ledger.outcome("op", "character") == outcome
+    assert ledger.billable_usd() == 2 * PRICE
+
+
+def test_a_late_reply_stands_in_where_the_outcome_was_made_in_vain(ledger: Ledger) -> None:
+    first = grant(ledger, image())
+    ledger.doubt(first, "no reply")
+    second = grant(ledger, image())
+    ledger.record(second, provider_operation="operations/2")
+    late = ledger.record(first, provider_operation="operations/1")
+
+    ledger.refuse(second, "VideoFailed")
+    assert ledger.outcome("op", "character") == late
+    ledger.refuse(late, "VideoFailed")
+
+    assert ledger.outcome("op", "character") is None
+    assert isinstance(ledger.reserve(image(), ANY), Granted)
+
+
+def test_nobody_has_to_decide_once_there_is_an_outcome(ledger: Ledger) -> None:
+    first = grant(ledger, image())
+    ledger.doubt(first, "no reply")
+    second = grant(ledger, image())
+    ledger.record(first, artifact=ARTIFACT)
+
+    assert ledger.doubt(second, "no reply") is None
+
+
+def test_a_reply_to_a_refused_request_is_not_taken(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.refuse(call, "busy")
+
+    assert ledger.record(call, artifact=ARTIFACT).state is State.REFUSED
+
+
+def test_the_reply_to_a_request_given_up_as_ambiguous_is_still_its_outcome(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.doubt(call, "no reply")
+
+    assert ledger.record(call, artifact=ARTIFACT).state is State.DONE
+
+
+def test_recording_a_reply_again_changes_nothing(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    once = ledger.record(call, provider_operation="operations/1")
+
+    assert ledger.record(call, provider_operation="operations/2") == once
+    assert ledger.calls() == (once,)
+
+
+def test_a_video_that_failed_is_not_billed_and_may_be_bought_again(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.record(call, provider_operation="operations/1")
+
+    ledger.refuse(call, "VideoFailed")
+
+    assert ledger.billable_usd() == 0
+    assert ledger.outcome("op", "character") is None
+    assert grant(ledger, image(), NONE_AMBIGUOUS).number == 2
+
+
+def test_knowledge_that_a_request_never_left_clears_its_doubt(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.doubt(call, "no reply")
+
+    ledger.refuse(call, "NotSent")
+
+    assert _states(ledger) == [State.REFUSED]
+    assert ledger.billable_usd() == 0
+
+
+def test_a_doubt_does_not_undo_a_refusal(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    ledger.refuse(call, "busy")
+
+    assert ledger.doubt(call, "no reply") is None
+    assert _states(ledger) == [State.REFUSED]
+
+
+def test_the_file_of_a_finished_video_is_kept_with_its_call(ledger: Ledger) -> None:
+    ledger.record(grant(ledger, image()), provider_operation="operations/1")
+
+    ledger.keep("op", "character", ARTIFACT)
+
+    outcome = ledger.outcome("op", "character")
+    assert outcome is not None
+    assert (outcome.artifact, outcome.provider_operation) == (ARTIFACT, "operations/1")
+
+
+def test_a_reply_to_a_request_the_ledger_has_lost_stops_all_work(ledger: Ledger) -> None:
+    call = grant(ledger, image())
+    lost = call.model_copy(update={"number": 2})
+
+    for act in (lambda: ledger.record(lost), lambda: ledger.refuse(lost, "busy")):
+        with pytest.raises(LedgerError, match="no record of request 2 of character") as raised:
+            act()
+        assert raised.value.lasting
+    assert _states(ledger) == [State.INTENT]
+
+
+def test_an_operation_may_be_submitted_again_with_the_same_prompts(ledger: Ledger) -> None:
+    ledger.register("op", WANTED)
+    ledger.register("op", WANTED)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param({**WANTED, "character": "a cat"}, id="another prompt"),
+        pytest.param({**WANTED, "video-002": "it sleeps"}, id="one step more"),
+        pytest.param({"character": "a fox"}, id="one step fewer"),
+        pytest.param({}, id="no step"),
+    ],
+)
+def test_other_prompts_are_refused_and_the_first_ones_stand(
+    ledger: Ledger, wanted: dict[str, str]
+) -> None:
+    ledger.register("op", WANTED)
+
+    with pytest.raises(OtherPromptError):
+        ledger.register("op", wanted)
+
+    ledger.register("op", WANTED)
+    ledger.register("another-op", wanted)
+
+
+def test_only_a_step_whose_requests_were_all_refused_gets_another_prompt(ledger: Ledger) -> None:
+    ledger.register("op", WANTED)
+    mended = {**WANTED, "character": "a cat"}
+    call = grant(ledger, image())
+    with pytest.raises(OtherPromptError):
+        ledger.register("op", mended)  # under way
+    ledger.doubt(call, "no reply")
+    with pytest.raises(OtherPromptError):
+        ledger.register("op", mended)  # may be paid for
+    ledger.refuse(call, "blocked")
+
+    ledger.register("op", mended)
+
+    grant(ledger, image())
+    ledger.register("op", mended)
+    with pytest.raises(OtherPromptError):
+        ledger.register("op", WANTED)
+
+
+def test_one_forbidden_prompt_leaves_all_prompts_as_they_were(ledger: Ledger) -> None:
+    ledger.register("op", WANTED)
+    ledger.refuse(grant(ledger, image()), "blocked")
+
+    with pytest.raises(OtherPromptError, match="another prompt for its video-001"):
+        ledger.register("op", {"character": "a cat", "video-001": "it sleeps"})
+
+    grant(ledger, image())
+    ledger.register("op", WANTED)
+
+
+def test_a_call_that_would_pass_the_budget_is_not_recorded(ledger: Ledger) -> None:
+    terms = Terms(ambiguous_allowed=1, budget_usd=2 * PRICE)
+    ledger.doubt(grant(ledger, image("a"), terms), "no reply")
+    grant(ledger, image("b"), terms)
+
+    with pytest.raises(BudgetExceededError, match=r"would cost \$0\.039, .* only \$0"):
+        ledger.reserve(image("c"), terms)
+
+    assert [call.step for call in ledger.calls()] == ["a", "b"]
+
+
+def test_what_turns_out_not_to_be_billed_goes_back_into_the_budget(ledger: Ledger) -> None:
+    terms = Terms(ambiguous_allowed=1, budget_usd=PRICE)
+    ledger.refuse(grant(ledger, image("a"), terms), "busy")
+
+    assert grant(ledger, image("b"), terms).cost_usd == PRICE
+
+
+def test_what_is_bought_is_had_although_the_budget_is_used_up(ledger: Ledger) -> None:
+    ledger.record(grant(ledger, image()), artifact=ARTIFACT)
+
+    answer = ledger.reserve(image(), Terms(ambiguous_allowed=0, budget_usd=Decimal(0)))
+
+    assert isinstance(answer, Bought)
+
+
+@pytest.mark.parametrize("cost", ["0.000001", "0.10", "1.20", "10.00", "1234567.123456789"])
+def test_a_price_comes_back_to_the_last_digit(ledger: Ledger, cost: str) -> None:
+    call = grant(ledger, image(cost_usd=Decimal(cost)))
+
+    assert str(call.cost_usd) == cost
+    assert str(ledger.billable_usd()) == cost
+
+
+def test_sums_are_exact(ledger: Ledger) -> None:
+    for number in range(30):
+        grant(ledger, image(f"step-{number}", cost_usd=Decimal("0.100000001")))
+
+    assert ledger.billable_usd() == Decimal("3.00000003")
+
+
+def test_an_empty_ledger_cost_nothing(ledger: Ledger) -> None:
+    assert ledger.billable_usd() == 0
+    assert ledger.calls() == ()
+    assert ledger.outcome("op", "character") is None
+
+
+def test_calls_come_in_the_order_they_were_made_of_all_or_one_operation(ledger: Ledger) -> None:
+    for operation_id, step in (("b", "z"), ("a", "y"), ("b", "x")):
+        grant(ledger, image(step, operation_id=operation_id))
+
+    assert [call.step for call in ledger.calls()] == ["z", "y", "x"]
+    assert [call.step for call in ledger.calls("b")] == ["z", "x"]
+    assert [call.step for call in ledger.calls("b", "x")] == ["x"]
+
+
+def test_what_is_recorded_is_there_for_who_opens_the_ledger_anew(ledger: Ledger, url: str) -> None:
+    ledger.record(grant(ledger, image()), artifact=ARTIFACT)
+
+    again = Ledger.open(url, grace_seconds=5)
+
+    assert again.calls() == ledger.calls()
+    again.close()
+
+
+def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
+    ledger: Ledger, url: str
+) -> None:
+    call = grant(ledger, image())
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE account SET schema_version = 2"))
+    engine.dispose()
+
+    with pytest.raises(LedgerError) as raised:
+        Ledger.open(url, grace_seconds=5)
+
+    assert raised.value.lasting
+    assert str(raised.value) == (
+        "the ledger has the layout 2 and this program knows 1; use the program that made it, "
+        "or another LEDGER_URL."
+    )
+    assert ledger.calls() == (call,)

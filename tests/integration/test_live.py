@@ -1,0 +1,264 @@
+"""The whole live path, against the fake API at a loopback address that only these tests accept."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from chaos.binaries import find_temporal_cli
+from chaos.cluster.live import LOOPBACK_VARIABLE
+from chaos.fake_api.ledger import Billed, Call, Received, read_ledger
+from chaos.fake_api.settings import KEY_VARIABLE
+from chaos.guardian import marked_processes, sweep
+
+PROJECT = Path(__file__).parents[2]
+KEY = "AIzaThisStandsForTheUsersPaidKey"
+IMAGE_USD, VIDEO_USD = "0.067", "0.40"
+"""Of the models that are used by default: the fake provider charges as the real one would."""
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Provider:
+    """The fake API in the part of the real one: nobody controls it but by its own clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = folder / "provider.jsonl"
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "chaos.fake_api", "--ledger", str(self.ledger)),
+                *("--port", self.url.rpartition(":")[2]),
+                *("--image-seconds", "2", "--video-seconds", "4"),
+                *("--image-usd", IMAGE_USD, "--video-usd", VIDEO_USD),
+            ],
+            cwd=PROJECT,
+            env={**os.environ, KEY_VARIABLE: KEY},
+        )
+
+    def control(self, method: str, path: str, **body: object) -> dict[str, object]:
+        answer: dict[str, object] = httpx.request(
+            method, f"{self.url}/control{path}", json=body or None
+        ).json()
+        return answer
+
+    def answers(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return bool(self.control("GET", "/health"))
+        return False
+
+    @property
+    def billed_usd(self) -> Decimal:
+        records = read_ledger(self.ledger)
+        return sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
+
+    def requests(self, *calls: Call) -> int:
+        records = read_ledger(self.ledger)
+        return sum(isinstance(r, Received) and r.call in calls for r in records)
+
+
+def until(condition: Callable[[], object], what: str, deadline_seconds: float = 60) -> None:
+    end = time.monotonic() + deadline_seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[Provider]:
+    provider = Provider(tmp_path)
+    try:
+        until(provider.answers, "the provider answers")
+        yield provider
+    finally:
+        provider.process.kill()
+        provider.process.wait()
+
+
+@pytest.fixture(scope="module")
+def temporal_cli() -> Path:
+    return find_temporal_cli(None, announce=print).path
+
+
+class LiveRun:
+    """`pytest -m chaos --live` in a process of its own."""
+
+    def __init__(self, folder: Path, cli: Path, provider: Provider) -> None:
+        self.reports = folder / "reports"
+        self.environment = {
+            **os.environ,
+            "TEMPORAL_CLI": str(cli),
+            "GEMINI_API_KEY": KEY,
+            LOOPBACK_VARIABLE: provider.url,
+            "VIDEO_POLL_SECONDS": "0.3",
+            "IMAGE_DEADLINE_SECONDS": "10",
+            "VIDEO_START_DEADLINE_SECONDS": "10",
+        }
+        self._output = folder / "output.txt"
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider"]
+        with self._output.open("wb") as output:
+            return subprocess.Popen(
+                [*command, f"--reports={self.reports}", *arguments],
+                cwd=PROJECT,
+                env={name: value for name, value in self.environment.items() if value},
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def end(self, *arguments: str) -> int:
+        return self.start(*arguments).wait(150)
+
+
+@pytest.fixture
+def run(tmp_path: Path, temporal_cli: Path, provider: Provider) -> LiveRun:
+    return LiveRun(tmp_path, temporal_cli, provider)
+
+
+def test_a_live_run_costs_what_the_provider_billed(run: LiveRun, provider: Provider) -> None:
+    chosen = "checkpoint or concurrency or retry_config or server_restart"
+    assert run.end("--live", "--yes", "-k", chosen) == 0, run.output
+    results = json.loads((run.reports / "latest" / "results.json").read_text())
+
+    assert (results["mode"], results["budget_usd"]) == ("live", "15.00")
+    costs = {s["name"]: Decimal(s["cost_usd"]) for s in results["scenarios"]}
+    image, video = Decimal(IMAGE_USD), Decimal(VIDEO_USD)
+    assert costs == {
+        "retry_config": 0,
+        "server_restart": image + video,
+        "checkpoint": image + 3 * video,
+        "concurrency": 5 * (image + video),
+    }
+    assert provider.billed_usd == sum(costs.values())
+    (checkpoint,) = [s for s in results["scenarios"] if s["name"] == "checkpoint"]
+    assert Decimal(checkpoint["saved_usd"]) == image + 2 * video
+    assert (run.reports / "latest" / "paid.db").exists()
+
+
+def test_a_worker_killed_in_a_paid_call_is_openly_ambiguous(
+    run: LiveRun, provider: Provider
+) -> None:
+    assert run.end("--live", "--yes", "-k", "worker_crash") == 0, run.output
+    results = json.loads((run.reports / "latest" / "results.json").read_text())
+    (crash,) = results["scenarios"]
+
+    assert [call["step"] for call in crash["cases"][0]["ambiguous"]] == ["character"]
+    assert provider.billed_usd <= Decimal(crash["cost_usd"])
+    assert Decimal(crash["waste_usd"]) == Decimal(IMAGE_USD)
+
+
+def test_the_key_is_nowhere_after_a_live_run(run: LiveRun) -> None:
+    assert run.end("--live", "--yes", "-k", "concurrency", "--workflows=1") == 0, run.output
+    kept = [run.output.encode(), *(f.read_bytes() for f in run.reports.rglob("*") if f.is_file())]
+
+    assert len(kept) > 5
+    assert not any(KEY.encode() in content for content in kept)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["--live", "--yes"], {"GEMINI_API_KEY": ""}, "--live needs a key: put GEMINI_API_KEY"),
+        (["--live"], {}, "nobody is here to agree to this; add --yes"),
+        (["--live", "--yes", "--budget=1"], {}, "more than the budget of $1.00: choose fewer"),
+        (["--live", "--yes", "--budget=all"], {}, "must be an amount in USD, such as 15.00"),
+        (["--budget=3"], {}, "--budget and --yes belong to --live"),
+        (
+            ["--live", "--yes"],
+            {"GEMINI_VIDEO_MODEL": "veo-9"},
+            "no price per second is known for the model 'veo-9'",
+        ),
+        (
+            ["--live", "--yes"],
+            {"GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:1"},
+            "unset GOOGLE_GEMINI_BASE_URL",
+        ),
+        (["--live", "--yes"], {LOOPBACK_VARIABLE: "http://192.0.2.1"}, "loopback only"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_live_run_that_must_not_begin_sends_nothing(
+    arguments: list[str],
+    environment: dict[str, str],
+    sentence: str,
+    run: LiveRun,
+    provider: Provider,
+) -> None:
+    run.environment.update(environment)
+
+    assert run.end("-k", "concurrency or checkpoint", *arguments) == pytest.ExitCode.USAGE_ERROR
+    assert sentence in run.output
+    assert "Traceback" not in run.output
+    assert KEY not in run.output
+    assert provider.requests(*Call) == 0
+
+
+@pytest.mark.parametrize(("answer", "sentence"), [("no", "the answer was not yes"), ("yes", "1/1")])
+def test_a_user_is_shown_the_cost_and_asked(answer: str, sentence: str, run: LiveRun) -> None:
+    keyboard, terminal = pty.openpty()
+    try:
+        process = run.start("--live", "-k", "concurrency", "--workflows=2", stdin=terminal)
+        until(lambda: "Type yes to pay for this" in run.output, "the question")
+        assert "$0.93" in run.output
+        assert "Budget: $15.00" in run.output
+        os.write(keyboard, f"{answer}\n".encode())
+        process.wait(100)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+
+    assert sentence in run.output
+
+
+def test_no_paid_call_is_started_when_pytest_is_gone(run: LiveRun, provider: Provider) -> None:
+    hold = provider.control("POST", "/holds", call="image")["id"]
+    process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
+    state = f"/holds/{hold}"
+    until(lambda: provider.control("GET", state)["state"] == "holding", run.output)
+    ours = [(p, m) for p, m in marked_processes() if f"chaos-run-{process.pid}-" in m]
+    guardian = _guardian(ours[0][1])
+    # Both at once, and the guardian first: nobody is left who could end the workers.
+    guardian.kill()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    try:
+        provider.control("POST", f"{state}/release")
+        log = next(run.reports.rglob("worker-1.log"))
+        until(lambda: "nobody holds the lock" in log.read_text(), log.read_text())
+        assert all(p.is_running() for p, _ in ours)
+        assert provider.requests(Call.IMAGE, Call.VIDEO_START) == 1
+    finally:
+        sweep(ours[0][1])
+
+
+def _guardian(mark: str) -> psutil.Process:
+    command = ["-m", "chaos.guardian", mark]
+    return next(p for p in psutil.process_iter() if _arguments(p)[-3:] == command)
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,431 @@
+"""A paid request without a reply: who decides what becomes of it, and what that costs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api.holds import HoldTarget
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.history import Status
+from tests.integration.workflows.bench import Bench, checkpoints, final
+from workflows.ledger import Ledger, Purchase, Terms
+from workflows.models import Choice, Decision, Item, Progress, Stage
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ASK = "ask"
+VIDEO_1, VIDEO_2 = "video-001", "video-002"
+LOST = "the connection broke during the video call (ReadError)."
+VIDEO_USD = Decimal("1.20")
+FREE = Decimal(0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def asking(quick_bench: Bench) -> Bench:
+    """The quick bench, with a worker that asks before anything is sent again."""
+    await quick_bench.lab.worker(task_queue=ASK, settings={"AMBIGUOUS_START": "ask"})
+    return quick_bench
+
+
+async def lose_reply(bench: Bench, call: Call, prompt: str, times: int = 1) -> None:
+    """Have the connection reset after the next request of that prompt was billed."""
+    rule = FaultRule(
+        call=call, kind=FaultKind.RESET, when=When.AFTER_BILLING, match=prompt, times=times
+    )
+    await bench.lab.stack.api.control.add_rule(rule)
+
+
+async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
+    return await bench.until(
+        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
+    )
+
+
+async def undecided(bench: Bench, asked: Expectation) -> Progress:
+    """Start a workflow that loses the reply to its first video, and asks."""
+    await lose_reply(bench, Call.VIDEO_START, asked.video_prompts[0])
+    await bench.lab.start(asked, task_queue=ASK)
+    return await until_undecided(bench, asked)
+
+
+async def decide(
+    bench: Bench,
+    asked: Expectation,
+    choice: Choice,
+    *,
+    step: str = VIDEO_1,
+    name: str | None = None,
+) -> None:
+    decision = Decision(step=step, choice=choice, provider_operation=name)
+    await bench.handle(asked).signal("decide", decision)
+
+
+# What is told, and what is not done
+
+
+async def test_a_lost_reply_is_asked_about(asking: Bench) -> None:
+    asked = workload.single("asked-about")
+    progress = await undecided(asking, asked)
+    call = progress.undecided
+    assert call
+    assert (call.step, call.item, call.cost_usd) == (VIDEO_1, Item.VIDEO, VIDEO_USD)
+    assert (call.reason, call.ambiguous, call.settle_at) == (LOST, 1, None)
+    assert (progress.cost_usd, progress.hint) == (Decimal("0.039"), None)
+    assert checkpoints(progress) == ["started", "character_generated"]
+
+
+async def test_while_it_asks_nothing_more_is_requested(asking: Bench) -> None:
+    asked = workload.single("asked-and-waiting")
+    await undecided(asking, asked)
+    assert await asking.requested(asked) == [
+        (Call.IMAGE, asked.character_prompt),
+        (Call.VIDEO_START, asked.video_prompts[0]),
+    ]
+
+
+async def test_a_lost_image_is_asked_about(asking: Bench) -> None:
+    asked = workload.single("asked-about-its-image")
+    await lose_reply(asking, Call.IMAGE, asked.character_prompt)
+    await asking.lab.start(asked, task_queue=ASK)
+    call = (await until_undecided(asking, asked)).undecided
+    assert call
+    assert (call.step, call.item, call.cost_usd) == ("character", Item.IMAGE, Decimal("0.039"))
+
+
+# What may be decided
+
+
+async def test_a_video_that_was_made_is_fetched_and_billed_once(asking: Bench) -> None:
+    asked = workload.single("made")
+    await undecided(asking, asked)
+    name = await asking.provider_operation(asked.video_prompts[0])
+    await decide(asking, asked, Choice.MADE, name=name)
+    workflow = await asking.ended(asked)
+    result = final(workflow)
+    assert workflow.status is Status.COMPLETED
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), FREE)
+    assert (result.undecided, result.hint) == (None, None)
+    assert checkpoints(result) == list(asked.checkpoints)
+    assert await asking.billed(asked) == list(asked.prompts)
+
+
+async def test_what_is_sent_again_is_billed_again_and_shown_as_possible_waste(
+    asking: Bench,
+) -> None:
+    asked = workload.single("resent")
+    await undecided(asking, asked)
+    await decide(asking, asked, Choice.RESEND)
+    workflow = await asking.ended(asked)
+    result = final(workflow)
+    assert workflow.status is Status.COMPLETED
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
+    assert await asking.billed(asked) == [*asked.prompts, asked.video_prompts[0]]
+
+
+async def test_an_image_is_sent_again(asking: Bench) -> None:
+    asked = workload.single("resent-image")
+    await lose_reply(asking, Call.IMAGE, asked.character_prompt)
+    await asking.lab.start(asked, task_queue=ASK)
+    await until_undecided(asking, asked)
+    await decide(asking, asked, Choice.RESEND, step="character")
+    result = final(await asking.ended(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), Decimal("0.039"))
+    assert await asking.billed(asked) == [asked.character_prompt, *asked.prompts]
+
+
+async def test_what_is_lost_again_is_asked_about_again(asking: Bench) -> None:
+    asked = workload.single("resent-and-lost")
+    await lose_reply(asking, Call.VIDEO_START, asked.video_prompts[0], times=2)
+    await asking.lab.start(asked, task_queue=ASK)
+    await until_undecided(asking, asked)
+    await decide(asking, asked, Choice.RESEND)
+    await asking.until(
+        asked,
+        lambda now: now.undecided is not None and now.undecided.ambiguous == 2,
+        what="it asks again",
+    )
+    await decide(asking, asked, Choice.RESEND)
+    result = final(await asking.ended(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), 2 * VIDEO_USD)
+
+
+async def test_what_is_given_up_fails_and_keeps_what_was_made(asking: Bench) -> None:
+    asked = workload.series("given-up", videos=2)
+    await lose_reply(asking, Call.VIDEO_START, asked.video_prompts[1])
+    await asking.lab.start(asked, task_queue=ASK)
+    await until_undecided(asking, asked)
+    await decide(asking, asked, Choice.GIVE_UP, step=VIDEO_2)
+    workflow = await asking.ended(asked)
+    made = final(workflow)
+    assert workflow.status is Status.FAILED
+    assert workflow.failure_message == (
+        "video 2 of 2 failed: it was given up after a call that may have been paid for: " + LOST
+    )
+    assert checkpoints(made) == ["started", "character_generated", "video_1_complete"]
+    assert made.cost_usd == Decimal("1.239")
+    assert all((asking.artifacts / artifact.path).exists() for artifact in made.artifacts)
+
+
+async def test_what_was_given_up_is_asked_about_again_when_it_is_started_again(
+    asking: Bench,
+) -> None:
+    asked = workload.single("given-up-and-taken-up")
+    await undecided(asking, asked)
+    await decide(asking, asked, Choice.GIVE_UP)
+    await asking.ended(asked)
+    await asking.lab.start(asked, task_queue=ASK)
+    await until_undecided(asking, asked)
+    name = await asking.provider_operation(asked.video_prompts[0])
+    await decide(asking, asked, Choice.MADE, name=name)
+    result = final(await asking.ended(asked))
+    assert (result.stage, result.cost_usd) == (Stage.COMPLETE, Decimal("1.239"))
+    assert await asking.billed(asked) == list(asked.prompts)
+
+
+# What is not taken
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A decision that does not fit, and what is said of it."""
+
+    case: str
+    choice: Choice
+    hint: str
+    step: str = VIDEO_1
+    name: str | None = None
+
+
+WRONG = (
+    Wrong(
+        "another-step",
+        Choice.RESEND,
+        "the open call is that of 'video-001', not of 'video-002'.",
+        step=VIDEO_2,
+    ),
+    Wrong(
+        "made-without-its-name",
+        Choice.MADE,
+        "made needs provider_operation, the provider's name for the video.",
+    ),
+)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.case)
+async def test_a_decision_that_does_not_fit_is_not_taken(asking: Bench, wrong: Wrong) -> None:
+    asked = workload.single(f"wrong-{wrong.case}")
+    await undecided(asking, asked)
+    await decide(asking, asked, wrong.choice, step=wrong.step, name=wrong.name)
+    progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
+    assert (progress.hint, progress.stage) == (wrong.hint, Stage.UNDECIDED)
+    assert progress.undecided
+    assert len(await asking.requested(asked)) == 2
+
+
+async def test_a_fitting_decision_after_a_wrong_one_is_taken(asking: Bench) -> None:
+    asked = workload.single("wrong-and-then-right")
+    await undecided(asking, asked)
+    await decide(asking, asked, Choice.RESEND, step=VIDEO_2)
+    await decide(asking, asked, Choice.RESEND)
+    result = final(await asking.ended(asked))
+    assert (result.stage, result.hint) == (Stage.COMPLETE, None)
+
+
+async def test_an_image_cannot_be_called_made(asking: Bench) -> None:
+    asked = workload.single("image-called-made")
+    await lose_reply(asking, Call.IMAGE, asked.character_prompt)
+    await asking.lab.start(asked, task_queue=ASK)
+    await until_undecided(asking, asked)
+    await decide(asking, asked, Choice.MADE, step="character", name="models/m/operations/1")
+    progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
+    assert progress.hint == "an image cannot be fetched later: choose resend or give_up."
+    assert await asking.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
+
+
+def leave_intent(bench: Bench, asked: Expectation, deadline_seconds: float) -> None:
+    """Record the intent to start its video, as a worker does that then dies."""
+    ledger = Ledger.open(bench.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    try:
+        video = Purchase(asked.workflow_id, VIDEO_1, Item.VIDEO, "m", VIDEO_USD, deadline_seconds)
+        ledger.reserve(video, Terms(ambiguous_allowed=0))
+    finally:
+        ledger.close()
+
+
+async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadline(
+    asking: Bench,
+) -> None:
+    asked = workload.single("decided-too-early")
+    await asyncio.to_thread(leave_intent, asking, asked, deadline_seconds=0)
+    await asking.lab.start(asked, task_queue=ASK)
+    waiting = await asking.until(asked, lambda now: now.undecided is not None, what="it waits")
+    assert waiting.undecided
+    assert waiting.undecided.settle_at
+    await decide(asking, asked, Choice.RESEND)
+    early = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
+    end = f"{waiting.undecided.settle_at:%H:%M:%S}"
+    assert early.hint == f"its reply may still come until {end} UTC; decide after that."
+    assert early.stage is Stage.STARTING_VIDEO
+    call = (await until_undecided(asking, asked)).undecided
+    assert call
+    assert call.reason == "its sender recorded no outcome before the deadline"
+    assert await asking.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
+    await decide(asking, asked, Choice.RESEND)
+    result = final(await asking.ended(asked))
+    assert (result.stage, result.possible_waste_usd) == (Stage.COMPLETE, VIDEO_USD)
+    assert await asking.billed(asked) == list(asked.prompts)
+
+
+async def test_with_nothing_open_there_is_nothing_to_decide(asking: Bench) -> None:
+    asked = workload.single("nothing-to-decide")
+    hold = await asking.hold(HoldTarget.IMAGE, asked.character_prompt)
+    await asking.lab.start(asked, task_queue=ASK)
+    await hold.caught(deadline_seconds=10)
+    await decide(asking, asked, Choice.RESEND)
+    progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
+    assert progress.hint == "there is nothing to decide now."
+    await hold.release()
+    assert (await asking.ended(asked)).status is Status.COMPLETED
+
+
+# Pause and cancel
+
+
+async def test_a_cancel_ends_what_is_undecided(asking: Bench) -> None:
+    asked = workload.single("undecided-and-canceled")
+    await undecided(asking, asked)
+    await asking.handle(asked).cancel()
+    workflow = await asking.ended(asked)
+    progress = await asking.progress(asked)
+    assert (workflow.status, progress.stage) == (Status.CANCELED, Stage.CANCELED)
+    assert checkpoints(progress) == ["started", "character_generated"]
+    assert (progress.undecided, progress.cost_usd) == (None, Decimal("0.039"))
+    assert len(await asking.requested(asked)) == 2
+
+
+async def test_a_pause_while_undecided_takes_effect_after_the_video(asking: Bench) -> None:
+    asked = workload.series("undecided-and-paused", videos=2)
+    await undecided(asking, asked)
+    await asking.handle(asked).signal("pause")
+    paused = await asking.until(asked, lambda now: now.paused, what="it is paused")
+    assert paused.stage is Stage.UNDECIDED
+    await decide(asking, asked, Choice.RESEND)
+    waiting = await asking.until(
+        asked, lambda now: "video_1_complete" in checkpoints(now), what="video 1 is complete"
+    )
+    assert waiting.paused
+    assert asked.video_prompts[1] not in await asking.billed(asked)
+    await asking.handle(asked).signal("resume")
+    result = final(await asking.ended(asked))
+    assert checkpoints(result) == list(asked.checkpoints)
+
+
+async def test_a_pause_and_its_end_while_undecided_change_nothing(asking: Bench) -> None:
+    asked = workload.single("undecided-paused-and-resumed")
+    await undecided(asking, asked)
+    await asking.handle(asked).signal("pause")
+    await asking.handle(asked).signal("resume")
+    await decide(asking, asked, Choice.RESEND)
+    assert (await asking.ended(asked)).status is Status.COMPLETED
+
+
+# The Temporal CLI
+
+
+async def signal_by_cli(
+    cli: Path, bench: Bench, asked: Expectation, decision: Mapping[str, str]
+) -> None:
+    """Decide as a user does at the command line."""
+    argv = [
+        *(str(cli), "workflow", "signal"),
+        *("--workflow-id", asked.workflow_id, "--name", "decide"),
+        *("--input", json.dumps(decision)),
+    ]
+    server = bench.lab.stack.server.port.address
+    environment = {"HOME": str(bench.folder), "TEMPORAL_ADDRESS": server}
+    await asyncio.to_thread(
+        subprocess.run, argv, env=environment, check=True, capture_output=True, timeout=30
+    )
+
+
+async def test_a_video_is_called_made_by_the_cli(asking: Bench, temporal_cli: Path) -> None:
+    asked = workload.single("made-by-cli")
+    await undecided(asking, asked)
+    name = await asking.provider_operation(asked.video_prompts[0])
+    decision = {"step": VIDEO_1, "choice": "made", "provider_operation": name}
+    await signal_by_cli(temporal_cli, asking, asked, decision)
+    result = final(await asking.ended(asked))
+    assert (result.stage, result.cost_usd) == (Stage.COMPLETE, Decimal("1.239"))
+    assert await asking.billed(asked) == list(asked.prompts)
+
+
+async def test_a_choice_that_does_not_exist_changes_nothing(
+    asking: Bench, temporal_cli: Path
+) -> None:
+    asked = workload.single("unknown-choice-by-cli")
+    await undecided(asking, asked)
+    await signal_by_cli(temporal_cli, asking, asked, {"step": VIDEO_1, "choice": "maybe"})
+    await signal_by_cli(temporal_cli, asking, asked, {"step": VIDEO_1, "choice": "resend"})
+    workflow = await asking.ended(asked)
+    assert (workflow.status, workflow.task_failures) == (Status.COMPLETED, 0)
+
+
+# AMBIGUOUS_START=resend, as it is by default
+
+
+@dataclass(frozen=True)
+class Resending:
+    """Two workflows of a worker that sends again once: one lost a reply, one lost two."""
+
+    once: Expectation
+    twice: Expectation
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def resending(quick_bench: Bench) -> Resending:
+    """Both at the same time: each waits 10 s for its second attempt."""
+    both = Resending(workload.single("lost-once"), workload.single("lost-twice"))
+    await lose_reply(quick_bench, Call.VIDEO_START, both.once.video_prompts[0])
+    await lose_reply(quick_bench, Call.VIDEO_START, both.twice.video_prompts[0], times=2)
+    await quick_bench.lab.start(both.once)
+    await quick_bench.lab.start(both.twice)
+    return both
+
+
+async def test_a_lost_reply_is_sent_for_again_once_without_a_question(
+    quick_bench: Bench, resending: Resending
+) -> None:
+    workflow = await quick_bench.ended(resending.once)
+    result = final(workflow)
+    starts = [activity for activity in workflow.activities if activity.kind == "start_video"]
+    assert [start.attempt for start in starts] == [2]
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
+    prompts = resending.once.prompts
+    assert await quick_bench.billed(resending.once) == [*prompts, prompts[1]]
+
+
+async def test_a_reply_that_is_lost_twice_is_asked_about(
+    quick_bench: Bench, resending: Resending
+) -> None:
+    asked = resending.twice
+    call = (await until_undecided(quick_bench, asked)).undecided
+    assert call
+    assert (call.step, call.ambiguous, call.settle_at) == (VIDEO_1, 2, None)
+    name = await quick_bench.provider_operation(asked.video_prompts[0])
+    await decide(quick_bench, asked, Choice.MADE, name=name)
+    result = final(await quick_bench.ended(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
+    assert await quick_bench.billed(asked) == [*asked.prompts, asked.video_prompts[0]]

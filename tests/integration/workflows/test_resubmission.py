@@ -1,0 +1,281 @@
+"""An operation that is started again goes on where it stopped, and pays for nothing twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api.ledger import Billed, Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.history import Status, Workflow
+from tests.integration.workflows.bench import Bench, checkpoints, final, steps
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+VIDEO = ["start_video", "await_video", "download_video"]
+FREE = Decimal(0)
+OTHER_LEDGER = "other-ledger"
+
+
+def blocked(workflow_id: str) -> Expectation:
+    """A series of three whose second prompt the provider refuses."""
+    return with_video(
+        workload.series(workflow_id, videos=3), 2, f"{workflow_id} does it [blocked]."
+    )
+
+
+def with_video(asked: Expectation, number: int, prompt: str) -> Expectation:
+    prompts = list(asked.video_prompts)
+    prompts[number - 1] = prompt
+    return asked.model_copy(update={"video_prompts": tuple(prompts)})
+
+
+def mended(asked: Expectation) -> Expectation:
+    return with_video(asked, 2, f"the hero of {asked.workflow_id}, mended.")
+
+
+# A series that failed
+
+
+async def test_a_mended_series_goes_on_at_the_video_that_failed(quick_bench: Bench) -> None:
+    asked = blocked("mended")
+    assert (await quick_bench.run(asked)).status is Status.FAILED
+    before = await quick_bench.requested(asked)
+    workflow = await quick_bench.run(mended(asked))
+    assert workflow.status is Status.COMPLETED
+    assert steps(workflow) == [
+        "open_operation",
+        "generate_character",
+        "start_video",
+        *VIDEO,
+        *VIDEO,
+    ]
+    everything = asked.model_copy(
+        update={"video_prompts": (*asked.video_prompts, *mended(asked).video_prompts)}
+    )
+    requested = await quick_bench.requested(everything)
+    assert requested[len(before) :] == [
+        (Call.VIDEO_START, prompt) for prompt in mended(asked).video_prompts[1:]
+    ]
+
+
+async def test_the_result_of_a_mended_series_is_that_of_the_whole_operation(
+    quick_bench: Bench,
+) -> None:
+    asked = blocked("mended-result")
+    await quick_bench.run(asked)
+    result = final(await quick_bench.run(mended(asked)))
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("3.639"), FREE)
+    assert checkpoints(result) == list(asked.checkpoints)
+    assert await quick_bench.billed(mended(asked)) == list(mended(asked).prompts)
+    told = {artifact.path: artifact.sha256 for artifact in result.artifacts}
+    there = {path: sha256(quick_bench.artifacts / path) for path in told}
+    assert len(told) == 4
+    assert there == told
+
+
+async def test_a_series_that_is_not_mended_fails_again_and_pays_nothing(
+    quick_bench: Bench,
+) -> None:
+    asked = blocked("not-mended")
+    first = await quick_bench.run(asked)
+    second = await quick_bench.run(asked)
+    assert (second.status, second.failure_message) == (Status.FAILED, first.failure_message)
+    assert final(second).cost_usd == Decimal("1.239")
+    assert await quick_bench.billed(asked) == list(asked.prompts[:2])
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+BLOCKED = blocked("begun-otherwise")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def begun(quick_bench: Bench) -> Bench:
+    """The bench, where the series BLOCKED has failed at its video 2."""
+    await quick_bench.run(BLOCKED)
+    return quick_bench
+
+
+@pytest.mark.parametrize(
+    ("step", "other"),
+    [
+        ("character", BLOCKED.model_copy(update={"character_prompt": "a portrait of another."})),
+        ("video-001", with_video(BLOCKED, 1, "another scene 1.")),
+        ("video-003", with_video(BLOCKED, 3, "another scene 3.")),
+        (
+            "video-004",
+            BLOCKED.model_copy(update={"video_prompts": (*BLOCKED.video_prompts, "one more.")}),
+        ),
+        ("video-003", BLOCKED.model_copy(update={"video_prompts": BLOCKED.video_prompts[:2]})),
+    ],
+    ids=["another character", "another video 1", "another video 3", "one more", "one less"],
+)
+async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_once(
+    begun: Bench, step: str, other: Expectation
+) -> None:
+    before = await begun.calls()
+    workflow = await begun.run(mended(other))
+    assert workflow.status is Status.FAILED
+    assert workflow.failure_message == (
+        "the operation failed: the operation begun-otherwise was begun with another prompt for "
+        f"its {step}; start it with its own prompts to go on, or take a new operation id."
+    )
+    assert [(done.kind, done.attempt) for done in workflow.activities] == [("open_operation", 1)]
+    assert await begun.calls() == before
+
+
+# A video that was begun and not delivered
+
+
+@pytest.mark.parametrize("kind", [FaultKind.FAILED_OPERATION, FaultKind.RAI_FILTERED])
+async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
+    quick_bench: Bench, kind: FaultKind
+) -> None:
+    asked = workload.single(f"anew-after-{kind}")
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0])
+    await quick_bench.lab.stack.api.control.add_rule(rule)
+    first = await quick_bench.run(asked)
+    assert (first.status, final(first).cost_usd) == (Status.FAILED, Decimal("0.039"))
+    result = final(await quick_bench.run(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), FREE)
+    assert await billed_usd(quick_bench, asked) == Decimal("1.239")
+    assert [call for call, _ in await quick_bench.requested(asked)] == [
+        Call.IMAGE,
+        Call.VIDEO_START,
+        Call.VIDEO_START,
+    ]
+
+
+async def test_a_video_that_was_withheld_may_be_reworded(quick_bench: Bench) -> None:
+    asked = workload.single("withheld-and-reworded")
+    kind = FaultKind.RAI_FILTERED
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0])
+    await quick_bench.lab.stack.api.control.add_rule(rule)
+    await quick_bench.run(asked)
+    reworded = with_video(asked, 1, "the hero of withheld-and-reworded, reworded")
+    assert (await quick_bench.run(reworded)).status is Status.COMPLETED
+    assert await quick_bench.billed(reworded) == list(reworded.prompts)
+
+
+async def billed_usd(bench: Bench, asked: Expectation) -> Decimal:
+    ledger = await bench.lab.stack.api.control.ledger()
+    bills = [r for r in ledger if isinstance(r, Billed) and r.prompt in asked.prompts]
+    return sum((bill.amount_usd for bill in bills), Decimal(0))
+
+
+# An operation that is complete
+
+
+async def test_a_complete_operation_that_is_started_again_asks_the_provider_for_nothing(
+    quick_bench: Bench,
+) -> None:
+    asked = workload.single("complete-and-again")
+    first = final(await quick_bench.run(asked))
+    before = await quick_bench.calls()
+    workflow = await quick_bench.run(asked)
+    second = final(workflow)
+    assert await quick_bench.calls() == before
+    assert steps(workflow) == ["open_operation", "generate_character", "start_video"]
+    assert (second.artifacts, second.cost_usd) == (first.artifacts, first.cost_usd)
+    assert (second.stage, checkpoints(second)) == (first.stage, checkpoints(first))
+    assert second.progress_percent == 100
+
+
+def delete(file: Path) -> None:
+    file.unlink()
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def alter(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
+DAMAGE = pytest.mark.parametrize("damage", [delete, truncate, alter])
+
+
+@DAMAGE
+async def test_a_video_that_is_damaged_on_disk_is_downloaded_again_for_free(
+    quick_bench: Bench, damage: Callable[[Path], None]
+) -> None:
+    asked = workload.single(f"{damage.__name__}-video")
+    first = final(await quick_bench.run(asked))
+    damage(quick_bench.artifacts / first.artifacts[1].path)
+    before = await quick_bench.calls()
+    second = final(await quick_bench.run(asked))
+    assert (await quick_bench.calls())[len(before) :] == [Call.POLL, Call.DOWNLOAD]
+    assert (second.artifacts, second.cost_usd) == (first.artifacts, first.cost_usd)
+    made = second.artifacts[1]
+    assert sha256(quick_bench.artifacts / made.path) == made.sha256
+
+
+CHARACTER_FAULTS = {
+    "delete": (
+        "cannot be read (No such file or directory); "
+        "restore it, or check that all workers share ARTIFACTS_DIR."
+    ),
+    "truncate": (
+        "was altered since it was made; restore it, "
+        "or start a new operation, which pays for it anew."
+    ),
+}
+CHARACTER_FAULTS["alter"] = CHARACTER_FAULTS["truncate"]
+
+
+@DAMAGE
+async def test_a_character_that_is_damaged_on_disk_is_told_and_not_paid_for_again(
+    quick_bench: Bench, damage: Callable[[Path], None]
+) -> None:
+    asked = workload.single(f"{damage.__name__}-character")
+    first = final(await quick_bench.run(asked))
+    damage(quick_bench.artifacts / first.artifacts[0].path)
+    before = await quick_bench.calls()
+    workflow = await quick_bench.run(asked)
+    assert_failed_at_once(
+        workflow,
+        f"the character failed: the artifact {asked.workflow_id}/character.png "
+        + CHARACTER_FAULTS[damage.__name__],
+    )
+    assert await quick_bench.calls() == before
+
+
+def assert_failed_at_once(workflow: Workflow, message: str) -> None:
+    assert (workflow.status, workflow.failure_message) == (Status.FAILED, message)
+    assert [(done.kind, done.attempt) for done in workflow.activities] == [
+        ("open_operation", 1),
+        ("generate_character", 1),
+    ]
+
+
+# Another ledger
+
+
+async def test_a_worker_with_another_ledger_does_not_pay_for_files_that_are_there(
+    quick_bench: Bench, tmp_path: Path
+) -> None:
+    asked = workload.single("on-another-ledger")
+    await quick_bench.run(asked)
+    before = await quick_bench.calls()
+    other = {"LEDGER_URL": f"sqlite:///{tmp_path / 'other.db'}"}
+    await quick_bench.lab.worker(task_queue=OTHER_LEDGER, settings=other)
+    workflow = await quick_bench.run(asked, task_queue=OTHER_LEDGER)
+    assert_failed_at_once(
+        workflow,
+        "the character failed: on-another-ledger/character.png exists, but the ledger has no "
+        "record of it, so LEDGER_URL may name another ledger than before; mend that, or move the "
+        "file away to pay for a new one.",
+    )
+    assert await quick_bench.calls() == before

@@ -1,0 +1,604 @@
+"""Each step is paid for once, wherever a crash, a full disk or a silent provider comes between."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from workflows import cashier as cashier_module
+from workflows import policies
+from workflows.artifacts import ArtifactError, ArtifactStore
+from workflows.cashier import (
+    Bill,
+    Cashier,
+    ImageReplies,
+    PaidButLostError,
+    UndecidedError,
+    VideoReplies,
+)
+from workflows.gemini import ApiError, Image, MaySend, Outcome
+from workflows.ledger import (
+    Answer,
+    BudgetExceededError,
+    Granted,
+    Ledger,
+    LedgerError,
+    PaidCall,
+    Purchase,
+    State,
+    Terms,
+)
+from workflows.models import CHARACTER, Artifact, Item, PaidOrder, video_step
+from workflows.settings import Settings
+
+FOX = Image(b"a fox", "image/png")
+NAME = "models/m/operations/1"
+STEP = video_step(1)
+FREE = Decimal(0)
+IMAGE_ORDER = PaidOrder(operation_id="op", prompt="a fox")
+VIDEO_ORDER = PaidOrder(operation_id="op", prompt="it waves")
+IMAGE = Purchase("op", CHARACTER, Item.IMAGE, "m", Decimal("0.039"), deadline_seconds=60)
+VIDEO = Purchase("op", STEP, Item.VIDEO, "m", Decimal("1.20"), deadline_seconds=60)
+REFUSED = ApiError("RequestRefused", "the API refused it.", Outcome.PERMANENT)
+BUSY = ApiError("Unavailable", "the API did not take it.", Outcome.RETRYABLE)
+NO_REPLY = ApiError("NoReply", "it had no reply.", Outcome.AMBIGUOUS)
+BROKEN = LedgerError("the ledger cannot be written.", lasting=False)
+FULL = ArtifactError("the folder is full.")
+
+
+class CrashError(BaseException):
+    """The end of a process: nothing that comes after it is done."""
+
+
+@dataclass
+class Provider:
+    """Stands in for the client: asks whether it may send, then does what is planned."""
+
+    events: list[str] = field(default_factory=list)
+    before: Callable[[], Awaitable[object]] | None = None
+    after: Callable[[], Awaitable[object]] | None = None
+    failures: list[BaseException] = field(default_factory=list)
+
+    async def image(self, may_send: MaySend) -> Image:
+        await self._serve(may_send)
+        return FOX
+
+    async def video(self, may_send: MaySend) -> str:
+        await self._serve(may_send)
+        return NAME
+
+    async def _serve(self, may_send: MaySend) -> None:
+        if self.before:
+            await self.before()
+        may_send()
+        self.events.append("sent")
+        if self.after:
+            await self.after()
+        if self.failures:
+            raise self.failures.pop(0)
+
+    @property
+    def sent(self) -> int:
+        return self.events.count("sent")
+
+
+@dataclass
+class Till:
+    """A cashier with all that it stands on. `grace_seconds` 0: a deadline is a deadline."""
+
+    folder: Path
+    ledger: Ledger
+    store: ArtifactStore
+    settings: Settings
+    provider: Provider = field(default_factory=Provider)
+
+    def cashier(self, **settings: object) -> Cashier:
+        return Cashier(self.ledger, self.store, self.settings.model_copy(update=settings))
+
+    async def image(self, order: PaidOrder = IMAGE_ORDER, **settings: object) -> Bill:
+        replies = ImageReplies(self.store)
+        return await self.cashier(**settings).buy(IMAGE, order, replies, self.provider.image)
+
+    async def video(self, order: PaidOrder = VIDEO_ORDER, **settings: object) -> Bill:
+        replies = VideoReplies(self.store)
+        return await self.cashier(**settings).buy(VIDEO, order, replies, self.provider.video)
+
+    def states(self, step: str = CHARACTER) -> Sequence[State]:
+        return [call.state for call in self.ledger.calls("op", step)]
+
+    def intend(self, purchase: Purchase, *, overdue: bool = False) -> PaidCall:
+        """Record an intent, as an attempt does that then dies."""
+        seconds = -1.0 if overdue else 60.0
+        late = Purchase(**{**vars(purchase), "deadline_seconds": seconds})
+        answer = self.ledger.reserve(late, Terms(ambiguous_allowed=9))
+        assert isinstance(answer, Granted)
+        return answer.call
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (self.folder / "op").iterdir()}
+
+
+@pytest.fixture
+def till(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> Iterator[Till]:
+    clean_environment.setattr(policies, "STORE_RETRY_INTERVAL", timedelta(milliseconds=1))
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'paid.db'}", grace_seconds=0)
+    settings = Settings(gemini_api_key=SecretStr("a-key"))
+    yield Till(tmp_path, ledger, ArtifactStore(tmp_path), settings)
+    ledger.close()
+
+
+def artifact_of(bill: Bill) -> Artifact:
+    assert bill.call.artifact
+    return bill.call.artifact
+
+
+# What goes well
+
+
+async def test_the_intent_is_on_record_when_the_request_leaves(till: Till) -> None:
+    seen: list[Sequence[State]] = []
+
+    async def look() -> None:
+        seen.append(await asyncio.to_thread(till.states))
+
+    till.provider.before = look
+    await till.image()
+    assert seen == [[State.INTENT]]
+    assert till.states() == [State.DONE]
+
+
+async def test_the_reply_is_on_disk_before_its_outcome_is_on_record(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, bytes]] = []
+    record = till.ledger.record
+
+    def watched(call: PaidCall, *, artifact: Artifact) -> PaidCall:
+        seen.append(till.files())
+        return record(call, artifact=artifact)
+
+    monkeypatch.setattr(till.ledger, "record", watched)
+    await till.image()
+    assert seen == [{"character.png": b"a fox"}]
+
+
+async def test_a_bill_names_the_file_and_the_cost(till: Till) -> None:
+    bill = await till.image()
+    assert till.store.load(artifact_of(bill)) == b"a fox"
+    assert (bill.call.cost_usd, bill.possible_waste_usd) == (Decimal("0.039"), FREE)
+
+
+async def test_a_video_is_known_by_the_providers_name_and_leaves_no_note(till: Till) -> None:
+    bill = await till.video()
+    assert bill.call.provider_operation == NAME
+    assert till.files() == {}
+
+
+async def test_what_is_bought_is_not_sent_for_again(till: Till) -> None:
+    first = await till.image()
+    assert await till.image() == first
+    assert till.provider.sent == 1
+
+
+# Crashes
+
+
+async def test_a_request_under_way_is_left_alone(till: Till) -> None:
+    call = till.intend(IMAGE)
+    with pytest.raises(UndecidedError) as raised:
+        await till.image()
+    assert raised.value.call.settle_at == call.deadline_at
+    assert till.provider.sent == 0
+    assert till.states() == [State.INTENT]
+
+
+async def test_a_request_whose_sender_died_is_sent_again_after_its_deadline(till: Till) -> None:
+    till.intend(IMAGE, overdue=True)
+    bill = await till.image()
+    assert till.states() == [State.AMBIGUOUS, State.DONE]
+    assert bill.possible_waste_usd == Decimal("0.039")
+    assert till.provider.sent == 1
+
+
+async def test_a_request_whose_sender_died_waits_for_an_operator_who_wants_to_be_asked(
+    till: Till,
+) -> None:
+    till.intend(IMAGE, overdue=True)
+    with pytest.raises(UndecidedError) as raised:
+        await till.image(ambiguous_start="ask")
+    assert (raised.value.call.settle_at, raised.value.call.ambiguous) == (None, 1)
+    assert till.provider.sent == 0
+
+
+async def test_an_image_on_disk_is_recorded_and_not_paid_for_again(till: Till) -> None:
+    call = till.intend(IMAGE)
+    ImageReplies(till.store).put(call, FOX)
+    bill = await till.image()
+    assert till.store.load(artifact_of(bill)) == b"a fox"
+    assert (till.states(), till.provider.sent) == ([State.DONE], 0)
+
+
+async def test_a_video_note_on_disk_is_recorded_and_not_paid_for_again(till: Till) -> None:
+    call = till.intend(VIDEO)
+    VideoReplies(till.store).put(call, NAME)
+    bill = await till.video()
+    assert bill.call.provider_operation == NAME
+    assert (till.states(STEP), till.provider.sent) == ([State.DONE], 0)
+    assert till.files() == {}
+
+
+async def test_a_reply_that_turns_up_after_its_deadline_still_counts(till: Till) -> None:
+    call = till.intend(VIDEO, overdue=True)
+    VideoReplies(till.store).put(call, NAME)
+    await till.video(ambiguous_start="ask")
+    assert (till.states(STEP), till.provider.sent) == ([State.DONE], 0)
+
+
+async def test_a_note_that_outlived_its_record_does_no_harm(till: Till) -> None:
+    bill = await till.video()
+    VideoReplies(till.store).put(bill.call, "models/m/operations/of-a-note")
+    assert (await till.video()).call.provider_operation == NAME
+    assert till.provider.sent == 1
+
+
+async def test_a_crash_while_sending_leaves_the_intent(till: Till) -> None:
+    till.provider.failures = [CrashError()]
+    with pytest.raises(CrashError):
+        await till.image()
+    assert till.states() == [State.INTENT]
+
+
+async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(till: Till) -> None:
+    """It wakes up with its reply when another has paid in its stead."""
+    paused = till.intend(IMAGE, overdue=True)
+    bill = await till.image()
+    await till.cashier()._keep(paused, Image(b"a late fox", "image/png"), ImageReplies(till.store))
+    assert till.states() == [State.LATE, State.DONE]
+    assert till.files() == {"character.png": b"a late fox", "character.2.png": b"a fox"}
+    again = await till.image()
+    assert (again.call, again.possible_waste_usd) == (bill.call, Decimal("0.039"))
+    assert till.provider.sent == 1
+
+
+# What must be in order before anything is paid
+
+
+async def test_a_file_without_any_record_is_told_before_anything_is_paid(till: Till) -> None:
+    till.store.save("op", "character.png", b"a fox of another ledger")
+    with pytest.raises(ArtifactError) as raised:
+        await till.image()
+    assert str(raised.value) == (
+        "op/character.png exists, but the ledger has no record of it, so LEDGER_URL may name "
+        "another ledger than before; mend that, or move the file away to pay for a new one."
+    )
+    assert (till.states(), till.provider.sent) == ([], 0)
+
+
+async def test_a_folder_that_cannot_take_the_reply_costs_nothing(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "FREE_BYTES", 2**62)
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        await till.image()
+    assert (till.states(), till.provider.sent) == ([], 0)
+
+
+async def test_without_the_ledger_nothing_is_sent(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise BROKEN
+
+    monkeypatch.setattr(till.ledger, "reserve", fail)
+    with pytest.raises(LedgerError, match="cannot be written"):
+        await till.image()
+    assert (till.states(), till.provider.sent) == ([], 0)
+
+
+async def test_beyond_the_budget_nothing_is_sent(till: Till) -> None:
+    with pytest.raises(BudgetExceededError):
+        await till.image(budget_usd=Decimal("0.038"))
+    assert (till.states(), till.provider.sent) == ([], 0)
+
+
+# Replies that cannot be stored at once
+
+
+class Failing:
+    """A method that fails some times before it works. `seen` counts its calls."""
+
+    def __init__(self, real: Callable[..., object], error: Exception, times: int) -> None:
+        self.real = real
+        self.error = error
+        self.left = times
+        self.seen = 0
+
+    def __call__(self, *args: object, **names: object) -> object:
+        self.seen += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return self.real(*args, **names)
+
+
+async def test_a_reply_waits_for_its_ledger(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Failing(till.ledger.record, BROKEN, times=3)
+    monkeypatch.setattr(till.ledger, "record", record)
+    await till.image()
+    assert (record.seen, till.provider.sent, till.states()) == (4, 1, [State.DONE])
+
+
+async def test_a_reply_waits_for_room_on_the_disk(till: Till) -> None:
+    replies = ImageReplies(till.store)
+    put = Failing(replies.put, FULL, times=3)
+    object.__setattr__(replies, "put", put)
+    await till.cashier().buy(IMAGE, IMAGE_ORDER, replies, till.provider.image)
+    assert (put.seen, till.provider.sent, till.states()) == (4, 1, [State.DONE])
+    assert till.files() == {"character.png": b"a fox"}
+
+
+async def test_a_reply_that_finds_no_place_in_time_is_told_with_its_name(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Failing(till.ledger.record, BROKEN, times=1)
+    monkeypatch.setattr(till.ledger, "record", record)
+    monkeypatch.setattr(policies, "STORE_PATIENCE", timedelta(seconds=-1))
+    with pytest.raises(PaidButLostError) as raised:
+        await till.video()
+    assert str(raised.value) == (
+        "the video-001 of op is paid for and could not be stored: the ledger cannot be written. "
+        f"The provider calls it {NAME}."
+    )
+
+
+# Failures of the request
+
+
+@pytest.mark.parametrize("error", [REFUSED, BUSY], ids=lambda error: error.code)
+async def test_a_request_that_was_not_accepted_is_recorded_as_refused(
+    till: Till, error: ApiError
+) -> None:
+    till.provider.failures = [error]
+    with pytest.raises(ApiError) as raised:
+        await till.image()
+    assert raised.value is error
+    (call,) = till.ledger.calls("op")
+    assert (call.state, call.reason) == (State.REFUSED, str(error))
+
+
+async def test_a_request_that_was_not_accepted_is_sent_again_and_wastes_nothing(
+    till: Till,
+) -> None:
+    till.provider.failures = [BUSY]
+    with pytest.raises(ApiError):
+        await till.image()
+    bill = await till.image(ambiguous_start="ask")
+    assert till.states() == [State.REFUSED, State.DONE]
+    assert (bill.call.number, bill.possible_waste_usd) == (2, FREE)
+
+
+async def test_a_request_without_a_reply_is_recorded_as_ambiguous(till: Till) -> None:
+    till.provider.failures = [NO_REPLY]
+    with pytest.raises(ApiError) as raised:
+        await till.image()
+    assert raised.value is NO_REPLY
+    (call,) = till.ledger.calls("op")
+    assert (call.state, call.reason) == (State.AMBIGUOUS, "it had no reply.")
+
+
+async def test_a_request_without_a_reply_is_sent_again_once_and_then_asked_about(
+    till: Till,
+) -> None:
+    till.provider.failures = [NO_REPLY, NO_REPLY]
+    with pytest.raises(ApiError):
+        await till.video()
+    with pytest.raises(UndecidedError) as raised:
+        await till.video()
+    assert raised.value.call.ambiguous == 2
+    with pytest.raises(UndecidedError):
+        await till.video()
+    assert till.provider.sent == 2
+
+
+async def test_an_operator_who_wants_to_be_asked_is_asked_at_once(till: Till) -> None:
+    till.provider.failures = [NO_REPLY]
+    with pytest.raises(UndecidedError) as raised:
+        await till.video(ambiguous_start="ask")
+    assert str(raised.value) == (
+        "the video of video-001 may have been paid for ($1.20), but no reply came: it had no reply."
+    )
+
+
+async def test_an_operator_may_have_it_sent_again(till: Till) -> None:
+    till.provider.failures = [NO_REPLY]
+    with pytest.raises(UndecidedError):
+        await till.video(ambiguous_start="ask")
+    allowed = VIDEO_ORDER.model_copy(update={"resends": 1})
+    bill = await till.video(allowed, ambiguous_start="ask")
+    assert (bill.call.number, bill.possible_waste_usd) == (2, Decimal("1.20"))
+
+
+async def test_an_operator_may_know_the_name_of_what_was_made(till: Till) -> None:
+    till.provider.failures = [NO_REPLY]
+    with pytest.raises(UndecidedError):
+        await till.video(ambiguous_start="ask")
+    known = VIDEO_ORDER.model_copy(update={"made_as": "models/m/operations/7"})
+    bill = await till.video(known, ambiguous_start="ask")
+    assert bill.call.provider_operation == "models/m/operations/7"
+    assert (bill.possible_waste_usd, till.provider.sent) == (FREE, 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "error"), [("refuse", BUSY), ("doubt", NO_REPLY)], ids=["refuse", "doubt"]
+)
+async def test_a_failure_that_cannot_be_recorded_counts_as_one_that_may_be_billed(
+    till: Till, monkeypatch: pytest.MonkeyPatch, method: str, error: ApiError
+) -> None:
+    monkeypatch.setattr(till.ledger, method, Failing(lambda: None, BROKEN, times=1))
+    till.provider.failures = [error]
+    with pytest.raises(ApiError) as raised:
+        await till.image()
+    assert raised.value is error
+    assert till.states() == [State.INTENT]
+
+
+# Cancels
+
+
+async def cancel_at(till: Till, reached: asyncio.Event) -> None:
+    """Cancel a purchase when it has come that far."""
+    attempt = asyncio.create_task(till.image())
+    await reached.wait()
+    attempt.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
+
+
+async def test_a_right_that_is_granted_to_a_canceled_attempt_is_given_back(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, asking, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    reserve = till.ledger.reserve
+
+    def slow(purchase: Purchase, terms: Terms) -> Answer:
+        loop.call_soon_threadsafe(asking.set)
+        loop.call_soon_threadsafe(loop.call_soon, go_on.set)  # once the cancel is under way
+        go_on.wait(10)
+        return reserve(purchase, terms)
+
+    monkeypatch.setattr(till.ledger, "reserve", slow)
+    await cancel_at(till, asking)
+    (call,) = till.ledger.calls("op")
+    assert (call.state, call.reason) == (State.REFUSED, "it was canceled before it was sent")
+    assert till.provider.sent == 0
+
+
+async def test_a_request_that_is_canceled_before_it_leaves_is_recorded_as_never_sent(
+    till: Till,
+) -> None:
+    connecting = asyncio.Event()
+
+    async def connect() -> None:
+        connecting.set()
+        await asyncio.Event().wait()
+
+    till.provider.before = connect
+    await cancel_at(till, connecting)
+    (call,) = till.ledger.calls("op")
+    assert (call.state, call.reason) == (State.REFUSED, "it was canceled before it was sent")
+    assert till.provider.sent == 0
+
+
+async def test_a_request_that_is_canceled_once_it_left_stays_open(till: Till) -> None:
+    left = asyncio.Event()
+
+    async def wait_for_reply() -> None:
+        left.set()
+        await asyncio.Event().wait()
+
+    till.provider.after = wait_for_reply
+    await cancel_at(till, left)
+    assert (till.states(), till.provider.sent) == ([State.INTENT], 1)
+
+
+# The last question before a request leaves
+
+
+async def test_a_request_that_could_not_leave_in_its_time_is_not_sent(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep_on() -> None:
+        now = cashier_module._uptime_seconds()
+        monkeypatch.setattr(cashier_module, "_uptime_seconds", lambda: now + 60)
+
+    till.provider.before = sleep_on
+    with pytest.raises(ApiError, match="its time had passed before it could leave") as raised:
+        await till.image()
+    assert (raised.value.code, raised.value.outcome) == ("NotSent", Outcome.RETRYABLE)
+    assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
+
+
+async def test_a_sender_that_was_paused_clears_the_doubt_about_what_it_did_not_send(
+    till: Till,
+) -> None:
+    """Another paid in its stead, and when it wakes up it is certain that nothing was wasted."""
+    paused = Provider(before=till.image)
+    no_time = Purchase(**{**vars(IMAGE), "deadline_seconds": 0.0})
+    with pytest.raises(ApiError, match="was not sent"):
+        await till.cashier().buy(no_time, IMAGE_ORDER, ImageReplies(till.store), paused.image)
+    assert till.states() == [State.REFUSED, State.DONE]
+    assert (paused.sent, till.provider.sent) == (0, 1)
+    assert (await till.image()).possible_waste_usd == FREE
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[Path]:
+    """A file that another process holds locked: the lock belongs to what opened the file."""
+    path = tmp_path / "run.lock"
+    handle = os.open(path, os.O_CREAT | os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    yield path
+    os.close(handle)
+
+
+def unlock(path: Path) -> None:
+    """End the lock as the death of its holder does."""
+    path.unlink()
+    path.touch()
+
+
+async def test_while_the_lock_is_held_it_pays(till: Till, lock: Path) -> None:
+    await till.image(pay_while_locked=lock)
+    assert (till.states(), till.provider.sent) == ([State.DONE], 1)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+async def test_without_a_lock_it_does_not_even_intend_to_pay(
+    till: Till, tmp_path: Path, exists: bool
+) -> None:
+    free = tmp_path / "free.lock"
+    if exists:
+        free.touch()
+    with pytest.raises(ApiError) as raised:
+        await till.image(pay_while_locked=free)
+    assert (raised.value.code, raised.value.outcome) == ("NobodyInControl", Outcome.PERMANENT)
+    assert str(raised.value) == (
+        f"nothing was sent: nobody holds the lock on {free}, which PAY_WHILE_LOCKED demands; "
+        "the run that started this worker is gone."
+    )
+    assert (till.states(), till.provider.sent) == ([], 0)
+
+
+async def test_a_lock_that_goes_before_the_request_leaves_keeps_it_back(
+    till: Till, lock: Path
+) -> None:
+    async def lose_it() -> None:
+        unlock(lock)
+
+    till.provider.before = lose_it
+    with pytest.raises(ApiError) as raised:
+        await till.image(pay_while_locked=lock)
+    assert raised.value.code == "NobodyInControl"
+    assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
+
+
+async def test_a_look_at_the_lock_does_not_hold_it(till: Till, tmp_path: Path) -> None:
+    free = tmp_path / "free.lock"
+    free.touch()
+    with pytest.raises(ApiError):
+        await till.image(pay_while_locked=free)
+    handle = os.open(free, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(handle)
