@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Generator, Sequence
-from contextlib import nullcontext
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,8 +67,8 @@ def _amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        amount = Decimal("nan")
-    if not 0 < amount < 100_000:
+        amount = Decimal(0)
+    if not amount.is_finite() or not 0 < amount < 100_000:
         raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {text!r}")
     return amount
 
@@ -130,18 +129,25 @@ def _live(config: pytest.Config, chosen: Sequence[Scenario]) -> LiveApi | None:
 def _agree(config: pytest.Config, notice: Sequence[str]) -> None:
     """Show what a live run will cost, and go on only with a yes."""
     capture = config.pluginmanager.get_plugin("capturemanager")
-    stop = capture.global_and_fixture_disabled() if capture else nullcontext()
-    with stop:
-        sys.stdout.write("\n" + "\n".join(notice) + "\n")
-        sys.stdout.flush()
-        if config.getoption("--yes"):
-            return
-        if not sys.__stdin__ or not sys.__stdin__.isatty():
-            raise pytest.UsageError("nobody is here to agree to this; add --yes to pay for it.")
-        sys.stdout.write("Type yes to pay for this: ")
-        sys.stdout.flush()
-        answer = sys.__stdin__.readline()
-    if answer.strip().lower() != "yes":
+    if capture:
+        capture.suspend_global_capture(in_=True)
+    try:
+        _ask(notice, agreed=config.getoption("--yes"))
+    finally:
+        if capture:
+            capture.resume_global_capture()
+
+
+def _ask(notice: Sequence[str], *, agreed: bool) -> None:
+    sys.stdout.write("\n" + "\n".join(notice) + "\n")
+    sys.stdout.flush()
+    if agreed:
+        return
+    if not sys.stdin or not sys.stdin.isatty():
+        raise pytest.UsageError("nobody is here to agree to this; add --yes to pay for it.")
+    sys.stdout.write("Type yes to pay for this: ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip().lower() != "yes":
         raise pytest.UsageError("nothing was sent: the answer was not yes.")
 
 

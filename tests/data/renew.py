@@ -34,7 +34,7 @@ def main(run: Path) -> None:
 def scrub(history: str) -> str:
     """A history without what only this machine has."""
     history = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
-    return history.replace(f'@{socket.gethostname()}"', '@host"')
+    return re.sub(rf"@{re.escape(socket.gethostname())}\b", "@host", history)
 
 
 if __name__ == "__main__":

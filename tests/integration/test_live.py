@@ -117,6 +117,7 @@ class LiveRun:
 
     def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider"]
+        command.append("tests/chaos")
         with self._output.open("wb") as output:
             return subprocess.Popen(
                 [*command, f"--reports={self.reports}", *arguments],
