@@ -46,7 +46,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["lint", "typing", "tests", "fault_tolerance"]
+nox.options.sessions = ["lint", "typing", "tests", "sweep", "fault_tolerance"]
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -80,7 +80,14 @@ def tests(session: nox.Session) -> None:
     _install(session)
     # First of all, because no test's timeout is long enough for a build from source.
     session.run("python", "-m", "chaos.binaries")
-    session.run("pytest", "-m", "not chaos", *session.posargs)
+    session.run("pytest", "-m", "not chaos and not sweep", *session.posargs)
+
+
+@nox.session
+def sweep(session: nox.Session) -> None:
+    """A worker killed, and put to sleep, at each boundary around money. Arguments go to pytest."""
+    _install(session)
+    session.run("pytest", "-m", "sweep", *session.posargs)
 
 
 @nox.session

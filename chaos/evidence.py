@@ -233,7 +233,12 @@ def save_live_ledger(folder: Path, expectations: Sequence[Expectation]) -> None:
         for prompt, step in asked.steps.items()
     }
     calls = _load_paid_calls(folder / PAID_CALLS)
-    characters = {call.operation_id: call.artifact for call in calls if call.step == CHARACTER}
+    characters = {
+        call.operation_id: call.artifact
+        for state in (State.LATE, State.DONE)  # the regular reply stands, whichever came last
+        for call in calls
+        if call.step == CHARACTER and call.state is state
+    }
     lines = [
         to_line(record)
         for call in calls
@@ -268,13 +273,13 @@ def _as_the_provider(call: PaidCall, prompt: str, character: Artifact | None) ->
             sha256=sha256,
             operation=call.provider_operation,
         )
-    if call.settled_at and call.state is not State.AMBIGUOUS:
+    if call.settled_at:
         yield Answered(
             at=call.settled_at,
             request_id=request_id,
-            kind="refused" if call.state is State.REFUSED else "ok",
+            kind="ok" if call.state in {State.DONE, State.LATE} else str(call.state),
             status=None,
-            client_connected=True,
+            client_connected=call.state is not State.AMBIGUOUS,
             sha256=sha256,
         )
 

@@ -37,6 +37,7 @@ from workflows.ledger import (
     Purchase,
     State,
     Terms,
+    outcome_of,
 )
 from workflows.models import OpenCall, PaidOrder
 from workflows.settings import Settings
@@ -278,7 +279,7 @@ class Cashier:
 
     def _bill(self, purchase: Purchase) -> Bill:
         calls = self.ledger.calls(purchase.operation_id, purchase.step)
-        bought = self.ledger.outcome(purchase.operation_id, purchase.step)
+        bought = outcome_of(calls)
         if bought is None:
             raise LedgerError(
                 "the ledger of paid calls lost a record; stop all work.", lasting=True

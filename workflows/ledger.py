@@ -211,7 +211,7 @@ class Ledger:
         """
         with self._transaction() as connection:
             calls = self._rows(connection, purchase.operation_id, purchase.step)
-            bought = _outcome(calls)
+            bought = outcome_of(calls)
             if bought:
                 return Bought(bought)
             now = _now(connection)
@@ -253,7 +253,7 @@ class Ledger:
             return self._set(
                 connection,
                 ours,
-                state=State.LATE if _outcome(calls) else State.DONE,
+                state=State.LATE if outcome_of(calls) else State.DONE,
                 provider_operation=provider_operation,
                 artifact=artifact.model_dump_json() if artifact else None,
                 settled_at=_now(connection),
@@ -271,18 +271,18 @@ class Ledger:
         self._settle(call, State.AMBIGUOUS, reason)
         calls = self.calls(call.operation_id, call.step)
         is_open = any(call.state in _OPEN for call in calls)
-        return _open_call(calls, settle_at=None) if is_open and not _outcome(calls) else None
+        return _open_call(calls, settle_at=None) if is_open and not outcome_of(calls) else None
 
     def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
         """Record the file of a finished video."""
         with self._transaction() as connection:
-            bought = _outcome(self._rows(connection, operation_id, step))
+            bought = outcome_of(self._rows(connection, operation_id, step))
             if bought:
                 self._set(connection, bought, artifact=artifact.model_dump_json())
 
     def outcome(self, operation_id: str, step: str) -> PaidCall | None:
         """The request that a step was bought by; None where it was not."""
-        return _outcome(self.calls(operation_id, step))
+        return outcome_of(self.calls(operation_id, step))
 
     def calls(self, operation_id: str | None = None, step: str | None = None) -> Sequence[PaidCall]:
         """All requests, or an operation's, or a step's, in the order they were made."""
@@ -430,7 +430,7 @@ def _billable(connection: Connection) -> Decimal:
     return connection.scalar(total) or Decimal(0)
 
 
-def _outcome(calls: Sequence[PaidCall]) -> PaidCall | None:
+def outcome_of(calls: Sequence[PaidCall]) -> PaidCall | None:
     """The reply that stands: the regular one, else a late one, for it is paid for as well."""
     for state in (State.DONE, State.LATE):
         for call in calls:

@@ -128,8 +128,8 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every poll
-    load_dotenv(Path.cwd() / ".env")
     try:
+        _load_dotenv(Path.cwd() / ".env")
         asyncio.run(run(load_settings()))
     except SettingsError as error:
         sys.stderr.write(f"worker: {error}\n")
@@ -139,6 +139,13 @@ def main() -> int:
             sys.stderr.write("worker: interrupted before it began\n")
         return 130
     return 0
+
+
+def _load_dotenv(file: Path) -> None:
+    try:
+        load_dotenv(file)
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{file} cannot be read; mend it, or move it away.") from None
 
 
 def _leave(exit_code: int) -> NoReturn:

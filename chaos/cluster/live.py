@@ -20,7 +20,10 @@ from workflows.settings import Settings, SettingsError, load_settings
 LOOPBACK_VARIABLE = "CHAOS_LIVE_LOOPBACK"
 """The suite's own tests set it to show the live path against the fake API; loopback only."""
 
-_PASSED_ON = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = (
+    *("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 
 
 class LiveError(Exception):
@@ -74,14 +77,16 @@ class LiveApi:
             "VIDEO_POLL_SECONDS": str(known.video_poll_seconds),
             "IMAGE_DEADLINE_SECONDS": str(known.image_deadline_seconds),
             "VIDEO_START_DEADLINE_SECONDS": str(known.video_start_deadline_seconds),
-            "AMBIGUOUS_RESENDS": str(known.ambiguous_resends),
+            # What the scenarios count on: nobody sits beside a run to decide.
+            "AMBIGUOUS_START": "resend",
+            "AMBIGUOUS_RESENDS": "1",
             "BUDGET_USD": str(self.budget_usd),
         }
 
 
 def load_live_api(budget_usd: Decimal, folder: Path) -> LiveApi:
     """Read the user's settings, from the environment and `.env` in `folder`. Raises LiveError."""
-    known = {**_known(dotenv_values(folder / ".env")), **_known(os.environ)}
+    known = {**_known(_read(folder / ".env")), **_known(os.environ)}
     if not known.get("gemini_api_key"):
         raise LiveError("--live needs a key: put GEMINI_API_KEY into the environment or into .env.")
     if known.get("google_gemini_base_url"):
@@ -99,6 +104,16 @@ def default_models() -> tuple[str, Billing]:
     """The models that are used unless a user sets others, in words, and their prices."""
     nobody = LiveApi(Settings.model_construct(gemini_api_key=SecretStr("")), Decimal(0))
     return nobody.models, nobody.billing
+
+
+def _read(file: Path) -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(file)
+    except (OSError, UnicodeDecodeError):
+        raise LiveError(
+            f"--live cannot begin: {file.name} cannot be read; "
+            "make it readable, and save it as UTF-8."
+        ) from None
 
 
 def _known(values: Mapping[str, str | None]) -> dict[str, str]:

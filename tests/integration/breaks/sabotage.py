@@ -19,7 +19,9 @@ from temporalio.exceptions import ApplicationError
 from workflows import policies, worker
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
+from workflows.cashier import Bill, Cashier, ImageReplies
 from workflows.gemini import Gemini, Image, MaySend
+from workflows.ledger import Answer, Ledger, Purchase, Terms
 from workflows.models import Artifact, Progress, StartedVideo, VideoStatus
 from workflows.operation import VideoOperation
 from workflows.settings import Settings
@@ -61,6 +63,28 @@ def hides_a_cost() -> None:
     Settings.image_cost_usd = lambda self: Decimal("0.01")  # type: ignore[method-assign]  # noqa: ARG005
 
 
+def hides_possible_waste() -> None:
+    """Keep from the workflow that an image may have been paid for in vain."""
+    bill = Cashier._bill
+
+    def spotless(self: Cashier, purchase: Purchase) -> Bill:
+        return replace(bill(self, purchase), possible_waste_usd=Decimal(0))
+
+    Cashier._bill = spotless  # type: ignore[method-assign]
+
+
+def forgets_what_was_bought() -> None:
+    """Look at no earlier call before the next is sent."""
+    reserve = Ledger.reserve
+
+    def forgetful(self: Ledger, purchase: Purchase, terms: Terms) -> Answer:
+        for call in self.calls(purchase.operation_id, purchase.step):
+            self.refuse(call, "forgotten")
+        return reserve(self, purchase, terms)
+
+    Ledger.reserve = forgetful  # type: ignore[method-assign]
+
+
 def forgets_a_checkpoint() -> None:
     """Lose the character's checkpoint once the first video is done."""
     complete = VideoOperation._complete
@@ -75,13 +99,19 @@ def forgets_a_checkpoint() -> None:
 
 def shares_files() -> None:
     """Put the files of all operations into one folder, where they overwrite each other."""
-    save = ArtifactStore.save
+    save, find = ArtifactStore.save, ArtifactStore.find
 
     def share(self: ArtifactStore, operation_id: str, name: str, data: bytes) -> Artifact:
         del operation_id
         return save(self, "shared", name, data)
 
+    def shared(self: ArtifactStore, operation_id: str, stem: str) -> Artifact | None:
+        del operation_id
+        return find(self, "shared", stem)
+
     ArtifactStore.save = share  # type: ignore[method-assign]
+    ArtifactStore.find = shared  # type: ignore[method-assign]
+    ImageReplies.require_none = lambda *_: None  # type: ignore[method-assign]
 
 
 def mixes_up_characters() -> None:
@@ -152,6 +182,8 @@ BREAKS: dict[str, Callable[[], None]] = {
         pays_twice,
         pays_again_after_a_crash,
         hides_a_cost,
+        hides_possible_waste,
+        forgets_what_was_bought,
         forgets_a_checkpoint,
         shares_files,
         mixes_up_characters,

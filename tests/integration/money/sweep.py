@@ -90,36 +90,42 @@ def prompt(plan: Expectation, step: str) -> str:
     return next(prompt for prompt, of in plan.steps.items() if of == step)
 
 
-async def run_all(
-    bench: Bench, points: Sequence[Point], strike: Treatment, heal: Treatment
-) -> Evidence:
-    """Every point on one server, each with a workflow, a task queue and two workers of its own."""
-    lab, seats = bench.lab, Seats()
-    async with asyncio.TaskGroup() as group:
-        for point in points:
-            group.create_task(_run(lab, point, strike, heal, seats))
-    ids = [plan.workflow_id for plan in lab.expectations]
-    save_expectations(bench.folder, lab.expectations)
-    save_paid_calls(lab.stack.ledger_url, bench.folder, ids)
-    await save_histories(lab.client, bench.folder, ids)
-    return Evidence.load(bench.folder)
+@dataclass(frozen=True)
+class Sweep:
+    """What is done to a worker at its point, what becomes of it later, and who takes over."""
 
+    strike: Treatment
+    heal: Treatment
+    successor_argv: Sequence[str] | None = None
+    seats: Seats = field(default_factory=Seats)
 
-async def _run(lab: Lab, point: Point, strike: Treatment, heal: Treatment, seats: Seats) -> None:
-    """Bring a workflow to its point, strike, and wait until it has ended on another worker."""
-    async with seats.workflows:
-        reached = await _reach(lab, point, seats)
-        await strike(lab, reached)
-        async with seats.starts:
-            successor = await lab.worker(task_queue=point.workflow_id)
-        await wait_until(
-            lambda: lab.has_ended(point.workflow_id),
-            what=f"{point.workflow_id} ends",
-            deadline_seconds=CONVERGE_DEADLINE_SECONDS,
-            interval_seconds=0.2,
-        )
-        await successor.child.kill()
-        await heal(lab, reached)
+    async def run(self, bench: Bench, points: Sequence[Point]) -> Evidence:
+        """Every point on one server, each with a workflow, a queue and two workers of its own."""
+        lab = bench.lab
+        async with asyncio.TaskGroup() as group:
+            for point in points:
+                group.create_task(self._run(lab, point))
+        ids = [plan.workflow_id for plan in lab.expectations]
+        save_expectations(bench.folder, lab.expectations)
+        save_paid_calls(lab.stack.ledger_url, bench.folder, ids)
+        await save_histories(lab.client, bench.folder, ids)
+        return Evidence.load(bench.folder)
+
+    async def _run(self, lab: Lab, point: Point) -> None:
+        """Bring a workflow to its point, strike, and wait until another worker has ended it."""
+        async with self.seats.workflows:
+            reached = await _reach(lab, point, self.seats)
+            await self.strike(lab, reached)
+            async with self.seats.starts:
+                successor = await lab.worker(task_queue=point.workflow_id, argv=self.successor_argv)
+            await wait_until(
+                lambda: lab.has_ended(point.workflow_id),
+                what=f"{point.workflow_id} ends",
+                deadline_seconds=CONVERGE_DEADLINE_SECONDS,
+                interval_seconds=0.2,
+            )
+            await successor.child.kill()
+            await self.heal(lab, reached)
 
 
 async def kill(lab: Lab, reached: Reached) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,11 +15,13 @@ from chaos.evidence import Evidence
 from chaos.history import Status
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.money import billed_at_most_expected, every_bill_is_on_record
 from chaos.journal import Event
 from chaos.scenarios import COMMON
 from tests.integration.conftest import BenchIn
-from tests.integration.money.boundaries import Point, points
-from tests.integration.money.sweep import Row, kill, leave_dead, publish, rows, run_all
+from tests.integration.money.boundaries import Boundary, Point, points
+from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows
+from workflows.models import video_step
 
 pytestmark = [
     pytest.mark.sweep,
@@ -25,6 +29,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
+SABOTAGE = "tests.integration.breaks.sabotage"
 POINTS = (*points(videos=0), *points(videos=3))
 HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
 
@@ -32,7 +37,7 @@ HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     async with bench_in(tmp_path_factory.mktemp("kills"), StackSpec(persistent=False)) as bench:
-        return await run_all(bench, POINTS, kill, leave_dead)
+        return await Sweep(kill, leave_dead).run(bench, POINTS)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +66,20 @@ async def test_a_worker_killed_there_costs_nothing_twice(
 async def test_every_invariant_holds_over_all_of_them(check: Invariant, evidence: Evidence) -> None:
     finding = await asyncio.to_thread(check.examine, evidence)
     assert finding.problems == ()
+
+
+async def test_a_successor_that_forgets_what_was_bought_is_seen(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    point = Point(0, video_step(1), Boundary.OUTCOME_COMMITTED)
+    forgetful = (sys.executable, "-m", SABOTAGE, "forgets_what_was_bought")
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        broken = await Sweep(kill, leave_dead, forgetful).run(bench, [point])
+    (row,) = rows(broken, [point])
+
+    assert row.billed_usd > row.ideal_usd
+    assert billed_at_most_expected.examine(broken).problems
+    assert every_bill_is_on_record.examine(broken).problems
 
 
 async def test_each_worker_died_of_its_kill(evidence: Evidence) -> None:

@@ -18,7 +18,7 @@ from chaos.journal import Event
 from chaos.scenarios import COMMON
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import Boundary, Point, points
-from tests.integration.money.sweep import Row, freeze, publish, rows, run_all, thaw
+from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, thaw
 from workflows.policies import HEARTBEAT_TIMEOUT
 
 pytestmark = [
@@ -35,7 +35,7 @@ PAID = {Call.IMAGE, Call.VIDEO_START}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     async with bench_in(tmp_path_factory.mktemp("zombies"), StackSpec(persistent=False)) as bench:
-        return await run_all(bench, POINTS, freeze, thaw)
+        return await Sweep(freeze, thaw).run(bench, POINTS)
 
 
 @pytest.fixture(scope="module")

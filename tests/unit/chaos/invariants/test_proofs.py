@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
+from chaos.billing import REFERENCE, Mode
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Answered, Call, Received
 from chaos.invariants import Invariant
@@ -19,10 +21,12 @@ from chaos.scenarios import worker_crash as crash_scenario
 from chaos.verdict import Verdict
 
 IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
-AFTER_VIDEO_1, _ = checkpoint_scenario.SCENARIO.cases[0].proofs
+AFTER_VIDEO_1, IN_RENDER_2 = checkpoint_scenario.SCENARIO.cases[0].proofs
 (SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
 (TOGETHER,) = concurrency_scenario.SCENARIO.cases[0].proofs
 ANSWERED = retry_scenario.SCENARIO.cases[0].proofs
+
+WithHistory = Callable[..., Evidence]
 
 
 def test_real_evidence_proves_every_fault(request: pytest.FixtureRequest) -> None:
@@ -158,3 +162,92 @@ def test_workflows_one_after_the_other_are_unknown(
     apart = with_history(concurrency, "load-003", an_hour_later)
 
     assert TOGETHER.examine(apart).verdict is Verdict.UNKNOWN
+
+
+def _live(evidence: Evidence) -> Evidence:
+    """As a real provider leaves it: nobody shows who polled."""
+    shown = [
+        record
+        for record in evidence.ledger
+        if not (isinstance(record, Received) and record.call is Call.POLL)
+    ]
+    billing = REFERENCE.model_copy(update={"mode": Mode.LIVE})
+    return replace(evidence, ledger=shown, billing=billing)
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [("worker_crash", IN_RENDER), ("checkpoint", IN_RENDER_2), ("server_restart", SERVER_DOWN)],
+)
+def test_live_the_history_proves_what_no_poll_can(
+    name: str, check: Invariant, request: pytest.FixtureRequest
+) -> None:
+    assert check.examine(_live(request.getfixturevalue(name))).problems == ()
+
+
+def test_live_a_video_begun_after_the_kill_is_unknown(worker_crash: Evidence) -> None:
+    live = _live(worker_crash)
+    later = [
+        record.model_copy(update={"at": record.at + timedelta(hours=1)}) for record in live.ledger
+    ]
+    finding = IN_RENDER.examine(replace(live, ledger=later))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "was not begun before the kill" in finding.problems[0]
+
+
+def test_live_a_wait_that_never_went_silent_is_unknown(
+    worker_crash: Evidence, with_history: WithHistory
+) -> None:
+    def never_silent(history: History) -> None:
+        for event in history.events:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                event.activity_task_started_event_attributes.ClearField("last_failure")
+
+    finding = IN_RENDER.examine(with_history(_live(worker_crash), "crash-single", never_silent))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "no wait that went silent" in finding.problems[0]
+
+
+def test_live_a_wait_that_its_own_worker_took_up_again_is_unknown(
+    worker_crash: Evidence, with_history: WithHistory
+) -> None:
+    killed = next(
+        entry.pid
+        for entry in worker_crash.journal
+        if entry.event is Event.SIGNALED and entry.target == "worker-2"
+    )
+
+    def by_itself(history: History) -> None:
+        for event in history.events:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                event.activity_task_started_event_attributes.identity = f"{killed}@host"
+
+    finding = IN_RENDER.examine(with_history(_live(worker_crash), "crash-single", by_itself))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "taken up by another worker" in finding.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        (EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, +1),
+        (EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, -2),
+    ],
+    ids=["began in the outage", "ended in the outage"],
+)
+def test_live_a_wait_that_did_not_last_through_the_outage_is_unknown(
+    kind: EventType.ValueType, seconds: int, server_restart: Evidence, with_history: WithHistory
+) -> None:
+    def moved(history: History) -> None:
+        for event in history.events:
+            if event.event_type == kind:
+                at = event.event_time.ToDatetime() + timedelta(seconds=seconds)
+                event.event_time.FromDatetime(at)
+
+    finding = SERVER_DOWN.examine(with_history(_live(server_restart), "restart-single", moved))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "was not awaiting its video while the server was down" in finding.problems[0]
