@@ -26,8 +26,9 @@ from uuid import uuid4
 from chaos.cluster.postgres import Postgres, PostgresNotFoundError
 from chaos.guardian import Guard
 from chaos.journal import Journal
-from workflows.ledger import Granted, Ledger, Purchase, Terms
+from workflows.ledger import Ledger
 from workflows.models import Item
+from workflows.paid_calls import Granted, Purchase, Terms
 
 PROCESSES = (1, 3)
 ROUNDS = 5

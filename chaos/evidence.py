@@ -35,8 +35,9 @@ from chaos.fake_api.ledger import (
 )
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
-from workflows.ledger import Ledger, PaidCall, State
+from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Artifact, video_step
+from workflows.paid_calls import PaidCall, State
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 HISTORIES = "histories"

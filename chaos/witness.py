@@ -18,8 +18,9 @@ from chaos.fake_api.control import FakeApi
 from chaos.fake_api.holds import HoldRequest, HoldTarget
 from chaos.fake_api.ledger import Billed, Call, Received
 from chaos.waiting import wait_until
-from workflows.ledger import Ledger, PaidCall, State
+from workflows.ledger import Ledger
 from workflows.models import CHARACTER
+from workflows.paid_calls import PaidCall, State
 
 
 class Held(Protocol):

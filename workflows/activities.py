@@ -15,15 +15,9 @@ from temporalio.exceptions import ApplicationError
 
 from workflows import policies
 from workflows.artifacts import SUFFIXES, ArtifactError, ArtifactStore
-from workflows.cashier import (
-    Cashier,
-    ImageReplies,
-    PaidButLostError,
-    UndecidedError,
-    VideoReplies,
-)
+from workflows.cashier import Cashier, PaidButLostError, UndecidedError
 from workflows.gemini import ApiError, Gemini, Image, Outcome
-from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError, Purchase
+from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError
 from workflows.models import (
     CHARACTER,
     NOT_BILLED,
@@ -39,6 +33,8 @@ from workflows.models import (
     VideoStatus,
     video_step,
 )
+from workflows.paid_calls import Purchase
+from workflows.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
 
 UNKNOWN_NAME = frozenset({"NotFound", "RequestRefused"})

@@ -21,17 +21,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from workflows import policies
 from workflows.artifacts import ArtifactError, ArtifactStore
-from workflows.gemini import ApiError, Image, MaySend, Outcome
-from workflows.ledger import (
+from workflows.gemini import ApiError, MaySend, Outcome
+from workflows.ledger import Ledger, LedgerError
+from workflows.models import OpenCall, PaidOrder
+from workflows.paid_calls import (
     Answer,
     Bought,
     Granted,
-    Ledger,
-    LedgerError,
     Open,
     PaidCall,
     Purchase,
@@ -39,13 +39,12 @@ from workflows.ledger import (
     Terms,
     outcome_of,
 )
-from workflows.models import OpenCall, PaidOrder
+from workflows.replies import Replies
 from workflows.settings import Settings
 
 logger = logging.getLogger("workflows.cashier")
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
 _OPEN = {State.INTENT, State.AMBIGUOUS}
 _WASTED = {State.AMBIGUOUS, State.LATE}
@@ -72,68 +71,6 @@ class Bill:
 
     call: PaidCall
     possible_waste_usd: Decimal
-
-
-class Replies(Protocol[T_contra]):
-    """Where the replies of one kind of call are put before they are recorded."""
-
-    def put(self, call: PaidCall, reply: T_contra) -> None:
-        """Put a reply on disk, whole or not at all. Raises ArtifactError."""
-
-    def record(self, ledger: Ledger, call: PaidCall) -> bool:
-        """Record the reply that lies on disk; False where none does."""
-
-    def require_none(self, operation_id: str, step: str) -> None:
-        """Raise ArtifactError where a step without any record has a file."""
-
-
-@dataclass(frozen=True)
-class ImageReplies:
-    """An image is its own artifact; its name tells which request it answers."""
-
-    store: ArtifactStore
-
-    def put(self, call: PaidCall, reply: Image) -> None:
-        """See `Replies`."""
-        self.store.save(call.operation_id, f"{_name(call)}{reply.suffix}", reply.data)
-
-    def record(self, ledger: Ledger, call: PaidCall) -> bool:
-        """See `Replies`."""
-        artifact = self.store.find(call.operation_id, _name(call))
-        if artifact:
-            ledger.record(call, artifact=artifact)
-        return artifact is not None
-
-    def require_none(self, operation_id: str, step: str) -> None:
-        """See `Replies`."""
-        found = self.store.find(operation_id, step)
-        if found:
-            raise ArtifactError(
-                f"{found.path} exists, but the ledger has no record of it, so LEDGER_URL may name "
-                "another ledger than before; mend that, or move the file away to pay for a new one."
-            )
-
-
-@dataclass(frozen=True)
-class VideoReplies:
-    """The provider's name of a video, in a hidden file until it is recorded."""
-
-    store: ArtifactStore
-
-    def put(self, call: PaidCall, reply: str) -> None:
-        """See `Replies`."""
-        self.store.save_note(call.operation_id, _name(call), reply)
-
-    def record(self, ledger: Ledger, call: PaidCall) -> bool:
-        """See `Replies`."""
-        name = self.store.read_note(call.operation_id, _name(call))
-        if name:
-            ledger.record(call, provider_operation=name)
-            self.store.drop_note(call.operation_id, _name(call))
-        return bool(name)
-
-    def require_none(self, operation_id: str, step: str) -> None:
-        """Nothing to look for: a note goes when it is recorded."""
 
 
 @dataclass
@@ -303,13 +240,6 @@ class Cashier:
                 "demands; the run that started this worker is gone.",
                 Outcome.PERMANENT,
             )
-
-
-def _name(call: PaidCall) -> str:
-    """The name of a reply's file: that of the step, with the request's number from the second on,
-    so that a late reply never takes the place of another.
-    """
-    return call.step if call.number == 1 else f"{call.step}.{call.number}"
 
 
 def _uptime_seconds() -> float:

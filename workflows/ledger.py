@@ -13,10 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Self
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
@@ -33,7 +31,22 @@ from workflows.ledger_tables import (
     paid_calls,
     prompts,
 )
-from workflows.models import Artifact, Item, OpenCall, Record
+from workflows.models import Artifact, OpenCall
+from workflows.paid_calls import (
+    OPEN,
+    Answer,
+    Bought,
+    Granted,
+    Open,
+    PaidCall,
+    Purchase,
+    State,
+    Terms,
+    ambiguous_count,
+    open_call,
+    outcome_of,
+    was_refused,
+)
 
 
 class LedgerError(Exception):
@@ -54,86 +67,6 @@ class BudgetExceededError(Exception):
 class OtherPromptError(Exception):
     """An operation id is used again with other prompts."""
 
-
-class State(StrEnum):
-    """What is known of one paid request."""
-
-    INTENT = "intent"
-    """It may be on its way; no outcome yet."""
-    DONE = "done"
-    """Its reply is known: the outcome of its step."""
-    REFUSED = "refused"
-    """Never sent, or known not to be billed."""
-    AMBIGUOUS = "ambiguous"
-    """It may have been billed, and no reply will come."""
-    LATE = "late"
-    """Its reply came when another request's was on record already: paid for in vain."""
-
-
-@dataclass(frozen=True)
-class Purchase:
-    """What a step is about to buy. `deadline_seconds` bounds the whole request."""
-
-    operation_id: str
-    step: str
-    item: Item
-    model: str
-    cost_usd: Decimal
-    deadline_seconds: float
-
-
-class PaidCall(Record):
-    """One row: request `number` (from 1) of a step. `reason` says how an open one came to be."""
-
-    operation_id: str
-    step: str
-    number: int
-    item: Item
-    model: str
-    cost_usd: Decimal
-    state: State
-    sent_at: datetime
-    deadline_at: datetime
-    settled_at: datetime | None = None
-    reason: str | None = None
-    provider_operation: str | None = None
-    artifact: Artifact | None = None
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a request may still do. `ambiguous_allowed`: how many earlier requests of the step may
-    be ambiguous; `budget_usd`: the most that all calls of the ledger may cost together.
-    """
-
-    ambiguous_allowed: int
-    budget_usd: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class Granted:
-    """The intent is recorded: the caller, and nobody else, may send this request now."""
-
-    call: PaidCall
-
-
-@dataclass(frozen=True)
-class Bought:
-    """The step has its outcome already: nothing is to be sent."""
-
-    call: PaidCall
-
-
-@dataclass(frozen=True)
-class Open:
-    """Nothing may be sent yet: a request is under way, or somebody has to decide."""
-
-    call: OpenCall
-
-
-Answer = Granted | Bought | Open
-
-_OPEN = frozenset({State.INTENT, State.AMBIGUOUS})
 
 _TABLES_LOCK = 72_331
 """Any number that no other program on the same database locks."""
@@ -195,7 +128,7 @@ class Ledger:
                     continue
                 if step not in known or step not in hashes:
                     raise _other_prompt(operation_id, step)
-                if not _was_refused(self._rows(connection, operation_id, step)):
+                if not was_refused(self._rows(connection, operation_id, step)):
                     raise _other_prompt(operation_id, step)
                 connection.execute(
                     update(prompts)
@@ -218,7 +151,7 @@ class Ledger:
             if calls and calls[-1].state is State.INTENT:
                 end = calls[-1].deadline_at.timestamp() + self._grace_seconds
                 if now < end:
-                    return Open(_open_call(calls, settle_at=datetime.fromtimestamp(end, UTC)))
+                    return Open(open_call(calls, settle_at=datetime.fromtimestamp(end, UTC)))
                 calls = (
                     *calls[:-1],
                     self._set(
@@ -229,8 +162,8 @@ class Ledger:
                         settled_at=now,
                     ),
                 )
-            if _ambiguous(calls) > terms.ambiguous_allowed:
-                return Open(_open_call(calls, settle_at=None))
+            if ambiguous_count(calls) > terms.ambiguous_allowed:
+                return Open(open_call(calls, settle_at=None))
             self._keep_budget(connection, purchase, terms)
             return Granted(self._intend(connection, purchase, len(calls) + 1, now))
 
@@ -248,7 +181,7 @@ class Ledger:
         with self._transaction() as connection:
             calls = self._rows(connection, call.operation_id, call.step)
             ours = _known(calls, call)
-            if ours.state not in _OPEN:
+            if ours.state not in OPEN:
                 return ours
             return self._set(
                 connection,
@@ -270,8 +203,8 @@ class Ledger:
         """
         self._settle(call, State.AMBIGUOUS, reason)
         calls = self.calls(call.operation_id, call.step)
-        is_open = any(call.state in _OPEN for call in calls)
-        return _open_call(calls, settle_at=None) if is_open and not outcome_of(calls) else None
+        is_open = any(call.state in OPEN for call in calls)
+        return open_call(calls, settle_at=None) if is_open and not outcome_of(calls) else None
 
     def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
         """Record the file of a finished video."""
@@ -298,7 +231,7 @@ class Ledger:
         with self._transaction() as connection:
             ours = _known(self._rows(connection, call.operation_id, call.step), call)
             # Late knowledge may clear a doubt, but a reply on record stands, and so does a refusal.
-            clears = {State.REFUSED: {*_OPEN, State.DONE, State.LATE}}
+            clears = {State.REFUSED: {*OPEN, State.DONE, State.LATE}}
             if ours.state in clears.get(state, {State.INTENT}):
                 self._set(connection, ours, state=state, reason=reason, settled_at=_now(connection))
 
@@ -430,15 +363,6 @@ def _billable(connection: Connection) -> Decimal:
     return connection.scalar(total) or Decimal(0)
 
 
-def outcome_of(calls: Sequence[PaidCall]) -> PaidCall | None:
-    """The reply that stands: the regular one, else a late one, for it is paid for as well."""
-    for state in (State.DONE, State.LATE):
-        for call in calls:
-            if call.state is state:
-                return call
-    return None
-
-
 def _known(calls: Sequence[PaidCall], call: PaidCall) -> PaidCall:
     """What the ledger holds of a call: nothing where an older copy of it was put in its place."""
     if len(calls) < call.number:
@@ -448,27 +372,6 @@ def _known(calls: Sequence[PaidCall], call: PaidCall) -> PaidCall:
             lasting=True,
         )
     return calls[call.number - 1]
-
-
-def _ambiguous(calls: Sequence[PaidCall]) -> int:
-    return sum(call.state is State.AMBIGUOUS for call in calls)
-
-
-def _open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenCall:
-    last = next(c for c in reversed(calls) if c.state in _OPEN)
-    return OpenCall(
-        step=last.step,
-        item=last.item,
-        cost_usd=last.cost_usd,
-        sent_at=last.sent_at,
-        settle_at=settle_at,
-        ambiguous=_ambiguous(calls),
-        reason=last.reason or "it may still be under way",
-    )
-
-
-def _was_refused(calls: Sequence[PaidCall]) -> bool:
-    return bool(calls) and all(call.state is State.REFUSED for call in calls)
 
 
 def _other_prompt(operation_id: str, step: str) -> OtherPromptError:

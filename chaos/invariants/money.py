@@ -9,8 +9,8 @@ from decimal import Decimal
 from chaos.evidence import Evidence, Expectation
 from chaos.fake_api.ledger import Item
 from chaos.invariants import invariant
-from workflows.ledger import State
 from workflows.models import Progress
+from workflows.paid_calls import State
 
 
 @invariant

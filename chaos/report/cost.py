@@ -13,7 +13,7 @@ from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Item
 from chaos.history import Status, Workflow
 from chaos.journal import Event
-from workflows.ledger import State
+from workflows.paid_calls import State
 
 ZERO = Decimal(0)
 _BLOWS = frozenset({"kill", "terminate"})

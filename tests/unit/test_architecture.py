@@ -19,6 +19,7 @@ FROM_WORKFLOWS = {
     "workflows.registry",
     "workflows.policies",
     "workflows.ledger",
+    "workflows.paid_calls",
     "workflows.settings",
 }
 """All that chaos may import of the system under test."""

@@ -13,7 +13,8 @@ from decimal import Decimal
 from itertools import count
 
 from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
-from workflows.ledger import BudgetExceededError, Ledger, LedgerError, Terms
+from workflows.ledger import BudgetExceededError, Ledger, LedgerError
+from workflows.paid_calls import Terms
 
 _THREADS = 4
 

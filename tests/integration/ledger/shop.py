@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workflows.ledger import Granted, Ledger, PaidCall, Purchase, Terms
+from workflows.ledger import Ledger
 from workflows.models import Artifact, Item
+from workflows.paid_calls import Granted, PaidCall, Purchase, Terms
 
 ANY = Terms(ambiguous_allowed=1)
 NONE_AMBIGUOUS = Terms(ambiguous_allowed=0)

@@ -12,7 +12,8 @@ from itertools import count
 import pytest
 
 from tests.integration.ledger.shop import ANY, ARTIFACT, PRICE, Buyer, buyer, grant, image
-from workflows.ledger import BudgetExceededError, Granted, Ledger, State, Terms
+from workflows.ledger import BudgetExceededError, Ledger
+from workflows.paid_calls import Granted, State, Terms
 
 THREADS = 8
 BUDGET = Decimal("0.80")  # no multiple of the price

@@ -13,7 +13,8 @@ import pytest
 
 from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
 from workflows import ledger_tables
-from workflows.ledger import Ledger, LedgerError, PaidCall
+from workflows.ledger import Ledger, LedgerError
+from workflows.paid_calls import PaidCall
 
 DAMAGED = "the ledger of paid calls is damaged; restore it from a backup."
 LOCKED = "the ledger of paid calls is locked by another program; end that one."

@@ -9,19 +9,9 @@ from sqlalchemy import create_engine, text
 
 from chaos.waiting import wait_until
 from tests.integration.ledger.shop import ANY, ARTIFACT, NONE_AMBIGUOUS, PRICE, grant, image
-from workflows.ledger import (
-    Answer,
-    Bought,
-    BudgetExceededError,
-    Granted,
-    Ledger,
-    LedgerError,
-    Open,
-    OtherPromptError,
-    State,
-    Terms,
-)
+from workflows.ledger import BudgetExceededError, Ledger, LedgerError, OtherPromptError
 from workflows.models import Item
+from workflows.paid_calls import Answer, Bought, Granted, Open, State, Terms
 
 WANTED = {"character": "a fox", "video-001": "it jumps"}
 

@@ -15,7 +15,8 @@ from chaos.cluster.postgres import Postgres
 from chaos.ports import Port
 from tests.integration.ledger.shop import ANY, ARTIFACT, buyer, grant, image
 from workflows import ledger_tables
-from workflows.ledger import Bought, Ledger, LedgerError
+from workflows.ledger import Ledger, LedgerError
+from workflows.paid_calls import Bought
 
 # The server is watched by the event loop of all tests.
 pytestmark = pytest.mark.asyncio(loop_scope="session")

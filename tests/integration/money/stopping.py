@@ -23,7 +23,7 @@ from workflows import policies, worker
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
-from workflows.ledger import Answer, Granted, Ledger, PaidCall, Purchase, Terms
+from workflows.ledger import Ledger
 from workflows.models import (
     CHARACTER,
     Artifact,
@@ -35,6 +35,7 @@ from workflows.models import (
     VideoStatus,
     video_step,
 )
+from workflows.paid_calls import Answer, Granted, PaidCall, Purchase, Terms
 
 _WANTED = [(Boundary(sys.argv[1]), sys.argv[2])]
 _file = threading.local()

@@ -32,8 +32,8 @@ from chaos.process import Child
 from chaos.waiting import wait_until
 from tests.integration.money.boundaries import AT_THE_PROVIDER, Boundary, Point
 from tests.integration.workflows.bench import Bench
-from workflows.ledger import State
 from workflows.models import CHARACTER
+from workflows.paid_calls import State
 
 REACH_DEADLINE_SECONDS = 60.0
 CONVERGE_DEADLINE_SECONDS = 150.0

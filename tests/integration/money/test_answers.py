@@ -24,8 +24,8 @@ from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
 from tests.integration.conftest import BenchIn
-from workflows.ledger import State
 from workflows.models import CHARACTER, video_step
+from workflows.paid_calls import State
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 

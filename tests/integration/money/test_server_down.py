@@ -17,8 +17,9 @@ from chaos.waiting import wait_until
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
 from workflows import policies
-from workflows.ledger import Ledger, State
+from workflows.ledger import Ledger
 from workflows.models import CHARACTER, video_step
+from workflows.paid_calls import State
 
 pytestmark = pytest.mark.timeout(120)
 

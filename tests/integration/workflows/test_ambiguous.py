@@ -20,8 +20,9 @@ from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
 from tests.integration.workflows.bench import Bench, checkpoints, final
-from workflows.ledger import Ledger, Purchase, Terms
+from workflows.ledger import Ledger
 from workflows.models import Choice, Decision, Item, Progress, Stage
+from workflows.paid_calls import Purchase, Terms
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

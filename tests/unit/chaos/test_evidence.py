@@ -30,9 +30,10 @@ from chaos.invariants.money import billed_at_most_expected
 from chaos.judge import judge, reason_of, verdict_of
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
-from workflows.ledger import Granted, Ledger, PaidCall, Purchase, State, Terms
+from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Artifact, video_step
 from workflows.models import Item as PaidItem
+from workflows.paid_calls import Granted, PaidCall, Purchase, State, Terms
 
 ASKED = workload.single("asked")
 SENT_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

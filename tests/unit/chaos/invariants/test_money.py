@@ -14,7 +14,7 @@ from chaos.invariants.money import (
     every_bill_is_on_record,
 )
 from chaos.verdict import Verdict
-from workflows.ledger import State
+from workflows.paid_calls import State
 
 
 def _bill(evidence: Evidence, item: Item) -> Billed:

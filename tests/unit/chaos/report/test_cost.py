@@ -26,8 +26,8 @@ from chaos.report.files import junit, markdown
 from chaos.report.results import Overall, RunResult, ScenarioResult, case_result, scenario_result
 from chaos.report.table import ambiguous_lines, cost, cost_table_lines, usd
 from chaos.scenarios.catalogue import all_scenarios
-from workflows.ledger import PaidCall, State
 from workflows.models import Item as PaidItem
+from workflows.paid_calls import PaidCall, State
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 FIXTURES = ("worker_crash", "retry_config", "server_restart", "checkpoint", "concurrency")

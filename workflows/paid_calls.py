@@ -1,0 +1,126 @@
+"""Paid requests as values: what is asked for, what is known of it, and how a step stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from workflows.models import Artifact, Item, OpenCall, Record
+
+
+class State(StrEnum):
+    """What is known of one paid request."""
+
+    INTENT = "intent"
+    """It may be on its way; no outcome yet."""
+    DONE = "done"
+    """Its reply is known: the outcome of its step."""
+    REFUSED = "refused"
+    """Never sent, or known not to be billed."""
+    AMBIGUOUS = "ambiguous"
+    """It may have been billed, and no reply will come."""
+    LATE = "late"
+    """Its reply came when another request's was on record already: paid for in vain."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What a step is about to buy. `deadline_seconds` bounds the whole request."""
+
+    operation_id: str
+    step: str
+    item: Item
+    model: str
+    cost_usd: Decimal
+    deadline_seconds: float
+
+
+class PaidCall(Record):
+    """One row: request `number` (from 1) of a step. `reason` says how an open one came to be."""
+
+    operation_id: str
+    step: str
+    number: int
+    item: Item
+    model: str
+    cost_usd: Decimal
+    state: State
+    sent_at: datetime
+    deadline_at: datetime
+    settled_at: datetime | None = None
+    reason: str | None = None
+    provider_operation: str | None = None
+    artifact: Artifact | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a request may still do. `ambiguous_allowed`: how many earlier requests of the step may
+    be ambiguous; `budget_usd`: the most that all calls of the ledger may cost together.
+    """
+
+    ambiguous_allowed: int
+    budget_usd: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The intent is recorded: the caller, and nobody else, may send this request now."""
+
+    call: PaidCall
+
+
+@dataclass(frozen=True)
+class Bought:
+    """The step has its outcome already: nothing is to be sent."""
+
+    call: PaidCall
+
+
+@dataclass(frozen=True)
+class Open:
+    """Nothing may be sent yet: a request is under way, or somebody has to decide."""
+
+    call: OpenCall
+
+
+Answer = Granted | Bought | Open
+
+OPEN = frozenset({State.INTENT, State.AMBIGUOUS})
+"""States in which nobody knows whether a request was billed."""
+
+
+def outcome_of(calls: Sequence[PaidCall]) -> PaidCall | None:
+    """The reply that stands: the regular one, else a late one, for it is paid for as well."""
+    for state in (State.DONE, State.LATE):
+        for call in calls:
+            if call.state is state:
+                return call
+    return None
+
+
+def ambiguous_count(calls: Sequence[PaidCall]) -> int:
+    """How many requests may have been billed, and will get no reply."""
+    return sum(call.state is State.AMBIGUOUS for call in calls)
+
+
+def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenCall:
+    """How a step stands whose newest open request can be settled then, or (None) by somebody."""
+    last = next(c for c in reversed(calls) if c.state in OPEN)
+    return OpenCall(
+        step=last.step,
+        item=last.item,
+        cost_usd=last.cost_usd,
+        sent_at=last.sent_at,
+        settle_at=settle_at,
+        ambiguous=ambiguous_count(calls),
+        reason=last.reason or "it may still be under way",
+    )
+
+
+def was_refused(calls: Sequence[PaidCall]) -> bool:
+    """Whether it was tried, and nothing was ever billed."""
+    return bool(calls) and all(call.state is State.REFUSED for call in calls)

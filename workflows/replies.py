@@ -1,0 +1,82 @@
+"""Replies to paid requests on disk, before they are recorded: a crash in between loses none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from workflows.artifacts import ArtifactError, ArtifactStore
+from workflows.gemini import Image
+from workflows.ledger import Ledger
+from workflows.paid_calls import PaidCall
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Replies(Protocol[T_contra]):
+    """Where the replies of one kind of call are put before they are recorded."""
+
+    def put(self, call: PaidCall, reply: T_contra) -> None:
+        """Put a reply on disk, whole or not at all. Raises ArtifactError."""
+
+    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+        """Record the reply that lies on disk; False where none does."""
+
+    def require_none(self, operation_id: str, step: str) -> None:
+        """Raise ArtifactError where a step without any record has a file."""
+
+
+@dataclass(frozen=True)
+class ImageReplies:
+    """An image is its own artifact; its name tells which request it answers."""
+
+    store: ArtifactStore
+
+    def put(self, call: PaidCall, reply: Image) -> None:
+        """See `Replies`."""
+        self.store.save(call.operation_id, f"{_name(call)}{reply.suffix}", reply.data)
+
+    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+        """See `Replies`."""
+        artifact = self.store.find(call.operation_id, _name(call))
+        if artifact:
+            ledger.record(call, artifact=artifact)
+        return artifact is not None
+
+    def require_none(self, operation_id: str, step: str) -> None:
+        """See `Replies`."""
+        found = self.store.find(operation_id, step)
+        if found:
+            raise ArtifactError(
+                f"{found.path} exists, but the ledger has no record of it, so LEDGER_URL may name "
+                "another ledger than before; mend that, or move the file away to pay for a new one."
+            )
+
+
+@dataclass(frozen=True)
+class VideoReplies:
+    """The provider's name of a video, in a hidden file until it is recorded."""
+
+    store: ArtifactStore
+
+    def put(self, call: PaidCall, reply: str) -> None:
+        """See `Replies`."""
+        self.store.save_note(call.operation_id, _name(call), reply)
+
+    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+        """See `Replies`."""
+        name = self.store.read_note(call.operation_id, _name(call))
+        if name:
+            ledger.record(call, provider_operation=name)
+            self.store.drop_note(call.operation_id, _name(call))
+        return bool(name)
+
+    def require_none(self, operation_id: str, step: str) -> None:
+        """Nothing to look for: a note goes when it is recorded."""
+
+
+def _name(call: PaidCall) -> str:
+    """The name of a reply's file: that of the step, with the request's number from the second on,
+    so that a late reply never takes the place of another.
+    """
+    return call.step if call.number == 1 else f"{call.step}.{call.number}"
