@@ -223,9 +223,10 @@ class VideoOperation:
     async def _between_steps(self) -> None:
         """Wait here while paused; raises CancelledError once a cancel was requested."""
         if not self._cancel_requested:
-            with contextlib.suppress(asyncio.CancelledError):
+            try:
                 await workflow.wait_condition(lambda: not self._state.paused)
-                return
+            except asyncio.CancelledError:
+                self._cancel_requested = True
         self._require_not_canceled()
 
     def _failed(self, what: str, error: ActivityError | ApplicationError) -> ApplicationError:

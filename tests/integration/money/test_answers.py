@@ -24,6 +24,7 @@ from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
 from tests.integration.conftest import BenchIn
+from tests.integration.money.sweep import publish
 from workflows.models import CHARACTER, video_step
 from workflows.paid_calls import State
 
@@ -155,20 +156,39 @@ def states(evidence: Evidence, answer: Answer) -> Sequence[State]:
     ]
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.asked.workflow_id)
-async def test_an_answer_costs_and_leads_to_what_the_rules_say(
-    answer: Answer, evidence: Evidence, operations: Mapping[str, str]
-) -> None:
+def seen(evidence: Evidence, answer: Answer) -> Expected:
+    """What came of an answer, by the three witnesses."""
     workflow = evidence.workflows[answer.asked.workflow_id]
     attempts = [a.attempt for a in workflow.activities if a.kind == ACTIVITY[answer.call]]
     prompt = answer.asked.prompts[0 if answer.call is Call.IMAGE else 1]
     bills = [bill for bill in evidence.billed if bill.prompt == prompt and bill.amount_usd]
-
-    assert Expected(
+    return Expected(
         status=workflow.status,
         attempts=max(attempts),
         bills=len(bills),
         doubtful=states(evidence, answer).count(State.AMBIGUOUS),
-    ) == expected(answer), workflow.failure_message
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(evidence: Evidence) -> None:
+    """Left where the runs' reports are."""
+    lines = ["| call | answer | when | ended | attempts | billed | ambiguous |", "|---" * 7 + "|"]
+    for answer in ANSWERS:
+        found = seen(evidence, answer)
+        lines.append(
+            f"| {answer.call} | {answer.kind} | {answer.when} | {found.status} | {found.attempts} "
+            f"| {found.bills} | {found.doubtful} |"
+        )
+    publish("\n".join(lines) + "\n", "answers.md")
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.asked.workflow_id)
+async def test_an_answer_costs_and_leads_to_what_the_rules_say(
+    answer: Answer, evidence: Evidence, operations: Mapping[str, str]
+) -> None:
+    failure = evidence.workflows[answer.asked.workflow_id].failure_message
+
+    assert seen(evidence, answer) == expected(answer), failure
     if answer.call is not Call.POLL:  # polls are many by nature
         assert requests(evidence, answer, operations) == expected(answer).attempts

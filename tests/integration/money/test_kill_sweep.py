@@ -20,7 +20,7 @@ from chaos.journal import Event
 from chaos.scenarios import COMMON
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import Boundary, Point, points
-from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows
+from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows, table
 from workflows.models import video_step
 
 pytestmark = [
@@ -42,9 +42,9 @@ async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def found(evidence: Evidence) -> Mapping[Point, Row]:
-    table = rows(evidence, POINTS)
-    publish(table, "kill-sweep.md")
-    return {row.point: row for row in table}
+    found = rows(evidence, POINTS)
+    publish(table(found), "kill-sweep.md")
+    return {row.point: row for row in found}
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.workflow_id)

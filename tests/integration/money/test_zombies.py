@@ -18,7 +18,7 @@ from chaos.journal import Event
 from chaos.scenarios import COMMON
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import Boundary, Point, points
-from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, thaw
+from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, table, thaw
 from workflows.policies import HEARTBEAT_TIMEOUT
 
 pytestmark = [
@@ -40,9 +40,9 @@ async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def found(evidence: Evidence) -> Mapping[Point, Row]:
-    table = rows(evidence, POINTS)
-    publish(table, "zombie-sweep.md")
-    return {row.point: row for row in table}
+    found = rows(evidence, POINTS)
+    publish(table(found), "zombie-sweep.md")
+    return {row.point: row for row in found}
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.workflow_id)

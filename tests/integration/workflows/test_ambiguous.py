@@ -220,7 +220,7 @@ WRONG = (
     Wrong(
         "made-without-its-name",
         Choice.MADE,
-        "made needs provider_operation, the provider's name for the video.",
+        "made needs provider_operation, such as models/MODEL/operations/ID.",
     ),
 )
 
