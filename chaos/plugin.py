@@ -201,7 +201,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Show the tables of results and costs, and the OVERALL line."""
     runner = config.stash.get(_RUNNER, None)
-    if runner is None or runner.outcome is None:
+    if runner is None or (runner.outcome is None and runner.paid_usd is None):
         return
     from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
         ambiguous_lines,
@@ -209,12 +209,17 @@ def pytest_terminal_summary(
         estimate_lines,
         load_lines,
         overall_line,
+        paid_line,
         problem_lines,
         table_lines,
     )
 
-    outcome = runner.outcome
     terminalreporter.section("fault tolerance")
+    if runner.live and runner.paid_usd is not None:
+        terminalreporter.write_line(paid_line(runner.paid_usd, runner.live.budget_usd))
+    outcome = runner.outcome
+    if outcome is None:
+        return
     tables = (*table_lines(outcome), "", *cost_table_lines(outcome), *ambiguous_lines(outcome), "")
     for line in (*tables, *problem_lines(outcome), *load_lines(outcome), *estimate_lines(outcome)):
         terminalreporter.write_line(line)

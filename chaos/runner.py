@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,10 +31,12 @@ from chaos.guardian import MARK, Guard
 from chaos.lab import Options
 from chaos.report.files import write_reports
 from chaos.report.results import Overall, RunResult, ScenarioResult
-from chaos.run import RunContext, run_scenario
+from chaos.run import LIVE_LEDGER, RunContext, run_scenario
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
+from workflows.ledger import Ledger, LedgerError
+from workflows.policies import LEDGER_GRACE_SECONDS
 
 STOP_DEADLINE_SECONDS = 60.0
 _DRAIN_SECONDS = 0.1
@@ -57,6 +60,7 @@ class Runner:
     say: Say
     live: LiveApi | None = None
     outcome: RunResult | None = None
+    paid_usd: Decimal | None = None
     folder: Path = field(init=False)
     _lines: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     _cancel: threading.Event = field(default_factory=threading.Event)
@@ -98,6 +102,8 @@ class Runner:
         if self._thread.is_alive():
             self._thread.join(STOP_DEADLINE_SECONDS)
         self._drain()
+        if self.live and self._thread.ident:
+            self.paid_usd = _paid_usd(self.folder / LIVE_LEDGER)
         done = [f.result() for f in self._results.values() if f.done() and not f.exception()]
         if done:
             self.outcome = self._outcome(done)
@@ -165,6 +171,7 @@ class Runner:
             started_at=self._started_at,
             mode=Mode.LIVE if self.live else Mode.MOCKED,
             budget_usd=self.live.budget_usd if self.live else None,
+            paid_usd=self.paid_usd,
             suite_estimates=suite_estimates(all_scenarios(), Options(), self.live),
             versions={
                 "python": platform.python_version(),
@@ -177,6 +184,23 @@ class Runner:
                 passed=sum(result.verdict is Verdict.PASSED for result in done), total=len(done)
             ),
         )
+
+
+def _paid_usd(ledger_file: Path) -> Decimal | None:
+    """What a live run's calls may have cost, those of broken-off scenarios included.
+
+    None where no worker came to make the ledger. Raises RunError where it cannot be read.
+    """
+    if not ledger_file.exists():
+        return None
+    try:
+        ledger = Ledger.open(f"sqlite:///{ledger_file}", grace_seconds=LEDGER_GRACE_SECONDS)
+        try:
+            return ledger.billable_usd()
+        finally:
+            ledger.close()
+    except LedgerError as error:
+        raise RunError(f"what this run has paid is not known: {error} ({ledger_file})") from None
 
 
 def _make_folder(reports: Path, at: datetime) -> Path:

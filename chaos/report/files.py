@@ -14,6 +14,7 @@ from chaos.report.table import (
     estimate_lines,
     load_lines,
     overall_line,
+    paid_line,
     problem_lines,
     table_lines,
 )
@@ -34,6 +35,8 @@ def markdown(result: RunResult) -> str:
     """The tables with what is to be said of them."""
     parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
     parts += ["\n".join(cost_table_lines(result)), *_list(ambiguous_lines(result))]
+    if result.paid_usd is not None and result.budget_usd is not None:
+        parts.append(paid_line(result.paid_usd, result.budget_usd))
     parts += _list(estimate_lines(result))
     parts += [*load_lines(result), *_list(problem_lines(result))]
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())

@@ -130,6 +130,7 @@ class RunResult(Result):
     started_at: datetime
     mode: Mode = Mode.MOCKED
     budget_usd: Decimal | None = None
+    paid_usd: Decimal | None = None
     suite_estimates: tuple[SuiteEstimate, ...] = ()
     topology: Literal["dev"] = "dev"
     seed: int | None = None

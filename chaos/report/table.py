@@ -79,6 +79,11 @@ def ambiguous_lines(result: RunResult) -> list[str]:
     ]
 
 
+def paid_line(paid_usd: Decimal, budget_usd: Decimal) -> str:
+    """What a live run may have cost in all: scenarios that were broken off have no row."""
+    return f"Paid in this run: at most {exact(paid_usd)} of the budget of {usd(budget_usd)}"
+
+
 def estimate_lines(result: RunResult) -> list[str]:
     """What the whole suite costs live."""
     return [

@@ -173,6 +173,7 @@ def test_a_live_run_costs_what_the_provider_billed(whole: Whole) -> None:
     image, video = Decimal(IMAGE_USD), Decimal(VIDEO_USD)
 
     assert (whole.results["mode"], whole.results["budget_usd"]) == ("live", "15.00")
+    assert Decimal(whole.results["paid_usd"]) == sum(costs.values())
     assert costs == {
         "worker_crash": 2 * image + video,
         "retry_config": 0,
@@ -261,6 +262,18 @@ def test_a_user_is_shown_the_cost_and_asked(answer: str, sentence: str, run: Liv
         os.close(terminal)
 
     assert sentence in run.output
+
+
+def test_a_live_run_that_is_broken_off_says_what_it_may_have_paid(
+    run: LiveRun, provider: Provider
+) -> None:
+    hold = provider.control("POST", "/holds", call="image")["id"]
+    process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
+    until(lambda: provider.control("GET", f"/holds/{hold}")["state"] == "holding", run.output)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(60) == pytest.ExitCode.INTERRUPTED
+    assert f"Paid in this run: at most ${IMAGE_USD} of the budget of $15.00" in run.output
 
 
 def test_no_paid_call_is_started_when_pytest_is_gone(run: LiveRun, provider: Provider) -> None:
