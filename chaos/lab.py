@@ -60,7 +60,7 @@ class Lab:
         if not self.stack.live:
             return FakeWitness(self.stack.api.control)
         ledger = Ledger.open(self.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
-        return LiveWitness(self.stack.client, ledger, self.expectations)
+        return LiveWitness(self.stack.client, ledger, self.expectations, self.stack.is_at_an_api)
 
     @property
     def step_deadline_seconds(self) -> float:

@@ -6,7 +6,7 @@ nothing can be held: the workers' own ledger and the server tell when the moment
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,6 +69,7 @@ class LiveWitness:
     client: Client
     ledger: Ledger
     expectations: Sequence[Expectation]
+    is_at_an_api: Callable[[], bool]
 
     async def hold(self, request: HoldRequest) -> Held:
         """Nothing is held: `caught` returns when the moment is there."""
@@ -112,15 +113,22 @@ class _LiveMoment:
     request: HoldRequest
 
     async def caught(self, deadline_seconds: float) -> object:
-        # A rendering begins when its start has its outcome; a request while it has none.
-        wanted = State.DONE if self.request.call is HoldTarget.VIDEO else State.INTENT
         await wait_until(
-            lambda: any(call.state is wanted for call in self.witness.calls(self.request)),
+            self._is_here,
             what=f"a {self.request.call} of {self.request.match!r} is under way",
             deadline_seconds=deadline_seconds,
             interval_seconds=0.05,
         )
         return None
+
+    def _is_here(self) -> bool:
+        """A rendering begins when its start has its outcome. A request is on its way while it has
+        none, and its worker is connected.
+        """
+        states = {call.state for call in self.witness.calls(self.request)}
+        if self.request.call is HoldTarget.VIDEO:
+            return State.DONE in states
+        return State.INTENT in states and self.witness.is_at_an_api()
 
     async def release(self) -> None:
         """Nothing was held."""

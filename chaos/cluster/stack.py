@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from temporalio.client import Client
 
 from chaos.cluster.api import ApiServer
@@ -132,6 +133,11 @@ class Stack:
         await worker.start(self.client)
         return worker
 
+    def is_at_an_api(self) -> bool:
+        """Whether a worker is connected to anything but the Temporal server."""
+        alive = [worker.child.pid for worker in self.workers if worker.child.is_alive]
+        return any(_is_connected_beyond(pid, self.server.port.number) for pid in alive)
+
     def _fake_api(self) -> ApiServer:
         port = Port()
         argv = ApiServer.argv(port, self._place.evidence / "ledger.jsonl")
@@ -175,3 +181,13 @@ class Stack:
         self.server.port.release()
         if self._api:
             self._api.port.release()
+
+
+def _is_connected_beyond(pid: int, port: int) -> bool:
+    """Whether a process has a connection to any other port than this."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    peers = [c.raddr.port for c in connections if c.status == psutil.CONN_ESTABLISHED and c.raddr]
+    return any(peer != port for peer in peers)
