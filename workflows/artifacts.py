@@ -17,13 +17,11 @@ from workflows.models import Artifact
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
-SUFFIXES = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "application/octet-stream": ".img",
-}
-"""Of images, by what their type is; the last stands for any other."""
+SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+"""Of images, by what their type is."""
+
+OTHER_SUFFIX = ".img"
+"""Of an image of any other type."""
 
 
 class ArtifactError(Exception):
@@ -71,7 +69,7 @@ class ArtifactStore:
         Only for files whose record is lost: what is found cannot be compared with anything.
         """
         folder = self._root / operation_id
-        for suffix in SUFFIXES.values():
+        for suffix in (*SUFFIXES.values(), OTHER_SUFFIX):
             path = folder / f"{stem}{suffix}"
             if path.is_file():
                 return _describe(f"{operation_id}/{path.name}", path.read_bytes())

@@ -21,7 +21,7 @@ from google import genai
 from google.genai import errors, types
 
 from workflows import policies
-from workflows.artifacts import SUFFIXES
+from workflows.artifacts import OTHER_SUFFIX, SUFFIXES
 from workflows.models import VideoStatus
 from workflows.settings import Settings
 
@@ -65,7 +65,7 @@ class Image:
     @property
     def suffix(self) -> str:
         """How the name of its file ends."""
-        return SUFFIXES.get(self.mime_type, SUFFIXES["application/octet-stream"])
+        return SUFFIXES.get(self.mime_type, OTHER_SUFFIX)
 
 
 MaySend = Callable[[], None]

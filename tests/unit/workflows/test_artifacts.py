@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from workflows import policies
-from workflows.artifacts import SUFFIXES, ArtifactError, ArtifactStore
+from workflows.artifacts import OTHER_SUFFIX, SUFFIXES, ArtifactError, ArtifactStore
 from workflows.models import Artifact
 
 
@@ -178,7 +178,7 @@ def test_a_disk_with_just_enough_room_is_taken(
     assert files_in(store.prepare("op")) == {}
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES.values())
+@pytest.mark.parametrize("suffix", [*SUFFIXES.values(), OTHER_SUFFIX])
 def test_a_file_is_found_whatever_its_suffix(store: ArtifactStore, suffix: str) -> None:
     made = store.save("op", f"character{suffix}", b"a fox")
     assert store.find("op", "character") == made
