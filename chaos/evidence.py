@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -36,8 +37,8 @@ from chaos.fake_api.ledger import (
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
 from workflows.ledger import Ledger
-from workflows.models import CHARACTER, Artifact, video_step
-from workflows.paid_calls import PaidCall, State
+from workflows.models import CHARACTER, video_step
+from workflows.paid_calls import PaidCall, State, outcome_of
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 HISTORIES = "histories"
@@ -218,11 +219,8 @@ async def save_histories(client: Client, folder: Path, workflow_ids: Sequence[st
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
     """Save what the workers' ledger holds of these operations. Raises LedgerError."""
-    ledger = Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)
-    try:
+    with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
         calls = tuple(call for call in ledger.calls() if call.operation_id in operation_ids)
-    finally:
-        ledger.close()
     (folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls, indent=2))
 
 
@@ -235,32 +233,32 @@ def save_live_ledger(folder: Path, expectations: Sequence[Expectation]) -> None:
     }
     calls = _load_paid_calls(folder / PAID_CALLS)
     characters = {
-        call.operation_id: call.artifact
-        for state in (State.LATE, State.DONE)  # the regular reply stands, whichever came last
-        for call in calls
-        if call.step == CHARACTER and call.state is state
+        asked.workflow_id: outcome_of(
+            [c for c in calls if (c.operation_id, c.step) == (asked.workflow_id, CHARACTER)]
+        )
+        for asked in expectations
     }
     lines = [
         to_line(record)
         for call in calls
         for record in _as_the_provider(
-            call, prompts[call.operation_id, call.step], characters.get(call.operation_id)
+            call, prompts[call.operation_id, call.step], characters[call.operation_id]
         )
     ]
     (folder / "ledger.jsonl").write_bytes(b"".join(lines))
 
 
-def _as_the_provider(call: PaidCall, prompt: str, character: Artifact | None) -> Iterator[Record]:
+def _as_the_provider(call: PaidCall, prompt: str, character: PaidCall | None) -> Iterator[Record]:
     request_id = f"{call.operation_id}/{call.step}/{call.number}"
     image = call.step == CHARACTER
-    sha256 = call.artifact.sha256 if call.artifact else None
+    sha256 = _sha256(call)
     yield Received(
         at=call.sent_at,
         request_id=request_id,
         call=Call.IMAGE if image else Call.VIDEO_START,
         model=call.model,
         prompt=prompt,
-        image_sha256=None if image or not character else character.sha256,
+        image_sha256=None if image else _sha256(character),
         key_valid=True,
     )
     if call.state is not State.REFUSED:
@@ -283,6 +281,10 @@ def _as_the_provider(call: PaidCall, prompt: str, character: Artifact | None) ->
             client_connected=call.state is not State.AMBIGUOUS,
             sha256=sha256,
         )
+
+
+def _sha256(call: PaidCall | None) -> str | None:
+    return call.artifact.sha256 if call and call.artifact else None
 
 
 def save_billing(folder: Path, billing: Billing) -> None:

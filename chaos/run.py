@@ -153,6 +153,7 @@ async def _experiment(
             try:
                 await _carry_out(case, lab)
             finally:
+                lab.witness.close()
                 save_expectations(place.evidence, lab.expectations)
                 ids = [asked.workflow_id for asked in lab.expectations]
                 await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -194,11 +194,9 @@ def _paid_usd(ledger_file: Path) -> Decimal | None:
     if not ledger_file.exists():
         return None
     try:
-        ledger = Ledger.open(f"sqlite:///{ledger_file}", grace_seconds=LEDGER_GRACE_SECONDS)
-        try:
+        url = f"sqlite:///{ledger_file}"
+        with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
             return ledger.billable_usd()
-        finally:
-            ledger.close()
     except LedgerError as error:
         raise RunError(f"what this run has paid is not known: {error} ({ledger_file})") from None
 

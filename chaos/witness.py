@@ -42,6 +42,9 @@ class Witness(Protocol):
     async def polls(self, prompt: str) -> float:
         """A number that grows with each poll of a prompt's video."""
 
+    def close(self) -> None:
+        """Let go of what it looks through."""
+
 
 @dataclass(frozen=True)
 class FakeWitness:
@@ -60,6 +63,9 @@ class FakeWitness:
         return sum(
             isinstance(r, Received) and r.call is Call.POLL and r.operation in names for r in ledger
         )
+
+    def close(self) -> None:
+        """Nothing: the stack closes its own control client."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,10 @@ class LiveWitness:
             if prompt in asked.video_prompts:
                 return await self._newest_wait(asked.workflow_id)
         return 0.0
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self.ledger.close()
 
     async def _newest_wait(self, workflow_id: str) -> float:
         try:
