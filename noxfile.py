@@ -77,7 +77,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything but the scenarios. Arguments go to pytest."""
-    _install(session)
+    _install(session, "tests")
     # First of all, because no test's timeout is long enough for a build from source.
     session.run("python", "-m", "chaos.binaries")
     session.run("pytest", "-m", "not chaos and not sweep", *session.posargs)

@@ -30,13 +30,14 @@ The SDK's own throttle is 0.8 of the timeout, which would leave a server that co
 an outage only 0.2 of the timeout to hear the next heartbeat.
 """
 
-HEARTBEAT_TIMEOUT = timedelta(seconds=8)
+HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 """How long a silent attempt counts as alive.
 
-Long enough that a running attempt outlives a server outage of 6 s: the last heartbeat before it
-is at most 1 s old, the first one after it comes within 1 s. A shorter one would start work again
-whose worker is alive. Short enough that a killed worker is noticed within 8 s; without any, it
-would be noticed after the 30 min of the start-to-close timeout.
+Long enough that a running attempt outlives a server outage of 20 s: the last heartbeat before it
+is at most 1 s old, and a worker whose server is back may take 5 s to try again. A shorter one would
+start work again whose worker is alive. It is the safety net only: a worker that dies in a fleet is
+failed over within milliseconds (`workflows.fleet`), and without any heartbeat a death would be
+noticed after the 30 min of the start-to-close timeout.
 """
 
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=2)

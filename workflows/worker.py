@@ -17,47 +17,19 @@ from typing import NoReturn
 
 from dotenv import load_dotenv
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 
 from workflows import policies
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
+from workflows.connection import connect
 from workflows.gemini import Gemini
 from workflows.ledger import Ledger, LedgerError
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger("workflows.worker")
-
-
-async def connect() -> Client:
-    """Connect to Temporal as the standard configuration says.
-
-    Raises SettingsError where that is wrong or nobody answers.
-    """
-    try:
-        config = ClientConfig.load_client_connect_config()
-    except (RuntimeError, ValueError) as error:
-        raise SettingsError(
-            f"cannot read the configuration of Temporal ({_first_line(error)}); "
-            "mend the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
-        ) from None
-    address = config.setdefault("target_host", "localhost:7233")
-    try:
-        return await Client.connect(**config, data_converter=pydantic_data_converter)
-    except (RuntimeError, ValueError) as error:
-        raise SettingsError(
-            f"cannot connect to Temporal at {address} ({_first_line(error)}); "
-            "start it, or set TEMPORAL_ADDRESS."
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    """Short, and without the lines of a file that an error may quote."""
-    return str(error).partition("\n")[0][:200]
 
 
 def build_worker(client: Client, activities: VideoActivities, settings: Settings) -> Worker:

@@ -26,7 +26,7 @@ async def experiment(lab: Lab) -> None:
         await lab.until_polled(_SCENE_2)
         await lab.strike(first.child, signal.SIGKILL)
         await lab.worker()
-        lab.note("waiting until the server misses the heartbeat (8 s) and retries (10 s)")
+        lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
         await lab.until_polled(_SCENE_2)
         await scene_2.release()
         lab.healed(first.child.name)

@@ -34,7 +34,7 @@ async def experiment(lab: Lab) -> None:
         await lab.strike(first.child, signal.SIGKILL)
         await image.release()
         second = await lab.worker()
-        lab.note("waiting until the server misses the heartbeat (8 s) and retries (10 s)")
+        lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
         await video.caught(lab.step_deadline_seconds)
         await lab.until_polled(_VIDEO)
         await lab.strike(second.child, signal.SIGKILL)
