@@ -20,9 +20,11 @@ from typing import Self
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from workflows import policies
 from workflows.ledger_tables import (
     BILLABLE,
     SCHEMA_VERSION,
+    UPGRADES,
     account,
     explain,
     explain_content,
@@ -47,6 +49,7 @@ from workflows.paid_calls import (
     outcome_of,
     was_refused,
 )
+from workflows.settings import Settings, SettingsError
 
 
 class LedgerError(Exception):
@@ -75,16 +78,17 @@ _TABLES_LOCK = 72_331
 class Ledger:
     """Paid calls in a database. Every method blocks; threads may share it. Raises LedgerError."""
 
-    def __init__(self, engine: Engine, grace_seconds: float) -> None:
+    def __init__(self, engine: Engine, grace_seconds: float, sender: str | None = None) -> None:
         self._engine = engine
         self._grace_seconds = grace_seconds
+        self._sender = sender
 
     @classmethod
-    def open(cls, url: str, *, grace_seconds: float) -> Self:
+    def open(cls, url: str, *, grace_seconds: float, sender: str | None = None) -> Self:
         """Connect, and make the tables where there are none.
 
         `grace_seconds` is how long after a request's deadline its sender may still record the
-        reply. Raises LedgerError.
+        reply; `sender` names this process for `give_up_on`. Raises LedgerError.
         """
         try:
             engine = make_engine(url)
@@ -94,7 +98,7 @@ class Ledger:
                 "or postgresql+psycopg://user@host/name.",
                 lasting=True,
             ) from None
-        ledger = cls(engine, grace_seconds)
+        ledger = cls(engine, grace_seconds, sender)
         try:
             ledger._make_tables()
         except BaseException:
@@ -206,6 +210,24 @@ class Ledger:
         is_open = any(call.state in OPEN for call in calls)
         return open_call(calls, settle_at=None) if is_open and not outcome_of(calls) else None
 
+    def give_up_on(self, sender: str) -> int:
+        """A sender is known to be dead, so none of its replies will come: its requests without an
+        outcome are ambiguous now, and nobody has to wait for their deadlines. How many there were.
+
+        A reply that it put on disk before it died is still found, and clears the doubt.
+        """
+        with self._transaction() as connection:
+            changed = connection.execute(
+                update(paid_calls)
+                .where(paid_calls.c.sender == sender, paid_calls.c.state == State.INTENT)
+                .values(
+                    state=State.AMBIGUOUS,
+                    reason="its sender died before it recorded an outcome",
+                    settled_at=_now(connection),
+                )
+            )
+            return changed.rowcount
+
     def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
         """Record the file of a finished video."""
         with self._transaction() as connection:
@@ -249,6 +271,7 @@ class Ledger:
                 state=State.INTENT,
                 sent_at=now,
                 deadline_at=now + purchase.deadline_seconds,
+                sender=self._sender,
             )
         )
         return self._rows(connection, purchase.operation_id, purchase.step)[-1]
@@ -301,7 +324,10 @@ class Ledger:
             version = connection.scalar(select(account.c.schema_version))
             if version is None:
                 connection.execute(insert(account).values(id=1, schema_version=SCHEMA_VERSION))
-            elif version != SCHEMA_VERSION:
+            while version in UPGRADES:
+                connection.execute(text(UPGRADES[version]))
+                version += 1
+            if version not in {None, SCHEMA_VERSION}:
                 raise LedgerError(
                     f"the ledger has the layout {version} and this program knows "
                     f"{SCHEMA_VERSION}; use the program that made it, or another LEDGER_URL.",
@@ -328,6 +354,25 @@ class Ledger:
         except UnicodeDecodeError:  # of SQLite's own message about a damaged file
             message, lasting = explain_content()
             raise LedgerError(message, lasting=lasting) from None
+
+
+def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
+    """The ledger that is set; nobody works without one. Raises SettingsError."""
+    try:
+        if settings.ledger_url is None:
+            settings.artifacts_dir.mkdir(parents=True, exist_ok=True)
+        return Ledger.open(
+            settings.ledger_address(),
+            grace_seconds=policies.LEDGER_GRACE_SECONDS,
+            sender=sender,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
+            "mend ARTIFACTS_DIR."
+        ) from None
+    except LedgerError as error:
+        raise SettingsError(str(error)) from None
 
 
 @contextmanager

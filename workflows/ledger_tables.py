@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 BILLABLE = ("intent", "done", "ambiguous", "late")
 """States of a call that may cost something."""
@@ -94,9 +94,13 @@ paid_calls = Table(
     Column("reason", Text),
     Column("provider_operation", Text),
     Column("artifact", Text),
+    Column("sender", String(64)),
     # Should all else fail: the database itself refuses a second intent for the same request.
     UniqueConstraint("operation_id", "step", "number"),
 )
+
+UPGRADES = {1: "ALTER TABLE paid_calls ADD COLUMN sender VARCHAR(64)"}
+"""From each older layout to the next one. Programs of the older layout can go on meanwhile."""
 
 
 def make_engine(url: str) -> Engine:

@@ -143,6 +143,9 @@ class SeriesVideoInput(Record):
 UNDECIDED = "AmbiguousCall"
 """Type of the failure that carries an `OpenCall` from an activity to its workflow."""
 
+WORKER_LOST = "WorkerLost"
+"""Type of the failure by which a fleet ends the attempts of a worker that died."""
+
 NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered"})
 """Failures after which the provider does not charge for the video it began."""
 

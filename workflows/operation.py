@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from workflows import policies
@@ -19,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         CHARACTER,
         NOT_BILLED,
         UNDECIDED,
+        WORKER_LOST,
         Artifact,
         Character,
         CharacterOrder,
@@ -296,6 +298,25 @@ def _objection(call: OpenCall | None, decision: Decision) -> str | None:
 
 async def _activity(name: str, order: Record, result: type[T]) -> T:
     """Run an activity, by name, under the policies that all of them share."""
+    for _ in range(policies.MAX_WORKER_LOSSES):
+        try:
+            return await _attempts(name, order, result)
+        except ActivityError as error:
+            if not _was_lost(error):
+                raise
+            workflow.logger.warning("%s lost its worker three times, and is tried anew", name)
+    return await _attempts(name, order, result)
+
+
+def _was_lost(error: ActivityError) -> bool:
+    """Whether the last attempt ended with its worker, not by what it did."""
+    cause = error.cause
+    if isinstance(cause, ActivityTimeoutError):
+        return cause.type is TimeoutType.HEARTBEAT
+    return isinstance(cause, ApplicationError) and cause.type == WORKER_LOST
+
+
+async def _attempts(name: str, order: Record, result: type[T]) -> T:
     made: T = await workflow.execute_activity(
         name,
         order,

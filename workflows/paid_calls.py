@@ -39,7 +39,9 @@ class Purchase:
 
 
 class PaidCall(Record):
-    """One row: request `number` (from 1) of a step. `reason` says how an open one came to be."""
+    """One row: request `number` (from 1) of a step. `reason` says how an open one came to be;
+    `sender` names the process of a fleet that sent it.
+    """
 
     operation_id: str
     step: str
@@ -54,6 +56,7 @@ class PaidCall(Record):
     reason: str | None = None
     provider_operation: str | None = None
     artifact: Artifact | None = None
+    sender: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     image_deadline_seconds: _Seconds = policies.IMAGE_DEADLINE_SECONDS
     video_start_deadline_seconds: _Seconds = policies.VIDEO_START_DEADLINE_SECONDS
     pay_while_locked: Path | None = None
+    metrics_address: str | None = None
 
     @field_validator("gemini_api_key")
     @classmethod
@@ -55,6 +56,14 @@ class Settings(BaseSettings):
         if not value.isascii() or not value.isprintable() or " " in value:
             raise ValueError("has a space, a line break or another character no key has")
         return key
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _address_has_a_port(cls, address: str | None) -> str | None:
+        host, _, port = (address or "x:1").rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ValueError("must be host:port, such as 127.0.0.1:9464")
+        return address
 
     @field_validator("video_seconds")
     @classmethod

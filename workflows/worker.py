@@ -9,30 +9,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from dotenv import load_dotenv
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from workflows import policies
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
 from workflows.connection import connect
+from workflows.entry import leave, load_dotenv_file, set_up_logging
+from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
-from workflows.ledger import Ledger, LedgerError
+from workflows.ledger import open_ledger
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger("workflows.worker")
 
 
-def build_worker(client: Client, activities: VideoActivities, settings: Settings) -> Worker:
+def build_worker(
+    client: Client,
+    activities: VideoActivities,
+    settings: Settings,
+    interceptors: Sequence[Interceptor] = (),
+) -> Worker:
     """A worker with this project's policies."""
     return Worker(
         client,
@@ -46,6 +51,7 @@ def build_worker(client: Client, activities: VideoActivities, settings: Settings
             activities.download_video,
         ],
         max_concurrent_activities=policies.MAX_CONCURRENT_ACTIVITIES,
+        interceptors=interceptors,
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN_TIMEOUT,
         sticky_queue_schedule_to_start_timeout=policies.STICKY_QUEUE_TIMEOUT,
         max_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
@@ -61,14 +67,19 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = await connect()
-    ledger = await asyncio.to_thread(_open_ledger, settings)
+    client = await connect(metrics_address=settings.metrics_address)
+    member = Membership.of_this_process()
+    ledger = await asyncio.to_thread(open_ledger, settings, member.sender if member else None)
     try:
         async with Gemini(settings) as gemini:
             store = ArtifactStore(settings.artifacts_dir.absolute())
             cashier = Cashier(ledger, store, settings)
             activities = VideoActivities(gemini, cashier, store, settings)
-            async with build_worker(client, activities, settings):
+            interceptors = [ReportingInterceptor(member)] if member else []
+            async with (
+                _in_fleet(member, client, stop),  # till the worker has finished what it has
+                build_worker(client, activities, settings, interceptors),
+            ):
                 logger.info("working on task queue %s", settings.task_queue)
                 await stop.wait()
                 logger.info(
@@ -79,29 +90,23 @@ async def run(settings: Settings) -> None:
     logger.info("stopped")
 
 
-def _open_ledger(settings: Settings) -> Ledger:
-    """The ledger; without one a worker does not begin. Raises SettingsError."""
-    try:
-        if settings.ledger_url is None:
-            settings.artifacts_dir.mkdir(parents=True, exist_ok=True)
-        return Ledger.open(settings.ledger_address(), grace_seconds=policies.LEDGER_GRACE_SECONDS)
-    except OSError as error:
-        raise SettingsError(
-            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
-            "mend ARTIFACTS_DIR."
-        ) from None
-    except LedgerError as error:
-        raise SettingsError(str(error)) from None
+@asynccontextmanager
+async def _in_fleet(
+    member: Membership | None, client: Client, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Be a member of the fleet that started this worker, if one did."""
+    if member is None:
+        yield
+    else:
+        async with member.kept(client.identity, stop.set):
+            yield
 
 
 def main() -> int:
     """Exit code 0 after a graceful stop, 2 for wrong settings."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every poll
+    set_up_logging()
     try:
-        _load_dotenv(Path.cwd() / ".env")
+        load_dotenv_file()
         asyncio.run(run(load_settings()))
     except SettingsError as error:
         sys.stderr.write(f"worker: {error}\n")
@@ -113,24 +118,5 @@ def main() -> int:
     return 0
 
 
-def _load_dotenv(file: Path) -> None:
-    try:
-        load_dotenv(file)
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{file} cannot be read; mend it, or move it away.") from None
-
-
-def _leave(exit_code: int) -> NoReturn:
-    """End the process without the interpreter's own end.
-
-    That one may meet a thread of the SDK's native runtime which is still busy with its last call,
-    and then it aborts (exit code 134) with a "Fatal Python error" below our own sentence.
-    """
-    logging.shutdown()
-    with contextlib.suppress(OSError):  # nobody reads any more
-        sys.stderr.flush()
-    os._exit(exit_code)
-
-
 if __name__ == "__main__":
-    _leave(main())
+    leave(main())

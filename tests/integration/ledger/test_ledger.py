@@ -359,7 +359,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
     call = grant(ledger, image())
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE account SET schema_version = 2"))
+        connection.execute(text("UPDATE account SET schema_version = 3"))
     engine.dispose()
 
     with pytest.raises(LedgerError) as raised:
@@ -367,7 +367,51 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
 
     assert raised.value.lasting
     assert str(raised.value) == (
-        "the ledger has the layout 2 and this program knows 1; use the program that made it, "
+        "the ledger has the layout 3 and this program knows 2; use the program that made it, "
         "or another LEDGER_URL."
     )
     assert ledger.calls() == (call,)
+
+
+def test_a_ledger_of_an_older_program_gets_what_is_new_and_keeps_what_it_has(
+    ledger: Ledger, url: str
+) -> None:
+    call = grant(ledger, image())
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE paid_calls DROP COLUMN sender"))
+        connection.execute(text("UPDATE account SET schema_version = 1"))
+    engine.dispose()
+
+    again = Ledger.open(url, grace_seconds=5, sender="me")
+
+    assert again.calls() == (call,)
+    assert grant(again, image("another")).sender == "me"
+    again.close()
+
+
+def test_the_open_calls_of_a_dead_sender_are_ambiguous_at_once_and_nobody_elses_are(
+    ledger: Ledger, url: str
+) -> None:
+    dead = Ledger.open(url, grace_seconds=5, sender="dead")
+    grant(dead, image("open", deadline_seconds=60))
+    done = grant(dead, image("done"))
+    dead.record(done, artifact=ARTIFACT)
+    grant(ledger, image("another's", deadline_seconds=60))
+
+    assert dead.give_up_on("dead") == 1
+
+    states = {call.step: call.state for call in ledger.calls()}
+    assert states == {"open": State.AMBIGUOUS, "done": State.DONE, "another's": State.INTENT}
+    assert isinstance(ledger.reserve(image("open"), Terms(ambiguous_allowed=1)), Granted)
+    assert dead.give_up_on("dead") == 0
+    dead.close()
+
+
+def test_a_reply_that_a_dead_sender_left_on_disk_clears_the_doubt(ledger: Ledger, url: str) -> None:
+    dead = Ledger.open(url, grace_seconds=5, sender="dead")
+    call = grant(dead, image())
+    dead.give_up_on("dead")
+
+    assert ledger.record(call, artifact=ARTIFACT).state is State.DONE
+    dead.close()

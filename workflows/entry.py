@@ -1,0 +1,44 @@
+"""What the programs of this package share at their start and at their end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from dotenv import load_dotenv
+
+from workflows.settings import SettingsError
+
+
+def set_up_logging() -> None:
+    """Lines on standard error, with their time in UTC."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every poll
+
+
+def load_dotenv_file() -> None:
+    """Add what `.env` in the working folder says to the environment. Raises SettingsError."""
+    file = Path.cwd() / ".env"
+    try:
+        load_dotenv(file)
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{file} cannot be read; mend it, or move it away.") from None
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process without the interpreter's own end.
+
+    That one may meet a thread of the SDK's native runtime which is still busy with its last call,
+    and then it aborts (exit code 134) with a "Fatal Python error" below our own sentence.
+    """
+    logging.shutdown()
+    with contextlib.suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(exit_code)

@@ -1,0 +1,101 @@
+"""`python -m workflows.fleet --workers 3`: workers that fail over to each other.
+
+Settings are those of a worker. SIGTERM and Ctrl-C let all finish what they have in hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping, Sequence
+
+from workflows.connection import connect
+from workflows.entry import leave, load_dotenv_file, set_up_logging
+from workflows.fleet.failover import Failover
+from workflows.fleet.fleet import Fleet
+from workflows.ledger import open_ledger
+from workflows.settings import Settings, SettingsError, load_settings
+
+MOST_WORKERS = 64
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 after a graceful stop, 1 where a worker had to be killed, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    set_up_logging()
+    try:
+        load_dotenv_file()
+        all_ended = asyncio.run(_run(options.workers, options.command, load_settings()))
+    except SettingsError as error:
+        sys.stderr.write(f"fleet: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("fleet: interrupted before it began\n")
+        return 130
+    return 0 if all_ended else 1
+
+
+async def _run(workers: int, argv: Sequence[str], settings: Settings) -> bool:
+    client = await connect()
+    ledger = await asyncio.to_thread(open_ledger, settings)
+    try:
+        fleet = Fleet(argv, workers, Failover(client, ledger), _metrics(settings.metrics_address))
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, fleet.stop)
+        return await fleet.run()
+    finally:
+        ledger.close()
+
+
+def _metrics(address: str | None) -> Callable[[int], Mapping[str, str]]:
+    """Each worker offers its metrics at a port of its own, counted up from the one that is set."""
+    if address is None:
+        return lambda _: {}
+    host, _, port = address.rpartition(":")
+    return lambda number: {"METRICS_ADDRESS": f"{host}:{int(port) + number - 1}"}
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m workflows.fleet",
+        description=__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        default=3,
+        metavar="N",
+        help=f"worker processes, 1 to {MOST_WORKERS} (default: 3)",
+    )
+    parser.add_argument(
+        "--command",
+        type=_command,
+        default=[sys.executable, "-m", "workflows.worker"],
+        metavar="'PROGRAM …'",
+        help="how a worker is started (default: python -m workflows.worker)",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= MOST_WORKERS:
+        raise ArgumentTypeError(f"must be a number from 1 to {MOST_WORKERS}, not {text!r}")
+    return int(text)
+
+
+def _command(text: str) -> list[str]:
+    try:
+        argv = shlex.split(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"cannot be read ({error})") from None
+    if not argv:
+        raise ArgumentTypeError("is empty")
+    return argv
+
+
+if __name__ == "__main__":
+    leave(main())
