@@ -106,10 +106,10 @@ def load_settings(**values: str) -> Settings:
     try:
         return Settings.model_validate(values) if values else Settings()
     except ValidationError as error:
-        raise SettingsError(" ".join(_sentence(fault) for fault in error.errors())) from None
+        raise SettingsError(" ".join(fault_sentence(fault) for fault in error.errors())) from None
 
 
-def _sentence(fault: ErrorDetails) -> str:
+def fault_sentence(fault: ErrorDetails) -> str:
     """One fault in words, without the value that was given: it may be a secret."""
     name = "_".join(str(part) for part in fault["loc"]).upper()
     if fault["type"] == "missing":

@@ -19,6 +19,7 @@ from temporalio.worker import Interceptor, Worker
 
 from workflows import policies
 from workflows.activities import VideoActivities
+from workflows.alerts import Alerts, load_alert_settings
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
 from workflows.connection import connect
@@ -28,6 +29,9 @@ from workflows.gemini import Gemini
 from workflows.ledger import open_ledger
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
+
+ALERTS_FOLDER = ".alerts"
+"""Among the artifacts, where no operation's folder begins with a dot."""
 
 logger = logging.getLogger("workflows.worker")
 
@@ -64,6 +68,7 @@ def build_worker(
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT. Raises SettingsError where Temporal cannot be reached."""
+    alert_settings = load_alert_settings()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -77,8 +82,9 @@ async def run(settings: Settings) -> None:
             activities = VideoActivities(gemini, cashier, store, settings)
             interceptors = [ReportingInterceptor(member)] if member else []
             async with (
+                Alerts(alert_settings, settings.artifacts_dir.absolute() / ALERTS_FOLDER) as alerts,
                 _in_fleet(member, client, stop),  # till the worker has finished what it has
-                build_worker(client, activities, settings, interceptors),
+                build_worker(client, activities, settings, [*interceptors, alerts.interceptor]),
             ):
                 logger.info("working on task queue %s", settings.task_queue)
                 await stop.wait()
