@@ -20,6 +20,7 @@ from workflows.ledger import open_ledger
 from workflows.settings import Settings, SettingsError, load_settings
 
 MOST_WORKERS = 64
+LAST_PORT = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(workers: int, argv: Sequence[str], settings: Settings) -> bool:
+    metrics = _metrics(settings.metrics_address, workers)
     client = await connect()
     ledger = await asyncio.to_thread(open_ledger, settings)
     try:
-        fleet = Fleet(argv, workers, Failover(client, ledger), _metrics(settings.metrics_address))
+        fleet = Fleet(argv, workers, Failover(client, ledger), metrics)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, fleet.stop)
         return await fleet.run()
@@ -50,11 +52,20 @@ async def _run(workers: int, argv: Sequence[str], settings: Settings) -> bool:
         ledger.close()
 
 
-def _metrics(address: str | None) -> Callable[[int], Mapping[str, str]]:
-    """Each worker offers its metrics at a port of its own, counted up from the one that is set."""
+def _metrics(address: str | None, workers: int) -> Callable[[int], Mapping[str, str]]:
+    """Each worker offers its metrics at a port of its own, counted up from the one that is set.
+
+    Raises SettingsError where there are not enough.
+    """
     if address is None:
         return lambda _: {}
     host, _, port = address.rpartition(":")
+    highest = LAST_PORT - workers + 1
+    if int(port) > highest:
+        raise SettingsError(
+            f"METRICS_ADDRESS leaves no port for each of {workers} workers, which count up from "
+            f"{port}; take one up to {highest}."
+        )
     return lambda number: {"METRICS_ADDRESS": f"{host}:{int(port) + number - 1}"}
 
 
@@ -82,7 +93,7 @@ def _parser() -> ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= MOST_WORKERS:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
         raise ArgumentTypeError(f"must be a number from 1 to {MOST_WORKERS}, not {text!r}")
     return int(text)
 

@@ -90,7 +90,7 @@ class Failover:
         """Do all that is possible until the heartbeats do the rest. Never raises for an outage."""
         began = time.monotonic()
         # First the ledger: the next attempt would else wait for the deadline of a dead sender.
-        calls = await self._give_up_on(loss.sender) if loss.attempts else 0
+        calls = await self._give_up_on(loss.sender)
         sticky = asyncio.create_task(self._shut_sticky_queue(loss, began))
         outcomes = await asyncio.gather(
             *(self._fail(token, loss, began) for token in loss.attempts)

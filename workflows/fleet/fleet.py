@@ -72,13 +72,14 @@ class Fleet:
     _members: dict[int, Member] = field(default_factory=dict)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _handovers: set[asyncio.Task[None]] = field(default_factory=set)
+    _stopped_in_order: bool = True
 
     def stop(self) -> None:
         """Begin to drain; asked once more, kill."""
         if self._stop.is_set():
             logger.warning("asked again to stop: killing what is left")
             for member in self._members.values():
-                member.send(signal.SIGKILL)
+                self._kill(member)
         self._stop.set()
 
     async def run(self) -> bool:
@@ -89,14 +90,13 @@ class Fleet:
                 for number in range(1, self.workers + 1):
                     group.create_task(self._keep_place(number))
         finally:
-            all_ended_by_themselves = not drain.done()
             drain.cancel()
             for member in self._members.values():  # none is left, unless something broke
                 member.send(signal.SIGKILL)
         if self._handovers:
             await asyncio.wait(self._handovers)
         logger.info("all workers have ended: %s", self.tally)
-        return all_ended_by_themselves
+        return self._stopped_in_order
 
     async def _keep_place(self, number: int) -> None:
         """One process after the other, each with what it takes to replace it."""
@@ -115,7 +115,8 @@ class Fleet:
         try:
             member = await Member.start(number, self.argv, self.settings(number))
         except OSError as error:
-            logger.error("worker-%d cannot be started (%s)", number, error.strerror)  # noqa: TRY400 - a trace tells nothing more
+            why = f"{error.strerror}: {self.argv[0]}"
+            logger.error("worker-%d cannot be started (%s)", number, why)  # noqa: TRY400 - a trace tells nothing more
             return None
         self._members[number] = member
         self.tally.started += 1
@@ -170,12 +171,12 @@ class Fleet:
             if paused_since is not None and now - paused_since >= PAUSED_SECONDS:
                 logger.warning("%s (pid %d) is paused; it is killed", member.name, member.pid)
                 self.tally.paused += 1
-                member.send(signal.SIGKILL)
+                self._kill(member)
                 return
             if member.ready_at and now - member.in_hand.last_heard >= SILENT_SECONDS:
                 logger.warning("%s (pid %d) hangs; it is killed", member.name, member.pid)
                 self.tally.hung += 1
-                member.send(signal.SIGKILL)
+                self._kill(member)
                 return
             await self._learn_sticky_queue(member)
 
@@ -192,7 +193,13 @@ class Fleet:
             member.send(signal.SIGTERM)
         await asyncio.sleep(DRAIN_SECONDS)
         for member in self._members.values():
-            logger.warning("%s (pid %d) does not end; it is killed", member.name, member.pid)
+            if member.is_there:
+                logger.warning("%s (pid %d) does not end; it is killed", member.name, member.pid)
+                self._kill(member)
+
+    def _kill(self, member: Member) -> None:
+        if member.is_there:
+            self._stopped_in_order &= not self._stop.is_set()
             member.send(signal.SIGKILL)
 
     async def _stopped_within(self, seconds: float) -> bool:

@@ -36,6 +36,7 @@ class Member:
     started_at: float = field(default_factory=time.monotonic)
     ready_at: float | None = None
     sticky_queue: str | None = None
+    told_to_stop: bool = False
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     _readers: Sequence[asyncio.Task[None]] = ()
 
@@ -87,6 +88,11 @@ class Member:
         return self.process.pid
 
     @property
+    def is_there(self) -> bool:
+        """Whether it has not been seen to end."""
+        return self.process.returncode is None
+
+    @property
     def is_paused(self) -> bool:
         """Whether it was stopped by a signal (SIGSTOP); one under a debugger does not count."""
         with suppress(psutil.Error):
@@ -95,11 +101,16 @@ class Member:
 
     @property
     def ended_in_order(self) -> bool:
-        """Whether it is gone and has finished all that it had, as after SIGTERM."""
-        return self.process.returncode == 0 and not self.in_hand.unfinished
+        """Whether it is gone and has finished all that it had, as after SIGTERM.
+
+        One that is told to stop before it can hear it is ended by the signal itself.
+        """
+        in_order = {0, -signal.SIGTERM} if self.told_to_stop else {0}
+        return self.process.returncode in in_order and not self.in_hand.unfinished
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if it is still there."""
+        self.told_to_stop |= number is signal.SIGTERM
         with suppress(ProcessLookupError):
             self.process.send_signal(number)
 

@@ -9,6 +9,8 @@ YOUNG_SECONDS = 2.0
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
+_DOUBLINGS = 7
+"""After which the longest delay is reached; a number that goes on growing has an end."""
 
 LOOP_DEATHS = 5
 """So many young deaths in a row are a crash loop, and somebody is told."""
@@ -30,7 +32,8 @@ class Pace:
         self.young_deaths += 1
         if lived_seconds is not None and self.young_deaths == 1:
             return 0.0
-        return min(FIRST_DELAY_SECONDS * 2.0 ** (self.young_deaths - 1), LONGEST_DELAY_SECONDS)
+        doublings = min(self.young_deaths - 1, _DOUBLINGS)
+        return min(FIRST_DELAY_SECONDS * 2.0**doublings, LONGEST_DELAY_SECONDS)
 
     @property
     def is_crash_loop(self) -> bool:

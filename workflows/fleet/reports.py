@@ -95,8 +95,14 @@ class Membership:
     @asynccontextmanager
     async def kept(self, identity: str, stop: Callable[[], object]) -> AsyncIterator[None]:
         """Say that the worker is ready, then that it lives; `stop` it once its fleet is gone."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(sys.stdin.fileno(), lambda: os.read(sys.stdin.fileno(), 1) or stop())
+        loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+        def read() -> None:
+            if not os.read(stdin, 1):
+                loop.remove_reader(stdin)  # it would be called all the time from now on
+                stop()
+
+        loop.add_reader(stdin, read)
         _wake_up_when_the_fleet_dies()
         self.tell(Event.READY, identity=identity)
         beat = asyncio.create_task(self._beat())
@@ -104,7 +110,7 @@ class Membership:
             yield
         finally:
             beat.cancel()
-            loop.remove_reader(sys.stdin.fileno())
+            loop.remove_reader(stdin)
 
     async def _beat(self) -> None:
         while True:

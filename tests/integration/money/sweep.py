@@ -54,7 +54,7 @@ class Reached:
 class Seats:
     """How much goes on at once: workers that start take a whole core each, waits take none."""
 
-    workflows: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(20))
+    workflows: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(40))
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(3))
 
 
