@@ -15,7 +15,7 @@ from workflows.settings import SettingsError
 
 
 def set_up_logging() -> None:
-    """Lines on standard error, with their time in UTC."""
+    """Lines on standard error, each with its time."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -23,7 +23,10 @@ def set_up_logging() -> None:
 
 
 def load_dotenv_file() -> None:
-    """Add what `.env` in the working folder says to the environment. Raises SettingsError."""
+    """Add what `.env` in the working folder says to the environment, which counts more.
+
+    Raises SettingsError.
+    """
     file = Path.cwd() / ".env"
     try:
         load_dotenv(file)

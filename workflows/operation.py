@@ -83,7 +83,7 @@ class VideoOperation:
     @workflow.signal
     def decide(self, decision: Decision) -> None:
         """Settle the call that `Progress.undecided` tells of; another answer is not taken."""
-        hint = _objection(self._state.undecided, decision)
+        hint = objection(self._state.undecided, decision)
         self._update(hint=hint)
         if hint is None:
             self._decision = decision
@@ -280,7 +280,7 @@ def _open_call(error: ActivityError) -> OpenCall | None:
     return None
 
 
-def _objection(call: OpenCall | None, decision: Decision) -> str | None:
+def objection(call: OpenCall | None, decision: Decision) -> str | None:
     """Why a decision cannot be taken; None where it can."""
     if call is None:
         return "there is nothing to decide now."

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from workflows.models import CHARACTER, Choice, Decision, Item, OpenCall, video_step
-from workflows.operation import _objection
+from workflows.operation import objection
 
 STEP = video_step(2)
 NAME = "models/m/operations/1"
@@ -39,37 +39,37 @@ UNDER_WAY = OPEN_VIDEO.model_copy(
     ids=lambda value: f"{value.step} {getattr(value, 'choice', 'open')}",
 )
 def test_a_decision_that_fits_is_taken(call: OpenCall, decision: Decision) -> None:
-    assert _objection(call, decision) is None
+    assert objection(call, decision) is None
 
 
 @pytest.mark.parametrize("choice", Choice)
 def test_without_an_open_call_there_is_nothing_to_decide(choice: Choice) -> None:
     decision = Decision(step=STEP, choice=choice, provider_operation=NAME)
-    assert _objection(None, decision) == "there is nothing to decide now."
+    assert objection(None, decision) == "there is nothing to decide now."
 
 
 @pytest.mark.parametrize("choice", Choice)
 def test_a_call_whose_reply_may_still_come_is_not_decided(choice: Choice) -> None:
     decision = Decision(step=STEP, choice=choice, provider_operation=NAME)
     expected = "its reply may still come until 12:01:05 UTC; decide after that."
-    assert _objection(UNDER_WAY, decision) == expected
+    assert objection(UNDER_WAY, decision) == expected
 
 
 @pytest.mark.parametrize("choice", Choice)
 def test_a_decision_on_another_step_is_not_taken(choice: Choice) -> None:
     decision = Decision(step="video-001", choice=choice, provider_operation=NAME)
     expected = "the open call is that of 'video-002', not of 'video-001'."
-    assert _objection(OPEN_VIDEO, decision) == expected
+    assert objection(OPEN_VIDEO, decision) == expected
 
 
 def test_an_image_cannot_be_called_made() -> None:
     decision = Decision(step=CHARACTER, choice=Choice.MADE, provider_operation=NAME)
     expected = "an image cannot be fetched later: choose resend or give_up."
-    assert _objection(OPEN_IMAGE, decision) == expected
+    assert objection(OPEN_IMAGE, decision) == expected
 
 
 @pytest.mark.parametrize("name", [None, "", "7", "models/veo", "operations/7"])
 def test_a_video_that_was_made_needs_its_name(name: str | None) -> None:
     decision = Decision(step=STEP, choice=Choice.MADE, provider_operation=name)
     expected = "made needs provider_operation, such as models/MODEL/operations/ID."
-    assert _objection(OPEN_VIDEO, decision) == expected
+    assert objection(OPEN_VIDEO, decision) == expected

@@ -1,0 +1,252 @@
+"""Who may ask, how much, and what browsers are told."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from tests.unit.workflows.service.conftest import Connect, StandIn, errors
+from workflows.service import guards
+from workflows.service.app import create_app
+from workflows.service.guards import is_loopback
+from workflows.service.schemas import MAX_BODY_BYTES
+
+TOKEN = "sesame-open"
+BODY = {"templateType": "single", "config": {"characterPrompt": "a", "videoPrompt": "b"}}
+START = "/api/template-workflow"
+
+
+# Token
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer s\u00e9same",
+    ],
+)
+async def test_without_the_token_nothing_is_done(
+    connect: Connect, stand_in: StandIn, header: str | None
+) -> None:
+    headers = httpx.Headers(
+        [] if header is None else [(b"Authorization", header.encode("latin-1"))]
+    )
+    async with connect(TOKEN) as http:
+        for path in ("/api/operations", "/api/status/fox", "/nowhere", "/static"):
+            response = await http.get(path, headers=headers)
+            assert response.status_code == 401, path
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert errors(response) == [
+                "a valid token is needed: send Authorization: Bearer TOKEN."
+            ]
+        assert (await http.post(START, json=BODY, headers=headers)).status_code == 401
+    assert stand_in.asked == []
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_token_opens(connect: Connect, scheme: str) -> None:
+    async with connect(TOKEN) as http:
+        headers = {"Authorization": f"{scheme} {TOKEN}"}
+        assert (await http.get("/api/operations", headers=headers)).status_code == 200
+        assert (await http.get("/nowhere", headers=headers)).status_code == 404
+
+
+async def test_pages_and_probes_need_no_token(connect: Connect) -> None:
+    async with connect(TOKEN) as http:
+        for path in ("/", "/docs", "/openapi.json", "/health", "/ready", "/static/app.css"):
+            assert (await http.get(path)).status_code == 200, path
+
+
+async def test_with_a_token_another_name_and_origin_may_ask(connect: Connect) -> None:
+    """No page of a stranger knows the token, and a proxy may give the service another name."""
+    async with connect(TOKEN, base_url="https://video.example") as http:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://elsewhere.example"}
+        assert (await http.post("/api/pause/fox", headers=headers)).status_code == 202
+
+
+async def test_the_description_tells_of_the_token_only_where_one_is_needed(
+    connect: Connect,
+) -> None:
+    async with connect(TOKEN) as locked, connect() as free:
+        paths = (await locked.get("/openapi.json")).json()["paths"]
+        assert "security" in paths["/api/operations"]["get"]
+        assert "security" not in paths["/health"]["get"]
+        assert "security" not in (await free.get("/openapi.json")).text
+
+
+# Names and origins
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:3007", 200),
+        ("127.8.9.1", 200),
+        ("localhost:3007", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:3007", 200),
+        ("evil.test:3007", 403),
+        ("127.0.0.1.evil.test", 403),
+        ("localhost.evil.test", 403),
+        ("10.0.0.1", 403),
+        ("", 403),
+        ("[::1", 403),
+        ("localhost:port", 403),
+    ],
+)
+async def test_only_a_loopback_name_is_answered(
+    http: httpx.AsyncClient, host: str, status: int
+) -> None:
+    response = await http.get("/health", headers={"Host": host})
+    assert response.status_code == status
+    if status == 403:
+        assert errors(response)[0].startswith("the Host header must be localhost or a loopback")
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://127.0.0.1:3007", 202),
+        ("HTTP://127.0.0.1:3007", 202),
+        ("http://127.0.0.1", 403),
+        ("http://localhost:3007", 403),
+        ("http://127.0.0.1:3008", 403),
+        ("http://evil.test", 403),
+        ("null", 403),
+        ("file://127.0.0.1:3007", 403),
+        ("", 403),
+        ("http://[", 403),
+    ],
+)
+async def test_a_post_from_another_origin_is_refused(
+    http: httpx.AsyncClient, stand_in: StandIn, origin: str, status: int
+) -> None:
+    response = await http.post("/api/cancel/fox", headers={"Origin": origin})
+    assert response.status_code == status
+    if status == 403:
+        assert errors(response) == ["a page of another origin must not do this."]
+        assert stand_in.asked == []
+
+
+async def test_a_post_without_an_origin_is_no_page_and_passes(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/api/cancel/fox")).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("localhost", True), ("::1", True), ("0.0.0.0", False), ("", False), ("nowhere", False)],  # noqa: S104 - data
+)
+def test_what_is_this_machines_own(name: str, own: bool) -> None:
+    assert is_loopback(name) is own
+
+
+# Bodies
+
+
+async def spaces(size: int) -> AsyncIterator[bytes]:
+    for _ in range(16):
+        yield b" " * (size // 16)
+
+
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 16, 3 * MAX_BODY_BYTES, 10 * MAX_BODY_BYTES])
+async def test_a_body_that_is_too_large_is_refused_whether_announced_or_not(
+    http: httpx.AsyncClient, size: int
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    for content in (b" " * size, spaces(size)):
+        response = await http.post(START, content=content, headers=headers)
+        assert response.status_code == 413
+        assert errors(response) == ["the body is larger than 3,145,728 bytes."]
+
+
+async def test_the_largest_body_is_read(http: httpx.AsyncClient) -> None:
+    text = b'{"templateType": "film"}'
+    content = text + b" " * (MAX_BODY_BYTES - len(text))
+    response = await http.post(START, content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+
+
+async def test_a_body_that_never_ends_is_given_up(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "BODY_SECONDS", 0.01)
+    app = create_app(stand_in, SecretStr(TOKEN))
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": START,
+        "headers": [(b"authorization", f"Bearer {TOKEN}".encode())],
+    }
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+# What browsers are told
+
+
+async def test_every_answer_tells_a_browser_to_be_careful(http: httpx.AsyncClient) -> None:
+    for path in ("/", "/docs", "/static/app.js", "/api/operations", "/api/nothing", "/health"):
+        headers = (await http.get(path)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        csp = headers["Content-Security-Policy"]
+        assert csp.startswith("default-src 'none'")
+        assert "frame-ancestors 'none'" in csp
+        assert "'unsafe-inline'" not in csp.partition("style-src")[0]
+
+
+async def test_no_answer_is_kept(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/operations")).headers["Cache-Control"] == "no-store"
+    assert (await http.get("/static/app.js")).headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_a_page_holds_no_script_and_names_no_other_host(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    page = (await http.get(path)).text
+    assert re.findall(r"<script(?![^>]*src=)", page) == []
+    assert re.findall(r"\son\w+=|style=", page) == []
+    assert re.findall(r"https?://", page) == []
+    for name in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+        assert (await http.get(name)).status_code == 200, name
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/index.html", "/static/..%2f__init__.py", "/static/%2e%2e/app.py", "/static/"]
+)
+async def test_no_other_file_can_be_had(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+    assert response.status_code == 404
+    assert errors(response)
+
+
+async def test_another_method_names_what_is_possible(http: httpx.AsyncClient) -> None:
+    response = await http.put("/api/pause/fox")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert errors(response) == ["PUT is not possible here."]

@@ -1,0 +1,1 @@
+"""The HTTP service of the two workflows: `python -m workflows.service`."""

@@ -1,0 +1,152 @@
+"""The service's process: `python -m workflows.service`. SIGTERM and Ctrl-C end it with 0."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+import uvicorn
+
+from workflows.connection import connect
+from workflows.entry import leave, load_dotenv_file, set_up_logging
+from workflows.service.app import create_app
+from workflows.service.operations import Operations
+from workflows.service.settings import MAX_PORT, ServiceSettings, load_settings
+from workflows.settings import SettingsError
+
+logger = logging.getLogger("workflows.service")
+
+STOP_SECONDS = 8
+"""How long a request in hand may take once the service was told to stop: any has its answer by
+then, as Temporal is given 5 s.
+"""
+
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than clients and proxies keep theirs (5 to 60 s).
+Whoever closes first must not be the service, or a request on its way would get no answer.
+"""
+
+BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which ends with exit code 0 after SIGTERM instead of by the signal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        logger.info("stopping")
+        self.should_exit = True
+
+
+async def run(settings: ServiceSettings, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SettingsError where Temporal's settings are wrong."""
+    client = await connect(lazy=True)
+    operations = Operations(client, settings.task_queue)
+    config = uvicorn.Config(
+        create_app(operations, settings.service_token),
+        log_config=None,
+        access_log=False,  # the page asks every other second
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    host, port = listener.getsockname()[:2]
+    logger.info("listening on http://%s:%s", f"[{host}]" if ":" in host else host, port)
+    await _Server(config).serve(sockets=[listener])
+    logger.info("stopped")
+
+
+def listen(settings: ServiceSettings) -> socket.socket:
+    """The socket to serve on. Raises SettingsError where it may not, or cannot, be had."""
+    host, port = settings.service_host, settings.service_port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except (OSError, UnicodeError):
+        raise SettingsError(
+            f"the host {host!r} is not known here; mend --host or SERVICE_HOST."
+        ) from None
+    # A name such as localhost may stand for both kinds of address; IPv4 is what people try.
+    family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    if settings.service_token is None and not ipaddress.ip_address(str(address[0])).is_loopback:
+        raise SettingsError(
+            f"{host} can be reached from other machines: set SERVICE_TOKEN, or use 127.0.0.1."
+        )
+    listener = socket.socket(family, kind, protocol)
+    # So that a restart does not wait for the last one's connections to be forgotten.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"port {port} on {host} cannot be used ({error.strerror}); "
+            "choose another with --port or SERVICE_PORT."
+        ) from None
+    return listener
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}. See --help for the options.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m workflows.service",
+        description="The HTTP service of the video workflows: it starts, shows and steers them.",
+        epilog="Settings are also read from the environment and from .env: SERVICE_HOST, "
+        "SERVICE_PORT, SERVICE_TOKEN (needed on any address but loopback), TASK_QUEUE, and "
+        "Temporal's own TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="port to listen on (default: 3007)")
+    return parser
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+
+
+def main() -> int:
+    """Exit code 0 after a graceful stop, 2 for wrong settings."""
+    set_up_logging()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it says what is said here
+    try:
+        options = _parser().parse_args()
+        load_dotenv_file()
+        settings = load_settings(host=options.host, port=options.port)
+        asyncio.run(run(settings, listen(settings)))
+    except SettingsError as error:
+        sys.stderr.write(f"service: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.write("service: interrupted before it began\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    leave(main())
