@@ -1,0 +1,262 @@
+"""A fleet as these tests see it: who has which attempt in hand, and what the fleet says it did."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psutil
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+
+from chaos.cluster.fleet import FleetProcess
+from chaos.evidence import Expectation
+from chaos.fake_api.control import Hold
+from chaos.fake_api.holds import HoldTarget
+from chaos.history import Activity, Workflow
+from chaos.process import CANARY
+from chaos.waiting import wait_until
+from tests.integration.workflows.bench import Bench
+from workflows.ledger import Ledger
+from workflows.models import WORKER_LOST
+from workflows.paid_calls import PaidCall
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+DEADLINE_SECONDS = 30.0
+FRESH = {"matching.TaskQueueInfoByBuildIdTTL": '"0s"'}
+"""Without it the server tells of pollers as they were up to 5 s ago, so each start takes longer."""
+
+WAIT, DRAW = "await_video", "generate_character"
+
+_LOST = re.compile(
+    r"worker-(?P<place>\d+) \(pid (?P<pid>\d+)\) is lost \((?P<how>[^)]*)\): "
+    r"failed_over=(?P<failed_over>\d+) in_ms=\d+ over=(?P<over>\d+) "
+    r"left_to_heartbeats=(?P<left>\d+) open_calls_settled=(?P<calls>\d+) "
+    r"sticky_queue=(?P<sticky>\w+)"
+)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """One line of a fleet's log about one worker that it lost."""
+
+    place: int
+    pid: int
+    how: str
+    failed_over: int
+    over: int
+    left: int
+    calls: int
+    sticky: str
+
+
+@dataclass(frozen=True)
+class Crew:
+    """A running fleet on a task queue of its own."""
+
+    bench: Bench
+    fleet: FleetProcess
+
+    @property
+    def log(self) -> str:
+        """All that it and its workers have written."""
+        return self.fleet.child.log.read_text()
+
+    @property
+    def losses(self) -> Sequence[Lost]:
+        """What it says that it lost."""
+        found = [match.groupdict() for match in _LOST.finditer(self.log)]
+        return [
+            Lost(
+                how=one["how"],
+                sticky=one["sticky"],
+                **{n: int(v) for n, v in one.items() if n not in {"how", "sticky"}},
+            )
+            for one in found
+        ]
+
+    @property
+    def tally(self) -> Mapping[str, int]:
+        """What it counted over its life; it says so when it ends."""
+        (line,) = re.findall(r"all workers have ended: (.*)", self.log)
+        return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
+
+    def pid_at(self, place: int) -> int:
+        """The process that it started last at a place."""
+        return int(re.findall(rf"worker-{place} started \(pid (\d+)\)", self.log)[-1])
+
+    async def says(self, text: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        """Wait until the log has this."""
+        await wait_until(
+            lambda: text in self.log,
+            what=f"{self.fleet.child.name} says {text!r}",
+            deadline_seconds=deadline_seconds,
+        )
+
+    async def has_lost(self, pid: int) -> Lost:
+        """Wait until it says that it lost this worker, and what it did about it."""
+        found: list[Lost] = []
+
+        def told() -> bool:
+            found[:] = [lost for lost in self.losses if lost.pid == pid]
+            return bool(found)
+
+        await wait_until(told, what=f"the loss of {pid} is told", deadline_seconds=DEADLINE_SECONDS)
+        (lost,) = found
+        return lost
+
+    async def start(self, asked: Expectation) -> None:
+        """Start a workflow on its queue."""
+        await self.bench.lab.start(asked, task_queue=self.fleet.task_queue)
+
+    async def awaiting(self, asked: Expectation) -> tuple[Hold, int]:
+        """Start a workflow and wait until it awaits a video that is held; whose hands it is in."""
+        hold = await self.bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+        await self.start(asked)
+        return hold, await self.waits_in_attempt(asked, 1)
+
+    async def drawing(self, asked: Expectation) -> tuple[Hold, int]:
+        """Start a workflow and wait until its image request is held; whose hands it is in."""
+        hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+        await self.start(asked)
+        await hold.caught(DEADLINE_SECONDS)
+        return hold, await in_hand(self.bench, asked, DRAW, 1)
+
+    async def waits_in_attempt(self, asked: Expectation, number: int) -> int:
+        """Wait until this attempt polls for the video; the worker's pid."""
+        pid = await in_hand(self.bench, asked, WAIT, number)
+        # Only the attempt in hand polls, and its worker has told of it before.
+        await self.bench.lab.until_polled(asked.video_prompts[0])
+        return pid
+
+    def kill(self, pid: int) -> datetime:
+        """Kill a worker; when."""
+        at = datetime.now(UTC)
+        self.fleet.strike(pid, signal.SIGKILL)
+        return at
+
+    async def is_complete_again(self) -> None:
+        """Wait until all places are filled with workers that listen."""
+        await self.fleet.until_complete(self.bench.lab.client)
+
+    async def finish(self) -> int:
+        """Tell it to stop, and wait; its exit code."""
+        self.fleet.child.send(signal.SIGTERM)
+        return await self.fleet.child.wait(40)
+
+
+@asynccontextmanager
+async def crew(
+    bench: Bench,
+    workers: int,
+    *,
+    name: str,
+    command: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Crew]:
+    """A fleet on the queue `name`, gone afterwards; nothing that it wrote shows a secret.
+
+    `command` are the arguments to Python that make a worker, where it is not the usual one.
+    """
+    arguments = ("--command", shlex.join([sys.executable, *command])) if command else ()
+    fleet = None
+    try:
+        fleet = await bench.lab.stack.start_fleet(
+            workers, task_queue=name, arguments=arguments, settings=settings
+        )
+        made = Crew(bench, fleet)
+        yield made
+        require_no_secret(bench, made.log)
+    finally:
+        if fleet is not None:
+            await fleet.discard()
+
+
+def require_no_secret(bench: Bench, text: str) -> None:
+    """Fail where a text has a key in it."""
+    assert bench.lab.stack.api_key not in text
+    assert CANARY not in text
+
+
+async def in_hand(bench: Bench, asked: Expectation, kind: str, attempt: int) -> int:
+    """Wait until a worker has this attempt of an activity in hand; the worker's pid."""
+    found: list[PendingActivityInfo] = []
+
+    async def begun() -> bool:
+        described = await bench.handle(asked).describe()
+        found[:] = [
+            pending
+            for pending in described.raw_description.pending_activities
+            if pending.activity_type.name == kind
+            and pending.attempt == attempt
+            and pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        ]
+        return bool(found)
+
+    await wait_until(
+        begun,
+        what=f"attempt {attempt} of {kind} of {asked.workflow_id} is in hand",
+        deadline_seconds=DEADLINE_SECONDS,
+    )
+    return pid_of(found[0].last_worker_identity)
+
+
+async def ends(bench: Bench, asked: Expectation, deadline_seconds: float) -> Workflow:
+    """Wait until a workflow has ended; its history."""
+    await wait_until(
+        lambda: bench.lab.has_ended(asked.workflow_id),
+        what=f"{asked.workflow_id} ends",
+        deadline_seconds=deadline_seconds,
+    )
+    return await bench.workflow(asked)
+
+
+async def paid(bench: Bench, asked: Expectation, step: str) -> Sequence[PaidCall]:
+    """The requests for a step, by the workers' own ledger."""
+
+    def read() -> Sequence[PaidCall]:
+        url = bench.lab.stack.ledger_url
+        with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+            return ledger.calls(asked.workflow_id, step)
+
+    return await asyncio.to_thread(read)
+
+
+async def all_gone(pids: Sequence[int], deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait until none of these processes lives."""
+    await wait_until(
+        lambda: not any(is_there(pid) for pid in pids),
+        what=f"{pids} are gone",
+        deadline_seconds=deadline_seconds,
+    )
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process lives; one that nobody has reaped yet does not."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def pid_of(identity: str) -> int:
+    """The process id in a worker's name."""
+    return int(identity.partition("@")[0])
+
+
+def only(workflow: Workflow, kind: str) -> Activity:
+    """The one activity of a kind."""
+    (found,) = (activity for activity in workflow.activities if activity.kind == kind)
+    return found
+
+
+def was_failed_over(activity: Activity) -> bool:
+    """Whether a fleet ended the attempt before the last, and said why."""
+    failure = activity.last_failure
+    return failure is not None and failure.application_failure_info.type == WORKER_LOST

@@ -1,0 +1,262 @@
+"""What takes its time: these stories happen at the same time, and each test reads one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from chaos import workload
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.history import Status, Workflow
+from tests.integration.fleet import odd
+from tests.integration.fleet.crew import (
+    WAIT,
+    Crew,
+    Lost,
+    all_gone,
+    crew,
+    ends,
+    is_there,
+    only,
+    pid_of,
+    require_no_secret,
+    was_failed_over,
+)
+from tests.integration.workflows.bench import Bench
+from workflows.fleet.fleet import DRAIN_SECONDS
+from workflows.fleet.pace import LOOP_DEATHS
+from workflows.policies import HEARTBEAT_TIMEOUT, RETRY_POLICY
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+
+PATIENCE_SECONDS = 120.0
+ODD = ("-m", "tests.integration.fleet.odd")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What became of a workflow, and of the fleet that it was with."""
+
+    made: Crew
+    workflow: Workflow
+    billed: Sequence[str]
+    prompts: Sequence[str]
+    log: str
+    losses: Sequence[Lost] = ()
+    tally: Mapping[str, int] | None = None
+    pid: int = 0
+    left: Sequence[int] = ()
+    exit_code: int | None = None
+    at: datetime | None = None
+
+
+async def fleet_and_worker_killed(yard: Bench) -> Story:
+    """The fleet is stopped in its tracks when its worker dies, and killed before it can act."""
+    asked = workload.single("both-killed")
+    async with crew(yard, 2, name=asked.workflow_id) as first:
+        pids = first.fleet.pids
+        hold, pid = await first.awaiting(asked)
+        first.fleet.child.pause()
+        killed_at = first.kill(pid)
+        await first.fleet.child.kill()
+        await all_gone([*pids, first.fleet.child.pid])
+    async with crew(yard, 1, name=asked.workflow_id) as second:
+        await hold.release()
+        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        left = [one for one in pids if is_there(one)]
+        billed = await yard.billed(asked)
+        return Story(
+            *(second, workflow, billed, asked.prompts, first.log),
+            losses=first.losses,
+            pid=pid,
+            left=left,
+            at=killed_at,
+        )
+
+
+async def event_loop_hangs(yard: Bench) -> Story:
+    asked = workload.single("hangs")
+    async with crew(yard, 2, name=asked.workflow_id, command=(*ODD, "hangs")) as made:
+        pids = made.fleet.pids
+        await made.start(asked)
+        await made.says("hangs; it is killed", PATIENCE_SECONDS)
+        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        await made.is_complete_again()
+        left = [pid for pid in pids if pid not in made.fleet.pids]
+        exit_code = await made.finish()
+        billed = await yard.billed(asked)
+        return Story(
+            *(made, workflow, billed, asked.prompts, made.log),
+            losses=made.losses,
+            tally=made.tally,
+            left=left,
+            exit_code=exit_code,
+        )
+
+
+async def lost_once_then_refused(yard: Bench) -> Story:
+    asked = workload.single("lost-then-refused")
+    async with crew(yard, 2, name=asked.workflow_id) as made:
+        _, pid = await made.awaiting(asked)
+        made.kill(pid)
+        await made.waits_in_attempt(asked, 2)
+        refused = FaultRule(
+            call=Call.POLL, kind=FaultKind.STATUS, match=asked.video_prompts[0], times=2
+        )
+        await yard.lab.stack.api.control.add_rule(refused)
+        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        billed = await yard.billed(asked)
+        return Story(
+            *(made, workflow, billed, asked.prompts, made.log), losses=made.losses, pid=pid
+        )
+
+
+async def crash_loop(yard: Bench, flaw: Path) -> Story:
+    """From some time on no worker can start at the first place."""
+    asked = workload.single("crash-loop")
+    settings = {odd.FLAW_VARIABLE: str(flaw)}
+    async with crew(
+        yard, 2, name=asked.workflow_id, command=(*ODD, "crashes"), settings=settings
+    ) as made:
+        pid, other = made.pid_at(1), made.pid_at(2)
+        await asyncio.to_thread(flaw.touch)
+        made.kill(pid)
+        await made.says("in a row soon after its start", PATIENCE_SECONDS)
+        await made.start(asked)
+        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        await asyncio.to_thread(flaw.unlink)
+        log = made.log
+        await made.is_complete_again()
+        exit_code = await made.finish()
+        billed = await yard.billed(asked)
+        return Story(*(made, workflow, billed, asked.prompts, log), pid=other, exit_code=exit_code)
+
+
+async def does_not_stop(yard: Bench) -> Story:
+    asked = workload.single("before-the-stop")
+    async with crew(yard, 2, name=asked.workflow_id, command=(*ODD, "stays")) as made:
+        await made.start(asked)
+        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        pid = made.pid_at(1)
+        made.fleet.child.send(signal.SIGTERM)
+        exit_code = await made.fleet.child.wait(PATIENCE_SECONDS)
+        billed = await yard.billed(asked)
+        return Story(
+            *(made, workflow, billed, asked.prompts, made.log),
+            losses=made.losses,
+            pid=pid,
+            exit_code=exit_code,
+        )
+
+
+Stories = Mapping[str, "asyncio.Task[Story]"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stories(yard: Bench, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stories]:
+    flaw = tmp_path_factory.mktemp("crash-loop") / "flaw"
+    told = {
+        "both": fleet_and_worker_killed(yard),
+        "hang": event_loop_hangs(yard),
+        "refused": lost_once_then_refused(yard),
+        "loop": crash_loop(yard, flaw),
+        "stay": does_not_stop(yard),
+    }
+    tasks = {name: asyncio.create_task(story) for name, story in told.items()}
+    await asyncio.wait(tasks.values())  # the failure of one is that of its own test
+    yield tasks
+
+
+async def test_a_fleet_that_is_killed_before_it_fails_over_leaves_it_to_the_heartbeats(
+    stories: Stories,
+) -> None:
+    story = await stories["both"]
+    wait = only(story.workflow, WAIT)
+    assert list(story.losses) == []
+    assert story.workflow.status is Status.COMPLETED
+    assert (wait.attempt, wait.lost_its_heartbeat) == (2, True)
+    assert wait.started_at
+    assert story.at
+    assert wait.started_at - story.at > RETRY_POLICY.initial_interval
+    assert wait.started_at - story.at < 2 * HEARTBEAT_TIMEOUT + RETRY_POLICY.initial_interval
+    assert story.billed == list(story.prompts)
+    assert story.left == []
+
+
+async def test_a_worker_whose_event_loop_hangs_is_killed_replaced_and_failed_over(
+    stories: Stories,
+) -> None:
+    story = await stories["hang"]
+    wait = only(story.workflow, WAIT)
+    assert story.workflow.status is Status.COMPLETED
+    assert (wait.attempt, was_failed_over(wait)) == (2, True)
+    (lost,) = story.losses
+    assert story.left == [lost.pid]
+    assert f"worker-{lost.place} (pid {lost.pid}) hangs; it is killed" in story.log
+    assert (lost.how, lost.failed_over) == ("SIGKILL", 1)
+    assert story.exit_code == 0
+    assert story.tally
+    assert (story.tally["hung"], story.tally["paused"], story.tally["losses"]) == (1, 0, 1)
+    assert story.billed == list(story.prompts)
+
+
+async def test_an_attempt_that_was_lost_counts_among_the_three(stories: Stories) -> None:
+    story = await stories["refused"]
+    wait = only(story.workflow, WAIT)  # it is not scheduled anew
+    assert story.workflow.status is Status.FAILED
+    assert (wait.attempt, was_failed_over(wait)) == (3, False)
+    assert story.workflow.failure_message.startswith("video 1 of 1 failed: ")
+    assert [(lost.pid, lost.failed_over) for lost in story.losses] == [(story.pid, 1)]
+    assert story.billed == list(story.prompts)
+
+
+async def test_a_crash_loop_is_told_with_the_last_lines_and_the_others_go_on(
+    stories: Stories,
+) -> None:
+    story = await stories["loop"]
+    first_told = re.search(
+        r"worker-1 has ended (\d+) times in a row soon after its start; the next start is in "
+        r"(\S+) s\. Its last lines:\n(.*)",
+        story.log,
+    )
+    assert first_told
+    assert int(first_told[1]) == LOOP_DEATHS
+    assert first_told[3] == f"    worker: {odd.LAST_WORDS}."
+    assert float(first_told[2]) >= 8.0
+    # Before its message there were as many deaths, each with its own start, and no more.
+    before = story.log[: first_told.start()]
+    assert before.count(f"worker-1 | worker: {odd.LAST_WORDS}.") in {LOOP_DEATHS - 1, LOOP_DEATHS}
+    assert "worker-2 (pid" not in story.log
+    assert story.workflow.status is Status.COMPLETED
+    assert {pid_of(done.worker) for done in story.workflow.activities} == {story.pid}
+    assert story.billed == list(story.prompts)
+    # With the flaw mended, the place is filled again and the fleet is whole.
+    assert story.exit_code == 0
+
+
+async def test_a_worker_that_does_not_stop_is_killed_and_only_that_one(stories: Stories) -> None:
+    story = await stories["stay"]
+    assert story.exit_code == 1
+    assert f"stopping: what is in hand may take {DRAIN_SECONDS:g} s" in story.log
+    assert re.findall(r"(worker-\d) \(pid \d+\) does not end; it is killed", story.log) == [
+        "worker-1"
+    ]
+    assert [(lost.pid, lost.how) for lost in story.losses] == [(story.pid, "SIGKILL")]
+    assert "worker-2 (pid" in story.log
+    assert story.workflow.status is Status.COMPLETED
+
+
+async def test_no_log_shows_a_key(yard: Bench, stories: Stories) -> None:
+    logs = [(await task).made.log for task in stories.values()]
+    assert all("working on task queue" in log for log in logs)
+    for log in logs:
+        require_no_secret(yard, log)

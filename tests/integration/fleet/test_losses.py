@@ -1,0 +1,239 @@
+"""A worker of a fleet is gone: what it had in hand is with another one within moments."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from chaos import workload
+from chaos.fake_api.ledger import Call
+from chaos.history import Status
+from chaos.waiting import wait_until
+from tests.integration.fleet.crew import (
+    DEADLINE_SECONDS,
+    DRAW,
+    WAIT,
+    Crew,
+    crew,
+    only,
+    paid,
+    pid_of,
+    was_failed_over,
+)
+from tests.integration.money.boundaries import Boundary
+from tests.integration.workflows.bench import Bench, final
+from workflows.models import CHARACTER
+from workflows.paid_calls import State
+from workflows.policies import RETRY_POLICY
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+
+LATE = {"IMAGE_DEADLINE_SECONDS": "90", "VIDEO_START_DEADLINE_SECONDS": "90"}
+"""Deadlines of paid requests that no test would wait for."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared(yard: Bench) -> AsyncIterator[Crew]:
+    """A fleet of two for all tests that leave it with two workers."""
+    async with crew(yard, 2, name="pair") as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pair(shared: Crew) -> Crew:
+    """The fleet of two, whole again."""
+    await shared.is_complete_again()
+    return shared
+
+
+async def test_a_wait_whose_worker_is_killed_goes_on_at_a_standby(pair: Crew) -> None:
+    asked = workload.single("killed-beside-a-standby")
+    others = set(pair.fleet.pids)
+    hold, pid = await pair.awaiting(asked)
+    killed_at = pair.kill(pid)
+    lost = await pair.has_lost(pid)
+    await hold.release()
+    workflow = await pair.bench.ended(asked)
+
+    wait = only(workflow, WAIT)
+    assert workflow.status is Status.COMPLETED
+    assert (wait.attempt, was_failed_over(wait)) == (2, True)
+    assert pid_of(wait.worker) in others - {pid}
+    # Neither the policy's 10 s nor, far more, the heartbeat timeout had to pass.
+    assert wait.started_at
+    assert wait.started_at - killed_at < RETRY_POLICY.initial_interval
+    assert await pair.bench.billed(asked) == list(asked.prompts)
+    assert (lost.how, lost.failed_over, lost.left) == ("SIGKILL", 1, 0)
+
+
+async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(yard: Bench) -> None:
+    asked = workload.single("killed-without-a-standby")
+    async with crew(yard, 1, name=asked.workflow_id) as made:
+        hold, pid = await made.awaiting(asked)
+        killed_at = made.kill(pid)
+        lost = await made.has_lost(pid)
+        await hold.release()
+        workflow = await yard.ended(asked)
+
+        wait = only(workflow, WAIT)
+        assert workflow.status is Status.COMPLETED
+        assert (wait.attempt, was_failed_over(wait)) == (2, True)
+        assert [pid_of(wait.worker)] == list(made.fleet.pids) != [pid]
+        assert wait.started_at
+        assert wait.started_at - killed_at < RETRY_POLICY.initial_interval
+        assert await yard.billed(asked) == list(asked.prompts)
+        assert (lost.how, lost.failed_over, lost.left) == ("SIGKILL", 1, 0)
+        assert lost.sticky == "shut"  # it had the workflow in its cache, too
+
+
+async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once_more(
+    yard: Bench,
+) -> None:
+    asked = workload.single("killed-in-flight")
+    async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
+        hold, pid = await made.drawing(asked)
+        made.kill(pid)
+        lost = await made.has_lost(pid)
+        first = (await paid(yard, asked, CHARACTER))[0]
+        workflow = await yard.ended(asked)
+        await hold.release()
+
+        assert (first.state, first.reason) == (
+            State.AMBIGUOUS,
+            "its sender died before it recorded an outcome",
+        )
+        assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
+        assert workflow.closed_at
+        assert workflow.closed_at < first.deadline_at
+        assert [call for call, _ in await yard.requested(asked)] == [
+            *(Call.IMAGE, Call.IMAGE),
+            Call.VIDEO_START,
+        ]
+        assert [call.state for call in await paid(yard, asked, CHARACTER)] == [
+            State.AMBIGUOUS,
+            State.DONE,
+        ]
+        assert final(workflow).possible_waste_usd == first.cost_usd
+        assert (lost.failed_over, lost.calls) == (1, 1)
+
+
+async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothing_sent_again(
+    yard: Bench,
+) -> None:
+    asked = workload.single("killed-with-the-reply-on-disk")
+    stop_there = ("-m", "tests.integration.money.stopping", Boundary.REPLY_RENAMED, CHARACTER)
+    async with crew(yard, 1, name=asked.workflow_id, command=stop_there, settings=LATE) as made:
+        (pid,) = made.fleet.pids
+        await made.start(asked)
+        await made.says(f"stopped at {Boundary.REPLY_RENAMED} of {CHARACTER}")
+        made.kill(pid)
+        lost = await made.has_lost(pid)
+        workflow = await yard.ended(asked)
+
+        assert (lost.failed_over, lost.calls) == (1, 1)  # the ledger was told that it is doubtful
+        assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
+        assert [call.state for call in await paid(yard, asked, CHARACTER)] == [State.DONE]
+        assert await yard.requested(asked) == [
+            (Call.IMAGE, asked.character_prompt),
+            (Call.VIDEO_START, asked.video_prompts[0]),
+        ]
+        assert final(workflow).possible_waste_usd == 0
+
+
+async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair: Crew) -> None:
+    asked = workload.single("paused")
+    hold, pid = await pair.awaiting(asked)
+    pair.fleet.strike(pid, signal.SIGSTOP)
+    lost = await pair.has_lost(pid)
+    await hold.release()
+    workflow = await pair.bench.ended(asked)
+    await pair.is_complete_again()
+
+    assert f"worker-{lost.place} (pid {pid}) is paused; it is killed" in pair.log
+    assert (lost.how, lost.failed_over) == ("SIGKILL", 1)
+    wait = only(workflow, WAIT)
+    assert (wait.attempt, was_failed_over(wait)) == (2, True)
+    assert workflow.status is Status.COMPLETED
+    assert pid not in pair.fleet.pids
+
+
+async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Crew) -> None:
+    asked = workload.single("paused-for-a-moment")
+    hold, pid = await pair.awaiting(asked)
+    worker = psutil.Process(pid)
+    pair.fleet.strike(pid, signal.SIGSTOP)
+    await wait_until(
+        lambda: worker.status() == psutil.STATUS_STOPPED,
+        what="it is stopped",
+        deadline_seconds=DEADLINE_SECONDS,
+    )
+    worker.resume()
+    await pair.bench.lab.until_polled(asked.video_prompts[0])
+    await hold.release()
+    workflow = await pair.bench.ended(asked)
+
+    assert only(workflow, WAIT).attempt == 1
+    assert pid in pair.fleet.pids
+
+
+async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_scheduled_anew(
+    pair: Crew,
+) -> None:
+    asked = workload.single("killed-three-times")
+    hold, pid = await pair.awaiting(asked)
+    killed = [pid]
+    for number in (2, 3):
+        pair.kill(pid)
+        pid = await pair.waits_in_attempt(asked, number)
+        killed.append(pid)
+    pair.kill(pid)
+    await pair.has_lost(pid)
+    await pair.waits_in_attempt(asked, 1)
+    await hold.release()
+    workflow = await pair.bench.ended(asked)
+
+    assert workflow.status is Status.COMPLETED
+    waits = [activity for activity in workflow.activities if activity.kind == WAIT]
+    assert [(wait.attempt, was_failed_over(wait)) for wait in waits] == [(3, True), (1, False)]
+    assert await pair.bench.billed(asked) == list(asked.prompts)
+    losses = [await pair.has_lost(one) for one in killed]
+    assert [(lost.how, lost.failed_over) for lost in losses] == [("SIGKILL", 1)] * 3
+
+
+async def test_workers_killed_one_after_the_other_cost_one_attempt_each(yard: Bench) -> None:
+    asked = workload.single("killed-one-after-the-other")
+    async with crew(yard, 2, name=asked.workflow_id) as made:
+        hold, first = await made.awaiting(asked)
+        made.kill(first)
+        second = await made.waits_in_attempt(asked, 2)
+        made.kill(second)
+        await made.has_lost(second)
+        third = await made.waits_in_attempt(asked, 3)
+        await hold.release()
+        workflow = await yard.ended(asked)
+        exit_code = await made.finish()
+
+        wait = only(workflow, WAIT)
+        assert workflow.status is Status.COMPLETED
+        assert (wait.attempt, pid_of(wait.worker), was_failed_over(wait)) == (3, third, True)
+        assert len({first, second, third}) == 3
+        # What it counted is what it told one by one, and what the history has of it.
+        assert exit_code == 0
+        assert made.tally == {
+            "starts": 4,
+            "losses": 2,
+            "paused": 0,
+            "hung": 0,
+            "failed_over": 2,
+            "over": sum(lost.over for lost in made.losses),
+            "left_to_heartbeats": 0,
+            "open_calls_settled": 0,
+        }
+        # It may try tokens of attempts that just ended, never of more than there were.
+        done = [pid_of(a.worker) for a in workflow.activities if a.kind != WAIT]
+        for lost in made.losses:
+            assert lost.over <= done.count(lost.pid)

@@ -1,0 +1,179 @@
+"""What a user sees of a fleet that cannot start: one line that says why, and no worker."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from chaos.cluster.fleet import FLEET_ARGV
+from chaos.guardian import Guard, marked_processes
+from chaos.journal import Journal
+from chaos.ports import Port
+from chaos.process import Child, child_environment
+from chaos.waiting import wait_until
+from tests.integration.fleet.crew import DEADLINE_SECONDS
+from tests.integration.workflows.bench import Bench
+from workflows.fleet.pace import FIRST_DELAY_SECONDS
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session")]
+
+KEY, PASSWORD = "hush-hush", "sesame"
+
+Start = Callable[..., str]
+
+
+@pytest.fixture
+def nobody() -> Iterator[Port]:
+    """A port where nobody answers."""
+    port = Port()
+    yield port
+    port.release()
+
+
+@pytest.fixture
+def complaint(guard: Guard, tmp_path: Path, yard: Bench) -> Start:
+    """Starts a fleet with these settings in an empty folder, and returns the one line it says
+    before it ends with exit code 2.
+    """
+
+    def start(**settings: str) -> str:
+        temporal = yard.lab.stack.temporal.worker_environment
+        environment = child_environment(guard.mark, tmp_path, {**temporal, **settings})
+        ended = subprocess.run(
+            [*FLEET_ARGV, "--workers", "2"],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout) == (2, "")
+        (line,) = ended.stderr.splitlines()
+        assert workers_in(tmp_path) == []
+        return line
+
+    return start
+
+
+def workers_in(folder: Path) -> list[psutil.Process]:
+    """Processes of the run that work in a folder."""
+    found = []
+    for process, _ in marked_processes():
+        try:
+            if process.cwd() == str(folder):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+async def test_a_missing_key_is_told(complaint: Start) -> None:
+    expected = "fleet: GEMINI_API_KEY is not set; put it into the environment or into .env."
+    assert complaint() == expected
+
+
+async def test_a_key_with_a_line_break_is_told_and_not_shown(complaint: Start) -> None:
+    line = complaint(GEMINI_API_KEY=f"{KEY}\n{KEY}")
+    assert line.startswith("fleet: GEMINI_API_KEY has a space, a line break")
+    assert KEY not in line
+
+
+async def test_a_server_that_does_not_answer_is_told(complaint: Start, nobody: Port) -> None:
+    line = complaint(GEMINI_API_KEY=KEY, TEMPORAL_ADDRESS=nobody.address)
+    assert line.startswith(f"fleet: cannot connect to Temporal at {nobody.address} (")
+    assert line.endswith("; start it, or set TEMPORAL_ADDRESS.")
+    assert KEY not in line
+
+
+async def test_a_ledger_that_cannot_be_opened_is_told(complaint: Start, tmp_path: Path) -> None:
+    line = complaint(GEMINI_API_KEY=KEY, LEDGER_URL=f"sqlite:///{tmp_path}/no/such/folder/paid.db")
+    assert line.startswith("fleet: the ledger of paid calls")
+    assert line.endswith(".")
+    assert KEY not in line
+
+
+async def test_a_ledger_that_does_not_answer_is_told_without_its_password(
+    complaint: Start, nobody: Port
+) -> None:
+    url = f"postgresql+psycopg://me:{PASSWORD}@{nobody.address}/paid"
+    line = complaint(GEMINI_API_KEY=KEY, LEDGER_URL=url)
+    assert line.startswith("fleet: the ledger of paid calls")
+    assert PASSWORD not in line
+
+
+async def test_a_metrics_address_that_is_none_is_told(complaint: Start) -> None:
+    line = complaint(GEMINI_API_KEY=KEY, METRICS_ADDRESS="nowhere")
+    assert line.startswith("fleet: METRICS_ADDRESS must be host:port")
+
+
+async def test_metrics_of_more_workers_than_there_are_ports_are_told(complaint: Start) -> None:
+    line = complaint(GEMINI_API_KEY=KEY, METRICS_ADDRESS="127.0.0.1:65535")
+    assert line == (
+        "fleet: METRICS_ADDRESS leaves no port for each of 2 workers, which count up from 65535; "
+        "take one up to 65534."
+    )
+
+
+# A command that is none
+
+
+@pytest.fixture
+def lone(guard: Guard, tmp_path: Path, yard: Bench) -> Iterator[Child]:
+    """A fleet whose workers cannot be started."""
+    environment: Mapping[str, str] = {
+        **yard.lab.stack.temporal.worker_environment,
+        "GEMINI_API_KEY": yard.lab.stack.api_key,
+        "TASK_QUEUE": "nobody-comes",
+    }
+    journal = Journal(tmp_path / "journal.jsonl", announce=print)
+    yield Child(
+        name="lone-fleet",
+        argv=[*FLEET_ARGV, "--workers", "1", "--command", "no-such-program --at-all"],
+        environment=child_environment(guard.mark, tmp_path, environment),
+        folder=tmp_path,
+        log=tmp_path / "fleet.log",
+        journal=journal,
+    )
+    journal.close()
+
+
+async def test_a_command_that_does_not_exist_is_told_and_tried_ever_more_seldom(
+    lone: Child, yard: Bench
+) -> None:
+    def tries() -> list[datetime]:
+        lines = re.findall(
+            r"^(\S+ \S+) ERROR workflows.fleet: worker-1 cannot be started "
+            r"\(No such file or directory: no-such-program\)$",
+            lone.log.read_text(),
+            re.MULTILINE,
+        )
+        return [datetime.strptime(line, "%Y-%m-%d %H:%M:%S,%f") for line in lines]  # noqa: DTZ007
+
+    lone.start()
+    try:
+        await wait_until(
+            lambda: len(tries()) == 3,
+            what="it has tried three times",
+            deadline_seconds=DEADLINE_SECONDS,
+        )
+        lone.send(signal.SIGTERM)
+        exit_code = await lone.wait(DEADLINE_SECONDS)
+    finally:
+        await lone.discard()
+    first, second, third = tries()
+
+    assert exit_code == 0
+    tick = 0.002  # the log's times are rounded
+    assert (second - first).total_seconds() >= FIRST_DELAY_SECONDS - tick
+    assert (third - second).total_seconds() >= 2 * FIRST_DELAY_SECONDS - tick
+    assert "Traceback" not in lone.log.read_text()
+    assert yard.lab.stack.api_key not in lone.log.read_text()
