@@ -7,17 +7,30 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from dotenv import load_dotenv
 
 from workflows.settings import SettingsError
 
 
-def set_up_logging() -> None:
-    """Lines on standard error, each with its time."""
+class Stream(Protocol):
+    """Where log lines can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Write it."""
+
+    def flush(self) -> object:
+        """Hold nothing back."""
+
+
+def set_up_logging(stream: Stream | None = None) -> None:
+    """Lines on standard error or another stream, each with its time."""
+    handler = logging.StreamHandler(stream or sys.stderr)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every poll
 

@@ -16,6 +16,7 @@ from workflows.connection import connect
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.failover import Failover
 from workflows.fleet.fleet import Fleet
+from workflows.fleet.output import Output
 from workflows.ledger import open_ledger
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -26,25 +27,29 @@ LAST_PORT = 65_535
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 after a graceful stop, 1 where a worker had to be killed, 2 for a mistake."""
     options = _parser().parse_args(arguments)
-    set_up_logging()
+    output = Output()
+    set_up_logging(output)
     try:
         load_dotenv_file()
-        all_ended = asyncio.run(_run(options.workers, options.command, load_settings()))
+        settings = load_settings()
+        all_ended = asyncio.run(_run(options.workers, options.command, settings, output))
     except SettingsError as error:
         sys.stderr.write(f"fleet: {error}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("fleet: interrupted before it began\n")
         return 130
+    finally:
+        output.close()
     return 0 if all_ended else 1
 
 
-async def _run(workers: int, argv: Sequence[str], settings: Settings) -> bool:
+async def _run(workers: int, argv: Sequence[str], settings: Settings, output: Output) -> bool:
     metrics = _metrics(settings.metrics_address, workers)
     client = await connect()
     ledger = await asyncio.to_thread(open_ledger, settings)
     try:
-        fleet = Fleet(argv, workers, Failover(client, ledger), metrics)
+        fleet = Fleet(argv, workers, Failover(client, ledger), metrics, output.write)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, fleet.stop)
         return await fleet.run()

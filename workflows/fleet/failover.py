@@ -19,6 +19,7 @@ from enum import Enum
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.workflowservice.v1 import (
+    GetSystemInfoRequest,
     GetWorkflowExecutionHistoryReverseRequest,
     ShutdownWorkerRequest,
 )
@@ -34,6 +35,7 @@ RPC_TIMEOUT = timedelta(seconds=2)
 _RETRY_SECONDS = 0.2
 _LEDGER_SECONDS = 1.0
 _EVENTS_READ = 30
+_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 _AT_ONCE = timedelta(milliseconds=1)
 
 logger = logging.getLogger("workflows.fleet")
@@ -75,7 +77,7 @@ class Handover:
         return (
             f"failed_over={self.failed_over} in_ms={1000 * self.seconds:.0f} over={self.over} "
             f"left_to_heartbeats={self.left} open_calls_settled={self.calls_given_up} "
-            f"sticky_queue={'shut' if self.sticky_queue_is_shut else 'not_known'}"
+            f"sticky_queue={'shut' if self.sticky_queue_is_shut else 'left'}"
         )
 
 
@@ -104,6 +106,16 @@ class Failover:
             sticky_queue_is_shut=await sticky,
             seconds=seconds,
         )
+
+    async def temporal_answers(self) -> bool:
+        """Whether the server is there, whatever it answers."""
+        try:
+            await self.client.workflow_service.get_system_info(
+                GetSystemInfoRequest(), timeout=RPC_TIMEOUT
+            )
+        except RPCError as error:
+            return error.status not in _AWAY
+        return True
 
     async def find_sticky_queue(self, identity: str, workflow_id: str) -> str | None:
         """The queue of a worker's own, where workflow tasks wait for it; None where this workflow

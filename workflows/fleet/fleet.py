@@ -22,8 +22,12 @@ yet the server goes on giving it tasks."""
 SILENT_SECONDS = 20.0
 """How long a worker may not say that it lives: its event loop hangs."""
 
+START_SECONDS = 120.0
+"""How long a worker may take until it is ready."""
+
 DRAIN_SECONDS = policies.GRACEFUL_SHUTDOWN_TIMEOUT.total_seconds() + 5.0
 _FIRST_TRY_SECONDS = 0.1
+_TEMPORAL_SECONDS = 0.2
 
 logger = logging.getLogger("workflows.fleet")
 
@@ -67,7 +71,8 @@ class Fleet:
     argv: Sequence[str]
     workers: int
     failover: Failover
-    settings: Settings = lambda _: {}
+    settings: Settings
+    write: Callable[[str], object]
     tally: Tally = field(default_factory=Tally)
     _members: dict[int, Member] = field(default_factory=dict)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,6 +85,8 @@ class Fleet:
             logger.warning("asked again to stop: killing what is left")
             for member in self._members.values():
                 self._kill(member)
+            for handover in self._handovers:
+                handover.cancel()
         self._stop.set()
 
     async def run(self) -> bool:
@@ -102,6 +109,8 @@ class Fleet:
         """One process after the other, each with what it takes to replace it."""
         pace = Pace()
         while not self._stop.is_set():
+            if not await self._temporal_answers():
+                return
             member = await self._start(number)
             lived = await self._live(member) if member else None
             if self._stop.is_set():
@@ -111,9 +120,18 @@ class Fleet:
                 _tell_of_crash_loop(member, pace.young_deaths, delay_seconds)
             await self._stopped_within(delay_seconds)
 
+    async def _temporal_answers(self) -> bool:
+        """Wait until it does; False once stopped. A worker that is started meanwhile would end at
+        once, and the next one come late.
+        """
+        while not await self.failover.temporal_answers():
+            if await self._stopped_within(_TEMPORAL_SECONDS):
+                return False
+        return True
+
     async def _start(self, number: int) -> Member | None:
         try:
-            member = await Member.start(number, self.argv, self.settings(number))
+            member = await Member.start(number, self.argv, self.settings(number), self.write)
         except OSError as error:
             why = f"{error.strerror}: {self.argv[0]}"
             logger.error("worker-%d cannot be started (%s)", number, why)  # noqa: TRY400 - a trace tells nothing more
@@ -173,7 +191,8 @@ class Fleet:
                 self.tally.paused += 1
                 self._kill(member)
                 return
-            if member.ready_at and now - member.in_hand.last_heard >= SILENT_SECONDS:
+            limit_seconds = SILENT_SECONDS if member.ready_at else START_SECONDS
+            if now - member.in_hand.last_heard >= limit_seconds:
                 logger.warning("%s (pid %d) hangs; it is killed", member.name, member.pid)
                 self.tally.hung += 1
                 self._kill(member)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -32,7 +31,8 @@ class Member:
     place: int
     sender: str
     process: asyncio.subprocess.Process
-    in_hand: InHand
+    write: Callable[[str], object]
+    in_hand: InHand = field(default_factory=InHand)
     started_at: float = field(default_factory=time.monotonic)
     ready_at: float | None = None
     sticky_queue: str | None = None
@@ -41,8 +41,15 @@ class Member:
     _readers: Sequence[asyncio.Task[None]] = ()
 
     @classmethod
-    async def start(cls, place: int, argv: Sequence[str], extra: Mapping[str, str]) -> Self:
-        """Start it. Its standard input ends with this process, and so it learns of that.
+    async def start(
+        cls,
+        place: int,
+        argv: Sequence[str],
+        extra: Mapping[str, str],
+        write: Callable[[str], object],
+    ) -> Self:
+        """Start it; `write` gets all lines that it logs. Its standard input ends with this process,
+        and so it learns of that.
 
         Raises OSError where there is no such program, or no room for another process.
         """
@@ -71,7 +78,7 @@ class Member:
             raise
         finally:
             os.close(writing)
-        member = cls(place, sender, process, InHand())
+        member = cls(place, sender, process, write)
         reports = asyncio.create_task(member._read_reports(reading))
         lines = asyncio.create_task(member._read_lines())
         member._readers = (reports, lines)
@@ -142,9 +149,7 @@ class Member:
         while stream and (line := await _line(stream)):
             text = line.decode(errors="replace").rstrip("\n")
             self.last_lines.append(text)
-            with suppress(OSError):  # nobody reads any more
-                sys.stderr.write(f"{self.name} | {text}\n")
-                sys.stderr.flush()
+            self.write(f"{self.name} | {text}\n")
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
