@@ -1,19 +1,27 @@
-"""Finds the `temporal` CLI, or installs it once into the user's cache folder."""
+"""Finds Temporal's programs, or installs them once into the user's cache folder."""
 
-from chaos.binaries.find import find_temporal_cli
+from chaos.binaries.find import find_program, find_temporal_cli
 from chaos.binaries.model import (
     BadBinaryError,
+    Binary,
     BinaryNotFoundError,
+    Program,
     SearchCancelledError,
     Source,
-    TemporalCli,
 )
+from chaos.binaries.programs import PROGRAMS, TEMPORAL_CLI, TEMPORAL_SERVER, TEMPORAL_SQL_TOOL
 
 __all__ = [
+    "PROGRAMS",
+    "TEMPORAL_CLI",
+    "TEMPORAL_SERVER",
+    "TEMPORAL_SQL_TOOL",
     "BadBinaryError",
+    "Binary",
     "BinaryNotFoundError",
+    "Program",
     "SearchCancelledError",
     "Source",
-    "TemporalCli",
+    "find_program",
     "find_temporal_cli",
 ]

@@ -1,10 +1,15 @@
-"""`python -m chaos.binaries`: find or install the Temporal CLI, and print where it is."""
+"""`python -m chaos.binaries`: find or install the Temporal CLI, and print where it is.
+
+`python -m chaos.binaries NAME...` does so for other programs, `--all` for all of them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 
-from chaos.binaries import BadBinaryError, BinaryNotFoundError, find_temporal_cli
+from chaos.binaries import PROGRAMS, BadBinaryError, BinaryNotFoundError, Program, find_program
 
 
 def _tell(text: str) -> None:
@@ -12,16 +17,31 @@ def _tell(text: str) -> None:
     sys.stderr.flush()
 
 
-def main() -> int:
-    """Exit code 0, or 2 where there is none."""
+def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
+    parser = argparse.ArgumentParser(prog="python -m chaos.binaries", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROGRAMS)}")
+    parser.add_argument("--all", action="store_true", help="all of them")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in PROGRAMS]
+    if unknown:
+        parser.error(f"{unknown[0]} is not one of {', '.join(PROGRAMS)}")
+    names = list(PROGRAMS) if given.all else given.names or ["temporal"]
+    return [PROGRAMS[name] for name in names]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 where one of them is not to be had."""
     try:
-        cli = find_temporal_cli(None, announce=_tell)
+        for program in _parse(arguments):
+            found = find_program(program, None, announce=_tell)
+            sys.stdout.write(
+                f"{found.path} (Temporal Server {found.server_version}, by {found.source})\n"
+            )
     except (BadBinaryError, BinaryNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
-    sys.stdout.write(f"{cli.path} (Temporal Server {cli.server_version}, by {cli.source})\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The cache folder: one binary a version, made beside and put in place whole."""
+"""The cache folder: one binary for each program and version, made beside, put in place whole."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from chaos.binaries.examine import UnusableError, examine
-from chaos.binaries.model import Search, SearchCancelledError, Source, TemporalCli, WayFailedError
-
-CLI_VERSION = "1.5.1"
-"""The newest that `go install` can build: later ones replace a dependency."""
+from chaos.binaries.model import Binary, Search, SearchCancelledError, Source, WayFailedError
 
 _LOCK_TIMEOUT_SECONDS = 30 * 60.0
 _LOCK_POLL_SECONDS = 0.1
@@ -34,7 +31,7 @@ def cache_folder() -> Path:
 
 def cached_path(search: Search) -> Path:
     """Where the binary is, once installed."""
-    return search.folder / f"temporal-{CLI_VERSION}"
+    return search.folder / f"{search.program.name}-{search.program.version}"
 
 
 @contextmanager
@@ -69,16 +66,16 @@ def work_folder(search: Search) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def publish(candidate: Path, source: Source, search: Search) -> TemporalCli:
+def publish(candidate: Path, source: Source, search: Search) -> Binary:
     """Put a binary that works in its place, in one step. Raises WayFailedError."""
     place = cached_path(search)
     try:
         candidate.chmod(0o755)
-        cli = examine(candidate, source, search)
+        binary = examine(candidate, source, search)
         _sync(candidate)
         candidate.replace(place)
         _sync(search.folder)
-        return replace(cli, path=place)
+        return replace(binary, path=place)
     except UnusableError as error:
         raise WayFailedError(f"what it made {error}") from None
     except OSError as error:
@@ -108,7 +105,7 @@ def _acquire(lock: FileLock, search: Search) -> None:
         if waited > _LOCK_TIMEOUT_SECONDS:
             raise WayFailedError(f"another run has held {lock.lock_file} for {waited:.0f} s")
         if waited >= told * search.progress_interval_seconds:
-            search.announce(f"another run is installing temporal; waiting ({waited:.0f} s)")
+            search.announce(f"another run is installing a program; waiting ({waited:.0f} s)")
             told += 1
 
 

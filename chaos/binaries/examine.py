@@ -1,42 +1,38 @@
-"""Tells the Temporal CLI from anything else by running it."""
+"""Tells a program from anything else by running it."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from chaos.binaries.child import Command, CommandTimeoutError, Finished, run
-from chaos.binaries.model import Search, Source, TemporalCli, shorten
+from chaos.binaries.model import Binary, Program, Search, Source, shorten
 
 VERSION_TIMEOUT_SECONDS = 30.0
 
-_VERSION = re.compile(
-    r"^temporal version \S+ \(server v?(?P<server>\d[^\s,)]*)", re.IGNORECASE | re.MULTILINE
-)
-
 
 class UnusableError(Exception):
-    """A file is not a working Temporal CLI. The message completes "it …"."""
+    """A file is not the program that works. The message completes "it …"."""
 
 
-def examine(path: Path, source: Source, search: Search) -> TemporalCli:
+def examine(path: Path, source: Source, search: Search) -> Binary:
     """Run the file's `--version`. Raises UnusableError, and SearchCancelledError."""
     path = path.expanduser().absolute()
     _require_executable(path)
     answer = _ask_version(path, search)
-    version = parse_server_version(answer.output)
+    version = parse_server_version(search.program, answer.output)
     if not answer.is_success or version is None:
         said = shorten(answer.output.partition("\n")[0], 120) or "nothing"
         raise UnusableError(
-            f"is not the Temporal CLI: --version printed {said} and ended with {answer.exit_code}"
+            f"is not the {search.program.title}: --version printed {said}"
+            f" and ended with {answer.exit_code}"
         )
-    return TemporalCli(path, shorten(answer.output), version, source)
+    return Binary(path, shorten(answer.output), version, source)
 
 
-def parse_server_version(answer: str) -> str | None:
-    """The server's version in an answer to `--version`, None where it is not the CLI's."""
-    found = _VERSION.search(answer)
+def parse_server_version(program: Program, answer: str) -> str | None:
+    """The server's version in an answer to `--version`, None where it is not the program's."""
+    found = program.answer.search(answer)
     return found["server"] if found else None
 
 

@@ -1,10 +1,11 @@
-"""The order in which the Temporal CLI is looked for."""
+"""The order in which a program is looked for."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,16 +13,18 @@ from chaos.binaries.cache import cache_folder, installing
 from chaos.binaries.examine import UnusableError, examine
 from chaos.binaries.model import (
     BadBinaryError,
+    Binary,
     BinaryNotFoundError,
+    Program,
     Search,
     SearchCancelledError,
     Source,
-    TemporalCli,
     WayFailedError,
 )
+from chaos.binaries.programs import TEMPORAL_CLI
 from chaos.binaries.ways import built, cached, cached_or_cleared, downloaded, on_path
 
-Way = tuple[Source, Callable[[Search], TemporalCli]]
+Way = tuple[Source, Callable[[Search], Binary]]
 
 READY: tuple[Way, ...] = (
     (Source.PATH, on_path),
@@ -37,24 +40,26 @@ INSTALLING: tuple[Way, ...] = (
 """What is tried under the lock of the cache folder."""
 
 
-def find_temporal_cli(
+def find_program(  # noqa: PLR0913 - all but the first two are what a search shares
+    program: Program,
     explicit: Path | None,
     *,
     announce: Callable[[str], None],
     cancel: threading.Event | None = None,
     env_mark: Mapping[str, str] = MappingProxyType({}),
     progress_interval_seconds: float = 15.0,
-) -> TemporalCli:
-    """Find a working Temporal CLI, or install one; that takes minutes, and says so.
+) -> Binary:
+    """Find the program, or install it; that takes minutes, and says so.
 
-    `explicit` is the value of --temporal-cli; without it, TEMPORAL_CLI counts. `announce` gets
-    lines to show while one waits. Setting `cancel` ends the search and its processes at once.
+    `explicit` is the value of its option; without it, its variable counts. `announce` gets lines
+    to show while one waits. Setting `cancel` ends the search and its processes at once.
     `env_mark` is added to the environment of all processes that are started.
 
     Raises BadBinaryError where the file that the user named is not one, BinaryNotFoundError where
     no way leads to one, and SearchCancelledError.
     """
     search = Search(
+        program=program,
         folder=cache_folder(),
         announce=announce,
         cancel=cancel or threading.Event(),
@@ -64,38 +69,43 @@ def find_temporal_cli(
     return _named_by_user(explicit, search) or _found(search)
 
 
-def _named_by_user(explicit: Path | None, search: Search) -> TemporalCli | None:
+find_temporal_cli = partial(find_program, TEMPORAL_CLI)
+"""Likewise, for the Temporal CLI."""
+
+
+def _named_by_user(explicit: Path | None, search: Search) -> Binary | None:
     """No other way is tried in place of what the user wants."""
-    named = explicit or os.environ.get("TEMPORAL_CLI")
+    named = explicit or os.environ.get(search.program.variable)
     if not named:
         return None
     source = Source.OPTION if explicit else Source.ENVIRONMENT
     try:
         return examine(Path(named), source, search)
     except UnusableError as error:
-        raise BadBinaryError(f"{source} names {named}, which {error}.") from None
+        by = search.program.option if explicit else search.program.variable
+        raise BadBinaryError(f"{by} names {named}, which {error}.") from None
 
 
-def _found(search: Search) -> TemporalCli:
+def _found(search: Search) -> Binary:
     failures: dict[Source, str] = {}
-    if cli := _first_that_works(READY, search, failures):
-        return cli
+    if found := _first_that_works(READY, search, failures):
+        return found
     try:
         with installing(search):
-            if cli := _first_that_works(INSTALLING, search, failures):
-                return cli
+            if found := _first_that_works(INSTALLING, search, failures):
+                return found
     except WayFailedError as error:
         for source, _ in INSTALLING:
             failures.setdefault(source, f"not tried: {error}")
-    raise BinaryNotFoundError(failures)
+    raise BinaryNotFoundError(search.program, failures)
 
 
 def _first_that_works(
     ways: tuple[Way, ...], search: Search, failures: dict[Source, str]
-) -> TemporalCli | None:
+) -> Binary | None:
     for source, attempt in ways:
         if search.cancel.is_set():
-            raise SearchCancelledError("The search for the Temporal CLI was ended.")
+            raise SearchCancelledError(f"The search for {search.program.name} was ended.")
         try:
             return attempt(search)
         except WayFailedError as error:

@@ -1,7 +1,8 @@
-"""What a search for the Temporal CLI is given, what it returns and how it fails."""
+"""What a search for a program is given, what it returns and how it fails."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,11 +10,46 @@ from enum import StrEnum
 from pathlib import Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What can be found, or installed by `go install` at one version."""
+
+    name: str
+    """Its file on PATH and, with the version, in the cache; how it is called in messages."""
+    title: str
+    """What it is, for sentences."""
+    version: str
+    """That is installed, without `v`."""
+    package: str
+    """Of Go."""
+    variable: str
+    """The environment variable that may name its file."""
+    option: str | None = None
+    """The option of pytest that may do so as well."""
+    oldest_go: tuple[int, int]
+    answer: re.Pattern[str]
+    """Its answer to `--version`; the group `server` is the version of the Temporal server."""
+    is_exact: bool = False
+    """Whether one on PATH must be of this very version."""
+    is_in_sdk: bool = False
+    """Whether the Temporal SDK can download it."""
+
+    @property
+    def go_name(self) -> str:
+        """What Go calls the file that it makes."""
+        return self.package.rpartition("/")[2]
+
+    @property
+    def needed_go(self) -> str:
+        """The oldest Go that builds it, for messages."""
+        return ".".join(map(str, self.oldest_go))
+
+
 class Source(StrEnum):
     """The way by which a binary was found; reported as it stands."""
 
-    OPTION = "--temporal-cli"
-    ENVIRONMENT = "TEMPORAL_CLI"
+    OPTION = "option"
+    ENVIRONMENT = "environment"
     PATH = "PATH"
     CACHE = "cache"
     DOWNLOAD = "SDK download"
@@ -21,15 +57,15 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class TemporalCli:
-    """A Temporal CLI that has answered `--version`."""
+class Binary:
+    """A program that has answered `--version`."""
 
     path: Path
     """Absolute."""
     version_line: str
-    """Its whole answer. One built from source does not know its own version: `0.0.0-DEV`."""
+    """Its whole answer. A CLI built from source does not know its own version: `0.0.0-DEV`."""
     server_version: str
-    """The version of the Temporal Server inside, such as `1.29.1`."""
+    """The version of the Temporal server inside, or of that which it belongs to."""
     source: Source
 
 
@@ -37,6 +73,7 @@ class TemporalCli:
 class Search:
     """What every way of a search shares."""
 
+    program: Program
     folder: Path
     """The cache folder."""
     announce: Callable[[str], None]
@@ -47,7 +84,7 @@ class Search:
 
 
 class BadBinaryError(Exception):
-    """A binary named by the user is not a working Temporal CLI. One sentence says why."""
+    """A binary named by the user is not what it should be. One sentence says why."""
 
 
 class SearchCancelledError(Exception):
@@ -55,15 +92,17 @@ class SearchCancelledError(Exception):
 
 
 class BinaryNotFoundError(Exception):
-    """No way led to a Temporal CLI. The message has each way with the reason, and what to do."""
+    """No way led to a program. The message has each way with the reason, and what to do."""
 
-    def __init__(self, failures: Mapping[Source, str]) -> None:
+    def __init__(self, program: Program, failures: Mapping[Source, str]) -> None:
+        self.program = program
         self.failures = dict(failures)
         lines = "".join(f"  - {source}: {reason}\n" for source, reason in failures.items())
+        names = " or ".join(filter(None, (program.option, program.variable)))
         super().__init__(
-            f"No Temporal CLI was found, and none could be installed:\n{lines}"
-            "Put `temporal` on PATH, name its file by --temporal-cli or TEMPORAL_CLI,"
-            " or install Go 1.25 or newer, so that it can be built."
+            f"No {program.title} was found, and none could be installed:\n{lines}"
+            f"Put `{program.name}` on PATH, name its file by {names},"
+            f" or install Go {program.needed_go} or newer, so that it can be built."
         )
 
 

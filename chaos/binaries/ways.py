@@ -1,4 +1,4 @@
-"""The ways to a Temporal CLI. Each returns one that works, or raises WayFailedError."""
+"""The ways to a program. Each returns one that works, or raises WayFailedError."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from chaos.binaries.cache import CLI_VERSION, cached_path, publish, remove, work_folder
+from chaos.binaries.cache import cached_path, publish, remove, work_folder
 from chaos.binaries.child import Command, CommandTimeoutError, Finished, run
 from chaos.binaries.examine import UnusableError, examine
-from chaos.binaries.model import Search, Source, TemporalCli, WayFailedError, shorten
+from chaos.binaries.model import Binary, Search, Source, WayFailedError, shorten
 
 DOWNLOAD_IDLE_SECONDS = 60.0
 DOWNLOAD_TIMEOUT_SECONDS = 15 * 60.0
 BUILD_TIMEOUT_SECONDS = 20 * 60.0
 GO_VERSION_TIMEOUT_SECONDS = 30.0
 
-_PACKAGE = f"github.com/temporalio/cli/cmd/temporal@v{CLI_VERSION}"
-_OLDEST_GO = (1, 25)
 _DOWNLOADER = Path(__file__).with_name("sdk_download.py")
 
 
-def on_path(search: Search) -> TemporalCli:
-    """`temporal` on PATH, whatever its version."""
-    found = shutil.which("temporal")
+def on_path(search: Search) -> Binary:
+    """The program on PATH, whatever its version unless that matters."""
+    program = search.program
+    found = shutil.which(program.name)
     if found is None:
-        raise WayFailedError("there is no `temporal`")
+        raise WayFailedError(f"there is no `{program.name}`")
     try:
-        return examine(Path(found), Source.PATH, search)
+        binary = examine(Path(found), Source.PATH, search)
     except UnusableError as error:
         raise WayFailedError(f"{found} {error}") from None
+    if program.is_exact and binary.server_version != program.version:
+        raise WayFailedError(
+            f"{found} is of version {binary.server_version}, not {program.version}"
+        )
+    return binary
 
 
-def cached(search: Search) -> TemporalCli:
+def cached(search: Search) -> Binary:
     """What an earlier run installed."""
     path = cached_path(search)
     if not os.path.lexists(path):
@@ -47,7 +51,7 @@ def cached(search: Search) -> TemporalCli:
         raise WayFailedError(f"{path} {error}") from None
 
 
-def cached_or_cleared(search: Search) -> TemporalCli:
+def cached_or_cleared(search: Search) -> Binary:
     """Like `cached`, but a file that does not work is removed. Only under the lock."""
     try:
         return cached(search)
@@ -58,33 +62,39 @@ def cached_or_cleared(search: Search) -> TemporalCli:
         raise
 
 
-def downloaded(search: Search) -> TemporalCli:
+def downloaded(search: Search) -> Binary:
     """The SDK's own download of its dev server, put into the cache."""
+    program = search.program
+    if not program.is_in_sdk:
+        raise WayFailedError("the SDK does not have it")
     if os.environ.get("CHAOS_NO_DOWNLOAD", "0") not in {"", "0"}:
         raise WayFailedError("skipped, because CHAOS_NO_DOWNLOAD is set")
-    search.announce(f"downloading temporal v{CLI_VERSION} by the Temporal SDK, once")
+    search.announce(f"downloading {program.name} v{program.version} by the Temporal SDK, once")
     with work_folder(search) as folder:
-        report = _run(_download_command(folder), search)
-        candidate = folder / f"temporal-v{CLI_VERSION}"
+        report = _run(_download_command(folder, program.version), search)
+        candidate = folder / f"{program.name}-v{program.version}"
         # A server that would not start is no matter: the file is judged for itself.
         if not candidate.is_file():
             raise WayFailedError(shorten(report.output) or f"no {candidate.name} came of it")
         return publish(candidate, Source.DOWNLOAD, search)
 
 
-def built(search: Search) -> TemporalCli:
+def built(search: Search) -> Binary:
     """Built from source by `go install`, put into the cache."""
+    program = search.program
     go = _find_go(search)
-    search.announce(f"building temporal v{CLI_VERSION} from source, about 5 minutes, once")
+    search.announce(
+        f"building {program.name} v{program.version} from source, about 5 minutes, once"
+    )
     with work_folder(search) as folder:
         report = _run(_build_command(go, folder, search), search)
         if not report.is_success:
             raise WayFailedError(
                 f"it ended with code {report.exit_code}: {last_errors(report.output)}"
             )
-        candidate = folder / "temporal"
+        candidate = folder / program.go_name
         if not candidate.is_file():
-            raise WayFailedError("go reported success but made no `temporal`")
+            raise WayFailedError(f"go reported success but made no `{program.go_name}`")
         return publish(candidate, Source.BUILD, search)
 
 
@@ -101,10 +111,10 @@ def parse_go_version(answer: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _download_command(folder: Path) -> Command:
+def _download_command(folder: Path, version: str) -> Command:
     return Command(
         # -P: the script's own folder is no place to import from.
-        argv=[sys.executable, "-P", str(_DOWNLOADER), str(folder), f"v{CLI_VERSION}"],
+        argv=[sys.executable, "-P", str(_DOWNLOADER), str(folder), f"v{version}"],
         timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
         is_leashed=True,
         folder=folder,
@@ -124,8 +134,9 @@ def _bytes_in(folder: Path) -> int:
 def _build_command(go: str, folder: Path, search: Search) -> Command:
     scratch = folder / "scratch"
     scratch.mkdir()
+    package = f"{search.program.package}@v{search.program.version}"
     return Command(
-        argv=[go, "install", "-v", "-ldflags", "-s -w", _PACKAGE],
+        argv=[go, "install", "-v", "-ldflags", "-s -w", package],
         timeout_seconds=BUILD_TIMEOUT_SECONDS,
         is_leashed=True,
         folder=folder,
@@ -143,13 +154,15 @@ def _tell_now_and_then(search: Search) -> Callable[[float, str], None]:
         if elapsed_seconds >= due:
             due = elapsed_seconds + search.progress_interval_seconds
             latest = f": {shorten(line, 100)}" if line else ""
-            search.announce(f"still building temporal ({elapsed_seconds:.0f} s){latest}")
+            search.announce(
+                f"still building {search.program.name} ({elapsed_seconds:.0f} s){latest}"
+            )
 
     return tell
 
 
 def _find_go(search: Search) -> str:
-    needed = ".".join(map(str, _OLDEST_GO))
+    needed = search.program.needed_go
     go = shutil.which("go")
     if go is None:
         raise WayFailedError(f"there is no `go` on PATH (Go {needed} or newer is needed)")
@@ -157,7 +170,7 @@ def _find_go(search: Search) -> str:
     version = parse_go_version(answer)
     if version is None:
         raise WayFailedError(f"{go} does not tell its version: {shorten(answer, 120)!r}")
-    if version < _OLDEST_GO:
+    if version < search.program.oldest_go:
         toolchain = _ask(go, "env", "GOTOOLCHAIN", search=search)
         if not toolchain.endswith("auto"):
             raise WayFailedError(

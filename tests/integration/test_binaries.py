@@ -17,10 +17,16 @@ import psutil
 import pytest
 
 from chaos.binaries import (
+    PROGRAMS,
+    TEMPORAL_CLI,
+    TEMPORAL_SERVER,
+    TEMPORAL_SQL_TOOL,
     BadBinaryError,
     BinaryNotFoundError,
+    Program,
     SearchCancelledError,
     Source,
+    find_program,
     find_temporal_cli,
 )
 from chaos.binaries import child as child_module
@@ -116,7 +122,8 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
     monkeypatch.setenv("CHAOS_CACHE_DIR", str(made.cache))
     monkeypatch.setenv("CHAOS_NO_DOWNLOAD", "1")
-    monkeypatch.delenv("TEMPORAL_CLI", raising=False)
+    for program in PROGRAMS.values():
+        monkeypatch.delenv(program.variable, raising=False)
     yield made
     _until(lambda: not made.marked())
 
@@ -189,6 +196,42 @@ def test_a_broken_temporal_on_path_is_noted_and_passed_over(box: Box) -> None:
     with pytest.raises(BinaryNotFoundError) as caught:
         box.find()
     assert "/temporal is not the Temporal CLI" in caught.value.failures[Source.PATH]
+
+
+@pytest.mark.parametrize("program", [TEMPORAL_SERVER, TEMPORAL_SQL_TOOL], ids=lambda p: p.name)
+def test_the_servers_programs_are_built_beside_the_cli_under_their_own_names(
+    program: Program, box: Box
+) -> None:
+    box.go("good")
+    box.find()
+    answer = {"server": "temporal version 1.31.2", "sql": "temporal-sql-tool version 1.31.2"}
+    made = f'"$GOBIN/{program.go_name}"'
+    box.go(
+        f"printf '#!/bin/sh\\necho {answer[program.go_name]}\\n' > {made}; chmod 755 {made};"
+        ' case "$*" in *@v1.31.2) ;; *) exit 9 ;; esac'
+    )
+
+    found = find_program(program, None, announce=box.announced.append, env_mark=box.mark)
+    again = find_program(program, None, announce=box.announced.append, env_mark=box.mark)
+
+    assert (found.path, found.source) == (box.cache / f"{program.name}-1.31.2", Source.BUILD)
+    assert (again.path, again.source) == (found.path, Source.CACHE)
+    assert found.server_version == "1.31.2"
+    assert box.files == {"temporal-1.5.1", f"{program.name}-1.31.2"}
+    assert f"building {program.name} v1.31.2 from source" in box.announced[-1]
+
+
+def test_a_server_of_another_version_on_path_is_passed_over(box: Box) -> None:
+    """The tool that makes its schema must be of the same version."""
+    other = box.script("temporal-server", "echo temporal version 1.30.0")
+    box.go("exit 1")
+
+    with pytest.raises(BinaryNotFoundError) as caught:
+        find_program(TEMPORAL_SERVER, None, announce=print, env_mark=box.mark)
+    named = find_program(TEMPORAL_SERVER, other, announce=print, env_mark=box.mark)
+
+    assert "/temporal-server is of version 1.30.0, not 1.31.2" in caught.value.failures[Source.PATH]
+    assert (named.path, named.server_version) == (other, "1.30.0")
 
 
 def test_a_corrupt_cached_file_is_removed_and_made_anew(box: Box) -> None:
@@ -351,7 +394,7 @@ class WorkflowEnvironment:
 
 
 def test_a_command_past_its_time_is_ended_with_its_group(box: Box) -> None:
-    search = Search(folder=box.folder, announce=print, env_mark=box.mark)
+    search = Search(program=TEMPORAL_CLI, folder=box.folder, announce=print, env_mark=box.mark)
     slow = box.script("slow", "echo started; sleep 60 & sleep 60")
 
     with pytest.raises(CommandTimeoutError, match=r"did not end within 0\.3 s; it last said: st"):
@@ -364,7 +407,7 @@ def test_a_command_past_its_time_is_ended_with_its_group(box: Box) -> None:
 
 
 def test_a_flood_of_output_is_cut_to_its_end(box: Box) -> None:
-    search = Search(folder=box.folder, announce=print, env_mark=box.mark)
+    search = Search(program=TEMPORAL_CLI, folder=box.folder, announce=print, env_mark=box.mark)
     flood = box.script("flood", "head -c 3000000 /dev/zero | tr '\\0' 'x'; echo; echo end")
 
     report = run(Command(argv=[str(flood)], timeout_seconds=10), search)

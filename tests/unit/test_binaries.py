@@ -1,4 +1,4 @@
-"""The order of the ways to a Temporal CLI, and what is said when they fail."""
+"""The order of the ways to a program, and what is said when they fail."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from pathlib import Path
 import pytest
 
 from chaos.binaries import (
+    PROGRAMS,
+    TEMPORAL_CLI,
+    TEMPORAL_SERVER,
+    TEMPORAL_SQL_TOOL,
+    Binary,
     BinaryNotFoundError,
+    Program,
     SearchCancelledError,
     Source,
-    TemporalCli,
     find,
+    find_program,
     find_temporal_cli,
     ways,
 )
+from chaos.binaries.__main__ import main
 from chaos.binaries.cache import cache_folder, cached_path
 from chaos.binaries.examine import parse_server_version
 from chaos.binaries.model import BadBinaryError, Search, WayFailedError, shorten
@@ -26,14 +33,15 @@ from chaos.binaries.ways import last_errors, parse_go_version
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAOS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("TEMPORAL_CLI", raising=False)
+    for program in PROGRAMS.values():
+        monkeypatch.delenv(program.variable, raising=False)
 
 
 def _way(tried: list[Source], source: Source, *, works: bool) -> find.Way:
-    def attempt(_: Search) -> TemporalCli:
+    def attempt(_: Search) -> Binary:
         tried.append(source)
         if works:
-            return TemporalCli(Path("/bin/temporal"), "temporal version 1", "1.29.1", source)
+            return Binary(Path("/bin/temporal"), "temporal version 1", "1.29.1", source)
         raise WayFailedError(f"no luck with {source}")
 
     return source, attempt
@@ -140,7 +148,7 @@ def test_the_download_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("CHAOS_NO_DOWNLOAD", "1")
 
     with pytest.raises(WayFailedError, match="CHAOS_NO_DOWNLOAD is set"):
-        ways.downloaded(Search(folder=tmp_path, announce=print))
+        ways.downloaded(Search(program=TEMPORAL_CLI, folder=tmp_path, announce=print))
 
 
 def test_without_go_the_reason_says_which_go_is_needed(
@@ -149,7 +157,7 @@ def test_without_go_the_reason_says_which_go_is_needed(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(WayFailedError, match=r"no `go` on PATH \(Go 1\.25 or newer"):
-        ways.built(Search(folder=tmp_path, announce=print))
+        ways.built(Search(program=TEMPORAL_CLI, folder=tmp_path, announce=print))
 
 
 def test_the_cache_folder_is_the_users_unless_another_is_named(
@@ -162,8 +170,90 @@ def test_the_cache_folder_is_the_users_unless_another_is_named(
     assert cache_folder() == tmp_path / "user" / "temporal-fault-tolerance"
 
 
-def test_the_cached_file_has_its_version_in_its_name(tmp_path: Path) -> None:
-    assert cached_path(Search(folder=tmp_path, announce=print)) == tmp_path / "temporal-1.5.1"
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        (TEMPORAL_CLI, "temporal-1.5.1"),
+        (TEMPORAL_SERVER, "temporal-server-1.31.2"),
+        (TEMPORAL_SQL_TOOL, "temporal-sql-tool-1.31.2"),
+    ],
+)
+def test_the_cached_file_has_its_version_in_its_name(
+    program: Program, name: str, tmp_path: Path
+) -> None:
+    search = Search(program=program, folder=tmp_path, announce=print)
+
+    assert cached_path(search) == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    ("program", "named", "go"),
+    [
+        (TEMPORAL_CLI, "--temporal-cli or TEMPORAL_CLI", "1.25"),
+        (TEMPORAL_SERVER, "--temporal-server or TEMPORAL_SERVER", "1.26"),
+        (TEMPORAL_SQL_TOOL, "TEMPORAL_SQL_TOOL", "1.26"),
+    ],
+)
+def test_what_to_do_is_said_for_the_program_that_lacks(
+    program: Program, named: str, go: str
+) -> None:
+    message = str(BinaryNotFoundError(program, {Source.PATH: "no luck"}))
+
+    assert message.startswith(f"No {program.title} was found, and none could be installed:")
+    assert message.endswith(
+        f"Put `{program.name}` on PATH, name its file by {named},"
+        f" or install Go {go} or newer, so that it can be built."
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_each_programs_variable_names_its_file(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(program.variable, str(tmp_path / "none"))
+
+    with pytest.raises(BadBinaryError, match=rf"^{program.variable} names .* does not exist\.$"):
+        find_program(program, None, announce=print)
+
+
+def test_only_the_cli_is_in_the_sdk(tmp_path: Path) -> None:
+    search = Search(program=TEMPORAL_SERVER, folder=tmp_path, announce=print)
+
+    with pytest.raises(WayFailedError, match="the SDK does not have it"):
+        ways.downloaded(search)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ["temporal"]),
+        (["temporal-server"], ["temporal-server"]),
+        (["--all"], ["temporal", "temporal-server", "temporal-sql-tool"]),
+    ],
+)
+def test_the_command_finds_what_it_is_asked_for(
+    arguments: list[str],
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def find_it(program: Program, _: object, **__: object) -> Binary:
+        return Binary(Path("/bin") / program.name, "answer", "1.31.2", Source.CACHE)
+
+    monkeypatch.setattr("chaos.binaries.__main__.find_program", find_it)
+
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"/bin/{name} (Temporal Server 1.31.2, by cache)" for name in names
+    ]
+
+
+def test_the_command_knows_no_other_program(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["nonsense"])
+
+    assert caught.value.code == 2
+    assert "nonsense is not one of temporal, temporal-server" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -179,7 +269,23 @@ def test_the_cached_file_has_its_version_in_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_clis_answer_has_a_server_version(answer: str, version: str | None) -> None:
-    assert version == parse_server_version(answer)
+    assert version == parse_server_version(TEMPORAL_CLI, answer)
+
+
+@pytest.mark.parametrize(
+    ("program", "answer", "version"),
+    [
+        (TEMPORAL_SERVER, "temporal version 1.31.2", "1.31.2"),
+        (TEMPORAL_SERVER, "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)", None),
+        (TEMPORAL_SERVER, "temporal-sql-tool version 1.31.2", None),
+        (TEMPORAL_SQL_TOOL, "temporal-sql-tool version 1.31.2", "1.31.2"),
+        (TEMPORAL_SQL_TOOL, "temporal version 1.31.2", None),
+    ],
+)
+def test_no_program_is_taken_for_another(
+    program: Program, answer: str, version: str | None
+) -> None:
+    assert version == parse_server_version(program, answer)
 
 
 @pytest.mark.parametrize(
