@@ -1,4 +1,4 @@
-"""What scenarios cost live, before anything is sent, and which of their cases run live at all."""
+"""What scenarios cost live, before anything is sent, and which of their cases run at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos.billing import REFERENCE, Billing, Mode
 from chaos.cluster.live import LiveApi, default_models
+from chaos.cluster.temporal import Topology
 from chaos.evidence import Expectation, ideal_cost_usd
 from chaos.lab import Options
 from chaos.scenarios import Scenario
@@ -27,6 +28,12 @@ class SuiteEstimate(BaseModel):
 def in_mode(scenario: Scenario, mode: Mode) -> Scenario:
     """The scenario with the cases that run in a mode."""
     return replace(scenario, cases=tuple(case for case in scenario.cases if mode in case.modes))
+
+
+def on_topology(scenario: Scenario, topology: Topology) -> Scenario:
+    """The scenario with the cases that run on a topology."""
+    kept = tuple(case for case in scenario.cases if topology in case.topologies)
+    return replace(scenario, cases=kept)
 
 
 def estimate_usd(scenario: Scenario, options: Options, billing: Billing) -> Decimal:

@@ -4,6 +4,9 @@ A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provide
 (Temporal), `paid_calls.json` (the workers' own ledger), `expectations.json` (what was asked for),
 `billing.json` (mode and prices), `artifacts/` and `logs/`.
 
+On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
+histories, the paid calls and the artifacts have these real ids; it is taken off when they are read.
+
 A real provider shows nobody its books. In live mode `ledger.jsonl` is written from the workers'
 own ledger, and each call that may have been billed counts as billed.
 """
@@ -44,6 +47,7 @@ from workflows.policies import LEDGER_GRACE_SECONDS
 HISTORIES = "histories"
 BILLING = "billing.json"
 PAID_CALLS = "paid_calls.json"
+PREFIX = "prefix.txt"
 
 
 class Expectation(BaseModel):
@@ -113,18 +117,21 @@ class Evidence:
     ledger: Sequence[Record]
     paid_calls: Sequence[PaidCall] = ()
     billing: Billing = REFERENCE
+    prefix: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
         """Read a case's folder."""
+        prefix = _load_prefix(folder)
         return cls(
             folder=folder,
             expectations=_EXPECTATIONS.validate_json((folder / "expectations.json").read_bytes()),
-            workflows=_load_histories(folder / HISTORIES),
+            workflows=_load_histories(folder / HISTORIES, prefix),
             journal=read_journal(folder / "journal.jsonl"),
             ledger=read_ledger(folder / "ledger.jsonl"),
-            paid_calls=_load_paid_calls(folder / PAID_CALLS),
+            paid_calls=_load_paid_calls(folder),
             billing=_load_billing(folder / BILLING),
+            prefix=prefix,
         )
 
     @property
@@ -188,9 +195,13 @@ class Evidence:
             None,
         )
 
+    def real_id(self, workflow_id: str) -> str:
+        """A workflow's id as the server and the workers have it."""
+        return f"{self.prefix}{workflow_id}"
+
     def history_file(self, workflow: Workflow) -> Path:
         """Where the history of a workflow's newest run is."""
-        name = _history_name(workflow.workflow_id, len(workflow.runs))
+        name = _history_name(self.real_id(workflow.workflow_id), len(workflow.runs))
         return self.folder / HISTORIES / name
 
     def expected_workflows(self) -> Iterator[tuple[Expectation, Workflow]]:
@@ -231,7 +242,7 @@ def save_live_ledger(folder: Path, expectations: Sequence[Expectation]) -> None:
         for asked in expectations
         for prompt, step in asked.steps.items()
     }
-    calls = _load_paid_calls(folder / PAID_CALLS)
+    calls = _load_paid_calls(folder)
     characters = {
         asked.workflow_id: outcome_of(
             [c for c in calls if (c.operation_id, c.step) == (asked.workflow_id, CHARACTER)]
@@ -296,8 +307,24 @@ def _load_billing(file: Path) -> Billing:
     return Billing.model_validate_json(file.read_bytes()) if file.exists() else REFERENCE
 
 
-def _load_paid_calls(file: Path) -> Sequence[PaidCall]:
-    return _CALLS.validate_json(file.read_bytes()) if file.exists() else ()
+def save_prefix(folder: Path, prefix: str) -> None:
+    """Save what the workflows' ids begin with on the server; nothing where that is nothing."""
+    if prefix:
+        (folder / PREFIX).write_text(prefix)
+
+
+def _load_prefix(folder: Path) -> str:
+    file = folder / PREFIX
+    return file.read_text() if file.exists() else ""
+
+
+def _load_paid_calls(folder: Path) -> Sequence[PaidCall]:
+    file, prefix = folder / PAID_CALLS, _load_prefix(folder)
+    calls = _CALLS.validate_json(file.read_bytes()) if file.exists() else ()
+    return tuple(
+        call.model_copy(update={"operation_id": call.operation_id.removeprefix(prefix)})
+        for call in calls
+    )
 
 
 def _history_name(workflow_id: str, number: int) -> str:
@@ -323,13 +350,15 @@ async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHist
             return runs
 
 
-def _load_histories(folder: Path) -> Mapping[str, Workflow]:
+def _load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
     found: dict[str, dict[int, WorkflowHistory]] = {}
     for file in folder.glob("*.json"):
         workflow_id, _, number = file.stem.rpartition(".run-")
         history = WorkflowHistory.from_json(workflow_id, file.read_text())
         found.setdefault(workflow_id, {})[int(number)] = history
     return {
-        workflow_id: Workflow(workflow_id, tuple(runs[number] for number in sorted(runs)))
+        workflow_id.removeprefix(prefix): Workflow(
+            workflow_id.removeprefix(prefix), tuple(runs[number] for number in sorted(runs))
+        )
         for workflow_id, runs in found.items()
     }

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos import workload
@@ -30,6 +31,9 @@ from workflows.policies import LEDGER_GRACE_SECONDS, TASK_QUEUE
 SAMPLE_INTERVAL_SECONDS = 0.1
 STEP_DEADLINE_SECONDS = 60.0
 LIVE_STEP_DEADLINE_SECONDS = 900.0
+
+_KINDS = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}
+"""What a fault is called, by its signal."""
 
 
 class EndedEarlyError(Exception):
@@ -60,7 +64,13 @@ class Lab:
         if not self.stack.live:
             return FakeWitness(self.stack.api.control)
         ledger = Ledger.open(self.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
-        return LiveWitness(self.stack.client, ledger, self.expectations, self.stack.is_at_an_api)
+        return LiveWitness(
+            self.stack.client,
+            ledger,
+            self.expectations,
+            self.stack.is_at_an_api,
+            self.stack.temporal.prefix,
+        )
 
     @property
     def step_deadline_seconds(self) -> float:
@@ -86,7 +96,17 @@ class Lab:
         """Start a workflow and expect it to end as `asked` says."""
         self.expectations.append(asked)
         self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
-        await workload.start(self.client, asked, task_queue)
+        await workload.start(
+            self.client,
+            asked,
+            workflow_id=self.stack.own(asked.workflow_id),
+            task_queue=self.stack.own_queue(task_queue),
+            execution_timeout=self.stack.temporal.execution_timeout,
+        )
+
+    def handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
+        """An expected workflow as the server has it."""
+        return self.client.get_workflow_handle(f"{self.stack.temporal.prefix}{workflow_id}")
 
     async def worker(
         self,
@@ -106,10 +126,19 @@ class Lab:
 
     async def strike(self, child: Child, number: signal.Signals) -> None:
         """Send a deadly signal as the planned fault, and see the process end."""
-        kind = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}[number]
-        self.journal.add(Event.FAULT, kind=kind, target=child.name, pid=child.pid)
+        self.journal.add(Event.FAULT, kind=_KINDS[number], target=child.name, pid=child.pid)
         child.send(number)
         await child.wait(STEP_DEADLINE_SECONDS)
+
+    async def strike_together(
+        self, target: str, children: Sequence[Child], number: signal.Signals
+    ) -> None:
+        """Send a deadly signal to several processes as one planned fault; see all of them end."""
+        self.journal.add(Event.FAULT, kind=_KINDS[number], target=target)
+        for child in children:
+            child.send(number)
+        for child in children:
+            await child.wait(STEP_DEADLINE_SECONDS)
 
     def healed(self, target: str) -> None:
         """Record that a fault is over."""
@@ -143,7 +172,7 @@ class Lab:
                 await task
 
     async def _watch(self, workflow_id: str) -> None:
-        handle = self.client.get_workflow_handle(workflow_id)
+        handle = self.handle(workflow_id)
         last: Progress | None = None
         while True:
             # While the server or every worker is down there is no answer; that is no finding.
@@ -182,9 +211,8 @@ class Lab:
 
     async def has_ended(self, workflow_id: str) -> bool:
         """Whether a workflow has ended, or is lost."""
-        handle = self.client.get_workflow_handle(workflow_id)
         try:
-            described = await handle.describe(rpc_timeout=timedelta(seconds=2))
+            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
         except RPCError as error:
             return error.status is RPCStatusCode.NOT_FOUND
         return described.status not in {None, WorkflowExecutionStatus.RUNNING}

@@ -36,6 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the `temporal` program to use (default: found or installed)",
     )
     group.addoption(
+        "--topology",
+        choices=("dev", "postgres", "external"),
+        default="dev",
+        help="what Temporal is: one dev server; a process for each role, on PostgreSQL; "
+        "or the cluster that the TEMPORAL_* variables name (default: dev)",
+    )
+    group.addoption(
+        "--temporal-server",
+        type=Path,
+        metavar="PATH",
+        help="the `temporal-server` program for --topology postgres (default: found or installed)",
+    )
+    group.addoption(
         "--workflows",
         type=_positive,
         default=5,
@@ -158,14 +171,19 @@ def _options(config: pytest.Config) -> Options:
 
 
 def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveApi | None) -> Runner:
-    from chaos.billing import Mode  # noqa: PLC0415 - see the module's docstring
-    from chaos.estimate import in_mode  # noqa: PLC0415 - likewise
+    if config.getoption("--temporal-server") and config.getoption("--topology") != "postgres":
+        raise pytest.UsageError("--temporal-server belongs to --topology postgres.")
+    from chaos.cluster.choose import Choice  # noqa: PLC0415 - see the module's docstring
+    from chaos.cluster.temporal import Topology  # noqa: PLC0415 - likewise
     from chaos.runner import Runner  # noqa: PLC0415 - likewise
 
-    mode = Mode.LIVE if live else Mode.MOCKED
     runner = config.stash[_RUNNER] = Runner(
-        scenarios=[in_mode(scenario, mode) for scenario in chosen],
-        temporal_cli=config.getoption("--temporal-cli"),
+        chosen=chosen,
+        choice=Choice(
+            topology=Topology(config.getoption("--topology")),
+            temporal_cli=config.getoption("--temporal-cli"),
+            temporal_server=config.getoption("--temporal-server"),
+        ),
         options=_options(config),
         live=live,
         reports=config.getoption("--reports") or config.rootpath / "reports",
@@ -201,27 +219,43 @@ def pytest_terminal_summary(
 ) -> None:
     """Show the tables of results and costs, and the OVERALL line."""
     runner = config.stash.get(_RUNNER, None)
-    if runner is None or (runner.outcome is None and runner.paid_usd is None):
+    if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):
         return
     from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
         ambiguous_lines,
         cost_table_lines,
         estimate_lines,
         load_lines,
-        overall_line,
+        not_run_lines,
+        overall_words,
         paid_line,
         problem_lines,
+        recovery_table_lines,
         table_lines,
+        topology_lines,
     )
 
     terminalreporter.section("fault tolerance")
     if runner.live and runner.paid_usd is not None:
         terminalreporter.write_line(paid_line(runner.paid_usd, runner.live.budget_usd))
-    outcome = runner.outcome
-    if outcome is None:
-        return
-    tables = (*table_lines(outcome), "", *cost_table_lines(outcome), *ambiguous_lines(outcome), "")
-    for line in (*tables, *problem_lines(outcome), *load_lines(outcome), *estimate_lines(outcome)):
-        terminalreporter.write_line(line)
-    terminalreporter.write_line(f"Evidence and results: {runner.folder}")
-    terminalreporter.write_line(overall_line(outcome))
+    if outcome := runner.outcome:
+        recovery = recovery_table_lines(outcome)
+        for line in (
+            *topology_lines(outcome),
+            *table_lines(outcome),
+            *not_run_lines(outcome),
+            "",
+            *cost_table_lines(outcome),
+            *ambiguous_lines(outcome),
+            "",
+            *(*recovery, *([""] if recovery else [])),
+            *problem_lines(outcome),
+            *load_lines(outcome),
+            *estimate_lines(outcome),
+            f"Evidence and results: {runner.folder}",
+        ):
+            terminalreporter.write_line(line)
+    elif runner.missing:
+        terminalreporter.write_line(f"Nothing was run: {runner.missing}")
+    if runner.outcome or runner.missing:
+        terminalreporter.write_line(overall_words(runner.overall))

@@ -26,6 +26,7 @@ CANARY = "AIza-canary-"
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _PROJECT = Path(__file__).parent.parent
+_LINE_LENGTH = 400
 
 
 class ChildError(Exception):
@@ -178,7 +179,9 @@ class Child:
         """The end of its log, for error messages."""
         if not self.log.exists():
             return "(no log)"
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:]) or "(silent)"
+        lines = self.log.read_text(errors="replace").splitlines()[-count:]
+        # Temporal's servers put a whole stack trace into each.
+        return "\n".join(line[:_LINE_LENGTH] for line in lines) or "(silent)"
 
     def _running(self) -> psutil.Popen:
         if self._process is None:

@@ -7,12 +7,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos.billing import REFERENCE
 from chaos.cluster.live import LiveApi
 from chaos.cluster.stack import Place, Stack
+from chaos.cluster.temporal import Maker, Topology
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.evidence import (
     Evidence,
@@ -21,6 +23,7 @@ from chaos.evidence import (
     save_histories,
     save_live_ledger,
     save_paid_calls,
+    save_prefix,
 )
 from chaos.invariants.secrets import no_secret_is_kept
 from chaos.journal import Event, Journal
@@ -42,6 +45,9 @@ Announce = Callable[[str, str], None]
 
 LIVE_LEDGER = "paid.db"
 """Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
+
+STACKS_AT_ONCE = {Topology.POSTGRES: 3}
+"""Six processes each, which share the machine's cores with the workers; elsewhere all at once."""
 
 _EXPECTED_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError)
 
@@ -67,16 +73,23 @@ class Turn:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept."""
+    """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
+
+    Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
+    must be in no evidence. `seats` bounds the stacks.
+    """
 
     mark: str
     scratch: Path
     folder: Path
-    temporal_cli: Path
+    temporal_cli: Path | None
     options: Options
     announce: Announce
     worker_argv: Sequence[str] = WORKER_ARGV
     live: LiveApi | None = None
+    maker: Maker | None = None
+    secrets: Sequence[str] = ()
+    seats: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
     )
@@ -93,7 +106,8 @@ async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResul
 async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Whatever happens to one case, a full disk included, the others go on."""
     try:
-        return await run_case(scenario, case, context)
+        async with context.seats:
+            return await run_case(scenario, case, context)
     except Exception as error:  # noqa: BLE001 - see above
         return broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
 
@@ -116,6 +130,8 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
             worker_argv=context.worker_argv,
             live=context.live,
             live_ledger=context.folder / LIVE_LEDGER if context.live else None,
+            maker=context.maker,
+            name=f"{scenario.name}-{case.name}",
         )
         await turn.take()
         began = time.monotonic()
@@ -124,18 +140,21 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
         turn.end()
         journal.close()
     evidence = await asyncio.to_thread(Evidence.load, folder)
-    findings = await asyncio.to_thread(judge, _with_the_users_key(case, context), evidence)
+    strict = _with_the_users_secrets(case, context)
+    findings = await asyncio.to_thread(judge, strict, evidence)
     return case_result(
         case, evidence, findings, root=context.folder, duration_s=time.monotonic() - began
     )
 
 
-def _with_the_users_key(case: Case, context: RunContext) -> Case:
-    """Live, the user's own key must be nowhere in the evidence either."""
-    if context.live is None or case.must_fail:
+def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
+    """The user's own keys must be nowhere in the evidence either."""
+    key = [context.live.key.get_secret_value()] if context.live else []
+    secrets = [*key, *context.secrets]
+    if not secrets or case.must_fail:
         return case
-    check = no_secret_is_kept(context.live.key.get_secret_value())
-    return replace(case, invariants=(*case.invariants, replace(check, name="key_is_not_kept")))
+    check = replace(no_secret_is_kept(*secrets), name="key_is_not_kept")
+    return replace(case, invariants=(*case.invariants, check))
 
 
 async def _experiment(
@@ -155,7 +174,8 @@ async def _experiment(
             finally:
                 lab.witness.close()
                 save_expectations(place.evidence, lab.expectations)
-                ids = [asked.workflow_id for asked in lab.expectations]
+                save_prefix(place.evidence, stack.temporal.prefix)
+                ids = [f"{stack.temporal.prefix}{a.workflow_id}" for a in lab.expectations]
                 await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
                 if place.live:
                     save_live_ledger(place.evidence, lab.expectations)

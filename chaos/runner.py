@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,20 +18,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chaos.billing import Mode
-from chaos.binaries import (
-    BadBinaryError,
-    BinaryNotFoundError,
-    SearchCancelledError,
-    TemporalCli,
-    find_temporal_cli,
-)
+from chaos.binaries import BadBinaryError, BinaryNotFoundError, SearchCancelledError
+from chaos.cluster.choose import Choice, Chooser, Ground, NotInstalledError
+from chaos.cluster.external import ExternalError
 from chaos.cluster.live import LiveApi
-from chaos.estimate import suite_estimates
-from chaos.guardian import MARK, Guard
+from chaos.cluster.temporal import Topology
+from chaos.estimate import in_mode, on_topology, suite_estimates
+from chaos.guardian import Guard
 from chaos.lab import Options
 from chaos.report.files import write_reports
-from chaos.report.results import Overall, RunResult, ScenarioResult
-from chaos.run import LIVE_LEDGER, RunContext, run_scenario
+from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
+from chaos.run import LIVE_LEDGER, STACKS_AT_ONCE, RunContext, run_scenario
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
@@ -40,6 +37,7 @@ from workflows.policies import LEDGER_GRACE_SECONDS
 
 STOP_DEADLINE_SECONDS = 60.0
 _DRAIN_SECONDS = 0.1
+_USERS_ERRORS = (BadBinaryError, BinaryNotFoundError, ExternalError, SearchCancelledError)
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -51,22 +49,28 @@ class RunError(Exception):
 
 @dataclass
 class Runner:
-    """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case."""
+    """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
 
-    scenarios: Sequence[Scenario]
-    temporal_cli: Path | None
+    `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
+    `missing` says, once it was started, why nothing can run on this machine.
+    """
+
+    chosen: Sequence[Scenario]
+    choice: Choice
     options: Options
     reports: Path
     say: Say
     live: LiveApi | None = None
     outcome: RunResult | None = None
     paid_usd: Decimal | None = None
+    missing: str | None = None
     folder: Path = field(init=False)
     _lines: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     _cancel: threading.Event = field(default_factory=threading.Event)
-    _ready: Future[TemporalCli] = field(default_factory=Future)
+    _ready: Future[Ground] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
+        self.scenarios, self._not_run = _split(self.chosen, self._mode, self.choice.topology)
         self._results: dict[str, Future[ScenarioResult]] = {
             s.name: Future() for s in self.scenarios
         }
@@ -76,15 +80,38 @@ class Runner:
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
 
+    @property
+    def _mode(self) -> Mode:
+        return Mode.LIVE if self.live else Mode.MOCKED
+
     def start(self) -> None:
-        """Make the run's folder, find the binary and begin. Raises RunError."""
+        """Make the run's folder, find what it stands on and begin. Raises RunError."""
         self.folder = _make_folder(self.reports, self._started_at)
         self._thread.start()
         try:
             self._wait(self._ready)
-        except (BadBinaryError, BinaryNotFoundError, SearchCancelledError) as error:
+        except NotInstalledError as error:
+            self.folder.rmdir()
+            self.missing = str(error)
+        except _USERS_ERRORS as error:
             self.folder.rmdir()
             raise RunError(str(error)) from None
+
+    def why_not_run(self, scenario: Scenario) -> str | None:
+        """Why there is and will be no result of a scenario; None where there will be one."""
+        reasons = {each.name: each.reason for each in self._not_run}
+        return self.missing or reasons.get(scenario.name)
+
+    @property
+    def overall(self) -> Overall:
+        """How many passed, of those that are done."""
+        done = self._done()
+        absent = self.chosen if self.missing else self._not_run
+        return Overall(
+            passed=sum(result.verdict is Verdict.PASSED for result in done),
+            total=len(done),
+            not_run=len(absent),
+        )
 
     def result(self, scenario: Scenario) -> ScenarioResult:
         """Wait for a scenario's result, saying meanwhile what all of them do."""
@@ -104,8 +131,10 @@ class Runner:
         self._drain()
         if self.live and self._thread.ident:
             self.paid_usd = _paid_usd(self.folder / LIVE_LEDGER)
-        done = [f.result() for f in self._results.values() if f.done() and not f.exception()]
-        if done:
+        if self.missing:
+            return
+        done = self._done()
+        if done or (self._not_run and not self.scenarios):
             self.outcome = self._outcome(done)
             try:
                 write_reports(self.outcome, self.folder)
@@ -114,6 +143,9 @@ class Runner:
                     f"the results could not be written to {self.folder} ({error.strerror}); "
                     "make room there, or choose another folder with --reports."
                 ) from None
+
+    def _done(self) -> list[ScenarioResult]:
+        return [f.result() for f in self._results.values() if f.done() and not f.exception()]
 
     def _wait(self, future: Future[T]) -> T:
         while not future.done():
@@ -133,30 +165,35 @@ class Runner:
         """The thread: everything that this run starts lives within the guard."""
         try:
             with Guard() as guard:
-                cli = find_temporal_cli(
-                    self.temporal_cli,
+                chooser = Chooser(
+                    run_id=self.folder.name,
+                    mark=guard.mark,
                     announce=lambda text: self._announce("temporal", text),
                     cancel=self._cancel,
-                    env_mark={MARK: guard.mark},
                 )
-                self._ready.set_result(cli)
-                asyncio.run(self._run_all(guard, cli))
+                ground = chooser.find(self.choice)
+                self._ready.set_result(ground)
+                asyncio.run(self._run_all(guard, ground))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
             futures: list[Future[Any]] = [self._ready, *self._results.values()]
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
 
-    async def _run_all(self, guard: Guard, cli: TemporalCli) -> None:
+    async def _run_all(self, guard: Guard, ground: Ground) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        seats = STACKS_AT_ONCE.get(self.choice.topology)
         context = RunContext(
             mark=guard.mark,
             scratch=guard.folder,
             folder=self.folder,
-            temporal_cli=cli.path,
+            temporal_cli=None,
             options=self.options,
             announce=self._announce,
             live=self.live,
+            maker=ground.maker,
+            secrets=ground.secrets,
+            seats=asyncio.Semaphore(seats) if seats else nullcontext(),
         )
         async with asyncio.TaskGroup() as group:
             for scenario in self.scenarios:
@@ -169,7 +206,8 @@ class Runner:
         return RunResult(
             run_id=self.folder.name,
             started_at=self._started_at,
-            mode=Mode.LIVE if self.live else Mode.MOCKED,
+            mode=self._mode,
+            topology=self.choice.topology,
             budget_usd=self.live.budget_usd if self.live else None,
             paid_usd=self.paid_usd,
             suite_estimates=suite_estimates(all_scenarios(), Options(), self.live),
@@ -180,10 +218,27 @@ class Runner:
                 "server": self._ready.result().server_version,
             },
             scenarios=tuple(done),
-            overall=Overall(
-                passed=sum(result.verdict is Verdict.PASSED for result in done), total=len(done)
-            ),
+            not_run=self._not_run,
+            overall=self.overall,
         )
+
+
+def _split(
+    chosen: Sequence[Scenario], mode: Mode, topology: Topology
+) -> tuple[Sequence[Scenario], tuple[NotRun, ...]]:
+    """The scenarios with the cases that can run, and those that have none."""
+    kept = [on_topology(in_mode(scenario, mode), topology) for scenario in chosen]
+    reason = (
+        "it would strike the servers of a cluster that others run"
+        if topology is Topology.EXTERNAL
+        else f"it has no {mode} case on the topology {topology}"
+    )
+    absent = tuple(
+        NotRun(number=s.number, name=s.name, title=s.title, reason=reason)
+        for s in kept
+        if not s.cases
+    )
+    return [scenario for scenario in kept if scenario.cases], absent
 
 
 def _paid_usd(ledger_file: Path) -> Decimal | None:

@@ -70,12 +70,16 @@ class FakeWitness:
 
 @dataclass(frozen=True)
 class LiveWitness:
-    """At the real API: by the workers' ledger and the server. `expectations` grows meanwhile."""
+    """At the real API: by the workers' ledger and the server. `expectations` grows meanwhile.
+
+    `prefix` stands before the workflows' ids there.
+    """
 
     client: Client
     ledger: Ledger
     expectations: Sequence[Expectation]
     is_at_an_api: Callable[[], bool]
+    prefix: str = ""
 
     async def hold(self, request: HoldRequest) -> Held:
         """Nothing is held: `caught` returns when the moment is there."""
@@ -94,7 +98,9 @@ class LiveWitness:
 
     async def _newest_wait(self, workflow_id: str) -> float:
         try:
-            described = await self.client.get_workflow_handle(workflow_id).describe()
+            described = await self.client.get_workflow_handle(
+                f"{self.prefix}{workflow_id}"
+            ).describe()
         except RPCError:
             return 0.0
         waits = [
@@ -113,7 +119,7 @@ class LiveWitness:
             for asked in self.expectations
             for prompt, step in asked.steps.items()
             if request.match in prompt and (step == CHARACTER) is wanted_image
-            for call in self.ledger.calls(asked.workflow_id, step)
+            for call in self.ledger.calls(f"{self.prefix}{asked.workflow_id}", step)
         ]
 
 

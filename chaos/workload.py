@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from temporalio.client import Client
 
 from chaos.evidence import Expectation
@@ -42,8 +44,15 @@ def series(workflow_id: str, videos: int) -> Expectation:
     )
 
 
-async def start(client: Client, asked: Expectation, task_queue: str) -> None:
-    """Start the workflow."""
+async def start(
+    client: Client,
+    asked: Expectation,
+    *,
+    workflow_id: str,
+    task_queue: str,
+    execution_timeout: timedelta | None = None,
+) -> None:
+    """Start the workflow under an id that may be longer than the one it is known by here."""
     argument: SingleVideoInput | SeriesVideoInput
     if asked.workflow_type == "SingleVideo":
         argument = SingleVideoInput(
@@ -54,5 +63,9 @@ async def start(client: Client, asked: Expectation, task_queue: str) -> None:
             character_prompt=asked.character_prompt, video_prompts=asked.video_prompts
         )
     await client.start_workflow(
-        asked.workflow_type, argument, id=asked.workflow_id, task_queue=task_queue
+        asked.workflow_type,
+        argument,
+        id=workflow_id,
+        task_queue=task_queue,
+        execution_timeout=execution_timeout,
     )

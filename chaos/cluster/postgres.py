@@ -161,9 +161,13 @@ class Postgres:
 
     async def create_database(self, name: str) -> str:
         """Make a new database and return its address."""
-        async with await self._connect() as connection:
-            await connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        await self.execute("postgres", f'CREATE DATABASE "{name}"')
         return self.url(name)
+
+    async def execute(self, database: str, statement: str) -> None:
+        """Carry out a statement in a database."""
+        async with await self._connect(database) as connection:
+            await connection.execute(statement.encode())
 
     async def discard(self) -> None:
         """End it at the end of a run. By SIGQUIT: after SIGKILL its memory stays in the kernel."""
@@ -182,12 +186,12 @@ class Postgres:
     def _left_over(self) -> bool:
         return any(_works_in(process, self.data) for process in psutil.process_iter())
 
-    async def _connect(self) -> psycopg.AsyncConnection:
+    async def _connect(self, database: str = "postgres") -> psycopg.AsyncConnection:
         return await psycopg.AsyncConnection.connect(
             host="127.0.0.1",
             port=self.port.number,
             user=SUPERUSER,
-            dbname="postgres",
+            dbname=database,
             autocommit=True,
             connect_timeout=5,
         )

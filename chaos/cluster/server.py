@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
-from temporalio.service import RPCError
 
+from chaos.cluster.site import Site
+from chaos.cluster.temporal import (
+    NAMESPACE,
+    OWN_CONFIG,
+    READY_DEADLINE_SECONDS,
+    StackSpec,
+    Topology,
+    answers,
+    connect,
+)
 from chaos.ports import Port
 from chaos.process import Child
 
-NAMESPACE = "default"
-READY_DEADLINE_SECONDS = 30.0
-
-
-@cache
-def _quiet_runtime() -> Runtime:
-    """The SDK's runtime without its warnings: that servers go away is the point here."""
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="OFF")))
+SERVER = "temporal-server"
+"""The name of its process."""
 
 
 @dataclass
@@ -33,6 +32,9 @@ class TemporalServer:
 
     child: Child
     port: Port
+    namespace: str = NAMESPACE
+    prefix: str = ""
+    execution_timeout: timedelta | None = None
 
     @staticmethod
     def argv(
@@ -51,30 +53,45 @@ class TemporalServer:
             ),
         ]
 
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return self.port.address
+
+    @property
+    def worker_environment(self) -> Mapping[str, str]:
+        """How a worker finds it."""
+        return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace}
+
     async def start(self) -> None:
         """Start it and wait until its namespace answers. Raises ChildError."""
         await self.child.start_ready(
-            self._answers,
+            lambda: answers(self),
             what="the Temporal server answers",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 
     async def connect(self) -> Client:
         """A client of its own connection, which finds the server again after a restart."""
-        return await Client.connect(
-            self.port.address,
-            namespace=NAMESPACE,
-            data_converter=pydantic_data_converter,
-            runtime=_quiet_runtime(),
-        )
+        return await connect(self.address)
 
-    async def _answers(self) -> bool:
-        try:
-            # A new connection each time: one that has failed waits longer before each retry.
-            client = await self.connect()
-            await client.workflow_service.describe_namespace(
-                DescribeNamespaceRequest(namespace=NAMESPACE), timeout=timedelta(seconds=1)
-            )
-        except (RuntimeError, RPCError):
-            return False
-        return True
+    async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
+        """End it at the end of a run; all workflows are its own, and end with it."""
+        del workflow_ids
+        await self.child.discard()
+        self.port.release()
+
+
+@dataclass(frozen=True)
+class DevMaker:
+    """Makes dev servers of a Temporal CLI."""
+
+    cli: Path
+    topology: Topology = Topology.DEV
+
+    async def make(self, spec: StackSpec, site: Site) -> TemporalServer:
+        """One whose data is in the stack's scratch folder."""
+        port = Port()
+        database = site.scratch / "temporal.db" if spec.persistent else None
+        argv = TemporalServer.argv(self.cli, port, database, {**OWN_CONFIG, **spec.dynamic_config})
+        return TemporalServer(site.child(SERVER, argv), port)

@@ -1,4 +1,4 @@
-"""A whole stack on loopback: one Temporal server, one fake API, any number of workers."""
+"""A whole stack: one Temporal, one fake API, any number of workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,16 +15,22 @@ import psutil
 from temporalio.client import Client
 
 from chaos.cluster.api import ApiServer
+from chaos.cluster.distributed import TemporalCluster
+from chaos.cluster.fleet import FLEET_ARGV, FleetProcess
 from chaos.cluster.live import LiveApi, LiveError
-from chaos.cluster.server import NAMESPACE, TemporalServer
+from chaos.cluster.server import DevMaker, TemporalServer
+from chaos.cluster.site import Site
+from chaos.cluster.temporal import Maker, StackSpec, Temporal
 from chaos.cluster.worker import WORKER_ARGV, WorkerProcess
 from chaos.fake_api.control import FakeApi
 from chaos.fake_api.settings import KEY_VARIABLE
 from chaos.journal import Journal
 from chaos.ports import Port
-from chaos.process import CANARY, Child, child_environment
+from chaos.process import CANARY
 from workflows.policies import TASK_QUEUE
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
+
+__all__ = ["NotHereError", "Place", "Stack", "StackSpec"]
 
 PAID_DEADLINE_SECONDS = "10"
 """Of a paid request. With the ledger's grace, shorter than heartbeat and retry together, so that
@@ -32,51 +38,45 @@ a call that was cut off can be settled as soon as its activity is tried again.
 """
 
 
-@dataclass(frozen=True)
-class StackSpec:
-    """What a stack is made of. `persistent` False keeps the server's data in memory only."""
-
-    persistent: bool = True
-    dynamic_config: Mapping[str, str] = field(default_factory=dict)
+class NotHereError(Exception):
+    """A stack has no such part. The sentence says which, and where it would be."""
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a stack lives and what it runs: `scratch` goes after the run, `evidence` is kept.
 
-    With `live` the workers pay the real API, and share one ledger, `live_ledger`, over the run.
+    Its Temporal is a dev server of `temporal_cli`, unless `maker` makes another. With `live` the
+    workers pay the real API, and share one ledger, `live_ledger`, over the run.
     """
 
     mark: str
     scratch: Path
     evidence: Path
-    temporal_cli: Path
+    temporal_cli: Path | None
     worker_argv: Sequence[str] = WORKER_ARGV
     live: LiveApi | None = None
     live_ledger: Path | None = None
+    maker: Maker | None = None
+    name: str = "stack"
 
 
 class Stack:
     """The processes of one experiment. Use it by `async with`; it leaves none behind."""
 
     def __init__(self, spec: StackSpec, place: Place, journal: Journal) -> None:
+        self._spec = spec
         self._place = place
-        self._journal = journal
+        self._site = Site(place.mark, place.scratch, place.evidence / "logs", journal, place.name)
         # A key for this stack alone: wherever it turns up, a secret has leaked.
         self.api_key = f"{CANARY}{secrets.token_hex(12)}"
         self.live = place.live
         self.ledger_url = f"sqlite:///{place.live_ledger or place.scratch / 'paid.db'}"
         self.workers: list[WorkerProcess] = []
-        server_port = Port()
-        database = place.scratch / "temporal.db" if spec.persistent else None
-        self.server = TemporalServer(
-            self._child(
-                "temporal-server",
-                TemporalServer.argv(place.temporal_cli, server_port, database, spec.dynamic_config),
-            ),
-            server_port,
-        )
+        self.fleets: list[FleetProcess] = []
         self._api = None if place.live else self._fake_api()
+        self._temporal: Temporal | None = None
+        self._own: list[str] = []
         self.client: Client
 
     @property
@@ -86,12 +86,42 @@ class Stack:
             raise LiveError("a live stack has no fake API.")
         return self._api
 
+    @property
+    def temporal(self) -> Temporal:
+        """Its Temporal, wherever that runs; not before the stack has begun to start."""
+        if self._temporal is None:
+            raise NotHereError("a stack that was not started has no Temporal.")
+        return self._temporal
+
+    @property
+    def server(self) -> TemporalServer:
+        """The dev server; in other topologies there is none."""
+        if not isinstance(self._temporal, TemporalServer):
+            raise NotHereError("only a stack of the topology dev has a dev server.")
+        return self._temporal
+
+    @property
+    def cluster(self) -> TemporalCluster:
+        """The processes of a cluster; in other topologies there are none of ours."""
+        if not isinstance(self._temporal, TemporalCluster):
+            raise NotHereError("only a stack of the topology postgres has a cluster of its own.")
+        return self._temporal
+
+    def own(self, workflow_id: str) -> str:
+        """The id under which one of the stack's workflows is started; it ends with the stack."""
+        self._own.append(f"{self.temporal.prefix}{workflow_id}")
+        return self._own[-1]
+
+    def own_queue(self, task_queue: str) -> str:
+        """The task queue that the stack has under that name."""
+        return f"{self.temporal.prefix}{task_queue}"
+
     async def __aenter__(self) -> Self:
         try:
             (self._place.scratch / "temporal.toml").touch()
-            starts = [self.server.start(), *([self._api.start()] if self._api else [])]
-            await asyncio.gather(*starts)
-            self.client = await self.server.connect()
+            self._temporal = temporal = await self._maker().make(self._spec, self._site)
+            await asyncio.gather(temporal.start(), *([self._api.start()] if self._api else []))
+            self.client = await temporal.connect()
         except BaseException:
             await self._discard()
             raise
@@ -115,33 +145,63 @@ class Stack:
     ) -> WorkerProcess:
         """Start one more worker, with `settings` over its environment; wait until it polls."""
         environment = {
-            **self._api_environment(),
+            **self._worker_environment(task_queue),
             **({"GEMINI_API_KEY": api_key} if api_key else {}),
-            "ARTIFACTS_DIR": str(self._place.evidence / "artifacts"),
-            "LEDGER_URL": self.ledger_url,
-            "PAY_WHILE_LOCKED": self._place.mark,
-            "TASK_QUEUE": task_queue,
-            "TEMPORAL_ADDRESS": self.server.port.address,
-            "TEMPORAL_NAMESPACE": NAMESPACE,
-            "TEMPORAL_CONFIG_FILE": str(self._place.scratch / "temporal.toml"),
             **(settings or {}),
         }
         name = f"worker-{len(self.workers) + 1}"
-        child = self._child(name, argv or self._place.worker_argv, environment)
-        worker = WorkerProcess(child, task_queue)
+        child = self._site.child(name, argv or self._place.worker_argv, environment)
+        worker = WorkerProcess(child, self.own_queue(task_queue))
         self.workers.append(worker)
         await worker.start(self.client)
         return worker
 
+    async def start_fleet(
+        self,
+        workers: int,
+        *,
+        task_queue: str = TASK_QUEUE,
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> FleetProcess:
+        """Start a fleet of so many workers; wait until all of them poll."""
+        environment = {**self._worker_environment(task_queue), **(settings or {})}
+        name = f"fleet-{len(self.fleets) + 1}"
+        argv = [*FLEET_ARGV, "--workers", str(workers), *arguments]
+        child = self._site.child(name, argv, environment)
+        fleet = FleetProcess(child, workers, self.own_queue(task_queue))
+        self.fleets.append(fleet)
+        await fleet.start(self.client)
+        return fleet
+
+    def _worker_environment(self, task_queue: str) -> dict[str, str]:
+        return {
+            **self._api_environment(),
+            "ARTIFACTS_DIR": str(self._place.evidence / "artifacts"),
+            "LEDGER_URL": self.ledger_url,
+            "PAY_WHILE_LOCKED": self._place.mark,
+            "TASK_QUEUE": self.own_queue(task_queue),
+            "TEMPORAL_CONFIG_FILE": str(self._place.scratch / "temporal.toml"),
+            **self.temporal.worker_environment,
+        }
+
     def is_at_an_api(self) -> bool:
         """Whether a worker is connected to anything but the Temporal server."""
         alive = [worker.child.pid for worker in self.workers if worker.child.is_alive]
-        return any(_is_connected_beyond(pid, self.server.port.number) for pid in alive)
+        port = int(self.temporal.address.rpartition(":")[2])
+        return any(_is_connected_beyond(pid, port) for pid in alive)
+
+    def _maker(self) -> Maker:
+        if self._place.maker:
+            return self._place.maker
+        if self._place.temporal_cli is None:
+            raise NotHereError("a stack needs a Temporal CLI, or another maker of its Temporal.")
+        return DevMaker(self._place.temporal_cli)
 
     def _fake_api(self) -> ApiServer:
         port = Port()
         argv = ApiServer.argv(port, self._place.evidence / "ledger.jsonl")
-        child = self._child("fake-api", argv, {KEY_VARIABLE: self.api_key})
+        child = self._site.child("fake-api", argv, {KEY_VARIABLE: self.api_key})
         return ApiServer(child, port, FakeApi(f"http://{port.address}"))
 
     def _api_environment(self) -> dict[str, str]:
@@ -158,27 +218,17 @@ class Stack:
             "VIDEO_START_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
         }
 
-    def _child(
-        self, name: str, argv: Sequence[str], extra: Mapping[str, str] | None = None
-    ) -> Child:
-        return Child(
-            name=name,
-            argv=argv,
-            environment=child_environment(self._place.mark, self._place.scratch, extra or {}),
-            folder=self._place.scratch,
-            log=self._place.evidence / "logs" / f"{name}.log",
-            journal=self._journal,
-        )
-
     async def _discard(self) -> None:
         children = [worker.child for worker in self.workers]
-        children.append(self.server.child)
         if self._api:
             children.append(self._api.child)
             with contextlib.suppress(RuntimeError):
                 await self._api.control.aclose()
-        await asyncio.gather(*(child.discard() for child in children))
-        self.server.port.release()
+        await asyncio.gather(
+            *(fleet.discard() for fleet in self.fleets),
+            *(child.discard() for child in children),
+            *([self._temporal.discard(self._own)] if self._temporal else []),
+        )
         if self._api:
             self._api.port.release()
 

@@ -38,7 +38,7 @@ def artifacts_are_their_own(evidence: Evidence) -> Iterator[str]:
         for artifact, prompt in zip(artifacts, expected.prompts, strict=False):
             if made.get(artifact.sha256) != prompt:
                 yield f"{artifact.path} was made for {made.get(artifact.sha256)!r}, not {prompt!r}"
-            if not artifact.path.startswith(f"{expected.workflow_id}/"):
+            if not artifact.path.startswith(f"{evidence.real_id(expected.workflow_id)}/"):
                 yield f"{artifact.path} lies outside the folder of {expected.workflow_id}"
         if artifacts:
             yield from _foreign_characters(evidence, expected, artifacts[0])

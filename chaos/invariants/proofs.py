@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.history import Activity
 from chaos.invariants import Invariant, proof
 from chaos.journal import Entry, Event
 from workflows.models import Progress
@@ -112,6 +113,35 @@ def server_was_down(
     return judge
 
 
+def cluster_was_struck(
+    target: str, processes: Sequence[str], workflow_id: str, prompt: str
+) -> Invariant:
+    """All these processes of a cluster died of SIGKILL, were gone at the same time and came back,
+    while the workflow had the wait for a video in hand.
+    """
+
+    @proof(f"cluster_was_struck[{target}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        fault = evidence.first_entry(Event.FAULT, target=target)
+        if fault is None:
+            yield f"{target} was not struck"
+            return
+        kills = [_killed(evidence, process, after=fault.at) for process in processes]
+        backs = [evidence.first_entry(Event.READY, after=fault.at, target=p) for p in processes]
+        for process, kill, back in zip(processes, kills, backs, strict=True):
+            if kill is None:
+                yield f"{process} was not seen to die of SIGKILL"
+            elif back is None or back.pid == kill.pid:
+                yield f"{process} was not seen to come back"
+        if not _gone_together(evidence, processes, fault.at):
+            yield f"{', '.join(processes)} were not gone at the same time"
+        moments = [kill.at for kill in kills if kill]
+        if moments and not _in_hand(evidence, workflow_id, prompt, min(moments), max(moments)):
+            yield f"{workflow_id} was not awaiting {prompt!r} when {target} was struck"
+
+    return judge
+
+
 def provider_answered(call: Call, prompt: str, kind: str, times: int) -> Invariant:
     """The planned answer was given exactly so often."""
 
@@ -142,11 +172,33 @@ def all_were_open_at_once() -> Invariant:
     return judge
 
 
-def _killed(evidence: Evidence, target: str) -> Entry | None:
+def _killed(evidence: Evidence, target: str, after: datetime | None = None) -> Entry | None:
     """The SIGKILL that a process got and died of."""
-    kill = evidence.first_entry(Event.SIGNALED, target=target, signal="SIGKILL")
+    kill = evidence.first_entry(Event.SIGNALED, after=after, target=target, signal="SIGKILL")
     gone = evidence.first_entry(Event.EXITED, after=kill.at, pid=kill.pid) if kill else None
     return kill if gone and gone.exit_code == -9 else None
+
+
+def _gone_together(evidence: Evidence, processes: Sequence[str], after: datetime) -> bool:
+    """Whether the last of them had ended before the first was started again."""
+    ends = [evidence.first_entry(Event.EXITED, after=after, target=p) for p in processes]
+    starts = [evidence.first_entry(Event.STARTED, after=after, target=p) for p in processes]
+    gone = [entry.at for entry in ends if entry]
+    again = [entry.at for entry in starts if entry]
+    return len(gone) == len(again) == len(processes) and max(gone) < min(again)
+
+
+def _in_hand(
+    evidence: Evidence, workflow_id: str, prompt: str, start: datetime, end: datetime
+) -> bool:
+    """Whether a video was begun, and by the history its wait lasted from before until after."""
+    bill = _video(evidence, prompt)
+    if bill is None or bill.at >= start or not any(p.at < start for p in _polls(evidence, bill)):
+        return False
+    asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    waits = [a for a in evidence.workflows[workflow_id].activities if a.kind == "await_video"]
+    number = asked.video_prompts.index(prompt)
+    return len(waits) > number and _lasted(waits[number], start, end)
 
 
 def _left_unanswered(evidence: Evidence, request: Received, at: datetime) -> bool:
@@ -157,12 +209,17 @@ def _left_unanswered(evidence: Evidence, request: Received, at: datetime) -> boo
 def _waited_through(evidence: Evidence, workflow_id: str, start: datetime, end: datetime) -> bool:
     """Whether one attempt of a wait began before and ended after."""
     return any(
-        activity.kind == "await_video"
-        and activity.started_at
-        and activity.closed_at
+        activity.kind == "await_video" and _lasted(activity, start, end)
+        for activity in evidence.workflows[workflow_id].activities
+    )
+
+
+def _lasted(activity: Activity, start: datetime, end: datetime) -> bool:
+    return (
+        activity.started_at is not None
+        and activity.closed_at is not None
         and activity.started_at < start
         and end < activity.closed_at
-        for activity in evidence.workflows[workflow_id].activities
     )
 
 

@@ -13,10 +13,13 @@ from chaos.report.table import (
     cost_table_lines,
     estimate_lines,
     load_lines,
+    not_run_lines,
     overall_line,
     paid_line,
     problem_lines,
+    recovery_table_lines,
     table_lines,
+    topology_lines,
 )
 from chaos.verdict import Verdict
 
@@ -34,7 +37,9 @@ def write_reports(result: RunResult, folder: Path) -> None:
 def markdown(result: RunResult) -> str:
     """The tables with what is to be said of them."""
     parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
+    parts += [*topology_lines(result), *_list(not_run_lines(result))]
     parts += ["\n".join(cost_table_lines(result)), *_list(ambiguous_lines(result))]
+    parts += ["\n".join(lines)] if (lines := recovery_table_lines(result)) else []
     if result.paid_usd is not None and result.budget_usd is not None:
         parts.append(paid_line(result.paid_usd, result.budget_usd))
     parts += _list(estimate_lines(result))
@@ -50,18 +55,22 @@ def _list(lines: Sequence[str]) -> list[str]:
 
 
 def junit(result: RunResult) -> str:
-    """JUnit: a failed scenario is a failure, an unknown one an error."""
+    """JUnit: a failed scenario is a failure, an unknown one an error, one not run is skipped."""
     verdicts = [s.verdict for s in result.scenarios]
     suite = ET.Element(
         "testsuite",
         name="chaos",
-        tests=str(len(verdicts)),
+        tests=str(len(verdicts) + len(result.not_run)),
+        skipped=str(len(result.not_run)),
         failures=str(verdicts.count(Verdict.FAILED)),
         errors=str(verdicts.count(Verdict.UNKNOWN)),
         time=f"{max((s.duration_s for s in result.scenarios), default=0.0):.3f}",
         timestamp=result.started_at.isoformat(),
     )
     suite.extend(_test_case(s) for s in result.scenarios)
+    for each in result.not_run:
+        absent = ET.SubElement(suite, "testcase", classname="chaos", name=each.name, time="0")
+        ET.SubElement(absent, "skipped", message=each.reason)
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)

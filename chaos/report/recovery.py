@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from chaos.cluster.roles import CLUSTER_TARGETS
 from chaos.evidence import Evidence
 from chaos.history import Activity
 from chaos.journal import Entry, Event
@@ -35,10 +36,57 @@ def recoveries(evidence: Evidence) -> Mapping[datetime, Recovery]:
     for fault in evidence.journal:
         if fault.event is not Event.FAULT:
             continue
-        recovery = _of_server(evidence, fault) or _of_worker(evidence, fault)
+        recovery = (
+            _of_cluster(evidence, fault)
+            or _of_server(evidence, fault)
+            or _of_worker(evidence, fault)
+        )
         if recovery:
             found[fault.at] = recovery
     return found
+
+
+def repeated_attempts(evidence: Evidence) -> Mapping[datetime, int]:
+    """The attempts beyond the first of the activities that each fault met, by the fault's time.
+
+    An activity meets the first fault of its life, or else the last one before it.
+    """
+    faults = sorted(entry.at for entry in evidence.journal if entry.event is Event.FAULT)
+    found = dict.fromkeys(faults, 0)
+    for workflow in evidence.workflows.values():
+        for activity in workflow.activities:
+            met = _met(activity, faults)
+            if met:
+                found[met] += max(0, activity.attempt - 1)
+    return found
+
+
+def _met(activity: Activity, faults: Sequence[datetime]) -> datetime | None:
+    within = [
+        at
+        for at in faults
+        if activity.scheduled_at <= at and (activity.closed_at is None or at <= activity.closed_at)
+    ]
+    before = [at for at in faults if at < activity.scheduled_at]
+    return within[0] if within else before[-1] if before else None
+
+
+def _of_cluster(evidence: Evidence, fault: Entry) -> Recovery | None:
+    """Until the first activity is done that was scheduled after it: a call through every role."""
+    if fault.target not in CLUSTER_TARGETS:
+        return None
+    healed = evidence.first_entry(Event.HEALED, after=fault.at, target=fault.target)
+    done = [
+        activity.closed_at
+        for workflow in evidence.workflows.values()
+        for activity in workflow.activities
+        if activity.closed_at and activity.scheduled_at > fault.at
+    ]
+    if healed is None or not done:
+        return None
+    total = (min(done) - fault.at).total_seconds()
+    restart = min(total, (healed.at - fault.at).total_seconds())
+    return _recovery(0.0, 0.0, restart, total - restart)
 
 
 def _of_worker(evidence: Evidence, fault: Entry) -> Recovery | None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chaos import workload
 from chaos.billing import Mode
+from chaos.cluster.temporal import Topology
 from chaos.estimate import SuiteEstimate
 from chaos.evidence import Evidence
 from chaos.history import Status
@@ -20,7 +21,7 @@ from chaos.journal import Event
 from chaos.judge import reason_of, verdict_of
 from chaos.report import cost
 from chaos.report.cost import ZERO, AmbiguousCall
-from chaos.report.recovery import Recovery, recoveries
+from chaos.report.recovery import Recovery, recoveries, repeated_attempts
 from chaos.scenarios import Case, Scenario
 from chaos.verdict import Finding, Verdict, merge
 
@@ -32,13 +33,17 @@ class Result(BaseModel):
 
 
 class FaultResult(Result):
-    """One planned fault; `hit` is whether all proofs of its case hold."""
+    """One planned fault; `hit` is whether all proofs of its case hold.
+
+    `repeated_attempts` counts those that activities which it met took beyond their first.
+    """
 
     kind: str
     target: str
     at: datetime
     hit: bool
     recovery_s: Recovery | None = None
+    repeated_attempts: int = 0
 
 
 class WorkflowResult(Result):
@@ -115,11 +120,21 @@ class ScenarioResult(Result):
     cases: tuple[CaseResult, ...]
 
 
+class NotRun(Result):
+    """A scenario that was chosen and cannot run in this mode or topology. It has no verdict."""
+
+    number: int
+    name: str
+    title: str
+    reason: str
+
+
 class Overall(Result):
-    """How many of the scenarios that ran have passed."""
+    """How many of the scenarios that ran have passed; `not_run` of those chosen are beside them."""
 
     passed: int
     total: int
+    not_run: int = 0
 
 
 class RunResult(Result):
@@ -132,10 +147,11 @@ class RunResult(Result):
     budget_usd: Decimal | None = None
     paid_usd: Decimal | None = None
     suite_estimates: tuple[SuiteEstimate, ...] = ()
-    topology: Literal["dev"] = "dev"
+    topology: Topology = Topology.DEV
     seed: int | None = None
     versions: dict[str, str]
     scenarios: tuple[ScenarioResult, ...]
+    not_run: tuple[NotRun, ...] = ()
     overall: Overall
 
 
@@ -226,7 +242,7 @@ def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> Scenario
 
 
 def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
-    found = recoveries(evidence)
+    found, repeated = recoveries(evidence), repeated_attempts(evidence)
     return tuple(
         FaultResult(
             kind=entry.kind or "",
@@ -234,6 +250,7 @@ def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
             at=entry.at,
             hit=hit,
             recovery_s=found.get(entry.at),
+            repeated_attempts=repeated[entry.at],
         )
         for entry in evidence.journal
         if entry.event is Event.FAULT
@@ -246,7 +263,7 @@ def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
         workflow = evidence.workflows.get(expected.workflow_id)
         found.append(
             WorkflowResult(
-                workflow_id=expected.workflow_id,
+                workflow_id=evidence.real_id(expected.workflow_id),
                 run_id=workflow.runs[-1].run_id if workflow else None,
                 status=workflow.status if workflow else Status.LOST,
                 history=str(evidence.history_file(workflow).relative_to(root))

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+from chaos.cluster.roles import CLUSTER_TARGETS
+from chaos.cluster.temporal import Topology
 from chaos.report.cost import ZERO
-from chaos.report.results import RunResult, ScenarioResult
+from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
 from chaos.verdict import Verdict
 
 HEAD = ("Test", "Status", "Duration", "Cost", "Pass/Fail")
+RECOVERY_HEAD = ("Killed", "Recovery", "Of it, restart", "Repeated attempts")
 COST_HEAD = ("Test", "Billed", "Ideal", "Waste", "Possible waste", "Saved by checkpoints")
 
 
-def rows(scenarios: Sequence[ScenarioResult]) -> list[tuple[str, ...]]:
+def rows(
+    scenarios: Sequence[ScenarioResult], not_run: Sequence[NotRun] = ()
+) -> list[tuple[str, ...]]:
     """One row for each scenario, in the order of their numbers."""
-    return [
-        (
+    shown = {
+        s.number: (
             f"{s.number}. {s.title}",
             s.status.capitalize(),
             f"{s.duration_s:.1f} s",
@@ -24,7 +29,9 @@ def rows(scenarios: Sequence[ScenarioResult]) -> list[tuple[str, ...]]:
             s.verdict.upper(),
         )
         for s in scenarios
-    ]
+    }
+    absent = {n.number: (f"{n.number}. {n.title}", "Not run", "-", "-", "NOT RUN") for n in not_run}
+    return [row for _, row in sorted({**shown, **absent}.items())]
 
 
 def cost(scenario: ScenarioResult) -> str:
@@ -49,13 +56,48 @@ def exact(amount: Decimal) -> str:
 
 
 def overall_line(result: RunResult) -> str:
-    """How many passed."""
-    return f"OVERALL: {result.overall.passed}/{result.overall.total} tests passed"
+    """How many passed, of those that ran."""
+    return overall_words(result.overall)
+
+
+def overall_words(overall: Overall) -> str:
+    """Likewise, of the numbers alone."""
+    beside = f", {overall.not_run} not run" if overall.not_run else ""
+    return f"OVERALL: {overall.passed}/{overall.total} tests passed{beside}"
+
+
+def topology_lines(result: RunResult) -> list[str]:
+    """Where it ran, unless that is where it always runs."""
+    if result.topology is Topology.DEV:
+        return []
+    return [f"Topology: {result.topology}, Temporal Server {result.versions.get('server', '?')}"]
+
+
+def not_run_lines(result: RunResult) -> list[str]:
+    """Why scenarios that were chosen did not run."""
+    return [f"{each.name} was not run: {each.reason}" for each in result.not_run]
+
+
+def recovery_table_lines(result: RunResult) -> list[str]:
+    """The recovery from each fault that struck a process of a cluster, where there was any."""
+    found = [
+        (
+            fault.target,
+            f"{fault.recovery_s.total:.2f} s" if fault.recovery_s else "not seen",
+            f"{fault.recovery_s.restart:.2f} s" if fault.recovery_s else "-",
+            str(fault.repeated_attempts),
+        )
+        for scenario in result.scenarios
+        for case in scenario.cases
+        for fault in case.faults
+        if fault.target in CLUSTER_TARGETS
+    ]
+    return aligned([RECOVERY_HEAD, *found]) if found else []
 
 
 def table_lines(result: RunResult) -> list[str]:
     """The table with aligned columns; it is Markdown, too."""
-    return aligned([HEAD, *rows(result.scenarios)])
+    return aligned([HEAD, *rows(result.scenarios, result.not_run)])
 
 
 def cost_table_lines(result: RunResult) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from chaos.billing import Mode
-from chaos.cluster.stack import StackSpec
+from chaos.cluster.temporal import StackSpec, Topology
 from chaos.evidence import Expectation
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
@@ -69,6 +69,7 @@ class Case:
     must_fail: Invariant | None = None
     converge_deadline_seconds: float = 120.0
     modes: frozenset[Mode] = frozenset(Mode)
+    topologies: frozenset[Topology] = frozenset(Topology)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Copy the evidence for tests anew: `python tests/data/renew.py reports/<run>`.
+"""Copy the evidence for tests anew: `python tests/data/renew.py reports/<run> reports/<run>`.
+
+Of two runs, one on the topology dev and one on postgres: each case is taken from the first that
+has it.
 
 Left out are the logs; taken out are the machine's name and the paths in stack traces.
 """
@@ -16,16 +19,18 @@ CASES = (
     "retry_config/policy_and_behaviour",
     "server_restart/sigkill",
     "server_restart/control_in_memory",
+    "server_restart/each_role",
     "checkpoint/sigkill_after_video_1",
     "concurrency/one_worker",
 )
 TARGET = Path(__file__).parent / "evidence"
 
 
-def main(run: Path) -> None:
+def main(*runs: Path) -> None:
     """Replace all of the evidence."""
     shutil.rmtree(TARGET, ignore_errors=True)
     for case in CASES:
+        run = next(run for run in runs if (run / case).exists())
         shutil.copytree(run / case, TARGET / case, ignore=shutil.ignore_patterns("logs"))
     for file in TARGET.rglob("histories/*.json"):
         file.write_text(scrub(file.read_text()))
@@ -38,4 +43,4 @@ def scrub(history: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from xml.etree import ElementTree as ET
 import psutil
 import pytest
 
-from chaos.binaries import find_temporal_cli
+from chaos.binaries import TEMPORAL_SERVER, TEMPORAL_SQL_TOOL, find_program, find_temporal_cli
+from chaos.cluster.postgres import PostgresNotFoundError, PostgresPrograms
 from chaos.guardian import marked_processes
 
 PROJECT = Path(__file__).parents[2]
@@ -38,7 +40,7 @@ class Run:
         command = [sys.executable, "-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider"]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command, f"--reports={self.reports}", *arguments],
+                [*command, "tests/chaos", f"--reports={self.reports}", *arguments],
                 cwd=PROJECT,
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
@@ -97,15 +99,43 @@ def _listening() -> set[int]:
     return {c.laddr.port for c in connections if c.laddr and c.status == psutil.CONN_LISTEN}
 
 
+@pytest.fixture(params=["dev", "postgres"])
+def topology(request: pytest.FixtureRequest) -> str:
+    """Either of those whose servers the suite starts."""
+    if request.param == "postgres":
+        request.getfixturevalue("cluster_programs")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def cluster_programs() -> None:
+    """All that the topology postgres needs is here."""
+    try:
+        PostgresPrograms.find()
+    except PostgresNotFoundError as error:
+        pytest.skip(str(error))
+    for program in (TEMPORAL_SERVER, TEMPORAL_SQL_TOOL):
+        find_program(program, None, announce=print)
+
+
+def _shared_memory(made_by: list[psutil.Process]) -> list[str]:
+    """What a PostgreSQL that is killed leaves in the kernel, unless somebody removes it."""
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return [line for line in lines if int(line.split()[4]) in {p.pid for p in made_by}]
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name
 )
 def test_a_run_that_is_broken_off_leaves_nothing(
-    ending: signal.Signals, start: Callable[..., Run]
+    ending: signal.Signals, topology: str, start: Callable[..., Run]
 ) -> None:
-    run = start("-k", "worker_crash")
+    run = start("-k", "worker_crash", f"--topology={topology}")
     run.until(lambda: "SIGKILL to worker-1" in run.output, "the first fault")
     run.until(lambda: len(run.started()) >= 3, "server, fake API and a worker")
+    started = run.started()
+    assert bool(_shared_memory(started)) is (topology == "postgres")
     ports = _ports(run.started())
     assert ports
     assert run.scratch()
@@ -115,6 +145,7 @@ def test_a_run_that_is_broken_off_leaves_nothing(
 
     run.until(lambda: not run.started(), "no process is left")
     run.until(lambda: not run.scratch(), "no temporary folder is left")
+    run.until(lambda: not _shared_memory(started), "no shared memory is left")
     assert not ports & _listening()
 
 
@@ -127,7 +158,8 @@ def test_a_finished_run_leaves_its_results_and_nothing_else(start: Callable[...,
     folder = run.reports / "latest"
     results = json.loads((folder / "results.json").read_text())
     assert results["schema"] == 1
-    assert results["overall"] == {"passed": 1, "total": 1}
+    assert results["overall"] == {"passed": 1, "total": 1, "not_run": 0}
+    assert (results["topology"], results["not_run"]) == ("dev", [])
     (scenario,) = results["scenarios"]
     assert scenario["cost_usd"] == scenario["ideal_cost_usd"] == "2.478"
     assert scenario["billed"] == {"image": 2, "video": 2}
@@ -160,10 +192,40 @@ def test_the_users_own_key_is_nowhere(start: Callable[..., Run]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lacking", "reason"),
+    [
+        ({"PG_BIN": "/nowhere"}, "no initdb and postgres in /nowhere; install PostgreSQL"),
+        ({"PATH": "/usr/bin:/bin"}, "there is no Temporal server, nor Go to build it; install Go"),
+    ],
+    ids=["PostgreSQL", "Go"],
+)
+@pytest.mark.usefixtures("cluster_programs")
+def test_a_topology_that_is_not_installed_is_skipped_with_its_reason(
+    lacking: dict[str, str], reason: str, tmp_path: Path, start: Callable[..., Run]
+) -> None:
+    if "PATH" in lacking and shutil.which("go", path=lacking["PATH"]):
+        pytest.skip("Go is among the system's own programs")
+    empty = {"CHAOS_CACHE_DIR": str(tmp_path / "cache"), "TEMPORAL_SERVER": ""}
+    run = start("--topology=postgres", **empty, **lacking)
+
+    assert run.end() == pytest.ExitCode.OK, run.output
+    assert "5 skipped" in run.output
+    assert run.output.count(f"the topology postgres cannot run here: {reason}") >= 1
+    assert "OVERALL: 0/0 tests passed, 5 not run" in run.output
+    assert not list(run.reports.glob("*"))
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--temporal-cli=/nowhere/temporal"], "--temporal-cli names /nowhere/temporal, which"),
         (["--temporal-cli=/bin/true"], "which is not the Temporal CLI"),
+        (["--topology=mars"], "invalid choice: 'mars'"),
+        (
+            ["--topology=postgres", "--temporal-server=/bin/true"],
+            "--temporal-server names /bin/true, which is not the Temporal server",
+        ),
+        (["--temporal-server=/bin/true"], "--temporal-server belongs to --topology postgres."),
         (["--workflows=0"], "must be a number from 1 to 1000"),
         (["--reports=/dev/null/x"], "cannot be written to"),
     ],

@@ -21,6 +21,7 @@ FROM_WORKFLOWS = {
     "workflows.ledger",
     "workflows.paid_calls",
     "workflows.settings",
+    "workflows.connection",
 }
 """All that chaos may import of the system under test."""
 

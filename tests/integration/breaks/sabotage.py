@@ -150,8 +150,9 @@ def retries_sooner() -> None:
 
 
 def never_retries() -> None:
-    """Give up after one attempt."""
+    """Give up after one attempt, also where it was lost with its worker."""
     policies.RETRY_POLICY = replace(policies.RETRY_POLICY, maximum_attempts=1)
+    policies.MAX_WORKER_LOSSES = 0
 
 
 def fails_quietly() -> None:

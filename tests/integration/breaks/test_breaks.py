@@ -31,7 +31,7 @@ from chaos.verdict import Verdict
 ONE_WORKER = concurrency.SCENARIO.cases[0]
 RETRY = replace(retry_config.SCENARIO.cases[0], converge_deadline_seconds=45)
 SERVER_KILL = server_restart.SCENARIO.cases[0]
-CONTROL = server_restart.SCENARIO.cases[2]
+CONTROL = next(case for case in server_restart.SCENARIO.cases if case.must_fail)
 CRASH = worker_crash.SCENARIO.cases[0]
 SERIES = checkpoint.SCENARIO.cases[0]
 

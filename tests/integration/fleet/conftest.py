@@ -9,13 +9,12 @@ import pytest_asyncio
 
 from chaos.cluster.stack import StackSpec
 from tests.integration.conftest import BenchIn
-from tests.integration.fleet.crew import FRESH
 from tests.integration.workflows.bench import Bench
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def yard(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     """A server and a provider, shared by all tests that leave both as they are."""
-    spec = StackSpec(persistent=False, dynamic_config=FRESH)
+    spec = StackSpec(persistent=False)
     async with bench_in(tmp_path_factory.mktemp("yard"), spec) as bench:
         yield bench

@@ -30,9 +30,6 @@ from workflows.paid_calls import PaidCall
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 DEADLINE_SECONDS = 30.0
-FRESH = {"matching.TaskQueueInfoByBuildIdTTL": '"0s"'}
-"""Without it the server tells of pollers as they were up to 5 s ago, so each start takes longer."""
-
 WAIT, DRAW = "await_video", "generate_character"
 
 _LOST = re.compile(

@@ -15,7 +15,7 @@ from chaos.cluster.stack import StackSpec
 from chaos.history import Status
 from chaos.waiting import wait_until
 from tests.integration.conftest import BenchIn
-from tests.integration.fleet.crew import FRESH, WAIT, crew, ends, only, was_failed_over
+from tests.integration.fleet.crew import WAIT, crew, ends, only, was_failed_over
 from tests.integration.workflows.bench import Bench
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -27,7 +27,7 @@ SDK_TRIES_FOR = timedelta(seconds=13)
 @pytest_asyncio.fixture(loop_scope="session")
 async def durable(bench_in: BenchIn, tmp_path: Path) -> AsyncIterator[Bench]:
     """A stack of the test's own, whose server may be restarted."""
-    async with bench_in(tmp_path, StackSpec(persistent=True, dynamic_config=FRESH)) as bench:
+    async with bench_in(tmp_path, StackSpec(persistent=True)) as bench:
         yield bench
 
 

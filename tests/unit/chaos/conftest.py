@@ -34,6 +34,11 @@ def server_restart() -> Evidence:
 
 
 @pytest.fixture
+def each_role() -> Evidence:
+    return Evidence.load(EVIDENCE / "server_restart" / "each_role")
+
+
+@pytest.fixture
 def control() -> Evidence:
     return Evidence.load(EVIDENCE / "server_restart" / "control_in_memory")
 

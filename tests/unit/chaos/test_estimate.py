@@ -9,7 +9,14 @@ from pydantic import SecretStr
 
 from chaos.billing import REFERENCE, Billing, Mode
 from chaos.cluster.live import LiveApi
-from chaos.estimate import estimate_usd, in_mode, suite_estimate_usd, suite_estimates
+from chaos.cluster.temporal import Topology
+from chaos.estimate import (
+    estimate_usd,
+    in_mode,
+    on_topology,
+    suite_estimate_usd,
+    suite_estimates,
+)
 from chaos.fake_api.ledger import Item
 from chaos.lab import Options
 from chaos.scenarios import Scenario
@@ -74,7 +81,13 @@ def test_every_scenario_has_a_case_in_each_mode(scenario: Scenario, mode: Mode) 
 @pytest.mark.parametrize(
     ("mode", "names"),
     [
-        (Mode.MOCKED, ["policy_and_behaviour", "sigkill", "sigterm", "control_in_memory"]),
+        (
+            Mode.MOCKED,
+            [
+                "policy_and_behaviour",
+                *("sigkill", "sigterm", "control_in_memory", "long_outage", "each_role"),
+            ],
+        ),
         (Mode.LIVE, ["wrong_key", "sigkill"]),
     ],
 )
@@ -82,6 +95,26 @@ def test_only_the_cases_of_a_mode_are_kept(mode: Mode, names: list[str]) -> None
     chosen = [in_mode(SCENARIOS[name], mode) for name in ("retry_config", "server_restart")]
 
     assert [case.name for scenario in chosen for case in scenario.cases] == names
+
+
+@pytest.mark.parametrize(
+    ("topology", "names"),
+    [
+        (Topology.DEV, ["sigkill", "sigterm", "control_in_memory", "long_outage"]),
+        (Topology.POSTGRES, ["each_role"]),
+        (Topology.EXTERNAL, []),
+    ],
+)
+def test_servers_are_struck_only_where_they_are_ours(topology: Topology, names: list[str]) -> None:
+    kept = on_topology(SCENARIOS["server_restart"], topology)
+
+    assert [case.name for case in kept.cases] == names
+
+
+@pytest.mark.parametrize("topology", Topology)
+@pytest.mark.parametrize("scenario", [s for s in SUITE if s.name != "server_restart"])
+def test_every_other_case_runs_on_each_topology(scenario: Scenario, topology: Topology) -> None:
+    assert on_topology(scenario, topology).cases == scenario.cases
 
 
 def test_a_scenario_is_the_same_in_each_mode_but_for_its_cases() -> None:

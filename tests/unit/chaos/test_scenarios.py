@@ -42,6 +42,12 @@ def test_the_kept_control_is_judged_as_passed(control: Evidence) -> None:
     assert verdict_of(judge(restart.cases[2], control)) is Verdict.PASSED
 
 
+def test_the_kept_blows_at_a_cluster_are_judged_as_passed(each_role: Evidence) -> None:
+    (restart,) = (s for s in all_scenarios() if s.name == "server_restart")
+
+    assert verdict_of(judge(restart.cases[4], each_role)) is Verdict.PASSED
+
+
 def test_the_kept_evidence_names_no_path_of_a_machine() -> None:
     histories = list(EVIDENCE.rglob("histories/*.json"))
 

@@ -23,6 +23,9 @@ from chaos.verdict import Verdict
 IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
 AFTER_VIDEO_1, IN_RENDER_2 = checkpoint_scenario.SCENARIO.cases[0].proofs
 (SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
+(DOWN_FOR_LONG,) = restart_scenario.SCENARIO.cases[3].proofs
+STRUCK = restart_scenario.SCENARIO.cases[4].proofs
+FRONTEND_STRUCK, ALL_STRUCK = STRUCK[0], STRUCK[-1]
 (TOGETHER,) = concurrency_scenario.SCENARIO.cases[0].proofs
 ANSWERED = retry_scenario.SCENARIO.cases[0].proofs
 
@@ -138,6 +141,98 @@ def test_an_outage_in_which_nobody_waited_is_unknown(server_restart: Evidence) -
     ]
 
     assert SERVER_DOWN.examine(replace(server_restart, ledger=idle)).problems
+
+
+def test_an_outage_of_3_s_is_no_long_one(server_restart: Evidence) -> None:
+    finding = DOWN_FOR_LONG.examine(server_restart)
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("the server was not down for 20 s and then back",)
+
+
+def test_every_blow_at_a_cluster_is_proven(each_role: Evidence) -> None:
+    assert len(STRUCK) == 7
+    assert [check.examine(each_role).problems for check in STRUCK] == [()] * 7
+
+
+@pytest.mark.parametrize("check", STRUCK, ids=lambda check: check.name)
+@pytest.mark.parametrize(
+    "missing", [Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY]
+)
+def test_a_blow_at_a_cluster_that_was_not_seen_is_unknown(
+    check: Invariant, missing: Event, each_role: Evidence
+) -> None:
+    unseen = _without(each_role, lambda entry: entry.event is missing)
+
+    assert check.examine(unseen).verdict is Verdict.UNKNOWN
+
+
+def test_a_blow_that_left_one_process_alive_is_unknown(each_role: Evidence) -> None:
+    (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
+    spared = _without(
+        each_role,
+        lambda e: e.event is Event.SIGNALED and e.target == "temporal-worker" and e.at > struck.at,
+    )
+    finding = ALL_STRUCK.examine(spared)
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("temporal-worker was not seen to die of SIGKILL",)
+
+
+def test_processes_that_were_never_gone_together_are_unknown(each_role: Evidence) -> None:
+    (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
+    journal = [
+        entry.model_copy(update={"at": entry.at + timedelta(minutes=1)})
+        if entry.event is Event.EXITED and entry.target == "postgres" and entry.at > struck.at
+        else entry
+        for entry in each_role.journal
+    ]
+    finding = ALL_STRUCK.examine(replace(each_role, journal=journal))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "were not gone at the same time" in finding.problems[0]
+
+
+def test_a_process_that_came_back_as_itself_was_not_killed(each_role: Evidence) -> None:
+    struck = each_role.first_entry(Event.SIGNALED, target="temporal-frontend")
+    assert struck
+    journal = [
+        entry.model_copy(update={"pid": struck.pid})
+        if entry.event is Event.READY and entry.target == "temporal-frontend"
+        else entry
+        for entry in each_role.journal
+    ]
+    finding = FRONTEND_STRUCK.examine(replace(each_role, journal=journal))
+
+    assert finding.problems == ("temporal-frontend was not seen to come back",)
+
+
+@pytest.mark.parametrize("seconds", [-60, +60])
+def test_a_blow_while_another_video_was_in_hand_is_unknown(
+    seconds: int, each_role: Evidence
+) -> None:
+    """The wait for the video of this blow was over by then, or had not begun."""
+    times = {Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY}
+    journal = [
+        entry.model_copy(update={"at": entry.at + timedelta(seconds=seconds)})
+        if entry.event in times
+        else entry
+        for entry in each_role.journal
+    ]
+    findings = [check.examine(replace(each_role, journal=journal)) for check in STRUCK]
+
+    assert {finding.verdict for finding in findings} == {Verdict.UNKNOWN}
+    assert "was not awaiting" in findings[0].problems[-1]
+
+
+def test_a_video_that_nobody_asked_about_was_not_in_hand(each_role: Evidence) -> None:
+    unasked = [
+        record
+        for record in each_role.ledger
+        if not (isinstance(record, Received) and record.call is Call.POLL)
+    ]
+
+    assert FRONTEND_STRUCK.examine(replace(each_role, ledger=unasked)).problems
 
 
 @pytest.mark.parametrize("check", ANSWERED, ids=lambda check: check.name)

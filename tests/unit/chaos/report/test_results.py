@@ -23,6 +23,7 @@ from chaos.report.table import cost, overall_line, table_lines, usd
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
+from workflows.policies import HEARTBEAT_TIMEOUT
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 
@@ -95,7 +96,7 @@ def test_the_parts_of_a_recovery_add_up(crashed: ScenarioResult) -> None:
 
     assert recovery
     assert recovery.reschedule == 10.0
-    assert 0 < recovery.detect <= 8.0
+    assert 0 < recovery.detect <= HEARTBEAT_TIMEOUT.total_seconds()
     parts = (recovery.detect, recovery.reschedule, recovery.restart, recovery.redo)
     assert recovery.total == pytest.approx(sum(parts))
 
