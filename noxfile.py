@@ -70,7 +70,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy, strict."""
-    _install(session, "typing")
+    _install(session, "typing", "tests", "bench")
     session.run("mypy")
 
 
