@@ -35,7 +35,12 @@ def load_config() -> ClientConnectConfig:
     """The connection that is configured. Raises SettingsError."""
     try:
         config = ClientConfig.load_client_connect_config()
-    except (RuntimeError, ValueError, OSError) as error:
+    except OSError as error:
+        raise SettingsError(
+            f"{error.filename}, which a TEMPORAL_TLS_* variable names, cannot be read "
+            f"({error.strerror}); mend the variable."
+        ) from None
+    except (RuntimeError, ValueError) as error:
         raise SettingsError(
             f"cannot read the configuration of Temporal ({_first_line(error)}); "
             "mend the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."

@@ -58,11 +58,6 @@ class Connection:
             config = load_config()
         except SettingsError as error:
             raise ExternalError(str(error)) from None
-        except OSError as error:
-            raise ExternalError(
-                f"{error.filename}, which a TEMPORAL_TLS_* variable names, cannot be read "
-                f"({error.strerror}); mend the variable."
-            ) from None
         options = {name: value for name, value in config.items() if name != "target_host"}
         return cls(config["target_host"], {"namespace": "default", **options})
 
