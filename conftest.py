@@ -2,4 +2,25 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 pytest_plugins = ["chaos.plugin"]
+
+_NEEDED = {
+    "tests/integration/alerts": ("aiosmtpd",),
+    "tests/integration/cluster": ("trustme",),
+    "tests/integration/service": ("playwright", "schemathesis"),
+}
+"""Folders whose tests need more than the project does: the dependency group `tests`."""
+
+collect_ignore = [
+    folder for folder, packages in _NEEDED.items() if not all(map(find_spec, packages))
+]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out, where something is."""
+    if not collect_ignore:
+        return []
+    left_out = ", ".join(collect_ignore)
+    return [f"not collected: {left_out} (install the dependency group tests)"]
