@@ -43,6 +43,9 @@ from chaos.waiting import DeadlineExceededError
 Announce = Callable[[str, str], None]
 """Takes a scenario's name and a line about what is being done now."""
 
+KEY_CHECK = "key_is_not_kept"
+"""The check that none of the user's own secrets is in the evidence."""
+
 LIVE_LEDGER = "paid.db"
 """Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
 
@@ -153,7 +156,7 @@ def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
     secrets = [*key, *context.secrets]
     if not secrets or case.must_fail:
         return case
-    check = replace(no_secret_is_kept(*secrets), name="key_is_not_kept")
+    check = replace(no_secret_is_kept(*secrets), name=KEY_CHECK)
     return replace(case, invariants=(*case.invariants, check))
 
 

@@ -26,9 +26,9 @@ from chaos.verdict import Verdict
 
 def write_reports(result: RunResult, folder: Path) -> None:
     """Write all of them, each whole or not at all, and point `latest` at the folder."""
-    _write(folder / "results.json", result.model_dump_json(by_alias=True, indent=2) + "\n")
-    _write(folder / "results.md", markdown(result))
-    _write(folder / "junit.xml", junit(result))
+    write_file(folder / "results.json", result.model_dump_json(by_alias=True, indent=2) + "\n")
+    write_file(folder / "results.md", markdown(result))
+    write_file(folder / "junit.xml", junit(result))
     link = folder.parent / f".latest-{folder.name}"
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")
@@ -100,7 +100,8 @@ def _test_case(scenario: ScenarioResult) -> ET.Element:
     return case
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises OSError."""
     temporary = path.with_name(f".{path.name}")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)

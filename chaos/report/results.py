@@ -178,10 +178,14 @@ def case_result(
         faults=_faults(evidence, hit=hit and not evidence.troubles),
         load=_load(evidence),
         workflows=tuple(_workflows(evidence, root)),
-        checks=tuple(
-            CheckResult(check=f.check, verdict=f.verdict, problems=tuple(f.problems))
-            for f in findings
-        ),
+        checks=check_results(findings),
+    )
+
+
+def check_results(findings: Sequence[Finding]) -> tuple[CheckResult, ...]:
+    """The findings as they stand in `results.json`."""
+    return tuple(
+        CheckResult(check=f.check, verdict=f.verdict, problems=tuple(f.problems)) for f in findings
     )
 
 

@@ -20,18 +20,24 @@ def rows(
     scenarios: Sequence[ScenarioResult], not_run: Sequence[NotRun] = ()
 ) -> list[tuple[str, ...]]:
     """One row for each scenario, in the order of their numbers."""
-    shown = {
-        s.number: (
-            f"{s.number}. {s.title}",
-            s.status.capitalize(),
-            f"{s.duration_s:.1f} s",
-            cost(s),
-            s.verdict.upper(),
+    shown = [
+        (
+            s.number,
+            (
+                f"{s.number}. {s.title}",
+                s.status.capitalize(),
+                f"{s.duration_s:.1f} s",
+                cost(s),
+                s.verdict.upper(),
+            ),
         )
         for s in scenarios
-    }
-    absent = {n.number: (f"{n.number}. {n.title}", "Not run", "-", "-", "NOT RUN") for n in not_run}
-    return [row for _, row in sorted({**shown, **absent}.items())]
+    ]
+    absent = [
+        (n.number, (f"{n.number}. {n.title}", "Not run", "-", "-", "NOT RUN")) for n in not_run
+    ]
+    # Two rows may share a number: a run's scenario may have had that of another one today.
+    return [row for _, row in sorted([*shown, *absent])]
 
 
 def cost(scenario: ScenarioResult) -> str:

@@ -1,0 +1,134 @@
+"""`python -m chaos recheck` as a process of its own, watched from within."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+EVIDENCE = PROJECT / "tests" / "data" / "evidence" / "checkpoint" / "sigkill_after_video_1"
+
+WATCHED = """
+import os, sys
+
+def watch(event, arguments):
+    starts = event in {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
+                       "os.spawn", "os.system", "pty.spawn"}
+    connects = event in {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"}
+    opens = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    changes = event in {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate",
+                        "os.link", "os.symlink"}
+    if starts or connects or opens or changes:
+        sys.stderr.write(f"WATCHED {event} {arguments}\\n")
+
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+from chaos.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+STRUCK = """
+import os, signal, sys
+
+def strike(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("journal.jsonl"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.addaudithook(strike)
+from chaos.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+HELP = """
+import sys
+from chaos.__main__ import main
+try:
+    main(["recheck", "--help"])
+finally:
+    print(sorted({"pydantic", "temporalio", "google"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of one case, with the least that its results may say."""
+    folder = tmp_path / "run"
+    shutil.copytree(EVIDENCE, folder / "checkpoint" / "sigkill_after_video_1")
+    case = {"name": "sigkill_after_video_1", "verdict": "passed"}
+    row = {"number": 4, "name": "checkpoint", "title": "Checkpoint Recovery", "verdict": "passed"}
+    head = {"schema": 1, "run_id": "run", "started_at": "2026-01-02T03:04:05Z"}
+    results = {**head, "scenarios": [{**row, "cases": [case]}]}
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def _python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_starts_nothing_connects_to_nothing_and_writes_nothing(
+    run: Path, tmp_path: Path
+) -> None:
+    done = _python("-c", WATCHED, "recheck", str(run), cwd=tmp_path)
+
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "OVERALL: 1/1 tests passed"
+
+
+def test_the_watch_sees_what_is_written(run: Path, tmp_path: Path) -> None:
+    """Else the test above could not fail."""
+    done = _python("-c", WATCHED, "recheck", str(run), "--write", cwd=tmp_path)
+
+    seen = [line for line in done.stderr.splitlines() if line.startswith("WATCHED open")]
+    assert [".recheck.json" in seen[0], ".recheck.md" in seen[1], len(seen)] == [True, True, 2]
+
+
+def test_the_module_is_the_command_and_a_failure_its_exit_code(run: Path, tmp_path: Path) -> None:
+    (run / "checkpoint/sigkill_after_video_1/histories/checkpoint-series.run-1.json").unlink()
+
+    done = _python("-m", "chaos", "recheck", run.name, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "OVERALL: 0/1 tests passed"
+    assert "checkpoint-series is lost" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_replay_that_fails_is_told_in_the_verdict_alone(run: Path, tmp_path: Path) -> None:
+    file = run / "checkpoint/sigkill_after_video_1/histories/checkpoint-series.run-1.json"
+    file.write_text(file.read_text().replace('"start_video"', '"burn_video"', 1))
+
+    done = _python("-m", "chaos", "recheck", str(run), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "histories_replay: not recorded, now failed: checkpoint-series, run 1" in done.stdout
+    assert done.stdout.startswith("Run run (mocked), judged again")
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_it_with_130_and_without_a_trace(run: Path, tmp_path: Path) -> None:
+    done = _python("-c", STRUCK, "recheck", str(run), cwd=tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_help_has_an_example_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    done = _python("-c", HELP, cwd=tmp_path)
+
+    assert "python -m chaos recheck reports/latest" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
