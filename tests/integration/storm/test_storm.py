@@ -45,8 +45,8 @@ STORM_SECONDS = 180.0
 INTERVAL_SECONDS = 2.0
 CONVERGE_SECONDS = 300.0
 SEED = 20261124
-RENDERING_SECONDS = 15.0
-"""So that the work outlasts the storm: 100 waits of 15 s on at most 9 slots."""
+RENDERING_SECONDS = 20.0
+"""So that the work outlasts the storm: 100 waits of 20 s on at most 9 slots."""
 
 # What any worker's death explains: more attempts, and a doubtful call is counted below, exactly.
 HOLDS = [c for c in COMMON if c not in (attempts_are_as_expected, billed_at_most_expected)]
@@ -159,10 +159,10 @@ def _report(storm: Storm) -> str:
 
 
 async def test_a_worker_was_killed_every_two_seconds_while_there_was_work(storm: Storm) -> None:
-    gone = {e.pid for e in storm.evidence.journal if e.event is Event.SIGNALED}
+    signaled = [e for e in storm.evidence.journal if e.event is Event.SIGNALED]
 
     assert len(storm.killed) >= 0.8 * STORM_SECONDS / INTERVAL_SECONDS
-    assert gone == set(storm.killed)
+    assert [e.pid for e in signaled if e.signal == "SIGKILL"] == storm.killed
     assert storm.log.count("(SIGKILL)") == len(storm.killed)
     assert storm.open_at_the_end > 0
 
