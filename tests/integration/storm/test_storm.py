@@ -45,8 +45,8 @@ STORM_SECONDS = 180.0
 INTERVAL_SECONDS = 2.0
 CONVERGE_SECONDS = 300.0
 SEED = 20261124
-RENDERING_SECONDS = 20.0
-"""So that the work outlasts the storm: 100 waits of 20 s on at most 9 slots."""
+RENDERING_SECONDS = 25.0
+"""So that the work outlasts the storm: 100 waits of 25 s on at most 9 slots."""
 
 # What any worker's death explains: more attempts, and a doubtful call is counted below, exactly.
 HOLDS = [c for c in COMMON if c not in (attempts_are_as_expected, billed_at_most_expected)]
