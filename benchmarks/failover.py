@@ -260,6 +260,7 @@ def _plot(modes: Sequence[Mode]) -> Figure:
     axes.plot([], [], "o", color="tab:blue", label="next attempt")
     axes.plot([], [], "s", color="tab:orange", markersize=4, label="workflow complete")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("seconds after the kill")
     axes.set_yticks(range(len(modes)), [mode.name for mode in reversed(modes)])
     axes.grid(axis="x", which="both", alpha=0.3)
