@@ -1,0 +1,85 @@
+"""Command line: `python -m chaos.network --listen P --upstream H:P --control P --journal FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from chaos.network.journal import NetworkJournalError
+from chaos.network.proxy import HOST, PortError, Upstream, listen
+from chaos.network.server import serve
+
+_MISUSED = 2
+_JOURNAL_FAILED = 1
+
+
+class _UsageError(Exception):
+    """It cannot start; the message says why and what to do."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{message}. See --help for the options.")
+
+
+def main() -> int:
+    """Run until told to stop; the exit code."""
+    try:
+        return _run()
+    except (_UsageError, PortError, NetworkJournalError) as error:
+        _say(str(error))
+        return _MISUSED
+
+
+def _run() -> int:
+    options = _parser().parse_args()
+    if options.upstream == Upstream(HOST, options.listen):
+        raise _UsageError("The proxy cannot be its own upstream: name another port.")
+    _allow_many_files()
+    control = listen(options.control)
+    failure = asyncio.run(
+        serve(options.listen, options.upstream, options.seed, options.journal, control)
+    )
+    if failure is None:
+        return 0
+    _say(failure)
+    return _JOURNAL_FAILED
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="chaos.network",
+        description="A TCP proxy whose faults are put on and taken off while it runs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--listen", type=int, required=True, help=f"port on {HOST} for clients")
+    parser.add_argument("--upstream", type=_upstream, required=True, help="HOST:PORT to go to")
+    parser.add_argument("--control", type=int, required=True, help=f"port on {HOST} for control")
+    parser.add_argument("--journal", type=Path, required=True, help="file of what it does")
+    parser.add_argument("--seed", type=int, default=0, help="of jitter and sizes (%(default)s)")
+    return parser
+
+
+def _upstream(text: str) -> Upstream:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return Upstream(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _allow_many_files() -> None:
+    """Each connection takes two files, and many systems begin with 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _say(sentence: str) -> None:
+    print(f"chaos.network: {sentence}", file=sys.stderr)  # noqa: T201 - its user reads stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What a toxic is: settings, and a behaviour for each stream of each connection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$", max_length=80)]
+
+NEVER = math.inf
+"""The time of what does not happen while things stay as they are."""
+
+
+class Stream(StrEnum):
+    """A direction: `upstream` from the client to the server, `downstream` from the server to the
+    client. `both`, which Toxiproxy has not, is for a toxic that works on each of them.
+    """
+
+    UPSTREAM = "upstream"
+    DOWNSTREAM = "downstream"
+    BOTH = "both"
+
+    @property
+    def directions(self) -> tuple[Stream, ...]:
+        """The one, or the two."""
+        return (Stream.UPSTREAM, Stream.DOWNSTREAM) if self is Stream.BOTH else (self,)
+
+
+class Side(StrEnum):
+    """An end of a connection: who came to the proxy, or where the proxy went for it."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Ending(StrEnum):
+    """How a connection is ended, at both sides: regularly (FIN) or by a reset (RST)."""
+
+    CLOSE = "close"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next bytes of a stream, or its end, which has no bytes.
+
+    `offset` is the place of its first byte in the stream, `read_offset` that of the first byte
+    which was read at once with it.
+    """
+
+    offset: int
+    size_bytes: int
+    read_offset: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """One stream of one connection, where a behaviour begins at the time `since`."""
+
+    seed: int
+    connection: int
+    stream: Stream
+    since: float
+
+
+class Behaviour:
+    """What a toxic does to one stream of one connection. This one does nothing.
+
+    Times are seconds of the event loop's clock. The line asks about the piece at its head, again
+    after every change, so an answer holds only until `passed` is called.
+    """
+
+    ends_at: float = NEVER
+    """When it ends the connection."""
+    ending: Ending = Ending.CLOSE
+
+    def most_bytes(self, piece: Piece) -> int:
+        """How many bytes of the piece may pass at once; 1 at least."""
+        return piece.size_bytes
+
+    def swallows(self, _piece: Piece) -> bool:
+        """Whether the piece is dropped."""
+        return False
+
+    def leaves_at(self, _piece: Piece, at: float) -> float:
+        """When a piece that comes at a time goes on; `NEVER`: not while the toxic is on."""
+        return at
+
+    def passed(self, _piece: Piece, _at: float) -> None:
+        """The piece has gone on, at that time."""
+
+    def lifted(self) -> Ending | None:
+        """How the connection has to end when the toxic is taken off; None: it goes on."""
+        return None
+
+
+class Struck(Protocol):
+    """A connection, for a toxic that hits it as a whole."""
+
+    def end(self, ending: Ending, because: str) -> None:
+        """End it at both sides."""
+
+    def lose(self, side: Side, because: str) -> None:
+        """Reset one side's connection; the other side hears nothing of it."""
+
+
+class Toxic(BaseModel):
+    """The settings of a fault. A toxic without a name gets its type's, and its direction's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    refuses: ClassVar[bool] = False
+    """Whether nobody can connect while it is on."""
+    spares_new: ClassVar[bool] = False
+    """Whether it hits only connections that exist when it is put on."""
+
+    type: str
+    name: Name = ""
+    stream: Stream
+
+    @property
+    def known_as(self) -> str:
+        """Its name, such as `latency_downstream`, or `latency` where it works on both streams."""
+        both = self.stream is Stream.BOTH
+        return self.name or (self.type if both else f"{self.type}_{self.stream}")
+
+    def behaviour(self, _place: Place) -> Behaviour:
+        """What it does there."""
+        return Behaviour()
+
+    def strike(self, connection: Struck) -> None:
+        """What it does once to a connection as a whole, when its behaviours are in place."""
