@@ -111,7 +111,7 @@ class ArtifactStore:
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).replace(folder / name)
-            _sync_folder(folder)
+            sync_folder(folder)
         except OSError as error:
             Path(temporary).unlink(missing_ok=True)
             raise ArtifactError(_cannot_write(folder, error)) from None
@@ -137,7 +137,7 @@ def _describe(path: str, data: bytes) -> Artifact:
     return Artifact(path=path, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable: the name lives in the folder, not in the file."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from workflows.alerts.alert import Alert
 from workflows.alerts.limits import Limits
+from workflows.artifacts import sync_folder
 
 REFUSED = "refused"
 """The folder beside the waiting files for those which the receiver will never take."""
@@ -59,7 +60,7 @@ class Spool:
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).rename(target)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -135,7 +136,7 @@ class Claim:
     def remove(self) -> None:
         """It is delivered."""
         self.path.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def set_aside(self) -> None:
         """It will never be taken: keep it, but don't try again. Where `most_pending` were refused
@@ -147,8 +148,8 @@ class Claim:
             self.path.unlink(missing_ok=True)
         else:
             self.path.rename(refused / self.path.name)
-        _sync_folder(refused)
-        _sync_folder(self.path.parent)
+        sync_folder(refused)
+        sync_folder(self.path.parent)
 
 
 def waiting_elsewhere(folder: Path, channels: Sequence[str]) -> dict[str, int]:
@@ -166,12 +167,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(folder.parent)
