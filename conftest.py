@@ -9,6 +9,7 @@ pytest_plugins = ["chaos.plugin"]
 _NEEDED = {
     "tests/integration/alerts": ("aiosmtpd",),
     "tests/integration/cluster": ("trustme",),
+    "tests/integration/network": ("trustme",),
     "tests/integration/service": ("playwright", "schemathesis"),
 }
 """Folders whose tests need more than the project does: the dependency group `tests`."""
