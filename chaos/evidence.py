@@ -218,12 +218,23 @@ def save_expectations(folder: Path, expectations: Sequence[Expectation]) -> None
     (folder / "expectations.json").write_bytes(data)
 
 
-async def save_histories(client: Client, folder: Path, workflow_ids: Sequence[str]) -> None:
-    """Fetch and write the histories of all runs; a workflow that is gone leaves no file."""
+async def save_histories(
+    client: Client,
+    folder: Path,
+    workflow_ids: Sequence[str],
+    started: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Fetch and write the histories of all runs; a workflow that is gone leaves no file.
+
+    `started` has the first run of each start, where an id was started more than once.
+    """
     target = folder / HISTORIES
     target.mkdir(parents=True, exist_ok=True)
     for workflow_id in workflow_ids:
-        for number, run in enumerate(await _fetch_runs(client, workflow_id), start=1):
+        earlier = ((started or {}).get(workflow_id) or ())[:-1]
+        runs = [run for first in earlier for run in await _fetch_from(client, workflow_id, first)]
+        runs += await _fetch_runs(client, workflow_id)
+        for number, run in enumerate(runs, start=1):
             # As Temporal's own UI and CLI export and import it.
             (target / _history_name(workflow_id, number)).write_text(run.to_json())
 
@@ -329,6 +340,23 @@ def _load_paid_calls(folder: Path) -> Sequence[PaidCall]:
 
 def _history_name(workflow_id: str, number: int) -> str:
     return f"{workflow_id}.run-{number}.json"
+
+
+async def _fetch_from(client: Client, workflow_id: str, first: str) -> Sequence[WorkflowHistory]:
+    """A run of a start that has ended, and the runs as which it continued."""
+    runs: list[WorkflowHistory] = []
+    run_id = first
+    while run_id:
+        try:
+            history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return runs
+            raise
+        runs.append(history)
+        closing = history.events[-1]
+        run_id = closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    return runs
 
 
 async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHistory]:

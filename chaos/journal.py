@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Event(StrEnum):
-    """What an entry tells of."""
+    """What an entry tells of. `ENDING`: from here on the harness itself takes the stack down."""
 
     STAGE = "stage"
     STARTED = "started"
@@ -25,6 +25,7 @@ class Event(StrEnum):
     PROGRESS = "progress"
     WORKFLOW = "workflow"
     TROUBLE = "trouble"
+    ENDING = "ending"
 
 
 class Entry(BaseModel):

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos import workload
+from chaos.cluster.fleet import FleetProcess
 from chaos.cluster.stack import Stack
 from chaos.cluster.worker import WorkerProcess
 from chaos.evidence import Expectation
@@ -47,15 +48,38 @@ class Options:
     workflows: int = 5
 
 
+class Fault(Protocol):
+    """What can be injected and healed; `kind` and `target` stand in the journal."""
+
+    @property
+    def kind(self) -> str:
+        """What is done."""
+
+    @property
+    def target(self) -> str:
+        """To whom."""
+
+    async def inject(self, lab: Lab) -> None:
+        """Do it, and see the effect."""
+
+    async def heal(self, lab: Lab) -> None:
+        """Undo it, and see that it is undone."""
+
+
 @dataclass
 class Lab:
-    """One experiment's hands and notebook. `on_working` is called when it has a worker."""
+    """One experiment's hands and notebook. `on_working` is called when it has a worker.
+
+    `started` has the run ids of every start, by the workflow's id on the server.
+    """
 
     stack: Stack
     journal: Journal
     options: Options
     on_working: Callable[[], None] = lambda: None
     expectations: list[Expectation] = field(default_factory=list)
+    started: dict[str, list[str]] = field(default_factory=dict)
+    _faults: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.witness = self._make_witness()
@@ -93,16 +117,18 @@ class Lab:
         self.journal.add(Event.STAGE, text)
 
     async def start(self, asked: Expectation, *, task_queue: str = TASK_QUEUE) -> None:
-        """Start a workflow and expect it to end as `asked` says."""
-        self.expectations.append(asked)
+        """Start a workflow, or one that has ended once more; it should end as `asked` says."""
+        if asked not in self.expectations:
+            self.expectations.append(asked)
         self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
-        await workload.start(
+        run_id = await workload.start(
             self.client,
             asked,
             workflow_id=self.stack.own(asked.workflow_id),
             task_queue=self.stack.own_queue(task_queue),
             execution_timeout=self.stack.temporal.execution_timeout,
         )
+        self.started.setdefault(self.handle(asked.workflow_id).id, []).append(run_id)
 
     def handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
         """An expected workflow as the server has it."""
@@ -115,14 +141,66 @@ class Lab:
         task_queue: str = TASK_QUEUE,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
     ) -> WorkerProcess:
-        """Start a worker, with `settings` over its environment; wait until it polls."""
+        """Start a worker, with `settings` over its environment; wait until it polls.
+
+        What `links` names (`SERVER`, `API`) it reaches through a proxy of its own.
+        """
         worker = await self.stack.start_worker(
-            api_key=api_key, task_queue=task_queue, argv=argv, settings=settings
+            api_key=api_key, task_queue=task_queue, argv=argv, settings=settings, links=links
         )
         self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
         self.on_working()
         return worker
+
+    async def fleet(
+        self,
+        workers: int,
+        *,
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
+    ) -> FleetProcess:
+        """Start a fleet of so many workers; wait until all poll."""
+        fleet = await self.stack.start_fleet(
+            workers, arguments=arguments, settings=settings, links=links
+        )
+        self.note(f"{fleet.child.name} is ready with {workers} workers")
+        self.on_working()
+        return fleet
+
+    async def begin(self, fault: Fault) -> None:
+        """Inject a fault. It is healed by `end`, or by `heal` at the latest."""
+        self.journal.add(
+            Event.FAULT, f"{fault.kind} at {fault.target}", kind=fault.kind, target=fault.target
+        )
+        self._faults.append(fault)
+        await fault.inject(self)
+
+    async def end(self, fault: Fault) -> None:
+        """Heal a fault; one that is over already is left alone."""
+        if fault in self._faults:
+            self._faults.remove(fault)
+            await fault.heal(self)
+            self.journal.add(Event.HEALED, f"{fault.target} is healed", target=fault.target)
+
+    @asynccontextmanager
+    async def during(self, fault: Fault) -> AsyncIterator[None]:
+        """A fault that is there within the block, and healed however the block ends."""
+        await self.begin(fault)
+        try:
+            yield
+        finally:
+            await self.end(fault)
+
+    async def heal(self) -> None:
+        """Heal every fault that is still there, each whatever becomes of the others."""
+        for fault in tuple(self._faults):
+            try:
+                await self.end(fault)
+            except Exception as error:  # noqa: BLE001 - the others have to be healed all the same
+                self.journal.add(Event.TROUBLE, f"{fault.target} could not be healed: {error!r}")
 
     async def strike(self, child: Child, number: signal.Signals) -> None:
         """Send a deadly signal as the planned fault, and see the process end."""

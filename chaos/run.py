@@ -49,8 +49,8 @@ KEY_CHECK = "key_is_not_kept"
 LIVE_LEDGER = "paid.db"
 """Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
 
-STACKS_AT_ONCE = {Topology.POSTGRES: 3}
-"""Six processes each, which share the machine's cores with the workers; elsewhere all at once."""
+STACKS_AT_ONCE = {Topology.POSTGRES: 3, Topology.DEV: 24, Topology.EXTERNAL: 24}
+"""A stack takes half a GB. On PostgreSQL it has six processes, which share the cores as well."""
 
 _EXPECTED_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError)
 
@@ -175,6 +175,7 @@ async def _experiment(
             try:
                 await _carry_out(case, lab)
             finally:
+                journal.add(Event.ENDING)
                 lab.witness.close()
                 save_expectations(place.evidence, lab.expectations)
                 save_prefix(place.evidence, stack.temporal.prefix)
@@ -182,7 +183,7 @@ async def _experiment(
                 await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
                 if place.live:
                     save_live_ledger(place.evidence, lab.expectations)
-                await save_histories(stack.client, place.evidence, ids)
+                await save_histories(stack.client, place.evidence, ids, lab.started)
     except _EXPECTED_TROUBLE as error:
         journal.add(Event.TROUBLE, str(error))
     except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run
@@ -199,6 +200,8 @@ async def _carry_out(case: Case, lab: Lab) -> None:
         await case.experiment(lab)
     except EndedEarlyError as error:
         lab.note(str(error))
+    finally:
+        await lab.heal()
     try:
         longest = max(case.converge_deadline_seconds, lab.step_deadline_seconds)
         await lab.converge(longest)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
@@ -226,19 +226,31 @@ class Runner:
 def _split(
     chosen: Sequence[Scenario], mode: Mode, topology: Topology
 ) -> tuple[Sequence[Scenario], tuple[NotRun, ...]]:
-    """The scenarios with the cases that can run, and those that have none."""
-    kept = [on_topology(in_mode(scenario, mode), topology) for scenario in chosen]
-    reason = (
-        "it would strike the servers of a cluster that others run"
-        if topology is Topology.EXTERNAL
-        else f"it has no {mode} case on the topology {topology}"
-    )
-    absent = tuple(
-        NotRun(number=s.number, name=s.name, title=s.title, reason=reason)
-        for s in kept
-        if not s.cases
-    )
-    return [scenario for scenario in kept if scenario.cases], absent
+    """The scenarios with the cases that can run, and what has none or cannot run here."""
+    kept, absent = [], []
+    for scenario in chosen:
+        meant = on_topology(in_mode(scenario, mode), topology)
+        missing = {case.name: why for case in meant.cases if (why := case.needs())}
+        here = replace(meant, cases=tuple(c for c in meant.cases if c.name not in missing))
+        if here.cases:
+            kept.append(here)
+            absent += [_not_run(here, why, case) for case, why in missing.items()]
+        else:
+            reasons = [*missing.values(), _why_none(mode, topology)]
+            absent.append(_not_run(here, reasons[0]))
+    return kept, tuple(absent)
+
+
+def _not_run(scenario: Scenario, reason: str, case: str | None = None) -> NotRun:
+    name = f"{scenario.name}/{case}" if case else scenario.name
+    title = f"{scenario.title}, {case}" if case else scenario.title
+    return NotRun(number=scenario.number, name=name, title=title, reason=reason)
+
+
+def _why_none(mode: Mode, topology: Topology) -> str:
+    if topology is Topology.EXTERNAL:
+        return "it would strike the servers of a cluster that others run"
+    return f"it has no {mode} case on the topology {topology}"
 
 
 def _paid_usd(ledger_file: Path) -> Decimal | None:

@@ -51,8 +51,10 @@ async def start(
     workflow_id: str,
     task_queue: str,
     execution_timeout: timedelta | None = None,
-) -> None:
-    """Start the workflow under an id that may be longer than the one it is known by here."""
+) -> str:
+    """Start the workflow under an id that may be longer than the one it is known by here; the id
+    of its run.
+    """
     argument: SingleVideoInput | SeriesVideoInput
     if asked.workflow_type == "SingleVideo":
         argument = SingleVideoInput(
@@ -62,10 +64,11 @@ async def start(
         argument = SeriesVideoInput(
             character_prompt=asked.character_prompt, video_prompts=asked.video_prompts
         )
-    await client.start_workflow(
+    handle = await client.start_workflow(
         asked.workflow_type,
         argument,
         id=workflow_id,
         task_queue=task_queue,
         execution_timeout=execution_timeout,
     )
+    return handle.first_execution_run_id or ""

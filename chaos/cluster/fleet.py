@@ -67,10 +67,14 @@ class FleetProcess:
         kind = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate", signal.SIGSTOP: "pause"}
         target = f"{self.child.name}-worker"
         self.child.journal.add(Event.FAULT, kind=kind[number], target=target, pid=pid)
+        self.signal(pid, number)
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to one of its workers."""
         self.child.journal.add(
             Event.SIGNALED,
             f"{number.name} to a worker of {self.child.name} (pid {pid})",
-            target=target,
+            target=f"{self.child.name}-worker",
             pid=pid,
             signal=number.name,
         )

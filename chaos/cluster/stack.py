@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from chaos.cluster.api import ApiServer
 from chaos.cluster.distributed import TemporalCluster
 from chaos.cluster.fleet import FLEET_ARGV, FleetProcess
 from chaos.cluster.live import LiveApi, LiveError
+from chaos.cluster.proxy import API, SERVER, ProxyServer, link_name
 from chaos.cluster.server import DevMaker, TemporalServer
 from chaos.cluster.site import Site
 from chaos.cluster.temporal import Maker, StackSpec, Temporal
@@ -74,6 +76,7 @@ class Stack:
         self.ledger_url = f"sqlite:///{place.live_ledger or place.scratch / 'paid.db'}"
         self.workers: list[WorkerProcess] = []
         self.fleets: list[FleetProcess] = []
+        self.links: dict[str, ProxyServer] = {}
         self._api = None if place.live else self._fake_api()
         self._temporal: Temporal | None = None
         self._own: list[str] = []
@@ -142,14 +145,19 @@ class Stack:
         task_queue: str = TASK_QUEUE,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
     ) -> WorkerProcess:
-        """Start one more worker, with `settings` over its environment; wait until it polls."""
+        """Start one more worker, with `settings` over its environment; wait until it polls.
+
+        It reaches what `links` names (`SERVER`, `API`) through a proxy of its own.
+        """
+        name = f"worker-{len(self.workers) + 1}"
         environment = {
             **self._worker_environment(task_queue),
             **({"GEMINI_API_KEY": api_key} if api_key else {}),
+            **await self._linked(name, links),
             **(settings or {}),
         }
-        name = f"worker-{len(self.workers) + 1}"
         child = self._site.child(name, argv or self._place.worker_argv, environment)
         worker = WorkerProcess(child, self.own_queue(task_queue))
         self.workers.append(worker)
@@ -163,16 +171,47 @@ class Stack:
         task_queue: str = TASK_QUEUE,
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
     ) -> FleetProcess:
-        """Start a fleet of so many workers; wait until all of them poll."""
-        environment = {**self._worker_environment(task_queue), **(settings or {})}
+        """Start a fleet of so many workers; wait until all of them poll.
+
+        They share the proxies of what `links` names, and so does the fleet itself.
+        """
         name = f"fleet-{len(self.fleets) + 1}"
-        argv = [*FLEET_ARGV, "--workers", str(workers), *arguments]
+        environment = {
+            **self._worker_environment(task_queue),
+            **await self._linked(name, links),
+            **(settings or {}),
+        }
+        program = (
+            ()
+            if self._place.worker_argv == WORKER_ARGV
+            else ("--command", shlex.join(self._place.worker_argv))
+        )
+        argv = [*FLEET_ARGV, "--workers", str(workers), *program, *arguments]
         child = self._site.child(name, argv, environment)
         fleet = FleetProcess(child, workers, self.own_queue(task_queue))
         self.fleets.append(fleet)
         await fleet.start(self.client)
         return fleet
+
+    async def _linked(self, client: str, links: Sequence[str]) -> dict[str, str]:
+        """Start the proxies of a client's links; the variables by which it finds them."""
+        journals = self._place.evidence / "network"
+        upstreams = {SERVER: self.temporal.address}
+        if self._api:
+            upstreams[API] = self._api.port.address
+        for end in links:
+            journals.mkdir(exist_ok=True)
+            name = link_name(client, end)
+            self.links[name] = ProxyServer.before(self._site, name, upstreams[end], journals)
+        started = {end: self.links[link_name(client, end)] for end in links}
+        await asyncio.gather(*(proxy.start() for proxy in started.values()))
+        addresses = {end: proxy.address for end, proxy in started.items()}
+        return {
+            **({"TEMPORAL_ADDRESS": addresses[SERVER]} if SERVER in addresses else {}),
+            **({"GOOGLE_GEMINI_BASE_URL": f"http://{addresses[API]}"} if API in addresses else {}),
+        }
 
     def _worker_environment(self, task_queue: str) -> dict[str, str]:
         return {
@@ -227,6 +266,7 @@ class Stack:
         await asyncio.gather(
             *(fleet.discard() for fleet in self.fleets),
             *(child.discard() for child in children),
+            *(proxy.discard() for proxy in self.links.values()),
             *([self._temporal.discard(self._own)] if self._temporal else []),
         )
         if self._api:

@@ -57,7 +57,8 @@ class Case:
     """One experiment and how to judge it. `load` says which workflows it starts.
 
     `must_fail` makes it a negative control: it passes only if that invariant sees the damage
-    that was done on purpose; the others are not asked.
+    that was done on purpose; the others are not asked. `needs` says why this machine cannot do
+    it, such as that nobody may mount a disk here; None where it can.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Case:
     converge_deadline_seconds: float = 120.0
     modes: frozenset[Mode] = frozenset(Mode)
     topologies: frozenset[Topology] = frozenset(Topology)
+    needs: Callable[[], str | None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from chaos import workload
-from chaos.binaries import find_temporal_cli
-from chaos.cluster.worker import WORKER_ARGV
-from chaos.guardian import MARK, Guard
-from chaos.lab import Lab, Options
-from chaos.report.results import CaseResult
-from chaos.run import RunContext, run_case
+from chaos.lab import Lab
 from chaos.scenarios import (
-    Case,
     checkpoint,
     concurrency,
     retry_config,
@@ -27,6 +17,7 @@ from chaos.scenarios import (
     worker_crash,
 )
 from chaos.verdict import Verdict
+from tests.integration.breaks.breaking import Break, Results, run_all
 
 ONE_WORKER = concurrency.SCENARIO.cases[0]
 RETRY = replace(retry_config.SCENARIO.cases[0], converge_deadline_seconds=45)
@@ -46,17 +37,6 @@ async def _one_after_the_other(lab: Lab) -> None:
     for number in range(1, 3):
         await lab.start(workload.single(f"load-{number:03}"))
         await lab.converge(30)
-
-
-@dataclass(frozen=True)
-class Break:
-    """What is broken in which case, and which check has to see it."""
-
-    name: str
-    case: Case
-    check: str
-    verdict: Verdict = Verdict.FAILED
-    sabotage: bool = True
 
 
 BREAKS = (
@@ -103,39 +83,12 @@ BREAKS = (
         sabotage=False,
     ),
 )
-SIDE_BY_SIDE = 8
-
-Results = Mapping[tuple[str, str], CaseResult]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Every broken case, run once for all checks that look at it."""
-    folder: Path = tmp_path_factory.mktemp("breaks")
-    seats = asyncio.Semaphore(SIDE_BY_SIDE)
-
-    with Guard() as guard:
-        cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})
-
-        async def run(number: int, broken: Break) -> CaseResult:
-            argv = (sys.executable, "-m", "tests.integration.breaks.sabotage", broken.name)
-            context = RunContext(
-                mark=guard.mark,
-                scratch=guard.folder / str(number),
-                folder=folder / str(number),
-                temporal_cli=cli.path,
-                options=Options(workflows=2),
-                announce=lambda *_: None,
-                worker_argv=argv if broken.sabotage else WORKER_ARGV,
-                starting=starting,
-            )
-            async with seats:
-                return await run_case(concurrency.SCENARIO, broken.case, context)
-
-        starting = asyncio.Semaphore(2)
-        distinct = {(broken.name, broken.case.name): broken for broken in BREAKS}
-        found = await asyncio.gather(*(run(n, b) for n, b in enumerate(distinct.values())))
-        return dict(zip(distinct, found, strict=True))
+    return await run_all(BREAKS, tmp_path_factory.mktemp("breaks"))
 
 
 @pytest.mark.timeout(300)

@@ -1,0 +1,87 @@
+"""A worker process is killed or put to sleep."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from typing import ClassVar, Literal
+
+import psutil
+from pydantic import Field, PrivateAttr
+
+from chaos.faults.base import Family, Fault
+from chaos.lab import Lab
+from chaos.waiting import wait_until
+
+EFFECT_DEADLINE_SECONDS = 10.0
+
+
+class _OnWorker(Fault):
+    """A fault of one of the first fleet's workers, at a `place` from 0, modulo how many there are.
+
+    A fleet that is replacing all of them has none for a moment, and then this waits for one.
+    """
+
+    family: ClassVar[Family] = Family.KILL
+
+    place: int = Field(ge=0)
+    _pid: int | None = PrivateAttr(default=None)
+
+    @property
+    def target(self) -> str:
+        """The workers of the fleet have no names of their own."""
+        return "fleet-1-worker"
+
+    async def _send(self, lab: Lab, number: signal.Signals) -> psutil.Process:
+        fleet = lab.stack.fleets[0]
+        await wait_until(
+            lambda: bool(fleet.pids),
+            what=f"{fleet.child.name} has a worker",
+            deadline_seconds=EFFECT_DEADLINE_SECONDS,
+        )
+        pids = fleet.pids
+        pid = self._pid = pids[self.place % len(pids)]
+        process = psutil.Process(pid)
+        fleet.signal(pid, number)
+        return process
+
+
+class KillWorker(_OnWorker):
+    """SIGKILL; the fleet replaces it."""
+
+    type: Literal["kill_worker"] = "kill_worker"
+
+    @property
+    def kind(self) -> str:
+        """As the journal has it."""
+        return "kill"
+
+    async def inject(self, lab: Lab) -> None:
+        """Kill it and see it gone."""
+        process = await self._send(lab, signal.SIGKILL)
+        await wait_until(
+            lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE,
+            what=f"the worker with pid {process.pid} ends",
+            deadline_seconds=EFFECT_DEADLINE_SECONDS,
+        )
+
+
+class PauseWorker(_OnWorker):
+    """SIGSTOP, and SIGCONT when it is healed; a fleet kills and replaces a worker that sleeps."""
+
+    type: Literal["pause_worker"] = "pause_worker"
+
+    @property
+    def kind(self) -> str:
+        """As the journal has it."""
+        return "pause"
+
+    async def inject(self, lab: Lab) -> None:
+        """Put it to sleep."""
+        await self._send(lab, signal.SIGSTOP)
+
+    async def heal(self, lab: Lab) -> None:
+        """Wake it up, unless its fleet has replaced it."""
+        if self._pid and self._pid in lab.stack.fleets[0].pids:
+            with suppress(psutil.NoSuchProcess):
+                lab.stack.fleets[0].signal(self._pid, signal.SIGCONT)

@@ -1,0 +1,62 @@
+"""The Temporal server is down, or hangs. Of a dev server: it is one process."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from chaos.cluster.server import SERVER
+from chaos.faults.base import Family, Fault
+from chaos.lab import STEP_DEADLINE_SECONDS, Lab
+
+
+class ServerDown(Fault):
+    """SIGKILL, and a start on the same database when it is healed."""
+
+    family: ClassVar[Family] = Family.SERVER
+
+    type: Literal["server_down"] = "server_down"
+
+    @property
+    def kind(self) -> str:
+        """As the journal has it."""
+        return "kill"
+
+    @property
+    def target(self) -> str:
+        """The dev server's process."""
+        return SERVER
+
+    async def inject(self, lab: Lab) -> None:
+        """Kill it and see it end."""
+        await lab.stack.server.child.kill(STEP_DEADLINE_SECONDS)
+
+    async def heal(self, lab: Lab) -> None:
+        """Start it again and wait until it answers."""
+        if not lab.stack.server.child.is_alive:
+            await lab.stack.server.start()
+
+
+class ServerPaused(Fault):
+    """SIGSTOP, and SIGCONT when it is healed: connections stand, and nobody answers."""
+
+    family: ClassVar[Family] = Family.SERVER
+
+    type: Literal["server_paused"] = "server_paused"
+
+    @property
+    def kind(self) -> str:
+        """As the journal has it."""
+        return "pause"
+
+    @property
+    def target(self) -> str:
+        """The dev server's process."""
+        return SERVER
+
+    async def inject(self, lab: Lab) -> None:
+        """Put it to sleep."""
+        lab.stack.server.child.pause()
+
+    async def heal(self, lab: Lab) -> None:
+        """Wake it up."""
+        lab.stack.server.child.resume()

@@ -1,0 +1,77 @@
+"""Run cases whose workers, or whose experiment, are broken on purpose, and look who sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.binaries import find_temporal_cli
+from chaos.cluster.worker import WORKER_ARGV
+from chaos.guardian import MARK, Guard
+from chaos.lab import Options
+from chaos.report.results import CaseResult
+from chaos.run import RunContext, run_case
+from chaos.scenarios import Case, Scenario
+from chaos.scenarios.catalogue import all_scenarios
+from chaos.verdict import Verdict
+
+SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Break:
+    """What is broken in which case, and which check has to see it.
+
+    Its name is that of a function in `module`, which plants the fault in a real worker; without
+    `sabotage` the workers are as they are, and the case itself differs.
+    """
+
+    name: str
+    case: Case
+    check: str
+    verdict: Verdict = Verdict.FAILED
+    sabotage: bool = True
+    module: str = "tests.integration.breaks.sabotage"
+
+
+Results = Mapping[tuple[str, str], CaseResult]
+
+
+async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
+    """Every broken case, run once for all checks that look at it."""
+    seats = asyncio.Semaphore(SIDE_BY_SIDE)
+    starting = asyncio.Semaphore(2)
+    home = Scenario(number=0, name="breaks", title="Breaks", cases=())
+    distinct = {(broken.name, broken.case.name): broken for broken in breaks}
+
+    with Guard() as guard:
+        cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})
+
+        async def run(number: int, broken: Break) -> CaseResult:
+            argv = (sys.executable, "-m", broken.module, broken.name)
+            context = RunContext(
+                mark=guard.mark,
+                scratch=guard.folder / str(number),
+                folder=folder / str(number),
+                temporal_cli=cli.path,
+                options=Options(workflows=2),
+                announce=lambda *_: None,
+                worker_argv=argv if broken.sabotage else WORKER_ARGV,
+                starting=starting,
+            )
+            async with seats:
+                return await run_case(home, broken.case, context)
+
+        found = await asyncio.gather(*(run(n, b) for n, b in enumerate(distinct.values())))
+        return dict(zip(distinct, found, strict=True))
+
+
+def case_of(scenario: str, case: str) -> Case:
+    """A case by its names."""
+    (found,) = (
+        each for s in all_scenarios() if s.name == scenario for each in s.cases if each.name == case
+    )
+    return found
