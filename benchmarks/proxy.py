@@ -10,6 +10,7 @@ measured.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,7 @@ import httpx
 from chaos.guardian import Guard
 from chaos.journal import Journal
 from chaos.network.control import Network
-from chaos.network.toxics import Latency, Stream
+from chaos.network.toxics import AnyToxic, Bandwidth, Latency, ResetPeer, Stream
 from chaos.ports import Port
 from chaos.process import Child, child_environment
 
@@ -39,32 +40,45 @@ DELAYED_TRIPS = 60
 STREAM_BYTES = 256 << 20
 LATENCY_SECONDS = 0.05
 JITTER_SECONDS = 0.01
+NARROW_BYTES_PER_SECOND = 1_000_000
+NARROW_BYTES = 2 << 20
+RESETS = 20
+RESET_SECONDS = 0.1
 
 _BLOCK = bytes(1 << 18)
 _DEADLINE_SECONDS = 30.0
-_ECHO, _STREAM = b"e", b"s"
+_ECHO, _STREAM, _NARROW = b"e", b"s", b"n"
 _DIRECT, _OURS, _THEIRS = "direct", "chaos.network", "Toxiproxy"
 
-Slow = Callable[[float, float], Awaitable[None]]
-"""Puts a latency with a jitter on the way back, in seconds; zero takes it off."""
+PLAIN = Latency(stream=Stream.DOWNSTREAM, latency_seconds=LATENCY_SECONDS)
+JITTERED = Latency(
+    stream=Stream.DOWNSTREAM, latency_seconds=LATENCY_SECONDS, jitter_seconds=JITTER_SECONDS
+)
+NARROW = Bandwidth(stream=Stream.UPSTREAM, bytes_per_second=NARROW_BYTES_PER_SECOND)
+RESET = ResetPeer(stream=Stream.DOWNSTREAM, timeout_seconds=RESET_SECONDS)
+
+Spoil = Callable[[AnyToxic | None], Awaitable[None]]
+"""Puts one toxic on in the place of all others; None: none."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to the server: an address, and how it is made slow."""
+    """A way to the server: an address, and how it is made bad."""
 
     address: tuple[str, int]
-    slow: Slow | None = None
+    spoil: Spoil | None = None
 
 
 @dataclass
 class Measured:
-    """What one way took: seconds of each trip, bytes per second of each stream."""
+    """What one way took: seconds of each trip and reset, bytes per second of each stream."""
 
-    trips: list[float]
-    plain: list[float]
-    jittered: list[float]
-    bytes_per_second: list[float]
+    trips: list[float] = field(default_factory=list)
+    plain: list[float] = field(default_factory=list)
+    jittered: list[float] = field(default_factory=list)
+    resets: list[float] = field(default_factory=list)
+    bytes_per_second: list[float] = field(default_factory=list)
+    narrow_bytes_per_second: list[float] = field(default_factory=list)
 
 
 def serve() -> None:
@@ -77,12 +91,13 @@ def serve() -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    with connection:
-        if connection.recv(1) == _ECHO:
+    with connection, contextlib.suppress(ConnectionError):
+        what = connection.recv(1)
+        if what == _ECHO:
             while data := connection.recv(1):
                 connection.sendall(data)
             return
-        left_bytes = STREAM_BYTES
+        left_bytes = STREAM_BYTES if what == _STREAM else NARROW_BYTES
         room = bytearray(1 << 18)
         while left_bytes:
             left_bytes -= connection.recv_into(room)
@@ -108,27 +123,48 @@ def time_trips(way: Way, count: int) -> list[float]:
     return seconds
 
 
-def time_stream(way: Way) -> float:
+def time_stream(way: Way, what: bytes = _STREAM, size_bytes: int = STREAM_BYTES) -> float:
     """One stream to the server, until it says that it has all; bytes per second."""
-    with _dial(way, _STREAM) as connection:
+    with _dial(way, what) as connection:
         began = time.perf_counter()
-        for _ in range(STREAM_BYTES // len(_BLOCK)):
+        for _ in range(size_bytes // len(_BLOCK)):
             connection.sendall(_BLOCK)
         connection.recv(1)
-        return STREAM_BYTES / (time.perf_counter() - began)
+        return size_bytes / (time.perf_counter() - began)
+
+
+def time_resets(way: Way) -> list[float]:
+    """Seconds from a byte that is sent until its connection is reset; anything else is a bug."""
+    seconds = []
+    for _ in range(RESETS):
+        with _dial(way, _ECHO) as connection:
+            began = time.perf_counter()
+            connection.sendall(b"x")
+            try:
+                connection.recv(1)
+            except ConnectionResetError:
+                seconds.append(time.perf_counter() - began)
+            else:
+                raise RuntimeError("the connection was not reset.")
+    return seconds
 
 
 async def _measure(way: Way, measured: Measured) -> None:
     measured.trips += await asyncio.to_thread(time_trips, way, TRIPS)
     measured.bytes_per_second.append(await asyncio.to_thread(time_stream, way))
-    if way.slow is None:
+    if way.spoil is None:
         return
-    await way.slow(LATENCY_SECONDS, 0)
+    await way.spoil(PLAIN)
     measured.plain += await asyncio.to_thread(time_trips, way, DELAYED_TRIPS)
-    await way.slow(0, 0)
-    await way.slow(LATENCY_SECONDS, JITTER_SECONDS)
+    await way.spoil(JITTERED)
     measured.jittered += await asyncio.to_thread(time_trips, way, DELAYED_TRIPS)
-    await way.slow(0, 0)
+    await way.spoil(NARROW)
+    measured.narrow_bytes_per_second.append(
+        await asyncio.to_thread(time_stream, way, _NARROW, NARROW_BYTES)
+    )
+    await way.spoil(RESET)
+    measured.resets += await asyncio.to_thread(time_resets, way)
+    await way.spoil(None)
 
 
 @dataclass(frozen=True)
@@ -165,19 +201,13 @@ async def ours(bed: Bed, upstream: Port) -> AsyncIterator[Way]:
     ]
     async with Network(f"http://{control.address}") as network:
 
-        async def slow(latency_seconds: float, jitter_seconds: float) -> None:
+        async def spoil(toxic: AnyToxic | None) -> None:
             await network.clear()
-            if latency_seconds:
-                await network.add(
-                    Latency(
-                        stream=Stream.DOWNSTREAM,
-                        latency_seconds=latency_seconds,
-                        jitter_seconds=jitter_seconds,
-                    )
-                )
+            if toxic:
+                await network.add(toxic)
 
         async with bed.running(_OURS, argv, network.health):
-            yield Way(("127.0.0.1", port.number), slow)
+            yield Way(("127.0.0.1", port.number), spoil)
     port.release()
     control.release()
 
@@ -195,21 +225,33 @@ async def theirs(bed: Bed, upstream: Port, program: Path) -> AsyncIterator[Way]:
         async def send(path: str, body: Mapping[str, object]) -> None:
             (await client.post(path, json=body)).raise_for_status()
 
-        async def slow(latency_seconds: float, jitter_seconds: float) -> None:
+        async def spoil(toxic: AnyToxic | None) -> None:
             await send("/reset", {})
-            if latency_seconds:
-                milliseconds = {
-                    "latency": round(latency_seconds * 1000),
-                    "jitter": round(jitter_seconds * 1000),
-                }
-                toxic = {"type": "latency", "stream": "downstream", "attributes": milliseconds}
-                await send("/proxies/bench/toxics", toxic)
+            if toxic:
+                await send("/proxies/bench/toxics", _as_theirs(toxic))
 
         names = {"name": "bench", "listen": port.address, "upstream": upstream.address}
         await send("/proxies", {**names, "enabled": True})
-        yield Way(("127.0.0.1", port.number), slow)
+        yield Way(("127.0.0.1", port.number), spoil)
     port.release()
     control.release()
+
+
+def _as_theirs(toxic: AnyToxic) -> Mapping[str, object]:
+    """A toxic in Toxiproxy's units: milliseconds, and KB per second."""
+    match toxic:
+        case Latency():
+            attributes = {
+                "latency": round(toxic.latency_seconds * 1000),
+                "jitter": round(toxic.jitter_seconds * 1000),
+            }
+        case Bandwidth():
+            attributes = {"rate": round(toxic.bytes_per_second / 1000)}
+        case ResetPeer():
+            attributes = {"timeout": round(toxic.timeout_seconds * 1000)}
+        case _:
+            raise ValueError(f"{toxic.type} is not compared.")
+    return {"type": toxic.type, "stream": str(toxic.stream), "attributes": attributes}
 
 
 def find_toxiproxy() -> Path | None:
@@ -251,7 +293,7 @@ async def run(guard: Guard) -> None:
 
 
 async def _measure_all(ways: Mapping[str, Way]) -> dict[str, Measured]:
-    measured = {name: Measured([], [], [], []) for name in ways}
+    measured = {name: Measured() for name in ways}
     for number in range(ROUNDS):
         # In another order each time: whoever comes first finds a cooler processor.
         names = list(ways)[number % len(ways) :] + list(ways)[: number % len(ways)]
@@ -268,6 +310,15 @@ def _print_table(measured: Mapping[str, Measured]) -> None:
         *("", "| way | asked | added: median ms | deviation ms | least ms | most ms |"),
         "|---|---|---|---|---|---|",
         *(row for name, what in measured.items() for row in _latency_rows(name, what)),
+        *("", "| way | asked | reset after: median ms | deviation ms | least ms | most ms |"),
+        "|---|---|---|---|---|---|",
+        *(row for name, what in measured.items() for row in _reset_rows(name, what)),
+        *(
+            "",
+            "| way | asked KB/s | median KB/s | least KB/s | most KB/s |",
+            "|---|---|---|---|---|",
+        ),
+        *(row for name, what in measured.items() for row in _narrow_rows(name, what)),
     ):
         print(line, flush=True)  # noqa: T201 - it says what it found
 
@@ -288,12 +339,29 @@ def _latency_rows(name: str, what: Measured) -> Iterator[str]:
     """What was added to the median of a round trip without the toxic."""
     trip = statistics.median(what.trips)
     for asked, seconds in (("50 ms", what.plain), ("50 ± 10 ms", what.jittered)):
-        added = [(one - trip) * 1000 for one in seconds]
-        if added:
-            yield (
-                f"| {name} | {asked} | {statistics.median(added):.2f} "
-                f"| {statistics.stdev(added):.2f} | {min(added):.2f} | {max(added):.2f} |"
-            )
+        if seconds:
+            yield f"| {name} | {asked} | {_spread([one - trip for one in seconds])} |"
+
+
+def _reset_rows(name: str, what: Measured) -> Iterator[str]:
+    if what.resets:
+        yield f"| {name} | {RESET_SECONDS * 1000:g} ms | {_spread(what.resets)} |"
+
+
+def _narrow_rows(name: str, what: Measured) -> Iterator[str]:
+    found = [speed / 1000 for speed in what.narrow_bytes_per_second]
+    if found:
+        asked = NARROW_BYTES_PER_SECOND / 1000
+        row = f"{statistics.median(found):.0f} | {min(found):.0f} | {max(found):.0f}"
+        yield f"| {name} | {asked:g} | {row} |"
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    found = [one * 1000 for one in seconds]
+    return (
+        f"{statistics.median(found):.2f} | {statistics.stdev(found):.2f} "
+        f"| {min(found):.2f} | {max(found):.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import KeepAliveConfig
 
+from workflows import policies
 from workflows.settings import SettingsError
 
 DEFAULT_ADDRESS = "localhost:7233"
@@ -22,7 +26,11 @@ async def connect(*, metrics_address: str | None = None, lazy: bool = False) -> 
     runtime = _runtime_with_metrics(metrics_address) if metrics_address else None
     try:
         return await Client.connect(
-            **config, data_converter=pydantic_data_converter, runtime=runtime, lazy=lazy
+            **config,
+            data_converter=pydantic_data_converter,
+            keep_alive_config=_keep_alive(),
+            runtime=runtime,
+            lazy=lazy,
         )
     except (RuntimeError, ValueError) as error:
         raise SettingsError(
@@ -47,6 +55,14 @@ def load_config() -> ClientConnectConfig:
         ) from None
     config.setdefault("target_host", DEFAULT_ADDRESS)
     return config
+
+
+def _keep_alive() -> KeepAliveConfig:
+    millisecond = timedelta(milliseconds=1)
+    return KeepAliveConfig(
+        interval_millis=policies.KEEPALIVE_INTERVAL // millisecond,
+        timeout_millis=policies.KEEPALIVE_TIMEOUT // millisecond,
+    )
 
 
 def _runtime_with_metrics(address: str) -> Runtime:

@@ -47,6 +47,19 @@ failed over within milliseconds (`workflows.fleet`), and without any heartbeat a
 noticed after the 30 min of the start-to-close timeout.
 """
 
+KEEPALIVE_INTERVAL = timedelta(seconds=12)
+KEEPALIVE_TIMEOUT = timedelta(seconds=8)
+"""How long the connection to Temporal may be silent before it is probed, and then a probe without
+an answer before it is given up for a new one.
+
+Where a machine or a gateway on the way is gone nobody says so, and what is sent into such a
+connection is lost. Together with a new try, which may take 5 s, both must come to less than the
+heartbeat timeout, or the server starts work again whose worker is alive: the SDK's own 30 s and
+15 s do not. Not more often than every 10 s (`frontend.keepAliveMinTime`, by default): the server
+cuts off who asks more often (`too_many_pings`), and a network that wavers brings a probe early. Not
+a shorter patience: on a narrow line the answer waits behind what else is on its way.
+"""
+
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=2)
 """How long a workflow task waits for the worker that has the workflow in its cache.
 
@@ -62,7 +75,16 @@ shorter than the 30 s after which most supervisors send SIGKILL.
 """
 
 VIDEO_DEADLINE = timedelta(hours=1)
-"""How long a started video may be awaited in all, over every hand-over between workers."""
+"""How long a started video may be awaited in all, over every hand-over between workers.
+
+The default of `VIDEO_DEADLINE_SECONDS`.
+"""
+
+LONGEST_WAIT = timedelta(minutes=25)
+"""How long one attempt awaits a video before it hands the wait over by itself.
+
+Shorter than start-to-close, which would count the attempt as failed although nothing had.
+"""
 
 IMAGE_DEADLINE_SECONDS = 90.0
 VIDEO_START_DEADLINE_SECONDS = 60.0

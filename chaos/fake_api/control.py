@@ -1,13 +1,11 @@
 """The test's side of the control routes: plan faults, hold requests, read the ledger."""
 
 import asyncio
-import ssl
-from types import TracebackType
-from typing import Any, Self
+from typing import ClassVar
 
-import httpx
 from pydantic import TypeAdapter
 
+from chaos.control import Control, ControlError
 from chaos.fake_api.holds import HoldRequest, HoldState, HoldStatus
 from chaos.fake_api.ledger import Record, Records
 from chaos.fake_api.rules import FaultRule, RuleStatus
@@ -18,7 +16,7 @@ _RECORDS: TypeAdapter[Records] = TypeAdapter(tuple[Record, ...])
 _RULES: TypeAdapter[tuple[RuleStatus, ...]] = TypeAdapter(tuple[RuleStatus, ...])
 
 
-class FakeApiError(Exception):
+class FakeApiError(ControlError):
     """The stand-in refused a control request; the message says why."""
 
 
@@ -55,53 +53,17 @@ class Hold:
             ) from None
 
 
-class FakeApi:
+class FakeApi(Control):
     """Client of a running stand-in at `base_url`. Use it as a context manager, or close it.
 
     All methods raise FakeApiError where the stand-in refuses, httpx.TransportError where it is
     not there.
     """
 
+    refusal: ClassVar[type[ControlError]] = FakeApiError
+
     def __init__(self, base_url: str) -> None:
-        # It speaks plain HTTP to this machine: loading certificates would only take time.
-        no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._client = httpx.AsyncClient(
-            base_url=f"{base_url}/control", trust_env=False, verify=no_certificates
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
-    async def send(self, method: str, path: str, body: Any = None) -> Any:
-        """One control request; its decoded JSON answer."""
-        response = await self._client.request(method, path, json=body)
-        if response.is_success:
-            return response.json()
-        try:
-            reason = str(response.json()["error"])
-        except (ValueError, KeyError, TypeError):
-            reason = f"{method} {path} was answered with status {response.status_code}."
-        raise FakeApiError(reason)
-
-    async def health(self) -> bool:
-        """Whether it is ready; False also where nothing answers."""
-        try:
-            await self.send("GET", "/health")
-        except httpx.TransportError:
-            return False
-        return True
+        super().__init__(f"{base_url}/control")
 
     async def add_rule(self, rule: FaultRule) -> str:
         """Plan a fault; the rule's id."""

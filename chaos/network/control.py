@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar
 
-import httpx
 from pydantic import TypeAdapter
 
+from chaos.control import Control, ControlError
 from chaos.network.connection import ConnectionStatus
 from chaos.network.toxics import AnyToxic
 
@@ -19,7 +17,7 @@ _TOXICS: TypeAdapter[tuple[AnyToxic, ...]] = TypeAdapter(tuple[AnyToxic, ...])
 _CONNECTIONS: TypeAdapter[tuple[ConnectionStatus, ...]] = TypeAdapter(tuple[ConnectionStatus, ...])
 
 
-class NetworkError(Exception):
+class NetworkError(ControlError):
     """The proxy refused a control request; the message says why."""
 
 
@@ -31,56 +29,30 @@ class Applied:
     connections: tuple[int, ...]
 
 
-class Network:
+class Network(Control):
     """Client of a running proxy's control port at `base_url`. Use it by `async with`, or close it.
 
     When a method returns, all connections have felt it. All raise NetworkError where the
     proxy refuses, httpx.TransportError where it is not there.
     """
 
-    def __init__(self, base_url: str) -> None:
-        # It speaks plain HTTP to this machine: loading certificates would only take time.
-        no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._client = httpx.AsyncClient(base_url=base_url, trust_env=False, verify=no_certificates)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
-    async def health(self) -> bool:
-        """Whether it is ready; False also where nothing answers."""
-        try:
-            await self._send("GET", "/health")
-        except httpx.TransportError:
-            return False
-        return True
+    refusal: ClassVar[type[ControlError]] = NetworkError
 
     async def add(self, toxic: AnyToxic) -> Applied:
         """Put a toxic on."""
-        return _applied(await self._send("POST", "/toxics", toxic.model_dump(mode="json")))
+        return _applied(await self.send("POST", "/toxics", toxic.model_dump(mode="json")))
 
     async def replace(self, toxic: AnyToxic) -> Applied:
         """Put a toxic on in the place of the one of its name, as the last that data passes."""
-        return _applied(await self._send("PUT", "/toxics", toxic.model_dump(mode="json")))
+        return _applied(await self.send("PUT", "/toxics", toxic.model_dump(mode="json")))
 
     async def remove(self, name: str) -> None:
         """Take one toxic off."""
-        await self._send("DELETE", f"/toxics/{name}")
+        await self.send("DELETE", f"/toxics/{name}")
 
     async def clear(self) -> None:
         """Take all toxics off: the network is healthy again."""
-        await self._send("DELETE", "/toxics")
+        await self.send("DELETE", "/toxics")
 
     @asynccontextmanager
     async def applied(self, toxic: AnyToxic) -> AsyncIterator[Applied]:
@@ -97,23 +69,13 @@ class Network:
 
     async def toxics(self) -> tuple[AnyToxic, ...]:
         """Those that are on, in the order in which data passes them."""
-        answer = await self._send("GET", "/toxics")
+        answer = await self.send("GET", "/toxics")
         return _TOXICS.validate_python(answer["toxics"])
 
     async def connections(self) -> tuple[ConnectionStatus, ...]:
         """The established connections with their bytes so far."""
-        answer = await self._send("GET", "/connections")
+        answer = await self.send("GET", "/connections")
         return _CONNECTIONS.validate_python(answer["connections"])
-
-    async def _send(self, method: str, path: str, body: Any = None) -> Any:
-        response = await self._client.request(method, path, json=body)
-        if response.is_success:
-            return response.json()
-        try:
-            reason = str(response.json()["error"])
-        except (ValueError, KeyError, TypeError):
-            reason = f"{method} {path} was answered with status {response.status_code}."
-        raise NetworkError(reason)
 
 
 def _applied(answer: Any) -> Applied:

@@ -47,5 +47,21 @@ def test_every_call_fits_into_an_attempt() -> None:
     assert timedelta(seconds=longest) < policies.START_TO_CLOSE_TIMEOUT
 
 
+def test_a_wait_is_handed_over_before_it_counts_as_failed() -> None:
+    last_poll = timedelta(seconds=policies.POLL_DEADLINE_SECONDS)
+    assert policies.LONGEST_WAIT + last_poll < policies.START_TO_CLOSE_TIMEOUT
+
+
 def test_a_worker_stops_before_its_supervisor_kills_it() -> None:
     assert timedelta() < policies.GRACEFUL_SHUTDOWN_TIMEOUT < timedelta(seconds=30)
+
+
+def test_a_dead_connection_is_noticed_before_its_worker_counts_as_dead() -> None:
+    reconnecting = timedelta(seconds=5)
+    noticed = policies.KEEPALIVE_INTERVAL + policies.KEEPALIVE_TIMEOUT
+    assert policies.HEARTBEAT_INTERVAL + noticed + reconnecting < policies.HEARTBEAT_TIMEOUT
+
+
+def test_a_server_does_not_take_probes_for_an_attack() -> None:
+    keep_alive_min_time = timedelta(seconds=10)  # the server's default
+    assert policies.KEEPALIVE_INTERVAL - keep_alive_min_time >= timedelta(seconds=2)

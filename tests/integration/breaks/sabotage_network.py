@@ -1,0 +1,90 @@
+"""A worker with one planted fault: `python -m tests.integration.breaks.sabotage_network NAME`.
+
+Each type that is ignored here is a method's, which is replaced on purpose.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx
+
+from workflows import gemini, policies, worker
+from workflows.gemini import ApiError, Gemini, Outcome
+
+
+def probes_as_the_sdk_does() -> None:
+    """Find out after 45 s that a connection is dead."""
+    policies.KEEPALIVE_INTERVAL = timedelta(seconds=30)
+    policies.KEEPALIVE_TIMEOUT = timedelta(seconds=15)
+
+
+def is_given_up_soon() -> None:
+    """Ask the server to take a worker that is silent for 2 s for dead."""
+    policies.HEARTBEAT_TIMEOUT = timedelta(seconds=2)
+
+
+def doubts_nothing() -> None:
+    """Take a paid request that was cut off for one that was not sent."""
+    _means_otherwise(Outcome.AMBIGUOUS, Outcome.RETRYABLE)
+
+
+def doubts_what_was_not_sent() -> None:
+    """Take a paid request that could not be sent for one that may be billed."""
+    _means_otherwise(Outcome.RETRYABLE, Outcome.AMBIGUOUS)
+
+
+def gives_up_at_once() -> None:
+    """Take a broken connection for a refusal."""
+    _means_otherwise(Outcome.RETRYABLE, Outcome.PERMANENT)
+
+
+def _means_otherwise(right: Outcome, wrong: Outcome) -> None:
+    classify = gemini.classify
+
+    def misread(error: Exception, call: str, *, paid: bool, deadline_seconds: float) -> ApiError:
+        found = classify(error, call, paid=paid, deadline_seconds=deadline_seconds)
+        if found.outcome is right:
+            found.outcome = wrong
+        return found
+
+    gemini.classify = misread
+
+
+def takes_a_part_for_the_whole() -> None:
+    """Keep what came of a download that broke off."""
+
+    async def part(self: Gemini, uri: str) -> bytes:
+        key = self._settings.gemini_api_key.get_secret_value()
+        data = b""
+        async with self._call("download", policies.DOWNLOAD_DEADLINE_SECONDS, paid=False):
+            path = httpx.URL(uri).raw_path.decode()
+            url = f"{self._settings.google_gemini_base_url}{path}"
+            try:
+                async with self._http.stream("GET", url, headers={"x-goog-api-key": key}) as reply:
+                    async for piece in reply.aiter_raw():
+                        data += piece
+            except httpx.HTTPError:
+                pass
+        return data
+
+    Gemini.download_video = part  # type: ignore[method-assign]
+
+
+BREAKS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (
+        probes_as_the_sdk_does,
+        is_given_up_soon,
+        doubts_nothing,
+        doubts_what_was_not_sent,
+        gives_up_at_once,
+        takes_a_part_for_the_whole,
+    )
+}
+
+if __name__ == "__main__":
+    BREAKS[sys.argv[1]]()
+    sys.exit(worker.main())

@@ -1,0 +1,83 @@
+"""The network's scenarios turn red when what they guard is broken: real runs of real workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from chaos.evidence import Expectation
+from chaos.faults import BadNetwork
+from chaos.lab import Lab
+from chaos.scenarios import Case, network_api, network_server
+from chaos.scenarios.network_server import begin, trials, until_ended
+from chaos.verdict import Verdict
+from tests.integration.breaks.breaking import Break, Results, run_all
+
+SABOTAGE = "tests.integration.breaks.sabotage_network"
+
+_, SLOW, SILENT, HALF_OPEN = network_server.SCENARIO.cases
+API_BROKEN, _, API_SILENT = network_api.SCENARIO.cases
+CUT = network_server.CUT
+
+
+async def _nothing(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    del fault
+    await begin(lab, asked)
+
+
+async def _too_late(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    await begin(lab, asked)
+    await until_ended(lab, asked)
+    async with lab.during(fault):
+        pass
+
+
+def _planted(name: str, case: Case, check: str) -> Break:
+    return Break(name, case, check, module=SABOTAGE)
+
+
+BREAKS = (
+    _planted("probes_as_the_sdk_does", HALF_OPEN, "attempts_are_as_expected"),
+    _planted("is_given_up_soon", trials("cut", "server", CUT), "attempts_are_as_expected"),
+    Break("forgets_what_was_bought", SILENT, "billed_at_most_expected"),
+    Break("pays_twice", SLOW, "billed_at_most_expected"),
+    _planted("doubts_nothing", API_BROKEN, "every_bill_is_on_record"),
+    _planted("doubts_nothing", API_BROKEN, "openly_ambiguous[api-reset-paid]"),
+    _planted("doubts_what_was_not_sent", API_BROKEN, "nothing_is_ambiguous[api-cut]"),
+    _planted("gives_up_at_once", API_SILENT, "workflows_end_as_expected"),
+    _planted("takes_a_part_for_the_whole", API_BROKEN, "artifacts_are_their_own"),
+    Break(
+        "nothing is cut",
+        trials("nothing", "server", replace(CUT, act=_nothing)),
+        "network_was_hit[worker-1>server: down]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+    Break(
+        "the cut comes too late",
+        trials("late", "server", replace(CUT, act=_too_late)),
+        "awaited_when_hit[worker-1>server: down]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Every broken case, run once for all checks that look at it."""
+    return await run_all(BREAKS, tmp_path_factory.mktemp("breaks"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_break_is_seen(broken: Break, results: Results) -> None:
+    """The check that guards it says so, and the case does not pass."""
+    result = results[broken.name, broken.case.name]
+    seen = {check.check: check.verdict for check in result.checks}
+
+    assert seen.get(broken.check) is broken.verdict, result.reason
+    assert result.verdict is not Verdict.PASSED
