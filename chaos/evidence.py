@@ -2,7 +2,8 @@
 
 A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provider), `histories/`
 (Temporal), `paid_calls.json` (the workers' own ledger), `expectations.json` (what was asked for),
-`billing.json` (mode and prices), `artifacts/` and `logs/`.
+`billing.json` (mode and prices), `network/` (the proxies' journals, one for each link),
+`artifacts/` and `logs/`.
 
 On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
 histories, the paid calls and the artifacts have these real ids; it is taken off when they are read.
@@ -39,6 +40,7 @@ from chaos.fake_api.ledger import (
 )
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
+from chaos.network.journal import NetworkRecord, read_network_journal
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER, video_step
 from workflows.paid_calls import PaidCall, State, outcome_of
@@ -48,6 +50,7 @@ HISTORIES = "histories"
 BILLING = "billing.json"
 PAID_CALLS = "paid_calls.json"
 PREFIX = "prefix.txt"
+NETWORK = "network"
 
 
 class Expectation(BaseModel):
@@ -166,6 +169,12 @@ class Evidence:
             for call in self.paid_calls
             if (call.operation_id, call.step) == (expected.workflow_id, step)
         ]
+
+    @cached_property
+    def network(self) -> Mapping[str, Sequence[NetworkRecord]]:
+        """What each proxy wrote down, by its link, such as `worker-1>server`."""
+        files = sorted((self.folder / NETWORK).glob("*.jsonl"))
+        return {_link_of(file): read_network_journal(file) for file in files}
 
     @cached_property
     def troubles(self) -> Sequence[str]:
@@ -338,6 +347,11 @@ def _load_paid_calls(folder: Path) -> Sequence[PaidCall]:
     )
 
 
+def _link_of(journal: Path) -> str:
+    client, _, upstream = journal.stem.rpartition("-to-")
+    return f"{client}>{upstream}"
+
+
 def _history_name(workflow_id: str, number: int) -> str:
     return f"{workflow_id}.run-{number}.json"
 
@@ -380,7 +394,7 @@ async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHist
 
 def _load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
     found: dict[str, dict[int, WorkflowHistory]] = {}
-    for file in folder.glob("*.json"):
+    for file in sorted(folder.glob("*.json")):
         workflow_id, _, number = file.stem.rpartition(".run-")
         history = WorkflowHistory.from_json(workflow_id, file.read_text())
         found.setdefault(workflow_id, {})[int(number)] = history

@@ -12,6 +12,9 @@ from chaos.invariants import invariant
 from workflows.models import Progress
 from workflows.paid_calls import State
 
+_IN_DOUBT = frozenset({State.AMBIGUOUS, State.LATE, State.INTENT})
+"""What the workers' ledger says of a call that may have been paid for in vain."""
+
 
 @invariant
 def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
@@ -74,6 +77,23 @@ def every_bill_is_on_record(evidence: Evidence) -> Iterator[str]:
                 yield f"{item} {prompt!r} was billed {bills} times; on record is {dict(states)}"
             if states[State.DONE] > 1:
                 yield f"{item} {prompt!r} has {states[State.DONE]} outcomes"
+
+
+@invariant
+def billed_once_or_openly_ambiguous(evidence: Evidence) -> Iterator[str]:
+    """Beyond a step's first bill there are at most as many as its calls that the workers' own
+    ledger openly calls in doubt; and nobody is billed for what nobody asked for.
+    """
+    billed = Counter((bill.item, bill.prompt) for bill in evidence.billed if bill.amount_usd)
+    for expected in evidence.expectations:
+        for item, prompt in _wanted(expected):
+            calls = evidence.calls_for(expected, prompt)
+            in_doubt = sum(call.state in _IN_DOUBT for call in calls)
+            bills = billed.pop((item, prompt), 0)
+            if bills > 1 + in_doubt:
+                yield f"{item} {prompt!r} was billed {bills} times; {in_doubt} call(s) are in doubt"
+    for (item, prompt), bills in billed.items():
+        yield f"{item} {prompt!r} was billed {bills} times and asked for by no workflow"
 
 
 def _wanted(expected: Expectation) -> Iterator[tuple[Item, str]]:

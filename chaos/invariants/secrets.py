@@ -15,7 +15,7 @@ def no_secret_is_kept(*secrets: str) -> Invariant:
     needles = [form for secret in secrets for form in (secret.encode(), *_base64_forms(secret))]
 
     def judge(evidence: Evidence) -> Iterator[str]:
-        for file in evidence.folder.rglob("*"):
+        for file in sorted(evidence.folder.rglob("*")):
             if file.is_file():
                 content = file.read_bytes()
                 if any(needle in content for needle in needles):

@@ -19,9 +19,9 @@ from chaos.evidence import Evidence
 from chaos.history import Status
 from chaos.journal import Event
 from chaos.judge import reason_of, verdict_of
+from chaos.recovery import Recovery, recoveries, repeated_attempts
 from chaos.report import cost
 from chaos.report.cost import ZERO, AmbiguousCall
-from chaos.report.recovery import Recovery, recoveries, repeated_attempts
 from chaos.scenarios import Case, Scenario
 from chaos.verdict import Finding, Verdict, merge
 

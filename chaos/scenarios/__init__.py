@@ -14,6 +14,7 @@ from chaos.cluster.temporal import StackSpec, Topology
 from chaos.evidence import Expectation
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.exits import no_unplanned_exit
 from chaos.invariants.files import artifacts_are_their_own, artifacts_exist_with_their_hash
 from chaos.invariants.money import (
     all_expected_is_billed,
@@ -21,10 +22,12 @@ from chaos.invariants.money import (
     cost_matches_ledger,
     every_bill_is_on_record,
 )
+from chaos.invariants.policy import attempts_within_policy
 from chaos.invariants.progress import (
     checkpoints_are_complete_and_in_order,
     progress_never_goes_back,
 )
+from chaos.invariants.recovery import recovers_within_its_bound
 from chaos.invariants.secrets import no_secret_is_kept
 from chaos.invariants.survival import (
     histories_replay,
@@ -47,6 +50,9 @@ COMMON = (
     artifacts_exist_with_their_hash,
     artifacts_are_their_own,
     attempts_are_as_expected,
+    attempts_within_policy,
+    recovers_within_its_bound,
+    no_unplanned_exit,
     no_secret_is_kept(CANARY),
 )
 """What must hold after every case."""
@@ -72,13 +78,15 @@ class Case:
     modes: frozenset[Mode] = frozenset(Mode)
     topologies: frozenset[Topology] = frozenset(Topology)
     needs: Callable[[], str | None] = lambda: None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A row of the results table."""
+    """A row of the results table. `cases_at_once` bounds those that run side by side."""
 
     number: int
     name: str
     title: str
     cases: Sequence[Case]
+    cases_at_once: int | None = None

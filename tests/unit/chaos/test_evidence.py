@@ -270,3 +270,24 @@ def test_a_folder_that_does_not_tell_is_at_the_reference_prices(tmp_path: Path) 
 
     assert (evidence.billing, evidence.live) == (REFERENCE, False)
     assert evidence.ideal_cost_usd(ASKED) == Decimal("1.239")
+
+
+def test_workflows_are_read_in_the_same_order_everywhere(concurrency: Evidence) -> None:
+    assert list(concurrency.workflows) == [f"load-{number:03}" for number in range(1, 6)]
+
+
+def test_each_links_journal_is_found_under_its_links_name(
+    concurrency: Evidence, tmp_path: Path
+) -> None:
+    shutil.copytree(concurrency.folder, tmp_path / "case")
+    journals = tmp_path / "case" / "network"
+    journals.mkdir()
+    source = Path(__file__).parents[2] / "data" / "network" / "black_hole.jsonl"
+    shutil.copy(source, journals / "worker-1-to-server.jsonl")
+    (journals / "fleet-1-to-api.jsonl").touch()
+
+    found = Evidence.load(tmp_path / "case").network
+
+    assert list(found) == ["fleet-1>api", "worker-1>server"]
+    assert [len(records) for records in found.values()] == [0, 8]
+    assert concurrency.network == {}

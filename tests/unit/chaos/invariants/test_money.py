@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from chaos.fake_api.ledger import Billed, Item
 from chaos.invariants.money import (
     all_expected_is_billed,
     billed_at_most_expected,
+    billed_once_or_openly_ambiguous,
     cost_matches_ledger,
     every_bill_is_on_record,
 )
@@ -113,3 +115,46 @@ def test_two_outcomes_of_one_step_fail(checkpoint: Evidence) -> None:
     finding = every_bill_is_on_record.examine(replace(checkpoint, paid_calls=twice))
 
     assert "has 2 outcomes" in finding.problems[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["concurrency", "checkpoint", "worker_crash", "retry_config", "server_restart", "each_role"],
+)
+def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    finding = billed_once_or_openly_ambiguous.examine(request.getfixturevalue(name))
+
+    assert finding.problems == ()
+
+
+@pytest.mark.parametrize("state", [State.AMBIGUOUS, State.LATE, State.INTENT])
+def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
+    state: State, worker_crash: Evidence
+) -> None:
+    def problems(shown: State) -> Sequence[str]:
+        calls = tuple(
+            call.model_copy(update={"state": shown}) if call.state is State.AMBIGUOUS else call
+            for call in worker_crash.paid_calls
+        )
+        shown_as = replace(worker_crash, paid_calls=calls)
+        return billed_once_or_openly_ambiguous.examine(shown_as).problems
+
+    assert problems(state) == ()
+    assert "was billed 2 times; 0 call(s)" in problems(State.REFUSED)[0]
+
+
+def test_a_doubt_about_another_step_excuses_nothing(worker_crash: Evidence) -> None:
+    twice = [*worker_crash.ledger, _bill(worker_crash, Item.VIDEO)]
+
+    finding = billed_once_or_openly_ambiguous.examine(replace(worker_crash, ledger=twice))
+
+    assert finding.verdict is Verdict.FAILED
+
+
+def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: Evidence) -> None:
+    stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
+    broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
+
+    assert "by no workflow" in billed_once_or_openly_ambiguous.examine(broken).problems[0]

@@ -36,3 +36,15 @@ def test_a_key_in_a_log_fails_and_is_not_repeated(checkpoint: Evidence, tmp_path
     finding = no_secret_is_kept(CANARY).examine(replace(checkpoint, folder=tmp_path))
 
     assert finding.problems == ("worker.log holds an API key",)
+
+
+def test_the_files_are_named_in_the_same_order_everywhere(
+    checkpoint: Evidence, tmp_path: Path
+) -> None:
+    names = [f"{name}.log" for name in ("d", "b", "e", "a", "c")]
+    for name in names:
+        (tmp_path / name).write_text(KEY)
+
+    finding = no_secret_is_kept(CANARY).examine(replace(checkpoint, folder=tmp_path))
+
+    assert [problem.split()[0] for problem in finding.problems] == sorted(names)

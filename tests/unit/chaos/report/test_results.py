@@ -86,7 +86,9 @@ def test_a_scenario_has_the_fields_of_the_contract(crashed: ScenarioResult) -> N
     assert found["duration_s"] == 12.346
     assert found["fault"]["kind"] == "kill"
     assert found["fault"]["hit"] is True
-    assert set(found["recovery_s"]) == {"total", "detect", "reschedule", "restart", "redo"}
+    assert set(found["recovery_s"]) == {
+        *("total", "detect", "reschedule", "restart", "redo", "bound"),
+    }
     assert found["workflows"][0]["status"] == "completed"
     assert found["workflows"][0]["history"].endswith("/histories/crash-single.run-1.json")
 

@@ -18,8 +18,8 @@ from chaos.evidence import Evidence
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.journal import Event
 from chaos.judge import judge
+from chaos.recovery import recoveries, repeated_attempts
 from chaos.report.files import junit, markdown
-from chaos.report.recovery import recoveries, repeated_attempts
 from chaos.report.results import (
     CaseResult,
     NotRun,

@@ -1,0 +1,61 @@
+"""No process ends that was not meant to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chaos.evidence import Evidence
+from chaos.invariants import invariant
+from chaos.journal import Entry, Event
+
+DEADLY_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
+DEADLY_KINDS = frozenset({"out_of_memory", "crash_loop", "truncated", "wrong_settings"})
+"""Faults by which a process ends of itself, as planned; the last two when it starts."""
+
+SEEN_SECONDS = 5.0
+"""How much later than what ended a process its end may be seen, on a busy machine."""
+
+_ENDING_KINDS = DEADLY_KINDS | {"kill", "terminate"}
+
+
+@invariant
+def no_unplanned_exit(evidence: Evidence) -> Iterator[str]:
+    """Every exit before the stack is taken down has its signal, or a fault that foretold it."""
+    struck: set[int | None] = set()
+    for entry in _until_the_end(evidence.journal):
+        if entry.event is Event.STARTED:
+            struck.discard(entry.pid)  # a new process may get an old number
+        elif entry.event is Event.SIGNALED and entry.signal in DEADLY_SIGNALS:
+            struck.add(entry.pid)
+        elif (
+            entry.event is Event.EXITED
+            and entry.pid not in struck
+            and not any(_foretells(evidence, fault, entry) for fault in evidence.journal)
+        ):
+            yield f"{entry.target} (pid {entry.pid}) ended by itself, code {entry.exit_code}"
+
+
+def _until_the_end(journal: Sequence[Entry]) -> Sequence[Entry]:
+    """What came before the stack was taken down.
+
+    Journals that are older than its entry `ending` end with the exits that this caused.
+    """
+    for number, entry in enumerate(journal):
+        if entry.event is Event.ENDING:
+            return journal[:number]
+    last = max((n for n, e in enumerate(journal) if e.event is not Event.EXITED), default=-1)
+    return journal[: last + 1]
+
+
+def _foretells(evidence: Evidence, fault: Entry, gone: Entry) -> bool:
+    """Whether a fault names that process, or is to end those of its name while it lasts."""
+    if fault.event is not Event.FAULT or fault.target != gone.target or fault.at > gone.at:
+        return False
+    if fault.pid is not None:
+        return fault.kind in _ENDING_KINDS and fault.pid == gone.pid
+    healed = evidence.first_entry(Event.HEALED, after=fault.at, target=fault.target)
+    return fault.kind in DEADLY_KINDS and (healed is None or _seconds(healed, gone) <= SEEN_SECONDS)
+
+
+def _seconds(before: Entry, after: Entry) -> float:
+    return (after.at - before.at).total_seconds()

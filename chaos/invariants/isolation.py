@@ -1,0 +1,48 @@
+"""What befalls one workflow does not touch another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from chaos.evidence import Evidence, Expectation
+from chaos.history import Status, Workflow
+from chaos.invariants import Invariant
+
+
+def no_interference(poisoned: Collection[str]) -> Invariant:
+    """The workflows named fail alone: to all others it is as if nothing had happened."""
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        if len(evidence.expectations) <= len(poisoned):
+            yield "there was no other workflow to be spared"
+        for workflow_id in poisoned:
+            workflow = evidence.workflows.get(workflow_id)
+            if workflow is None or workflow.status is not Status.FAILED:
+                yield f"{workflow_id} did not fail"
+        for expected in evidence.expectations:
+            if expected.workflow_id not in poisoned:
+                yield from _signs_of_trouble(evidence, expected)
+
+    return Invariant("no_interference", judge)
+
+
+def _signs_of_trouble(evidence: Evidence, expected: Expectation) -> Iterator[str]:
+    workflow = evidence.workflows.get(expected.workflow_id)
+    if workflow is None or workflow.status is not Status.COMPLETED:
+        yield f"{expected.workflow_id} was not spared: it is not completed"
+        return
+    yield from _repeated(workflow)
+    billed = Counter(
+        (bill.item, bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
+    )
+    for item, prompt in sorted(billed.keys() | expected.ideal.keys()):
+        found, ideal = billed[item, prompt], expected.ideal[item, prompt]
+        if found != ideal:
+            yield f"{expected.workflow_id}: {item} {prompt!r} was billed {found} times, not {ideal}"
+
+
+def _repeated(workflow: Workflow) -> Iterator[str]:
+    for activity in workflow.activities:
+        if activity.attempt > 1:
+            yield f"{workflow.workflow_id}: {activity.kind} took {activity.attempt} attempts"

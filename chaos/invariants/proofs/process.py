@@ -1,0 +1,226 @@
+"""Proofs that a process died, or stood still, at the planned moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from chaos.evidence import Evidence, Expectation
+from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.invariants import Invariant, proof
+from chaos.invariants.exits import DEADLY_KINDS, DEADLY_SIGNALS
+from chaos.invariants.proofs.seen import (
+    died_of_it,
+    killed,
+    polls_of,
+    video,
+    was_left_unanswered,
+    were_gone_at_once,
+)
+from chaos.journal import Entry, Event
+from chaos.recovery import was_lost
+from workflows.models import Progress
+
+
+def killed_during_request(worker: str, call: Call, prompt: str) -> Invariant:
+    """A worker got SIGKILL and died while its request lay with the provider."""
+
+    @proof(f"killed_during_request[{worker}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = killed(evidence, worker)
+        if kill is None:
+            yield f"{worker} was not seen to die of SIGKILL"
+            return
+        if not any(
+            request.call is call
+            and request.prompt == prompt
+            and request.at < kill.at
+            and was_left_unanswered(evidence, request, kill.at)
+            for request in evidence.received
+        ):
+            yield f"no {call} request was in flight when {worker} was killed"
+
+    return judge
+
+
+def killed_during_render(worker: str, workflow_id: str, prompt: str) -> Invariant:
+    """A worker got SIGKILL and died while it awaited a video that another worker then fetched."""
+
+    @proof(f"killed_during_render[{worker}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = killed(evidence, worker)
+        if kill is None:
+            yield f"{worker} was not seen to die of SIGKILL"
+            return
+        bill = video(evidence, prompt)
+        if not bill or bill.at >= kill.at:
+            yield f"the video {prompt!r} was not begun before the kill"
+        elif not evidence.live:  # a real provider shows nobody who polled it
+            polls = polls_of(evidence, bill)
+            if not any(bill.at < poll.at < kill.at for poll in polls):
+                yield f"the video {prompt!r} was not awaited before the kill"
+            if not any(poll.at > kill.at for poll in polls):
+                yield f"the video {prompt!r} was not awaited after the kill"
+        waits = [
+            activity
+            for activity in evidence.workflows[workflow_id].activities
+            if activity.kind == "await_video" and activity.lost_its_heartbeat
+        ]
+        if not any(not activity.worker.startswith(f"{kill.pid}@") for activity in waits):
+            yield "the history has no wait that went silent and was taken up by another worker"
+
+    return judge
+
+
+def checkpoint_before_kill(worker: str, workflow_id: str, checkpoint: str) -> Invariant:
+    """The workflow was seen past a checkpoint before its worker was killed."""
+
+    @proof(f"checkpoint_before_kill[{checkpoint}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = evidence.first_entry(Event.SIGNALED, target=worker, signal="SIGKILL")
+        workflow = evidence.workflows.get(workflow_id)
+        progress = workflow.result(Progress) if workflow else None
+        passed = (
+            [point.at for point in progress.checkpoints if point.name == checkpoint]
+            if progress
+            else []
+        )
+        if not kill or not passed or passed[0] >= kill.at:
+            yield f"{worker} was not killed after {checkpoint}"
+
+    return judge
+
+
+def was_paused(target: str, at_least_seconds: float) -> Invariant:
+    """A process stood still for so long, lived, and went on."""
+
+    @proof(f"was_paused[{target}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        stops = _signals(evidence, target, "SIGSTOP")
+        if not stops:
+            yield f"{target} was not paused"
+        elif not any(_stood_still(evidence, stop, at_least_seconds) for stop in stops):
+            yield f"{target} was not paused for {at_least_seconds:g} s and then resumed alive"
+
+    return judge
+
+
+def died_of(target: str, exit_code: int) -> Invariant:
+    """A process that a fault was announced for ended with that code. One that was to die of itself
+    got no signal from the suite.
+    """
+
+    @proof(f"died_of[{target}: {exit_code}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        fault = evidence.first_entry(Event.FAULT, target=target)
+        if fault is None:
+            yield f"{target} was not struck"
+            return
+        gone = evidence.first_entry(Event.EXITED, after=fault.at, target=target, pid=fault.pid)
+        if gone is None:
+            yield f"{target} was not seen to end"
+        elif gone.exit_code != exit_code:
+            yield f"{target} ended with code {gone.exit_code}, not {exit_code}"
+        elif fault.kind in DEADLY_KINDS:
+            for signaled in evidence.journal:
+                if signaled.pid == gone.pid and signaled.signal in DEADLY_SIGNALS:
+                    yield f"{target} got {signaled.signal}, and did not end of itself"
+
+    return judge
+
+
+def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> Invariant:
+    """All these workers died of SIGKILL and were gone at the same time, while an activity of that
+    kind was in hand: by the history, or else by the provider's ledger.
+    """
+
+    @proof(f"killed_while_open[{', '.join(workers)}: {kind}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kills = []
+        for worker in workers:
+            deaths = [k for k in _signals(evidence, worker, "SIGKILL") if died_of_it(evidence, k)]
+            if not deaths:
+                yield f"{worker} was not seen to die of SIGKILL"
+            kills += deaths
+        moments = [kill.at for kill in kills]
+        if not moments:
+            return
+        if not were_gone_at_once(evidence, kills):
+            yield f"{', '.join(workers)} were not gone at the same time"
+        if not (
+            _was_taken_over(evidence, workflow_id, kind, min(moments), max(moments))
+            or _was_asked_for(evidence, workflow_id, kind, min(moments), max(moments))
+        ):
+            yield f"{workflow_id} had no {kind} in hand when {', '.join(workers)} were killed"
+
+    return judge
+
+
+_CALLS = {
+    "generate_character": Call.IMAGE,
+    "start_video": Call.VIDEO_START,
+    "await_video": Call.POLL,
+    "download_video": Call.DOWNLOAD,
+}
+"""What each kind of activity asks the provider for."""
+
+
+def _signals(evidence: Evidence, target: str, signal: str) -> list[Entry]:
+    return [
+        entry
+        for entry in evidence.journal
+        if entry.event is Event.SIGNALED and entry.target == target and entry.signal == signal
+    ]
+
+
+def _stood_still(evidence: Evidence, stop: Entry, at_least_seconds: float) -> bool:
+    """Whether it was resumed so much later, and had not ended."""
+    gone = evidence.first_entry(Event.EXITED, after=stop.at, pid=stop.pid)
+    resumed = evidence.first_entry(
+        Event.SIGNALED, after=stop.at, target=stop.target, pid=stop.pid, signal="SIGCONT"
+    )
+    if resumed is None or (gone is not None and gone.at < resumed.at):
+        return False
+    return (resumed.at - stop.at).total_seconds() >= at_least_seconds
+
+
+def _was_taken_over(
+    evidence: Evidence, workflow_id: str, kind: str, first: datetime, last: datetime
+) -> bool:
+    """Whether an attempt that began before was lost with its worker, and followed by another."""
+    return any(
+        activity.kind == kind
+        and activity.scheduled_at < first
+        and activity.started_at is not None
+        and activity.started_at > last
+        and activity.last_failure is not None
+        and was_lost(activity.last_failure)
+        for activity in evidence.workflows[workflow_id].activities
+    )
+
+
+def _was_asked_for(
+    evidence: Evidence, workflow_id: str, kind: str, first: datetime, last: datetime
+) -> bool:
+    """Whether a request of that kind lay with the provider, or was repeated before and after."""
+    expected = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    bills = [bill for bill in evidence.billed if bill.prompt in expected.prompts]
+    requests = [
+        request
+        for request in evidence.received
+        if request.call is _CALLS.get(kind) and _is_for(request, expected, bills)
+    ]
+    if kind == "await_video":
+        return any(
+            poll.at < first and any(p.operation == poll.operation and p.at > last for p in requests)
+            for poll in requests
+        )
+    return any(r.at < first and was_left_unanswered(evidence, r, last) for r in requests)
+
+
+def _is_for(request: Received, expected: Expectation, bills: Sequence[Billed]) -> bool:
+    return request.prompt in expected.prompts or any(
+        (request.operation is not None and request.operation == bill.operation)
+        or (request.file is not None and request.file == bill.file)
+        for bill in bills
+    )

@@ -1,0 +1,23 @@
+"""Every recovery is as quick as the timeouts in force promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaos.evidence import Evidence
+from chaos.invariants import invariant
+from chaos.journal import Event
+from chaos.recovery import recoveries
+
+
+@invariant
+def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
+    """After each fault that cost anything, work goes on no later than predicted."""
+    found = recoveries(evidence)
+    for fault in evidence.journal:
+        recovery = found.get(fault.at) if fault.event is Event.FAULT else None
+        if recovery and recovery.waited > recovery.bound:
+            yield (
+                f"after the fault {fault.kind} at {fault.target} work went on after "
+                f"{recovery.waited:.1f} s, not within {recovery.bound:.1f} s"
+            )

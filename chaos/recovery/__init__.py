@@ -1,0 +1,7 @@
+"""How long the recovery from each fault took, and how long it may have taken at most."""
+
+from chaos.recovery.bounds import bound_seconds
+from chaos.recovery.figures import Recovery, recoveries, repeated_attempts
+from chaos.recovery.retries import was_lost
+
+__all__ = ["Recovery", "bound_seconds", "recoveries", "repeated_attempts", "was_lost"]

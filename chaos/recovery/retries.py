@@ -1,0 +1,164 @@
+"""Attempts that followed a failed one, and the fault that each of them is due to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.failure.v1 import Failure
+
+from chaos.evidence import Evidence, Expectation
+from chaos.history import Activity, Workflow
+from chaos.journal import Entry
+from chaos.recovery.faults import Struck, faults
+from chaos.recovery.queues import Queues, may_concern, queues
+from workflows.models import WORKER_LOST
+from workflows.policies import HEARTBEAT_INTERVAL
+
+_CLOCK_SECONDS = 1.0
+"""What the server's, the worker's and the harness's times of one moment may differ by."""
+
+
+class Loss(Enum):
+    """How an attempt was lost: it went silent, a fleet saw its worker die, or it failed."""
+
+    SILENT = "silent"
+    SEEN = "seen"
+    FAILED = "failed"
+
+
+_CAUSES = {
+    Loss.SILENT: (Struck.WORKER, Struck.SERVER),
+    Loss.SEEN: (Struck.WORKER,),
+    Loss.FAILED: (Struck.OTHER,),
+}
+
+
+@dataclass(frozen=True)
+class Start:
+    """The last attempt of an activity that is done."""
+
+    workflow: Workflow
+    activity: Activity
+    started_at: datetime
+    closed_at: datetime
+
+
+@dataclass(frozen=True)
+class Retry(Start):
+    """One that followed a lost attempt."""
+
+    loss: Loss
+    failure: Failure
+
+    @property
+    def backoff_seconds(self) -> float:
+        """What the server waits before it, by the recorded policy or the failure's own wish."""
+        if self.loss is Loss.SEEN:
+            return 0.0
+        info = self.failure.application_failure_info
+        if info.HasField("next_retry_delay"):
+            return float(info.next_retry_delay.ToTimedelta().total_seconds())
+        policy = self.activity.retry_policy
+        first = policy.initial_interval.ToTimedelta().total_seconds()
+        wait = float(first * policy.backoff_coefficient ** (self.activity.attempt - 2))
+        longest = policy.maximum_interval.ToTimedelta().total_seconds()
+        return min(wait, longest) if longest else wait
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long nothing may be heard of the attempt before it counts as lost."""
+        return self.activity.heartbeat_seconds if self.loss is Loss.SILENT else 0.0
+
+    @property
+    def earliest_seconds(self) -> float:
+        """The least that it can have begun after its cause: a heartbeat may be that old."""
+        heard = HEARTBEAT_INTERVAL.total_seconds() if self.loss is Loss.SILENT else 0.0
+        least = self.silence_seconds - heard + self.backoff_seconds - _CLOCK_SECONDS
+        return max(0.0, least)
+
+
+def was_lost(failure: Failure) -> bool:
+    """Whether an attempt ended with its worker: it went silent, or a fleet saw the worker die."""
+    return _loss(failure) in {Loss.SILENT, Loss.SEEN}
+
+
+def _loss(failure: Failure) -> Loss:
+    if failure.HasField("timeout_failure_info"):
+        silent = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+        is_silent = failure.timeout_failure_info.timeout_type == silent
+        return Loss.SILENT if is_silent else Loss.FAILED
+    is_seen = failure.application_failure_info.type == WORKER_LOST
+    return Loss.SEEN if is_seen else Loss.FAILED
+
+
+def starts(evidence: Evidence) -> Iterator[Start]:
+    """The last attempt of every activity that is done."""
+    for workflow in evidence.workflows.values():
+        for activity in workflow.activities:
+            started_at, closed_at = activity.started_at, activity.closed_at
+            if not started_at or not closed_at:
+                continue
+            if failure := activity.last_failure:
+                yield Retry(workflow, activity, started_at, closed_at, _loss(failure), failure)
+            else:
+                yield Start(workflow, activity, started_at, closed_at)
+
+
+def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:
+    """The first attempt that each fault made necessary, by the fault's time."""
+    found: dict[datetime, Retry] = {}
+    known = queues(evidence)
+    retries = [start for start in starts(evidence) if isinstance(start, Retry)]
+    for retry in sorted(retries, key=lambda retry: retry.started_at):
+        if cause := _cause(evidence, known, retry):
+            found.setdefault(cause.at, retry)
+    return found
+
+
+def refused_at(evidence: Evidence, fault: Entry, retry: Retry) -> datetime | None:
+    """When the provider failed the attempt before, by its ledger; None where that tells of none."""
+    prompts = {p for e in evidence.expectations if _is_of(e, retry) for p in e.prompts}
+    bills = [bill for bill in evidence.billed if bill.prompt in prompts]
+    known = {name for bill in bills for name in (bill.operation, bill.file) if name}
+    asked = {
+        request.request_id
+        for request in evidence.received
+        if request.prompt in prompts or {request.operation, request.file} & known
+    }
+    latest = retry.started_at - timedelta(seconds=retry.backoff_seconds - _CLOCK_SECONDS)
+    times = [
+        answer.at
+        for answer in evidence.answers.values()
+        if answer.kind != "ok" and answer.request_id in asked and fault.at < answer.at <= latest
+    ]
+    return max(times, default=None)
+
+
+def _is_of(expected: Expectation, retry: Retry) -> bool:
+    return expected.workflow_id == retry.workflow.workflow_id
+
+
+def _cause(evidence: Evidence, known: Queues, retry: Retry) -> Entry | None:
+    """The latest fault that came early enough.
+
+    The history does not say whose attempt was lost. Where it was an earlier fault's, the recovery
+    took longer than it counts here; but then it is held to the later fault's bound as well.
+    """
+    latest = retry.started_at - timedelta(seconds=retry.earliest_seconds)
+    early = [
+        fault
+        for fault in faults(evidence, *_CAUSES[retry.loss])
+        if fault.at <= latest and may_concern(known, fault, retry.workflow)
+    ]
+    return max(_named(retry, early) or early, key=lambda fault: fault.at, default=None)
+
+
+def _named(retry: Retry, found: Sequence[Entry]) -> Sequence[Entry]:
+    """Those whose victim a fleet's own words name."""
+    lost = re.match(r"its worker (\d+)", retry.failure.message)
+    return [fault for fault in found if lost and fault.pid == int(lost[1])]
