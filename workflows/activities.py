@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from temporalio import activity
@@ -116,15 +117,19 @@ class VideoActivities:
                 cost_usd=bill.call.cost_usd,
                 possible_waste_usd=bill.possible_waste_usd,
                 artifact=await asyncio.to_thread(self._whole, bill.call.artifact),
+                deadline_seconds=self.settings.video_deadline_seconds,
             )
 
     @activity.defn
     async def await_video(self, video: StartedVideo) -> VideoStatus:
         """Poll until the video is made (free).
 
-        A worker that is told to stop returns "not done" at once, so that the workflow hands the
-        wait to another worker: a wait of minutes neither delays the stop nor uses up an attempt.
+        Returns "not done" when it has waited for as long as it may, and at once where the worker
+        is told to stop, so that the workflow hands the wait to another worker: a wait of minutes
+        neither delays the stop nor uses up an attempt.
         """
+        longest = longest_wait(video.await_until, activity.info().started_time)
+        end = time.monotonic() + longest.total_seconds()
         async with _attempt():
             while True:
                 try:
@@ -133,7 +138,11 @@ class VideoActivities:
                     if error.code in NOT_BILLED:
                         await asyncio.to_thread(self._refund, video, str(error))
                     raise
-                if status.uri or await _worker_stops_within(self.settings.video_poll_seconds):
+                left_seconds = end - time.monotonic()
+                if status.uri or left_seconds <= 0:
+                    return status
+                pause_seconds = min(self.settings.video_poll_seconds, left_seconds)
+                if await _worker_stops_within(pause_seconds):
                     return status
 
     @activity.defn
@@ -220,6 +229,12 @@ def _delay_at_least(wish_seconds: float | None) -> timedelta | None:
     own = policy.initial_interval * policy.backoff_coefficient ** (activity.info().attempt - 1)
     wish = timedelta(seconds=wish_seconds)
     return wish if wish > own else None
+
+
+def longest_wait(until: datetime | None, started: datetime) -> timedelta:
+    """How long an attempt may wait. Both times are the server's: our clock may be another."""
+    left = until - started if until else policies.LONGEST_WAIT
+    return min(left, policies.LONGEST_WAIT)
 
 
 async def _worker_stops_within(seconds: float) -> bool:

@@ -201,6 +201,8 @@ class StartedVideo(Record):
     """A paid video in the making, under the provider's name for it.
 
     `artifact` is set where an earlier submission already fetched it, and it is whole.
+    `deadline_seconds` is how long its worker would have it awaited (None: the policy's time);
+    `await_until` is when that is over, by the server's clock.
     """
 
     operation_id: str
@@ -209,6 +211,8 @@ class StartedVideo(Record):
     cost_usd: Decimal
     possible_waste_usd: Decimal = Decimal(0)
     artifact: Artifact | None = None
+    deadline_seconds: float | None = None
+    await_until: datetime | None = None
 
 
 class VideoStatus(Record):

@@ -134,19 +134,23 @@ class VideoOperation:
 
     async def _await_video(self, started: StartedVideo) -> str:
         """Wait for a video over any number of workers that stop and hand the wait on."""
-        deadline = workflow.now() + policies.VIDEO_DEADLINE
+        seconds = started.deadline_seconds or policies.VIDEO_DEADLINE.total_seconds()
+        deadline = workflow.now() + timedelta(seconds=seconds)
+        video = started.model_copy(update={"await_until": deadline})
         while workflow.now() < deadline:
             try:
-                status = await _activity("await_video", started, VideoStatus)
+                status = await _activity("await_video", video, VideoStatus)
             except ActivityError as error:
                 if isinstance(error.cause, ApplicationError) and error.cause.type in NOT_BILLED:
                     self._charge(-started.cost_usd)
                 raise
             if status.uri:
                 return status.uri
-        minutes = policies.VIDEO_DEADLINE / timedelta(minutes=1)
         raise ApplicationError(
-            f"the provider did not finish it within {minutes:g} min.", type="VideoTooLate"
+            f"the provider did not finish it within {seconds:g} s (VIDEO_DEADLINE_SECONDS). It is "
+            f"paid for, and its name {started.provider_operation} is kept: start the operation "
+            "again under the same id to wait for it anew, without paying again.",
+            type="VideoTooLate",
         )
 
     async def _paid(self, name: str, order: PaidOrder, result: type[T]) -> T:

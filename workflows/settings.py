@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     budget_usd: Decimal | None = Field(default=None, ge=0)
     image_deadline_seconds: _Seconds = policies.IMAGE_DEADLINE_SECONDS
     video_start_deadline_seconds: _Seconds = policies.VIDEO_START_DEADLINE_SECONDS
+    video_deadline_seconds: _Seconds = policies.VIDEO_DEADLINE.total_seconds()
     pay_while_locked: Path | None = None
     metrics_address: str | None = None
 

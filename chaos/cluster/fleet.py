@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psutil
 from temporalio.client import Client
 
-from chaos.cluster.worker import READY_DEADLINE_SECONDS, polls
+from chaos.cluster.worker import READY_DEADLINE_SECONDS as WORKER_READY_DEADLINE_SECONDS
+from chaos.cluster.worker import polls
 from chaos.journal import Event
 from chaos.process import Child
 from chaos.waiting import wait_until
 
 FLEET_ARGV = (sys.executable, "-m", "workflows.fleet")
+
+READY_DEADLINE_SECONDS = 2 * WORKER_READY_DEADLINE_SECONDS
+"""It starts, and only then do its workers."""
+
+_FAULTS = {
+    signal.SIGKILL: "kill",
+    signal.SIGTERM: "terminate",
+    signal.SIGSTOP: "pause",
+    signal.SIGUSR1: "hang",
+}
+"""What a fault is called, by its signal; the last one is that of `chaos.cluster.hangable`."""
+
+_DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM})
 
 
 @dataclass
@@ -26,6 +41,7 @@ class FleetProcess:
     child: Child
     workers: int
     task_queue: str
+    _watched: set[int] = field(default_factory=set, init=False)
 
     @property
     def pids(self) -> Sequence[int]:
@@ -62,23 +78,65 @@ class FleetProcess:
                 return False
         return True
 
+    @property
+    def target(self) -> str:
+        """What its workers are called in the journal: they have no names of their own."""
+        return f"{self.child.name}-worker"
+
     def strike(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to one of its workers, as the planned fault."""
-        kind = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate", signal.SIGSTOP: "pause"}
-        target = f"{self.child.name}-worker"
-        self.child.journal.add(Event.FAULT, kind=kind[number], target=target, pid=pid)
+        self.child.journal.add(Event.FAULT, kind=_FAULTS[number], target=self.target, pid=pid)
         self.signal(pid, number)
 
     def signal(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to one of its workers."""
+        """Send a signal to one of its workers; after a deadly one its end is journaled as well."""
+        process = psutil.Process(pid)
         self.child.journal.add(
             Event.SIGNALED,
             f"{number.name} to a worker of {self.child.name} (pid {pid})",
-            target=f"{self.child.name}-worker",
+            target=self.target,
             pid=pid,
             signal=number.name,
         )
-        psutil.Process(pid).send_signal(number)
+        if number in _DEADLY:
+            self.watch(process)
+        process.send_signal(number)
+
+    def watch(self, process: psutil.Process) -> None:
+        """Journal the end of one of its workers, whenever that comes.
+
+        Its exit code is for its parent only: it stands in the fleet's log.
+        """
+
+        def wait() -> None:
+            process.wait()
+            self.child.journal.add(Event.EXITED, target=self.target, pid=process.pid)
+            self._watched.discard(process.pid)
+
+        self._watched.add(process.pid)
+        threading.Thread(target=wait, name=f"watch {process.pid}", daemon=True).start()
+
+    async def until_gone(self, pids: Collection[int]) -> None:
+        """Wait until none of these is among its workers any more, and the journal says so."""
+        await wait_until(
+            lambda: not set(pids) & {*self.pids, *self._watched},
+            what=f"the struck workers of {self.child.name} are gone",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def until_failed_over(self, pids: Collection[int]) -> None:
+        """Wait until it says of each of these that it was lost, and what became of its work."""
+
+        def all_told() -> bool:
+            log = self.child.log.read_text(errors="replace")
+            return all(f"(pid {pid}) is lost (" in log for pid in pids)
+
+        await self.until_gone(pids)
+        await wait_until(
+            all_told,
+            what=f"{self.child.name} has failed over what the struck workers had",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
 
     async def discard(self) -> None:
         """End it and its workers at the end of a run: by themselves they would first drain."""

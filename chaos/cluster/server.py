@@ -9,6 +9,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
+from chaos.cluster.disk import FOLDER, SmallDisk, mounting
 from chaos.cluster.site import Site
 from chaos.cluster.temporal import (
     NAMESPACE,
@@ -25,13 +26,28 @@ from chaos.process import Child
 SERVER = "temporal-server"
 """The name of its process."""
 
+DISK = "server-disk"
+"""The name of the process that holds its small disk, where it has one."""
+
+DATABASE = "temporal.db"
+"""The name of its file."""
+
+SIDECARS = ("-journal", "-wal", "-shm")
+"""What the files are called besides that SQLite puts beside a database, and that belong to it."""
+
 
 @dataclass
 class TemporalServer:
-    """The server process and the port that it keeps over restarts."""
+    """The server process and the port that it keeps over restarts.
+
+    `database` is its file, None where all is in memory. On a small `disk` it is found below
+    `disk.inside`, and only while that is held.
+    """
 
     child: Child
     port: Port
+    database: Path | None = None
+    disk: SmallDisk | None = None
     namespace: str = NAMESPACE
     prefix: str = ""
     execution_timeout: timedelta | None = None
@@ -65,6 +81,9 @@ class TemporalServer:
 
     async def start(self) -> None:
         """Start it and wait until its namespace answers. Raises ChildError."""
+        if self.disk and not self.disk.owner.is_alive:
+            await self.disk.hold()
+            self.child.argv = self.disk.entering(self.child.argv)
         await self.child.start_ready(
             lambda: answers(self),
             what="the Temporal server answers",
@@ -79,6 +98,8 @@ class TemporalServer:
         """End it at the end of a run; all workflows are its own, and end with it."""
         del workflow_ids
         await self.child.discard()
+        if self.disk:
+            await self.disk.owner.discard()
         self.port.release()
 
 
@@ -90,8 +111,15 @@ class DevMaker:
     topology: Topology = Topology.DEV
 
     async def make(self, spec: StackSpec, site: Site) -> TemporalServer:
-        """One whose data is in the stack's scratch folder."""
+        """One whose data is in the stack's scratch folder, or on a small disk there."""
         port = Port()
-        database = site.scratch / "temporal.db" if spec.persistent else None
+        disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
+        folder = disk.folder if disk else site.scratch
+        database = folder / DATABASE if spec.persistent else None
         argv = TemporalServer.argv(self.cli, port, database, {**OWN_CONFIG, **spec.dynamic_config})
-        return TemporalServer(site.child(SERVER, argv), port)
+        return TemporalServer(site.child(SERVER, argv), port, database, disk)
+
+
+def _small_disk(size_mib: int, site: Site) -> SmallDisk:
+    command = ("sleep", "infinity")
+    return SmallDisk(site.child(DISK, mounting(site.scratch / FOLDER, command, size_mib)))

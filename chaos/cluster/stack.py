@@ -110,6 +110,11 @@ class Stack:
             raise NotHereError("only a stack of the topology postgres has a cluster of its own.")
         return self._temporal
 
+    @property
+    def evidence_folder(self) -> Path:
+        """Where all that is kept of the stack goes."""
+        return self._place.evidence
+
     def own(self, workflow_id: str) -> str:
         """The id under which one of the stack's workflows is started; it ends with the stack."""
         self._own.append(f"{self.temporal.prefix}{workflow_id}")

@@ -39,9 +39,12 @@ class Topology(StrEnum):
 
 @dataclass(frozen=True)
 class StackSpec:
-    """What a stack is made of. `persistent` False keeps a dev server's data in memory only."""
+    """What a stack is made of. `persistent` False keeps a dev server's data in memory only;
+    `disk_mib` puts them on a disk of that size, of which `chaos/cluster/disk.py` tells.
+    """
 
     persistent: bool = True
+    disk_mib: int | None = None
     dynamic_config: Mapping[str, str] = field(default_factory=dict)
 
 

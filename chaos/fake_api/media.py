@@ -44,6 +44,11 @@ def make_video(operation_id: str, prompt: str) -> bytes:
     )
 
 
+def padded_video(mp4: bytes, size_bytes: int) -> bytes:
+    """The same video with so many bytes behind it that no player looks at."""
+    return mp4 + _mp4_box(b"free", bytes(size_bytes))
+
+
 def _noise(seed: str, size_bytes: int) -> bytes:
     return hashlib.shake_256(seed.encode()).digest(size_bytes)
 

@@ -107,7 +107,7 @@ class Provider:
         return None
 
     async def _strike(self, asked: Asked, when: When) -> FaultRule | None:
-        fault = self.rules.strike(asked.call, when, self._prompt(asked))
+        fault = self.rules.strike(asked.call, when, self._prompt(asked), asked.model)
         if fault is not None and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.delay_seconds)
         return fault

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from chaos.fake_api.ledger import Outcome
-from chaos.fake_api.media import sha256_hex
+from chaos.fake_api.media import padded_video, sha256_hex
 from chaos.fake_api.rules import FaultKind, FaultRule
 from chaos.fake_api.state import Operation
 
@@ -193,7 +193,18 @@ def spoil(reply: Reply, rule: FaultRule) -> Reply:
     if kind in _BROKEN:
         broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
         return reply.model_copy(update=broken)
-    return reply
+    return _large(reply, rule.size_bytes) if kind is FaultKind.LARGE else reply
+
+
+def _large(reply: Reply, size_bytes: int) -> Reply:
+    """A video has so much more in it; JSON, and so an image, is followed by so many blanks."""
+    if reply.media_type == JSON:
+        body, sha256 = reply.body + b" " * size_bytes, reply.sha256
+    else:
+        body = padded_video(reply.body, size_bytes)
+        sha256 = sha256_hex(body)
+    update = {"kind": FaultKind.LARGE.value, "body": body, "sha256": sha256}
+    return reply.model_copy(update=update)
 
 
 def _status(rule: FaultRule) -> Reply:

@@ -10,6 +10,9 @@ from chaos.fake_api.ledger import Call
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+MOST_BYTES = 1 << 28
+"""The largest reply: it is held in memory here as well."""
+
 
 class FaultKind(StrEnum):
     """What happens to a request that a rule hits.
@@ -19,7 +22,8 @@ class FaultKind(StrEnum):
     reset_body, truncated: status line, headers and half of the true body, then a reset or a
     regular close. malformed: 200 and a JSON body that is none. empty: 200 without a body.
     html: 200 and a web page. rai_filtered: the safety filter keeps the result back.
-    failed_operation: the video's operation will end in an error.
+    failed_operation: the video's operation will end in an error. large: the true reply, and
+    `size_bytes` more that carry nothing.
     """
 
     STATUS = "status"
@@ -33,6 +37,7 @@ class FaultKind(StrEnum):
     HTML = "html"
     RAI_FILTERED = "rai_filtered"
     FAILED_OPERATION = "failed_operation"
+    LARGE = "large"
 
 
 class When(StrEnum):
@@ -46,9 +51,11 @@ class FaultRule(BaseModel):
     """One planned fault.
 
     It hits requests of `call` whose prompt contains `match` (for a poll or download: the prompt
-    of its video), passes the first `skip` of them by, and hits `times` of them (None: all).
+    of its video) and, where a `model` is named, that ask it of that one. It passes the first `skip`
+    of them by, and hits `times` of them (None: all).
     `status`, `body` and `retry_delay_seconds` belong to the kind `status`, where `body` None
-    stands for Google's own error of that status; `delay_seconds` belongs to `delay`.
+    stands for Google's own error of that status; `delay_seconds` belongs to `delay`, and
+    `size_bytes` to `large`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,12 +64,14 @@ class FaultRule(BaseModel):
     kind: FaultKind
     when: When = When.BEFORE_BILLING
     match: str = ""
+    model: str | None = None
     skip: Annotated[int, Field(ge=0)] = 0
     times: Annotated[int, Field(ge=1)] | None = 1
     status: Annotated[int, Field(ge=400, le=599)] = 503
     body: dict[str, JsonValue] | None = None
     retry_delay_seconds: Seconds | None = None
     delay_seconds: Seconds = 0
+    size_bytes: Annotated[int, Field(ge=0, le=MOST_BYTES)] = 0
 
     @model_validator(mode="after")
     def _can_happen(self) -> Self:
@@ -80,6 +89,8 @@ def _misplaced_setting(rule: FaultRule) -> str | None:
         return "retry_delay_seconds goes into Google's own error: leave body out, or put it there."
     if (rule.kind is FaultKind.DELAY) != (rule.delay_seconds > 0):
         return "The kind delay, and no other, needs delay_seconds above 0."
+    if (rule.kind is FaultKind.LARGE) != (rule.size_bytes > 0):
+        return "The kind large, and no other, needs size_bytes above 0."
     return None
 
 
@@ -90,6 +101,8 @@ def _impossible_point(rule: FaultRule) -> str | None:
         return "Only an image or a video_start can be rai_filtered."
     decides_bill = rule.kind in {FaultKind.FAILED_OPERATION, FaultKind.RAI_FILTERED}
     late = rule.when is When.AFTER_BILLING
+    if rule.kind is FaultKind.LARGE and not late:
+        return "A reply is large once it is there: use after_billing."
     if decides_bill and rule.call is Call.VIDEO_START and late:
         return "How a video ends decides its bill: use before_billing."
     return None
@@ -150,7 +163,9 @@ class RuleBook:
             for rule_id, standing in self._standing.items()
         )
 
-    def strike(self, call: Call, when: When, prompt: str) -> FaultRule | None:
+    def strike(
+        self, call: Call, when: When, prompt: str, model: str | None = None
+    ) -> FaultRule | None:
         """The first rule that hits a request at this point, counted as a hit.
 
         Rules behind the one that hits do not see the request: it counts against their `skip`
@@ -159,6 +174,6 @@ class RuleBook:
         for standing in self._standing.values():
             rule = standing.rule
             matches = rule.call is call and rule.when is when and rule.match in prompt
-            if matches and standing.hit():
+            if matches and rule.model in {None, model} and standing.hit():
                 return rule
         return None

@@ -8,24 +8,50 @@ from pydantic import Field
 
 from chaos.faults.api import BadApi
 from chaos.faults.base import Family, Fault
+from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
-from chaos.faults.process import KillWorker, PauseWorker
+from chaos.faults.process import KillWorker, PauseWorker, SleepWorker
 from chaos.faults.server import ServerDown, ServerPaused
+from chaos.faults.storage import (
+    Damage,
+    DamagedDatabase,
+    DiskFull,
+    Seen,
+    back_up,
+    disk_of,
+    try_damaged,
+)
 
 __all__ = [
     "AnyFault",
     "BadApi",
     "BadNetwork",
+    "Damage",
+    "DamagedDatabase",
+    "DiskFull",
     "Family",
     "Fault",
     "KillWorker",
+    "OutOfMemory",
     "PauseWorker",
+    "Seen",
     "ServerDown",
     "ServerPaused",
+    "SleepWorker",
+    "back_up",
+    "disk_of",
+    "try_damaged",
 ]
 
 AnyFault = Annotated[
-    BadApi | BadNetwork | KillWorker | PauseWorker | ServerDown | ServerPaused,
+    BadApi
+    | BadNetwork
+    | KillWorker
+    | OutOfMemory
+    | PauseWorker
+    | ServerDown
+    | ServerPaused
+    | SleepWorker,
     Field(discriminator="type"),
 ]
 """Any of them, as a schedule's file has it."""

@@ -1,4 +1,4 @@
-"""A worker process is killed or put to sleep."""
+"""A worker process is killed or put to sleep: one of a fleet, or one that stands alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from chaos.faults.base import Family, Fault
 from chaos.lab import Lab
+from chaos.process import Child
 from chaos.waiting import wait_until
 
 EFFECT_DEADLINE_SECONDS = 10.0
@@ -85,3 +86,42 @@ class PauseWorker(_OnWorker):
         if self._pid and self._pid in lab.stack.fleets[0].pids:
             with suppress(psutil.NoSuchProcess):
                 lab.stack.fleets[0].signal(self._pid, signal.SIGCONT)
+
+
+class SleepWorker(Fault):
+    """SIGSTOP of a worker without a fleet, counted from 1, and SIGCONT when it is healed."""
+
+    family: ClassVar[Family] = Family.KILL
+
+    type: Literal["sleep_worker"] = "sleep_worker"
+    worker: int = Field(ge=1)
+
+    @property
+    def kind(self) -> str:
+        """As the journal has it."""
+        return "pause"
+
+    @property
+    def target(self) -> str:
+        """The worker's name."""
+        return f"worker-{self.worker}"
+
+    async def inject(self, lab: Lab) -> None:
+        """Put it to sleep and see that it sleeps."""
+        child = self._child(lab)
+        child.pause()
+        process = psutil.Process(child.pid)
+        await wait_until(
+            lambda: process.status() == psutil.STATUS_STOPPED,
+            what=f"{child.name} sleeps",
+            deadline_seconds=EFFECT_DEADLINE_SECONDS,
+        )
+
+    async def heal(self, lab: Lab) -> None:
+        """Wake it up, unless it is gone."""
+        child = self._child(lab)
+        if child.is_alive:
+            child.resume()
+
+    def _child(self, lab: Lab) -> Child:
+        return lab.stack.workers[self.worker - 1].child

@@ -1,7 +1,7 @@
-"""Copy the evidence for tests anew: `python tests/data/renew.py reports/<run> reports/<run>`.
+"""Copy the evidence for tests anew: `python tests/data/renew.py reports/<run> …`.
 
-Of two runs, one on the topology dev and one on postgres: each case is taken from the first that
-has it.
+Of several runs, one on the topology dev, one on postgres and one with `--seed 4 --duration 12
+--workflows 5`: each case is taken from the first that has it.
 
 Left out are the logs; taken out are the machine's name and the paths in stack traces.
 """
@@ -22,6 +22,7 @@ CASES = (
     "server_restart/each_role",
     "checkpoint/sigkill_after_video_1",
     "concurrency/one_worker",
+    "seeded/seed_4",
 )
 TARGET = Path(__file__).parent / "evidence"
 

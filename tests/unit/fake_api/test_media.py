@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from chaos.fake_api.media import make_image, make_video, sha256_hex
+from chaos.fake_api.media import make_image, make_video, padded_video, sha256_hex
 
 PROMPT = "a fox in the snow"
 
@@ -72,3 +72,9 @@ def test_a_video_carries_its_operation_and_prompt() -> None:
 def test_videos_of_one_prompt_differ_by_operation_and_are_reproducible() -> None:
     assert make_video("op1", PROMPT) != make_video("op2", PROMPT)
     assert make_video("op1", PROMPT) == make_video("op1", PROMPT)
+
+
+def test_a_padded_video_is_still_made_of_valid_boxes() -> None:
+    padded = padded_video(make_video("op1", PROMPT), 1000)
+    assert mp4_boxes(padded)[b"free"] == bytes(1000)
+    assert padded.startswith(make_video("op1", PROMPT))

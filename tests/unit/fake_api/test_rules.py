@@ -30,6 +30,14 @@ def test_a_rule_without_a_number_hits_for_ever() -> None:
     assert hits(rule, ["a"] * 5) == [True] * 5
 
 
+def test_a_rule_that_names_a_model_hits_no_other() -> None:
+    book = RuleBook()
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, model="old", times=None)
+    book.add(rule)
+    struck = [book.strike(Call.IMAGE, BEFORE, "a", model) for model in ("old", "new", None, "old")]
+    assert struck == [rule, None, None, rule]
+
+
 def test_only_prompts_that_contain_the_match_are_hit_and_skipped() -> None:
     rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, match="fox", skip=1)
     assert hits(rule, ["a fox", "a cat", "a fox", "a fox"]) == [False, False, True, False]
@@ -86,6 +94,10 @@ def test_clearing_lifts_all_rules() -> None:
         ),
         ({"call": "image", "kind": "delay"}, "needs delay_seconds"),
         ({"call": "image", "kind": "reset", "delay_seconds": 1}, "needs delay_seconds"),
+        ({"call": "image", "kind": "large", "when": "after_billing"}, "needs size_bytes"),
+        ({"call": "image", "kind": "reset", "size_bytes": 1}, "needs size_bytes"),
+        ({"call": "image", "kind": "large", "size_bytes": 1}, "use after_billing"),
+        ({"call": "poll", "kind": "large", "size_bytes": 1 << 40}, "less than or equal to"),
         ({"call": "image", "kind": "reset", "status": 500}, "belong to the kind status"),
         (
             {"call": "image", "kind": "status", "body": {}, "retry_delay_seconds": 1},

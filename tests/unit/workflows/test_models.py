@@ -65,6 +65,9 @@ RECORDS = (
     Character(artifact=CHARACTER, cost_usd=Decimal("0.039")),
     VideoOrder(operation_id="op", number=1, prompt="it waves", character=CHARACTER),
     started("models/m/operations/1"),
+    started("models/m/operations/1").model_copy(
+        update={"deadline_seconds": 3600.0, "await_until": AT}
+    ),
     OperationOrder(operation_id="op", prompts={"character": "a fox", "video-001": "it waves"}),
     Decision(step="video-001", choice=Choice.MADE, provider_operation="models/m/operations/1"),
     OpenCall(
@@ -100,6 +103,12 @@ def test_an_unknown_field_is_ignored() -> None:
 def test_a_field_that_an_older_version_did_not_send_has_its_default() -> None:
     received = CONVERTER.from_payload(payload('{"operation_id": "op"}'), Progress)
     assert received == Progress(operation_id="op")
+
+
+def test_a_video_that_an_older_worker_started_has_no_deadline_of_its_own() -> None:
+    sent = '{"operation_id": "op", "number": 1, "provider_operation": "o", "cost_usd": "1.20"}'
+    received = CONVERTER.from_payload(payload(sent), StartedVideo)
+    assert (received.deadline_seconds, received.await_until) == (None, None)
 
 
 @pytest.mark.parametrize("usd", ["0.1", "0.039", "1.20", "1234567.890123456789"])

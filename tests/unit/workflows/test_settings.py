@@ -116,6 +116,16 @@ def test_the_deadlines_of_paid_calls_are_those_of_the_policies() -> None:
     assert settings.video_start_deadline_seconds == policies.VIDEO_START_DEADLINE_SECONDS
 
 
+@pytest.mark.usefixtures("environment")
+def test_a_video_is_awaited_for_as_long_as_the_policies_say() -> None:
+    assert load_settings().video_deadline_seconds == policies.VIDEO_DEADLINE.total_seconds()
+
+
+def test_how_long_a_video_is_awaited_is_a_setting(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VIDEO_DEADLINE_SECONDS", "7.5")
+    assert load_settings().video_deadline_seconds == 7.5
+
+
 def test_the_rules_for_paying_are_set_by_their_names(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AMBIGUOUS_START", "ask")
     environment.setenv("AMBIGUOUS_RESENDS", "0")
@@ -151,6 +161,8 @@ def test_a_budget_of_nothing_is_one(environment: pytest.MonkeyPatch) -> None:
         ("IMAGE_DEADLINE_SECONDS", "inf"),
         ("VIDEO_START_DEADLINE_SECONDS", "-1"),
         ("VIDEO_START_DEADLINE_SECONDS", "nan"),
+        ("VIDEO_DEADLINE_SECONDS", "0"),
+        ("VIDEO_DEADLINE_SECONDS", "inf"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_its_name(

@@ -1,0 +1,168 @@
+"""The paid API fails: by a status, a reply that nobody can read, a broken connection, for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chaos import workload
+from chaos.billing import Mode
+from chaos.evidence import Expectation
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.invariants.answers import api_answered, undelivered_costs_nothing
+from chaos.invariants.resumption import resumed_from_its_checkpoint
+from chaos.lab import Lab
+from chaos.scenarios import COMMON, Case, Scenario
+from chaos.scenarios.api_slow import plan, until_ended
+
+_PAID = (Call.IMAGE, Call.VIDEO_START)
+_STEPS = ("generate_character", "start_video", "await_video", "download_video")
+_MOCKED_ONLY = frozenset({Mode.MOCKED})
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """What each of a single's four calls meets once. `billed`: the paid ones after their bill."""
+
+    name: str
+    kind: FaultKind
+    billed: bool
+    status: int = 503
+
+    @property
+    def asked(self) -> Expectation:
+        """It completes. What was billed before its reply was lost is made and billed again."""
+        asked = workload.single(f"api-{self.name}")
+        twice = asked.prompts if self.billed else ()
+        attempts = dict.fromkeys(_STEPS, 2)
+        return asked.model_copy(update={"may_be_billed_twice": twice, "attempts": attempts})
+
+    @property
+    def rules(self) -> Iterator[FaultRule]:
+        """One for each call."""
+        for call in Call:
+            late = self.billed and call in _PAID
+            yield FaultRule(
+                call=call,
+                kind=self.kind,
+                status=self.status,
+                when=When.AFTER_BILLING if late else When.BEFORE_BILLING,
+                match=self.asked.workflow_id,
+            )
+
+    @property
+    def answer(self) -> str:
+        """What the provider's ledger calls it."""
+        return f"status {self.status}" if self.kind is FaultKind.STATUS else self.kind
+
+
+_TROUBLES = (
+    _Trouble("500", FaultKind.STATUS, billed=False, status=500),
+    _Trouble("billed-502", FaultKind.STATUS, billed=True, status=502),
+    _Trouble("503", FaultKind.STATUS, billed=False),
+    _Trouble("billed-504", FaultKind.STATUS, billed=True, status=504),
+    _Trouble("malformed", FaultKind.MALFORMED, billed=True),
+    _Trouble("html", FaultKind.HTML, billed=False),
+    _Trouble("empty", FaultKind.EMPTY, billed=True),
+    _Trouble("truncated", FaultKind.TRUNCATED, billed=True),
+    _Trouble("reset", FaultKind.RESET, billed=False),
+    _Trouble("billed-reset", FaultKind.RESET, billed=True),
+)
+
+
+async def transient(lab: Lab) -> None:
+    """Every kind of failure at once, each at every call of its own workflow."""
+    await plan(lab, [rule for trouble in _TROUBLES for rule in trouble.rules])
+    await asyncio.gather(lab.worker(), lab.worker())
+    await asyncio.gather(*(lab.start(trouble.asked) for trouble in _TROUBLES))
+    lab.note("waiting for a retry after 10 s at each of the four calls")
+
+
+_FAILED = workload.series("api-failed-operation", videos=2)
+_FILTERED = workload.single("api-filtered-video")
+# Filtered before anything was made of it: the image's prompt is reworded.
+_FILTERED_IMAGE = workload.single("api-filtered-image")
+_REWORDED = _FILTERED_IMAGE.model_copy(
+    update={"character_prompt": f"{_FILTERED_IMAGE.character_prompt}, reworded"}
+)
+
+
+def _undelivered(asked: Expectation) -> Expectation:
+    """The provider writes a bill of $0 for what it does not deliver, and one for what it does."""
+    return asked.model_copy(update={"may_be_billed_twice": asked.video_prompts[-1:]})
+
+
+_FAILED, _FILTERED = _undelivered(_FAILED), _undelivered(_FILTERED)
+_FINAL = (
+    FaultRule(
+        call=Call.VIDEO_START, kind=FaultKind.FAILED_OPERATION, match=_FAILED.video_prompts[-1]
+    ),
+    FaultRule(
+        call=Call.VIDEO_START, kind=FaultKind.RAI_FILTERED, match=_FILTERED.video_prompts[-1]
+    ),
+    FaultRule(call=Call.IMAGE, kind=FaultKind.RAI_FILTERED, match=_FILTERED_IMAGE.character_prompt),
+)
+
+
+async def final(lab: Lab) -> None:
+    """The provider says no for good; the same ids are started again, and it says yes."""
+    await plan(lab, _FINAL)
+    await lab.worker()
+    first = (_FAILED, _FILTERED, _FILTERED_IMAGE)
+    await asyncio.gather(*(lab.start(asked) for asked in first))
+    await until_ended(lab, *first)
+    lab.expectations.remove(_FILTERED_IMAGE)
+    await asyncio.gather(*(lab.start(asked) for asked in (_FAILED, _FILTERED, _REWORDED)))
+
+
+SCENARIO = Scenario(
+    number=12,
+    name="api_errors",
+    title="Failing API",
+    cases=(
+        Case(
+            name="transient",
+            experiment=transient,
+            load=lambda _: [trouble.asked for trouble in _TROUBLES],
+            modes=_MOCKED_ONLY,
+            proofs=[
+                api_answered(t.asked, call, t.answer, billed=t.billed if call in _PAID else None)
+                for t in _TROUBLES
+                for call in Call
+            ],
+        ),
+        Case(
+            name="final",
+            experiment=final,
+            load=lambda _: (_FAILED, _FILTERED, _REWORDED),
+            modes=_MOCKED_ONLY,
+            invariants=(
+                *COMMON,
+                resumed_from_its_checkpoint(
+                    _FAILED.workflow_id,
+                    ("video 2 of 2", "Video generation failed. Please try again."),
+                    kept=2,
+                ),
+                resumed_from_its_checkpoint(
+                    _FILTERED.workflow_id,
+                    ("video 1 of 1", "safety filter withheld it", "reword the video prompt"),
+                    kept=1,
+                ),
+                resumed_from_its_checkpoint(
+                    _REWORDED.workflow_id,
+                    ("the character", "IMAGE_SAFETY", "reword the character prompt"),
+                    kept=0,
+                ),
+                undelivered_costs_nothing(_FAILED),
+                undelivered_costs_nothing(_FILTERED),
+            ),
+            proofs=(
+                api_answered(_FAILED, Call.VIDEO_START, "failed_operation"),
+                api_answered(_FILTERED, Call.VIDEO_START, "rai_filtered"),
+                api_answered(_FILTERED_IMAGE, Call.IMAGE, "rai_filtered", billed=False),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,167 @@
+"""The paid API is slow, hangs, asks for patience, or never finishes a video."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from chaos import workload
+from chaos.billing import Mode
+from chaos.cluster.stack import PAID_DEADLINE_SECONDS
+from chaos.evidence import Expectation
+from chaos.fake_api.holds import HoldTarget
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.invariants.answers import (
+    api_answered,
+    api_was_slow,
+    client_gave_up,
+    given_up_at_its_deadline,
+    retries_wait,
+)
+from chaos.journal import Event
+from chaos.lab import EndedEarlyError, Lab
+from chaos.scenarios import COMMON, Case, Scenario
+from chaos.waiting import DeadlineExceededError, wait_until
+from workflows.policies import POLL_DEADLINE_SECONDS
+
+SLOW_SECONDS = 8.0
+"""Within the deadline of a paid request, by no wide margin."""
+
+SLOW_POLL_SECONDS = 3.0
+LONG_WISH_SECONDS = 14.0
+SHORT_WISH_SECONDS = 2.0
+POLICY_SECONDS = 10.0
+"""The retry policy's first wait: one wish of the provider is longer, the other is not."""
+
+VIDEO_DEADLINE_SECONDS = 4.0
+_PAID_SECONDS = float(PAID_DEADLINE_SECONDS)
+_SHORT_QUEUE = "video-with-a-short-deadline"
+
+
+def _single(name: str, **attempts: int) -> Expectation:
+    return workload.single(name).model_copy(update={"attempts": attempts})
+
+
+_IMAGE_SLOW = _single("slow-image")
+_START_SLOW = _single("slow-start")
+_POLL_SLOW = _single("slow-poll")
+_IMAGE_HANGS = _single("hanging-image", generate_character=2)
+_BILLED_HANGS = _single("hanging-billed-image", generate_character=2)
+_BILLED_HANGS = _BILLED_HANGS.model_copy(
+    update={"may_be_billed_twice": (_BILLED_HANGS.character_prompt,)}
+)
+_POLL_HANGS = _single("hanging-poll", await_video=2)
+_LONG_WISH = _single("long-wish", start_video=2)
+_SHORT_WISH = _single("short-wish", generate_character=2)
+_NEVER_ENDS = _single("never-ending-video")
+
+_SLOW = (_IMAGE_SLOW, _START_SLOW, _POLL_SLOW)
+_HANGING = (_IMAGE_HANGS, _BILLED_HANGS, _POLL_HANGS)
+_OTHERS = (*_SLOW, *_HANGING, _LONG_WISH, _SHORT_WISH)
+
+
+def _delay(call: Call, asked: Expectation, seconds: float) -> FaultRule:
+    return FaultRule(
+        call=call, kind=FaultKind.DELAY, delay_seconds=seconds, match=asked.workflow_id
+    )
+
+
+def _hang(call: Call, asked: Expectation, when: When = When.BEFORE_BILLING) -> FaultRule:
+    return FaultRule(call=call, kind=FaultKind.HANG, when=when, match=asked.workflow_id)
+
+
+def _wish(call: Call, asked: Expectation, seconds: float) -> FaultRule:
+    return FaultRule(
+        call=call,
+        kind=FaultKind.STATUS,
+        status=429,
+        retry_delay_seconds=seconds,
+        match=asked.workflow_id,
+    )
+
+
+_RULES = (
+    _delay(Call.IMAGE, _IMAGE_SLOW, SLOW_SECONDS),
+    _delay(Call.VIDEO_START, _START_SLOW, SLOW_SECONDS),
+    _delay(Call.POLL, _POLL_SLOW, SLOW_POLL_SECONDS),
+    _hang(Call.IMAGE, _IMAGE_HANGS),
+    _hang(Call.IMAGE, _BILLED_HANGS, When.AFTER_BILLING),
+    _hang(Call.POLL, _POLL_HANGS),
+    _wish(Call.VIDEO_START, _LONG_WISH, LONG_WISH_SECONDS),
+    _wish(Call.IMAGE, _SHORT_WISH, SHORT_WISH_SECONDS),
+)
+"""Each hits one workflow only, by its prompts."""
+
+
+async def plan(lab: Lab, rules: Sequence[FaultRule]) -> None:
+    """Put rules in force that end by themselves, as one planned fault."""
+    await asyncio.gather(*(lab.stack.api.control.add_rule(rule) for rule in rules))
+    lab.journal.add(Event.FAULT, kind="bad_api", target="fake-api")
+
+
+async def until_ended(lab: Lab, *asked: Expectation) -> None:
+    """Wait until these have ended. One that hangs is no trouble of ours: its history shows it."""
+    for each in asked:
+        try:
+            await wait_until(
+                partial(lab.has_ended, each.workflow_id),
+                what=f"{each.workflow_id} ends",
+                deadline_seconds=lab.step_deadline_seconds,
+            )
+        except DeadlineExceededError as error:
+            raise EndedEarlyError(str(error)) from None
+
+
+async def experiment(lab: Lab) -> None:
+    """All at once, for the waits are long; what never ends is started again once it can be made."""
+    await plan(lab, _RULES)
+    rendering = await lab.hold(HoldTarget.VIDEO, _NEVER_ENDS.workflow_id)
+    short = {"VIDEO_DEADLINE_SECONDS": f"{VIDEO_DEADLINE_SECONDS:g}"}
+    # Slots for all that hangs, so that nothing waits for the end of another's fault.
+    await asyncio.gather(
+        *(lab.worker() for _ in range(3)), lab.worker(settings=short, task_queue=_SHORT_QUEUE)
+    )
+    await asyncio.gather(
+        *(lab.start(asked) for asked in _OTHERS), lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
+    )
+    await until_ended(lab, _NEVER_ENDS)
+    await rendering.release()
+    await lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
+
+
+SCENARIO = Scenario(
+    number=11,
+    name="api_slow",
+    title="Slow API",
+    cases=(
+        Case(
+            name="slow_and_hanging",
+            experiment=experiment,
+            load=lambda _: (*_OTHERS, _NEVER_ENDS),
+            modes=frozenset({Mode.MOCKED}),
+            invariants=(
+                *COMMON,
+                retries_wait(_IMAGE_HANGS, {Call.IMAGE: POLICY_SECONDS}),
+                retries_wait(_BILLED_HANGS, {Call.IMAGE: POLICY_SECONDS}),
+                retries_wait(_POLL_HANGS, {Call.POLL: POLICY_SECONDS}),
+                retries_wait(_LONG_WISH, {Call.VIDEO_START: LONG_WISH_SECONDS}),
+                retries_wait(_SHORT_WISH, {Call.IMAGE: POLICY_SECONDS}),
+                given_up_at_its_deadline(_NEVER_ENDS, VIDEO_DEADLINE_SECONDS),
+            ),
+            proofs=(
+                api_was_slow(_IMAGE_SLOW, Call.IMAGE, SLOW_SECONDS),
+                api_was_slow(_START_SLOW, Call.VIDEO_START, SLOW_SECONDS),
+                api_was_slow(_POLL_SLOW, Call.POLL, SLOW_POLL_SECONDS),
+                client_gave_up(_IMAGE_HANGS, Call.IMAGE, _PAID_SECONDS),
+                client_gave_up(_BILLED_HANGS, Call.IMAGE, _PAID_SECONDS),
+                api_answered(_IMAGE_HANGS, Call.IMAGE, "hang", billed=False),
+                api_answered(_BILLED_HANGS, Call.IMAGE, "hang", billed=True),
+                client_gave_up(_POLL_HANGS, Call.POLL, POLL_DEADLINE_SECONDS),
+                api_answered(_LONG_WISH, Call.VIDEO_START, "status 429", billed=False),
+                api_answered(_SHORT_WISH, Call.IMAGE, "status 429", billed=False),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,97 @@
+"""The API key is revoked while work is at four different points; later it is valid again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chaos import workload
+from chaos.billing import Mode
+from chaos.evidence import Expectation
+from chaos.fake_api.holds import HoldTarget
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.faults import BadApi
+from chaos.invariants import Invariant
+from chaos.invariants.answers import api_answered
+from chaos.invariants.resumption import resumed_from_its_checkpoint
+from chaos.lab import Lab
+from chaos.scenarios import COMMON, Case, Scenario
+from chaos.scenarios.api_slow import until_ended
+
+_AT_START = workload.single("revoked-at-start")
+_AT_POLL = workload.single("revoked-at-poll")
+_AT_DOWNLOAD = workload.single("revoked-at-download")
+_SERIES = workload.series("revoked-series", videos=2)
+_ALL = (_AT_START, _AT_POLL, _AT_DOWNLOAD, _SERIES)
+_SCENE_1 = _SERIES.video_prompts[0]
+
+_REVOKED_BODY = {
+    "error": {
+        "code": 403,
+        "message": "Your API key was reported as leaked. Please use another API key.",
+        "status": "PERMISSION_DENIED",
+    }
+}
+_REVOKED = [
+    FaultRule(call=call, kind=FaultKind.STATUS, status=403, body=_REVOKED_BODY, times=None)
+    for call in Call
+]
+
+
+async def experiment(lab: Lab) -> None:
+    """Four workflows stand still, each before another call; then the key is refused everywhere."""
+    held = await asyncio.gather(
+        lab.hold(HoldTarget.IMAGE, _AT_START.workflow_id),
+        lab.hold(HoldTarget.VIDEO, _AT_POLL.workflow_id),
+        lab.hold(HoldTarget.POLL, _AT_DOWNLOAD.workflow_id),
+        lab.hold(HoldTarget.DOWNLOAD, _SCENE_1),
+    )
+    await asyncio.gather(lab.worker(), lab.worker())
+    await asyncio.gather(*(lab.start(asked) for asked in _ALL))
+    for each in held:
+        await each.caught(lab.step_deadline_seconds)
+    await lab.until_polled(_AT_POLL.video_prompts[0])
+    faults = [BadApi(rule=rule) for rule in _REVOKED]
+    for fault in faults:
+        await lab.begin(fault)
+    for each in held:
+        await each.release()
+    await until_ended(lab, *_ALL)
+    for fault in faults:
+        await lab.end(fault)
+    lab.note("the key is valid again")
+    await asyncio.gather(*(lab.start(asked) for asked in _ALL))
+
+
+def _goes_on(asked: Expectation, call: str, kept: int) -> Invariant:
+    return resumed_from_its_checkpoint(
+        asked.workflow_id, ("GEMINI_API_KEY", f"at the {call} call", "HTTP 403"), kept=kept
+    )
+
+
+SCENARIO = Scenario(
+    number=13,
+    name="key_revoked",
+    title="Key Revoked Halfway",
+    cases=(
+        Case(
+            name="at_every_call",
+            experiment=experiment,
+            load=lambda _: _ALL,
+            modes=frozenset({Mode.MOCKED}),
+            invariants=(
+                *COMMON,
+                _goes_on(_AT_START, "video", kept=1),
+                _goes_on(_AT_POLL, "poll", kept=2),
+                _goes_on(_AT_DOWNLOAD, "download", kept=2),
+                _goes_on(_SERIES, "video", kept=2),
+            ),
+            proofs=(
+                api_answered(_AT_START, Call.VIDEO_START, "status 403", billed=False),
+                api_answered(_AT_POLL, Call.POLL, "status 403"),
+                api_answered(_AT_DOWNLOAD, Call.DOWNLOAD, "status 403"),
+                api_answered(_SERIES, Call.VIDEO_START, "status 403", billed=False),
+            ),
+        ),
+    ),
+)

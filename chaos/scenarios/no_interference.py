@@ -1,0 +1,99 @@
+"""Five workflows share one worker, and one of them is poisoned: it fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from chaos import workload
+from chaos.billing import Mode
+from chaos.evidence import Expectation
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.history import Status
+from chaos.invariants import Invariant
+from chaos.invariants.answers import api_answered
+from chaos.invariants.isolation import no_interference
+from chaos.invariants.proofs import all_were_open_at_once
+from chaos.lab import Lab
+from chaos.scenarios import COMMON, Case, Scenario
+from chaos.scenarios.api_slow import plan
+
+OTHERS = 4
+ATTEMPTS = 3
+"""All that the retry policy allows."""
+
+
+def _poisoned(name: str, *words: str, **attempts: int) -> Expectation:
+    return workload.single(name).model_copy(
+        update={
+            "status": Status.FAILED,
+            "made": 1,
+            "checkpoints": ("started", "character_generated"),
+            "failure_names": ("video 1 of 1", *words),
+            "attempts": attempts,
+        }
+    )
+
+
+_BLOCKED = _poisoned("poisoned-prompt", "rephrasing the prompt")
+_BLOCKED = _BLOCKED.model_copy(update={"video_prompts": ("the hero of poisoned, [blocked]",)})
+_REFUSED = _poisoned("poisoned-replies", "HTTP 503", start_video=ATTEMPTS)
+_REFUSALS = FaultRule(
+    call=Call.VIDEO_START,
+    kind=FaultKind.STATUS,
+    status=503,
+    match=_REFUSED.video_prompts[0],
+    times=ATTEMPTS,
+)
+
+
+def _load(poisoned: Expectation) -> Sequence[Expectation]:
+    return (
+        *(workload.single(f"beside-{poisoned.workflow_id}-{n}") for n in range(1, OTHERS + 1)),
+        poisoned,
+    )
+
+
+def _experiment(
+    poisoned: Expectation, rules: Sequence[FaultRule]
+) -> Callable[[Lab], Awaitable[None]]:
+    async def experiment(lab: Lab) -> None:
+        """All are open before the worker comes, so that they are at it at the same time."""
+        await plan(lab, rules)
+        await asyncio.gather(*(lab.start(asked) for asked in _load(poisoned)))
+        await lab.worker()
+
+    return experiment
+
+
+def _case(name: str, poisoned: Expectation, rules: Sequence[FaultRule], hit: Invariant) -> Case:
+    return Case(
+        name=name,
+        experiment=_experiment(poisoned, rules),
+        load=lambda _: _load(poisoned),
+        modes=frozenset({Mode.MOCKED}),
+        invariants=(*COMMON, no_interference({poisoned.workflow_id})),
+        proofs=(all_were_open_at_once(), hit),
+    )
+
+
+SCENARIO = Scenario(
+    number=15,
+    name="no_interference",
+    title="One Poisoned Workflow",
+    cases=(
+        _case(
+            "blocked_prompt",
+            _BLOCKED,
+            (),
+            api_answered(_BLOCKED, Call.VIDEO_START, "blocked", billed=False),
+        ),
+        _case(
+            "refused_until_it_fails",
+            _REFUSED,
+            (_REFUSALS,),
+            api_answered(_REFUSED, Call.VIDEO_START, "status 503", times=ATTEMPTS, billed=False),
+        ),
+    ),
+)

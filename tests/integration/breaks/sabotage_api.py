@@ -1,0 +1,163 @@
+"""A worker with one planted fault: `python -m tests.integration.breaks.sabotage_api NAME`.
+
+Each type that is ignored here is that of what is replaced on purpose.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import activity
+
+from tests.integration.breaks.sabotage import forgets_what_was_bought
+from workflows import activities, gemini, ledger, policies, worker
+from workflows.activities import VideoActivities
+from workflows.gemini import ApiError, Gemini, Image, MaySend, Outcome
+from workflows.models import Artifact, StartedVideo, VideoDownload, VideoStatus, video_step
+from workflows.settings import Settings, SettingsError, load_settings
+
+
+def never_gives_up() -> None:
+    """Await a video without regard to its deadline."""
+    activities.longest_wait = lambda *_: policies.LONGEST_WAIT
+
+
+def pays_again_after_the_deadline() -> None:
+    """Forget a video that was not finished in time."""
+    wait = VideoActivities.await_video
+
+    @activity.defn(name="await_video")
+    @functools.wraps(wait, updated=())  # the SDK decodes the input by the original's signature
+    async def forget(self: VideoActivities, video: StartedVideo) -> VideoStatus:
+        status = await wait(self, video)
+        till = self.cashier.ledger
+        bought = till.outcome(video.operation_id, video_step(video.number))
+        if not status.uri and bought:
+            till.refuse(bought, "forgotten")
+        return status
+
+    VideoActivities.await_video = forget  # type: ignore[method-assign]
+
+
+def ignores_every_wish() -> None:
+    """Retry when the policy says so, whatever the provider asks for."""
+    activities._delay_at_least = lambda _: None  # type: ignore[assignment]
+
+
+def obeys_every_wish() -> None:
+    """Retry when the provider says so, even before the policy does."""
+
+    def obey(wish_seconds: float | None) -> timedelta | None:
+        return None if wish_seconds is None else timedelta(seconds=wish_seconds)
+
+    activities._delay_at_least = obey
+
+
+def trusts_in_what_it_does_not_know() -> None:
+    """Take a call whose reply was lost for one that was not billed."""
+    _reads_outcomes_otherwise({Outcome.AMBIGUOUS: Outcome.RETRYABLE})
+
+
+def tries_the_hopeless_again() -> None:
+    """Retry what another try does not change."""
+    _reads_outcomes_otherwise({Outcome.PERMANENT: Outcome.RETRYABLE})
+
+
+def _reads_outcomes_otherwise(instead: dict[Outcome, Outcome]) -> None:
+    init = ApiError.__init__
+
+    def otherwise(
+        self: ApiError,
+        code: str,
+        message: str,
+        outcome: Outcome,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        init(self, code, message, instead.get(outcome, outcome), retry_after_seconds)
+
+    ApiError.__init__ = otherwise  # type: ignore[method-assign]
+
+
+def keeps_what_was_never_delivered() -> None:
+    """Take a video that the provider failed to make for one that was bought."""
+    VideoActivities._refund = lambda *_: None  # type: ignore[method-assign]
+
+
+def hides_the_key_s_name() -> None:
+    """Say that the key was refused, and not which setting it is."""
+    classify = gemini._classify_status
+
+    def vague(*args: object) -> ApiError:
+        error = classify(*args)  # type: ignore[arg-type]
+        said = str(error).replace("GEMINI_API_KEY", "the key")
+        return ApiError(error.code, said, error.outcome, error.retry_after_seconds)
+
+    gemini._classify_status = vague  # type: ignore[assignment]
+
+
+def forbids_to_reword() -> None:
+    """Bind an id to a prompt that the provider has refused."""
+    ledger.was_refused = lambda _: False  # type: ignore[assignment, attr-defined]
+
+
+def crashes_on_wrong_settings() -> None:
+    """End with a stack trace in place of a sentence."""
+
+    def crash() -> Settings:
+        try:
+            return load_settings()
+        except SettingsError:
+            raise RuntimeError("wrong settings") from None
+
+    worker.load_settings = crash  # type: ignore[assignment, attr-defined]
+
+
+def lets_one_failure_spoil_the_rest() -> None:
+    """Once a video could not be begun, fail each download of the same worker once."""
+    start, fetch = Gemini.start_video, VideoActivities.download_video
+    failures: list[str] = []
+
+    async def remember(
+        self: Gemini, prompt: str, image: Image, may_send: MaySend = lambda: None
+    ) -> str:
+        try:
+            return await start(self, prompt, image, may_send)
+        except ApiError as error:
+            failures.append(str(error))
+            raise
+
+    @activity.defn(name="download_video")
+    @functools.wraps(fetch, updated=())  # the SDK decodes the input by the original's signature
+    async def spoil(self: VideoActivities, video: VideoDownload) -> Artifact:
+        if failures and activity.info().attempt == 1:
+            raise RuntimeError(failures[0])
+        return await fetch(self, video)
+
+    Gemini.start_video = remember  # type: ignore[method-assign]
+    VideoActivities.download_video = spoil  # type: ignore[method-assign]
+
+
+BREAKS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (
+        never_gives_up,
+        pays_again_after_the_deadline,
+        ignores_every_wish,
+        obeys_every_wish,
+        trusts_in_what_it_does_not_know,
+        tries_the_hopeless_again,
+        keeps_what_was_never_delivered,
+        hides_the_key_s_name,
+        forgets_what_was_bought,
+        forbids_to_reword,
+        crashes_on_wrong_settings,
+        lets_one_failure_spoil_the_rest,
+    )
+}
+
+if __name__ == "__main__":
+    BREAKS[sys.argv[1]]()
+    sys.exit(worker.main())

@@ -1,0 +1,88 @@
+"""A worker with one planted fault that shows when workers stop, sleep or die:
+`python -m tests.integration.breaks.sabotage_process NAME`.
+
+Each type that is ignored here is a method's or a function's, which is replaced on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sys
+import time
+from collections.abc import Callable
+
+from temporalio import activity
+
+from workflows import activities, policies, worker
+from workflows.activities import VideoActivities
+from workflows.gemini import ApiError, Gemini, Image, MaySend
+from workflows.models import Artifact, VideoDownload
+
+
+def clings_to_its_wait() -> None:
+    """Go on waiting for a video although the worker is told to stop."""
+
+    async def sleep(seconds: float) -> bool:
+        await asyncio.sleep(seconds)
+        return False
+
+    activities._worker_stops_within = sleep
+
+
+def takes_a_nap_for_death() -> None:
+    """Have the server miss a heartbeat after 2 s."""
+    policies.HEARTBEAT_TIMEOUT = 2 * policies.HEARTBEAT_INTERVAL
+
+
+def sends_again_when_it_wakes() -> None:
+    """Ask for an image once more when its time has passed, whatever has become of the step."""
+    generate = Gemini.generate_image
+
+    async def insist(self: Gemini, prompt: str, may_send: MaySend = lambda: None) -> Image:
+        end = time.monotonic() + self._settings.image_deadline_seconds
+        with contextlib.suppress(ApiError, asyncio.CancelledError):
+            image = await generate(self, prompt, may_send)
+            if time.monotonic() < end:
+                return image
+        return await generate(self, prompt)
+
+    Gemini.generate_image = insist  # type: ignore[method-assign]
+
+
+def gives_up_with_its_worker() -> None:
+    """Let a step fail whose three attempts were lost with their workers."""
+    policies.MAX_WORKER_LOSSES = 0
+
+
+def makes_it_anew_after_a_lost_download() -> None:
+    """Take a download that is tried again for a reason to start the video once more."""
+    download = VideoActivities.download_video
+
+    @activity.defn(name="download_video")
+    @functools.wraps(download, updated=())  # the SDK decodes the input by the original's signature
+    async def anew(self: VideoActivities, video: VideoDownload) -> Artifact:
+        if activity.info().attempt > 1:
+            data = (self.settings.artifacts_dir / video.operation_id / "character.png").read_bytes()
+            prompt = f"the hero of {video.operation_id} waves"
+            await self.gemini.start_video(prompt, Image(data, "image/png"))
+        return await download(self, video)
+
+    VideoActivities.download_video = anew  # type: ignore[method-assign]
+
+
+BREAKS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (
+        clings_to_its_wait,
+        takes_a_nap_for_death,
+        sends_again_when_it_wakes,
+        gives_up_with_its_worker,
+        makes_it_anew_after_a_lost_download,
+    )
+}
+
+if __name__ == "__main__":
+    BREAKS[sys.argv[1]]()
+    sys.exit(worker.main())

@@ -1,0 +1,60 @@
+"""A worker with one planted fault that shows when a disk is full, or the server's state is older
+than what was paid for: `python -m tests.integration.breaks.sabotage_storage NAME`.
+
+Each type that is ignored here is a method's, which is replaced on purpose.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+from workflows import ledger_tables, policies, worker
+from workflows.replies import ImageReplies
+
+
+def pays_on_a_full_disk() -> None:
+    """Ask for no room before a paid call."""
+    policies.FREE_BYTES = 0
+
+
+def drops_what_finds_no_room() -> None:
+    """Do not wait with a reply that was paid for until it can be stored."""
+    policies.STORE_PATIENCE = timedelta(0)
+
+
+def takes_a_full_disk_for_lasting() -> None:
+    """Give up where room may be made."""
+    ledger_tables._SENTENCES = tuple(  # type: ignore[assignment]
+        (words, lasting or "make room" in said, said)
+        for words, lasting, said in ledger_tables._SENTENCES
+    )
+
+
+def keeps_a_ledger_of_its_own() -> None:
+    """Know nothing of what other workers have paid for."""
+    os.environ["LEDGER_URL"] += f".{os.getpid()}"
+    ImageReplies.require_none = lambda *_: None  # type: ignore[method-assign]
+
+
+def takes_an_outage_for_death() -> None:
+    """Have the server miss a heartbeat after 2 s."""
+    policies.HEARTBEAT_TIMEOUT = 2 * policies.HEARTBEAT_INTERVAL
+
+
+BREAKS: dict[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (
+        pays_on_a_full_disk,
+        drops_what_finds_no_room,
+        takes_a_full_disk_for_lasting,
+        keeps_a_ledger_of_its_own,
+        takes_an_outage_for_death,
+    )
+}
+
+if __name__ == "__main__":
+    BREAKS[sys.argv[1]]()
+    sys.exit(worker.main())

@@ -1,0 +1,114 @@
+"""The scenarios of a failing API turn red when what they guard is broken: real, sabotaged runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from chaos.lab import Lab
+from chaos.scenarios import (
+    Case,
+    api_errors,
+    api_slow,
+    key_revoked,
+    no_interference,
+    permanent_failures,
+)
+from chaos.verdict import Verdict
+from tests.integration.breaks.breaking import Break, Results, run_all
+
+MODULE = "tests.integration.breaks.sabotage_api"
+
+
+def _hastily(case: Case) -> Case:
+    """A case that waits for what will not come for no longer than it must."""
+    return replace(case, converge_deadline_seconds=60)
+
+
+SLOW = _hastily(api_slow.SCENARIO.cases[0])
+TRANSIENT, FINAL = (_hastily(case) for case in api_errors.SCENARIO.cases)
+REVOKED = _hastily(key_revoked.SCENARIO.cases[0])
+PERMANENT = _hastily(permanent_failures.SCENARIO.cases[0])
+POISONED = _hastily(no_interference.SCENARIO.cases[0])
+
+
+async def _no_fault(lab: Lab) -> None:
+    await lab.worker()
+    for asked in TRANSIENT.load(lab.options):
+        await lab.start(asked)
+
+
+BREAKS = (
+    Break("never_gives_up", SLOW, "given_up_at_its_deadline[never-ending-video]", module=MODULE),
+    Break(
+        "pays_again_after_the_deadline",
+        SLOW,
+        "given_up_at_its_deadline[never-ending-video]",
+        module=MODULE,
+    ),
+    Break("pays_again_after_the_deadline", SLOW, "billed_at_most_expected", module=MODULE),
+    Break("ignores_every_wish", SLOW, "retries_wait[long-wish]", module=MODULE),
+    Break("obeys_every_wish", SLOW, "retries_wait[short-wish]", module=MODULE),
+    Break("trusts_in_what_it_does_not_know", TRANSIENT, "every_bill_is_on_record", module=MODULE),
+    Break("trusts_in_what_it_does_not_know", TRANSIENT, "cost_matches_ledger", module=MODULE),
+    Break(
+        "tries_the_hopeless_again",
+        FINAL,
+        "resumed_from_its_checkpoint[api-filtered-image]",
+        module=MODULE,
+    ),
+    Break(
+        "keeps_what_was_never_delivered",
+        FINAL,
+        "undelivered_costs_nothing[api-failed-operation]",
+        module=MODULE,
+    ),
+    Break(
+        "hides_the_key_s_name",
+        REVOKED,
+        "resumed_from_its_checkpoint[revoked-at-poll]",
+        module=MODULE,
+    ),
+    Break(
+        "forgets_what_was_bought",
+        REVOKED,
+        "resumed_from_its_checkpoint[revoked-series]",
+        module=MODULE,
+    ),
+    Break("forbids_to_reword", PERMANENT, "workflows_end_as_expected", module=MODULE),
+    Break(
+        "crashes_on_wrong_settings",
+        PERMANENT,
+        "refused_to_start[worker-1]",
+        Verdict.UNKNOWN,
+        module=MODULE,
+    ),
+    Break("lets_one_failure_spoil_the_rest", POISONED, "no_interference", module=MODULE),
+    Break(
+        "nothing fails",
+        replace(TRANSIENT, experiment=_no_fault),
+        "api_answered[api-500: image status 500]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Every broken case, run once for all checks that look at it."""
+    return await run_all(BREAKS, tmp_path_factory.mktemp("breaks"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_break_is_seen(broken: Break, results: Results) -> None:
+    """The check that guards it says so, and the case does not pass."""
+    result = results[broken.name, broken.case.name]
+    seen = {check.check: check.verdict for check in result.checks}
+
+    assert seen.get(broken.check) is broken.verdict, result.reason
+    assert result.verdict is not Verdict.PASSED

@@ -1,0 +1,68 @@
+"""The scenarios of stopped, sleeping and dying workers turn red when what they guard is broken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from chaos.lab import Lab
+from chaos.scenarios import Case, Scenario, fleet, out_of_memory, worker_stop
+from chaos.verdict import Verdict
+from tests.integration.breaks.breaking import Break, Results, run_all
+
+SABOTAGE = "tests.integration.breaks.sabotage_process"
+
+
+def _broken(name: str, case: Case, check: str) -> Break:
+    return Break(name, case, check, module=SABOTAGE)
+
+
+async def _has_memory_enough(lab: Lab) -> None:
+    (asked,) = out_of_memory.SCENARIO.cases[0].load(lab.options)
+    await lab.fleet(1)
+    await lab.start(asked)
+
+
+def _case(scenario: Scenario, name: str) -> Case:
+    return next(case for case in scenario.cases if case.name == name)
+
+
+STOP, NAP, LONG_SLEEP = worker_stop.SCENARIO.cases
+LOOP = _case(fleet.SCENARIO, "crash_loop")
+DOWNLOAD, IMAGE = out_of_memory.SCENARIO.cases
+
+BREAKS = (
+    _broken("clings_to_its_wait", STOP, "wait_is_handed_on[stop-single]"),
+    _broken("takes_a_nap_for_death", NAP, "nothing_is_repeated[nap-single]"),
+    _broken("sends_again_when_it_wakes", LONG_SLEEP, "sends_nothing_paid_when_it_wakes[worker-1]"),
+    _broken("gives_up_with_its_worker", LOOP, "workflows_end_as_expected"),
+    _broken("makes_it_anew_after_a_lost_download", DOWNLOAD, "billed_at_most_expected"),
+    Break("hides_possible_waste", IMAGE, "cost_matches_ledger"),
+    Break(
+        "it has memory enough",
+        replace(DOWNLOAD, experiment=_has_memory_enough),
+        "died_out_of_memory[download]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Every broken case, run once for all checks that look at it."""
+    return await run_all(BREAKS, tmp_path_factory.mktemp("breaks"))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_break_is_seen(broken: Break, results: Results) -> None:
+    """The check that guards it says so, and the case does not pass."""
+    result = results[broken.name, broken.case.name]
+    seen = {check.check: check.verdict for check in result.checks}
+
+    assert seen.get(broken.check) is broken.verdict, result.reason
+    assert result.verdict is not Verdict.PASSED

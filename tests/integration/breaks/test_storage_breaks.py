@@ -1,0 +1,115 @@
+"""The scenarios of a server's and a disk's faults turn red when what they guard is broken."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from chaos.lab import Lab
+from chaos.scenarios import Case, Scenario, database_damage, disk_full, server_pause
+from chaos.verdict import Verdict
+from tests.integration.breaks.breaking import Break, Results, run_all
+
+SABOTAGE = "tests.integration.breaks.sabotage_storage"
+
+
+def _case(scenario: Scenario, name: str) -> Case:
+    return next(case for case in scenario.cases if case.name == name)
+
+
+def _broken(name: str, case: Case, check: str) -> Break:
+    return Break(name, case, check, module=SABOTAGE)
+
+
+def _argv(name: str) -> tuple[str, ...]:
+    """The disk's worker is started within its namespace, so the case has to be told."""
+    return (sys.executable, "-m", SABOTAGE, name)
+
+
+def _on_artifacts(name: str, check: str) -> Break:
+    experiment = disk_full.artifacts(_argv(name))
+    return Break(name, replace(ARTIFACTS, experiment=experiment), check, sabotage=False)
+
+
+def _on_ledger(name: str, check: str) -> Break:
+    experiment = disk_full.ledger(_argv(name))
+    return Break(name, replace(LEDGER, experiment=experiment), check, sabotage=False)
+
+
+async def _is_never_paused(lab: Lab) -> None:
+    (asked,) = PAUSE.load(lab.options)
+    await lab.worker()
+    await lab.start(asked)
+
+
+async def _has_room(lab: Lab) -> None:
+    await lab.worker()
+    for asked in SERVER.load(lab.options):
+        await lab.start(asked)
+
+
+PAUSE, _, UNDER_LOAD = server_pause.SCENARIO.cases
+ARTIFACTS, LEDGER, SERVER = disk_full.SCENARIO.cases
+GONE = _case(database_damage.SCENARIO, "gone")
+NO_BACKUP = _case(database_damage.SCENARIO, "control_without_a_backup")
+OLD_WORKER = _case(database_damage.SCENARIO, "control_with_the_old_worker")
+
+BREAKS = (
+    _on_artifacts("pays_on_a_full_disk", "nothing_is_asked_for_while_full[full-refused]"),
+    _on_artifacts("drops_what_finds_no_room", "workflows_end_as_expected"),
+    _on_ledger("takes_a_full_disk_for_lasting", "workflows_end_as_expected"),
+    _broken("keeps_a_ledger_of_its_own", GONE, "billed_at_most_expected"),
+    _broken("keeps_a_ledger_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
+    _broken("takes_an_outage_for_death", UNDER_LOAD, "attempts_are_as_expected"),
+    Break("pays_twice", UNDER_LOAD, "billed_at_most_expected"),
+    Break(
+        "it is never paused",
+        replace(PAUSE, experiment=_is_never_paused),
+        "was_paused[temporal-server]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+    Break(
+        "the server has room",
+        replace(SERVER, experiment=_has_room),
+        "disk_was_full[temporal-server]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+    Break(
+        "nothing is restored",
+        replace(GONE, experiment=NO_BACKUP.experiment),
+        "workflows_end_as_expected",
+        sabotage=False,
+    ),
+    Break(
+        "the old worker goes on",
+        replace(GONE, experiment=OLD_WORKER.experiment),
+        "histories_replay",
+        sabotage=False,
+    ),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Every broken case, run once for all checks that look at it."""
+    able = [broken for broken in BREAKS if broken.case.needs() is None]
+    return await run_all(able, tmp_path_factory.mktemp("breaks"))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_break_is_seen(broken: Break, results: Results) -> None:
+    """The check that guards it says so, and the case does not pass."""
+    if reason := broken.case.needs():
+        pytest.skip(reason)
+    result = results[broken.name, broken.case.name]
+    seen = {check.check: check.verdict for check in result.checks}
+
+    assert seen.get(broken.check) is broken.verdict, result.reason
+    assert result.verdict is not Verdict.PASSED
