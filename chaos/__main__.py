@@ -10,6 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos import options
+
+if TYPE_CHECKING:
+    from chaos.scenarios import Scenario
 
 _UNUSABLE = 2
 _INTERRUPTED = 130
@@ -28,6 +34,19 @@ exit code:
      says (a verdict, or what was billed)
   2  RUN is not a run's folder, its results.json cannot be read or has another schema, or
      the recheck could not be written"""
+
+
+_SHRINK = """\
+Takes a schedule that failed, leaves out faults and workflows, and runs it again and again,
+until nothing more can be left out. Each time real processes are started and broken."""
+_SHRINK_MORE = """\
+example:
+  pytest -m chaos --seed 1-10
+  python -m chaos shrink reports/latest
+
+exit code:
+  0  a schedule was written to RUN/shrink/schedule.json, which --replay takes
+  2  RUN has no failed schedule, or nothing can be run here"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +80,74 @@ def _parser() -> argparse.ArgumentParser:
         "--write", action="store_true", help="write recheck.json and recheck.md into the folder"
     )
     recheck.set_defaults(command=_recheck)
+    _add_shrink(commands)
     return parser
+
+
+def _add_shrink(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    shrink = commands.add_parser(
+        "shrink",
+        help="find a shorter schedule that still fails",
+        description=_SHRINK,
+        epilog=_SHRINK_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    shrink.add_argument("run", type=Path, metavar="RUN", help="the folder of a run with --seed")
+    shrink.add_argument("--case", metavar="NAME", help="which of its failed cases (default: first)")
+    shrink.add_argument(
+        "--runs", type=options.count, default=40, metavar="N", help="at most (default: 40)"
+    )
+    shrink.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for pytest")
+    shrink.add_argument(
+        "--worker-command", type=options.command, metavar="'PROGRAM …'", help="as for pytest"
+    )
+    shrink.set_defaults(command=_shrink)
+
+
+def _seeded(run: Path) -> Sequence[Scenario]:
+    """The schedules of a run, which no catalogue has."""
+    from chaos.seeded.scenario import seeded_of  # noqa: PLC0415 - see the module's docstring
+    from chaos.seeded.schedule import ScheduleError  # noqa: PLC0415 - likewise
+
+    try:
+        return (seeded_of(run),)
+    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
+        return ()
+
+
+def _shrink(given: argparse.Namespace) -> int:
+    from chaos.cluster.choose import Choice  # noqa: PLC0415 - see the module's docstring
+    from chaos.cluster.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
+    from chaos.runner import RunError  # noqa: PLC0415 - likewise
+    from chaos.shrinking import Means, ShrinkError, shrink  # noqa: PLC0415 - likewise
+
+    try:
+        means = Means(
+            most_runs=given.runs,
+            say=_say,
+            choice=Choice(temporal_cli=given.temporal_cli),
+            worker_argv=given.worker_command or WORKER_ARGV,
+        )
+        found = shrink(given.run, means, case=given.case)
+    except (ShrinkError, RunError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _UNUSABLE
+    before, after = found.before, found.after
+    _say(
+        f"{len(before.faults)} faults and {len(before.orders)} workflows in "
+        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.orders)} in "
+        f"{after.duration_seconds:g} s ({found.tried} runs)."
+    )
+    for planned in after.faults:
+        _say(f"  {planned.at_seconds:6.2f} s  {planned.fault.kind} at {planned.fault.target}")
+    _say(f"Run it again: pytest -m chaos --replay={found.file}")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _recheck(given: argparse.Namespace) -> int:
@@ -80,7 +166,7 @@ def _recheck(given: argparse.Namespace) -> int:
         # A replay that fails is told in the verdict; the SDK would tell it again, in colours.
         Runtime.set_default(quiet_runtime())
     try:
-        found = recheck(given.run, all_scenarios())
+        found = recheck(given.run, [*all_scenarios(), *_seeded(given.run)])
         sys.stdout.write("\n".join(terminal_lines(found)) + "\n")
         if given.write:
             write_recheck(found, given.run)

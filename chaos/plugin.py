@@ -6,13 +6,13 @@ Nothing heavy is imported until a scenario is to run.
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Callable, Generator, Sequence
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from chaos import options
 
 if TYPE_CHECKING:
     from chaos.cluster.live import LiveApi
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from chaos.runner import Runner
     from chaos.scenarios import Scenario
 
-DEFAULT_BUDGET_USD = Decimal("15.00")
 
 _SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
@@ -50,10 +49,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--workflows",
-        type=_positive,
-        default=5,
+        type=options.count,
         metavar="N",
-        help="workflows at once in the concurrency scenario (default: 5)",
+        help=f"workflows in the concurrency scenario (default: {options.DEFAULT_WORKFLOWS}), "
+        f"or in each seeded schedule (default: {options.DEFAULT_SEEDED_WORKFLOWS})",
     )
     group.addoption(
         "--reports",
@@ -63,33 +62,89 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     group.addoption(
+        "--worker-command",
+        type=options.command,
+        metavar="'PROGRAM …'",
+        help="the worker that is started and broken (default: python -m workflows.worker)",
+    )
+    _add_seeded_options(group)
+    group.addoption(
         "--live",
         action="store_true",
         help="pay the real API (GEMINI_API_KEY); says what it will cost, and asks",
     )
     group.addoption(
         "--budget",
-        type=_amount,
+        type=options.amount,
         metavar="USD",
-        help=f"the most that a live run may pay (default: {DEFAULT_BUDGET_USD})",
+        help=f"the most that a live run may pay (default: {options.DEFAULT_BUDGET_USD})",
     )
     group.addoption("--yes", action="store_true", help="do not ask before a live run pays")
 
 
-def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(0)
-    if not amount.is_finite() or not 0 < amount < 100_000:
-        raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {text!r}")
-    return amount
+def _add_seeded_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--seed",
+        type=options.seeds,
+        metavar="N[-M]",
+        help="instead of the scenarios: faults drawn at random, from this seed or each of these",
+    )
+    group.addoption(
+        "--faults",
+        type=options.families,
+        metavar="KIND,…",
+        help="with --seed: of kill, network, api and server (default: all)",
+    )
+    group.addoption(
+        "--duration",
+        type=options.duration_seconds,
+        metavar="SECONDS",
+        help=f"with --seed: how long faults come (default: {options.DEFAULT_DURATION_SECONDS:g})",
+    )
+    group.addoption(
+        "--replay",
+        type=Path,
+        metavar="RUN",
+        help="instead of the scenarios: the schedules of a run that was made with --seed",
+    )
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 1000:
-        raise ArgumentTypeError(f"must be a number from 1 to 1000, not {text!r}")
-    return int(text)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the test of scenarios those of the catalogue, or the schedules that were asked for."""
+    if metafunc.definition.get_closest_marker("chaos") and "scenario" in metafunc.fixturenames:
+        scenarios = _wanted(metafunc.config)
+        metafunc.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
+
+
+def _wanted(config: pytest.Config) -> Sequence[Scenario]:
+    seeds, replay = config.getoption("--seed"), config.getoption("--replay")
+    drawing = config.getoption("--faults") or config.getoption("--duration")
+    if drawing and not seeds:
+        raise pytest.UsageError("--faults and --duration belong to --seed, which is not given.")
+    if seeds and replay:
+        raise pytest.UsageError(
+            "--seed draws new schedules, --replay takes saved ones: choose one."
+        )
+    if not seeds and not replay:
+        from chaos.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see the docstring
+
+        return all_scenarios()
+    from chaos.faults import Family  # noqa: PLC0415 - see the module's docstring
+    from chaos.seeded.draw import Wishes, draw  # noqa: PLC0415 - likewise
+    from chaos.seeded.scenario import seeded, seeded_of  # noqa: PLC0415 - likewise
+    from chaos.seeded.schedule import ScheduleError  # noqa: PLC0415 - likewise
+
+    if replay:
+        try:
+            return (seeded_of(replay),)
+        except ScheduleError as error:
+            raise pytest.UsageError(str(error)) from None
+    wishes = Wishes(
+        families=tuple(Family(name) for name in config.getoption("--faults") or options.FAMILIES),
+        duration_seconds=config.getoption("--duration") or options.DEFAULT_DURATION_SECONDS,
+        workflows=config.getoption("--workflows") or options.DEFAULT_SEEDED_WORKFLOWS,
+    )
+    return (seeded([draw(seed, wishes) for seed in seeds]),)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -129,13 +184,13 @@ def _live(config: pytest.Config, chosen: Sequence[Scenario]) -> LiveApi | None:
         return None
     from chaos import live  # noqa: PLC0415 - see the module's docstring
 
-    options = _options(config)
-    budget_usd = config.getoption("--budget") or DEFAULT_BUDGET_USD
+    given = _options(config)
+    budget_usd = config.getoption("--budget") or options.DEFAULT_BUDGET_USD
     try:
-        api = live.prepare(chosen, options, budget_usd, config.rootpath)
+        api = live.prepare(chosen, given, budget_usd, config.rootpath)
     except live.LiveError as error:
         raise pytest.UsageError(str(error)) from None
-    _agree(config, live.notice(chosen, options, api))
+    _agree(config, live.notice(chosen, given, api))
     return api
 
 
@@ -167,7 +222,7 @@ def _ask(notice: Sequence[str], *, agreed: bool) -> None:
 def _options(config: pytest.Config) -> Options:
     from chaos.lab import Options  # noqa: PLC0415 - see the module's docstring
 
-    return Options(workflows=config.getoption("--workflows"))
+    return Options(workflows=config.getoption("--workflows") or options.DEFAULT_WORKFLOWS)
 
 
 def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveApi | None) -> Runner:
@@ -175,6 +230,7 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
         raise pytest.UsageError("--temporal-server belongs to --topology postgres.")
     from chaos.cluster.choose import Choice  # noqa: PLC0415 - see the module's docstring
     from chaos.cluster.temporal import Topology  # noqa: PLC0415 - likewise
+    from chaos.cluster.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
     from chaos.runner import Runner  # noqa: PLC0415 - likewise
 
     runner = config.stash[_RUNNER] = Runner(
@@ -186,6 +242,7 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
         ),
         options=_options(config),
         live=live,
+        worker_argv=config.getoption("--worker-command") or WORKER_ARGV,
         reports=config.getoption("--reports") or config.rootpath / "reports",
         say=_sayer(config),
     )

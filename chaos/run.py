@@ -79,7 +79,7 @@ class RunContext:
     """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
 
     Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
-    must be in no evidence. `seats` bounds the stacks.
+    must be in no evidence. `seats` bounds the stacks of all scenarios, `turns` those of one.
     """
 
     mark: str
@@ -93,6 +93,7 @@ class RunContext:
     maker: Maker | None = None
     secrets: Sequence[str] = ()
     seats: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+    turns: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
     )
@@ -100,6 +101,8 @@ class RunContext:
 
 async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResult:
     """Run all cases of a scenario side by side."""
+    most = scenario.cases_at_once
+    context = replace(context, turns=asyncio.Semaphore(most)) if most else context
     cases = await asyncio.gather(*(_safely(scenario, case, context) for case in scenario.cases))
     result = scenario_result(scenario, cases)
     context.announce(scenario.name, f"{result.verdict}: {result.reason}")
@@ -109,7 +112,7 @@ async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResul
 async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Whatever happens to one case, a full disk included, the others go on."""
     try:
-        async with context.seats:
+        async with context.turns, context.seats:
             return await run_case(scenario, case, context)
     except Exception as error:  # noqa: BLE001 - see above
         return broken_case_result(case, f"there is no evidence that could be judged: {error!r}")

@@ -23,6 +23,7 @@ from chaos.cluster.choose import Choice, Chooser, Ground, NotInstalledError
 from chaos.cluster.external import ExternalError
 from chaos.cluster.live import LiveApi
 from chaos.cluster.temporal import Topology
+from chaos.cluster.worker import WORKER_ARGV
 from chaos.estimate import in_mode, on_topology, suite_estimates
 from chaos.guardian import Guard
 from chaos.lab import Options
@@ -52,6 +53,7 @@ class Runner:
     """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
 
     `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
+    `worker_argv` is the program that works, and is broken.
     `missing` says, once it was started, why nothing can run on this machine.
     """
 
@@ -61,6 +63,7 @@ class Runner:
     reports: Path
     say: Say
     live: LiveApi | None = None
+    worker_argv: Sequence[str] = WORKER_ARGV
     outcome: RunResult | None = None
     paid_usd: Decimal | None = None
     missing: str | None = None
@@ -190,6 +193,7 @@ class Runner:
             temporal_cli=None,
             options=self.options,
             announce=self._announce,
+            worker_argv=self.worker_argv,
             live=self.live,
             maker=ground.maker,
             secrets=ground.secrets,
@@ -208,6 +212,7 @@ class Runner:
             started_at=self._started_at,
             mode=self._mode,
             topology=self.choice.topology,
+            seed=_seed_of(self.chosen),
             budget_usd=self.live.budget_usd if self.live else None,
             paid_usd=self.paid_usd,
             suite_estimates=suite_estimates(all_scenarios(), Options(), self.live),
@@ -221,6 +226,11 @@ class Runner:
             not_run=self._not_run,
             overall=self.overall,
         )
+
+
+def _seed_of(scenarios: Sequence[Scenario]) -> int | None:
+    """The first seed of what was drawn; a case keeps its own in its schedule."""
+    return next((c.seed for s in scenarios for c in s.cases if c.seed is not None), None)
 
 
 def _split(

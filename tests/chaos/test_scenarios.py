@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -19,9 +18,11 @@ FIRST_RUN_SECONDS = 30 * 60
 
 @pytest.mark.chaos
 @pytest.mark.timeout(FIRST_RUN_SECONDS)
-@pytest.mark.parametrize("scenario", all_scenarios(), ids=lambda scenario: scenario.name)
 def test_scenario(scenario: Scenario, chaos_runner: Runner) -> None:
-    """The system survives the scenario's faults, and that they hit is proven."""
+    """The system survives the scenario's faults, and that they hit is proven.
+
+    `chaos.plugin` says which there are.
+    """
     if reason := chaos_runner.why_not_run(scenario):
         pytest.skip(reason)
     result = chaos_runner.result(scenario)

@@ -1,0 +1,81 @@
+"""What a user may give on a command line, read and checked. Imports nothing heavy: help uses it."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+DEFAULT_BUDGET_USD = Decimal("15.00")
+DEFAULT_WORKFLOWS = 5
+DEFAULT_SEEDED_WORKFLOWS = 30
+DEFAULT_DURATION_SECONDS = 60.0
+MOST_SEEDS = 1000
+
+FAMILIES = ("kill", "network", "api", "server")
+"""As `chaos.faults.Family` has them, which takes a second to import."""
+
+
+def amount(text: str) -> Decimal:
+    """Dollars. This and the others raise ArgumentTypeError."""
+    try:
+        usd = Decimal(text)
+    except InvalidOperation:
+        usd = Decimal(0)
+    if not usd.is_finite() or not 0 < usd < 100_000:
+        raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {text!r}")
+    return usd
+
+
+def count(text: str) -> int:
+    """A number of workflows."""
+    if not _is_number(text) or not 1 <= int(text) <= 1000:
+        raise ArgumentTypeError(f"must be a number from 1 to 1000, not {text!r}")
+    return int(text)
+
+
+def command(text: str) -> tuple[str, ...]:
+    """A program and its arguments, as a shell would read them."""
+    try:
+        argv = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ArgumentTypeError(f"cannot be read as a command: {error}") from None
+    if not argv:
+        raise ArgumentTypeError("must name a program")
+    return argv
+
+
+def seeds(text: str) -> Sequence[int]:
+    """One seed, or a range of them."""
+    first, dash, last = text.partition("-")
+    if not _is_number(first) or (dash and not _is_number(last)):
+        raise ArgumentTypeError(f"must be a seed such as 7, or a range such as 1-10, not {text!r}")
+    chosen = range(int(first), int(last or first) + 1)
+    if not 1 <= len(chosen) <= MOST_SEEDS:
+        raise ArgumentTypeError(f"must be a range of 1 to {MOST_SEEDS} seeds, not {text!r}")
+    return chosen
+
+
+def families(text: str) -> Sequence[str]:
+    """Kinds of faults, with commas between them."""
+    names = tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in FAMILIES]
+    if unknown:
+        raise ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, not {unknown[0]!r}")
+    return names
+
+
+def duration_seconds(text: str) -> float:
+    """How long faults come."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 5 <= seconds <= 3600:
+        raise ArgumentTypeError(f"must be a number of seconds from 5 to 3600, not {text!r}")
+    return seconds
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19

@@ -1,0 +1,1 @@
+"""Schedules drawn from a seed: faults at random over a running load, healed, and then judged."""

@@ -1,0 +1,148 @@
+"""Schedules carried out for real: they converge, and a planted bug is found, replayed, shrunk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from chaos.cluster.choose import Choice
+from chaos.faults import Family, KillWorker
+from chaos.lab import Options
+from chaos.report.results import CaseResult
+from chaos.runner import Runner
+from chaos.seeded.draw import Wishes, draw
+from chaos.seeded.scenario import seeded, seeded_of
+from chaos.seeded.schedule import FILE, Planned, Schedule
+from chaos.shrinking import Means, shrink
+from chaos.verdict import Verdict
+
+PROJECT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.timeout(500)
+
+
+def _sabotaged(name: str) -> Sequence[str]:
+    return (sys.executable, "-m", "tests.integration.seeded.sabotage", name)
+
+
+def _run(schedule: Schedule, reports: Path, worker_argv: Sequence[str]) -> CaseResult:
+    return _cases(
+        Runner(
+            chosen=(seeded([schedule]),),
+            choice=Choice(),
+            options=Options(),
+            reports=reports,
+            say=lambda _: None,
+            worker_argv=worker_argv,
+        )
+    )
+
+
+def _cases(runner: Runner) -> CaseResult:
+    try:
+        runner.start()
+        (case,) = runner.result(runner.scenarios[0]).cases
+    finally:
+        runner.stop()
+    return case
+
+
+def _failed(case: CaseResult) -> set[str]:
+    return {check.check for check in case.checks if check.verdict is Verdict.FAILED}
+
+
+def _with_kills(at_seconds: Sequence[float]) -> Schedule:
+    """A small load, a kill of each worker in turn at these times, and a few faults beside them."""
+    drawn = draw(3, Wishes((Family.API,), duration_seconds=10, workflows=3))
+    kills = [
+        Planned(at_seconds=at, lasting_seconds=0, fault=KillWorker(place=place))
+        for place, at in enumerate(at_seconds)
+    ]
+    faults = sorted([*kills, *drawn.faults], key=lambda planned: planned.at_seconds)
+    return drawn.model_copy(update={"faults": tuple(faults)})
+
+
+def test_a_schedule_of_all_families_converges_and_can_be_judged_again(tmp_path: Path) -> None:
+    schedule = draw(1, Wishes(duration_seconds=12, workflows=6))
+    command = ("-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider", "tests/chaos")
+    options = ("--seed", "1", "--duration", "12", "--workflows", "6", f"--reports={tmp_path}")
+    ended = subprocess.run(
+        [sys.executable, *command, *options],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout
+    assert "OVERALL: 1/1 tests passed" in ended.stdout
+    run = (tmp_path / "latest").resolve()
+    assert json.loads((run / "results.json").read_text())["seed"] == 1
+    (case,) = seeded_of(run).cases
+    assert case.name == "seed_1"
+    assert (run / "seeded" / "seed_1" / FILE).read_text().strip() == schedule.model_dump_json(
+        by_alias=True, indent=1
+    )
+    again = subprocess.run(
+        [sys.executable, "-m", "chaos", "recheck", str(run)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+@pytest.mark.parametrize(
+    ("bug", "kills", "check"),
+    [
+        # Videos take 4 s, so at these times some are awaited.
+        ("loses_a_checkpoint", (3.0, 3.0, 3.0), "checkpoints_are_complete_and_in_order"),
+        # Images take 0.5 s, and the first workflow asks for its own at once.
+        ("pays_again", (0.4, 0.4, 0.4), "billed_once_or_openly_ambiguous"),
+    ],
+)
+def test_a_planted_bug_is_found_replayed_and_shrunk(
+    bug: str, kills: Sequence[float], check: str, tmp_path: Path
+) -> None:
+    schedule = _with_kills(kills)
+    argv = _sabotaged(bug)
+
+    assert check in _failed(_run(schedule, tmp_path, argv))
+
+    run = (tmp_path / "latest").resolve()
+    replayed = Runner(
+        chosen=(seeded_of(run),),
+        choice=Choice(),
+        options=Options(),
+        reports=tmp_path / "replay",
+        say=lambda _: None,
+        worker_argv=argv,
+    )
+    assert check in _failed(_cases(replayed))
+
+    found = shrink(run, Means(most_runs=12, say=lambda _: None, worker_argv=argv))
+    assert 1 <= len(found.after.faults) < len(schedule.faults)
+    assert {planned.fault.family for planned in found.after.faults} >= {Family.KILL}
+    assert found.file.exists()
+    assert check in _failed(_run(found.after, tmp_path / "shrunk", argv))
+
+
+def test_a_run_that_passed_has_nothing_to_shrink(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "chaos", "shrink", str(tmp_path)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "holds no results.json" in ended.stderr
+    assert "Traceback" not in ended.stderr
