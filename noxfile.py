@@ -93,6 +93,13 @@ def sweep(session: nox.Session) -> None:
 
 
 @nox.session
+def explore(session: nox.Session) -> None:
+    """A worker killed before and after each event and each call. Arguments go to the program."""
+    _install(session)
+    session.run("python", "-m", "chaos.explore", *session.posargs)
+
+
+@nox.session
 def storm(session: nox.Session) -> None:
     """A fleet that loses a worker every two seconds, for three minutes. Arguments go to pytest."""
     _install(session)

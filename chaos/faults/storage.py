@@ -129,16 +129,21 @@ def database_of(lab: Lab) -> Path:
     return lab.stack.server.database
 
 
-def back_up(lab: Lab) -> None:
-    """Copy the database while the server runs, by SQLite's own way to do so: whole, as of one
-    moment, whatever is being written. On the command line: `sqlite3 FILE ".backup COPY"`.
+async def back_up(lab: Lab) -> None:
+    """Copy the database while the server stands still, and start the server again.
+
+    Not while it runs, by `sqlite3 FILE ".backup COPY"`: a commit that meets that lock fails, and
+    this server does not get over that. It refuses every write ("shard status unknown") until it is
+    started again; so it was seen under load.
     """
     file = database_of(lab)
     copy = file.parent / BACKUP
+    await lab.stack.server.child.terminate()
     with closing(_read_only(file)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
         (said,) = target.execute("PRAGMA integrity_check").fetchone()
-    _tell(lab, "backup", f"backed up while the server runs: {_describe(copy)}, {said}")
+    _tell(lab, "backup", f"backed up while the server stands still: {_describe(copy)}, {said}")
+    await lab.stack.server.start()
 
 
 async def restore(lab: Lab) -> None:

@@ -60,7 +60,7 @@ def _before_there_is_a_worker(
         video = await lab.hold(HoldTarget.VIDEO)
         await lab.start(_AT_ONCE)
         if cure.backup:
-            back_up(lab)
+            await back_up(lab)
         await lab.worker()
         await video.caught(lab.step_deadline_seconds)
         await _damage(lab, how, _AT_ONCE, cure)
@@ -76,7 +76,7 @@ async def _while_the_image_is_made(lab: Lab) -> None:
     await lab.worker()
     await lab.start(_IN_HAND)
     await image.caught(lab.step_deadline_seconds)
-    back_up(lab)
+    await back_up(lab)
     await image.release()
     await video.caught(lab.step_deadline_seconds)
     await _damage(lab, Damage.BYTES_FLIPPED, _IN_HAND)
