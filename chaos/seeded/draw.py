@@ -37,6 +37,8 @@ SECONDS_PER_FAULT = 2.5
 LAST_START = 0.8
 """Of the duration: what starts later would meet few faults."""
 LONGEST_SERIES = 3
+REST_SECONDS = 2.0
+"""Between two faults of one server or link: it is to work again in the meantime."""
 
 _LINKS = tuple(link_name(FLEET, end) for end in (SERVER, API))
 _PASSING = (
@@ -180,6 +182,6 @@ def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
         alone = planned.fault.family in {Family.SERVER, Family.NETWORK}
         if alone and planned.at_seconds < busy_until.get(target, 0.0):
             continue
-        busy_until[target] = planned.ends_at_seconds
+        busy_until[target] = planned.ends_at_seconds + REST_SECONDS
         kept.append(planned)
     return tuple(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from temporalio.service import RPCError
 
 from chaos.cluster.proxy import API, SERVER
 from chaos.fake_api.settings import LatencyChange
+from chaos.faults import BadApi, KillWorker
 from chaos.journal import Event
 from chaos.lab import Lab
 from chaos.seeded.load import asked_by
@@ -37,11 +39,12 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
         await lab.stack.api.control.set_latencies(LATENCIES)
         fleet = await lab.fleet(schedule.workers, settings=SETTINGS, links=(SERVER, API))
         begin = asyncio.get_running_loop().time()
+        targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:
             for order in schedule.orders:
                 group.create_task(_start(lab, order, begin))
             for planned in schedule.faults:
-                group.create_task(_strike(lab, planned, begin))
+                group.create_task(_strike(lab, planned, begin, targets[_alone(planned)]))
         lab.note("all faults are healed")
         await fleet.until_complete(lab.client)
         await _resubmit(lab, schedule)
@@ -75,10 +78,17 @@ async def _start(lab: Lab, order: Order, begin: float) -> None:
     )
 
 
-async def _strike(lab: Lab, planned: Planned, begin: float) -> None:
+async def _strike(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) -> None:
+    """A server that takes long to come back must be back before it is struck again."""
     await _at(planned.at_seconds, begin)
-    async with lab.during(planned.fault):
+    async with turn, lab.during(planned.fault):
         await _at(planned.ends_at_seconds, begin)
+
+
+def _alone(planned: Planned) -> str:
+    """What no two faults may be at: a server, a link, or a single answer of the API."""
+    fault = planned.fault
+    return fault.model_dump_json() if isinstance(fault, BadApi | KillWorker) else fault.target
 
 
 async def _resubmit(lab: Lab, schedule: Schedule) -> None:

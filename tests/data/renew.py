@@ -22,6 +22,11 @@ CASES = (
     "server_restart/each_role",
     "checkpoint/sigkill_after_video_1",
     "concurrency/one_worker",
+    "disk_full/artifacts",
+    "disk_full/ledger",
+    "server_pause/twice_in_a_row",
+    "server_pause/under_load",
+    "database_damage/gone",
     "seeded/seed_4",
 )
 TARGET = Path(__file__).parent / "evidence"

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from chaos.faults import BadApi, BadNetwork, Family, KillWorker
-from chaos.seeded.draw import LAST_START, Wishes, draw
+from chaos.seeded.draw import LAST_START, REST_SECONDS, Wishes, draw
 from chaos.seeded.schedule import Planned
 
 SEEDS = range(40)
@@ -57,7 +57,7 @@ def test_faults_of_one_link_or_server_never_overlap(seed: int) -> None:
             if planned.fault.target == target
             and planned.fault.family in {Family.NETWORK, Family.SERVER}
         ]
-        assert all(a.ends_at_seconds <= b.at_seconds for a, b in pairwise(here))
+        assert all(a.ends_at_seconds + REST_SECONDS <= b.at_seconds for a, b in pairwise(here))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
