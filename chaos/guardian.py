@@ -31,6 +31,7 @@ MARK = "CHAOS_RUN_FOLDER"
 _PREFIX = "chaos-run-"
 _QUIET_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
+_CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory"))
 _REMOVE = 0
 """IPC_RMID of the C library."""
 
@@ -133,8 +134,20 @@ def _drop_shared_memory(folder: Path) -> None:
             ctypes.CDLL(None).shmctl(number, _REMOVE, None)
 
 
+def _drop_cgroups(folder: Path) -> None:
+    """Remove the memory cgroups of a run, which has none of its processes in them any more.
+
+    `chaos.cluster.memory` names them by the run's folder.
+    """
+    for root in _CGROUPS:
+        for left in root.glob(f"{folder.name}-*"):
+            with contextlib.suppress(OSError):
+                left.rmdir()
+
+
 def _remove(folder: Path) -> None:
     _drop_shared_memory(folder)
+    _drop_cgroups(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

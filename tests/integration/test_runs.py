@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -147,6 +148,40 @@ def test_a_run_that_is_broken_off_leaves_nothing(
     run.until(lambda: not run.started(), "no process is left")
     run.until(lambda: not run.scratch(), "no temporary folder is left")
     run.until(lambda: not _shared_memory(started), "no shared memory is left")
+    assert not ports & _listening()
+
+
+def _said(run: Run, words: str) -> bool:
+    return words in run.output
+
+
+def _cgroups(run: Run) -> list[Path]:
+    return [
+        folder
+        for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory"))
+        for folder in root.glob(f"chaos-run-{run.process.pid}-*")
+    ]
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT], ids=lambda s: s.name)
+def test_a_run_broken_off_in_the_midst_of_its_faults_leaves_nothing(
+    ending: signal.Signals, start: Callable[..., Run]
+) -> None:
+    """With cut lines, a full disk, a server that sleeps, and a memory limit in force."""
+    run = start("-k", "network_api or disk_full or out_of_memory or server_pause")
+    # The order differs; what is awaited is that each of these has been there, or still is.
+    for words in ("may take", "bytes left", "SIGSTOP to temporal-server", "down at"):
+        run.until(partial(_said, run, words), words)
+    ports = _ports(run.started())
+    assert ports
+
+    run.process.send_signal(ending)
+    run.end()
+
+    run.until(lambda: not run.started(), "no process is left")
+    run.until(lambda: not run.scratch(), "no temporary folder is left")
+    run.until(lambda: not _cgroups(run), "no memory limit is left")
     assert not ports & _listening()
 
 
