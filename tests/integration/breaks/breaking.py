@@ -18,7 +18,7 @@ from chaos.scenarios import Case, Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
 
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 10
 
 
 @dataclass(frozen=True)

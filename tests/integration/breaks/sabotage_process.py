@@ -39,6 +39,7 @@ def takes_a_nap_for_death() -> None:
 def sends_again_when_it_wakes() -> None:
     """Ask for an image once more when its time has passed, whatever has become of the step."""
     generate = Gemini.generate_image
+    again: list[asyncio.Task[Image]] = []
 
     async def insist(self: Gemini, prompt: str, may_send: MaySend = lambda: None) -> Image:
         end = time.monotonic() + self._settings.image_deadline_seconds
@@ -46,7 +47,9 @@ def sends_again_when_it_wakes() -> None:
             image = await generate(self, prompt, may_send)
             if time.monotonic() < end:
                 return image
-        return await generate(self, prompt)
+        # A task of its own: the attempt is canceled, by the server and by the stop.
+        again.append(asyncio.create_task(generate(self, prompt)))
+        return await asyncio.shield(again[-1])
 
     Gemini.generate_image = insist  # type: ignore[method-assign]
 
