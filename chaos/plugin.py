@@ -288,6 +288,7 @@ def pytest_terminal_summary(
         paid_line,
         problem_lines,
         recovery_table_lines,
+        schedule_lines,
         table_lines,
         topology_lines,
     )
@@ -301,6 +302,7 @@ def pytest_terminal_summary(
             *topology_lines(outcome),
             *table_lines(outcome),
             *not_run_lines(outcome),
+            *schedule_lines(outcome),
             "",
             *cost_table_lines(outcome),
             *ambiguous_lines(outcome),

@@ -18,6 +18,7 @@ from chaos.report.table import (
     paid_line,
     problem_lines,
     recovery_table_lines,
+    schedule_lines,
     table_lines,
     topology_lines,
 )
@@ -38,6 +39,7 @@ def markdown(result: RunResult) -> str:
     """The tables with what is to be said of them."""
     parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
     parts += [*topology_lines(result), *_list(not_run_lines(result))]
+    parts += _list(schedule_lines(result))
     parts += ["\n".join(cost_table_lines(result)), *_list(ambiguous_lines(result))]
     parts += ["\n".join(lines)] if (lines := recovery_table_lines(result)) else []
     if result.paid_usd is not None and result.budget_usd is not None:

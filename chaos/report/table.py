@@ -24,7 +24,7 @@ def rows(
         (
             s.number,
             (
-                f"{s.number}. {s.title}",
+                _row_name(s),
                 s.status.capitalize(),
                 f"{s.duration_s:.1f} s",
                 cost(s),
@@ -33,11 +33,14 @@ def rows(
         )
         for s in scenarios
     ]
-    absent = [
-        (n.number, (f"{n.number}. {n.title}", "Not run", "-", "-", "NOT RUN")) for n in not_run
-    ]
+    absent = [(n.number, (_row_name(n), "Not run", "-", "-", "NOT RUN")) for n in not_run]
     # Two rows may share a number: a run's scenario may have had that of another one today.
     return [row for _, row in sorted([*shown, *absent])]
+
+
+def _row_name(row: ScenarioResult | NotRun) -> str:
+    """The number, which schedules from a seed have not, and the title."""
+    return f"{row.number}. {row.title}" if row.number else row.title
 
 
 def cost(scenario: ScenarioResult) -> str:
@@ -110,7 +113,7 @@ def cost_table_lines(result: RunResult) -> list[str]:
     """What each scenario cost, wasted and saved, and all together; controls are not counted."""
     amounts = [_amounts(scenario) for scenario in result.scenarios]
     total = [sum(column, ZERO) for column in zip(*amounts, strict=True)]
-    names = [f"{s.number}. {s.title}" for s in result.scenarios]
+    names = [_row_name(s) for s in result.scenarios]
     named = zip((*names, "Total"), (*amounts, total), strict=True)
     return aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)])
 
@@ -149,6 +152,18 @@ def problem_lines(result: RunResult) -> list[str]:
         for check in case.checks
         if check.verdict is not Verdict.PASSED
         for problem in check.problems
+    ]
+
+
+def schedule_lines(result: RunResult) -> list[str]:
+    """Each schedule that was drawn from a seed: what it did, and how it ended."""
+    if result.seed is None:
+        return []
+    return [
+        f"{case.name}: {case.verdict}, {len(case.faults)} faults, {len(case.workflows)} workflows, "
+        f"{usd(case.cost_usd)} of an ideal {usd(case.ideal_cost_usd)}, {case.duration_s:.1f} s"
+        for s in result.scenarios
+        for case in s.cases
     ]
 
 

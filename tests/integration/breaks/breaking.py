@@ -20,6 +20,8 @@ from chaos.verdict import Verdict
 
 SIDE_BY_SIDE = 10
 
+Run = tuple[str, str, int]
+
 
 @dataclass(frozen=True)
 class Break:
@@ -36,8 +38,13 @@ class Break:
     sabotage: bool = True
     module: str = "tests.integration.breaks.sabotage"
 
+    @property
+    def what_runs(self) -> Run:
+        """The same for breaks that only look at another check of the same run."""
+        return self.module, self.name, id(self.case)
 
-Results = Mapping[tuple[str, str], CaseResult]
+
+Results = Mapping[Run, CaseResult]
 
 
 async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
@@ -45,7 +52,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     seats = asyncio.Semaphore(SIDE_BY_SIDE)
     starting = asyncio.Semaphore(2)
     home = Scenario(number=0, name="breaks", title="Breaks", cases=())
-    distinct = {(broken.name, broken.case.name): broken for broken in breaks}
+    distinct = {broken.what_runs: broken for broken in breaks}
 
     with Guard() as guard:
         cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})

@@ -2,101 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.lab import Lab
-from chaos.scenarios import (
-    checkpoint,
-    concurrency,
-    retry_config,
-    server_restart,
-    worker_crash,
-)
+from chaos.scenarios import Scenario
+from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
+from tests.integration.breaks import answers, first, networks, processes, storage
 from tests.integration.breaks.breaking import Break, Results, run_all
 
-ONE_WORKER = concurrency.SCENARIO.cases[0]
-RETRY = replace(retry_config.SCENARIO.cases[0], converge_deadline_seconds=45)
-SERVER_KILL = server_restart.SCENARIO.cases[0]
-CONTROL = next(case for case in server_restart.SCENARIO.cases if case.must_fail)
-CRASH = worker_crash.SCENARIO.cases[0]
-SERIES = checkpoint.SCENARIO.cases[0]
-
-
-async def _nothing_is_killed(lab: Lab) -> None:
-    await lab.worker()
-    await lab.start(workload.single("crash-single"))
-
-
-async def _one_after_the_other(lab: Lab) -> None:
-    await lab.worker()
-    for number in range(1, 3):
-        await lab.start(workload.single(f"load-{number:03}"))
-        await lab.converge(30)
-
-
 BREAKS = (
-    Break("pays_again_after_a_crash", SERIES, "billed_at_most_expected"),
-    Break("never_retries", SERIES, "workflows_end_as_expected"),
-    Break("retries_sooner", RETRY, "policy_is_as_required"),
-    Break("retries_sooner", RETRY, "retries_are_spaced[retry-recovers]"),
-    Break("fails_quietly", RETRY, "workflows_end_as_expected"),
-    Break("pays_twice", ONE_WORKER, "billed_at_most_expected"),
-    Break("pays_twice", ONE_WORKER, "every_bill_is_on_record"),
-    Break("hides_a_cost", ONE_WORKER, "cost_matches_ledger"),
-    Break("hides_possible_waste", CRASH, "cost_matches_ledger"),
-    Break("forgets_what_was_bought", CRASH, "every_bill_is_on_record"),
-    Break("forgets_a_checkpoint", ONE_WORKER, "checkpoints_are_complete_and_in_order"),
-    Break("shares_files", ONE_WORKER, "artifacts_exist_with_their_hash"),
-    Break("mixes_up_characters", ONE_WORKER, "artifacts_are_their_own"),
-    Break("decides_otherwise", ONE_WORKER, "histories_replay"),
-    Break("logs_the_key", ONE_WORKER, "no_secret_is_kept"),
-    Break("goes_back", SERVER_KILL, "progress_never_goes_back"),
-    Break(
-        "the server forgets",
-        replace(SERVER_KILL, stack=CONTROL.stack),
-        "workflows_end_as_expected",
-        sabotage=False,
-    ),
-    Break(
-        "the control keeps its data",
-        replace(CONTROL, stack=SERVER_KILL.stack),
-        "control[workflows_end_as_expected]",
-        sabotage=False,
-    ),
-    Break(
-        "nothing is killed",
-        replace(CRASH, experiment=_nothing_is_killed),
-        "killed_during_request[worker-1]",
-        Verdict.UNKNOWN,
-        sabotage=False,
-    ),
-    Break(
-        "one after the other",
-        replace(ONE_WORKER, experiment=_one_after_the_other),
-        "all_were_open_at_once",
-        Verdict.UNKNOWN,
-        sabotage=False,
-    ),
+    *first.BREAKS,
+    *processes.BREAKS,
+    *networks.BREAKS,
+    *answers.BREAKS,
+    *storage.BREAKS,
 )
+ALL_OF_THEM_SECONDS = 900
+"""The first test waits for the runs of all."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Every broken case, run once for all checks that look at it."""
-    return await run_all(BREAKS, tmp_path_factory.mktemp("breaks"))
+    able = [broken for broken in BREAKS if broken.case.needs() is None]
+    return await run_all(able, tmp_path_factory.mktemp("breaks"))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scenario", all_scenarios(), ids=lambda s: s.name)
+def test_every_scenario_has_a_break(scenario: Scenario) -> None:
+    loads = [case.load for case in scenario.cases]
+
+    assert [broken for broken in BREAKS if broken.case.load in loads]
+
+
+@pytest.mark.timeout(ALL_OF_THEM_SECONDS)
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_break_is_seen(broken: Break, results: Results) -> None:
     """The check that guards it says so, and the case does not pass."""
-    result = results[broken.name, broken.case.name]
+    if reason := broken.case.needs():
+        pytest.skip(reason)
+    result = results[broken.what_runs]
     seen = {check.check: check.verdict for check in result.checks}
 
     assert seen.get(broken.check) is broken.verdict, result.reason

@@ -19,7 +19,7 @@ from chaos.report.results import (
     case_result,
     scenario_result,
 )
-from chaos.report.table import cost, overall_line, table_lines, usd
+from chaos.report.table import cost, overall_line, schedule_lines, table_lines, usd
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
@@ -161,3 +161,19 @@ def test_reports_are_written_and_latest_points_at_them(run: RunResult, tmp_path:
     assert json.loads((latest / "results.json").read_text())["schema"] == 1
     assert (latest / "results.md").read_text() == markdown(run)
     assert sorted(f.name for f in latest.iterdir()) == ["junit.xml", "results.json", "results.md"]
+
+
+def test_schedules_from_a_seed_have_a_line_each_and_no_number(run: RunResult) -> None:
+    (first, *_) = run.scenarios
+    drawn = first.model_copy(update={"number": 0, "title": "Seeded Schedules"})
+    seeded = run.model_copy(update={"seed": 7, "scenarios": (drawn,)})
+
+    assert schedule_lines(seeded) == [
+        "sigkill_twice: passed, 2 faults, 1 workflows, $1.28 of an ideal $1.24, 12.3 s"
+    ]
+    assert table_lines(seeded)[2].startswith("| Seeded Schedules |")
+    assert "- sigkill_twice: passed" in markdown(seeded)
+
+
+def test_a_run_without_a_seed_has_no_such_lines(run: RunResult) -> None:
+    assert schedule_lines(run) == []

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-import pytest_asyncio
-
 from chaos.lab import Lab
 from chaos.scenarios import (
     Case,
@@ -17,7 +14,7 @@ from chaos.scenarios import (
     permanent_failures,
 )
 from chaos.verdict import Verdict
-from tests.integration.breaks.breaking import Break, Results, run_all
+from tests.integration.breaks.breaking import Break
 
 MODULE = "tests.integration.breaks.sabotage_api"
 
@@ -94,21 +91,3 @@ BREAKS = (
         sabotage=False,
     ),
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Every broken case, run once for all checks that look at it."""
-    return await run_all(BREAKS, tmp_path_factory.mktemp("breaks"))
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
-@pytest.mark.asyncio(loop_scope="module")
-async def test_the_break_is_seen(broken: Break, results: Results) -> None:
-    """The check that guards it says so, and the case does not pass."""
-    result = results[broken.name, broken.case.name]
-    seen = {check.check: check.verdict for check in result.checks}
-
-    assert seen.get(broken.check) is broken.verdict, result.reason
-    assert result.verdict is not Verdict.PASSED

@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-import pytest
-import pytest_asyncio
-
 from chaos.lab import Lab
 from chaos.scenarios import Case, Scenario, database_damage, disk_full, server_pause
 from chaos.verdict import Verdict
-from tests.integration.breaks.breaking import Break, Results, run_all
+from tests.integration.breaks.breaking import Break
 
 SABOTAGE = "tests.integration.breaks.sabotage_storage"
 
@@ -92,24 +89,3 @@ BREAKS = (
         sabotage=False,
     ),
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Every broken case, run once for all checks that look at it."""
-    able = [broken for broken in BREAKS if broken.case.needs() is None]
-    return await run_all(able, tmp_path_factory.mktemp("breaks"))
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
-@pytest.mark.asyncio(loop_scope="module")
-async def test_the_break_is_seen(broken: Break, results: Results) -> None:
-    """The check that guards it says so, and the case does not pass."""
-    if reason := broken.case.needs():
-        pytest.skip(reason)
-    result = results[broken.name, broken.case.name]
-    seen = {check.check: check.verdict for check in result.checks}
-
-    assert seen.get(broken.check) is broken.verdict, result.reason
-    assert result.verdict is not Verdict.PASSED
