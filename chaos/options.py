@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -43,6 +44,8 @@ def command(text: str) -> tuple[str, ...]:
         raise ArgumentTypeError(f"cannot be read as a command: {error}") from None
     if not argv:
         raise ArgumentTypeError("must name a program")
+    if shutil.which(argv[0]) is None:
+        raise ArgumentTypeError(f"there is no program {argv[0]!r} that could be run")
     return argv
 
 

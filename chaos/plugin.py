@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
+_SEEDED: pytest.StashKey[Scenario] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 
 
@@ -109,14 +110,23 @@ def _add_seeded_options(group: pytest.OptionGroup) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw or read the schedules that were asked for: a mistake is told before anything is done."""
+    if schedules := _schedules(config):
+        config.stash[_SEEDED] = schedules
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the test of scenarios those of the catalogue, or the schedules that were asked for."""
     if metafunc.definition.get_closest_marker("chaos") and "scenario" in metafunc.fixturenames:
-        scenarios = _wanted(metafunc.config)
+        from chaos.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see the docstring
+
+        seeded = metafunc.config.stash.get(_SEEDED, None)
+        scenarios = (seeded,) if seeded else all_scenarios()
         metafunc.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
 
 
-def _wanted(config: pytest.Config) -> Sequence[Scenario]:
+def _schedules(config: pytest.Config) -> Scenario | None:
     seeds, replay = config.getoption("--seed"), config.getoption("--replay")
     drawing = config.getoption("--faults") or config.getoption("--duration")
     if drawing and not seeds:
@@ -126,9 +136,7 @@ def _wanted(config: pytest.Config) -> Sequence[Scenario]:
             "--seed draws new schedules, --replay takes saved ones: choose one."
         )
     if not seeds and not replay:
-        from chaos.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see the docstring
-
-        return all_scenarios()
+        return None
     from chaos.faults import Family  # noqa: PLC0415 - see the module's docstring
     from chaos.seeded.draw import Wishes, draw  # noqa: PLC0415 - likewise
     from chaos.seeded.scenario import seeded, seeded_of  # noqa: PLC0415 - likewise
@@ -136,7 +144,7 @@ def _wanted(config: pytest.Config) -> Sequence[Scenario]:
 
     if replay:
         try:
-            return (seeded_of(replay),)
+            return seeded_of(replay)
         except ScheduleError as error:
             raise pytest.UsageError(str(error)) from None
     wishes = Wishes(
@@ -144,7 +152,7 @@ def _wanted(config: pytest.Config) -> Sequence[Scenario]:
         duration_seconds=config.getoption("--duration") or options.DEFAULT_DURATION_SECONDS,
         workflows=config.getoption("--workflows") or options.DEFAULT_SEEDED_WORKFLOWS,
     )
-    return (seeded([draw(seed, wishes) for seed in seeds]),)
+    return seeded([draw(seed, wishes) for seed in seeds])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

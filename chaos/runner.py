@@ -137,7 +137,8 @@ class Runner:
         if self.missing:
             return
         done = self._done()
-        if done or (self._not_run and not self.scenarios):
+        began = self._ready.done() and not self._ready.exception()
+        if done or (began and not self.scenarios):
             self.outcome = self._outcome(done)
             try:
                 write_reports(self.outcome, self.folder)

@@ -21,7 +21,7 @@ def test_families_are_those_that_there_are() -> None:
 
 
 def test_a_command_is_read_as_a_shell_would() -> None:
-    assert options.command("python -m 'my worker'") == ("python", "-m", "my worker")
+    assert options.command("sh -c 'my worker'") == ("sh", "-c", "my worker")
 
 
 def test_the_others_are_read() -> None:
@@ -44,6 +44,7 @@ def test_the_others_are_read() -> None:
         (options.families, ""),
         (options.command, ""),
         (options.command, "'"),
+        (options.command, "no-such-program-anywhere"),
         (options.duration_seconds, "soon"),
         (options.duration_seconds, "1"),
         (options.duration_seconds, "nan"),
@@ -56,5 +57,5 @@ def test_the_others_are_read() -> None:
 def test_what_cannot_be_meant_is_refused_with_what_can(
     read: Callable[[str], object], text: str
 ) -> None:
-    with pytest.raises(ArgumentTypeError, match=r"must|cannot"):
+    with pytest.raises(ArgumentTypeError, match=r"must|cannot|no program"):
         read(text)
