@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import psutil
+
 from chaos.cluster.server import SERVER
 from chaos.faults.base import Family, Fault
 from chaos.lab import STEP_DEADLINE_SECONDS, Lab
+from chaos.waiting import wait_until
 
 
 class ServerDown(Fault):
@@ -54,8 +57,14 @@ class ServerPaused(Fault):
         return SERVER
 
     async def inject(self, lab: Lab) -> None:
-        """Put it to sleep."""
-        lab.stack.server.child.pause()
+        """Put it to sleep, and see that it sleeps: the signal alone takes a moment."""
+        child = lab.stack.server.child
+        child.pause()
+        await wait_until(
+            lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED,
+            what=f"{child.name} sleeps",
+            deadline_seconds=STEP_DEADLINE_SECONDS,
+        )
 
     async def heal(self, lab: Lab) -> None:
         """Wake it up."""
