@@ -34,6 +34,8 @@ SETTINGS = {"AMBIGUOUS_RESENDS": "9"}
 
 def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
     """What a case of the schedule does."""
+    # A fault remembers what it did, and candidates of a search share theirs.
+    schedule = schedule.model_copy(deep=True)
 
     async def experiment(lab: Lab) -> None:
         await lab.stack.api.control.set_latencies(LATENCIES)

@@ -128,8 +128,8 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
     assert check in _failed(_cases(replayed))
 
     found = shrink(run, Means(most_runs=12, say=lambda _: None, worker_argv=argv))
+    # A poll that is answered badly makes a second attempt as well, so it need not be a kill.
     assert 1 <= len(found.after.faults) < len(schedule.faults)
-    assert {planned.fault.family for planned in found.after.faults} >= {Family.KILL}
     assert found.file.exists()
     assert check in _failed(_run(found.after, tmp_path / "shrunk", argv))
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import inspect
 from itertools import pairwise
 
 import pytest
 
 from chaos.faults import BadApi, BadNetwork, Family, KillWorker
 from chaos.seeded.draw import LAST_START, REST_SECONDS, Wishes, draw
+from chaos.seeded.experiment import experiment_of
 from chaos.seeded.schedule import Planned
 
 SEEDS = range(40)
@@ -81,6 +83,17 @@ def test_each_toxic_has_a_name_of_its_own(seed: int) -> None:
     ]
 
     assert len(names) == len(set(names))
+
+
+def test_two_experiments_of_a_schedule_do_not_share_what_their_faults_remember() -> None:
+    schedule = draw(1, Wishes((Family.API,)))
+    faults = [
+        vars(inspect.getclosurevars(experiment_of(schedule)).nonlocals["schedule"])["faults"]
+        for _ in range(2)
+    ]
+
+    assert faults[0] == faults[1]
+    assert faults[0][0].fault is not faults[1][0].fault
 
 
 def test_a_kill_takes_no_time() -> None:
