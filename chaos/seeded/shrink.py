@@ -19,11 +19,16 @@ Try = Callable[[Sequence[Schedule]], Sequence[bool]]
 
 @dataclass
 class Shrinking:
-    """One search. `tried` counts the schedules that were run, at most `most_runs`."""
+    """One search. `tried` counts the schedules that were run, at most `most_runs`.
+
+    What fails is run again, `confirmations` times, and kept only if it fails each time:
+    which worker has a task in hand is chance, and so is a failure that hangs on it.
+    """
 
     run: Try
     most_runs: int
     at_once: int
+    confirmations: int = 2
     say: Callable[[str], None] = lambda _: None
     tried: int = 0
     _known: dict[str, bool] = field(default_factory=dict)
@@ -68,11 +73,15 @@ class Shrinking:
             new = new[: max(0, self.most_runs - self.tried)]
             self.tried += len(new)
             for each, fails in zip(new, self.run(new) if new else (), strict=True):
-                self._known[_key(each)] = fails
+                self._known[_key(each)] = fails and self._fails_again(each)
             for offset, each in enumerate(batch):
                 if self._known.get(_key(each)):
                     return start + offset
         return None
+
+    def _fails_again(self, schedule: Schedule) -> bool:
+        self.tried += self.confirmations
+        return all(self.run([schedule] * self.confirmations)) if self.confirmations else True
 
 
 def trim(schedule: Schedule) -> Schedule:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -90,12 +91,12 @@ def start(tmp_path: Path, temporal_cli: Path) -> Iterator[Callable[..., Run]]:
 
 
 def _ports(processes: list[psutil.Process]) -> set[int]:
-    return {
-        connection.laddr.port
-        for process in processes
-        for connection in process.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # some of them come and go
+            connections = process.net_connections(kind="tcp")
+            found |= {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
+    return found
 
 
 def _listening() -> set[int]:

@@ -127,11 +127,13 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
     )
     assert check in _failed(_cases(replayed))
 
-    found = shrink(run, Means(most_runs=12, say=lambda _: None, worker_argv=argv))
+    found = shrink(run, Means(most_runs=15, say=lambda _: None, worker_argv=argv))
     # A poll that is answered badly makes a second attempt as well, so it need not be a kill.
     assert 1 <= len(found.after.faults) < len(schedule.faults)
     assert found.file.exists()
-    assert check in _failed(_run(found.after, tmp_path / "shrunk", argv))
+    # Which worker has the step in hand is chance, so a kill of one may miss it.
+    runs = (_run(found.after, tmp_path / f"shrunk-{n}", argv) for n in range(4))
+    assert any(check in _failed(run) for run in runs)
 
 
 def test_a_run_that_passed_has_nothing_to_shrink(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from chaos.seeded.draw import Wishes, draw
@@ -12,11 +13,13 @@ SCHEDULE = draw(11, Wishes(duration_seconds=60, workflows=12))
 FAULTS = [planned.fault for planned in SCHEDULE.faults]
 
 
-def _search(fails: Callable[[Schedule], bool], most_runs: int = 500) -> tuple[Shrinking, Schedule]:
+def _search(
+    fails: Callable[[Schedule], bool], most_runs: int = 500, confirmations: int = 0
+) -> tuple[Shrinking, Schedule]:
     def run(schedules: Sequence[Schedule]) -> Sequence[bool]:
         return [fails(schedule) for schedule in schedules]
 
-    search = Shrinking(run=run, most_runs=most_runs, at_once=2)
+    search = Shrinking(run=run, most_runs=most_runs, at_once=2, confirmations=confirmations)
     return search, search.shrink(SCHEDULE)
 
 
@@ -76,6 +79,18 @@ def test_nothing_is_run_twice() -> None:
     search, _ = _search(fails)
 
     assert len(seen) == len(set(seen)) == search.tried
+
+
+def test_what_fails_by_chance_only_is_not_kept() -> None:
+    """Without fault 9 it fails each third time."""
+    times = itertools.count()
+
+    def fails(schedule: Schedule) -> bool:
+        return _has(schedule, 2, 9) or (_has(schedule, 2) and next(times) % 3 == 0)
+
+    _, found = _search(fails, confirmations=2)
+
+    assert [planned.fault for planned in found.faults] == [FAULTS[2], FAULTS[9]]
 
 
 def test_the_time_before_the_first_workflow_is_cut_off() -> None:
