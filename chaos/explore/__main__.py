@@ -128,9 +128,11 @@ def _state(given: argparse.Namespace, choice: Choice) -> State:
     from chaos.explore.state import State  # noqa: PLC0415 - see above
 
     if given.resume:
-        return State.open(given.resume)
-    left = None if given.fresh else State.newest_unfinished(given.reports, choice)
-    return left or State.begin(given.reports)
+        return State.open(given.resume.absolute())
+    # The stack's processes have folders of their own, in which a relative path leads nowhere.
+    reports = given.reports.absolute()
+    left = None if given.fresh else State.newest_unfinished(reports, choice)
+    return left or State.begin(reports)
 
 
 def _run(given: argparse.Namespace, choice: Choice, state: State) -> int:
