@@ -251,7 +251,7 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
         options=_options(config),
         live=live,
         worker_argv=config.getoption("--worker-command") or WORKER_ARGV,
-        reports=config.getoption("--reports") or config.rootpath / "reports",
+        reports=(config.getoption("--reports") or config.rootpath / "reports").absolute(),
         say=_sayer(config),
     )
     return runner

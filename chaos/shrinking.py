@@ -50,6 +50,7 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
 
     Raises ShrinkError, and RunError where nothing can be run here.
     """
+    run = run.resolve()  # processes have folders of their own, and `latest` may move meanwhile
     failed = _failed_case(run, case)
     checks = {check.check for check in failed.checks if check.verdict is Verdict.FAILED}
     schedule = _schedule(run, failed.name)
