@@ -23,7 +23,7 @@ from chaos.verdict import Verdict
 
 PROJECT = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.timeout(500)
+pytestmark = pytest.mark.timeout(900)
 
 
 def _sabotaged(name: str) -> Sequence[str]:
