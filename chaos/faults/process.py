@@ -60,11 +60,7 @@ class KillWorker(_OnWorker):
     async def inject(self, lab: Lab) -> None:
         """Kill it and see it gone."""
         process = await self._send(lab, signal.SIGKILL)
-        await wait_until(
-            lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE,
-            what=f"the worker with pid {process.pid} ends",
-            deadline_seconds=EFFECT_DEADLINE_SECONDS,
-        )
+        await lab.stack.fleets[0].until_gone([process.pid])
 
 
 class PauseWorker(_OnWorker):

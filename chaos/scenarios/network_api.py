@@ -16,7 +16,6 @@ from chaos.faults import BadNetwork
 from chaos.invariants import Invariant
 from chaos.invariants.network import (
     awaited_when_hit,
-    bad_throughout,
     in_flight_when_hit,
     nothing_is_ambiguous,
     openly_ambiguous,
@@ -41,7 +40,7 @@ from chaos.scenarios.network_server import (
     Trial,
     begin,
     made_in_an_outage,
-    throughout,
+    slow,
     trials,
     until_tried_again,
 )
@@ -152,17 +151,6 @@ def _hole() -> Trial:
     )
 
 
-def _slow(name: str, toxic: AnyToxic) -> Trial:
-    asked = workload.single(name)
-    return Trial(
-        asked,
-        toxic,
-        throughout,
-        lambda link: (bad_throughout(link, toxic.type, asked.workflow_id),),
-        (nothing_is_ambiguous(asked.workflow_id),),
-    )
-
-
 SCENARIO = Scenario(
     number=10,
     name="network_api",
@@ -172,10 +160,10 @@ SCENARIO = Scenario(
         trials(
             "slow",
             API,
-            _slow(
+            slow(
                 "api-latency", Latency(stream=Stream.BOTH, latency_seconds=0.2, jitter_seconds=0.1)
             ),
-            _slow("api-bandwidth", Bandwidth(stream=Stream.BOTH, bytes_per_second=2_000)),
+            slow("api-bandwidth", Bandwidth(stream=Stream.BOTH, bytes_per_second=2_000)),
         ),
         trials(
             "silent",

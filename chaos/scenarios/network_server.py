@@ -238,7 +238,8 @@ def _hole(name: str, stream: Stream) -> Trial:
     return _awaited(name, BlackHole(stream=stream), made_in_an_outage)
 
 
-def _slow(name: str, toxic: AnyToxic) -> Trial:
+def slow(name: str, toxic: AnyToxic) -> Trial:
+    """A line that is slow all the time, and nothing else."""
     asked = workload.single(name)
     return Trial(
         asked,
@@ -285,11 +286,11 @@ SCENARIO = Scenario(
         trials(
             "slow",
             SERVER,
-            _slow(
+            slow(
                 "server-latency",
                 Latency(stream=Stream.BOTH, latency_seconds=0.2, jitter_seconds=0.1),
             ),
-            _slow("server-bandwidth", Bandwidth(stream=Stream.BOTH, bytes_per_second=8_000)),
+            slow("server-bandwidth", Bandwidth(stream=Stream.BOTH, bytes_per_second=8_000)),
         ),
         trials(
             "silent",
