@@ -3,7 +3,8 @@
 A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provider), `histories/`
 (Temporal), `paid_calls.json` (the workers' own ledger), `expectations.json` (what was asked for),
 `billing.json` (mode and prices), `network/` (the proxies' journals, one for each link),
-`artifacts/` and `logs/`.
+`artifacts/` and `logs/`. Of a system that is not the suite's own, `promise.json` has the recovery
+that it promises; its services may put files of their own beside them.
 
 On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
 histories, the paid calls and the artifacts have these real ids; it is taken off when they are read.
@@ -14,6 +15,7 @@ own ledger, and each call that may have been billed counts as billed.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,6 +24,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from temporalio.client import Client, WorkflowHistory
@@ -50,12 +53,14 @@ HISTORIES = "histories"
 BILLING = "billing.json"
 PAID_CALLS = "paid_calls.json"
 PREFIX = "prefix.txt"
+PROMISE = "promise.json"
 NETWORK = "network"
 
 
 class Expectation(BaseModel):
     """What one workflow was asked for and how it should end.
 
+    The prompts are those of the suite's own workflows, `arguments` what any other is started with.
     `made` says how many of its prompts, the character's first, are made and paid for, once each.
     `may_be_billed_twice` names those whose request a fault cut off in flight, where no client
     can know whether it was billed. `attempts` is the highest attempt of each activity type;
@@ -66,10 +71,11 @@ class Expectation(BaseModel):
 
     workflow_id: str
     workflow_type: str
-    character_prompt: str
-    video_prompts: tuple[str, ...]
-    made: int
-    checkpoints: tuple[str, ...]
+    character_prompt: str = ""
+    video_prompts: tuple[str, ...] = ()
+    made: int = 0
+    checkpoints: tuple[str, ...] = ()
+    arguments: tuple[Any, ...] = ()
     status: Status = Status.COMPLETED
     failure_names: tuple[str, ...] = ()
     may_be_billed_twice: tuple[str, ...] = ()
@@ -78,16 +84,13 @@ class Expectation(BaseModel):
     @property
     def prompts(self) -> tuple[str, ...]:
         """The character's, then the videos' in order."""
-        return (self.character_prompt, *self.video_prompts)
+        return (self.character_prompt, *self.video_prompts) if self.character_prompt else ()
 
     @property
     def steps(self) -> Mapping[str, str]:
         """The step of the workflow that each prompt is for."""
-        videos = enumerate(self.video_prompts, start=1)
-        return {
-            self.character_prompt: CHARACTER,
-            **{prompt: video_step(number) for number, prompt in videos},
-        }
+        videos = [video_step(number) for number, _ in enumerate(self.video_prompts, start=1)]
+        return dict(zip(self.prompts, (CHARACTER, *videos), strict=False))
 
     @property
     def ideal(self) -> Counter[tuple[Item, str]]:
@@ -121,6 +124,7 @@ class Evidence:
     paid_calls: Sequence[PaidCall] = ()
     billing: Billing = REFERENCE
     prefix: str = ""
+    recovery_seconds: float | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
@@ -135,6 +139,7 @@ class Evidence:
             paid_calls=_load_paid_calls(folder),
             billing=_load_billing(folder / BILLING),
             prefix=prefix,
+            recovery_seconds=_load_promise(folder),
         )
 
     @property
@@ -325,6 +330,16 @@ def save_billing(folder: Path, billing: Billing) -> None:
 
 def _load_billing(file: Path) -> Billing:
     return Billing.model_validate_json(file.read_bytes()) if file.exists() else REFERENCE
+
+
+def save_promise(folder: Path, recovery_seconds: float) -> None:
+    """Save how soon work has to go on after a fault, where the system promises that itself."""
+    (folder / PROMISE).write_text(json.dumps({"recovery_seconds": recovery_seconds}))
+
+
+def _load_promise(folder: Path) -> float | None:
+    file = folder / PROMISE
+    return float(json.loads(file.read_bytes())["recovery_seconds"]) if file.exists() else None
 
 
 def save_prefix(folder: Path, prefix: str) -> None:

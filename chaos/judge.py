@@ -21,11 +21,19 @@ SAFETY = (
 """What holds at any moment, so that it is judged even of an experiment that broke off."""
 
 
+def safety(case: Case) -> Sequence[Invariant]:
+    """Those of `SAFETY` that fit the case: all, or, of another system, what the case claims."""
+    if case.stack.system is None:
+        return SAFETY
+    names = {check.name for check in SAFETY}
+    return [check for check in case.invariants if check.name in names]
+
+
 def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
     """All findings of a case: its proofs, then its invariants."""
     if evidence.troubles:
         trouble = Finding("experiment", Verdict.UNKNOWN, tuple(evidence.troubles))
-        return (trouble, *(check.examine(evidence) for check in SAFETY))
+        return (trouble, *(check.examine(evidence) for check in safety(case)))
     proofs = tuple(check.examine(evidence) for check in case.proofs)
     if case.must_fail:
         return (*proofs, _control(case.must_fail, evidence))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -24,10 +27,10 @@ from chaos.fake_api.rules import When
 from chaos.journal import Event, Journal
 from chaos.process import Child
 from chaos.waiting import wait_until
-from chaos.witness import FakeWitness, Held, LiveWitness, Witness
+from chaos.witness import FakeWitness, Held, LiveWitness, NoWitness, Witness
 from workflows.ledger import Ledger
 from workflows.models import Progress
-from workflows.policies import LEDGER_GRACE_SECONDS, TASK_QUEUE
+from workflows.policies import LEDGER_GRACE_SECONDS
 
 SAMPLE_INTERVAL_SECONDS = 0.1
 STEP_DEADLINE_SECONDS = 60.0
@@ -68,7 +71,8 @@ class Fault(Protocol):
 
 @dataclass
 class Lab:
-    """One experiment's hands and notebook. `on_working` is called when it has a worker.
+    """One experiment's hands and notebook. `on_working` is called when it has a worker, `on_ended`
+    with each workflow that is seen to have ended.
 
     `started` has the run ids of every start, by the workflow's id on the server.
     """
@@ -77,6 +81,7 @@ class Lab:
     journal: Journal
     options: Options
     on_working: Callable[[], None] = lambda: None
+    on_ended: Callable[[str], None] = lambda _: None
     expectations: list[Expectation] = field(default_factory=list)
     started: dict[str, list[str]] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
@@ -85,8 +90,10 @@ class Lab:
         self.witness = self._make_witness()
 
     def _make_witness(self) -> Witness:
-        if not self.stack.live:
+        if self.stack.has_api:
             return FakeWitness(self.stack.api.control)
+        if not self.stack.live:
+            return NoWitness()
         ledger = Ledger.open(self.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
         return LiveWitness(
             self.stack.client,
@@ -116,18 +123,23 @@ class Lab:
         """Say what is being done now."""
         self.journal.add(Event.STAGE, text)
 
-    async def start(self, asked: Expectation, *, task_queue: str = TASK_QUEUE) -> None:
+    async def start(
+        self,
+        asked: Expectation,
+        *,
+        task_queue: str | None = None,
+        starter: workload.Starter = workload.start,
+    ) -> None:
         """Start a workflow, or one that has ended once more; it should end as `asked` says."""
         if asked not in self.expectations:
             self.expectations.append(asked)
         self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
-        run_id = await workload.start(
-            self.client,
-            asked,
+        place = workload.Place(
             workflow_id=self.stack.own(asked.workflow_id),
-            task_queue=self.stack.own_queue(task_queue),
+            task_queue=self.stack.own_queue(task_queue or self.stack.task_queue),
             execution_timeout=self.stack.temporal.execution_timeout,
         )
+        run_id = await starter(self.client, asked, place)
         self.started.setdefault(self.handle(asked.workflow_id).id, []).append(run_id)
 
     def handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
@@ -138,14 +150,14 @@ class Lab:
         self,
         *,
         api_key: str | None = None,
-        task_queue: str = TASK_QUEUE,
+        task_queue: str | None = None,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
     ) -> WorkerProcess:
         """Start a worker, with `settings` over its environment; wait until it polls.
 
-        What `links` names (`SERVER`, `API`) it reaches through a proxy of its own.
+        What `links` names (`SERVER`, `API`, a service) it reaches through a proxy of its own.
         """
         worker = await self.stack.start_worker(
             api_key=api_key, task_queue=task_queue, argv=argv, settings=settings, links=links
@@ -222,6 +234,39 @@ class Lab:
         """Record that a fault is over."""
         self.journal.add(Event.HEALED, target=target)
 
+    async def until_in_hand(self, workflow_id: str, kind: str) -> None:
+        """Wait until a worker has an activity of that kind in hand, by the server's word."""
+
+        async def is_in_hand() -> bool:
+            started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+            return any(p.state == started for p in await self._pending(workflow_id, kind))
+
+        await wait_until(
+            is_in_hand,
+            what=f"a worker has {kind} of {workflow_id} in hand",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    async def until_failed(self, workflow_id: str, kind: str, *, attempts: int) -> None:
+        """Wait until so many attempts of an activity of that kind have failed."""
+
+        async def have_failed() -> bool:
+            return any(p.attempt > attempts for p in await self._pending(workflow_id, kind))
+
+        await wait_until(
+            have_failed,
+            what=f"{attempts} attempt(s) of {kind} of {workflow_id} have failed",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    async def _pending(self, workflow_id: str, kind: str) -> Sequence[PendingActivityInfo]:
+        """The open activities of a kind. Raises EndedEarlyError."""
+        described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
+        if described.status is not WorkflowExecutionStatus.RUNNING:
+            raise EndedEarlyError(f"{workflow_id} has ended too early.")
+        found = described.raw_description.pending_activities
+        return [pending for pending in found if pending.activity_type.name == kind]
+
     async def until_polled(self, prompt: str) -> None:
         """Wait until the provider is asked once more whether a prompt's video is made."""
         seen = await self.witness.polls(prompt)
@@ -273,18 +318,21 @@ class Lab:
         `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
         """
         ids = [asked.workflow_id for asked in self.expectations]
+        open_ids = deque(ids)
         await wait_until(
-            lambda: self._all_ended(ids),
+            lambda: self._all_ended(open_ids),
             what=f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''} end",
             deadline_seconds=deadline_seconds,
             interval_seconds=0.1,
         )
 
-    async def _all_ended(self, workflow_ids: list[str]) -> bool:
-        while workflow_ids:
-            if not await self.has_ended(workflow_ids[0]):
+    async def _all_ended(self, open_ids: deque[str]) -> bool:
+        """Ask until one has not ended: the next time another one comes first."""
+        while open_ids:
+            if not await self.has_ended(open_ids[0]):
+                open_ids.rotate(-1)
                 return False
-            workflow_ids.pop(0)
+            open_ids.popleft()
         return True
 
     async def has_ended(self, workflow_id: str) -> bool:
@@ -293,4 +341,7 @@ class Lab:
             described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
         except RPCError as error:
             return error.status is RPCStatusCode.NOT_FOUND
-        return described.status not in {None, WorkflowExecutionStatus.RUNNING}
+        if described.status in {None, WorkflowExecutionStatus.RUNNING}:
+            return False
+        self.on_ended(workflow_id)
+        return True

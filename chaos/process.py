@@ -28,7 +28,9 @@ READY_INTERVAL_SECONDS = 0.05
 """Between two looks at a process that starts: each costs it, and the server, some of the CPU."""
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-_PROJECT = Path(__file__).parent.parent
+IMPORT_PATH = str(Path(__file__).parent.parent)
+"""Where a process finds the suite, and its workflows."""
+
 _LINE_LENGTH = 400
 
 
@@ -42,7 +44,7 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         MARK: mark,
         "HOME": str(home),
-        "PYTHONPATH": str(_PROJECT),
+        "PYTHONPATH": IMPORT_PATH,
         "PYTHONUNBUFFERED": "1",
         "PYTHONUSERBASE": site.getuserbase(),
         **extra,

@@ -13,6 +13,7 @@ from typing import Protocol
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from chaos.cluster.live import LiveError
 from chaos.evidence import Expectation
 from chaos.fake_api.control import FakeApi
 from chaos.fake_api.holds import HoldRequest, HoldTarget
@@ -66,6 +67,23 @@ class FakeWitness:
 
     def close(self) -> None:
         """Nothing: the stack closes its own control client."""
+
+
+@dataclass(frozen=True)
+class NoWitness:
+    """Of a system that the suite knows nothing of: nothing can be held, nobody is polled."""
+
+    async def hold(self, request: HoldRequest) -> Held:
+        """Raises LiveError: there is no fake API."""
+        raise LiveError(f"there is no fake API that could hold the {request.call}.")
+
+    async def polls(self, prompt: str) -> float:
+        """Nobody asks for a prompt here."""
+        del prompt
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing is looked through."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""The load of the suite's own scenarios: single videos and series, and what they should come to."""
+"""The load: single videos, series and what others bring, and what they should come to."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 
@@ -44,31 +47,36 @@ def series(workflow_id: str, videos: int) -> Expectation:
     )
 
 
-async def start(
-    client: Client,
-    asked: Expectation,
-    *,
-    workflow_id: str,
-    task_queue: str,
-    execution_timeout: timedelta | None = None,
-) -> str:
-    """Start the workflow under an id that may be longer than the one it is known by here; the id
-    of its run.
-    """
-    argument: SingleVideoInput | SeriesVideoInput
-    if asked.workflow_type == "SingleVideo":
-        argument = SingleVideoInput(
-            character_prompt=asked.character_prompt, video_prompt=asked.video_prompts[0]
-        )
-    else:
-        argument = SeriesVideoInput(
-            character_prompt=asked.character_prompt, video_prompts=asked.video_prompts
-        )
+@dataclass(frozen=True)
+class Place:
+    """Where a workflow is started: its id there may be longer than the one it is known by here."""
+
+    workflow_id: str
+    task_queue: str
+    execution_timeout: timedelta | None = None
+
+
+Starter = Callable[[Client, Expectation, Place], Awaitable[str]]
+"""Starts a workflow; the id of its run."""
+
+
+async def start(client: Client, asked: Expectation, place: Place) -> str:
+    """Start it with what was asked for."""
     handle = await client.start_workflow(
         asked.workflow_type,
-        argument,
-        id=workflow_id,
-        task_queue=task_queue,
-        execution_timeout=execution_timeout,
+        args=_arguments(asked),
+        id=place.workflow_id,
+        task_queue=place.task_queue,
+        execution_timeout=place.execution_timeout,
     )
     return handle.first_execution_run_id or ""
+
+
+def _arguments(asked: Expectation) -> list[Any]:
+    if asked.workflow_type == "SingleVideo":
+        prompt = asked.video_prompts[0]
+        return [SingleVideoInput(character_prompt=asked.character_prompt, video_prompt=prompt)]
+    if asked.workflow_type == "SeriesVideo":
+        prompts = asked.video_prompts
+        return [SeriesVideoInput(character_prompt=asked.character_prompt, video_prompts=prompts)]
+    return list(asked.arguments)

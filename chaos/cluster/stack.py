@@ -22,6 +22,7 @@ from chaos.cluster.live import LiveApi, LiveError
 from chaos.cluster.proxy import API, SERVER, ProxyServer, link_name
 from chaos.cluster.server import DevMaker, TemporalServer
 from chaos.cluster.site import Site
+from chaos.cluster.system import Premises, ServiceProcess
 from chaos.cluster.temporal import Maker, StackSpec, Temporal
 from chaos.cluster.worker import WORKER_ARGV, WorkerProcess
 from chaos.fake_api.control import FakeApi
@@ -77,16 +78,18 @@ class Stack:
         self.workers: list[WorkerProcess] = []
         self.fleets: list[FleetProcess] = []
         self.links: dict[str, ProxyServer] = {}
-        self._api = None if place.live else self._fake_api()
+        self._premises = Premises(spec.system, self._site, place.evidence) if spec.system else None
+        self._api = None if place.live or spec.system else self._fake_api()
+        self.services: dict[str, ServiceProcess] = {}
         self._temporal: Temporal | None = None
         self._own: list[str] = []
         self.client: Client
 
     @property
     def api(self) -> ApiServer:
-        """The fake API; a live stack has none."""
+        """The fake API; a live stack, or one of another system, has none."""
         if self._api is None:
-            raise LiveError("a live stack has no fake API.")
+            raise LiveError("a live stack, or one of another system, has no fake API.")
         return self._api
 
     @property
@@ -115,6 +118,16 @@ class Stack:
         """Where all that is kept of the stack goes."""
         return self._place.evidence
 
+    @property
+    def has_api(self) -> bool:
+        """Whether there is a fake API."""
+        return self._api is not None
+
+    @property
+    def task_queue(self) -> str:
+        """Where its workers listen, unless they are told otherwise."""
+        return self._spec.system.task_queue if self._spec.system else TASK_QUEUE
+
     def own(self, workflow_id: str) -> str:
         """The id under which one of the stack's workflows is started; it ends with the stack."""
         self._own.append(f"{self.temporal.prefix}{workflow_id}")
@@ -128,7 +141,12 @@ class Stack:
         try:
             (self._place.scratch / "temporal.toml").touch()
             self._temporal = temporal = await self._maker().make(self._spec, self._site)
-            await asyncio.gather(temporal.start(), *([self._api.start()] if self._api else []))
+            self._engage_services()
+            await asyncio.gather(
+                temporal.start(),
+                *([self._api.start()] if self._api else []),
+                *(service.start() for service in self.services.values()),
+            )
             self.client = await temporal.connect()
         except BaseException:
             await self._discard()
@@ -147,15 +165,16 @@ class Stack:
         self,
         *,
         api_key: str | None = None,
-        task_queue: str = TASK_QUEUE,
+        task_queue: str | None = None,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
     ) -> WorkerProcess:
         """Start one more worker, with `settings` over its environment; wait until it polls.
 
-        It reaches what `links` names (`SERVER`, `API`) through a proxy of its own.
+        It reaches what `links` names (`SERVER`, `API`, a service) through a proxy of its own.
         """
+        task_queue = task_queue or self.task_queue
         name = f"worker-{len(self.workers) + 1}"
         environment = {
             **self._worker_environment(task_queue),
@@ -163,7 +182,7 @@ class Stack:
             **await self._linked(name, links),
             **(settings or {}),
         }
-        child = self._site.child(name, argv or self._place.worker_argv, environment)
+        child = self._site.child(name, argv or self._worker_argv(), environment)
         worker = WorkerProcess(child, self.own_queue(task_queue))
         self.workers.append(worker)
         await worker.start(self.client)
@@ -173,7 +192,7 @@ class Stack:
         self,
         workers: int,
         *,
-        task_queue: str = TASK_QUEUE,
+        task_queue: str | None = None,
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
@@ -182,17 +201,16 @@ class Stack:
 
         They share the proxies of what `links` names, and so does the fleet itself.
         """
+        task_queue = task_queue or self.task_queue
         name = f"fleet-{len(self.fleets) + 1}"
         environment = {
             **self._worker_environment(task_queue),
+            **(self._fleet_environment() if self._premises else {}),
             **await self._linked(name, links),
             **(settings or {}),
         }
-        program = (
-            ()
-            if self._place.worker_argv == WORKER_ARGV
-            else ("--command", shlex.join(self._place.worker_argv))
-        )
+        worker = self._worker_argv()
+        program = () if worker == WORKER_ARGV else ("--command", shlex.join(worker))
         argv = [*FLEET_ARGV, "--workers", str(workers), *program, *arguments]
         child = self._site.child(name, argv, environment)
         fleet = FleetProcess(child, workers, self.own_queue(task_queue))
@@ -203,10 +221,14 @@ class Stack:
     async def _linked(self, client: str, links: Sequence[str]) -> dict[str, str]:
         """Start the proxies of a client's links; the variables by which it finds them."""
         journals = self._place.evidence / "network"
-        upstreams = {SERVER: self.temporal.address}
-        if self._api:
-            upstreams[API] = self._api.port.address
+        upstreams = {
+            SERVER: self.temporal.address,
+            **({API: self._api.port.address} if self._api else {}),
+            **{name: service.port.address for name, service in self.services.items()},
+        }
         for end in links:
+            if end not in upstreams:
+                raise NotHereError(f"this stack has no {end!r} for a link to lead to.")
             journals.mkdir(exist_ok=True)
             name = link_name(client, end)
             self.links[name] = ProxyServer.before(self._site, name, upstreams[end], journals)
@@ -216,18 +238,49 @@ class Stack:
         return {
             **({"TEMPORAL_ADDRESS": addresses[SERVER]} if SERVER in addresses else {}),
             **({"GOOGLE_GEMINI_BASE_URL": f"http://{addresses[API]}"} if API in addresses else {}),
+            **self._service_variables(addresses),
         }
 
+    def _engage_services(self) -> None:
+        if self._premises:
+            for service in self._premises.system.services:
+                self.services[service.name] = self._premises.service(service)
+
+    def _service_variables(self, addresses: Mapping[str, str]) -> dict[str, str]:
+        """How a worker finds the services that are at these addresses."""
+        return {
+            variable: value
+            for name, address in addresses.items()
+            if name in self.services
+            for variable, value in self.services[name].variable(address).items()
+        }
+
+    def _worker_argv(self) -> Sequence[str]:
+        """The program that the user gave for this run, or else that of the stack's system."""
+        own = self._place.worker_argv
+        return self._premises.worker() if self._premises and own == WORKER_ARGV else own
+
     def _worker_environment(self, task_queue: str) -> dict[str, str]:
+        return {
+            **(self._premises.settings() if self._premises else self._payer_environment()),
+            **self._service_variables({n: s.port.address for n, s in self.services.items()}),
+            "TASK_QUEUE": self.own_queue(task_queue),
+            "TEMPORAL_CONFIG_FILE": str(self._place.scratch / "temporal.toml"),
+            **self.temporal.worker_environment,
+        }
+
+    def _payer_environment(self) -> dict[str, str]:
+        """What the suite's own workers need to pay, and to keep what they paid for."""
         return {
             **self._api_environment(),
             "ARTIFACTS_DIR": str(self._place.evidence / "artifacts"),
             "LEDGER_URL": self.ledger_url,
             "PAY_WHILE_LOCKED": self._place.mark,
-            "TASK_QUEUE": self.own_queue(task_queue),
-            "TEMPORAL_CONFIG_FILE": str(self._place.scratch / "temporal.toml"),
-            **self.temporal.worker_environment,
         }
+
+    def _fleet_environment(self) -> dict[str, str]:
+        """What a fleet asks for, whether or not its workers pay anybody."""
+        return {"GEMINI_API_KEY": self.api_key, "LEDGER_URL": self.ledger_url}
 
     def is_at_an_api(self) -> bool:
         """Whether a worker is connected to anything but the Temporal server."""
@@ -272,6 +325,7 @@ class Stack:
             *(fleet.discard() for fleet in self.fleets),
             *(child.discard() for child in children),
             *(proxy.discard() for proxy in self.links.values()),
+            *(service.discard() for service in self.services.values()),
             *([self._temporal.discard(self._own)] if self._temporal else []),
         )
         if self._api:

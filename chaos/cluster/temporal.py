@@ -16,6 +16,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
 from chaos.cluster.site import Site
+from chaos.cluster.system import System
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
@@ -40,12 +41,16 @@ class Topology(StrEnum):
 @dataclass(frozen=True)
 class StackSpec:
     """What a stack is made of. `persistent` False keeps a dev server's data in memory only;
-    `disk_mib` puts them on a disk of that size, of which `chaos/cluster/disk.py` tells.
+    `disk_mib` puts them on a disk of that size, of which `chaos/cluster/disk.py` tells. `system`
+    takes the place of the suite's own workers and their fake API. With `ui` a dev server has its
+    Web UI.
     """
 
     persistent: bool = True
     disk_mib: int | None = None
     dynamic_config: Mapping[str, str] = field(default_factory=dict)
+    system: System | None = None
+    ui: bool = False
 
 
 class Temporal(Protocol):

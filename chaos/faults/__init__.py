@@ -12,6 +12,7 @@ from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
 from chaos.faults.process import KillWorker, PauseWorker, SleepWorker
 from chaos.faults.server import ServerDown, ServerPaused
+from chaos.faults.service import ServiceDown
 from chaos.faults.storage import (
     Damage,
     DamagedDatabase,
@@ -37,6 +38,7 @@ __all__ = [
     "Seen",
     "ServerDown",
     "ServerPaused",
+    "ServiceDown",
     "SleepWorker",
     "back_up",
     "disk_of",
@@ -51,6 +53,7 @@ AnyFault = Annotated[
     | PauseWorker
     | ServerDown
     | ServerPaused
+    | ServiceDown
     | SleepWorker,
     Field(discriminator="type"),
 ]

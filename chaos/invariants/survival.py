@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
 from chaos.evidence import Evidence
-from chaos.invariants import invariant
+from chaos.invariants import Invariant, invariant
 from workflows.registry import WORKFLOWS
 
 
@@ -42,15 +43,24 @@ def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
             yield f"{workflow.workflow_id}: {workflow.task_failures} workflow task(s) failed"
 
 
-@invariant
-def histories_replay(evidence: Evidence) -> Iterator[str]:
+def replays_with(
+    workflows: Sequence[type], data_converter: DataConverter = pydantic_data_converter
+) -> Invariant:
     """Today's workflow code walks every history again without a different decision."""
-    yield from asyncio.run(_replay(evidence))
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        replayer = Replayer(workflows=workflows, data_converter=data_converter)
+        yield from asyncio.run(_replay(evidence, replayer))
+
+    return Invariant("histories_replay", judge)
 
 
-async def _replay(evidence: Evidence) -> list[str]:
+histories_replay = replays_with(WORKFLOWS)
+"""With the suite's own workflows."""
+
+
+async def _replay(evidence: Evidence, replayer: Replayer) -> list[str]:
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # the problems say it all
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
     problems = []
     for workflow in evidence.workflows.values():
         for number, run in enumerate(workflow.runs, start=1):

@@ -14,7 +14,7 @@ from pathlib import Path
 from chaos.billing import Mode
 from chaos.estimate import in_mode, on_topology
 from chaos.evidence import HISTORIES, Evidence
-from chaos.judge import SAFETY, judge, reason_of, verdict_of
+from chaos.judge import SAFETY, judge, reason_of, safety, verdict_of
 from chaos.lab import Lab
 from chaos.recheck.damage import damage
 from chaos.recheck.recorded import RecordedCase, RecordedRun, RecordedScenario
@@ -164,7 +164,7 @@ def _findings(case: Case, evidence: Evidence, doubts: Sequence[str]) -> Sequence
     if not doubts:
         return judge(case, evidence)
     doubt = Finding(DOUBT, Verdict.UNKNOWN, tuple(doubts))
-    return (doubt, *(check.examine(evidence) for check in SAFETY))
+    return (doubt, *(check.examine(evidence) for check in safety(case)))
 
 
 def _reason(findings: Sequence[Finding]) -> str:

@@ -76,8 +76,10 @@ def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
 
     It is the time at which the attempt is due (heartbeat timeout and backoff as the history
     recorded them), put off while something else is broken or no worker is there (READY in the
-    journal), and `HANDOVER_SECONDS`.
+    journal), and `HANDOVER_SECONDS`. Where the system has made a promise, that is the bound.
     """
+    if evidence.recovery_seconds is not None:
+        return evidence.recovery_seconds
     if isinstance(met, Retry):
         origin = counted_from(evidence, fault, met)
         waits = _possible_from(evidence, _due(evidence, fault, met), met) - origin

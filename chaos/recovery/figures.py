@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -22,7 +23,7 @@ class Recovery(BaseModel):
     `detect`: until the loss is noticed, at most the heartbeat timeout. `reschedule`: the retry
     policy's own wait. `restart`: what the next attempt waited beyond that for a worker or the
     server. `redo`: from its start until the activity is done. `bound`: the most that the first
-    three may take together.
+    three may take together, infinite in a record of a version that knew none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,7 +33,7 @@ class Recovery(BaseModel):
     reschedule: float
     restart: float
     redo: float
-    bound: float
+    bound: float = math.inf
 
     @property
     def waited(self) -> float:

@@ -72,7 +72,9 @@ class Retry(Start):
     @property
     def silence_seconds(self) -> float:
         """How long nothing may be heard of the attempt before it counts as lost."""
-        return self.activity.heartbeat_seconds if self.loss is Loss.SILENT else 0.0
+        if self.loss is not Loss.SILENT:
+            return 0.0
+        return self.activity.heartbeat_seconds or self.activity.start_to_close_seconds
 
     @property
     def earliest_seconds(self) -> float:
@@ -85,6 +87,23 @@ class Retry(Start):
 def was_lost(failure: Failure) -> bool:
     """Whether an attempt ended with its worker: it went silent, or a fleet saw the worker die."""
     return _loss(failure) in {Loss.SILENT, Loss.SEEN}
+
+
+def took_over(activity: Activity) -> bool:
+    """Whether its last attempt followed one that was lost with its worker.
+
+    Without a heartbeat, only its time limit tells of a dead worker.
+    """
+    return _loss_before(activity) in {Loss.SILENT, Loss.SEEN}
+
+
+def _loss_before(activity: Activity) -> Loss | None:
+    failure = activity.last_failure
+    if failure is None:
+        return None
+    limit = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+    is_limit = failure.timeout_failure_info.timeout_type == limit
+    return Loss.SILENT if is_limit and not activity.heartbeat_seconds else _loss(failure)
 
 
 def _loss(failure: Failure) -> Loss:
@@ -103,8 +122,9 @@ def starts(evidence: Evidence) -> Iterator[Start]:
             started_at, closed_at = activity.started_at, activity.closed_at
             if not started_at or not closed_at:
                 continue
-            if failure := activity.last_failure:
-                yield Retry(workflow, activity, started_at, closed_at, _loss(failure), failure)
+            failure, loss = activity.last_failure, _loss_before(activity)
+            if failure and loss:
+                yield Retry(workflow, activity, started_at, closed_at, loss, failure)
             else:
                 yield Start(workflow, activity, started_at, closed_at)
 

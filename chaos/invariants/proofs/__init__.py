@@ -1,6 +1,8 @@
 """Proofs that a fault hit its target at the planned moment. Without them: unknown."""
 
 from chaos.invariants.proofs.api import all_were_open_at_once, provider_answered
+from chaos.invariants.proofs.down import was_down
+from chaos.invariants.proofs.memory import ran_out_of_memory
 from chaos.invariants.proofs.network import network_was_hit
 from chaos.invariants.proofs.process import (
     checkpoint_before_kill,
@@ -22,6 +24,8 @@ __all__ = [
     "killed_while_open",
     "network_was_hit",
     "provider_answered",
+    "ran_out_of_memory",
     "server_was_down",
+    "was_down",
     "was_paused",
 ]

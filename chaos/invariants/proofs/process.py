@@ -18,7 +18,7 @@ from chaos.invariants.proofs.seen import (
     were_gone_at_once,
 )
 from chaos.journal import Entry, Event
-from chaos.recovery import was_lost
+from chaos.recovery import took_over
 from workflows.models import Progress
 
 
@@ -193,8 +193,7 @@ def _was_taken_over(
         and activity.scheduled_at < first
         and activity.started_at is not None
         and activity.started_at > last
-        and activity.last_failure is not None
-        and was_lost(activity.last_failure)
+        and took_over(activity)
         for activity in evidence.workflows[workflow_id].activities
     )
 

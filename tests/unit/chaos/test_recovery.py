@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.api.history.v1 import History
 
 from chaos.evidence import Evidence
 from chaos.journal import Entry, Event
-from chaos.recovery import Recovery, recoveries
+from chaos.recovery import Recovery, recoveries, took_over
 from chaos.recovery.bounds import HANDOVER_SECONDS, KEEPALIVE_SECONDS, RECONNECT_SECONDS
 from chaos.recovery.queues import may_serve, queues
 from workflows.models import WORKER_LOST
@@ -296,3 +296,53 @@ def test_a_worker_of_another_queue_takes_over_nothing(retry_config: Evidence) ->
     assert may_serve(known, "worker-2", refused)
     assert not may_serve(known, "worker-1", refused)
     assert may_serve(known, "never-seen", refused)
+
+
+def _without_heartbeat(start_to_close_seconds: int) -> Callable[[History], None]:
+    """Only the time limit of an attempt tells of a dead worker."""
+
+    def edit(history: History) -> None:
+        for event in history.events:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                scheduled = event.activity_task_scheduled_event_attributes
+                scheduled.heartbeat_timeout.Clear()
+                scheduled.start_to_close_timeout.FromSeconds(start_to_close_seconds)
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                started = event.activity_task_started_event_attributes
+                if started.HasField("last_failure"):
+                    limit = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+                    started.last_failure.timeout_failure_info.timeout_type = limit
+
+    return edit
+
+
+def test_without_heartbeats_the_time_limit_tells_of_a_dead_worker(
+    checkpoint: Evidence, with_history: Change
+) -> None:
+    changed = with_history(checkpoint, "checkpoint-series", _without_heartbeat(8))
+
+    assert _only(changed).detect == pytest.approx(_only(checkpoint).detect)
+    assert _only(changed).bound == pytest.approx(_only(checkpoint).bound)
+    (over,) = [a for a in changed.workflows["checkpoint-series"].activities if a.attempt > 1]
+    assert took_over(over)
+
+
+def test_a_time_limit_beside_a_heartbeat_is_no_dead_worker(
+    checkpoint: Evidence, with_history: Change
+) -> None:
+    def edit(history: History) -> None:
+        _without_heartbeat(8)(history)
+        for event in history.events:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                scheduled = event.activity_task_scheduled_event_attributes
+                scheduled.heartbeat_timeout.FromSeconds(4)
+
+    changed = with_history(checkpoint, "checkpoint-series", edit)
+
+    (over,) = [a for a in changed.workflows["checkpoint-series"].activities if a.attempt > 1]
+    assert not took_over(over)
+    assert recoveries(changed) == {}
+
+
+def test_a_systems_own_promise_is_its_bound(checkpoint: Evidence) -> None:
+    assert _only(replace(checkpoint, recovery_seconds=7.5)).bound == 7.5

@@ -1,0 +1,41 @@
+"""A service that the workers use is down."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from chaos.cluster.system import ServiceProcess
+from chaos.faults.base import Family, Fault
+from chaos.lab import STEP_DEADLINE_SECONDS, Lab
+
+
+class ServiceDown(Fault):
+    """SIGKILL of a service, and a start on the same port when it is healed."""
+
+    family: ClassVar[Family] = Family.API
+
+    type: Literal["service_down"] = "service_down"
+    service: str
+
+    @property
+    def kind(self) -> str:
+        """As the journal has it."""
+        return "kill"
+
+    @property
+    def target(self) -> str:
+        """The service's process."""
+        return self.service
+
+    async def inject(self, lab: Lab) -> None:
+        """Kill it and see it end."""
+        await self._process(lab).child.kill(STEP_DEADLINE_SECONDS)
+
+    async def heal(self, lab: Lab) -> None:
+        """Start it again and wait until it listens."""
+        process = self._process(lab)
+        if not process.child.is_alive:
+            await process.start()
+
+    def _process(self, lab: Lab) -> ServiceProcess:
+        return lab.stack.services[self.service]

@@ -1,0 +1,108 @@
+"""The README's tutorial is carried out word for word, and the example that it is about."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from chaos.binaries import find_temporal_cli
+
+PROJECT = Path(__file__).parents[3]
+DEADLINE_SECONDS = 240
+_PREPARES = ("python3 -m venv", "pip install")
+"""Lines that make an environment: the test has one already."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code of the README; what has no language shows what the one before prints."""
+
+    language: str
+    text: str
+
+
+def _tutorial() -> list[Block]:
+    readme = (PROJECT / "README.md").read_text()
+    section = readme.partition("## Bring your own workflow\n")[2].partition("\n## ")[0]
+    return [Block(*found) for found in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)]
+
+
+def _without_figures(text: str) -> str:
+    """Durations differ from run to run, and so do the widths of columns."""
+    return re.sub(r" +", " ", re.sub(r"\d+\.\d s", "… s", text))
+
+
+def _bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    beside = Path(sys.executable).parent
+    return subprocess.run(
+        ["/bin/bash", "-c", script],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(PROJECT),
+            "SUITE": str(PROJECT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def temporal_cli() -> Path:
+    """Found once, so that no run has to build it."""
+    return find_temporal_cli(None, announce=print).path
+
+
+@pytest.fixture(scope="module")
+def with_every_fault(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the example."""
+    folder = tmp_path_factory.mktemp("every") / "orders"
+    ignore = shutil.ignore_patterns("reports", "__pycache__")
+    return Path(shutil.copytree(PROJECT / "examples" / "orders", folder, ignore=ignore))
+
+
+@pytest.mark.timeout(3 * DEADLINE_SECONDS)
+def test_the_tutorial_and_every_fault_of_the_example(
+    tmp_path: Path, with_every_fault: Path
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        others = pool.submit(_bash, "pytest -m chaos tests/test_every_fault.py", with_every_fault)
+        _follow(_tutorial(), tmp_path)
+        run = others.result()
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "OVERALL: 1/1 tests passed" in run.stdout
+
+
+def _follow(blocks: list[Block], folder: Path) -> None:
+    """Do what it says, and see what it says one sees; the second run is one that fails."""
+    codes, output = [], ""
+    for block in blocks:
+        if block.language == "python":
+            (folder / "tests" / "test_sleep.py").write_text(block.text)
+        elif block.language == "bash":
+            lines = [x for x in block.text.splitlines() if not x.startswith(_PREPARES)]
+            run = _bash("\n".join(lines), folder)
+            output = run.stdout + run.stderr
+            if "cp -r" in block.text:
+                folder = folder / "orders"
+            if "pytest" in block.text:
+                codes.append(run.returncode)
+            else:
+                assert run.returncode == 0, output
+        else:
+            for line in block.text.splitlines():
+                assert _without_figures(line) in _without_figures(output), output
+
+    assert codes == [0, 1, 0]
