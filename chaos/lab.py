@@ -26,7 +26,7 @@ from chaos.fake_api.holds import HoldRequest, HoldTarget
 from chaos.fake_api.rules import When
 from chaos.journal import Event, Journal
 from chaos.process import Child
-from chaos.waiting import wait_until
+from chaos.waiting import DeadlineExceededError, wait_until
 from chaos.witness import FakeWitness, Held, LiveWitness, NoWitness, Witness
 from workflows.ledger import Ledger
 from workflows.models import Progress
@@ -267,6 +267,13 @@ class Lab:
         found = described.raw_description.pending_activities
         return [pending for pending in found if pending.activity_type.name == kind]
 
+    async def until_ended(self, *workflow_ids: str) -> None:
+        """Wait until these have ended. One that hangs is no trouble of ours: its history tells."""
+        try:
+            await self._until_ended(workflow_ids, self.step_deadline_seconds)
+        except DeadlineExceededError as error:
+            raise EndedEarlyError(str(error)) from None
+
     async def until_polled(self, prompt: str) -> None:
         """Wait until the provider is asked once more whether a prompt's video is made."""
         seen = await self.witness.polls(prompt)
@@ -317,7 +324,9 @@ class Lab:
 
         `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
         """
-        ids = [asked.workflow_id for asked in self.expectations]
+        await self._until_ended([a.workflow_id for a in self.expectations], deadline_seconds)
+
+    async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
         open_ids = deque(ids)
         await wait_until(
             lambda: self._all_ended(open_ids),

@@ -15,7 +15,7 @@ from chaos.invariants.answers import api_answered, undelivered_costs_nothing
 from chaos.invariants.resumption import resumed_from_its_checkpoint
 from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
-from chaos.scenarios.api_slow import plan, until_ended
+from chaos.scenarios.api_slow import plan
 
 _PAID = (Call.IMAGE, Call.VIDEO_START)
 _STEPS = ("generate_character", "start_video", "await_video", "download_video")
@@ -112,7 +112,7 @@ async def final(lab: Lab) -> None:
     await lab.worker()
     first = (_FAILED, _FILTERED, _FILTERED_IMAGE)
     await asyncio.gather(*(lab.start(asked) for asked in first))
-    await until_ended(lab, *first)
+    await lab.until_ended(*(asked.workflow_id for asked in first))
     lab.expectations.remove(_FILTERED_IMAGE)
     await asyncio.gather(*(lab.start(asked) for asked in (_FAILED, _FILTERED, _REWORDED)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from chaos import workload
 from chaos.billing import Mode
@@ -21,9 +20,8 @@ from chaos.invariants.answers import (
     retries_wait,
 )
 from chaos.journal import Event
-from chaos.lab import EndedEarlyError, Lab
+from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
-from chaos.waiting import DeadlineExceededError, wait_until
 from workflows.policies import POLL_DEADLINE_SECONDS
 
 SLOW_SECONDS = 8.0
@@ -101,19 +99,6 @@ async def plan(lab: Lab, rules: Sequence[FaultRule]) -> None:
     lab.journal.add(Event.FAULT, kind="bad_api", target="fake-api")
 
 
-async def until_ended(lab: Lab, *asked: Expectation) -> None:
-    """Wait until these have ended. One that hangs is no trouble of ours: its history shows it."""
-    for each in asked:
-        try:
-            await wait_until(
-                partial(lab.has_ended, each.workflow_id),
-                what=f"{each.workflow_id} ends",
-                deadline_seconds=lab.step_deadline_seconds,
-            )
-        except DeadlineExceededError as error:
-            raise EndedEarlyError(str(error)) from None
-
-
 async def experiment(lab: Lab) -> None:
     """All at once, for the waits are long; what never ends is started again once it can be made."""
     await plan(lab, _RULES)
@@ -126,7 +111,7 @@ async def experiment(lab: Lab) -> None:
     await asyncio.gather(
         *(lab.start(asked) for asked in _OTHERS), lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
     )
-    await until_ended(lab, _NEVER_ENDS)
+    await lab.until_ended(_NEVER_ENDS.workflow_id)
     await rendering.release()
     await lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
 

@@ -16,7 +16,6 @@ from chaos.invariants.answers import api_answered
 from chaos.invariants.resumption import resumed_from_its_checkpoint
 from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
-from chaos.scenarios.api_slow import until_ended
 
 _AT_START = workload.single("revoked-at-start")
 _AT_POLL = workload.single("revoked-at-poll")
@@ -56,7 +55,7 @@ async def experiment(lab: Lab) -> None:
         await lab.begin(fault)
     for each in held:
         await each.release()
-    await until_ended(lab, *_ALL)
+    await lab.until_ended(*(asked.workflow_id for asked in _ALL))
     for fault in faults:
         await lab.end(fault)
     lab.note("the key is valid again")

@@ -42,7 +42,6 @@ from chaos.scenarios.network_server import (
     made_in_an_outage,
     slow,
     trials,
-    until_tried_again,
 )
 
 PART_BYTES = 1_000
@@ -57,10 +56,10 @@ async def cut_twice(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
     video = await lab.hold(HoldTarget.VIDEO, scene)
     async with lab.during(fault):
         await begin(lab, asked)
-        await until_tried_again(lab, asked, "generate_character")
+        await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
     await lab.until_polled(scene)
     async with lab.during(fault):
-        await until_tried_again(lab, asked, "await_video")
+        await lab.until_failed(asked.workflow_id, "await_video", attempts=1)
     await video.release()
 
 
@@ -73,7 +72,7 @@ def caught(target: HoldTarget, kind: str) -> Act:
         await held.caught(lab.step_deadline_seconds)
         async with lab.during(fault):
             await held.release()
-            await until_tried_again(lab, asked, kind)
+            await lab.until_failed(asked.workflow_id, kind, attempts=1)
 
     return act
 

@@ -26,7 +26,7 @@ from chaos.invariants.network import (
     nothing_is_ambiguous,
 )
 from chaos.invariants.proofs import network_was_hit
-from chaos.lab import EndedEarlyError, Lab
+from chaos.lab import Lab
 from chaos.network.toxics import (
     AnyToxic,
     Bandwidth,
@@ -101,7 +101,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
 async def _carry_out(lab: Lab, trial: Trial, fault: BadNetwork) -> None:
     async with lab.watched(trial.asked.workflow_id):
         await trial.act(lab, trial.asked, fault)
-        await until_ended(lab, trial.asked)
+        await lab.until_ended(trial.asked.workflow_id)
 
 
 async def begin(lab: Lab, asked: Expectation) -> None:
@@ -109,37 +109,11 @@ async def begin(lab: Lab, asked: Expectation) -> None:
     await lab.start(asked, task_queue=asked.workflow_id)
 
 
-async def until_tried_again(lab: Lab, asked: Expectation, kind: str) -> None:
-    """Wait until the server has given up the first attempt of an activity."""
-
-    async def is_pending() -> bool:
-        if await lab.has_ended(asked.workflow_id):
-            raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
-        described = await lab.handle(asked.workflow_id).describe()
-        pending = described.raw_description.pending_activities
-        return any(each.activity_type.name == kind and each.attempt > 1 for each in pending)
-
-    await wait_until(
-        is_pending,
-        what=f"{kind} of {asked.workflow_id} gets another attempt",
-        deadline_seconds=lab.step_deadline_seconds,
-    )
-
-
-async def until_ended(lab: Lab, asked: Expectation) -> None:
-    """Wait until a workflow has ended."""
-    await wait_until(
-        lambda: lab.has_ended(asked.workflow_id),
-        what=f"{asked.workflow_id} ends",
-        deadline_seconds=lab.step_deadline_seconds,
-    )
-
-
 async def throughout(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
     """The link is bad from before the workflow's start until after its end."""
     async with lab.during(fault):
         await begin(lab, asked)
-        await until_ended(lab, asked)
+        await lab.until_ended(asked.workflow_id)
 
 
 async def made_in_an_outage(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
@@ -160,7 +134,7 @@ async def lost_for_long(lab: Lab, asked: Expectation, fault: BadNetwork) -> None
     await image.caught(lab.step_deadline_seconds)
     async with lab.during(fault):
         await image.release()
-        await until_tried_again(lab, asked, "generate_character")
+        await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
 
 
 async def reset_again_and_again(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
@@ -189,7 +163,7 @@ async def silence(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
     async with lab.during(fault):
         await until_connected(lab, fault.link, dead)
         await video.release()
-        await until_ended(lab, asked)
+        await lab.until_ended(asked.workflow_id)
 
 
 async def ghosts(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:

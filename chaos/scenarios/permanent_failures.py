@@ -16,7 +16,7 @@ from chaos.journal import Event
 from chaos.lab import Lab
 from chaos.process import CANARY, ChildError
 from chaos.scenarios import COMMON, Case, Scenario
-from chaos.scenarios.api_slow import plan, until_ended
+from chaos.scenarios.api_slow import plan
 
 _WRONG_KEY = f"{CANARY}that-no-provider-knows"
 _WRONG_KEY_QUEUE = "video-with-a-wrong-key"
@@ -85,7 +85,7 @@ async def experiment(lab: Lab) -> None:
         lab.start(_LENGTH, task_queue=_WRONG_LENGTH_QUEUE),
         *(lab.start(asked) for asked in refused),
     )
-    await until_ended(lab, _KEY, _MODEL, *refused)
+    await lab.until_ended(*(asked.workflow_id for asked in (_KEY, _MODEL, *refused)))
     for asked in refused:
         lab.expectations.remove(asked)
     lab.note("the causes are mended")

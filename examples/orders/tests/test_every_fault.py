@@ -59,7 +59,7 @@ async def kill_of_a_fleet(lab: Lab) -> None:
     await lab.fleet(1)
     await _charging(lab, KILLED)
     async with lab.during(KillWorker(place=0)):
-        await lab.converge(lab.step_deadline_seconds)
+        await lab.until_ended(KILLED.workflow_id)
 
 
 async def pause_of_a_fleet(lab: Lab) -> None:
@@ -67,7 +67,7 @@ async def pause_of_a_fleet(lab: Lab) -> None:
     await lab.fleet(1)
     await _charging(lab, PAUSED)
     async with lab.during(PauseWorker(place=0)):
-        await lab.converge(lab.step_deadline_seconds)
+        await lab.until_ended(PAUSED.workflow_id)
 
 
 async def sleeping_worker(lab: Lab) -> None:
@@ -101,7 +101,6 @@ async def out_of_memory(lab: Lab) -> None:
     struck = list(fleet.pids)
     async with lab.during(OutOfMemory(place=0, more_bytes=MORE_BYTES)):
         await fleet.until_gone(struck)
-    await lab.converge(lab.step_deadline_seconds)
 
 
 async def _charging(lab: Lab, asked: Expectation) -> None:

@@ -8,7 +8,7 @@ from chaos.evidence import Expectation
 from chaos.faults import BadNetwork
 from chaos.lab import Lab
 from chaos.scenarios import Case, network_api, network_server
-from chaos.scenarios.network_server import begin, trials, until_ended
+from chaos.scenarios.network_server import begin, trials
 from chaos.verdict import Verdict
 from tests.integration.breaks.breaking import Break
 
@@ -26,7 +26,7 @@ async def _nothing(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
 
 async def _too_late(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
     await begin(lab, asked)
-    await until_ended(lab, asked)
+    await lab.until_ended(asked.workflow_id)
     async with lab.during(fault):
         pass
 
