@@ -10,9 +10,13 @@ _NEEDED = {
     "tests/integration/alerts": ("aiosmtpd",),
     "tests/integration/cluster": ("trustme",),
     "tests/integration/network": ("trustme",),
+    "tests/integration/report": ("playwright",),
     "tests/integration/service": ("playwright", "schemathesis"),
+    "tests/unit/chaos/report/test_markdown.py": ("markdown_it",),
+    "tests/unit/chaos/report/test_summary.py": ("markdown_it",),
+    "tests/unit/test_github_workflow.py": ("yaml",),
 }
-"""Folders whose tests need more than the project does: the dependency group `tests`."""
+"""Folders and files whose tests need more than the project does: the dependency group `tests`."""
 
 collect_ignore = [
     folder for folder, packages in _NEEDED.items() if not all(map(find_spec, packages))

@@ -11,10 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from chaos.billing import Mode
 from chaos.cluster.temporal import Topology
+from chaos.report.reading import ReadingError, read_as
 from chaos.report.results import CheckResult, NotRun, Result
 from chaos.verdict import Verdict
 
@@ -69,31 +70,7 @@ class RecordedRun(Result):
 
 def read_results(folder: Path) -> RecordedRun:
     """Read a run's `results.json`. Raises RecheckError where there is none that can be read."""
-    file = folder / "results.json"
     try:
-        return RecordedRun.model_validate_json(file.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise RecheckError(
-            f"{folder} holds no results.json: either it is not the folder of a run, or that run "
-            "was broken off; name another, such as reports/latest."
-        ) from None
-    except OSError as error:
-        raise RecheckError(
-            f"{file} cannot be read ({error.strerror}): make it readable, or name another run."
-        ) from None
-    except ValidationError as error:
-        raise RecheckError(f"{file} {_complaint(error)}") from None
-
-
-def _complaint(error: ValidationError) -> str:
-    """What is wrong with the file, and what to do."""
-    problems = error.errors(include_url=False)
-    schema = next((p["input"] for p in problems if p["type"] == "literal_error"), None)
-    if schema is not None:
-        return (
-            f"is of schema {schema!r}, and this version reads schema 1: "
-            "recheck the run with the version that made it."
-        )
-    place = ".".join(map(str, problems[0]["loc"]))
-    message = f"{place}: {problems[0]['msg']}" if place else problems[0]["msg"]
-    return f"is damaged ({message}): restore it, or name another run."
+        return read_as(RecordedRun, folder)
+    except ReadingError as error:
+        raise RecheckError(str(error)) from None

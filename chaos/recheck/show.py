@@ -7,7 +7,6 @@ from pathlib import Path
 
 from chaos.recheck.compare import Difference, Recheck
 from chaos.recheck.recorded import RecheckError
-from chaos.report.files import write_file
 from chaos.report.table import (
     cost_table_lines,
     not_run_lines,
@@ -16,6 +15,7 @@ from chaos.report.table import (
     table_lines,
     topology_lines,
 )
+from chaos.report.whole import write_file
 
 
 def terminal_lines(found: Recheck) -> list[str]:

@@ -1,13 +1,15 @@
-"""The files of a run: `results.json`, `results.md`, `junit.xml`, and the link `latest`."""
+"""The files of a run: `results.json`, what is made of it, and the link `latest`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
-from chaos.report.results import RunResult, ScenarioResult
+from chaos.report.html import HtmlError, write_html
+from chaos.report.junit import junit
+from chaos.report.results import RunResult
+from chaos.report.summary import append_step_summary, summary
 from chaos.report.table import (
     ambiguous_lines,
     cost_table_lines,
@@ -22,17 +24,44 @@ from chaos.report.table import (
     table_lines,
     topology_lines,
 )
-from chaos.verdict import Verdict
+from chaos.report.whole import write_file
 
 
-def write_reports(result: RunResult, folder: Path) -> None:
-    """Write all of them, each whole or not at all, and point `latest` at the folder."""
+def write_reports(
+    result: RunResult, folder: Path, *, environment: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Write all of them, each whole or not at all, and point `latest` at the folder.
+
+    What else could not be done, and loses nothing of the run, is returned, a sentence each.
+    """
     write_file(folder / "results.json", result.model_dump_json(by_alias=True, indent=2) + "\n")
-    write_file(folder / "results.md", markdown(result))
-    write_file(folder / "junit.xml", junit(result))
+    write_derived(result, folder, summary(result, environment=environment))
     link = folder.parent / f".latest-{folder.name}"
     link.symlink_to(folder.name)
     link.replace(folder.parent / "latest")
+    troubles = [append_step_summary(result, environment), _write_html(folder)]
+    return tuple(trouble for trouble in troubles if trouble)
+
+
+def _write_html(folder: Path) -> str | None:
+    """The page for reading, the last of all: nothing hangs on it. A sentence where that failed."""
+    try:
+        write_html(folder)
+    except HtmlError as error:
+        return str(error)
+    return None
+
+
+def write_derived(result: RunResult, folder: Path, summary_text: str) -> tuple[Path, ...]:
+    """Write what follows from the results alone; the files."""
+    texts = {
+        "results.md": markdown(result),
+        "summary.md": summary_text,
+        "junit.xml": junit(result),
+    }
+    for name, text in texts.items():
+        write_file(folder / name, text)
+    return tuple(folder / name for name in texts)
 
 
 def markdown(result: RunResult) -> str:
@@ -54,59 +83,3 @@ def markdown(result: RunResult) -> str:
 def _list(lines: Sequence[str]) -> list[str]:
     """One part with a bullet for each line; none where there is no line."""
     return ["\n".join(f"- {line}" for line in lines)] if lines else []
-
-
-def junit(result: RunResult) -> str:
-    """JUnit: a failed scenario is a failure, an unknown one an error, one not run is skipped."""
-    verdicts = [s.verdict for s in result.scenarios]
-    suite = ET.Element(
-        "testsuite",
-        name="chaos",
-        tests=str(len(verdicts) + len(result.not_run)),
-        skipped=str(len(result.not_run)),
-        failures=str(verdicts.count(Verdict.FAILED)),
-        errors=str(verdicts.count(Verdict.UNKNOWN)),
-        time=f"{max((s.duration_s for s in result.scenarios), default=0.0):.3f}",
-        timestamp=result.started_at.isoformat(),
-    )
-    suite.extend(_test_case(s) for s in result.scenarios)
-    for each in result.not_run:
-        absent = ET.SubElement(suite, "testcase", classname="chaos", name=each.name, time="0")
-        ET.SubElement(absent, "skipped", message=each.reason)
-    root = ET.Element("testsuites")
-    root.append(suite)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _test_case(scenario: ScenarioResult) -> ET.Element:
-    case = ET.Element(
-        "testcase",
-        classname="chaos",
-        name=scenario.name,
-        time=f"{scenario.duration_s:.3f}",
-    )
-    properties = ET.SubElement(case, "properties")
-    for name, value in {
-        "verdict": scenario.verdict,
-        "cost_usd": scenario.cost_usd,
-        "ideal_cost_usd": scenario.ideal_cost_usd,
-        "waste_usd": scenario.waste_usd,
-        "possible_waste_usd": scenario.possible_waste_usd,
-        "saved_usd": scenario.saved_usd,
-    }.items():
-        ET.SubElement(properties, "property", name=name, value=str(value))
-    tag = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}.get(scenario.verdict)
-    if tag:
-        ET.SubElement(case, tag, message=scenario.reason)
-    return case
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises OSError."""
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

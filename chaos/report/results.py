@@ -27,7 +27,9 @@ from chaos.verdict import Finding, Verdict, merge
 
 
 class Result(BaseModel):
-    """A part of `results.json`."""
+    """A part of `results.json`. What has a default was not written by every version: whether it
+    was, `model_fields_set` knows.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,10 +88,10 @@ class CaseResult(Result):
     duration_s: float
     cost_usd: Decimal
     ideal_cost_usd: Decimal
-    waste_usd: Decimal
-    possible_waste_usd: Decimal
-    saved_usd: Decimal
-    ambiguous: tuple[AmbiguousCall, ...]
+    waste_usd: Decimal = ZERO
+    possible_waste_usd: Decimal = ZERO
+    saved_usd: Decimal = ZERO
+    ambiguous: tuple[AmbiguousCall, ...] = ()
     billed: dict[str, int]
     faults: tuple[FaultResult, ...]
     load: LoadResult | None
@@ -109,10 +111,10 @@ class ScenarioResult(Result):
     duration_s: float
     cost_usd: Decimal
     ideal_cost_usd: Decimal
-    waste_usd: Decimal
-    possible_waste_usd: Decimal
-    saved_usd: Decimal
-    ambiguous: tuple[AmbiguousCall, ...]
+    waste_usd: Decimal = ZERO
+    possible_waste_usd: Decimal = ZERO
+    saved_usd: Decimal = ZERO
+    ambiguous: tuple[AmbiguousCall, ...] = ()
     billed: dict[str, int]
     fault: FaultResult | None
     recovery_s: Recovery | None
@@ -176,7 +178,7 @@ def case_result(
         ambiguous=ambiguous,
         billed=dict(Counter(str(bill.item) for bill in evidence.billed)),
         faults=_faults(evidence, hit=hit and not evidence.troubles),
-        load=_load(evidence),
+        load=_load(evidence) if case.stack.system is None else None,
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings),
     )

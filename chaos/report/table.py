@@ -111,11 +111,18 @@ def table_lines(result: RunResult) -> list[str]:
 
 def cost_table_lines(result: RunResult) -> list[str]:
     """What each scenario cost, wasted and saved, and all together; controls are not counted."""
+    if not any(totals(result)):
+        return ["No bill was expected, and none came."]
     amounts = [_amounts(scenario) for scenario in result.scenarios]
-    total = [sum(column, ZERO) for column in zip(*amounts, strict=True)]
     names = [_row_name(s) for s in result.scenarios]
-    named = zip((*names, "Total"), (*amounts, total), strict=True)
+    named = zip((*names, "Total"), (*amounts, totals(result)), strict=True)
     return aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)])
+
+
+def totals(result: RunResult) -> tuple[Decimal, ...]:
+    """Billed, ideal, waste, possible waste and saved, of all scenarios."""
+    amounts = [_amounts(scenario) for scenario in result.scenarios]
+    return tuple(sum(column, ZERO) for column in zip(*amounts, strict=True)) or (ZERO,) * 5
 
 
 def ambiguous_lines(result: RunResult) -> list[str]:

@@ -18,6 +18,12 @@ EVIDENCE = Path(__file__).parents[2] / "data" / "evidence"
 Edit = Callable[[History], None]
 
 
+@pytest.fixture(autouse=True)
+def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test writes does not belong on the page of the job that runs it."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
 @pytest.fixture
 def worker_crash() -> Evidence:
     return Evidence.load(EVIDENCE / "worker_crash" / "sigkill_twice")

@@ -22,7 +22,8 @@ from chaos.report.cost import (
     saved_usd,
     waste_usd,
 )
-from chaos.report.files import junit, markdown
+from chaos.report.files import markdown
+from chaos.report.junit import junit
 from chaos.report.results import Overall, RunResult, ScenarioResult, case_result, scenario_result
 from chaos.report.table import ambiguous_lines, cost, cost_table_lines, usd
 from chaos.scenarios.catalogue import all_scenarios
@@ -333,7 +334,7 @@ def test_the_cost_table_is_markdown_with_aligned_columns(doubtful: Evidence) -> 
 def test_junit_carries_the_costs(doubtful: Evidence) -> None:
     text = junit(_run(_scenario("worker_crash", doubtful)))
 
-    case = ET.fromstring(text.encode())[0][0]  # noqa: S314 - our own text
+    (case,) = ET.fromstring(text.encode()).iter("testcase")  # noqa: S314 - our own text
     found = {found.get("name"): found.get("value") for found in case.iter("property")}
     assert found["waste_usd"] == "0.039"
     assert found["possible_waste_usd"] == "0.039"

@@ -19,7 +19,8 @@ from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.journal import Event
 from chaos.judge import judge
 from chaos.recovery import recoveries, repeated_attempts
-from chaos.report.files import junit, markdown
+from chaos.report.files import markdown
+from chaos.report.junit import junit
 from chaos.report.results import (
     CaseResult,
     NotRun,

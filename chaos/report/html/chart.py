@@ -1,0 +1,358 @@
+"""Where everything of a timeline is drawn: across in percent, so that it fits any width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from chaos.report.html.values import Mark, Row, Span, Timeline
+from chaos.report.table import exact
+
+SHOWN = 12
+"""Workflows with a row of their own; of more than that the others are folded, and drawn small."""
+
+MOST_SMALL = 200
+"""Of these, how many are drawn at all."""
+
+_NARROWEST_PX = 600
+"""The least width of a plot: what fits there fits everywhere."""
+
+_LETTER_PX = 6.3
+_BAR, _GAP = 16, 4
+_LEAST = 0.3
+"""Percent: a bar that is no wider is still seen."""
+
+_TOGETHER = 1.6
+"""Percent: marks of what was paid that are nearer than that are drawn as one."""
+
+_AT_ONCE = 0.5
+"""Seconds within which faults of one kind are one blow."""
+
+_TOUCH = 0.001
+"""Seconds: one that begins when another ends is not beside it."""
+
+_LINES = frozenset({"wait", "unnoticed", "life"})
+_TINTS = 6
+_MOST_BANDS = 8
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A bar, a line, a mark or a word, `x` and `width` in percent, `y` in pixels within its row."""
+
+    shape: str
+    kind: str
+    x: float
+    y: float
+    width: float = 0.0
+    text: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A row of the chart: its name stands beside it."""
+
+    name: str
+    group: str
+    y: float
+    height: float
+    items: tuple[Drawn, ...]
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A second on the axis."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A whole drawing. `bands` are behind all lanes, where there was any fault, and `hits` where
+    one began; `words` says in a sentence what it shows to whom cannot see it.
+    """
+
+    lanes: tuple[Lane, ...]
+    bands: tuple[Drawn, ...]
+    hits: tuple[float, ...]
+    ticks: tuple[Tick, ...]
+    height: float
+    small: bool
+    words: str
+    legend: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    first: float
+    last: float
+
+    def x(self, seconds: float) -> float:
+        share = (seconds - self.first) / max(0.001, self.last - self.first)
+        return round(min(1.0, max(0.0, share)) * 100, 2)
+
+    def ticks(self) -> Iterator[Tick]:
+        """Whole steps of 1, 2 or 5 that leave room for six words or more."""
+        length = max(0.001, self.last - self.first)
+        steps = [n * 10**e for e in range(-1, 5) for n in (1, 2, 5)]
+        step = next((s for s in steps if length / s <= 10), steps[-1])
+        number = int(self.first / step) + 1
+        while number * step < self.last - step * 0.3:
+            at = number * step
+            yield Tick(self.x(at), f"{at:g} s")
+            number += 1
+
+
+def charts(timeline: Timeline) -> tuple[Chart, Chart | None]:
+    """The drawing of a case, and the small one of the workflows that have no room in it."""
+    scale = _Scale(timeline.first, timeline.last)
+    chosen = sorted(timeline.workflows, key=lambda row: -row.interest)[:SHOWN]
+    shown = [row for row in timeline.workflows if row in chosen]
+    others = [row for row in timeline.workflows if row not in chosen]
+    return (
+        _chart(timeline, scale, shown, small=False),
+        _chart(timeline, scale, others[:MOST_SMALL], small=True) if others else None,
+    )
+
+
+def _chart(timeline: Timeline, scale: _Scale, rows: Sequence[Row], *, small: bool) -> Chart:
+    lanes: list[Lane] = []
+    y = 0.0
+    for lane in _lanes(timeline, scale, rows, small=small):
+        lanes.append(Lane(lane.name, lane.group, y, lane.height, lane.items, lane.status))
+        y += lane.height
+    return Chart(
+        lanes=tuple(lanes),
+        bands=tuple(_bands(timeline.faults, scale)),
+        hits=tuple(dict.fromkeys(scale.x(fault.start) for fault in timeline.faults)),
+        ticks=tuple(scale.ticks()),
+        height=y,
+        small=small,
+        words=_words(timeline, rows),
+        legend=tuple(_legend(timeline, lanes)),
+    )
+
+
+def _bands(faults: Sequence[Span], scale: _Scale) -> Iterator[Drawn]:
+    """When there was any fault, unless there were so many that it says nothing."""
+    if len(faults) > _MOST_BANDS:
+        return
+    reached = -1.0
+    for fault in sorted(faults, key=lambda fault: fault.start):
+        start, end = max(reached, scale.x(fault.start)), scale.x(fault.end)
+        if end > start:
+            yield Drawn("band", "fault", start, 0, end - start)
+        reached = max(reached, end)
+
+
+def _words(timeline: Timeline, rows: Sequence[Row]) -> str:
+    faults = ", ".join(f"{f.label} at {f.start:.1f} s" for f in timeline.faults[:5])
+    return (
+        f"Timeline of {timeline.last:.1f} s: {len(rows)} workflows, "
+        f"{len(timeline.faults)} faults{f' ({faults})' if faults else ''}. "
+        "All of it stands in words below."
+    )
+
+
+def _lanes(
+    timeline: Timeline, scale: _Scale, rows: Sequence[Row], *, small: bool
+) -> Iterator[Lane]:
+    tint = {kind: f"k{number % _TINTS}" for number, kind in enumerate(timeline.kinds)}
+    if small:
+        for row in rows:
+            yield _small_lane(row, scale, tint)
+        return
+    if timeline.faults:
+        yield _fault_lane(timeline.faults, scale)
+    for row in timeline.processes:
+        yield _process_lane(row, scale)
+    for row in rows:
+        yield _workflow_lane(row, scale, tint)
+
+
+def _fault_lane(faults: Sequence[Span], scale: _Scale) -> Lane:
+    """Bars with their names; those that would lie upon each other get a line each."""
+    free: list[float] = []
+    items: list[Drawn] = []
+    for fault in _joined(faults):
+        start, end = scale.x(fault.start), scale.x(fault.end)
+        word = _wide(fault.label)
+        place, anchor, reach = start, "in", (start, end)
+        if word > end - start and end + word <= 100:
+            place, anchor, reach = end, "", (start, end + word)
+        elif word > end - start:
+            place, anchor, reach = start, "end", (start - word, end)
+        line = next((n for n, until in enumerate(free) if until <= reach[0]), len(free))
+        free[line : line + 1] = [reach[1] + 1]
+        y = line * (_BAR + _GAP) + _GAP
+        items.append(Drawn("bar", "fault", start, y, max(_LEAST, end - start), detail=fault.detail))
+        items.append(Drawn("word", anchor, place, y, text=fault.label))
+    return Lane("Faults", "fault", 0, len(free) * (_BAR + _GAP) + _GAP, tuple(items))
+
+
+def _joined(faults: Sequence[Span]) -> Iterator[Span]:
+    """Those of one kind that come and go together, such as two workers killed at once, as one."""
+    groups: list[list[Span]] = []
+    for fault in faults:
+        like = (g for g in groups if _as_one(g[0], fault))
+        if group := next(like, None):
+            group.append(fault)
+        else:
+            groups.append([fault])
+    for group in groups:
+        first = group[0]
+        many = f" ({len(group)} times)" if len(group) > 1 else ""
+        yield replace(first, label=f"{first.label}{many}", detail=f"{first.detail}{many}")
+
+
+def _as_one(fault: Span, other: Span) -> bool:
+    near = abs(fault.start - other.start) < _AT_ONCE and abs(fault.end - other.end) < _AT_ONCE
+    return near and fault.label == other.label
+
+
+def _process_lane(row: Row, scale: _Scale) -> Lane:
+    y = 10.0
+    items = [
+        _bar(span, span.kind, scale, y)
+        for strand in row.strands
+        for span in strand
+        if span.end >= scale.first
+    ]
+    struck = [scale.x(mark.at) for mark in row.marks if mark.kind in {"kill", "blow", "signal"}]
+    items += [
+        Drawn("mark", mark.kind, scale.x(mark.at), y, detail=mark.detail)
+        for mark in row.marks
+        if mark.at >= scale.first and not _is_hidden(mark, scale, struck)
+    ]
+    return Lane(row.name, "process", 0, 20, tuple(items))
+
+
+def _is_hidden(mark: Mark, scale: _Scale, struck: Sequence[float]) -> bool:
+    """The end of a process lies below the blow that it follows at once."""
+    x = scale.x(mark.at)
+    return mark.kind == "exit" and any(0 <= x - blow < _TOGETHER for blow in struck)
+
+
+def _workflow_lane(row: Row, scale: _Scale, tint: dict[str, str]) -> Lane:
+    """Activities that are at work together lie below each other, what was paid below them all."""
+    items: list[Drawn] = []
+    lines = _lines_of(row.strands)
+    for line, strand in zip(lines, row.strands, strict=True):
+        y = line * (_BAR + 2) + _GAP
+        for span in strand:
+            bar = _bar(span, tint.get(span.kind, span.kind), scale, y)
+            if bar.shape == "line" and bar.width < _LEAST:
+                continue
+            items.append(bar)
+            if span.label and _wide(span.label) <= bar.width:
+                look = "in" if span.kind in tint else "in over"
+                items.append(Drawn("word", look, bar.x, y, text=span.label.replace("_", " ")))
+    depth = (max(lines, default=0) + 1) * (_BAR + 2) + _GAP
+    life = [_bar(row.life, "life", scale, depth - 1)] if row.life else []
+    if row.life is None:
+        items.append(Drawn("word", "in", 0, _GAP, text="no history of it is left"))
+    coins = _coins(row.marks, scale, depth + 7)
+    height = depth + (18 if coins else 4)
+    return Lane(row.name, "workflow", 0, height, (*life, *items, *coins), row.status)
+
+
+def _lines_of(strands: Sequence[Sequence[Span]]) -> list[int]:
+    """For each strand the first line on which nothing else is at that time."""
+    free: list[float] = []
+    found: list[int] = []
+    for strand in strands:
+        begin, end = (strand[0].start, strand[-1].end) if strand else (0.0, 0.0)
+        line = next((n for n, until in enumerate(free) if until <= begin + _TOUCH), len(free))
+        free[line : line + 1] = [end]
+        found.append(line)
+    return found
+
+
+def _small_lane(row: Row, scale: _Scale, tint: dict[str, str]) -> Lane:
+    bars = [
+        _bar(span, tint.get(span.kind, span.kind), scale, 2)
+        for strand in row.strands
+        for span in strand
+    ]
+    items = [replace(bar, detail="") for bar in bars if bar.width >= _LEAST]
+    return Lane(row.name, "workflow", 0, 14, tuple(items), row.status)
+
+
+def _bar(span: Span, kind: str, scale: _Scale, y: float) -> Drawn:
+    start = scale.x(span.start)
+    width = round(scale.x(span.end) - start, 2)
+    if span.kind in _LINES:
+        return Drawn("line", kind, start, y, width, detail=span.detail)
+    return Drawn("bar", kind, start, y, max(_LEAST, width), detail=span.detail)
+
+
+def _coins(marks: Sequence[Mark], scale: _Scale, y: float) -> list[Drawn]:
+    """What was paid, with its price where there is room for it."""
+    heaps: list[list[Mark]] = []
+    for mark in sorted(marks, key=lambda mark: mark.at):
+        near = heaps and scale.x(mark.at) - scale.x(heaps[-1][0].at) < _TOGETHER
+        if near:
+            heaps[-1].append(mark)
+        else:
+            heaps.append([mark])
+    items: list[Drawn] = []
+    for heap, following in zip(heaps, [*heaps[1:], None], strict=False):
+        x = scale.x(heap[0].at)
+        detail = "\n".join(mark.detail for mark in heap)
+        items.append(Drawn("mark", _gravest(heap), x, y, detail=detail))
+        text = exact(sum((m.amount_usd or Decimal(0) for m in heap), Decimal(0)))
+        end = scale.x(following[0].at) if following else 104
+        if x + _wide(text) + 1.4 <= end:
+            items.append(Drawn("price", "", x, y, text=text))
+    return items
+
+
+def _gravest(heap: Sequence[Mark]) -> str:
+    kinds = {mark.kind for mark in heap}
+    return next(kind for kind in ("twice", "doubt", "paid") if kind in kinds)
+
+
+def _wide(text: str) -> float:
+    """Percent of the narrowest plot that a word takes."""
+    return (len(text) * _LETTER_PX + 10) / _NARROWEST_PX * 100
+
+
+_LEGEND = {
+    "failed": "attempt that failed",
+    "timed_out": "attempt that timed out",
+    "lost": "attempt lost, never heard of again",
+    "canceled": "attempt canceled",
+    "open": "attempt without an end",
+    "wait": "scheduled, waiting",
+    "unnoticed": "lost, not noticed yet",
+    "starting": "process starts",
+    "up": "process is there",
+    "asleep": "process is stopped",
+    "kill": "killed",
+    "blow": "struck",
+    "signal": "signal",
+    "exit": "ended",
+    "start": "started again",
+    "ready": "ready",
+    "refusal": "API answered with an error",
+    "paid": "paid",
+    "doubt": "paid or not: openly in doubt",
+    "twice": "paid once more than needed",
+}
+
+
+def _legend(timeline: Timeline, lanes: Sequence[Lane]) -> Iterator[tuple[str, str]]:
+    """What is drawn, and only that: the look of each thing, and what it means."""
+    drawn = {item.kind for lane in lanes for item in lane.items}
+    if timeline.faults:
+        yield "fault", "fault, until it is healed"
+    for number, kind in enumerate(timeline.kinds):
+        if f"k{number % _TINTS}" in drawn:
+            yield f"k{number % _TINTS}", kind
+    for look, words in _LEGEND.items():
+        if look in drawn:
+            yield look, words

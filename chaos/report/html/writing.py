@@ -1,0 +1,58 @@
+"""`report.html`: from a run's folder to one page in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chaos.report.html.page import document, render
+from chaos.report.html.views import RunView, run_view
+from chaos.report.reading import ReadingError, read_run
+from chaos.report.whole import write_file
+
+NAME = "report.html"
+
+MOST_BYTES = 1_450_000
+"""What a page should take at most; of a larger one less of what passed is shown."""
+
+
+class HtmlError(Exception):
+    """The page could not be made. One sentence: what happened and what to do."""
+
+
+def write_html(folder: Path, *, against: Path | None = None) -> Path:
+    """Write the page of a run, held `against` another; whole or not at all. Raises HtmlError."""
+    try:
+        run = read_run(folder)
+        other = read_run(against) if against else None
+    except ReadingError as error:
+        raise HtmlError(f"{NAME} was not written: {error}") from None
+    target = folder / NAME
+    try:
+        view = run_view(run, folder, other)
+        write_file(target, _fitting(view))
+    except OSError as error:
+        raise HtmlError(
+            f"{target} could not be written ({error.strerror}): make room there, then run "
+            f"python -m chaos report {folder}."
+        ) from None
+    except Exception as error:  # a fault of the page must not hide the results
+        raise HtmlError(
+            f"{target} could not be made ({type(error).__name__}: {error}); the results are "
+            "complete without it."
+        ) from error
+    return target
+
+
+def _fitting(view: RunView) -> str:
+    """The page, with as much of what passed as there is room for; what broke is always whole."""
+    page = ""
+    for shown in (view, view.cut(bare=False), view.cut(bare=True)):
+        page = _page(shown)
+        if len(page.encode()) <= MOST_BYTES:
+            break
+    return page
+
+
+def _page(view: RunView) -> str:
+    title = f"{view.headline}: run {view.result.run_id}"
+    return document(title, render("report.html", view=view))

@@ -1,0 +1,111 @@
+"""JUnit, for whatever shows the tests of a build: a test case for each scenario."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from xml.etree import ElementTree as ET
+
+from chaos.report.again import again
+from chaos.report.results import NotRun, RunResult, ScenarioResult
+from chaos.verdict import Verdict
+
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, not even in an escaped form."""
+
+_TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
+
+
+def junit(result: RunResult) -> str:
+    """A failed scenario is a failure, an unknown one an error, one not run is skipped.
+
+    Of the schema's dialects this is what all accept: properties come first, output last.
+    """
+    verdicts = [s.verdict for s in result.scenarios]
+    seconds = max((s.duration_s for s in result.scenarios), default=0.0)
+    suite = ET.Element(
+        "testsuite",
+        name="chaos",
+        tests=str(len(verdicts) + len(result.not_run)),
+        failures=str(verdicts.count(Verdict.FAILED)),
+        errors=str(verdicts.count(Verdict.UNKNOWN)),
+        skipped=str(len(result.not_run)),
+        time=f"{seconds:.3f}",
+        timestamp=result.started_at.isoformat(),
+    )
+    _add_properties(suite, dict(_of_run(result)))
+    for scenario in result.scenarios:
+        _add_scenario(suite, scenario, result)
+    for each in result.not_run:
+        _add_absent(suite, each)
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _of_run(result: RunResult) -> Iterator[tuple[str, object]]:
+    yield "run_id", result.run_id
+    yield "mode", result.mode
+    yield "topology", result.topology
+    if result.seed is not None:
+        yield "seed", result.seed
+    for name, version in result.versions.items():
+        yield f"version.{name}", version
+
+
+def _of_scenario(scenario: ScenarioResult, result: RunResult) -> Iterator[tuple[str, object]]:
+    faults = [fault for case in scenario.cases for fault in case.faults]
+    yield "verdict", scenario.verdict
+    yield "mode", result.mode
+    yield "topology", result.topology
+    if result.seed is not None:
+        yield "seed", result.seed
+    yield "faults", len(faults)
+    yield "faults_hit", sum(fault.hit for fault in faults)
+    if (slowest := scenario.recovery_s) and (fault := scenario.fault):
+        yield "slowest_recovery_from", f"{fault.kind} at {fault.target}"
+        yield "slowest_recovery_s", slowest.total
+        yield "slowest_recovery_waited_s", round(slowest.waited, 3)
+        yield "slowest_recovery_bound_s", slowest.bound
+    yield "cost_usd", scenario.cost_usd
+    yield "ideal_cost_usd", scenario.ideal_cost_usd
+    yield "waste_usd", scenario.waste_usd
+    yield "possible_waste_usd", scenario.possible_waste_usd
+    yield "saved_usd", scenario.saved_usd
+
+
+def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult) -> None:
+    case = _add_case(suite, scenario.name, f"{scenario.duration_s:.3f}")
+    _add_properties(case, dict(_of_scenario(scenario, result)))
+    if tag := _TAGS.get(scenario.verdict):
+        problem = ET.SubElement(case, tag, message=_clean(scenario.reason), type=scenario.verdict)
+        problem.text = _clean("\n".join(_problems(scenario)))
+    output = ET.SubElement(case, "system-out")
+    output.text = _clean(f"To run it again: {again(result, [scenario.name])}")
+
+
+def _add_absent(suite: ET.Element, each: NotRun) -> None:
+    case = _add_case(suite, each.name, "0")
+    ET.SubElement(case, "skipped", message=_clean(each.reason))
+
+
+def _add_case(suite: ET.Element, name: str, seconds: str) -> ET.Element:
+    return ET.SubElement(suite, "testcase", classname="chaos", name=_clean(name), time=seconds)
+
+
+def _add_properties(parent: ET.Element, values: Mapping[str, object]) -> None:
+    properties = ET.SubElement(parent, "properties")
+    for name, value in values.items():
+        ET.SubElement(properties, "property", name=_clean(name), value=_clean(str(value)))
+
+
+def _problems(scenario: ScenarioResult) -> Iterator[str]:
+    for case in scenario.cases:
+        for check in case.checks:
+            if check.verdict is not Verdict.PASSED:
+                yield from (f"{case.name}: {check.check}: {problem}" for problem in check.problems)
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("", text)

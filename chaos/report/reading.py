@@ -1,0 +1,65 @@
+"""Reads `results.json` back, that of an older version too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from chaos.report.results import Result, RunResult
+
+R = TypeVar("R", bound=Result)
+
+
+class ReadingError(Exception):
+    """The run's results cannot be read. One sentence: the `fact`, and what to do."""
+
+    def __init__(self, fact: str, advice: str) -> None:
+        super().__init__(f"{fact}: {advice}")
+        self.fact = fact
+
+
+def read_run(folder: Path) -> RunResult:
+    """A run's results. Raises ReadingError."""
+    return read_as(RunResult, folder)
+
+
+def read_as(wanted: type[R], folder: Path) -> R:
+    """What a run's `results.json` says, as far as somebody asks. Raises ReadingError."""
+    file = folder / "results.json"
+    try:
+        found = wanted.model_validate_json(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ReadingError(
+            f"{folder} holds no results.json",
+            "either it is not the folder of a run, or that run was broken off; "
+            "name another, such as reports/latest.",
+        ) from None
+    except OSError as error:
+        raise ReadingError(
+            f"{file} cannot be read ({error.strerror})", "make it readable, or name another run."
+        ) from None
+    except ValidationError as error:
+        raise _complaint(file, error) from None
+    if "schema_version" not in found.model_fields_set:
+        raise _damaged(file, "schema: Field required")
+    return found
+
+
+def _complaint(file: Path, error: ValidationError) -> ReadingError:
+    """What is wrong with the file, and what to do."""
+    problems = error.errors(include_url=False)
+    schema = next((p["input"] for p in problems if p["loc"] == ("schema",)), None)
+    if schema is not None and not isinstance(schema, dict):
+        return ReadingError(
+            f"{file} is of schema {schema!r}, and this version reads schema 1",
+            "use the version that made the run.",
+        )
+    place = ".".join(map(str, problems[0]["loc"]))
+    message = f"{place}: {problems[0]['msg']}" if place else problems[0]["msg"]
+    return _damaged(file, message)
+
+
+def _damaged(file: Path, message: str) -> ReadingError:
+    return ReadingError(f"{file} is damaged ({message})", "restore it, or name another run.")

@@ -1,0 +1,190 @@
+"""The summary of a run for a pull request: the verdict first, then what it rests on."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from chaos.report import markdown
+from chaos.report.again import again, not_passed
+from chaos.report.compare import Comparison, comparison_blocks
+from chaos.report.results import NotRun, RunResult, ScenarioResult
+from chaos.report.table import exact, totals, usd
+from chaos.verdict import Verdict
+
+Environment = Mapping[str, str]
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+MOST_BYTES = 1024 * 1024
+"""What GitHub takes of one step; of more it shows nothing."""
+
+NOT_RUN = "-"
+SIGNS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.UNKNOWN: "?"}
+"""Told from each other without colour."""
+
+_OPEN_LINES = 3
+"""More problems of a scenario than that are folded."""
+_MOST_LINES = 200
+_HEAD = ("", "Test", "Duration:", "Billed:", "Waste:", "Slowest recovery")
+
+
+def summary(
+    result: RunResult,
+    *,
+    comparison: Comparison | None = None,
+    environment: Environment = os.environ,
+    most_bytes: int = MOST_BYTES,
+) -> str:
+    """Markdown of at most so many bytes; what is cut off is said to be."""
+    blocks = [
+        f"## {verdict_line(result)}",
+        _facts(result),
+        _bill(result),
+        markdown.table(_HEAD, _rows(result)),
+        *_problems(result),
+        *_absent(result.not_run),
+        *(comparison_blocks(comparison) if comparison else ()),
+        _whereabouts(result, environment),
+    ]
+    rest = f"**The rest did not fit here**: it is in {markdown.code(_file(result, 'results.md'))}."
+    return markdown.bounded(blocks, most_bytes, rest)
+
+
+def append_step_summary(result: RunResult, environment: Environment) -> str | None:
+    """Show it on the page of the GitHub job, where this is one; a sentence where that failed."""
+    name = environment.get(STEP_SUMMARY)
+    if not name:
+        return None
+    file = Path(name)
+    try:
+        taken = file.stat().st_size if file.exists() else 0
+        text = summary(result, environment=environment, most_bytes=MOST_BYTES - taken)
+        if len(text.encode()) > MOST_BYTES - taken:
+            return (
+                f"{STEP_SUMMARY} names {name}, which is full: the summary is in summary.md alone."
+            )
+        with file.open("a", encoding="utf-8") as end:
+            end.write(text)
+    except OSError as error:
+        return (
+            f"{STEP_SUMMARY} names {name}, which cannot be written ({error.strerror}); "
+            "see summary.md instead."
+        )
+    return None
+
+
+def verdict_line(result: RunResult) -> str:
+    """All of it in one line."""
+    verdicts = [s.verdict for s in result.scenarios]
+    failed, unknown = verdicts.count(Verdict.FAILED), verdicts.count(Verdict.UNKNOWN)
+    sign = SIGNS[Verdict.FAILED if failed else Verdict.UNKNOWN]
+    if verdicts and not failed and not unknown:
+        sign = SIGNS[Verdict.PASSED]
+    beside = {"failed": failed, "unknown": unknown, "not run": len(result.not_run)}
+    counts = [f"{count} {word}" for word, count in beside.items() if count]
+    passed = f"{result.overall.passed} of {result.overall.total} tests passed"
+    return f"{sign} Fault tolerance: {', '.join([passed, *counts])}"
+
+
+def _facts(result: RunResult) -> str:
+    seeded = [f"seed {result.seed}"] if result.seed is not None else []
+    where = [f"mode {result.mode}", f"topology {result.topology}", *seeded]
+    versions = [f"{name} {version}" for name, version in result.versions.items()]
+    facts = [f"Run {result.run_id}", *where, *versions]
+    return markdown.escaped(", ".join(facts)) + "."
+
+
+def _bill(result: RunResult) -> str:
+    billed, ideal, waste, possible, saved = totals(result)
+    spared = f" Checkpoints saved {usd(saved)}." if saved else ""
+    return (
+        f"Billed {usd(billed)}, ideal {usd(ideal)}; waste {exact(waste)}, "
+        f"possible waste {exact(possible)}.{spared}"
+    )
+
+
+def _rows(result: RunResult) -> list[list[str]]:
+    numbered = [(s.number, _row(s)) for s in result.scenarios]
+    numbered += [
+        (n.number, [f"{NOT_RUN} not run", markdown.escaped(_name(n)), "", "", "", ""])
+        for n in result.not_run
+    ]
+    return [row for _, row in sorted(numbered, key=lambda each: each[0])]
+
+
+def _row(scenario: ScenarioResult) -> list[str]:
+    passed = scenario.verdict is Verdict.PASSED
+    word = str(scenario.verdict) if passed else f"**{scenario.verdict}**"
+    return [
+        f"{SIGNS[scenario.verdict]} {word}",
+        markdown.escaped(_name(scenario)),
+        f"{scenario.duration_s:.1f} s",
+        usd(scenario.cost_usd),
+        exact(scenario.waste_usd),
+        _recovery(scenario),
+    ]
+
+
+def _recovery(scenario: ScenarioResult) -> str:
+    slowest, fault = scenario.recovery_s, scenario.fault
+    if not slowest or not fault:
+        return "-"
+    return markdown.escaped(f"{slowest.total:.1f} s, {fault.kind} at {fault.target}")
+
+
+def _name(row: ScenarioResult | NotRun) -> str:
+    return f"{row.number}. {row.title}" if row.number else row.title
+
+
+def _problems(result: RunResult) -> Iterator[str]:
+    """A block for each scenario that did not pass, then how to run these again."""
+    red = [s for s in result.scenarios if s.verdict is not Verdict.PASSED]
+    if not red:
+        return
+    yield "### What did not pass"
+    for scenario in red:
+        lines = list(_problem_lines(scenario))
+        count = f"{len(lines)} problem{'' if len(lines) == 1 else 's'}"
+        title = f"{SIGNS[scenario.verdict]} {_name(scenario)}: {scenario.verdict}, {count}"
+        content = markdown.bullets(lines[:_MOST_LINES])
+        if len(lines) > _MOST_LINES:
+            content += f"\n- … and {len(lines) - _MOST_LINES} more, in results.md"
+        if len(lines) > _OPEN_LINES:
+            yield markdown.folded(html.escape(markdown.plain(title)), content)
+        else:
+            yield f"**{markdown.escaped(title)}**\n\n{content}"
+    yield f"To run {'it' if len(red) == 1 else 'them'} again:"
+    yield f"```sh\n{markdown.plain(again(result, not_passed(result)))}\n```"
+
+
+def _problem_lines(scenario: ScenarioResult) -> Iterator[str]:
+    for case in scenario.cases:
+        for check in case.checks:
+            if check.verdict is not Verdict.PASSED:
+                place = f"{markdown.escaped(case.name)}, {markdown.code(check.check)}"
+                yield from (f"{place}: {markdown.escaped(text)}" for text in check.problems)
+
+
+def _absent(not_run: Sequence[NotRun]) -> Iterator[str]:
+    if not_run:
+        lines = [f"{markdown.code(n.name)}: {markdown.escaped(n.reason)}" for n in not_run]
+        yield markdown.folded(f"Not run: {len(lines)}", markdown.bullets(lines))
+
+
+def _whereabouts(result: RunResult, environment: Environment) -> str:
+    """Where the whole report is; on GitHub, with a link to what the job keeps."""
+    report = f"The whole report is {markdown.code(_file(result, 'report.html'))}"
+    server, repository, job = (
+        environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
+    )
+    if not (server and repository and job):
+        return f"{report}."
+    link = f"{server}/{repository}/actions/runs/{job}#artifacts"
+    return f"{report}, among [what this job keeps]({link})."
+
+
+def _file(result: RunResult, name: str) -> str:
+    """As it stands in the folder of reports, and in what a job keeps of that."""
+    return f"{result.run_id}/{name}"

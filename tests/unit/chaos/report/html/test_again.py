@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.cluster.temporal import Topology
+from chaos.report.html.again import Commands
+from chaos.report.results import RunResult
+from tests.unit.chaos.report.html.runs import CRASH, EVIDENCE, LOAD, PASSED, a_run, failed
+
+
+def _lines(run: RunResult, folder: Path) -> list[str]:
+    return [command.text for command in Commands(run, folder).of(run.scenarios[0])]
+
+
+def test_a_scenario_is_run_again_by_its_name(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", {CRASH: PASSED})
+
+    assert _lines(run, tmp_path / "run") == [
+        "pytest -m chaos -k worker_crash",
+        f"python -m chaos recheck {tmp_path / 'run'}",
+    ]
+
+
+def test_as_it_was_run(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", {CRASH: PASSED}, topology=Topology.POSTGRES)
+
+    assert _lines(run, tmp_path / "run")[0].endswith("-k worker_crash --topology postgres")
+    assert Commands(run, tmp_path).of_all().text == "pytest -m chaos --topology postgres"
+
+
+@pytest.mark.parametrize(("workflows", "option"), [(5, ""), (50, " --workflows 50")])
+def test_with_as_many_workflows(tmp_path: Path, workflows: int, option: str) -> None:
+    run = a_run(tmp_path / "run", {LOAD: PASSED})
+    scenario = run.scenarios[0]
+    case = scenario.cases[0]
+    assert case.load
+    load = case.load.model_copy(update={"workflows": workflows})
+    scenario = scenario.model_copy(update={"cases": (case.model_copy(update={"load": load}),)})
+
+    (again, _) = Commands(run, tmp_path / "run").of(scenario)
+
+    assert again.text == f"pytest -m chaos -k concurrency{option}"
+
+
+def test_a_folder_below_this_one_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(tmp_path / "my reports" / "run", {CRASH: PASSED})
+    monkeypatch.chdir(tmp_path)
+
+    assert _lines(run, tmp_path / "my reports" / "run")[-1].endswith("recheck 'my reports/run'")
+
+
+def test_a_schedule_is_replayed_or_drawn_anew(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", {CRASH: failed("it_holds", "it does not")}, seed=4)
+    kept = EVIDENCE / "seeded" / "seed_4" / "schedule.json"
+    file = tmp_path / "run" / "worker_crash" / "sigkill_twice" / "schedule.json"
+    file.write_text(kept.read_text())
+    commands = Commands(run, tmp_path / "run")
+    scenario = run.scenarios[0]
+
+    same, drawn = commands.of_case(scenario, scenario.cases[0])
+
+    assert same.text == f"pytest -m chaos --replay={file}"
+    assert drawn.text.startswith("pytest -m chaos --seed 4 --faults ")
+    assert drawn.text.endswith(" --duration 12 --workflows 5")
+    assert _lines(run, tmp_path / "run")[:2] == [
+        f"pytest -m chaos --replay={tmp_path / 'run'}",
+        f"python -m chaos shrink {tmp_path / 'run'}",
+    ]
+
+
+def test_a_damaged_schedule_can_only_be_named(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", {CRASH: PASSED}, seed=4)
+    (tmp_path / "run" / "worker_crash" / "sigkill_twice" / "schedule.json").write_text("{")
+
+    scenario = run.scenarios[0]
+    (same,) = Commands(run, tmp_path / "run").of_case(scenario, scenario.cases[0])
+
+    assert "--replay=" in same.text
+    assert "shrink" not in "".join(_lines(run, tmp_path / "run"))

@@ -1,0 +1,349 @@
+"""The page as a whole: what is on it, what never is, and what becomes of damaged evidence."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from chaos.billing import Mode
+from chaos.process import CANARY
+from chaos.report.files import write_reports
+from chaos.report.html import HtmlError, document, write_html, writing
+from chaos.report.results import NotRun, RunResult
+from tests.unit.chaos.report.html.runs import CRASH, LOAD, PASSED, RETRY, a_run, failed, save
+from tests.unit.chaos.report.made_runs import STARTED_AT
+from tests.unit.chaos.report.made_runs import a_run as a_made_run
+
+NASTY = "<script>alert(1)</script>"
+PROBLEM = f"it was billed twice {NASTY}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def broken(folder: Path) -> RunResult:
+    """One scenario that passed, and one that did not."""
+    return a_run(folder, {RETRY: PASSED, CRASH: failed("billed_at_most_expected", PROBLEM)})
+
+
+def _text(page: str) -> str:
+    """What a reader sees."""
+    body = page.partition("<body>")[2].partition("<script>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def _page(folder: Path) -> str:
+    return write_html(folder).read_text()
+
+
+def test_what_broke_stands_first_with_its_reason_and_the_way_back(
+    folder: Path, broken: RunResult
+) -> None:
+    text = _text(_page(folder))
+
+    assert "1 of 2 scenarios failed" in text
+    top, _, rest = text.partition("Results")
+    assert "What broke" in top
+    assert "1. Worker Crash Recovery" in top
+    assert "2. Retry Configuration" not in top
+    assert f"billed_at_most_expected {PROBLEM}" in top
+    assert "kill at worker-1, " in top
+    assert "pytest -m chaos -k worker_crash" in top
+    assert "2. Retry Configuration" in rest
+    assert broken.run_id in top
+
+
+def test_a_run_that_passed_has_nothing_that_broke(folder: Path) -> None:
+    a_run(folder, {RETRY: PASSED, CRASH: PASSED})
+
+    text = _text(_page(folder))
+
+    assert "All 2 scenarios passed" in text
+    assert "What broke" not in text
+
+
+@pytest.mark.parametrize(
+    ("findings", "headline"),
+    [(PASSED, "The scenario passed"), (failed("it_holds", "no"), "The scenario failed")],
+)
+def test_one_alone_is_called_so(folder: Path, findings: tuple[()], headline: str) -> None:
+    a_run(folder, {CRASH: findings})
+
+    assert headline in _text(_page(folder))
+
+
+def test_each_case_has_its_timeline_recovery_cost_and_checks(
+    folder: Path, broken: RunResult
+) -> None:
+    page = _page(folder)
+    crash = _text(page).rpartition("Worker Crash Recovery worker_crash")[2]
+
+    assert page.count('<svg class="plot"') == 2
+    assert "kill worker-1" in crash
+    assert "detect" in crash
+    (fault, _) = broken.scenarios[1].cases[0].faults
+    assert fault.recovery_s
+    assert f"{fault.recovery_s.waited:.1f} s" in crash
+    assert "Waste $0.039" in crash
+    assert "Possible waste $0.039" in crash
+    assert "1 call openly in doubt" in crash
+    assert "killed_in_time proof that the fault hit" in crash
+    assert "histories_replay" in crash
+
+
+@pytest.mark.usefixtures("broken")
+def test_every_link_leads_to_a_file_or_a_place_on_the_page(folder: Path) -> None:
+    page = _page(folder)
+    targets = re.findall(r'href="([^"]*)"', page.partition("<body>")[2])
+    places = {target for target in targets if target.startswith("#")}
+    files = {target for target in targets if not target.startswith("#")}
+
+    assert len(files) > 8
+    assert [file for file in files if not (folder / unquote(file)).is_file()] == []
+    ids = set(re.findall(r'id="([^"]*)"', page))
+    assert {place[1:] for place in places} <= ids
+
+
+@pytest.mark.usefixtures("broken")
+def test_nothing_is_loaded_from_anywhere(folder: Path) -> None:
+    page = _page(folder)
+
+    loads = r"""(?:src|srcset|xlink:href|action)=["']?|url\(|@import|<link[^>]*href=["']?"""
+    found = {page[m.end() : m.end() + 6] for m in re.finditer(loads, page)}
+    assert found == {"data:,", "#hatch", "#rungs", "#dots)"}
+    assert "default-src 'none'" in page
+
+
+def test_what_others_wrote_is_text_and_never_html(folder: Path) -> None:
+    log = f"2026-11-24 15:21:16,600 ERROR it broke {NASTY}\n"
+    run = a_run(folder, {CRASH: failed(f"check{NASTY}", PROBLEM)}, logs={"worker-1.log": log})
+    (scenario,) = run.scenarios
+    save(run.model_copy(update={"versions": {NASTY: NASTY}}), folder)
+    journal = folder / scenario.name / scenario.cases[0].name / "journal.jsonl"
+    journal.write_text(journal.read_text().replace('"worker-2"', f'"worker-{NASTY}"'))
+
+    page = _page(folder)
+
+    assert page.count("<script>") == 1
+    assert "alert(1)</script>" not in page
+    assert page.count(html.escape(NASTY)) > 5
+
+
+def test_the_lines_around_the_fault_are_shown_without_secrets(folder: Path) -> None:
+    key = f"{CANARY}0123456789abcdef"
+    log = (
+        "2026-11-24 15:21:11,000 INFO long before\n"
+        f"2026-11-24 15:21:16,600 WARNING the key {key} is refused\n"
+    )
+    a_run(folder, {CRASH: PASSED}, logs={"worker-1.log": log})
+
+    page = _page(folder)
+
+    assert "the key [hidden] is refused" in page
+    assert key not in page
+    assert "long before" not in page
+
+
+def test_of_a_case_that_broke_all_that_was_said_during_its_faults_is_shown(folder: Path) -> None:
+    log = "2026-11-24 15:21:25,600 INFO while worker-1 was missing\n"
+    shown = []
+    for name, findings in {"green": PASSED, "red": failed("it_holds", "no")}.items():
+        a_run(folder / name, {CRASH: findings}, logs={"worker-2.log": log})
+        shown.append("while worker-1 was missing" in _page(folder / name))
+
+    assert shown == [False, True]
+
+
+def _no_journal(case: Path) -> None:
+    (case / "journal.jsonl").unlink()
+
+
+def _torn_history(case: Path) -> None:
+    (history,) = (case / "histories").iterdir()
+    history.write_text(history.read_text()[:500])
+
+
+def _damaged_ledger(case: Path) -> None:
+    (case / "ledger.jsonl").write_text("nonsense\n")
+
+
+def _no_expectations(case: Path) -> None:
+    (case / "expectations.json").unlink()
+
+
+@pytest.mark.parametrize("damage", [_no_journal, _torn_history, _damaged_ledger, _no_expectations])
+@pytest.mark.usefixtures("broken")
+def test_of_damaged_evidence_the_figures_are_left(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(folder / "worker_crash" / "sigkill_twice")
+
+    page = _page(folder)
+
+    assert "Its evidence cannot be read, so there is no timeline" in page
+    assert page.count('<svg class="plot"') == 1
+    assert "Waste $0.039" in _text(page)
+
+
+def test_without_any_evidence_the_results_are_shown(folder: Path, broken: RunResult) -> None:
+    alone = folder.with_name("alone")
+    save(broken, alone)
+
+    text = _text(_page(alone))
+
+    assert "1 of 2 scenarios failed" in text
+    assert text.count("Its evidence cannot be read") == 2
+    assert text.count("no file is left") == 2
+
+
+def test_a_bound_that_an_older_version_did_not_know_is_left_open(folder: Path) -> None:
+    run = a_run(folder, {CRASH: PASSED})
+    text = run.model_dump_json(by_alias=True)
+    (folder / "results.json").write_text(re.sub(r',"bound":[\d.]+', "", text))
+    page = _page(folder)
+
+    assert str(math.inf) not in page.partition("<body>")[2].partition("<script>")[0]
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_large_page_shows_less_of_what_passed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [_page(folder)]
+    for _ in range(2):
+        monkeypatch.setattr(writing, "MOST_BYTES", len(pages[-1].encode()) - 1)
+        pages.append(_page(folder))
+
+    assert [page.count("Left out, so that") for page in pages] == [0, 1, 1]
+    assert [page.count("in words:") for page in pages] == [2, 1, 1]
+    assert [page.count('<svg class="plot"') for page in pages] == [2, 2, 1]
+    assert all(PROBLEM in _text(page) for page in pages)
+
+
+def test_many_workflows_are_folded_and_the_page_stays_small(folder: Path) -> None:
+    run = a_run(folder, {LOAD: PASSED})
+    histories = folder / "concurrency" / "one_worker" / "histories"
+    (first, *_) = sorted(histories.iterdir())
+    for number in range(6, 101):
+        (histories / f"load-{number:03}.run-1.json").write_text(first.read_text())
+    assert run.overall.total == 1
+
+    page = _page(folder)
+
+    assert "88 more workflows, with less to see" in page
+    assert len(page) < 150_000
+
+
+@pytest.mark.usefixtures("broken")
+def test_it_is_held_against_another_run(tmp_path: Path, folder: Path) -> None:
+    a_run(tmp_path / "older", {RETRY: PASSED, CRASH: PASSED}, run_id="older")
+
+    text = _text(write_html(folder, against=tmp_path / "older").read_text())
+
+    assert "Against run older" in text
+    assert "red worker_crash/sigkill_twice verdict failed passed" in text
+
+
+def test_the_runs_beside_it_are_shown(tmp_path: Path, broken: RunResult, folder: Path) -> None:
+    assert "The last" not in _text(_page(folder))
+    earlier = broken.model_copy(update={"run_id": "earlier", "started_at": STARTED_AT})
+    save(earlier, tmp_path / "earlier")
+
+    assert "The last 2 runs" in _text(_page(folder))
+
+
+def test_a_run_of_which_nothing_ran_says_why(folder: Path) -> None:
+    absent = NotRun(number=3, name="server_restart", title="Server Restart", reason="not here")
+    save(a_made_run(not_run=(absent,)), folder)
+
+    text = _text(_page(folder))
+
+    assert "No scenario has run, 1 not run" in text
+    assert "3. Server Restart Not run not here" in text
+
+
+def test_a_live_run_says_what_was_paid_and_runs_live_again(folder: Path) -> None:
+    paid, budget = Decimal("1.278"), Decimal(15)
+    a_run(folder, {CRASH: PASSED}, mode=Mode.LIVE, paid_usd=paid, budget_usd=budget)
+
+    text = _text(_page(folder))
+
+    assert "Mode live Topology" in text
+    assert "Paid at most $1.278 of $15.00" in text
+    assert "pytest -m chaos -k worker_crash --live" in text
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"schema": 2}'])
+def test_results_that_cannot_be_read_are_told_in_a_sentence(
+    tmp_path: Path, content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+
+    with pytest.raises(HtmlError, match=r"^report\.html was not written: .*\.$"):
+        write_html(tmp_path)
+
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_fault_of_the_page_loses_no_results(
+    tmp_path: Path, broken: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_view(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(writing, "run_view", broken_view)
+    target = tmp_path / "again"
+    target.mkdir()
+
+    sentences = write_reports(broken, target, environment={})
+
+    (sentence,) = sentences
+    assert "could not be made (RuntimeError: boom)" in sentence
+    assert (target / "results.json").exists()
+    assert (tmp_path / "latest").resolve() == target
+    assert not (target / "report.html").exists()
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_page_that_cannot_be_written_is_told_in_a_sentence(
+    folder: Path,
+) -> None:
+    (folder / "report.html").mkdir()
+
+    with pytest.raises(HtmlError, match="could not be written"):
+        write_html(folder)
+
+    assert [file.name for file in folder.glob(".report*")] == []
+
+
+def test_the_page_is_written_with_the_other_reports(tmp_path: Path, broken: RunResult) -> None:
+    target = tmp_path / "again"
+    target.mkdir()
+
+    assert write_reports(broken, target, environment={}) == ()
+
+    assert "1 of 2 scenarios failed" in (target / "report.html").read_text()
+
+
+def test_a_document_runs_its_own_script_and_no_other() -> None:
+    page = document("A <title>", "<p>the body</p>")
+
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "<title>A &lt;title&gt;</title>" in page
+    assert "<p>the body</p>" in page
+    assert page.startswith("<!doctype html>")

@@ -1,0 +1,321 @@
+"""Two runs held against each other: each kind of change is seen, and none where there is none."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chaos.billing import Mode
+from chaos.cluster.temporal import Topology
+from chaos.report.compare import compare, comparison_blocks, comparison_lines, conclusion
+from chaos.report.differences import Change, Difference, Noise
+from chaos.report.results import CaseResult, NotRun, RunResult, WorkflowResult
+from chaos.verdict import Verdict
+from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
+
+OLD = a_run(a_scenario())
+BROKEN = a_case("one", "it broke", "twice")
+
+
+def _run(case: CaseResult) -> RunResult:
+    return a_run(a_scenario("crash", case), run_id="new")
+
+
+def _with(**given: Any) -> RunResult:
+    return _run(a_case(**given))
+
+
+def _only(new: RunResult, old: RunResult = OLD, noise: Noise | None = None) -> Difference:
+    (difference,) = compare(new, old, noise).differences
+    return difference
+
+
+def test_equal_runs_have_no_difference_and_say_so() -> None:
+    found = compare(a_run(a_scenario(), run_id="new"), OLD)
+
+    assert found.differences == ()
+    assert found.caveats == ()
+    assert not found.turned_red
+    assert not found.is_worse
+    assert "\n".join(comparison_lines(found)) == (
+        "Against run 2026-01-02T03-04-05Z, 1 case in both: nothing differs, times by no more than "
+        "20% and 1 s. Billed for what can be compared: $1.239, was $1.239."
+    )
+
+
+def test_a_run_against_itself_is_told() -> None:
+    assert compare(OLD, OLD).caveats == ("Both are of one name, 2026-01-02T03-04-05Z.",)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.UNKNOWN])
+def test_what_passed_and_does_not_any_more_turned_red(verdict: Verdict) -> None:
+    broken = a_case("one", "it broke", "twice", verdict=verdict)
+    found = compare(_run(broken), OLD)
+
+    assert found.turned_red
+    assert str(found.differences[0]) == (
+        f"crash/one: {verdict}, was passed: it_holds: it broke (and 1 more)"
+    )
+
+
+def test_a_problem_stays_on_its_line() -> None:
+    hostile = _run(a_case("one", "a\n\x1b[31mb"))
+
+    assert str(_only(hostile)).endswith("it_holds: a [31mb")
+
+
+def test_what_failed_and_passes_now_turned_green() -> None:
+    found = compare(OLD, _run(BROKEN))
+
+    assert found.differences[0].change is Change.GREEN
+    assert not found.is_worse
+
+
+def test_what_fails_in_another_way_did_not_turn_red() -> None:
+    unknown = a_case("one", "who knows", verdict=Verdict.UNKNOWN)
+
+    assert _only(_run(BROKEN), _run(unknown)).change is Change.OTHER
+    assert compare(_run(BROKEN), _run(BROKEN)).differences == ()
+
+
+def test_what_fails_by_another_check_is_told() -> None:
+    check = BROKEN.checks[0].model_copy(update={"check": "another"})
+    other = BROKEN.model_copy(update={"checks": (check,)})
+
+    assert str(_only(_run(other), _run(BROKEN))) == (
+        "crash/one: failed by another, was it_holds: another: it broke (and 1 more)"
+    )
+
+
+def test_a_scenario_that_is_new_or_gone_is_told_with_its_reason() -> None:
+    absent = NotRun(number=2, name="disk", title="Disk", reason="nobody may mount here")
+    with_disk = a_run(a_scenario(), a_scenario("disk", number=2))
+    without = a_run(a_scenario(), not_run=[absent], run_id="new")
+
+    gone, new = _only(without, with_disk), _only(with_disk, without)
+
+    assert (gone.change, str(gone)) == (
+        Change.GONE,
+        "disk: not run, was passed: nobody may mount here",
+    )
+    assert (new.change, str(new)) == (
+        Change.NEW,
+        "disk: passed, was not run: nobody may mount here",
+    )
+    assert compare(without, with_disk).is_worse
+    assert not compare(with_disk, without).is_worse
+
+
+def test_a_case_that_is_new_or_gone_is_told() -> None:
+    both = a_run(a_scenario("crash", a_case(), a_case("two")))
+
+    assert str(_only(both)) == "crash/two: passed, was not run"
+    assert str(_only(OLD, both)) == "crash/two: not run, was passed"
+
+
+def test_what_is_new_and_does_not_pass_counts_as_turned_red() -> None:
+    found = compare(a_run(a_scenario(), a_scenario("disk", BROKEN)), OLD)
+
+    assert [each.change for each in found.differences] == [Change.RED]
+    assert found.turned_red
+
+
+@pytest.mark.parametrize(
+    ("figure", "what"),
+    [
+        ("cost_usd", "billed"),
+        ("waste_usd", "waste"),
+        ("possible_waste_usd", "possible waste"),
+    ],
+)
+def test_not_the_least_part_of_a_cent_is_lost(figure: str, what: str) -> None:
+    was = getattr(OLD.scenarios[0].cases[0], figure)
+    dearer = _with(**{figure: was + Decimal("0.0004")})
+
+    up, down = _only(dearer), _only(OLD, dearer)
+
+    assert (up.change, up.what, up.by) == (Change.DEARER, what, "+$0.0004")
+    assert (down.change, down.what, down.by) == (Change.CHEAPER, what, "-$0.0004")
+
+
+def test_equal_amounts_that_are_written_differently_are_equal() -> None:
+    assert compare(_with(cost_usd=Decimal("1.23900")), OLD).differences == ()
+
+
+def test_a_duration_beyond_the_noise_is_slower_or_faster() -> None:
+    slower = _with(duration_s=50.0)
+
+    assert str(_only(slower)) == "crash/one: duration 50.0 s, was 40.0 s (+10.0 s, +25%)"
+    assert _only(slower).change is Change.SLOWER
+    assert _only(OLD, _with(duration_s=60.0)).change is Change.FASTER
+
+
+@pytest.mark.parametrize("seconds", [40.0, 47.9, 32.1])
+def test_a_duration_within_the_noise_is_the_same(seconds: float) -> None:
+    assert compare(_with(duration_s=seconds), OLD).differences == ()
+
+
+def test_short_times_may_differ_by_a_second() -> None:
+    short = _with(duration_s=1.0)
+
+    assert compare(_with(duration_s=1.9), short).differences == ()
+    assert _only(_with(duration_s=2.1), short).change is Change.SLOWER
+
+
+def test_the_noise_can_be_chosen() -> None:
+    assert _only(_with(duration_s=47.9), noise=Noise(share=0.1)).change is Change.SLOWER
+    assert compare(_with(duration_s=60.0), OLD, Noise(share=0.6)).differences == ()
+
+
+def test_a_slower_recovery_says_which_of_its_parts_it_was() -> None:
+    late = _with(faults=(a_fault(a_recovery(detect=22.0)),))
+
+    assert str(_only(late)) == (
+        "crash/one: recovery from kill at worker-1 38.0 s, was 26.0 s (+12.0 s, +46%): "
+        "detect 22.0 s, was 10.0 s"
+    )
+
+
+def test_parts_that_differ_are_told_where_the_whole_does_not() -> None:
+    shifted = _with(faults=(a_fault(a_recovery(detect=5.0, restart=6.0)),))
+
+    slower, faster = compare(shifted, OLD).differences
+
+    assert (slower.change, slower.what) == (
+        Change.SLOWER,
+        "recovery from kill at worker-1, restart",
+    )
+    assert (faster.change, faster.what) == (Change.FASTER, "recovery from kill at worker-1, detect")
+
+
+def test_each_fault_is_held_against_its_own() -> None:
+    first, second = a_recovery(redo=1.0), a_recovery(redo=30.0)
+    both = _with(faults=(a_fault(first), a_fault(second)))
+    later = _with(faults=(a_fault(first), a_fault(a_recovery(redo=60.0))))
+
+    assert compare(both, both).differences == ()
+    assert _only(later, both).what == "recovery from kill at worker-1 (2)"
+
+
+def test_a_fault_that_cost_no_recovery_before_is_slower_now() -> None:
+    none = _with(faults=(a_fault(),))
+
+    assert str(_only(OLD, none)) == (
+        "crash/one: recovery from kill at worker-1 26.0 s, was none (+26.0 s)"
+    )
+    assert _only(none, OLD).change is Change.FASTER
+
+
+def test_more_attempts_are_told_and_fewer_too() -> None:
+    more = _with(faults=(a_fault(a_recovery(), repeated_attempts=3),))
+
+    assert str(_only(more)) == "crash/one: repeated attempts 3, was 1 (+2)"
+    assert _only(OLD, more).change is Change.FEWER
+
+
+def test_red_comes_first_then_dearer_then_slower() -> None:
+    late = (a_fault(a_recovery(redo=40)),)
+    worse = a_case("one", "broke", duration_s=90.0, waste_usd=Decimal(1), faults=late)
+
+    assert [each.change for each in compare(_run(worse), OLD).differences] == [
+        *(Change.RED, Change.DEARER, Change.SLOWER, Change.SLOWER),
+    ]
+
+
+def _workflows(count: int) -> tuple[WorkflowResult, ...]:
+    (workflow,) = a_case().workflows
+    return (workflow,) * count
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"workflows": _workflows(5)}, "it has 5 workflows now and had 1"),
+        ({"ideal_cost_usd": Decimal(9)}, "its ideal cost is now $9.00 and was $1.239"),
+        ({"verdict": Verdict.UNKNOWN}, "its verdict is now unknown"),
+    ],
+)
+def test_figures_of_cases_that_did_not_do_the_same_are_not_compared(
+    given: dict[str, Any], why: str
+) -> None:
+    found = compare(_with(cost_usd=Decimal(9), duration_s=90.0, **given), OLD)
+
+    assert found.caveats == (f"Costs and times of crash/one are not compared: {why}.",)
+    assert not found.of(Change.DEARER, Change.SLOWER)
+    assert "Billed" not in conclusion(found)
+
+
+def test_another_mode_has_other_costs_and_times() -> None:
+    live = a_run(a_scenario("crash", a_case(cost_usd=Decimal(9), duration_s=90)), mode=Mode.LIVE)
+    found = compare(live.model_copy(update={"run_id": "new"}), OLD)
+
+    assert found.caveats == ("Costs and times are not compared: one ran live, the other mocked.",)
+    assert found.differences == ()
+
+
+def test_another_topology_has_other_times_but_the_same_costs() -> None:
+    there = _with(cost_usd=Decimal(9), duration_s=90.0)
+    found = compare(there.model_copy(update={"topology": Topology.POSTGRES}), OLD)
+
+    assert found.caveats == (
+        "Times are not compared: one ran on the topology postgres, the other on dev.",
+    )
+    assert [each.change for each in found.differences] == [Change.DEARER]
+
+
+def test_another_seed_and_other_versions_are_told() -> None:
+    new = _run(a_case()).model_copy(update={"seed": 7, "versions": {"server": "1.32"}})
+
+    assert compare(new, OLD).caveats == (
+        "The schedules are not the same: one has the seed 7, the other none.",
+        "The versions are not the same: server 1.32, was 1.31.2.",
+    )
+
+
+def test_what_an_older_version_did_not_record_is_not_compared() -> None:
+    content = OLD.model_dump(mode="json", by_alias=True)
+    for name in ("waste_usd", "possible_waste_usd"):
+        del content["scenarios"][0]["cases"][0][name]
+    del content["scenarios"][0]["cases"][0]["faults"][0]["repeated_attempts"]
+    old = RunResult.model_validate(content)
+
+    found = compare(_with(waste_usd=Decimal(1), possible_waste_usd=Decimal(1)), old)
+
+    assert found.differences == ()
+    assert found.caveats == tuple(
+        f"The {what} is not compared: a version that made one of them recorded none."
+        for what in ("waste", "possible waste")
+    )
+
+
+def test_runs_without_a_common_case_say_that_nothing_was_compared() -> None:
+    found = compare(a_run(a_scenario("disk"), run_id="new"), OLD)
+
+    assert found.pairs == ()
+    assert found.caveats == ("The two have no case in common, so nothing was compared.",)
+
+
+def test_a_controls_bill_is_in_no_sum() -> None:
+    control = a_case("control", control=True, cost_usd=Decimal(5))
+    both = a_run(a_scenario("crash", a_case(), control))
+
+    assert "Billed for what can be compared: $1.239, was $1.239." in conclusion(compare(both, both))
+
+
+def test_scenarios_that_changed_alike_share_a_line() -> None:
+    three = [a_scenario(name, number=number) for number, name in enumerate("abc")]
+    lines = comparison_lines(compare(OLD, a_run(a_scenario(), *three)))
+
+    assert lines[-2:] == ["Not run:", "  a, b, c: not run, was passed"]
+
+
+def test_markdown_folds_what_is_long_and_escapes_what_is_hostile() -> None:
+    hostile = compare(_run(a_case("one", "a|b <script>")), OLD)
+    many = a_run(*(a_scenario(f"s{n}", a_case(duration_s=90.0)) for n in range(11)))
+    before = a_run(*(a_scenario(f"s{n}") for n in range(11)))
+
+    assert r"a\|b \<script\>" in "\n".join(comparison_blocks(hostile))
+    assert "<details>" not in "\n".join(comparison_blocks(hostile))
+    assert "<summary>Slower: 11</summary>" in "\n".join(comparison_blocks(compare(many, before)))

@@ -1,0 +1,79 @@
+"""Text that may hold anything, shown by a Markdown reader as what it is."""
+
+from __future__ import annotations
+
+import pytest
+from markdown_it import MarkdownIt
+
+from chaos.report import markdown
+
+READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+HOSTILE = (
+    "a|b|c",
+    "`code` and ``more``",
+    "<script>alert(1)</script>",
+    "<!-- comment --> &lt; &amp;",
+    "[link](http://example.com) ![image](x)",
+    "*bold* **bolder** _it_ __more__ ~~gone~~",
+    r"a \ backslash \| and \` more",
+    "$x$ ${{ github.token }}",
+    "many_words_with_underscores",
+    "| --- | --- |",
+)
+
+
+def _shown(source: str) -> str:
+    """What a reader shows of it, without what it made of it."""
+    tokens = READER.parse(source)
+    inline = [child for token in tokens for child in token.children or ()]
+    assert {child.type for child in inline} <= {"text", "text_special"}, source
+    return "".join(child.content for child in inline)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stands_for_itself_in_a_list(text: str) -> None:
+    assert _shown(markdown.bullets([markdown.escaped(text)])) == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_within_its_cell(text: str) -> None:
+    table = markdown.table(["One", "Two"], [[markdown.escaped(text), "next"]])
+
+    cells = [token for token in READER.parse(table) if token.type == "inline"]
+
+    assert [cell.content for cell in cells[::3]] == ["One", "next"]
+    assert len(cells) == 4
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_code_where_it_is_meant_to_be(text: str) -> None:
+    (paragraph,) = (token for token in READER.parse(markdown.code(text)) if token.children)
+
+    spans = [(span.type, span.content) for span in paragraph.children or ()]
+    assert spans == [("code_inline", text)]
+
+
+def test_lines_and_what_nobody_can_see_become_spaces() -> None:
+    assert markdown.plain("one\r\n# two\x00\x1b[31m\u202ered\ud800") == "one # two [31m red"
+
+
+def test_a_long_text_is_cut_openly() -> None:
+    assert markdown.plain("x" * 1500, most=10) == "xxxxxxxxxx … (1490 more characters)"
+    assert markdown.plain("x" * 10, most=10) == "xxxxxxxxxx"
+
+
+def test_blocks_that_fit_are_kept_whole_and_the_rest_is_told() -> None:
+    blocks = ["first", "sécond" * 10, "third"]
+    whole = "\n\n".join(blocks) + "\n"
+
+    assert markdown.bounded(blocks, len(whole.encode()) + 10, "rest") == whole
+    assert markdown.bounded(blocks, 40, "rest") == "first\n\nrest\n"
+    assert len(markdown.bounded(blocks, 40, "rest").encode()) <= 40
+
+
+def test_a_folded_block_is_whole_html_around_markdown() -> None:
+    html = READER.render(markdown.folded("Title", markdown.bullets(["one", "two"])))
+
+    assert html.count("<details>") == html.count("</details>") == 1
+    assert html.count("<li>") == 2

@@ -1,0 +1,204 @@
+"""The summary for a pull request: the verdict first, whole for GitHub, whatever a problem says."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from chaos.report.compare import compare
+from chaos.report.files import write_reports
+from chaos.report.results import CheckResult, NotRun, RunResult
+from chaos.report.summary import MOST_BYTES, append_step_summary, summary
+from chaos.verdict import Verdict
+from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
+
+READER = MarkdownIt("commonmark").enable("table")
+GOOD = a_scenario("good", number=1)
+BAD = a_scenario("bad", a_case("one", "it broke"), number=2)
+ODD = a_scenario("odd", a_case("one", "who knows", verdict=Verdict.UNKNOWN), number=3)
+ABSENT = NotRun(number=4, name="disk", title="Disk", reason="nobody may mount here")
+RUN = a_run(GOOD, BAD, ODD, not_run=[ABSENT])
+
+HOSTILE = "x|y `z` <script>alert(1)</script>\n\n</details># head\n* item [a](http://b)\x1b[31m"
+
+
+def _of(run: RunResult) -> str:
+    return summary(run, environment={})
+
+
+def _with_problems(count: int, text: str = "it broke") -> RunResult:
+    check = CheckResult(check="it_holds", verdict=Verdict.FAILED, problems=(text,) * count)
+    return a_run(a_scenario("bad", a_case("one", text, checks=(check,))))
+
+
+@pytest.mark.parametrize(
+    ("run", "line"),
+    [
+        (a_run(GOOD), "## ✓ Fault tolerance: 1 of 1 tests passed"),
+        (a_run(GOOD, BAD), "## ✗ Fault tolerance: 1 of 2 tests passed, 1 failed"),
+        (a_run(GOOD, ODD), "## ? Fault tolerance: 1 of 2 tests passed, 1 unknown"),
+        (RUN, "## ✗ Fault tolerance: 1 of 3 tests passed, 1 failed, 1 unknown, 1 not run"),
+        (a_run(not_run=[ABSENT]), "## ? Fault tolerance: 0 of 0 tests passed, 1 not run"),
+    ],
+)
+def test_the_verdict_comes_first_and_only_passes_are_a_pass(run: RunResult, line: str) -> None:
+    assert _of(run).splitlines()[0] == line
+
+
+def test_each_scenario_has_a_row_with_a_sign_that_needs_no_colour() -> None:
+    slow = a_case("one", waste_usd=Decimal("0.039"), faults=(a_fault(a_recovery(redo=9.0)),))
+    lines = _of(a_run(a_scenario("slow", slow), BAD, ODD, not_run=[ABSENT])).splitlines()
+
+    rows = [line for line in lines if line.startswith("|")][2:]
+    assert rows == [
+        "| ✓ passed | 1. Slow | 40.0 s | $1.24 | $0.039 | 30.0 s, kill at worker-1 |",
+        "| ✗ **failed** | 2. Bad | 40.0 s | $1.24 | $0.00 | 26.0 s, kill at worker-1 |",
+        "| ? **unknown** | 3. Odd | 40.0 s | $1.24 | $0.00 | 26.0 s, kill at worker-1 |",
+        "| - not run | 4. Disk |  |  |  |  |",
+    ]
+
+
+def test_it_says_what_all_of_it_cost() -> None:
+    wasted = a_case("one", cost_usd=Decimal("1.278"), waste_usd=Decimal("0.039"))
+
+    text = _of(a_run(a_scenario("wasted", wasted)))
+
+    assert "Billed $1.28, ideal $1.24; waste $0.039, possible waste $0.00." in text
+
+
+def test_what_did_not_pass_is_told_with_the_way_to_run_it_again() -> None:
+    text = _of(RUN)
+
+    assert "- one, `it_holds`: it broke" in text
+    assert "- one, `it_holds`: who knows" in text
+    assert "```sh\npytest -m chaos -k 'bad or odd'\n```" in text
+    assert "- `disk`: nobody may mount here" in text
+
+
+def test_a_run_that_passed_tells_of_no_problem() -> None:
+    text = _of(a_run(GOOD))
+
+    for word in ("did not pass", "again", "<details>", "Not run"):
+        assert word not in text
+
+
+def test_many_problems_are_folded_and_few_are_not() -> None:
+    assert "<details>" not in _of(_with_problems(3))
+    assert "<summary>✗ 1. Bad: failed, 4 problems</summary>" in _of(_with_problems(4))
+
+
+def test_more_problems_than_anybody_reads_are_cut_openly() -> None:
+    text = _of(_with_problems(1000))
+
+    assert text.count("it broke") == 200
+    assert "… and 800 more, in results.md" in text
+
+
+def test_hostile_text_breaks_nothing() -> None:
+    scenario = a_scenario(HOSTILE, a_case(HOSTILE, *[HOSTILE] * 5))
+    absent = NotRun(number=2, name=HOSTILE, title=HOSTILE, reason=HOSTILE)
+    text = _of(a_run(scenario, not_run=[absent], versions={"server": HOSTILE}))
+
+    tokens = READER.parse(text)
+    html = [token.content for token in tokens if token.type == "html_block"]
+    inline = [child for token in tokens for child in token.children or ()]
+    assert not [child for child in inline if child.type in {"html_inline", "link_open"}]
+    assert "".join(html).count("<details>") == "".join(html).count("</details>") == 2
+    assert "<script" not in "".join(html)
+    assert [token.tag for token in tokens if token.type == "heading_open"] == ["h2", "h3"]
+    assert "\x1b" not in text
+    rows = [token for token in tokens if token.type == "tr_open"]
+    cells = [token for token in tokens if token.type in {"th_open", "td_open"}]
+    assert (len(rows), len(cells)) == (3, 18)
+
+
+def test_it_stays_within_what_github_takes_and_says_what_was_left_out() -> None:
+    long = [
+        a_scenario(f"bad{number}", a_case("one", *["é" * 1000] * 200), number=number)
+        for number in range(1, 11)
+    ]
+
+    text = _of(a_run(*long))
+
+    assert len(text.encode()) <= MOST_BYTES
+    assert text.splitlines()[0].startswith("## ✗ Fault tolerance")
+    assert text.endswith(
+        "**The rest did not fit here**: it is in `2026-01-02T03-04-05Z/results.md`.\n"
+    )
+    assert text.count("<details>") == text.count("</details>") > 0
+
+
+def test_a_comparison_stands_in_it_where_one_is_given() -> None:
+    text = summary(RUN, comparison=compare(RUN, a_run(GOOD, a_scenario("bad"))), environment={})
+
+    assert "### Compared" in text
+    assert "bad/one: failed, was passed: it\\_holds: it broke" in text.replace(
+        "it_holds", "it\\_holds"
+    )
+
+
+def test_a_job_on_github_links_to_what_it_keeps() -> None:
+    job = {
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "owner/name",
+        "GITHUB_RUN_ID": "42",
+    }
+
+    link = "[what this job keeps](https://github.com/owner/name/actions/runs/42#artifacts)"
+    assert link in summary(RUN, environment=job)
+    assert "github.com" not in _of(RUN)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "reports" / "run"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_run_appends_it_to_the_jobs_summary(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("what was there\n")
+
+    assert write_reports(RUN, folder, environment={"GITHUB_STEP_SUMMARY": str(page)}) == ()
+
+    assert page.read_text() == "what was there\n" + (folder / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("environment", [{}, {"GITHUB_STEP_SUMMARY": ""}])
+def test_elsewhere_it_is_written_into_the_folder_alone(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    assert write_reports(RUN, folder, environment=environment) == ()
+
+    assert (folder / "summary.md").read_text() == _of(RUN)
+
+
+def test_a_page_that_cannot_be_written_loses_nothing_of_the_run(folder: Path) -> None:
+    page = folder.parent / "nowhere" / "page.md"
+
+    (trouble,) = write_reports(RUN, folder, environment={"GITHUB_STEP_SUMMARY": str(page)})
+
+    assert trouble == (
+        f"GITHUB_STEP_SUMMARY names {page}, which cannot be written (No such file or directory); "
+        "see summary.md instead."
+    )
+    assert (folder / "results.json").exists()
+    assert (folder.parent / "latest").resolve() == folder
+
+
+def test_what_others_wrote_on_the_page_counts(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    environment = {"GITHUB_STEP_SUMMARY": str(page)}
+    page.write_text("x" * (MOST_BYTES - 600))
+
+    assert append_step_summary(RUN, environment) is None
+    assert page.stat().st_size <= MOST_BYTES
+    assert "**The rest did not fit here**" in page.read_text()
+
+    page.write_text("x" * (MOST_BYTES - 10))
+    assert "which is full" in (append_step_summary(RUN, environment) or "")
+    assert page.stat().st_size == MOST_BYTES - 10

@@ -1,0 +1,45 @@
+"""What a terminal shows of a run, whole and in order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from chaos.report.results import NotRun
+from chaos.report.table import cost_table_lines, table_lines
+from chaos.report.terminal import outcome_lines
+from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
+
+FOLDER = Path("reports/run")
+ABSENT = NotRun(number=2, name="disk", title="Disk", reason="nobody may mount here")
+
+
+def test_the_tables_come_first_and_the_overall_line_last() -> None:
+    run = a_run(a_scenario("bad", a_case("one", "it broke")), not_run=[ABSENT])
+
+    lines = outcome_lines(run, FOLDER)
+
+    table = table_lines(run)
+    assert lines[: len(table)] == table
+    assert set(cost_table_lines(run)) <= set(lines)
+    assert "bad/one: it_holds: it broke" in lines
+    assert "disk was not run: nobody may mount here" in lines
+    assert lines[-2:] == [
+        "Evidence and results: reports/run",
+        "OVERALL: 0/1 tests passed, 1 not run",
+    ]
+
+
+def test_what_was_paid_stands_above_all() -> None:
+    run = a_run(a_scenario(), paid_usd=Decimal("1.20"), budget_usd=Decimal(15))
+
+    assert outcome_lines(run, FOLDER)[0] == (
+        "Paid in this run: at most $1.20 of the budget of $15.00"
+    )
+
+
+def test_a_run_in_which_nothing_could_run_is_shown_too() -> None:
+    lines = outcome_lines(a_run(not_run=[ABSENT]), FOLDER)
+
+    assert lines[-1] == "OVERALL: 0/0 tests passed, 1 not run"
+    assert not any("it_holds" in line for line in lines)
