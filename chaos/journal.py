@@ -48,21 +48,20 @@ class Entry(BaseModel):
 class Journal:
     """An append-only file of entries. Threads may share it."""
 
-    def __init__(self, path: Path, announce: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, announce: Callable[[Entry], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
         self._lock = threading.Lock()
         self._announce = announce
 
     def add(self, event: Event, text: str = "", **fields: Any) -> Entry:
-        """Write an entry with the present time; its text, if any, is shown to who watches."""
+        """Write an entry with the present time, and show it to who watches."""
         entry = Entry(at=datetime.now(UTC), event=event, text=text, **fields)
         with self._lock:
             if not self._file.closed:
                 self._file.write(entry.model_dump_json(exclude_defaults=True) + "\n")
                 self._file.flush()
-        if text:
-            self._announce(text)
+        self._announce(entry)
         return entry
 
     def close(self) -> None:

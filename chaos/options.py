@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import shutil
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 DEFAULT_BUDGET_USD = Decimal("15.00")
 DEFAULT_WORKFLOWS = 5
@@ -16,6 +17,9 @@ MOST_SEEDS = 1000
 
 FAMILIES = ("kill", "network", "api", "server")
 """As `chaos.faults.Family` has them, which takes a second to import."""
+
+Add = Callable[..., object]
+"""`addoption` of a group of pytest's, or `add_argument` of argparse: they take the same."""
 
 
 def amount(text: str) -> Decimal:
@@ -78,6 +82,101 @@ def duration_seconds(text: str) -> float:
     if not 5 <= seconds <= 3600:
         raise ArgumentTypeError(f"must be a number of seconds from 5 to 3600, not {text!r}")
     return seconds
+
+
+def add_options(add: Add) -> None:
+    """Declare the options of a run: for pytest, and for the help of `python -m chaos run`."""
+    _add_where(add)
+    _add_what(add)
+    _add_seeded(add)
+    _add_live(add)
+
+
+def _add_where(add: Add) -> None:
+    add(
+        "--temporal-cli",
+        type=Path,
+        metavar="PATH",
+        help="the `temporal` program to use (default: found or installed)",
+    )
+    add(
+        "--topology",
+        choices=("dev", "postgres", "external"),
+        default="dev",
+        help="what Temporal is: one dev server; a process for each role, on PostgreSQL; "
+        "or the cluster that the TEMPORAL_* variables name (default: dev)",
+    )
+    add(
+        "--temporal-server",
+        type=Path,
+        metavar="PATH",
+        help="the `temporal-server` program for --topology postgres (default: found or installed)",
+    )
+
+
+def _add_what(add: Add) -> None:
+    add(
+        "--workflows",
+        type=count,
+        metavar="N",
+        help=f"workflows in the concurrency scenario (default: {DEFAULT_WORKFLOWS}), "
+        f"or in each seeded schedule (default: {DEFAULT_SEEDED_WORKFLOWS})",
+    )
+    add(
+        "--reports",
+        type=Path,
+        metavar="FOLDER",
+        help="where runs are kept (default: reports/ beside pyproject.toml)",
+    )
+    add(
+        "--worker-command",
+        type=command,
+        metavar="'PROGRAM …'",
+        help="the worker that is started and broken (default: python -m workflows.worker)",
+    )
+    add("--plain", action="store_true", help="no live view on a terminal: a line for each event")
+
+
+def _add_seeded(add: Add) -> None:
+    add(
+        "--seed",
+        type=seeds,
+        metavar="N[-M]",
+        help="instead of the scenarios: faults drawn at random, from this seed or each of these",
+    )
+    add(
+        "--faults",
+        type=families,
+        metavar="KIND,…",
+        help="with --seed: of kill, network, api and server (default: all)",
+    )
+    add(
+        "--duration",
+        type=duration_seconds,
+        metavar="SECONDS",
+        help=f"with --seed: how long faults come (default: {DEFAULT_DURATION_SECONDS:g})",
+    )
+    add(
+        "--replay",
+        type=Path,
+        metavar="RUN",
+        help="instead of the scenarios: the schedules of a run that was made with --seed",
+    )
+
+
+def _add_live(add: Add) -> None:
+    add(
+        "--live",
+        action="store_true",
+        help="pay the real API (GEMINI_API_KEY); says what it will cost, and asks",
+    )
+    add(
+        "--budget",
+        type=amount,
+        metavar="USD",
+        help=f"the most that a live run may pay (default: {DEFAULT_BUDGET_USD})",
+    )
+    add("--yes", action="store_true", help="do not ask before a live run pays")
 
 
 def _is_number(text: str) -> bool:

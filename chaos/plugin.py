@@ -5,9 +5,9 @@ Nothing heavy is imported until a scenario is to run.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chaos.lab import Options
     from chaos.runner import Runner
     from chaos.scenarios import Scenario
+    from chaos.view import View
 
 
 _SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
@@ -29,100 +30,28 @@ _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the chaos suite."""
     group = parser.getgroup("chaos", "fault-tolerance scenarios (pytest -m chaos)")
-    group.addoption(
-        "--temporal-cli",
-        type=Path,
-        metavar="PATH",
-        help="the `temporal` program to use (default: found or installed)",
-    )
-    group.addoption(
-        "--topology",
-        choices=("dev", "postgres", "external"),
-        default="dev",
-        help="what Temporal is: one dev server; a process for each role, on PostgreSQL; "
-        "or the cluster that the TEMPORAL_* variables name (default: dev)",
-    )
-    group.addoption(
-        "--temporal-server",
-        type=Path,
-        metavar="PATH",
-        help="the `temporal-server` program for --topology postgres (default: found or installed)",
-    )
-    group.addoption(
-        "--workflows",
-        type=options.count,
-        metavar="N",
-        help=f"workflows in the concurrency scenario (default: {options.DEFAULT_WORKFLOWS}), "
-        f"or in each seeded schedule (default: {options.DEFAULT_SEEDED_WORKFLOWS})",
-    )
-    group.addoption(
-        "--reports",
-        type=Path,
-        metavar="FOLDER",
-        help="where runs are kept (default: reports/ beside pyproject.toml)",
-    )
-
-    group.addoption(
-        "--worker-command",
-        type=options.command,
-        metavar="'PROGRAM …'",
-        help="the worker that is started and broken (default: python -m workflows.worker)",
-    )
-    _add_seeded_options(group)
-    group.addoption(
-        "--live",
-        action="store_true",
-        help="pay the real API (GEMINI_API_KEY); says what it will cost, and asks",
-    )
-    group.addoption(
-        "--budget",
-        type=options.amount,
-        metavar="USD",
-        help=f"the most that a live run may pay (default: {options.DEFAULT_BUDGET_USD})",
-    )
-    group.addoption("--yes", action="store_true", help="do not ask before a live run pays")
-
-
-def _add_seeded_options(group: pytest.OptionGroup) -> None:
-    group.addoption(
-        "--seed",
-        type=options.seeds,
-        metavar="N[-M]",
-        help="instead of the scenarios: faults drawn at random, from this seed or each of these",
-    )
-    group.addoption(
-        "--faults",
-        type=options.families,
-        metavar="KIND,…",
-        help="with --seed: of kill, network, api and server (default: all)",
-    )
-    group.addoption(
-        "--duration",
-        type=options.duration_seconds,
-        metavar="SECONDS",
-        help=f"with --seed: how long faults come (default: {options.DEFAULT_DURATION_SECONDS:g})",
-    )
-    group.addoption(
-        "--replay",
-        type=Path,
-        metavar="RUN",
-        help="instead of the scenarios: the schedules of a run that was made with --seed",
-    )
+    options.add_options(group.addoption)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Draw or read the schedules that were asked for: a mistake is told before anything is done."""
+    config.addinivalue_line(
+        "markers", "chaos: a scenario that starts, breaks and heals a whole stack of real processes"
+    )
     if schedules := _schedules(config):
         config.stash[_SEEDED] = schedules
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give the test of scenarios those of the catalogue, or the schedules that were asked for."""
+    """Give the test of scenarios those of its module or else of the catalogue, or the schedules
+    that were asked for.
+    """
     if metafunc.definition.get_closest_marker("chaos") and "scenario" in metafunc.fixturenames:
         from chaos.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see the docstring
 
         seeded = metafunc.config.stash.get(_SEEDED, None)
-        scenarios = (seeded,) if seeded else all_scenarios()
+        own = getattr(metafunc.module, "SCENARIOS", None)
+        scenarios = (seeded,) if seeded else own or all_scenarios()
         metafunc.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
 
 
@@ -252,9 +181,24 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
         live=live,
         worker_argv=config.getoption("--worker-command") or WORKER_ARGV,
         reports=(config.getoption("--reports") or config.rootpath / "reports").absolute(),
-        say=_sayer(config),
+        view=_view(config),
     )
     return runner
+
+
+@pytest.fixture
+def survives(chaos_runner: Runner) -> Callable[[Scenario], None]:
+    """Wait for a scenario's result: skips the test, or fails it with the reasons."""
+    from chaos.verdict import Verdict  # noqa: PLC0415 - see the module's docstring
+
+    def survives(scenario: Scenario) -> None:
+        if reason := chaos_runner.why_not_run(scenario):
+            pytest.skip(reason)
+        result = chaos_runner.result(scenario)
+        if result.verdict is not Verdict.PASSED:
+            pytest.fail(f"{scenario.name} {result.verdict}: {result.reason}", pytrace=False)
+
+    return survives
 
 
 @pytest.fixture(scope="session")
@@ -263,20 +207,35 @@ def chaos_runner(request: pytest.FixtureRequest) -> Runner:
     return request.config.stash[_RUNNER]
 
 
-def _sayer(config: pytest.Config) -> Callable[[str], None]:
-    """A way to show a line at once although pytest captures output."""
+def _view(config: pytest.Config) -> View:
+    """The live view on a terminal, else plain lines, each at once although pytest captures output.
+
+    A quiet pytest shows neither.
+    """
+    from chaos.view import NoView  # noqa: PLC0415 - see the module's docstring
+    from chaos.view.live import LiveView  # noqa: PLC0415 - likewise
+    from chaos.view.plain import PlainView  # noqa: PLC0415 - likewise
+    from chaos.view.terminal import Terminal, can_be_drawn_on  # noqa: PLC0415 - likewise
+
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None or capture is None or config.get_verbosity() < 0:
+        return NoView()
+    writer = config.get_terminal_writer()
+    if not config.getoption("--plain") and can_be_drawn_on(sys.stdout, os.environ):
+        descriptor = os.dup(sys.stdout.fileno())
+        config.add_cleanup(lambda: os.close(descriptor))
+        return LiveView(
+            Terminal(descriptor, writer.hasmarkup, column=lambda: writer.width_of_current_line)
+        )
 
     def say(line: str) -> None:
-        if reporter is None or capture is None or config.get_verbosity() < 0:
-            return
         with capture.global_and_fixture_disabled():
             reporter.ensure_newline()
             reporter.write_line(line)
             reporter.flush()
 
-    return say
+    return PlainView(say)
 
 
 def pytest_terminal_summary(
@@ -287,42 +246,18 @@ def pytest_terminal_summary(
     if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):
         return
     from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
-        ambiguous_lines,
-        cost_table_lines,
-        estimate_lines,
-        load_lines,
-        not_run_lines,
         overall_words,
         paid_line,
-        problem_lines,
-        recovery_table_lines,
-        schedule_lines,
-        table_lines,
-        topology_lines,
     )
+    from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
 
     terminalreporter.section("fault tolerance")
-    if runner.live and runner.paid_usd is not None:
-        terminalreporter.write_line(paid_line(runner.paid_usd, runner.live.budget_usd))
-    if outcome := runner.outcome:
-        recovery = recovery_table_lines(outcome)
-        for line in (
-            *topology_lines(outcome),
-            *table_lines(outcome),
-            *not_run_lines(outcome),
-            *schedule_lines(outcome),
-            "",
-            *cost_table_lines(outcome),
-            *ambiguous_lines(outcome),
-            "",
-            *(*recovery, *([""] if recovery else [])),
-            *problem_lines(outcome),
-            *load_lines(outcome),
-            *estimate_lines(outcome),
-            f"Evidence and results: {runner.folder}",
-        ):
-            terminalreporter.write_line(line)
+    lines = []
+    if runner.outcome:
+        lines = [*runner.troubles, *outcome_lines(runner.outcome, runner.folder)]
     elif runner.missing:
-        terminalreporter.write_line(f"Nothing was run: {runner.missing}")
-    if runner.outcome or runner.missing:
-        terminalreporter.write_line(overall_words(runner.overall))
+        lines = [f"Nothing was run: {runner.missing}", overall_words(runner.overall)]
+    elif runner.live and runner.paid_usd is not None:
+        lines = [paid_line(runner.paid_usd, runner.live.budget_usd)]
+    for line in lines:
+        terminalreporter.write_line(line)

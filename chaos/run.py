@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,11 +24,13 @@ from chaos.evidence import (
     save_live_ledger,
     save_paid_calls,
     save_prefix,
+    save_promise,
 )
 from chaos.invariants.secrets import no_secret_is_kept
-from chaos.journal import Event, Journal
+from chaos.journal import Event
 from chaos.judge import judge
 from chaos.lab import EndedEarlyError, Lab, Options
+from chaos.news import Announce, Finished, Judged, Stage
 from chaos.process import ChildError
 from chaos.report.results import (
     CaseResult,
@@ -38,10 +40,8 @@ from chaos.report.results import (
     scenario_result,
 )
 from chaos.scenarios import Case, Scenario
+from chaos.telling import Telling, case_folder, case_name
 from chaos.waiting import DeadlineExceededError
-
-Announce = Callable[[str, str], None]
-"""Takes a scenario's name and a line about what is being done now."""
 
 KEY_CHECK = "key_is_not_kept"
 """The check that none of the user's own secrets is in the evidence."""
@@ -105,7 +105,7 @@ async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResul
     context = replace(context, turns=asyncio.Semaphore(most)) if most else context
     cases = await asyncio.gather(*(_safely(scenario, case, context) for case in scenario.cases))
     result = scenario_result(scenario, cases)
-    context.announce(scenario.name, f"{result.verdict}: {result.reason}")
+    context.announce(Finished(scenario.name, result.verdict, result.reason))
     return result
 
 
@@ -113,19 +113,20 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
     """Whatever happens to one case, a full disk included, the others go on."""
     try:
         async with context.turns, context.seats:
-            return await run_case(scenario, case, context)
+            result = await run_case(scenario, case, context)
     except Exception as error:  # noqa: BLE001 - see above
-        return broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
+        result = broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
+    context.announce(Judged(case_name(scenario, case), result.verdict, result.reason))
+    return result
 
 
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Run one experiment, then judge it by nothing but what it left behind."""
-    folder = context.folder / scenario.name / case.name
+    folder = case_folder(context.folder, scenario, case)
     folder.mkdir(parents=True)
-    scratch = context.scratch / scenario.name / case.name
+    scratch = case_folder(context.scratch, scenario, case)
     scratch.mkdir(parents=True)
-    label = scenario.name if len(scenario.cases) == 1 else f"{scenario.name}/{case.name}"
-    journal = Journal(folder / "journal.jsonl", lambda text: context.announce(label, text))
+    telling = Telling(case_name(scenario, case), folder / "journal.jsonl", context.announce)
     turn = Turn(context.starting)
     try:
         place = Place(
@@ -141,10 +142,12 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
         )
         await turn.take()
         began = time.monotonic()
-        await _experiment(case, place, journal, context.options, turn)
+        telling.reached(Stage.STARTING)
+        await _experiment(case, place, telling, context.options, turn)
     finally:
         turn.end()
-        journal.close()
+        telling.journal.close()
+    telling.reached(Stage.JUDGING)
     evidence = await asyncio.to_thread(Evidence.load, folder)
     strict = _with_the_users_secrets(case, context)
     findings = await asyncio.to_thread(judge, strict, evidence)
@@ -164,26 +167,31 @@ def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
 
 
 async def _experiment(
-    case: Case, place: Place, journal: Journal, options: Options, turn: Turn
+    case: Case, place: Place, telling: Telling, options: Options, turn: Turn
 ) -> None:
     """Start the stack, do what the case says, and save what is to be known afterwards.
 
     What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
     """
+    journal = telling.journal
     save_expectations(place.evidence, ())
     save_billing(place.evidence, place.live.billing if place.live else REFERENCE)
+    if case.stack.system:
+        save_promise(place.evidence, case.stack.system.recovery_seconds)
     try:
         async with Stack(case.stack, place, journal) as stack:
-            lab = Lab(stack, journal, options, on_working=turn.end)
+            lab = Lab(stack, journal, options, on_working=turn.end, on_ended=telling.ended)
             try:
-                await _carry_out(case, lab)
+                await _carry_out(case, lab, telling)
             finally:
+                telling.reached(Stage.SAVING)
                 journal.add(Event.ENDING)
                 lab.witness.close()
                 save_expectations(place.evidence, lab.expectations)
                 save_prefix(place.evidence, stack.temporal.prefix)
                 ids = [f"{stack.temporal.prefix}{a.workflow_id}" for a in lab.expectations]
-                await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
+                if case.stack.system is None:
+                    await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
                 if place.live:
                     save_live_ledger(place.evidence, lab.expectations)
                 await save_histories(stack.client, place.evidence, ids, lab.started)
@@ -194,17 +202,19 @@ async def _experiment(
         journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
 
 
-async def _carry_out(case: Case, lab: Lab) -> None:
+async def _carry_out(case: Case, lab: Lab, telling: Telling) -> None:
     """Do what the case says, then wait until all have ended.
 
     A workflow that ends too early, or not at all, is no trouble of ours: its history shows it.
     """
+    telling.reached(Stage.RUNNING)
     try:
         await case.experiment(lab)
     except EndedEarlyError as error:
         lab.note(str(error))
     finally:
         await lab.heal()
+    telling.reached(Stage.CONVERGING)
     try:
         longest = max(case.converge_deadline_seconds, lab.step_deadline_seconds)
         await lab.converge(longest)

@@ -7,7 +7,7 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -17,22 +17,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chaos.billing import Mode
+from chaos.billing import REFERENCE, Mode
 from chaos.binaries import BadBinaryError, BinaryNotFoundError, SearchCancelledError
 from chaos.cluster.choose import Choice, Chooser, Ground, NotInstalledError
 from chaos.cluster.external import ExternalError
 from chaos.cluster.live import LiveApi
 from chaos.cluster.temporal import Topology
 from chaos.cluster.worker import WORKER_ARGV
-from chaos.estimate import in_mode, on_topology, suite_estimates
+from chaos.estimate import SuiteEstimate, in_mode, on_topology, suite_estimates
 from chaos.guardian import Guard
 from chaos.lab import Options
+from chaos.news import News, Said, Told
 from chaos.report.files import write_reports
 from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
 from chaos.run import LIVE_LEDGER, STACKS_AT_ONCE, RunContext, run_scenario
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
+from chaos.telling import plan
 from chaos.verdict import Verdict
+from chaos.view import NoView, View
 from workflows.ledger import Ledger, LedgerError
 from workflows.policies import LEDGER_GRACE_SECONDS
 
@@ -40,7 +43,6 @@ STOP_DEADLINE_SECONDS = 60.0
 _DRAIN_SECONDS = 0.1
 _USERS_ERRORS = (BadBinaryError, BinaryNotFoundError, ExternalError, SearchCancelledError)
 
-Say = Callable[[str], None]
 T = TypeVar("T")
 
 
@@ -53,22 +55,24 @@ class Runner:
     """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
 
     `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
-    `worker_argv` is the program that works, and is broken.
-    `missing` says, once it was started, why nothing can run on this machine.
+    `worker_argv` is the program that works, and is broken. `view` shows meanwhile what is done.
+    `missing` says, once it was started, why nothing can run here, `troubles`, when it has
+    stopped, which of its reports could not be written.
     """
 
     chosen: Sequence[Scenario]
     choice: Choice
     options: Options
     reports: Path
-    say: Say
+    view: View = field(default_factory=NoView)
     live: LiveApi | None = None
     worker_argv: Sequence[str] = WORKER_ARGV
     outcome: RunResult | None = None
     paid_usd: Decimal | None = None
     missing: str | None = None
+    troubles: tuple[str, ...] = ()
     folder: Path = field(init=False)
-    _lines: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    _told: queue.SimpleQueue[Told] = field(default_factory=queue.SimpleQueue)
     _cancel: threading.Event = field(default_factory=threading.Event)
     _ready: Future[Ground] = field(default_factory=Future)
 
@@ -90,6 +94,8 @@ class Runner:
     def start(self) -> None:
         """Make the run's folder, find what it stands on and begin. Raises RunError."""
         self.folder = _make_folder(self.reports, self._started_at)
+        billing = self.live.billing if self.live else REFERENCE
+        self._announce(plan(self.scenarios, self.options, billing, self.folder))
         self._thread.start()
         try:
             self._wait(self._ready)
@@ -117,7 +123,7 @@ class Runner:
         )
 
     def result(self, scenario: Scenario) -> ScenarioResult:
-        """Wait for a scenario's result, saying meanwhile what all of them do."""
+        """Wait for a scenario's result, showing meanwhile what all of them do."""
         return self._wait(self._results[scenario.name])
 
     def stop(self) -> None:
@@ -141,7 +147,7 @@ class Runner:
         if done or (began and not self.scenarios):
             self.outcome = self._outcome(done)
             try:
-                write_reports(self.outcome, self.folder)
+                self.troubles = write_reports(self.outcome, self.folder)
             except OSError as error:
                 raise RunError(
                     f"the results could not be written to {self.folder} ({error.strerror}); "
@@ -152,18 +158,26 @@ class Runner:
         return [f.result() for f in self._results.values() if f.done() and not f.exception()]
 
     def _wait(self, future: Future[T]) -> T:
-        while not future.done():
-            with suppress(queue.Empty):
-                self.say(self._lines.get(timeout=_DRAIN_SECONDS))
+        try:
+            while not future.done():
+                with suppress(queue.Empty):
+                    self.view.tell(self._told.get(timeout=_DRAIN_SECONDS))
+                self._drain()
+                self.view.refresh(self._seconds())
+        finally:
+            self.view.leave()
         self._drain()
         return future.result()
 
     def _drain(self) -> None:
-        while not self._lines.empty():
-            self.say(self._lines.get())
+        while not self._told.empty():
+            self.view.tell(self._told.get())
 
-    def _announce(self, name: str, text: str) -> None:
-        self._lines.put(f"{time.monotonic() - self._began:6.1f} s  {name}: {text}")
+    def _announce(self, news: News) -> None:
+        self._told.put(Told(self._seconds(), news))
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
     def _main(self) -> None:
         """The thread: everything that this run starts lives within the guard."""
@@ -172,7 +186,7 @@ class Runner:
                 chooser = Chooser(
                     run_id=self.folder.name,
                     mark=guard.mark,
-                    announce=lambda text: self._announce("temporal", text),
+                    announce=lambda text: self._announce(Said("temporal", text)),
                     cancel=self._cancel,
                 )
                 ground = chooser.find(self.choice)
@@ -216,7 +230,7 @@ class Runner:
             seed=_seed_of(self.chosen),
             budget_usd=self.live.budget_usd if self.live else None,
             paid_usd=self.paid_usd,
-            suite_estimates=suite_estimates(all_scenarios(), Options(), self.live),
+            suite_estimates=_estimates(self.chosen, self.live),
             versions={
                 "python": platform.python_version(),
                 "temporalio": version("temporalio"),
@@ -227,6 +241,13 @@ class Runner:
             not_run=self._not_run,
             overall=self.overall,
         )
+
+
+def _estimates(chosen: Sequence[Scenario], live: LiveApi | None) -> tuple[SuiteEstimate, ...]:
+    """What the suite costs live, for who runs some of it, and no scenarios of another system."""
+    if all(case.stack.system for scenario in chosen for case in scenario.cases):
+        return ()
+    return suite_estimates(all_scenarios(), Options(), live)
 
 
 def _seed_of(scenarios: Sequence[Scenario]) -> int | None:

@@ -63,7 +63,6 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
             choice=means.choice,
             options=Options(),
             reports=folder,
-            say=lambda _: None,
             worker_argv=means.worker_argv,
         )
         return [bool(checks & _failed_checks(found)) for found in _cases(runner)]

@@ -37,7 +37,6 @@ def _run(schedule: Schedule, reports: Path, worker_argv: Sequence[str]) -> CaseR
             choice=Choice(),
             options=Options(),
             reports=reports,
-            say=lambda _: None,
             worker_argv=worker_argv,
         )
     )
@@ -122,7 +121,6 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
         choice=Choice(),
         options=Options(),
         reports=tmp_path / "replay",
-        say=lambda _: None,
         worker_argv=argv,
     )
     assert check in _failed(_cases(replayed))

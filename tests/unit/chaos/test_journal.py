@@ -2,19 +2,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaos.journal import Event, Journal, read_journal
+from chaos.journal import Entry, Event, Journal, read_journal
 
 
 def test_what_is_added_can_be_read_back_in_order(tmp_path: Path) -> None:
-    said: list[str] = []
-    journal = Journal(tmp_path / "deep" / "journal.jsonl", said.append)
+    told: list[Entry] = []
+    journal = Journal(tmp_path / "deep" / "journal.jsonl", told.append)
 
     first = journal.add(Event.STARTED, target="worker-1", pid=7)
     second = journal.add(Event.STAGE, "the worker is ready")
     journal.close()
 
     assert read_journal(tmp_path / "deep" / "journal.jsonl") == (first, second)
-    assert said == ["the worker is ready"]
+    assert told == [first, second]
     assert first.at <= second.at
 
 

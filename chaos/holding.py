@@ -1,0 +1,34 @@
+"""A folder that is being written is held, so that nobody removes it meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class Hold:
+    """A lock on a folder. It ends by `release`, or with its process, however that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """End it."""
+        os.close(self._handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether somebody writes it; a folder that cannot be opened counts as another user's."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
