@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = ["chaos.plugin"]
 
@@ -21,6 +24,16 @@ _NEEDED = {
 collect_ignore = [
     folder for folder, packages in _NEEDED.items() if not all(map(find_spec, packages))
 ]
+
+_WITHOUT_SCENARIOS = ("tests/unit", "tests/integration")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare who wants the scenarios alone thousands of tests that would be deselected."""
+    if config.option.markexpr != "chaos":
+        return None
+    folders = [config.rootpath / folder for folder in _WITHOUT_SCENARIOS]
+    return True if collection_path in folders else None
 
 
 def pytest_report_header() -> list[str]:

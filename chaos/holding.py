@@ -11,12 +11,14 @@ class Hold:
     """A lock on a folder. It ends by `release`, or with its process, however that ends."""
 
     def __init__(self, folder: Path) -> None:
-        self._handle = os.open(folder, os.O_RDONLY)
+        self._handle: int | None = os.open(folder, os.O_RDONLY)
         fcntl.flock(self._handle, fcntl.LOCK_SH)
 
     def release(self) -> None:
-        """End it."""
-        os.close(self._handle)
+        """End it; a second call does nothing."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 def is_held(folder: Path) -> bool:

@@ -26,6 +26,7 @@ from chaos.cluster.temporal import Topology
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.estimate import SuiteEstimate, in_mode, on_topology, suite_estimates
 from chaos.guardian import Guard
+from chaos.holding import Hold
 from chaos.lab import Options
 from chaos.news import News, Said, Told
 from chaos.report.files import write_reports
@@ -83,6 +84,7 @@ class Runner:
         }
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
+        self._hold: Hold | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
@@ -94,17 +96,26 @@ class Runner:
     def start(self) -> None:
         """Make the run's folder, find what it stands on and begin. Raises RunError."""
         self.folder = _make_folder(self.reports, self._started_at)
+        self._hold = Hold(self.folder)
         billing = self.live.billing if self.live else REFERENCE
         self._announce(plan(self.scenarios, self.options, billing, self.folder))
         self._thread.start()
         try:
             self._wait(self._ready)
         except NotInstalledError as error:
-            self.folder.rmdir()
+            self._remove_folder()
             self.missing = str(error)
         except _USERS_ERRORS as error:
-            self.folder.rmdir()
+            self._remove_folder()
             raise RunError(str(error)) from None
+
+    def _remove_folder(self) -> None:
+        self._release()
+        self.folder.rmdir()
+
+    def _release(self) -> None:
+        if self._hold:
+            self._hold.release()
 
     def why_not_run(self, scenario: Scenario) -> str | None:
         """Why there is and will be no result of a scenario; None where there will be one."""
@@ -131,6 +142,12 @@ class Runner:
 
         Raises RunError where they cannot be written.
         """
+        try:
+            self._stop()
+        finally:
+            self._release()
+
+    def _stop(self) -> None:
         self._cancel.set()
         if self._loop and self._task:
             with suppress(RuntimeError):  # the loop may just have closed by itself

@@ -1,6 +1,11 @@
 """Finds Temporal's programs, or installs them once into the user's cache folder."""
 
-from chaos.binaries.find import find_program, find_temporal_cli
+from chaos.binaries.find import (
+    find_installed,
+    find_program,
+    find_temporal_cli,
+    why_not_built,
+)
 from chaos.binaries.model import (
     BadBinaryError,
     Binary,
@@ -22,6 +27,8 @@ __all__ = [
     "Program",
     "SearchCancelledError",
     "Source",
+    "find_installed",
     "find_program",
     "find_temporal_cli",
+    "why_not_built",
 ]

@@ -15,7 +15,14 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from chaos.binaries.examine import UnusableError, examine
-from chaos.binaries.model import Binary, Search, SearchCancelledError, Source, WayFailedError
+from chaos.binaries.model import (
+    BadBinaryError,
+    Binary,
+    Search,
+    SearchCancelledError,
+    Source,
+    WayFailedError,
+)
 
 _LOCK_TIMEOUT_SECONDS = 30 * 60.0
 _LOCK_POLL_SECONDS = 0.1
@@ -23,10 +30,19 @@ _UNFINISHED = "installing-"
 
 
 def cache_folder() -> Path:
-    """CHAOS_CACHE_DIR where it is set, else the user's cache."""
+    """CHAOS_CACHE_DIR where it is set, else the user's cache.
+
+    Raises BadBinaryError where this user has no home.
+    """
     chosen = os.environ.get("CHAOS_CACHE_DIR")
-    folder = Path(chosen) if chosen else user_cache_path("temporal-fault-tolerance")
-    return folder.expanduser().absolute()
+    try:
+        folder = Path(chosen) if chosen else user_cache_path("temporal-fault-tolerance")
+        return folder.expanduser().absolute()
+    except RuntimeError:
+        raise BadBinaryError(
+            "there is no home folder where programs could be kept: "
+            "set HOME, or name a folder by CHAOS_CACHE_DIR."
+        ) from None
 
 
 def cached_path(search: Search) -> Path:

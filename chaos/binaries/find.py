@@ -22,7 +22,14 @@ from chaos.binaries.model import (
     WayFailedError,
 )
 from chaos.binaries.programs import TEMPORAL_CLI
-from chaos.binaries.ways import built, cached, cached_or_cleared, downloaded, on_path
+from chaos.binaries.ways import (
+    built,
+    cached,
+    cached_or_cleared,
+    downloaded,
+    find_go,
+    on_path,
+)
 
 Way = tuple[Source, Callable[[Search], Binary]]
 
@@ -67,6 +74,29 @@ def find_program(  # noqa: PLR0913 - all but the first two are what a search sha
         progress_interval_seconds=progress_interval_seconds,
     )
     return _named_by_user(explicit, search) or _found(search)
+
+
+def find_installed(program: Program) -> Binary | None:
+    """The program, where it is there already. Installs nothing, writes nothing, and needs no
+    network.
+
+    Raises BadBinaryError where the file that its variable names is not one.
+    """
+    search = _look(program)
+    return _named_by_user(None, search) or _first_that_works(READY, search, {})
+
+
+def why_not_built(program: Program) -> str | None:
+    """Why Go could not build the program here, if only for the network; None where it could."""
+    try:
+        find_go(_look(program, Path("/")))  # not in the cache folder: there may be none yet
+    except WayFailedError as error:
+        return str(error)
+    return None
+
+
+def _look(program: Program, folder: Path | None = None) -> Search:
+    return Search(program=program, folder=folder or cache_folder(), announce=lambda _: None)
 
 
 find_temporal_cli = partial(find_program, TEMPORAL_CLI)

@@ -84,7 +84,7 @@ class Search:
 
 
 class BadBinaryError(Exception):
-    """A binary named by the user is not what it should be. One sentence says why."""
+    """A binary, or a folder for them, that the user names is not usable. One sentence says why."""
 
 
 class SearchCancelledError(Exception):

@@ -82,7 +82,7 @@ def downloaded(search: Search) -> Binary:
 def built(search: Search) -> Binary:
     """Built from source by `go install`, put into the cache."""
     program = search.program
-    go = _find_go(search)
+    go = find_go(search)
     search.announce(
         f"building {program.name} v{program.version} from source, about 5 minutes, once"
     )
@@ -96,6 +96,26 @@ def built(search: Search) -> Binary:
         if not candidate.is_file():
             raise WayFailedError(f"go reported success but made no `{program.go_name}`")
         return publish(candidate, Source.BUILD, search)
+
+
+def find_go(search: Search) -> str:
+    """The Go on PATH, where it can build the program. Raises WayFailedError."""
+    needed = search.program.needed_go
+    go = shutil.which("go")
+    if go is None:
+        raise WayFailedError(f"there is no `go` on PATH (Go {needed} or newer is needed)")
+    answer = _ask(go, "version", search=search)
+    version = parse_go_version(answer)
+    if version is None:
+        raise WayFailedError(f"{go} does not tell its version: {shorten(answer, 120)!r}")
+    if version < search.program.oldest_go:
+        toolchain = _ask(go, "env", "GOTOOLCHAIN", search=search)
+        if not toolchain.endswith("auto"):
+            raise WayFailedError(
+                f"{go} is Go {version[0]}.{version[1]}, and {needed} or newer is needed"
+                f" (GOTOOLCHAIN={toolchain} keeps it from getting one)"
+            )
+    return go
 
 
 def last_errors(output: str) -> str:
@@ -159,25 +179,6 @@ def _tell_now_and_then(search: Search) -> Callable[[float, str], None]:
             )
 
     return tell
-
-
-def _find_go(search: Search) -> str:
-    needed = search.program.needed_go
-    go = shutil.which("go")
-    if go is None:
-        raise WayFailedError(f"there is no `go` on PATH (Go {needed} or newer is needed)")
-    answer = _ask(go, "version", search=search)
-    version = parse_go_version(answer)
-    if version is None:
-        raise WayFailedError(f"{go} does not tell its version: {shorten(answer, 120)!r}")
-    if version < search.program.oldest_go:
-        toolchain = _ask(go, "env", "GOTOOLCHAIN", search=search)
-        if not toolchain.endswith("auto"):
-            raise WayFailedError(
-                f"{go} is Go {version[0]}.{version[1]}, and {needed} or newer is needed"
-                f" (GOTOOLCHAIN={toolchain} keeps it from getting one)"
-            )
-    return go
 
 
 def _ask(go: str, *arguments: str, search: Search) -> str:

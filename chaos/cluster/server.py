@@ -41,26 +41,32 @@ class TemporalServer:
     """The server process and the port that it keeps over restarts.
 
     `database` is its file, None where all is in memory. On a small `disk` it is found below
-    `disk.inside`, and only while that is held.
+    `disk.inside`, and only while that is held. Its Web UI, where it has one, is at `ui_port`.
     """
 
     child: Child
     port: Port
     database: Path | None = None
     disk: SmallDisk | None = None
+    ui_port: Port | None = None
     namespace: str = NAMESPACE
     prefix: str = ""
     execution_timeout: timedelta | None = None
 
     @staticmethod
     def argv(
-        cli: Path, port: Port, database: Path | None, dynamic_config: Mapping[str, str]
+        cli: Path,
+        port: Port,
+        database: Path | None,
+        dynamic_config: Mapping[str, str],
+        ui_port: Port | None = None,
     ) -> list[str]:
         """The command line; it must be the same at a restart, dynamic configuration included."""
         return [
             str(cli),
-            *("server", "start-dev", "--headless", "--log-level", "warn"),
+            *("server", "start-dev", "--log-level", "warn"),
             *("--ip", "127.0.0.1", "--port", str(port.number)),
+            *(("--ui-port", str(ui_port.number)) if ui_port else ("--headless",)),
             *(("--db-filename", str(database)) if database else ()),
             *(
                 part
@@ -101,6 +107,8 @@ class TemporalServer:
         if self.disk:
             await self.disk.owner.discard()
         self.port.release()
+        if self.ui_port:
+            self.ui_port.release()
 
 
 @dataclass(frozen=True)
@@ -116,8 +124,10 @@ class DevMaker:
         disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
         folder = disk.folder if disk else site.scratch
         database = folder / DATABASE if spec.persistent else None
-        argv = TemporalServer.argv(self.cli, port, database, {**OWN_CONFIG, **spec.dynamic_config})
-        return TemporalServer(site.child(SERVER, argv), port, database, disk)
+        ui_port = Port() if spec.ui else None
+        config = {**OWN_CONFIG, **spec.dynamic_config}
+        argv = TemporalServer.argv(self.cli, port, database, config, ui_port)
+        return TemporalServer(site.child(SERVER, argv), port, database, disk, ui_port)
 
 
 def _small_disk(size_mib: int, site: Site) -> SmallDisk:

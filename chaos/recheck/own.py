@@ -20,8 +20,8 @@ def scenarios_in(file: Path) -> Sequence[Scenario]:
     if spec is None or spec.loader is None or not file.is_file():
         raise RecheckError(f"{file} is no Python file; name the test file that has SCENARIOS.")
     module = importlib.util.module_from_spec(spec)
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
+    # It stays there: the replay of a history imports the workflow's module once more.
+    sys.path.insert(0, str(Path.cwd()))
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # noqa: BLE001 - it is somebody else's code
@@ -29,8 +29,6 @@ def scenarios_in(file: Path) -> Sequence[Scenario]:
             f"{file} cannot be imported ({error!r}); run this in the project's folder, in the "
             "environment of its tests."
         ) from None
-    finally:
-        sys.path.remove(here)
     found = getattr(module, "SCENARIOS", None)
     if not found or not all(isinstance(each, Scenario) for each in found):
         raise RecheckError(f"{file} has no SCENARIOS.")

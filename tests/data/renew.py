@@ -1,4 +1,5 @@
-"""Copy the evidence for tests anew: `python tests/data/renew.py reports/<run> …`.
+"""Copy the evidence for tests anew: `python tests/data/renew.py reports/<run> …`; with `--orders` a
+whole run of `examples/orders/tests/test_orders_survive.py`.
 
 Of several runs, one on the topology dev, one on postgres and one with `--seed 4 --duration 12
 --workflows 5`: each case is taken from the first that has it.
@@ -42,6 +43,16 @@ def main(*runs: Path) -> None:
         file.write_text(scrub(file.read_text()))
 
 
+def renew_orders(run: Path) -> None:
+    """Replace the run of another system, which is kept whole."""
+    target = TARGET.parent / "orders"
+    shutil.rmtree(target, ignore_errors=True)
+    written_again = ("report.html", "results.md", "summary.md", "junit.xml")
+    shutil.copytree(run, target, ignore=shutil.ignore_patterns("logs", *written_again))
+    for file in target.rglob("histories/*.json"):
+        file.write_text(scrub(file.read_text()))
+
+
 def scrub(history: str) -> str:
     """A history without what only this machine has."""
     history = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
@@ -49,4 +60,7 @@ def scrub(history: str) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    if sys.argv[1:2] == ["--orders"]:
+        renew_orders(Path(sys.argv[2]).resolve())
+    else:
+        main(*map(Path, sys.argv[1:]))

@@ -22,6 +22,7 @@ import pytest
 from chaos.binaries import TEMPORAL_SERVER, TEMPORAL_SQL_TOOL, find_program, find_temporal_cli
 from chaos.cluster.postgres import PostgresNotFoundError, PostgresPrograms
 from chaos.guardian import marked_processes
+from chaos.holding import is_held
 from chaos.scenarios.catalogue import all_scenarios
 
 PROJECT = Path(__file__).parents[2]
@@ -144,10 +145,13 @@ def test_a_run_that_is_broken_off_leaves_nothing(
     ports = _ports(run.started())
     assert ports
     assert run.scratch()
+    (folder,) = [path for path in run.reports.iterdir() if not path.is_symlink()]
+    assert is_held(folder)
 
     run.process.send_signal(ending)
     run.end()
 
+    assert not is_held(folder)
     run.until(lambda: not run.started(), "no process is left")
     run.until(lambda: not run.scratch(), "no temporary folder is left")
     run.until(lambda: not _shared_memory(started), "no shared memory is left")

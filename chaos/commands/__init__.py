@@ -1,0 +1,37 @@
+"""The commands of `python -m chaos`, one a module, each with an `add` that makes it known.
+
+A command imports what it needs when it is carried out: help and completion must be there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import textwrap
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
+"""To which `add` adds a parser; its default `command` takes what was given and is the exit code."""
+
+NEGATIVE = 1
+"""All was done, and the answer is no."""
+
+UNUSABLE = 2
+"""Misused, or it cannot be done here; one sentence on standard error says which."""
+
+INTERRUPTED = 130
+
+
+def add_parser(
+    commands: Commands, name: str, *, summary: str, description: str, more: str
+) -> argparse.ArgumentParser:
+    """The parser of one command. `more` has examples and exit codes, and is shown as it is."""
+    columns = shutil.get_terminal_size().columns - 2  # as argparse has it
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(" ".join(description.split()), columns),
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )

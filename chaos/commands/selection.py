@@ -1,0 +1,63 @@
+"""What makes pytest run the scenarios of certain names only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import pytest
+
+
+class Selection:
+    """A plugin that leaves out all scenarios but those named; without names it leaves out none.
+
+    `known` are the names of all that was collected, once it was.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.known: set[str] = set()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether a name was none of a scenario."""
+        return bool(self.known and set(self.names) - self.known)
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Say what is wrong where a name comes after an option: pytest takes it for a file."""
+        for argument in config.args:
+            if argument.isidentifier() and not (config.invocation_params.dir / argument).exists():
+                raise pytest.UsageError(
+                    f"there is no file or folder {argument}; if it is a scenario, name it before "
+                    f"all options, as in chaos run {argument} -q."
+                )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Leave out the others, before pytest's own options leave out more."""
+        names = {item: _name_of(item) for item in items if item.get_closest_marker("chaos")}
+        self.known = set(names.values())
+        if not self.names or not self.known:
+            return
+        for name in self.names:
+            if name not in self.known:
+                raise pytest.UsageError(_no_such(name, sorted(self.known)))
+        left_out = [item for item in items if names.get(item) not in self.names]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if names.get(item) in self.names]
+
+
+def _name_of(item: pytest.Item) -> str:
+    """That of the scenario it has as a parameter; of a test that has none, the test's own."""
+    spec = getattr(item, "callspec", None)
+    scenario = spec.params.get("scenario") if spec else None
+    return str(getattr(scenario, "name", item.name))
+
+
+def _no_such(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3)
+    if near:
+        return f"there is no scenario {name!r}; did you mean {' or '.join(near)}?"
+    return f"there is no scenario {name!r}; there are {', '.join(known)}."

@@ -1,0 +1,135 @@
+"""What this machine has: each thing there, and not there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from chaos import machine
+from chaos.cluster import disk
+from chaos.machine import GIB, Finding, State, examine
+
+KEY = "AIza-canary-of-the-doctor"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A machine without any program of ours."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("CHAOS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PG_BIN", str(tmp_path / "bin"))
+    for name in ("TEMPORAL_CLI", "TEMPORAL_SERVER", "TEMPORAL_SQL_TOOL", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    disk.why_there_are_none.cache_clear()  # it is asked once in a process
+    yield
+    disk.why_there_are_none.cache_clear()
+
+
+def _look(tmp_path: Path) -> dict[str, Finding]:
+    return {each.what: each for each in examine(tmp_path)}
+
+
+def test_of_all_programs_only_the_cli_is_missing(tmp_path: Path) -> None:
+    found = _look(tmp_path)
+
+    assert [what for what, each in found.items() if each.state is State.MISSING] == ["Temporal CLI"]
+    assert "install Go 1.25 or newer" in found["Temporal CLI"].how
+    assert "TEMPORAL_CLI" in found["Temporal CLI"].how
+    for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "Chromium"):
+        assert (found[what].state, found[what].found) == (State.OPTIONAL, "none"), what
+    assert "no initdb and postgres" in found["PostgreSQL"].how
+
+
+def test_it_leaves_no_cache_behind(tmp_path: Path) -> None:
+    _look(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_user_named_and_that_is_none_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_CLI", str(tmp_path / "nothing"))
+
+    found = _look(tmp_path)["Temporal CLI"]
+
+    assert found.state is State.MISSING
+    assert found.how == f"TEMPORAL_CLI names {tmp_path}/nothing, which does not exist."
+
+
+def test_a_user_without_a_home_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAOS_CACHE_DIR")
+
+    def fail(_: str) -> Path:
+        raise RuntimeError("no home")  # as platformdirs does
+
+    monkeypatch.setattr("chaos.binaries.cache.user_cache_path", fail)
+
+    found = _look(tmp_path)["Temporal CLI"]
+    assert (found.state, found.found) == (State.MISSING, "unusable")
+    assert "set HOME" in found.how
+
+
+def test_a_cli_that_go_can_build_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "why_not_built", lambda _: None)
+
+    found = _look(tmp_path)
+
+    assert found["Temporal CLI"].state is State.OK
+    assert found["Temporal CLI"].found == "not yet; the first run builds it"
+    assert found["Go"].state is State.OK
+
+
+def test_the_key_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _look(tmp_path)["GEMINI_API_KEY"].state is State.OPTIONAL
+
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    found = _look(tmp_path)
+
+    assert (found["GEMINI_API_KEY"].state, found["GEMINI_API_KEY"].found) == (State.OK, "set")
+    assert not [each for each in found.values() if KEY in str(each)]
+
+
+def test_a_key_in_the_projects_file_counts(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"GEMINI_API_KEY={KEY}\n")
+
+    assert _look(tmp_path)["GEMINI_API_KEY"].state is State.OK
+
+
+def test_scenarios_that_need_a_small_disk_are_named(tmp_path: Path) -> None:
+    found = _look(tmp_path)["small disks"]
+
+    assert (found.state, found.needed_by) == (State.OPTIONAL, "disk_full")
+    assert found.how.startswith("a small disk needs the programs unshare, nsenter and mount")
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "state"),
+    [(20, State.OK), (4, State.OPTIONAL), (0.4, State.MISSING)],
+)
+def test_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_gib: float, state: State
+) -> None:
+    free = SimpleNamespace(available=int(free_gib * GIB))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+
+    found = _look(tmp_path)["memory"]
+    assert found.state is state
+    assert bool(found.how) is (state is not State.OK)
+
+
+@pytest.mark.parametrize(("free_gib", "state"), [(5, State.OK), (0.2, State.MISSING)])
+def test_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_gib: float, state: State
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=int(free_gib * GIB)))
+
+    found = _look(tmp_path)
+    assert {found["disk for scratch"].state, found["disk for reports"].state} == {state}
