@@ -45,7 +45,6 @@ _LINES = {True: 30, False: 80}
 
 _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=5)
 _MOST_FILES = 40
-_FILES = ("journal.jsonl", "ledger.jsonl", "paid_calls.json", "expectations.json", "schedule.json")
 _FOLDERS = ("histories", "logs", "network")
 
 
@@ -326,8 +325,8 @@ def _windows_of_faults(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    yield from (folder / name for name in _FILES if (folder / name).is_file())
-    yield from (file for file in folder.glob("*.txt") if file.is_file())
+    # With those of its own that a system's services put there.
+    yield from (file for file in folder.glob("[!.]*") if file.is_file())
     for name in _FOLDERS:
         yield from (file for file in (folder / name).glob("*") if file.is_file())
 

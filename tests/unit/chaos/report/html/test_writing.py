@@ -7,6 +7,7 @@ import hashlib
 import html
 import math
 import re
+import shutil
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.unit.chaos.report.html.runs import CRASH, LOAD, PASSED, RETRY, a_run,
 from tests.unit.chaos.report.made_runs import STARTED_AT
 from tests.unit.chaos.report.made_runs import a_run as a_made_run
 
+ORDERS = Path(__file__).parents[4] / "data" / "orders"
 NASTY = "<script>alert(1)</script>"
 PROBLEM = f"it was billed twice {NASTY}"
 
@@ -347,3 +349,12 @@ def test_a_document_runs_its_own_script_and_no_other() -> None:
     assert "<title>A &lt;title&gt;</title>" in page
     assert "<p>the body</p>" in page
     assert page.startswith("<!doctype html>")
+
+
+def test_a_system_of_ones_own_has_its_own_files_and_its_own_scenarios(tmp_path: Path) -> None:
+    run = Path(shutil.copytree(ORDERS, tmp_path / "run"))
+
+    page = write_html(run).read_text()
+
+    assert "--scenarios TEST_FILE" in page
+    assert 'href="worker_dies_charging/sigkill/charges.jsonl"' in page
