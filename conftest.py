@@ -11,15 +11,17 @@ pytest_plugins = ["chaos.plugin"]
 
 _NEEDED = {
     "tests/integration/alerts": ("aiosmtpd",),
+    "tests/integration/benchmarks": ("dbos", "matplotlib"),
     "tests/integration/cluster": ("trustme",),
     "tests/integration/network": ("trustme",),
     "tests/integration/report": ("playwright",),
     "tests/integration/service": ("playwright", "schemathesis"),
+    "tests/unit/benchmarks": ("matplotlib",),
     "tests/unit/chaos/report/test_markdown.py": ("markdown_it",),
     "tests/unit/chaos/report/test_summary.py": ("markdown_it",),
     "tests/unit/test_github_workflow.py": ("yaml",),
 }
-"""Folders and files whose tests need more than the project does: the dependency group `tests`."""
+"""Folders and files whose tests need more than the project does: the dependency groups `tests` and `bench`."""
 
 collect_ignore = [
     folder for folder, packages in _NEEDED.items() if not all(map(find_spec, packages))
@@ -41,4 +43,4 @@ def pytest_report_header() -> list[str]:
     if not collect_ignore:
         return []
     left_out = ", ".join(collect_ignore)
-    return [f"not collected: {left_out} (install the dependency group tests)"]
+    return [f"not collected: {left_out} (install the dependency groups tests and bench)"]

@@ -77,7 +77,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything but the scenarios. Arguments go to pytest."""
-    _install(session, "tests")
+    _install(session, "tests", "bench")
     # First of all, because no test's timeout is long enough for a build from source.
     session.run("python", "-m", "chaos.binaries")
     # Without these, the tests of the topology postgres are skipped and say why.
@@ -115,10 +115,9 @@ def fault_tolerance(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the ledger costs for each paid call, and how fast each recovery is, ≈ 15 min."""
+    """Recovery, restart, concurrency, the ledger, a peer, ≈ 10 min. Arguments go to the program."""
     _install(session, "bench")
-    session.run("python", "-m", "benchmarks.ledger_cost")
-    session.run("python", "-m", "benchmarks.failover")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the ledger adds to each paid call: `python -m benchmarks.ledger_cost`.
+"""What the ledger adds to each paid call.
 
 A call is one `reserve` and one `record`, each durable when it returns. The baseline is what the
 disk itself takes: one write of 4 KB and its fsync, in the same folder, by as many processes, in
@@ -14,7 +14,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import chain
@@ -23,17 +22,27 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from uuid import uuid4
 
+from matplotlib.figure import Figure
+
+from benchmarks import plots
+from benchmarks.bed import Bed
+from benchmarks.figures import Found, Quantity, Row, Table
 from chaos.cluster.postgres import Postgres, PostgresNotFoundError
-from chaos.guardian import Guard
 from chaos.journal import Journal
 from workflows.ledger import Ledger
 from workflows.models import Item
 from workflows.paid_calls import Granted, Purchase, Terms
 
+NAME = "ledger"
+TITLE = "The ledger's price"
+QUESTION = "How long does the ledger hold up each paid call, beside one durable write to the disk?"
+
 PROCESSES = (1, 3)
-ROUNDS = 5
+ROUNDS, QUICK_ROUNDS = 5, 2
 CALLS = 60
 """Of each process in each round."""
+
+CALL, P99, RATIO = "median of a round", "p99 of a round", "÷ write"
 
 _BASELINE = "write 4 KB + fsync"
 _BLOCK = bytes(4096)
@@ -43,31 +52,8 @@ _TERMS = Terms(ambiguous_allowed=0)
 Subject = Callable[[], list[float]]
 """Does its work `CALLS` times and returns how many seconds each took."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    name: str
-    processes: int
-    seconds: Sequence[float]
-
-    @property
-    def median(self) -> float:
-        """The median, in seconds."""
-        return statistics.median(self.seconds)
-
-    @property
-    def p99(self) -> float:
-        """What 99 of 100 stay below, in seconds."""
-        return statistics.quantiles(self.seconds, n=100)[-1]
-
-    def text(self, baseline: Row) -> str:
-        """The line, with the ratio of the medians."""
-        return (
-            f"| {self.name:<18} | {self.processes:>9} | {self.median * 1000:>9.2f} "
-            f"| {self.p99 * 1000:>9.2f} | {self.median / baseline.median:>6.1f}x |"
-        )
+Rounds = Sequence[Sequence[float]]
+"""The seconds of each round."""
 
 
 def time_writes(folder: Path) -> list[float]:
@@ -127,55 +113,90 @@ def _in_step(subject: Subject) -> list[float]:
     return subject()
 
 
-def measure(subjects: Mapping[str, Subject], processes: int) -> list[Row]:
+def _in_turns(subjects: Mapping[str, Subject], processes: int, rounds: int) -> dict[str, Rounds]:
     """All subjects in turns, each by that many processes at once."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes)
-    seconds: dict[str, list[float]] = {name: [] for name in subjects}
+    seconds: dict[str, list[list[float]]] = {name: [] for name in subjects}
     with context.Pool(processes, _remember, (barrier,)) as pool:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, subject in subjects.items():
-                seconds[name] += _together(pool, subject, processes)
-    return [Row(name, processes, measured) for name, measured in seconds.items()]
+                seconds[name].append(_together(pool, subject, processes))
+    return dict(seconds)
 
 
 def _together(pool: Pool, subject: Subject, processes: int) -> list[float]:
     return list(chain.from_iterable(pool.map(_in_step, [subject] * processes, chunksize=1)))
 
 
-async def run(guard: Guard) -> None:
-    """Measure all, and print the table."""
-    folder = guard.folder / "benchmark"
+async def measure(bed: Bed, *, quick: bool) -> Found:
+    """SQLite, and PostgreSQL where that is installed, beside the disk."""
+    folder = bed.folder / NAME
     folder.mkdir()
     subjects: dict[str, Subject] = {
         _BASELINE: partial(time_writes, folder),
         "SQLite": partial(time_calls, f"sqlite:///{folder / 'paid.db'}"),
     }
     journal = Journal(folder / "journal.jsonl", lambda _: None)
-    server = None
+    server, notes = None, []
     try:
-        server = Postgres.below(folder, mark=guard.mark, logs=folder, journal=journal)
+        server = Postgres.below(folder, mark=bed.mark, logs=folder, journal=journal)
         await server.start()
         subjects["PostgreSQL"] = partial(time_calls, server.url())
     except PostgresNotFoundError as error:
-        print(f"without PostgreSQL: {error}")  # noqa: T201 - it says what it found
+        notes.append(f"Without PostgreSQL: {error}")
+    rounds = QUICK_ROUNDS if quick else ROUNDS
     try:
-        await asyncio.to_thread(_print_table, subjects)
+        measured = {n: await asyncio.to_thread(_in_turns, subjects, n, rounds) for n in PROCESSES}
     finally:
         if server:
             await server.discard()
         journal.close()
+    return found(measured, notes)
 
 
-def _print_table(subjects: Mapping[str, Subject]) -> None:
-    print("| what               | processes | median ms |    p99 ms |   ratio |")  # noqa: T201
-    print("|--------------------|-----------|-----------|-----------|---------|")  # noqa: T201
-    for processes in PROCESSES:
-        rows = measure(subjects, processes)
-        for row in rows:
-            print(row.text(rows[0]), flush=True)  # noqa: T201
+def found(measured: Mapping[int, Mapping[str, Rounds]], notes: Sequence[str]) -> Found:
+    """A table for each number of processes."""
+    tables = []
+    for processes, subjects in measured.items():
+        medians = {
+            name: _milliseconds(rounds, statistics.median) for name, rounds in subjects.items()
+        }
+        rows = [
+            Row(
+                name=name,
+                cells={
+                    CALL: medians[name],
+                    P99: _milliseconds(rounds, _p99),
+                    RATIO: medians[name].over(medians[_BASELINE]),
+                },
+                baseline=name == _BASELINE,
+            )
+            for name, rounds in subjects.items()
+        ]
+        tables.append(Table.of(f"{processes} process{'es' if processes > 1 else ''} at once", rows))
+    return Found(tables=tuple(tables), notes=tuple(notes))
 
 
-if __name__ == "__main__":
-    with Guard() as started:
-        asyncio.run(run(started))
+def _milliseconds(rounds: Rounds, figure: Callable[[Sequence[float]], float]) -> Quantity:
+    return Quantity(values=tuple(round(1000 * figure(one), 3) for one in rounds), unit="ms")
+
+
+def _p99(seconds: Sequence[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[-1]
+
+
+def plot(found: Found) -> Figure:
+    """Each subject's median, round for round."""
+    figure, axes = plots.styled(9, 2.2, columns=len(found.tables))
+    for one, table in zip(axes, found.tables, strict=True):
+        rows = tuple(reversed(table.rows))
+        for place, row in enumerate(rows):
+            plots.interval(one, place, row.cells[CALL], 0, "ledger")
+        disk = table.row(_BASELINE).cells[CALL].median
+        plots.ideal(one, [disk, disk], [-0.5, len(rows) - 0.5], "one durable write")
+        plots.rows(one, [row.name for row in rows])
+        one.set_xlim(left=0)
+        one.set_xlabel(f"ms a call, {table.title} (dots: rounds)")
+    plots.legend(figure, columns=2)
+    return figure

@@ -11,7 +11,7 @@ from datetime import timedelta
 from workflows import entry, policies, worker
 
 START_TO_CLOSE_SECONDS = 60.0
-"""In place of 30 min, or nobody could wait for twenty of them."""
+"""In place of 30 min, or nobody could wait for it."""
 
 
 def main() -> int:

@@ -1,0 +1,41 @@
+"""Where a benchmark runs: a stack of its own, whose processes end with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.cluster.site import Site
+from chaos.cluster.stack import Place, Stack, StackSpec
+from chaos.journal import Journal
+from chaos.lab import Lab, Options
+
+
+@dataclass(frozen=True)
+class Bed:
+    """`folder` is temporary; all processes carry the run's `mark`."""
+
+    folder: Path
+    mark: str
+    temporal_cli: Path
+
+    @asynccontextmanager
+    async def lab(self, name: str) -> AsyncIterator[Lab]:
+        """A stack without workers: a dev server on a file, and the fake API."""
+        scratch, evidence = self.folder / name / "scratch", self.folder / name / "evidence"
+        scratch.mkdir(parents=True)
+        journal = Journal(evidence / "journal.jsonl", lambda _: None)
+        try:
+            place = Place(self.mark, scratch, evidence, self.temporal_cli, name=name)
+            async with Stack(StackSpec(), place, journal) as stack:
+                yield Lab(stack, journal, Options())
+        finally:
+            journal.close()
+
+    def site(self, lab: Lab) -> Site:
+        """Where further processes of a lab's stack live."""
+        scratch = lab.stack.evidence_folder.parent / "scratch"
+        logs = lab.stack.evidence_folder / "logs"
+        return Site(self.mark, scratch, logs, lab.journal)

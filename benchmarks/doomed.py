@@ -1,0 +1,80 @@
+"""The real worker, which dies where a job says so: `python -m benchmarks.doomed [no-ledger]`.
+
+With `no-ledger` it is a plain Temporal worker: it sends each paid request whenever its activity is
+attempted, and asks no ledger. The types that are ignored are a method's, which is replaced on
+purpose.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from benchmarks.points import Point, passes
+from workflows import entry, worker
+from workflows.cashier import Bill, Cashier
+from workflows.gemini import Image, MaySend
+from workflows.models import CHARACTER, PaidOrder
+from workflows.paid_calls import PaidCall, Purchase, State
+from workflows.replies import Replies
+
+T = TypeVar("T")
+
+Send = Callable[[MaySend], Awaitable[T]]
+
+_with_ledger = Cashier.buy
+
+
+async def _without_ledger(
+    self: Cashier, purchase: Purchase, order: PaidOrder, replies: Replies[T], send: Send[T]
+) -> Bill:
+    """Send it, and put an image where the video's request looks for it."""
+    del order, replies
+    reply = await send(lambda: None)
+    artifact = name = None
+    if isinstance(reply, Image):
+        self.artifacts.prepare(purchase.operation_id)
+        file = f"{purchase.step}{reply.suffix}"
+        artifact = self.artifacts.save(purchase.operation_id, file, reply.data)
+    else:
+        name = str(reply)
+    now = datetime.now(UTC)
+    call = PaidCall(
+        operation_id=purchase.operation_id,
+        step=purchase.step,
+        number=1,
+        item=purchase.item,
+        model=purchase.model,
+        cost_usd=purchase.cost_usd,
+        state=State.DONE,
+        sent_at=now,
+        deadline_at=now,
+        provider_operation=name,
+        artifact=artifact,
+    )
+    return Bill(call, Decimal(0))
+
+
+def main() -> int:
+    """Plant the points, then work as any worker does."""
+    pay = _without_ledger if sys.argv[1:] == ["no-ledger"] else _with_ledger
+
+    async def buy(
+        self: Cashier, purchase: Purchase, order: PaidOrder, replies: Replies[T], send: Send[T]
+    ) -> Bill:
+        job, image = purchase.operation_id, purchase.step == CHARACTER
+        passes(job, Point.BEFORE_IMAGE if image else Point.BEFORE_VIDEO)
+        bill = await pay(self, purchase, order, replies, send)
+        if not image:
+            passes(job, Point.AFTER_VIDEO)
+        return bill
+
+    Cashier.buy = buy  # type: ignore[method-assign]
+    return worker.main()
+
+
+if __name__ == "__main__":
+    entry.leave(main())

@@ -1,0 +1,44 @@
+"""Benchmarks at their smallest: they measure, hit what they mean to hit, and leave nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from benchmarks import peer
+from benchmarks.bed import Bed
+from benchmarks.concurrency import IDEAL, THROUGHPUT, WALL, Plan, burst
+from benchmarks.peer import DBOS, FLEET, PAID
+from benchmarks.points import Point
+from chaos.guardian import Guard, marked_processes
+
+
+@pytest_asyncio.fixture
+async def bed(guard: Guard, temporal_cli: Path, tmp_path: Path) -> AsyncIterator[Bed]:
+    """A bed whose processes are seen to be gone."""
+    before = {process.pid for process, _ in marked_processes()}
+    yield Bed(tmp_path, guard.mark, temporal_cli)
+    left = [p.pid for p, mark in marked_processes() if mark == guard.mark and p.pid not in before]
+    assert left == []
+
+
+async def test_two_workflows_at_once_are_measured(bed: Bed) -> None:
+    found = await burst(bed, Plan({2: 1}, alone=1))
+
+    (row,) = found.tables[0].rows
+    assert row.name == "2"
+    assert 0 < row.cells[IDEAL].median < row.cells[WALL].median
+    assert row.cells[THROUGHPUT].median == round(2 / row.cells[WALL].median, 2)
+    assert row.cells["Temporal server"].median > 0
+
+
+async def test_what_was_done_and_not_reported_is_paid_again_by_whoever_keeps_no_ledger(
+    bed: Bed,
+) -> None:
+    found = await peer.kills(bed, [Point.AFTER_VIDEO], 1, engines=(DBOS, FLEET))
+
+    paid = next(table for table in found.tables if table.title.startswith(PAID))
+    cells = paid.row(Point.AFTER_VIDEO).cells
+    assert {name: cell.values for name, cell in cells.items()} == {DBOS: (3.0,), FLEET: (2.0,)}
