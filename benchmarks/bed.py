@@ -22,14 +22,14 @@ class Bed:
     temporal_cli: Path
 
     @asynccontextmanager
-    async def lab(self, name: str) -> AsyncIterator[Lab]:
-        """A stack without workers: a dev server on a file, and the fake API."""
+    async def lab(self, name: str, *, persistent: bool = True) -> AsyncIterator[Lab]:
+        """A stack without workers: a dev server on a file or in memory, and the fake API."""
         scratch, evidence = self.folder / name / "scratch", self.folder / name / "evidence"
         scratch.mkdir(parents=True)
         journal = Journal(evidence / "journal.jsonl", lambda _: None)
         try:
             place = Place(self.mark, scratch, evidence, self.temporal_cli, name=name)
-            async with Stack(StackSpec(), place, journal) as stack:
+            async with Stack(StackSpec(persistent=persistent), place, journal) as stack:
                 yield Lab(stack, journal, Options())
         finally:
             journal.close()

@@ -45,14 +45,17 @@ _FULL = 0.9
 
 @dataclass(frozen=True)
 class Plan:
-    """How many workflows at once, each so often; `alone` single ones before."""
+    """How many workflows at once, each so often; `alone` single ones before, and as a control
+    `in_memory` at once on a server without a file.
+    """
 
     repetitions: Mapping[int, int]
     alone: int
+    in_memory: int = 0
 
 
-THOROUGH = Plan({5: 3, 20: 2, 50: 2, 100: 1, 200: 1, 500: 1}, alone=5)
-QUICK = Plan({5: 1, 20: 1}, alone=2)
+THOROUGH = Plan({5: 3, 20: 2, 50: 2, 100: 1, 200: 1, 500: 1}, alone=5, in_memory=100)
+QUICK = Plan({5: 1, 20: 1}, alone=2, in_memory=20)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,17 @@ async def burst(bed: Bed, plan: Plan) -> Found:
             count: [await _burst(lab, count, n) for n in range(repetitions)]
             for count, repetitions in plan.repetitions.items()
         }
-    return found(singles, bursts)
+    return found(singles, bursts, await _in_memory(bed, plan.in_memory))
+
+
+async def _in_memory(bed: Bed, count: int) -> Mapping[int, Sequence[Burst]]:
+    """The control: how much of it is the server's disk."""
+    if not count:
+        return {}
+    async with bed.lab(f"{NAME}-in-memory", persistent=False) as lab:
+        await asyncio.gather(*(lab.worker() for _ in range(WORKERS)))
+        await _single(lab, "warm")
+        return {count: [await _burst(lab, count, 0)]}
 
 
 async def _single(lab: Lab, name: str) -> Single:
@@ -158,18 +171,26 @@ def _cpu(lab: Lab) -> Mapping[str, float]:
     return {**ours, OTHERS: busy_seconds() - sum(ours.values())}
 
 
-def found(singles: Sequence[Single], bursts: Mapping[int, Sequence[Burst]]) -> Found:
+def found(
+    singles: Sequence[Single],
+    bursts: Mapping[int, Sequence[Burst]],
+    in_memory: Mapping[int, Sequence[Burst]] | None = None,
+) -> Found:
     """The tables of what was measured."""
     work = seconds(*(round(one.work, 4) for one in singles))
     length = seconds(*(round(one.length, 4) for one in singles))
     alone = Single(work.median, length.median)
     rows = [_row(count, measured, alone.ideal(count)) for count, measured in bursts.items()]
     single = Row(name=ALONE, cells={"work": work, "start to end": length}, baseline=True)
+    controls = [_row(n, measured, alone.ideal(n)) for n, measured in (in_memory or {}).items()]
+    tables = [
+        Table.of(f"Started together; {WORKERS} workers, {SLOTS} slots", rows),
+        Table.of("One workflow alone", [single]),
+    ]
+    if controls:
+        tables.append(Table.of("A control: the server's data in memory, not in a file", controls))
     return Found(
-        tables=(
-            Table.of(f"Started together; {WORKERS} workers, {SLOTS} slots", rows),
-            Table.of("One workflow alone", [single]),
-        ),
+        tables=tuple(tables),
         notes=(
             (
                 "The ideal is workflows times the work of one alone ÷ slots, and never less than "
@@ -223,7 +244,17 @@ def conclude(found: Found) -> str:
     return (
         f"From {enough.name} workflows on, more bring less than a tenth more throughput (at most "
         f"{top:.1f} workflows a second). There, {slots:.1f} of {SLOTS} slots are in use and "
-        f"{busy:.2f} cores kept busy: {shares}. {_limit(slots, busy)}"
+        f"{busy:.2f} cores kept busy: {shares}. {_limit(slots, busy)}{_compared(found)}"
+    )
+
+
+def _compared(found: Found) -> str:
+    """What the control shows, where there is one."""
+    rows = [row for table in found.tables[2:] for row in table.rows]
+    return "".join(
+        f" With the server's data in memory, {row.name} take {row.cells[RATIO].median:.2f} times "
+        f"the ideal, with them in a file {found.tables[0].row(row.name).cells[RATIO].median:.2f}."
+        for row in rows
     )
 
 
@@ -232,7 +263,7 @@ def _limit(slots: float, busy: float) -> str:
         return "The processors are the limit."
     if slots >= _FULL * SLOTS:
         return "The slots are the limit, as they are meant to be."
-    return "Neither are full: between two steps a workflow waits for the server's answers."
+    return "Neither is full: between two steps a workflow waits for the server's answers."
 
 
 def plot(found: Found) -> Figure:

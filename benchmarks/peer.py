@@ -350,7 +350,9 @@ def plot(found: Found) -> Figure:
     ends = [-0.5, len(rows) - 0.5]
     plots.ideal(right, [IDEAL_CALLS] * 2, ends, "ideal")
     plots.logarithmic(left)
-    left.set_xlabel("seconds from the kill to the video, logarithmic (dots: each, bar: median)")
+    left.set_xlabel(
+        "seconds from the kill to the video, logarithmic (dots: each value, bar: median)"
+    )
     plots.rows(left, [row.name for row in rows])
     plots.rows(right, [""] * len(rows))
     right.set_xlabel("paid calls")

@@ -334,7 +334,7 @@ def plot(found: Found) -> Figure:
     undisturbed = table.row(UNDISTURBED).cells[STEP].median
     plots.ideal(times, [undisturbed] * 2, [-0.5, len(rows) - 0.5], "whole step, undisturbed")
     plots.logarithmic(times)
-    times.set_xlabel("seconds, logarithmic (dots: each kill, bar: median)")
+    times.set_xlabel("seconds, logarithmic (dots: each value, bar: median)")
     plots.rows(times, [row.name for row in rows])
     shares.set_xlabel("share of the recovery in % (medians)")
     plots.rows(shares, [""] * len(rows))

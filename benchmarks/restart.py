@@ -141,7 +141,7 @@ def plot(found: Found) -> Figure:
     plots.rows(axes, moments)
     axes.set_xlim(left=0)
     axes.set_xlabel(
-        "seconds from the kill, or from where one would have been (dots: each, bar: median)"
+        "seconds from the kill, or from where one would have been (dots: each value, bar: median)"
     )
     plots.legend(figure, columns=2)
     return figure

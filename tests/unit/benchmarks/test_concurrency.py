@@ -70,12 +70,20 @@ def test_while_it_scales_the_last_count_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("slots", "cores", "expected"),
-    [(3.0, 0.5, "Neither are full"), (6.0, 0.5, "The slots"), (6.0, 999.0, "The processors")],
+    [(3.0, 0.5, "Neither is full"), (6.0, 0.5, "The slots"), (6.0, 999.0, "The processors")],
 )
 def test_it_names_what_is_full(slots: float, cores: float, expected: str) -> None:
     said = conclude(found([Single(0.5, 1.0)], _bursts({5: 5.0}, slots, cores)))
 
     assert expected in said
+
+
+def test_it_says_what_the_servers_disk_takes() -> None:
+    slow, control = _bursts({100: 24.0}), _bursts({100: 12.0})
+
+    told = found([Single(0.6, 1.0)], slow, control)
+
+    assert conclude(told).endswith("100 take 1.20 times the ideal, with them in a file 2.40.")
 
 
 def test_the_work_of_one_alone_is_that_of_its_activities(concurrency: Evidence) -> None:
