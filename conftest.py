@@ -21,7 +21,7 @@ _NEEDED = {
     "tests/unit/chaos/report/test_summary.py": ("markdown_it",),
     "tests/unit/test_github_workflow.py": ("yaml",),
 }
-"""Folders and files whose tests need more than the project does: the dependency groups `tests` and `bench`."""
+"""What needs more than the project does: the dependency groups `tests` and `bench`."""
 
 collect_ignore = [
     folder for folder, packages in _NEEDED.items() if not all(map(find_spec, packages))
