@@ -26,8 +26,13 @@ class SuiteEstimate(BaseModel):
 
 
 def in_mode(scenario: Scenario, mode: Mode) -> Scenario:
-    """The scenario with the cases that run in a mode."""
-    return replace(scenario, cases=tuple(case for case in scenario.cases if mode in case.modes))
+    """The scenario with the cases that run in a mode; another system pays no API that is known."""
+    kept = [
+        case
+        for case in scenario.cases
+        if mode in case.modes and not (mode is Mode.LIVE and case.stack.system)
+    ]
+    return replace(scenario, cases=tuple(kept))
 
 
 def on_topology(scenario: Scenario, topology: Topology) -> Scenario:

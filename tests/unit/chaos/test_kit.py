@@ -8,7 +8,9 @@ import pytest
 from temporalio import workflow
 
 from chaos import kit
+from chaos.billing import Mode
 from chaos.cluster.temporal import StackSpec
+from chaos.estimate import in_mode
 from chaos.evidence import Evidence, save_promise
 from chaos.invariants import invariant
 from chaos.invariants.survival import replays_with
@@ -76,6 +78,14 @@ def test_a_promise_is_kept_with_the_evidence(tmp_path: Path, worker_crash: Evide
 
     assert Evidence.load(tmp_path).recovery_seconds == 12.5
     assert worker_crash.recovery_seconds is None
+
+
+def test_another_system_is_never_run_live() -> None:
+    guest = replace(SCENARIO, cases=(_guest(),))
+
+    assert len(in_mode(SCENARIO, Mode.LIVE).cases) == 1
+    assert in_mode(guest, Mode.LIVE).cases == ()
+    assert len(in_mode(guest, Mode.MOCKED).cases) == 1
 
 
 @pytest.mark.parametrize("arguments", [(), ({"order_id": "a"}, 3)])
