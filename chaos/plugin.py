@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
         seeded = metafunc.config.stash.get(_SEEDED, None)
         own = getattr(metafunc.module, "SCENARIOS", None)
-        scenarios = (seeded,) if seeded else own or all_scenarios()
+        scenarios = own or ((seeded,) if seeded else all_scenarios())
         metafunc.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
 
 
@@ -91,6 +91,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         spec = getattr(item, "callspec", None)
         if spec and item.get_closest_marker("chaos") and "scenario" in spec.params:
             chosen.append(spec.params["scenario"])
+    seeded = session.config.stash.get(_SEEDED, None)
+    if seeded and any(scenario is not seeded for scenario in chosen):
+        raise pytest.UsageError(
+            "--seed and --replay know the suite's own workflows only; leave them out here."
+        )
+    names = [scenario.name for scenario in chosen]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise pytest.UsageError(
+            f"two scenarios are named {twice}, and would share a folder; rename one."
+        )
     session.config.stash[_SCENARIOS] = chosen
 
 

@@ -64,25 +64,43 @@ def temporal_cli() -> Path:
     return find_temporal_cli(None, announce=print).path
 
 
-@pytest.fixture(scope="module")
-def with_every_fault(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the example."""
-    folder = tmp_path_factory.mktemp("every") / "orders"
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """A copy of it."""
+    folder = tmp_path / "copy" / "orders"
     ignore = shutil.ignore_patterns("reports", "__pycache__")
     return Path(shutil.copytree(PROJECT / "examples" / "orders", folder, ignore=ignore))
 
 
 @pytest.mark.timeout(3 * DEADLINE_SECONDS)
-def test_the_tutorial_and_every_fault_of_the_example(
-    tmp_path: Path, with_every_fault: Path
-) -> None:
+def test_the_tutorial_and_every_fault_of_the_example(tmp_path: Path, example: Path) -> None:
     with ThreadPoolExecutor() as pool:
-        others = pool.submit(_bash, "pytest -m chaos tests/test_every_fault.py", with_every_fault)
+        others = pool.submit(_bash, "pytest -m chaos tests/test_every_fault.py", example)
         _follow(_tutorial(), tmp_path)
         run = others.result()
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert "OVERALL: 1/1 tests passed" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("pytest -m chaos --seed 3", "--seed and --replay know the suite's own workflows only"),
+        (
+            "cp tests/test_orders_survive.py tests/test_once_more.py && pytest -m chaos",
+            "two scenarios are named",
+        ),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_started(
+    script: str, sentence: str, example: Path
+) -> None:
+    run = _bash(script, example)
+
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert sentence in run.stderr + run.stdout
+    assert not (example / "reports").exists()
 
 
 def _follow(blocks: list[Block], folder: Path) -> None:
