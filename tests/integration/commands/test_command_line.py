@@ -61,9 +61,9 @@ def _chaos(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("command", "code"), [("list", 141), ("--help", 0)])
-def test_a_reader_that_leaves_is_no_failure_to_tell(command: str, code: int) -> None:
-    """The code is that of SIGPIPE; argparse takes its help as read."""
+@pytest.mark.parametrize(("command", "codes"), [("list", {141}), ("--help", {0, 141})])
+def test_a_reader_that_leaves_is_no_failure_to_tell(command: str, codes: set[int]) -> None:
+    """The code is that of SIGPIPE; argparse takes its help as read where nothing is buffered."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as pipe:
@@ -76,7 +76,8 @@ def test_a_reader_that_leaves_is_no_failure_to_tell(command: str, code: int) -> 
             check=False,
         )
 
-    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stderr == ""
+    assert done.returncode in codes
 
 
 def test_on_a_machine_without_anything_the_doctor_says_what_is_missing(tmp_path: Path) -> None:
