@@ -16,9 +16,11 @@ _NEEDED = {
     "tests/integration/network": ("trustme",),
     "tests/integration/report": ("playwright",),
     "tests/integration/service": ("playwright", "schemathesis"),
+    "tests/integration/test_view.py": ("pyte",),
     "tests/unit/benchmarks": ("matplotlib",),
     "tests/unit/chaos/report/test_markdown.py": ("markdown_it",),
     "tests/unit/chaos/report/test_summary.py": ("markdown_it",),
+    "tests/unit/chaos/view/test_terminal.py": ("pyte",),
     "tests/unit/test_github_workflow.py": ("yaml",),
 }
 """What needs more than the project does: the dependency groups `tests` and `bench`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import runpy
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,10 +63,17 @@ def test_a_hanging_run_ends_and_an_outdated_one_is_cancelled(workflow: Mapping[A
 def test_each_session_that_it_runs_is_one_of_nox(steps: Sequence[Step]) -> None:
     scripts = "\n".join(step.get("run", "") for step in steps)
     sessions = re.findall(r"noxfile\.py -s (\w+)", scripts)
-    known = runpy.run_path(str(PROJECT / "noxfile.py"), run_name="noxfile")
+    # Read, not run: without nox in this environment the file would start itself anew in another.
+    noxfile = ast.parse((PROJECT / "noxfile.py").read_text())
+    known = {
+        node.name
+        for node in noxfile.body
+        if isinstance(node, ast.FunctionDef)
+        and "nox.session" in map(ast.unparse, node.decorator_list)
+    }
 
     assert sessions == ["fault_tolerance"]
-    assert all(callable(known.get(session)) for session in sessions)
+    assert set(sessions) <= known
 
 
 def test_no_expression_stands_in_a_script(steps: Sequence[Step]) -> None:

@@ -172,15 +172,16 @@ async def test_a_drawing_tells_its_events_one_by_one(open_report: Open) -> None:
         tip = page.locator(".tip")
         await expect(tip).to_be_hidden()
         await chart.focus()
-        told = []
+        told: list[str] = []
         for _ in range(4):
             await page.keyboard.press("ArrowRight")
-            told.append(await tip.inner_text())
+            await expect(tip).not_to_have_text(told[-1] if told else "")
+            told.append(await tip.text_content() or "")
         await expect(tip).to_be_in_viewport()
         await page.keyboard.press("ArrowLeft")
 
         assert len(set(told)) == 4
-        assert await tip.inner_text() == told[2]
+        await expect(tip).to_have_text(told[2])
         await page.keyboard.press("Escape")
         await expect(tip).to_be_hidden()
         await chart.locator("[data-told^='fault: kill at worker-1']").hover()

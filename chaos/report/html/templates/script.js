@@ -75,7 +75,8 @@
   const told = (event) => event.target.closest?.("[data-told]");
   addEventListener("pointerover", (event) => (told(event) ? show(told(event)) : hide()));
   addEventListener("pointerdown", (event) => (told(event) ? show(told(event)) : hide()));
-  addEventListener("scroll", hide, { passive: true });
+  // The place is kept: focus by keyboard scrolls the page, and that is told of later.
+  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
   const left = (item) => item.getBoundingClientRect().left;
   for (const box of all(".chart .scroll")) {
     box.addEventListener("blur", hide);
