@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -139,7 +140,7 @@ async def _until_ended(lab: Lab, asked: Sequence[Expectation]) -> None:
     """One after the other: few questions, for each costs the server some of its time."""
     for one in asked:
         await wait_until(
-            lambda one=one: lab.has_ended(one.workflow_id),  # type: ignore[misc]
+            partial(lab.has_ended, one.workflow_id),
             what=f"{one.workflow_id} ends",
             deadline_seconds=DEADLINE_SECONDS,
             interval_seconds=0.1,

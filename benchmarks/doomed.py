@@ -72,7 +72,7 @@ def main() -> int:
             passes(job, Point.AFTER_VIDEO)
         return bill
 
-    Cashier.buy = buy  # type: ignore[method-assign]
+    Cashier.buy = buy  # type: ignore[method-assign] # the points are planted into the real one
     return worker.main()
 
 

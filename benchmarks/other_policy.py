@@ -17,7 +17,7 @@ START_TO_CLOSE_SECONDS = 60.0
 def main() -> int:
     """Plant the policy, then work as any worker does."""
     if sys.argv[1:] == ["no-heartbeat"]:
-        policies.HEARTBEAT_TIMEOUT = None  # type: ignore[assignment]
+        policies.HEARTBEAT_TIMEOUT = None  # type: ignore[assignment] # as no policy of ours has it
         policies.START_TO_CLOSE_TIMEOUT = timedelta(seconds=START_TO_CLOSE_SECONDS)
     return worker.main()
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.evidence import PROMISE
-from chaos.options import DEFAULT_WORKFLOWS
 from chaos.report.again import again
 from chaos.report.results import CaseResult, RunResult, ScenarioResult
 from chaos.seeded.schedule import FILE, ScheduleError, read_schedule
@@ -55,11 +54,7 @@ class Commands:
     def _scenario(self, scenario: ScenarioResult) -> str:
         if self.run.seed is not None:
             return self._located(self.folder)
-        line = again(self.run, [scenario.name])
-        loads = [case.load.workflows for case in scenario.cases if case.load]
-        if scenario.name == "concurrency" and loads and max(loads) != DEFAULT_WORKFLOWS:
-            line += f" --workflows {max(loads)}"
-        return line
+        return again(self.run, [scenario.name])
 
     def of_case(self, scenario: ScenarioResult, case: CaseResult) -> tuple[Command, ...]:
         """Of a schedule from a seed: the very same, or drawn anew. Of any other case none."""

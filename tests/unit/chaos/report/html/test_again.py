@@ -38,6 +38,7 @@ def test_with_as_many_workflows(tmp_path: Path, workflows: int, option: str) -> 
     assert case.load
     load = case.load.model_copy(update={"workflows": workflows})
     scenario = scenario.model_copy(update={"cases": (case.model_copy(update={"load": load}),)})
+    run = run.model_copy(update={"scenarios": (scenario,)})
 
     (again, _) = Commands(run, tmp_path / "run").of(scenario)
 
