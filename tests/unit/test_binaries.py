@@ -28,6 +28,7 @@ from chaos.binaries.cache import cache_folder, cached_path
 from chaos.binaries.examine import parse_server_version
 from chaos.binaries.model import BadBinaryError, Search, WayFailedError, shorten
 from chaos.binaries.ways import last_errors, parse_go_version
+from chaos.binaries.wheel import from_wheel
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +71,12 @@ def try_ways(monkeypatch: pytest.MonkeyPatch) -> Callable[[Source | None], list[
         (Source.CACHE, [Source.PATH, Source.CACHE]),
         (Source.DOWNLOAD, [Source.PATH, Source.CACHE, Source.CACHE, Source.DOWNLOAD]),
         (
+            Source.WHEEL,
+            [Source.PATH, Source.CACHE, Source.CACHE, Source.DOWNLOAD, Source.WHEEL],
+        ),
+        (
             Source.BUILD,
-            [Source.PATH, Source.CACHE, Source.CACHE, Source.DOWNLOAD, Source.BUILD],
+            [Source.PATH, Source.CACHE, Source.CACHE, Source.DOWNLOAD, Source.WHEEL, Source.BUILD],
         ),
     ],
 )
@@ -87,7 +92,7 @@ def test_the_message_names_each_way_with_its_reason_and_what_to_do(
     with pytest.raises(BinaryNotFoundError) as caught:
         try_ways(None)
 
-    for source in (Source.PATH, Source.CACHE, Source.DOWNLOAD, Source.BUILD):
+    for source in (Source.PATH, Source.CACHE, Source.DOWNLOAD, Source.WHEEL, Source.BUILD):
         assert str(caught.value).count(f"  - {source}: no luck with {source}\n") == 1
     assert "Put `temporal` on PATH" in str(caught.value)
     assert "install Go 1.25" in str(caught.value)
@@ -144,11 +149,19 @@ def test_a_cache_folder_that_cannot_be_written_is_the_reason(
     assert "cannot be written (Not a directory)" in caught.value.failures[Source.BUILD]
 
 
-def test_the_download_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", [ways.downloaded, from_wheel])
+def test_downloads_can_be_switched_off(
+    way: Callable[[Search], Binary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHAOS_NO_DOWNLOAD", "1")
 
     with pytest.raises(WayFailedError, match="CHAOS_NO_DOWNLOAD is set"):
-        ways.downloaded(Search(program=TEMPORAL_CLI, folder=tmp_path, announce=print))
+        way(Search(program=TEMPORAL_CLI, folder=tmp_path, announce=print))
+
+
+def test_what_is_in_no_wheel_is_not_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(WayFailedError, match="there is none of it"):
+        from_wheel(Search(program=TEMPORAL_SERVER, folder=tmp_path, announce=print))
 
 
 def test_without_go_the_reason_says_which_go_is_needed(
