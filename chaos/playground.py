@@ -21,7 +21,7 @@ from chaos.cluster.stack import Place, Stack, StackSpec
 from chaos.fake_api.settings import LatencyChange
 from chaos.guardian import MARK, Guard
 from chaos.journal import Journal
-from chaos.process import Child, ChildError
+from chaos.process import Child, ChildError, spawning
 from chaos.waiting import DeadlineExceededError
 
 HOST = "127.0.0.1"
@@ -64,7 +64,8 @@ class Playground:
         """
         self._require_port()
         self._require_folder()
-        with Guard() as guard:
+        with Guard() as guard, spawning(guard) as spawner:
+            spawner.begin()
             cli = find_program(
                 TEMPORAL_CLI, temporal_cli, announce=self.say, env_mark={MARK: guard.mark}
             )
@@ -75,6 +76,7 @@ class Playground:
                 evidence=folder,
                 temporal_cli=cli.path,
                 live_ledger=folder / "paid.db",
+                spawner=spawner,
             )
             with closing(Journal(folder / "journal.jsonl", lambda _: None)) as journal:
                 asyncio.run(self._run(place, journal))
@@ -98,7 +100,8 @@ class Playground:
 
     @asynccontextmanager
     async def _service(self, stack: Stack, place: Place, journal: Journal) -> AsyncIterator[Child]:
-        site = Site(place.mark, place.scratch, place.evidence / "logs", journal)
+        logs = place.evidence / "logs"
+        site = Site(place.mark, place.scratch, logs, journal, spawner=place.spawner)
         argv = (sys.executable, "-m", "workflows.service", "--host", HOST)
         settings = {"TASK_QUEUE": stack.task_queue, **stack.temporal.worker_environment}
         child = site.child("service", (*argv, "--port", str(self.service_port)), settings)

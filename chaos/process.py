@@ -10,16 +10,17 @@ import signal
 import site
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
 import psutil
 
-from chaos.guardian import MARK
+from chaos.guardian import MARK, Guard
 from chaos.journal import Event, Journal
-from chaos.waiting import wait_until
+from chaos.spawner import Forked, Spawner, SpawnerError, may_fork
+from chaos.waiting import DeadlineExceededError, wait_until
 
 CANARY = "AIza-canary-"
 """How every API key that the suite makes up begins: found in any file, a secret has leaked."""
@@ -51,6 +52,16 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
     }
 
 
+@contextlib.contextmanager
+def spawning(guard: Guard) -> Iterator[Spawner]:
+    """What starts the suite's own programs while a guard is there."""
+    spawner = Spawner(child_environment(guard.mark, guard.folder, {}), guard.folder)
+    try:
+        yield spawner
+    finally:
+        spawner.close()
+
+
 class _Rights(TypedDict, total=False):
     user: int
     group: int
@@ -68,7 +79,8 @@ def _rights(user: str | None) -> _Rights:
 class Child:
     """One process under a name that stays the same over its restarts.
 
-    `user` is whose rights it gets, for programs that refuse root's; None: those of the run.
+    `user` is whose rights it gets, for programs that refuse root's; None: those of the run. The
+    suite's own programs are started by the `spawner`, where there is one.
     """
 
     name: str
@@ -78,7 +90,8 @@ class Child:
     log: Path
     journal: Journal
     user: str | None = None
-    _process: psutil.Popen | None = field(default=None, init=False)
+    spawner: Spawner | None = None
+    _process: psutil.Popen | Forked | None = field(default=None, init=False)
     _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     @property
@@ -95,8 +108,24 @@ class Child:
         """Start it, in a session of its own, so that Ctrl-C reaches only the run itself."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         exited = self._exited = asyncio.Event()
+        process = self._process = self._forked() or self._executed()
+        self.journal.add(Event.STARTED, target=self.name, pid=process.pid)
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=self._watch, args=(process, exited, loop), name=f"watch {self.name}", daemon=True
+        ).start()
+
+    def _forked(self) -> Forked | None:
+        """None where it has to be started from nothing."""
+        if self.spawner is None or self.user is not None or not may_fork(self.argv):
+            return None
+        with contextlib.suppress(SpawnerError):
+            return self.spawner.start(self.argv, self.environment, self.folder, self.log)
+        return None
+
+    def _executed(self) -> psutil.Popen:
         with self.log.open("ab") as log:
-            process = self._process = psutil.Popen(
+            return psutil.Popen(
                 list(self.argv),
                 env=dict(self.environment),
                 cwd=self.folder,
@@ -106,11 +135,6 @@ class Child:
                 start_new_session=True,
                 **_rights(self.user),
             )
-        self.journal.add(Event.STARTED, target=self.name, pid=process.pid)
-        loop = asyncio.get_running_loop()
-        threading.Thread(
-            target=self._watch, args=(process, exited, loop), name=f"watch {self.name}", daemon=True
-        ).start()
 
     async def start_ready(
         self, answers: Callable[[], Awaitable[bool]], *, what: str, deadline_seconds: float
@@ -131,7 +155,7 @@ class Child:
         self.journal.add(Event.READY, target=self.name, pid=self.pid)
 
     def _watch(
-        self, process: psutil.Popen, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
+        self, process: psutil.Popen | Forked, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
     ) -> None:
         code = process.wait()
         self.journal.add(Event.EXITED, target=self.name, pid=process.pid, exit_code=code)
@@ -150,15 +174,22 @@ class Child:
         )
         try:
             process.send_signal(number)
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, ProcessLookupError):
             raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
 
     async def wait(self, deadline_seconds: float) -> int:
         """Wait for the exit and return its code (negative: the signal that ended it)."""
-        await wait_until(
-            self._exited.is_set, what=f"{self.name} ends", deadline_seconds=deadline_seconds
-        )
-        return int(self._running().wait())
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await self._exited.wait()
+        except TimeoutError:
+            raise DeadlineExceededError(
+                f"{self.name} ends: not within {deadline_seconds:g} s."
+            ) from None
+        code = self._running().wait()
+        if code is None:
+            raise ChildError(f"{self.name} has ended, and so had the process that could tell how.")
+        return int(code)
 
     async def kill(self, deadline_seconds: float = 10) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -181,9 +212,9 @@ class Child:
     async def discard(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it at the end of a run, without a word in the journal's faults."""
         if self.is_alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, ChildError):
                 self._running().send_signal(number)
-            await self.wait(10)
+                await self.wait(10)
 
     def last_lines(self, count: int = 5) -> str:
         """The end of its log, for error messages."""
@@ -193,7 +224,7 @@ class Child:
         # Temporal's servers put a whole stack trace into each.
         return "\n".join(line[:_LINE_LENGTH] for line in lines) or "(silent)"
 
-    def _running(self) -> psutil.Popen:
+    def _running(self) -> psutil.Popen | Forked:
         if self._process is None:
             raise ChildError(f"{self.name} was never started.")
         return self._process

@@ -40,6 +40,7 @@ from chaos.report.results import (
     scenario_result,
 )
 from chaos.scenarios import Case, Scenario
+from chaos.spawner import Spawner
 from chaos.telling import Telling, case_folder, case_name
 from chaos.waiting import DeadlineExceededError
 
@@ -92,6 +93,7 @@ class RunContext:
     live: LiveApi | None = None
     maker: Maker | None = None
     secrets: Sequence[str] = ()
+    spawner: Spawner | None = None
     seats: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     turns: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     starting: asyncio.Semaphore = field(
@@ -139,6 +141,7 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
             live_ledger=context.folder / LIVE_LEDGER if context.live else None,
             maker=context.maker,
             name=f"{scenario.name}-{case.name}",
+            spawner=context.spawner,
         )
         await turn.take()
         began = time.monotonic()

@@ -29,11 +29,13 @@ from chaos.guardian import Guard
 from chaos.holding import Hold
 from chaos.lab import Options
 from chaos.news import News, Said, Told
+from chaos.process import spawning
 from chaos.report.files import write_reports
 from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
 from chaos.run import LIVE_LEDGER, STACKS_AT_ONCE, RunContext, run_scenario
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
+from chaos.spawner import Spawner
 from chaos.telling import plan
 from chaos.verdict import Verdict
 from chaos.view import NoView, View
@@ -199,7 +201,9 @@ class Runner:
     def _main(self) -> None:
         """The thread: everything that this run starts lives within the guard."""
         try:
-            with Guard() as guard:
+            with Guard() as guard, spawning(guard) as spawner:
+                if not _are_anothers(self.scenarios):
+                    spawner.begin()
                 chooser = Chooser(
                     run_id=self.folder.name,
                     mark=guard.mark,
@@ -208,14 +212,14 @@ class Runner:
                 )
                 ground = chooser.find(self.choice)
                 self._ready.set_result(ground)
-                asyncio.run(self._run_all(guard, ground))
+                asyncio.run(self._run_all(guard, spawner, ground))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
             futures: list[Future[Any]] = [self._ready, *self._results.values()]
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
 
-    async def _run_all(self, guard: Guard, ground: Ground) -> None:
+    async def _run_all(self, guard: Guard, spawner: Spawner, ground: Ground) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         seats = STACKS_AT_ONCE.get(self.choice.topology)
         context = RunContext(
@@ -229,6 +233,7 @@ class Runner:
             live=self.live,
             maker=ground.maker,
             secrets=ground.secrets,
+            spawner=spawner,
             seats=asyncio.Semaphore(seats) if seats else nullcontext(),
         )
         async with asyncio.TaskGroup() as group:
@@ -262,9 +267,14 @@ class Runner:
 
 def _estimates(chosen: Sequence[Scenario], live: LiveApi | None) -> tuple[SuiteEstimate, ...]:
     """What the suite costs live, for who runs some of it, and no scenarios of another system."""
-    if all(case.stack.system for scenario in chosen for case in scenario.cases):
+    if _are_anothers(chosen):
         return ()
     return suite_estimates(all_scenarios(), Options(), live)
+
+
+def _are_anothers(scenarios: Sequence[Scenario]) -> bool:
+    """Whether none of them starts the suite's own workers."""
+    return all(case.stack.system for scenario in scenarios for case in scenario.cases)
 
 
 def _seed_of(scenarios: Sequence[Scenario]) -> int | None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from chaos.journal import Journal
 from chaos.process import Child, child_environment
+from chaos.spawner import Spawner
 
 
 @dataclass(frozen=True)
 class Site:
     """`scratch` goes after the run, `logs` are kept. All processes carry the run's `mark`.
 
-    `name` tells the stack from the others of its run.
+    `name` tells the stack from the others of its run. `spawner` starts the suite's own programs.
     """
 
     mark: str
@@ -22,6 +23,7 @@ class Site:
     logs: Path
     journal: Journal
     name: str = "stack"
+    spawner: Spawner | None = None
 
     def child(
         self, name: str, argv: Sequence[str], extra: Mapping[str, str] | None = None
@@ -34,4 +36,5 @@ class Site:
             folder=self.scratch,
             log=self.logs / f"{name}.log",
             journal=self.journal,
+            spawner=self.spawner,
         )

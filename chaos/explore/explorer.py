@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from chaos.guardian import Guard
 from chaos.history import Status
 from chaos.journal import Journal
 from chaos.lab import Lab, Options
-from chaos.process import ChildError
+from chaos.process import ChildError, spawning
 from chaos.verdict import Verdict
 from chaos.waiting import DeadlineExceededError
 
@@ -72,20 +72,19 @@ async def explore(state: State, choice: Choice, means: Means) -> None:
     scratch = means.guard.folder / "explore"
     scratch.mkdir()
     journal = Journal(evidence / "journal.jsonl", lambda _: None)
-    try:
+    with closing(journal), spawning(means.guard) as spawner:
         place = Place(
             mark=means.guard.mark,
             scratch=scratch,
             evidence=evidence,
             temporal_cli=means.temporal_cli,
             name="explore",
+            spawner=spawner,
         )
         async with Stack(StackSpec(persistent=False), place, journal) as stack:
             await stack.api.control.set_latencies(LatencyChange(video_seconds=VIDEO_SECONDS))
             lab = Lab(stack, journal, Options())
             await _Exploration(state, means, lab, evidence, scratch).run(choice)
-    finally:
-        journal.close()
 
 
 @dataclass

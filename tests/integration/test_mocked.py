@@ -11,6 +11,7 @@ import pytest
 from chaos import workload
 from chaos.cluster.live import LOOPBACK_VARIABLE, is_loopback
 from chaos.cluster.stack import StackSpec
+from chaos.cluster.worker import WORKER_ARGV
 from chaos.history import Status
 from chaos.process import CANARY
 from tests.integration.conftest import BenchIn
@@ -46,7 +47,8 @@ async def bench(
     (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in HOSTILE.items()))
     monkeypatch.chdir(tmp_path)
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
-        await bench.lab.worker()
+        # Not forked: then the system tells the environment of what forks.
+        await bench.lab.worker(argv=("/usr/bin/env", *WORKER_ARGV))
         yield bench
 
 

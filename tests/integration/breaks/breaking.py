@@ -12,6 +12,7 @@ from chaos.binaries import find_temporal_cli
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.guardian import MARK, Guard
 from chaos.lab import Options
+from chaos.process import spawning
 from chaos.report.results import CaseResult
 from chaos.run import RunContext, run_case
 from chaos.scenarios import Case, Scenario
@@ -54,7 +55,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     home = Scenario(number=0, name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 
-    with Guard() as guard:
+    with Guard() as guard, spawning(guard) as spawner:
         cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})
 
         async def run(number: int, broken: Break) -> CaseResult:
@@ -68,6 +69,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
                 announce=lambda *_: None,
                 worker_argv=argv if broken.sabotage else WORKER_ARGV,
                 starting=starting,
+                spawner=spawner,
             )
             async with seats:
                 return await run_case(home, broken.case, context)

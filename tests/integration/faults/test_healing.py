@@ -19,6 +19,7 @@ from chaos.network.toxics import BlackHole, Stream
 from chaos.report.results import CaseResult
 from chaos.run import RunContext, run_case
 from chaos.scenarios import Case, Scenario
+from chaos.spawner import Spawner
 from chaos.verdict import Verdict
 
 LINK = link_name("worker-1", SERVER)
@@ -70,7 +71,9 @@ async def _cannot_heal_one(lab: Lab) -> None:
     await lab.begin(ServerPaused())
 
 
-async def _judged(experiment: object, guard: Guard, cli: Path, folder: Path) -> CaseResult:
+async def _judged(
+    experiment: object, guard: Guard, spawner: Spawner, cli: Path, folder: Path
+) -> CaseResult:
     case = Case(
         name="only",
         experiment=experiment,  # type: ignore[arg-type] # an experiment; named so for brevity
@@ -84,14 +87,15 @@ async def _judged(experiment: object, guard: Guard, cli: Path, folder: Path) -> 
         temporal_cli=cli,
         options=Options(),
         announce=lambda *_: None,
+        spawner=spawner,
     )
     return await run_case(Scenario(0, "healing", "Healing", (case,)), case, context)
 
 
 async def test_an_exception_inside_a_fault_leaves_every_fault_healed(
-    guard: Guard, temporal_cli: Path, tmp_path: Path
+    guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path
 ) -> None:
-    result = await _judged(_breaks_within_faults, guard, temporal_cli, tmp_path)
+    result = await _judged(_breaks_within_faults, guard, spawner, temporal_cli, tmp_path)
     evidence = Evidence.load(tmp_path / "healing" / "only")
 
     assert result.verdict is Verdict.UNKNOWN
@@ -104,9 +108,9 @@ async def test_an_exception_inside_a_fault_leaves_every_fault_healed(
 
 
 async def test_a_fault_that_cannot_be_healed_keeps_no_other_from_it(
-    guard: Guard, temporal_cli: Path, tmp_path: Path
+    guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path
 ) -> None:
-    result = await _judged(_cannot_heal_one, guard, temporal_cli, tmp_path)
+    result = await _judged(_cannot_heal_one, guard, spawner, temporal_cli, tmp_path)
     evidence = Evidence.load(tmp_path / "healing" / "only")
 
     assert result.verdict is Verdict.UNKNOWN
