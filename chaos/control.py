@@ -8,6 +8,10 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
+KEPT_SECONDS = 2.0
+"""How long an idle connection is used again. uvicorn closes it after 5 s, and a request that is
+sent in that very moment would be lost."""
+
 
 class ControlError(Exception):
     """A control request was refused; the message says why."""
@@ -25,7 +29,12 @@ class Control:
     def __init__(self, base_url: str) -> None:
         # It speaks plain HTTP to this machine: loading certificates would only take time.
         no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._client = httpx.AsyncClient(base_url=base_url, trust_env=False, verify=no_certificates)
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            trust_env=False,
+            verify=no_certificates,
+            limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
+        )
 
     async def __aenter__(self) -> Self:
         return self

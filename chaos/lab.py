@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,12 @@ from typing import Any, Protocol
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowHistoryEventFilterType,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos import workload
@@ -33,6 +37,14 @@ from workflows.models import Progress
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 SAMPLE_INTERVAL_SECONDS = 0.1
+FOLLOW_AGAIN_SECONDS = 0.5
+"""After a run's end, which another may follow, or where the server was away."""
+
+AWAITED_AT_ONCE = 50
+"""Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
+
+_LONGEST_CALL = timedelta(seconds=20)
+_PAUSE_SECONDS = 0.05
 STEP_DEADLINE_SECONDS = 60.0
 LIVE_STEP_DEADLINE_SECONDS = 900.0
 
@@ -293,23 +305,42 @@ class Lab:
     @asynccontextmanager
     async def watched(self, workflow_id: str) -> AsyncIterator[None]:
         """Journal a workflow's progress, as its query tells it, each time that it changes."""
-        task = asyncio.create_task(self._watch(workflow_id))
+        changed = asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._follow(workflow_id, changed)),
+            asyncio.create_task(self._sample(workflow_id, changed)),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self, workflow_id: str) -> None:
-        handle = self.handle(workflow_id)
+    async def _follow(self, workflow_id: str, changed: asyncio.Event) -> None:
+        """Say when a workflow's history grows: only then can its progress have changed."""
+        while True:
+            with contextlib.suppress(RPCError):
+                events = self.handle(workflow_id).fetch_history_events(
+                    wait_new_event=True, rpc_timeout=_LONGEST_CALL
+                )
+                async for _ in events:
+                    changed.set()
+            await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
+
+    async def _sample(self, workflow_id: str, changed: asyncio.Event) -> None:
         last: Progress | None = None
         while True:
-            # While the server or every worker is down there is no answer; that is no finding.
-            with contextlib.suppress(RPCError):
-                now = await handle.query(
+            await changed.wait()
+            changed.clear()
+            try:
+                now = await self.handle(workflow_id).query(
                     "progress", result_type=Progress, rpc_timeout=timedelta(seconds=1)
                 )
+            except RPCError:
+                # While the server or every worker is down there is no answer; that is no finding.
+                changed.set()
+            else:
                 if now != last:
                     last = now
                     self.journal.add(
@@ -327,22 +358,38 @@ class Lab:
         await self._until_ended([a.workflow_id for a in self.expectations], deadline_seconds)
 
     async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
-        open_ids = deque(ids)
-        await wait_until(
-            lambda: self._all_ended(open_ids),
-            what=f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''} end",
-            deadline_seconds=deadline_seconds,
-            interval_seconds=0.1,
-        )
+        places = asyncio.Semaphore(AWAITED_AT_ONCE)
+        try:
+            async with asyncio.timeout(deadline_seconds), asyncio.TaskGroup() as group:
+                for workflow_id in ids:
+                    group.create_task(self._until_one_ended(workflow_id, places))
+        except TimeoutError:
+            names = f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
+            raise DeadlineExceededError(
+                f"{names} end: not within {deadline_seconds:g} s."
+            ) from None
 
-    async def _all_ended(self, open_ids: deque[str]) -> bool:
-        """Ask until one has not ended: the next time another one comes first."""
-        while open_ids:
-            if not await self.has_ended(open_ids[0]):
-                open_ids.rotate(-1)
-                return False
-            open_ids.popleft()
-        return True
+    async def _until_one_ended(self, workflow_id: str, places: asyncio.Semaphore) -> None:
+        """The server says so when it does; it may be away, and a run may be followed by another.
+
+        A place is left after each answer, so that everybody gets a turn.
+        """
+        while True:
+            async with places:
+                if await self.has_ended(workflow_id):
+                    return
+                with contextlib.suppress(RPCError):
+                    await self._next_close(workflow_id)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _next_close(self, workflow_id: str) -> None:
+        """Wait until a run ends, or for as long as a call may take."""
+        events = self.handle(workflow_id).fetch_history_events(
+            wait_new_event=True,
+            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT,
+            rpc_timeout=_LONGEST_CALL,
+        )
+        await anext(events, None)
 
     async def has_ended(self, workflow_id: str) -> bool:
         """Whether a workflow has ended, or is lost."""

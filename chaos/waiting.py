@@ -8,6 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 POLL_INTERVAL_SECONDS = 0.02
+GROWTH = 1.25
+LONGEST_INTERVAL_SECONDS = 0.2
+"""Each look costs whoever is asked some of the processor, so they become rarer: what is late by it
+is late by a fifth of the time that was waited, and by no more than this."""
 
 
 class DeadlineExceededError(Exception):
@@ -21,7 +25,11 @@ async def wait_until(
     deadline_seconds: float,
     interval_seconds: float = POLL_INTERVAL_SECONDS,
 ) -> None:
-    """Return as soon as the condition is true. Raises DeadlineExceededError."""
+    """Return as soon as the condition is true. Raises DeadlineExceededError.
+
+    It is asked again after `interval_seconds`, then after more and more.
+    """
+    longest = max(interval_seconds, LONGEST_INTERVAL_SECONDS)
     end = time.monotonic() + deadline_seconds
     while True:
         answer = condition()
@@ -30,3 +38,4 @@ async def wait_until(
         if time.monotonic() >= end:
             raise DeadlineExceededError(f"{what}: not within {deadline_seconds:g} s.")
         await asyncio.sleep(interval_seconds)
+        interval_seconds = min(interval_seconds * GROWTH, longest)

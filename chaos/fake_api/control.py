@@ -11,7 +11,6 @@ from chaos.fake_api.ledger import Record, Records
 from chaos.fake_api.rules import FaultRule, RuleStatus
 from chaos.fake_api.settings import Latencies, LatencyChange
 
-_POLL_SECONDS = 0.02
 _RECORDS: TypeAdapter[Records] = TypeAdapter(tuple[Record, ...])
 _RULES: TypeAdapter[tuple[RuleStatus, ...]] = TypeAdapter(tuple[RuleStatus, ...])
 
@@ -36,15 +35,18 @@ class Hold:
         """Let go what it holds, or will hold. Twice is as good as once."""
         await self._api.send("POST", f"/holds/{self.id}/release")
 
+    async def _settled(self) -> HoldStatus:
+        """As it is once it holds something, or after a while."""
+        answer = await self._api.send("GET", f"/holds/{self.id}?settled")
+        return HoldStatus.model_validate(answer)
+
     async def caught(self, deadline_seconds: float) -> HoldStatus:
         """Return once it holds something. Raises TimeoutError if that takes too long."""
         try:
             async with asyncio.timeout(deadline_seconds):
-                while True:
-                    status = await self.status()
-                    if status.state is not HoldState.WAITING:
-                        return status
-                    await asyncio.sleep(_POLL_SECONDS)
+                while (status := await self._settled()).state is HoldState.WAITING:
+                    pass
+                return status
         except TimeoutError:
             wanted = self._request
             raise TimeoutError(

@@ -13,6 +13,9 @@ from chaos.fake_api.provider import Provider
 from chaos.fake_api.rules import FaultRule
 from chaos.fake_api.settings import LatencyChange
 
+LONGEST_WAIT_SECONDS = 2.0
+"""How long an answer to `?settled` may take: less than a client waits for one."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -79,6 +82,8 @@ class _Control:
         return JSONResponse({"id": self._provider.holds.add(wanted, self._provider.rendering())})
 
     async def hold_status(self, request: Request) -> Response:
+        if "settled" in request.query_params:
+            await self._provider.holds.settle(request.path_params["id"], LONGEST_WAIT_SECONDS)
         status = self._provider.holds.status(request.path_params["id"])
         return _unknown("hold") if status is None else JSONResponse(status.model_dump(mode="json"))
 

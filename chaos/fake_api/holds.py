@@ -1,6 +1,7 @@
 """Holds: stop one request, or one rendering, at a known point until it is let go."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from uuid import uuid4
@@ -84,6 +85,8 @@ class _Hold:
         self.id = uuid4().hex
         self.request = request
         self.released = asyncio.Event()
+        self.settled = asyncio.Event()
+        """Set once it has caught something, or never will."""
         self._to_skip = request.skip
         self._caught: Caught | Operation | None = None
 
@@ -102,7 +105,13 @@ class _Hold:
             self._to_skip -= 1
             return False
         self._caught = what
+        self.settled.set()
         return True
+
+    def release(self) -> None:
+        """Let go what it has, or catch nothing."""
+        self.released.set()
+        self.settled.set()
 
     def status(self) -> HoldStatus:
         what = self._caught
@@ -147,18 +156,26 @@ class HoldBook:
         hold = self._holds.get(hold_id)
         return None if hold is None else hold.status()
 
+    async def settle(self, hold_id: str, longest_seconds: float) -> None:
+        """Wait until a hold has caught something or was released, but for no longer than this."""
+        hold = self._holds.get(hold_id)
+        if hold:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(longest_seconds):
+                    await hold.settled.wait()
+
     def release(self, hold_id: str) -> bool:
         """Let go what the hold has, or let it catch nothing; False if there is no such hold."""
         hold = self._holds.get(hold_id)
         if hold is None:
             return False
-        hold.released.set()
+        hold.release()
         return True
 
     def release_all(self) -> None:
         """Let everything go."""
         for hold in self._holds.values():
-            hold.released.set()
+            hold.release()
 
     async def stop(self, request: Caught) -> None:
         """Return at once, or when the hold that catches this request is released."""
