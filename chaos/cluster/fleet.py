@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -45,12 +46,14 @@ class FleetProcess:
 
     @property
     def pids(self) -> Sequence[int]:
-        """The processes that it has now, but for those that are gone."""
+        """The workers that it has now, but for those that are gone: each leads a session, which
+        what starts them does not.
+        """
         try:
             children = psutil.Process(self.child.pid).children()
         except psutil.NoSuchProcess:
             return ()
-        return [child.pid for child in children if _is_there(child)]
+        return [child.pid for child in children if _is_there(child) and _leads(child.pid)]
 
     async def start(self, client: Client) -> None:
         """Start it and wait until all its workers poll."""
@@ -150,6 +153,12 @@ class FleetProcess:
             what=f"the workers of {self.child.name} end",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
+
+
+def _leads(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid) == pid
+    return False
 
 
 def _is_there(process: psutil.Process) -> bool:

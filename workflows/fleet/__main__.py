@@ -17,6 +17,7 @@ from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.failover import Failover
 from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
+from workflows.fleet.spawner import WORKER_ARGV
 from workflows.ledger import open_ledger
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -90,7 +91,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--command",
         type=_command,
-        default=[sys.executable, "-m", "workflows.worker"],
+        default=list(WORKER_ARGV),
         metavar="'PROGRAM …'",
         help="how a worker is started (default: python -m workflows.worker)",
     )

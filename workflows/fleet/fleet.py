@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from workflows import policies
 from workflows.fleet.failover import Failover, Handover, Loss
-from workflows.fleet.member import Member
+from workflows.fleet.member import Member, launcher
 from workflows.fleet.pace import Pace
+from workflows.fleet.spawner import Spawner
 
 LOOK_SECONDS = 0.5
 PAUSED_SECONDS = 2.0
@@ -74,6 +75,7 @@ class Fleet:
     settings: Settings
     write: Callable[[str], object]
     tally: Tally = field(default_factory=Tally)
+    _spawner: Spawner = field(default_factory=Spawner)
     _members: dict[int, Member] = field(default_factory=dict)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _handovers: set[asyncio.Task[None]] = field(default_factory=set)
@@ -100,6 +102,7 @@ class Fleet:
             drain.cancel()
             for member in self._members.values():  # none is left, unless something broke
                 member.send(signal.SIGKILL)
+            await asyncio.to_thread(self._spawner.close)
         if self._handovers:
             await asyncio.wait(self._handovers)
         logger.info("all workers have ended: %s", self.tally)
@@ -131,7 +134,8 @@ class Fleet:
 
     async def _start(self, number: int) -> Member | None:
         try:
-            member = await Member.start(number, self.argv, self.settings(number), self.write)
+            launch = launcher(self.argv, self._spawner)
+            member = await Member.start(number, launch, self.settings(number), self.write)
         except OSError as error:
             why = f"{error.strerror}: {self.argv[0]}"
             logger.error("worker-%d cannot be started (%s)", number, why)  # noqa: TRY400 - a trace tells nothing more

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 from uuid import uuid4
 
 import psutil
@@ -18,10 +19,90 @@ from pydantic import ValidationError
 
 from workflows.fleet.in_hand import InHand
 from workflows.fleet.reports import MEMBER_VARIABLE, PLACE_VARIABLE, REPORTS_VARIABLE, Report
+from workflows.fleet.spawner import WORKER_ARGV, Spawner, SpawnerError
 
 KEPT_LINES = 12
 _LONGEST_LINE_BYTES = 1 << 20
 _LAST_WORDS_SECONDS = 1.0
+
+logger = logging.getLogger("workflows.fleet")
+
+Launch = Callable[[Mapping[str, str], int], "Awaitable[Process]"]
+"""Starts a process with an environment and the pipe where it reports. Raises OSError."""
+
+
+class Process(Protocol):
+    """A child of this process; `asyncio.subprocess.Process` is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """What it ended with, by waitpid; None while it has not been seen to end."""
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """What it writes."""
+
+    def send_signal(self, signal: int) -> None:
+        """Raises ProcessLookupError where it is gone."""
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+
+
+@dataclass
+class Forked:
+    """A worker that the spawner has forked, and that this process has adopted."""
+
+    pid: int
+    stdin: int
+    stdout: asyncio.StreamReader
+    output: asyncio.ReadTransport
+    returncode: int | None = None
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    async def start(cls, spawner: Spawner, environment: Mapping[str, str], reports: int) -> Self:
+        """Raises OSError."""
+        stdin, ours = os.pipe()
+        output, theirs = os.pipe()
+        try:
+            pid = await spawner.start(environment, (stdin, theirs, reports))
+        except BaseException:
+            os.close(ours)
+            os.close(output)
+            raise
+        finally:
+            os.close(stdin)
+            os.close(theirs)
+        forked = cls(pid, ours, *await _reader(output))
+        # Before its end is awaited here, nobody else gets its number.
+        handle = os.pidfd_open(pid)
+        asyncio.get_running_loop().add_reader(handle, forked._reap, handle)
+        return forked
+
+    def send_signal(self, signal: int) -> None:
+        """Send it; until waitpid has seen its end, the number is its own."""
+        if self.returncode is None:
+            os.kill(self.pid, signal)
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        await self._ended.wait()
+        return self.returncode or 0
+
+    def _reap(self, handle: int) -> None:
+        asyncio.get_running_loop().remove_reader(handle)
+        os.close(handle)
+        os.close(self.stdin)
+        _, status = os.waitpid(self.pid, 0)
+        self.returncode = os.waitstatus_to_exitcode(status)
+        self._ended.set()
+        # Its last words may still be in the pipe.
+        asyncio.get_running_loop().call_later(2 * _LAST_WORDS_SECONDS, self.output.close)
 
 
 @dataclass
@@ -30,7 +111,7 @@ class Member:
 
     place: int
     sender: str
-    process: asyncio.subprocess.Process
+    process: Process
     write: Callable[[str], object]
     in_hand: InHand = field(default_factory=InHand)
     started_at: float = field(default_factory=time.monotonic)
@@ -44,7 +125,7 @@ class Member:
     async def start(
         cls,
         place: int,
-        argv: Sequence[str],
+        launch: Launch,
         extra: Mapping[str, str],
         write: Callable[[str], object],
     ) -> Self:
@@ -54,25 +135,15 @@ class Member:
         Raises OSError where there is no such program, or no room for another process.
         """
         sender = uuid4().hex
+        environment = {
+            **os.environ,
+            **extra,
+            MEMBER_VARIABLE: sender,
+            PLACE_VARIABLE: str(place),
+        }
         reading, writing = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                env={
-                    **os.environ,
-                    **extra,
-                    MEMBER_VARIABLE: sender,
-                    REPORTS_VARIABLE: str(writing),
-                    PLACE_VARIABLE: str(place),
-                },
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(writing,),
-                # Ctrl-C in a terminal is for the fleet, which then ends its members in order.
-                start_new_session=True,
-                limit=_LONGEST_LINE_BYTES,
-            )
+            process = await launch(environment, writing)
         except BaseException:
             os.close(reading)
             raise
@@ -130,10 +201,7 @@ class Member:
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
     async def _read_reports(self, pipe: int) -> None:
-        stream = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", buffering=0)
-        )
+        stream, transport = await _reader(pipe)
         try:
             async for line in stream:
                 with suppress(ValidationError):  # another program's, which knows no reports
@@ -150,6 +218,39 @@ class Member:
             text = line.decode(errors="replace").rstrip("\n")
             self.last_lines.append(text)
             self.write(f"{self.name} | {text}\n")
+
+
+def launcher(argv: Sequence[str], spawner: Spawner) -> Launch:
+    """How a worker of that command line is started: forked where the spawner can, or executed."""
+
+    async def launch(environment: Mapping[str, str], reports: int) -> Process:
+        if tuple(argv) == WORKER_ARGV:
+            try:
+                return await Forked.start(spawner, environment, reports)
+            except SpawnerError as error:
+                logger.warning("a worker is started from nothing: %s", error)
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            env={**environment, REPORTS_VARIABLE: str(reports)},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=(reports,),
+            # Ctrl-C in a terminal is for the fleet, which then ends its members in order.
+            start_new_session=True,
+            limit=_LONGEST_LINE_BYTES,
+        )
+
+    return launch
+
+
+async def _reader(pipe: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+    """What comes out of a pipe, and what closes that."""
+    stream = asyncio.StreamReader(limit=_LONGEST_LINE_BYTES)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", buffering=0)
+    )
+    return stream, transport
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

@@ -20,7 +20,7 @@ from chaos.waiting import wait_until
 PARENT = """
 import signal, subprocess, sys, time
 sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
-children = [subprocess.Popen(sleep) for _ in range(2)]
+children = [subprocess.Popen(sleep, start_new_session=True) for _ in range(2)]
 while True:
     for child in [each for each in children if each.poll() is not None]:
         children.remove(child)

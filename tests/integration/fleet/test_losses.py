@@ -50,9 +50,8 @@ async def pair(shared: Crew) -> Crew:
     return shared
 
 
-async def test_a_wait_whose_worker_is_killed_goes_on_at_a_standby(pair: Crew) -> None:
+async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Crew) -> None:
     asked = workload.single("killed-beside-a-standby")
-    others = set(pair.fleet.pids)
     hold, pid = await pair.awaiting(asked)
     killed_at = pair.kill(pid)
     lost = await pair.has_lost(pid)
@@ -62,7 +61,8 @@ async def test_a_wait_whose_worker_is_killed_goes_on_at_a_standby(pair: Crew) ->
     wait = only(workflow, WAIT)
     assert workflow.status is Status.COMPLETED
     assert (wait.attempt, was_failed_over(wait)) == (2, True)
-    assert pid_of(wait.worker) in others - {pid}
+    # At the one that stands by, or at the successor, whoever asks first.
+    assert pid_of(wait.worker) != pid
     # Neither the policy's 10 s nor, far more, the heartbeat timeout had to pass.
     assert wait.started_at
     assert wait.started_at - killed_at < RETRY_POLICY.initial_interval

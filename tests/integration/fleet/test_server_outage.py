@@ -18,7 +18,11 @@ from tests.integration.conftest import BenchIn
 from tests.integration.fleet.crew import WAIT, crew, ends, only, was_failed_over
 from tests.integration.workflows.bench import Bench
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(180),
+]
 
 SDK_TRIES_FOR = timedelta(seconds=13)
 """A single call, of which it gives up after 10 s. Well below the heartbeat timeout."""

@@ -1,0 +1,60 @@
+"""Workers are forked from a process that nothing hangs on."""
+
+from __future__ import annotations
+
+import signal
+
+import psutil
+import pytest
+
+from chaos import workload
+from chaos.history import Status
+from tests.integration.fleet.crew import DEADLINE_SECONDS, Crew, all_gone, crew, ends
+from tests.integration.workflows.bench import Bench
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+
+
+def _spawner(made: Crew) -> psutil.Process:
+    """The one child of a fleet that is no worker."""
+    children = psutil.Process(made.fleet.child.pid).children()
+    (found,) = (child for child in children if child.pid not in made.fleet.pids)
+    return found
+
+
+async def test_a_worker_is_a_fork_and_the_fleets_own_child(yard: Bench) -> None:
+    async with crew(yard, 2, name="forked") as made:
+        spawner, workers = _spawner(made), [psutil.Process(pid) for pid in made.fleet.pids]
+
+        assert spawner.num_threads() == 1
+        for worker in workers:
+            assert worker.ppid() == made.fleet.child.pid
+            assert worker.cmdline() == spawner.cmdline()
+        assert await made.finish() == 0
+        await all_gone([spawner.pid, *(worker.pid for worker in workers)])
+
+
+async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(yard: Bench) -> None:
+    asked = workload.single("spawner-dies")
+    async with crew(yard, 1, name=asked.workflow_id) as made:
+        hold, pid = await made.awaiting(asked)
+        first = _spawner(made)
+        first.kill()
+        await all_gone([first.pid])
+        assert made.fleet.pids == [pid]
+
+        made.kill(pid)
+        await made.is_complete_again()
+        await hold.release()
+
+        assert (await ends(yard, asked, DEADLINE_SECONDS)).status is Status.COMPLETED
+        assert [lost.how for lost in made.losses] == [signal.SIGKILL.name]
+        assert await yard.billed(asked) == list(asked.prompts)
+        assert _spawner(made).pid != first.pid
+
+
+async def test_it_goes_with_a_fleet_that_is_killed(yard: Bench) -> None:
+    async with crew(yard, 1, name="fleet-dies") as made:
+        pids = [_spawner(made).pid, *made.fleet.pids]
+        await made.fleet.child.kill()
+        await all_gone(pids)

@@ -1,0 +1,197 @@
+"""Starts the fleet's workers by fork, so that a new one is ready in a fraction of the time.
+
+`python -m workflows.fleet.spawner FD` is the process that forks: it imports the worker, has one
+thread and no connection, and starts a worker for each request on the socket FD. It forks twice: the
+worker that its vanished parent leaves behind becomes the child of the fleet, which is the nearest
+subreaper. So waitpid stays the fleet's proof of a death, whatever becomes of this process.
+
+Code that changed on disk is picked up when the fleet is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from workflows.fleet.reports import REPORTS_VARIABLE
+
+WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
+"""The program that can be forked."""
+
+_MODULE = WORKER_ARGV[-1]
+_ANSWER_SECONDS = 20.0
+_LONGEST_BYTES = 1 << 17
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class SpawnerError(OSError):
+    """A worker could not be forked."""
+
+
+class Spawner:
+    """The process that forks. It is started when it is first needed, and anew when it has died."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
+        """Start a worker with these as its standard input, its output and its pipe for reports;
+        its process id. Raises SpawnerError.
+        """
+        return await asyncio.to_thread(self._start, environment, descriptors)
+
+    def close(self) -> None:
+        """Let it go; the workers stay."""
+        with self._turn:
+            self._end()
+
+    def _start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
+        with self._turn:
+            self._require_process()
+            try:
+                socket.send_fds(self._socket, [json.dumps(dict(environment)).encode()], descriptors)
+                answer = self._socket.recv(_LONGEST_BYTES)
+                if not answer:
+                    raise ConnectionError("it is gone")
+            except OSError as error:
+                self._end()
+                raise SpawnerError(f"what forks the workers does not answer ({error})") from None
+        if not answer.isdigit():
+            raise SpawnerError(answer.decode())
+        return int(answer)
+
+    def _require_process(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._end()
+        _adopt_orphans()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.settimeout(_ANSWER_SECONDS)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "workflows.fleet.spawner", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                # Ctrl-C in a terminal is for the fleet; a session of its own is what workers have.
+                process_group=0,
+            )
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._socket.close()
+            self._process = None
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what this process's children leave behind. Raises SpawnerError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise SpawnerError(os.strerror(ctypes.get_errno()))
+
+
+def main(descriptor: int) -> int:
+    """Serve until the fleet is gone. A signal that is meant for the fleet ends nothing here."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    import_module(_MODULE)
+    # A fork copies what is written to, and the collector writes to all that it looks at.
+    gc.collect()
+    gc.freeze()
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
+        return 1
+    with socket.socket(fileno=descriptor) as ours:
+        while True:
+            request, descriptors, _, _ = socket.recv_fds(ours, _LONGEST_BYTES, 3)
+            if not request:
+                return 0
+            try:
+                answer = str(_fork_twice(json.loads(request), descriptors, ours.fileno()))
+            except OSError as error:
+                answer = f"a worker cannot be forked: {error.strerror}"
+            for each in descriptors:
+                os.close(each)
+            with contextlib.suppress(OSError):  # the next read shows it
+                ours.send(answer.encode())
+
+
+def _fork_twice(environment: Mapping[str, str], descriptors: Sequence[int], ours: int) -> int:
+    """The process id of the second one, once the first is gone and the fleet has adopted it."""
+    reading, writing = os.pipe()
+    try:
+        first = os.fork()
+        if first == 0:
+            _fork_once_more(environment, descriptors, writing, [ours, reading])
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(first, 0)
+    if not told:
+        raise BlockingIOError(0, "no room for another process")
+    return int(told)
+
+
+def _fork_once_more(
+    environment: Mapping[str, str], descriptors: Sequence[int], writing: int, other: Sequence[int]
+) -> NoReturn:
+    try:
+        second = os.fork()
+        if second == 0:
+            _become_a_worker(environment, descriptors, [writing, *other])
+        os.write(writing, str(second).encode())
+    finally:
+        os._exit(0)
+
+
+def _become_a_worker(
+    environment: Mapping[str, str], descriptors: Sequence[int], inherited: Sequence[int]
+) -> NoReturn:
+    """Be the worker, as if it had been started from nothing."""
+    code = 1
+    try:
+        os.setsid()
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stdin, output, reports = descriptors
+        for source, target in ((stdin, 0), (output, 1), (output, 2)):
+            os.dup2(source, target)
+        for each in (stdin, output, *inherited):
+            os.close(each)
+        os.environ.clear()
+        os.environ.update(environment, **{REPORTS_VARIABLE: str(reports)})
+        sys.argv = [_MODULE]
+        sys.modules.pop(_MODULE)  # it is run as the main program now
+        runpy.run_module(_MODULE, run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))
