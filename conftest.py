@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["chaos.plugin"]
+pytest_plugins = ["chaos.plugin", "tests.seen_red"]
 
 _NEEDED = {
     "tests/integration/alerts": ("aiosmtpd",),
@@ -29,15 +31,39 @@ collect_ignore = [
     folder for folder, packages in _NEEDED.items() if not all(map(find_spec, packages))
 ]
 
-_WITHOUT_SCENARIOS = ("tests/unit", "tests/integration")
+_ELSEWHERE = {
+    "chaos": ("tests/unit", "tests/integration"),
+    "nightly": ("tests/unit", "tests/chaos"),
+    "sample": ("tests/unit", "tests/chaos"),
+}
+"""Where no test is of a size that is asked for alone."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Spare who wants the scenarios alone thousands of tests that would be deselected."""
-    if config.option.markexpr != "chaos":
-        return None
-    folders = [config.rootpath / folder for folder in _WITHOUT_SCENARIOS]
+    """Spare who wants one size alone thousands of tests that would be deselected."""
+    folders = [config.rootpath / folder for folder in _ELSEWHERE.get(config.option.markexpr, ())]
     return True if collection_path in folders else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep of each test that is sampled in turn so many of its cases, others each day."""
+    if config.option.markexpr != "sample":
+        return
+    day = datetime.now(UTC).toordinal()
+    kept: list[pytest.Item] = []
+    for _, same in groupby(items, key=lambda item: getattr(item, "function", item)):
+        cases = list(same)
+        mark = cases[0].get_closest_marker("sample")
+        kept += in_turn(cases, mark.kwargs.get("of_each_day"), day) if mark else cases
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def in_turn(cases: list[pytest.Item], count: int | None, day: int) -> list[pytest.Item]:
+    """So many of the cases, the next ones each day; all of them without a count."""
+    if count is None:
+        return cases
+    return [cases[(day * count + n) % len(cases)] for n in range(min(count, len(cases)))]
 
 
 def pytest_report_header() -> list[str]:

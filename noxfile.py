@@ -46,7 +46,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["lint", "typing", "tests", "sweep", "storm", "fault_tolerance"]
+nox.options.sessions = ["lint", "typing", "tests", "fault_tolerance"]
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -76,34 +76,30 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything but the scenarios. Arguments go to pytest."""
+    """What runs no whole scenario. Arguments go to pytest."""
     _install(session, "tests", "bench")
-    # First of all, because no test's timeout is long enough for a build from source.
+    # First of all, because no test's timeout is long enough where it has to be built from source.
     session.run("python", "-m", "chaos.binaries")
-    # Without these, the tests of the topology postgres are skipped and say why.
+    if session.posargs:
+        session.run("pytest", "-m", "not chaos and not nightly", *session.posargs)
+        return
+    session.run("pytest", "tests/unit", "-n", "logical", "--seen-red")
+    # Half of their time they wait for Temporal's timeouts; what shares a server is in one file.
+    beside = ("-n", str(max(2, 3 * (os.cpu_count() or 1) // 2)), "--dist", "loadfile")
+    session.run("pytest", "tests/integration", "-m", "not nightly", *beside)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """The long ones: broken workers, sweeps, schedules, topologies, live mode, the tutorial, pages.
+
+    Arguments go to pytest; `-m sample` chooses those that CI runs for each change.
+    """
+    _install(session, "tests", "bench")
+    session.run("python", "-m", "chaos.binaries")
+    # Without these, what needs the topology postgres is skipped and says why.
     session.run("python", "-m", "chaos.binaries", "--all", success_codes=[0, 2])
-    session.run("pytest", "-m", "not chaos and not sweep and not storm", *session.posargs)
-
-
-@nox.session
-def sweep(session: nox.Session) -> None:
-    """A worker killed, and put to sleep, at each boundary around money. Arguments go to pytest."""
-    _install(session)
-    session.run("pytest", "-m", "sweep", *session.posargs)
-
-
-@nox.session
-def explore(session: nox.Session) -> None:
-    """A worker killed before and after each event and each call. Arguments go to the program."""
-    _install(session)
-    session.run("python", "-m", "chaos.explore", *session.posargs)
-
-
-@nox.session
-def storm(session: nox.Session) -> None:
-    """A fleet that loses a worker every two seconds, for three minutes. Arguments go to pytest."""
-    _install(session)
-    session.run("pytest", "-m", "storm", *session.posargs)
+    session.run("pytest", "-m", "nightly", *session.posargs)
 
 
 @nox.session
@@ -111,6 +107,13 @@ def fault_tolerance(session: nox.Session) -> None:
     """The scenarios on a real Temporal server with a fake API. Arguments go to pytest."""
     _install(session)
     session.run("pytest", "-m", "chaos", *session.posargs)
+
+
+@nox.session
+def explore(session: nox.Session) -> None:
+    """A worker killed before and after each event and each call. Arguments go to the program."""
+    _install(session)
+    session.run("python", "-m", "chaos.explore", *session.posargs)
 
 
 @nox.session

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from chaos.binaries import find_temporal_cli
 from chaos.cluster.stack import Place, Stack, StackSpec
 from chaos.guardian import Guard
 from chaos.journal import Journal
 from chaos.lab import Lab, Options
+from chaos.process import spawning
+from chaos.spawner import Spawner
 from tests.integration.workflows.bench import Bench
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what it sends to the background, and all that is started here would inherit
+    # it: nobody could end a run by Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BenchIn = Callable[[Path, StackSpec], AbstractAsyncContextManager[Bench]]
 
@@ -26,12 +40,36 @@ def guard() -> Iterator[Guard]:
 
 
 @pytest.fixture(scope="session")
+def spawner(guard: Guard) -> Iterator[Spawner]:
+    """Starts the suite's own programs."""
+    with spawning(guard) as spawner:
+        yield spawner
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all pages."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - of the group `tests`
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        pytest.skip(f"none of {', '.join(names)} is on PATH")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
 def temporal_cli() -> Path:
     return find_temporal_cli(None, announce=print).path
 
 
 @pytest.fixture(scope="session")
-def bench_in(guard: Guard, temporal_cli: Path) -> BenchIn:
+def bench_in(guard: Guard, spawner: Spawner, temporal_cli: Path) -> BenchIn:
     """Makes a bench without workers in a folder."""
 
     @asynccontextmanager
@@ -40,7 +78,7 @@ def bench_in(guard: Guard, temporal_cli: Path) -> BenchIn:
         scratch.mkdir()
         journal = Journal(evidence / "journal.jsonl", announce=print)
         try:
-            place = Place(guard.mark, scratch, evidence, temporal_cli)
+            place = Place(guard.mark, scratch, evidence, temporal_cli, spawner=spawner)
             async with Stack(spec, place, journal) as stack:
                 yield Bench(Lab(stack, journal, Options()), evidence)
         finally:

@@ -105,21 +105,19 @@ def _listening() -> set[int]:
     return {c.laddr.port for c in connections if c.laddr and c.status == psutil.CONN_LISTEN}
 
 
-@pytest.fixture(params=["dev", "postgres"])
-def topology(request: pytest.FixtureRequest) -> str:
-    """Either of those whose servers the suite starts."""
-    if request.param == "postgres":
-        request.getfixturevalue("cluster_programs")
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
-def cluster_programs() -> None:
-    """All that the topology postgres needs is here."""
+def postgres() -> None:
+    """A PostgreSQL server can be started here."""
     try:
         PostgresPrograms.find()
     except PostgresNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def cluster_programs(request: pytest.FixtureRequest) -> None:
+    """All that the topology postgres needs is here."""
+    request.getfixturevalue("postgres")
     for program in (TEMPORAL_SERVER, TEMPORAL_SQL_TOOL):
         find_program(program, None, announce=print)
 
@@ -132,11 +130,22 @@ def _shared_memory(made_by: list[psutil.Process]) -> list[str]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    "ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name
+    ("ending", "topology"),
+    [
+        (signal.SIGKILL, "dev"),
+        pytest.param(signal.SIGINT, "dev", marks=pytest.mark.nightly),
+        pytest.param(signal.SIGKILL, "postgres", marks=pytest.mark.nightly),
+        pytest.param(signal.SIGTERM, "postgres", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_run_that_is_broken_off_leaves_nothing(
-    ending: signal.Signals, topology: str, start: Callable[..., Run]
+    ending: signal.Signals,
+    topology: str,
+    start: Callable[..., Run],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if topology == "postgres":
+        request.getfixturevalue("cluster_programs")
     run = start("-k", "worker_crash", f"--topology={topology}")
     run.until(lambda: "SIGKILL to worker-1" in run.output, "the first fault")
     run.until(lambda: len(run.started()) >= 3, "server, fake API and a worker")
@@ -170,6 +179,7 @@ def _cgroups(run: Run) -> list[Path]:
     ]
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT], ids=lambda s: s.name)
 def test_a_run_broken_off_in_the_midst_of_its_faults_leaves_nothing(
@@ -192,13 +202,30 @@ def test_a_run_broken_off_in_the_midst_of_its_faults_leaves_nothing(
     assert not ports & _listening()
 
 
-def test_a_finished_run_leaves_its_results_and_nothing_else(start: Callable[..., Run]) -> None:
-    run = start("-k", "concurrency", "--workflows", "2")
-
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, temporal_cli: Path) -> Run:
+    """A run that has passed, by a user whose environment is full of keys and addresses."""
+    run = Run(
+        tmp_path_factory.mktemp("finished"),
+        *("-k", "concurrency", "--workflows=2"),
+        TEMPORAL_CLI=str(temporal_cli),
+        GEMINI_API_KEY=CANARY,
+        GOOGLE_API_KEY=CANARY,
+        TEMPORAL_API_KEY=CANARY,
+        GOOGLE_GEMINI_BASE_URL="http://192.0.2.1",
+        TEMPORAL_ADDRESS="192.0.2.1:7233",
+        HTTPS_PROXY="http://192.0.2.1",
+        HTTP_PROXY="http://192.0.2.1",
+    )
     assert run.end() == 0, run.output
-    assert run.started() == []
-    assert run.scratch() == []
-    folder = run.reports / "latest"
+    return run
+
+
+@pytest.mark.timeout(120)
+def test_a_finished_run_leaves_its_results_and_nothing_else(finished: Run) -> None:
+    assert finished.started() == []
+    assert finished.scratch() == []
+    folder = finished.reports / "latest"
     results = json.loads((folder / "results.json").read_text())
     assert results["schema"] == 1
     assert results["overall"] == {"passed": 1, "total": 1, "not_run": 0}
@@ -211,27 +238,16 @@ def test_a_finished_run_leaves_its_results_and_nothing_else(start: Callable[...,
     assert "| 5. Concurrency |" in (folder / "results.md").read_text()
     suite = ET.parse(folder / "junit.xml").getroot()  # noqa: S314 - our own file
     assert [case.get("name") for case in suite.iter("testcase")] == ["concurrency"]
-    assert run.output.rstrip().splitlines()[-2] == "OVERALL: 1/1 tests passed"
+    assert finished.output.rstrip().splitlines()[-2] == "OVERALL: 1/1 tests passed"
 
 
-def test_the_users_own_key_is_nowhere(start: Callable[..., Run]) -> None:
-    run = start(
-        "-k",
-        "concurrency",
-        "--workflows=1",
-        GEMINI_API_KEY=CANARY,
-        GOOGLE_API_KEY=CANARY,
-        TEMPORAL_API_KEY=CANARY,
-        GOOGLE_GEMINI_BASE_URL="http://192.0.2.1",
-        TEMPORAL_ADDRESS="192.0.2.1:7233",
-        HTTPS_PROXY="http://192.0.2.1",
-        HTTP_PROXY="http://192.0.2.1",
-    )
+@pytest.mark.timeout(120)
+def test_the_users_own_key_is_nowhere(finished: Run) -> None:
+    files = [f.read_bytes() for f in finished.reports.rglob("*") if f.is_file()]
 
-    assert run.end() == 0, run.output
-    kept = [run.output.encode(), *(f.read_bytes() for f in run.reports.rglob("*") if f.is_file())]
-    assert len(kept) > 5
-    assert not any(CANARY.encode() in content for content in kept)
+    assert len(files) > 5
+    for content in (finished.output.encode(), *files):
+        assert CANARY.encode() not in content
 
 
 @pytest.mark.parametrize(
@@ -242,7 +258,7 @@ def test_the_users_own_key_is_nowhere(start: Callable[..., Run]) -> None:
     ],
     ids=["PostgreSQL", "Go"],
 )
-@pytest.mark.usefixtures("cluster_programs")
+@pytest.mark.usefixtures("postgres")
 def test_a_topology_that_is_not_installed_is_skipped_with_its_reason(
     lacking: dict[str, str], reason: str, tmp_path: Path, start: Callable[..., Run]
 ) -> None:

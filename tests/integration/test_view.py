@@ -24,6 +24,8 @@ import pytest
 from chaos.binaries import find_temporal_cli
 from chaos.guardian import marked_processes
 
+pytestmark = pytest.mark.nightly
+
 PROJECT = Path(__file__).parents[2]
 PYTEST = (sys.executable, "-m", "pytest", "tests/chaos", "-m", "chaos", "-p", "no:cacheprovider")
 COLUMNS, LINES = 100, 70
@@ -130,19 +132,21 @@ def watch(tmp_path: Path, temporal_cli: Path) -> Iterator[Callable[..., Seen]]:
             each.close()
 
 
+@pytest.mark.sample
 def test_on_a_terminal_a_run_is_watched_live_and_then_its_table_stands_there(
     watch: Callable[..., Seen],
 ) -> None:
-    run = watch("--workflows=2")
-    run.until_seen(HEAD, "1 running", "ideal cost $2.48", "0/2")
-    run.until(lambda: re.search(r"● concurrency .* \d/2 +\$\d\.\d\d +0:\d\d", run.text), "a bill")
+    run = watch("--workflows=8")
+    run.until_seen(HEAD, "1 running", "ideal cost $9.91", "0/8")
+    billed = r"● concurrency .* \d+/8 +\$\d+\.\d\d +0:\d\d"
+    run.until(lambda: re.search(billed, run.text), "a bill")
     assert "is ready (pid" not in run.text
 
     assert run.end() == 0, run.text
     assert HEAD not in run.text
     # Pytest's own line is as if nothing had been drawn below it.
     assert re.search(r"^tests/chaos/test_scenarios\.py \. +\[100%\]$", run.text, re.MULTILINE)
-    assert re.search(r"\| 5\. Concurrency \| Complete \| [\d.]+ s +\| \$2\.48 \| PASSED", run.text)
+    assert re.search(r"\| 5\. Concurrency \| Complete \| [\d.]+ s +\| \$9\.91 \| PASSED", run.text)
     assert "OVERALL: 1/1 tests passed" in run.text
     assert run.is_left_as_it_was()
 

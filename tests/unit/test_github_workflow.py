@@ -1,11 +1,11 @@
-"""The workflow for GitHub, read as data: what it names is there, and it asks for little."""
+"""The workflows for GitHub, read as data: what they name is there, and they ask for little."""
 
 from __future__ import annotations
 
 import ast
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,101 +15,142 @@ import yaml
 from chaos.binaries.cache import cache_folder
 
 PROJECT = Path(__file__).parents[2]
-FILE = PROJECT / ".github" / "workflows" / "fault-tolerance.yml"
+FOLDER = PROJECT / ".github" / "workflows"
+FILES = sorted(FOLDER.iterdir())
 
+Mapped = Mapping[Any, Any]
 Step = Mapping[str, Any]
 
 
-@pytest.fixture(scope="module")
-def workflow() -> Mapping[Any, Any]:
-    content = yaml.safe_load(FILE.read_text())
+def _read(file: Path) -> Mapped:
+    content = yaml.safe_load(file.read_text())
     assert isinstance(content, dict)
     return content
 
 
-@pytest.fixture(scope="module")
-def steps(workflow: Mapping[Any, Any]) -> Sequence[Step]:
-    (job,) = workflow["jobs"].values()
-    found: Sequence[Step] = job["steps"]
-    return found
+@pytest.fixture
+def each_change() -> Mapped:
+    return _read(FOLDER / "fault-tolerance.yml")
 
 
-def _using(steps: Sequence[Step], action: str) -> Step:
-    (step,) = (s for s in steps if s.get("uses", "").startswith(f"{action}@"))
-    return step
+@pytest.fixture
+def nightly() -> Mapped:
+    return _read(FOLDER / "nightly.yml")
 
 
-def test_it_runs_when_something_is_to_be_merged_was_merged_by_the_clock_and_by_hand(
-    workflow: Mapping[Any, Any],
-) -> None:
-    triggers = workflow[True]  # YAML 1.1 reads `on` so
-
-    assert set(triggers) == {"pull_request", "push", "schedule", "workflow_dispatch"}
-    assert triggers["push"] == {"branches": ["main"]}
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def workflow(request: pytest.FixtureRequest) -> Mapped:
+    return _read(request.param)
 
 
-def test_it_may_read_the_code_and_knows_no_secret(workflow: Mapping[Any, Any]) -> None:
-    assert workflow["permissions"] == {"contents": "read"}
-    assert "secrets" not in FILE.read_text()
+def _steps(workflow: Mapped) -> Sequence[Step]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
-def test_a_hanging_run_ends_and_an_outdated_one_is_cancelled(workflow: Mapping[Any, Any]) -> None:
-    (job,) = workflow["jobs"].values()
-
-    assert job["timeout-minutes"] <= 60
-    assert "pull_request" in workflow["concurrency"]["cancel-in-progress"]
+def _using(steps: Sequence[Step], action: str) -> Iterator[Step]:
+    yield from (s for s in steps if s.get("uses", "").startswith(f"{action}@"))
 
 
-def test_each_session_that_it_runs_is_one_of_nox(steps: Sequence[Step]) -> None:
-    scripts = "\n".join(step.get("run", "") for step in steps)
-    sessions = re.findall(r"noxfile\.py -s (\w+)", scripts)
+def _sessions(workflow: Mapped) -> Sequence[str]:
+    scripts = "\n".join(step.get("run", "") for step in _steps(workflow))
+    calls = re.findall(r"noxfile\.py -s ((?:[a-z_]+ ?)+)", scripts)
+    return [session for call in calls for session in call.split()]
+
+
+def _nox_sessions() -> set[str]:
     # Read, not run: without nox in this environment the file would start itself anew in another.
     noxfile = ast.parse((PROJECT / "noxfile.py").read_text())
-    known = {
+    return {
         node.name
         for node in noxfile.body
         if isinstance(node, ast.FunctionDef)
         and "nox.session" in map(ast.unparse, node.decorator_list)
     }
 
-    assert sessions == ["fault_tolerance"]
-    assert set(sessions) <= known
+
+def test_each_change_is_tested_before_and_after_it_is_merged(each_change: Mapped) -> None:
+    triggers = each_change[True]  # YAML 1.1 reads `on` so
+
+    assert set(triggers) == {"pull_request", "push", "workflow_dispatch"}
+    assert triggers["push"] == {"branches": ["main"]}
 
 
-def test_no_expression_stands_in_a_script(steps: Sequence[Step]) -> None:
-    for step in steps:
+def test_the_long_ones_run_by_the_clock_and_by_hand(nightly: Mapped) -> None:
+    assert set(nightly[True]) == {"schedule", "workflow_dispatch"}
+
+
+def test_somebody_complains_when_the_long_ones_have_not_run(each_change: Mapped) -> None:
+    (step,) = each_change["jobs"]["watchdog"]["steps"]
+    (watched,) = re.findall(r"--workflow (\S+)", step["run"])
+
+    assert (FOLDER / watched).is_file()
+    assert "exit 1" in step["run"]
+    assert each_change["jobs"]["watchdog"]["permissions"] == {"actions": "read"}
+
+
+def test_they_may_read_the_code_and_know_no_secret(workflow: Mapped) -> None:
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_secret_is_named(file: Path) -> None:
+    assert "secrets" not in file.read_text()
+
+
+def test_a_hanging_run_ends(workflow: Mapped) -> None:
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 150
+
+
+def test_an_outdated_run_is_cancelled(each_change: Mapped) -> None:
+    assert "pull_request" in each_change["concurrency"]["cancel-in-progress"]
+
+
+def test_each_size_has_its_job(each_change: Mapped, nightly: Mapped) -> None:
+    assert _sessions(each_change) == ["lint", "typing", "tests", "fault_tolerance"]
+    assert {"nightly", "explore", "bench"} <= set(_sessions(nightly))
+    assert set(_sessions(nightly)) | set(_sessions(each_change)) == _nox_sessions()
+
+
+def test_no_expression_stands_in_a_script(workflow: Mapped) -> None:
+    for step in _steps(workflow):
         assert "${{" not in step.get("run", "")
         shlex.split(step.get("run", ""))
 
 
-def test_what_its_caches_depend_on_is_there(steps: Sequence[Step]) -> None:
-    python, programs = _using(steps, "actions/setup-python"), _using(steps, "actions/cache")
-    (hashed,) = re.findall(r"hashFiles\('(.+?)'\)", programs["with"]["key"])
+def test_what_its_caches_depend_on_is_there(workflow: Mapped) -> None:
+    paths = [
+        path
+        for step in _using(_steps(workflow), "actions/setup-python")
+        for path in step["with"]["cache-dependency-path"].split()
+    ]
+    for step in _using(_steps(workflow), "actions/cache"):
+        paths += re.findall(r"hashFiles\('(.+?)'\)", step["with"]["key"])
 
-    for path in (*python["with"]["cache-dependency-path"].split(), hashed):
+    assert paths
+    for path in paths:
         assert (PROJECT / path).is_file()
 
 
 def test_the_cache_is_where_the_programs_are(
-    steps: Sequence[Step], monkeypatch: pytest.MonkeyPatch
+    nightly: Mapped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("CHAOS_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
 
-    cached = Path(_using(steps, "actions/cache")["with"]["path"]).expanduser()
-    assert cached == cache_folder()
+    (step,) = _using(_steps(nightly), "actions/cache")
+    assert Path(step["with"]["path"]).expanduser() == cache_folder()
 
 
-def test_the_reports_are_kept_whatever_the_verdict(steps: Sequence[Step]) -> None:
-    kept = _using(steps, "actions/upload-artifact")
+def test_the_reports_are_kept_whatever_the_verdict(workflow: Mapped) -> None:
+    (kept,) = _using(_steps(workflow), "actions/upload-artifact")
 
-    assert steps[-1] is kept
     assert kept["if"] == "always()"
     assert kept["with"]["path"].split() == ["reports/", "!reports/latest", "!reports/latest/**"]
 
 
-def test_each_action_is_githubs_own_at_a_major_version(steps: Sequence[Step]) -> None:
-    used = [step["uses"] for step in steps if "uses" in step]
+def test_each_action_is_githubs_own_at_a_major_version(workflow: Mapped) -> None:
+    used = [step["uses"] for step in _steps(workflow) if "uses" in step]
 
     assert used
     assert [action for action in used if not re.fullmatch(r"actions/[\w-]+@v\d+", action)] == []

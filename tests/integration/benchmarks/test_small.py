@@ -15,6 +15,8 @@ from benchmarks.peer import DBOS, FLEET, PAID
 from benchmarks.points import Point
 from chaos.guardian import Guard, marked_processes
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest_asyncio.fixture
 async def bed(guard: Guard, temporal_cli: Path, tmp_path: Path) -> AsyncIterator[Bed]:
@@ -25,6 +27,7 @@ async def bed(guard: Guard, temporal_cli: Path, tmp_path: Path) -> AsyncIterator
     assert left == []
 
 
+@pytest.mark.sample
 async def test_two_workflows_at_once_are_measured(bed: Bed) -> None:
     found = await burst(bed, Plan({2: 1}, alone=1))
 

@@ -8,24 +8,21 @@ import pytest_asyncio
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
-from tests.integration.breaks import answers, first, networks, processes, storage
+from tests.integration.breaks.all_breaks import BREAKS
 from tests.integration.breaks.breaking import Break, Results, run_all
+from tests.integration.chosen import chosen_values
 
-BREAKS = (
-    *first.BREAKS,
-    *processes.BREAKS,
-    *networks.BREAKS,
-    *answers.BREAKS,
-    *storage.BREAKS,
-)
 ALL_OF_THEM_SECONDS = 900
 """The first test waits for the runs of all."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Every broken case, run once for all checks that look at it."""
-    able = [broken for broken in BREAKS if broken.case.needs() is None]
+async def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Results:
+    """Every broken case that is asked for, run once for all checks that look at it."""
+    asked = chosen_values(request, "broken", Break)
+    able = [broken for broken in asked if broken.case.needs() is None]
     return await run_all(able, tmp_path_factory.mktemp("breaks"))
 
 
@@ -36,6 +33,8 @@ def test_every_scenario_has_a_break(scenario: Scenario) -> None:
     assert [broken for broken in BREAKS if broken.case.load in loads]
 
 
+@pytest.mark.nightly
+@pytest.mark.sample(of_each_day=4)
 @pytest.mark.timeout(ALL_OF_THEM_SECONDS)
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.name}-{b.check}")
 @pytest.mark.asyncio(loop_scope="module")

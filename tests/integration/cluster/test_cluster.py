@@ -20,7 +20,11 @@ from chaos.cluster.temporal import NAMESPACE, StackSpec
 from chaos.journal import Journal
 from tests.integration.cluster.conftest import MakeMaker, running
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(120),
+]
 TOO_LONG = "x" * 60
 SPEC = StackSpec(dynamic_config={"limit.maxIDLength": "50"})
 

@@ -16,6 +16,7 @@ from chaos.waiting import wait_until
 from tests.integration.cluster.conftest import Foreign, StartRun
 
 pytestmark = [
+    pytest.mark.nightly,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(240),
 ]

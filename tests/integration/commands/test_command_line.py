@@ -196,3 +196,11 @@ def test_where_nothing_is_marked_a_sentence_says_what_to_do(tmp_path: Path) -> N
         f"No test in {tmp_path} is marked chaos: go to the folder of a project that has "
         "scenarios, and call it there.\n"
     )
+
+
+def test_there_is_nothing_to_shrink_where_no_run_is(tmp_path: Path) -> None:
+    done = _chaos("shrink", str(tmp_path), cwd=PROJECT)
+
+    assert done.returncode == 2
+    assert "holds no results.json" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -72,6 +72,10 @@ def example(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PROJECT / "examples" / "orders", folder, ignore=ignore))
 
 
+pytestmark = pytest.mark.nightly
+
+
+@pytest.mark.sample
 @pytest.mark.timeout(3 * DEADLINE_SECONDS)
 def test_the_tutorial_and_every_fault_of_the_example(tmp_path: Path, example: Path) -> None:
     with ThreadPoolExecutor() as pool:

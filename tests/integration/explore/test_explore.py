@@ -27,7 +27,7 @@ PLAN = PROJECT / "tests" / "unit" / "chaos" / "explore" / "evidence" / "plan.jso
 QUICK = ("single-activity-3-completing", "single-activity-3-completed", "single-worker-idle")
 """Moments that are over soon: what was in hand was reported to the fleet."""
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 
 class Exploration:
@@ -107,6 +107,7 @@ def prepared(tmp_path: Path) -> Callable[[Sequence[str]], Path]:
     return make
 
 
+@pytest.mark.sample
 def test_a_sample_is_hit_and_nothing_is_left_behind(start: Start) -> None:
     exploration = start("--workflow=single", "--sample=5", "--lanes=3")
 

@@ -45,6 +45,18 @@ WINDOW = {
 }
 """From the intent until the reply is on disk: nobody can know whether it was paid for."""
 
+EXPLORED = {
+    Boundary.BEFORE_INTENT,
+    Boundary.AFTER_INTENT,
+    Boundary.REPLY_RECEIVED,
+    Boundary.BEFORE_COMPLETION,
+    Boundary.COMPLETED,
+    Boundary.BEFORE_DOWNLOAD,
+    Boundary.DOWNLOAD_BEFORE_COMPLETION,
+    Boundary.DOWNLOAD_COMPLETED,
+}
+"""Where the explorer kills a worker as well: around each attempt and each call of the API."""
+
 PAID = tuple(Boundary)[: tuple(Boundary).index(Boundary.COMPLETED) + 1]
 DOWNLOAD = tuple(Boundary)[len(PAID) :]
 

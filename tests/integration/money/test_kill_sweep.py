@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,35 +18,47 @@ from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.money import billed_at_most_expected, every_bill_is_on_record
 from chaos.journal import Event
 from chaos.scenarios import COMMON
+from tests.integration.chosen import chosen_values
 from tests.integration.conftest import BenchIn
-from tests.integration.money.boundaries import Boundary, Point, points
+from tests.integration.money.boundaries import EXPLORED, Boundary, Point, points
 from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows, table
 from workflows.models import video_step
 
 pytestmark = [
-    pytest.mark.sweep,
+    pytest.mark.nightly,
     pytest.mark.timeout(900),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
 SABOTAGE = "tests.integration.breaks.sabotage"
-POINTS = (*points(videos=0), *points(videos=3))
+POINTS = [point for point in points(videos=2) if point.boundary not in EXPLORED]
+"""Of the first step, of a step between, and of the last one."""
+
 HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
 
 
+@pytest.fixture(scope="module")
+def chosen(request: pytest.FixtureRequest) -> Sequence[Point]:
+    """The points that are asked for; all of them where none is."""
+    return chosen_values(request, "point", Point) or POINTS
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+async def evidence(
+    chosen: Sequence[Point], bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
+) -> Evidence:
     async with bench_in(tmp_path_factory.mktemp("kills"), StackSpec(persistent=False)) as bench:
-        return await Sweep(kill, leave_dead).run(bench, POINTS)
+        return await Sweep(kill, leave_dead).run(bench, chosen)
 
 
 @pytest.fixture(scope="module")
-def found(evidence: Evidence) -> Mapping[Point, Row]:
-    found = rows(evidence, POINTS)
+def found(evidence: Evidence, chosen: Sequence[Point]) -> Mapping[Point, Row]:
+    found = rows(evidence, chosen)
     publish(table(found), "kill-sweep.md")
     return {row.point: row for row in found}
 
 
+@pytest.mark.sample(of_each_day=3)
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.workflow_id)
 async def test_a_worker_killed_there_costs_nothing_twice(
     point: Point, found: Mapping[Point, Row]
@@ -82,10 +94,10 @@ async def test_a_successor_that_forgets_what_was_bought_is_seen(
     assert every_bill_is_on_record.examine(broken).problems
 
 
-async def test_each_worker_died_of_its_kill(evidence: Evidence) -> None:
+async def test_each_worker_died_of_its_kill(evidence: Evidence, chosen: Sequence[Point]) -> None:
     journal = evidence.journal
     struck = [entry.pid for entry in journal if entry.event is Event.FAULT]
     died = {entry.pid: entry.exit_code for entry in journal if entry.event is Event.EXITED}
 
-    assert len(struck) == len(POINTS)
+    assert len(struck) == len(chosen)
     assert {died[pid] for pid in struck} == {-9}

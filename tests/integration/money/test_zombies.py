@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 import pytest_asyncio
@@ -16,35 +16,47 @@ from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.journal import Event
 from chaos.scenarios import COMMON
+from tests.integration.chosen import chosen_values
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import Boundary, Point, points
 from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, table, thaw
 from workflows.policies import HEARTBEAT_TIMEOUT
 
 pytestmark = [
-    pytest.mark.sweep,
+    pytest.mark.nightly,
     pytest.mark.timeout(900),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-POINTS = (*points(videos=0), *points(videos=3))
+POINTS = points(videos=2)
+"""Each boundary of the first step, of a step between, and of the last one."""
+
 HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
 PAID = {Call.IMAGE, Call.VIDEO_START}
 
 
+@pytest.fixture(scope="module")
+def chosen(request: pytest.FixtureRequest) -> Sequence[Point]:
+    """The points that are asked for; all of them where none is."""
+    return chosen_values(request, "point", Point) or POINTS
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+async def evidence(
+    chosen: Sequence[Point], bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
+) -> Evidence:
     async with bench_in(tmp_path_factory.mktemp("zombies"), StackSpec(persistent=False)) as bench:
-        return await Sweep(freeze, thaw).run(bench, POINTS)
+        return await Sweep(freeze, thaw).run(bench, chosen)
 
 
 @pytest.fixture(scope="module")
-def found(evidence: Evidence) -> Mapping[Point, Row]:
-    found = rows(evidence, POINTS)
+def found(evidence: Evidence, chosen: Sequence[Point]) -> Mapping[Point, Row]:
+    found = rows(evidence, chosen)
     publish(table(found), "zombie-sweep.md")
     return {row.point: row for row in found}
 
 
+@pytest.mark.sample(of_each_day=3)
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.workflow_id)
 async def test_a_worker_that_slept_there_pays_for_nothing(
     point: Point, found: Mapping[Point, Row]
@@ -58,9 +70,11 @@ async def test_a_worker_that_slept_there_pays_for_nothing(
         assert row.billed_usd == row.ideal_usd
 
 
-async def test_no_paid_request_comes_from_a_worker_that_woke_up(evidence: Evidence) -> None:
+async def test_no_paid_request_comes_from_a_worker_that_woke_up(
+    evidence: Evidence, chosen: Sequence[Point]
+) -> None:
     wakes = [e.at for e in evidence.journal if e.event is Event.HEALED]
-    assert len(wakes) == len(POINTS)
+    assert len(wakes) == len(chosen)
     owners = {prompt: plan.workflow_id for plan in evidence.expectations for prompt in plan.prompts}
     ends = {w.workflow_id: w.closed_at for w in evidence.workflows.values()}
     late = [

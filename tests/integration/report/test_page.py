@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from chaos.report.html import write_html
 from tests.unit.chaos.report.html.runs import CRASH, LOAD, RETRY, a_run, failed
 from tests.unit.chaos.report.html.runs import PASSED as HOLDS
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.nightly, pytest.mark.sample, pytest.mark.asyncio(loop_scope="session")]
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 DESKTOP, PHONE = (1280, 900), (375, 812)
 NASTY = "<img src=x onerror=alert(1)>"
 
@@ -36,18 +31,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = {CRASH: failed("it_holds", f"it does not {NASTY}"), RETRY: HOLDS, LOAD: HOLDS}
     a_run(folder, cases, logs={"worker-1.log": log})
     return write_html(folder)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome is on PATH")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chaos.cluster.choose import Choice
+from chaos.cluster.worker import WORKER_ARGV
 from chaos.faults import Family, KillWorker
 from chaos.lab import Options
 from chaos.report.results import CaseResult
@@ -23,7 +26,10 @@ from chaos.verdict import Verdict
 
 PROJECT = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
+
+STORM_SECONDS = 60.0
+KILLS_EVERY_SECONDS = 2.0
 
 
 def _sabotaged(name: str) -> Sequence[str]:
@@ -55,17 +61,30 @@ def _failed(case: CaseResult) -> set[str]:
     return {check.check for check in case.checks if check.verdict is Verdict.FAILED}
 
 
-def _with_kills(at_seconds: Sequence[float]) -> Schedule:
-    """A small load, a kill of each worker in turn at these times, and a few faults beside them."""
-    drawn = draw(3, Wishes((Family.API,), duration_seconds=10, workflows=3))
-    kills = [
+def _kills(at_seconds: Sequence[float]) -> Sequence[Planned]:
+    """A kill of each worker in turn at these times."""
+    return [
         Planned(at_seconds=at, lasting_seconds=0, fault=KillWorker(place=place))
         for place, at in enumerate(at_seconds)
     ]
-    faults = sorted([*kills, *drawn.faults], key=lambda planned: planned.at_seconds)
+
+
+def _with_kills(at_seconds: Sequence[float]) -> Schedule:
+    """A small load, kills, and a few faults beside them."""
+    drawn = draw(3, Wishes((Family.API,), duration_seconds=10, workflows=3))
+    faults = sorted([*_kills(at_seconds), *drawn.faults], key=lambda planned: planned.at_seconds)
     return drawn.model_copy(update={"faults": tuple(faults)})
 
 
+def _storm() -> Schedule:
+    """A worker of the fleet is killed every two seconds, and nothing else goes wrong."""
+    drawn = draw(5, Wishes((Family.KILL,), duration_seconds=STORM_SECONDS, workflows=30))
+    count = int(STORM_SECONDS / KILLS_EVERY_SECONDS)
+    kills = _kills([KILLS_EVERY_SECONDS * number for number in range(1, count)])
+    return drawn.model_copy(update={"faults": tuple(kills)})
+
+
+@pytest.mark.sample
 def test_a_schedule_of_all_families_converges_and_can_be_judged_again(tmp_path: Path) -> None:
     schedule = draw(1, Wishes(duration_seconds=12, workflows=6))
     command = ("-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider", "tests/chaos")
@@ -134,15 +153,14 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
     assert any(check in _failed(run) for run in runs)
 
 
-def test_a_run_that_passed_has_nothing_to_shrink(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "chaos", "shrink", str(tmp_path)],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_fleet_that_loses_a_worker_every_two_seconds_loses_no_work(tmp_path: Path) -> None:
+    schedule = _storm()
+    case = _run(schedule, tmp_path, WORKER_ARGV)
 
-    assert ended.returncode == 2
-    assert "holds no results.json" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert case.verdict is Verdict.PASSED, case.reason
+    log = (tmp_path / "latest" / "seeded" / schedule.name / "logs" / "fleet-1.log").read_text()
+    lost = re.findall(r"is lost \(SIGKILL\): failed_over=(\d+)", log)
+    assert log.count("is lost (SIGKILL)") == len(schedule.faults) > 25
+    assert sum(map(int, lost)) > 0
+    started = [int(pid) for pid in re.findall(r"started \(pid (\d+)\)", log)]
+    assert not [pid for pid in started if psutil.pid_exists(pid)]
