@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
 import pytest
+
+_DAY = "SAMPLE_DAY"
+# Taken once: tests that run side by side have processes of their own, and midnight may come.
+os.environ.setdefault(_DAY, str(datetime.now(UTC).toordinal()))
 
 pytest_plugins = ["chaos.plugin", "tests.seen_red"]
 
@@ -49,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep of each test that is sampled in turn so many of its cases, others each day."""
     if config.option.markexpr != "sample":
         return
-    day = datetime.now(UTC).toordinal()
+    day = int(os.environ[_DAY])
     kept: list[pytest.Item] = []
     for _, same in groupby(items, key=lambda item: getattr(item, "function", item)):
         cases = list(same)

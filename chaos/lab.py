@@ -38,7 +38,6 @@ from workflows.policies import LEDGER_GRACE_SECONDS
 
 SAMPLE_INTERVAL_SECONDS = 0.1
 FOLLOW_AGAIN_SECONDS = 0.5
-"""After a run's end, which another may follow, or where the server was away."""
 
 AWAITED_AT_ONCE = 50
 """Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
@@ -315,18 +314,23 @@ class Lab:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     async def _follow(self, workflow_id: str, changed: asyncio.Event) -> None:
         """Say when a workflow's history grows: only then can its progress have changed."""
         while True:
-            with contextlib.suppress(RPCError):
-                events = self.handle(workflow_id).fetch_history_events(
-                    wait_new_event=True, rpc_timeout=_LONGEST_CALL
-                )
+            events = self.handle(workflow_id).fetch_history_events(
+                wait_new_event=True, rpc_timeout=_LONGEST_CALL
+            )
+            try:
                 async for _ in events:
                     changed.set()
-            await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
+            except RPCError:  # it is not there yet, or the server is away
+                await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
+            else:  # its run has ended, and another may follow
+                await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
 
     async def _sample(self, workflow_id: str, changed: asyncio.Event) -> None:
         last: Progress | None = None

@@ -65,7 +65,6 @@ class Playground:
         self._require_port()
         self._require_folder()
         with Guard() as guard, spawning(guard) as spawner:
-            spawner.begin()
             cli = find_program(
                 TEMPORAL_CLI, temporal_cli, announce=self.say, env_mark={MARK: guard.mark}
             )

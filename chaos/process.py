@@ -53,9 +53,13 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
 
 
 @contextlib.contextmanager
-def spawning(guard: Guard) -> Iterator[Spawner]:
-    """What starts the suite's own programs while a guard is there."""
+def spawning(guard: Guard, *, begins: bool = True) -> Iterator[Spawner]:
+    """What starts the suite's own programs while a guard is there; it imports at once, or when the
+    first of them is started.
+    """
     spawner = Spawner(child_environment(guard.mark, guard.folder, {}), guard.folder)
+    if begins:
+        spawner.begin()
     try:
         yield spawner
     finally:

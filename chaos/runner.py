@@ -201,9 +201,8 @@ class Runner:
     def _main(self) -> None:
         """The thread: everything that this run starts lives within the guard."""
         try:
-            with Guard() as guard, spawning(guard) as spawner:
-                if not _are_anothers(self.scenarios):
-                    spawner.begin()
+            begins = not _are_anothers(self.scenarios)
+            with Guard() as guard, spawning(guard, begins=begins) as spawner:
                 chooser = Chooser(
                     run_id=self.folder.name,
                     mark=guard.mark,

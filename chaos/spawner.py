@@ -26,9 +26,10 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
+
+import psutil
 
 PRELOADED = ("workflows.worker", "chaos.fake_api.__main__", "chaos.network.__main__")
 
@@ -36,7 +37,9 @@ OWN = ("workflows", "chaos", "tests")
 """The packages whose programs may be started so: nobody else's code is run in our imports."""
 
 _LONGEST_BYTES = 1 << 17
-_ANSWER_SECONDS = 60.0
+_ANSWER_SECONDS = 30.0
+_MOST_DESCRIPTORS = 1024
+"""More than this process ever has."""
 _TRIES = 2
 """The second by a new process, where the first has died."""
 
@@ -52,29 +55,34 @@ def may_fork(argv: Sequence[str]) -> bool:
     return argv[2].partition(".")[0] in OWN
 
 
-@dataclass
 class Forked:
     """A process that the spawner has started: as much of `psutil.Popen` as is needed."""
 
-    pid: int
-    handle: int
-    """A pidfd: it names this process for good, whoever gets its number later."""
-    code: Future[int | None] = field(default_factory=Future)
-    """Its exit code; None where the spawner died before it."""
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.code: Future[int | None] = Future()
+        """Its exit code; None where the spawner died before it."""
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # It knows the process from whoever gets its number later.
+            self._process = psutil.Process(pid)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Raises ProcessLookupError where it is gone."""
-        signal.pidfd_send_signal(self.handle, number)
+        was_reaped = self.code.done() and self.code.result() is not None
+        if was_reaped or self._process is None:
+            raise ProcessLookupError(self.pid)
+        try:
+            self._process.send_signal(number)
+        except psutil.NoSuchProcess:
+            raise ProcessLookupError(self.pid) from None
 
     def wait(self) -> int | None:
         """Wait for its end; its exit code, None where nobody could see that."""
         code = self.code.result()
-        if code is None:
-            _until_gone(self.handle)
+        if code is None and self._process is not None:
+            self._process.wait()
         return code
-
-    def __del__(self) -> None:
-        os.close(self.handle)
 
 
 class Spawner:
@@ -158,30 +166,22 @@ class Spawner:
     def _read(self, ours: socket.socket, answers: queue.SimpleQueue[Forked | Exception]) -> None:
         """Take in what it says until it is gone: who was started, and how each ended."""
         children: dict[int, Forked] = {}
-        while True:
-            try:
-                data, handles, _, _ = socket.recv_fds(ours, _LONGEST_BYTES, 1)
-            except OSError:
-                data, handles = b"", []
-            if not data:
-                break
-            told: dict[str, Any] = json.loads(data)
-            if "code" in told:
-                children.pop(told["pid"]).code.set_result(told["code"])
-            elif handles:
-                child = children[told["pid"]] = Forked(told["pid"], handles[0])
-                answers.put(child)
-            else:
-                answers.put(SpawnerError(f"a process could not be forked: {told['problem']}."))
-        for child in children.values():
-            child.code.set_result(None)
-        answers.put(ConnectionError())
-
-
-def _until_gone(handle: int) -> None:
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    poll.poll()
+        try:
+            while data := ours.recv(_LONGEST_BYTES):
+                told: dict[str, Any] = json.loads(data)
+                if "code" in told:
+                    children.pop(told["pid"]).code.set_result(told["code"])
+                elif "pid" in told:
+                    child = children[told["pid"]] = Forked(told["pid"])
+                    answers.put(child)
+                else:
+                    answers.put(SpawnerError(f"a process could not be forked: {told['problem']}."))
+        except OSError:
+            pass  # as if it had said that it is gone
+        finally:
+            for child in children.values():
+                child.code.set_result(None)
+            answers.put(ConnectionError())
 
 
 def main(descriptor: int) -> int:
@@ -191,57 +191,66 @@ def main(descriptor: int) -> int:
     # A fork copies what is written to, and the collector writes to all that it looks at.
     gc.collect()
     gc.freeze()
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    with socket.socket(fileno=descriptor) as ours:
-        if threads == 1:
-            _serve(ours)
-    return 0 if threads == 1 else 1
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
+        return 1
+    woken, waking = socket.socketpair()
+    woken.setblocking(False)
+    waking.setblocking(False)
+    # A handler, or nobody is woken; it also undoes that children are ignored, which is inherited.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+    with socket.socket(fileno=descriptor) as ours, woken, waking:
+        _serve(ours, woken)
+    return 0
 
 
-def _serve(ours: socket.socket) -> None:
+def _serve(ours: socket.socket, woken: socket.socket) -> None:
     poll = select.poll()
-    poll.register(ours, select.POLLIN)
-    children: dict[int, int] = {}
+    for each in (ours, woken):
+        poll.register(each, select.POLLIN)
     while True:
-        for ready, _ in poll.poll():
-            if ready in children:
-                pid = children.pop(ready)
-                poll.unregister(ready)
-                os.close(ready)
-                _, status = os.waitpid(pid, 0)
-                _tell(ours, {"pid": pid, "code": os.waitstatus_to_exitcode(status)})
-                continue
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if woken.fileno() in ready:
+            woken.recv(_LONGEST_BYTES)
+            _tell_of_the_dead(ours)
+        if ours.fileno() in ready:
             request, outputs, _, _ = socket.recv_fds(ours, _LONGEST_BYTES, 1)
             if not request:
                 return
-            try:
-                pid = os.fork()
-            except OSError as error:
-                _tell(ours, {"problem": error.strerror})
-            else:
-                if pid == 0:
-                    _become(json.loads(request), outputs[0], [ours.fileno(), *children])
-                handle = os.pidfd_open(pid)
-                children[handle] = pid
-                poll.register(handle, select.POLLIN)
-                # With its handle: it names the process even where that has ended already.
-                _tell(ours, {"pid": pid}, handle)
+            _tell(ours, _fork(request, outputs[0]))
             os.close(outputs[0])
 
 
-def _tell(ours: socket.socket, what: Mapping[str, object], *handles: int) -> None:
+def _tell_of_the_dead(ours: socket.socket) -> None:
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            _tell(ours, {"pid": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
+
+
+def _fork(request: bytes, output: int) -> Mapping[str, object]:
+    try:
+        pid = os.fork()
+    except OSError as error:
+        return {"problem": error.strerror}
+    if pid == 0:
+        _become(json.loads(request), output)
+    return {"pid": pid}
+
+
+def _tell(ours: socket.socket, what: Mapping[str, object]) -> None:
     with contextlib.suppress(OSError):  # nobody is there any more, and the next read shows it
-        socket.send_fds(ours, [json.dumps(what).encode()], handles)
+        ours.send(json.dumps(what).encode())
 
 
-def _become(request: Mapping[str, Any], output: int, inherited: Sequence[int]) -> NoReturn:
+def _become(request: Mapping[str, Any], output: int) -> NoReturn:
     """In the new process: be the program, as if it had been started from nothing."""
     code = 1
     try:
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
-        for descriptor in (output, *inherited):
-            os.close(descriptor)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.closerange(3, _MOST_DESCRIPTORS)
         os.setsid()
         os.chdir(request["folder"])
         os.environ.clear()

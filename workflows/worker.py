@@ -58,7 +58,7 @@ def build_worker(
         ],
         max_concurrent_activities=policies.MAX_CONCURRENT_ACTIVITIES,
         interceptors=interceptors,
-        build_id=_build_id(),
+        build_id=build_id(),
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN_TIMEOUT,
         sticky_queue_schedule_to_start_timeout=policies.STICKY_QUEUE_TIMEOUT,
         max_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
@@ -69,7 +69,7 @@ def build_worker(
     )
 
 
-def _build_id() -> str:
+def build_id() -> str:
     """Of this package's own code. The SDK's default reads every module that is loaded, which takes
     as long as all else that a worker does before it is ready.
     """

@@ -81,11 +81,12 @@ def test_the_long_ones_run_by_the_clock_and_by_hand(nightly: Mapped) -> None:
 
 def test_somebody_complains_when_the_long_ones_have_not_run(each_change: Mapped) -> None:
     (step,) = each_change["jobs"]["watchdog"]["steps"]
-    (watched,) = re.findall(r"--workflow (\S+)", step["run"])
+    (watched,) = set(re.findall(r"--workflow (\S+)", step["run"]))
 
     assert (FOLDER / watched).is_file()
     assert "exit 1" in step["run"]
     assert each_change["jobs"]["watchdog"]["permissions"] == {"actions": "read"}
+    assert "'push'" in each_change["jobs"]["watchdog"]["if"]
 
 
 def test_they_may_read_the_code_and_know_no_secret(workflow: Mapped) -> None:

@@ -28,6 +28,8 @@ LAST_PORT = 65_535
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 after a graceful stop, 1 where a worker had to be killed, 2 for a mistake."""
     options = _parser().parse_args(arguments)
+    # It may be inherited that children are ignored, and then nobody can wait for one.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     output = Output()
     set_up_logging(output)
     try:

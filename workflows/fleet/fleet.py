@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from workflows import policies
 from workflows.fleet.failover import Failover, Handover, Loss
-from workflows.fleet.member import Member, launcher
+from workflows.fleet.member import Member, ways_to_start
 from workflows.fleet.pace import Pace
 from workflows.fleet.spawner import Spawner
 
@@ -102,7 +102,7 @@ class Fleet:
             drain.cancel()
             for member in self._members.values():  # none is left, unless something broke
                 member.send(signal.SIGKILL)
-            await asyncio.to_thread(self._spawner.close)
+            await self._spawner.close()
         if self._handovers:
             await asyncio.wait(self._handovers)
         logger.info("all workers have ended: %s", self.tally)
@@ -134,8 +134,8 @@ class Fleet:
 
     async def _start(self, number: int) -> Member | None:
         try:
-            launch = launcher(self.argv, self._spawner)
-            member = await Member.start(number, launch, self.settings(number), self.write)
+            ways = ways_to_start(self.argv, self._spawner)
+            member = await Member.start(number, ways, self.settings(number), self.write)
         except OSError as error:
             why = f"{error.strerror}: {self.argv[0]}"
             logger.error("worker-%d cannot be started (%s)", number, why)  # noqa: TRY400 - a trace tells nothing more

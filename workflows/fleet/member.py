@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -66,26 +67,30 @@ class Forked:
 
     @classmethod
     async def start(cls, spawner: Spawner, environment: Mapping[str, str], reports: int) -> Self:
-        """Raises OSError."""
+        """Raises SpawnerError. Whatever becomes of this, a worker that it leaves alone finds its
+        standard input closed, and stops.
+        """
         stdin, ours = os.pipe()
         output, theirs = os.pipe()
+        stdout, transport = await _reader(output)
         try:
             pid = await spawner.start(environment, (stdin, theirs, reports))
         except BaseException:
             os.close(ours)
-            os.close(output)
+            transport.close()
             raise
         finally:
             os.close(stdin)
             os.close(theirs)
-        forked = cls(pid, ours, *await _reader(output))
-        # Before its end is awaited here, nobody else gets its number.
-        handle = os.pidfd_open(pid)
-        asyncio.get_running_loop().add_reader(handle, forked._reap, handle)
+        forked = cls(pid, ours, stdout, transport)
+        arguments = (asyncio.get_running_loop(),)
+        threading.Thread(
+            target=forked._watch, args=arguments, name=f"watch {pid}", daemon=True
+        ).start()
         return forked
 
     def send_signal(self, signal: int) -> None:
-        """Send it; until waitpid has seen its end, the number is its own."""
+        """Send it; until this process has reaped it, the number is its own."""
         if self.returncode is None:
             os.kill(self.pid, signal)
 
@@ -94,15 +99,25 @@ class Forked:
         await self._ended.wait()
         return self.returncode or 0
 
-    def _reap(self, handle: int) -> None:
-        asyncio.get_running_loop().remove_reader(handle)
-        os.close(handle)
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See its end, and leave it to the loop to reap it: nobody else may get its number while
+        a signal could still be sent there.
+        """
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with suppress(RuntimeError):  # the loop is closed: this process is at its own end
+            loop.call_soon_threadsafe(self._reap, loop)
+
+    def _reap(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            _, status = os.waitpid(self.pid, 0)
+            self.returncode = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:  # as asyncio has it of a child that somebody else has reaped
+            self.returncode = 255
         os.close(self.stdin)
-        _, status = os.waitpid(self.pid, 0)
-        self.returncode = os.waitstatus_to_exitcode(status)
         self._ended.set()
         # Its last words may still be in the pipe.
-        asyncio.get_running_loop().call_later(2 * _LAST_WORDS_SECONDS, self.output.close)
+        loop.call_later(2 * _LAST_WORDS_SECONDS, self.output.close)
 
 
 @dataclass
@@ -125,14 +140,32 @@ class Member:
     async def start(
         cls,
         place: int,
+        ways: Sequence[Launch],
+        extra: Mapping[str, str],
+        write: Callable[[str], object],
+    ) -> Self:
+        """Start it in the first of these ways that works; `write` gets all lines that it logs. Its
+        standard input ends with this process, and so it learns of that.
+
+        Raises OSError where there is no such program, or no room for another process.
+        """
+        for launch in ways[:-1]:
+            try:
+                return await cls._start(place, launch, extra, write)
+            except SpawnerError as error:
+                logger.warning("worker-%d is started from nothing: %s", place, error)
+        return await cls._start(place, ways[-1], extra, write)
+
+    @classmethod
+    async def _start(
+        cls,
+        place: int,
         launch: Launch,
         extra: Mapping[str, str],
         write: Callable[[str], object],
     ) -> Self:
-        """Start it; `write` gets all lines that it logs. Its standard input ends with this process,
-        and so it learns of that.
-
-        Raises OSError where there is no such program, or no room for another process.
+        """Under a name and with a pipe that no other process ever has: one that was forked and
+        could not be told of may still be there for a moment.
         """
         sender = uuid4().hex
         environment = {
@@ -220,15 +253,13 @@ class Member:
             self.write(f"{self.name} | {text}\n")
 
 
-def launcher(argv: Sequence[str], spawner: Spawner) -> Launch:
-    """How a worker of that command line is started: forked where the spawner can, or executed."""
+def ways_to_start(argv: Sequence[str], spawner: Spawner) -> Sequence[Launch]:
+    """How a worker of that command line is started: forked where it can be, else executed."""
 
-    async def launch(environment: Mapping[str, str], reports: int) -> Process:
-        if tuple(argv) == WORKER_ARGV:
-            try:
-                return await Forked.start(spawner, environment, reports)
-            except SpawnerError as error:
-                logger.warning("a worker is started from nothing: %s", error)
+    async def fork(environment: Mapping[str, str], reports: int) -> Process:
+        return await Forked.start(spawner, environment, reports)
+
+    async def execute(environment: Mapping[str, str], reports: int) -> Process:
         return await asyncio.create_subprocess_exec(
             *argv,
             env={**environment, REPORTS_VARIABLE: str(reports)},
@@ -241,7 +272,7 @@ def launcher(argv: Sequence[str], spawner: Spawner) -> Launch:
             limit=_LONGEST_LINE_BYTES,
         )
 
-    return launch
+    return (fork, execute) if tuple(argv) == WORKER_ARGV else (execute,)
 
 
 async def _reader(pipe: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:

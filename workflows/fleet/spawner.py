@@ -5,7 +5,8 @@ thread and no connection, and starts a worker for each request on the socket FD.
 worker that its vanished parent leaves behind becomes the child of the fleet, which is the nearest
 subreaper. So waitpid stays the fleet's proof of a death, whatever becomes of this process.
 
-Code that changed on disk is picked up when the fleet is started again.
+Once code has changed on disk, workers are started from nothing, until the fleet is started again:
+half of the old and half of the new would be neither.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ import ctypes
 import gc
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -40,38 +40,46 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class SpawnerError(OSError):
-    """A worker could not be forked."""
+    """A worker could not be forked; it may be that one was, and is about to stop by itself."""
 
 
 class Spawner:
     """The process that forks. It is started when it is first needed, and anew when it has died."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        # A thread of its own: what is waited for here must not keep the ledger waiting.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spawner")
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
         """Start a worker with these as its standard input, its output and its pipe for reports;
         its process id. Raises SpawnerError.
         """
-        return await asyncio.to_thread(self._start, environment, descriptors)
+        # Copies, for who asks may be canceled, and close his own while they are still to be sent.
+        copies = [os.dup(descriptor) for descriptor in descriptors]
+        try:
+            asking = self._thread.submit(self._start, environment, copies)
+        except RuntimeError:  # of a thread that was shut down
+            _close_all(copies)
+            raise SpawnerError("no more workers are started") from None
+        asking.add_done_callback(lambda _: _close_all(copies))
+        return await asyncio.wrap_future(asking)
 
-    def close(self) -> None:
-        """Let it go; the workers stay."""
-        with self._turn:
-            self._end()
+    async def close(self) -> None:
+        """Let it go, and start no more; the workers stay."""
+        self._thread.submit(self._end)
+        await asyncio.to_thread(self._thread.shutdown)
 
     def _start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
-        with self._turn:
+        try:
             self._require_process()
-            try:
-                socket.send_fds(self._socket, [json.dumps(dict(environment)).encode()], descriptors)
-                answer = self._socket.recv(_LONGEST_BYTES)
-                if not answer:
-                    raise ConnectionError("it is gone")
-            except OSError as error:
-                self._end()
-                raise SpawnerError(f"what forks the workers does not answer ({error})") from None
+            socket.send_fds(self._socket, [json.dumps(dict(environment)).encode()], descriptors)
+            answer = self._socket.recv(_LONGEST_BYTES)
+            if not answer:
+                raise ConnectionError("it is gone")
+        except OSError as error:
+            self._end()
+            raise SpawnerError(f"what forks the workers does not answer ({error})") from None
         if not answer.isdigit():
             raise SpawnerError(answer.decode())
         return int(answer)
@@ -101,8 +109,15 @@ class Spawner:
             self._process = None
 
 
+def _close_all(descriptors: Sequence[int]) -> None:
+    for each in descriptors:
+        os.close(each)
+
+
 def _adopt_orphans() -> None:
     """Become the parent of what this process's children leave behind. Raises SpawnerError."""
+    if sys.platform != "linux":
+        raise SpawnerError("only Linux lets a fleet adopt what is forked for it")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise SpawnerError(os.strerror(ctypes.get_errno()))
@@ -112,7 +127,10 @@ def main(descriptor: int) -> int:
     """Serve until the fleet is gone. A signal that is meant for the fleet ends nothing here."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
-    import_module(_MODULE)
+    # It may be inherited that children are ignored, and then nobody can wait for one.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    worker = import_module(_MODULE)
+    build_id = worker.build_id()
     # A fork copies what is written to, and the collector writes to all that it looks at.
     gc.collect()
     gc.freeze()
@@ -123,31 +141,33 @@ def main(descriptor: int) -> int:
             request, descriptors, _, _ = socket.recv_fds(ours, _LONGEST_BYTES, 3)
             if not request:
                 return 0
-            try:
-                answer = str(_fork_twice(json.loads(request), descriptors, ours.fileno()))
-            except OSError as error:
-                answer = f"a worker cannot be forked: {error.strerror}"
-            for each in descriptors:
-                os.close(each)
+            if worker.build_id() == build_id:
+                answer = _fork_twice(json.loads(request), descriptors, ours.fileno())
+            else:
+                answer = "the code on disk is another by now; start the fleet again to fork it"
+            _close_all(descriptors)
             with contextlib.suppress(OSError):  # the next read shows it
                 ours.send(answer.encode())
 
 
-def _fork_twice(environment: Mapping[str, str], descriptors: Sequence[int], ours: int) -> int:
-    """The process id of the second one, once the first is gone and the fleet has adopted it."""
+def _fork_twice(environment: Mapping[str, str], descriptors: Sequence[int], ours: int) -> str:
+    """The process id of the second one, once the first is gone and the fleet has adopted it; or
+    why there is none.
+    """
     reading, writing = os.pipe()
-    try:
-        first = os.fork()
+    with os.fdopen(reading, "rb") as pipe:
+        try:
+            first = os.fork()
+        except OSError as error:
+            os.close(writing)
+            return f"a worker cannot be forked: {error.strerror}"
         if first == 0:
             _fork_once_more(environment, descriptors, writing, [ours, reading])
-    finally:
         os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
+        # Its end comes when the second one has its own signals again: none is lost on it.
         told = pipe.read()
-    os.waitpid(first, 0)
-    if not told:
-        raise BlockingIOError(0, "no room for another process")
-    return int(told)
+        os.waitpid(first, 0)
+    return told.decode() or "a worker cannot be forked: there is no room for another process"
 
 
 def _fork_once_more(
@@ -180,9 +200,7 @@ def _become_a_worker(
         os.environ.clear()
         os.environ.update(environment, **{REPORTS_VARIABLE: str(reports)})
         sys.argv = [_MODULE]
-        sys.modules.pop(_MODULE)  # it is run as the main program now
-        runpy.run_module(_MODULE, run_name="__main__", alter_sys=True)
-        code = 0
+        code = import_module(_MODULE).main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program

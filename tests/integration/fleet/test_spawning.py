@@ -53,6 +53,24 @@ async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(yard: B
         assert _spawner(made).pid != first.pid
 
 
+async def test_children_that_are_ignored_by_inheritance_are_waited_for_all_the_same(
+    yard: Bench,
+) -> None:
+    """As from a shell that has said `trap '' CHLD`."""
+    ignored = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        async with crew(yard, 1, name="ignored-children") as made:
+            signal.signal(signal.SIGCHLD, ignored)
+            (pid,) = made.fleet.pids
+            assert psutil.Process(pid).cmdline() == _spawner(made).cmdline()
+            made.kill(pid)
+            assert (await made.has_lost(pid)).how == signal.SIGKILL.name
+            await made.is_complete_again()
+            assert await made.finish() == 0
+    finally:
+        signal.signal(signal.SIGCHLD, ignored)
+
+
 async def test_it_goes_with_a_fleet_that_is_killed(yard: Bench) -> None:
     async with crew(yard, 1, name="fleet-dies") as made:
         pids = [_spawner(made).pid, *made.fleet.pids]
