@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
 import pytest
 
 from chaos.cluster.choose import Choice
@@ -23,6 +22,7 @@ from chaos.seeded.scenario import seeded, seeded_of
 from chaos.seeded.schedule import FILE, Planned, Schedule
 from chaos.shrinking import Means, shrink
 from chaos.verdict import Verdict
+from tests.integration.fleet.crew import is_there
 
 PROJECT = Path(__file__).parents[3]
 
@@ -163,4 +163,4 @@ def test_a_fleet_that_loses_a_worker_every_two_seconds_loses_no_work(tmp_path: P
     assert log.count("is lost (SIGKILL)") == len(schedule.faults) > 25
     assert sum(map(int, lost)) > 0
     started = [int(pid) for pid in re.findall(r"started \(pid (\d+)\)", log)]
-    assert not [pid for pid in started if psutil.pid_exists(pid)]
+    assert not [pid for pid in started if is_there(pid)]
