@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -95,3 +96,12 @@ def test_an_error_of_the_library_itself_is_told_by_its_kind() -> None:
 def test_a_ledger_in_memory_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="forgets what was paid for"):
         make_engine(url)
+
+
+def test_what_is_committed_to_a_file_is_on_the_disk(tmp_path: Path) -> None:
+    """Else a machine that loses its power loses calls that were paid for."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'paid.db'}")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine.dispose()
