@@ -1,0 +1,60 @@
+"""Which end of a worker is a loss: what it had in hand is then given to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+
+import pytest
+
+from workflows.fleet.member import Member, Process
+from workflows.fleet.reports import Event, Report
+
+TOKEN = b"one attempt"
+
+
+async def _member(script: str) -> Member:
+    async def launch(environment: Mapping[str, str], reports: int) -> Process:
+        del environment, reports
+        return await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", script), stdout=asyncio.subprocess.PIPE
+        )
+
+    return await Member.start(1, (launch,), {}, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("script", "told_to_stop", "in_order"),
+    [
+        ("exit 0", False, True),
+        ("exit 1", False, False),
+        ("kill -TERM $$", False, False),
+        ("kill -TERM $$", True, True),
+        ("kill -KILL $$", True, False),
+    ],
+)
+async def test_a_worker_ends_in_order_by_itself_or_when_it_is_told(
+    script: str, told_to_stop: bool, in_order: bool
+) -> None:
+    member = await _member(script)
+    await member.ended()
+    if told_to_stop:
+        member.told_to_stop = True
+
+    assert member.ended_in_order is in_order
+
+
+async def test_one_that_leaves_an_attempt_behind_is_lost_whatever_its_exit_code() -> None:
+    member = await _member("exit 0")
+    member.in_hand.take(Report(event=Event.BEGAN, token=TOKEN))
+    await member.ended()
+    assert not member.ended_in_order
+
+    member.in_hand.take(Report(event=Event.ENDED, token=TOKEN))
+    assert member.ended_in_order
+
+
+async def test_what_ended_it_is_told_in_words() -> None:
+    assert await (await _member("exit 3")).ended() == "exit code 3"
+    assert await (await _member("kill -KILL $$")).ended() == signal.SIGKILL.name
