@@ -94,9 +94,9 @@ class SeenRed:
             lines.append(f"| {name} | {_some(by) or '**nothing**'}{planted} |")
         self.file.parent.mkdir(exist_ok=True)
         self.file.write_text("\n".join(lines) + "\n")
-        self._sentence = (
-            f"{len(invariants)} invariants were seen red, {len(scenarios)} scenarios have a break"
-            + (f", but not: {', '.join(missing)}" if missing else "")
+        seen, broken = (sum(bool(by) for _, by in kind) for kind in (invariants, scenarios))
+        self._sentence = f"{seen} invariants were seen red, {broken} scenarios have a break" + (
+            f", but not: {', '.join(missing)}" if missing else ""
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -67,11 +67,10 @@ def downloaded(search: Search) -> Binary:
     program = search.program
     if not program.is_in_sdk:
         raise WayFailedError("the SDK does not have it")
-    if os.environ.get("CHAOS_NO_DOWNLOAD", "0") not in {"", "0"}:
-        raise WayFailedError("skipped, because CHAOS_NO_DOWNLOAD is set")
+    require_downloads()
     search.announce(f"downloading {program.name} v{program.version} by the Temporal SDK, once")
     with work_folder(search) as folder:
-        report = _run(_download_command(folder, program.version), search)
+        report = run_or_fail(_download_command(folder, program.version), search)
         candidate = folder / f"{program.name}-v{program.version}"
         # A server that would not start is no matter: the file is judged for itself.
         if not candidate.is_file():
@@ -87,7 +86,7 @@ def built(search: Search) -> Binary:
         f"building {program.name} v{program.version} from source, about 5 minutes, once"
     )
     with work_folder(search) as folder:
-        report = _run(_build_command(go, folder, search), search)
+        report = run_or_fail(_build_command(go, folder, search), search)
         if not report.is_success:
             raise WayFailedError(
                 f"it ended with code {report.exit_code}: {last_errors(report.output)}"
@@ -186,10 +185,17 @@ def _ask(go: str, *arguments: str, search: Search) -> str:
     command = Command(
         argv=[go, *arguments], timeout_seconds=GO_VERSION_TIMEOUT_SECONDS, folder=search.folder
     )
-    return _run(command, search).output
+    return run_or_fail(command, search).output
 
 
-def _run(command: Command, search: Search) -> Finished:
+def require_downloads() -> None:
+    """Raises WayFailedError where the user wants none."""
+    if os.environ.get("CHAOS_NO_DOWNLOAD", "0") not in {"", "0"}:
+        raise WayFailedError("skipped, because CHAOS_NO_DOWNLOAD is set")
+
+
+def run_or_fail(command: Command, search: Search) -> Finished:
+    """Run it to its end. Raises WayFailedError where it takes too long or cannot be run."""
     try:
         return run(command, search)
     except CommandTimeoutError as error:

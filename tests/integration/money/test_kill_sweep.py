@@ -18,7 +18,6 @@ from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.money import billed_at_most_expected, every_bill_is_on_record
 from chaos.journal import Event
 from chaos.scenarios import COMMON
-from tests.integration.chosen import chosen_values
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import EXPLORED, Boundary, Point, points
 from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows, table
@@ -35,12 +34,6 @@ POINTS = [point for point in points(videos=2) if point.boundary not in EXPLORED]
 """Of the first step, of a step between, and of the last one."""
 
 HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
-
-
-@pytest.fixture(scope="module")
-def chosen(request: pytest.FixtureRequest) -> Sequence[Point]:
-    """The points that are asked for; all of them where none is."""
-    return chosen_values(request, "point", Point) or POINTS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -16,7 +16,6 @@ from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.journal import Event
 from chaos.scenarios import COMMON
-from tests.integration.chosen import chosen_values
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import Boundary, Point, points
 from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, table, thaw
@@ -33,12 +32,6 @@ POINTS = points(videos=2)
 
 HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
 PAID = {Call.IMAGE, Call.VIDEO_START}
-
-
-@pytest.fixture(scope="module")
-def chosen(request: pytest.FixtureRequest) -> Sequence[Point]:
-    """The points that are asked for; all of them where none is."""
-    return chosen_values(request, "point", Point) or POINTS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
