@@ -41,6 +41,7 @@ from chaos.fake_api.ledger import (
     read_ledger,
     to_line,
 )
+from chaos.headroom import Strain, worst
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
 from chaos.network.journal import NetworkRecord, read_network_journal
@@ -180,6 +181,12 @@ class Evidence:
         """What each proxy wrote down, by its link, such as `worker-1>server`."""
         files = sorted((self.folder / NETWORK).glob("*.jsonl"))
         return {_link_of(file): read_network_journal(file) for file in files}
+
+    @cached_property
+    def strain(self) -> Strain | None:
+        """How starved the machine was, at the worst; None where nobody has measured it."""
+        told = [entry.strain for entry in self.journal if entry.strain]
+        return worst(told) if told else None
 
     @cached_property
     def troubles(self) -> Sequence[str]:

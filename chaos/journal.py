@@ -11,9 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from chaos.headroom import Strain
+
 
 class Event(StrEnum):
-    """What an entry tells of. `ENDING`: from here on the harness itself takes the stack down."""
+    """What an entry tells of. `STRAIN`: how starved the machine was in the seconds before it.
+    `ENDING`: from here on the harness itself takes the stack down.
+    """
 
     STAGE = "stage"
     STARTED = "started"
@@ -25,6 +29,7 @@ class Event(StrEnum):
     PROGRESS = "progress"
     WORKFLOW = "workflow"
     TROUBLE = "trouble"
+    STRAIN = "strain"
     ENDING = "ending"
 
 
@@ -43,6 +48,7 @@ class Entry(BaseModel):
     kind: str | None = None
     workflow_id: str | None = None
     progress: dict[str, Any] | None = None
+    strain: Strain | None = None
 
 
 class Journal:

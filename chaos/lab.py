@@ -30,7 +30,7 @@ from chaos.fake_api.holds import HoldRequest, HoldTarget
 from chaos.fake_api.rules import When
 from chaos.journal import Event, Journal
 from chaos.process import Child
-from chaos.waiting import DeadlineExceededError, wait_until
+from chaos.waiting import DeadlineExceededError, wait_until, within
 from chaos.witness import FakeWitness, Held, LiveWitness, NoWitness, Witness
 from workflows.ledger import Ledger
 from workflows.models import Progress
@@ -363,15 +363,10 @@ class Lab:
 
     async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
         places = asyncio.Semaphore(AWAITED_AT_ONCE)
-        try:
-            async with asyncio.timeout(deadline_seconds), asyncio.TaskGroup() as group:
-                for workflow_id in ids:
-                    group.create_task(self._until_one_ended(workflow_id, places))
-        except TimeoutError:
-            names = f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
-            raise DeadlineExceededError(
-                f"{names} end: not within {deadline_seconds:g} s."
-            ) from None
+        names = f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
+        async with within(f"{names} end", deadline_seconds), asyncio.TaskGroup() as group:
+            for workflow_id in ids:
+                group.create_task(self._until_one_ended(workflow_id, places))
 
     async def _until_one_ended(self, workflow_id: str, places: asyncio.Semaphore) -> None:
         """The server says so when it does; it may be away, and a run may be followed by another.

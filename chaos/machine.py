@@ -30,7 +30,6 @@ from chaos.cluster import disk
 from chaos.cluster.live import LiveError, load_live_api
 from chaos.cluster.memory import HIERARCHIES
 from chaos.cluster.postgres import PostgresNotFoundError, PostgresPrograms
-from chaos.cluster.temporal import Topology
 from chaos.options import DEFAULT_BUDGET_USD
 from chaos.run import STACKS_AT_ONCE
 from chaos.scenarios.catalogue import all_scenarios
@@ -190,7 +189,7 @@ def _can_limit(root: Path, limit: str) -> bool:
 
 def _memory() -> Finding:
     free = psutil.virtual_memory().available
-    cases = min(STACKS_AT_ONCE[Topology.DEV], sum(len(s.cases) for s in all_scenarios()))
+    cases = min(STACKS_AT_ONCE, sum(len(s.cases) for s in all_scenarios()))
     most = int(free // STACK_BYTES)
     how = ""
     if most < cases:

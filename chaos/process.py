@@ -20,7 +20,7 @@ import psutil
 from chaos.guardian import MARK, Guard
 from chaos.journal import Event, Journal
 from chaos.spawner import Forked, Spawner, SpawnerError, may_fork
-from chaos.waiting import DeadlineExceededError, wait_until
+from chaos.waiting import wait_until, within
 
 CANARY = "AIza-canary-"
 """How every API key that the suite makes up begins: found in any file, a secret has leaked."""
@@ -183,13 +183,8 @@ class Child:
 
     async def wait(self, deadline_seconds: float) -> int:
         """Wait for the exit and return its code (negative: the signal that ended it)."""
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                await self._exited.wait()
-        except TimeoutError:
-            raise DeadlineExceededError(
-                f"{self.name} ends: not within {deadline_seconds:g} s."
-            ) from None
+        async with within(f"{self.name} ends", deadline_seconds):
+            await self._exited.wait()
         code = self._running().wait()
         if code is None:
             raise ChildError(f"{self.name} has ended, and so had the process that could tell how.")

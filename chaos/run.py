@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chaos.admission import Admission, Seat
 from chaos.billing import REFERENCE
 from chaos.cluster.live import LiveApi
 from chaos.cluster.stack import Place, Stack
@@ -30,7 +30,7 @@ from chaos.invariants.secrets import no_secret_is_kept
 from chaos.journal import Event
 from chaos.judge import judge
 from chaos.lab import EndedEarlyError, Lab, Options
-from chaos.news import Announce, Finished, Judged, Stage
+from chaos.news import Announce, Finished, Judged, Said, Stage
 from chaos.process import ChildError
 from chaos.report.results import (
     CaseResult,
@@ -42,6 +42,7 @@ from chaos.report.results import (
 from chaos.scenarios import Case, Scenario
 from chaos.spawner import Spawner
 from chaos.telling import Telling, case_folder, case_name
+from chaos.verdict import Verdict
 from chaos.waiting import DeadlineExceededError
 
 KEY_CHECK = "key_is_not_kept"
@@ -50,29 +51,16 @@ KEY_CHECK = "key_is_not_kept"
 LIVE_LEDGER = "paid.db"
 """Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
 
-STACKS_AT_ONCE = {Topology.POSTGRES: 3, Topology.DEV: 24, Topology.EXTERNAL: 24}
-"""A stack takes half a GB. On PostgreSQL it has six processes, which share the cores as well."""
+FIRST_TRY = "first_try"
+"""Where in a case's folder the evidence of its first try is, where it had a second one."""
 
-_EXPECTED_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError)
+STACKS_AT_ONCE = 24
+"""A stack takes up to half a GB."""
 
+SERVERS_AT_ONCE = {Topology.POSTGRES: 3}
+"""Stacks with a server of their own. On PostgreSQL that is six processes, half a GB as well."""
 
-class Turn:
-    """Leave to start a stack. Starting takes all of a core, and who has begun should not wait."""
-
-    def __init__(self, starting: asyncio.Semaphore) -> None:
-        self._starting = starting
-        self._held = False
-
-    async def take(self) -> None:
-        """Wait for one's turn."""
-        await self._starting.acquire()
-        self._held = True
-
-    def end(self) -> None:
-        """Let the next one start; a second call does nothing."""
-        if self._held:
-            self._held = False
-            self._starting.release()
+_EXPECTED_TROUBLE = (ChildError, TimeoutError)
 
 
 @dataclass(frozen=True)
@@ -80,7 +68,7 @@ class RunContext:
     """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
 
     Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
-    must be in no evidence. `seats` bounds the stacks of all scenarios, `turns` those of one.
+    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one.
     """
 
     mark: str
@@ -94,27 +82,82 @@ class RunContext:
     maker: Maker | None = None
     secrets: Sequence[str] = ()
     spawner: Spawner | None = None
-    seats: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+    is_second_try: bool = False
+    admission: Admission = field(default_factory=Admission)
     turns: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
-    starting: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
-    )
 
 
-async def run_scenario(scenario: Scenario, context: RunContext) -> ScenarioResult:
-    """Run all cases of a scenario side by side."""
+async def run_all(
+    scenarios: Sequence[Scenario],
+    context: RunContext,
+    on_result: Callable[[ScenarioResult], None],
+) -> None:
+    """Run all side by side, then once more, one by one, the cases whose verdict is unknown.
+
+    Of a run that is broken off before those, the first tries stand. A live run has no second tries:
+    nobody has agreed to pay for them.
+    """
+    found: dict[str, list[CaseResult]] = {}
+
+    def finish(scenario: Scenario) -> None:
+        result = scenario_result(scenario, found.pop(scenario.name))
+        context.announce(Finished(scenario.name, result.verdict, result.reason))
+        on_result(result)
+
+    async def run_first(scenario: Scenario) -> None:
+        cases = found[scenario.name] = await _run_cases(scenario, context)
+        if context.live or not any(case.verdict is Verdict.UNKNOWN for case in cases):
+            finish(scenario)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for scenario in scenarios:
+                group.create_task(run_first(scenario))
+        for scenario in _those(scenarios, found):
+            await _run_unknown_again(scenario, found[scenario.name], context)
+            finish(scenario)
+    finally:
+        for scenario in _those(scenarios, found):
+            finish(scenario)
+
+
+def _those(scenarios: Sequence[Scenario], found: Container[str]) -> Sequence[Scenario]:
+    return [scenario for scenario in scenarios if scenario.name in found]
+
+
+async def _run_unknown_again(
+    scenario: Scenario, results: list[CaseResult], context: RunContext
+) -> None:
+    for number, case in enumerate(scenario.cases):
+        if results[number].verdict is Verdict.UNKNOWN:
+            results[number] = await _run_again(scenario, case, results[number], context)
+
+
+async def _run_cases(scenario: Scenario, context: RunContext) -> list[CaseResult]:
     most = scenario.cases_at_once
     context = replace(context, turns=asyncio.Semaphore(most)) if most else context
-    cases = await asyncio.gather(*(_safely(scenario, case, context) for case in scenario.cases))
-    result = scenario_result(scenario, cases)
-    context.announce(Finished(scenario.name, result.verdict, result.reason))
-    return result
+    return await asyncio.gather(*(_safely(scenario, case, context) for case in scenario.cases))
+
+
+async def _run_again(
+    scenario: Scenario, case: Case, first: CaseResult, context: RunContext
+) -> CaseResult:
+    """The second try of a case; the evidence of the first is kept within its own."""
+    context.announce(Said(str(case_name(scenario, case)), "runs once more, alone"))
+    folder = case_folder(context.folder, scenario, case)
+    aside = folder.with_name(f".{folder.name}")
+    folder.rename(aside)
+    folder.mkdir()
+    aside.rename(folder / FIRST_TRY)
+    scratch = context.scratch / "second-try"
+    second = await _safely(scenario, case, replace(context, scratch=scratch, is_second_try=True))
+    return second.model_copy(update={"first_try": first})
 
 
 async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Whatever happens to one case, a full disk included, the others go on."""
     try:
-        async with context.turns, context.seats:
+        async with context.turns:
             result = await run_case(scenario, case, context)
     except Exception as error:  # noqa: BLE001 - see above
         result = broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
@@ -124,12 +167,20 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
 
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Run one experiment, then judge it by nothing but what it left behind."""
+    own = not case.stack.shares_server
+    async with context.admission.seat(case.about_seconds, has_own_server=own) as seat:
+        return await _run_seated(scenario, case, context, seat)
+
+
+async def _run_seated(
+    scenario: Scenario, case: Case, context: RunContext, seat: Seat
+) -> CaseResult:
     folder = case_folder(context.folder, scenario, case)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=context.is_second_try)
     scratch = case_folder(context.scratch, scenario, case)
     scratch.mkdir(parents=True)
     telling = Telling(case_name(scenario, case), folder / "journal.jsonl", context.announce)
-    turn = Turn(context.starting)
+    began = time.monotonic()
     try:
         place = Place(
             mark=context.mark,
@@ -140,15 +191,14 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
             live=context.live,
             live_ledger=context.folder / LIVE_LEDGER if context.live else None,
             maker=context.maker,
-            name=f"{scenario.name}-{case.name}",
+            name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
             spawner=context.spawner,
         )
-        await turn.take()
-        began = time.monotonic()
         telling.reached(Stage.STARTING)
-        await _experiment(case, place, telling, context.options, turn)
+        with context.admission.meter.watched(telling.strained):
+            await _experiment(case, place, telling, context.options, seat)
     finally:
-        turn.end()
+        seat.is_up()
         telling.journal.close()
     telling.reached(Stage.JUDGING)
     evidence = await asyncio.to_thread(Evidence.load, folder)
@@ -170,7 +220,7 @@ def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
 
 
 async def _experiment(
-    case: Case, place: Place, telling: Telling, options: Options, turn: Turn
+    case: Case, place: Place, telling: Telling, options: Options, seat: Seat
 ) -> None:
     """Start the stack, do what the case says, and save what is to be known afterwards.
 
@@ -183,7 +233,7 @@ async def _experiment(
         save_promise(place.evidence, case.stack.system.recovery_seconds)
     try:
         async with Stack(case.stack, place, journal) as stack:
-            lab = Lab(stack, journal, options, on_working=turn.end, on_ended=telling.ended)
+            lab = Lab(stack, journal, options, on_working=seat.is_up, on_ended=telling.ended)
             try:
                 await _carry_out(case, lab, telling)
             finally:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import closing, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,12 +17,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from chaos.admission import Admission
 from chaos.billing import REFERENCE, Mode
 from chaos.binaries import BadBinaryError, BinaryNotFoundError, SearchCancelledError
 from chaos.cluster.choose import Choice, Chooser, Ground, NotInstalledError
 from chaos.cluster.external import ExternalError
 from chaos.cluster.live import LiveApi
-from chaos.cluster.temporal import Topology
+from chaos.cluster.shared import SharingMaker
+from chaos.cluster.temporal import Maker, Topology
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.estimate import SuiteEstimate, in_mode, on_topology, suite_estimates
 from chaos.guardian import Guard
@@ -32,13 +34,14 @@ from chaos.news import News, Said, Told
 from chaos.process import spawning
 from chaos.report.files import write_reports
 from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
-from chaos.run import LIVE_LEDGER, STACKS_AT_ONCE, RunContext, run_scenario
+from chaos.run import LIVE_LEDGER, SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
 from chaos.scenarios import Scenario
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.spawner import Spawner
 from chaos.telling import plan
 from chaos.verdict import Verdict
 from chaos.view import NoView, View
+from chaos.waiting import CLOCK
 from workflows.ledger import Ledger, LedgerError
 from workflows.policies import LEDGER_GRACE_SECONDS
 
@@ -151,7 +154,8 @@ class Runner:
 
     def _stop(self) -> None:
         self._cancel.set()
-        if self._loop and self._task:
+        is_done = all(future.done() for future in self._results.values())
+        if self._loop and self._task and not is_done:  # else it is clearing up already
             with suppress(RuntimeError):  # the loop may just have closed by itself
                 self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread.is_alive():
@@ -220,7 +224,12 @@ class Runner:
 
     async def _run_all(self, guard: Guard, spawner: Spawner, ground: Ground) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        seats = STACKS_AT_ONCE.get(self.choice.topology)
+        admission = Admission(
+            seats=STACKS_AT_ONCE,
+            own_servers=SERVERS_AT_ONCE.get(self.choice.topology, STACKS_AT_ONCE),
+        )
+        CLOCK.set(admission.meter.fair_seconds)
+        measuring = asyncio.create_task(admission.meter.run())
         context = RunContext(
             mark=guard.mark,
             scratch=guard.folder,
@@ -230,17 +239,18 @@ class Runner:
             announce=self._announce,
             worker_argv=self.worker_argv,
             live=self.live,
-            maker=ground.maker,
             secrets=ground.secrets,
             spawner=spawner,
-            seats=asyncio.Semaphore(seats) if seats else nullcontext(),
+            admission=admission,
         )
-        async with asyncio.TaskGroup() as group:
-            for scenario in self.scenarios:
-                group.create_task(self._run_one(scenario, context))
+        try:
+            async with _sharing(ground.maker, guard, self.folder) as maker:
+                await run_all(self.scenarios, replace(context, maker=maker), self._set_result)
+        finally:
+            measuring.cancel()
 
-    async def _run_one(self, scenario: Scenario, context: RunContext) -> None:
-        self._results[scenario.name].set_result(await run_scenario(scenario, context))
+    def _set_result(self, result: ScenarioResult) -> None:
+        self._results[result.name].set_result(result)
 
     def _outcome(self, done: Sequence[ScenarioResult]) -> RunResult:
         return RunResult(
@@ -262,6 +272,13 @@ class Runner:
             not_run=self._not_run,
             overall=self.overall,
         )
+
+
+def _sharing(maker: Maker, guard: Guard, folder: Path) -> AbstractAsyncContextManager[Maker]:
+    """Where the servers are ours, stacks may share one."""
+    if maker.topology is Topology.EXTERNAL:
+        return nullcontext(maker)
+    return SharingMaker(maker, guard.mark, guard.folder, folder)
 
 
 def _estimates(chosen: Sequence[Scenario], live: LiveApi | None) -> tuple[SuiteEstimate, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from chaos.billing import Billing
 from chaos.evidence import ideal_cost_usd
-from chaos.journal import Journal
+from chaos.headroom import Strain
+from chaos.journal import Event, Journal
 from chaos.lab import Options
 from chaos.news import (
     Announce,
@@ -30,6 +31,10 @@ class Telling:
         self._case = case
         self._announce = announce
         self.journal = Journal(path, lambda entry: announce(Journaled(case, entry)))
+
+    def strained(self, strain: Strain) -> None:
+        """So starved was the machine since it was last told."""
+        self.journal.add(Event.STRAIN, strain=strain)
 
     def reached(self, stage: Stage) -> None:
         """It has come to its next stage."""

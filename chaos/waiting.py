@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 POLL_INTERVAL_SECONDS = 0.02
 GROWTH = 1.25
@@ -14,7 +16,13 @@ LONGEST_INTERVAL_SECONDS = 0.2
 is late by a fifth of the time that was waited, and by no more than this."""
 
 
-class DeadlineExceededError(Exception):
+CLOCK: ContextVar[Callable[[], float]] = ContextVar("CLOCK", default=time.monotonic)
+"""By which deadlines are counted. A run has one that goes slower while its machine is starved, so
+that nothing is held to a time in which it could not have worked.
+"""
+
+
+class DeadlineExceededError(TimeoutError):
     """A condition did not come true in time. The message says which."""
 
 
@@ -29,13 +37,39 @@ async def wait_until(
 
     It is asked again after `interval_seconds`, then after more and more.
     """
+    clock = CLOCK.get()
     longest = max(interval_seconds, LONGEST_INTERVAL_SECONDS)
-    end = time.monotonic() + deadline_seconds
+    end = clock() + deadline_seconds
     while True:
         answer = condition()
         if await answer if inspect.isawaitable(answer) else answer:
             return
-        if time.monotonic() >= end:
+        if clock() >= end:
             raise DeadlineExceededError(f"{what}: not within {deadline_seconds:g} s.")
         await asyncio.sleep(interval_seconds)
         interval_seconds = min(interval_seconds * GROWTH, longest)
+
+
+@asynccontextmanager
+async def within(what: str, deadline_seconds: float) -> AsyncIterator[None]:
+    """Break the block off at the deadline. Raises DeadlineExceededError."""
+    clock = CLOCK.get()
+    end = clock() + deadline_seconds
+    loop = asyncio.get_running_loop()
+
+    async def watch(limit: asyncio.Timeout) -> None:
+        while (left := end - clock()) > 0:  # noqa: ASYNC110 - a clock has no event
+            await asyncio.sleep(left)
+        limit.reschedule(loop.time())
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            watching = asyncio.create_task(watch(limit))
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DeadlineExceededError(f"{what}: not within {deadline_seconds:g} s.") from None

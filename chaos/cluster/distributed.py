@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeWorkflowExecutionRequest,
-    RegisterNamespaceRequest,
 )
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -38,11 +36,11 @@ from chaos.cluster.temporal import (
     StackSpec,
     answers,
     connect,
+    register,
 )
 from chaos.process import Child
 from chaos.waiting import wait_until
 
-_RETENTION = timedelta(days=1)
 _PATIENCE = timedelta(seconds=2)
 
 
@@ -118,7 +116,7 @@ class TemporalCluster:
         """Let one process write what a new database needs, and the namespace. Raises ChildError."""
         await self._start_role(FRONTEND)
         await wait_until(
-            self._is_registered,
+            lambda: register(self, self.namespace),
             what=f"the namespace {self.namespace} is made",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
@@ -154,22 +152,6 @@ class TemporalCluster:
             what=f"{name} listens",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
-
-    async def _is_registered(self) -> bool:
-        """Make the namespace where the database is new; whether it is there."""
-        retention = Duration()
-        retention.FromTimedelta(_RETENTION)
-        request = RegisterNamespaceRequest(
-            namespace=self.namespace, workflow_execution_retention_period=retention
-        )
-        try:
-            service = (await self.connect()).workflow_service
-            await service.register_namespace(request, timeout=_PATIENCE)
-        except RPCError as error:
-            return error.status is RPCStatusCode.ALREADY_EXISTS
-        except RuntimeError:
-            return False
-        return True
 
     async def _answers(self) -> bool:
         """Whether a call gets through to each role that takes any, and to the database."""

@@ -9,17 +9,20 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Protocol
 
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.cluster.site import Site
 from chaos.cluster.system import System
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
+RETENTION = timedelta(days=1)
+"""Of a namespace that the suite makes: longer than any run."""
 
 OWN_CONFIG: Mapping[str, str] = {
     # Else a server tells of pollers as they were up to 5 s ago, and so late is a worker ready.
@@ -43,7 +46,8 @@ class StackSpec:
     """What a stack is made of. `persistent` False keeps a dev server's data in memory only;
     `disk_mib` puts them on a disk of that size, of which `chaos/cluster/disk.py` tells. `system`
     takes the place of the suite's own workers and their fake API. With `ui` a dev server has its
-    Web UI.
+    Web UI. One that `shares_server` may get a namespace of its own on a server that others use as
+    well: nothing may be done to that, and what is said of its data or configuration does not count.
     """
 
     persistent: bool = True
@@ -51,6 +55,11 @@ class StackSpec:
     dynamic_config: Mapping[str, str] = field(default_factory=dict)
     system: System | None = None
     ui: bool = False
+    shares_server: bool = False
+
+
+SHARED_SERVER = StackSpec(shares_server=True)
+"""Of a case whose fault is not the server's."""
 
 
 class Temporal(Protocol):
@@ -111,6 +120,23 @@ async def connect(address: str, **options: Any) -> Client:
         data_converter=pydantic_data_converter,
         runtime=quiet_runtime(),
     )
+
+
+async def register(temporal: Temporal, namespace: str) -> bool:
+    """Make a namespace where there is none of the name; whether it is there now."""
+    retention = Duration()
+    retention.FromTimedelta(RETENTION)
+    request = RegisterNamespaceRequest(
+        namespace=namespace, workflow_execution_retention_period=retention
+    )
+    try:
+        service = (await temporal.connect()).workflow_service
+        await service.register_namespace(request, timeout=timedelta(seconds=2))
+    except RPCError as error:
+        return error.status is RPCStatusCode.ALREADY_EXISTS
+    except RuntimeError:
+        return False
+    return True
 
 
 async def answers(temporal: Temporal) -> bool:

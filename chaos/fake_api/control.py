@@ -1,6 +1,5 @@
 """The test's side of the control routes: plan faults, hold requests, read the ledger."""
 
-import asyncio
 from typing import ClassVar
 
 from pydantic import TypeAdapter
@@ -10,6 +9,7 @@ from chaos.fake_api.holds import HoldRequest, HoldState, HoldStatus
 from chaos.fake_api.ledger import Record, Records
 from chaos.fake_api.rules import FaultRule, RuleStatus
 from chaos.fake_api.settings import Latencies, LatencyChange
+from chaos.waiting import within
 
 _RECORDS: TypeAdapter[Records] = TypeAdapter(tuple[Record, ...])
 _RULES: TypeAdapter[tuple[RuleStatus, ...]] = TypeAdapter(tuple[RuleStatus, ...])
@@ -41,18 +41,13 @@ class Hold:
         return HoldStatus.model_validate(answer)
 
     async def caught(self, deadline_seconds: float) -> HoldStatus:
-        """Return once it holds something. Raises TimeoutError if that takes too long."""
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                while (status := await self._settled()).state is HoldState.WAITING:
-                    pass
-                return status
-        except TimeoutError:
-            wanted = self._request
-            raise TimeoutError(
-                f"No {wanted.call} with {wanted.match!r} in its prompt was held "
-                f"{wanted.when} within {deadline_seconds:g} s."
-            ) from None
+        """Return once it holds something. Raises DeadlineExceededError."""
+        wanted = self._request
+        what = f"the {wanted.call} with {wanted.match!r} in its prompt is held {wanted.when}"
+        async with within(what, deadline_seconds):
+            while (status := await self._settled()).state is HoldState.WAITING:
+                pass
+        return status
 
 
 class FakeApi(Control):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chaos.evidence import Evidence
@@ -12,12 +12,25 @@ from chaos.verdict import Finding, Verdict
 Judge = Callable[[Evidence], Iterable[str]]
 
 
+class Late(str):
+    """A problem of nothing but time. A machine that was too busy makes it as well."""
+
+    __slots__ = ()
+
+
+class Lost(str):
+    """A problem of an attempt that was lost without any fault: nobody can say by whom."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Invariant:
     """A named judge: it yields one sentence for each problem, and nothing where all is well.
 
     `broken` is the verdict where there are problems: `FAILED` for what must hold, `UNKNOWN`
-    for the proof that a fault has hit.
+    for the proof that a fault has hit. Where all are `Late`, and the machine was busy, or `Lost`,
+    it is `UNKNOWN` as well.
     """
 
     name: str
@@ -32,7 +45,21 @@ class Invariant:
             place = traceback.extract_tb(error.__traceback__)[-1]
             problem = f"the check broke: {error!r} at {place.name}:{place.lineno}"
             return Finding(self.name, Verdict.UNKNOWN, (problem,))
-        return Finding(self.name, self.broken if problems else Verdict.PASSED, problems)
+        if not problems:
+            return Finding(self.name, Verdict.PASSED)
+        doubts = _doubts(problems, evidence)
+        return Finding(self.name, Verdict.UNKNOWN if doubts else self.broken, problems + doubts)
+
+
+def _doubts(problems: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
+    """Why problems, all of which another could have made, tell nothing; empty where they do."""
+    strain = evidence.strain
+    busy = strain is not None and strain.is_busy
+    if not all(isinstance(p, Lost) or (busy and isinstance(p, Late)) for p in problems):
+        return ()
+    if busy:
+        return (f"unknown, for the machine was too busy: {strain}",)
+    return ("unknown, for no fault explains it: no worker came to tell of that attempt",)
 
 
 def invariant(judge: Judge) -> Invariant:

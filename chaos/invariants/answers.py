@@ -10,7 +10,7 @@ from itertools import pairwise
 from chaos.evidence import Evidence, Expectation
 from chaos.fake_api.ledger import Call, Received
 from chaos.history import Status, Workflow
-from chaos.invariants import Invariant, proof
+from chaos.invariants import Invariant, Late, proof
 
 EARLY_SECONDS = 2.0
 LATE_SECONDS = 8.0
@@ -101,7 +101,8 @@ def retries_wait(asked: Expectation, waits: Mapping[Call, float]) -> Invariant:
             for before, after in bad:
                 gap = (after.asked_at - before.answered_at).total_seconds()
                 if not -EARLY_SECONDS <= gap - wanted <= LATE_SECONDS:
-                    yield f"{asked.workflow_id}: {call} again after {gap:.1f} s, not {wanted:g}"
+                    problem = f"{call} again after {gap:.1f} s, not {wanted:g}"
+                    yield Late(f"{asked.workflow_id}: {problem}")
 
     return Invariant(f"retries_wait[{asked.workflow_id}]", judge)
 
@@ -125,7 +126,7 @@ def given_up_at_its_deadline(asked: Expectation, deadline_seconds: float) -> Inv
             ended = wait.closed_at or wait.scheduled_at
             seconds = (ended - wait.scheduled_at).total_seconds()
             if not -EARLY_SECONDS <= seconds - deadline_seconds <= LATE_SECONDS:
-                yield f"it was awaited for {seconds:.1f} s, not {deadline_seconds:g}"
+                yield Late(f"it was awaited for {seconds:.1f} s, not {deadline_seconds:g}")
         starts = _exchanges(evidence, asked, Call.VIDEO_START)
         if len(starts) != 1:
             yield f"the video was begun {len(starts)} times, not once"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Call
 from chaos.history import Activity
-from chaos.invariants import Invariant, invariant
+from chaos.invariants import Invariant, Late, invariant
+from chaos.invariants.doubt import of_repeated, of_unfinished
 
 RETRY_SECONDS = (10.0, 20.0)
 """The waits before attempts 2 and 3 that the requirements ask for."""
@@ -66,13 +66,17 @@ def _policy_problems(workflow_id: str, activity: Activity) -> Iterator[str]:
 def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
     """No activity needs more attempts than its faults explain, and those it does need are made."""
     for expected, workflow in evidence.expected_workflows():
-        most: Counter[str] = Counter()
+        most: dict[str, Activity] = {}
         for activity in workflow.activities:
-            most[activity.kind] = max(most[activity.kind], activity.attempt)
-        for kind, attempts in most.items():
-            wanted = expected.attempts.get(kind, 1)
-            if attempts != wanted:
-                yield f"{expected.workflow_id}: {kind} took {attempts} attempt(s), not {wanted}"
+            if activity.kind not in most or activity.attempt > most[activity.kind].attempt:
+                most[activity.kind] = activity
+        for kind, activity in most.items():
+            attempts, wanted = activity.attempt, expected.attempts.get(kind, 1)
+            problem = f"{expected.workflow_id}: {kind} took {attempts} attempt(s), not {wanted}"
+            if attempts > wanted:
+                yield of_repeated(evidence, workflow, activity, problem)
+            elif attempts < wanted:
+                yield of_unfinished(workflow, problem)
 
 
 def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> Invariant:
@@ -90,14 +94,14 @@ def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> 
             yield f"{workflow_id}: {kind} has no third attempt"
         for whole in thirds:
             if not _is_about(whole.total_seconds(), sum(RETRY_SECONDS)):
-                yield f"attempt 3 began {whole} after the first, not {sum(RETRY_SECONDS):g} s"
+                yield Late(f"attempt 3 began {whole} after the first, not {sum(RETRY_SECONDS):g} s")
         times = [r.at for r in evidence.received if r.call is call and r.prompt == prompt]
         gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
         if len(gaps) != len(RETRY_SECONDS):
             yield f"{len(times)} requests were sent, not {len(RETRY_SECONDS) + 1}"
         for gap, wanted in zip(gaps, RETRY_SECONDS, strict=False):
             if not _is_about(gap, wanted):
-                yield f"a retry came after {gap:.1f} s, not {wanted:g}"
+                yield Late(f"a retry came after {gap:.1f} s, not {wanted:g}")
 
     return Invariant(f"retries_are_spaced[{workflow_id}]", judge)
 
@@ -115,8 +119,8 @@ def fails_at_once(workflow_id: str, call: Call, prompt: str) -> Invariant:
         if len(requests) != 1:
             yield f"{len(requests)} requests were sent, not 1"
         if workflow.closed_at is None:
-            yield f"{workflow_id} still runs"
+            yield Late(f"{workflow_id} still runs")
         elif (workflow.closed_at - workflow.started_at).total_seconds() >= RETRY_SECONDS[0]:
-            yield f"{workflow_id} waited as if to retry"
+            yield Late(f"{workflow_id} waited as if to retry")
 
     return Invariant(f"fails_at_once[{workflow_id}]", judge)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from chaos.evidence import Evidence, Expectation
 from chaos.invariants import invariant
+from chaos.invariants.doubt import of_unfinished
 from workflows.models import Artifact, Progress
 
 
@@ -23,7 +24,8 @@ def artifacts_exist_with_their_hash(evidence: Evidence) -> Iterator[str]:
             elif _hash(file.read_bytes()) != artifact.sha256:
                 yield f"{artifact.path} is not what was made"
         if len(artifacts) != expected.made:
-            yield f"{expected.workflow_id} has {len(artifacts)} files, not {expected.made}"
+            problem = f"{expected.workflow_id} has {len(artifacts)} files, not {expected.made}"
+            yield of_unfinished(workflow, problem)
 
 
 @invariant

@@ -9,7 +9,8 @@ from itertools import pairwise
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Call
 from chaos.history import Activity
-from chaos.invariants import Invariant, proof
+from chaos.invariants import Invariant, Late, proof
+from chaos.invariants.doubt import of_repeated, of_unfinished
 from chaos.journal import Entry, Event
 
 PAID = frozenset({Call.IMAGE, Call.VIDEO_START})
@@ -46,14 +47,16 @@ def wait_is_handed_on(workflow_id: str, within_seconds: float) -> Invariant:
             yield f"the wait of {workflow_id} was not handed on to another worker"
         for wait in waits:
             if wait.attempt != 1:
-                yield f"the wait of {workflow_id} took {wait.attempt} attempts"
+                problem = f"the wait of {workflow_id} took {wait.attempt} attempts"
+                yield of_repeated(evidence, evidence.workflows[workflow_id], wait, problem)
         for before, after in pairwise(waits):
             if before.closed_at is None or after.started_at is None:
-                yield f"the wait of {workflow_id} was left lying"
+                problem = f"the wait of {workflow_id} was left lying"
+                yield of_unfinished(evidence.workflows[workflow_id], problem)
                 continue
             gap = (after.started_at - before.closed_at).total_seconds()
             if gap > within_seconds:
-                yield f"the wait of {workflow_id} lay for {gap:.1f} s, not {within_seconds:g}"
+                yield Late(f"the wait of {workflow_id} lay for {gap:.1f} s, not {within_seconds:g}")
 
     return Invariant(f"wait_is_handed_on[{workflow_id}]", judge)
 
@@ -129,13 +132,15 @@ def nothing_is_repeated(workflow_id: str) -> Invariant:
         asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
         videos = len(asked.video_prompts)
         wanted = {"open_operation": 1, "generate_character": 1}
-        activities = evidence.workflows[workflow_id].activities
+        workflow = evidence.workflows[workflow_id]
+        activities = workflow.activities
         for kind, count in Counter(activity.kind for activity in activities).items():
             if count > wanted.get(kind, videos):
                 yield f"{workflow_id}: {kind} was scheduled {count} times"
         for activity in activities:
             if activity.attempt > 1:
-                yield f"{workflow_id}: {activity.kind} took {activity.attempt} attempts"
+                problem = f"{workflow_id}: {activity.kind} took {activity.attempt} attempts"
+                yield of_repeated(evidence, workflow, activity, problem)
         sent = Counter(r.prompt for r in evidence.received if r.call in PAID)
         for prompt in asked.prompts:
             if sent[prompt] != 1:

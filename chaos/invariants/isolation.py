@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from chaos.evidence import Evidence, Expectation
 from chaos.history import Status, Workflow
 from chaos.invariants import Invariant
+from chaos.invariants.doubt import of_repeated, of_unfinished
 
 
 def no_interference(poisoned: Collection[str]) -> Invariant:
@@ -30,9 +31,10 @@ def no_interference(poisoned: Collection[str]) -> Invariant:
 def _signs_of_trouble(evidence: Evidence, expected: Expectation) -> Iterator[str]:
     workflow = evidence.workflows.get(expected.workflow_id)
     if workflow is None or workflow.status is not Status.COMPLETED:
-        yield f"{expected.workflow_id} was not spared: it is not completed"
+        problem = f"{expected.workflow_id} was not spared: it is not completed"
+        yield of_unfinished(workflow, problem) if workflow else problem
         return
-    yield from _repeated(workflow)
+    yield from _repeated(evidence, workflow)
     billed = Counter(
         (bill.item, bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
     )
@@ -42,7 +44,8 @@ def _signs_of_trouble(evidence: Evidence, expected: Expectation) -> Iterator[str
             yield f"{expected.workflow_id}: {item} {prompt!r} was billed {found} times, not {ideal}"
 
 
-def _repeated(workflow: Workflow) -> Iterator[str]:
+def _repeated(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
     for activity in workflow.activities:
         if activity.attempt > 1:
-            yield f"{workflow.workflow_id}: {activity.kind} took {activity.attempt} attempts"
+            problem = f"{workflow.workflow_id}: {activity.kind} took {activity.attempt} attempts"
+            yield of_repeated(evidence, workflow, activity, problem)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from chaos.evidence import Evidence, Expectation
 from chaos.fake_api.ledger import Item
 from chaos.invariants import invariant
+from chaos.invariants.doubt import of_unfinished
 from workflows.models import Progress
 from workflows.paid_calls import State
 
@@ -41,7 +42,9 @@ def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
     for expected in evidence.expectations:
         for (item, prompt), ideal in expected.ideal.items():
             if billed[item, prompt] < ideal:
-                yield f"{item} {prompt!r} was billed {billed[item, prompt]} times, not {ideal}"
+                problem = f"{item} {prompt!r} was billed {billed[item, prompt]} times, not {ideal}"
+                workflow = evidence.workflows.get(expected.workflow_id)
+                yield of_unfinished(workflow, problem) if workflow else problem
 
 
 @invariant
@@ -52,7 +55,8 @@ def cost_matches_ledger(evidence: Evidence) -> Iterator[str]:
     for expected, workflow in evidence.expected_workflows():
         progress = workflow.result(Progress)
         if progress is None:
-            yield f"{expected.workflow_id} has no result to tell its cost"
+            problem = f"{expected.workflow_id} has no result to tell its cost"
+            yield of_unfinished(workflow, problem)
             continue
         bills = [record for record in evidence.billed if record.prompt in expected.prompts]
         billed = sum((bill.amount_usd for bill in bills), Decimal(0))

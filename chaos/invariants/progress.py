@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from chaos.evidence import Evidence
 from chaos.invariants import invariant
+from chaos.invariants.doubt import of_unfinished
 from chaos.journal import Event
 from workflows.models import Progress
 
@@ -18,7 +19,8 @@ def checkpoints_are_complete_and_in_order(evidence: Evidence) -> Iterator[str]:
         progress = workflow.result(Progress)
         names = tuple(point.name for point in progress.checkpoints) if progress else ()
         if names != expected.checkpoints:
-            yield f"{expected.workflow_id} has checkpoints {names}, not {expected.checkpoints}"
+            problem = f"{expected.workflow_id} has checkpoints {names}, not {expected.checkpoints}"
+            yield of_unfinished(workflow, problem)
         times = [point.at for point in progress.checkpoints] if progress else []
         if times != sorted(times):
             yield f"{expected.workflow_id}: a checkpoint is older than the one before it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chaos.evidence import Evidence
-from chaos.invariants import invariant
+from chaos.invariants import Late, invariant
 from chaos.journal import Event
 from chaos.recovery import recoveries
 
@@ -17,7 +17,7 @@ def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
     for fault in evidence.journal:
         recovery = found.get(fault.at) if fault.event is Event.FAULT else None
         if recovery and recovery.waited > recovery.bound:
-            yield (
+            yield Late(
                 f"after the fault {fault.kind} at {fault.target} work went on after "
                 f"{recovery.waited:.1f} s, not within {recovery.bound:.1f} s"
             )

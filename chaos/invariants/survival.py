@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 
 from chaos.evidence import Evidence
 from chaos.invariants import Invariant, invariant
+from chaos.invariants.doubt import of_unfinished
 from workflows.registry import WORKFLOWS
 
 
@@ -26,13 +27,12 @@ def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
             yield f"{expected.workflow_id} is lost: the server has no history of it"
             continue
         if workflow.status is not expected.status:
-            yield (
-                f"{expected.workflow_id} is {workflow.status}, not {expected.status}"
-                f" {workflow.failure_message}".rstrip()
-            )
+            problem = f"{expected.workflow_id} is {workflow.status}, not {expected.status}"
+            yield of_unfinished(workflow, f"{problem} {workflow.failure_message}".rstrip())
         for words in expected.failure_names:
             if words not in workflow.failure_message:
-                yield f"{expected.workflow_id}: {workflow.failure_message!r} lacks {words!r}"
+                problem = f"{expected.workflow_id}: {workflow.failure_message!r} lacks {words!r}"
+                yield of_unfinished(workflow, problem)
 
 
 @invariant

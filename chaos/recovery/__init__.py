@@ -2,6 +2,15 @@
 
 from chaos.recovery.bounds import bound_seconds
 from chaos.recovery.figures import Recovery, recoveries, repeated_attempts
-from chaos.recovery.retries import took_over, was_lost
+from chaos.recovery.retries import has_a_cause, took_over, was_lost, went_silent
 
-__all__ = ["Recovery", "bound_seconds", "recoveries", "repeated_attempts", "took_over", "was_lost"]
+__all__ = [
+    "Recovery",
+    "bound_seconds",
+    "has_a_cause",
+    "recoveries",
+    "repeated_attempts",
+    "took_over",
+    "was_lost",
+    "went_silent",
+]

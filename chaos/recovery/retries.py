@@ -97,6 +97,25 @@ def took_over(activity: Activity) -> bool:
     return _loss_before(activity) in {Loss.SILENT, Loss.SEEN}
 
 
+def went_silent(activity: Activity) -> bool:
+    """Whether nothing was heard of the attempt before its last one until its time was up."""
+    return _loss_before(activity) is Loss.SILENT
+
+
+def has_a_cause(evidence: Evidence, workflow: Workflow, activity: Activity) -> bool:
+    """Whether any fault can have cost an activity the attempt before its last one."""
+    known = queues(evidence)
+    return any(
+        _cause(evidence, known, retry)
+        for retry in _retries(evidence)
+        if retry.workflow is workflow and retry.activity == activity
+    )
+
+
+def _retries(evidence: Evidence) -> Sequence[Retry]:
+    return [start for start in starts(evidence) if isinstance(start, Retry)]
+
+
 def _loss_before(activity: Activity) -> Loss | None:
     failure = activity.last_failure
     if failure is None:
@@ -133,8 +152,7 @@ def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:
     """The first attempt that each fault made necessary, by the fault's time."""
     found: dict[datetime, Retry] = {}
     known = queues(evidence)
-    retries = [start for start in starts(evidence) if isinstance(start, Retry)]
-    for retry in sorted(retries, key=lambda retry: retry.started_at):
+    for retry in sorted(_retries(evidence), key=lambda retry: retry.started_at):
         if cause := _cause(evidence, known, retry):
             found.setdefault(cause.at, retry)
     return found

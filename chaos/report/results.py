@@ -78,7 +78,8 @@ class CaseResult(Result):
     """One case. The bills of a `control` are its own and count in no sum.
 
     `waste_usd` is by the provider's ledger, `possible_waste_usd` what the `ambiguous` calls of the
-    workers' ledger may have cost; `saved_usd` is what the checkpoints spared.
+    workers' ledger may have cost; `saved_usd` is what the checkpoints spared. `first_try` is that
+    of which nothing was known, where this is the second.
     """
 
     name: str
@@ -97,6 +98,7 @@ class CaseResult(Result):
     load: LoadResult | None
     workflows: tuple[WorkflowResult, ...]
     checks: tuple[CheckResult, ...]
+    first_try: CaseResult | None = None
 
 
 class ScenarioResult(Result):

@@ -64,7 +64,8 @@ class Case:
 
     `must_fail` makes it a negative control: it passes only if that invariant sees the damage
     that was done on purpose; the others are not asked. `needs` says why this machine cannot do
-    it, such as that nobody may mount a disk here; None where it can.
+    it, such as that nobody may mount a disk here; None where it can. `about_seconds` is how long it
+    usually takes: the longest begin first.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Case:
     topologies: frozenset[Topology] = frozenset(Topology)
     needs: Callable[[], str | None] = lambda: None
     seed: int | None = None
+    about_seconds: float = 20.0
 
 
 @dataclass(frozen=True)

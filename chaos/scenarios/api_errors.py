@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chaos import workload
 from chaos.billing import Mode
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
@@ -132,6 +133,8 @@ SCENARIO = Scenario(
                 for t in _TROUBLES
                 for call in Call
             ],
+            stack=SHARED_SERVER,
+            about_seconds=50,
         ),
         Case(
             name="final",
@@ -163,6 +166,7 @@ SCENARIO = Scenario(
                 api_answered(_FILTERED, Call.VIDEO_START, "rai_filtered"),
                 api_answered(_FILTERED_IMAGE, Call.IMAGE, "rai_filtered", billed=False),
             ),
+            stack=SHARED_SERVER,
         ),
     ),
 )

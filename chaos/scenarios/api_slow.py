@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from chaos import workload
 from chaos.billing import Mode
 from chaos.cluster.stack import PAID_DEADLINE_SECONDS
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
@@ -147,6 +148,8 @@ SCENARIO = Scenario(
                 api_answered(_LONG_WISH, Call.VIDEO_START, "status 429", billed=False),
                 api_answered(_SHORT_WISH, Call.IMAGE, "status 429", billed=False),
             ),
+            stack=SHARED_SERVER,
+            about_seconds=50,
         ),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from chaos import workload
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.fake_api.holds import HoldTarget
 from chaos.invariants.proofs import checkpoint_before_kill, killed_during_render
 from chaos.lab import Lab
@@ -46,6 +47,8 @@ SCENARIO = Scenario(
                 checkpoint_before_kill("worker-1", _ASKED.workflow_id, "video_1_complete"),
                 killed_during_render("worker-1", _ASKED.workflow_id, _SCENE_2),
             ),
+            stack=SHARED_SERVER,
+            about_seconds=45,
         ),
     ),
 )

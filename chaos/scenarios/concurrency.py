@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from chaos import workload
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
 from chaos.invariants.proofs import all_were_open_at_once
 from chaos.lab import Lab, Options
@@ -35,6 +36,7 @@ SCENARIO = Scenario(
             load=load,
             proofs=(all_were_open_at_once(),),
             converge_deadline_seconds=600.0,
+            stack=SHARED_SERVER,
         ),
     ),
 )

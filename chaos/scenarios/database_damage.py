@@ -129,6 +129,7 @@ def _case(
         must_fail=must_fail,
         modes=frozenset({Mode.MOCKED}),
         topologies=frozenset({Topology.DEV}),
+        about_seconds=30,
     )
 
 

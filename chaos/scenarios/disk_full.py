@@ -13,7 +13,7 @@ from chaos import workload
 from chaos.billing import Mode
 from chaos.cluster.disk import FOLDER, SmallDisk, mounting, why_there_are_none
 from chaos.cluster.server import SERVER
-from chaos.cluster.temporal import StackSpec, Topology
+from chaos.cluster.temporal import SHARED_SERVER, StackSpec, Topology
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
@@ -187,6 +187,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
             needs=why_there_are_none,
+            stack=SHARED_SERVER,
         ),
         Case(
             name="ledger",
@@ -201,6 +202,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
             needs=why_there_are_none,
+            stack=SHARED_SERVER,
         ),
         Case(
             name="server",

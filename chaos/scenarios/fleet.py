@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from chaos import workload
 from chaos.billing import Mode
-from chaos.cluster.temporal import Topology
+from chaos.cluster.temporal import SHARED_SERVER, Topology
 from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.invariants.fleets import (
@@ -197,6 +197,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
             proofs=(workers_were_killed_at_once(FLEET, 2),),
+            stack=SHARED_SERVER,
         ),
         Case(
             name="all_workers",
@@ -205,6 +206,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
             proofs=(workers_were_killed_at_once(FLEET, WORKERS),),
+            stack=SHARED_SERVER,
         ),
         Case(
             name="crash_loop",
@@ -213,6 +215,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
             proofs=(died_again_and_again(FLEET, _LOOP.workflow_id, DEATHS_IN_A_ROW),),
+            stack=SHARED_SERVER,
         ),
         Case(
             name="hung_loop",
@@ -221,6 +224,8 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
             proofs=(hung_until_replaced(FLEET, HUNG_SECONDS),),
+            stack=SHARED_SERVER,
+            about_seconds=35,
         ),
         Case(
             name="worker_and_server",

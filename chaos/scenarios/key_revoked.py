@@ -6,6 +6,7 @@ import asyncio
 
 from chaos import workload
 from chaos.billing import Mode
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
@@ -91,6 +92,7 @@ SCENARIO = Scenario(
                 api_answered(_AT_DOWNLOAD, Call.DOWNLOAD, "status 403"),
                 api_answered(_SERIES, Call.VIDEO_START, "status 403", billed=False),
             ),
+            stack=SHARED_SERVER,
         ),
     ),
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chaos import workload
 from chaos.billing import Mode
 from chaos.cluster.proxy import SERVER, link_name
-from chaos.cluster.temporal import Topology
+from chaos.cluster.temporal import SHARED_SERVER, Topology
 from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
@@ -95,6 +95,9 @@ def trials(name: str, end: str, *several: Trial) -> Case:
         ),
         modes=frozenset({Mode.MOCKED}),
         topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+        # A worker's line is broken, never the server.
+        stack=SHARED_SERVER,
+        about_seconds=45,
     )
 
 

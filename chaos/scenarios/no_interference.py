@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from chaos import workload
 from chaos.billing import Mode
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule
@@ -75,6 +76,8 @@ def _case(name: str, poisoned: Expectation, rules: Sequence[FaultRule], hit: Inv
         modes=frozenset({Mode.MOCKED}),
         invariants=(*COMMON, no_interference({poisoned.workflow_id})),
         proofs=(all_were_open_at_once(), hit),
+        stack=SHARED_SERVER,
+        about_seconds=35,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from chaos import workload
 from chaos.billing import Mode
-from chaos.cluster.temporal import Topology
+from chaos.cluster.temporal import SHARED_SERVER, Topology
 from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
@@ -75,6 +75,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
             proofs=(died_out_of_memory(_DOWNLOADING.workflow_id, Call.DOWNLOAD, "download_video"),),
+            stack=SHARED_SERVER,
         ),
         Case(
             name="image",
@@ -83,6 +84,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
             proofs=(died_out_of_memory(_PAYING.workflow_id, Call.IMAGE, "generate_character"),),
+            stack=SHARED_SERVER,
         ),
     ),
 )

@@ -6,6 +6,7 @@ import asyncio
 
 from chaos import workload
 from chaos.billing import Mode
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule
@@ -140,6 +141,7 @@ SCENARIO = Scenario(
                 api_answered(_SERIES, Call.VIDEO_START, "blocked", billed=False),
                 refused_to_start("worker-1", "VIDEO_SECONDS must be 4, 6 or 8, not 5."),
             ),
+            stack=SHARED_SERVER,
         ),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaos import workload
 from chaos.billing import Mode
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule
 from chaos.history import Status
@@ -108,6 +109,8 @@ SCENARIO = Scenario(
                 provider_answered(Call.VIDEO_START, _SCENE_2, "status", 3),
                 provider_answered(Call.IMAGE, _REFUSED.character_prompt, "invalid_key", 1),
             ),
+            stack=SHARED_SERVER,
+            about_seconds=35,
         ),
         Case(
             name="wrong_key",
@@ -123,6 +126,7 @@ SCENARIO = Scenario(
                 ),
             ),
             proofs=(provider_answered(Call.IMAGE, _REFUSED.character_prompt, "refused", 1),),
+            stack=SHARED_SERVER,
         ),
     ),
 )

@@ -108,6 +108,7 @@ SCENARIO = Scenario(
             invariants=COMMON,
             modes=_MOCKED,
             topologies=_DEV,
+            about_seconds=30,
         ),
         Case(
             name="under_load",

@@ -88,6 +88,7 @@ def _case(
         modes=modes,
         topologies=_DEV_ONLY,
         proofs=(server_was_down(number.name, _ASKED.workflow_id, _VIDEO, outage_seconds),),
+        about_seconds=8 + outage_seconds,
     )
 
 

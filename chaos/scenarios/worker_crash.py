@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from chaos import workload
+from chaos.cluster.temporal import SHARED_SERVER
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.invariants.proofs import killed_during_render, killed_during_request
@@ -59,6 +60,8 @@ SCENARIO = Scenario(
                 killed_during_request("worker-1", Call.IMAGE, _ASKED.character_prompt),
                 killed_during_render("worker-2", _ASKED.workflow_id, _VIDEO),
             ),
+            stack=SHARED_SERVER,
+            about_seconds=85,
         ),
     ),
 )

@@ -7,7 +7,7 @@ import signal
 
 from chaos import workload
 from chaos.billing import Mode
-from chaos.cluster.temporal import Topology
+from chaos.cluster.temporal import SHARED_SERVER, Topology
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.faults import SleepWorker
@@ -127,6 +127,7 @@ SCENARIO = Scenario(
             topologies=_OWN_SERVERS,
             invariants=(*COMMON, wait_is_handed_on(_STOPPED.workflow_id, HANDED_ON_SECONDS)),
             proofs=(stopped_while_awaiting("worker-1", _STOPPED.workflow_id),),
+            stack=SHARED_SERVER,
         ),
         Case(
             name="sleeps_briefly",
@@ -140,6 +141,7 @@ SCENARIO = Scenario(
                 slept_during_request(_SLEEPER, Call.IMAGE, _NAPPING.character_prompt),
                 slept_during_wait(_SLEEPER, _NAPPING.workflow_id),
             ),
+            stack=SHARED_SERVER,
         ),
         Case(
             name="sleeps_long",
@@ -156,6 +158,8 @@ SCENARIO = Scenario(
                     for asked in (_PAYING, *_WAITING)
                 ),
             ),
+            stack=SHARED_SERVER,
+            about_seconds=65,
         ),
     ),
 )

@@ -100,6 +100,8 @@ def after(state: State, told: Told) -> State:
 def _case_after(case: CaseState, told: Told) -> CaseState:
     match told.news:
         case Reached(stage=stage):
+            if case.verdict is not None:  # its second try
+                case = CaseState(case.planned)
             began = told.at_seconds if case.began_seconds is None else case.began_seconds
             return replace(case, stage=stage, began_seconds=began)
         case WorkflowEnded(workflow_id=workflow_id):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.admission import Admission
 from chaos.binaries import find_temporal_cli
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.guardian import MARK, Guard
@@ -50,8 +51,7 @@ Results = Mapping[Run, CaseResult]
 
 async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     """Every broken case, run once for all checks that look at it."""
-    seats = asyncio.Semaphore(SIDE_BY_SIDE)
-    starting = asyncio.Semaphore(2)
+    admission = Admission(seats=SIDE_BY_SIDE)
     home = Scenario(number=0, name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 
@@ -68,11 +68,10 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
                 options=Options(workflows=2),
                 announce=lambda *_: None,
                 worker_argv=argv if broken.sabotage else WORKER_ARGV,
-                starting=starting,
+                admission=admission,
                 spawner=spawner,
             )
-            async with seats:
-                return await run_case(home, broken.case, context)
+            return await run_case(home, broken.case, context)
 
         found = await asyncio.gather(*(run(n, b) for n, b in enumerate(distinct.values())))
         return dict(zip(distinct, found, strict=True))

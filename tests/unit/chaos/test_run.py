@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +29,6 @@ def _context(*secrets: str) -> RunContext:
         options=Options(),
         announce=lambda *_: None,
         secrets=secrets,
-        starting=asyncio.Semaphore(1),
     )
 
 
