@@ -54,9 +54,9 @@ class Strain(BaseModel):
     lag_seconds: float
 
     def __str__(self) -> str:
-        stolen = f", {self.steal:.0%} of them were others'" if self.steal >= BUSY_STEAL else ""
+        stolen = f"the host took {self.steal:.0%} of them, " if self.steal >= BUSY_STEAL else ""
         return (
-            f"up to {self.pressure:.0%} of the time somebody waited for a processor{stolen}, "
+            f"up to {self.pressure:.0%} of the time somebody waited for a processor, {stolen}"
             f"and the harness was up to {self.lag_seconds:.1f} s late"
         )
 

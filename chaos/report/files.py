@@ -21,6 +21,7 @@ from chaos.report.table import (
     problem_lines,
     recovery_table_lines,
     schedule_lines,
+    second_try_lines,
     table_lines,
     topology_lines,
 )
@@ -74,7 +75,7 @@ def markdown(result: RunResult) -> str:
     if result.paid_usd is not None and result.budget_usd is not None:
         parts.append(paid_line(result.paid_usd, result.budget_usd))
     parts += _list(estimate_lines(result))
-    parts += [*load_lines(result), *_list(problem_lines(result))]
+    parts += [*load_lines(result), *_list(problem_lines(result)), *_list(second_try_lines(result))]
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     parts.append(f"Mode {result.mode}, topology {result.topology}; {versions}.")
     return "\n\n".join(parts) + "\n"

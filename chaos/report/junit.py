@@ -81,6 +81,11 @@ def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult
     if tag := _TAGS.get(scenario.verdict):
         problem = ET.SubElement(case, tag, message=_clean(scenario.reason), type=scenario.verdict)
         problem.text = _clean("\n".join(_problems(scenario)))
+    for second, first in scenario.first_tries:
+        # As Surefire tells of a test that was run again, and as others read it.
+        tag = "flakyError" if second.verdict is Verdict.PASSED else "rerunError"
+        message = _clean(f"{first.name}, 1st try: {first.reason}")
+        ET.SubElement(case, tag, message=message, type=first.verdict)
     output = ET.SubElement(case, "system-out")
     output.text = _clean(f"To run it again: {again(result, [scenario.name])}")
 

@@ -16,6 +16,7 @@ from chaos.billing import Mode
 from chaos.cluster.temporal import Topology
 from chaos.estimate import SuiteEstimate
 from chaos.evidence import Evidence
+from chaos.headroom import Strain
 from chaos.history import Status
 from chaos.journal import Event
 from chaos.judge import reason_of, verdict_of
@@ -78,8 +79,9 @@ class CaseResult(Result):
     """One case. The bills of a `control` are its own and count in no sum.
 
     `waste_usd` is by the provider's ledger, `possible_waste_usd` what the `ambiguous` calls of the
-    workers' ledger may have cost; `saved_usd` is what the checkpoints spared. `first_try` is that
-    of which nothing was known, where this is the second.
+    workers' ledger may have cost; `saved_usd` is what the checkpoints spared. `strain` is how
+    starved the machine was, at the worst. `first_try` is the one whose verdict was unknown, where
+    this is the second.
     """
 
     name: str
@@ -98,6 +100,7 @@ class CaseResult(Result):
     load: LoadResult | None
     workflows: tuple[WorkflowResult, ...]
     checks: tuple[CheckResult, ...]
+    strain: Strain | None = None
     first_try: CaseResult | None = None
 
 
@@ -122,6 +125,11 @@ class ScenarioResult(Result):
     recovery_s: Recovery | None
     workflows: tuple[WorkflowResult, ...]
     cases: tuple[CaseResult, ...]
+
+    @property
+    def first_tries(self) -> tuple[tuple[CaseResult, CaseResult], ...]:
+        """The cases that had a second try, each with its first."""
+        return tuple((case, case.first_try) for case in self.cases if case.first_try)
 
 
 class NotRun(Result):
@@ -183,6 +191,7 @@ def case_result(
         load=_load(evidence) if case.stack.system is None else None,
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings),
+        strain=evidence.strain,
     )
 
 

@@ -11,7 +11,7 @@ from chaos.report import markdown
 from chaos.report.again import again, not_passed
 from chaos.report.compare import Comparison, comparison_blocks
 from chaos.report.results import NotRun, RunResult, ScenarioResult
-from chaos.report.table import exact, totals, usd
+from chaos.report.table import exact, second_try_lines, totals, usd
 from chaos.verdict import Verdict
 
 Environment = Mapping[str, str]
@@ -44,6 +44,7 @@ def summary(
         _bill(result),
         markdown.table(_HEAD, _rows(result)),
         *_problems(result),
+        *_second_tries(result),
         *_absent(result.not_run),
         *(comparison_blocks(comparison) if comparison else ()),
         _whereabouts(result, environment),
@@ -117,8 +118,9 @@ def _rows(result: RunResult) -> list[list[str]]:
 def _row(scenario: ScenarioResult) -> list[str]:
     passed = scenario.verdict is Verdict.PASSED
     word = str(scenario.verdict) if passed else f"**{scenario.verdict}**"
+    tries = ", 2nd try" if scenario.first_tries else ""
     return [
-        f"{SIGNS[scenario.verdict]} {word}",
+        f"{SIGNS[scenario.verdict]} {word}{tries}",
         markdown.escaped(_name(scenario)),
         f"{scenario.duration_s:.1f} s",
         usd(scenario.cost_usd),
@@ -136,6 +138,11 @@ def _recovery(scenario: ScenarioResult) -> str:
 
 def _name(row: ScenarioResult | NotRun) -> str:
     return f"{row.number}. {row.title}" if row.number else row.title
+
+
+def _second_tries(result: RunResult) -> Iterator[str]:
+    if lines := second_try_lines(result):
+        yield "\n".join(f"- {markdown.escaped(line)}" for line in lines)
 
 
 def _problems(result: RunResult) -> Iterator[str]:

@@ -28,7 +28,7 @@ def rows(
                 s.status.capitalize(),
                 f"{s.duration_s:.1f} s",
                 cost(s),
-                s.verdict.upper(),
+                verdict_words(s),
             ),
         )
         for s in scenarios
@@ -36,6 +36,11 @@ def rows(
     absent = [(n.number, (_row_name(n), "Not run", "-", "-", "NOT RUN")) for n in not_run]
     # Two rows may share a number: a run's scenario may have had that of another one today.
     return [row for _, row in sorted([*shown, *absent])]
+
+
+def verdict_words(scenario: ScenarioResult) -> str:
+    """The verdict, and whether it needed a second try."""
+    return f"{scenario.verdict.upper()}{', 2nd try' if scenario.first_tries else ''}"
 
 
 def _row_name(row: ScenarioResult | NotRun) -> str:
@@ -159,6 +164,15 @@ def problem_lines(result: RunResult) -> list[str]:
         for check in case.checks
         if check.verdict is not Verdict.PASSED
         for problem in check.problems
+    ]
+
+
+def second_try_lines(result: RunResult) -> list[str]:
+    """What a second try came to, and why there was one."""
+    return [
+        f"{s.name}/{case.name}: 2nd try {case.verdict}; 1st try {first.verdict}: {first.reason}"
+        for s in result.scenarios
+        for case, first in s.first_tries
     ]
 
 

@@ -17,6 +17,7 @@ from chaos.report.table import (
     problem_lines,
     recovery_table_lines,
     schedule_lines,
+    second_try_lines,
     table_lines,
     topology_lines,
 )
@@ -38,6 +39,7 @@ def outcome_lines(result: RunResult, folder: Path) -> list[str]:
         "",
         *(*recovery, *([""] if recovery else [])),
         *problem_lines(result),
+        *second_try_lines(result),
         *load_lines(result),
         *estimate_lines(result),
         f"Evidence and results: {folder}",

@@ -20,7 +20,10 @@ HARMLESS = "a < b & \"c\" ]]> 'd'\nnext\tline é 🎬[31m"
 CHILDREN = {
     "testsuites": ["testsuite"],
     "testsuite": ["properties", "testcase"],
-    "testcase": ["properties", "skipped", "error", "failure", "system-out"],
+    "testcase": [
+        *("properties", "skipped", "error", "failure"),
+        *("rerunError", "flakyError", "system-out"),
+    ],
     "properties": ["property"],
 }
 """What may stand in what, in this order."""
@@ -150,3 +153,19 @@ def test_costs_are_exact() -> None:
     scenario = a_scenario("x", a_case(cost_usd=Decimal("0.0004")))
 
     assert _properties(_suite(a_run(scenario))[1])["cost_usd"] == "0.0004"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tag"), [(Verdict.PASSED, "flakyError"), (Verdict.FAILED, "rerunError")]
+)
+def test_both_tries_of_a_case_are_in_it(verdict: Verdict, tag: str) -> None:
+    first = a_case("one", "too busy", verdict=Verdict.UNKNOWN)
+    problems = () if verdict is Verdict.PASSED else ("it broke",)
+    run = a_run(a_scenario("odd", a_case("one", *problems, first_try=first)))
+
+    (case,) = _suite(run).iter("testcase")
+
+    (told,) = case.iter(tag)
+    assert told.attrib == {"message": "one, 1st try: too busy", "type": "unknown"}
+    assert len(case.findall("failure")) == (verdict is Verdict.FAILED)
+    assert list(_misplaced(case)) == []

@@ -202,3 +202,11 @@ def test_what_others_wrote_on_the_page_counts(tmp_path: Path) -> None:
     page.write_text("x" * (MOST_BYTES - 10))
     assert "which is full" in (append_step_summary(RUN, environment) or "")
     assert page.stat().st_size == MOST_BYTES - 10
+
+
+def test_a_second_try_is_told_with_the_reason_for_it() -> None:
+    first = a_case("one", "too busy", verdict=Verdict.UNKNOWN)
+    text = summary(a_run(a_scenario("odd", a_case("one", first_try=first))), environment={})
+
+    assert "passed, 2nd try" in text
+    assert "1st try unknown: too busy" in text

@@ -8,6 +8,7 @@ from pathlib import Path
 from chaos.report.results import NotRun
 from chaos.report.table import cost_table_lines, table_lines
 from chaos.report.terminal import outcome_lines
+from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
 
 FOLDER = Path("reports/run")
@@ -43,3 +44,13 @@ def test_a_run_in_which_nothing_could_run_is_shown_too() -> None:
 
     assert lines[-1] == "OVERALL: 0/0 tests passed, 1 not run"
     assert not any("it_holds" in line for line in lines)
+
+
+def test_a_second_try_is_told_with_the_reason_for_it(tmp_path: Path) -> None:
+    first = a_case("one", "too busy", verdict=Verdict.UNKNOWN)
+    run = a_run(a_scenario("odd", a_case("one", first_try=first), a_case("two")))
+
+    lines = outcome_lines(run, tmp_path)
+
+    assert any("PASSED, 2nd try" in line for line in lines)
+    assert "odd/one: 2nd try passed; 1st try unknown: too busy" in lines

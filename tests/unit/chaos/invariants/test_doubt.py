@@ -1,0 +1,166 @@
+"""What a starved machine can make is unknown on one, and red on any other; safety is always red."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.api.enums.v1 import EventType, TimeoutType
+from temporalio.api.history.v1 import History
+
+from chaos.evidence import Evidence
+from chaos.headroom import Strain
+from chaos.invariants import Invariant, Late, Lost, invariant
+from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.isolation import no_interference
+from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
+from chaos.invariants.progress import checkpoints_are_complete_and_in_order
+from chaos.invariants.survival import workflows_end_as_expected
+from chaos.journal import Entry, Event
+from chaos.verdict import Verdict
+
+STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+BUSY = Strain(pressure=0.97, steal=0.0, lag_seconds=1.4)
+ROOMY = Strain(pressure=0.2, steal=0.0, lag_seconds=0.0)
+WORDS = "unknown, for the machine was too busy: up to 97% of the time"
+
+Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
+
+
+def _on(strain: Strain, evidence: Evidence) -> Evidence:
+    """The same on a machine that was as starved as that."""
+    entry = Entry(at=datetime(2026, 1, 1, tzinfo=UTC), event=Event.STRAIN, strain=strain)
+    changed = replace(evidence, journal=(*evidence.journal, entry))
+    vars(changed).pop("strain", None)
+    return changed
+
+
+def _yields(*problems: str) -> Invariant:
+    @invariant
+    def judge(evidence: Evidence) -> Iterator[str]:
+        del evidence
+        yield from problems
+
+    return judge
+
+
+def _second_attempt(silent: bool) -> Callable[[History], None]:
+    """The second activity took another attempt, after one that went silent, or that failed."""
+
+    def edit(history: History) -> None:
+        event = [e for e in history.events if e.event_type == STARTED][1]
+        started = event.activity_task_started_event_attributes
+        started.attempt = 2
+        if silent:
+            heartbeat = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+            started.last_failure.timeout_failure_info.timeout_type = heartbeat
+        else:
+            started.last_failure.application_failure_info.type = "BadReply"
+
+    return edit
+
+
+def _still_running(history: History) -> None:
+    del history.events[-1]
+
+
+@pytest.fixture
+def mixed(concurrency: Evidence, retry_config: Evidence) -> Evidence:
+    """Five that nothing has disturbed, and a poisoned one."""
+    poisoned = {"retry-refused": retry_config.workflows["retry-refused"]}
+    return replace(concurrency, workflows={**concurrency.workflows, **poisoned})
+
+
+@pytest.mark.parametrize(
+    ("problems", "strain", "verdict"),
+    [
+        ([Late("late")], BUSY, Verdict.UNKNOWN),
+        ([Late("late")], ROOMY, Verdict.FAILED),
+        ([Late("late"), "twice billed"], BUSY, Verdict.FAILED),
+        ([Late("late"), Lost("lost")], BUSY, Verdict.UNKNOWN),
+        ([Late("late"), Lost("lost")], ROOMY, Verdict.FAILED),
+        ([Lost("lost")], ROOMY, Verdict.UNKNOWN),
+        (["twice billed"], BUSY, Verdict.FAILED),
+    ],
+)
+def test_only_what_a_starved_machine_can_make_is_unknown_on_one(
+    concurrency: Evidence, problems: list[str], strain: Strain, verdict: Verdict
+) -> None:
+    assert _yields(*problems).examine(_on(strain, concurrency)).verdict is verdict
+
+
+def test_where_nobody_measured_the_machine_nothing_is_excused(worker_crash: Evidence) -> None:
+    assert worker_crash.strain is None
+    assert _yields(Late("late")).examine(worker_crash).verdict is Verdict.FAILED
+
+
+def test_one_busy_window_is_enough_and_the_worst_is_named(concurrency: Evidence) -> None:
+    finding = _yields(Late("late")).examine(_on(ROOMY, _on(BUSY, concurrency)))
+
+    assert finding.problems[0] == "late"
+    assert finding.problems[1].startswith(WORDS)
+
+
+@pytest.mark.parametrize("check", [attempts_are_as_expected, no_interference({"retry-refused"})])
+@pytest.mark.parametrize(("silent", "verdict"), [(True, Verdict.UNKNOWN), (False, Verdict.FAILED)])
+def test_an_attempt_that_was_lost_without_any_fault_is_not_the_workflows(
+    mixed: Evidence,
+    with_history: Change,
+    check: Invariant,
+    silent: bool,
+    verdict: Verdict,
+) -> None:
+    changed = with_history(mixed, "load-002", _second_attempt(silent))
+
+    assert check.examine(_on(ROOMY, changed)).verdict is verdict
+
+
+def test_a_lost_attempt_that_a_fault_explains_is_not_unknown_on_a_machine_with_room(
+    concurrency: Evidence, with_history: Change
+) -> None:
+    changed = with_history(concurrency, "load-002", _second_attempt(silent=True))
+    begun = changed.workflows["load-002"].started_at - timedelta(minutes=10)
+    kill = Entry(at=begun, event=Event.FAULT, kind="kill", target="worker-1", pid=1)
+    struck = replace(changed, journal=(kill, *changed.journal))
+
+    assert attempts_are_as_expected.examine(_on(ROOMY, struck)).verdict is Verdict.FAILED
+    assert attempts_are_as_expected.examine(_on(BUSY, struck)).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "check", [workflows_end_as_expected, checkpoints_are_complete_and_in_order]
+)
+def test_a_workflow_that_has_not_ended_may_only_be_late(
+    checkpoint: Evidence, with_history: Change, check: Invariant
+) -> None:
+    (workflow_id,) = checkpoint.workflows
+    changed = with_history(checkpoint, workflow_id, _still_running)
+
+    assert check.examine(_on(BUSY, changed)).verdict is Verdict.UNKNOWN
+    assert check.examine(_on(ROOMY, changed)).verdict is Verdict.FAILED
+
+
+def test_what_a_workflow_lacks_that_has_ended_is_lost_on_a_starved_machine_as_well(
+    checkpoint: Evidence,
+) -> None:
+    unpaid = replace(checkpoint, ledger=())
+
+    assert all_expected_is_billed.examine(_on(BUSY, unpaid)).verdict is Verdict.FAILED
+
+
+def test_what_is_billed_twice_is_red_on_a_starved_machine(checkpoint: Evidence) -> None:
+    twice = replace(checkpoint, ledger=(*checkpoint.ledger, *checkpoint.billed))
+
+    assert billed_at_most_expected.examine(_on(BUSY, twice)).verdict is Verdict.FAILED
+
+
+def test_a_lost_checkpoint_is_red_on_a_starved_machine(checkpoint: Evidence) -> None:
+    (asked,) = checkpoint.expectations
+    more = asked.model_copy(update={"checkpoints": (*asked.checkpoints, "one-more")})
+    changed = replace(checkpoint, expectations=(more,))
+
+    finding = checkpoints_are_complete_and_in_order.examine(_on(BUSY, changed))
+
+    assert finding.verdict is Verdict.FAILED
