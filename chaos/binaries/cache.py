@@ -89,6 +89,7 @@ def publish(candidate: Path, source: Source, search: Search) -> Binary:
         candidate.chmod(0o755)
         binary = examine(candidate, source, search)
         _sync(candidate)
+        _note_beside(place).write_text(source)  # before: no binary stands beside another's note
         candidate.replace(place)
         _sync(search.folder)
         return replace(binary, path=place)
@@ -98,8 +99,17 @@ def publish(candidate: Path, source: Source, search: Search) -> Binary:
         raise WayFailedError(_cannot_write(search.folder, error)) from error
 
 
+def installed_by(path: Path) -> Source | None:
+    """How a binary of the cache came there; None where nobody noted it."""
+    try:
+        return Source(_note_beside(path).read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def remove(path: Path) -> None:
-    """Remove whatever stands there."""
+    """Remove whatever stands there, and the note of how it came."""
+    _note_beside(path).unlink(missing_ok=True)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -108,6 +118,10 @@ def remove(path: Path) -> None:
 
 def _place(version: str, search: Search) -> Path:
     return search.folder / f"{search.program.name}-{version}"
+
+
+def _note_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.by")
 
 
 def _acquire(lock: FileLock, search: Search) -> None:

@@ -90,6 +90,8 @@ class Binary:
     server_version: str
     """The version of the Temporal server inside, or of that which it belongs to."""
     source: Source
+    installed_by: Source | None = None
+    """How one in the cache came there, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

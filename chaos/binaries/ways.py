@@ -8,9 +8,10 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from chaos.binaries.cache import cached_paths, publish, remove, work_folder
+from chaos.binaries.cache import cached_paths, installed_by, publish, remove, work_folder
 from chaos.binaries.child import Command, CommandTimeoutError, Finished, run
 from chaos.binaries.examine import UnusableError, examine
 from chaos.binaries.model import Binary, Search, Source, WayFailedError, shorten
@@ -45,7 +46,7 @@ def cached(search: Search) -> Binary:
     failures = []
     for path in _in_cache(search):
         try:
-            return examine(path, Source.CACHE, search)
+            return replace(examine(path, Source.CACHE, search), installed_by=installed_by(path))
         except UnusableError as error:
             failures.append(f"{path} {error}")
     raise WayFailedError("; ".join(failures) or f"there is none in {search.folder} yet")
@@ -67,9 +68,7 @@ def downloaded(search: Search) -> Binary:
     """The SDK's own download of its dev server, put into the cache."""
     program = search.program
     version = program.version_by(Source.DOWNLOAD)
-    if not program.is_in_sdk:
-        raise WayFailedError("the SDK does not have it")
-    require_downloads()
+    require_sdk(search)
     search.announce(f"downloading {program.name} v{version} by the Temporal SDK, once")
     with work_folder(search) as folder:
         report = run_or_fail(_download_command(folder, version), search)
@@ -96,6 +95,13 @@ def built(search: Search) -> Binary:
         if not candidate.is_file():
             raise WayFailedError(f"go reported success but made no `{program.go_name}`")
         return publish(candidate, Source.BUILD, search)
+
+
+def require_sdk(search: Search) -> None:
+    """Raises WayFailedError where the SDK is not to download the program."""
+    if not search.program.is_in_sdk:
+        raise WayFailedError("the SDK does not have it")
+    require_downloads()
 
 
 def find_go(search: Search) -> str:

