@@ -23,8 +23,11 @@ from chaos.binaries import (
     TEMPORAL_SQL_TOOL,
     BadBinaryError,
     Program,
+    Source,
     find_installed,
-    why_not_built,
+    origin,
+    way,
+    why_not_installed,
 )
 from chaos.cluster import disk
 from chaos.cluster.live import LiveError, load_live_api
@@ -107,14 +110,17 @@ def _program(program: Program, needed_by: str, without: State) -> Finding:
     except BadBinaryError as error:
         return finding(without, "unusable", str(error))
     if found:
-        return finding(State.OK, f"{_short(found.path)} (server {found.server_version})")
-    if why_not_built(program) is None:
-        return finding(State.OK, "not yet; the first run builds it")
-    return finding(without, "none", _how_to_get(program))
+        here = f"{_short(found.path)} (server {found.server_version}), {origin(program, found)}"
+        return finding(State.OK, here)
+    reasons = why_not_installed(program)
+    ways = [way(program, source) for source, reason in reasons.items() if reason is None]
+    if ways:
+        return finding(State.OK, f"not yet; the first run gets it by {', else by '.join(ways)}")
+    return finding(without, "none", _how_to_get(program, reasons[Source.DOWNLOAD]))
 
 
-def _how_to_get(program: Program) -> str:
-    download = " Else the first run tries to download it." if program.is_in_sdk else ""
+def _how_to_get(program: Program, why_not_downloaded: str | None) -> str:
+    download = f" Its download is {why_not_downloaded}." if program.is_in_sdk else ""
     return (
         f"install Go {program.needed_go} or newer, and the first run builds it (5 min, once); or "
         f"put {program.name} on PATH, or name its file by {program.variable}.{download}"
@@ -122,7 +128,7 @@ def _how_to_get(program: Program) -> str:
 
 
 def _go() -> Finding:
-    reason = why_not_built(TEMPORAL_SERVER)
+    reason = why_not_installed(TEMPORAL_SERVER)[Source.BUILD]
     builds = "to build these three"
     if reason is None:
         return Finding(State.OK, "Go", builds, _short(Path(shutil.which("go") or "go")))

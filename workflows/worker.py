@@ -63,8 +63,8 @@ def build_worker(
         sticky_queue_schedule_to_start_timeout=policies.STICKY_QUEUE_TIMEOUT,
         max_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
         default_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
-        # Servers newer than 1.31 hand activities to the worker that scheduled them; off, a kill
-        # lands at the same point of the history everywhere.
+        # From 1.32 on, servers hand activities to the worker that scheduled them, by default. Off,
+        # each is polled for on its own, and a kill lands at the same point of the history on all.
         disable_eager_activity_execution=True,
     )
 

@@ -4,7 +4,7 @@ from chaos.binaries.find import (
     find_installed,
     find_program,
     find_temporal_cli,
-    why_not_built,
+    why_not_installed,
 )
 from chaos.binaries.model import (
     BadBinaryError,
@@ -14,6 +14,7 @@ from chaos.binaries.model import (
     SearchCancelledError,
     Source,
 )
+from chaos.binaries.origin import origin, way
 from chaos.binaries.programs import PROGRAMS, TEMPORAL_CLI, TEMPORAL_SERVER, TEMPORAL_SQL_TOOL
 
 __all__ = [
@@ -30,5 +31,7 @@ __all__ = [
     "find_installed",
     "find_program",
     "find_temporal_cli",
-    "why_not_built",
+    "origin",
+    "way",
+    "why_not_installed",
 ]

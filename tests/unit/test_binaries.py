@@ -24,7 +24,7 @@ from chaos.binaries import (
     ways,
 )
 from chaos.binaries.__main__ import main
-from chaos.binaries.cache import cache_folder, cached_path
+from chaos.binaries.cache import cache_folder, cached_paths
 from chaos.binaries.examine import parse_server_version
 from chaos.binaries.model import BadBinaryError, Search, WayFailedError, shorten
 from chaos.binaries.ways import last_errors, parse_go_version
@@ -184,19 +184,28 @@ def test_the_cache_folder_is_the_users_unless_another_is_named(
 
 
 @pytest.mark.parametrize(
-    ("program", "name"),
+    ("program", "names"),
     [
-        (TEMPORAL_CLI, "temporal-1.5.1"),
-        (TEMPORAL_SERVER, "temporal-server-1.31.2"),
-        (TEMPORAL_SQL_TOOL, "temporal-sql-tool-1.31.2"),
+        (TEMPORAL_CLI, ["temporal-1.9.1", "temporal-1.5.1"]),
+        (TEMPORAL_SERVER, ["temporal-server-1.31.2"]),
+        (TEMPORAL_SQL_TOOL, ["temporal-sql-tool-1.31.2"]),
     ],
 )
-def test_the_cached_file_has_its_version_in_its_name(
-    program: Program, name: str, tmp_path: Path
+def test_a_cached_file_has_its_version_in_its_name_and_the_newest_is_the_first(
+    program: Program, names: list[str], tmp_path: Path
 ) -> None:
     search = Search(program=program, folder=tmp_path, announce=print)
 
-    assert cached_path(search) == tmp_path / name
+    assert cached_paths(search) == [tmp_path / name for name in names]
+
+
+@pytest.mark.parametrize(
+    ("source", "version"),
+    [(Source.DOWNLOAD, "1.9.1"), (Source.WHEEL, "1.9.1"), (Source.BUILD, "1.5.1")],
+)
+def test_go_builds_an_older_cli_than_is_fetched(source: Source, version: str) -> None:
+    assert TEMPORAL_CLI.version_by(source) == version
+    assert TEMPORAL_SERVER.version_by(source) == TEMPORAL_SERVER.version
 
 
 @pytest.mark.parametrize(
@@ -272,7 +281,7 @@ def test_the_command_knows_no_other_program(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("answer", "version"),
     [
-        ("temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)", "1.29.1"),
+        ("temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)", "1.32.0"),
         ("temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)", "1.29.1"),
         ("temporal version 0.11.0 (server 1.22.3) (ui 2.21.3)", "1.22.3"),
         ("a warning\ntemporal version 1.5.1 (Server 1.29.1, UI 2.42.1)", "1.29.1"),

