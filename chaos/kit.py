@@ -22,7 +22,7 @@ from chaos.faults import (
     SleepWorker,
 )
 from chaos.history import Status, Workflow
-from chaos.invariants import Invariant, invariant, proof
+from chaos.invariants import Invariant, Late, invariant, proof
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.exits import no_unplanned_exit
 from chaos.invariants.proofs import (
@@ -85,6 +85,7 @@ __all__ = [
     "Invariant",
     "KillWorker",
     "Lab",
+    "Late",
     "Latency",
     "LimitData",
     "Options",

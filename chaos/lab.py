@@ -42,6 +42,9 @@ FOLLOW_AGAIN_SECONDS = 0.5
 AWAITED_AT_ONCE = 50
 """Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
 
+LONGEST_LOOK_SECONDS = 2.0
+"""How long a poll is waited for before somebody looks whether its workflow has ended."""
+
 _LONGEST_CALL = timedelta(seconds=20)
 _PAUSE_SECONDS = 0.05
 STEP_DEADLINE_SECONDS = 60.0
@@ -287,13 +290,12 @@ class Lab:
 
     async def until_polled(self, prompt: str) -> None:
         """Wait until the provider is asked once more whether a prompt's video is made."""
-        seen = await self.witness.polls(prompt)
 
         async def asked_again() -> bool:
             for asked in self.expectations:
                 if prompt in asked.prompts and await self.has_ended(asked.workflow_id):
                     raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
-            return await self.witness.polls(prompt) > seen
+            return await self.witness.polled(prompt, LONGEST_LOOK_SECONDS)
 
         await wait_until(
             asked_again,

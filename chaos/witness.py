@@ -17,8 +17,7 @@ from chaos.cluster.live import LiveError
 from chaos.evidence import Expectation
 from chaos.fake_api.control import FakeApi
 from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.fake_api.ledger import Billed, Call, Received
-from chaos.waiting import wait_until
+from chaos.waiting import DeadlineExceededError, wait_until
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER
 from workflows.paid_calls import PaidCall, State
@@ -40,8 +39,8 @@ class Witness(Protocol):
     async def hold(self, request: HoldRequest) -> Held:
         """Plan to stop at a moment."""
 
-    async def polls(self, prompt: str) -> float:
-        """A number that grows with each poll of a prompt's video."""
+    async def polled(self, prompt: str, longest_seconds: float) -> bool:
+        """Wait for the next poll of a prompt's video, but for no longer; whether it came."""
 
     def close(self) -> None:
         """Let go of what it looks through."""
@@ -57,13 +56,16 @@ class FakeWitness:
         """The next request, or rendering, that matches."""
         return await self.control.hold(request)
 
-    async def polls(self, prompt: str) -> float:
-        """How often the provider was asked."""
-        ledger = await self.control.ledger()
-        names = {r.operation for r in ledger if isinstance(r, Billed) and r.prompt == prompt}
-        return sum(
-            isinstance(r, Received) and r.call is Call.POLL and r.operation in names for r in ledger
-        )
+    async def polled(self, prompt: str, longest_seconds: float) -> bool:
+        """It is held for as long as it takes to see it."""
+        hold = await self.control.hold(HoldRequest(call=HoldTarget.POLL, match=prompt))
+        try:
+            await hold.caught(longest_seconds)
+        except DeadlineExceededError:
+            return False
+        finally:
+            await hold.release()
+        return True
 
     def close(self) -> None:
         """Nothing: the stack closes its own control client."""
@@ -77,10 +79,10 @@ class NoWitness:
         """Raises LiveError: there is no fake API."""
         raise LiveError(f"there is no fake API that could hold the {request.call}.")
 
-    async def polls(self, prompt: str) -> float:
-        """Nobody asks for a prompt here."""
-        del prompt
-        return 0.0
+    async def polled(self, prompt: str, longest_seconds: float) -> bool:
+        """Raises LiveError: there is no fake API."""
+        del longest_seconds
+        raise LiveError(f"there is no fake API that could tell of {prompt!r}.")
 
     def close(self) -> None:
         """Nothing is looked through."""
@@ -103,12 +105,19 @@ class LiveWitness:
         """Nothing is held: `caught` returns when the moment is there."""
         return _LiveMoment(self, request)
 
-    async def polls(self, prompt: str) -> float:
-        """The time of the newest heartbeat of the wait; 0 while nobody waits."""
-        for asked in self.expectations:
-            if prompt in asked.video_prompts:
-                return await self._newest_wait(asked.workflow_id)
-        return 0.0
+    async def polled(self, prompt: str, longest_seconds: float) -> bool:
+        """By the newest heartbeat of the wait: it comes with each poll."""
+        (asked,) = (asked for asked in self.expectations if prompt in asked.video_prompts)
+        seen = await self._newest_wait(asked.workflow_id)
+
+        async def is_newer() -> bool:
+            return await self._newest_wait(asked.workflow_id) > seen
+
+        try:
+            await wait_until(is_newer, what="a poll", deadline_seconds=longest_seconds)
+        except DeadlineExceededError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of the ledger."""

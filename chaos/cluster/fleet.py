@@ -121,8 +121,9 @@ class FleetProcess:
 
     async def until_gone(self, pids: Collection[int]) -> None:
         """Wait until none of these is among its workers any more, and the journal says so."""
+        left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
         await wait_until(
-            lambda: not set(pids) & {*self.pids, *self._watched},
+            lambda: not set(pids) & self._watched and not any(map(_is_there, left)),
             what=f"the struck workers of {self.child.name} are gone",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )

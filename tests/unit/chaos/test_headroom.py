@@ -1,8 +1,11 @@
 """How starved the machine was, from counters that only grow."""
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chaos import headroom
@@ -74,8 +77,8 @@ async def test_without_such_a_file_the_queue_for_processors_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headroom, "_STALL_FILES", (tmp_path / "absent",))
-    monkeypatch.setattr(headroom.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(headroom.psutil, "getloadavg", lambda: (3.5, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (3.5, 0.0, 0.0))
     told: list[Strain] = []
     with Meter().watched(told.append):
         pass
@@ -93,7 +96,7 @@ async def test_a_loop_that_was_kept_from_running_is_told_as_lag(
     told: list[Strain] = []
     with meter.watched(told.append):
         await asyncio.sleep(0.01)
-        headroom.time.sleep(0.3)
+        time.sleep(0.3)  # noqa: ASYNC251 - this is what blocks the loop
         await asyncio.sleep(0.1)
     measuring.cancel()
 
@@ -105,7 +108,7 @@ async def test_the_clock_for_deadlines_goes_slower_while_the_machine_is_starved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(headroom.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     meter = Meter()
     meter.latest = _strain(pressure=1.0)
     begun = meter.fair_seconds()
