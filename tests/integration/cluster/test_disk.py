@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +22,16 @@ SIZE_MIB = 4
 
 
 @pytest.fixture
-async def disk(guard: Guard, tmp_path: Path) -> AsyncIterator[SmallDisk]:
+def own_guard() -> Iterator[Guard]:
+    """One whose sweep strikes nobody else: other tests' servers carry the session's mark."""
+    with Guard() as guard:
+        yield guard
+
+
+@pytest.fixture
+async def disk(own_guard: Guard, tmp_path: Path) -> AsyncIterator[SmallDisk]:
     journal = Journal(tmp_path / "journal.jsonl", announce=print)
-    site = Site(guard.mark, tmp_path, tmp_path / "logs", journal)
+    site = Site(own_guard.mark, tmp_path, tmp_path / "logs", journal)
     command = mounting(tmp_path / FOLDER, ("sleep", "infinity"), SIZE_MIB)
     disk = SmallDisk(site.child(DISK, command))
     await disk.hold()
@@ -76,10 +83,10 @@ def test_what_is_on_it_can_be_kept_without_the_filler(disk: SmallDisk, tmp_path:
 
 
 async def test_nothing_is_left_when_the_runs_processes_are_swept(
-    disk: SmallDisk, guard: Guard
+    disk: SmallDisk, own_guard: Guard
 ) -> None:
     (disk.inside / "file").touch()
-    sweep(guard.mark)
+    sweep(own_guard.mark)
     await disk.owner.wait(10)
 
     assert not disk.inside.exists()

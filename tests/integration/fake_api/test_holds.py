@@ -108,5 +108,5 @@ class TestHolds:
 
     async def test_a_hold_that_catches_nothing_says_so(self, service: Service) -> None:
         hold = await service.control.hold(HoldRequest(call=HoldTarget.IMAGE, match="fox"))
-        with pytest.raises(TimeoutError, match="No image with 'fox' in its prompt"):
+        with pytest.raises(TimeoutError, match="the image with 'fox' in its prompt is held"):
             await hold.caught(deadline_seconds=0.05)
