@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 
 from chaos.started import End, Started, reap
 
-PRELOADED = ("workflows.worker", "chaos.fake_api.__main__", "chaos.network.__main__")
+PRELOADED = ("workflows.preload", "chaos.fake_api.__main__", "chaos.network.__main__")
 
 OWN = ("workflows", "chaos", "tests")
 """The packages whose programs may be started so: nobody else's code is run in our imports."""

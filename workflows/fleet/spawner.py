@@ -129,6 +129,7 @@ def main(descriptor: int) -> int:
         signal.signal(name, signal.SIG_IGN)
     # It may be inherited that children are ignored, and then nobody can wait for one.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    import_module("workflows.preload")
     worker = import_module(_MODULE)
     build_id = worker.build_id()
     # A fork copies what is written to, and the collector writes to all that it looks at.
