@@ -25,7 +25,7 @@ _EXAMPLES = """examples:
   python -m benchmarks --quick             as few repetitions as make sense
   python -m benchmarks recovery peer       these two
   python -m benchmarks --times 3           three runs: how much a figure differs from run to run
-  python -m benchmarks suite --run=FOLDER  of a run that is not reports/latest
+  python -m benchmarks suite --run=FOLDER  of a run that is not reports/latest, or of several
 """
 
 
@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
-    if given.run:
-        read_run(given.run)  # a mistake is told before anything takes its time
+    for folder in given.run:
+        read_run(folder)  # a mistake is told before anything takes its time
     cli = find_temporal_cli(given.temporal_cli, announce=_say)
     known = entries(given.run)
     chosen = [entry for name, entry in known.items() if name in given.names or not given.names]
@@ -142,19 +142,25 @@ def _parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    names = tuple(entries(None))
+    names = tuple(entries())
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="few repetitions")
     parser.add_argument("--times", type=_times, default=1, metavar="N", help="so many runs")
-    parser.add_argument("--run", type=Path, help="the run's folder for suite (reports/latest)")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        action="append",
+        default=[],
+        help="a run's folder for suite (reports/latest); again for several, and their spread",
+    )
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     parser.add_argument("--temporal-cli", type=Path, help="your own Temporal CLI")
     return parser
 
 
 def _name(text: str) -> str:
-    if text not in entries(None):
-        raise ArgumentTypeError(f"there is no {text!r}; choose from {', '.join(entries(None))}")
+    if text not in entries():
+        raise ArgumentTypeError(f"there is no {text!r}; choose from {', '.join(entries())}")
     return text
 
 

@@ -47,8 +47,8 @@ class Entry:
     conclude: Conclude = lambda found: ""  # noqa: ARG005 - there is not always one
 
 
-def entries(run: Path | None) -> Mapping[str, Entry]:
-    """All, by name; `run` is the folder of a recorded run, None for the newest."""
+def entries(runs: Sequence[Path] = ()) -> Mapping[str, Entry]:
+    """All, by name; `runs` are the folders of recorded runs, none: the newest."""
     found: Sequence[Entry] = (
         Entry(
             ledger_cost.NAME,
@@ -68,6 +68,6 @@ def entries(run: Path | None) -> Mapping[str, Entry]:
             concurrency.plot,
             concurrency.conclude,
         ),
-        Entry(suite.NAME, suite.TITLE, suite.QUESTION, suite.Suite(run).measure, suite.plot),
+        Entry(suite.NAME, suite.TITLE, suite.QUESTION, suite.Suite(runs).measure, suite.plot),
     )
     return {entry.name: entry for entry in found}

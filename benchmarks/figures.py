@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 RATIO = "×"  # noqa: RUF001 - the sign of a multiple
 """The unit of a quantity that was divided by another of the same run."""
 
+COUNT = ""
+"""The unit of what was counted."""
+
 
 class Figures(BaseModel):
     """A part of `bench.json`."""

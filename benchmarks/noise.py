@@ -34,7 +34,12 @@ def _benchmark(runs: Sequence[Benchmark]) -> Benchmark:
 
 
 def _table(runs: Sequence[Table]) -> Table:
-    rows = [_row([table.row(row.name) for table in runs]) for row in runs[0].rows]
+    names = [{row.name for row in table.rows} for table in runs]
+    rows = [
+        _row([table.row(row.name) for table in runs])
+        for row in runs[0].rows
+        if all(row.name in others for others in names)
+    ]
     return runs[0].model_copy(update={"rows": tuple(rows)})
 
 
@@ -44,5 +49,6 @@ def _row(runs: Sequence[Row]) -> Row:
             values=tuple(row.cells[name].median for row in runs), unit=runs[0].cells[name].unit
         )
         for name in runs[0].cells
+        if all(name in row.cells for row in runs)
     }
     return runs[0].model_copy(update={"cells": cells})

@@ -8,7 +8,7 @@ from html import escape
 from matplotlib.figure import Figure
 
 from benchmarks import plots
-from benchmarks.figures import RATIO, Benchmark, Quantity, Report, Row, Table
+from benchmarks.figures import COUNT, RATIO, Benchmark, Quantity, Report, Row, Table
 from chaos.report.html import document
 
 TITLE = "Benchmarks"
@@ -34,7 +34,7 @@ _STYLE = """<style>
 def text(quantity: Quantity) -> str:
     """The median with its unit and, of several, the range."""
     low, high = min(quantity.values), max(quantity.values)
-    unit = quantity.unit if quantity.unit == RATIO else f" {quantity.unit}"
+    unit = quantity.unit if quantity.unit in {RATIO, COUNT} else f" {quantity.unit}"
     middle = f"{_number(quantity.median)}{unit}"
     return middle if low == high else f"{middle} ({_number(low)} to {_number(high)})"
 

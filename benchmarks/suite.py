@@ -1,25 +1,27 @@
-"""How much of the suite's wall time is its longest wait, by a recorded run.
+"""How much of the suite's wall time is its longest wait, and who uses the processors meanwhile.
 
 All scenarios run side by side in one process: the run cannot be shorter than its longest scenario,
 and that one not shorter than the waits that the policy makes it wait, such as a heartbeat timeout
-and a retry. Everything is read from the run's folder; where none is recorded, the five reference
-scenarios are run first.
+and a retry. Everything is read from the folder of a recorded run, or of several, for their spread;
+where none is recorded, the five reference scenarios are run first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from matplotlib.figure import Figure
 
 from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import RATIO, Found, Quantity, Row, Table, seconds
+from benchmarks.suite_cpu import Usage, tables
 from chaos.journal import read_journal
 from chaos.report.reading import ReadingError, read_run
 from chaos.report.results import CaseResult, RunResult
@@ -41,22 +43,72 @@ class NoRunError(Exception):
 
 
 @dataclass(frozen=True)
-class Suite:
-    """Measures a run in a folder; None: the newest one, or one that is made now."""
+class Recorded:
+    """A run, and when it ended; no `usage` where its version did not measure that."""
 
-    folder: Path | None = None
+    run: RunResult
+    ended_at: datetime
+    usage: Usage | None = None
 
-    async def measure(self, bed: Bed, *, quick: bool) -> Found:
+    @classmethod
+    def read(cls, folder: Path) -> Self:
         """Raises NoRunError."""
-        del quick  # nothing is repeated
-        folder = self.folder or REPORTS / "latest"
-        if self.folder is None and not (folder / "results.json").exists():
-            folder = await _run_the_five(bed)
         try:
             run = read_run(folder)
         except ReadingError as error:
             raise NoRunError(str(error)) from None
-        return found(run, ended_at(folder) or run.started_at)
+        return cls(run, ended_at(folder) or run.started_at, Usage.of(folder, run))
+
+    @property
+    def wall(self) -> float:
+        """Seconds from its start to its end."""
+        return (self.ended_at - self.run.started_at).total_seconds()
+
+    @property
+    def longest(self) -> float:
+        """Seconds of its longest scenario. Raises NoRunError where none ran to its end."""
+        longest = max((scenario.duration_s for scenario in self.run.scenarios), default=0.0)
+        if self.wall <= 0 or longest <= 0:
+            raise NoRunError(
+                f"the run {self.run.run_id} has no scenario that ran to its end; name another."
+            )
+        return longest
+
+    @property
+    def total(self) -> float:
+        """Seconds of all its scenarios, one after the other."""
+        return sum(scenario.duration_s for scenario in self.run.scenarios)
+
+    @property
+    def cases(self) -> Mapping[str, CaseResult]:
+        """Every case, those of the longest scenario first."""
+        ordered = sorted(self.run.scenarios, key=lambda scenario: -scenario.duration_s)
+        return {f"{each.name}/{case.name}": case for each in ordered for case in each.cases}
+
+    @property
+    def slowest(self) -> Sequence[str]:
+        """The case that each scenario waited for, by name."""
+        lasted = {scenario.name: scenario.duration_s for scenario in self.run.scenarios}
+        return [
+            name
+            for name, case in self.cases.items()
+            if case.duration_s == lasted[name.partition("/")[0]]
+        ]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Measures the runs in these folders; none: the newest one, or one that is made now."""
+
+    folders: Sequence[Path] = ()
+
+    async def measure(self, bed: Bed, *, quick: bool) -> Found:
+        """Raises NoRunError."""
+        del quick  # nothing is repeated
+        folders = self.folders or [REPORTS / "latest"]
+        if not self.folders and not (folders[0] / "results.json").exists():
+            folders = [await _run_the_five(bed)]
+        return found([Recorded.read(folder) for folder in folders])
 
 
 async def _run_the_five(bed: Bed) -> Path:
@@ -80,33 +132,30 @@ def ended_at(folder: Path) -> datetime | None:
     return max((entry.at for journal in journals for entry in journal), default=None)
 
 
-def found(run: RunResult, ended: datetime) -> Found:
-    """The tables of a run. Raises NoRunError for one in which nothing ran to its end."""
-    scenarios = sorted(run.scenarios, key=lambda scenario: -scenario.duration_s)
-    wall = (ended - run.started_at).total_seconds()
-    if not scenarios or wall <= 0 or scenarios[0].duration_s <= 0:
-        raise NoRunError(f"the run {run.run_id} has no scenario that ran to its end; name another.")
-    longest, total = scenarios[0].duration_s, sum(s.duration_s for s in scenarios)
+def found(runs: Sequence[Recorded]) -> Found:
+    """The tables of these runs, a value for each of them. Raises NoRunError for one in which no
+    scenario ran to its end.
+    """
     whole = Row(
         name="the whole run",
         cells={
-            "wall": seconds(round(wall, 3)),
-            "longest scenario": seconds(round(longest, 3)),
-            "wall ÷ longest": Quantity(values=(round(wall / longest, 3),), unit=RATIO),
-            "all scenarios one by one": seconds(round(total, 3)),
-            "side by side": Quantity(values=(round(total / wall, 3),), unit=RATIO),
+            "wall": _seconds(run.wall for run in runs),
+            "longest scenario": _seconds(run.longest for run in runs),
+            "wall ÷ longest": _ratio(run.wall / run.longest for run in runs),
+            "all scenarios one by one": _seconds(run.total for run in runs),
+            "side by side": _ratio(run.total / run.wall for run in runs),
         },
     )
-    cases = [
-        _row(f"{scenario.name}/{case.name}", case)
-        for scenario in scenarios[:_SHOWN]
-        for case in scenario.cases
-        if case.duration_s == scenario.duration_s
-    ]
+    every = [run.cases for run in runs]
+    names = [name for name in runs[0].slowest if all(name in cases for cases in every)]
+    longest = [_row(name, [cases[name] for cases in every]) for name in names[:_SHOWN]]
+    usage = [run.usage for run in runs if run.usage]
+    which = f"run {runs[0].run.run_id}" if len(runs) == 1 else f"{len(runs)} runs"
     return Found(
         tables=(
-            Table.of(f"{len(scenarios)} scenarios, run {run.run_id}", [whole]),
-            Table.of("The longest scenarios, by their longest case", cases),
+            Table.of(f"{len(runs[0].run.scenarios)} scenarios, {which}", [whole]),
+            Table.of("The longest scenarios, by their longest case", longest),
+            *(tables(usage) if len(usage) == len(runs) else ()),
         ),
         notes=(
             (
@@ -114,16 +163,30 @@ def found(run: RunResult, ended: datetime) -> Found:
                 "missed (heartbeat timeout) or a retry not yet due; overlapping ones count once. "
                 "The rest is deadlines of the scenario's own, outages that it makes, and work."
             ),
+            (
+                "The processors' seconds are the kernel's own, of each process when it has ended. "
+                "Workers that a fleet has waited for count with the fleet; the other ones are what "
+                "forks the rest, and whatever was asked or made on the way."
+            ),
         ),
     )
 
 
-def _row(name: str, case: CaseResult) -> Row:
-    length, waits = seconds(round(case.duration_s, 3)), seconds(round(policy_seconds(case), 3))
-    share = Quantity(values=(round(policy_seconds(case) / case.duration_s, 3),), unit=RATIO)
-    return Row(
-        name=name, cells={LENGTH: length, WAITS: waits, SHARE: share}, remark=_explained(case)
-    )
+def _seconds(values: Iterable[float]) -> Quantity:
+    return seconds(*(round(value, 3) for value in values))
+
+
+def _ratio(values: Iterable[float]) -> Quantity:
+    return Quantity(values=tuple(round(value, 3) for value in values), unit=RATIO)
+
+
+def _row(name: str, cases: Sequence[CaseResult]) -> Row:
+    cells = {
+        LENGTH: _seconds(case.duration_s for case in cases),
+        WAITS: _seconds(policy_seconds(case) for case in cases),
+        SHARE: _ratio(policy_seconds(case) / case.duration_s for case in cases),
+    }
+    return Row(name=name, cells=cells, remark=_explained(cases[0]))
 
 
 def policy_seconds(case: CaseResult) -> float:

@@ -34,7 +34,11 @@ class Event(StrEnum):
 
 
 class Entry(BaseModel):
-    """One line of a journal. `target` names a process, `workflow_id` a workflow."""
+    """One line of a journal. `target` names a process, `workflow_id` a workflow.
+
+    `cpu_seconds` were used by a process that has ended, and by the children that it had waited for;
+    None where nobody could tell, and in journals of older versions.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,6 +49,7 @@ class Entry(BaseModel):
     pid: int | None = None
     signal: str | None = None
     exit_code: int | None = None
+    cpu_seconds: float | None = None
     kind: str | None = None
     workflow_id: str | None = None
     progress: dict[str, Any] | None = None

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
-import psutil
-
 from chaos.guardian import MARK, Guard
 from chaos.journal import Event, Journal
-from chaos.spawner import Forked, Spawner, SpawnerError, may_fork
+from chaos.spawner import Spawner, SpawnerError, may_fork
+from chaos.started import Executed, Started
 from chaos.waiting import wait_until, within
 
 CANARY = "AIza-canary-"
@@ -95,13 +94,13 @@ class Child:
     journal: Journal
     user: str | None = None
     spawner: Spawner | None = None
-    _process: psutil.Popen | Forked | None = field(default=None, init=False)
+    _process: Started | None = field(default=None, init=False)
     _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     @property
     def pid(self) -> int:
         """The process id of the newest start."""
-        return int(self._running().pid)
+        return self._running().pid
 
     @property
     def is_alive(self) -> bool:
@@ -119,7 +118,7 @@ class Child:
             target=self._watch, args=(process, exited, loop), name=f"watch {self.name}", daemon=True
         ).start()
 
-    def _forked(self) -> Forked | None:
+    def _forked(self) -> Started | None:
         """None where it has to be started from nothing."""
         if self.spawner is None or self.user is not None or not may_fork(self.argv):
             return None
@@ -127,9 +126,9 @@ class Child:
             return self.spawner.start(self.argv, self.environment, self.folder, self.log)
         return None
 
-    def _executed(self) -> psutil.Popen:
+    def _executed(self) -> Started:
         with self.log.open("ab") as log:
-            return psutil.Popen(
+            process = subprocess.Popen(  # noqa: S603 - no shell, and the callers name the programs
                 list(self.argv),
                 env=dict(self.environment),
                 cwd=self.folder,
@@ -139,6 +138,7 @@ class Child:
                 start_new_session=True,
                 **_rights(self.user),
             )
+        return Executed(process)
 
     async def start_ready(
         self, answers: Callable[[], Awaitable[bool]], *, what: str, deadline_seconds: float
@@ -159,10 +159,16 @@ class Child:
         self.journal.add(Event.READY, target=self.name, pid=self.pid)
 
     def _watch(
-        self, process: psutil.Popen | Forked, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
+        self, process: Started, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
     ) -> None:
-        code = process.wait()
-        self.journal.add(Event.EXITED, target=self.name, pid=process.pid, exit_code=code)
+        end = process.wait()
+        self.journal.add(
+            Event.EXITED,
+            target=self.name,
+            pid=process.pid,
+            exit_code=end.code if end else None,
+            cpu_seconds=end.cpu_seconds if end else None,
+        )
         if not loop.is_closed():
             loop.call_soon_threadsafe(exited.set)
 
@@ -178,17 +184,17 @@ class Child:
         )
         try:
             process.send_signal(number)
-        except (psutil.NoSuchProcess, ProcessLookupError):
+        except ProcessLookupError:
             raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
 
     async def wait(self, deadline_seconds: float) -> int:
         """Wait for the exit and return its code (negative: the signal that ended it)."""
         async with within(f"{self.name} ends", deadline_seconds):
             await self._exited.wait()
-        code = self._running().wait()
-        if code is None:
+        end = self._running().wait()
+        if end is None:
             raise ChildError(f"{self.name} has ended, and so had the process that could tell how.")
-        return int(code)
+        return end.code
 
     async def kill(self, deadline_seconds: float = 10) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -211,7 +217,7 @@ class Child:
     async def discard(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it at the end of a run, without a word in the journal's faults."""
         if self.is_alive:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, ChildError):
+            with contextlib.suppress(ProcessLookupError, ChildError):
                 self._running().send_signal(number)
                 await self.wait(10)
 
@@ -223,7 +229,7 @@ class Child:
         # Temporal's servers put a whole stack trace into each.
         return "\n".join(line[:_LINE_LENGTH] for line in lines) or "(silent)"
 
-    def _running(self) -> psutil.Popen | Forked:
+    def _running(self) -> Started:
         if self._process is None:
             raise ChildError(f"{self.name} was never started.")
         return self._process

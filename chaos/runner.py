@@ -32,6 +32,7 @@ from chaos.holding import Hold
 from chaos.lab import Options
 from chaos.news import News, Said, Told
 from chaos.process import spawning
+from chaos.report.cpu import Used, cpu_seconds
 from chaos.report.files import write_reports
 from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
 from chaos.run import LIVE_LEDGER, SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
@@ -89,6 +90,7 @@ class Runner:
         }
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
+        self._used_before = Used.now()
         self._hold: Hold | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -268,6 +270,7 @@ class Runner:
                 "google-genai": version("google-genai"),
                 "server": self._ready.result().server_version,
             },
+            cpu_s=cpu_seconds(self.folder, self._used_before, Used.now()),
             scenarios=tuple(done),
             not_run=self._not_run,
             overall=self.overall,

@@ -25,13 +25,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
+from chaos.started import End, Started, reap
 
-PRELOADED = ("workflows.worker", "chaos.fake_api.__main__", "chaos.network.__main__")
+PRELOADED = ("workflows.preload", "chaos.fake_api.__main__", "chaos.network.__main__")
 
 OWN = ("workflows", "chaos", "tests")
 """The packages whose programs may be started so: nobody else's code is run in our imports."""
@@ -55,36 +55,6 @@ def may_fork(argv: Sequence[str]) -> bool:
     return argv[2].partition(".")[0] in OWN
 
 
-class Forked:
-    """A process that the spawner has started: as much of `psutil.Popen` as is needed."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.code: Future[int | None] = Future()
-        """Its exit code; None where the spawner died before it."""
-        self._process: psutil.Process | None = None
-        with contextlib.suppress(psutil.NoSuchProcess):
-            # It knows the process from whoever gets its number later.
-            self._process = psutil.Process(pid)
-
-    def send_signal(self, number: signal.Signals) -> None:
-        """Raises ProcessLookupError where it is gone."""
-        was_reaped = self.code.done() and self.code.result() is not None
-        if was_reaped or self._process is None:
-            raise ProcessLookupError(self.pid)
-        try:
-            self._process.send_signal(number)
-        except psutil.NoSuchProcess:
-            raise ProcessLookupError(self.pid) from None
-
-    def wait(self) -> int | None:
-        """Wait for its end; its exit code, None where nobody could see that."""
-        code = self.code.result()
-        if code is None and self._process is not None:
-            self._process.wait()
-        return code
-
-
 class Spawner:
     """The process that forks, for one run. It begins to import at `begin`, and ends at `close`."""
 
@@ -100,7 +70,7 @@ class Spawner:
 
     def start(
         self, argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path
-    ) -> Forked:
+    ) -> Started:
         """Start a program, its output appended to `log`. Raises SpawnerError, and OSError where
         there can be no log.
         """
@@ -120,7 +90,7 @@ class Spawner:
             f"{argv[2]} could not be started: the process that starts the others does not answer."
         )
 
-    def _ask(self, request: bytes, output: int) -> Forked:
+    def _ask(self, request: bytes, output: int) -> Started:
         socket.send_fds(self._socket, [request], [output])
         answer = self._answers.get(timeout=_ANSWER_SECONDS)
         if isinstance(answer, Exception):
@@ -145,7 +115,7 @@ class Spawner:
             return
         self._end()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._answers: queue.SimpleQueue[Forked | Exception] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Started | Exception] = queue.SimpleQueue()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "chaos.spawner", str(theirs.fileno())],
@@ -163,16 +133,17 @@ class Spawner:
         )
         self._reader.start()
 
-    def _read(self, ours: socket.socket, answers: queue.SimpleQueue[Forked | Exception]) -> None:
+    def _read(self, ours: socket.socket, answers: queue.SimpleQueue[Started | Exception]) -> None:
         """Take in what it says until it is gone: who was started, and how each ended."""
-        children: dict[int, Forked] = {}
+        children: dict[int, Started] = {}
         try:
             while data := ours.recv(_LONGEST_BYTES):
                 told: dict[str, Any] = json.loads(data)
                 if "code" in told:
-                    children.pop(told["pid"]).code.set_result(told["code"])
+                    end = End(told["code"], told["cpu_seconds"])
+                    children.pop(told["pid"]).end.set_result(end)
                 elif "pid" in told:
-                    child = children[told["pid"]] = Forked(told["pid"])
+                    child = children[told["pid"]] = Started(told["pid"])
                     answers.put(child)
                 else:
                     answers.put(SpawnerError(f"a process could not be forked: {told['problem']}."))
@@ -180,7 +151,7 @@ class Spawner:
             pass  # as if it had said that it is gone
         finally:
             for child in children.values():
-                child.code.set_result(None)
+                child.end.set_result(None)
             answers.put(ConnectionError())
 
 
@@ -223,8 +194,8 @@ def _serve(ours: socket.socket, woken: socket.socket) -> None:
 
 def _tell_of_the_dead(ours: socket.socket) -> None:
     with contextlib.suppress(ChildProcessError):  # none is left
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            _tell(ours, {"pid": ended[0], "code": os.waitstatus_to_exitcode(ended[1])})
+        while (ended := reap(-1, os.WNOHANG))[0]:
+            _tell(ours, {"pid": ended[0], **asdict(ended[1])})
 
 
 def _fork(request: bytes, output: int) -> Mapping[str, object]:

@@ -7,12 +7,15 @@ errors carry the API key in their request headers, so each is replaced by an `Ap
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -71,6 +74,30 @@ class Image:
 MaySend = Callable[[], None]
 """Asked when a request is about to leave; raises ApiError where it must not."""
 
+_MODELS = (
+    types.AutomaticFunctionCallingConfig,
+    types.Blob,
+    types.Candidate,
+    types.Content,
+    types.DownloadFileConfig,
+    types.GenerateContentConfig,
+    types.GenerateContentResponse,
+    types.GenerateVideosConfig,
+    types.GenerateVideosOperation,
+    types.GenerateVideosResponse,
+    types.GenerateVideosSource,
+    types.GeneratedVideo,
+    types.GetOperationConfig,
+    types.HttpOptions,
+    types.HttpResponse,
+    types.HttpRetryOptions,
+    types.Image,
+    types.Part,
+    types.UserContent,
+    types.Video,
+)
+"""What the client builds a validator for when it first needs it, of all that the calls need."""
+
 _may_send: ContextVar[MaySend] = ContextVar("may_send")
 
 
@@ -84,15 +111,42 @@ async def _watch_departure(request: httpx.Request) -> None:
     request.extensions["trace"] = trace
 
 
+def tls_context() -> ssl.SSLContext:
+    """One for all clients: to make one takes as long as all else that a client is made of.
+
+    Certificates that the environment names may be others at the next start.
+    """
+    if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
+        return httpx.create_ssl_context()
+    return _usual_tls_context()
+
+
+@cache
+def _usual_tls_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def warm_up() -> None:
+    """Make what is the same in every process, before they are forked: it connects to nobody, starts
+    no thread and knows no key.
+    """
+    httpx.AsyncClient(verify=_usual_tls_context())  # it imports as late as it can
+    for model in _MODELS:
+        model.model_rebuild()
+
+
 class Gemini:
     """The four calls that a video takes. Belongs to one event loop; close it by `async with`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        context = tls_context()
         # Our own httpx client, or the library would follow a 307 with a second POST and, where
         # aiohttp is installed, send a request again after a reset.
         self._http = httpx.AsyncClient(
-            follow_redirects=False, event_hooks={"request": [_watch_departure]}
+            follow_redirects=False,
+            event_hooks={"request": [_watch_departure]},
+            verify=context,
         )
         self._client = genai.Client(
             vertexai=False,
@@ -100,6 +154,9 @@ class Gemini:
             http_options=types.HttpOptions(
                 base_url=settings.google_gemini_base_url,
                 httpx_async_client=self._http,
+                # For what is never used, and would make two more.
+                client_args={"verify": context},
+                async_client_args={"ssl": context},
                 retry_options=types.HttpRetryOptions(attempts=1),
             ),
         )

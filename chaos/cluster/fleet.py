@@ -144,15 +144,32 @@ class FleetProcess:
 
     async def discard(self) -> None:
         """End it and its workers at the end of a run: by themselves they would first drain."""
-        left = [psutil.Process(pid) for pid in self.pids] if self.child.is_alive else []
-        await self.child.discard()
+        left: list[psutil.Process] = []
+        if self.child.is_alive:
+            with suppress(psutil.NoSuchProcess):
+                fleet = psutil.Process(self.child.pid)
+                fleet.suspend()  # or it would replace them
+                left = fleet.children()
         for process in left:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                self._end(process)
+        await self.child.discard()
         await wait_until(
             lambda: not any(_is_there(process) for process in left),
             what=f"the workers of {self.child.name} end",
             deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    def _end(self, process: psutil.Process) -> None:
+        """Kill one that its fleet will not wait for: so nobody is told later what it took."""
+        target = self.target if _leads(process.pid) else f"{self.child.name}-spawner"
+        took = process.cpu_times()
+        process.kill()
+        self.child.journal.add(
+            Event.EXITED,
+            target=target,
+            pid=process.pid,
+            cpu_seconds=round(took.user + took.system, 3),
         )
 
 

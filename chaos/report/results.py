@@ -150,7 +150,7 @@ class Overall(Result):
 
 
 class RunResult(Result):
-    """The whole of `results.json`."""
+    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     run_id: str
@@ -162,6 +162,7 @@ class RunResult(Result):
     topology: Topology = Topology.DEV
     seed: int | None = None
     versions: dict[str, str]
+    cpu_s: dict[str, float] = {}
     scenarios: tuple[ScenarioResult, ...]
     not_run: tuple[NotRun, ...] = ()
     overall: Overall

@@ -129,6 +129,26 @@ async def test_nothing_of_the_users_environment_gets_in(
     assert "HTTPS_PROXY" not in child.last_lines()
 
 
+BURN = "import time\nwhile time.process_time() < 0.5: pass"
+
+
+async def test_what_it_took_of_the_processors_is_journaled_with_that_of_its_children(
+    make: Make, tmp_path: Path
+) -> None:
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN!r}])"
+    children = [make(code) for code in ("pass", BURN, parent)]
+    for child in children:
+        child.start()
+        assert await child.wait(20) == 0
+
+    took = [e.cpu_seconds for e in read_journal(tmp_path / "journal.jsonl") if e.cpu_seconds]
+    assert took == sorted(took)
+    little, own, both = took
+    assert little < 0.4
+    assert 0.5 <= own < 0.9
+    assert both < 1.3
+
+
 async def test_a_child_that_was_never_started_cannot_be_hit(make: Make) -> None:
     with pytest.raises(ChildError, match="never started"):
         make(WAIT).send(signal.SIGKILL)

@@ -15,6 +15,7 @@ import pytest
 from chaos.guardian import Guard, marked_processes
 from chaos.process import child_environment
 from chaos.spawner import Spawner, SpawnerError, may_fork
+from chaos.started import End
 
 PROGRAM = """
 import os, sys, threading, time
@@ -32,12 +33,15 @@ def main():
     elif what == "sleep":
         print("sleeping", flush=True)
         time.sleep(60)
+    elif what == "burn":
+        while time.process_time() < float(rest[0]):
+            pass
 
 if __name__ == "__main__":
     main()
 """
 
-Start = Callable[..., "tuple[psutil.Process, Callable[[], int | None]]"]
+Run = Callable[..., End]
 
 
 @pytest.fixture
@@ -56,12 +60,14 @@ def own(guard: Guard, tmp_path: Path) -> Iterator[Spawner]:
 
 
 @pytest.fixture
-def run(own: Spawner, environment: Mapping[str, str], tmp_path: Path) -> Callable[..., int | None]:
-    """Start the program and wait for its end; its exit code."""
+def run(own: Spawner, environment: Mapping[str, str], tmp_path: Path) -> Run:
+    """Start the program and wait for its end."""
 
-    def run(*arguments: str) -> int | None:
+    def run(*arguments: str) -> End:
         argv = (sys.executable, "-m", "program", *arguments)
-        return own.start(argv, environment, tmp_path, tmp_path / "log").wait()
+        end = own.start(argv, environment, tmp_path, tmp_path / "log").wait()
+        assert end
+        return end
 
     return run
 
@@ -74,11 +80,11 @@ def _until(condition: Callable[[], object], what: str) -> None:
 
 
 def test_it_is_the_main_program_with_its_own_environment_and_nothing_inherited(
-    run: Callable[..., int | None], environment: Mapping[str, str], tmp_path: Path
+    run: Run, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "log").write_text("before\n")
 
-    assert run("tell", "a", "b c") == 0
+    assert run("tell", "a", "b c").code == 0
     before, said, held, error = (tmp_path / "log").read_text().splitlines()
     assert (before, error) == ("before", "error")
     assert said == f"__main__ ['a', 'b c'] {tmp_path} {sorted(environment)}"
@@ -100,10 +106,10 @@ def test_its_end_is_that_of_a_program(
     arguments: tuple[str, ...],
     code: int,
     said: str,
-    run: Callable[..., int | None],
+    run: Run,
     tmp_path: Path,
 ) -> None:
-    assert run(*arguments) == code
+    assert run(*arguments).code == code
     assert (tmp_path / "log").read_text().endswith(said)
 
 
@@ -119,9 +125,20 @@ def test_a_signal_ends_it_and_is_its_exit_code(
     assert process.pid in {p.pid for p, _ in marked_processes()}
     child.send_signal(signal.SIGKILL)
 
-    assert child.wait() == -signal.SIGKILL
+    end = child.wait()
+    assert end
+    assert end.code == -signal.SIGKILL
     with pytest.raises(ProcessLookupError):
         child.send_signal(signal.SIGKILL)
+
+
+def test_what_it_took_of_the_processors_is_its_own(run: Run) -> None:
+    little = run("exit", "0").cpu_seconds
+    much = run("burn", "0.5").cpu_seconds
+
+    # The imports of what has forked it took some seconds.
+    assert little < 0.3
+    assert 0.5 <= much < 0.8
 
 
 def test_a_spawner_that_dies_is_replaced_and_its_children_live_on(
@@ -141,7 +158,10 @@ def test_a_spawner_that_dies_is_replaced_and_its_children_live_on(
     for one in (child, other):
         one.send_signal(signal.SIGKILL)
     # Nobody could see the exit code of an orphan, but that it is gone.
-    assert (child.wait(), other.wait()) == (None, -signal.SIGKILL)
+    assert child.wait() is None
+    end = other.wait()
+    assert end
+    assert end.code == -signal.SIGKILL
 
 
 def test_one_that_cannot_be_started_is_told_so(

@@ -17,7 +17,7 @@ from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.failover import Failover
 from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
-from workflows.fleet.spawner import WORKER_ARGV
+from workflows.fleet.spawner import WORKER_ARGV, Spawner
 from workflows.ledger import open_ledger
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -30,12 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # It may be inherited that children are ignored, and then nobody can wait for one.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    spawner = Spawner()
+    if tuple(options.command) == WORKER_ARGV:
+        spawner.begin()  # before there is another thread
     output = Output()
     set_up_logging(output)
     try:
         load_dotenv_file()
         settings = load_settings()
-        all_ended = asyncio.run(_run(options.workers, options.command, settings, output))
+        all_ended = asyncio.run(_run(options.workers, options.command, settings, output, spawner))
     except SettingsError as error:
         sys.stderr.write(f"fleet: {error}\n")
         return 2
@@ -43,16 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("fleet: interrupted before it began\n")
         return 130
     finally:
+        spawner.end()
         output.close()
     return 0 if all_ended else 1
 
 
-async def _run(workers: int, argv: Sequence[str], settings: Settings, output: Output) -> bool:
+async def _run(
+    workers: int, argv: Sequence[str], settings: Settings, output: Output, spawner: Spawner
+) -> bool:
     metrics = _metrics(settings.metrics_address, workers)
     client = await connect()
     ledger = await asyncio.to_thread(open_ledger, settings)
     try:
-        fleet = Fleet(argv, workers, Failover(client, ledger), metrics, output.write)
+        fleet = Fleet(argv, workers, Failover(client, ledger), metrics, output.write, spawner)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, fleet.stop)
         return await fleet.run()

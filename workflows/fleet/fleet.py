@@ -74,8 +74,8 @@ class Fleet:
     failover: Failover
     settings: Settings
     write: Callable[[str], object]
+    spawner: Spawner = field(default_factory=Spawner)
     tally: Tally = field(default_factory=Tally)
-    _spawner: Spawner = field(default_factory=Spawner)
     _members: dict[int, Member] = field(default_factory=dict)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _handovers: set[asyncio.Task[None]] = field(default_factory=set)
@@ -102,7 +102,7 @@ class Fleet:
             drain.cancel()
             for member in self._members.values():  # none is left, unless something broke
                 member.send(signal.SIGKILL)
-            await self._spawner.close()
+            await self.spawner.close()
         if self._handovers:
             await asyncio.wait(self._handovers)
         logger.info("all workers have ended: %s", self.tally)
@@ -134,7 +134,7 @@ class Fleet:
 
     async def _start(self, number: int) -> Member | None:
         try:
-            ways = ways_to_start(self.argv, self._spawner)
+            ways = ways_to_start(self.argv, self.spawner)
             member = await Member.start(number, ways, self.settings(number), self.write)
         except OSError as error:
             why = f"{error.strerror}: {self.argv[0]}"

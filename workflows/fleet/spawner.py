@@ -1,7 +1,8 @@
 """Starts the fleet's workers by fork, so that a new one is ready in a fraction of the time.
 
-`python -m workflows.fleet.spawner FD` is the process that forks: it imports the worker, has one
-thread and no connection, and starts a worker for each request on the socket FD. It forks twice: the
+The process that forks imports the worker, has one thread and no connection, and starts a worker for
+each request on a socket. It is a fork of the fleet itself, made while that has no second thread and
+no connection; one that replaces it is `python -m workflows.fleet.spawner FD`. It forks twice: the
 worker that its vanished parent leaves behind becomes the child of the fleet, which is the nearest
 subreaper. So waitpid stays the fleet's proof of a death, whatever becomes of this process.
 
@@ -28,6 +29,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from workflows.fleet.fork import ChildProcess, Fork
 from workflows.fleet.reports import REPORTS_VARIABLE
 
 WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
@@ -49,7 +51,26 @@ class Spawner:
     def __init__(self) -> None:
         # A thread of its own: what is waited for here must not keep the ledger waiting.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spawner")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
+
+    def begin(self) -> None:
+        """Start it as a fork of this process, which spares it most of its imports. Where that has
+        more than one thread already, or cannot be forked, it is left to the first start.
+        """
+        if _threads() > 1:
+            return
+        with contextlib.suppress(OSError):
+            _adopt_orphans()
+            ours, theirs = _sockets()
+            with theirs:
+                pid = os.fork()
+                if pid == 0:
+                    _become_the_spawner(theirs)
+            self._socket, self._process = ours, Fork(pid)
+
+    def end(self) -> None:
+        """End it at once, where no start is under way; the workers stay."""
+        self._end()
 
     async def start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
         """Start a worker with these as its standard input, its output and its pipe for reports;
@@ -89,8 +110,7 @@ class Spawner:
             return
         self._end()
         _adopt_orphans()
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.settimeout(_ANSWER_SECONDS)
+        self._socket, theirs = _sockets()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "workflows.fleet.spawner", str(theirs.fileno())],
@@ -107,6 +127,17 @@ class Spawner:
             self._process.wait()
             self._socket.close()
             self._process = None
+
+
+def _sockets() -> tuple[socket.socket, socket.socket]:
+    """The fleet's end and the other one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(_ANSWER_SECONDS)
+    return ours, theirs
+
+
+def _threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def _close_all(descriptors: Sequence[int]) -> None:
@@ -129,12 +160,13 @@ def main(descriptor: int) -> int:
         signal.signal(name, signal.SIG_IGN)
     # It may be inherited that children are ignored, and then nobody can wait for one.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    import_module("workflows.preload")
     worker = import_module(_MODULE)
     build_id = worker.build_id()
     # A fork copies what is written to, and the collector writes to all that it looks at.
     gc.collect()
     gc.freeze()
-    if len(list(Path("/proc/self/task").iterdir())) > 1:
+    if _threads() > 1:
         return 1
     with socket.socket(fileno=descriptor) as ours:
         while True:
@@ -148,6 +180,25 @@ def main(descriptor: int) -> int:
             _close_all(descriptors)
             with contextlib.suppress(OSError):  # the next read shows it
                 ours.send(answer.encode())
+
+
+def _become_the_spawner(theirs: socket.socket) -> NoReturn:
+    """In a fork of the fleet: be what would have been started from nothing."""
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1):
+            os.dup2(nothing, descriptor)
+        for each in list(Path("/proc/self/fd").iterdir()):
+            if int(each.name) not in {0, 1, 2, theirs.fileno()}:
+                with contextlib.suppress(OSError):  # that of the folder itself is closed by now
+                    os.close(int(each.name))
+        code = main(theirs.detach())
+    except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def _fork_twice(environment: Mapping[str, str], descriptors: Sequence[int], ours: int) -> str:

@@ -84,3 +84,15 @@ async def test_nobody_is_struck_who_is_gone(fleet: FleetProcess) -> None:
 
     with pytest.raises(psutil.NoSuchProcess):
         fleet.strike(gone, signal.SIGKILL)
+
+
+async def test_what_ends_with_it_tells_what_it_took(fleet: FleetProcess, tmp_path: Path) -> None:
+    workers = fleet.pids
+
+    await fleet.discard()
+
+    ended = [e for e in read_journal(tmp_path / "journal.jsonl") if e.event is Event.EXITED]
+    assert {e.pid for e in ended} == {*workers, fleet.child.pid}
+    assert {e.target for e in ended} == {fleet.child.name, fleet.target}
+    assert all(e.cpu_seconds is not None for e in ended)
+    assert not fleet.pids

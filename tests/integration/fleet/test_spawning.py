@@ -27,6 +27,7 @@ async def test_a_worker_is_a_fork_and_the_fleets_own_child(yard: Bench) -> None:
         spawner, workers = _spawner(made), [psutil.Process(pid) for pid in made.fleet.pids]
 
         assert spawner.num_threads() == 1
+        assert spawner.cmdline() == psutil.Process(made.fleet.child.pid).cmdline()
         for worker in workers:
             assert worker.ppid() == made.fleet.child.pid
             assert worker.cmdline() == spawner.cmdline()
@@ -51,6 +52,7 @@ async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(yard: B
         assert [lost.how for lost in made.losses] == [signal.SIGKILL.name]
         assert await yard.billed(asked) == list(asked.prompts)
         assert _spawner(made).pid != first.pid
+        assert "workflows.fleet.spawner" in _spawner(made).cmdline()
 
 
 async def test_children_that_are_ignored_by_inheritance_are_waited_for_all_the_same(

@@ -55,7 +55,7 @@ def test_a_program_that_is_none_is_a_mistake(
 def test_a_run_leaves_json_markdown_and_a_page(tmp_path: Path) -> None:
     told = report([1.0])
 
-    folder = write(tmp_path, [told], entries(None))
+    folder = write(tmp_path, [told], entries())
 
     assert {file.name for file in folder.iterdir()} == {
         *("bench.json", "bench.md", "bench.html"),
@@ -68,7 +68,7 @@ def test_a_run_leaves_json_markdown_and_a_page(tmp_path: Path) -> None:
 def test_several_runs_are_kept_beside_what_they_come_to(tmp_path: Path) -> None:
     runs = [report([1.0]), report([3.0])]
 
-    folder = write(tmp_path, runs, entries(None))
+    folder = write(tmp_path, runs, entries())
 
     kept = [Report.model_validate_json((folder / f"run-{n}.json").read_bytes()) for n in (1, 2)]
     assert kept == runs

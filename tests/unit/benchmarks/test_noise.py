@@ -30,3 +30,18 @@ def test_what_only_one_run_says_is_kept_and_the_rest_said_once() -> None:
     notes = benchmark.found.notes
     assert notes[-1] == "it rained"
     assert len(notes) == len(set(notes)) == 2
+
+
+def test_a_row_that_is_not_in_all_runs_is_left_out() -> None:
+    one, other = report([1.0]), report([2.0])
+    (benchmark,) = one.benchmarks
+    table = benchmark.found.tables[0]
+    only_here = table.rows[0].model_copy(update={"name": "only here"})
+    longer = table.model_copy(update={"rows": (*table.rows, only_here)})
+    rest = benchmark.found.tables[1:]
+    found = benchmark.found.model_copy(update={"tables": (longer, *rest)})
+    one = one.model_copy(update={"benchmarks": (benchmark.model_copy(update={"found": found}),)})
+
+    (both,) = together([one, other]).benchmarks
+
+    assert [row.name for row in both.found.tables[0].rows] == [row.name for row in table.rows]

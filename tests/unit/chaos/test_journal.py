@@ -29,3 +29,13 @@ def test_an_exit_seen_after_the_end_is_not_written(tmp_path: Path) -> None:
 
 def test_no_file_is_no_entries(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "journal.jsonl") == ()
+
+
+def test_one_of_an_older_version_does_not_tell_what_a_process_took(tmp_path: Path) -> None:
+    line = (
+        '{"at":"2026-01-01T00:00:00Z","event":"exited","target":"worker-1","pid":7,"exit_code":-9}'
+    )
+    (tmp_path / "journal.jsonl").write_text(f"{line}\n")
+
+    (entry,) = read_journal(tmp_path / "journal.jsonl")
+    assert (entry.exit_code, entry.cpu_seconds) == (-9, None)

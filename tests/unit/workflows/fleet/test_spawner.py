@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from workflows.fleet import spawner as spawner_module
+from workflows.fleet.fork import Fork
 from workflows.fleet.member import Member, ways_to_start
 from workflows.fleet.reports import MEMBER_VARIABLE
 from workflows.fleet.spawner import WORKER_ARGV, Spawner, SpawnerError, main
@@ -48,6 +50,35 @@ def test_only_the_usual_worker_is_forked() -> None:
 
     assert len(ways_to_start(list(WORKER_ARGV), spawner)) == 2
     assert len(ways_to_start(["nice", *WORKER_ARGV], spawner)) == 1
+
+
+def test_a_process_with_another_thread_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it was forked"))
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        Spawner().begin()
+    finally:
+        done.set()
+        other.join()
+
+
+def test_a_fork_is_ended_and_waited_for_as_any_child() -> None:
+    made = Fork(os.posix_spawn("/bin/sleep", ["sleep", "60"], {}))
+    assert made.poll() is None
+
+    made.kill()
+
+    assert made.wait() == made.poll() == -signal.SIGKILL
+    made.kill()  # nobody is there any more
+
+
+def test_a_fork_that_somebody_else_has_reaped_is_gone() -> None:
+    made = Fork(os.posix_spawn("/bin/true", ["true"], {}))
+    os.waitpid(made.pid, 0)
+
+    assert made.poll() == made.wait() == 255
 
 
 async def test_nothing_is_started_after_the_end() -> None:

@@ -1,0 +1,81 @@
+"""A process that was started, and how it ended: what the kernel tells its parent only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True)
+class End:
+    """`code` is negative where a signal ended it. `cpu_seconds` were used by it and by those of its
+    own children that it had waited for.
+    """
+
+    code: int
+    cpu_seconds: float
+
+
+def reap(pid: int, options: int = 0) -> tuple[int, End]:
+    """Wait for a child as `os.waitpid` does. Raises ChildProcessError where there is none."""
+    ended, status, usage = os.wait4(pid, options)
+    return ended, End(os.waitstatus_to_exitcode(status), round(usage.ru_utime + usage.ru_stime, 3))
+
+
+class Started:
+    """A process. Whoever is its parent sets its `end`; None where that died before it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.end: Future[End | None] = Future()
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # It knows the process from whoever gets its number later.
+            self._process = psutil.Process(pid)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Raises ProcessLookupError where it is gone."""
+        was_reaped = self.end.done() and self.end.result() is not None
+        if was_reaped or self._process is None:
+            raise ProcessLookupError(self.pid)
+        try:
+            self._process.send_signal(number)
+        except psutil.NoSuchProcess:
+            raise ProcessLookupError(self.pid) from None
+
+    def wait(self) -> End | None:
+        """Wait for its end; None where nobody could see how it went."""
+        end = self.end.result()
+        if end is None and self._process is not None:
+            self._process.wait()
+        return end
+
+
+class Executed(Started):
+    """A child of this process. Nobody waits for it but by this."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(process.pid)
+        self._popen = process
+        self._turn = threading.Lock()
+
+    def wait(self) -> End | None:
+        """Wait for its end."""
+        with self._turn:
+            if not self.end.done():
+                self._reap()
+        return self.end.result()
+
+    def _reap(self) -> None:
+        end = None
+        with contextlib.suppress(ChildProcessError):  # somebody waited for it all the same
+            _, end = reap(self.pid)
+        self._popen.returncode = end.code if end else 255  # it would wait by itself otherwise
+        self.end.set_result(end)
