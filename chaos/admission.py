@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from chaos.headroom import ROOMY_PRESSURE, Meter
+from chaos.headroom import ROOMY_PRESSURE, SAMPLE_SECONDS, Meter
+
+PAUSE_SECONDS = 1.5
+"""Between two who start on a machine without room: about what one needs to start there."""
 
 SETTLING_SECONDS = 0.05
 """Those who come in the same moment are compared before one of them goes."""
@@ -42,8 +47,9 @@ class Admission:
     """At most `seats` at once, for each takes memory, and of these `own_servers` with a server of
     their own.
 
-    One may always start. A second one starts beside it where, by the meter, nobody waits much for a
-    processor: those that have begun should not wait for those that begin.
+    While nobody waits much for a processor, by the meter, they start one after the other, so that
+    it sees each. Else only one starts at a time, and after a longer pause: those that have begun
+    should not wait for those that begin.
     """
 
     meter: Meter = field(default_factory=Meter)
@@ -52,10 +58,8 @@ class Admission:
     starting: int = 0
     _waiting: list[_Waiting] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
-    _is_fresh: bool = True
-
-    def __post_init__(self) -> None:
-        self.meter.on_sample = self._sampled
+    _timer: asyncio.TimerHandle | None = None
+    _last_at: float = -math.inf
 
     @asynccontextmanager
     async def seat(self, about_seconds: float, *, has_own_server: bool) -> AsyncIterator[Seat]:
@@ -64,7 +68,7 @@ class Admission:
         order = (-about_seconds, next(self._numbers))
         waiting = _Waiting(order, has_own_server, loop.create_future())
         self._waiting.append(waiting)
-        loop.call_later(SETTLING_SECONDS, self.look_again)
+        self._look_soon(SETTLING_SECONDS)
         try:
             seat = await waiting.place
         except asyncio.CancelledError:
@@ -84,10 +88,6 @@ class Admission:
         self.own_servers += has_own_server
         self.look_again()
 
-    def _sampled(self) -> None:
-        self._is_fresh = True
-        self.look_again()
-
     def look_again(self) -> None:
         """Let in whoever may come in now."""
         for waiting in sorted(self._waiting):
@@ -98,11 +98,23 @@ class Admission:
             self._waiting.remove(waiting)
             self.seats -= 1
             self.own_servers -= waiting.has_own_server
-            self._is_fresh = self._is_fresh and not self.starting
+            self._last_at = time.monotonic()
             self.starting += 1
             waiting.place.set_result(Seat(self))
 
     def _has_room(self) -> bool:
-        """What the meter says is used once: it does not know yet who has come in since."""
-        roomy = self._is_fresh and self.meter.latest.pressure < ROOMY_PRESSURE
-        return not self.starting or roomy
+        passed = time.monotonic() - self._last_at
+        if self.meter.latest.pressure < ROOMY_PRESSURE:
+            return passed >= SAMPLE_SECONDS
+        return not self.starting and passed >= PAUSE_SECONDS
+
+    def _look_soon(self, delay_seconds: float) -> None:
+        if not self._timer:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(delay_seconds, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self.look_again()
+        if self._waiting:
+            self._look_soon(SAMPLE_SECONDS / 5)

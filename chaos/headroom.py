@@ -143,7 +143,6 @@ class Meter:
     """Measures in the loop in which `run` runs. `latest` is of the last half second."""
 
     latest: Strain = CALM
-    on_sample: Callable[[], None] = lambda: None
     _watches: list[_Watch] = field(default_factory=list)
     _fair: float = 0.0
     _sampled_at: float = field(default_factory=time.monotonic)
@@ -162,7 +161,6 @@ class Meter:
             self._fair, self._sampled_at = self.fair_seconds(), now.at
             self.latest = now.strain_since(before, lag)
             before = now
-            self.on_sample()
             for watch in self._watches:
                 watch.lag_seconds = max(watch.lag_seconds, lag)
                 if now.at - watch.began.at >= WINDOW_SECONDS:

@@ -36,7 +36,7 @@ from workflows.ledger import Ledger
 from workflows.models import Progress
 from workflows.policies import LEDGER_GRACE_SECONDS
 
-SAMPLE_INTERVAL_SECONDS = 0.1
+SAMPLE_INTERVAL_SECONDS = 0.25
 FOLLOW_AGAIN_SECONDS = 0.5
 
 AWAITED_AT_ONCE = 50

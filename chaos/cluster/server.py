@@ -32,6 +32,11 @@ DISK = "server-disk"
 DATABASE = "temporal.db"
 """The name of its file."""
 
+LAZY = {"GOGC": "400"}
+"""Go's garbage is collected more rarely than by default: so a server that lives for a minute or two
+takes an eighth less of the processors.
+"""
+
 SIDECARS = ("-journal", "-wal", "-shm")
 """What the files are called besides that SQLite puts beside a database, and that belong to it."""
 
@@ -127,7 +132,7 @@ class DevMaker:
         ui_port = Port() if spec.ui else None
         config = {**OWN_CONFIG, **spec.dynamic_config}
         argv = TemporalServer.argv(self.cli, port, database, config, ui_port)
-        return TemporalServer(site.child(SERVER, argv), port, database, disk, ui_port)
+        return TemporalServer(site.child(SERVER, argv, LAZY), port, database, disk, ui_port)
 
 
 def _small_disk(size_mib: int, site: Site) -> SmallDisk:

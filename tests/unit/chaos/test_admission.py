@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from chaos import admission
 from chaos.admission import Admission, Seat
 from chaos.headroom import Strain
 
@@ -35,12 +36,19 @@ class Hall:
         await asyncio.gather(self._tasks.pop(name), return_exceptions=True)
 
     async def settled(self) -> list[str]:
-        await asyncio.sleep(0.1)
+        """Once all have come in that may."""
+        await asyncio.sleep(0.15)
         return self.came
 
     async def clear(self) -> None:
         for name in list(self._tasks):
             await self.go(name)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "SAMPLE_SECONDS", 0.02)
+    monkeypatch.setattr(admission, "PAUSE_SECONDS", 0.04)
 
 
 @asynccontextmanager
@@ -65,28 +73,44 @@ async def test_the_longest_begin_first_whatever_the_order_they_came_in() -> None
 
 
 async def test_on_a_busy_machine_one_starts_at_a_time() -> None:
-    admission = Admission()
-    admission.meter.latest = BUSY
-    async with _hall(admission) as hall:
+    admitted = Admission()
+    admitted.meter.latest = BUSY
+    async with _hall(admitted) as hall:
         for name in ("a", "b", "c"):
             hall.knock(name)
 
-        assert await hall.settled() == ["a"]
-        admission.meter.on_sample()
         assert await hall.settled() == ["a"]
         hall.seats["a"].is_up()
         hall.seats["a"].is_up()  # a second word changes nothing
         assert await hall.settled() == ["a", "b"]
 
 
-async def test_with_room_one_more_starts_for_each_time_that_was_measured() -> None:
-    admission = Admission()
-    async with _hall(admission) as hall:
+async def test_on_a_busy_machine_there_is_a_pause_between_two_who_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "PAUSE_SECONDS", 60.0)
+    admitted = Admission()
+    admitted.meter.latest = BUSY
+    async with _hall(admitted) as hall:
+        hall.knock("a")
+        hall.knock("b")
+        await hall.settled()
+        hall.seats["a"].is_up()
+        await hall.go("a")
+
+        assert await hall.settled() == ["a"]
+
+
+async def test_with_room_they_start_beside_each_other_so_that_each_can_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _hall(Admission()) as hall:
         for name in ("a", "b", "c"):
             hall.knock(name)
 
-        assert await hall.settled() == ["a", "b"]
-        admission.meter.on_sample()
+        assert await hall.settled() == ["a", "b", "c"]
+        monkeypatch.setattr(admission, "SAMPLE_SECONDS", 60.0)
+        hall.knock("d")
         assert await hall.settled() == ["a", "b", "c"]
 
 
@@ -118,12 +142,12 @@ async def test_who_brings_a_server_waits_for_its_room_and_keeps_nobody_else_wait
 
 @pytest.mark.parametrize("seats", [1, 2])
 async def test_who_gives_up_waiting_takes_no_seat(seats: int) -> None:
-    admission = Admission(seats=seats)
-    async with _hall(admission) as hall:
+    admitted = Admission(seats=seats)
+    async with _hall(admitted) as hall:
         hall.knock("a")
         hall.knock("b")
         await hall.go("b")
         await hall.settled()
         await hall.go("a")
 
-    assert (admission.seats, admission.starting) == (seats, 0)
+    assert (admitted.seats, admitted.starting) == (seats, 0)
