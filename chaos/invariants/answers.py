@@ -10,10 +10,10 @@ from itertools import pairwise
 from chaos.evidence import Evidence, Expectation
 from chaos.fake_api.ledger import Call, Received
 from chaos.history import Status, Workflow
-from chaos.invariants import Invariant, Late, proof
+from chaos.invariants import Invariant, proof
+from chaos.invariants.doubt import Tolerance, unless_about
 
-EARLY_SECONDS = 2.0
-LATE_SECONDS = 8.0
+TOLERANCE = Tolerance(early_seconds=2.0, late_seconds=8.0)
 """How much sooner or later than planned something may seem to be on a busy machine: the provider
 writes down a request when it has read it, and an answer when it has left.
 """
@@ -81,8 +81,8 @@ def client_gave_up(asked: Expectation, call: Call, after_seconds: float) -> Inva
         if len(hung) != 1:
             yield f"{len(hung)} {call} calls were left by their sender, not 1"
         for each in hung:
-            if not -EARLY_SECONDS <= each.seconds - after_seconds <= LATE_SECONDS:
-                yield f"its sender left after {each.seconds:.1f} s, not {after_seconds:g}"
+            problem = f"its sender left after {each.seconds:.1f} s, not {after_seconds:g}"
+            yield from unless_about(each.seconds, after_seconds, TOLERANCE, problem)
 
     return judge
 
@@ -100,9 +100,8 @@ def retries_wait(asked: Expectation, waits: Mapping[Call, float]) -> Invariant:
                 yield f"{asked.workflow_id}: no {call} call was sent again"
             for before, after in bad:
                 gap = (after.asked_at - before.answered_at).total_seconds()
-                if not -EARLY_SECONDS <= gap - wanted <= LATE_SECONDS:
-                    problem = f"{call} again after {gap:.1f} s, not {wanted:g}"
-                    yield Late(f"{asked.workflow_id}: {problem}")
+                problem = f"{asked.workflow_id}: {call} again after {gap:.1f} s, not {wanted:g}"
+                yield from unless_about(gap, wanted, TOLERANCE, problem)
 
     return Invariant(f"retries_wait[{asked.workflow_id}]", judge)
 
@@ -125,8 +124,8 @@ def given_up_at_its_deadline(asked: Expectation, deadline_seconds: float) -> Inv
         for wait in (a for a in first.activities if a.kind == "await_video"):
             ended = wait.closed_at or wait.scheduled_at
             seconds = (ended - wait.scheduled_at).total_seconds()
-            if not -EARLY_SECONDS <= seconds - deadline_seconds <= LATE_SECONDS:
-                yield Late(f"it was awaited for {seconds:.1f} s, not {deadline_seconds:g}")
+            problem = f"it was awaited for {seconds:.1f} s, not {deadline_seconds:g}"
+            yield from unless_about(seconds, deadline_seconds, TOLERANCE, problem)
         starts = _exchanges(evidence, asked, Call.VIDEO_START)
         if len(starts) != 1:
             yield f"the video was begun {len(starts)} times, not once"

@@ -9,13 +9,12 @@ from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Call
 from chaos.history import Activity
 from chaos.invariants import Invariant, Late, invariant
-from chaos.invariants.doubt import of_repeated, of_unfinished
+from chaos.invariants.doubt import Tolerance, of_repeated, of_unfinished, unless_about
 
 RETRY_SECONDS = (10.0, 20.0)
 """The waits before attempts 2 and 3 that the requirements ask for."""
 
-EARLY_SECONDS = 1.0
-LATE_SECONDS = 3.0
+TOLERANCE = Tolerance(early_seconds=1.0, late_seconds=3.0)
 """What a wait may differ by: a busy server may hand a retry out late, and never early."""
 
 
@@ -93,21 +92,17 @@ def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> 
         if not thirds:
             yield f"{workflow_id}: {kind} has no third attempt"
         for whole in thirds:
-            if not _is_about(whole.total_seconds(), sum(RETRY_SECONDS)):
-                yield Late(f"attempt 3 began {whole} after the first, not {sum(RETRY_SECONDS):g} s")
+            problem = f"attempt 3 began {whole} after the first, not {sum(RETRY_SECONDS):g} s"
+            yield from unless_about(whole.total_seconds(), sum(RETRY_SECONDS), TOLERANCE, problem)
         times = [r.at for r in evidence.received if r.call is call and r.prompt == prompt]
         gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
         if len(gaps) != len(RETRY_SECONDS):
             yield f"{len(times)} requests were sent, not {len(RETRY_SECONDS) + 1}"
         for gap, wanted in zip(gaps, RETRY_SECONDS, strict=False):
-            if not _is_about(gap, wanted):
-                yield Late(f"a retry came after {gap:.1f} s, not {wanted:g}")
+            problem = f"a retry came after {gap:.1f} s, not {wanted:g}"
+            yield from unless_about(gap, wanted, TOLERANCE, problem)
 
     return Invariant(f"retries_are_spaced[{workflow_id}]", judge)
-
-
-def _is_about(seconds: float, wanted: float) -> bool:
-    return wanted - EARLY_SECONDS <= seconds <= wanted + LATE_SECONDS
 
 
 def fails_at_once(workflow_id: str, call: Call, prompt: str) -> Invariant:

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from chaos.evidence import Evidence
 from chaos.history import Activity, Status, Workflow
 from chaos.invariants import Late, Lost
 from chaos.recovery import has_a_cause, went_silent
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How much sooner or later than planned something may come."""
+
+    early_seconds: float
+    late_seconds: float
+
+
+def unless_about(
+    seconds: float, wanted: float, tolerance: Tolerance, problem: str
+) -> Iterator[str]:
+    """The problem of what came too soon or too late: no machine is so busy that it makes anything
+    come sooner.
+    """
+    if seconds < wanted - tolerance.early_seconds:
+        yield problem
+    elif seconds > wanted + tolerance.late_seconds:
+        yield Late(problem)
 
 
 def of_unfinished(workflow: Workflow, problem: str) -> str:

@@ -14,6 +14,7 @@ from chaos.evidence import Evidence
 from chaos.headroom import Strain
 from chaos.invariants import Invariant, Late, Lost, invariant
 from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.doubt import Tolerance, unless_about
 from chaos.invariants.isolation import no_interference
 from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
 from chaos.invariants.progress import checkpoints_are_complete_and_in_order
@@ -164,3 +165,16 @@ def test_a_lost_checkpoint_is_red_on_a_starved_machine(checkpoint: Evidence) -> 
     finding = checkpoints_are_complete_and_in_order.examine(_on(BUSY, changed))
 
     assert finding.verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kind"), [(8.9, str), (9.0, None), (10.0, None), (13.0, None), (13.1, Late)]
+)
+def test_no_machine_is_so_busy_that_anything_comes_sooner(
+    seconds: float, kind: type[str] | None
+) -> None:
+    tolerance = Tolerance(early_seconds=1.0, late_seconds=3.0)
+
+    found = list(unless_about(seconds, 10.0, tolerance, "a retry came at another time"))
+
+    assert [type(problem) for problem in found] == ([kind] if kind else [])
