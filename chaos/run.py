@@ -151,7 +151,21 @@ async def _run_again(
     aside.rename(folder / FIRST_TRY)
     scratch = context.scratch / "second-try"
     second = await _safely(scenario, case, replace(context, scratch=scratch, is_second_try=True))
-    return second.model_copy(update={"first_try": first})
+    return second.model_copy(update={"first_try": _moved(first)})
+
+
+def _moved(first: CaseResult) -> CaseResult:
+    """With its histories where they are now."""
+    workflows = tuple(
+        each.model_copy(update={"history": each.history and _in_first_try(Path(each.history))})
+        for each in first.workflows
+    )
+    return first.model_copy(update={"workflows": workflows})
+
+
+def _in_first_try(history: Path) -> str:
+    folder = history.parent
+    return str(folder.parent / FIRST_TRY / folder.name / history.name)
 
 
 async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
@@ -269,7 +283,8 @@ async def _carry_out(case: Case, lab: Lab, telling: Telling) -> None:
         await lab.heal()
     telling.reached(Stage.CONVERGING)
     try:
-        longest = max(case.converge_deadline_seconds, lab.step_deadline_seconds)
-        await lab.converge(longest)
+        # A real video is rendered for minutes, whatever a case thinks of.
+        least = lab.step_deadline_seconds if lab.stack.live else 0.0
+        await lab.converge(max(case.converge_deadline_seconds, least))
     except DeadlineExceededError as error:
         lab.note(str(error))

@@ -127,8 +127,8 @@ def _case(
             nothing_is_asked_for_after_the_damage(asked.workflow_id),
         ),
         must_fail=must_fail,
-        # A control's workflow may hang, and so it may.
-        converge_deadline_seconds=60.0 if must_fail else 120.0,
+        # A control's workflow may hang, for its history is spoilt.
+        converge_deadline_seconds=20.0 if must_fail else 120.0,
         modes=frozenset({Mode.MOCKED}),
         topologies=frozenset({Topology.DEV}),
         about_seconds=30,

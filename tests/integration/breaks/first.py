@@ -17,7 +17,7 @@ from chaos.verdict import Verdict
 from tests.integration.breaks.breaking import Break
 
 ONE_WORKER = concurrency.SCENARIO.cases[0]
-RETRY = replace(retry_config.SCENARIO.cases[0], converge_deadline_seconds=45)
+RETRY = replace(retry_config.SCENARIO.cases[0], converge_deadline_seconds=60)
 SERVER_KILL = server_restart.SCENARIO.cases[0]
 CONTROL = next(case for case in server_restart.SCENARIO.cases if case.must_fail)
 CRASH = worker_crash.SCENARIO.cases[0]

@@ -11,10 +11,16 @@ import pytest
 
 from chaos import run
 from chaos.evidence import Evidence
+from chaos.history import Status
 from chaos.invariants import Invariant
 from chaos.lab import Options
 from chaos.news import News
-from chaos.report.results import CaseResult, ScenarioResult, broken_case_result
+from chaos.report.results import (
+    CaseResult,
+    ScenarioResult,
+    WorkflowResult,
+    broken_case_result,
+)
 from chaos.run import FIRST_TRY, RunContext, _with_the_users_secrets
 from chaos.scenarios import Case, Scenario
 from chaos.scenarios.catalogue import all_scenarios
@@ -92,7 +98,13 @@ class Stage:
         (folder / "try.txt").write_text(str(self.ran.count(name)))
         await asyncio.sleep(0)
         verdict = self.planned[name].pop(0)
-        return broken_case_result(case, "said so").model_copy(update={"verdict": verdict})
+        history = f"{name}/histories/w.run-1.json"
+        workflow = WorkflowResult(
+            workflow_id="w", run_id="r", status=Status.RUNNING, history=history
+        )
+        return broken_case_result(case, "said so").model_copy(
+            update={"verdict": verdict, "workflows": (workflow,)}
+        )
 
     async def run(self, *scenarios: Scenario) -> None:
         await run.run_all(scenarios, self.context, self.results.append)
@@ -126,6 +138,10 @@ async def test_the_evidence_of_both_tries_is_kept(stage: Stage) -> None:
     folder = stage.context.folder / "doubtful" / "a"
     assert (folder / "try.txt").read_text() == "2"
     assert (folder / FIRST_TRY / "try.txt").read_text() == "1"
+    (case,) = stage.results[0].cases
+    assert case.first_try
+    assert case.first_try.workflows[0].history == "doubtful/a/first_try/histories/w.run-1.json"
+    assert case.workflows[0].history == "doubtful/a/histories/w.run-1.json"
     assert stage.verdicts() == {"doubtful": UNKNOWN}
 
 
