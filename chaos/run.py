@@ -143,12 +143,16 @@ async def _run_again(
     scenario: Scenario, case: Case, first: CaseResult, context: RunContext
 ) -> CaseResult:
     """The second try of a case; the evidence of the first is kept within its own."""
-    context.announce(Said(str(case_name(scenario, case)), "runs once more, alone"))
-    folder = case_folder(context.folder, scenario, case)
-    aside = folder.with_name(f".{folder.name}")
-    folder.rename(aside)
-    folder.mkdir()
-    aside.rename(folder / FIRST_TRY)
+    name, folder = str(case_name(scenario, case)), case_folder(context.folder, scenario, case)
+    try:
+        aside = folder.with_name(f".{folder.name}")
+        folder.rename(aside)
+        folder.mkdir()
+        aside.rename(folder / FIRST_TRY)
+    except OSError as error:
+        context.announce(Said(name, f"has no second try ({error.strerror}: {folder})"))
+        return first
+    context.announce(Said(name, "runs once more, alone"))
     scratch = context.scratch / "second-try"
     second = await _safely(scenario, case, replace(context, scratch=scratch, is_second_try=True))
     return second.model_copy(update={"first_try": _moved(first)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -80,6 +81,7 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.planned: dict[str, list[Verdict]] = {}
         self.ran: list[str] = []
+        self.leave_no_folder: set[str] = set()
         self.results: list[ScenarioResult] = []
         self.said: list[News] = []
         self.context = replace(_context(), folder=folder, scratch=folder, announce=self.said.append)
@@ -96,6 +98,8 @@ class Stage:
         folder = case_folder(context.folder, scenario, case)
         folder.mkdir(parents=True, exist_ok=context.is_second_try)
         (folder / "try.txt").write_text(str(self.ran.count(name)))
+        if name in self.leave_no_folder:
+            shutil.rmtree(folder)
         await asyncio.sleep(0)
         verdict = self.planned[name].pop(0)
         history = f"{name}/histories/w.run-1.json"
@@ -181,3 +185,16 @@ async def test_of_a_run_that_is_broken_off_before_them_the_first_tries_stand(
     await asyncio.gather(running, return_exceptions=True)
 
     assert stage.verdicts() == {"doubtful": UNKNOWN}
+
+
+async def test_where_the_first_try_cannot_be_put_aside_the_others_have_theirs(
+    stage: Stage,
+) -> None:
+    lost = stage.scenario("lost", a=[UNKNOWN])
+    doubtful = stage.scenario("doubtful", a=[UNKNOWN, PASSED])
+    stage.leave_no_folder.add("lost/a")
+
+    await stage.run(lost, doubtful)
+
+    assert stage.verdicts() == {"lost": UNKNOWN, "doubtful": PASSED}
+    assert any("has no second try (No such file" in str(said) for said in stage.said)
