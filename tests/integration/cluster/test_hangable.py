@@ -9,18 +9,21 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[3]
 BEATING = """
-import asyncio, sys, threading, time
+import asyncio, os, sys, threading, time
+
+def say(text):  # print has a lock, and who is made to hang may hold it
+    os.write(1, f"{text}\\n".encode())
 
 def chatter():
     while True:
-        print("thread", flush=True)
+        say("thread")
         time.sleep(0.05)
 
 async def main():
     threading.Thread(target=chatter, daemon=True).start()
-    print(__name__, sys.argv[1:], flush=True)
+    say(f"{__name__} {sys.argv[1:]}")
     while True:
-        print("loop", flush=True)
+        say("loop")
         await asyncio.sleep(0.05)
 
 asyncio.run(main())
@@ -48,10 +51,12 @@ def test_its_loop_stands_still_and_its_threads_go_on(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        said = _lines(process, until="loop")
-        assert "__main__ ['--fast']" in said
-        process.send_signal(signal.SIGUSR1)
-        # What it had said before fills less than this.
-        assert set(_next_lines(process, 40)[20:]) == {"thread"}
-        assert process.poll() is None
-        process.kill()
+        try:
+            said = _lines(process, until="loop")
+            assert "__main__ ['--fast']" in said
+            process.send_signal(signal.SIGUSR1)
+            # What it had said before fills less than this.
+            assert set(_next_lines(process, 40)[20:]) == {"thread"}
+            assert process.poll() is None
+        finally:
+            process.kill()
