@@ -51,7 +51,7 @@ class Guests:
         """Tell them where a process of their server has ended, whatever that has cost them."""
         if entry.event is Event.EXITED:
             self.is_whole = False
-            for journal in self.journals.values():
+            for journal in tuple(self.journals.values()):  # it is told by another thread
                 journal.add(
                     Event.EXITED, target=entry.target, pid=entry.pid, exit_code=entry.exit_code
                 )

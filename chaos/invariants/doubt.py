@@ -31,9 +31,9 @@ def unless_about(
         yield Late(problem)
 
 
-def of_unfinished(workflow: Workflow, problem: str) -> str:
-    """What a workflow lacks that has not ended may only be late."""
-    return Late(problem) if workflow.status is Status.RUNNING else problem
+def of_unfinished(workflow: Workflow | None, problem: str) -> str:
+    """What a workflow lacks that has not ended may only be late; one that is lost is not."""
+    return Late(problem) if workflow and workflow.status is Status.RUNNING else problem
 
 
 def of_repeated(evidence: Evidence, workflow: Workflow, activity: Activity, problem: str) -> str:

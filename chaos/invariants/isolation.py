@@ -32,7 +32,7 @@ def _signs_of_trouble(evidence: Evidence, expected: Expectation) -> Iterator[str
     workflow = evidence.workflows.get(expected.workflow_id)
     if workflow is None or workflow.status is not Status.COMPLETED:
         problem = f"{expected.workflow_id} was not spared: it is not completed"
-        yield of_unfinished(workflow, problem) if workflow else problem
+        yield of_unfinished(workflow, problem)
         return
     yield from _repeated(evidence, workflow)
     billed = Counter(

@@ -44,7 +44,7 @@ def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
             if billed[item, prompt] < ideal:
                 problem = f"{item} {prompt!r} was billed {billed[item, prompt]} times, not {ideal}"
                 workflow = evidence.workflows.get(expected.workflow_id)
-                yield of_unfinished(workflow, problem) if workflow else problem
+                yield of_unfinished(workflow, problem)
 
 
 @invariant
