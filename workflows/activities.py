@@ -9,25 +9,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from workflows import policies
-from workflows.artifacts import SUFFIXES, ArtifactError, ArtifactStore
+from workflows.answers import Image
+from workflows.api_errors import ApiError, Outcome
+from workflows.artifacts import ArtifactError, ArtifactStore, mime_type_of
 from workflows.cashier import Cashier, PaidButLostError, UndecidedError
-from workflows.gemini import ApiError, Gemini, Image, Outcome
+from workflows.gemini import Gemini
 from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError
 from workflows.models import (
     CHARACTER,
+    KEY_REFUSED,
+    NO_SUCH_NAME,
     NOT_BILLED,
     UNDECIDED,
+    VIDEO_LOST,
     Artifact,
     Character,
     CharacterOrder,
     Item,
     OperationOrder,
+    Postponement,
     StartedVideo,
     VideoDownload,
     VideoOrder,
@@ -38,11 +43,11 @@ from workflows.paid_calls import Purchase
 from workflows.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
 
-UNKNOWN_NAME = frozenset({"NotFound", "RequestRefused"})
-"""How the API answers when it is asked for an operation that it does not know."""
-
 _FINAL = (ArtifactError, BudgetExceededError, OtherPromptError, PaidButLostError)
 """What another attempt does not mend."""
+
+_ENDS = frozenset({Outcome.PERMANENT, Outcome.NOT_MADE, Outcome.LOST})
+"""Outcomes after which another attempt of the same activity changes nothing."""
 
 logger = logging.getLogger("workflows.activities")
 
@@ -103,7 +108,7 @@ class VideoActivities:
         )
         async with _attempt():
             data = await asyncio.to_thread(self.artifacts.load, order.character)
-            character = Image(data, _mime_type(order.character))
+            character = Image(data, mime_type_of(order.character.path, data))
             bill = await self.cashier.buy(
                 purchase,
                 await self._with_a_known_name(order),
@@ -126,44 +131,81 @@ class VideoActivities:
 
         Returns "not done" when it has waited for as long as it may, and at once where the worker
         is told to stop, so that the workflow hands the wait to another worker: a wait of minutes
-        neither delays the stop nor uses up an attempt.
+        neither delays the stop nor uses up an attempt. Looks that fail are a part of the wait.
         """
         longest = longest_wait(video.await_until, activity.info().started_time)
         end = time.monotonic() + longest.total_seconds()
+        failed = 0
         async with _attempt():
             while True:
+                pause_seconds = self.settings.video_poll_seconds
                 try:
-                    status = await self.gemini.poll_video(video.provider_operation)
+                    status = await self._look(video)
+                    failed = 0
                 except ApiError as error:
-                    if error.code in NOT_BILLED:
-                        await asyncio.to_thread(self._refund, video, str(error))
-                    raise
+                    if error.outcome is not Outcome.RETRYABLE or error.code == KEY_REFUSED:
+                        raise
+                    failed += 1
+                    pause_seconds = _pause_seconds(pause_seconds, failed, error)
+                    logger.warning("a poll failed, the next in %.1f s: %s", pause_seconds, error)
+                    status = VideoStatus(trouble=str(error))
                 left_seconds = end - time.monotonic()
-                if status.uri or left_seconds <= 0:
+                if status.is_done or left_seconds <= 0:
                     return status
-                pause_seconds = min(self.settings.video_poll_seconds, left_seconds)
-                if await _worker_stops_within(pause_seconds):
+                if await _worker_stops_within(min(pause_seconds, left_seconds)):
                     return status
 
     @activity.defn
     async def download_video(self, video: VideoDownload) -> Artifact:
         """Fetch a finished video (free) and put it on disk, unless it is there already."""
-        ledger, step = self.cashier.ledger, video_step(video.number)
+        step = video_step(video.number)
         async with _attempt():
-            bought = await asyncio.to_thread(ledger.outcome, video.operation_id, step)
+            bought = await asyncio.to_thread(self.cashier.ledger.outcome, video.operation_id, step)
             made = await asyncio.to_thread(self._whole, bought.artifact if bought else None)
             if made:
                 return made
             await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
-            data = await self.gemini.download_video(video.uri)
-            artifact = await asyncio.to_thread(
-                self.artifacts.save, video.operation_id, f"{step}.mp4", data
-            )
             try:
-                await asyncio.to_thread(ledger.keep, video.operation_id, step, artifact)
-            except LedgerError as error:
-                logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
-            return artifact
+                data = await self.gemini.download_video(video.uri)
+            except ApiError as error:
+                await self._settle(video, error)
+                raise
+            return await self._keep(video.operation_id, step, data)
+
+    async def _look(self, video: StartedVideo) -> VideoStatus:
+        """One poll. Raises ApiError, LedgerError, ArtifactError."""
+        try:
+            made = await self.gemini.poll_video(video.provider_operation)
+        except ApiError as error:
+            await self._settle(video, error)
+            raise
+        if made is None or made.data is None:
+            return VideoStatus(uri=made.uri if made else None)
+        await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
+        step = video_step(video.number)
+        return VideoStatus(artifact=await self._keep(video.operation_id, step, made.data))
+
+    async def _keep(self, operation_id: str, step: str, data: bytes) -> Artifact:
+        """Put a video on disk, and its file on record."""
+        name = f"{step}.mp4"
+        artifact = await asyncio.to_thread(self.artifacts.save, operation_id, name, data)
+        try:
+            await asyncio.to_thread(self.cashier.ledger.keep, operation_id, step, artifact)
+        except LedgerError as error:
+            logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
+        return artifact
+
+    async def _settle(self, video: StartedVideo | VideoDownload, error: ApiError) -> None:
+        """Record what the end of a video means for its bill, before anybody is told of it.
+
+        Raises ApplicationError, LedgerError.
+        """
+        what = (video.operation_id, video_step(video.number), video.provider_operation, str(error))
+        if error.code in NOT_BILLED:
+            await asyncio.to_thread(self._refund, *what)
+        if error.outcome is Outcome.LOST:
+            await asyncio.to_thread(self.cashier.ledger.lose, *what)
+            raise ApplicationError(str(error), type=VIDEO_LOST, non_retryable=True) from None
 
     async def _with_a_known_name(self, order: VideoOrder) -> VideoOrder:
         """The order without an operator's name that the provider does not know: a slip of the pen
@@ -173,19 +215,20 @@ class VideoActivities:
             try:
                 await self.gemini.poll_video(order.made_as)
             except ApiError as error:
-                if error.code not in UNKNOWN_NAME:
+                if error.code == NO_SUCH_NAME:
+                    logger.warning("the provider does not know %s: %s", order.made_as, error)
+                    return order.model_copy(update={"made_as": None})
+                if error.code not in {*NOT_BILLED, "NothingDelivered"}:  # of these it is known
                     raise
-                logger.warning("the provider does not know %s: %s", order.made_as, error)
-                return order.model_copy(update={"made_as": None})
         return order
 
     def _whole(self, artifact: Artifact | None) -> Artifact | None:
         return artifact if artifact and self.artifacts.is_whole(artifact) else None
 
-    def _refund(self, video: StartedVideo, reason: str) -> None:
+    def _refund(self, operation_id: str, step: str, provider_operation: str, reason: str) -> None:
         """The provider does not charge for this video, so it may be started again."""
-        bought = self.cashier.ledger.outcome(video.operation_id, video_step(video.number))
-        if bought and bought.provider_operation == video.provider_operation:
+        bought = self.cashier.ledger.outcome(operation_id, step)
+        if bought and bought.provider_operation == provider_operation:
             self.cashier.ledger.refuse(bought, reason)
 
 
@@ -196,11 +239,14 @@ async def _attempt() -> AsyncIterator[None]:
     try:
         yield
     except ApiError as error:
+        wish = error.retry_after_seconds
+        is_long = wish is not None and wish > policies.LONGEST_RETRY_DELAY.total_seconds()
         raise ApplicationError(
             str(error),
+            *([Postponement(seconds=wish)] if wish is not None and is_long else []),
             type=error.code,
-            non_retryable=error.outcome is Outcome.PERMANENT,
-            next_retry_delay=_delay_at_least(error.retry_after_seconds),
+            non_retryable=is_long or error.outcome in _ENDS,
+            next_retry_delay=None if is_long else _delay_at_least(wish),
         ) from None
     except UndecidedError as error:
         raise ApplicationError(str(error), error.call, type=UNDECIDED, non_retryable=True) from None
@@ -225,10 +271,15 @@ def _delay_at_least(wish_seconds: float | None) -> timedelta | None:
     """The provider's wish where it is longer than the policy's own wait; None: the policy's."""
     if wish_seconds is None:
         return None
-    policy = policies.RETRY_POLICY
-    own = policy.initial_interval * policy.backoff_coefficient ** (activity.info().attempt - 1)
     wish = timedelta(seconds=wish_seconds)
-    return wish if wish > own else None
+    return wish if wish > policies.retry_interval(activity.info().attempt) else None
+
+
+def _pause_seconds(usual_seconds: float, failed: int, error: ApiError) -> float:
+    """Until the next poll after so many failed ones: the longer the wait, the rarer."""
+    most = max(usual_seconds, policies.LONGEST_POLL_PAUSE.total_seconds())
+    pause_seconds: float = min(usual_seconds * 2**failed, most)
+    return max(pause_seconds, error.retry_after_seconds or 0.0)
 
 
 def longest_wait(until: datetime | None, started: datetime) -> timedelta:
@@ -244,8 +295,3 @@ async def _worker_stops_within(seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _mime_type(artifact: Artifact) -> str:
-    suffix = Path(artifact.path).suffix
-    return next((mime for mime, known in SUFFIXES.items() if known == suffix), "image/png")

@@ -17,11 +17,47 @@ from workflows.models import Artifact
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
-SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
-"""Of images, by what their type is."""
+_MAGIC = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
+"""How files of a type begin, whatever they are called."""
 
-OTHER_SUFFIX = ".img"
-"""Of an image of any other type."""
+_SAME = {"jpg": "jpeg", "pjpeg": "jpeg", "x-png": "png"}
+"""Other names of a type."""
+
+SUFFIXES = {
+    "jpeg": ".jpg",
+    **{name: f".{name}" for name in ("png", "webp", "gif", "avif", "heic", "heif", "bmp", "tiff")},
+}
+"""Of images, by the second half of their type. Another has its own name before `.img`."""
+
+_OTHER = ".img"
+_NAME = re.compile(r"[a-z][a-z0-9.+-]{0,39}")
+_NUMBER = re.compile(r"^\d+\.")
+
+
+def image_type(named: str, data: bytes) -> str | None:
+    """The true type of an image that came as `named`; None where that names no image."""
+    kind, _, name = named.lower().partition(";")[0].strip().partition("/")
+    if kind != "image":
+        return None
+    begins = next((true for magic, true in _MAGIC if data.startswith(magic)), None)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        begins = "webp"
+    return f"image/{begins or _SAME.get(name, name)}"
+
+
+def suffix_of(mime_type: str) -> str:
+    """How the name of an image's file ends: `mime_type_of` reads its type back."""
+    name = mime_type.removeprefix("image/")
+    own = f".{name}" if _NAME.fullmatch(name) else ""
+    return SUFFIXES.get(name, f"{own}{_OTHER}")
+
+
+def mime_type_of(path: str, data: bytes) -> str:
+    """The type of an image by its file; PNG where nothing tells it."""
+    suffix = "." + _NUMBER.sub("", Path(path).name.partition(".")[2])
+    known = {ending: name for name, ending in SUFFIXES.items()}
+    name = known.get(suffix) or suffix.removesuffix(_OTHER).removeprefix(".") or "png"
+    return image_type(f"image/{name}", data) or "image/png"
 
 
 class ArtifactError(Exception):
@@ -68,10 +104,10 @@ class ArtifactStore:
 
         Only for files whose record is lost: what is found cannot be compared with anything.
         """
-        folder = self._root / operation_id
-        for suffix in (*SUFFIXES.values(), OTHER_SUFFIX):
-            path = folder / f"{stem}{suffix}"
-            if path.is_file():
+        for path in sorted((self._root / operation_id).glob(f"{stem}.*")):
+            suffix = path.name.removeprefix(stem)
+            is_ours = suffix.endswith(_OTHER) and not _NUMBER.match(suffix[1:])
+            if path.is_file() and (suffix in SUFFIXES.values() or is_ours):
                 return _describe(f"{operation_id}/{path.name}", path.read_bytes())
         return None
 

@@ -29,6 +29,7 @@ from workflows.gemini import ApiError, MaySend, Outcome
 from workflows.ledger import Ledger, LedgerError
 from workflows.models import OpenCall, PaidOrder
 from workflows.paid_calls import (
+    OPEN,
     Answer,
     Bought,
     Granted,
@@ -46,17 +47,17 @@ logger = logging.getLogger("workflows.cashier")
 
 T = TypeVar("T")
 
-_OPEN = {State.INTENT, State.AMBIGUOUS}
-_WASTED = {State.AMBIGUOUS, State.LATE}
+_WASTED = {State.AMBIGUOUS, State.LATE, State.LOST}
 
 
 class UndecidedError(Exception):
     """A paid request may have been billed; it is too early to settle it, or nobody has decided."""
 
     def __init__(self, call: OpenCall) -> None:
+        but = "it can be fetched no more" if call.lost else "no reply came"
         super().__init__(
             f"the {call.item} of {call.step} may have been paid for (${call.cost_usd}), "
-            f"but no reply came: {call.reason.rstrip('.')}."
+            f"but {but}: {call.reason.rstrip('.')}."
         )
         self.call = call
 
@@ -140,10 +141,10 @@ class Cashier:
         calls = self.ledger.calls(purchase.operation_id, purchase.step)
         if not calls:
             replies.require_none(purchase.operation_id, purchase.step)
-        doubtful = [call for call in calls if call.state in _OPEN]
-        for call in doubtful:
-            if replies.record(self.ledger, call):
+        for call in calls:
+            if call.state in OPEN and replies.record(self.ledger, call):
                 logger.info("found the reply to %s of %s", call.step, call.operation_id)
+        doubtful = [call for call in calls if call.state in {*OPEN, State.LOST}]
         if order.made_as and doubtful:
             self.ledger.record(doubtful[-1], provider_operation=order.made_as)
 
@@ -181,8 +182,7 @@ class Cashier:
                 # The intent stays, so the call counts as one that may have been billed.
                 logger.warning("the failure of %s is not recorded: %s", call.step, failure)
                 raise error from None
-            allowed = self._terms(order).ambiguous_allowed
-            if undecided and undecided.ambiguous > allowed:
+            if undecided and undecided.ambiguous > self._terms(order).ambiguous_allowed:
                 raise UndecidedError(undecided) from None
             raise
 
@@ -228,7 +228,7 @@ class Cashier:
         by_policy = (
             self.settings.ambiguous_resends if self.settings.ambiguous_start == "resend" else 0
         )
-        return Terms(max(by_policy, order.resends), self.settings.budget_usd)
+        return Terms(max(by_policy, order.resends), self.settings.budget_usd, order.rebuys)
 
     def _require_control(self) -> None:
         """Raise ApiError where the run that this worker belongs to is gone."""

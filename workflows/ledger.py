@@ -44,7 +44,6 @@ from workflows.paid_calls import (
     Purchase,
     State,
     Terms,
-    ambiguous_count,
     open_call,
     outcome_of,
     was_refused,
@@ -166,7 +165,7 @@ class Ledger:
                         settled_at=now,
                     ),
                 )
-            if ambiguous_count(calls) > terms.ambiguous_allowed:
+            if not terms.allow(calls):
                 return Open(open_call(calls, settle_at=None))
             self._keep_budget(connection, purchase, terms)
             return Granted(self._intend(connection, purchase, len(calls) + 1, now))
@@ -185,7 +184,7 @@ class Ledger:
         with self._transaction() as connection:
             calls = self._rows(connection, call.operation_id, call.step)
             ours = _known(calls, call)
-            if ours.state not in OPEN:
+            if ours.state not in {*OPEN, State.LOST}:
                 return ours
             return self._set(
                 connection,
@@ -195,6 +194,23 @@ class Ledger:
                 artifact=artifact.model_dump_json() if artifact else None,
                 settled_at=_now(connection),
             )
+
+    def lose(self, operation_id: str, step: str, provider_operation: str, reason: str) -> None:
+        """Record that a video, which may have been billed, can be fetched no more.
+
+        A late reply of the same step then stands as its outcome; without one somebody has to
+        decide. Nothing changes where the outcome is another video by now.
+        """
+        with self._transaction() as connection:
+            bought = outcome_of(self._rows(connection, operation_id, step))
+            if bought and bought.provider_operation == provider_operation:
+                self._set(
+                    connection,
+                    bought,
+                    state=State.LOST,
+                    reason=reason,
+                    settled_at=_now(connection),
+                )
 
     def refuse(self, call: PaidCall, reason: str) -> None:
         """Record that a request was not billed: never sent, not accepted, or made in vain."""
@@ -325,7 +341,9 @@ class Ledger:
             if version is None:
                 connection.execute(insert(account).values(id=1, schema_version=SCHEMA_VERSION))
             while version in UPGRADES:
-                connection.execute(text(UPGRADES[version]))
+                statement = UPGRADES[version]
+                if statement:
+                    connection.execute(text(statement))
                 version += 1
             if version not in {None, SCHEMA_VERSION}:
                 raise LedgerError(

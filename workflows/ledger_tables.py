@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-BILLABLE = ("intent", "done", "ambiguous", "late")
+BILLABLE = ("intent", "done", "ambiguous", "late", "lost")
 """States of a call that may cost something."""
 
 _LOCK_SECONDS = 10
@@ -99,7 +99,10 @@ paid_calls = Table(
     UniqueConstraint("operation_id", "step", "number"),
 )
 
-UPGRADES = {1: "ALTER TABLE paid_calls ADD COLUMN sender VARCHAR(64)"}
+UPGRADES = {
+    1: "ALTER TABLE paid_calls ADD COLUMN sender VARCHAR(64)",
+    2: None,  # the same tables; an older program would not count what is "lost" in its budget
+}
 """From each older layout to the next one. Programs of the older layout can go on meanwhile."""
 
 

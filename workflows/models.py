@@ -38,7 +38,8 @@ class OpenCall(Record):
     """A paid request that may have been billed although no reply came.
 
     `settle_at` is when that will be certain; None: it is certain already, and somebody has to
-    decide. `ambiguous` counts the requests of the step of which this is so.
+    decide. `ambiguous` counts the requests of the step of which this is so, `lost` those whose
+    video can be fetched no more.
     """
 
     step: str
@@ -48,6 +49,7 @@ class OpenCall(Record):
     settle_at: datetime | None
     ambiguous: int
     reason: str
+    lost: int = 0
 
 
 class Choice(StrEnum):
@@ -61,13 +63,26 @@ class Choice(StrEnum):
 class Decision(Record):
     """An operator's answer to the open call of `step`.
 
-    `made`: the provider did begin the video, under the name `provider_operation`. `resend`: send
-    it again, at the risk of paying twice. `give_up`: end the operation; what was made is kept.
+    `made`: the provider has the video, under the name `provider_operation`. `resend`: buy it
+    again, at the risk of paying twice. `give_up`: end the operation; what was made is kept.
     """
 
     step: str
     choice: Choice
     provider_operation: str | None = None
+
+
+class Waiting(Record):
+    """An operation that waits, by itself, for what it depends on: `reason` says what is amiss."""
+
+    until: datetime
+    reason: str
+
+
+class Postponement(Record):
+    """Details of a failure after which nothing is to be tried again for so long."""
+
+    seconds: float
 
 
 class Stage(StrEnum):
@@ -102,6 +117,7 @@ class Progress(Record):
     `video` is the number of the video in the making, counted from 1. `cost_usd` is what was paid
     for what was made; `possible_waste_usd` what requests may have cost whose replies were lost.
     `undecided` is the call that waits for a `Decision`; `hint` says why one was not taken.
+    `waiting` is set while what it depends on is out of order, and tells when it is tried again.
     """
 
     operation_id: str
@@ -113,6 +129,7 @@ class Progress(Record):
     cost_usd: Decimal = Decimal(0)
     possible_waste_usd: Decimal = Decimal(0)
     undecided: OpenCall | None = None
+    waiting: Waiting | None = None
     hint: str | None = None
     failure: str | None = None
 
@@ -146,8 +163,26 @@ UNDECIDED = "AmbiguousCall"
 WORKER_LOST = "WorkerLost"
 """Type of the failure by which a fleet ends the attempts of a worker that died."""
 
-NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered"})
+VIDEO_NOT_MADE = "VideoNotMade"
+"""Type of the failure by which the provider says that it failed for now and charges nothing."""
+
+NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered", VIDEO_NOT_MADE})
 """Failures after which the provider does not charge for the video it began."""
+
+VIDEO_LOST = "VideoLost"
+"""Type of the failure that tells a workflow that a video can be fetched no more."""
+
+NO_SUCH_NAME = "Expired"
+"""Type of the failure by which the provider says that it knows no video of that name (any more)."""
+
+KEY_REFUSED = "InvalidApiKey"
+"""Type of the failure by which the provider refuses the key."""
+
+OUTAGES = frozenset(
+    {"Unreachable", "Unavailable", "ServerError", "NoReply", "ConnectionLost", "UnreadableReply"}
+    | {"NoResult", "QuotaUsedUp", "NotSent", "LedgerError"}
+)
+"""Failures of what a step depends on, not of the step: a workflow waits until they are over."""
 
 CHARACTER = "character"
 """The step that makes the character."""
@@ -168,13 +203,15 @@ class OperationOrder(Record):
 class PaidOrder(Record):
     """What both paid activities are told.
 
-    `resends` is how many ambiguous requests of this step an operator allowed to send again;
-    `made_as` the provider's name for a video that an operator knows to have been begun.
+    `resends` is how many ambiguous requests of this step an operator allowed to send again, and
+    `rebuys` how many whose video is lost; `made_as` the provider's name for a video that an
+    operator knows to have been begun.
     """
 
     operation_id: str
     prompt: str
     resends: int = 0
+    rebuys: int = 0
     made_as: str | None = None
 
 
@@ -216,9 +253,19 @@ class StartedVideo(Record):
 
 
 class VideoStatus(Record):
-    """A video's state: not done (`uri` is None), or done and ready under `uri`."""
+    """A video's state: not done, ready under `uri`, or on disk as `artifact` already.
+
+    `trouble` says why the last look failed, if it did.
+    """
 
     uri: str | None = None
+    artifact: Artifact | None = None
+    trouble: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return bool(self.uri or self.artifact)
 
 
 class VideoDownload(Record):
@@ -227,3 +274,4 @@ class VideoDownload(Record):
     operation_id: str
     number: int
     uri: str
+    provider_operation: str = ""

@@ -19,7 +19,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.models import (
         CHARACTER,
         NOT_BILLED,
+        OUTAGES,
         UNDECIDED,
+        VIDEO_LOST,
+        VIDEO_NOT_MADE,
         WORKER_LOST,
         Artifact,
         Character,
@@ -31,19 +34,27 @@ with workflow.unsafe.imports_passed_through():
         OpenCall,
         OperationOrder,
         PaidOrder,
+        Postponement,
         Progress,
         Record,
+        SeriesVideoInput,
+        SingleVideoInput,
         Stage,
         StartedVideo,
         VideoDownload,
         VideoOrder,
         VideoStatus,
+        Waiting,
         video_step,
     )
 
 T = TypeVar("T")
+Input = TypeVar("Input", SingleVideoInput, SeriesVideoInput)
 
 _OPERATION_NAME = re.compile(r"models/[^/\s]+/operations/[^/\s]+")
+
+_PARKING = "waits-while-the-provider-is-down"
+"""The patch from which on an operation does not fail by an outage."""
 
 _ACTIVITIES_PER_VIDEO = 3
 _ACTIVITIES_BEFORE = {Stage.AWAITING_VIDEO: 1, Stage.DOWNLOADING_VIDEO: 2}
@@ -57,13 +68,22 @@ class VideoOperation:
     effect between steps, so that nothing that was paid for is dropped halfway.
     """
 
-    def __init__(self, videos: int, progress: Progress | None = None) -> None:
+    def __init__(
+        self, videos: int, objection: str | None, progress: Progress | None = None
+    ) -> None:
         self._videos = videos
+        self._objection = objection
         self._cancel_requested = False
         self._decision: Decision | None = None
         self._state = progress or Progress(operation_id=workflow.info().workflow_id)
         if progress is None:
             self._pass("started")
+
+    def _required(self, config: Input | None) -> Input:
+        """What the operation was asked for. Fails where it cannot be taken."""
+        if config is None or self._objection:
+            raise self._fail(self._objection or "it has no input.", "InvalidInput")
+        return config
 
     @workflow.query
     def progress(self) -> Progress:
@@ -95,7 +115,7 @@ class VideoOperation:
             operation_id=self._state.operation_id,
             prompts={CHARACTER: character_prompt, **wanted},
         )
-        await self._step("the operation", _activity("open_operation", order, type(None)))
+        await self._step("the operation", self._run("open_operation", order, type(None)))
 
     async def _make_character(self, prompt: str) -> None:
         await self._step("the character", self._character(prompt))
@@ -121,35 +141,62 @@ class VideoOperation:
             prompt=prompt,
             character=self._state.artifacts[0],
         )
-        started = await self._paid("start_video", order, StartedVideo)
-        self._charge(started.cost_usd, started.possible_waste_usd)
-        if started.artifact:
-            self._pass(checkpoint, started.artifact)
-            return
-        self._enter(Stage.AWAITING_VIDEO)
-        uri = await self._await_video(started)
-        self._enter(Stage.DOWNLOADING_VIDEO)
-        download = VideoDownload(operation_id=operation_id, number=number, uri=uri)
-        self._pass(checkpoint, await _activity("download_video", download, Artifact))
+        waste, not_made = Decimal(0), 0
+        while True:
+            started = await self._paid("start_video", order, StartedVideo)
+            self._charge(started.cost_usd, started.possible_waste_usd - waste)
+            if started.artifact:
+                self._pass(checkpoint, started.artifact)
+                return
+            try:
+                self._pass(checkpoint, await self._fetched(started))
+            except ActivityError as error:
+                kind = _type_of(error)
+                if kind in NOT_BILLED:
+                    self._charge(-started.cost_usd)
+                    waste, not_made = started.possible_waste_usd, not_made + 1
+                    if kind != VIDEO_NOT_MADE or not_made == policies.RETRY_POLICY.maximum_attempts:
+                        raise
+                    await self._pause(policies.retry_interval(not_made), _words(error))
+                elif kind == VIDEO_LOST:  # the ledger knows, and has it decided before it is bought
+                    self._charge(-started.cost_usd, started.cost_usd)
+                    waste = started.possible_waste_usd + started.cost_usd
+                else:
+                    raise
+            else:
+                return
+            self._enter(Stage.STARTING_VIDEO)
 
-    async def _await_video(self, started: StartedVideo) -> str:
+    async def _fetched(self, started: StartedVideo) -> Artifact:
+        """A started video, once it is made and on disk."""
+        self._enter(Stage.AWAITING_VIDEO)
+        made = await self._await_video(started)
+        if made.artifact:
+            return made.artifact
+        self._enter(Stage.DOWNLOADING_VIDEO)
+        download = VideoDownload(
+            operation_id=started.operation_id,
+            number=started.number,
+            uri=made.uri or "",
+            provider_operation=started.provider_operation,
+        )
+        return await self._run("download_video", download, Artifact)
+
+    async def _await_video(self, started: StartedVideo) -> VideoStatus:
         """Wait for a video over any number of workers that stop and hand the wait on."""
         seconds = started.deadline_seconds or policies.VIDEO_DEADLINE.total_seconds()
         deadline = workflow.now() + timedelta(seconds=seconds)
         video = started.model_copy(update={"await_until": deadline})
+        status = VideoStatus()
         while workflow.now() < deadline:
-            try:
-                status = await _activity("await_video", video, VideoStatus)
-            except ActivityError as error:
-                if isinstance(error.cause, ApplicationError) and error.cause.type in NOT_BILLED:
-                    self._charge(-started.cost_usd)
-                raise
-            if status.uri:
-                return status.uri
+            status = await self._run("await_video", video, VideoStatus)
+            if status.is_done:
+                return status
+        trouble = f" The last look at it failed: {status.trouble}" if status.trouble else ""
         raise ApplicationError(
             f"the provider did not finish it within {seconds:g} s (VIDEO_DEADLINE_SECONDS). It is "
             f"paid for, and its name {started.provider_operation} is kept: start the operation "
-            "again under the same id to wait for it anew, without paying again.",
+            f"again under the same id to wait for it anew, without paying again.{trouble}",
             type="VideoTooLate",
         )
 
@@ -157,7 +204,7 @@ class VideoOperation:
         """Run a paid activity until it has paid, or knows that somebody did."""
         while True:
             try:
-                return await _activity(name, order, result)
+                return await self._run(name, order, result)
             except ActivityError as error:
                 call = _open_call(error)
                 if call is None:
@@ -187,7 +234,34 @@ class VideoOperation:
         self._enter(stage)
         if decision.choice is Choice.MADE:
             return order.model_copy(update={"made_as": decision.provider_operation})
-        return order.model_copy(update={"resends": call.ambiguous, "made_as": None})
+        return order.model_copy(
+            update={"resends": call.ambiguous, "rebuys": call.lost, "made_as": None}
+        )
+
+    async def _run(self, name: str, order: Record, result: type[T]) -> T:
+        """Run an activity; while what it depends on is out of order, wait and try again."""
+        since, pauses = workflow.now(), 0
+        while True:
+            try:
+                return await _activity(name, order, result)
+            except ActivityError as error:
+                pause = _pause_of(error, pauses)
+                if pause is None or not workflow.patched(_PARKING):
+                    raise
+                # Not all at the same moment: many operations wait for the same.
+                pause *= 1 + 0.1 * workflow.random().random()
+                if workflow.now() + pause - since > policies.LONGEST_OUTAGE:
+                    raise
+                pauses += 1
+                await self._pause(pause, _words(error))
+
+    async def _pause(self, pause: timedelta, reason: str) -> None:
+        """Wait so long, visibly, or until a cancel is requested. Raises CancelledError."""
+        self._update(waiting=Waiting(until=workflow.now() + pause, reason=reason))
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._cancel_requested, timeout=pause)
+        self._update(waiting=None)
+        self._require_not_canceled()
 
     async def _deadline_of(self, settle_at: datetime) -> None:
         """Wait until then, or until a cancel is requested: nothing is in hand meanwhile."""
@@ -237,8 +311,7 @@ class VideoOperation:
 
     def _failed(self, what: str, error: ActivityError | ApplicationError) -> ApplicationError:
         """The end of an operation whose step failed: what and why."""
-        cause = (error.cause or error) if isinstance(error, ActivityError) else error
-        return self._fail(f"{what} failed: {getattr(cause, 'message', cause)}", "StepFailed")
+        return self._fail(f"{what} failed: {_words(error)}", "StepFailed")
 
     def _fail(self, message: str, kind: str) -> ApplicationError:
         """The end of an operation that cannot go on, with all that was made."""
@@ -274,6 +347,31 @@ class VideoOperation:
 
     def _update(self, **changes: object) -> None:
         self._state = self._state.model_copy(update=changes)
+
+
+def _words(error: ActivityError | ApplicationError) -> str:
+    """Why a step failed."""
+    cause = (error.cause or error) if isinstance(error, ActivityError) else error
+    return str(getattr(cause, "message", cause))
+
+
+def _type_of(error: ActivityError) -> str | None:
+    return error.cause.type if isinstance(error.cause, ApplicationError) else None
+
+
+def _pause_of(error: ActivityError, pauses: int) -> timedelta | None:
+    """How long to wait, after so many pauses, before a step that an outage ended is tried again;
+    None where it ended otherwise.
+    """
+    cause = error.cause
+    if not isinstance(cause, ApplicationError) or cause.type not in OUTAGES:
+        return None
+    if not cause.non_retryable:
+        doubled: timedelta = policies.FIRST_PAUSE * 2**pauses
+        return min(doubled, policies.LONGEST_PAUSE)
+    if not cause.details:
+        return None
+    return timedelta(seconds=Postponement.model_validate(cause.details[0]).seconds)
 
 
 def _open_call(error: ActivityError) -> OpenCall | None:

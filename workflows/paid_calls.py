@@ -22,6 +22,8 @@ class State(StrEnum):
     """Never sent, or known not to be billed."""
     AMBIGUOUS = "ambiguous"
     """It may have been billed, and no reply will come."""
+    LOST = "lost"
+    """It may have been billed, and what it made can be fetched no more."""
     LATE = "late"
     """Its reply came when another request's was on record already: paid for in vain."""
 
@@ -62,11 +64,20 @@ class PaidCall(Record):
 @dataclass(frozen=True)
 class Terms:
     """What a request may still do. `ambiguous_allowed`: how many earlier requests of the step may
-    be ambiguous; `budget_usd`: the most that all calls of the ledger may cost together.
+    be ambiguous; `lost_allowed`: and how many lost; `budget_usd`: the most that all calls of the
+    ledger may cost together.
     """
 
     ambiguous_allowed: int
     budget_usd: Decimal | None = None
+    lost_allowed: int = 0
+
+    def allow(self, calls: Sequence[PaidCall]) -> bool:
+        """Whether a step may be paid for again, after these requests."""
+        return (
+            ambiguous_count(calls) <= self.ambiguous_allowed
+            and lost_count(calls) <= self.lost_allowed
+        )
 
 
 @dataclass(frozen=True)
@@ -110,9 +121,14 @@ def ambiguous_count(calls: Sequence[PaidCall]) -> int:
     return sum(call.state is State.AMBIGUOUS for call in calls)
 
 
+def lost_count(calls: Sequence[PaidCall]) -> int:
+    """How many requests may have been billed, and what they made is out of reach."""
+    return sum(call.state is State.LOST for call in calls)
+
+
 def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenCall:
     """How a step stands whose newest open request can be settled then, or (None) by somebody."""
-    last = next(c for c in reversed(calls) if c.state in OPEN)
+    last = next(c for c in reversed(calls) if c.state in {*OPEN, State.LOST})
     return OpenCall(
         step=last.step,
         item=last.item,
@@ -120,6 +136,7 @@ def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenC
         sent_at=last.sent_at,
         settle_at=settle_at,
         ambiguous=ambiguous_count(calls),
+        lost=lost_count(calls),
         reason=last.reason or "it may still be under way",
     )
 

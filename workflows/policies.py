@@ -27,6 +27,22 @@ The three attempts are meant for the API: they end as well when workers die one 
 which says nothing about the step. After 18 lost attempts it may be the step that kills them.
 """
 
+LONGEST_RETRY_DELAY = timedelta(minutes=5)
+"""The longest wait that a provider may ask for between two attempts. A longer one, such as until a
+day's quota is back, is the workflow's to wait for: attempts are not for that.
+"""
+
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=15)
+"""What a workflow waits, doubled each time, before a step whose three attempts were used up by an
+outage is tried again.
+"""
+
+LONGEST_OUTAGE = timedelta(hours=26)
+"""How long a step is tried again like this in all. A day's quota comes back within it, and a video
+is still there: the provider keeps it for two days.
+"""
+
 START_TO_CLOSE_TIMEOUT = timedelta(minutes=30)
 SCHEDULE_TO_CLOSE_TIMEOUT = timedelta(hours=1)
 
@@ -86,6 +102,9 @@ LONGEST_WAIT = timedelta(minutes=25)
 Shorter than start-to-close, which would count the attempt as failed although nothing had.
 """
 
+LONGEST_POLL_PAUSE = timedelta(minutes=1)
+"""Between two polls while they fail: first twice the usual pause, then twice as long each time."""
+
 IMAGE_DEADLINE_SECONDS = 90.0
 VIDEO_START_DEADLINE_SECONDS = 60.0
 POLL_DEADLINE_SECONDS = 30.0
@@ -115,3 +134,13 @@ FREE_BYTES = 16 * 1024 * 1024
 
 MAX_SERIES_VIDEOS = 1_000
 """Videos in one series: its checkpoints and prompts must fit into one payload of 2 MB."""
+
+MAX_PROMPTS_BYTES = 1_000_000
+"""Of all prompts of an operation, as JSON. They travel in one Temporal payload, which must stay
+below 2 MB, and a long series adds the progress of all of its videos to it.
+"""
+
+
+def retry_interval(failed: int) -> timedelta:
+    """The retry policy's own wait after so many failed attempts."""
+    return RETRY_POLICY.initial_interval * RETRY_POLICY.backoff_coefficient ** (failed - 1)

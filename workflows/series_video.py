@@ -5,32 +5,36 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from workflows import policies
+    from workflows.inputs import read_input
     from workflows.models import Progress, SeriesVideoInput
     from workflows.operation import VideoOperation
 
 
 @workflow.defn
 class SeriesVideo(VideoOperation):
-    """Checkpoints: started, character_generated, video_1_complete … all_complete."""
+    """Checkpoints: started, character_generated, video_1_complete … all_complete.
+
+    Its one input is a `SeriesVideoInput`; it is read here, so that a wrong one is answered.
+    """
 
     @workflow.init
-    def __init__(self, config: SeriesVideoInput) -> None:
-        super().__init__(videos=len(config.video_prompts), progress=config.progress)
+    def __init__(self, *given: object) -> None:
+        self._config, objection = read_input(SeriesVideoInput, given)
+        config = self._config
+        super().__init__(
+            videos=len(config.video_prompts) if config else 0,
+            objection=objection,
+            progress=config.progress if config else None,
+        )
 
     @workflow.run
-    async def run(self, config: SeriesVideoInput) -> Progress:
+    async def run(self, *given: object) -> Progress:  # noqa: ARG002 - as `__init__` has it
         """Make the character, then each video. Fails with what was made in its details.
 
         A long series continues as new between two videos, before its history grows too large;
         its progress goes along, so no checkpoint is lost and none is passed twice.
         """
-        if not 1 <= len(config.video_prompts) <= policies.MAX_SERIES_VIDEOS:
-            raise self._fail(
-                f"a series has 1 to {policies.MAX_SERIES_VIDEOS} videos, "
-                f"not {len(config.video_prompts)}.",
-                "InvalidInput",
-            )
+        config = self._required(self._config)
         if config.progress is None:
             await self._open(config.character_prompt, config.video_prompts)
         if not self._state.artifacts:

@@ -18,11 +18,6 @@ from workflows.models import Choice, Item, SeriesVideoInput, SingleVideoInput, S
 MAX_PROMPT_CHARACTERS = 8_000
 """Of one prompt: several times what the models read."""
 
-MAX_PROMPTS_BYTES = 1_000_000
-"""Of all prompts of an operation, as JSON. They travel in one Temporal payload, which must stay
-below 2 MB, and a long series adds the progress of up to 1,000 videos to it.
-"""
-
 MAX_BODY_BYTES = 3 * 1024 * 1024
 """Of a request's body: the prompts, also where a client writes `\\u00e9` for an é, six bytes for
 two.
@@ -83,9 +78,10 @@ class SeriesConfig(_Request):
     @model_validator(mode="after")
     def _fits_a_payload(self) -> Self:
         size = len(to_json((self.character_prompt, *self.video_prompts)))
-        if size > MAX_PROMPTS_BYTES:
+        if size > policies.MAX_PROMPTS_BYTES:
             raise ValueError(
-                f"has prompts of {size:,} bytes together; {MAX_PROMPTS_BYTES:,} are possible"
+                f"has prompts of {size:,} bytes together; "
+                f"{policies.MAX_PROMPTS_BYTES:,} are possible"
             )
         return self
 
@@ -205,7 +201,8 @@ class CheckpointView(_Wire):
 
 
 class OpenCallView(_Wire):
-    """A paid request that may have been billed although no reply came.
+    """A paid request that may have been billed although no reply came, or (`lost` counts these)
+    whose video can be fetched no more.
 
     With `settleAt` its reply may still come until then; without, somebody has to decide.
     """
@@ -216,6 +213,14 @@ class OpenCallView(_Wire):
     sent_at: datetime
     settle_at: datetime | None
     ambiguous: int
+    reason: str
+    lost: int
+
+
+class WaitingView(_Wire):
+    """What is out of order that the operation depends on, and when it tries again."""
+
+    until: datetime
     reason: str
 
 
@@ -231,6 +236,7 @@ class ProgressView(_Wire):
     cost_usd: Decimal
     possible_waste_usd: Decimal
     undecided: OpenCallView | None
+    waiting: WaitingView | None
     hint: str | None
     failure: str | None
 

@@ -100,6 +100,10 @@ def _alerts(attempts: Sequence[AttemptView], told: Told) -> Iterator[str]:
             yield _of_attempt(attempt)
     if told.progress and told.progress.undecided:
         yield _of_call(told.progress.undecided)
+    if told.progress and told.progress.waiting:
+        waiting = told.progress.waiting
+        day = f"{waiting.until.astimezone(UTC):%Y-%m-%d}"
+        yield f"It tries again by itself on {day} at {_clock(waiting.until)}: {waiting.reason}"
     if told.progress and told.progress.hint:
         yield f"The last decision was not taken: {told.progress.hint}"
     if told.end:
@@ -117,6 +121,12 @@ def _of_attempt(attempt: AttemptView) -> str:
 
 
 def _of_call(call: OpenCall) -> str:
+    if call.lost:
+        return (
+            f"The {call.item} of {call.step} (${call.cost_usd}) may be paid for and can be fetched "
+            f"no more: {call.reason.rstrip('.')}. Decide what becomes of it: resend (buy it "
+            "again), made (look again, by its name) or give_up."
+        )
     what = (
         f"The {call.item} call of {call.step} (${call.cost_usd}) may have been billed without a "
         f"reply: {call.reason.rstrip('.')}."

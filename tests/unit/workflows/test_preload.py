@@ -11,7 +11,8 @@ import certifi
 import pytest
 from pydantic import SecretStr
 
-from workflows.gemini import Gemini, tls_context
+from workflows.gemini import Gemini
+from workflows.transport import tls_context
 from workflows.settings import Settings
 
 SEEN = """

@@ -1,0 +1,356 @@
+"""What a call that failed means: for the money, for another try, and for whoever reads it.
+
+Nothing of the client's own leaves this module: its errors carry the API key in their request
+headers, so each is replaced by an `ApiError`.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+import httpx
+
+from workflows.models import KEY_REFUSED, NO_SUCH_NAME
+from workflows.transport import Exchange
+
+_LONGEST_WORDS = 300
+"""Characters of what the provider said; each is kept in a history."""
+
+DAILY_QUOTA_RETURNS_AT_HOUR = 8
+"""UTC. Daily quotas come back at midnight Pacific time, which is 7 or 8 o'clock (the provider's
+page on rate limits, read 2026-09).
+"""
+
+
+class Outcome(StrEnum):
+    """What is known of a call that failed."""
+
+    PERMANENT = "permanent"
+    """Refused for a reason that another try does not change; nothing was billed."""
+    RETRYABLE = "retryable"
+    """Not accepted, not billed, or free to send again."""
+    AMBIGUOUS = "ambiguous"
+    """A paid call that may have been billed although no usable reply came."""
+    NOT_MADE = "not_made"
+    """The provider began a video, failed by its own fault and charges nothing: start it anew."""
+    LOST = "lost"
+    """A video that may have been billed, and can be fetched no more."""
+
+
+class ApiError(Exception):
+    """A failed call, in our own words and without the key.
+
+    `code` is a stable name for programs; `retry_after_seconds` is the provider's own wish.
+    """
+
+    def __init__(
+        self, code: str, message: str, outcome: Outcome, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.outcome = outcome
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as its errors name it: `image`, `video`, `poll` or `download`."""
+
+    name: str
+    deadline_seconds: float
+    paid: bool
+
+    @property
+    def unclear(self) -> Outcome:
+        """What it means that nobody knows how it ended."""
+        return Outcome.AMBIGUOUS if self.paid else Outcome.RETRYABLE
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an error reply says, however it is wrapped."""
+
+    http_status: int
+    message: str = ""
+    status: str = ""
+    details: tuple[dict[str, object], ...] = ()
+    headers: httpx.Headers = field(default_factory=httpx.Headers)
+
+    @classmethod
+    def by(cls, response: httpx.Response) -> Said:
+        """Read a reply as far as it can be read: JSON, in a list or not, a web page, or noise."""
+        try:
+            text = response.text
+        except (httpx.StreamError, httpx.DecodingError, LookupError):
+            text = ""
+        try:
+            body = json.loads(response.content) if text else None
+        except ValueError:
+            body = text
+        if isinstance(body, list) and body:
+            body = body[0]
+        error = body.get("error", body) if isinstance(body, dict) else body
+        found = error if isinstance(error, dict) else {"message": error or ""}
+        details = found.get("details")
+        return cls(
+            http_status=response.status_code,
+            message=in_short(str(found.get("message", ""))),
+            status=str(found.get("status", "")),
+            details=tuple(d for d in details if isinstance(d, dict))
+            if isinstance(details, list)
+            else (),
+            headers=response.headers,
+        )
+
+    @property
+    def words(self) -> str:
+        """The provider's own sentence."""
+        return self.message or "No reason was given."
+
+    @property
+    def reason(self) -> str:
+        """The `reason` of its ErrorInfo, such as SERVICE_DISABLED."""
+        return next((str(d["reason"]) for d in self.details if "reason" in d), "")
+
+    @property
+    def violations(self) -> tuple[dict[str, object], ...]:
+        """Of its QuotaFailure: which quotas are used up."""
+        listed = (d.get("violations") for d in self.details)
+        return tuple(v for each in listed if isinstance(each, list) for v in each if v)
+
+    @property
+    def has_no_quota(self) -> bool:
+        """Whether the plan allows none at all, today or ever."""
+        zero = any(str(v.get("quotaValue")) == "0" for v in self.violations)
+        return zero or bool(re.search(r"\blimit: 0\b", self.message))
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether it is a day's quota that is used up."""
+        named = "".join(f"{v.get('quotaId')} {v.get('quotaMetric')}" for v in self.violations)
+        return bool(re.search(r"per_?day", named, re.IGNORECASE))
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """`retryDelay` of its RetryInfo or the header Retry-After, the longer of both."""
+        wishes = [_seconds(str(d["retryDelay"])) for d in self.details if "retryDelay" in d]
+        wishes.append(_of_header(self.headers.get("retry-after", "")))
+        return max((wish for wish in wishes if wish is not None), default=None)
+
+
+def in_short(text: str) -> str:
+    """Words for a person: without tags, on one line, ended by a full stop, not too long."""
+    text = re.sub(r"(?is)<(style|script|title)\b.*?</\1>|<[^>]*>", " ", text)
+    text = " ".join(html.unescape(text).split())
+    if len(text) > _LONGEST_WORDS:
+        text = f"{text[:_LONGEST_WORDS].rstrip()}…"
+    return text if not text or text[-1] in ".!?…" else f"{text}."
+
+
+def classify(error: Exception, call: Call, exchange: Exchange) -> ApiError:
+    """What an error of the client means."""
+    response = exchange.response
+    if response is not None and response.status_code != httpx.codes.OK:
+        return _by_status(Said.by(response), call)
+    if isinstance(error, httpx.ProxyError):
+        return _by_proxy(in_short(str(error)), call)
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+        return ApiError(
+            "InvalidRequest",
+            f"the {call.name} call has no address to go to; check GOOGLE_GEMINI_BASE_URL.",
+            Outcome.PERMANENT,
+        )
+    unreachable = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+    if isinstance(error, unreachable) or (
+        exchange.surely_unsent and isinstance(error, TimeoutError | httpx.TransportError)
+    ):
+        return ApiError(
+            "Unreachable",
+            f"the {call.name} call could not reach the API ({type(error).__name__}); "
+            "check the network and GOOGLE_GEMINI_BASE_URL.",
+            Outcome.RETRYABLE,
+        )
+    return _by_kind(error, call, exchange)
+
+
+def _by_kind(error: Exception, call: Call, exchange: Exchange) -> ApiError:
+    """Of what happened after the request had left, or before the client would send it."""
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            within = f"{call.deadline_seconds:g} s"
+            return ApiError(
+                "NoReply", f"the {call.name} call had no reply within {within}.", call.unclear
+            )
+        case httpx.DecodingError():
+            return unreadable(call)
+        case httpx.HTTPError():
+            return ApiError(
+                "ConnectionLost",
+                f"the connection broke during the {call.name} call ({type(error).__name__}).",
+                call.unclear,
+            )
+        # JSON and pydantic errors are ValueErrors, and so is what the client refuses to send.
+        case ValueError() if type(error) is ValueError and exchange.response is None:
+            return ApiError(
+                "InvalidRequest",
+                f"the {call.name} call was refused by the client before it was sent; "
+                "check the prompt and the settings.",
+                Outcome.PERMANENT,
+            )
+        case _:
+            return unreadable(call)
+
+
+def unreadable(call: Call) -> ApiError:
+    """A reply that tells nothing."""
+    return ApiError(
+        "UnreadableReply",
+        f"the reply to the {call.name} call was empty or not understood.",
+        call.unclear,
+    )
+
+
+def _by_proxy(words: str, call: Call) -> ApiError:
+    """A proxy that would not open the way: the request itself never left."""
+    refused = words.startswith("4")
+    return ApiError(
+        "ProxyRefused" if refused else "Unreachable",
+        f"the proxy did not let the {call.name} call through ({words.rstrip('.')}), so nothing was "
+        "sent; check HTTPS_PROXY and what it needs to log in.",
+        Outcome.PERMANENT if refused else Outcome.RETRYABLE,
+    )
+
+
+def _by_status(said: Said, call: Call) -> ApiError:
+    status = said.http_status
+    if status < 400:
+        return _without_answer(said, call)
+    if status in {429, 503}:
+        return _unavailable(said, call)
+    if status >= 500 or status in {408, 409, 499}:
+        failed = f"the {call.name} call failed (HTTP {status}): {said.words}"
+        return ApiError("ServerError", failed, call.unclear)
+    if status in {401, 403, 407} or said.reason == "API_KEY_INVALID":
+        return _denied(said, call)
+    if status in {404, 410}:
+        return _gone(said, call)
+    return _refused(said, call)
+
+
+def _refused(said: Said, call: Call) -> ApiError:
+    status = said.http_status
+    refused = f"the API refused the {call.name} call (HTTP {status}): {said.words}"
+    if not call.paid and status == 400 and said.status != "FAILED_PRECONDITION":
+        return ApiError("CannotBeFetched", refused, Outcome.LOST)
+    return ApiError("RequestRefused", refused, Outcome.PERMANENT)
+
+
+def _without_answer(said: Said, call: Call) -> ApiError:
+    status = said.http_status
+    if status < 300:
+        return ApiError(
+            "NoResult",
+            f"the API took the {call.name} call (HTTP {status}) and gave no result. {said.words}",
+            call.unclear,
+        )
+    # 302 and 303 may point to what the request has led to already.
+    is_refused = call.paid and status not in {302, 303}
+    return ApiError(
+        "Redirected",
+        f"the address redirects the {call.name} call (HTTP {status}), which is not followed; "
+        "check GOOGLE_GEMINI_BASE_URL and the proxy.",
+        Outcome.PERMANENT if is_refused else call.unclear,
+    )
+
+
+def _unavailable(said: Said, call: Call) -> ApiError:
+    not_taken = f"the API did not take the {call.name} call (HTTP {said.http_status}): {said.words}"
+    if said.has_no_quota:
+        return ApiError(
+            "NoQuota",
+            f"{not_taken} The project of GEMINI_API_KEY has no quota for this model at all: enable "
+            "billing for it, or choose another model.",
+            Outcome.PERMANENT,
+        )
+    if said.is_daily:
+        back = _next_day_of_quotas(datetime.now(UTC))
+        return ApiError(
+            "QuotaUsedUp",
+            f"{not_taken} The day's quota is used up; it is back by {back:%Y-%m-%d %H:%M} UTC.",
+            Outcome.RETRYABLE,
+            (back - datetime.now(UTC)).total_seconds(),
+        )
+    return ApiError("Unavailable", not_taken, Outcome.RETRYABLE, said.retry_after_seconds)
+
+
+def _next_day_of_quotas(now: datetime) -> datetime:
+    today = now.replace(hour=DAILY_QUOTA_RETURNS_AT_HOUR, minute=0, second=0, microsecond=0)
+    return today if now < today else today + timedelta(days=1)
+
+
+_ADVICE = {
+    "SERVICE_DISABLED": "Enable the API in the project of GEMINI_API_KEY.",
+    "CONSUMER_SUSPENDED": "GEMINI_API_KEY, or its project, is suspended.",
+}
+
+
+def _denied(said: Said, call: Call) -> ApiError:
+    status = said.http_status
+    if status == 407:
+        return ApiError(
+            "ProxyRefused",
+            f"the proxy refused the {call.name} call (HTTP 407): {said.words} "
+            "Check HTTPS_PROXY and what it needs to log in.",
+            Outcome.PERMANENT,
+        )
+    refused = f"at the {call.name} call (HTTP {status}): {said.words}"
+    if call.name == "download" and status == 403 and re.search(r"(?i)\bfile\b", said.message):
+        # So the provider speaks of a file of another project, and of one that is gone.
+        return ApiError("CannotBeFetched", f"the API refused the file {refused}", Outcome.LOST)
+    if status == 403 and said.reason != "API_KEY_INVALID":
+        advice = _ADVICE.get(said.reason, "")
+        return ApiError(
+            "AccessDenied",
+            f"the API denied access {refused} {advice or 'Check GEMINI_API_KEY and its project.'}",
+            Outcome.PERMANENT,
+        )
+    # Valid keys are refused now and then, and a free call costs nothing but another try.
+    outcome = Outcome.PERMANENT if call.paid or status == 401 else Outcome.RETRYABLE
+    return ApiError(
+        KEY_REFUSED, f"the API refused the key {refused} Check GEMINI_API_KEY.", outcome
+    )
+
+
+def _gone(said: Said, call: Call) -> ApiError:
+    asked = f"the API does not know what the {call.name} call asked for (HTTP {said.http_status})"
+    if call.paid:
+        model = f"GEMINI_{call.name.upper()}_MODEL"
+        message = f"{asked}: {said.words} Check {model}."
+        return ApiError("NotFound", message, Outcome.PERMANENT)
+    return ApiError(
+        NO_SUCH_NAME,
+        f"{asked}: {said.words} The provider keeps a video for two days, so it has expired.",
+        Outcome.LOST,
+    )
+
+
+def _seconds(text: str) -> float | None:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
+    return float(found.group(1)) if found else None
+
+
+def _of_header(text: str) -> float | None:
+    """Seconds, or until a date. None where it says neither."""
+    if not text or _seconds(text) is not None:
+        return _seconds(text) if text else None
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,45 @@
+"""What a workflow is given, by whoever starts it: read by hand, so that a wrong input is answered.
+
+Left to the SDK, one of a wrong form would fail the first workflow task, which is tried again for
+ever: the workflow would run, and do nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, to_json
+
+from workflows import policies
+from workflows.models import SeriesVideoInput, SingleVideoInput
+
+Input = TypeVar("Input", SingleVideoInput, SeriesVideoInput)
+
+
+def read_input(kind: type[Input], given: Sequence[object]) -> tuple[Input | None, str | None]:
+    """The input of a workflow; and, or in its place, a sentence why it cannot be taken."""
+    if len(given) != 1:
+        return None, f"it takes one input, a JSON object, not {len(given)}."
+    try:
+        config = kind.model_validate(given[0])
+    except ValidationError as error:
+        return None, f"its input is wrong: {'; '.join(map(_fault, error.errors()))}."
+    size = len(to_json(config.model_dump(exclude={"progress"})))
+    if size > policies.MAX_PROMPTS_BYTES:
+        most = f"{policies.MAX_PROMPTS_BYTES:,} are possible"
+        return config, f"its prompts have {size:,} bytes together; {most}."
+    return config, _wrong_length(config)
+
+
+def _wrong_length(config: SingleVideoInput | SeriesVideoInput) -> str | None:
+    if isinstance(config, SingleVideoInput):
+        return None
+    videos, most = len(config.video_prompts), policies.MAX_SERIES_VIDEOS
+    return None if 1 <= videos <= most else f"a series has 1 to {most} videos, not {videos}."
+
+
+def _fault(fault: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "it"
+    return f"{where}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
