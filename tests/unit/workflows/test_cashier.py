@@ -17,14 +17,16 @@ from pydantic import SecretStr
 
 from workflows import cashier as cashier_module
 from workflows import policies
+from workflows.answers import Image
+from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
 from workflows.cashier import Bill, Cashier, PaidButLostError, UndecidedError
-from workflows.gemini import ApiError, Image, MaySend, Outcome
 from workflows.ledger import BudgetExceededError, Ledger, LedgerError
 from workflows.models import CHARACTER, Artifact, Item, PaidOrder, video_step
 from workflows.paid_calls import Answer, Granted, PaidCall, Purchase, State, Terms
 from workflows.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
+from workflows.transport import MaySend
 
 FOX = Image(b"a fox", "image/png")
 NAME = "models/m/operations/1"

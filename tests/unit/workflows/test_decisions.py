@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from workflows.decisions import objection
 from workflows.models import CHARACTER, Choice, Decision, Item, OpenCall, video_step
-from workflows.operation import objection
 
 STEP = video_step(2)
 NAME = "models/m/operations/1"
