@@ -18,8 +18,10 @@ from chaos.fake_api.ledger import (
 )
 from chaos.fake_api.media import make_image, make_video, sha256_hex
 from chaos.fake_api.replies import Reply
-from chaos.fake_api.rules import FaultKind, FaultRule, RuleBook, When
+from chaos.fake_api.rule_book import RuleBook
+from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.fake_api.settings import Latencies, Prices
+from chaos.fake_api.spoiling import spoil
 from chaos.fake_api.state import (
     Operation,
     Operations,
@@ -77,7 +79,7 @@ class Provider:
             return refusal
         fault = await self._strike(asked, When.BEFORE_BILLING)
         if fault is not None and fault.kind not in _GOES_ON:
-            return replies.spoil(self._work(asked, Outcome.OK).reply, fault)
+            return spoil(self._work(asked, Outcome.OK).reply, fault)
         await self._hold(asked, When.BEFORE_BILLING, connected)
         await asyncio.sleep(self._latency_seconds(asked.call))
         work = self._planned_work(asked, fault)
@@ -86,7 +88,7 @@ class Provider:
             asked = asked.model_copy(update={"operation": work.bill.operation})
         fault = await self._strike(asked, When.AFTER_BILLING)
         if fault is not None and fault.kind is not FaultKind.DELAY:
-            return replies.spoil(work.reply, fault)
+            return spoil(work.reply, fault)
         await self._hold(asked, When.AFTER_BILLING, connected)
         return work.reply
 

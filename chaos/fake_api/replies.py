@@ -8,8 +8,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from chaos.fake_api.ledger import Outcome
-from chaos.fake_api.media import padded_video, sha256_hex
-from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.fake_api.media import sha256_hex
+from chaos.fake_api.rules import FaultKind
 from chaos.fake_api.state import Operation
 
 JSON = "application/json"
@@ -52,22 +52,6 @@ class Reply(BaseModel):
     media_type: str = JSON
     sha256: str | None = None
     delivery: Delivery = Delivery.WHOLE
-
-
-_JUNK = {
-    FaultKind.MALFORMED: (JSON, b'{"name": "models/'),
-    FaultKind.EMPTY: (JSON, b""),
-    FaultKind.HTML: (
-        "text/html",
-        b"<!DOCTYPE html><title>Error</title><p>The server is taking a break.</p>",
-    ),
-}
-_BROKEN = {
-    FaultKind.HANG: Delivery.HANG,
-    FaultKind.RESET: Delivery.RESET,
-    FaultKind.RESET_BODY: Delivery.RESET_BODY,
-    FaultKind.TRUNCATED: Delivery.TRUNCATED,
-}
 
 
 def json_reply(content: Mapping[str, JsonValue], *, kind: str = "ok", status: int = 200) -> Reply:
@@ -178,41 +162,3 @@ def _videos(**content: JsonValue) -> dict[str, JsonValue]:
 def video(content: bytes) -> Reply:
     """The bytes of a video."""
     return Reply(body=content, media_type="video/mp4", sha256=sha256_hex(content))
-
-
-def spoil(reply: Reply, rule: FaultRule) -> Reply:
-    """What becomes of `reply` under `rule`; the kinds that change no reply leave it as it is."""
-    kind = rule.kind
-    if kind is FaultKind.STATUS:
-        return _status(rule)
-    if kind is FaultKind.RAI_FILTERED:
-        return filtered_image()
-    if kind in _JUNK:
-        media_type, body = _JUNK[kind]
-        return Reply(kind=kind.value, body=body, media_type=media_type)
-    if kind in _BROKEN:
-        broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
-        return reply.model_copy(update=broken)
-    return _large(reply, rule.size_bytes) if kind is FaultKind.LARGE else reply
-
-
-def _large(reply: Reply, size_bytes: int) -> Reply:
-    """A video has so much more in it; JSON, and so an image, is followed by so many blanks."""
-    if reply.media_type == JSON:
-        body, sha256 = reply.body + b" " * size_bytes, reply.sha256
-    else:
-        body = padded_video(reply.body, size_bytes)
-        sha256 = sha256_hex(body)
-    update = {"kind": FaultKind.LARGE.value, "body": body, "sha256": sha256}
-    return reply.model_copy(update=update)
-
-
-def _status(rule: FaultRule) -> Reply:
-    if rule.body is not None:
-        return json_reply(rule.body, kind=rule.kind.value, status=rule.status)
-    details: tuple[JsonValue, ...] = ()
-    if rule.retry_delay_seconds is not None:
-        delay = f"{rule.retry_delay_seconds:.9f}".rstrip("0").rstrip(".") + "s"
-        details = ({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},)
-    message = "This error was planned by a fault rule."
-    return error_reply(rule.status, message, kind=rule.kind.value, details=details)

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, RuleBook, When
+from chaos.fake_api.rule_book import RuleBook
+from chaos.fake_api.rules import FaultKind, FaultRule, When
 
 BEFORE, AFTER = When.BEFORE_BILLING, When.AFTER_BILLING
 
