@@ -77,9 +77,10 @@ class Provider:
         refusal = self._refusal(asked)
         if refusal is not None:
             return refusal
+        asked = self._with_what_is_known(asked)
         fault = await self._strike(asked, When.BEFORE_BILLING)
         if fault is not None and fault.kind not in _GOES_ON:
-            return spoil(self._work(asked, Outcome.OK).reply, fault)
+            return spoil(self._work(asked, Outcome.OK).reply, fault, asked)
         await self._hold(asked, When.BEFORE_BILLING, connected)
         await asyncio.sleep(self._latency_seconds(asked.call))
         work = self._planned_work(asked, fault)
@@ -88,7 +89,7 @@ class Provider:
             asked = asked.model_copy(update={"operation": work.bill.operation})
         fault = await self._strike(asked, When.AFTER_BILLING)
         if fault is not None and fault.kind is not FaultKind.DELAY:
-            return spoil(work.reply, fault)
+            return spoil(work.reply, fault, asked)
         await self._hold(asked, When.AFTER_BILLING, connected)
         return work.reply
 
@@ -109,20 +110,19 @@ class Provider:
         return None
 
     async def _strike(self, asked: Asked, when: When) -> FaultRule | None:
-        fault = self.rules.strike(asked.call, when, self._prompt(asked), asked.model)
+        fault = self.rules.strike(asked.call, when, asked.prompt or "", asked.model)
         if fault is not None and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.delay_seconds)
         return fault
 
     async def _hold(self, asked: Asked, when: When, connected: Callable[[], bool]) -> None:
-        operation = self._operation(asked)
         await self.holds.stop(
             Caught(
                 call=asked.call,
                 when=when,
-                prompt=self._prompt(asked),
+                prompt=asked.prompt or "",
                 request_id=asked.request_id,
-                operation=None if operation is None else operation.name,
+                operation=asked.operation,
                 connected=connected,
             )
         )
@@ -160,7 +160,7 @@ class Provider:
     def _image(self, asked: Asked, outcome: Outcome) -> _Work:
         if outcome is not Outcome.OK:
             return _Work(reply=replies.filtered_image())
-        prompt = self._prompt(asked)
+        prompt = asked.prompt or ""
         reply = replies.image(make_image(asked.request_id, prompt))
         bill = Billed(
             at=now(),
@@ -174,7 +174,7 @@ class Provider:
         return _Work(reply=reply, bill=bill)
 
     def _video_start(self, asked: Asked, outcome: Outcome) -> _Work:
-        model, prompt = asked.model or "", self._prompt(asked)
+        model, prompt = asked.model or "", asked.prompt or ""
         name = new_operation_name(model)
         delivers = outcome is Outcome.OK
         bill = Billed(
@@ -203,9 +203,12 @@ class Provider:
             return self._operations.named(asked.operation)
         return None if asked.file is None else self._operations.of_file(asked.file)
 
-    def _prompt(self, asked: Asked) -> str:
+    def _with_what_is_known(self, asked: Asked) -> Asked:
+        """With the operation that a poll or download is about, and the prompt of its video."""
         operation = self._operation(asked)
-        return asked.prompt or "" if operation is None else operation.prompt
+        if operation is None:
+            return asked
+        return asked.model_copy(update={"operation": operation.name, "prompt": operation.prompt})
 
     def _done(self, operation: Operation) -> bool:
         rendered = operation.rendered(now(), self.latencies.video_seconds)

@@ -41,6 +41,7 @@ class Delivery(StrEnum):
 class Reply(BaseModel):
     """A reply and the way it leaves. `kind` is what the ledger calls it.
 
+    `headers` have lower-case names, and one that says the content-type overrules `media_type`.
     `sha256` is that of the image or video inside; None where there is none.
     """
 
@@ -50,6 +51,7 @@ class Reply(BaseModel):
     status: int = 200
     body: bytes = b""
     media_type: str = JSON
+    headers: Mapping[str, str] = {}
     sha256: str | None = None
     delivery: Delivery = Delivery.WHOLE
 

@@ -1,7 +1,10 @@
 """What becomes of a reply under a planned fault."""
 
+import json
+
 from pydantic import JsonValue
 
+from chaos.fake_api.asked import Asked
 from chaos.fake_api.media import padded_video, sha256_hex
 from chaos.fake_api.replies import (
     JSON,
@@ -9,9 +12,8 @@ from chaos.fake_api.replies import (
     Reply,
     error_reply,
     filtered_image,
-    json_reply,
 )
-from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.fake_api.rules import NAME, FaultKind, FaultRule
 
 _JUNK = {
     FaultKind.MALFORMED: (JSON, b'{"name": "models/'),
@@ -29,11 +31,14 @@ _BROKEN = {
 }
 
 
-def spoil(reply: Reply, rule: FaultRule) -> Reply:
-    """What becomes of `reply` under `rule`; the kinds that change no reply leave it as it is."""
+def spoil(reply: Reply, rule: FaultRule, asked: Asked) -> Reply:
+    """What becomes of the `reply` to `asked` under `rule`.
+
+    The kinds that change no reply leave it as it is.
+    """
     kind = rule.kind
     if kind is FaultKind.STATUS:
-        return _status(rule)
+        return _status(rule, asked)
     if kind is FaultKind.RAI_FILTERED:
         return filtered_image()
     if kind in _JUNK:
@@ -56,9 +61,24 @@ def _large(reply: Reply, size_bytes: int) -> Reply:
     return reply.model_copy(update=update)
 
 
-def _status(rule: FaultRule) -> Reply:
+def _status(rule: FaultRule, asked: Asked) -> Reply:
     if rule.body is not None:
-        return json_reply(rule.body, kind=rule.kind.value, status=rule.status)
+        reply = Reply(status=rule.status, body=_body(rule, asked.operation))
+    elif rule.status < 400:
+        reply = Reply(status=rule.status)
+    else:
+        reply = _planned_error(rule)
+    return reply.model_copy(update={"kind": rule.kind.value, "headers": rule.headers})
+
+
+def _body(rule: FaultRule, operation: str | None) -> bytes:
+    text = str(rule.body) if rule.raw else json.dumps(rule.body, ensure_ascii=False)
+    if operation is not None:
+        text = text.replace(NAME, operation if rule.raw else json.dumps(operation)[1:-1])
+    return text.encode(rule.encoding)
+
+
+def _planned_error(rule: FaultRule) -> Reply:
     details: tuple[JsonValue, ...] = ()
     if rule.retry_delay_seconds is not None:
         delay = f"{rule.retry_delay_seconds:.9f}".rstrip("0").rstrip(".") + "s"
