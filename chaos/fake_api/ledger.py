@@ -50,11 +50,29 @@ class Item(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How the work behind a bill ends: `failed` and `filtered` deliver nothing."""
+    """How the work behind a bill ends.
+
+    ok: delivered as an image, or as the file of a video. inline: delivered in the reply to a poll.
+    failed, filtered: nothing is delivered, and nothing charged. undelivered: billed, and done
+    without a video or an error. expired: billed, and gone as soon as it is done.
+    """
 
     OK = "ok"
+    INLINE = "inline"
     FAILED = "failed"
     FILTERED = "filtered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+
+    @property
+    def charged(self) -> bool:
+        """Whether the customer pays for it."""
+        return self not in {Outcome.FAILED, Outcome.FILTERED}
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there is an image or video to be had."""
+        return self in {Outcome.OK, Outcome.INLINE}
 
 
 class _Entry(BaseModel):
@@ -86,9 +104,9 @@ class Received(_Entry):
 class Billed(_Entry):
     """The customer owes `amount_usd`, whether or not the reply reaches anyone.
 
-    `sha256` is that of the content to be delivered; it and `file` are None where `outcome`
-    delivers nothing. `operation` and `file` belong to videos. A video's `at` is the start of
-    its rendering.
+    `sha256` is that of the content to be delivered; None where `outcome` delivers nothing.
+    `operation` and `file` belong to videos; only an `ok` one has a file. A video's `at` is the
+    start of its rendering. `error_code` is the one that a failed operation ends in.
     """
 
     event: Literal["billed"] = "billed"
@@ -100,6 +118,7 @@ class Billed(_Entry):
     operation: str | None = None
     file: str | None = None
     outcome: Outcome = Outcome.OK
+    error_code: int | None = None
 
 
 class Answered(_Entry):

@@ -34,6 +34,9 @@ _BLOCKED_WORD = "[blocked]"
 _PLANNED_OUTCOMES = {
     FaultKind.RAI_FILTERED: Outcome.FILTERED,
     FaultKind.FAILED_OPERATION: Outcome.FAILED,
+    FaultKind.UNDELIVERED: Outcome.UNDELIVERED,
+    FaultKind.EXPIRED: Outcome.EXPIRED,
+    FaultKind.INLINE: Outcome.INLINE,
 }
 _GOES_ON = {FaultKind.DELAY, *_PLANNED_OUTCOMES}
 
@@ -101,8 +104,8 @@ class Provider:
         if asked.prompt is not None and _BLOCKED_WORD in asked.prompt:
             image = asked.call is Call.IMAGE
             return replies.blocked_image() if image else replies.blocked_video()
-        if asked.call is Call.POLL and self._operation(asked) is None:
-            return replies.not_found(f"Operation {asked.operation} not found.")
+        if asked.call is Call.POLL and self._gone(self._operation(asked)):
+            return replies.not_found("Operation not found.")
         if asked.call is Call.DOWNLOAD:
             operation = self._operation(asked)
             if operation is None or not self._done(operation):
@@ -141,7 +144,10 @@ class Provider:
             return self._work(asked, Outcome.OK)
         work = self._work(asked, _PLANNED_OUTCOMES[fault.kind])
         reply = work.reply.model_copy(update={"kind": fault.kind.value})
-        return work.model_copy(update={"reply": reply})
+        bill = work.bill
+        if bill is not None and fault.kind is FaultKind.FAILED_OPERATION:
+            bill = bill.model_copy(update={"error_code": fault.code})
+        return _Work(reply=reply, bill=bill)
 
     def _work(self, asked: Asked, outcome: Outcome) -> _Work:
         """Everything the request leads to, not yet billed or known."""
@@ -176,17 +182,17 @@ class Provider:
     def _video_start(self, asked: Asked, outcome: Outcome) -> _Work:
         model, prompt = asked.model or "", asked.prompt or ""
         name = new_operation_name(model)
-        delivers = outcome is Outcome.OK
+        content = make_video(operation_id(name), prompt)
         bill = Billed(
             at=now(),
             request_id=asked.request_id,
             item=Item.VIDEO,
             model=model,
             prompt=prompt,
-            amount_usd=self._prices.video_usd if delivers else self._prices.video_usd * 0,
-            sha256=sha256_hex(make_video(operation_id(name), prompt)) if delivers else None,
+            amount_usd=self._prices.video_usd * outcome.charged,
+            sha256=sha256_hex(content) if outcome.delivers else None,
             operation=name,
-            file=new_file_id() if delivers else None,
+            file=new_file_id() if outcome is Outcome.OK else None,
             outcome=outcome,
         )
         return _Work(reply=replies.running(name), bill=bill)
@@ -209,6 +215,12 @@ class Provider:
         if operation is None:
             return asked
         return asked.model_copy(update={"operation": operation.name, "prompt": operation.prompt})
+
+    def _gone(self, operation: Operation | None) -> bool:
+        """Whether it cannot be found: there was none, or it has expired."""
+        if operation is None:
+            return True
+        return operation.outcome is Outcome.EXPIRED and self._done(operation)
 
     def _done(self, operation: Operation) -> bool:
         rendered = operation.rendered(now(), self.latencies.video_seconds)

@@ -26,6 +26,19 @@ _STATUS_NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_FAILURES = {
+    3: (
+        "The prompt could not be submitted. This prompt contains sensitive words that violate "
+        "Google's Responsible AI practices. Try rephrasing the prompt."
+    ),
+    8: "The service is currently overloaded.",
+    13: (
+        "Video generation failed due to an internal server issue. "
+        "Please try again in a few minutes. You have not been charged."
+    ),
+    14: "The service is currently experiencing high load. Please try again later.",
+}
+"""What an operation says that ends in such an error."""
 
 
 class Delivery(StrEnum):
@@ -140,20 +153,30 @@ def running(operation_name: str) -> Reply:
 def done(operation: Operation) -> Reply:
     """An operation at its end, whichever that is."""
     end: dict[str, JsonValue]
+    sha256 = None
     if operation.outcome is Outcome.FAILED:
-        end = {"error": {"code": 13, "message": "Video generation failed. Please try again."}}
+        code = operation.error_code or 13
+        end = {"error": {"code": code, "message": _FAILURES[code]}}
     elif operation.outcome is Outcome.FILTERED:
         end = _videos(
             raiMediaFilteredCount=1,
             raiMediaFilteredReasons=["The generated video was kept back by the safety filter."],
         )
+    elif operation.outcome is Outcome.UNDELIVERED:
+        end = _videos()
+    elif operation.outcome is Outcome.INLINE:
+        content = operation.content()
+        sha256 = sha256_hex(content)
+        data = base64.b64encode(content).decode()
+        end = _videos(generatedSamples=[{"video": {"encodedVideo": data, "encoding": "video/mp4"}}])
     else:
         uri = (
             "https://generativelanguage.googleapis.com/v1beta/"
             f"files/{operation.file}:download?alt=media"
         )
         end = _videos(generatedSamples=[{"video": {"uri": uri}}])
-    return json_reply({"name": operation.name, "done": True, **end})
+    reply = json_reply({"name": operation.name, "done": True, **end})
+    return reply.model_copy(update={"sha256": sha256})
 
 
 def _videos(**content: JsonValue) -> dict[str, JsonValue]:

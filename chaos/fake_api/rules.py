@@ -28,8 +28,10 @@ class FaultKind(StrEnum):
     answer. reset_body, truncated: status line, headers and half of the true body, then a reset or
     a regular close. malformed: 200 and a JSON body that is none. empty: 200 without a body.
     html: 200 and a web page. rai_filtered: the safety filter keeps the result back.
-    failed_operation: the video's operation will end in an error. large: the true reply, and
-    `size_bytes` more that carry nothing.
+    failed_operation: the video's operation will end in an error, which costs nothing.
+    undelivered: it will be billed and done, without a video or an error. expired: it will be
+    billed, and not be found any more once it is done. inline: the reply to a poll will carry the
+    video itself. large: the true reply, and `size_bytes` more that carry nothing.
     """
 
     STATUS = "status"
@@ -43,6 +45,9 @@ class FaultKind(StrEnum):
     HTML = "html"
     RAI_FILTERED = "rai_filtered"
     FAILED_OPERATION = "failed_operation"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    INLINE = "inline"
     LARGE = "large"
 
 
@@ -66,7 +71,8 @@ class FaultRule(BaseModel):
     in it stands for the name of the operation, where the request has one. `encoding` is that of
     the bytes, whatever the headers say of them.
 
-    `delay_seconds` belongs to `delay`, `size_bytes` to `large`.
+    `delay_seconds` belongs to `delay`, `size_bytes` to `large`, and to `failed_operation` the
+    `code` of its error: 3 is the prompt's fault, 8, 13 and 14 are the provider's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +91,7 @@ class FaultRule(BaseModel):
     retry_delay_seconds: Seconds | None = None
     delay_seconds: Seconds = 0
     size_bytes: Annotated[int, Field(ge=0, le=MOST_BYTES)] = 0
+    code: Literal[3, 8, 13, 14] = 13
 
     @property
     def raw(self) -> bool:
@@ -107,11 +114,23 @@ _OWNERS = {
     "retry_delay_seconds": FaultKind.STATUS,
     "delay_seconds": FaultKind.DELAY,
     "size_bytes": FaultKind.LARGE,
+    "code": FaultKind.FAILED_OPERATION,
 }
 """The settings that belong to one kind only."""
 _NEEDED = ("delay_seconds", "size_bytes")
 _OF_THE_CONNECTION = {"connection", "content-length", "transfer-encoding"}
 _BODILESS = {204, 304}
+_ENDS_OF_VIDEOS = {
+    FaultKind.RAI_FILTERED,
+    FaultKind.FAILED_OPERATION,
+    FaultKind.UNDELIVERED,
+    FaultKind.EXPIRED,
+    FaultKind.INLINE,
+}
+_CALLS = dict.fromkeys(_ENDS_OF_VIDEOS, (Call.VIDEO_START,)) | {
+    FaultKind.RAI_FILTERED: (Call.IMAGE, Call.VIDEO_START),
+}
+"""The calls that a kind can happen to; one that is not here can happen to all."""
 
 
 def _misplaced_setting(rule: FaultRule) -> str | None:
@@ -141,14 +160,12 @@ def _impossible_reply(rule: FaultRule) -> str | None:
 
 
 def _impossible_point(rule: FaultRule) -> str | None:
-    if rule.kind is FaultKind.FAILED_OPERATION and rule.call is not Call.VIDEO_START:
-        return "Only a video_start can lead to a failed_operation."
-    if rule.kind is FaultKind.RAI_FILTERED and rule.call not in {Call.IMAGE, Call.VIDEO_START}:
-        return "Only an image or a video_start can be rai_filtered."
-    decides_bill = rule.kind in {FaultKind.FAILED_OPERATION, FaultKind.RAI_FILTERED}
+    calls = _CALLS.get(rule.kind, tuple(Call))
+    if rule.call not in calls:
+        return f"The kind {rule.kind} can happen to {' or '.join(calls)} only."
     late = rule.when is When.AFTER_BILLING
     if rule.kind is FaultKind.LARGE and not late:
         return "A reply is large once it is there: use after_billing."
-    if decides_bill and rule.call is Call.VIDEO_START and late:
+    if rule.kind in _ENDS_OF_VIDEOS and rule.call is Call.VIDEO_START and late:
         return "How a video ends decides its bill: use before_billing."
     return None

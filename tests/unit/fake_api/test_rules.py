@@ -87,10 +87,19 @@ def test_clearing_lifts_all_rules() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"call": "poll", "kind": "failed_operation"}, "Only a video_start"),
-        ({"call": "download", "kind": "rai_filtered"}, "Only an image or a video_start"),
+        ({"call": "poll", "kind": "failed_operation"}, "to video_start only"),
+        ({"call": "image", "kind": "undelivered"}, "to video_start only"),
+        ({"call": "poll", "kind": "expired"}, "to video_start only"),
+        ({"call": "poll", "kind": "inline"}, "to video_start only"),
+        ({"call": "video_start", "kind": "failed_operation", "code": 5}, "Input should be 3, 8"),
+        ({"call": "video_start", "kind": "expired", "code": 8}, "code belongs to the kind"),
+        ({"call": "download", "kind": "rai_filtered"}, "to image or video_start only"),
         (
             {"call": "video_start", "kind": "rai_filtered", "when": "after_billing"},
+            "use before_billing",
+        ),
+        (
+            {"call": "video_start", "kind": "undelivered", "when": "after_billing"},
             "use before_billing",
         ),
         ({"call": "image", "kind": "delay"}, "needs delay_seconds"),
