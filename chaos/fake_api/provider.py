@@ -101,9 +101,10 @@ class Provider:
             return replies.invalid_key()
         if asked.problem is not None:
             return replies.invalid_request(asked.problem)
-        if asked.prompt is not None and _BLOCKED_WORD in asked.prompt:
+        prompt = asked.prompt or ""
+        if _BLOCKED_WORD in prompt:
             image = asked.call is Call.IMAGE
-            return replies.blocked_image() if image else replies.blocked_video()
+            return replies.blocked_image(prompt) if image else replies.blocked_video()
         if asked.call is Call.POLL and self._gone(self._operation(asked)):
             return replies.not_found("Operation not found.")
         if asked.call is Call.DOWNLOAD:
@@ -164,10 +165,10 @@ class Provider:
         return _Work(reply=replies.done(operation) if done else replies.running(operation.name))
 
     def _image(self, asked: Asked, outcome: Outcome) -> _Work:
-        if outcome is not Outcome.OK:
-            return _Work(reply=replies.filtered_image())
         prompt = asked.prompt or ""
-        reply = replies.image(make_image(asked.request_id, prompt))
+        if outcome is not Outcome.OK:
+            return _Work(reply=replies.filtered_image(prompt))
+        reply = replies.image(prompt, make_image(asked.request_id, prompt))
         bill = Billed(
             at=now(),
             request_id=asked.request_id,

@@ -26,6 +26,7 @@ _STATUS_NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_IMAGE_TOKENS = 1290
 _FAILURES = {
     3: (
         "The prompt could not be submitted. This prompt contains sensitive words that violate "
@@ -110,9 +111,11 @@ def not_found(message: str) -> Reply:
     return error_reply(404, message, kind="not_found")
 
 
-def blocked_image() -> Reply:
+def blocked_image(prompt: str) -> Reply:
     """The safety filter refused the prompt of an image."""
-    return json_reply({"promptFeedback": {"blockReason": "SAFETY"}}, kind="blocked")
+    feedback: JsonValue = {"blockReason": "SAFETY"}
+    content = {"promptFeedback": feedback, "usageMetadata": _usage(prompt)}
+    return json_reply(content, kind="blocked")
 
 
 def blocked_video() -> Reply:
@@ -124,25 +127,44 @@ def blocked_video() -> Reply:
     return error_reply(400, message, kind="blocked")
 
 
-def image(png: bytes) -> Reply:
+def image(prompt: str, png: bytes) -> Reply:
     """A generated image."""
-    data = base64.b64encode(png).decode()
-    content: JsonValue = {
-        "role": "model",
-        "parts": [{"inlineData": {"mimeType": "image/png", "data": data}}],
-    }
-    reply = json_reply({"candidates": [{"content": content, "finishReason": "STOP", "index": 0}]})
+    content: JsonValue = {"role": "model", "parts": [image_part(png)]}
+    candidate: JsonValue = {"content": content, "finishReason": "STOP", "index": 0}
+    usage = _usage(prompt, image_tokens=_IMAGE_TOKENS)
+    reply = json_reply({"candidates": [candidate], "usageMetadata": usage})
     return reply.model_copy(update={"sha256": sha256_hex(png)})
 
 
-def filtered_image() -> Reply:
+def image_part(png: bytes) -> dict[str, JsonValue]:
+    """An image as a part of a reply."""
+    data = base64.b64encode(png).decode()
+    return {"inlineData": {"mimeType": "image/png", "data": data}}
+
+
+def _usage(prompt: str, *, image_tokens: int = 0) -> JsonValue:
+    """What is billed, in tokens: those of a prompt are estimated, at four letters each."""
+    prompt_tokens = -(-len(prompt) // 4)
+    made: dict[str, JsonValue] = {
+        "candidatesTokenCount": image_tokens,
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": image_tokens}],
+    }
+    return {
+        "promptTokenCount": prompt_tokens,
+        **(made if image_tokens else {}),
+        "totalTokenCount": prompt_tokens + image_tokens,
+    }
+
+
+def filtered_image(prompt: str) -> Reply:
     """An image that the safety filter kept back."""
     candidate: JsonValue = {
         "finishReason": "IMAGE_SAFETY",
         "finishMessage": "The generated image was kept back by the safety filter.",
         "index": 0,
     }
-    return json_reply({"candidates": [candidate]}, kind=FaultKind.RAI_FILTERED.value)
+    content = {"candidates": [candidate], "usageMetadata": _usage(prompt)}
+    return json_reply(content, kind=FaultKind.RAI_FILTERED.value)
 
 
 def running(operation_name: str) -> Reply:

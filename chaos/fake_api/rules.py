@@ -31,7 +31,8 @@ class FaultKind(StrEnum):
     failed_operation: the video's operation will end in an error, which costs nothing.
     undelivered: it will be billed and done, without a video or an error. expired: it will be
     billed, and not be found any more once it is done. inline: the reply to a poll will carry the
-    video itself. large: the true reply, and `size_bytes` more that carry nothing.
+    video itself. drafts: the true image comes last, behind a thought and a draft that say that
+    they are thoughts. large: the true reply, and `size_bytes` more that carry nothing.
     """
 
     STATUS = "status"
@@ -48,6 +49,7 @@ class FaultKind(StrEnum):
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
     INLINE = "inline"
+    DRAFTS = "drafts"
     LARGE = "large"
 
 
@@ -129,6 +131,7 @@ _ENDS_OF_VIDEOS = {
 }
 _CALLS = dict.fromkeys(_ENDS_OF_VIDEOS, (Call.VIDEO_START,)) | {
     FaultKind.RAI_FILTERED: (Call.IMAGE, Call.VIDEO_START),
+    FaultKind.DRAFTS: (Call.IMAGE,),
 }
 """The calls that a kind can happen to; one that is not here can happen to all."""
 
@@ -164,8 +167,8 @@ def _impossible_point(rule: FaultRule) -> str | None:
     if rule.call not in calls:
         return f"The kind {rule.kind} can happen to {' or '.join(calls)} only."
     late = rule.when is When.AFTER_BILLING
-    if rule.kind is FaultKind.LARGE and not late:
-        return "A reply is large once it is there: use after_billing."
+    if rule.kind in {FaultKind.LARGE, FaultKind.DRAFTS} and not late:
+        return f"The kind {rule.kind} adds to a reply that is there: use after_billing."
     if rule.kind in _ENDS_OF_VIDEOS and rule.call is Call.VIDEO_START and late:
         return "How a video ends decides its bill: use before_billing."
     return None

@@ -5,13 +5,14 @@ import json
 from pydantic import JsonValue
 
 from chaos.fake_api.asked import Asked
-from chaos.fake_api.media import padded_video, sha256_hex
+from chaos.fake_api.media import make_draft, padded_video, sha256_hex
 from chaos.fake_api.replies import (
     JSON,
     Delivery,
     Reply,
     error_reply,
     filtered_image,
+    image_part,
 )
 from chaos.fake_api.rules import NAME, FaultKind, FaultRule
 
@@ -40,14 +41,27 @@ def spoil(reply: Reply, rule: FaultRule, asked: Asked) -> Reply:
     if kind is FaultKind.STATUS:
         return _status(rule, asked)
     if kind is FaultKind.RAI_FILTERED:
-        return filtered_image()
+        return filtered_image(asked.prompt or "")
     if kind in _JUNK:
         media_type, body = _JUNK[kind]
         return Reply(kind=kind.value, body=body, media_type=media_type)
     if kind in _BROKEN:
         broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
         return reply.model_copy(update=broken)
+    if kind is FaultKind.DRAFTS:
+        return _with_drafts(reply)
     return _large(reply, rule.size_bytes) if kind is FaultKind.LARGE else reply
+
+
+def _with_drafts(reply: Reply) -> Reply:
+    """The image comes behind a thought and a draft of it, which are marked as thoughts."""
+    content = json.loads(reply.body)
+    draft = image_part(make_draft(reply.sha256 or ""))
+    thoughts = [{"text": "A draft, to see whether it fits."}, draft]
+    parts = content["candidates"][0]["content"]["parts"]
+    parts[:0] = [part | {"thought": True} for part in thoughts]
+    update = {"kind": FaultKind.DRAFTS.value, "body": json.dumps(content).encode()}
+    return reply.model_copy(update=update)
 
 
 def _large(reply: Reply, size_bytes: int) -> Reply:

@@ -170,8 +170,27 @@ class TestFaults:
         assert reply.candidates is not None
         assert reply.candidates[0].finish_reason is types.FinishReason.IMAGE_SAFETY
         assert reply.parts is None
+        assert reply.usage_metadata is not None
+        assert reply.usage_metadata.candidates_token_count is None
         assert (await service.answer()).kind == "rai_filtered"
         assert len(service.bills()) == (when is When.AFTER_BILLING)
+
+    async def test_drafts_precede_the_image_that_was_billed(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        rule = FaultRule(call=Call.IMAGE, kind=FaultKind.DRAFTS, when=When.AFTER_BILLING)
+        await service.control.add_rule(rule)
+        parts = (await make_image(google)).parts
+        assert parts is not None
+        assert [part.thought for part in parts] == [True, True, None]
+        draft, last = (part.inline_data for part in parts[1:])
+        assert draft is not None
+        assert last is not None
+        assert draft.data is not None
+        assert last.data is not None
+        (bill,) = service.bills()
+        answer = await service.answer()
+        assert answer.sha256 == bill.sha256 == sha256_hex(last.data) != sha256_hex(draft.data)
 
     @pytest.mark.parametrize("restart", [False, True])
     async def test_a_filtered_video_ends_without_samples_and_costs_nothing(

@@ -89,6 +89,8 @@ def test_clearing_lifts_all_rules() -> None:
     [
         ({"call": "poll", "kind": "failed_operation"}, "to video_start only"),
         ({"call": "image", "kind": "undelivered"}, "to video_start only"),
+        ({"call": "poll", "kind": "drafts"}, "to image only"),
+        ({"call": "image", "kind": "drafts"}, "use after_billing"),
         ({"call": "poll", "kind": "expired"}, "to video_start only"),
         ({"call": "poll", "kind": "inline"}, "to video_start only"),
         ({"call": "video_start", "kind": "failed_operation", "code": 5}, "Input should be 3, 8"),

@@ -7,8 +7,9 @@ from pydantic import JsonValue
 
 from chaos.fake_api.asked import Asked
 from chaos.fake_api.ledger import Call
-from chaos.fake_api.replies import Reply
-from chaos.fake_api.rules import FaultRule
+from chaos.fake_api.media import make_image
+from chaos.fake_api.replies import Reply, image
+from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.fake_api.spoiling import spoil
 
 OPERATION = "models/veo/operations/op1"
@@ -61,6 +62,17 @@ def test_the_name_is_left_where_there_is_no_operation() -> None:
 @pytest.mark.parametrize("status", [202, 204, 302])
 def test_a_status_below_400_has_no_body_of_its_own(status: int) -> None:
     assert answered(status=status).body == b""
+
+
+def test_an_image_with_drafts_is_the_last_part_and_the_only_one_that_is_no_thought() -> None:
+    true = image("a fox", make_image("r1", "a fox"))
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.DRAFTS, when=When.AFTER_BILLING)
+    reply = spoil(true, rule, Asked(call=Call.IMAGE, key_valid=True))
+    text, draft, last = json.loads(reply.body)["candidates"][0]["content"]["parts"]
+    assert [last] == json.loads(true.body)["candidates"][0]["content"]["parts"]
+    assert [part.get("thought") for part in (text, draft, last)] == [True, True, None]
+    assert draft["inlineData"]["data"] != last["inlineData"]["data"]
+    assert (reply.kind, reply.sha256) == ("drafts", true.sha256)
 
 
 def test_an_error_status_has_googles_own_body_beside_other_headers() -> None:
