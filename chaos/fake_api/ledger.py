@@ -88,7 +88,9 @@ class Received(_Entry):
     """A whole request came in; nothing was done about it yet.
 
     `image_sha256` is that of the decoded reference image of a video start. `operation` is the
-    operation polled, `file` the id of the file asked for.
+    operation polled, `file` the id of the file asked for. `key_valid` tells whether it brought
+    the right key, and `redirected` whether it came where a redirect points to: another host,
+    which must not be given the key.
     """
 
     event: Literal["received"] = "received"
@@ -99,6 +101,7 @@ class Received(_Entry):
     operation: str | None = None
     file: str | None = None
     key_valid: bool
+    redirected: bool = False
 
 
 class Billed(_Entry):
@@ -124,9 +127,10 @@ class Billed(_Entry):
 class Answered(_Entry):
     """The reply left, or was withheld by a fault.
 
-    `kind` is "ok", "invalid_key", "invalid_request", "blocked", "not_found" or the kind of the
-    fault. `status` is None where no status line was sent. `client_connected` tells whether
-    anyone was still there to take it. `sha256` is that of the image or video it carried whole.
+    `kind` is "ok", "invalid_key", "key_given_away", "invalid_request", "blocked", "not_found" or
+    the kind of the fault. `status` is None where no status line was sent. `client_connected`
+    tells whether anyone was still there to take it. `sha256` is that of the image or video it
+    carried whole.
     """
 
     event: Literal["answered"] = "answered"

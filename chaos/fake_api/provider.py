@@ -55,6 +55,7 @@ class Provider:
 
     Rule before billing, hold before billing, latency, bill, rule after billing, hold after
     billing. A refused request (key, form, safety, unknown name) meets neither rules nor holds.
+    A redirected one needs no key and meets no rules: it met them where it came from.
     """
 
     def __init__(
@@ -97,8 +98,8 @@ class Provider:
         return work.reply
 
     def _refusal(self, asked: Asked) -> Reply | None:
-        if not asked.key_valid:
-            return replies.invalid_key()
+        if asked.key_given_away or not (asked.key_valid or asked.redirected):
+            return replies.key_given_away() if asked.redirected else replies.invalid_key()
         if asked.problem is not None:
             return replies.invalid_request(asked.problem)
         prompt = asked.prompt or ""
@@ -114,6 +115,8 @@ class Provider:
         return None
 
     async def _strike(self, asked: Asked, when: When) -> FaultRule | None:
+        if asked.redirected:
+            return None
         fault = self.rules.strike(asked.call, when, asked.prompt or "", asked.model)
         if fault is not None and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.delay_seconds)

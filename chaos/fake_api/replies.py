@@ -101,6 +101,12 @@ def invalid_key() -> Reply:
     return error_reply(400, message, kind="invalid_key", details=(detail,))
 
 
+def key_given_away() -> Reply:
+    """The host that a redirect points to was given the key, which is none of its business."""
+    message = "This host must not be given the API key."
+    return error_reply(403, message, kind="key_given_away")
+
+
 def invalid_request(problem: str) -> Reply:
     """The request cannot be served as it stands."""
     return error_reply(400, problem, kind="invalid_request")

@@ -32,7 +32,9 @@ class FaultKind(StrEnum):
     undelivered: it will be billed and done, without a video or an error. expired: it will be
     billed, and not be found any more once it is done. inline: the reply to a poll will carry the
     video itself. drafts: the true image comes last, behind a thought and a draft that say that
-    they are thoughts. large: the true reply, and `size_bytes` more that carry nothing.
+    they are thoughts. large: the true reply, and `size_bytes` more that carry nothing. redirect:
+    the same is to be had at another host, which refuses whoever brings it the key; 302, or 307
+    for a paid call, whose body a client then has to send again.
     """
 
     STATUS = "status"
@@ -51,6 +53,7 @@ class FaultKind(StrEnum):
     INLINE = "inline"
     DRAFTS = "drafts"
     LARGE = "large"
+    REDIRECT = "redirect"
 
 
 class When(StrEnum):
@@ -169,6 +172,8 @@ def _impossible_point(rule: FaultRule) -> str | None:
     late = rule.when is When.AFTER_BILLING
     if rule.kind in {FaultKind.LARGE, FaultKind.DRAFTS} and not late:
         return f"The kind {rule.kind} adds to a reply that is there: use after_billing."
+    if rule.kind is FaultKind.REDIRECT and late:
+        return "A redirect comes instead of the work: use before_billing."
     if rule.kind in _ENDS_OF_VIDEOS and rule.call is Call.VIDEO_START and late:
         return "How a video ends decides its bill: use before_billing."
     return None

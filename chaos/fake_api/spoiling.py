@@ -1,10 +1,12 @@
 """What becomes of a reply under a planned fault."""
 
 import json
+from collections.abc import Callable
 
 from pydantic import JsonValue
 
 from chaos.fake_api.asked import Asked
+from chaos.fake_api.ledger import Call
 from chaos.fake_api.media import make_draft, padded_video, sha256_hex
 from chaos.fake_api.replies import (
     JSON,
@@ -13,6 +15,7 @@ from chaos.fake_api.replies import (
     error_reply,
     filtered_image,
     image_part,
+    json_reply,
 )
 from chaos.fake_api.rules import NAME, FaultKind, FaultRule
 
@@ -38,30 +41,40 @@ def spoil(reply: Reply, rule: FaultRule, asked: Asked) -> Reply:
     The kinds that change no reply leave it as it is.
     """
     kind = rule.kind
-    if kind is FaultKind.STATUS:
-        return _status(rule, asked)
-    if kind is FaultKind.RAI_FILTERED:
-        return filtered_image(asked.prompt or "")
     if kind in _JUNK:
         media_type, body = _JUNK[kind]
         return Reply(kind=kind.value, body=body, media_type=media_type)
     if kind in _BROKEN:
         broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
         return reply.model_copy(update=broken)
-    if kind is FaultKind.DRAFTS:
-        return _with_drafts(reply)
-    return _large(reply, rule.size_bytes) if kind is FaultKind.LARGE else reply
+    makers: dict[FaultKind, Callable[[], Reply]] = {
+        FaultKind.STATUS: lambda: _status(rule, asked),
+        FaultKind.REDIRECT: lambda: _redirect(asked),
+        FaultKind.RAI_FILTERED: lambda: filtered_image(asked.prompt or ""),
+        FaultKind.DRAFTS: lambda: _with_drafts(reply),
+        FaultKind.LARGE: lambda: _large(reply, rule.size_bytes),
+    }
+    return makers[kind]() if kind in makers else reply
 
 
 def _with_drafts(reply: Reply) -> Reply:
     """The image comes behind a thought and a draft of it, which are marked as thoughts."""
     content = json.loads(reply.body)
-    draft = image_part(make_draft(reply.sha256 or ""))
-    thoughts = [{"text": "A draft, to see whether it fits."}, draft]
     parts = content["candidates"][0]["content"]["parts"]
-    parts[:0] = [part | {"thought": True} for part in thoughts]
+    parts[:0] = [
+        {"text": "A draft, to see whether it fits.", "thought": True},
+        {**image_part(make_draft(reply.sha256 or "")), "thought": True},
+    ]
     update = {"kind": FaultKind.DRAFTS.value, "body": json.dumps(content).encode()}
     return reply.model_copy(update=update)
+
+
+def _redirect(asked: Asked) -> Reply:
+    """A client that follows it repeats the request; one that pays does so with its body."""
+    paid = asked.call in {Call.IMAGE, Call.VIDEO_START}
+    content = {"message": "It is elsewhere."}
+    reply = json_reply(content, kind=FaultKind.REDIRECT.value, status=307 if paid else 302)
+    return reply.model_copy(update={"headers": {"location": asked.elsewhere}})
 
 
 def _large(reply: Reply, size_bytes: int) -> Reply:

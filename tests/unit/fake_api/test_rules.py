@@ -91,6 +91,7 @@ def test_clearing_lifts_all_rules() -> None:
         ({"call": "image", "kind": "undelivered"}, "to video_start only"),
         ({"call": "poll", "kind": "drafts"}, "to image only"),
         ({"call": "image", "kind": "drafts"}, "use after_billing"),
+        ({"call": "poll", "kind": "redirect", "when": "after_billing"}, "use before_billing"),
         ({"call": "poll", "kind": "expired"}, "to video_start only"),
         ({"call": "poll", "kind": "inline"}, "to video_start only"),
         ({"call": "video_start", "kind": "failed_operation", "code": 5}, "Input should be 3, 8"),

@@ -75,6 +75,19 @@ def test_an_image_with_drafts_is_the_last_part_and_the_only_one_that_is_no_thoug
     assert (reply.kind, reply.sha256) == ("drafts", true.sha256)
 
 
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [(Call.IMAGE, 307), (Call.VIDEO_START, 307), (Call.POLL, 302), (Call.DOWNLOAD, 302)],
+)
+def test_a_redirect_names_the_other_place_and_keeps_the_body_of_what_is_paid(
+    call: Call, status: int
+) -> None:
+    asked = Asked(call=call, key_valid=True, elsewhere="http://localhost:1/elsewhere/x")
+    reply = spoil(Reply(sha256="a"), FaultRule(call=call, kind=FaultKind.REDIRECT), asked)
+    assert (reply.kind, reply.status, reply.sha256) == ("redirect", status, None)
+    assert reply.headers == {"location": "http://localhost:1/elsewhere/x"}
+
+
 def test_an_error_status_has_googles_own_body_beside_other_headers() -> None:
     reply = answered(status=429, headers={"retry-after": "120"})
     assert json.loads(reply.body)["error"]["status"] == "RESOURCE_EXHAUSTED"
