@@ -26,7 +26,8 @@ _STATUS_NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_IMAGE_TOKENS = 1290
+IMAGE_TOKENS = 1290
+"""Those of an image, as the provider bills it."""
 _FAILURES = {
     3: (
         "The prompt could not be submitted. This prompt contains sensitive words that violate "
@@ -78,19 +79,31 @@ def json_reply(content: Mapping[str, JsonValue], *, kind: str = "ok", status: in
 def error_reply(
     status: int, message: str, *, kind: str, details: tuple[JsonValue, ...] = ()
 ) -> Reply:
-    """Google's error body."""
+    """Google's error."""
+    return json_reply(error_content(status, message, *details), kind=kind, status=status)
+
+
+def error_content(
+    status: int, message: str, *details: JsonValue, name: str | None = None
+) -> dict[str, JsonValue]:
+    """Google's error body; `name` is that of its status, where it is not the usual one."""
     error: dict[str, JsonValue] = {
         "code": status,
         "message": message,
-        "status": _STATUS_NAMES.get(status, "UNKNOWN"),
+        "status": name or _STATUS_NAMES.get(status, "UNKNOWN"),
     }
     if details:
         error["details"] = list(details)
-    return json_reply({"error": error}, kind=kind, status=status)
+    return {"error": error}
 
 
 def invalid_key() -> Reply:
     """The key is missing or wrong."""
+    return json_reply(invalid_key_content(), kind="invalid_key", status=400)
+
+
+def invalid_key_content() -> dict[str, JsonValue]:
+    """What is said of a key that is missing or wrong."""
     detail: JsonValue = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "API_KEY_INVALID",
@@ -98,7 +111,7 @@ def invalid_key() -> Reply:
         "metadata": {"service": "generativelanguage.googleapis.com"},
     }
     message = "API key not valid. Please pass a valid API key."
-    return error_reply(400, message, kind="invalid_key", details=(detail,))
+    return error_content(400, message, detail)
 
 
 def key_given_away() -> Reply:
@@ -120,7 +133,7 @@ def not_found(message: str) -> Reply:
 def blocked_image(prompt: str) -> Reply:
     """The safety filter refused the prompt of an image."""
     feedback: JsonValue = {"blockReason": "SAFETY"}
-    content = {"promptFeedback": feedback, "usageMetadata": _usage(prompt)}
+    content = {"promptFeedback": feedback, "usageMetadata": usage(prompt)}
     return json_reply(content, kind="blocked")
 
 
@@ -137,8 +150,8 @@ def image(prompt: str, png: bytes) -> Reply:
     """A generated image."""
     content: JsonValue = {"role": "model", "parts": [image_part(png)]}
     candidate: JsonValue = {"content": content, "finishReason": "STOP", "index": 0}
-    usage = _usage(prompt, image_tokens=_IMAGE_TOKENS)
-    reply = json_reply({"candidates": [candidate], "usageMetadata": usage})
+    counts = usage(prompt, IMAGE_TOKENS)
+    reply = json_reply({"candidates": [candidate], "usageMetadata": counts})
     return reply.model_copy(update={"sha256": sha256_hex(png)})
 
 
@@ -148,7 +161,7 @@ def image_part(png: bytes) -> dict[str, JsonValue]:
     return {"inlineData": {"mimeType": "image/png", "data": data}}
 
 
-def _usage(prompt: str, *, image_tokens: int = 0) -> JsonValue:
+def usage(prompt: str, image_tokens: int = 0) -> JsonValue:
     """What is billed, in tokens: those of a prompt are estimated, at four letters each."""
     prompt_tokens = -(-len(prompt) // 4)
     made: dict[str, JsonValue] = {
@@ -169,7 +182,7 @@ def filtered_image(prompt: str) -> Reply:
         "finishMessage": "The generated image was kept back by the safety filter.",
         "index": 0,
     }
-    content = {"candidates": [candidate], "usageMetadata": _usage(prompt)}
+    content = {"candidates": [candidate], "usageMetadata": usage(prompt)}
     return json_reply(content, kind=FaultKind.RAI_FILTERED.value)
 
 
