@@ -18,7 +18,9 @@ TOLERANCE = Tolerance(early_seconds=2.0, late_seconds=8.0)
 writes down a request when it has read it, and an answer when it has left.
 """
 
-_NO_FAULT = frozenset({"ok", "rai_filtered", "failed_operation"})
+_NO_FAULT = frozenset(
+    {"ok", "rai_filtered", "failed_operation"} | {"undelivered", "expired", "inline", "drafts"}
+)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from chaos.scenarios import COMMON, Case, Scenario
 from chaos.scenarios.api_slow import plan
 
 _PAID = (Call.IMAGE, Call.VIDEO_START)
-_STEPS = ("generate_character", "start_video", "await_video", "download_video")
+_RETRIED = ("generate_character", "start_video", "download_video")
+"""A poll that fails is a part of its wait, and takes no attempt."""
+
 _MOCKED_ONLY = frozenset({Mode.MOCKED})
 
 
@@ -37,7 +39,7 @@ class _Trouble:
         """It completes. What was billed before its reply was lost is made and billed again."""
         asked = workload.single(f"api-{self.name}")
         twice = asked.prompts if self.billed else ()
-        attempts = dict.fromkeys(_STEPS, 2)
+        attempts = dict.fromkeys(_RETRIED, 2)
         return asked.model_copy(update={"may_be_billed_twice": twice, "attempts": attempts})
 
     @property
@@ -98,7 +100,10 @@ def _undelivered(asked: Expectation) -> Expectation:
 _FAILED, _FILTERED = _undelivered(_FAILED), _undelivered(_FILTERED)
 _FINAL = (
     FaultRule(
-        call=Call.VIDEO_START, kind=FaultKind.FAILED_OPERATION, match=_FAILED.video_prompts[-1]
+        call=Call.VIDEO_START,
+        kind=FaultKind.FAILED_OPERATION,
+        code=3,  # of the codes of an operation's error the one that blames the request
+        match=_FAILED.video_prompts[-1],
     ),
     FaultRule(
         call=Call.VIDEO_START, kind=FaultKind.RAI_FILTERED, match=_FILTERED.video_prompts[-1]
@@ -145,7 +150,7 @@ SCENARIO = Scenario(
                 *COMMON,
                 resumed_from_its_checkpoint(
                     _FAILED.workflow_id,
-                    ("video 2 of 2", "Video generation failed. Please try again."),
+                    ("video 2 of 2", "Try rephrasing the prompt"),
                     kept=2,
                 ),
                 resumed_from_its_checkpoint(

@@ -51,7 +51,7 @@ _BILLED_HANGS = _single("hanging-billed-image", generate_character=2)
 _BILLED_HANGS = _BILLED_HANGS.model_copy(
     update={"may_be_billed_twice": (_BILLED_HANGS.character_prompt,)}
 )
-_POLL_HANGS = _single("hanging-poll", await_video=2)
+_POLL_HANGS = _single("hanging-poll")
 _LONG_WISH = _single("long-wish", start_video=2)
 _SHORT_WISH = _single("short-wish", generate_character=2)
 _NEVER_ENDS = _single("never-ending-video")
@@ -131,7 +131,6 @@ SCENARIO = Scenario(
                 *COMMON,
                 retries_wait(_IMAGE_HANGS, {Call.IMAGE: POLICY_SECONDS}),
                 retries_wait(_BILLED_HANGS, {Call.IMAGE: POLICY_SECONDS}),
-                retries_wait(_POLL_HANGS, {Call.POLL: POLICY_SECONDS}),
                 retries_wait(_LONG_WISH, {Call.VIDEO_START: LONG_WISH_SECONDS}),
                 retries_wait(_SHORT_WISH, {Call.IMAGE: POLICY_SECONDS}),
                 given_up_at_its_deadline(_NEVER_ENDS, VIDEO_DEADLINE_SECONDS),

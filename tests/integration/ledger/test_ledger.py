@@ -359,7 +359,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
     call = grant(ledger, image())
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE account SET schema_version = 3"))
+        connection.execute(text("UPDATE account SET schema_version = 4"))
     engine.dispose()
 
     with pytest.raises(LedgerError) as raised:
@@ -367,7 +367,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
 
     assert raised.value.lasting
     assert str(raised.value) == (
-        "the ledger has the layout 3 and this program knows 2; use the program that made it, "
+        "the ledger has the layout 4 and this program knows 3; use the program that made it, "
         "or another LEDGER_URL."
     )
     assert ledger.calls() == (call,)
