@@ -80,6 +80,13 @@ class Settings(BaseSettings):
         self.video_cost_usd()
         return self
 
+    @model_validator(mode="after")
+    def _length_exists_at_the_resolution(self) -> Self:
+        pricing.require_possible_length(
+            self.gemini_video_model, self.video_seconds, self.video_resolution
+        )
+        return self
+
     def image_cost_usd(self) -> Decimal:
         """The price of one character image with these settings."""
         return pricing.image_cost_usd(self.gemini_image_model)

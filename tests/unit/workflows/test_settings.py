@@ -99,7 +99,20 @@ def test_a_resolution_without_a_price_is_refused(environment: pytest.MonkeyPatch
 def test_the_resolution_is_part_of_the_price(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GEMINI_VIDEO_MODEL", "veo-3.1-fast-generate-preview")
     environment.setenv("VIDEO_RESOLUTION", "1080p")
-    assert load_settings().video_cost_usd() == Decimal("0.48")
+    environment.setenv("VIDEO_SECONDS", "8")
+    assert load_settings().video_cost_usd() == Decimal("0.96")
+
+
+@pytest.mark.parametrize("seconds", ["4", "6"])
+def test_a_length_that_no_video_has_at_the_resolution_is_refused(
+    environment: pytest.MonkeyPatch, seconds: str
+) -> None:
+    environment.setenv("VIDEO_RESOLUTION", "1080p")
+    environment.setenv("VIDEO_SECONDS", seconds)
+    assert fault() == (
+        f"VIDEO_SECONDS must be 8 where VIDEO_RESOLUTION is 1080p, not {seconds}; "
+        "set VIDEO_SECONDS=8, or VIDEO_RESOLUTION=720p."
+    )
 
 
 @pytest.mark.usefixtures("environment")
