@@ -29,6 +29,7 @@ from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
 from workflows.ledger import open_ledger
+from workflows.network import check_network
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -82,6 +83,7 @@ def build_id() -> str:
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT. Raises SettingsError where Temporal cannot be reached."""
     alert_settings = load_alert_settings()
+    check_network()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

@@ -19,6 +19,7 @@ from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
 from workflows.fleet.spawner import WORKER_ARGV, Spawner
 from workflows.ledger import open_ledger
+from workflows.network import check_network
 from workflows.settings import Settings, SettingsError, load_settings
 
 MOST_WORKERS = 64
@@ -55,6 +56,7 @@ async def _run(
     workers: int, argv: Sequence[str], settings: Settings, output: Output, spawner: Spawner
 ) -> bool:
     metrics = _metrics(settings.metrics_address, workers)
+    check_network()  # each worker would end for it
     client = await connect()
     ledger = await asyncio.to_thread(open_ledger, settings)
     try:
