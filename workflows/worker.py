@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -84,6 +85,8 @@ async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT. Raises SettingsError where Temporal cannot be reached."""
     alert_settings = load_alert_settings()
     check_network()
+    if os.environ.get("GOOGLE_API_KEY"):
+        logger.info("both GEMINI_API_KEY and GOOGLE_API_KEY are set; GEMINI_API_KEY is used")
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
