@@ -25,7 +25,7 @@ from workflows.activities import VideoActivities
 from workflows.alerts import Alerts, load_alert_settings
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
-from workflows.connection import connect
+from workflows.connection import connect_unless
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
@@ -90,7 +90,10 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = await connect(metrics_address=settings.metrics_address)
+    client = await connect_unless(stop, metrics_address=settings.metrics_address)
+    if client is None:
+        logger.info("stopped before Temporal was up")
+        return
     member = Membership.of_this_process()
     ledger = await asyncio.to_thread(open_ledger, settings, member.sender if member else None)
     try:
