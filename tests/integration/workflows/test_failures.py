@@ -27,16 +27,16 @@ UNDELIVERED = pytest.mark.parametrize(
         (
             FaultKind.FAILED_OPERATION,
             (
-                "the API failed to make it: The prompt could not be submitted. This prompt contains "
-                "sensitive words that violate Google's Responsible AI practices. Try rephrasing the "
-                "prompt."
+                "the API failed to make it: The prompt could not be submitted. This prompt "
+                "contains sensitive words that violate Google's Responsible AI practices. Try "
+                "rephrasing the prompt."
             ),
         ),
         (
             FaultKind.RAI_FILTERED,
             (
-                "the API's safety filter withheld it; reword the video prompt. The generated video was "
-                "kept back by the safety filter."
+                "the API's safety filter withheld it; reword the video prompt. The generated video "
+                "was kept back by the safety filter."
             ),
         ),
     ],
