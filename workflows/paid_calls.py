@@ -137,6 +137,7 @@ def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenC
         settle_at=settle_at,
         ambiguous=ambiguous_count(calls),
         lost=lost_count(calls),
+        provider_operation=last.provider_operation,
         reason=last.reason or "it may still be under way",
     )
 

@@ -215,6 +215,7 @@ class OpenCallView(_Wire):
     ambiguous: int
     reason: str
     lost: int
+    provider_operation: str | None
 
 
 class WaitingView(_Wire):

@@ -125,7 +125,7 @@ def _of_call(call: OpenCall) -> str:
         return (
             f"The {call.item} of {call.step} (${call.cost_usd}) may be paid for and can be fetched "
             f"no more: {call.reason.rstrip('.')}. Decide what becomes of it: resend (buy it "
-            "again), made (look again, by its name) or give_up."
+            f"again), made (look again, it is {call.provider_operation}) or give_up."
         )
     what = (
         f"The {call.item} call of {call.step} (${call.cost_usd}) may have been billed without a "

@@ -194,7 +194,7 @@ function showDecision(card, operation) {
   const call = operation.status === "running" ? operation.progress?.undecided : null;
   const open = Boolean(call) && !call.settleAt;
   card.decide.className = open ? "decide" : "";
-  refill(card.decide, open ? `${call.step} ${call.ambiguous}` : "", () =>
+  refill(card.decide, open ? `${call.step} ${call.ambiguous} ${call.lost}` : "", () =>
     open ? decisionForm(operation.operationId, call) : [],
   );
 }
@@ -204,6 +204,7 @@ function decisionForm(id, call) {
     autocomplete: "off",
     spellcheck: "false",
     placeholder: "models/MODEL/operations/ID",
+    value: call.providerOperation ?? "",
   });
   const send = (choice) => (event) => {
     const body = { step: call.step, choice };
@@ -211,13 +212,18 @@ function decisionForm(id, call) {
     control("decide", id, event.currentTarget, body);
   };
   const choices = [
-    button(`Send again (${money(call.costUsd)} more)`, `Send ${call.step} again`, send("resend")),
+    button(
+      `${call.lost ? "Buy" : "Send"} again (${money(call.costUsd)} more)`,
+      `${call.lost ? "Buy" : "Send"} ${call.step} again`,
+      send("resend"),
+    ),
     button("Give up", `Give ${id} up`, send("give_up"), "danger"),
   ];
   if (call.item !== "video") return [make("div", { class: "row" }, ...choices)];
-  choices.unshift(button("It was made", `${call.step} was made`, send("made")));
+  const made = call.lost ? "Look again" : "It was made";
+  choices.unshift(button(made, `${call.step}: ${made.toLowerCase()}`, send("made")));
   return [
-    make("label", {}, "If the provider did begin the video, its name for it", name),
+    make("label", {}, "The provider's name for the video, if it has it", name),
     make("div", { class: "row" }, ...choices),
   ];
 }
