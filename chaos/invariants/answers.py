@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from chaos.evidence import Evidence, Expectation
@@ -152,6 +152,29 @@ def key_stays_at_its_host(asked: Expectation) -> Invariant:
                 yield f"{asked.workflow_id}: the key was sent to another host, with a {each.call}"
 
     return Invariant(f"key_stays_at_its_host[{asked.workflow_id}]", judge)
+
+
+def bought_again_by_decision(asked: Expectation) -> Invariant:
+    """Each prompt that was billed again was so only after somebody had decided it: there are as
+    many `decide` signals in the history before, and never fewer.
+    """
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        workflow = evidence.workflows[asked.workflow_id]
+        decided = [
+            signal
+            for run in workflow.runs
+            for signal in run.events
+            if signal.workflow_execution_signaled_event_attributes.signal_name == "decide"
+        ]
+        for prompt in asked.prompts:
+            again = [bill.at for bill in evidence.billed if bill.prompt == prompt][1:]
+            for number, at in enumerate(again, start=1):
+                before = [e for e in decided if e.event_time.ToDatetime(tzinfo=UTC) < at]
+                if len(before) < number:
+                    yield f"{prompt!r} was bought again, and nobody had decided it"
+
+    return Invariant(f"bought_again_by_decision[{asked.workflow_id}]", judge)
 
 
 def undelivered_costs_nothing(asked: Expectation) -> Invariant:

@@ -15,6 +15,7 @@ from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.invariants.answers import (
     api_answered,
+    bought_again_by_decision,
     key_stays_at_its_host,
     undelivered_costs_nothing,
 )
@@ -263,6 +264,7 @@ SCENARIO = Scenario(
             invariants=(
                 *COMMON,
                 key_stays_at_its_host(_REDIRECTED),
+                *(bought_again_by_decision(asked) for asked in _DECIDED),
                 undelivered_costs_nothing(_NOT_MADE),
                 resumed_from_its_checkpoint(
                     _GIVEN_UP.workflow_id, ("video 1 of 1", "it was given up"), kept=1

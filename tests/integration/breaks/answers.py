@@ -24,8 +24,8 @@ def _hastily(case: Case) -> Case:
     return replace(case, converge_deadline_seconds=60)
 
 
-SLOW = _hastily(api_slow.SCENARIO.cases[0])
-TRANSIENT, FINAL = (_hastily(case) for case in api_errors.SCENARIO.cases)
+SLOW, OUTAGE = (_hastily(case) for case in api_slow.SCENARIO.cases)
+TRANSIENT, FINAL, REPORTED = (_hastily(case) for case in api_errors.SCENARIO.cases)
 REVOKED = _hastily(key_revoked.SCENARIO.cases[0])
 PERMANENT = _hastily(permanent_failures.SCENARIO.cases[0])
 POISONED = _hastily(no_interference.SCENARIO.cases[0])
@@ -60,6 +60,25 @@ BREAKS = (
         "keeps_what_was_never_delivered",
         FINAL,
         "undelivered_costs_nothing[api-failed-operation]",
+        module=MODULE,
+    ),
+    Break(
+        "fails_by_an_outage",
+        OUTAGE,
+        "outlasts_its_outage[outage-at-image]",
+        module=MODULE,
+    ),
+    Break(
+        "sends_the_key_along",
+        REPORTED,
+        "key_stays_at_its_host[reported-redirected]",
+        module=MODULE,
+    ),
+    Break("keeps_the_draft", REPORTED, "artifacts_are_their_own", module=MODULE),
+    Break(
+        "buys_again_unasked",
+        REPORTED,
+        "bought_again_by_decision[reported-expired]",
         module=MODULE,
     ),
     Break(

@@ -13,12 +13,23 @@ from datetime import timedelta
 from temporalio import activity
 
 from tests.integration.breaks.sabotage import forgets_what_was_bought
-from workflows import activities, api_errors, gemini, ledger, policies, worker
+from workflows import (
+    activities,
+    answers,
+    api_errors,
+    failures,
+    gemini,
+    ledger,
+    policies,
+    transport,
+    worker,
+)
 from workflows.activities import VideoActivities
 from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini
 from workflows.models import Artifact, StartedVideo, VideoDownload, VideoStatus, video_step
+from workflows.paid_calls import Terms
 from workflows.settings import Settings, SettingsError, load_settings
 from workflows.transport import MaySend
 
@@ -89,6 +100,26 @@ def keeps_what_was_never_delivered() -> None:
     VideoActivities._refund = lambda *_: None  # type: ignore[method-assign]
 
 
+def fails_by_an_outage() -> None:
+    """End an operation whose attempts are used up, whatever used them up."""
+    failures.OUTAGES = frozenset()  # type: ignore[attr-defined]
+
+
+def sends_the_key_along() -> None:
+    """Follow a redirect to another host with all that was meant for the first."""
+    transport.KEY_HEADER = "x-no-such-header"
+
+
+def keeps_the_draft() -> None:
+    """Take the first image of a reply, whatever it is."""
+    answers._final_image = lambda parts: next(filter(None, map(answers._image_in, parts)), None)
+
+
+def buys_again_unasked() -> None:
+    """Pay for a step again after a loss that nobody has decided on."""
+    Terms.allow = lambda *_: True  # type: ignore[method-assign]
+
+
 def hides_the_key_s_name() -> None:
     """Say that the key was refused, and not which setting it is."""
     classify = api_errors.classify
@@ -153,6 +184,10 @@ BREAKS: dict[str, Callable[[], None]] = {
         trusts_in_what_it_does_not_know,
         tries_the_hopeless_again,
         keeps_what_was_never_delivered,
+        fails_by_an_outage,
+        sends_the_key_along,
+        keeps_the_draft,
+        buys_again_unasked,
         hides_the_key_s_name,
         forgets_what_was_bought,
         forbids_to_reword,

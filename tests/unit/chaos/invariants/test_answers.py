@@ -18,6 +18,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.answers import (
     api_answered,
     api_was_slow,
+    bought_again_by_decision,
     client_gave_up,
     given_up_at_its_deadline,
     key_stays_at_its_host,
@@ -261,3 +262,42 @@ def test_some_answers_of_a_kind_are_enough_where_their_number_is_not_said(
     assert some.examine(retry_config).problems == ()
     none = api_answered(RECOVERS, Call.DOWNLOAD, "status 503", times=None)
     assert none.examine(retry_config).verdict is Verdict.UNKNOWN
+
+
+# What is bought again
+
+
+def bought_again(evidence: Evidence) -> Evidence:
+    """The evidence with one more bill for a workflow's video, a minute after the first."""
+    bill = next(b for b in evidence.billed if b.prompt == RECOVERS.video_prompts[0])
+    again = bill.model_copy(update={"at": bill.at + timedelta(minutes=1)})
+    return replace(evidence, ledger=[*evidence.ledger, again])
+
+
+def with_decision(evidence: Evidence, later: timedelta) -> Evidence:
+    """The evidence with a decision so much after the workflow's start."""
+    workflow = evidence.workflows[RECOVERS.workflow_id]
+    (run,) = workflow.runs
+    signal = HistoryEvent()
+    signal.workflow_execution_signaled_event_attributes.signal_name = "decide"
+    signal.event_time.FromDatetime(workflow.started_at + later)
+    decided = WorkflowHistory(run.workflow_id, [*run.events, signal])
+    runs = {**evidence.workflows, workflow.workflow_id: Workflow(workflow.workflow_id, (decided,))}
+    return replace(evidence, workflows=runs)
+
+
+def test_what_is_bought_again_after_a_decision_holds(retry_config: Evidence) -> None:
+    check = bought_again_by_decision(RECOVERS)
+    decided = with_decision(bought_again(retry_config), timedelta(seconds=50))
+    assert check.examine(decided).problems == ()
+    assert check.examine(retry_config).problems == ()
+
+
+def test_what_is_bought_again_without_a_decision_or_before_it_fails(
+    retry_config: Evidence,
+) -> None:
+    check = bought_again_by_decision(RECOVERS)
+    problem = f"{RECOVERS.video_prompts[0]!r} was bought again, and nobody had decided it"
+    assert check.examine(bought_again(retry_config)).problems == (problem,)
+    late = with_decision(bought_again(retry_config), timedelta(minutes=9))
+    assert check.examine(late).problems == (problem,)

@@ -97,9 +97,9 @@ def test_a_video_out_of_reach_is_an_alert() -> None:
     call = a_call(None).model_copy(update=lost)
     assert alerts(Progress(operation_id="fox", undecided=call)) == [
         (
-            "The video of video-001 ($1.20) may be paid for and can be fetched no more: it expired. "
-            "Decide what becomes of it: resend (buy it again), made (look again, it is models/m/operations/1) or "
-            "give_up."
+            "The video of video-001 ($1.20) may be paid for and can be fetched no more: "
+            "it expired. Decide what becomes of it: resend (buy it again), made (look again, "
+            "it is models/m/operations/1) or give_up."
         )
     ]
 
