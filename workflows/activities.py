@@ -137,6 +137,9 @@ class VideoActivities:
         end = time.monotonic() + longest.total_seconds()
         failed = 0
         async with _attempt():
+            made = await self._on_disk(video.operation_id, video_step(video.number))
+            if made:
+                return VideoStatus(artifact=made)
             while True:
                 pause_seconds = self.settings.video_poll_seconds
                 try:
@@ -160,8 +163,7 @@ class VideoActivities:
         """Fetch a finished video (free) and put it on disk, unless it is there already."""
         step = video_step(video.number)
         async with _attempt():
-            bought = await asyncio.to_thread(self.cashier.ledger.outcome, video.operation_id, step)
-            made = await asyncio.to_thread(self._whole, bought.artifact if bought else None)
+            made = await self._on_disk(video.operation_id, step)
             if made:
                 return made
             await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
@@ -184,6 +186,11 @@ class VideoActivities:
         await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
         step = video_step(video.number)
         return VideoStatus(artifact=await self._keep(video.operation_id, step, made.data))
+
+    async def _on_disk(self, operation_id: str, step: str) -> Artifact | None:
+        """The file of a video that an attempt fetched which did not live to tell."""
+        bought = await asyncio.to_thread(self.cashier.ledger.outcome, operation_id, step)
+        return await asyncio.to_thread(self._whole, bought.artifact if bought else None)
 
     async def _keep(self, operation_id: str, step: str, data: bytes) -> Artifact:
         """Put a video on disk, and its file on record."""

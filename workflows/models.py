@@ -181,7 +181,7 @@ KEY_REFUSED = "InvalidApiKey"
 
 OUTAGES = frozenset(
     {"Unreachable", "Unavailable", "ServerError", "NoReply", "ConnectionLost", "UnreadableReply"}
-    | {"NoResult", "QuotaUsedUp", "NotSent", "LedgerError"}
+    | {"NoResult", "Redirected", "QuotaUsedUp", "NotSent", "LedgerError"}
 )
 """Failures of what a step depends on, not of the step: a workflow waits until they are over."""
 
