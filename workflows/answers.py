@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,11 @@ _TRANSIENT_REASONS = frozenset(
 )
 """With these the model only slipped: reports tell that the same prompt works at the next try."""
 
-_TRANSIENT_CODES = frozenset({8, 13, 14})
-"""Of an operation's error: overloaded, internal, unavailable. Not charged, by the provider's own
-words, and the same request works later.
+_TRANSIENT_CODES = frozenset(
+    {"8", "13", "14", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "429", "500", "503"}
+)
+"""Of an operation's error: overloaded, internal, unavailable, by its number, name or HTTP status.
+Not charged, by the provider's own words, and the same request works later.
 """
 
 
@@ -51,8 +53,13 @@ class MadeVideo:
     data: bytes | None = None
 
 
-def image_of(reply: types.GenerateContentResponse, call: Call) -> Image:
-    """The image of a reply. Raises ApiError: what came in its place, and what that may cost."""
+def image_of(
+    reply: types.GenerateContentResponse, came: httpx.Response | None, call: Call
+) -> Image:
+    """The image of a reply. Raises ApiError: what came in its place, and what that may cost.
+
+    `came` is what the client read it from, and holds what the client drops.
+    """
     parts = _parts(reply)
     found = _final_image(parts)
     if found:
@@ -61,7 +68,7 @@ def image_of(reply: types.GenerateContentResponse, call: Call) -> Image:
     blocked = feedback.block_reason.value if feedback and feedback.block_reason else ""
     if not feedback and reply.candidates is None and not reply.usage_metadata:
         raise unreadable(call)
-    said = _said(reply, parts)
+    said = _said(reply, parts, _body(came))
     if _may_be_billed(reply, parts):
         raise ApiError(
             "NoUsableImage",
@@ -134,13 +141,16 @@ def _only_slipped(reasons: Sequence[str], parts: Sequence[types.Part]) -> bool:
     return not has_words and all(reason in _TRANSIENT_REASONS for reason in reasons)
 
 
-def _said(reply: types.GenerateContentResponse, parts: Sequence[types.Part]) -> str:
+def _said(
+    reply: types.GenerateContentResponse, parts: Sequence[types.Part], body: Mapping[str, Any]
+) -> str:
     """The reasons and the words of the provider and of the model, as the end of a sentence."""
     feedback = reply.prompt_feedback
+    finished = (each.get("finishMessage") for each in _objects(body.get("candidates")))
     words = [
         ", ".join(_reasons(reply)),
         (feedback.block_reason_message or "") if feedback else "",
-        *(candidate.finish_message or "" for candidate in reply.candidates or ()),
+        *(message for message in finished if isinstance(message, str)),
         " ".join(part.text for part in parts if part.text and not part.thought),
     ]
     told = " ".join(filter(None, map(in_short, words)))
@@ -153,24 +163,26 @@ def name_of(body: object) -> str | None:
     return name if isinstance(name, str) and "/operations/" in name else None
 
 
-def video_of(
-    operation: types.GenerateVideosOperation, reply: httpx.Response | None, call: Call
-) -> MadeVideo | None:
-    """The video of an operation; None while it is in the making. Raises ApiError where it ended
-    otherwise. `reply` is what the client read it from, and may hold what the client drops.
+def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
+    """The video of a poll's reply; None while it is in the making. Raises ApiError where it ended
+    otherwise, ValueError where the reply is no JSON.
+
+    It reads the reply itself: the client knows one shape of several, and drops the rest.
     """
-    if operation.error:
-        raise _failed(operation.error)
-    if not operation.done:
-        if not operation.name:
+    body = _body(reply)
+    error = body.get("error")
+    if error:
+        raise _failed(error if isinstance(error, dict) else {"message": error}, body, call)
+    if str(body.get("done")).lower() != "true":
+        if not body.get("name"):
             raise unreadable(call)
         return None
-    made = operation.response
-    delivered = next(_deliveries(_body(reply).get("response")), None)
+    made = list(_objects(body.get("response")))
+    delivered = next((video for each in made for video in _videos(each)), None)
     if delivered:
         return delivered
-    reasons = " ".join(map(in_short, (made and made.rai_media_filtered_reasons) or ()))
-    if reasons or (made and made.rai_media_filtered_count):
+    reasons = " ".join(in_short(reason) for each in made for reason in _filter_reasons(each))
+    if reasons or any(str(each.get(_FILTERED, 0)) not in {"0", "None"} for each in made):
         raise ApiError(
             "VideoFiltered",
             f"the API's safety filter withheld it; reword the video prompt. {reasons}".rstrip(),
@@ -183,9 +195,15 @@ def video_of(
     )
 
 
-def _failed(error: dict[str, Any]) -> ApiError:
-    words = in_short(str(error.get("message") or "")) or "No reason was given."
-    if error.get("code") in _TRANSIENT_CODES:
+_FILTERED = "raiMediaFilteredCount"
+
+
+def _failed(error: dict[str, Any], body: Mapping[str, Any], call: Call) -> ApiError:
+    code, words = str(error.get("code")), in_short(str(error.get("message") or ""))
+    if not body.get("name") and len(code) == len("503"):  # it is of the call, not of the video
+        return unreadable(call, words)
+    words = words or "No reason was given."
+    if _TRANSIENT_CODES & {code, str(error.get("status"))}:
         return ApiError(
             VIDEO_NOT_MADE, f"the API failed to make it for now: {words}", Outcome.NOT_MADE
         )
@@ -193,31 +211,42 @@ def _failed(error: dict[str, Any]) -> ApiError:
 
 
 def _body(reply: httpx.Response | None) -> dict[str, Any]:
-    """Of a reply that the client has read already, so that it is JSON."""
+    """Of a reply that was read. Raises ValueError where it is no JSON."""
     body = reply.json() if reply is not None else {}
     return body if isinstance(body, dict) else {}
 
 
-def _deliveries(node: object) -> Iterator[MadeVideo]:
-    """All videos in a reply, in whatever shape the versions of the API give them."""
-    if isinstance(node, list):
-        for each in node:
-            yield from _deliveries(each)
-    if not isinstance(node, dict):
-        return
+def _objects(node: object) -> Iterator[dict[str, Any]]:
+    """All objects in JSON, from the outermost inwards."""
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, dict | list):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from _objects(each)
+
+
+def _videos(made: Mapping[str, Any]) -> Iterator[MadeVideo]:
+    """What an object delivers, under the names that the versions of the API have for it."""
     for name in ("uri", "videoUri", "downloadUri"):
-        if isinstance(node.get(name), str) and node[name].startswith(("https://", "http://")):
-            yield MadeVideo(uri=node[name])
+        if isinstance(made.get(name), str) and made[name].startswith(("https://", "http://")):
+            yield MadeVideo(uri=made[name])
     for name in ("encodedVideo", "bytesBase64Encoded", "videoBytes"):
-        data = _decoded(node.get(name))
+        data = _decoded(made.get(name))
         if data:
             yield MadeVideo(data=data)
-    for each in node.values():
-        yield from _deliveries(each)
+
+
+def _filter_reasons(made: Mapping[str, Any]) -> Iterator[str]:
+    reasons = made.get("raiMediaFilteredReasons") or []
+    yield from map(str, reasons if isinstance(reasons, list) else [reasons])
 
 
 def _decoded(text: object) -> bytes | None:
+    """Base64 in either alphabet, padded or not, in one line or many."""
+    if not isinstance(text, str):
+        return None
+    plain = re.sub(r"[\s=]", "", text).translate(str.maketrans("-_", "+/"))
     try:
-        return base64.b64decode(text, validate=True) if isinstance(text, str) else None
-    except binascii.Error:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
         return None

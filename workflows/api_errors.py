@@ -20,6 +20,9 @@ import httpx
 from workflows.models import KEY_REFUSED, NO_SUCH_NAME
 from workflows.transport import Exchange
 
+_LONGEST_WISH_SECONDS = 24 * 60 * 60.0
+"""No quota of the provider lasts longer than a day."""
+
 _LONGEST_WORDS = 300
 """Characters of what the provider said; each is kept in a history."""
 
@@ -92,7 +95,7 @@ class Said:
             text = ""
         try:
             body = json.loads(response.content) if text else None
-        except ValueError:
+        except (ValueError, RecursionError):
             body = text
         if isinstance(body, list) and body:
             body = body[0]
@@ -101,7 +104,7 @@ class Said:
         details = found.get("details")
         return cls(
             http_status=response.status_code,
-            message=in_short(str(found.get("message", ""))),
+            message=str(found.get("message") or ""),
             status=str(found.get("status", "")),
             details=tuple(d for d in details if isinstance(d, dict))
             if isinstance(details, list)
@@ -112,7 +115,7 @@ class Said:
     @property
     def words(self) -> str:
         """The provider's own sentence."""
-        return self.message or "No reason was given."
+        return in_short(self.message) or "No reason was given."
 
     @property
     def reason(self) -> str:
@@ -120,37 +123,53 @@ class Said:
         return next((str(d["reason"]) for d in self.details if "reason" in d), "")
 
     @property
+    def is_about_the_key(self) -> bool:
+        """Whether the key is what is wrong with the request."""
+        return self.reason == "API_KEY_INVALID" or bool(
+            re.search(r"API key (not valid|expired|not found)", self.message, re.IGNORECASE)
+        )
+
+    @property
     def violations(self) -> tuple[dict[str, object], ...]:
         """Of its QuotaFailure: which quotas are used up."""
         listed = (d.get("violations") for d in self.details)
-        return tuple(v for each in listed if isinstance(each, list) for v in each if v)
+        each = (v for violations in listed if isinstance(violations, list) for v in violations)
+        return tuple(v for v in each if isinstance(v, dict))
 
     @property
     def has_no_quota(self) -> bool:
         """Whether the plan allows none at all, today or ever."""
         zero = any(str(v.get("quotaValue")) == "0" for v in self.violations)
-        return zero or bool(re.search(r"\blimit: 0\b", self.message))
+        return zero or bool(re.search(r"\blimit: 0(?!\.?\d)", self.message))
 
     @property
     def is_daily(self) -> bool:
         """Whether it is a day's quota that is used up."""
-        named = "".join(f"{v.get('quotaId')} {v.get('quotaMetric')}" for v in self.violations)
-        return bool(re.search(r"per_?day", named, re.IGNORECASE))
+        named = " ".join(map(str, self.violations)) or self.message
+        return bool(re.search(r"per[ _]?day|\bdaily\b", named, re.IGNORECASE))
 
     @property
     def retry_after_seconds(self) -> float | None:
         """`retryDelay` of its RetryInfo or the header Retry-After, the longer of both."""
         wishes = [_seconds(str(d["retryDelay"])) for d in self.details if "retryDelay" in d]
         wishes.append(_of_header(self.headers.get("retry-after", "")))
-        return max((wish for wish in wishes if wish is not None), default=None)
+        longest = max((wish for wish in wishes if wish is not None), default=None)
+        return None if longest is None else min(longest, _LONGEST_WISH_SECONDS)
+
+
+_TAGS = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(style|script|title)\b.*?(?:</\1\s*>|\Z)|</?[a-z!][^<>]*>",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Each as far as it goes where its end is missing, so that the longest page takes no time."""
 
 
 def in_short(text: str) -> str:
     """Words for a person: without tags, on one line, ended by a full stop, not too long."""
-    text = re.sub(r"(?is)<(style|script|title)\b.*?</\1>|<[^>]*>", " ", text)
-    text = " ".join(html.unescape(text).split())
+    text = " ".join(_TAGS.sub(" ", html.unescape(text)).split())
     if len(text) > _LONGEST_WORDS:
-        text = f"{text[:_LONGEST_WORDS].rstrip()}…"
+        # Not within a word: half a key is not found where the key is taken out.
+        text = f"{re.sub('[!-~]+$', '', text[: _LONGEST_WORDS + 1]).rstrip()}…"
     return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
@@ -208,11 +227,11 @@ def _by_kind(error: Exception, call: Call, exchange: Exchange) -> ApiError:
             return unreadable(call)
 
 
-def unreadable(call: Call) -> ApiError:
-    """A reply that tells nothing."""
+def unreadable(call: Call, words: str = "") -> ApiError:
+    """A reply that tells nothing, or not how the call ended."""
     return ApiError(
         "UnreadableReply",
-        f"the reply to the {call.name} call was empty or not understood.",
+        f"the reply to the {call.name} call was empty or not understood. {words}".rstrip(),
         call.unclear,
     )
 
@@ -232,12 +251,12 @@ def _by_status(said: Said, call: Call) -> ApiError:
     status = said.http_status
     if status < 400:
         return _without_answer(said, call)
-    if status in {429, 503}:
+    if status in {425, 429, 503}:
         return _unavailable(said, call)
     if status >= 500 or status in {408, 409, 499}:
         failed = f"the {call.name} call failed (HTTP {status}): {said.words}"
         return ApiError("ServerError", failed, call.unclear)
-    if status in {401, 403, 407} or said.reason == "API_KEY_INVALID":
+    if status in {401, 403, 407} or said.is_about_the_key:
         return _denied(said, call)
     if status in {404, 410}:
         return _gone(said, call)
@@ -262,9 +281,10 @@ def _without_answer(said: Said, call: Call) -> ApiError:
         )
     # 302 and 303 may point to what the request has led to already.
     is_refused = call.paid and status not in {302, 303}
+    ends = "which is not followed" if call.paid else "which leads nowhere"
     return ApiError(
         "Redirected",
-        f"the address redirects the {call.name} call (HTTP {status}), which is not followed; "
+        f"the address redirects the {call.name} call (HTTP {status}), {ends}; "
         "check GOOGLE_GEMINI_BASE_URL and the proxy.",
         Outcome.PERMANENT if is_refused else call.unclear,
     )
@@ -352,5 +372,5 @@ def _of_header(text: str) -> float | None:
         return _seconds(text) if text else None
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

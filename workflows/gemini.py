@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import httpx
 from google import genai
@@ -18,7 +20,7 @@ from google.genai import errors, types
 
 from workflows import policies
 from workflows.answers import Image, MadeVideo, image_of, name_of, video_of
-from workflows.api_errors import ApiError, Call, Outcome, classify, unreadable
+from workflows.api_errors import ApiError, Call, Outcome, classify, in_short, unreadable
 from workflows.settings import Settings
 from workflows.transport import Exchange, Http, MaySend, exchange, tls_context, usual_tls_context
 
@@ -31,6 +33,9 @@ _FILE = re.compile(r"/v1\w*/(files/[\w-]+)(?::download)?(?:\?|$)")
 """The file in an address of the provider, which the client asks for by its name. Whatever is
 elsewhere is fetched from there, without the key.
 """
+
+# Of values that are newer than the client. Where warnings are errors it would cost us the reply.
+warnings.filterwarnings("ignore", r".* is not a valid \w+$", UserWarning, r"google\.genai\.")
 
 _MODELS = (
     types.AutomaticFunctionCallingConfig,
@@ -112,7 +117,7 @@ class Gemini:
                     http_options=options,
                 ),
             )
-            return image_of(reply, call)
+            return image_of(reply, exchange.get().response, call)
 
     async def start_video(self, prompt: str, image: Image, may_send: MaySend = lambda: None) -> str:
         """Paid. The provider's name of the operation that makes the video. Raises ApiError."""
@@ -139,18 +144,22 @@ class Gemini:
                     return name
                 raise
             if not operation.name:
-                raise unreadable(call)
+                raise unreadable(call, in_short(str((operation.error or {}).get("message") or "")))
             return operation.name
 
     async def poll_video(self, provider_operation: str) -> MadeVideo | None:
         """Free. The video; None while it is in the making. Raises ApiError where it failed, too."""
         call = Call("poll", policies.POLL_DEADLINE_SECONDS, paid=False)
         async with self._bounded(call) as options:
-            operation = await self._client.aio.operations.get(
-                types.GenerateVideosOperation.model_validate({"name": provider_operation}),
-                config=types.GetOperationConfig(http_options=options),
-            )
-            return video_of(operation, exchange.get().response, call)
+            operation = types.GenerateVideosOperation.model_validate({"name": provider_operation})
+            try:
+                await self._client.aio.operations.get(
+                    operation, config=types.GetOperationConfig(http_options=options)
+                )
+            except ValueError:  # a reply that is not of the client's shape may hold a video
+                if exchange.get().response is None:
+                    raise
+            return video_of(exchange.get().response, call)
 
     async def download_video(self, uri: str) -> bytes:
         """Free. The whole video. Raises ApiError."""
@@ -186,5 +195,7 @@ class Gemini:
     def _without_key(self, error: ApiError) -> ApiError:
         """The error, should the provider have repeated the key in its own words."""
         key = self._settings.gemini_api_key.get_secret_value()
-        message = str(error).replace(key, "[key]")[:_LONGEST_MESSAGE]
-        return ApiError(error.code, message, error.outcome, error.retry_after_seconds)
+        message = str(error).replace(key, "[key]").replace(quote(key, safe=""), "[key]")
+        return ApiError(
+            error.code, message[:_LONGEST_MESSAGE], error.outcome, error.retry_after_seconds
+        )

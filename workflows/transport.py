@@ -70,6 +70,7 @@ async def _before(request: httpx.Request) -> None:
     now.origin = now.origin or origin
     if origin != now.origin:  # a redirect led here
         request.headers.pop(KEY_HEADER, None)
+    now.response = None
 
     async def trace(event: str, info: Mapping[str, Any]) -> None:
         now.watched = True

@@ -1,4 +1,4 @@
-"""What is right for the cases of `provider/`, so that a program can tell: their prose as a table."""
+"""What is right for the cases of `provider/`: their prose as a table that a program can judge by."""
 
 from __future__ import annotations
 
