@@ -1,19 +1,26 @@
-"""What a reply that the provider calls a success really holds: an image, a video, or neither."""
+"""What a reply that the provider calls a success really holds: an image, a video, or neither.
+
+Each reads the reply as it came. The client refuses a reply with a field that is newer than itself,
+and drops some that it knows: what was paid for would be lost with it. Each raises ValueError where
+the reply is no JSON.
+"""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from google.genai import types
 
-from workflows.api_errors import ApiError, Call, Outcome, in_short, unreadable
+from workflows.api_errors import ApiError, Call, Outcome, unreadable
 from workflows.artifacts import image_type, suffix_of
 from workflows.models import VIDEO_NOT_MADE
+from workflows.said import in_short
+
+_Json = dict[str, Any]
 
 _FEWEST_IMAGE_TOKENS = 258
 """The least that any Gemini model counts for an image (the provider's guide on tokens, 2026-09)."""
@@ -23,6 +30,9 @@ _TRANSIENT_REASONS = frozenset(
     | {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"}
 )
 """With these the model only slipped: reports tell that the same prompt works at the next try."""
+
+_NUMBERS = frozenset(map(str, range(1, 17)))
+"""Of errors of an operation. An error of a gateway has that of an HTTP status, or none."""
 
 _TRANSIENT_CODES = frozenset(
     {"8", "13", "14", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "429", "500", "503"}
@@ -53,23 +63,22 @@ class MadeVideo:
     data: bytes | None = None
 
 
-def image_of(
-    reply: types.GenerateContentResponse, came: httpx.Response | None, call: Call
-) -> Image:
-    """The image of a reply. Raises ApiError: what came in its place, and what that may cost.
-
-    `came` is what the client read it from, and holds what the client drops.
-    """
-    parts = _parts(reply)
+def image_of(reply: httpx.Response | None, call: Call) -> Image:
+    """The image of a reply. Raises ApiError: what came in its place, and what that may cost."""
+    body = _body(reply)
+    candidates = _dicts(body.get("candidates"))
+    parts = [part for each in candidates for part in _dicts(_dict(each, "content").get("parts"))]
     found = _final_image(parts)
     if found:
         return found
-    feedback, reasons = reply.prompt_feedback, _reasons(reply)
-    blocked = feedback.block_reason.value if feedback and feedback.block_reason else ""
-    if not feedback and reply.candidates is None and not reply.usage_metadata:
-        raise unreadable(call)
-    said = _said(reply, parts, _body(came))
-    if _may_be_billed(reply, parts):
+    if not any(body.get(name) for name in ("promptFeedback", "usageMetadata")) and (
+        body.get("candidates") is None
+    ):
+        raise unreadable(call, _message(body.get("error")))
+    reasons = [str(each["finishReason"]) for each in candidates if each.get("finishReason")]
+    blocked = str(_dict(body, "promptFeedback").get("blockReason") or "")
+    said = _said(body, candidates, parts, reasons)
+    if "MAX_TOKENS" in reasons or _may_be_billed(_dict(body, "usageMetadata"), parts):
         raise ApiError(
             "NoUsableImage",
             f"the API may have billed the image and gave none that can be used{said}",
@@ -81,7 +90,7 @@ def image_of(
             f"the character prompt was blocked ({blocked}); reword it{said}",
             Outcome.PERMANENT,
         )
-    if _only_slipped(reasons, parts):
+    if not _text(parts) and _TRANSIENT_REASONS.issuperset(reasons):
         raise ApiError(
             "NoImage", f"the API made no image and gave no lasting reason{said}", Outcome.RETRYABLE
         )
@@ -90,99 +99,89 @@ def image_of(
     )
 
 
-def _parts(reply: types.GenerateContentResponse) -> Sequence[types.Part]:
-    return tuple(
-        part
-        for candidate in reply.candidates or ()
-        for part in (candidate.content.parts if candidate.content else None) or ()
-    )
-
-
-def _final_image(parts: Sequence[types.Part]) -> Image | None:
+def _final_image(parts: Sequence[_Json]) -> Image | None:
     """The last one that is no draft of the model's thoughts; where there are drafts only, the last
     of these.
     """
     images = [(part, _image_in(part)) for part in parts]
-    final = [image for part, image in images if image and not part.thought]
-    drafts = [image for part, image in images if image and part.thought]
+    final = [image for part, image in images if image and not part.get("thought")]
+    drafts = [image for part, image in images if image and part.get("thought")]
     found = final or drafts
     return found[-1] if found else None
 
 
-def _image_in(part: types.Part) -> Image | None:
-    blob = part.inline_data
-    kind = image_type(blob.mime_type or "", blob.data or b"") if blob else None
-    return Image(blob.data, kind) if blob and blob.data and kind else None
+def _image_in(part: _Json) -> Image | None:
+    blob = _dict(part, "inlineData")
+    data = _decoded(blob.get("data"))
+    kind = image_type(str(blob.get("mimeType") or ""), data) if data else None
+    return Image(data, kind) if data and kind else None
 
 
-def _reasons(reply: types.GenerateContentResponse) -> Sequence[str]:
-    return tuple(c.finish_reason.value for c in reply.candidates or () if c.finish_reason)
-
-
-def _may_be_billed(reply: types.GenerateContentResponse, parts: Sequence[types.Part]) -> bool:
+def _may_be_billed(usage: _Json, parts: Sequence[_Json]) -> bool:
     """Whether something that is no text was made: it came unusable, or it was counted."""
-    if "MAX_TOKENS" in _reasons(reply) or any(p.inline_data or p.file_data for p in parts):
+    if any(part.get("inlineData") or part.get("fileData") for part in parts):
         return True
-    usage = reply.usage_metadata
-    if usage is None:
-        return False
-    if usage.candidates_tokens_details:
+    details = _dicts(usage.get("candidatesTokensDetails"))
+    if details:
         return any(
-            count.token_count and count.modality is types.MediaModality.IMAGE
-            for count in usage.candidates_tokens_details
+            count.get("tokenCount") and str(count.get("modality")).upper() == "IMAGE"
+            for count in details
         )
     # Without a breakdown: a token of text is a character at the least.
-    text = sum(len(part.text or "") for part in parts)
-    return (usage.candidates_token_count or 0) - text >= _FEWEST_IMAGE_TOKENS
-
-
-def _only_slipped(reasons: Sequence[str], parts: Sequence[types.Part]) -> bool:
-    has_words = any(part.text and not part.thought for part in parts)
-    return not has_words and all(reason in _TRANSIENT_REASONS for reason in reasons)
+    text = sum(len(str(part.get("text") or "")) for part in parts)
+    counted = usage.get("candidatesTokenCount")
+    return isinstance(counted, int) and counted - text >= _FEWEST_IMAGE_TOKENS
 
 
 def _said(
-    reply: types.GenerateContentResponse, parts: Sequence[types.Part], body: Mapping[str, Any]
+    body: _Json, candidates: Sequence[_Json], parts: Sequence[_Json], reasons: Sequence[str]
 ) -> str:
     """The reasons and the words of the provider and of the model, as the end of a sentence."""
-    feedback = reply.prompt_feedback
-    finished = (each.get("finishMessage") for each in _objects(body.get("candidates")))
     words = [
-        ", ".join(_reasons(reply)),
-        (feedback.block_reason_message or "") if feedback else "",
-        *(message for message in finished if isinstance(message, str)),
-        " ".join(part.text for part in parts if part.text and not part.thought),
+        ", ".join(reasons),
+        str(_dict(body, "promptFeedback").get("blockReasonMessage") or ""),
+        *(str(candidate.get("finishMessage") or "") for candidate in candidates),
+        _text(parts),
     ]
     told = " ".join(filter(None, map(in_short, words)))
     return f": {told}" if told else " (no reason given)."
 
 
-def name_of(body: object) -> str | None:
-    """The provider's name of an operation in a reply of any status; None where there is none."""
-    name = body.get("name") if isinstance(body, dict) else None
-    return name if isinstance(name, str) and "/operations/" in name else None
+def _text(parts: Sequence[_Json]) -> str:
+    """What the model says, without its thoughts."""
+    said = (part.get("text") for part in parts if not part.get("thought"))
+    return " ".join(text for text in said if isinstance(text, str) and text)
+
+
+def name_of(reply: httpx.Response | None, call: Call) -> str:
+    """The provider's name of the operation that it began. Raises ApiError where it names none."""
+    body = _body(reply)
+    name = body.get("name")
+    if isinstance(name, str) and "operations/" in name:
+        return name
+    raise unreadable(call, _message(body.get("error")))
 
 
 def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
     """The video of a poll's reply; None while it is in the making. Raises ApiError where it ended
-    otherwise, ValueError where the reply is no JSON.
-
-    It reads the reply itself: the client knows one shape of several, and drops the rest.
+    otherwise.
     """
     body = _body(reply)
+    is_done = str(body.get("done")).lower() == "true"
+    is_of_the_video = bool(body.get("name")) or is_done
     error = body.get("error")
-    if error:
-        raise _failed(error if isinstance(error, dict) else {"message": error}, body, call)
-    if str(body.get("done")).lower() != "true":
-        if not body.get("name"):
-            raise unreadable(call)
+    if error and (is_of_the_video or _number_of(error) in _NUMBERS):
+        raise _failed(error)
+    if not is_of_the_video:
+        raise unreadable(call, _message(error))
+    if not is_done:
         return None
     made = list(_objects(body.get("response")))
     delivered = next((video for each in made for video in _videos(each)), None)
     if delivered:
         return delivered
     reasons = " ".join(in_short(reason) for each in made for reason in _filter_reasons(each))
-    if reasons or any(str(each.get(_FILTERED, 0)) not in {"0", "None"} for each in made):
+    if reasons or any(str(each.get("raiMediaFilteredCount")) not in {"0", "None"} for each in made):
         raise ApiError(
             "VideoFiltered",
             f"the API's safety filter withheld it; reword the video prompt. {reasons}".rstrip(),
@@ -195,28 +194,41 @@ def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
     )
 
 
-_FILTERED = "raiMediaFilteredCount"
-
-
-def _failed(error: dict[str, Any], body: Mapping[str, Any], call: Call) -> ApiError:
-    code, words = str(error.get("code")), in_short(str(error.get("message") or ""))
-    if not body.get("name") and len(code) == len("503"):  # it is of the call, not of the video
-        return unreadable(call, words)
-    words = words or "No reason was given."
-    if _TRANSIENT_CODES & {code, str(error.get("status"))}:
+def _failed(error: object) -> ApiError:
+    words = _message(error) or "No reason was given."
+    status = str(error.get("status")) if isinstance(error, dict) else ""
+    if _TRANSIENT_CODES & {_number_of(error), status}:
         return ApiError(
             VIDEO_NOT_MADE, f"the API failed to make it for now: {words}", Outcome.NOT_MADE
         )
     return ApiError("VideoFailed", f"the API failed to make it: {words}", Outcome.PERMANENT)
 
 
-def _body(reply: httpx.Response | None) -> dict[str, Any]:
+def _number_of(error: object) -> str:
+    return str(error.get("code")) if isinstance(error, dict) else ""
+
+
+def _message(error: object) -> str:
+    """The words of an error, in whatever shape."""
+    return in_short(str((error.get("message") if isinstance(error, dict) else error) or ""))
+
+
+def _body(reply: httpx.Response | None) -> _Json:
     """Of a reply that was read. Raises ValueError where it is no JSON."""
     body = reply.json() if reply is not None else {}
     return body if isinstance(body, dict) else {}
 
 
-def _objects(node: object) -> Iterator[dict[str, Any]]:
+def _dict(node: _Json, name: str) -> _Json:
+    found = node.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _dicts(nodes: object) -> Sequence[_Json]:
+    return [each for each in nodes if isinstance(each, dict)] if isinstance(nodes, list) else []
+
+
+def _objects(node: object) -> Iterator[_Json]:
     """All objects in JSON, from the outermost inwards."""
     if isinstance(node, dict):
         yield node
@@ -225,7 +237,7 @@ def _objects(node: object) -> Iterator[dict[str, Any]]:
             yield from _objects(each)
 
 
-def _videos(made: Mapping[str, Any]) -> Iterator[MadeVideo]:
+def _videos(made: _Json) -> Iterator[MadeVideo]:
     """What an object delivers, under the names that the versions of the API have for it."""
     for name in ("uri", "videoUri", "downloadUri"):
         if isinstance(made.get(name), str) and made[name].startswith(("https://", "http://")):
@@ -236,7 +248,7 @@ def _videos(made: Mapping[str, Any]) -> Iterator[MadeVideo]:
             yield MadeVideo(data=data)
 
 
-def _filter_reasons(made: Mapping[str, Any]) -> Iterator[str]:
+def _filter_reasons(made: _Json) -> Iterator[str]:
     reasons = made.get("raiMediaFilteredReasons") or []
     yield from map(str, reasons if isinstance(reasons, list) else [reasons])
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -20,7 +19,7 @@ from google.genai import errors, types
 
 from workflows import policies
 from workflows.answers import Image, MadeVideo, image_of, name_of, video_of
-from workflows.api_errors import ApiError, Call, Outcome, classify, in_short, unreadable
+from workflows.api_errors import ApiError, Call, Outcome, classify, unreadable
 from workflows.settings import Settings
 from workflows.transport import Exchange, Http, MaySend, exchange, tls_context, usual_tls_context
 
@@ -33,9 +32,6 @@ _FILE = re.compile(r"/v1\w*/(files/[\w-]+)(?::download)?(?:\?|$)")
 """The file in an address of the provider, which the client asks for by its name. Whatever is
 elsewhere is fetched from there, without the key.
 """
-
-# Of values that are newer than the client. Where warnings are errors it would cost us the reply.
-warnings.filterwarnings("ignore", r".* is not a valid \w+$", UserWarning, r"google\.genai\.")
 
 _MODELS = (
     types.AutomaticFunctionCallingConfig,
@@ -69,6 +65,19 @@ def warm_up() -> None:
     httpx.AsyncClient(verify=usual_tls_context())  # it imports as late as it can
     for model in _MODELS:
         model.model_rebuild()
+
+
+@contextmanager
+def _read_as_it_came() -> Iterator[None]:
+    """Pass over what the client makes of a success: see `answers`. For it every status but 200 is
+    an error, a 202 with what was asked for as well.
+    """
+    try:
+        yield
+    except (errors.APIError, ValueError, TypeError, AttributeError, Warning):
+        response = exchange.get().response
+        if response is None or not response.is_success:
+            raise
 
 
 class Gemini:
@@ -107,24 +116,27 @@ class Gemini:
         """Paid. Raises ApiError."""
         call = Call("image", self._settings.image_deadline_seconds, paid=True)
         async with self._bounded(call, may_send) as options:
-            reply = await self._client.aio.models.generate_content(
-                model=self._settings.gemini_image_model,
-                contents=prompt,
-                config=types.GenerateContentConfig(
-                    response_modalities=["IMAGE"],
-                    automatic_continuation=False,
-                    automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-                    http_options=options,
-                ),
-            )
-            return image_of(reply, exchange.get().response, call)
+            with _read_as_it_came():
+                await self._client.aio.models.generate_content(
+                    model=self._settings.gemini_image_model,
+                    contents=prompt,
+                    config=types.GenerateContentConfig(
+                        response_modalities=["IMAGE"],
+                        automatic_continuation=False,
+                        automatic_function_calling=types.AutomaticFunctionCallingConfig(
+                            disable=True
+                        ),
+                        http_options=options,
+                    ),
+                )
+            return image_of(exchange.get().response, call)
 
     async def start_video(self, prompt: str, image: Image, may_send: MaySend = lambda: None) -> str:
         """Paid. The provider's name of the operation that makes the video. Raises ApiError."""
         call = Call("video", self._settings.video_start_deadline_seconds, paid=True)
         async with self._bounded(call, may_send) as options:
-            try:
-                operation = await self._client.aio.models.generate_videos(
+            with _read_as_it_came():
+                await self._client.aio.models.generate_videos(
                     model=self._settings.gemini_video_model,
                     source=types.GenerateVideosSource(
                         prompt=prompt,
@@ -137,28 +149,17 @@ class Gemini:
                         http_options=options,
                     ),
                 )
-            except errors.APIError as error:
-                # The client takes every status but 200 for an error, a 202 with the name as well.
-                name = name_of(error.details) if 200 <= (error.code or 0) < 300 else None
-                if name:
-                    return name
-                raise
-            if not operation.name:
-                raise unreadable(call, in_short(str((operation.error or {}).get("message") or "")))
-            return operation.name
+            return name_of(exchange.get().response, call)
 
     async def poll_video(self, provider_operation: str) -> MadeVideo | None:
         """Free. The video; None while it is in the making. Raises ApiError where it failed, too."""
         call = Call("poll", policies.POLL_DEADLINE_SECONDS, paid=False)
         async with self._bounded(call) as options:
-            operation = types.GenerateVideosOperation.model_validate({"name": provider_operation})
-            try:
+            with _read_as_it_came():
                 await self._client.aio.operations.get(
-                    operation, config=types.GetOperationConfig(http_options=options)
+                    types.GenerateVideosOperation.model_validate({"name": provider_operation}),
+                    config=types.GetOperationConfig(http_options=options),
                 )
-            except ValueError:  # a reply that is not of the client's shape may hold a video
-                if exchange.get().response is None:
-                    raise
             return video_of(exchange.get().response, call)
 
     async def download_video(self, uri: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is right for the cases of `provider/`: their prose as a table that a program can judge by."""
+"""What is right for the cases of `provider/`: their prose as a table, for a program to judge by."""
 
 from __future__ import annotations
 
