@@ -84,7 +84,6 @@ def main(arguments: Sequence[str] | None = None, make: MakeClient = Gemini) -> i
     parser = argparse.ArgumentParser(prog="python -m tests.cases", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=OWN)
     folder = parser.parse_args(arguments).folder
-    os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # the server is on this machine
     try:
         judged = asyncio.run(judge_all(read_cases(folder), make))
     except CaseError as error:
@@ -96,4 +95,5 @@ def main(arguments: Sequence[str] | None = None, make: MakeClient = Gemini) -> i
 
 
 if __name__ == "__main__":
+    os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # the server is on this machine
     sys.exit(main())
