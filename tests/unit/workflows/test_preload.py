@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from workflows.gemini import Gemini
-from workflows.transport import tls_context
 from workflows.settings import Settings
+from workflows.transport import tls_context
 
 SEEN = """
 import json, os, sys
