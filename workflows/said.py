@@ -111,7 +111,7 @@ def in_short(text: str) -> str:
     text = " ".join(_TAGS.sub(" ", html.unescape(text)).split())
     if len(text) > _LONGEST_WORDS:
         # Not within a word: half a key is not found where the key is taken out.
-        text = f"{re.sub('[!-~]+$', '', text[: _LONGEST_WORDS + 1]).rstrip()}…"
+        text = f"{re.sub('[!-~]+$', '', text[: _LONGEST_WORDS + 1])[:_LONGEST_WORDS].rstrip()}…"
     return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
