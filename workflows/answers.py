@@ -1,8 +1,8 @@
 """What a reply that the provider calls a success really holds: an image, a video, or neither.
 
-Each reads the reply as it came. The client refuses a reply with a field that is newer than itself,
-and drops some that it knows: what was paid for would be lost with it. Each raises ValueError where
-the reply is no JSON.
+Each reads the reply as it came. The client refuses the whole of it for one value that it does not
+understand, and drops some of the rest: what was paid for would be lost with it. Each raises
+ValueError where the reply is no JSON.
 """
 
 from __future__ import annotations

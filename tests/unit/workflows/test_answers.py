@@ -360,6 +360,15 @@ def test_a_video_that_failed_for_good_is_permanent(error: object) -> None:
     assert (raised.value.code, raised.value.outcome) == ("VideoFailed", Outcome.PERMANENT)
 
 
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"error": "Too many."}, "VideoFailed"), ({}, "NothingDelivered")]
+)
+def test_an_end_is_one_without_a_name_as_well(fields: dict[str, object], code: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        video_of(reply({"done": True, **fields}), POLL)
+    assert raised.value.code == code
+
+
 def test_a_number_of_an_operation_is_enough_for_an_error_to_be_of_the_video() -> None:
     with pytest.raises(ApiError) as raised:
         video_of(reply({"error": {"code": 13, "message": "Boom"}}), POLL)

@@ -238,15 +238,15 @@ async def test_a_download_is_the_whole_file(gemini: Gemini, api: respx.MockRoute
     assert sent(api).url == f"{BASE_URL}/v1beta/files/abc:download?alt=media"
 
 
-async def test_a_paid_image_is_not_lost_to_a_field_that_is_newer_than_the_client(
+async def test_a_paid_image_is_not_lost_to_a_value_that_the_client_refuses(
     gemini: Gemini, api: respx.MockRouter
 ) -> None:
     part = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
-    plan(api, image_reply({"role": "model", "parts": [{**part, "newField": {}}]}))
+    plan(api, image_reply({"role": "model", "parts": [{**part, "thoughtSignature": "x"}]}))
     assert await gemini.generate_image("a fox") == Image(PNG, "image/png")
 
 
-async def test_a_paid_image_is_not_lost_to_a_value_that_is_newer_than_the_client(
+async def test_a_paid_image_is_not_lost_to_a_reason_that_the_client_does_not_know(
     gemini: Gemini, api: respx.MockRouter
 ) -> None:
     plan(api, image_reply(inline(base64.b64encode(PNG).decode()), "BRAND_NEW"))

@@ -152,6 +152,7 @@ def test_a_plan_may_have_no_quota_at_all(none: Said) -> None:
         failed("limit: 0.5"),
         failed("limit: 05"),
         failed("No.", violated(quotaValue="10")),
+        failed("No.", {"violations": ["no object", None]}),
         failed("No.", violated()),
     ],
 )

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
 from workflows import policies
 from workflows.gemini import ApiError, Gemini, Outcome
 from workflows.settings import Settings
+from workflows.transport import Exchange, _before, exchange
 
 KEY = "AIza-canary-of-the-transport-tests"
 MP4 = b"\0\0\0\x18ftypisom and so on"
@@ -145,6 +147,18 @@ async def test_a_connection_without_a_handshake_sent_nothing() -> None:
         error = await paid_failure(f"https://127.0.0.1:{server.port}", DEADLINE_SECONDS, asked)
     assert (error.code, error.outcome) == ("Unreachable", Outcome.RETRYABLE)
     assert asked == []
+
+
+async def test_the_steps_of_a_connection_tell_how_far_a_request_came() -> None:
+    now = Exchange(lambda: None)
+    exchange.set(now)
+    request = httpx.Request("POST", "http://api.test")
+    await _before(request)
+    assert not now.surely_unsent  # nobody has told of anything yet
+    await request.extensions["trace"]("connection.connect_tcp.started", {})
+    assert now.surely_unsent
+    await request.extensions["trace"]("http11.send_request_headers.started", {})
+    assert not now.surely_unsent
 
 
 async def test_a_request_that_left_and_has_no_reply_is_in_doubt() -> None:
