@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from benchmarks.points import Point, passes
 from workflows import entry, worker
+from workflows.answers import Image
 from workflows.cashier import Bill, Cashier
-from workflows.gemini import Image, MaySend
 from workflows.models import CHARACTER, PaidOrder
 from workflows.paid_calls import PaidCall, Purchase, State
 from workflows.replies import Replies
+from workflows.transport import MaySend
 
 T = TypeVar("T")
 

@@ -14,8 +14,9 @@ import sys
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandle
 
 from benchmarks.points import Point, passes
+from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
-from workflows.gemini import Gemini, Image
+from workflows.gemini import Gemini
 from workflows.settings import Settings, load_settings
 
 
@@ -58,9 +59,9 @@ async def start_video(job: str, prompt: str, image: str) -> str:
 async def await_video(name: str) -> str:
     """Poll until it is made."""
     while True:
-        status = await Clients.gemini.poll_video(name)
-        if status.uri:
-            return status.uri
+        made = await Clients.gemini.poll_video(name)
+        if made and made.uri:
+            return made.uri
         await asyncio.sleep(Clients.settings.video_poll_seconds)
 
 

@@ -288,6 +288,29 @@ class Lab:
         except DeadlineExceededError as error:
             raise EndedEarlyError(str(error)) from None
 
+    async def until_told(self, workflow_id: str, field: str) -> Any:
+        """Wait until a workflow's `progress` query tells of something; what it tells."""
+        told: list[Any] = []
+
+        async def tells() -> bool:
+            if await self.has_ended(workflow_id):
+                raise EndedEarlyError(f"{workflow_id} has ended too early.")
+            try:
+                progress = await self.handle(workflow_id).query(
+                    "progress", rpc_timeout=timedelta(seconds=2)
+                )
+            except RPCError:  # no worker answers, or not yet
+                return False
+            told.append(progress.get(field))
+            return bool(told[-1])
+
+        await wait_until(
+            tells,
+            what=f"{workflow_id} tells of {field}",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+        return told[-1]
+
     async def until_polled(self, prompt: str) -> None:
         """Wait until the provider is asked once more whether a prompt's video is made."""
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from workflows import policies
+from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
-from workflows.gemini import ApiError, MaySend, Outcome
 from workflows.ledger import Ledger, LedgerError
 from workflows.models import OpenCall, PaidOrder
 from workflows.paid_calls import (
@@ -42,6 +42,7 @@ from workflows.paid_calls import (
 )
 from workflows.replies import Replies
 from workflows.settings import Settings
+from workflows.transport import MaySend
 
 logger = logging.getLogger("workflows.cashier")
 

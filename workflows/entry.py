@@ -33,6 +33,12 @@ def set_up_logging(stream: Stream | None = None) -> None:
         handlers=[handler],
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every poll
+    logging.getLogger("google_genai._api_client").addFilter(_is_no_word_of_two_keys)
+
+
+def _is_no_word_of_two_keys(record: logging.LogRecord) -> bool:
+    """The client says that it uses GOOGLE_API_KEY, which is not so where it is given the other."""
+    return not record.getMessage().startswith("Both GOOGLE_API_KEY and GEMINI_API_KEY are set.")
 
 
 def load_dotenv_file() -> None:

@@ -19,11 +19,9 @@ from google.genai import errors, types
 
 from workflows import policies
 from workflows.answers import Image, MadeVideo, image_of, name_of, video_of
-from workflows.api_errors import ApiError, Call, Outcome, classify, unreadable
+from workflows.api_errors import ApiError, Call, classify, unreadable
 from workflows.settings import Settings
 from workflows.transport import Exchange, Http, MaySend, exchange, tls_context, usual_tls_context
-
-__all__ = ["ApiError", "Gemini", "Image", "MaySend", "Outcome"]
 
 _LONGEST_MESSAGE = 600
 """Characters of an error; each is kept in a history."""

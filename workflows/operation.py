@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
-from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows import policies
+    from workflows.decisions import objection
+    from workflows.failures import open_call_of, pause_of, type_of, was_lost, words_of
     from workflows.models import (
         CHARACTER,
         NOT_BILLED,
-        OUTAGES,
-        UNDECIDED,
         VIDEO_LOST,
         VIDEO_NOT_MADE,
-        WORKER_LOST,
         Artifact,
         Character,
         CharacterOrder,
         Checkpoint,
         Choice,
         Decision,
-        Item,
         OpenCall,
         OperationOrder,
         PaidOrder,
-        Postponement,
         Progress,
         Record,
         SeriesVideoInput,
@@ -50,8 +45,6 @@ with workflow.unsafe.imports_passed_through():
 
 T = TypeVar("T")
 Input = TypeVar("Input", SingleVideoInput, SeriesVideoInput)
-
-_OPERATION_NAME = re.compile(r"models/[^/\s]+/operations/[^/\s]+")
 
 _PARKING = "waits-while-the-provider-is-down"
 """The patch from which on an operation does not fail by an outage."""
@@ -151,13 +144,13 @@ class VideoOperation:
             try:
                 self._pass(checkpoint, await self._fetched(started))
             except ActivityError as error:
-                kind = _type_of(error)
+                kind = type_of(error)
                 if kind in NOT_BILLED:
                     self._charge(-started.cost_usd)
                     waste, not_made = started.possible_waste_usd, not_made + 1
                     if kind != VIDEO_NOT_MADE or not_made == policies.RETRY_POLICY.maximum_attempts:
                         raise
-                    await self._pause(policies.retry_interval(not_made), _words(error))
+                    await self._pause(policies.retry_interval(not_made), words_of(error))
                 elif kind == VIDEO_LOST:  # the ledger knows, and has it decided before it is bought
                     self._charge(-started.cost_usd, started.cost_usd)
                     waste = started.possible_waste_usd + started.cost_usd
@@ -206,7 +199,7 @@ class VideoOperation:
             try:
                 return await self._run(name, order, result)
             except ActivityError as error:
-                call = _open_call(error)
+                call = open_call_of(error)
                 if call is None:
                     raise
                 order = await self._settled(order, call)
@@ -245,7 +238,7 @@ class VideoOperation:
             try:
                 return await _activity(name, order, result)
             except ActivityError as error:
-                pause = _pause_of(error, pauses)
+                pause = pause_of(error, pauses)
                 if pause is None or not workflow.patched(_PARKING):
                     raise
                 # Not all at the same moment: many operations wait for the same.
@@ -253,7 +246,7 @@ class VideoOperation:
                 if workflow.now() + pause - since > policies.LONGEST_OUTAGE:
                     raise
                 pauses += 1
-                await self._pause(pause, _words(error))
+                await self._pause(pause, words_of(error))
 
     async def _pause(self, pause: timedelta, reason: str) -> None:
         """Wait so long, visibly, or until a cancel is requested. Raises CancelledError."""
@@ -311,7 +304,7 @@ class VideoOperation:
 
     def _failed(self, what: str, error: ActivityError | ApplicationError) -> ApplicationError:
         """The end of an operation whose step failed: what and why."""
-        return self._fail(f"{what} failed: {_words(error)}", "StepFailed")
+        return self._fail(f"{what} failed: {words_of(error)}", "StepFailed")
 
     def _fail(self, message: str, kind: str) -> ApplicationError:
         """The end of an operation that cannot go on, with all that was made."""
@@ -349,73 +342,16 @@ class VideoOperation:
         self._state = self._state.model_copy(update=changes)
 
 
-def _words(error: ActivityError | ApplicationError) -> str:
-    """Why a step failed."""
-    cause = (error.cause or error) if isinstance(error, ActivityError) else error
-    return str(getattr(cause, "message", cause))
-
-
-def _type_of(error: ActivityError) -> str | None:
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
-
-
-def _pause_of(error: ActivityError, pauses: int) -> timedelta | None:
-    """How long to wait, after so many pauses, before a step that an outage ended is tried again;
-    None where it ended otherwise.
-    """
-    cause = error.cause
-    if not isinstance(cause, ApplicationError) or cause.type not in OUTAGES:
-        return None
-    if not cause.non_retryable:
-        doubled: timedelta = policies.FIRST_PAUSE * 2**pauses
-        return min(doubled, policies.LONGEST_PAUSE)
-    if not cause.details:
-        return None
-    return timedelta(seconds=Postponement.model_validate(cause.details[0]).seconds)
-
-
-def _open_call(error: ActivityError) -> OpenCall | None:
-    """The open call that an activity's failure tells of; None where it failed otherwise."""
-    cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type == UNDECIDED:
-        return OpenCall.model_validate(cause.details[0])
-    return None
-
-
-def objection(call: OpenCall | None, decision: Decision) -> str | None:
-    """Why a decision cannot be taken; None where it can."""
-    if call is None:
-        return "there is nothing to decide now."
-    if call.settle_at is not None:
-        return f"its reply may still come until {call.settle_at:%H:%M:%S} UTC; decide after that."
-    if decision.step != call.step:
-        return f"the open call is that of {call.step!r}, not of {decision.step!r}."
-    if decision.choice is Choice.MADE and call.item is Item.IMAGE:
-        return "an image cannot be fetched later: choose resend or give_up."
-    name = decision.provider_operation or ""
-    if decision.choice is Choice.MADE and not _OPERATION_NAME.fullmatch(name):
-        return "made needs provider_operation, such as models/MODEL/operations/ID."
-    return None
-
-
 async def _activity(name: str, order: Record, result: type[T]) -> T:
     """Run an activity, by name, under the policies that all of them share."""
     for _ in range(policies.MAX_WORKER_LOSSES):
         try:
             return await _attempts(name, order, result)
         except ActivityError as error:
-            if not _was_lost(error):
+            if not was_lost(error):
                 raise
             workflow.logger.warning("%s lost its worker three times, and is tried anew", name)
     return await _attempts(name, order, result)
-
-
-def _was_lost(error: ActivityError) -> bool:
-    """Whether the last attempt ended with its worker, not by what it did."""
-    cause = error.cause
-    if isinstance(cause, ActivityTimeoutError):
-        return cause.type is TimeoutType.HEARTBEAT
-    return isinstance(cause, ApplicationError) and cause.type == WORKER_LOST
 
 
 async def _attempts(name: str, order: Record, result: type[T]) -> T:

@@ -76,6 +76,15 @@ cuts off who asks more often (`too_many_pings`), and a network that wavers bring
 a shorter patience: on a narrow line the answer waits behind what else is on its way.
 """
 
+CONNECT_PATIENCE = timedelta(seconds=60)
+"""How long a worker or a fleet waits at its start for a Temporal that is not up yet.
+
+Whatever starts them together, such as a machine after a reboot, needs no order then: a server is up
+within half a minute. Not longer: a wrong address should be told while somebody is looking.
+"""
+
+CONNECT_RETRY_INTERVAL = timedelta(seconds=1)
+
 STICKY_QUEUE_TIMEOUT = timedelta(seconds=2)
 """How long a workflow task waits for the worker that has the workflow in its cache.
 

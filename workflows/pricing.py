@@ -1,4 +1,5 @@
-"""Prices per model, as data: each with the date at which it was read, and where.
+"""Prices per model, and what a model cannot make, as data: each with the date at which it was read,
+and where.
 
 The reference prices are those of the reference runs of 2025-10 (character $0.039, a video of
 4 s $1.20); the others are the provider's list prices of 2026.
@@ -53,6 +54,35 @@ PRICES = (
     Price("veo-3.1-lite-generate-preview", "second", "1080p", Decimal("0.08"), *_LIST),
 )
 
+
+@dataclass(frozen=True)
+class LengthRule:
+    """At a `resolution`, models whose name begins with `models` make videos of `seconds` only."""
+
+    models: str
+    resolution: str
+    seconds: int
+    as_of: date
+    source: str
+
+
+class ImpossibleLengthError(ValueError):
+    """The API would refuse a video of that length, after its image was paid for."""
+
+    def __init__(self, seconds: int, rule: LengthRule) -> None:
+        super().__init__(
+            f"VIDEO_SECONDS must be {rule.seconds} where VIDEO_RESOLUTION is {rule.resolution}, "
+            f"not {seconds}; set VIDEO_SECONDS={rule.seconds}, or VIDEO_RESOLUTION=720p."
+        )
+
+
+_GUIDE = (date(2026, 9, 17), "provider's guide to Veo, parameter durationSeconds")
+
+LENGTH_RULES = (
+    LengthRule("veo-3.1-", "1080p", 8, *_GUIDE),
+    LengthRule("veo-3.1-", "4k", 8, *_GUIDE),
+)
+
 IMAGE_RESOLUTION = "1K"
 """The size that the image models make unless they are asked for another."""
 
@@ -65,6 +95,14 @@ def image_cost_usd(model: str) -> Decimal:
 def video_cost_usd(model: str, seconds: int, resolution: str = "720p") -> Decimal:
     """The price of one video of that length. Raises UnknownPriceError."""
     return _price(model, "second", resolution).usd * seconds
+
+
+def require_possible_length(model: str, seconds: int, resolution: str) -> None:
+    """Raises ImpossibleLengthError."""
+    for rule in LENGTH_RULES:
+        is_meant = model.startswith(rule.models) and resolution == rule.resolution
+        if is_meant and seconds != rule.seconds:
+            raise ImpossibleLengthError(seconds, rule)
 
 
 def _price(model: str, unit: Literal["image", "second"], resolution: str) -> Price:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from workflows.answers import Image
 from workflows.artifacts import ArtifactError, ArtifactStore
-from workflows.gemini import Image
 from workflows.ledger import Ledger
 from workflows.paid_calls import PaidCall
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -58,6 +59,18 @@ class Settings(BaseSettings):
             raise ValueError("has a space, a line break or another character no key has")
         return key
 
+    @field_validator("google_gemini_base_url")
+    @classmethod
+    def _url_has_a_host(cls, url: str | None) -> str | None:
+        """Without it, a paid call would fail in ways that look as if it might have been billed."""
+        if url is None:
+            return None
+        if not url:
+            raise ValueError("is empty; unset it, or name the API's address")
+        if not _is_http_url(url):
+            raise ValueError("must be http:// or https:// and a host, such as https://api.example")
+        return url
+
     @field_validator("metrics_address")
     @classmethod
     def _address_has_a_port(cls, address: str | None) -> str | None:
@@ -80,6 +93,13 @@ class Settings(BaseSettings):
         self.video_cost_usd()
         return self
 
+    @model_validator(mode="after")
+    def _length_exists_at_the_resolution(self) -> Self:
+        pricing.require_possible_length(
+            self.gemini_video_model, self.video_seconds, self.video_resolution
+        )
+        return self
+
     def image_cost_usd(self) -> Decimal:
         """The price of one character image with these settings."""
         return pricing.image_cost_usd(self.gemini_image_model)
@@ -97,6 +117,16 @@ class Settings(BaseSettings):
         if self.ledger_url is not None:
             return self.ledger_url.get_secret_value()
         return f"sqlite:///{self.artifacts_dir.absolute() / 'paid.db'}"
+
+
+def _is_http_url(url: str) -> bool:
+    if not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def load_settings(**values: str) -> Settings:

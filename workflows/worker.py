@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -24,11 +25,12 @@ from workflows.activities import VideoActivities
 from workflows.alerts import Alerts, load_alert_settings
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
-from workflows.connection import connect
+from workflows.connection import connect_unless
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
 from workflows.ledger import open_ledger
+from workflows.network import check_network
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -82,10 +84,16 @@ def build_id() -> str:
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT. Raises SettingsError where Temporal cannot be reached."""
     alert_settings = load_alert_settings()
+    check_network()
+    if os.environ.get("GOOGLE_API_KEY"):
+        logger.info("both GEMINI_API_KEY and GOOGLE_API_KEY are set; GEMINI_API_KEY is used")
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = await connect(metrics_address=settings.metrics_address)
+    client = await connect_unless(stop, metrics_address=settings.metrics_address)
+    if client is None:
+        logger.info("stopped before Temporal was up")
+        return
     member = Membership.of_this_process()
     ledger = await asyncio.to_thread(open_ledger, settings, member.sender if member else None)
     try:

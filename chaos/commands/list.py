@@ -24,7 +24,7 @@ examples:
 
 _RULES = {
     "delay": "the reply comes later",
-    "status": "an error status with a JSON body",
+    "status": "a reply of any status, headers and body",
     "hang": "no answer until the client leaves",
     "reset": "the connection is reset without an answer",
     "reset_body": "half of the true body, then a reset",
@@ -35,6 +35,11 @@ _RULES = {
     "rai_filtered": "the safety filter keeps the result back",
     "failed_operation": "the video's operation will end in an error",
     "large": "the true reply, and more that carries nothing",
+    "undelivered": "the video is billed and done, without a video or an error",
+    "expired": "the video is billed, and not found any more once it is done",
+    "inline": "the reply to a poll carries the video itself",
+    "drafts": "the true image comes last, behind a thought and a draft",
+    "redirect": "the same is to be had at another host, which refuses the key",
 }
 """`chaos.fake_api.rules.FaultKind` in a line each."""
 

@@ -25,7 +25,7 @@ from workflows.paid_calls import State as CallState
 _SCHEDULED = "ACTIVITY_TASK_SCHEDULED"
 _OVER = {Stage.COMPLETED, Stage.UNPOLLED}
 _HOLDS = tuple(check for check in COMMON if check is not attempts_are_as_expected)
-_OPENLY = {CallState.AMBIGUOUS, CallState.LATE}
+_OPENLY = {CallState.AMBIGUOUS, CallState.LATE, CallState.LOST}
 
 
 def judge_try(

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Iterator
 
 from starlette.applications import Starlette
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -20,6 +21,10 @@ from chaos.fake_api.delivery import deliver
 from chaos.fake_api.ledger import Answered, LedgerError, LedgerWriter, now
 from chaos.fake_api.provider import Provider
 from chaos.fake_api.replies import Delivery, Reply
+
+_KEY_HEADER = "x-goog-api-key"
+_ELSEWHERE = "/elsewhere"
+"""Before the paths to which a redirect points."""
 
 _Read = Callable[[Request, bool], Awaitable[Asked]]
 
@@ -66,7 +71,7 @@ class Desk:
 
     def key_valid(self, request: Request) -> bool:
         """Whether the request carries the key."""
-        given = request.headers.get("x-goog-api-key", "").encode("latin-1")
+        given = request.headers.get(_KEY_HEADER, "").encode("latin-1")
         return hmac.compare_digest(given, self._key)
 
     async def handle(self, asked: Asked, connection: Connection, send: Send) -> None:
@@ -87,11 +92,12 @@ class Desk:
 
 
 class _Endpoint:
-    """The ASGI application of one route."""
+    """The ASGI application of one route, at the provider's own host or where it redirects to."""
 
-    def __init__(self, desk: Desk, read: _Read) -> None:
+    def __init__(self, desk: Desk, read: _Read, *, redirected: bool) -> None:
         self._desk = desk
         self._read = read
+        self._redirected = redirected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -100,8 +106,11 @@ class _Endpoint:
             asked = await self._read(request, self._desk.key_valid(request))
         except ClientDisconnect:
             return  # half a request is none
+        place: dict[str, object] = {"elsewhere": _elsewhere(request.url)}
+        if self._redirected:
+            place = {"redirected": True, "key_given_away": _KEY_HEADER in request.headers}
         connection.watch()
-        await self._desk.handle(asked, connection, send)
+        await self._desk.handle(asked.model_copy(update=place), connection, send)
 
 
 async def _read_image(request: Request, key_valid: bool) -> Asked:
@@ -124,19 +133,29 @@ async def _read_download(request: Request, key_valid: bool) -> Asked:
 def make_app(desk: Desk, ledger_reader: Callable[[], Awaitable[Response]]) -> Starlette:
     """The application. `ledger_reader` answers `GET /control/ledger`."""
 
-    def route(method: str, path: str, read: _Read) -> Route:
-        return Route(f"/v1beta{path}", _Endpoint(desk, read), methods=[method])
+    def route(prefix: str, method: str, path: str, read: _Read) -> Route:
+        endpoint = _Endpoint(desk, read, redirected=prefix == _ELSEWHERE)
+        return Route(f"{prefix}/v1beta{path}", endpoint, methods=[method])
 
+    calls: tuple[tuple[str, str, _Read], ...] = (
+        ("POST", "/models/{model}:generateContent", _read_image),
+        ("POST", "/models/{model}:predictLongRunning", _read_video),
+        ("GET", "/models/{model}/operations/{operation}", _read_poll),
+        ("GET", "/files/{file}:download", _read_download),
+    )
     return Starlette(
         routes=[
-            route("POST", "/models/{model}:generateContent", _read_image),
-            route("POST", "/models/{model}:predictLongRunning", _read_video),
-            route("GET", "/models/{model}/operations/{operation}", _read_poll),
-            route("GET", "/files/{file}:download", _read_download),
+            *(route(prefix, *call) for prefix in ("", _ELSEWHERE) for call in calls),
             *control_routes(desk.provider, ledger_reader),
         ],
         exception_handlers={HTTPException: _google_error},
     )
+
+
+def _elsewhere(url: URL) -> str:
+    """The same under another host name of this server, as if it were another host."""
+    host = "127.0.0.1" if url.hostname == "localhost" else "localhost"
+    return str(url.replace(hostname=host, path=f"{_ELSEWHERE}{url.path}"))
 
 
 async def _google_error(_request: Request, error: Exception) -> Response:

@@ -11,7 +11,11 @@ from chaos.fake_api.media import sha256_hex
 
 
 class Asked(BaseModel):
-    """One request. `problem` says why it cannot be served; None where nothing is wrong."""
+    """One request. `problem` says why it cannot be served; None where nothing is wrong.
+
+    `redirected`: it came where a redirect points to; `key_given_away`: with a key, right or wrong.
+    `elsewhere` is the URL where a redirect would send it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,10 +28,13 @@ class Asked(BaseModel):
     operation: str | None = None
     file: str | None = None
     problem: str | None = None
+    redirected: bool = False
+    key_given_away: bool = False
+    elsewhere: str = ""
 
     def received(self) -> Received:
         """Its record in the ledger."""
-        known = self.model_dump(exclude={"problem"})
+        known = self.model_dump(exclude={"problem", "key_given_away", "elsewhere"})
         return Received(at=now(), **known)
 
 

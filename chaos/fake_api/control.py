@@ -7,7 +7,8 @@ from pydantic import TypeAdapter
 from chaos.control import Control, ControlError
 from chaos.fake_api.holds import HoldRequest, HoldState, HoldStatus
 from chaos.fake_api.ledger import Record, Records
-from chaos.fake_api.rules import FaultRule, RuleStatus
+from chaos.fake_api.rule_book import RuleStatus
+from chaos.fake_api.rules import FaultRule
 from chaos.fake_api.settings import Latencies, LatencyChange
 from chaos.waiting import within
 

@@ -27,10 +27,7 @@ async def deliver(reply: Reply, connection: Connection, send: Send) -> bool:
 
 
 async def _whole(reply: Reply, connection: Connection, send: Send) -> bool:
-    headers = [
-        (b"content-type", reply.media_type.encode()),
-        (b"content-length", str(len(reply.body)).encode()),
-    ]
+    headers = [(name.encode(), value.encode()) for name, value in _headers(reply).items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
     # Asked before the end is sent: a client may leave rightly once it has everything.
@@ -40,9 +37,11 @@ async def _whole(reply: Reply, connection: Connection, send: Send) -> bool:
 
 
 def _half(reply: Reply) -> bytes:
-    head = (
-        f"HTTP/1.1 {reply.status} {http.HTTPStatus(reply.status).phrase}\r\n"
-        f"content-type: {reply.media_type}\r\n"
-        f"content-length: {len(reply.body)}\r\n\r\n"
-    )
-    return head.encode() + reply.body[: len(reply.body) // 2]
+    first = f"HTTP/1.1 {reply.status} {http.HTTPStatus(reply.status).phrase}"
+    lines = [first, *(f"{name}: {value}" for name, value in _headers(reply).items())]
+    return "\r\n".join([*lines, "", ""]).encode() + reply.body[: len(reply.body) // 2]
+
+
+def _headers(reply: Reply) -> dict[str, str]:
+    own = {"content-type": reply.media_type, "content-length": str(len(reply.body))}
+    return own | dict(reply.headers)

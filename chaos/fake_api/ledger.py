@@ -50,11 +50,29 @@ class Item(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How the work behind a bill ends: `failed` and `filtered` deliver nothing."""
+    """How the work behind a bill ends.
+
+    ok: delivered as an image, or as the file of a video. inline: delivered in the reply to a poll.
+    failed, filtered: nothing is delivered, and nothing charged. undelivered: billed, and done
+    without a video or an error. expired: billed, and gone as soon as it is done.
+    """
 
     OK = "ok"
+    INLINE = "inline"
     FAILED = "failed"
     FILTERED = "filtered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+
+    @property
+    def charged(self) -> bool:
+        """Whether the customer pays for it."""
+        return self not in {Outcome.FAILED, Outcome.FILTERED}
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there is an image or video to be had."""
+        return self in {Outcome.OK, Outcome.INLINE}
 
 
 class _Entry(BaseModel):
@@ -70,7 +88,9 @@ class Received(_Entry):
     """A whole request came in; nothing was done about it yet.
 
     `image_sha256` is that of the decoded reference image of a video start. `operation` is the
-    operation polled, `file` the id of the file asked for.
+    operation polled, `file` the id of the file asked for. `key_valid` tells whether it brought
+    the right key, and `redirected` whether it came where a redirect points to: another host,
+    which must not be given the key.
     """
 
     event: Literal["received"] = "received"
@@ -81,14 +101,15 @@ class Received(_Entry):
     operation: str | None = None
     file: str | None = None
     key_valid: bool
+    redirected: bool = False
 
 
 class Billed(_Entry):
     """The customer owes `amount_usd`, whether or not the reply reaches anyone.
 
-    `sha256` is that of the content to be delivered; it and `file` are None where `outcome`
-    delivers nothing. `operation` and `file` belong to videos. A video's `at` is the start of
-    its rendering.
+    `sha256` is that of the content to be delivered; None where `outcome` delivers nothing.
+    `operation` and `file` belong to videos; only an `ok` one has a file. A video's `at` is the
+    start of its rendering. `error_code` is the one that a failed operation ends in.
     """
 
     event: Literal["billed"] = "billed"
@@ -100,14 +121,16 @@ class Billed(_Entry):
     operation: str | None = None
     file: str | None = None
     outcome: Outcome = Outcome.OK
+    error_code: int | None = None
 
 
 class Answered(_Entry):
     """The reply left, or was withheld by a fault.
 
-    `kind` is "ok", "invalid_key", "invalid_request", "blocked", "not_found" or the kind of the
-    fault. `status` is None where no status line was sent. `client_connected` tells whether
-    anyone was still there to take it. `sha256` is that of the image or video it carried whole.
+    `kind` is "ok", "invalid_key", "key_given_away", "invalid_request", "blocked", "not_found" or
+    the kind of the fault. `status` is None where no status line was sent. `client_connected`
+    tells whether anyone was still there to take it. `sha256` is that of the image or video it
+    carried whole.
     """
 
     event: Literal["answered"] = "answered"

@@ -17,7 +17,15 @@ def sha256_hex(content: bytes) -> str:
 
 def make_image(request_id: str, prompt: str) -> bytes:
     """The PNG for one image request: its pixels come from the request, not only the prompt."""
-    side = _PNG_SIDE_PIXELS
+    return _png(request_id, prompt, _PNG_SIDE_PIXELS)
+
+
+def make_draft(image_sha256: str) -> bytes:
+    """A smaller PNG that precedes the image of that hash, and shows something else."""
+    return _png(image_sha256, "a draft", _PNG_SIDE_PIXELS // 2)
+
+
+def _png(request_id: str, prompt: str, side: int) -> bytes:
     row_bytes = side * 3
     pixels = _noise(f"{request_id}\n{prompt}", side * row_bytes)
     rows = (pixels[start : start + row_bytes] for start in range(0, len(pixels), row_bytes))

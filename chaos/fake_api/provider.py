@@ -18,8 +18,10 @@ from chaos.fake_api.ledger import (
 )
 from chaos.fake_api.media import make_image, make_video, sha256_hex
 from chaos.fake_api.replies import Reply
-from chaos.fake_api.rules import FaultKind, FaultRule, RuleBook, When
+from chaos.fake_api.rule_book import RuleBook
+from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.fake_api.settings import Latencies, Prices
+from chaos.fake_api.spoiling import spoil
 from chaos.fake_api.state import (
     Operation,
     Operations,
@@ -32,6 +34,9 @@ _BLOCKED_WORD = "[blocked]"
 _PLANNED_OUTCOMES = {
     FaultKind.RAI_FILTERED: Outcome.FILTERED,
     FaultKind.FAILED_OPERATION: Outcome.FAILED,
+    FaultKind.UNDELIVERED: Outcome.UNDELIVERED,
+    FaultKind.EXPIRED: Outcome.EXPIRED,
+    FaultKind.INLINE: Outcome.INLINE,
 }
 _GOES_ON = {FaultKind.DELAY, *_PLANNED_OUTCOMES}
 
@@ -50,6 +55,7 @@ class Provider:
 
     Rule before billing, hold before billing, latency, bill, rule after billing, hold after
     billing. A refused request (key, form, safety, unknown name) meets neither rules nor holds.
+    A redirected one needs no key and meets no rules: it met them where it came from.
     """
 
     def __init__(
@@ -75,9 +81,10 @@ class Provider:
         refusal = self._refusal(asked)
         if refusal is not None:
             return refusal
+        asked = self._with_what_is_known(asked)
         fault = await self._strike(asked, When.BEFORE_BILLING)
         if fault is not None and fault.kind not in _GOES_ON:
-            return replies.spoil(self._work(asked, Outcome.OK).reply, fault)
+            return spoil(self._work(asked, Outcome.OK).reply, fault, asked)
         await self._hold(asked, When.BEFORE_BILLING, connected)
         await asyncio.sleep(self._latency_seconds(asked.call))
         work = self._planned_work(asked, fault)
@@ -86,20 +93,21 @@ class Provider:
             asked = asked.model_copy(update={"operation": work.bill.operation})
         fault = await self._strike(asked, When.AFTER_BILLING)
         if fault is not None and fault.kind is not FaultKind.DELAY:
-            return replies.spoil(work.reply, fault)
+            return spoil(work.reply, fault, asked)
         await self._hold(asked, When.AFTER_BILLING, connected)
         return work.reply
 
     def _refusal(self, asked: Asked) -> Reply | None:
-        if not asked.key_valid:
-            return replies.invalid_key()
+        if asked.key_given_away or not (asked.key_valid or asked.redirected):
+            return replies.key_given_away() if asked.redirected else replies.invalid_key()
         if asked.problem is not None:
             return replies.invalid_request(asked.problem)
-        if asked.prompt is not None and _BLOCKED_WORD in asked.prompt:
+        prompt = asked.prompt or ""
+        if _BLOCKED_WORD in prompt:
             image = asked.call is Call.IMAGE
-            return replies.blocked_image() if image else replies.blocked_video()
-        if asked.call is Call.POLL and self._operation(asked) is None:
-            return replies.not_found(f"Operation {asked.operation} not found.")
+            return replies.blocked_image(prompt) if image else replies.blocked_video()
+        if asked.call is Call.POLL and self._gone(self._operation(asked)):
+            return replies.not_found("Operation not found.")
         if asked.call is Call.DOWNLOAD:
             operation = self._operation(asked)
             if operation is None or not self._done(operation):
@@ -107,20 +115,21 @@ class Provider:
         return None
 
     async def _strike(self, asked: Asked, when: When) -> FaultRule | None:
-        fault = self.rules.strike(asked.call, when, self._prompt(asked), asked.model)
+        if asked.redirected:
+            return None
+        fault = self.rules.strike(asked.call, when, asked.prompt or "", asked.model)
         if fault is not None and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.delay_seconds)
         return fault
 
     async def _hold(self, asked: Asked, when: When, connected: Callable[[], bool]) -> None:
-        operation = self._operation(asked)
         await self.holds.stop(
             Caught(
                 call=asked.call,
                 when=when,
-                prompt=self._prompt(asked),
+                prompt=asked.prompt or "",
                 request_id=asked.request_id,
-                operation=None if operation is None else operation.name,
+                operation=asked.operation,
                 connected=connected,
             )
         )
@@ -139,7 +148,10 @@ class Provider:
             return self._work(asked, Outcome.OK)
         work = self._work(asked, _PLANNED_OUTCOMES[fault.kind])
         reply = work.reply.model_copy(update={"kind": fault.kind.value})
-        return work.model_copy(update={"reply": reply})
+        bill = work.bill
+        if bill is not None and fault.kind is FaultKind.FAILED_OPERATION:
+            bill = bill.model_copy(update={"error_code": fault.code})
+        return _Work(reply=reply, bill=bill)
 
     def _work(self, asked: Asked, outcome: Outcome) -> _Work:
         """Everything the request leads to, not yet billed or known."""
@@ -156,10 +168,10 @@ class Provider:
         return _Work(reply=replies.done(operation) if done else replies.running(operation.name))
 
     def _image(self, asked: Asked, outcome: Outcome) -> _Work:
+        prompt = asked.prompt or ""
         if outcome is not Outcome.OK:
-            return _Work(reply=replies.filtered_image())
-        prompt = self._prompt(asked)
-        reply = replies.image(make_image(asked.request_id, prompt))
+            return _Work(reply=replies.filtered_image(prompt))
+        reply = replies.image(prompt, make_image(asked.request_id, prompt))
         bill = Billed(
             at=now(),
             request_id=asked.request_id,
@@ -172,19 +184,19 @@ class Provider:
         return _Work(reply=reply, bill=bill)
 
     def _video_start(self, asked: Asked, outcome: Outcome) -> _Work:
-        model, prompt = asked.model or "", self._prompt(asked)
+        model, prompt = asked.model or "", asked.prompt or ""
         name = new_operation_name(model)
-        delivers = outcome is Outcome.OK
+        content = make_video(operation_id(name), prompt)
         bill = Billed(
             at=now(),
             request_id=asked.request_id,
             item=Item.VIDEO,
             model=model,
             prompt=prompt,
-            amount_usd=self._prices.video_usd if delivers else self._prices.video_usd * 0,
-            sha256=sha256_hex(make_video(operation_id(name), prompt)) if delivers else None,
+            amount_usd=self._prices.video_usd * outcome.charged,
+            sha256=sha256_hex(content) if outcome.delivers else None,
             operation=name,
-            file=new_file_id() if delivers else None,
+            file=new_file_id() if outcome is Outcome.OK else None,
             outcome=outcome,
         )
         return _Work(reply=replies.running(name), bill=bill)
@@ -201,9 +213,18 @@ class Provider:
             return self._operations.named(asked.operation)
         return None if asked.file is None else self._operations.of_file(asked.file)
 
-    def _prompt(self, asked: Asked) -> str:
+    def _with_what_is_known(self, asked: Asked) -> Asked:
+        """With the operation that a poll or download is about, and the prompt of its video."""
         operation = self._operation(asked)
-        return asked.prompt or "" if operation is None else operation.prompt
+        if operation is None:
+            return asked
+        return asked.model_copy(update={"operation": operation.name, "prompt": operation.prompt})
+
+    def _gone(self, operation: Operation | None) -> bool:
+        """Whether it cannot be found: there was none, or it has expired."""
+        if operation is None:
+            return True
+        return operation.outcome is Outcome.EXPIRED and self._done(operation)
 
     def _done(self, operation: Operation) -> bool:
         rendered = operation.rendered(now(), self.latencies.video_seconds)

@@ -8,8 +8,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from chaos.fake_api.ledger import Outcome
-from chaos.fake_api.media import padded_video, sha256_hex
-from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.fake_api.media import sha256_hex
+from chaos.fake_api.rules import FaultKind
 from chaos.fake_api.state import Operation
 
 JSON = "application/json"
@@ -26,6 +26,21 @@ _STATUS_NAMES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+IMAGE_TOKENS = 1290
+"""Those of an image, as the provider bills it."""
+_FAILURES = {
+    3: (
+        "The prompt could not be submitted. This prompt contains sensitive words that violate "
+        "Google's Responsible AI practices. Try rephrasing the prompt."
+    ),
+    8: "The service is currently overloaded.",
+    13: (
+        "Video generation failed due to an internal server issue. "
+        "Please try again in a few minutes. You have not been charged."
+    ),
+    14: "The service is currently experiencing high load. Please try again later.",
+}
+"""What an operation says that ends in such an error."""
 
 
 class Delivery(StrEnum):
@@ -41,6 +56,7 @@ class Delivery(StrEnum):
 class Reply(BaseModel):
     """A reply and the way it leaves. `kind` is what the ledger calls it.
 
+    `headers` have lower-case names, and one that says the content-type overrules `media_type`.
     `sha256` is that of the image or video inside; None where there is none.
     """
 
@@ -50,24 +66,9 @@ class Reply(BaseModel):
     status: int = 200
     body: bytes = b""
     media_type: str = JSON
+    headers: Mapping[str, str] = {}
     sha256: str | None = None
     delivery: Delivery = Delivery.WHOLE
-
-
-_JUNK = {
-    FaultKind.MALFORMED: (JSON, b'{"name": "models/'),
-    FaultKind.EMPTY: (JSON, b""),
-    FaultKind.HTML: (
-        "text/html",
-        b"<!DOCTYPE html><title>Error</title><p>The server is taking a break.</p>",
-    ),
-}
-_BROKEN = {
-    FaultKind.HANG: Delivery.HANG,
-    FaultKind.RESET: Delivery.RESET,
-    FaultKind.RESET_BODY: Delivery.RESET_BODY,
-    FaultKind.TRUNCATED: Delivery.TRUNCATED,
-}
 
 
 def json_reply(content: Mapping[str, JsonValue], *, kind: str = "ok", status: int = 200) -> Reply:
@@ -78,19 +79,31 @@ def json_reply(content: Mapping[str, JsonValue], *, kind: str = "ok", status: in
 def error_reply(
     status: int, message: str, *, kind: str, details: tuple[JsonValue, ...] = ()
 ) -> Reply:
-    """Google's error body."""
+    """Google's error."""
+    return json_reply(error_content(status, message, *details), kind=kind, status=status)
+
+
+def error_content(
+    status: int, message: str, *details: JsonValue, name: str | None = None
+) -> dict[str, JsonValue]:
+    """Google's error body; `name` is that of its status, where it is not the usual one."""
     error: dict[str, JsonValue] = {
         "code": status,
         "message": message,
-        "status": _STATUS_NAMES.get(status, "UNKNOWN"),
+        "status": name or _STATUS_NAMES.get(status, "UNKNOWN"),
     }
     if details:
         error["details"] = list(details)
-    return json_reply({"error": error}, kind=kind, status=status)
+    return {"error": error}
 
 
 def invalid_key() -> Reply:
     """The key is missing or wrong."""
+    return json_reply(invalid_key_content(), kind="invalid_key", status=400)
+
+
+def invalid_key_content() -> dict[str, JsonValue]:
+    """What is said of a key that is missing or wrong."""
     detail: JsonValue = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "API_KEY_INVALID",
@@ -98,7 +111,13 @@ def invalid_key() -> Reply:
         "metadata": {"service": "generativelanguage.googleapis.com"},
     }
     message = "API key not valid. Please pass a valid API key."
-    return error_reply(400, message, kind="invalid_key", details=(detail,))
+    return error_content(400, message, detail)
+
+
+def key_given_away() -> Reply:
+    """The host that a redirect points to was given the key, which is none of its business."""
+    message = "This host must not be given the API key."
+    return error_reply(403, message, kind="key_given_away")
 
 
 def invalid_request(problem: str) -> Reply:
@@ -111,9 +130,11 @@ def not_found(message: str) -> Reply:
     return error_reply(404, message, kind="not_found")
 
 
-def blocked_image() -> Reply:
+def blocked_image(prompt: str) -> Reply:
     """The safety filter refused the prompt of an image."""
-    return json_reply({"promptFeedback": {"blockReason": "SAFETY"}}, kind="blocked")
+    feedback: JsonValue = {"blockReason": "SAFETY"}
+    content = {"promptFeedback": feedback, "usageMetadata": usage(prompt)}
+    return json_reply(content, kind="blocked")
 
 
 def blocked_video() -> Reply:
@@ -125,25 +146,44 @@ def blocked_video() -> Reply:
     return error_reply(400, message, kind="blocked")
 
 
-def image(png: bytes) -> Reply:
+def image(prompt: str, png: bytes) -> Reply:
     """A generated image."""
-    data = base64.b64encode(png).decode()
-    content: JsonValue = {
-        "role": "model",
-        "parts": [{"inlineData": {"mimeType": "image/png", "data": data}}],
-    }
-    reply = json_reply({"candidates": [{"content": content, "finishReason": "STOP", "index": 0}]})
+    content: JsonValue = {"role": "model", "parts": [image_part(png)]}
+    candidate: JsonValue = {"content": content, "finishReason": "STOP", "index": 0}
+    counts = usage(prompt, IMAGE_TOKENS)
+    reply = json_reply({"candidates": [candidate], "usageMetadata": counts})
     return reply.model_copy(update={"sha256": sha256_hex(png)})
 
 
-def filtered_image() -> Reply:
+def image_part(png: bytes) -> dict[str, JsonValue]:
+    """An image as a part of a reply."""
+    data = base64.b64encode(png).decode()
+    return {"inlineData": {"mimeType": "image/png", "data": data}}
+
+
+def usage(prompt: str, image_tokens: int = 0) -> JsonValue:
+    """What is billed, in tokens: those of a prompt are estimated, at four letters each."""
+    prompt_tokens = -(-len(prompt) // 4)
+    made: dict[str, JsonValue] = {
+        "candidatesTokenCount": image_tokens,
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": image_tokens}],
+    }
+    return {
+        "promptTokenCount": prompt_tokens,
+        **(made if image_tokens else {}),
+        "totalTokenCount": prompt_tokens + image_tokens,
+    }
+
+
+def filtered_image(prompt: str) -> Reply:
     """An image that the safety filter kept back."""
     candidate: JsonValue = {
         "finishReason": "IMAGE_SAFETY",
         "finishMessage": "The generated image was kept back by the safety filter.",
         "index": 0,
     }
-    return json_reply({"candidates": [candidate]}, kind=FaultKind.RAI_FILTERED.value)
+    content = {"candidates": [candidate], "usageMetadata": usage(prompt)}
+    return json_reply(content, kind=FaultKind.RAI_FILTERED.value)
 
 
 def running(operation_name: str) -> Reply:
@@ -154,20 +194,30 @@ def running(operation_name: str) -> Reply:
 def done(operation: Operation) -> Reply:
     """An operation at its end, whichever that is."""
     end: dict[str, JsonValue]
+    sha256 = None
     if operation.outcome is Outcome.FAILED:
-        end = {"error": {"code": 13, "message": "Video generation failed. Please try again."}}
+        code = operation.error_code or 13
+        end = {"error": {"code": code, "message": _FAILURES[code]}}
     elif operation.outcome is Outcome.FILTERED:
         end = _videos(
             raiMediaFilteredCount=1,
             raiMediaFilteredReasons=["The generated video was kept back by the safety filter."],
         )
+    elif operation.outcome is Outcome.UNDELIVERED:
+        end = _videos()
+    elif operation.outcome is Outcome.INLINE:
+        content = operation.content()
+        sha256 = sha256_hex(content)
+        data = base64.b64encode(content).decode()
+        end = _videos(generatedSamples=[{"video": {"encodedVideo": data, "encoding": "video/mp4"}}])
     else:
         uri = (
             "https://generativelanguage.googleapis.com/v1beta/"
             f"files/{operation.file}:download?alt=media"
         )
         end = _videos(generatedSamples=[{"video": {"uri": uri}}])
-    return json_reply({"name": operation.name, "done": True, **end})
+    reply = json_reply({"name": operation.name, "done": True, **end})
+    return reply.model_copy(update={"sha256": sha256})
 
 
 def _videos(**content: JsonValue) -> dict[str, JsonValue]:
@@ -178,41 +228,3 @@ def _videos(**content: JsonValue) -> dict[str, JsonValue]:
 def video(content: bytes) -> Reply:
     """The bytes of a video."""
     return Reply(body=content, media_type="video/mp4", sha256=sha256_hex(content))
-
-
-def spoil(reply: Reply, rule: FaultRule) -> Reply:
-    """What becomes of `reply` under `rule`; the kinds that change no reply leave it as it is."""
-    kind = rule.kind
-    if kind is FaultKind.STATUS:
-        return _status(rule)
-    if kind is FaultKind.RAI_FILTERED:
-        return filtered_image()
-    if kind in _JUNK:
-        media_type, body = _JUNK[kind]
-        return Reply(kind=kind.value, body=body, media_type=media_type)
-    if kind in _BROKEN:
-        broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
-        return reply.model_copy(update=broken)
-    return _large(reply, rule.size_bytes) if kind is FaultKind.LARGE else reply
-
-
-def _large(reply: Reply, size_bytes: int) -> Reply:
-    """A video has so much more in it; JSON, and so an image, is followed by so many blanks."""
-    if reply.media_type == JSON:
-        body, sha256 = reply.body + b" " * size_bytes, reply.sha256
-    else:
-        body = padded_video(reply.body, size_bytes)
-        sha256 = sha256_hex(body)
-    update = {"kind": FaultKind.LARGE.value, "body": body, "sha256": sha256}
-    return reply.model_copy(update=update)
-
-
-def _status(rule: FaultRule) -> Reply:
-    if rule.body is not None:
-        return json_reply(rule.body, kind=rule.kind.value, status=rule.status)
-    details: tuple[JsonValue, ...] = ()
-    if rule.retry_delay_seconds is not None:
-        delay = f"{rule.retry_delay_seconds:.9f}".rstrip("0").rstrip(".") + "s"
-        details = ({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},)
-    message = "This error was planned by a fault rule."
-    return error_reply(rule.status, message, kind=rule.kind.value, details=details)

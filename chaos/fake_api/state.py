@@ -12,7 +12,10 @@ from chaos.fake_api.media import make_video
 
 
 class Operation(BaseModel):
-    """A video in the making, or made. `file` is None where `outcome` delivers nothing."""
+    """A video in the making, or made. `file` is None where there is none to download.
+
+    `error_code` is the one that a failed operation ends in.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,6 +25,7 @@ class Operation(BaseModel):
     started_at: datetime
     outcome: Outcome
     file: str | None
+    error_code: int | None = None
 
     @classmethod
     def of(cls, bill: Billed) -> Self:
@@ -35,6 +39,7 @@ class Operation(BaseModel):
             started_at=bill.at,
             outcome=bill.outcome,
             file=bill.file,
+            error_code=bill.error_code,
         )
 
     def rendered(self, at: datetime, video_seconds: float) -> bool:

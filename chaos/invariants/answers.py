@@ -18,7 +18,9 @@ TOLERANCE = Tolerance(early_seconds=2.0, late_seconds=8.0)
 writes down a request when it has read it, and an answer when it has left.
 """
 
-_NO_FAULT = frozenset({"ok", "rai_filtered", "failed_operation"})
+_NO_FAULT = frozenset(
+    {"ok", "rai_filtered", "failed_operation"} | {"undelivered", "expired", "inline", "drafts"}
+)
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,16 @@ class _Exchange:
 
 
 def api_answered(
-    asked: Expectation, call: Call, kind: str, *, times: int = 1, billed: bool | None = None
+    asked: Expectation, call: Call, kind: str, *, times: int | None = 1, billed: bool | None = None
 ) -> Invariant:
-    """Exactly so many of a workflow's requests got that answer (`status 503` or a kind), all of
-    them billed, or none, where that is said.
+    """Exactly so many of a workflow's requests (None: some) got that answer (`status 503` or a
+    kind), all of them billed, or none, where that is said.
     """
 
     @proof(f"api_answered[{asked.workflow_id}: {call} {kind}]")
     def judge(evidence: Evidence) -> Iterator[str]:
         found = [each for each in _exchanges(evidence, asked, call) if each.kind == kind]
-        if len(found) != times:
+        if (not found) if times is None else len(found) != times:
             yield f"the {call} call was answered with {kind} {len(found)} times, not {times}"
         if billed is not None and any(each.billed is not billed for each in found):
             yield f"the {call} call that got {kind} was {'not ' if billed else ''}billed"
@@ -137,6 +139,21 @@ def given_up_at_its_deadline(asked: Expectation, deadline_seconds: float) -> Inv
     return Invariant(f"given_up_at_its_deadline[{asked.workflow_id}]", judge)
 
 
+def key_stays_at_its_host(asked: Expectation) -> Invariant:
+    """Requests of a workflow that were redirected to another host came there without the key."""
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        elsewhere = [each for each in _requests(evidence, asked) if each.redirected]
+        if not elsewhere:
+            yield f"{asked.workflow_id}: no request went to another host"
+        for each in elsewhere:
+            answer = evidence.answers.get(each.request_id)
+            if each.key_valid or (answer and answer.kind == "key_given_away"):
+                yield f"{asked.workflow_id}: the key was sent to another host, with a {each.call}"
+
+    return Invariant(f"key_stays_at_its_host[{asked.workflow_id}]", judge)
+
+
 def undelivered_costs_nothing(asked: Expectation) -> Invariant:
     """A video that was begun and not delivered is billed with nothing, and begun anew."""
 
@@ -152,24 +169,27 @@ def undelivered_costs_nothing(asked: Expectation) -> Invariant:
     return Invariant(f"undelivered_costs_nothing[{asked.workflow_id}]", judge)
 
 
-def _exchanges(evidence: Evidence, asked: Expectation, call: Call) -> Sequence[_Exchange]:
-    """A workflow's requests of that call that were answered, or left, in order."""
+def _requests(evidence: Evidence, asked: Expectation) -> Sequence[Received]:
+    """A workflow's requests of all calls, in order."""
     bills = [bill for bill in evidence.billed if bill.prompt in asked.prompts]
     operations = {bill.operation for bill in bills if bill.operation}
     files = {bill.file for bill in bills if bill.file}
-    billed = {bill.request_id for bill in bills}
+    return [
+        request
+        for request in evidence.received
+        if request.prompt in asked.prompts
+        or request.operation in operations
+        or request.file in files
+    ]
 
-    def is_ours(request: Received) -> bool:
-        return (
-            request.prompt in asked.prompts
-            or request.operation in operations
-            or request.file in files
-        )
 
+def _exchanges(evidence: Evidence, asked: Expectation, call: Call) -> Sequence[_Exchange]:
+    """A workflow's requests of that call that were answered, or left, in order."""
+    billed = {bill.request_id for bill in evidence.billed}
     found = []
-    for request in evidence.received:
+    for request in _requests(evidence, asked):
         answer = evidence.answers.get(request.request_id)
-        if request.call is call and answer and is_ours(request):
+        if request.call is call and answer:
             error = f"{answer.kind} {answer.status}"
             found.append(
                 _Exchange(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from chaos.evidence import Evidence
@@ -10,6 +10,7 @@ from chaos.fake_api.ledger import Call
 from chaos.history import Activity
 from chaos.invariants import Invariant, Late, invariant
 from chaos.invariants.doubt import Tolerance, of_repeated, of_unfinished, unless_about
+from workflows.policies import FIRST_PAUSE
 
 RETRY_SECONDS = (10.0, 20.0)
 """The waits before attempts 2 and 3 that the requirements ask for."""
@@ -78,10 +79,13 @@ def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
                 yield of_unfinished(workflow, problem)
 
 
-def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> Invariant:
+def retries_are_spaced(
+    workflow_id: str, kind: str, prompt: str, call: Call, *, then: Sequence[float] = ()
+) -> Invariant:
     """Three attempts of an activity 10 s and 20 s apart: the whole by Temporal's history, each
-    gap by the provider's ledger.
+    gap by the provider's ledger. `then`: so many seconds before requests that follow these.
     """
+    waits = (*RETRY_SECONDS, *then)
 
     def judge(evidence: Evidence) -> Iterator[str]:
         thirds = [
@@ -96,13 +100,34 @@ def retries_are_spaced(workflow_id: str, kind: str, prompt: str, call: Call) -> 
             yield from unless_about(whole.total_seconds(), sum(RETRY_SECONDS), TOLERANCE, problem)
         times = [r.at for r in evidence.received if r.call is call and r.prompt == prompt]
         gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
-        if len(gaps) != len(RETRY_SECONDS):
-            yield f"{len(times)} requests were sent, not {len(RETRY_SECONDS) + 1}"
-        for gap, wanted in zip(gaps, RETRY_SECONDS, strict=False):
+        if len(gaps) != len(waits):
+            yield f"{len(times)} requests were sent, not {len(waits) + 1}"
+        for gap, wanted in zip(gaps, waits, strict=False):
             problem = f"a retry came after {gap:.1f} s, not {wanted:g}"
             yield from unless_about(gap, wanted, TOLERANCE, problem)
 
     return Invariant(f"retries_are_spaced[{workflow_id}]", judge)
+
+
+def outlasts_its_outage(workflow_id: str, kind: str) -> Invariant:
+    """An activity used up its attempts, and the same was scheduled anew by the workflow itself,
+    which waited before.
+    """
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        found = [a for a in evidence.workflows[workflow_id].activities if a.kind == kind]
+        pauses = [
+            (after.scheduled_at - before.closed_at).total_seconds()
+            for before, after in pairwise(found)
+            if before.closed_at and before.attempt == before.retry_policy.maximum_attempts
+        ]
+        if not pauses:
+            yield f"{workflow_id}: {kind} was not tried anew after all its attempts had failed"
+        for pause in pauses:
+            if pause < FIRST_PAUSE.total_seconds():
+                yield f"{workflow_id}: {kind} was tried anew after {pause:.1f} s already"
+
+    return Invariant(f"outlasts_its_outage[{workflow_id}]", judge)
 
 
 def fails_at_once(workflow_id: str, call: Call, prompt: str) -> Invariant:

@@ -13,7 +13,7 @@ from chaos.invariants.doubt import of_unfinished
 from workflows.models import Progress
 from workflows.paid_calls import State
 
-_IN_DOUBT = frozenset({State.AMBIGUOUS, State.LATE, State.INTENT})
+_IN_DOUBT = frozenset({State.AMBIGUOUS, State.LATE, State.INTENT, State.LOST})
 """What the workers' ledger says of a call that may have been paid for in vain."""
 
 

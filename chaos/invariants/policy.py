@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHistory
 from chaos.evidence import Evidence
 from chaos.invariants import invariant
 from chaos.invariants.tries import Try, tries
-from workflows.models import UNDECIDED
+from workflows.models import OUTAGES, UNDECIDED
 from workflows.policies import MAX_WORKER_LOSSES
 
 
@@ -44,16 +44,16 @@ def _problems(step: Sequence[Try]) -> Iterator[str]:
         if one.is_permanent(one.before):
             yield f"took attempt {one.attempt} after a permanent failure"
     for before, _ in pairwise(step):
-        if before.is_permanent(before.end) and not _waits_for_its_outcome(before):
+        if before.is_permanent(before.end) and not _waits(before):
             yield "was scheduled anew after a permanent failure"
     anew = _most_losses_in_a_row(step[:-1])
     if anew > MAX_WORKER_LOSSES:
         yield f"was scheduled anew {anew} times after lost workers, not {MAX_WORKER_LOSSES}"
 
 
-def _waits_for_its_outcome(one: Try) -> bool:
-    """The workflow waits until an open call is settled, and asks again."""
-    return one.end is not None and one.end.application_failure_info.type == UNDECIDED
+def _waits(one: Try) -> bool:
+    """The workflow waits until an open call is settled, or an outage is over, and asks again."""
+    return one.end is not None and one.end.application_failure_info.type in {UNDECIDED, *OUTAGES}
 
 
 def _most_losses_in_a_row(step: Sequence[Try]) -> int:

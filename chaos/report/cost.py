@@ -18,7 +18,7 @@ from workflows.paid_calls import State
 ZERO = Decimal(0)
 _BLOWS = frozenset({"kill", "terminate"})
 """Kinds of faults that strike a process; the others take nothing away that a checkpoint keeps."""
-_DOUBTFUL = frozenset({State.INTENT, State.AMBIGUOUS, State.LATE})
+_DOUBTFUL = frozenset({State.INTENT, State.AMBIGUOUS, State.LATE, State.LOST})
 
 _Thing = tuple[Item, str]
 """What a bill is for, and its prompt."""

@@ -10,16 +10,23 @@ from chaos import workload
 from chaos.billing import Mode
 from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
+from chaos.fake_api import shapes
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
-from chaos.invariants.answers import api_answered, undelivered_costs_nothing
+from chaos.invariants.answers import (
+    api_answered,
+    key_stays_at_its_host,
+    undelivered_costs_nothing,
+)
 from chaos.invariants.resumption import resumed_from_its_checkpoint
 from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
 from chaos.scenarios.api_slow import plan
 
 _PAID = (Call.IMAGE, Call.VIDEO_START)
-_STEPS = ("generate_character", "start_video", "await_video", "download_video")
+_RETRIED = ("generate_character", "start_video", "download_video")
+"""A poll that fails is a part of its wait, and takes no attempt."""
+
 _MOCKED_ONLY = frozenset({Mode.MOCKED})
 
 
@@ -37,7 +44,7 @@ class _Trouble:
         """It completes. What was billed before its reply was lost is made and billed again."""
         asked = workload.single(f"api-{self.name}")
         twice = asked.prompts if self.billed else ()
-        attempts = dict.fromkeys(_STEPS, 2)
+        attempts = dict.fromkeys(_RETRIED, 2)
         return asked.model_copy(update={"may_be_billed_twice": twice, "attempts": attempts})
 
     @property
@@ -98,7 +105,10 @@ def _undelivered(asked: Expectation) -> Expectation:
 _FAILED, _FILTERED = _undelivered(_FAILED), _undelivered(_FILTERED)
 _FINAL = (
     FaultRule(
-        call=Call.VIDEO_START, kind=FaultKind.FAILED_OPERATION, match=_FAILED.video_prompts[-1]
+        call=Call.VIDEO_START,
+        kind=FaultKind.FAILED_OPERATION,
+        code=3,  # of the codes of an operation's error the one that blames the request
+        match=_FAILED.video_prompts[-1],
     ),
     FaultRule(
         call=Call.VIDEO_START, kind=FaultKind.RAI_FILTERED, match=_FILTERED.video_prompts[-1]
@@ -116,6 +126,83 @@ async def final(lab: Lab) -> None:
     await lab.until_ended(*(asked.workflow_id for asked in first))
     lab.expectations.remove(_FILTERED_IMAGE)
     await asyncio.gather(*(lab.start(asked) for asked in (_FAILED, _FILTERED, _REWORDED)))
+
+
+def _bought_again(asked: Expectation) -> Expectation:
+    return asked.model_copy(update={"may_be_billed_twice": asked.video_prompts[-1:]})
+
+
+_UNDELIVERED = _bought_again(workload.single("reported-undelivered"))
+_EXPIRED = _bought_again(workload.series("reported-expired", videos=2))
+_GIVEN_UP = _bought_again(workload.single("reported-given-up"))
+_NOT_MADE = _bought_again(workload.single("reported-not-made"))
+_DOUBTFUL = workload.single("reported-doubtful-image")
+_DOUBTFUL = _DOUBTFUL.model_copy(
+    update={
+        "may_be_billed_twice": (_DOUBTFUL.character_prompt,),
+        "attempts": {"generate_character": 2},
+    }
+)
+_NO_IMAGE = workload.single("reported-no-image").model_copy(
+    update={"attempts": {"generate_character": 2}}
+)
+_DRAFTS = workload.single("reported-drafts")
+_INLINE = workload.single("reported-inline")
+_REDIRECTED = workload.single("reported-redirected")
+_TAKEN = workload.single("reported-taken-with-202")
+_BY_THEMSELVES = (_NOT_MADE, _DOUBTFUL, _NO_IMAGE, _DRAFTS, _INLINE, _REDIRECTED, _TAKEN)
+_DECIDED = (_UNDELIVERED, _EXPIRED, _GIVEN_UP)
+
+
+def _ends(asked: Expectation, kind: FaultKind) -> FaultRule:
+    """How the first video of a workflow's last prompt ends."""
+    return FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[-1])
+
+
+_REPORTED = (
+    _ends(_UNDELIVERED, FaultKind.UNDELIVERED),
+    _ends(_EXPIRED, FaultKind.EXPIRED),
+    _ends(_GIVEN_UP, FaultKind.UNDELIVERED),
+    _ends(_NOT_MADE, FaultKind.FAILED_OPERATION),
+    _ends(_INLINE, FaultKind.INLINE),
+    shapes.billed_without_image(match=_DOUBTFUL.character_prompt),
+    shapes.no_image(match=_NO_IMAGE.character_prompt),
+    shapes.taken_with_202(match=_TAKEN.video_prompts[0]),
+    FaultRule(
+        call=Call.IMAGE,
+        kind=FaultKind.DRAFTS,
+        when=When.AFTER_BILLING,
+        match=_DRAFTS.character_prompt,
+    ),
+    *(
+        FaultRule(call=call, kind=FaultKind.REDIRECT, match=_REDIRECTED.video_prompts[0])
+        for call in (Call.POLL, Call.DOWNLOAD)
+    ),
+)
+
+
+async def as_reported(lab: Lab) -> None:
+    """Replies from public bug reports. Where a video is out of reach somebody decides: buy it
+    again; or give up, start the same id again, and then buy it again.
+    """
+    await plan(lab, _REPORTED)
+    await asyncio.gather(lab.worker(), lab.worker())
+    await asyncio.gather(*(lab.start(asked) for asked in (*_BY_THEMSELVES, *_DECIDED)))
+    await asyncio.gather(
+        _decide(lab, _UNDELIVERED, "resend"),
+        _decide(lab, _EXPIRED, "resend"),
+        _decide(lab, _GIVEN_UP, "give_up"),
+    )
+    await lab.until_ended(_GIVEN_UP.workflow_id)
+    await lab.start(_GIVEN_UP)
+    await _decide(lab, _GIVEN_UP, "resend")
+
+
+async def _decide(lab: Lab, asked: Expectation, choice: str) -> None:
+    """What a person would do who sees in the status that a workflow asks."""
+    undecided = await lab.until_told(asked.workflow_id, "undecided")
+    decision = {"step": undecided["step"], "choice": choice}
+    await lab.handle(asked.workflow_id).signal("decide", decision)
 
 
 SCENARIO = Scenario(
@@ -145,7 +232,7 @@ SCENARIO = Scenario(
                 *COMMON,
                 resumed_from_its_checkpoint(
                     _FAILED.workflow_id,
-                    ("video 2 of 2", "Video generation failed. Please try again."),
+                    ("video 2 of 2", "Try rephrasing the prompt"),
                     kept=2,
                 ),
                 resumed_from_its_checkpoint(
@@ -167,6 +254,35 @@ SCENARIO = Scenario(
                 api_answered(_FILTERED_IMAGE, Call.IMAGE, "rai_filtered", billed=False),
             ),
             stack=SHARED_SERVER,
+        ),
+        Case(
+            name="as_reported",
+            experiment=as_reported,
+            load=lambda _: (*_BY_THEMSELVES, *_DECIDED),
+            modes=_MOCKED_ONLY,
+            invariants=(
+                *COMMON,
+                key_stays_at_its_host(_REDIRECTED),
+                undelivered_costs_nothing(_NOT_MADE),
+                resumed_from_its_checkpoint(
+                    _GIVEN_UP.workflow_id, ("video 1 of 1", "it was given up"), kept=1
+                ),
+            ),
+            proofs=(
+                api_answered(_UNDELIVERED, Call.VIDEO_START, "undelivered", billed=True),
+                api_answered(_EXPIRED, Call.VIDEO_START, "expired", billed=True),
+                api_answered(_GIVEN_UP, Call.VIDEO_START, "undelivered", billed=True),
+                api_answered(_NOT_MADE, Call.VIDEO_START, "failed_operation"),
+                api_answered(_INLINE, Call.VIDEO_START, "inline", billed=True),
+                api_answered(_DOUBTFUL, Call.IMAGE, "status 200", billed=True),
+                api_answered(_NO_IMAGE, Call.IMAGE, "status 200", billed=False),
+                api_answered(_TAKEN, Call.VIDEO_START, "status 202", billed=True),
+                api_answered(_DRAFTS, Call.IMAGE, "drafts", billed=True),
+                api_answered(_REDIRECTED, Call.POLL, "redirect"),
+                api_answered(_REDIRECTED, Call.DOWNLOAD, "redirect"),
+            ),
+            stack=SHARED_SERVER,
+            about_seconds=25,
         ),
     ),
 )

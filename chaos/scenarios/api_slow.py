@@ -13,6 +13,7 @@ from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.faults import BadApi
 from chaos.invariants.answers import (
     api_answered,
     api_was_slow,
@@ -20,6 +21,7 @@ from chaos.invariants.answers import (
     given_up_at_its_deadline,
     retries_wait,
 )
+from chaos.invariants.attempts import outlasts_its_outage
 from chaos.journal import Event
 from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
@@ -51,7 +53,7 @@ _BILLED_HANGS = _single("hanging-billed-image", generate_character=2)
 _BILLED_HANGS = _BILLED_HANGS.model_copy(
     update={"may_be_billed_twice": (_BILLED_HANGS.character_prompt,)}
 )
-_POLL_HANGS = _single("hanging-poll", await_video=2)
+_POLL_HANGS = _single("hanging-poll")
 _LONG_WISH = _single("long-wish", start_video=2)
 _SHORT_WISH = _single("short-wish", generate_character=2)
 _NEVER_ENDS = _single("never-ending-video")
@@ -117,6 +119,60 @@ async def experiment(lab: Lab) -> None:
     await lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
 
 
+_OUT_AT_IMAGE = _single("outage-at-image", generate_character=3)
+_OUT_AT_START = _single("outage-at-start", start_video=3)
+_OUT_AT_POLL = _single("outage-at-poll")
+_OUT_AT_DOWNLOAD = _single("outage-at-download", download_video=3)
+_OUT = (_OUT_AT_IMAGE, _OUT_AT_START, _OUT_AT_POLL, _OUT_AT_DOWNLOAD)
+_OUTLASTED = {
+    _OUT_AT_IMAGE.workflow_id: "generate_character",
+    _OUT_AT_START.workflow_id: "start_video",
+    _OUT_AT_DOWNLOAD.workflow_id: "download_video",
+}
+"""What each workflow has in hand when the provider goes away; the fourth is polling."""
+
+
+_OUTAGE = [
+    FaultRule(
+        call=call,
+        kind=FaultKind.STATUS,
+        status=503,
+        times=None,
+        # The one whose download is refused has to come so far.
+        match=_OUT_AT_POLL.workflow_id if call is Call.POLL else "",
+    )
+    for call in Call
+]
+
+
+async def outage(lab: Lab) -> None:
+    """The provider takes nothing for longer than three attempts last, and then it is back: four
+    workflows, each at another call, wait and go on by themselves.
+    """
+    # A request that is held is past the rules: the next one meets them.
+    held = await asyncio.gather(
+        lab.hold(HoldTarget.IMAGE, _OUT_AT_START.workflow_id),
+        lab.hold(HoldTarget.VIDEO, _OUT_AT_POLL.workflow_id),
+        lab.hold(HoldTarget.POLL, _OUT_AT_DOWNLOAD.workflow_id),
+    )
+    await asyncio.gather(lab.worker(), lab.worker())
+    await asyncio.gather(*(lab.start(a) for a in _OUT if a is not _OUT_AT_IMAGE))
+    for each in held:
+        await each.caught(lab.step_deadline_seconds)
+    await lab.until_polled(_OUT_AT_POLL.video_prompts[0])
+    faults = [BadApi(rule=rule) for rule in _OUTAGE]
+    for fault in faults:
+        await lab.begin(fault)
+    for each in held:
+        await each.release()
+    await lab.start(_OUT_AT_IMAGE)
+    lab.note("waiting until three attempts of each are used up, 30 s")
+    await asyncio.gather(*(lab.until_told(name, "waiting") for name in _OUTLASTED))
+    for fault in faults:
+        await lab.end(fault)
+    lab.note("the provider is back; the workflows wait for another 30 s")
+
+
 SCENARIO = Scenario(
     number=11,
     name="api_slow",
@@ -131,7 +187,6 @@ SCENARIO = Scenario(
                 *COMMON,
                 retries_wait(_IMAGE_HANGS, {Call.IMAGE: POLICY_SECONDS}),
                 retries_wait(_BILLED_HANGS, {Call.IMAGE: POLICY_SECONDS}),
-                retries_wait(_POLL_HANGS, {Call.POLL: POLICY_SECONDS}),
                 retries_wait(_LONG_WISH, {Call.VIDEO_START: LONG_WISH_SECONDS}),
                 retries_wait(_SHORT_WISH, {Call.IMAGE: POLICY_SECONDS}),
                 given_up_at_its_deadline(_NEVER_ENDS, VIDEO_DEADLINE_SECONDS),
@@ -150,6 +205,24 @@ SCENARIO = Scenario(
             ),
             stack=SHARED_SERVER,
             about_seconds=50,
+        ),
+        Case(
+            name="outage",
+            experiment=outage,
+            load=lambda _: _OUT,
+            modes=frozenset({Mode.MOCKED}),
+            invariants=(
+                *COMMON,
+                *(outlasts_its_outage(name, kind) for name, kind in _OUTLASTED.items()),
+            ),
+            proofs=(
+                api_answered(_OUT_AT_IMAGE, Call.IMAGE, "status 503", times=3, billed=False),
+                api_answered(_OUT_AT_START, Call.VIDEO_START, "status 503", times=3, billed=False),
+                api_answered(_OUT_AT_POLL, Call.POLL, "status 503", times=None),
+                api_answered(_OUT_AT_DOWNLOAD, Call.DOWNLOAD, "status 503", times=3),
+            ),
+            stack=SHARED_SERVER,
+            about_seconds=70,
         ),
     ),
 )

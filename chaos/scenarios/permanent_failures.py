@@ -118,10 +118,10 @@ SCENARIO = Scenario(
             invariants=(
                 *COMMON,
                 resumed_from_its_checkpoint(
-                    _KEY.workflow_id, ("the character", "check GEMINI_API_KEY"), kept=0
+                    _KEY.workflow_id, ("the character", "Check GEMINI_API_KEY"), kept=0
                 ),
                 resumed_from_its_checkpoint(
-                    _MODEL.workflow_id, ("video 1 of 1", "Check GEMINI_IMAGE_MODEL"), kept=1
+                    _MODEL.workflow_id, ("video 1 of 1", "Check GEMINI_VIDEO_MODEL"), kept=1
                 ),
                 resumed_from_its_checkpoint(
                     _MALFORMED.workflow_id, ("the character", "must not be empty"), kept=0

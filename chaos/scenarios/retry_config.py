@@ -11,6 +11,7 @@ from chaos.history import Status
 from chaos.invariants.attempts import (
     ALL_KINDS,
     fails_at_once,
+    outlasts_its_outage,
     policy_is_as_required,
     retries_are_spaced,
 )
@@ -26,14 +27,8 @@ _WRONG_KEY = f"{CANARY}that-no-provider-knows"
 _RECOVERS = workload.single("retry-recovers").model_copy(
     update={"attempts": {"generate_character": 3}}
 )
-_GIVES_UP = workload.series("retry-gives-up", videos=2).model_copy(
-    update={
-        "status": Status.FAILED,
-        "made": 2,
-        "checkpoints": ("started", "character_generated", "video_1_complete"),
-        "failure_names": ("video 2 of 2", "HTTP 503"),
-        "attempts": {"start_video": 3},
-    }
+_OUTLASTS = workload.series("retry-outlasts", videos=2).model_copy(
+    update={"attempts": {"start_video": 3}}
 )
 _REFUSED = workload.single("retry-refused").model_copy(
     update={
@@ -51,11 +46,15 @@ _REFUSED_SERIES = workload.series("retry-refused-series", videos=2).model_copy(
         "failure_names": ("the character", "GEMINI_API_KEY"),
     }
 )
-_SCENE_2 = _GIVES_UP.video_prompts[1]
+_PAUSE_SECONDS = 31.5
+"""What the workflow waits before it tries again: 30 s, and up to a tenth more."""
+_SCENE_2 = _OUTLASTS.video_prompts[1]
 
 
 async def experiment(lab: Lab) -> None:
-    """Two 503s then success; three 503s; a wrong key. All at once: the waits are long."""
+    """Two 503s then success; three 503s, which use up all attempts, so that the workflow waits and
+    tries again by itself; a wrong key. All at once: the waits are long.
+    """
     api = lab.stack.api.control
     await api.add_rule(_refuse(Call.IMAGE, _RECOVERS.character_prompt, times=2))
     await api.add_rule(_refuse(Call.VIDEO_START, _SCENE_2, times=3))
@@ -63,9 +62,9 @@ async def experiment(lab: Lab) -> None:
     await lab.worker()
     await lab.worker(api_key=_WRONG_KEY, task_queue=_WRONG_KEY_QUEUE)
     await lab.start(_RECOVERS)
-    await lab.start(_GIVES_UP)
+    await lab.start(_OUTLASTS)
     await lab.start(_REFUSED, task_queue=_WRONG_KEY_QUEUE)
-    lab.note("waiting for the retries after 10 s and 20 s")
+    lab.note("waiting for the retries after 10 s and 20 s, and for a pause of 30 s")
 
 
 async def refused(lab: Lab) -> None:
@@ -88,7 +87,7 @@ SCENARIO = Scenario(
         Case(
             name="policy_and_behaviour",
             experiment=experiment,
-            load=lambda _: (_RECOVERS, _GIVES_UP, _REFUSED),
+            load=lambda _: (_RECOVERS, _OUTLASTS, _REFUSED),
             modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
@@ -100,8 +99,13 @@ SCENARIO = Scenario(
                     Call.IMAGE,
                 ),
                 retries_are_spaced(
-                    _GIVES_UP.workflow_id, "start_video", _SCENE_2, Call.VIDEO_START
+                    _OUTLASTS.workflow_id,
+                    "start_video",
+                    _SCENE_2,
+                    Call.VIDEO_START,
+                    then=(_PAUSE_SECONDS,),
                 ),
+                outlasts_its_outage(_OUTLASTS.workflow_id, "start_video"),
                 fails_at_once(_REFUSED.workflow_id, Call.IMAGE, _REFUSED.character_prompt),
             ),
             proofs=(
@@ -110,7 +114,7 @@ SCENARIO = Scenario(
                 provider_answered(Call.IMAGE, _REFUSED.character_prompt, "invalid_key", 1),
             ),
             stack=SHARED_SERVER,
-            about_seconds=35,
+            about_seconds=65,
         ),
         Case(
             name="wrong_key",

@@ -6,20 +6,24 @@ Settings are those of a worker. SIGTERM and Ctrl-C let all finish what they have
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 
-from workflows.connection import connect
+from workflows.connection import connect_unless
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.failover import Failover
 from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
 from workflows.fleet.spawner import WORKER_ARGV, Spawner
 from workflows.ledger import open_ledger
+from workflows.network import check_network
 from workflows.settings import Settings, SettingsError, load_settings
+
+logger = logging.getLogger("workflows.fleet")
 
 MOST_WORKERS = 64
 LAST_PORT = 65_535
@@ -55,12 +59,21 @@ async def _run(
     workers: int, argv: Sequence[str], settings: Settings, output: Output, spawner: Spawner
 ) -> bool:
     metrics = _metrics(settings.metrics_address, workers)
-    client = await connect()
+    check_network()  # each worker would end for it
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    client = await connect_unless(stop)
+    if client is None:
+        logger.info("stopped before Temporal was up")
+        return True
     ledger = await asyncio.to_thread(open_ledger, settings)
     try:
         fleet = Fleet(argv, workers, Failover(client, ledger), metrics, output.write, spawner)
         for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, fleet.stop)
+            loop.add_signal_handler(name, fleet.stop)
+        if stop.is_set():  # while the ledger was opened
+            fleet.stop()
         return await fleet.run()
     finally:
         ledger.close()

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import uvicorn
 
-from workflows.connection import connect
+from workflows.connection import connect_lazily, require_namespace
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.service.app import create_app
 from workflows.service.operations import Operations
@@ -54,8 +54,11 @@ class _Server(uvicorn.Server):
 
 
 async def run(settings: ServiceSettings, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SettingsError where Temporal's settings are wrong."""
-    client = await connect(lazy=True)
+    """Serve until SIGTERM or SIGINT, also while Temporal is away. Raises SettingsError where
+    Temporal's settings are wrong, or its namespace does not exist.
+    """
+    client = await connect_lazily()
+    await require_namespace(client)
     operations = Operations(client, settings.task_queue)
     config = uvicorn.Config(
         create_app(operations, settings.service_token),

@@ -22,8 +22,9 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from workflows.decisions import objection
+from workflows.inputs import read_input
 from workflows.models import Decision, Progress, SeriesVideoInput, SingleVideoInput
-from workflows.operation import objection
 from workflows.service import temporal, views
 from workflows.service.errors import Problem, conflict, unavailable, unknown
 from workflows.service.schemas import Kind, OperationsView, OperationView, Status
@@ -49,10 +50,6 @@ _REMEMBERED = 500
 _NOT_IN_TIME = "it was not found out in the time that a list may take; its own status tells more."
 _CHECKSUM_BYTES = 6
 _TYPES = {kind: name for name, kind in views.KINDS.items()}
-_INPUTS: dict[str, type[Input]] = {
-    "SingleVideo": SingleVideoInput,
-    "SeriesVideo": SeriesVideoInput,
-}
 _LIST_QUERY = (
     f"WorkflowType IN ({', '.join(repr(name) for name in views.KINDS)}) "
     "AND ExecutionStatus != 'ContinuedAsNew'"
@@ -235,11 +232,16 @@ class Operations:
         handle = self._client.get_workflow_handle(described.id, run_id=described.run_id)
         event = await temporal.first_event(handle)
         payloads = event.workflow_execution_started_event_attributes.input.payloads
-        kind = _INPUTS[described.workflow_type]
-        (given,) = await self._client.data_converter.decode(payloads, [kind])
-        if isinstance(given, SeriesVideoInput):
-            return given.model_copy(update={"progress": None})
-        return SingleVideoInput.model_validate(given)
+        found = await self._client.data_converter.decode(payloads)
+        given: Input | None
+        if _TYPES[Kind.SINGLE] == described.workflow_type:
+            given, wrong = read_input(SingleVideoInput, found)
+        else:
+            series, wrong = read_input(SeriesVideoInput, found)
+            given = series.model_copy(update={"progress": None}) if series else None
+        if given is None or wrong:
+            raise conflict(f"{described.id} cannot be restarted: {wrong}")
+        return given
 
     async def _told(self, execution: WorkflowExecution) -> Told:
         """What can be found out of a run: from its end, or else from a worker."""

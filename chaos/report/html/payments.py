@@ -13,7 +13,7 @@ from chaos.report.html.values import Clock, Mark
 from chaos.report.table import exact
 from workflows.paid_calls import PaidCall, State
 
-_DOUBTFUL = frozenset({State.INTENT, State.AMBIGUOUS, State.LATE})
+_DOUBTFUL = frozenset({State.INTENT, State.AMBIGUOUS, State.LATE, State.LOST})
 
 _CLOCKS = timedelta(seconds=0.25)
 """What the provider's time of a request may be earlier than the worker's."""

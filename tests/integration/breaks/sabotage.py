@@ -18,15 +18,17 @@ from temporalio.exceptions import ApplicationError
 
 from workflows import policies, worker
 from workflows.activities import VideoActivities
+from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Bill, Cashier
-from workflows.gemini import Gemini, Image, MaySend
+from workflows.gemini import Gemini
 from workflows.ledger import Ledger
 from workflows.models import Artifact, Progress, StartedVideo, VideoStatus
 from workflows.operation import VideoOperation
 from workflows.paid_calls import Answer, Purchase, Terms
 from workflows.replies import ImageReplies
 from workflows.settings import Settings
+from workflows.transport import MaySend
 
 
 def pays_twice() -> None:

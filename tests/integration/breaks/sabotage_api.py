@@ -13,11 +13,14 @@ from datetime import timedelta
 from temporalio import activity
 
 from tests.integration.breaks.sabotage import forgets_what_was_bought
-from workflows import activities, gemini, ledger, policies, worker
+from workflows import activities, api_errors, gemini, ledger, policies, worker
 from workflows.activities import VideoActivities
-from workflows.gemini import ApiError, Gemini, Image, MaySend, Outcome
+from workflows.answers import Image
+from workflows.api_errors import ApiError, Outcome
+from workflows.gemini import Gemini
 from workflows.models import Artifact, StartedVideo, VideoDownload, VideoStatus, video_step
 from workflows.settings import Settings, SettingsError, load_settings
+from workflows.transport import MaySend
 
 
 def never_gives_up() -> None:
@@ -88,14 +91,14 @@ def keeps_what_was_never_delivered() -> None:
 
 def hides_the_key_s_name() -> None:
     """Say that the key was refused, and not which setting it is."""
-    classify = gemini._classify_status
+    classify = api_errors.classify
 
     def vague(*args: object) -> ApiError:
         error = classify(*args)  # type: ignore[arg-type]
         said = str(error).replace("GEMINI_API_KEY", "the key")
         return ApiError(error.code, said, error.outcome, error.retry_after_seconds)
 
-    gemini._classify_status = vague  # type: ignore[assignment]
+    gemini.classify = vague  # type: ignore[assignment, attr-defined]
 
 
 def forbids_to_reword() -> None:

@@ -11,8 +11,10 @@ from datetime import timedelta
 
 import httpx
 
-from workflows import gemini, policies, worker
-from workflows.gemini import ApiError, Gemini, Outcome
+from workflows import api_errors, gemini, policies, worker
+from workflows.api_errors import ApiError, Call, Outcome
+from workflows.gemini import Gemini
+from workflows.transport import Exchange
 
 
 def probes_as_the_sdk_does() -> None:
@@ -42,15 +44,15 @@ def gives_up_at_once() -> None:
 
 
 def _means_otherwise(right: Outcome, wrong: Outcome) -> None:
-    classify = gemini.classify
+    classify = api_errors.classify
 
-    def misread(error: Exception, call: str, *, paid: bool, deadline_seconds: float) -> ApiError:
-        found = classify(error, call, paid=paid, deadline_seconds=deadline_seconds)
+    def misread(error: Exception, call: Call, exchange: Exchange) -> ApiError:
+        found = classify(error, call, exchange)
         if found.outcome is right:
             found.outcome = wrong
         return found
 
-    gemini.classify = misread
+    gemini.classify = misread  # type: ignore[attr-defined]
 
 
 def takes_a_part_for_the_whole() -> None:
@@ -59,7 +61,8 @@ def takes_a_part_for_the_whole() -> None:
     async def part(self: Gemini, uri: str) -> bytes:
         key = self._settings.gemini_api_key.get_secret_value()
         data = b""
-        async with self._call("download", policies.DOWNLOAD_DEADLINE_SECONDS, paid=False):
+        call = Call("download", policies.DOWNLOAD_DEADLINE_SECONDS, paid=False)
+        async with self._bounded(call):
             path = httpx.URL(uri).raw_path.decode()
             url = f"{self._settings.google_gemini_base_url}{path}"
             try:

@@ -17,8 +17,11 @@ from temporalio import activity
 
 from workflows import activities, policies, worker
 from workflows.activities import VideoActivities
-from workflows.gemini import ApiError, Gemini, Image, MaySend
+from workflows.answers import Image
+from workflows.api_errors import ApiError
+from workflows.gemini import Gemini
 from workflows.models import Artifact, VideoDownload
+from workflows.transport import MaySend
 
 
 def clings_to_its_wait() -> None:

@@ -70,6 +70,18 @@ class TestCalls:
         )
         assert {received.request_id} == {billed.request_id, answered.request_id}
 
+    async def test_an_image_counts_its_tokens_as_the_provider_bills_them(
+        self, google: AsyncClient
+    ) -> None:
+        usage = (await make_image(google, "a red fox")).usage_metadata
+        assert usage is not None
+        assert usage.prompt_token_count == 3
+        assert usage.candidates_token_count == 1290
+        assert usage.total_token_count == 1293
+        assert usage.candidates_tokens_details is not None
+        (detail,) = usage.candidates_tokens_details
+        assert (detail.modality, detail.token_count) == (types.MediaModality.IMAGE, 1290)
+
     async def test_two_images_of_one_prompt_differ(self, google: AsyncClient) -> None:
         first, second = await asyncio.gather(make_image(google), make_image(google))
         assert image_bytes(first) != image_bytes(second)
@@ -186,6 +198,8 @@ class TestRefusals:
         assert reply.candidates is None
         assert reply.prompt_feedback is not None
         assert reply.prompt_feedback.block_reason is types.BlockedReason.SAFETY
+        assert reply.usage_metadata is not None
+        assert reply.usage_metadata.candidates_token_count is None
         answer = await service.answer()
         assert (answer.kind, answer.status) == ("blocked", 200)
         assert service.bills() == ()

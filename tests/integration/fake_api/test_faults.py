@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +11,9 @@ from google.genai.client import AsyncClient
 
 from chaos.fake_api.control import FakeApiError
 from chaos.fake_api.ledger import Answered, Call, Outcome, Received
+from chaos.fake_api.media import sha256_hex
 from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.fake_api.settings import LatencyChange
 from chaos.waiting import wait_until
 from tests.integration.fake_api.calls import (
     CALLS,
@@ -22,8 +25,10 @@ from tests.integration.fake_api.calls import (
     image_bytes,
     made_before,
     make_image,
+    poll,
     rendered_video,
     start_video,
+    video_of,
 )
 from tests.integration.fake_api.stand_in import (
     DEADLINE_SECONDS,
@@ -46,10 +51,10 @@ STATUSES = {FaultKind.STATUS: 503, FaultKind.RESET: None}
 
 
 async def _ended_as(
-    kind: FaultKind, own: Service, google: AsyncClient, *, restart: bool
+    kind: FaultKind, own: Service, google: AsyncClient, *, restart: bool, **fields: Any
 ) -> types.GenerateVideosOperation:
     """A video whose making was planned to end so, with the stand-in killed meanwhile or not."""
-    await own.control.add_rule(FaultRule(call=Call.VIDEO_START, kind=kind))
+    await own.control.add_rule(FaultRule(call=Call.VIDEO_START, kind=kind, **fields))
     name = await start_video(google)
     await own.answer()
     if restart:
@@ -165,8 +170,27 @@ class TestFaults:
         assert reply.candidates is not None
         assert reply.candidates[0].finish_reason is types.FinishReason.IMAGE_SAFETY
         assert reply.parts is None
+        assert reply.usage_metadata is not None
+        assert reply.usage_metadata.candidates_token_count is None
         assert (await service.answer()).kind == "rai_filtered"
         assert len(service.bills()) == (when is When.AFTER_BILLING)
+
+    async def test_drafts_precede_the_image_that_was_billed(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        rule = FaultRule(call=Call.IMAGE, kind=FaultKind.DRAFTS, when=When.AFTER_BILLING)
+        await service.control.add_rule(rule)
+        parts = (await make_image(google)).parts
+        assert parts is not None
+        assert [part.thought for part in parts] == [True, True, None]
+        draft, last = (part.inline_data for part in parts[1:])
+        assert draft is not None
+        assert last is not None
+        assert draft.data is not None
+        assert last.data is not None
+        (bill,) = service.bills()
+        answer = await service.answer()
+        assert answer.sha256 == bill.sha256 == sha256_hex(last.data) != sha256_hex(draft.data)
 
     @pytest.mark.parametrize("restart", [False, True])
     async def test_a_filtered_video_ends_without_samples_and_costs_nothing(
@@ -198,6 +222,83 @@ class TestFaults:
             Decimal(0),
             None,
         )
+
+    @pytest.mark.parametrize(
+        ("code", "words"),
+        [
+            (3, "Try rephrasing the prompt."),
+            (8, "currently overloaded"),
+            (13, "You have not been charged."),
+            (14, "currently experiencing high load"),
+        ],
+    )
+    async def test_a_failed_operation_says_what_its_code_means_after_a_restart_too(
+        self, own: Service, own_google: AsyncClient, code: int, words: str
+    ) -> None:
+        kind = FaultKind.FAILED_OPERATION
+        operation = await _ended_as(kind, own, own_google, restart=True, code=code)
+        assert operation.error is not None
+        assert operation.error["code"] == code
+        assert words in operation.error["message"]
+        assert [bill.error_code for bill in own.bills()] == [code]
+
+    @pytest.mark.parametrize("restart", [False, True])
+    async def test_an_undelivered_video_is_paid_for_and_done_without_anything(
+        self, own: Service, own_google: AsyncClient, restart: bool
+    ) -> None:
+        operation = await _ended_as(FaultKind.UNDELIVERED, own, own_google, restart=restart)
+        assert operation.done
+        assert operation.error is None
+        assert operation.response is not None
+        assert operation.response.generated_videos is None
+        assert operation.response.rai_media_filtered_count is None
+        (bill,) = own.bills()
+        assert (bill.outcome, bill.amount_usd, bill.sha256, bill.file) == (
+            Outcome.UNDELIVERED,
+            Decimal("1.20"),
+            None,
+            None,
+        )
+        assert (await own.answer()).kind == "undelivered"
+
+    @pytest.mark.parametrize("restart", [False, True])
+    async def test_an_inline_video_comes_with_the_poll_and_the_answer_proves_it(
+        self, own: Service, own_google: AsyncClient, restart: bool
+    ) -> None:
+        operation = await _ended_as(FaultKind.INLINE, own, own_google, restart=restart)
+        video = video_of(operation)
+        assert (video.uri, video.mime_type) == (None, "video/mp4")
+        assert video.video_bytes is not None
+        (bill,) = own.bills()
+        assert (bill.outcome, bill.amount_usd, bill.file) == (
+            Outcome.INLINE,
+            Decimal("1.20"),
+            None,
+        )
+        last = (await own.settled())[-1]
+        assert isinstance(last, Answered)
+        assert last.sha256 == bill.sha256 == sha256_hex(video.video_bytes)
+
+    async def test_an_expired_video_is_paid_for_rendered_and_not_found(
+        self, service: Service, google: AsyncClient
+    ) -> None:
+        await service.control.set_latencies(LatencyChange(video_seconds=3600))
+        rule = FaultRule(call=Call.VIDEO_START, kind=FaultKind.EXPIRED)
+        await service.control.add_rule(rule)
+        name = await start_video(google)
+        assert not (await poll(google, name)).done
+        await service.control.set_latencies(LatencyChange(video_seconds=0))
+        with pytest.raises(errors.ClientError) as caught:
+            await poll(google, name)
+        assert (caught.value.code, caught.value.message) == (404, "Operation not found.")
+        (bill,) = service.bills()
+        assert (bill.outcome, bill.amount_usd, bill.sha256, bill.file) == (
+            Outcome.EXPIRED,
+            Decimal("1.20"),
+            None,
+            None,
+        )
+        assert [each.kind for each in await service.answers(3)] == ["expired", "ok", "not_found"]
 
     async def test_faults_before_and_after_billing_can_meet_in_one_request(
         self, service: Service, google: AsyncClient
@@ -232,4 +333,6 @@ class TestFaults:
                 f"{service.url}/control/rules", json={"call": "poll", "kind": "failed_operation"}
             )
         assert answer.status_code == 422
-        assert answer.json() == {"error": "Only a video_start can lead to a failed_operation."}
+        assert answer.json() == {
+            "error": "The kind failed_operation can happen to video_start only."
+        }

@@ -1,4 +1,6 @@
-"""What a user sees of a fleet that cannot start: one line that says why, and no worker."""
+"""What a user sees of a fleet that cannot start: one line that says why, and no worker; or that it
+waits for Temporal.
+"""
 
 from __future__ import annotations
 
@@ -87,11 +89,16 @@ async def test_a_key_with_a_line_break_is_told_and_not_shown(complaint: Start) -
     assert KEY not in line
 
 
-async def test_a_server_that_does_not_answer_is_told(complaint: Start, nobody: Port) -> None:
-    line = complaint(GEMINI_API_KEY=KEY, TEMPORAL_ADDRESS=nobody.address)
-    assert line.startswith(f"fleet: cannot connect to Temporal at {nobody.address} (")
-    assert line.endswith("; start it, or set TEMPORAL_ADDRESS.")
-    assert KEY not in line
+async def test_a_proxy_that_is_none_is_told_without_its_password(complaint: Start) -> None:
+    line = complaint(GEMINI_API_KEY=KEY, HTTPS_PROXY=f"foo://me:{PASSWORD}@proxy.test")
+    assert line.startswith("fleet: HTTPS_PROXY is not a proxy's address; ")
+    assert PASSWORD not in line
+
+
+async def test_a_namespace_that_does_not_exist_is_told(complaint: Start) -> None:
+    line = complaint(GEMINI_API_KEY=KEY, TEMPORAL_NAMESPACE="nowhere")
+    assert line.startswith("fleet: the Temporal namespace 'nowhere' does not exist at ")
+    assert line.endswith("; create it, or mend TEMPORAL_NAMESPACE.")
 
 
 async def test_a_ledger_that_cannot_be_opened_is_told(complaint: Start, tmp_path: Path) -> None:
@@ -121,6 +128,43 @@ async def test_metrics_of_more_workers_than_there_are_ports_are_told(complaint: 
         "fleet: METRICS_ADDRESS leaves no port for each of 2 workers, which count up from 65535; "
         "take one up to 65534."
     )
+
+
+# A Temporal that is not up yet
+
+
+@pytest.fixture
+def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
+    """A fleet that waits for a Temporal that is not there."""
+    settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY}
+    with subprocess.Popen(
+        FLEET_ARGV,
+        env=child_environment(guard.mark, tmp_path, settings),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_fleet_that_waits_says_so_and_stops_at_once(
+    waiting: subprocess.Popen[str], tmp_path: Path, nobody: Port, number: signal.Signals
+) -> None:
+    assert waiting.stderr
+    wait = waiting.stderr.readline()
+    waiting.send_signal(number)
+    _, rest = waiting.communicate(timeout=5)
+
+    assert wait.endswith(
+        f"Temporal at {nobody.address} does not answer yet; trying for 60 s more\n"
+    )
+    (line,) = rest.splitlines()
+    assert line.endswith("stopped before Temporal was up")
+    assert waiting.returncode == 0
+    assert workers_in(tmp_path) == []
 
 
 # A command that is none

@@ -359,7 +359,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
     call = grant(ledger, image())
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE account SET schema_version = 3"))
+        connection.execute(text("UPDATE account SET schema_version = 4"))
     engine.dispose()
 
     with pytest.raises(LedgerError) as raised:
@@ -367,7 +367,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
 
     assert raised.value.lasting
     assert str(raised.value) == (
-        "the ledger has the layout 3 and this program knows 2; use the program that made it, "
+        "the ledger has the layout 4 and this program knows 3; use the program that made it, "
         "or another LEDGER_URL."
     )
     assert ledger.calls() == (call,)
@@ -415,3 +415,58 @@ def test_a_reply_that_a_dead_sender_left_on_disk_clears_the_doubt(ledger: Ledger
 
     assert ledger.record(call, artifact=ARTIFACT).state is State.DONE
     dead.close()
+
+
+# A video that can be fetched no more
+
+
+def _video_bought(ledger: Ledger, name: str = "models/m/operations/1") -> None:
+    call = grant(ledger, image(), Terms(ambiguous_allowed=9, lost_allowed=9))
+    ledger.record(call, provider_operation=name)
+
+
+def test_what_is_lost_still_counts_and_is_bought_again_by_permission_only(ledger: Ledger) -> None:
+    _video_bought(ledger)
+    for _ in range(2):  # its report may be lost as well, and come again
+        ledger.lose("op", "character", "models/m/operations/1", "it expired.")
+
+    answer = ledger.reserve(image(), ANY)
+
+    assert isinstance(answer, Open)
+    assert (answer.call.lost, answer.call.ambiguous, answer.call.settle_at) == (1, 0, None)
+    assert answer.call.reason == "it expired."
+    assert ledger.billable_usd() == PRICE
+    allowed = Terms(ambiguous_allowed=0, lost_allowed=1)
+    assert isinstance(ledger.reserve(image(), allowed), Granted)
+    assert ledger.billable_usd() == 2 * PRICE
+
+
+def test_a_late_report_of_a_loss_takes_nothing_from_what_was_bought_since(ledger: Ledger) -> None:
+    _video_bought(ledger)
+    ledger.lose("op", "character", "models/m/operations/1", "it expired.")
+    _video_bought(ledger, "models/m/operations/2")
+
+    ledger.lose("op", "character", "models/m/operations/1", "it expired.")
+
+    assert _states(ledger) == [State.LOST, State.DONE]
+
+
+def test_what_is_lost_is_not_bought_again_beyond_the_budget(ledger: Ledger) -> None:
+    _video_bought(ledger)
+    ledger.lose("op", "character", "models/m/operations/1", "it expired.")
+
+    with pytest.raises(BudgetExceededError):
+        ledger.reserve(image(), Terms(0, budget_usd=PRICE, lost_allowed=1))
+
+
+def test_a_ledger_of_the_layout_before_is_taken_over_as_it_is(ledger: Ledger, url: str) -> None:
+    call = grant(ledger, image())
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE account SET schema_version = 2"))
+    engine.dispose()
+
+    again = Ledger.open(url, grace_seconds=5)
+
+    assert again.calls() == (call,)
+    again.close()

@@ -35,10 +35,10 @@ def loses_a_checkpoint() -> None:
         taken_over = status.uri and activity.info().attempt > 1
         return VideoStatus(uri=f"{status.uri}{_TAKEN_OVER}") if taken_over else status
 
-    async def noticed(self: VideoOperation, *order: Any) -> str:
-        uri = await awaiting(self, *order)
+    async def noticed(self: VideoOperation, *order: Any) -> VideoStatus:
+        uri = (await awaiting(self, *order)).uri or ""
         vars(self)["taken_over"] = uri.endswith(_TAKEN_OVER)
-        return uri.removesuffix(_TAKEN_OVER)
+        return VideoStatus(uri=uri.removesuffix(_TAKEN_OVER))
 
     def forgetful(self: VideoOperation, *point: Any) -> None:
         if not vars(self).pop("taken_over", False):

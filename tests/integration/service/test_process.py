@@ -157,6 +157,18 @@ def test_a_broken_temporal_configuration_is_told(start: Start, tmp_path: Path) -
     assert line.startswith("service: cannot read the configuration of Temporal (")
 
 
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_namespace_that_does_not_exist_is_told(start: Start, served: Served) -> None:
+    address = served.bench.lab.stack.temporal.worker_environment["TEMPORAL_ADDRESS"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    ended = start("--port", str(port), TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="nowhere")
+    assert complaint(ended) == (
+        f"service: the Temporal namespace 'nowhere' does not exist at {address}; "
+        "create it, or mend TEMPORAL_NAMESPACE."
+    )
+
+
 def test_help_names_what_may_be_set(start: Start) -> None:
     ended = start("--help")
     assert ended.returncode == 0

@@ -53,12 +53,14 @@ class Bench:
         await wait_until(holds, what=what, deadline_seconds=DEADLINE_SECONDS)
         return answers[-1]
 
-    async def ended(self, asked: Expectation) -> Workflow:
+    async def ended(
+        self, asked: Expectation, *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> Workflow:
         """Wait until it has ended, however; its history."""
         await wait_until(
             lambda: self.lab.has_ended(asked.workflow_id),
             what=f"{asked.workflow_id} ends",
-            deadline_seconds=DEADLINE_SECONDS,
+            deadline_seconds=deadline_seconds,
         )
         return await self.workflow(asked)
 

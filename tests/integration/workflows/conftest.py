@@ -13,6 +13,9 @@ from chaos.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 
+ASK = "ask"
+"""The task queue of a worker that asks before anything is sent again."""
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bench(
@@ -37,6 +40,13 @@ async def quick_bench(
         await bench.lab.stack.api.control.set_latencies(at_once)
         await bench.lab.worker()
         yield bench
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def asking(quick_bench: Bench) -> Bench:
+    """The quick bench, with a worker that asks before anything is sent again."""
+    await quick_bench.lab.worker(task_queue=ASK, settings={"AMBIGUOUS_START": "ask"})
+    return quick_bench
 
 
 @pytest.fixture

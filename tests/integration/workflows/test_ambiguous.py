@@ -20,6 +20,7 @@ from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
 from tests.integration.workflows.bench import Bench, checkpoints, final
+from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger
 from workflows.models import Choice, Decision, Item, Progress, Stage
 from workflows.paid_calls import Purchase, Terms
@@ -27,18 +28,10 @@ from workflows.policies import LEDGER_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ASK = "ask"
 VIDEO_1, VIDEO_2 = "video-001", "video-002"
 LOST = "the connection broke during the video call (ReadError)."
 VIDEO_USD = Decimal("1.20")
 FREE = Decimal(0)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def asking(quick_bench: Bench) -> Bench:
-    """The quick bench, with a worker that asks before anything is sent again."""
-    await quick_bench.lab.worker(task_queue=ASK, settings={"AMBIGUOUS_START": "ask"})
-    return quick_bench
 
 
 async def lose_reply(bench: Bench, call: Call, prompt: str, times: int = 1) -> None:

@@ -26,11 +26,18 @@ UNDELIVERED = pytest.mark.parametrize(
     [
         (
             FaultKind.FAILED_OPERATION,
-            "the API failed to make it: Video generation failed. Please try again.",
+            (
+                "the API failed to make it: The prompt could not be submitted. This prompt "
+                "contains sensitive words that violate Google's Responsible AI practices. Try "
+                "rephrasing the prompt."
+            ),
         ),
         (
             FaultKind.RAI_FILTERED,
-            "the API's safety filter withheld it; reword the video prompt.",
+            (
+                "the API's safety filter withheld it; reword the video prompt. The generated video "
+                "was kept back by the safety filter."
+            ),
         ),
     ],
 )
@@ -88,7 +95,8 @@ async def test_progress_is_told_after_a_failure(blocked: Workflow, bench: Bench)
 
 async def undelivered(bench: Bench, asked: Expectation, kind: FaultKind) -> Workflow:
     """Run a single whose video the provider begins and never delivers."""
-    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0])
+    final = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final)
     await bench.lab.stack.api.control.add_rule(rule)
     await bench.lab.start(asked)
     return await bench.ended(asked)

@@ -142,7 +142,8 @@ async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
     quick_bench: Bench, kind: FaultKind
 ) -> None:
     asked = workload.single(f"anew-after-{kind}")
-    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0])
+    final_code = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final_code)
     await quick_bench.lab.stack.api.control.add_rule(rule)
     first = await quick_bench.run(asked)
     assert (first.status, final(first).cost_usd) == (Status.FAILED, Decimal("0.039"))

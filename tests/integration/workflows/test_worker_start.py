@@ -1,17 +1,25 @@
-"""What a user sees of a worker that cannot start: exit code 2 and one line that says why."""
+"""What a user sees of a worker that cannot start: exit code 2 and one line that says why; or that
+it waits for Temporal.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from chaos import workload
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.guardian import Guard
+from chaos.history import Status
 from chaos.ports import Port
 from chaos.process import child_environment
+from chaos.waiting import wait_until
+from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 
 KEY = "hush-hush"
 
@@ -70,11 +78,10 @@ def test_an_unknown_model_is_told(start: Start) -> None:
     assert line.startswith("worker: no price per image is known for the model 'a-new-model'")
 
 
-def test_a_server_that_does_not_answer_is_told(start: Start, nobody: Port) -> None:
-    line = complaint(start(GEMINI_API_KEY=KEY))
-    assert line.startswith(f"worker: cannot connect to Temporal at {nobody.address} (")
-    assert line.endswith("; start it, or set TEMPORAL_ADDRESS.")
-    assert KEY not in line
+def test_a_proxy_that_is_none_is_told_without_its_password(start: Start) -> None:
+    line = complaint(start(GEMINI_API_KEY=KEY, HTTPS_PROXY="foo://me:sesame@proxy.test"))
+    assert line.startswith("worker: HTTPS_PROXY is not a proxy's address; ")
+    assert "sesame" not in line
 
 
 def test_an_address_that_is_none_is_told(start: Start) -> None:
@@ -96,4 +103,74 @@ def test_settings_are_read_from_a_file_beside_it(start: Start, tmp_path: Path) -
 
 def test_the_environment_counts_more_than_the_file(start: Start, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("GEMINI_API_KEY=a key of the file\n")
-    assert complaint(start(GEMINI_API_KEY=KEY)).startswith("worker: cannot connect to Temporal")
+    expected = "worker: VIDEO_SECONDS must be 4, 6 or 8, not 5."
+    assert complaint(start(GEMINI_API_KEY=KEY, VIDEO_SECONDS="5")) == expected
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_namespace_that_does_not_exist_is_told(start: Start, bench: Bench) -> None:
+    address = bench.lab.stack.temporal.worker_environment["TEMPORAL_ADDRESS"]
+    line = complaint(
+        start(GEMINI_API_KEY=KEY, TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="nowhere")
+    )
+    assert line.startswith("worker: the Temporal namespace 'nowhere' does not exist at ")
+    assert line.endswith("; create it, or mend TEMPORAL_NAMESPACE.")
+
+
+# A Temporal that is not up yet
+
+
+@pytest.fixture
+def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
+    """A worker that has two keys and waits for a Temporal that is not there."""
+    settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": KEY}
+    with subprocess.Popen(
+        WORKER_ARGV,
+        env=child_environment(guard.mark, tmp_path, settings),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_waits_says_so_and_stops_at_once(
+    waiting: subprocess.Popen[str], nobody: Port, number: signal.Signals
+) -> None:
+    assert waiting.stderr
+    keys, wait = waiting.stderr.readline(), waiting.stderr.readline()
+    waiting.send_signal(number)
+    _, rest = waiting.communicate(timeout=5)
+
+    assert keys.endswith("both GEMINI_API_KEY and GOOGLE_API_KEY are set; GEMINI_API_KEY is used\n")
+    assert wait.endswith(
+        f"Temporal at {nobody.address} does not answer yet; trying for 60 s more\n"
+    )
+    (line,) = rest.splitlines()
+    assert line.endswith("stopped before Temporal was up")
+    assert waiting.returncode == 0
+    assert KEY not in keys + wait + rest
+
+
+async def test_a_worker_that_is_started_before_temporal_works_once_that_is_up(
+    own_bench: Bench,
+) -> None:
+    stack = own_bench.lab.stack
+    await stack.server.child.kill()
+    starting = asyncio.create_task(own_bench.lab.worker())
+    log = own_bench.folder / "logs" / "worker-1.log"
+    await wait_until(
+        lambda: log.exists() and "does not answer yet" in log.read_text(),
+        what="the worker waits",
+        deadline_seconds=DEADLINE_SECONDS,
+    )
+    await stack.server.start()
+    worker = await starting
+
+    workflow = await own_bench.run(workload.single("after-the-wait"))
+
+    assert workflow.status is Status.COMPLETED
+    assert stack.workers == [worker]

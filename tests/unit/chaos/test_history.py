@@ -17,17 +17,14 @@ def test_a_completed_workflow_has_its_result(checkpoint: Evidence) -> None:
 
 
 def test_a_failed_workflow_has_its_reason_and_what_was_made(retry_config: Evidence) -> None:
-    workflow = retry_config.workflows["retry-gives-up"]
+    workflow = retry_config.workflows["retry-refused"]
 
     result = workflow.result(Progress)
 
     assert workflow.status is Status.FAILED
-    assert "video 2 of 2 failed" in workflow.failure_message
+    assert "the character failed" in workflow.failure_message
     assert result
-    assert [artifact.path for artifact in result.artifacts] == [
-        "retry-gives-up/character.png",
-        "retry-gives-up/video-001.mp4",
-    ]
+    assert [point.name for point in result.checkpoints] == ["started"]
 
 
 def test_an_activity_shows_its_last_attempt(worker_crash: Evidence) -> None:

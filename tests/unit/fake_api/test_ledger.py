@@ -48,6 +48,34 @@ def test_a_record_reads_back_as_it_was(
     assert read_ledger(path) == (record,)
 
 
+def test_a_ledger_of_before_there_were_these_fields_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    newer = (b',"redirected":false', b',"error_code":null')
+    lines = to_line(RECEIVED) + to_line(BILLED) + to_line(ANSWERED)
+    for field in newer:
+        assert lines.count(field) == 1
+        lines = lines.replace(field, b"")
+    path.write_bytes(lines)
+    assert read_ledger(path) == (RECEIVED, BILLED, ANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "charged", "delivers"),
+    [
+        (Outcome.OK, True, True),
+        (Outcome.INLINE, True, True),
+        (Outcome.FAILED, False, False),
+        (Outcome.FILTERED, False, False),
+        (Outcome.UNDELIVERED, True, False),
+        (Outcome.EXPIRED, True, False),
+    ],
+)
+def test_an_outcome_says_whether_it_costs_and_delivers(
+    outcome: Outcome, charged: bool, delivers: bool
+) -> None:
+    assert (outcome.charged, outcome.delivers) == (charged, delivers)
+
+
 def test_an_amount_is_a_decimal_string_in_the_file() -> None:
     assert b'"amount_usd":"1.20"' in to_line(BILLED)
 

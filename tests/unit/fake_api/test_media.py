@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from chaos.fake_api.media import make_image, make_video, padded_video, sha256_hex
+from chaos.fake_api.media import make_draft, make_image, make_video, padded_video, sha256_hex
 
 PROMPT = "a fox in the snow"
 
@@ -31,6 +31,15 @@ def mp4_boxes(content: bytes) -> dict[bytes, bytes]:
         boxes[kind] = content[at + 8 : at + size]
         at += size
     return boxes
+
+
+def test_a_draft_is_smaller_than_its_image_and_each_its_own() -> None:
+    image = make_image("r1", PROMPT)
+    draft = make_draft(sha256_hex(image))
+    width, height, *_ = struct.unpack(">IIBBBBB", png_chunks(draft)[b"IHDR"])
+    assert (width, height) == (8, 8)
+    assert len(draft) < len(image)
+    assert draft != make_draft(sha256_hex(make_image("r2", PROMPT)))
 
 
 def test_an_image_decodes_to_its_full_size() -> None:

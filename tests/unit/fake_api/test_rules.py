@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, RuleBook, When
+from chaos.fake_api.rule_book import RuleBook
+from chaos.fake_api.rules import FaultKind, FaultRule, When
 
 BEFORE, AFTER = When.BEFORE_BILLING, When.AFTER_BILLING
 
@@ -86,24 +87,52 @@ def test_clearing_lifts_all_rules() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"call": "poll", "kind": "failed_operation"}, "Only a video_start"),
-        ({"call": "download", "kind": "rai_filtered"}, "Only an image or a video_start"),
+        ({"call": "poll", "kind": "failed_operation"}, "to video_start only"),
+        ({"call": "image", "kind": "undelivered"}, "to video_start only"),
+        ({"call": "poll", "kind": "drafts"}, "to image only"),
+        ({"call": "image", "kind": "drafts"}, "use after_billing"),
+        ({"call": "poll", "kind": "redirect", "when": "after_billing"}, "use before_billing"),
+        ({"call": "poll", "kind": "expired"}, "to video_start only"),
+        ({"call": "poll", "kind": "inline"}, "to video_start only"),
+        ({"call": "video_start", "kind": "failed_operation", "code": 5}, "Input should be 3, 8"),
+        ({"call": "video_start", "kind": "expired", "code": 8}, "code belongs to the kind"),
+        ({"call": "download", "kind": "rai_filtered"}, "to image or video_start only"),
         (
             {"call": "video_start", "kind": "rai_filtered", "when": "after_billing"},
             "use before_billing",
         ),
+        (
+            {"call": "video_start", "kind": "undelivered", "when": "after_billing"},
+            "use before_billing",
+        ),
         ({"call": "image", "kind": "delay"}, "needs delay_seconds"),
-        ({"call": "image", "kind": "reset", "delay_seconds": 1}, "needs delay_seconds"),
+        ({"call": "image", "kind": "reset", "delay_seconds": 1}, "the kind delay only"),
         ({"call": "image", "kind": "large", "when": "after_billing"}, "needs size_bytes"),
-        ({"call": "image", "kind": "reset", "size_bytes": 1}, "needs size_bytes"),
+        ({"call": "image", "kind": "reset", "size_bytes": 1}, "the kind large only"),
         ({"call": "image", "kind": "large", "size_bytes": 1}, "use after_billing"),
         ({"call": "poll", "kind": "large", "size_bytes": 1 << 40}, "less than or equal to"),
-        ({"call": "image", "kind": "reset", "status": 500}, "belong to the kind status"),
+        ({"call": "image", "kind": "reset", "status": 500}, "status belongs to the kind status"),
+        ({"call": "image", "kind": "reset", "headers": {"a": "b"}}, "headers belongs to the kind"),
         (
             {"call": "image", "kind": "status", "body": {}, "retry_delay_seconds": 1},
             "leave body out",
         ),
-        ({"call": "image", "kind": "status", "status": 200}, "greater than or equal to 400"),
+        (
+            {"call": "image", "kind": "status", "status": 302, "retry_delay_seconds": 1},
+            "from 400 on",
+        ),
+        ({"call": "image", "kind": "status", "status": 204, "body": "x"}, "204 has no body"),
+        (
+            {"call": "image", "kind": "status", "body": "\u20ac", "encoding": "latin-1"},
+            "cannot be written in latin-1",
+        ),
+        (
+            {"call": "image", "kind": "status", "headers": {"Content-Length": "1"}},
+            "to the connection",
+        ),
+        ({"call": "image", "kind": "status", "headers": {"a b": "c"}}, "should match pattern"),
+        ({"call": "image", "kind": "status", "headers": {"a": "b\nc"}}, "should match pattern"),
+        ({"call": "image", "kind": "status", "status": 199}, "greater than or equal to 200"),
         ({"call": "image", "kind": "status", "times": 0}, "greater than or equal to 1"),
         ({"call": "image", "kind": "status", "skip": -1}, "greater than or equal to 0"),
         ({"call": "image", "kind": "status", "wen": "after_billing"}, "not permitted"),

@@ -40,12 +40,19 @@ def test_operations_and_files_come_back_from_the_ledger() -> None:
     assert operations.of_file("file1") == expected
 
 
-@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.FILTERED])
+@pytest.mark.parametrize("outcome", list(Outcome))
 def test_how_an_operation_ends_comes_back_too(outcome: Outcome) -> None:
     bill = BILL.model_copy(update={"outcome": outcome, "file": None})
     operation = Operations.replay((bill,)).named(NAME)
     assert operation is not None
     assert operation.outcome is outcome
+
+
+def test_the_code_of_a_failed_operation_comes_back_too() -> None:
+    bill = BILL.model_copy(update={"outcome": Outcome.FAILED, "file": None, "error_code": 8})
+    operation = Operations.replay((bill,)).named(NAME)
+    assert operation is not None
+    assert operation.error_code == 8
 
 
 def test_an_operation_is_rendered_when_its_time_has_passed() -> None:

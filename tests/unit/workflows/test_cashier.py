@@ -17,14 +17,16 @@ from pydantic import SecretStr
 
 from workflows import cashier as cashier_module
 from workflows import policies
+from workflows.answers import Image
+from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
 from workflows.cashier import Bill, Cashier, PaidButLostError, UndecidedError
-from workflows.gemini import ApiError, Image, MaySend, Outcome
 from workflows.ledger import BudgetExceededError, Ledger, LedgerError
 from workflows.models import CHARACTER, Artifact, Item, PaidOrder, video_step
 from workflows.paid_calls import Answer, Granted, PaidCall, Purchase, State, Terms
 from workflows.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
+from workflows.transport import MaySend
 
 FOX = Image(b"a fox", "image/png")
 NAME = "models/m/operations/1"
@@ -587,3 +589,44 @@ async def test_a_look_at_the_lock_does_not_hold_it(till: Till, tmp_path: Path) -
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(handle)
+
+
+# A video that is paid for and can be fetched no more
+
+
+async def test_a_lost_video_is_not_bought_again_without_a_decision(till: Till) -> None:
+    await till.video()
+    till.ledger.lose("op", STEP, NAME, "it expired.")
+    with pytest.raises(UndecidedError) as raised:
+        await till.video(ambiguous_start="resend", ambiguous_resends=9)
+    assert (raised.value.call.lost, raised.value.call.reason) == (1, "it expired.")
+    assert "can be fetched no more: it expired." in str(raised.value)
+    assert till.provider.sent == 1
+
+
+async def test_a_lost_video_is_bought_again_once_that_is_decided(till: Till) -> None:
+    await till.video()
+    till.ledger.lose("op", STEP, NAME, "it expired.")
+    bill = await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}))
+    assert (bill.call.number, bill.possible_waste_usd) == (2, VIDEO.cost_usd)
+    assert till.states(STEP) == [State.LOST, State.DONE]
+    assert till.provider.sent == 2
+
+
+async def test_a_decision_on_a_lost_video_does_not_allow_to_send_a_doubtful_one_again(
+    till: Till,
+) -> None:
+    await till.video()
+    till.ledger.lose("op", STEP, NAME, "it expired.")
+    till.provider.failures = [NO_REPLY]
+    with pytest.raises(UndecidedError) as raised:
+        await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}), ambiguous_start="ask")
+    assert (raised.value.call.lost, raised.value.call.ambiguous) == (1, 1)
+
+
+async def test_a_lost_video_that_is_there_after_all_is_the_outcome_again(till: Till) -> None:
+    await till.video()
+    till.ledger.lose("op", STEP, NAME, "it was forbidden.")
+    bill = await till.video(VIDEO_ORDER.model_copy(update={"made_as": NAME}))
+    assert (bill.call.number, bill.possible_waste_usd) == (1, FREE)
+    assert (till.states(STEP), till.provider.sent) == ([State.DONE], 1)

@@ -1,4 +1,4 @@
-"""The reference prices, and what is said of a model that has none."""
+"""The reference prices, what is said of a model that has none, and what no model can make."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from decimal import Decimal
 import pytest
 
 from workflows.pricing import (
+    LENGTH_RULES,
     PRICES,
     REFERENCE_IMAGE_MODEL,
     REFERENCE_VIDEO_MODEL,
+    ImpossibleLengthError,
+    LengthRule,
     Price,
     UnknownPriceError,
     image_cost_usd,
+    require_possible_length,
     video_cost_usd,
 )
 
@@ -101,3 +105,27 @@ def test_each_price_says_when_and_where_it_was_read(price: Price) -> None:
 @pytest.mark.parametrize("price", PRICES, ids=lambda price: f"{price.model} {price.resolution}")
 def test_each_price_is_more_than_nothing(price: Price) -> None:
     assert price.usd > 0
+
+
+VEO_3_1 = sorted({price.model for price in PRICES if price.model.startswith("veo-3.1-")})
+
+
+@pytest.mark.parametrize("model", VEO_3_1)
+@pytest.mark.parametrize("resolution", ["1080p", "4k"])
+def test_veo_3_1_makes_large_videos_of_8_seconds_only(model: str, resolution: str) -> None:
+    require_possible_length(model, 8, resolution)
+    for seconds in (4, 6):
+        with pytest.raises(ImpossibleLengthError, match="VIDEO_SECONDS must be 8 "):
+            require_possible_length(model, seconds, resolution)
+
+
+@pytest.mark.parametrize("model", [*VEO_3_1, REFERENCE_VIDEO_MODEL])
+@pytest.mark.parametrize("seconds", [4, 6, 8])
+def test_a_small_video_may_have_any_length(model: str, seconds: int) -> None:
+    require_possible_length(model, seconds, "720p")
+
+
+@pytest.mark.parametrize("rule", LENGTH_RULES, ids=lambda rule: f"{rule.models} {rule.resolution}")
+def test_each_rule_says_when_and_where_it_was_read(rule: LengthRule) -> None:
+    assert date(2025, 10, 1) <= rule.as_of <= date(2026, 12, 31)
+    assert rule.source

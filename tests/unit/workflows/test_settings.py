@@ -99,7 +99,20 @@ def test_a_resolution_without_a_price_is_refused(environment: pytest.MonkeyPatch
 def test_the_resolution_is_part_of_the_price(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GEMINI_VIDEO_MODEL", "veo-3.1-fast-generate-preview")
     environment.setenv("VIDEO_RESOLUTION", "1080p")
-    assert load_settings().video_cost_usd() == Decimal("0.48")
+    environment.setenv("VIDEO_SECONDS", "8")
+    assert load_settings().video_cost_usd() == Decimal("0.96")
+
+
+@pytest.mark.parametrize("seconds", ["4", "6"])
+def test_a_length_that_no_video_has_at_the_resolution_is_refused(
+    environment: pytest.MonkeyPatch, seconds: str
+) -> None:
+    environment.setenv("VIDEO_RESOLUTION", "1080p")
+    environment.setenv("VIDEO_SECONDS", seconds)
+    assert fault() == (
+        f"VIDEO_SECONDS must be 8 where VIDEO_RESOLUTION is 1080p, not {seconds}; "
+        "set VIDEO_SECONDS=8, or VIDEO_RESOLUTION=720p."
+    )
 
 
 @pytest.mark.usefixtures("environment")
@@ -199,6 +212,47 @@ def test_a_fault_does_not_show_the_password_of_the_ledger(environment: pytest.Mo
     environment.setenv("LEDGER_URL", LEDGER_URL)
     environment.setenv("BUDGET_USD", "-1")
     assert "hush-hush" not in fault()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.test", "http://127.0.0.1:8000", "http://[::1]:8000/v1", "HTTPS://api.test"]
+)
+def test_the_api_may_be_elsewhere(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("GOOGLE_GEMINI_BASE_URL", url)
+    assert load_settings().google_gemini_base_url == url
+
+
+def test_an_empty_address_of_the_api_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("GOOGLE_GEMINI_BASE_URL", "")
+    assert fault() == "GOOGLE_GEMINI_BASE_URL is empty; unset it, or name the API's address."
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.test",
+        "api.test:443",
+        "ftp://me:hush-hush@api.test",
+        "https://",
+        "https://:443",
+        "https:///v1",
+        "http://[::1",
+        "http://me:hush-hush@api.test:abc",
+        "http://api.test:65536",
+        "http://api.test:0",
+        "http://api test",
+        " https://api.test",
+        "https://api.test\n",
+    ],
+)
+def test_an_address_that_no_api_has_is_refused_and_not_shown(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    environment.setenv("GOOGLE_GEMINI_BASE_URL", url)
+    assert fault() == (
+        "GOOGLE_GEMINI_BASE_URL must be http:// or https:// and a host, such as "
+        "https://api.example."
+    )
 
 
 @pytest.mark.parametrize("seconds", ["3", "5", "9"])

@@ -36,7 +36,7 @@ def test_it_tells_where_a_scenario_can_run_if_not_everywhere(lines: list[str]) -
 
     assert ends["server_pause"].endswith("mocked; dev")
     assert ends["server_restart"].endswith("5  dev, postgres")
-    assert ends["api_slow"].endswith("1  mocked")
+    assert ends["api_slow"].endswith("2  mocked")
     assert ends["worker_crash"].endswith(" 1")
 
 

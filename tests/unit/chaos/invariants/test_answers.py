@@ -20,6 +20,7 @@ from chaos.invariants.answers import (
     api_was_slow,
     client_gave_up,
     given_up_at_its_deadline,
+    key_stays_at_its_host,
     retries_wait,
     undelivered_costs_nothing,
 )
@@ -218,3 +219,45 @@ def test_a_video_that_was_not_delivered_costs_nothing(concurrency: Evidence) -> 
         lambda r: None if isinstance(r, Billed) and r.amount_usd else r,
     )
     assert check.examine(unpaid).verdict is Verdict.FAILED
+
+
+# A redirect to another host
+
+
+def redirected(evidence: Evidence, **update: object) -> Evidence:
+    """The evidence with the first download of a workflow as one that a redirect led elsewhere."""
+    ours = request(evidence, RECOVERS, Call.DOWNLOAD)
+
+    def change(record: Record) -> Record:
+        if record is not ours:
+            return record
+        return ours.model_copy(update={"redirected": True, "key_valid": False, **update})
+
+    return changed(evidence, change)
+
+
+def test_a_redirected_request_without_the_key_holds(retry_config: Evidence) -> None:
+    check = key_stays_at_its_host(RECOVERS)
+    assert check.examine(redirected(retry_config)).problems == ()
+
+
+def test_a_key_that_went_along_fails(retry_config: Evidence) -> None:
+    check = key_stays_at_its_host(RECOVERS)
+    problem = "retry-recovers: the key was sent to another host, with a download"
+    assert check.examine(redirected(retry_config, key_valid=True)).problems == (problem,)
+    given = answered(redirected(retry_config), RECOVERS, Call.DOWNLOAD, kind="key_given_away")
+    assert check.examine(given).problems == (problem,)
+
+
+def test_without_a_redirect_nothing_was_seen(retry_config: Evidence) -> None:
+    problems = key_stays_at_its_host(RECOVERS).examine(retry_config).problems
+    assert problems == ("retry-recovers: no request went to another host",)
+
+
+def test_some_answers_of_a_kind_are_enough_where_their_number_is_not_said(
+    retry_config: Evidence,
+) -> None:
+    some = api_answered(RECOVERS, Call.IMAGE, "status 503", times=None)
+    assert some.examine(retry_config).problems == ()
+    none = api_answered(RECOVERS, Call.DOWNLOAD, "status 503", times=None)
+    assert none.examine(retry_config).verdict is Verdict.UNKNOWN

@@ -19,6 +19,7 @@ Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}
 POLICY = policy_is_as_required(*ALL_KINDS)
 SPACED = [check for name, check in CHECKS.items() if name.startswith("retries_are_spaced")]
+OUTLASTS = CHECKS["outlasts_its_outage[retry-outlasts]"]
 AT_ONCE = CHECKS["fails_at_once[retry-refused]"]
 
 
@@ -134,3 +135,43 @@ def test_a_retry_of_a_permanent_error_fails(retry_config: Evidence) -> None:
     broken = replace(retry_config, ledger=[*retry_config.ledger, refused])
 
     assert AT_ONCE.examine(broken).verdict is Verdict.FAILED
+
+
+def test_an_outage_that_was_outlasted_holds(retry_config: Evidence) -> None:
+    assert OUTLASTS.examine(retry_config).problems == ()
+
+
+def test_an_activity_that_was_not_tried_anew_fails(
+    retry_config: Evidence, with_history: Change
+) -> None:
+    def once(history: History) -> None:
+        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        for event in history.events:
+            scheduled = event.activity_task_scheduled_event_attributes
+            if event.event_type == kind and scheduled.activity_type.name == "start_video":
+                scheduled.retry_policy.maximum_attempts = 9  # so they were not used up
+
+    broken = with_history(retry_config, "retry-outlasts", once)
+
+    assert OUTLASTS.examine(broken).problems == (
+        "retry-outlasts: start_video was not tried anew after all its attempts had failed",
+    )
+
+
+def test_an_activity_that_was_tried_anew_without_a_wait_fails(
+    retry_config: Evidence, with_history: Change
+) -> None:
+    def sooner(history: History) -> None:
+        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        last = [
+            event
+            for event in history.events
+            if event.event_type == kind
+            and event.activity_task_scheduled_event_attributes.activity_type.name == "start_video"
+        ][-1]
+        last.event_time.FromDatetime(last.event_time.ToDatetime() - timedelta(seconds=5))
+
+    broken = with_history(retry_config, "retry-outlasts", sooner)
+
+    (problem,) = OUTLASTS.examine(broken).problems
+    assert problem.startswith("retry-outlasts: start_video was tried anew after 2")

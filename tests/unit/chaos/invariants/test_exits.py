@@ -15,7 +15,7 @@ def _until_ending(evidence: Evidence) -> list[Entry]:
     """A journal in which the taking down is announced."""
     journal = list(evidence.journal)
     first = len(journal)
-    while journal[first - 1].event is Event.EXITED:
+    while journal[first - 1].event in {Event.EXITED, Event.STRAIN}:
         first -= 1
     return [*journal[:first], Entry(at=journal[first].at, event=Event.ENDING), *journal[first:]]
 

@@ -129,3 +129,14 @@ def test_lost_workers_cost_so_many_schedulings_and_no_more(
 
     assert problems(MAX_WORKER_LOSSES) == ()
     assert "scheduled anew 6 times" in problems(MAX_WORKER_LOSSES + 1)[0]
+
+
+def test_a_step_that_an_outage_postponed_may_be_scheduled_anew(
+    checkpoint: Evidence, with_history: Change
+) -> None:
+    def postponed(history: History) -> None:
+        _tried_before(history, _failure("QuotaUsedUp", permanent=True), times=2)
+
+    waited = with_history(checkpoint, "checkpoint-series", postponed)
+
+    assert attempts_within_policy.examine(waited).problems == ()

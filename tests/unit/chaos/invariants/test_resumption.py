@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence import Evidence
@@ -78,14 +80,17 @@ def test_a_failure_that_does_not_say_why_fails(resumed: Evidence) -> None:
 
 
 def test_a_failure_that_was_retried_fails(
-    resumed: Evidence, retry_config: Evidence, completed: WorkflowHistory
+    resumed: Evidence, refused: WorkflowHistory, completed: WorkflowHistory
 ) -> None:
-    gave_up = retry_config.workflows["retry-gives-up"].runs[0]
-    check = resumed_from_its_checkpoint(ID, ("HTTP 503",), kept=1)
+    events = copy.deepcopy(refused.events)
+    kind = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+    last = [event for event in events if event.event_type == kind][-1]
+    last.activity_task_started_event_attributes.attempt = 3
+    retried = replace(refused, events=events)
 
-    problems = check.examine(_with_runs(resumed, gave_up, completed)).problems
+    problems = CHECK.examine(_with_runs(resumed, retried, completed)).problems
 
-    assert problems == (f"{ID}: start_video was retried (3 attempts)",)
+    assert problems == (f"{ID}: generate_character was retried (3 attempts)",)
 
 
 def test_what_was_not_paid_for_before_the_failure_fails(resumed: Evidence) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from tests.unit.workflows.service.conftest import StandIn, errors
 from workflows.models import Choice, Decision, SeriesVideoInput, SingleVideoInput
+from workflows.policies import MAX_PROMPTS_BYTES
 from workflows.service.errors import conflict, unavailable
-from workflows.service.schemas import MAX_PROMPT_CHARACTERS, MAX_PROMPTS_BYTES, Kind
+from workflows.service.schemas import MAX_PROMPT_CHARACTERS, Kind
 
 START = "/api/template-workflow"
 ID_RULE = "must be letters, digits, dots, dashes and underscores, at most 200."

@@ -24,6 +24,7 @@ from workflows.models import (
     SeriesVideoInput,
     SingleVideoInput,
     Stage,
+    Waiting,
 )
 from workflows.service import operations, temporal, views
 from workflows.service.errors import Problem
@@ -78,6 +79,27 @@ def test_a_second_attempt_is_an_alert() -> None:
 def test_a_long_failure_is_cut() -> None:
     (attempt,) = views._attempts([an_activity(2, "x" * 5_000)])
     assert attempt.last_failure == "x" * 500
+
+
+def test_a_wait_for_an_outage_is_an_alert() -> None:
+    waiting = Waiting(until=AT, reason="the API did not take the image call (HTTP 503): No.")
+    assert alerts(Progress(operation_id="fox", waiting=waiting)) == [
+        (
+            "It tries again by itself on 2026-01-02 at 03:04:05 UTC: "
+            "the API did not take the image call (HTTP 503): No."
+        )
+    ]
+
+
+def test_a_video_out_of_reach_is_an_alert() -> None:
+    call = a_call(None).model_copy(update={"lost": 1, "ambiguous": 0, "reason": "it expired."})
+    assert alerts(Progress(operation_id="fox", undecided=call)) == [
+        (
+            "The video of video-001 ($1.20) may be paid for and can be fetched no more: it expired. "
+            "Decide what becomes of it: resend (buy it again), made (look again, by its name) or "
+            "give_up."
+        )
+    ]
 
 
 def test_a_call_that_asks_is_an_alert() -> None:

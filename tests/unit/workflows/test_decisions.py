@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from workflows.decisions import objection
 from workflows.models import CHARACTER, Choice, Decision, Item, OpenCall, video_step
-from workflows.operation import objection
 
 STEP = video_step(2)
 NAME = "models/m/operations/1"
@@ -21,6 +21,7 @@ OPEN_VIDEO = OpenCall(
     ambiguous=1,
     reason="no reply",
 )
+LOST_VIDEO = OPEN_VIDEO.model_copy(update={"ambiguous": 0, "lost": 1})
 OPEN_IMAGE = OPEN_VIDEO.model_copy(update={"step": CHARACTER, "item": Item.IMAGE})
 UNDER_WAY = OPEN_VIDEO.model_copy(
     update={"settle_at": datetime(2026, 11, 24, 12, 1, 5, tzinfo=UTC)}
@@ -33,6 +34,9 @@ UNDER_WAY = OPEN_VIDEO.model_copy(
         (OPEN_VIDEO, Decision(step=STEP, choice=Choice.MADE, provider_operation=NAME)),
         (OPEN_VIDEO, Decision(step=STEP, choice=Choice.RESEND)),
         (OPEN_VIDEO, Decision(step=STEP, choice=Choice.GIVE_UP)),
+        (LOST_VIDEO, Decision(step=STEP, choice=Choice.MADE, provider_operation=NAME)),
+        (LOST_VIDEO, Decision(step=STEP, choice=Choice.RESEND)),
+        (LOST_VIDEO, Decision(step=STEP, choice=Choice.GIVE_UP)),
         (OPEN_IMAGE, Decision(step=CHARACTER, choice=Choice.RESEND)),
         (OPEN_IMAGE, Decision(step=CHARACTER, choice=Choice.GIVE_UP)),
     ],

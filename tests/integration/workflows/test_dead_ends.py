@@ -1,0 +1,250 @@
+"""A video that may be paid for and can be fetched no more: told, decided on, bought again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api import shapes
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.history import Status
+from tests.integration.workflows.bench import Bench, checkpoints, final
+from workflows.ledger import Ledger
+from workflows.models import Choice, Decision, Item, Progress, Stage, video_step
+from workflows.paid_calls import State
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+VIDEO_USD = Decimal("1.20")
+SINGLE_USD = Decimal("1.239")
+FREE = Decimal(0)
+OUT_OF_REACH = pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (FaultKind.UNDELIVERED, "the API says that it is done, and delivered neither a video nor"),
+        (FaultKind.EXPIRED, "Operation not found. The provider keeps a video for two days, so it"),
+    ],
+)
+
+
+async def plan(bench: Bench, *rules: FaultRule) -> None:
+    for rule in rules:
+        await bench.lab.stack.api.control.add_rule(rule)
+
+
+def ends(asked: Expectation, kind: FaultKind, number: int = 1) -> FaultRule:
+    """How the first video of that prompt ends."""
+    return FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[number - 1])
+
+
+def file_of_another(asked: Expectation, times: int) -> FaultRule:
+    """What the provider says of a file of another project, and of one that there is not."""
+    message = "You do not have permission to access the File abc123 or it may not exist."
+    error = {"code": 403, "status": "PERMISSION_DENIED", "message": message}
+    return FaultRule(
+        call=Call.DOWNLOAD,
+        kind=FaultKind.STATUS,
+        status=403,
+        body={"error": error},
+        match=asked.video_prompts[0],
+        times=times,
+    )
+
+
+async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
+    return await bench.until(
+        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
+    )
+
+
+async def decide(
+    bench: Bench, asked: Expectation, choice: Choice, *, number: int = 1, name: str | None = None
+) -> None:
+    decision = Decision(step=video_step(number), choice=choice, provider_operation=name)
+    await bench.handle(asked).signal("decide", decision)
+
+
+@OUT_OF_REACH
+async def test_it_says_what_happened_and_what_it_may_have_cost(
+    quick_bench: Bench, kind: FaultKind, reason: str
+) -> None:
+    asked = workload.single(f"told-{kind}")
+    await plan(quick_bench, ends(asked, kind))
+    await quick_bench.lab.start(asked)
+    progress = await until_undecided(quick_bench, asked)
+    call = progress.undecided
+    assert call
+    assert (call.step, call.item, call.lost, call.ambiguous) == ("video-001", Item.VIDEO, 1, 0)
+    assert reason in call.reason
+    assert (progress.cost_usd, progress.possible_waste_usd) == (Decimal("0.039"), VIDEO_USD)
+    await decide(quick_bench, asked, Choice.GIVE_UP)
+    assert reason in (await quick_bench.ended(asked)).failure_message
+
+
+@OUT_OF_REACH
+async def test_it_is_bought_again_under_the_same_id(
+    quick_bench: Bench, kind: FaultKind, reason: str
+) -> None:
+    asked = workload.single(f"again-{kind}")
+    await plan(quick_bench, ends(asked, kind))
+    await quick_bench.lab.start(asked)
+    undecided = (await until_undecided(quick_bench, asked)).undecided
+    assert undecided
+    assert reason in undecided.reason
+    await decide(quick_bench, asked, Choice.RESEND)
+    result = final(await quick_bench.ended(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (SINGLE_USD, VIDEO_USD)
+    assert checkpoints(result) == list(asked.checkpoints)
+    assert await quick_bench.billed(asked) == [*asked.prompts, asked.video_prompts[0]]
+
+
+async def test_it_is_never_bought_again_without_a_decision(quick_bench: Bench) -> None:
+    asked = workload.single("asked-first")
+    await plan(quick_bench, ends(asked, FaultKind.UNDELIVERED))
+    for _ in range(2):
+        await quick_bench.lab.start(asked)
+        await until_undecided(quick_bench, asked)
+        await decide(quick_bench, asked, Choice.GIVE_UP)
+        assert (await quick_bench.ended(asked)).status is Status.FAILED
+    assert await quick_bench.billed(asked) == list(asked.prompts)
+
+
+async def test_what_is_lost_again_is_asked_about_again(quick_bench: Bench) -> None:
+    asked = workload.single("lost-twice")
+    twice = ends(asked, FaultKind.UNDELIVERED).model_copy(update={"times": 2})
+    await plan(quick_bench, twice)
+    await quick_bench.lab.start(asked)
+    await until_undecided(quick_bench, asked)
+    await decide(quick_bench, asked, Choice.RESEND)
+    await quick_bench.until(
+        asked,
+        lambda now: now.undecided is not None and now.undecided.lost == 2,
+        what="it asks again",
+    )
+    await decide(quick_bench, asked, Choice.RESEND)
+    result = final(await quick_bench.ended(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (SINGLE_USD, 2 * VIDEO_USD)
+
+
+async def test_a_series_keeps_the_rest_and_goes_on(quick_bench: Bench) -> None:
+    asked = workload.series("rest-is-kept", videos=3)
+    await plan(quick_bench, ends(asked, FaultKind.EXPIRED, number=2))
+    await quick_bench.lab.start(asked)
+    await until_undecided(quick_bench, asked)
+    await decide(quick_bench, asked, Choice.GIVE_UP, number=2)
+    given_up = await quick_bench.ended(asked)
+    assert checkpoints(final(given_up)) == ["started", "character_generated", "video_1_complete"]
+    await quick_bench.lab.start(asked)
+    await until_undecided(quick_bench, asked)
+    await decide(quick_bench, asked, Choice.RESEND, number=2)
+    result = final(await quick_bench.ended(asked))
+    assert checkpoints(result) == list(asked.checkpoints)
+    again = [*asked.prompts[:3], asked.video_prompts[1], asked.video_prompts[2]]
+    assert await quick_bench.billed(asked) == again
+
+
+async def test_a_file_that_is_there_after_all_is_fetched_and_billed_once(
+    quick_bench: Bench,
+) -> None:
+    asked = workload.single("there-after-all")
+    await plan(quick_bench, shapes.file_gone(match=asked.video_prompts[0]))
+    await quick_bench.lab.start(asked)
+    await until_undecided(quick_bench, asked)
+    name = await quick_bench.provider_operation(asked.video_prompts[0])
+    await decide(quick_bench, asked, Choice.MADE, name=name)
+    result = final(await quick_bench.ended(asked))
+    assert (result.cost_usd, result.possible_waste_usd) == (SINGLE_USD, FREE)
+    assert await quick_bench.billed(asked) == list(asked.prompts)
+
+
+async def test_a_file_of_another_project_is_fetched_once_the_key_is_mended(
+    quick_bench: Bench,
+) -> None:
+    asked = workload.single("of-another-project")
+    await plan(quick_bench, file_of_another(asked, times=1))
+    await quick_bench.lab.start(asked)
+    undecided = (await until_undecided(quick_bench, asked)).undecided
+    assert undecided
+    assert "the API refused the file at the download call (HTTP 403)" in undecided.reason
+    assert "File abc123" in undecided.reason
+    await decide(quick_bench, asked, Choice.GIVE_UP)
+    await quick_bench.ended(asked)
+    await quick_bench.lab.start(asked)
+    await until_undecided(quick_bench, asked)
+    name = await quick_bench.provider_operation(asked.video_prompts[0])
+    await decide(quick_bench, asked, Choice.MADE, name=name)
+    assert (await quick_bench.ended(asked)).status is Status.COMPLETED
+    assert await quick_bench.billed(asked) == list(asked.prompts)
+
+
+async def test_a_loss_is_on_the_ledger_and_in_its_sum(quick_bench: Bench) -> None:
+    asked = workload.single("on-the-ledger")
+    await plan(quick_bench, ends(asked, FaultKind.UNDELIVERED))
+    await quick_bench.lab.start(asked)
+    await until_undecided(quick_bench, asked)
+    ledger = Ledger.open(quick_bench.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    calls = ledger.calls(asked.workflow_id, video_step(1))
+    ledger.close()
+    assert [call.state for call in calls] == [State.LOST]
+    await decide(quick_bench, asked, Choice.GIVE_UP)
+    await quick_bench.ended(asked)
+
+
+# What comes otherwise than by a file of the provider
+
+
+async def test_a_video_that_comes_in_the_reply_is_kept(quick_bench: Bench) -> None:
+    asked = workload.single("in-the-reply")
+    await plan(quick_bench, ends(asked, FaultKind.INLINE))
+    result = final(await quick_bench.run(asked))
+    assert (result.stage, result.cost_usd) == (Stage.COMPLETE, SINGLE_USD)
+    assert (quick_bench.artifacts / result.artifacts[1].path).read_bytes()[4:8] == b"ftyp"
+
+
+async def test_a_video_that_is_withheld_says_why_and_costs_nothing(quick_bench: Bench) -> None:
+    asked = workload.single("withheld-without-a-count")
+    reasons = ["We encountered an issue with the audio for your prompt."]
+    done = {"generateVideoResponse": {"raiMediaFilteredReasons": reasons}}
+    rule = FaultRule(
+        call=Call.POLL,
+        kind=FaultKind.STATUS,
+        status=200,
+        body={"name": "$NAME", "done": True, "response": done},
+        match=asked.video_prompts[0],
+    )
+    await plan(quick_bench, rule)
+    workflow = await quick_bench.run(asked)
+    assert reasons[0] in workflow.failure_message
+    assert final(workflow).cost_usd == Decimal("0.039")
+
+
+async def test_a_failure_that_is_not_charged_is_begun_anew(quick_bench: Bench) -> None:
+    asked = workload.single("begun-anew")
+    rule = ends(asked, FaultKind.FAILED_OPERATION).model_copy(update={"code": 14})
+    await plan(quick_bench, rule)
+    workflow = await quick_bench.run(asked)
+    result = final(workflow)
+    assert (result.stage, result.cost_usd, result.possible_waste_usd) == (
+        Stage.COMPLETE,
+        SINGLE_USD,
+        FREE,
+    )
+    assert [call for call, _ in await quick_bench.requested(asked)].count(Call.VIDEO_START) == 2
+
+
+async def test_a_failure_that_comes_three_times_is_not_begun_a_fourth_time(
+    quick_bench: Bench,
+) -> None:
+    asked = workload.single("begun-three-times")
+    always = ends(asked, FaultKind.FAILED_OPERATION).model_copy(update={"times": None})
+    await plan(quick_bench, always)
+    await quick_bench.lab.start(asked)
+    workflow = await quick_bench.ended(asked, deadline_seconds=60)
+    assert "You have not been charged" in workflow.failure_message
+    assert [call for call, _ in await quick_bench.requested(asked)].count(Call.VIDEO_START) == 3
+    assert final(workflow).cost_usd == Decimal("0.039")

@@ -1,0 +1,118 @@
+"""An operator's word that a video was made counts, whatever the one look at it meets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from chaos import workload
+from chaos.evidence import Expectation
+from chaos.fake_api import shapes
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule, When
+from chaos.history import Status
+from tests.integration.workflows.bench import Bench
+from tests.integration.workflows.conftest import ASK
+from workflows.models import Choice, Decision, Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STEP = "video-001"
+LOCATION = {
+    "error": {
+        "code": 400,
+        "status": "FAILED_PRECONDITION",
+        "message": "User location is not supported for the API use.",
+    }
+}
+PASSING = {
+    "499": shapes.cancelled(Call.POLL),
+    "redirect": FaultRule(call=Call.POLL, kind=FaultKind.REDIRECT),
+    "redirect-to-nowhere": FaultRule(
+        call=Call.POLL, kind=FaultKind.STATUS, status=302, body="moved"
+    ),
+    "503": FaultRule(call=Call.POLL, kind=FaultKind.STATUS),
+    "reset": FaultRule(call=Call.POLL, kind=FaultKind.RESET),
+}
+"""What another attempt gets over."""
+
+
+async def undecided(bench: Bench, asked: Expectation) -> str:
+    """Start a workflow whose reply for its video is lost, until it asks; the name of the video
+    that the provider began.
+    """
+    lost = FaultRule(
+        call=Call.VIDEO_START,
+        kind=FaultKind.RESET,
+        when=When.AFTER_BILLING,
+        match=asked.video_prompts[0],
+    )
+    await bench.lab.stack.api.control.add_rule(lost)
+    await bench.lab.start(asked, task_queue=ASK)
+    await until_undecided(bench, asked)
+    return await bench.provider_operation(asked.video_prompts[0])
+
+
+async def until_undecided(bench: Bench, asked: Expectation) -> None:
+    await bench.until(
+        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
+    )
+
+
+async def made(bench: Bench, asked: Expectation, name: str) -> None:
+    decision = Decision(step=STEP, choice=Choice.MADE, provider_operation=name)
+    await bench.handle(asked).signal("decide", decision)
+
+
+async def starts(bench: Bench, asked: Expectation) -> int:
+    """How often the provider was asked to begin its video."""
+    return [call for call, _ in await bench.requested(asked)].count(Call.VIDEO_START)
+
+
+async def test_looks_that_fail_for_now_drop_nothing(asking: Bench) -> None:
+    async def ends_as(trouble: str, rule: FaultRule) -> tuple[Status, int]:
+        asked = workload.single(f"made-and-{trouble}")
+        name = await undecided(asking, asked)
+        ours = rule.model_copy(update={"match": asked.video_prompts[0]})
+        await asking.lab.stack.api.control.add_rule(ours)
+        await made(asking, asked, name)
+        return (await asking.ended(asked)).status, await starts(asking, asked)
+
+    ends = await asyncio.gather(*(ends_as(*each) for each in PASSING.items()))
+    assert dict(zip(PASSING, ends, strict=True)) == dict.fromkeys(PASSING, (Status.COMPLETED, 1))
+
+
+async def test_a_look_that_is_refused_for_another_reason_is_told_and_nothing_is_sent(
+    asking: Bench,
+) -> None:
+    asked = workload.single("made-and-refused")
+    name = await undecided(asking, asked)
+    refusal = FaultRule(
+        call=Call.POLL,
+        kind=FaultKind.STATUS,
+        status=400,
+        body=LOCATION,
+        match=asked.video_prompts[0],
+    )
+    await asking.lab.stack.api.control.add_rule(refusal)
+    await made(asking, asked, name)
+    assert "location is not supported" in (await asking.ended(asked)).failure_message
+    await asking.lab.start(asked, task_queue=ASK)
+    await until_undecided(asking, asked)
+    await made(asking, asked, name)
+    assert (await asking.ended(asked)).status is Status.COMPLETED
+    assert await starts(asking, asked) == 1
+
+
+async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
+    asking: Bench,
+) -> None:
+    asked = workload.single("made-under-another-name")
+    name = await undecided(asking, asked)
+    await made(asking, asked, f"{name}x")
+    await asking.until(
+        asked, lambda now: now.undecided is not None and now.hint is None, what="it asks again"
+    )
+    await made(asking, asked, name)
+    assert (await asking.ended(asked)).status is Status.COMPLETED

@@ -1,0 +1,122 @@
+"""The provider is away, or wants to be left alone: operations wait for it by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chaos import workload
+from chaos.cluster.stack import StackSpec
+from chaos.evidence import Expectation
+from chaos.fake_api import shapes
+from chaos.fake_api.holds import HoldTarget
+from chaos.fake_api.ledger import Call
+from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.fake_api.settings import LatencyChange
+from chaos.history import Status
+from tests.integration.conftest import BenchIn
+from tests.integration.workflows.bench import Bench, final
+from workflows.models import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OUTAGE_SECONDS = 300.0
+
+
+def away(call: Call, asked: Expectation, **fields: int | None) -> FaultRule:
+    """The provider does not take a call."""
+    prompt = asked.prompts[0 if call is Call.IMAGE else 1]
+    return FaultRule(
+        call=call,
+        kind=FaultKind.STATUS,
+        match=prompt,
+        **fields,
+    )
+
+
+async def test_polls_of_which_every_fourth_fails_complete_in_one_attempt(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    asked = workload.single("every-fourth-poll")
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        control = bench.lab.stack.api.control
+        await control.set_latencies(LatencyChange(video_seconds=4))
+        for number in range(1, 40):  # each rule sees only what those before it have let through
+            await control.add_rule(away(Call.POLL, asked, skip=3 * number))
+        await bench.lab.worker()
+        workflow = await bench.run(asked)
+        statuses = [rule.hits for rule in await control.rules()]
+    assert workflow.status is Status.COMPLETED
+    assert sum(statuses) >= 3
+    (wait,) = [a for a in workflow.activities if a.kind == "await_video"]
+    assert wait.attempt == 1
+
+
+async def test_a_day_s_quota_is_waited_for_and_not_asked_for_again(quick_bench: Bench) -> None:
+    asked = workload.single("day-s-quota")
+    rule = shapes.daily_quota(Call.IMAGE, match=asked.character_prompt, times=None)
+    await quick_bench.lab.stack.api.control.add_rule(rule)
+    await quick_bench.lab.start(asked)
+    progress = await quick_bench.until(asked, lambda now: now.waiting is not None, what="it waits")
+    waiting = progress.waiting
+    assert waiting
+    assert "The day's quota is used up; it is back by" in waiting.reason
+    now = datetime.now(UTC)
+    assert timedelta(0) < waiting.until - now < timedelta(hours=27)
+    assert progress.stage is Stage.GENERATING_CHARACTER
+    await quick_bench.handle(asked).cancel()
+    assert (await quick_bench.ended(asked)).status is Status.CANCELED
+    assert len(await quick_bench.requested(asked)) == 1
+
+
+async def test_no_quota_at_all_is_told_at_once(quick_bench: Bench) -> None:
+    asked = workload.single("no-quota")
+    rule = shapes.no_quota(Call.IMAGE, match=asked.character_prompt)
+    await quick_bench.lab.stack.api.control.add_rule(rule)
+    workflow = await quick_bench.run(asked)
+    assert "has no quota for this model at all: enable billing" in workflow.failure_message
+    assert len(await quick_bench.requested(asked)) == 1
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+async def test_five_minutes_without_the_provider_end_nothing_and_cost_nothing_twice(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    every = [workload.single(f"five-minutes-{number}") for number in range(8)]
+    targets = [None, HoldTarget.IMAGE, HoldTarget.VIDEO, HoldTarget.POLL]
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        control = bench.lab.stack.api.control
+        # Two stand at each call: before the image, before the start, polling, before the download.
+        held = [
+            (await bench.hold(target, asked.workflow_id), asked)
+            for number, asked in enumerate(every)
+            if (target := targets[number % 4])
+        ]
+        await asyncio.gather(*(bench.lab.worker() for _ in range(3)))
+        await asyncio.gather(*(bench.lab.start(asked) for _, asked in held))
+        for hold, _ in held:
+            await hold.caught(30)
+        rules = [
+            await control.add_rule(
+                FaultRule(call=call, kind=FaultKind.STATUS, times=None, match=each)
+            )
+            for call in Call
+            for each in (("five-minutes-2", "five-minutes-6") if call is Call.POLL else ("",))
+        ]
+        for hold, _ in held:
+            await hold.release()
+        await asyncio.gather(
+            *(bench.lab.start(asked) for asked in every if asked not in [a for _, a in held])
+        )
+        await asyncio.sleep(OUTAGE_SECONDS)  # the time itself is what is tried here
+        for rule in rules:
+            await control.remove_rule(rule)
+        ended = await asyncio.gather(*(bench.ended(asked, deadline_seconds=600) for asked in every))
+        billed = [await bench.billed(asked) for asked in every]
+    assert [workflow.status for workflow in ended] == [Status.COMPLETED] * len(every)
+    assert [final(workflow).possible_waste_usd for workflow in ended] == [0] * len(every)
+    assert billed == [list(asked.prompts) for asked in every]
