@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from tests.cases.case import CallName, Case
 from tests.cases.server import Asked, Provider
-from workflows.answers import MadeVideo
-from workflows.gemini import ApiError, Gemini, Image, Outcome
+from workflows.answers import Image, MadeVideo
+from workflows.api_errors import ApiError, Outcome
+from workflows.gemini import Gemini
 from workflows.settings import Settings
 
 KEY = "k-hidden-0123456789"

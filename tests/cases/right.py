@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tests.cases.calls import KEY, Got
-from workflows.gemini import Outcome
+from workflows.api_errors import Outcome
 
 _A_DAY_SECONDS = 24 * 60 * 60.0
 

@@ -15,7 +15,8 @@ from tests.cases.calls import KEY, Got
 from tests.cases.case import Case, CaseError, read_cases
 from tests.cases.right import RIGHT, Right
 from tests.cases.server import Asked
-from workflows.gemini import ApiError, Gemini, Outcome
+from workflows.api_errors import ApiError, Outcome
+from workflows.gemini import Gemini
 
 CASES = read_cases(OWN)
 CALLS = [(case.name, call) for case in CASES for call in case.call]

@@ -17,8 +17,9 @@ import respx
 from pydantic import SecretStr
 
 from workflows import policies
-from workflows.answers import MadeVideo
-from workflows.gemini import ApiError, Gemini, Image, Outcome
+from workflows.answers import Image, MadeVideo
+from workflows.api_errors import ApiError, Outcome
+from workflows.gemini import Gemini
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 from workflows.settings import Settings
 

@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from workflows import policies
-from workflows.gemini import ApiError, Gemini, Outcome
+from workflows.api_errors import ApiError, Outcome
+from workflows.gemini import Gemini
 from workflows.settings import Settings
 from workflows.transport import Exchange, _before, exchange
 
@@ -80,13 +81,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client(base_url: str, deadline_seconds: float = 10) -> Gemini:
-    return Gemini(
-        Settings(
-            gemini_api_key=SecretStr(KEY),
-            google_gemini_base_url=base_url,
-            image_deadline_seconds=deadline_seconds,
-        )
-    )
+    settings = Settings(gemini_api_key=SecretStr(KEY), image_deadline_seconds=deadline_seconds)
+    # Past what the settings themselves look at.
+    return Gemini(settings.model_copy(update={"google_gemini_base_url": base_url}))
 
 
 async def paid_failure(
@@ -154,11 +151,11 @@ async def test_the_steps_of_a_connection_tell_how_far_a_request_came() -> None:
     exchange.set(now)
     request = httpx.Request("POST", "http://api.test")
     await _before(request)
-    assert not now.surely_unsent  # nobody has told of anything yet
-    await request.extensions["trace"]("connection.connect_tcp.started", {})
-    assert now.surely_unsent
-    await request.extensions["trace"]("http11.send_request_headers.started", {})
-    assert not now.surely_unsent
+    known = [now.surely_unsent]
+    for step in ("connection.connect_tcp.started", "http11.send_request_headers.started"):
+        await request.extensions["trace"](step, {})
+        known.append(now.surely_unsent)
+    assert known == [False, True, False]
 
 
 async def test_a_request_that_left_and_has_no_reply_is_in_doubt() -> None:
