@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -96,4 +97,5 @@ def main(arguments: Sequence[str] | None = None, make: MakeClient = Gemini) -> i
 
 if __name__ == "__main__":
     os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # the server is on this machine
+    warnings.simplefilter("ignore", UserWarning)  # the client's, of values newer than itself
     sys.exit(main())
