@@ -1,19 +1,26 @@
-"""What a reply that the provider calls a success really holds: an image, a video, or neither."""
+"""What a reply that the provider calls a success really holds: an image, a video, or neither.
+
+Each reads the reply as it came. The client refuses the whole of it for one value that it does not
+understand, and drops some of the rest: what was paid for would be lost with it. Each raises
+ValueError where the reply is no JSON.
+"""
 
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from google.genai import types
 
-from workflows.api_errors import ApiError, Call, Outcome, in_short, unreadable
+from workflows.api_errors import ApiError, Call, Outcome, unreadable
 from workflows.artifacts import image_type, suffix_of
 from workflows.models import VIDEO_NOT_MADE
+from workflows.said import in_short
+
+_Json = dict[str, Any]
 
 _FEWEST_IMAGE_TOKENS = 258
 """The least that any Gemini model counts for an image (the provider's guide on tokens, 2026-09)."""
@@ -24,9 +31,14 @@ _TRANSIENT_REASONS = frozenset(
 )
 """With these the model only slipped: reports tell that the same prompt works at the next try."""
 
-_TRANSIENT_CODES = frozenset({8, 13, 14})
-"""Of an operation's error: overloaded, internal, unavailable. Not charged, by the provider's own
-words, and the same request works later.
+_NUMBERS = frozenset(map(str, range(1, 17)))
+"""Of errors of an operation. An error of a gateway has that of an HTTP status, or none."""
+
+_TRANSIENT_CODES = frozenset(
+    {"8", "13", "14", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "429", "500", "503"}
+)
+"""Of an operation's error: overloaded, internal, unavailable, by its number, name or HTTP status.
+Not charged, by the provider's own words, and the same request works later.
 """
 
 
@@ -51,18 +63,22 @@ class MadeVideo:
     data: bytes | None = None
 
 
-def image_of(reply: types.GenerateContentResponse, call: Call) -> Image:
+def image_of(reply: httpx.Response | None, call: Call) -> Image:
     """The image of a reply. Raises ApiError: what came in its place, and what that may cost."""
-    parts = _parts(reply)
+    body = _body(reply)
+    candidates = _dicts(body.get("candidates"))
+    parts = [part for each in candidates for part in _dicts(_dict(each, "content").get("parts"))]
     found = _final_image(parts)
     if found:
         return found
-    feedback, reasons = reply.prompt_feedback, _reasons(reply)
-    blocked = feedback.block_reason.value if feedback and feedback.block_reason else ""
-    if not feedback and reply.candidates is None and not reply.usage_metadata:
-        raise unreadable(call)
-    said = _said(reply, parts)
-    if _may_be_billed(reply, parts):
+    if not any(body.get(name) for name in ("promptFeedback", "usageMetadata")) and (
+        body.get("candidates") is None
+    ):
+        raise unreadable(call, _message(body.get("error")))
+    reasons = [str(each["finishReason"]) for each in candidates if each.get("finishReason")]
+    blocked = str(_dict(body, "promptFeedback").get("blockReason") or "")
+    said = _said(body, candidates, parts, reasons)
+    if "MAX_TOKENS" in reasons or _may_be_billed(_dict(body, "usageMetadata"), parts):
         raise ApiError(
             "NoUsableImage",
             f"the API may have billed the image and gave none that can be used{said}",
@@ -74,7 +90,7 @@ def image_of(reply: types.GenerateContentResponse, call: Call) -> Image:
             f"the character prompt was blocked ({blocked}); reword it{said}",
             Outcome.PERMANENT,
         )
-    if _only_slipped(reasons, parts):
+    if not _text(parts) and _TRANSIENT_REASONS.issuperset(reasons):
         raise ApiError(
             "NoImage", f"the API made no image and gave no lasting reason{said}", Outcome.RETRYABLE
         )
@@ -83,94 +99,89 @@ def image_of(reply: types.GenerateContentResponse, call: Call) -> Image:
     )
 
 
-def _parts(reply: types.GenerateContentResponse) -> Sequence[types.Part]:
-    return tuple(
-        part
-        for candidate in reply.candidates or ()
-        for part in (candidate.content.parts if candidate.content else None) or ()
-    )
-
-
-def _final_image(parts: Sequence[types.Part]) -> Image | None:
+def _final_image(parts: Sequence[_Json]) -> Image | None:
     """The last one that is no draft of the model's thoughts; where there are drafts only, the last
     of these.
     """
     images = [(part, _image_in(part)) for part in parts]
-    final = [image for part, image in images if image and not part.thought]
-    drafts = [image for part, image in images if image and part.thought]
+    final = [image for part, image in images if image and not part.get("thought")]
+    drafts = [image for part, image in images if image and part.get("thought")]
     found = final or drafts
     return found[-1] if found else None
 
 
-def _image_in(part: types.Part) -> Image | None:
-    blob = part.inline_data
-    kind = image_type(blob.mime_type or "", blob.data or b"") if blob else None
-    return Image(blob.data, kind) if blob and blob.data and kind else None
+def _image_in(part: _Json) -> Image | None:
+    blob = _dict(part, "inlineData")
+    data = _decoded(blob.get("data"))
+    kind = image_type(str(blob.get("mimeType") or ""), data) if data else None
+    return Image(data, kind) if data and kind else None
 
 
-def _reasons(reply: types.GenerateContentResponse) -> Sequence[str]:
-    return tuple(c.finish_reason.value for c in reply.candidates or () if c.finish_reason)
-
-
-def _may_be_billed(reply: types.GenerateContentResponse, parts: Sequence[types.Part]) -> bool:
+def _may_be_billed(usage: _Json, parts: Sequence[_Json]) -> bool:
     """Whether something that is no text was made: it came unusable, or it was counted."""
-    if "MAX_TOKENS" in _reasons(reply) or any(p.inline_data or p.file_data for p in parts):
+    if any(part.get("inlineData") or part.get("fileData") for part in parts):
         return True
-    usage = reply.usage_metadata
-    if usage is None:
-        return False
-    if usage.candidates_tokens_details:
+    details = _dicts(usage.get("candidatesTokensDetails"))
+    if details:
         return any(
-            count.token_count and count.modality is types.MediaModality.IMAGE
-            for count in usage.candidates_tokens_details
+            count.get("tokenCount") and str(count.get("modality")).upper() == "IMAGE"
+            for count in details
         )
     # Without a breakdown: a token of text is a character at the least.
-    text = sum(len(part.text or "") for part in parts)
-    return (usage.candidates_token_count or 0) - text >= _FEWEST_IMAGE_TOKENS
+    text = sum(len(str(part.get("text") or "")) for part in parts)
+    counted = usage.get("candidatesTokenCount")
+    return isinstance(counted, int) and counted - text >= _FEWEST_IMAGE_TOKENS
 
 
-def _only_slipped(reasons: Sequence[str], parts: Sequence[types.Part]) -> bool:
-    has_words = any(part.text and not part.thought for part in parts)
-    return not has_words and all(reason in _TRANSIENT_REASONS for reason in reasons)
-
-
-def _said(reply: types.GenerateContentResponse, parts: Sequence[types.Part]) -> str:
+def _said(
+    body: _Json, candidates: Sequence[_Json], parts: Sequence[_Json], reasons: Sequence[str]
+) -> str:
     """The reasons and the words of the provider and of the model, as the end of a sentence."""
-    feedback = reply.prompt_feedback
     words = [
-        ", ".join(_reasons(reply)),
-        (feedback.block_reason_message or "") if feedback else "",
-        *(candidate.finish_message or "" for candidate in reply.candidates or ()),
-        " ".join(part.text for part in parts if part.text and not part.thought),
+        ", ".join(reasons),
+        str(_dict(body, "promptFeedback").get("blockReasonMessage") or ""),
+        *(str(candidate.get("finishMessage") or "") for candidate in candidates),
+        _text(parts),
     ]
     told = " ".join(filter(None, map(in_short, words)))
     return f": {told}" if told else " (no reason given)."
 
 
-def name_of(body: object) -> str | None:
-    """The provider's name of an operation in a reply of any status; None where there is none."""
-    name = body.get("name") if isinstance(body, dict) else None
-    return name if isinstance(name, str) and "/operations/" in name else None
+def _text(parts: Sequence[_Json]) -> str:
+    """What the model says, without its thoughts."""
+    said = (part.get("text") for part in parts if not part.get("thought"))
+    return " ".join(text for text in said if isinstance(text, str) and text)
 
 
-def video_of(
-    operation: types.GenerateVideosOperation, reply: httpx.Response | None, call: Call
-) -> MadeVideo | None:
-    """The video of an operation; None while it is in the making. Raises ApiError where it ended
-    otherwise. `reply` is what the client read it from, and may hold what the client drops.
+def name_of(reply: httpx.Response | None, call: Call) -> str:
+    """The provider's name of the operation that it began. Raises ApiError where it names none."""
+    body = _body(reply)
+    name = body.get("name")
+    if isinstance(name, str) and "operations/" in name:
+        return name
+    raise unreadable(call, _message(body.get("error")))
+
+
+def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
+    """The video of a poll's reply; None while it is in the making. Raises ApiError where it ended
+    otherwise.
     """
-    if operation.error:
-        raise _failed(operation.error)
-    if not operation.done:
-        if not operation.name:
-            raise unreadable(call)
+    body = _body(reply)
+    is_done = str(body.get("done")).lower() == "true"
+    is_of_the_video = bool(body.get("name")) or is_done
+    error = body.get("error")
+    if error and (is_of_the_video or _number_of(error) in _NUMBERS):
+        raise _failed(error)
+    if not is_of_the_video:
+        raise unreadable(call, _message(error))
+    if not is_done:
         return None
-    made = operation.response
-    delivered = next(_deliveries(_body(reply).get("response")), None)
+    made = list(_objects(body.get("response")))
+    delivered = next((video for each in made for video in _videos(each)), None)
     if delivered:
         return delivered
-    reasons = " ".join(map(in_short, (made and made.rai_media_filtered_reasons) or ()))
-    if reasons or (made and made.rai_media_filtered_count):
+    reasons = " ".join(in_short(reason) for each in made for reason in _filter_reasons(each))
+    if reasons or any(str(each.get("raiMediaFilteredCount")) not in {"0", "None"} for each in made):
         raise ApiError(
             "VideoFiltered",
             f"the API's safety filter withheld it; reword the video prompt. {reasons}".rstrip(),
@@ -183,41 +194,71 @@ def video_of(
     )
 
 
-def _failed(error: dict[str, Any]) -> ApiError:
-    words = in_short(str(error.get("message") or "")) or "No reason was given."
-    if error.get("code") in _TRANSIENT_CODES:
+def _failed(error: object) -> ApiError:
+    words = _message(error) or "No reason was given."
+    status = str(error.get("status")) if isinstance(error, dict) else ""
+    if _TRANSIENT_CODES & {_number_of(error), status}:
         return ApiError(
             VIDEO_NOT_MADE, f"the API failed to make it for now: {words}", Outcome.NOT_MADE
         )
     return ApiError("VideoFailed", f"the API failed to make it: {words}", Outcome.PERMANENT)
 
 
-def _body(reply: httpx.Response | None) -> dict[str, Any]:
-    """Of a reply that the client has read already, so that it is JSON."""
+def _number_of(error: object) -> str:
+    return str(error.get("code")) if isinstance(error, dict) else ""
+
+
+def _message(error: object) -> str:
+    """The words of an error, in whatever shape."""
+    return in_short(str((error.get("message") if isinstance(error, dict) else error) or ""))
+
+
+def _body(reply: httpx.Response | None) -> _Json:
+    """Of a reply that was read. Raises ValueError where it is no JSON."""
     body = reply.json() if reply is not None else {}
     return body if isinstance(body, dict) else {}
 
 
-def _deliveries(node: object) -> Iterator[MadeVideo]:
-    """All videos in a reply, in whatever shape the versions of the API give them."""
-    if isinstance(node, list):
-        for each in node:
-            yield from _deliveries(each)
-    if not isinstance(node, dict):
-        return
+def _dict(node: _Json, name: str) -> _Json:
+    found = node.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _dicts(nodes: object) -> Sequence[_Json]:
+    return [each for each in nodes if isinstance(each, dict)] if isinstance(nodes, list) else []
+
+
+def _objects(node: object) -> Iterator[_Json]:
+    """All objects in JSON, from the outermost inwards."""
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, dict | list):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from _objects(each)
+
+
+def _videos(made: _Json) -> Iterator[MadeVideo]:
+    """What an object delivers, under the names that the versions of the API have for it."""
     for name in ("uri", "videoUri", "downloadUri"):
-        if isinstance(node.get(name), str) and node[name].startswith(("https://", "http://")):
-            yield MadeVideo(uri=node[name])
+        if isinstance(made.get(name), str) and made[name].startswith(("https://", "http://")):
+            yield MadeVideo(uri=made[name])
     for name in ("encodedVideo", "bytesBase64Encoded", "videoBytes"):
-        data = _decoded(node.get(name))
+        data = _decoded(made.get(name))
         if data:
             yield MadeVideo(data=data)
-    for each in node.values():
-        yield from _deliveries(each)
+
+
+def _filter_reasons(made: _Json) -> Iterator[str]:
+    reasons = made.get("raiMediaFilteredReasons") or []
+    yield from map(str, reasons if isinstance(reasons, list) else [reasons])
 
 
 def _decoded(text: object) -> bytes | None:
+    """Base64 in either alphabet, padded or not, in one line or many."""
+    if not isinstance(text, str):
+        return None
+    plain = re.sub(r"[\s=]", "", text).translate(str.maketrans("-_", "+/"))
     try:
-        return base64.b64decode(text, validate=True) if isinstance(text, str) else None
-    except binascii.Error:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
         return None

@@ -6,22 +6,16 @@ headers, so each is replaced by an `ApiError`.
 
 from __future__ import annotations
 
-import html
-import json
 import re
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 import httpx
 
 from workflows.models import KEY_REFUSED, NO_SUCH_NAME
+from workflows.said import Said, in_short
 from workflows.transport import Exchange
-
-_LONGEST_WORDS = 300
-"""Characters of what the provider said; each is kept in a history."""
 
 DAILY_QUOTA_RETURNS_AT_HOUR = 8
 """UTC. Daily quotas come back at midnight Pacific time, which is 7 or 8 o'clock (the provider's
@@ -71,87 +65,6 @@ class Call:
     def unclear(self) -> Outcome:
         """What it means that nobody knows how it ended."""
         return Outcome.AMBIGUOUS if self.paid else Outcome.RETRYABLE
-
-
-@dataclass(frozen=True)
-class Said:
-    """What an error reply says, however it is wrapped."""
-
-    http_status: int
-    message: str = ""
-    status: str = ""
-    details: tuple[dict[str, object], ...] = ()
-    headers: httpx.Headers = field(default_factory=httpx.Headers)
-
-    @classmethod
-    def by(cls, response: httpx.Response) -> Said:
-        """Read a reply as far as it can be read: JSON, in a list or not, a web page, or noise."""
-        try:
-            text = response.text
-        except (httpx.StreamError, httpx.DecodingError, LookupError):
-            text = ""
-        try:
-            body = json.loads(response.content) if text else None
-        except ValueError:
-            body = text
-        if isinstance(body, list) and body:
-            body = body[0]
-        error = body.get("error", body) if isinstance(body, dict) else body
-        found = error if isinstance(error, dict) else {"message": error or ""}
-        details = found.get("details")
-        return cls(
-            http_status=response.status_code,
-            message=in_short(str(found.get("message", ""))),
-            status=str(found.get("status", "")),
-            details=tuple(d for d in details if isinstance(d, dict))
-            if isinstance(details, list)
-            else (),
-            headers=response.headers,
-        )
-
-    @property
-    def words(self) -> str:
-        """The provider's own sentence."""
-        return self.message or "No reason was given."
-
-    @property
-    def reason(self) -> str:
-        """The `reason` of its ErrorInfo, such as SERVICE_DISABLED."""
-        return next((str(d["reason"]) for d in self.details if "reason" in d), "")
-
-    @property
-    def violations(self) -> tuple[dict[str, object], ...]:
-        """Of its QuotaFailure: which quotas are used up."""
-        listed = (d.get("violations") for d in self.details)
-        return tuple(v for each in listed if isinstance(each, list) for v in each if v)
-
-    @property
-    def has_no_quota(self) -> bool:
-        """Whether the plan allows none at all, today or ever."""
-        zero = any(str(v.get("quotaValue")) == "0" for v in self.violations)
-        return zero or bool(re.search(r"\blimit: 0\b", self.message))
-
-    @property
-    def is_daily(self) -> bool:
-        """Whether it is a day's quota that is used up."""
-        named = "".join(f"{v.get('quotaId')} {v.get('quotaMetric')}" for v in self.violations)
-        return bool(re.search(r"per_?day", named, re.IGNORECASE))
-
-    @property
-    def retry_after_seconds(self) -> float | None:
-        """`retryDelay` of its RetryInfo or the header Retry-After, the longer of both."""
-        wishes = [_seconds(str(d["retryDelay"])) for d in self.details if "retryDelay" in d]
-        wishes.append(_of_header(self.headers.get("retry-after", "")))
-        return max((wish for wish in wishes if wish is not None), default=None)
-
-
-def in_short(text: str) -> str:
-    """Words for a person: without tags, on one line, ended by a full stop, not too long."""
-    text = re.sub(r"(?is)<(style|script|title)\b.*?</\1>|<[^>]*>", " ", text)
-    text = " ".join(html.unescape(text).split())
-    if len(text) > _LONGEST_WORDS:
-        text = f"{text[:_LONGEST_WORDS].rstrip()}…"
-    return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
 def classify(error: Exception, call: Call, exchange: Exchange) -> ApiError:
@@ -208,11 +121,11 @@ def _by_kind(error: Exception, call: Call, exchange: Exchange) -> ApiError:
             return unreadable(call)
 
 
-def unreadable(call: Call) -> ApiError:
-    """A reply that tells nothing."""
+def unreadable(call: Call, words: str = "") -> ApiError:
+    """A reply that tells nothing, or not how the call ended."""
     return ApiError(
         "UnreadableReply",
-        f"the reply to the {call.name} call was empty or not understood.",
+        f"the reply to the {call.name} call was empty or not understood. {words}".rstrip(),
         call.unclear,
     )
 
@@ -232,12 +145,12 @@ def _by_status(said: Said, call: Call) -> ApiError:
     status = said.http_status
     if status < 400:
         return _without_answer(said, call)
-    if status in {429, 503}:
+    if status in {425, 429, 503}:
         return _unavailable(said, call)
     if status >= 500 or status in {408, 409, 499}:
         failed = f"the {call.name} call failed (HTTP {status}): {said.words}"
         return ApiError("ServerError", failed, call.unclear)
-    if status in {401, 403, 407} or said.reason == "API_KEY_INVALID":
+    if status in {401, 403, 407} or said.is_about_the_key:
         return _denied(said, call)
     if status in {404, 410}:
         return _gone(said, call)
@@ -262,9 +175,10 @@ def _without_answer(said: Said, call: Call) -> ApiError:
         )
     # 302 and 303 may point to what the request has led to already.
     is_refused = call.paid and status not in {302, 303}
+    ends = "which is not followed" if call.paid else "which leads nowhere"
     return ApiError(
         "Redirected",
-        f"the address redirects the {call.name} call (HTTP {status}), which is not followed; "
+        f"the address redirects the {call.name} call (HTTP {status}), {ends}; "
         "check GOOGLE_GEMINI_BASE_URL and the proxy.",
         Outcome.PERMANENT if is_refused else call.unclear,
     )
@@ -339,18 +253,3 @@ def _gone(said: Said, call: Call) -> ApiError:
         f"{asked}: {said.words} The provider keeps a video for two days, so it has expired.",
         Outcome.LOST,
     )
-
-
-def _seconds(text: str) -> float | None:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
-    return float(found.group(1)) if found else None
-
-
-def _of_header(text: str) -> float | None:
-    """Seconds, or until a date. None where it says neither."""
-    if not text or _seconds(text) is not None:
-        return _seconds(text) if text else None
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None

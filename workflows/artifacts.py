@@ -42,7 +42,8 @@ def image_type(named: str, data: bytes) -> str | None:
     begins = next((true for magic, true in _MAGIC if data.startswith(magic)), None)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         begins = "webp"
-    return f"image/{begins or _SAME.get(name, name)}"
+    true = begins or _SAME.get(name, name)
+    return f"image/{true}" if _NAME.fullmatch(true) else None
 
 
 def suffix_of(mime_type: str) -> str:

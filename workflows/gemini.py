@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import httpx
 from google import genai
@@ -64,6 +65,19 @@ def warm_up() -> None:
         model.model_rebuild()
 
 
+@contextmanager
+def _read_as_it_came() -> Iterator[None]:
+    """Pass over what the client makes of a success: see `answers`. For it every status but 200 is
+    an error, a 202 with what was asked for as well.
+    """
+    try:
+        yield
+    except (errors.APIError, ValueError, TypeError, AttributeError, Warning):
+        response = exchange.get().response
+        if response is None or not response.is_success:
+            raise
+
+
 class Gemini:
     """The four calls that a video takes. Belongs to one event loop; close it by `async with`."""
 
@@ -100,24 +114,27 @@ class Gemini:
         """Paid. Raises ApiError."""
         call = Call("image", self._settings.image_deadline_seconds, paid=True)
         async with self._bounded(call, may_send) as options:
-            reply = await self._client.aio.models.generate_content(
-                model=self._settings.gemini_image_model,
-                contents=prompt,
-                config=types.GenerateContentConfig(
-                    response_modalities=["IMAGE"],
-                    automatic_continuation=False,
-                    automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-                    http_options=options,
-                ),
-            )
-            return image_of(reply, call)
+            with _read_as_it_came():
+                await self._client.aio.models.generate_content(
+                    model=self._settings.gemini_image_model,
+                    contents=prompt,
+                    config=types.GenerateContentConfig(
+                        response_modalities=["IMAGE"],
+                        automatic_continuation=False,
+                        automatic_function_calling=types.AutomaticFunctionCallingConfig(
+                            disable=True
+                        ),
+                        http_options=options,
+                    ),
+                )
+            return image_of(exchange.get().response, call)
 
     async def start_video(self, prompt: str, image: Image, may_send: MaySend = lambda: None) -> str:
         """Paid. The provider's name of the operation that makes the video. Raises ApiError."""
         call = Call("video", self._settings.video_start_deadline_seconds, paid=True)
         async with self._bounded(call, may_send) as options:
-            try:
-                operation = await self._client.aio.models.generate_videos(
+            with _read_as_it_came():
+                await self._client.aio.models.generate_videos(
                     model=self._settings.gemini_video_model,
                     source=types.GenerateVideosSource(
                         prompt=prompt,
@@ -130,25 +147,18 @@ class Gemini:
                         http_options=options,
                     ),
                 )
-            except errors.APIError as error:
-                # The client takes every status but 200 for an error, a 202 with the name as well.
-                name = name_of(error.details) if 200 <= (error.code or 0) < 300 else None
-                if name:
-                    return name
-                raise
-            if not operation.name:
-                raise unreadable(call)
-            return operation.name
+            return name_of(exchange.get().response, call)
 
     async def poll_video(self, provider_operation: str) -> MadeVideo | None:
         """Free. The video; None while it is in the making. Raises ApiError where it failed, too."""
         call = Call("poll", policies.POLL_DEADLINE_SECONDS, paid=False)
         async with self._bounded(call) as options:
-            operation = await self._client.aio.operations.get(
-                types.GenerateVideosOperation.model_validate({"name": provider_operation}),
-                config=types.GetOperationConfig(http_options=options),
-            )
-            return video_of(operation, exchange.get().response, call)
+            with _read_as_it_came():
+                await self._client.aio.operations.get(
+                    types.GenerateVideosOperation.model_validate({"name": provider_operation}),
+                    config=types.GetOperationConfig(http_options=options),
+                )
+            return video_of(exchange.get().response, call)
 
     async def download_video(self, uri: str) -> bytes:
         """Free. The whole video. Raises ApiError."""
@@ -184,5 +194,7 @@ class Gemini:
     def _without_key(self, error: ApiError) -> ApiError:
         """The error, should the provider have repeated the key in its own words."""
         key = self._settings.gemini_api_key.get_secret_value()
-        message = str(error).replace(key, "[key]")[:_LONGEST_MESSAGE]
-        return ApiError(error.code, message, error.outcome, error.retry_after_seconds)
+        message = str(error).replace(key, "[key]").replace(quote(key, safe=""), "[key]")
+        return ApiError(
+            error.code, message[:_LONGEST_MESSAGE], error.outcome, error.retry_after_seconds
+        )

@@ -17,6 +17,11 @@ import httpx
 
 KEY_HEADER = "x-goog-api-key"
 
+_CONNECT_SHARE = 0.75
+"""Of a call's time, for the connection: httpcore closes one that takes longer. Where the whole call
+is cancelled first, it leaves a socket open for as long as nobody shakes hands.
+"""
+
 MaySend = Callable[[], None]
 """Asked when a request is about to leave; raises where it must not."""
 
@@ -60,6 +65,10 @@ class Http(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         """As httpx does it; a redirect is followed where nothing is paid for."""
+        times = request.extensions["timeout"]
+        if times["connect"]:
+            connect_seconds = times["connect"] * _CONNECT_SHARE
+            request.extensions["timeout"] = {**times, "connect": connect_seconds}
         return await super().send(request, **{**how, "follow_redirects": request.method == "GET"})
 
 
@@ -70,6 +79,7 @@ async def _before(request: httpx.Request) -> None:
     now.origin = now.origin or origin
     if origin != now.origin:  # a redirect led here
         request.headers.pop(KEY_HEADER, None)
+    now.response = None
 
     async def trace(event: str, info: Mapping[str, Any]) -> None:
         now.watched = True

@@ -14,7 +14,14 @@ from types import SimpleNamespace
 import pytest
 
 from workflows import policies
-from workflows.artifacts import OTHER_SUFFIX, SUFFIXES, ArtifactError, ArtifactStore
+from workflows.artifacts import (
+    SUFFIXES,
+    ArtifactError,
+    ArtifactStore,
+    image_type,
+    mime_type_of,
+    suffix_of,
+)
 from workflows.models import Artifact
 
 
@@ -178,13 +185,15 @@ def test_a_disk_with_just_enough_room_is_taken(
     assert files_in(store.prepare("op")) == {}
 
 
-@pytest.mark.parametrize("suffix", [*SUFFIXES.values(), OTHER_SUFFIX])
+@pytest.mark.parametrize("suffix", [*SUFFIXES.values(), ".img", ".svg+xml.img"])
 def test_a_file_is_found_whatever_its_suffix(store: ArtifactStore, suffix: str) -> None:
     made = store.save("op", f"character{suffix}", b"a fox")
     assert store.find("op", "character") == made
 
 
-@pytest.mark.parametrize("name", ["character.2.png", ".character.png", "character.txt", "char.png"])
+@pytest.mark.parametrize(
+    "name", ["character.2.png", "character.2.img", ".character.png", "character.txt", "char.png"]
+)
 def test_a_file_of_another_name_is_not_found(store: ArtifactStore, name: str) -> None:
     store.save("op", name, b"a fox")
     assert store.find("op", "character") is None
@@ -257,3 +266,72 @@ def test_a_file_that_is_gone_is_not_whole(store: ArtifactStore, tmp_path: Path) 
     made = store.save("op", "video-001.mp4", b"waves")
     (tmp_path / made.path).unlink()
     assert not store.is_whole(made)
+
+
+PNG, JPEG, GIF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"
+WEBP = b"RIFF\0\0\0\0WEBPVP8 "
+
+
+@pytest.mark.parametrize(
+    ("named", "data", "true"),
+    [
+        ("image/png", b"?", "image/png"),
+        ("IMAGE/PNG; q=1", b"?", "image/png"),
+        (" image/png ", b"?", "image/png"),
+        ("image/jpg", b"?", "image/jpeg"),
+        ("image/x-png", b"?", "image/png"),
+        ("image/svg+xml", b"<svg/>", "image/svg+xml"),
+        ("image/avif", b"?", "image/avif"),
+        ("image/png", JPEG, "image/jpeg"),
+        ("image/jpeg", PNG, "image/png"),
+        ("image/jpeg", WEBP, "image/webp"),
+        ("image/jpeg", GIF, "image/gif"),
+        ("image/*", PNG, "image/png"),
+    ],
+)
+def test_an_image_has_the_type_that_its_bytes_have_else_its_name(
+    named: str, data: bytes, true: str
+) -> None:
+    assert image_type(named, data) == true
+
+
+@pytest.mark.parametrize("named", ["", "png", "application/json", "video/mp4", "text/image/png"])
+def test_what_is_not_called_an_image_is_none(named: str) -> None:
+    assert image_type(named, PNG) is None
+
+
+@pytest.mark.parametrize("named", ["image/", "image", "image/*", "image/../x", "image/a b"])
+def test_an_image_of_no_type_is_none(named: str) -> None:
+    assert image_type(named, b"?") is None
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "suffix"),
+    [
+        ("image/png", ".png"),
+        ("image/jpeg", ".jpg"),
+        ("image/webp", ".webp"),
+        ("image/svg+xml", ".svg+xml.img"),
+        ("image/vnd.ms-photo", ".vnd.ms-photo.img"),
+    ],
+)
+@pytest.mark.parametrize("stem", ["character", "op/character", "op.1/character"])
+def test_the_type_of_an_image_is_read_back_from_its_name(
+    mime_type: str, suffix: str, stem: str
+) -> None:
+    assert suffix_of(mime_type) == suffix
+    assert mime_type_of(f"{stem}{suffix}", b"?") == mime_type
+
+
+@pytest.mark.parametrize("name", ["character.2.jpg", "character.12.jpg"])
+def test_the_number_in_a_name_is_no_part_of_its_type(name: str) -> None:
+    assert mime_type_of(name, b"?") == "image/jpeg"
+
+
+@pytest.mark.parametrize("name", ["character", "character.img", "character.2.img"])
+def test_an_image_whose_name_tells_nothing_is_taken_for_a_png(name: str) -> None:
+    assert mime_type_of(name, b"?") == "image/png"
+
+
+def test_an_image_with_a_wrong_name_is_known_by_its_bytes() -> None:
+    assert mime_type_of("character.png", JPEG) == "image/jpeg"

@@ -17,8 +17,9 @@ import respx
 from pydantic import SecretStr
 
 from workflows import policies
-from workflows.gemini import ApiError, Gemini, Image, Outcome
-from workflows.models import VideoStatus
+from workflows.answers import Image, MadeVideo
+from workflows.api_errors import ApiError, Outcome
+from workflows.gemini import Gemini
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 from workflows.settings import Settings
 
@@ -74,25 +75,36 @@ def done(**content: object) -> httpx.Response:
     return operation(done=True, response={"generateVideoResponse": content})
 
 
+WRONG_KEY = google_error(400, "No.", {"reason": "API_KEY_INVALID"})
 REFUSED: dict[str, tuple[Answer, str]] = {
-    "400 wrong key": (google_error(400, "No.", {"reason": "API_KEY_INVALID"}), "InvalidApiKey"),
     "401": (google_error(401), "InvalidApiKey"),
-    "403": (google_error(403), "InvalidApiKey"),
+    "403": (google_error(403), "AccessDenied"),
+    "407": (google_error(407), "ProxyRefused"),
+    "413": (google_error(413), "RequestRefused"),
+}
+REFUSED_IF_PAID: dict[str, tuple[Answer, str]] = {
+    "400 wrong key": (WRONG_KEY, "InvalidApiKey"),
     "404": (google_error(404), "NotFound"),
     "400": (google_error(400), "RequestRefused"),
-    "307": (
-        httpx.Response(307, headers={"location": f"{BASE_URL}/elsewhere"}),
-        "RequestRefused",
-    ),
+    "307": (httpx.Response(307, headers={"location": f"{BASE_URL}/elsewhere"}), "Redirected"),
+}
+LOST: dict[str, tuple[Answer, str]] = {
+    "404": (google_error(404), "Expired"),
+    "410": (google_error(410), "Expired"),
+    "400": (google_error(400), "CannotBeFetched"),
 }
 NOT_ACCEPTED: dict[str, tuple[Answer, str]] = {
+    "425": (google_error(425), "Unavailable"),
     "429": (google_error(429), "Unavailable"),
     "503": (google_error(503), "Unavailable"),
     "connection refused": (httpx.ConnectError("refused"), "Unreachable"),
     "connect timeout": (httpx.ConnectTimeout("slow"), "Unreachable"),
 }
 UNCLEAR: dict[str, tuple[Answer, str]] = {
+    "204": (httpx.Response(204), "NoResult"),
     "408": (google_error(408), "ServerError"),
+    "409": (google_error(409), "ServerError"),
+    "499": (google_error(499), "ServerError"),
     "500": (google_error(500), "ServerError"),
     "502 as a web page": (httpx.Response(502, html="<p>Bad gateway</p>"), "ServerError"),
     "504": (google_error(504), "ServerError"),
@@ -104,7 +116,7 @@ UNCLEAR: dict[str, tuple[Answer, str]] = {
     "web page": (httpx.Response(200, html="<p>A break</p>"), "UnreadableReply"),
     "JSON list": (httpx.Response(200, json=[]), "UnreadableReply"),
 }
-EVERY = {name: answer for name, (answer, _) in (REFUSED | NOT_ACCEPTED | UNCLEAR).items()}
+EVERY = {name: answer for name, (answer, _) in (REFUSED | LOST | NOT_ACCEPTED | UNCLEAR).items()}
 
 
 def answers_for(
@@ -204,19 +216,56 @@ async def test_a_video_is_asked_for_with_its_image_and_length(
 
 async def test_a_video_in_the_making_has_no_uri(gemini: Gemini, api: respx.MockRouter) -> None:
     plan(api, operation())
-    assert await gemini.poll_video(OPERATION) == VideoStatus()
+    assert await gemini.poll_video(OPERATION) is None
     assert sent(api).url == f"{BASE_URL}/v1beta/{OPERATION}"
 
 
 async def test_a_finished_video_has_a_uri(gemini: Gemini, api: respx.MockRouter) -> None:
     plan(api, done(generatedSamples=[{"video": {"uri": URI}}]))
-    assert await gemini.poll_video(OPERATION) == VideoStatus(uri=URI)
+    assert await gemini.poll_video(OPERATION) == MadeVideo(uri=URI)
+
+
+async def test_a_video_that_comes_in_the_reply_is_taken(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    data = base64.b64encode(MP4).decode()
+    plan(api, done(generatedSamples=[{"video": {"encodedVideo": data}}]))
+    assert await gemini.poll_video(OPERATION) == MadeVideo(data=MP4)
 
 
 async def test_a_download_is_the_whole_file(gemini: Gemini, api: respx.MockRouter) -> None:
     plan(api, httpx.Response(200, content=MP4))
     assert await gemini.download_video(URI) == MP4
     assert sent(api).url == f"{BASE_URL}/v1beta/files/abc:download?alt=media"
+
+
+async def test_a_paid_image_is_not_lost_to_a_value_that_the_client_refuses(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    part = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
+    plan(api, image_reply({"role": "model", "parts": [{**part, "thoughtSignature": "x"}]}))
+    assert await gemini.generate_image("a fox") == Image(PNG, "image/png")
+
+
+async def test_a_paid_image_is_not_lost_to_a_reason_that_the_client_does_not_know(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    plan(api, image_reply(inline(base64.b64encode(PNG).decode()), "BRAND_NEW"))
+    assert await gemini.generate_image("a fox") == Image(PNG, "image/png")
+
+
+async def test_a_video_in_a_shape_that_the_client_does_not_know_is_taken(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    plan(api, operation(done=True, response={"generateVideoResponse": [{"uri": URI}]}))
+    assert await gemini.poll_video(OPERATION) == MadeVideo(uri=URI)
+
+
+async def test_a_video_that_is_taken_with_a_202_has_its_name(
+    gemini: Gemini, api: respx.MockRouter
+) -> None:
+    plan(api, httpx.Response(202, json={"name": OPERATION}))
+    assert await gemini.start_video("it waves", Image(PNG, "image/png")) == OPERATION
 
 
 # What goes wrong
@@ -228,6 +277,30 @@ async def test_a_refusal_is_permanent(
 ) -> None:
     error = await failure(gemini, api, call, answer)
     assert (error.code, error.outcome) == (code, Outcome.PERMANENT)
+
+
+@answers_for(PAID, REFUSED_IF_PAID)
+async def test_a_refusal_of_what_is_paid_for_is_permanent(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert (error.code, error.outcome) == (code, Outcome.PERMANENT)
+
+
+@answers_for(FREE, LOST)
+async def test_a_video_that_can_be_fetched_no_more_is_lost(
+    gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
+) -> None:
+    error = await failure(gemini, api, call, answer)
+    assert (error.code, error.outcome) == (code, Outcome.LOST)
+
+
+@pytest.mark.parametrize("call", FREE)
+async def test_a_key_that_is_refused_for_once_is_tried_again_where_that_is_free(
+    gemini: Gemini, api: respx.MockRouter, call: str
+) -> None:
+    error = await failure(gemini, api, call, WRONG_KEY)
+    assert (error.code, error.outcome) == ("InvalidApiKey", Outcome.RETRYABLE)
 
 
 @answers_for(ALL, NOT_ACCEPTED)
@@ -268,88 +341,11 @@ async def test_without_a_wish_there_is_no_wait(gemini: Gemini, api: respx.MockRo
     assert error.retry_after_seconds is None
 
 
-@pytest.mark.parametrize(
-    ("answer", "code", "outcome"),
-    [
-        pytest.param(
-            httpx.Response(200, json={"promptFeedback": {"blockReason": "SAFETY"}}),
-            "Blocked",
-            Outcome.PERMANENT,
-            id="blocked prompt",
-        ),
-        pytest.param(
-            httpx.Response(200, json={"candidates": []}),
-            "NoImage",
-            Outcome.PERMANENT,
-            id="no candidates",
-        ),
-        pytest.param(
-            httpx.Response(200, json={"candidates": [{"finishReason": "IMAGE_SAFETY"}]}),
-            "NoImage",
-            Outcome.PERMANENT,
-            id="filtered",
-        ),
-        pytest.param(
-            image_reply(
-                {"role": "model", "parts": [{"text": "A fox is"}]},
-                "CONTINUATION",
-                continuationToken="Zm94",
-            ),
-            "NoImage",
-            Outcome.PERMANENT,
-            id="to be continued",
-        ),
-        pytest.param(
-            httpx.Response(200, json={}), "UnreadableReply", Outcome.AMBIGUOUS, id="empty object"
-        ),
-        pytest.param(
-            image_reply(inline("no base64!")), "UnreadableReply", Outcome.AMBIGUOUS, id="not base64"
-        ),
-    ],
-)
-async def test_a_reply_without_an_image(
-    gemini: Gemini, api: respx.MockRouter, answer: Answer, code: str, outcome: Outcome
-) -> None:
-    error = await failure(gemini, api, "image", answer)
-    assert (error.code, error.outcome) == (code, outcome)
-
-
 async def test_a_started_video_without_a_name_is_ambiguous(
     gemini: Gemini, api: respx.MockRouter
 ) -> None:
     error = await failure(gemini, api, "video", httpx.Response(200, json={"done": False}))
     assert (error.code, error.outcome) == ("UnreadableReply", Outcome.AMBIGUOUS)
-
-
-@pytest.mark.parametrize(
-    ("answer", "code", "outcome"),
-    [
-        pytest.param(
-            operation(done=True, error={"code": 13, "message": "Too many paws."}),
-            "VideoFailed",
-            Outcome.PERMANENT,
-            id="failed",
-        ),
-        pytest.param(
-            done(raiMediaFilteredCount=1), "VideoFiltered", Outcome.PERMANENT, id="filtered"
-        ),
-        pytest.param(done(), "UnreadableReply", Outcome.RETRYABLE, id="done without a video"),
-        pytest.param(
-            operation(done=True), "UnreadableReply", Outcome.RETRYABLE, id="done without a response"
-        ),
-        pytest.param(
-            httpx.Response(200, json={"done": False}),
-            "UnreadableReply",
-            Outcome.RETRYABLE,
-            id="no name",
-        ),
-    ],
-)
-async def test_a_video_that_will_not_come(
-    gemini: Gemini, api: respx.MockRouter, answer: Answer, code: str, outcome: Outcome
-) -> None:
-    error = await failure(gemini, api, "poll", answer)
-    assert (error.code, error.outcome) == (code, outcome)
 
 
 async def test_the_reason_of_a_failed_video_is_told(gemini: Gemini, api: respx.MockRouter) -> None:
@@ -453,6 +449,26 @@ async def test_the_key_is_not_in_the_address(
 ) -> None:
     await failure(gemini, api, call, google_error(500))
     assert KEY not in str(sent(api).url)
+
+
+async def test_a_key_that_the_provider_repeats_as_a_part_of_an_address_is_hidden(
+    gemini: Gemini, api: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_signs = {"gemini_api_key": SecretStr("a/key+of=signs")}
+    monkeypatch.setattr(gemini, "_settings", SETTINGS.model_copy(update=with_signs))
+    answer = google_error(500, "See https://x.test/?key=a%2Fkey%2Bof%3Dsigns now.")
+    error = await failure(gemini, api, "image", answer)
+    assert "See https://x.test/?key=[key] now." in str(error)
+
+
+@pytest.mark.parametrize("before", range(268, 301, 4))
+async def test_not_half_a_key_is_passed_on_where_a_message_is_cut(
+    gemini: Gemini, api: respx.MockRouter, before: int
+) -> None:
+    answer = google_error(500, f"{'x' * before} {KEY} and more{' and more' * 20}")
+    error = await failure(gemini, api, "image", answer)
+    assert KEY[:4] not in str(error)
+    assert str(error).endswith("…")
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503])
