@@ -59,6 +59,7 @@ async def test_a_download_is_served_elsewhere_to_whoever_keeps_the_key_back(
 ) -> None:
     name, _ = await made_before(service, google)
     content = (await ask(service, Call.DOWNLOAD, file=await file_of(service, name))).content
+    await service.settled()
     service.begin()
     await redirect(service, Call.DOWNLOAD)
     answer = await ask(service, Call.DOWNLOAD, file=await file_of(service, name))
