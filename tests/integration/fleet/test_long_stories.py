@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from chaos import workload
+from chaos.fake_api import shapes
 from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule
 from chaos.history import Status, Workflow
 from tests.integration.fleet import odd
 from tests.integration.fleet.crew import (
@@ -109,9 +109,8 @@ async def lost_once_then_refused(yard: Bench) -> Story:
         _, pid = await made.awaiting(asked)
         made.kill(pid)
         await made.waits_in_attempt(asked, 2)
-        refused = FaultRule(
-            call=Call.POLL, kind=FaultKind.STATUS, match=asked.video_prompts[0], times=2
-        )
+        # A poll that fails is a part of the wait; one whose key is refused ends an attempt.
+        refused = shapes.key_not_valid(Call.POLL, match=asked.video_prompts[0], times=2)
         await yard.lab.stack.api.control.add_rule(refused)
         workflow = await ends(yard, asked, PATIENCE_SECONDS)
         billed = await yard.billed(asked)

@@ -115,7 +115,7 @@ async def test_it_is_never_bought_again_without_a_decision(quick_bench: Bench) -
 
 
 async def test_what_is_lost_again_is_asked_about_again(quick_bench: Bench) -> None:
-    asked = workload.single("lost-twice")
+    asked = workload.single("out-of-reach-twice")
     twice = ends(asked, FaultKind.UNDELIVERED).model_copy(update={"times": 2})
     await plan(quick_bench, twice)
     await quick_bench.lab.start(asked)
