@@ -242,7 +242,8 @@ class VideoOperation:
                 if pause is None or not workflow.patched(_PARKING):
                     raise
                 # Not all at the same moment: many operations wait for the same.
-                pause *= 1 + 0.1 * workflow.random().random()
+                spread = min(0.1 * pause, policies.LONGEST_SPREAD)
+                pause += spread * workflow.random().random()
                 if workflow.now() + pause - since > policies.LONGEST_OUTAGE:
                     raise
                 pauses += 1
