@@ -39,7 +39,7 @@ outage is tried again.
 """
 
 LONGEST_SPREAD = timedelta(minutes=5)
-"""What such a wait may be longer, by chance and by up to a tenth: so that not all come back at once."""
+"""What such a wait may be longer, by chance and by up to a tenth: not all come back at once."""
 
 LONGEST_OUTAGE = timedelta(hours=26)
 """How long a step is tried again like this in all. A day's quota comes back within it, and a video
