@@ -273,6 +273,24 @@ class Lab:
             deadline_seconds=self.step_deadline_seconds,
         )
 
+    async def until_troubled(self, workflow_id: str, kind: str) -> None:
+        """Wait until the heartbeats of an activity of that kind tell of something, or until its
+        workflow got over it before the next of them.
+        """
+
+        async def is_told() -> bool:
+            try:
+                pending = await self._pending(workflow_id, kind)
+            except EndedEarlyError:
+                return True
+            return any(each.heartbeat_details.payloads for each in pending)
+
+        await wait_until(
+            is_told,
+            what=f"{kind} of {workflow_id} tells of trouble",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
     async def _pending(self, workflow_id: str, kind: str) -> Sequence[PendingActivityInfo]:
         """The open activities of a kind. Raises EndedEarlyError."""
         described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))

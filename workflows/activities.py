@@ -131,12 +131,13 @@ class VideoActivities:
 
         Returns "not done" when it has waited for as long as it may, and at once where the worker
         is told to stop, so that the workflow hands the wait to another worker: a wait of minutes
-        neither delays the stop nor uses up an attempt. Looks that fail are a part of the wait.
+        neither delays the stop nor uses up an attempt. Looks that fail are a part of the wait, told
+        by the heartbeats.
         """
         longest = longest_wait(video.await_until, activity.info().started_time)
         end = time.monotonic() + longest.total_seconds()
         failed = 0
-        async with _attempt():
+        async with _attempt() as heartbeat:
             made = await self._on_disk(video.operation_id, video_step(video.number))
             if made:
                 return VideoStatus(artifact=made)
@@ -152,6 +153,7 @@ class VideoActivities:
                     pause_seconds = _pause_seconds(pause_seconds, failed, error)
                     logger.warning("a poll failed, the next in %.1f s: %s", pause_seconds, error)
                     status = VideoStatus(trouble=str(error))
+                heartbeat.trouble = status.trouble
                 left_seconds = end - time.monotonic()
                 if status.is_done or left_seconds <= 0:
                     return status
@@ -239,12 +241,25 @@ class VideoActivities:
             self.cashier.ledger.refuse(bought, reason)
 
 
+@dataclass
+class _Heartbeat:
+    """What the heartbeats of an attempt tell beyond that it lives."""
+
+    trouble: str | None = None
+
+    async def keep_on(self) -> None:
+        while True:
+            activity.heartbeat(*([self.trouble] if self.trouble else []))
+            await asyncio.sleep(policies.HEARTBEAT_INTERVAL.total_seconds())
+
+
 @asynccontextmanager
-async def _attempt() -> AsyncIterator[None]:
+async def _attempt() -> AsyncIterator[_Heartbeat]:
     """Heartbeat while an attempt runs, and tell Temporal what its errors mean."""
-    beat = asyncio.create_task(_heartbeat())
+    heartbeat = _Heartbeat()
+    beat = asyncio.create_task(heartbeat.keep_on())
     try:
-        yield
+        yield heartbeat
     except ApiError as error:
         wish = error.retry_after_seconds
         is_long = wish is not None and wish > policies.LONGEST_RETRY_DELAY.total_seconds()
@@ -266,12 +281,6 @@ async def _attempt() -> AsyncIterator[None]:
         raise ApplicationError(str(error), type=kind, non_retryable=True) from None
     finally:
         beat.cancel()
-
-
-async def _heartbeat() -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(policies.HEARTBEAT_INTERVAL.total_seconds())
 
 
 def _delay_at_least(wish_seconds: float | None) -> timedelta | None:

@@ -59,12 +59,14 @@ async def cut_twice(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
         await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
     await lab.until_polled(scene)
     async with lab.during(fault):
-        await lab.until_failed(asked.workflow_id, "await_video", attempts=1)
+        await lab.until_troubled(asked.workflow_id, "await_video")
     await video.release()
 
 
 def caught(target: HoldTarget, kind: str) -> Act:
-    """The link goes bad while a request lies with the provider, and until it is tried again."""
+    """The link goes bad while a request lies with the provider, and until it has failed: a poll
+    within its attempt, any other with it.
+    """
 
     async def act(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
         held = await lab.hold(target, asked.workflow_id)
@@ -72,7 +74,10 @@ def caught(target: HoldTarget, kind: str) -> Act:
         await held.caught(lab.step_deadline_seconds)
         async with lab.during(fault):
             await held.release()
-            await lab.until_failed(asked.workflow_id, kind, attempts=1)
+            if target is HoldTarget.POLL:
+                await lab.until_troubled(asked.workflow_id, kind)
+            else:
+                await lab.until_failed(asked.workflow_id, kind, attempts=1)
 
     return act
 
@@ -82,7 +87,7 @@ def _single(name: str, attempts: Mapping[str, int]) -> Expectation:
 
 
 def _cut() -> Trial:
-    asked = _single("api-cut", {"generate_character": 2, "await_video": 2})
+    asked = _single("api-cut", {"generate_character": 2})
     toxic, (image, scene) = Down(), asked.prompts
 
     def proofs(link: str) -> Sequence[Invariant]:
@@ -95,8 +100,8 @@ def _cut() -> Trial:
 
 
 def _polled(name: str, toxic: AnyToxic) -> Trial:
-    """A poll is under way: it is free, and sent again by the next attempt."""
-    asked = _single(name, {"await_video": 2})
+    """A poll is under way: it is free, and sent again by the same attempt."""
+    asked = workload.single(name)
     (scene,) = asked.video_prompts
     return Trial(
         asked,

@@ -249,13 +249,16 @@ class ProgressView(_Wire):
 
 
 class AttemptView(_Wire):
-    """An activity that is not done yet. `nextAttemptAt` is set while it waits for its retry."""
+    """An activity that is not done yet. `nextAttemptAt` is set while it waits for its retry,
+    `trouble` while something within its attempt fails that it gets over by itself.
+    """
 
     activity: str
     attempt: int
     max_attempts: int | None
     last_failure: str | None
     next_attempt_at: datetime | None
+    trouble: str | None
 
 
 class OperationView(_Wire):

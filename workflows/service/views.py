@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,7 +91,19 @@ def _attempts(pending: Sequence[PendingActivityInfo]) -> Iterator[AttemptView]:
             next_attempt_at=(
                 activity.next_attempt_schedule_time.ToDatetime(tzinfo=UTC) if waits else None
             ),
+            trouble=_trouble(activity),
         )
+
+
+def _trouble(activity: PendingActivityInfo) -> str | None:
+    """What the last heartbeat tells: a text, or nothing."""
+    for payload in activity.heartbeat_details.payloads:
+        try:
+            told = json.loads(payload.data)
+        except ValueError:
+            return None
+        return told[:_LONGEST_FAILURE] if isinstance(told, str) else None
+    return None
 
 
 def _alerts(attempts: Sequence[AttemptView], told: Told) -> Iterator[str]:
@@ -98,6 +111,8 @@ def _alerts(attempts: Sequence[AttemptView], told: Told) -> Iterator[str]:
     for attempt in attempts:
         if attempt.attempt > 1:
             yield _of_attempt(attempt)
+        if attempt.trouble:
+            yield f"{attempt.activity} goes on, but its last look failed: {attempt.trouble}"
     if told.progress and told.progress.undecided:
         yield _of_call(told.progress.undecided)
     if told.progress and told.progress.waiting:

@@ -76,6 +76,23 @@ def test_a_second_attempt_is_an_alert() -> None:
     ]
 
 
+def test_trouble_within_a_first_attempt_is_an_alert() -> None:
+    activity = an_activity(1)
+    activity.heartbeat_details.payloads.add().data = b'"the poll call failed (HTTP 503): No."'
+    attempts = list(views._attempts([activity]))
+    assert list(views._alerts(attempts, Told())) == [
+        ("start_video goes on, but its last look failed: the poll call failed (HTTP 503): No.")
+    ]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"7", b'{"of": "another kind"}'])
+def test_heartbeats_that_are_no_text_tell_nothing(data: bytes) -> None:
+    activity = an_activity(1)
+    activity.heartbeat_details.payloads.add().data = data
+    (attempt,) = views._attempts([activity])
+    assert attempt.trouble is None
+
+
 def test_a_long_failure_is_cut() -> None:
     (attempt,) = views._attempts([an_activity(2, "x" * 5_000)])
     assert attempt.last_failure == "x" * 500
