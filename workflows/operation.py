@@ -241,8 +241,9 @@ class VideoOperation:
                 pause = pause_of(error, pauses)
                 if pause is None or not workflow.patched(_PARKING):
                     raise
-                # Not all at the same moment: many operations wait for the same.
-                pause *= 1 + 0.1 * workflow.random().random()
+                # Not all at the same moment: many operations wait for the same. And a day's quota
+                # must come back within the longest outage.
+                pause += min(0.1 * pause, policies.LONGEST_PAUSE) * workflow.random().random()
                 if workflow.now() + pause - since > policies.LONGEST_OUTAGE:
                     raise
                 pauses += 1
