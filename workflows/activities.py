@@ -172,7 +172,7 @@ class VideoActivities:
             except ApiError as error:
                 await self._settle(video, error)
                 raise
-            return await self._keep(video.operation_id, step, data)
+            return await self._keep(video, data)
 
     async def _look(self, video: StartedVideo) -> VideoStatus:
         """One poll. Raises ApiError, LedgerError, ArtifactError."""
@@ -184,20 +184,21 @@ class VideoActivities:
         if made is None or made.data is None:
             return VideoStatus(uri=made.uri if made else None)
         await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
-        step = video_step(video.number)
-        return VideoStatus(artifact=await self._keep(video.operation_id, step, made.data))
+        return VideoStatus(artifact=await self._keep(video, made.data))
 
     async def _on_disk(self, operation_id: str, step: str) -> Artifact | None:
         """The file of a video that an attempt fetched which did not live to tell."""
         bought = await asyncio.to_thread(self.cashier.ledger.outcome, operation_id, step)
         return await asyncio.to_thread(self._whole, bought.artifact if bought else None)
 
-    async def _keep(self, operation_id: str, step: str, data: bytes) -> Artifact:
+    async def _keep(self, video: StartedVideo | VideoDownload, data: bytes) -> Artifact:
         """Put a video on disk, and its file on record."""
+        operation_id, step = video.operation_id, video_step(video.number)
         name = f"{step}.mp4"
         artifact = await asyncio.to_thread(self.artifacts.save, operation_id, name, data)
+        what = (operation_id, step, artifact, video.provider_operation)
         try:
-            await asyncio.to_thread(self.cashier.ledger.keep, operation_id, step, artifact)
+            await asyncio.to_thread(self.cashier.ledger.keep, *what)
         except LedgerError as error:
             logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
         return artifact

@@ -244,12 +244,20 @@ class Ledger:
             )
             return changed.rowcount
 
-    def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
-        """Record the file of a finished video."""
+    def keep(
+        self, operation_id: str, step: str, artifact: Artifact, provider_operation: str = ""
+    ) -> None:
+        """Record the file of a finished video. One that was given up for lost is no longer."""
         with self._transaction() as connection:
-            bought = outcome_of(self._rows(connection, operation_id, step))
+            calls = self._rows(connection, operation_id, step)
+            found = [c for c in calls if c.state is State.LOST]
+            found = [c for c in found if c.provider_operation == provider_operation]
+            made = artifact.model_dump_json()
+            bought = outcome_of(calls)
             if bought:
-                self._set(connection, bought, artifact=artifact.model_dump_json())
+                self._set(connection, bought, artifact=made)
+            elif found:
+                self._set(connection, found[-1], artifact=made, state=State.DONE)
 
     def outcome(self, operation_id: str, step: str) -> PaidCall | None:
         """The request that a step was bought by; None where it was not."""

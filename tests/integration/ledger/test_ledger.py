@@ -451,6 +451,19 @@ def test_a_late_report_of_a_loss_takes_nothing_from_what_was_bought_since(ledger
     assert _states(ledger) == [State.LOST, State.DONE]
 
 
+def test_a_video_that_is_fetched_after_all_is_the_outcome_again(ledger: Ledger) -> None:
+    _video_bought(ledger)
+    ledger.lose("op", "character", "models/m/operations/1", "it was not found.")
+
+    ledger.keep("op", "character", ARTIFACT, "models/m/operations/2")
+    assert _states(ledger) == [State.LOST]
+    ledger.keep("op", "character", ARTIFACT, "models/m/operations/1")
+
+    outcome = ledger.outcome("op", "character")
+    assert outcome is not None
+    assert (outcome.state, outcome.artifact) == (State.DONE, ARTIFACT)
+
+
 def test_what_is_lost_is_not_bought_again_beyond_the_budget(ledger: Ledger) -> None:
     _video_bought(ledger)
     ledger.lose("op", "character", "models/m/operations/1", "it expired.")
