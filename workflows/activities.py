@@ -23,7 +23,6 @@ from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError
 from workflows.models import (
     CHARACTER,
     KEY_REFUSED,
-    NO_SUCH_NAME,
     NOT_BILLED,
     UNDECIDED,
     VIDEO_LOST,
@@ -223,10 +222,11 @@ class VideoActivities:
             try:
                 await self.gemini.poll_video(order.made_as)
             except ApiError as error:
-                if error.code == NO_SUCH_NAME:
+                is_known = error.code in {*NOT_BILLED, "NothingDelivered"}
+                if error.outcome is Outcome.LOST and not is_known:
                     logger.warning("the provider does not know %s: %s", order.made_as, error)
                     return order.model_copy(update={"made_as": None})
-                if error.code not in {*NOT_BILLED, "NothingDelivered"}:  # of these it is known
+                if not is_known:
                     raise
         return order
 

@@ -116,3 +116,23 @@ async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
     )
     await made(asking, asked, name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
+
+
+async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
+    asking: Bench,
+) -> None:
+    asked = workload.single("made-under-no-name")
+    name = await undecided(asking, asked)
+    no_name = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Invalid operation id."}
+    refusal = FaultRule(
+        call=Call.POLL,
+        kind=FaultKind.STATUS,
+        status=400,
+        body={"error": no_name},
+        match=asked.video_prompts[0],
+    )
+    await asking.lab.stack.api.control.add_rule(refusal)
+    for _ in range(2):
+        await until_undecided(asking, asked)
+        await made(asking, asked, name)
+    assert (await asking.ended(asked)).status is Status.COMPLETED
