@@ -215,10 +215,14 @@ class VideoActivities:
             raise ApplicationError(str(error), type=VIDEO_LOST, non_retryable=True) from None
 
     async def _with_a_known_name(self, order: VideoOrder) -> VideoOrder:
-        """The order without an operator's name that the provider does not know: a slip of the pen
-        would be recorded as the outcome for good.
+        """The order without an operator's name that the provider does not know, or that is of
+        another video: a slip of the pen would be recorded as the outcome for good.
         """
         if order.made_as:
+            own = (order.operation_id, video_step(order.number))
+            if await asyncio.to_thread(self.cashier.ledger.is_of_another, order.made_as, *own):
+                logger.warning("%s is the name of another video", order.made_as)
+                return order.model_copy(update={"made_as": None})
             try:
                 await self.gemini.poll_video(order.made_as)
             except ApiError as error:
