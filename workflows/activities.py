@@ -23,7 +23,6 @@ from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError
 from workflows.models import (
     CHARACTER,
     KEY_REFUSED,
-    NO_SUCH_NAME,
     NOT_BILLED,
     UNDECIDED,
     VIDEO_LOST,
@@ -174,7 +173,7 @@ class VideoActivities:
             except ApiError as error:
                 await self._settle(video, error)
                 raise
-            return await self._keep(video.operation_id, step, data)
+            return await self._keep(video, data)
 
     async def _look(self, video: StartedVideo) -> VideoStatus:
         """One poll. Raises ApiError, LedgerError, ArtifactError."""
@@ -186,20 +185,21 @@ class VideoActivities:
         if made is None or made.data is None:
             return VideoStatus(uri=made.uri if made else None)
         await asyncio.to_thread(self.artifacts.prepare, video.operation_id)
-        step = video_step(video.number)
-        return VideoStatus(artifact=await self._keep(video.operation_id, step, made.data))
+        return VideoStatus(artifact=await self._keep(video, made.data))
 
     async def _on_disk(self, operation_id: str, step: str) -> Artifact | None:
         """The file of a video that an attempt fetched which did not live to tell."""
         bought = await asyncio.to_thread(self.cashier.ledger.outcome, operation_id, step)
         return await asyncio.to_thread(self._whole, bought.artifact if bought else None)
 
-    async def _keep(self, operation_id: str, step: str, data: bytes) -> Artifact:
+    async def _keep(self, video: StartedVideo | VideoDownload, data: bytes) -> Artifact:
         """Put a video on disk, and its file on record."""
+        operation_id, step = video.operation_id, video_step(video.number)
         name = f"{step}.mp4"
         artifact = await asyncio.to_thread(self.artifacts.save, operation_id, name, data)
+        what = (operation_id, step, artifact, video.provider_operation)
         try:
-            await asyncio.to_thread(self.cashier.ledger.keep, operation_id, step, artifact)
+            await asyncio.to_thread(self.cashier.ledger.keep, *what)
         except LedgerError as error:
             logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
         return artifact
@@ -217,17 +217,22 @@ class VideoActivities:
             raise ApplicationError(str(error), type=VIDEO_LOST, non_retryable=True) from None
 
     async def _with_a_known_name(self, order: VideoOrder) -> VideoOrder:
-        """The order without an operator's name that the provider does not know: a slip of the pen
-        would be recorded as the outcome for good.
+        """The order without an operator's name that the provider does not know, or that is of
+        another video: a slip of the pen would be recorded as the outcome for good.
         """
         if order.made_as:
+            own = (order.operation_id, video_step(order.number))
+            if await asyncio.to_thread(self.cashier.ledger.is_of_another, order.made_as, *own):
+                logger.warning("%s is the name of another video", order.made_as)
+                return order.model_copy(update={"made_as": None})
             try:
                 await self.gemini.poll_video(order.made_as)
             except ApiError as error:
-                if error.code == NO_SUCH_NAME:
+                is_known = error.code in {*NOT_BILLED, "NothingDelivered"}
+                if error.outcome is Outcome.LOST and not is_known:
                     logger.warning("the provider does not know %s: %s", order.made_as, error)
                     return order.model_copy(update={"made_as": None})
-                if error.code not in {*NOT_BILLED, "NothingDelivered"}:  # of these it is known
+                if not is_known:
                     raise
         return order
 

@@ -25,6 +25,9 @@ _Json = dict[str, Any]
 _FEWEST_IMAGE_TOKENS = 258
 """The least that any Gemini model counts for an image (the provider's guide on tokens, 2026-09)."""
 
+_THINGS = ("inlineData", "fileData", "inline_data", "file_data")
+"""Parts that are no text, under the names of JSON and, from some gateways, of the protocol."""
+
 _TRANSIENT_REASONS = frozenset(
     {"STOP", "FINISH_REASON_UNSPECIFIED", "NO_IMAGE", "IMAGE_OTHER", "OTHER"}
     | {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"}
@@ -119,18 +122,21 @@ def _image_in(part: _Json) -> Image | None:
 
 def _may_be_billed(usage: _Json, parts: Sequence[_Json]) -> bool:
     """Whether something that is no text was made: it came unusable, or it was counted."""
-    if any(part.get("inlineData") or part.get("fileData") for part in parts):
+    if any(part.get(name) for part in parts for name in _THINGS):
         return True
     details = _dicts(usage.get("candidatesTokensDetails"))
-    if details:
-        return any(
-            count.get("tokenCount") and str(count.get("modality")).upper() == "IMAGE"
-            for count in details
-        )
-    # Without a breakdown: a token of text is a character at the least.
-    text = sum(len(str(part.get("text") or "")) for part in parts)
-    counted = usage.get("candidatesTokenCount")
-    return isinstance(counted, int) and counted - text >= _FEWEST_IMAGE_TOKENS
+    text = sum(len(str(part.get("text") or "")) for part in parts)  # a token is a letter at least
+    for count in details:
+        tokens = _count(count.get("tokenCount"))
+        if str(count.get("modality")).upper() == "TEXT":
+            text = max(text, tokens)
+        elif tokens:
+            return True
+    return _count(usage.get("candidatesTokenCount")) - text >= _FEWEST_IMAGE_TOKENS
+
+
+def _count(number: object) -> int:
+    return int(str(number)) if re.fullmatch(r"\d{1,12}", str(number)) else 0
 
 
 def _said(

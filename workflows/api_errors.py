@@ -147,7 +147,9 @@ def _by_status(said: Said, call: Call) -> ApiError:
         return _without_answer(said, call)
     if status in {425, 429, 503}:
         return _unavailable(said, call)
-    if status >= 500 or status in {408, 409, 499}:
+    # A gateway that does not know the way says nothing of the video that was asked for.
+    is_lost_on_the_way = call.name == "poll" and status in {400, 404, 410} and not said.in_json
+    if status >= 500 or status in {408, 409, 499} or is_lost_on_the_way:
         failed = f"the {call.name} call failed (HTTP {status}): {said.words}"
         return ApiError("ServerError", failed, call.unclear)
     if status in {401, 403, 407} or said.is_about_the_key:

@@ -55,7 +55,7 @@ class UndecidedError(Exception):
     """A paid request may have been billed; it is too early to settle it, or nobody has decided."""
 
     def __init__(self, call: OpenCall) -> None:
-        but = "it can be fetched no more" if call.lost else "no reply came"
+        but = "it can be fetched no more" if call.provider_operation else "no reply came"
         super().__init__(
             f"the {call.item} of {call.step} may have been paid for (${call.cost_usd}), "
             f"but {but}: {call.reason.rstrip('.')}."

@@ -10,6 +10,9 @@ from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 from workflows import policies
 from workflows.models import OUTAGES, UNDECIDED, WORKER_LOST, OpenCall, Postponement
 
+_MOST_DOUBLINGS = 10
+"""Far beyond the longest pause, and far from what a timedelta cannot hold."""
+
 
 def words_of(error: ActivityError | ApplicationError) -> str:
     """Why a step failed."""
@@ -30,7 +33,7 @@ def pause_of(error: ActivityError, pauses: int) -> timedelta | None:
     if not isinstance(cause, ApplicationError) or cause.type not in OUTAGES:
         return None
     if not cause.non_retryable:
-        doubled: timedelta = policies.FIRST_PAUSE * 2**pauses
+        doubled: timedelta = policies.FIRST_PAUSE * 2 ** min(pauses, _MOST_DOUBLINGS)
         return min(doubled, policies.LONGEST_PAUSE)
     if not cause.details:
         return None

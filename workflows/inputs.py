@@ -26,11 +26,19 @@ def read_input(kind: type[Input], given: Sequence[object]) -> tuple[Input | None
         config = kind.model_validate(given[0])
     except ValidationError as error:
         return None, f"its input is wrong: {'; '.join(map(_fault, error.errors()))}."
-    size = len(to_json(config.model_dump(exclude={"progress"})))
-    if size > policies.MAX_PROMPTS_BYTES:
-        most = f"{policies.MAX_PROMPTS_BYTES:,} are possible"
-        return config, f"its prompts have {size:,} bytes together; {most}."
     return config, _wrong_length(config)
+
+
+def excess_of(config: SingleVideoInput | SeriesVideoInput) -> str | None:
+    """A sentence where its prompts are too long; those that the service takes are not."""
+    videos = (
+        config.video_prompts if isinstance(config, SeriesVideoInput) else (config.video_prompt,)
+    )
+    size = len(to_json((config.character_prompt, *videos)))
+    if size <= policies.MAX_PROMPTS_BYTES:
+        return None
+    most = f"{policies.MAX_PROMPTS_BYTES:,} are possible"
+    return f"its prompts have {size:,} bytes together; {most}."
 
 
 def _wrong_length(config: SingleVideoInput | SeriesVideoInput) -> str | None:

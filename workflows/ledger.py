@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Self
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, and_, func, insert, not_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from workflows import policies
@@ -244,16 +244,32 @@ class Ledger:
             )
             return changed.rowcount
 
-    def keep(self, operation_id: str, step: str, artifact: Artifact) -> None:
-        """Record the file of a finished video."""
+    def keep(
+        self, operation_id: str, step: str, artifact: Artifact, provider_operation: str = ""
+    ) -> None:
+        """Record the file of a finished video. One that was given up for lost is no longer."""
         with self._transaction() as connection:
-            bought = outcome_of(self._rows(connection, operation_id, step))
+            calls = self._rows(connection, operation_id, step)
+            found = [c for c in calls if c.state is State.LOST]
+            found = [c for c in found if c.provider_operation == provider_operation]
+            made = artifact.model_dump_json()
+            bought = outcome_of(calls)
             if bought:
-                self._set(connection, bought, artifact=artifact.model_dump_json())
+                self._set(connection, bought, artifact=made)
+            elif found:
+                self._set(connection, found[-1], artifact=made, state=State.DONE)
 
     def outcome(self, operation_id: str, step: str) -> PaidCall | None:
         """The request that a step was bought by; None where it was not."""
         return outcome_of(self.calls(operation_id, step))
+
+    def is_of_another(self, provider_operation: str, operation_id: str, step: str) -> bool:
+        """Whether the video of that name was bought by another step, or another operation."""
+        own = and_(paid_calls.c.operation_id == operation_id, paid_calls.c.step == step)
+        named = paid_calls.c.provider_operation == provider_operation
+        with self._transaction() as connection:
+            others = select(func.count()).select_from(paid_calls).where(named, not_(own))
+            return bool(connection.scalar(others))
 
     def calls(self, operation_id: str | None = None, step: str | None = None) -> Sequence[PaidCall]:
         """All requests, or an operation's, or a step's, in the order they were made."""

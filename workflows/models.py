@@ -39,7 +39,7 @@ class OpenCall(Record):
 
     `settle_at` is when that will be certain; None: it is certain already, and somebody has to
     decide. `ambiguous` counts the requests of the step of which this is so, `lost` those whose
-    video can be fetched no more; then `provider_operation` is the name of the last one.
+    video can be fetched no more. Where the last one is such, `provider_operation` is its name.
     """
 
     step: str

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.decisions import objection
     from workflows.failures import open_call_of, pause_of, type_of, was_lost, words_of
+    from workflows.inputs import excess_of
     from workflows.models import (
         CHARACTER,
         NOT_BILLED,
@@ -49,6 +50,10 @@ Input = TypeVar("Input", SingleVideoInput, SeriesVideoInput)
 _PARKING = "waits-while-the-provider-is-down"
 """The patch from which on an operation does not fail by an outage."""
 
+_MEASURING = "refuses-prompts-that-are-too-long"
+"""The patch from which on an operation is not begun with prompts that may not fit into a payload.
+"""
+
 _ACTIVITIES_PER_VIDEO = 3
 _ACTIVITIES_BEFORE = {Stage.AWAITING_VIDEO: 1, Stage.DOWNLOADING_VIDEO: 2}
 """Activities of the video in hand that are done when a stage begins."""
@@ -68,6 +73,7 @@ class VideoOperation:
         self._objection = objection
         self._cancel_requested = False
         self._decision: Decision | None = None
+        self._has_begun = progress is not None
         self._state = progress or Progress(operation_id=workflow.info().workflow_id)
         if progress is None:
             self._pass("started")
@@ -76,6 +82,9 @@ class VideoOperation:
         """What the operation was asked for. Fails where it cannot be taken."""
         if config is None or self._objection:
             raise self._fail(self._objection or "it has no input.", "InvalidInput")
+        excess = None if self._has_begun else excess_of(config)
+        if excess and workflow.patched(_MEASURING):
+            raise self._fail(excess, "InvalidInput")
         return config
 
     @workflow.query

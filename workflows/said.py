@@ -20,13 +20,14 @@ _LONGEST_WORDS = 300
 
 @dataclass(frozen=True)
 class Said:
-    """What an error reply says, however it is wrapped."""
+    """What an error reply says, however it is wrapped. `in_json`: as the provider itself does."""
 
     http_status: int
     message: str = ""
     status: str = ""
     details: tuple[dict[str, object], ...] = ()
     headers: httpx.Headers = field(default_factory=httpx.Headers)
+    in_json: bool = False
 
     @classmethod
     def by(cls, response: httpx.Response) -> Said:
@@ -52,6 +53,7 @@ class Said:
             if isinstance(details, list)
             else (),
             headers=response.headers,
+            in_json=isinstance(error, dict),
         )
 
     @property

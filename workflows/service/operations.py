@@ -23,7 +23,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from workflows.decisions import objection
-from workflows.inputs import read_input
+from workflows.inputs import excess_of, read_input
 from workflows.models import Decision, Progress, SeriesVideoInput, SingleVideoInput
 from workflows.service import temporal, views
 from workflows.service.errors import Problem, conflict, unavailable, unknown
@@ -239,6 +239,7 @@ class Operations:
         else:
             series, wrong = read_input(SeriesVideoInput, found)
             given = series.model_copy(update={"progress": None}) if series else None
+        wrong = wrong or (excess_of(given) if given else None)
         if given is None or wrong:
             raise conflict(f"{described.id} cannot be restarted: {wrong}")
         return given

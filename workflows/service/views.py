@@ -136,7 +136,7 @@ def _of_attempt(attempt: AttemptView) -> str:
 
 
 def _of_call(call: OpenCall) -> str:
-    if call.lost:
+    if call.provider_operation:
         return (
             f"The {call.item} of {call.step} (${call.cost_usd}) may be paid for and can be fetched "
             f"no more: {call.reason.rstrip('.')}. Decide what becomes of it: resend (buy it "

@@ -441,6 +441,17 @@ def test_what_is_lost_still_counts_and_is_bought_again_by_permission_only(ledger
     assert ledger.billable_usd() == 2 * PRICE
 
 
+def test_it_is_known_whose_a_video_is(ledger: Ledger) -> None:
+    _video_bought(ledger)
+    name = "models/m/operations/1"
+
+    mine = ledger.is_of_another(name, "op", "character")
+    others = [ledger.is_of_another(name, *own) for own in (("op", "video-001"), ("x", "character"))]
+
+    assert (mine, others) == (False, [True, True])
+    assert not ledger.is_of_another("models/m/operations/2", "x", "video-001")
+
+
 def test_a_late_report_of_a_loss_takes_nothing_from_what_was_bought_since(ledger: Ledger) -> None:
     _video_bought(ledger)
     ledger.lose("op", "character", "models/m/operations/1", "it expired.")
@@ -449,6 +460,19 @@ def test_a_late_report_of_a_loss_takes_nothing_from_what_was_bought_since(ledger
     ledger.lose("op", "character", "models/m/operations/1", "it expired.")
 
     assert _states(ledger) == [State.LOST, State.DONE]
+
+
+def test_a_video_that_is_fetched_after_all_is_the_outcome_again(ledger: Ledger) -> None:
+    _video_bought(ledger)
+    ledger.lose("op", "character", "models/m/operations/1", "it was not found.")
+
+    ledger.keep("op", "character", ARTIFACT, "models/m/operations/2")
+    assert _states(ledger) == [State.LOST]
+    ledger.keep("op", "character", ARTIFACT, "models/m/operations/1")
+
+    outcome = ledger.outcome("op", "character")
+    assert outcome is not None
+    assert (outcome.state, outcome.artifact) == (State.DONE, ARTIFACT)
 
 
 def test_what_is_lost_is_not_bought_again_beyond_the_budget(ledger: Ledger) -> None:

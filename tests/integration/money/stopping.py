@@ -67,8 +67,10 @@ def plant_ledger() -> None:
         reach(Boundary.OUTCOME_COMMITTED, call.step)
         return recorded
 
-    def stop_after_keeping(self: Ledger, operation_id: str, step: str, artifact: Artifact) -> None:
-        keep(self, operation_id, step, artifact)
+    def stop_after_keeping(
+        self: Ledger, operation_id: str, step: str, artifact: Artifact, provider_operation: str = ""
+    ) -> None:
+        keep(self, operation_id, step, artifact, provider_operation)
         reach(Boundary.DOWNLOAD_RECORDED, step)
 
     Ledger.reserve = stop_around_intent  # type: ignore[method-assign]

@@ -14,7 +14,9 @@ from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
 from tests.integration.workflows.bench import Bench
 from tests.integration.workflows.conftest import ASK
+from workflows.ledger import Ledger
 from workflows.models import Choice, Decision, Stage
+from workflows.policies import LEDGER_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -116,3 +118,38 @@ async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
     )
     await made(asking, asked, name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
+
+
+async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
+    asking: Bench,
+) -> None:
+    asked = workload.single("made-under-no-name")
+    name = await undecided(asking, asked)
+    no_name = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Invalid operation id."}
+    refusal = FaultRule(
+        call=Call.POLL,
+        kind=FaultKind.STATUS,
+        status=400,
+        body={"error": no_name},
+        match=asked.video_prompts[0],
+    )
+    await asking.lab.stack.api.control.add_rule(refusal)
+    for _ in range(2):
+        await until_undecided(asking, asked)
+        await made(asking, asked, name)
+    assert (await asking.ended(asked)).status is Status.COMPLETED
+
+
+async def test_the_name_of_another_video_is_asked_about_again(asking: Bench) -> None:
+    other, asked = workload.single("made-for-another"), workload.single("made-by-a-slip")
+    await asking.run(other, task_queue=ASK)
+    name = await undecided(asking, asked)
+    await made(asking, asked, await asking.provider_operation(other.video_prompts[0]))
+    await until_undecided(asking, asked)
+    await made(asking, asked, name)
+    assert (await asking.ended(asked)).status is Status.COMPLETED
+    ledger = Ledger.open(asking.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    bought = ledger.outcome(asked.workflow_id, STEP)
+    ledger.close()
+    assert bought
+    assert bought.provider_operation == name

@@ -138,6 +138,30 @@ def test_the_file_of_an_image_is_named_by_its_type(mime_type: str, suffix: str) 
             id="more tokens than words",
         ),
         pytest.param(
+            {"candidates": [candidate({"inline_data": {"data": "aQ=="}})]}, id="by a gateway"
+        ),
+        pytest.param(
+            {
+                "candidates": [candidate()],
+                "usageMetadata": {
+                    "candidatesTokensDetails": [
+                        {"modality": "MODALITY_UNSPECIFIED", "tokenCount": 1290}
+                    ]
+                },
+            },
+            id="counted as who knows what",
+        ),
+        pytest.param(
+            {
+                "candidates": [candidate()],
+                "usageMetadata": {
+                    "candidatesTokenCount": "1295",
+                    "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 5}],
+                },
+            },
+            id="more tokens than are broken down",
+        ),
+        pytest.param(
             {
                 "promptFeedback": {"blockReason": "SAFETY"},
                 "candidates": [candidate(reason="MAX_TOKENS")],

@@ -98,6 +98,13 @@ def test_a_precondition_loses_no_video() -> None:
     assert error.outcome is Outcome.PERMANENT
 
 
+@pytest.mark.parametrize("status", [400, 404, 410])
+@pytest.mark.parametrize("page", ["default backend - 404", "<html><h1>nginx</h1></html>", ""])
+def test_a_gateway_that_does_not_know_the_way_loses_no_video(status: int, page: str) -> None:
+    error = failed(POLL, RuntimeError("the client's"), httpx.Response(status, text=page))
+    assert (error.code, error.outcome) == ("ServerError", Outcome.RETRYABLE)
+
+
 @pytest.mark.parametrize("details", [[{"reason": "API_KEY_INVALID"}], []])
 def test_a_key_that_is_refused_loses_no_video(details: list[dict[str, str]]) -> None:
     error = refused(POLL, 400, "API key not valid.", details=details)

@@ -9,6 +9,7 @@ import pytest
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
+from workflows import policies
 from workflows.failures import pause_of, type_of, was_lost, words_of
 from workflows.models import OUTAGES, UNDECIDED, VIDEO_LOST, WORKER_LOST, Postponement
 
@@ -36,6 +37,11 @@ def failed(kind: str, *details: Any, non_retryable: bool = False) -> ActivityErr
 def test_an_outage_is_waited_for_the_longer_the_longer_it_lasts(kind: str) -> None:
     minutes = [pause_of(failed(kind), pauses) for pauses in (0, 1, 2, 5, 9)]
     assert minutes == [timedelta(minutes=m) for m in (0.5, 1, 2, 15, 15)]
+
+
+def test_the_longest_outage_can_be_waited_for() -> None:
+    most = policies.LONGEST_OUTAGE // policies.FIRST_PAUSE
+    assert pause_of(failed("Unavailable"), most) == policies.LONGEST_PAUSE
 
 
 @pytest.mark.parametrize(

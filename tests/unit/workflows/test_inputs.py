@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from pydantic_core import to_json
 
 from workflows import policies
-from workflows.inputs import read_input
+from workflows.inputs import excess_of, read_input
 from workflows.models import Progress, SeriesVideoInput, SingleVideoInput
+from workflows.service.schemas import SeriesConfig
 
 SINGLE = {"character_prompt": "a fox", "video_prompt": "it waves"}
 
@@ -54,14 +56,26 @@ def test_a_series_of_a_wrong_length_is_told(videos: int) -> None:
 @pytest.mark.parametrize("letter", ["x", "é"])
 def test_prompts_that_would_not_fit_into_a_payload_are_told(letter: str) -> None:
     size = policies.MAX_PROMPTS_BYTES // len(letter.encode())
-    _, objection = read_input(SeriesVideoInput, [series(letter * size)])
-    assert objection
-    assert objection.endswith("bytes together; 1,000,000 are possible.")
-    _, fits = read_input(SeriesVideoInput, [series(letter * (size - 100))])
-    assert fits is None
+    excess = excess_of(SeriesVideoInput(character_prompt="a fox", video_prompts=(letter * size,)))
+    assert excess
+    assert excess.endswith("bytes together; 1,000,000 are possible.")
+    fits = SingleVideoInput(character_prompt="a fox", video_prompt=letter * (size - 100))
+    assert excess_of(fits) is None
+
+
+def test_what_the_service_just_takes_is_taken() -> None:
+    prompts = ["x" * 7990] * 125
+    room = policies.MAX_PROMPTS_BYTES - len(to_json(("", *prompts)))
+    taken = SeriesConfig.model_validate({"characterPrompt": "x" * room, "videoPrompts": prompts})
+    longest = SeriesVideoInput(
+        character_prompt=taken.character_prompt, video_prompts=tuple(taken.video_prompts)
+    )
+    assert excess_of(longest) is None
 
 
 def test_the_progress_of_earlier_runs_does_not_count_as_prompts() -> None:
     progress = Progress(operation_id="op", failure="x" * policies.MAX_PROMPTS_BYTES)
     given = {**series("a"), "progress": progress.model_dump(mode="json")}
-    assert read_input(SeriesVideoInput, [given])[1] is None
+    config, objection = read_input(SeriesVideoInput, [given])
+    assert config
+    assert (objection, excess_of(config)) == (None, None)

@@ -213,14 +213,14 @@ function decisionForm(id, call) {
   };
   const choices = [
     button(
-      `${call.lost ? "Buy" : "Send"} again (${money(call.costUsd)} more)`,
-      `${call.lost ? "Buy" : "Send"} ${call.step} again`,
+      `${call.providerOperation ? "Buy" : "Send"} again (${money(call.costUsd)} more)`,
+      `${call.providerOperation ? "Buy" : "Send"} ${call.step} again`,
       send("resend"),
     ),
     button("Give up", `Give ${id} up`, send("give_up"), "danger"),
   ];
   if (call.item !== "video") return [make("div", { class: "row" }, ...choices)];
-  const made = call.lost ? "Look again" : "It was made";
+  const made = call.providerOperation ? "Look again" : "It was made";
   choices.unshift(button(made, `${call.step}: ${made.toLowerCase()}`, send("made")));
   return [
     make("label", {}, "The provider's name for the video, if it has it", name),

@@ -121,6 +121,18 @@ def test_a_video_out_of_reach_is_an_alert() -> None:
     ]
 
 
+def test_a_call_after_a_lost_video_is_told_as_what_it_is() -> None:
+    asks, settles = (a_call(at).model_copy(update={"lost": 1}) for at in (None, AT))
+    assert alerts(Progress(operation_id="fox", undecided=asks)) == [
+        (
+            "The video call of video-001 ($1.20) may have been billed without a reply: "
+            "the connection broke. Decide what becomes of it: made, resend or give_up."
+        )
+    ]
+    (alert,) = alerts(Progress(operation_id="fox", undecided=settles))
+    assert alert.endswith("Its reply may still come until 03:04:05 UTC.")
+
+
 def test_a_call_that_asks_is_an_alert() -> None:
     assert alerts(Progress(operation_id="fox", undecided=a_call(None))) == [
         (
