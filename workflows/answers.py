@@ -34,9 +34,6 @@ _TRANSIENT_REASONS = frozenset(
 )
 """With these the model only slipped: reports tell that the same prompt works at the next try."""
 
-_NUMBERS = frozenset(map(str, range(1, 17)))
-"""Of errors of an operation. An error of a gateway has that of an HTTP status, or none."""
-
 _TRANSIENT_CODES = frozenset(
     {"8", "13", "14", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "429", "500", "503"}
 )
@@ -176,10 +173,10 @@ def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
     is_done = str(body.get("done")).lower() == "true"
     is_of_the_video = bool(body.get("name")) or is_done
     error = body.get("error")
-    if error and (is_of_the_video or _number_of(error) in _NUMBERS):
-        raise _failed(error)
-    if not is_of_the_video:
+    if not is_of_the_video:  # a gateway's own error, say: the video is still to come
         raise unreadable(call, _message(error))
+    if error:
+        raise _failed(error)
     if not is_done:
         return None
     made = list(_objects(body.get("response")))
