@@ -5,6 +5,7 @@ time, and nothing is repeated: heartbeats outlast these outages.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from chaos import workload
 from chaos.billing import Mode
@@ -16,6 +17,7 @@ from chaos.invariants.outages import all_were_in_hand, killed_as_soon_as_it_answ
 from chaos.invariants.proofs import server_was_down, was_paused
 from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
+from chaos.witness import Held
 
 PAUSE_SECONDS = 10.0
 OUTAGE_SECONDS = 3.0
@@ -66,12 +68,18 @@ async def _twice_in_a_row(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _under_load(lab: Lab) -> None:
+async def under_load(lab: Lab) -> None:
     """Two paid requests are in flight and three videos awaited, all through the outage.
 
     Their results come when the server is back: the SDK gives up a result that it cannot deliver for
     6 to 10 s, and on a busy machine a restart takes as long.
     """
+    for moment in await held_through_an_outage(lab):
+        await moment.release()
+
+
+async def held_through_an_outage(lab: Lab) -> Sequence[Held]:
+    """What is in hand when the server is killed, and still is when it is back."""
     held = [await lab.hold(target, prompt) for target, prompt in zip(_HELD, _PROMPTS, strict=True)]
     # Five activities want five slots.
     await asyncio.gather(*(lab.worker(settings=_PATIENT) for _ in range(2)))
@@ -80,7 +88,7 @@ async def _under_load(lab: Lab) -> None:
     await asyncio.gather(*(lab.until_polled(scene) for scene in _PROMPTS[2:]))
     async with lab.during(ServerDown()):
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
-    await asyncio.gather(*(moment.release() for moment in held))
+    return held
 
 
 SCENARIO = Scenario(
@@ -112,7 +120,7 @@ SCENARIO = Scenario(
         ),
         Case(
             name="under_load",
-            experiment=_under_load,
+            experiment=under_load,
             load=lambda _: _LOAD,
             proofs=(all_were_in_hand(("generate_character", "start_video", "await_video")),),
             invariants=COMMON,
