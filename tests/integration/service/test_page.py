@@ -17,6 +17,7 @@ from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.service.conftest import Serve, Served
+from workflows.models import Choice, Decision
 
 pytestmark = [
     pytest.mark.nightly,
@@ -25,6 +26,7 @@ pytestmark = [
 ]
 
 EXPECT_MS = 15_000
+
 TOKEN = "sesame-for-the-page"
 DESKTOP, PHONE = (1180, 860), (360, 740)
 NASTY = "<img src=x onerror=alert(1)>"
@@ -131,7 +133,7 @@ async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Op
     assert await served.bench.billed(asked) == list(asked.prompts)
 
 
-async def test_a_decision_is_made_by_keyboard(
+async def test_a_decision_is_made_by_keyboard_and_its_words_stay_words(
     served: Served, open_page: Open, tmp_path: Path
 ) -> None:
     asked = workload.single("page-undecided")
@@ -147,9 +149,13 @@ async def test_a_decision_is_made_by_keyboard(
         operation = watched.page.get_by_role("article", name="Operation page-undecided")
         await expect(operation).to_contain_text("Needs a decision")
         await expect(operation.get_by_role("list")).to_contain_text("may have been billed")
-        name = operation.get_by_label("its name for it")
+        decision = Decision(step=NASTY, choice=Choice.RESEND)
+        await served.bench.handle(asked).signal("decide", decision)
+        await expect(operation.get_by_role("list")).to_contain_text(NASTY)
+        assert await watched.page.locator("img").count() == 0
+        name = operation.get_by_label("name for the video")
         await name.fill("not a name")
-        await operation.get_by_role("button", name="video-001 was made").press("Enter")
+        await operation.get_by_role("button", name="video-001: it was made").press("Enter")
         said = watched.page.get_by_role("status")
         await expect(said).to_contain_text(
             "providerOperation must be such as models/MODEL/operations/ID."
@@ -158,7 +164,7 @@ async def test_a_decision_is_made_by_keyboard(
         await expect(name).to_have_value("not a name")
         await watched.shot(tmp_path, "undecided")
         await name.fill(await served.bench.provider_operation(asked.video_prompts[0]))
-        await operation.get_by_role("button", name="video-001 was made").press("Enter")
+        await operation.get_by_role("button", name="video-001: it was made").press("Enter")
         await expect(operation).to_contain_text("Complete")
     assert await served.bench.billed(asked) == list(asked.prompts)
 
@@ -191,7 +197,7 @@ async def test_an_operation_is_started_by_the_form_and_its_words_stay_words(
         operation = page.get_by_role("article", name="Operation page-nasty")
         await expect(operation).to_contain_text("series of 2")
         await expect(operation).to_contain_text("Failed")
-        await expect(operation.get_by_role("list")).to_contain_text(NASTY)
+        await expect(operation.get_by_role("list")).to_contain_text("(HTTP 400)")
         assert await page.locator("img").count() == 0
 
 
