@@ -80,7 +80,8 @@ def _storm() -> Schedule:
     """A worker of the fleet is killed every two seconds, and nothing else goes wrong."""
     drawn = draw(5, Wishes((Family.KILL,), duration_seconds=STORM_SECONDS, workflows=30))
     count = int(STORM_SECONDS / KILLS_EVERY_SECONDS)
-    kills = _kills([KILLS_EVERY_SECONDS * number for number in range(1, count)])
+    # Not to the end: on a fast machine nothing is left to be struck by then.
+    kills = _kills([KILLS_EVERY_SECONDS * number for number in range(1, count - 3)])
     return drawn.model_copy(update={"faults": tuple(kills)})
 
 
@@ -145,7 +146,6 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
     assert check in _failed(_cases(replayed))
 
     found = shrink(run, Means(most_runs=15, say=lambda _: None, worker_argv=argv))
-    # A poll that is answered badly makes a second attempt as well, so it need not be a kill.
     assert 1 <= len(found.after.faults) < len(schedule.faults)
     assert found.file.exists()
     # Which worker has the step in hand is chance, so a kill of one may miss it.
@@ -160,7 +160,7 @@ def test_a_fleet_that_loses_a_worker_every_two_seconds_loses_no_work(tmp_path: P
     assert case.verdict is Verdict.PASSED, case.reason
     log = (tmp_path / "latest" / "seeded" / schedule.name / "logs" / "fleet-1.log").read_text()
     lost = re.findall(r"is lost \(SIGKILL\): failed_over=(\d+)", log)
-    assert log.count("is lost (SIGKILL)") == len(schedule.faults) > 25
+    assert log.count("is lost (SIGKILL)") == len(schedule.faults) > 20
     assert sum(map(int, lost)) > 0
     started = [int(pid) for pid in re.findall(r"started \(pid (\d+)\)", log)]
     assert not [pid for pid in started if is_there(pid)]
