@@ -9,8 +9,9 @@ from chaos import workload
 from chaos.billing import Mode
 from chaos.cluster.temporal import SHARED_SERVER
 from chaos.evidence import Expectation
+from chaos.fake_api import shapes
 from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule
+from chaos.fake_api.rules import FaultRule
 from chaos.history import Status
 from chaos.invariants import Invariant
 from chaos.invariants.answers import api_answered
@@ -25,28 +26,26 @@ ATTEMPTS = 3
 """All that the retry policy allows."""
 
 
-def _poisoned(name: str, *words: str, **attempts: int) -> Expectation:
-    return workload.single(name).model_copy(
-        update={
-            "status": Status.FAILED,
-            "made": 1,
-            "checkpoints": ("started", "character_generated"),
-            "failure_names": ("video 1 of 1", *words),
-            "attempts": attempts,
-        }
-    )
-
-
-_BLOCKED = _poisoned("poisoned-prompt", "rephrasing the prompt")
-_BLOCKED = _BLOCKED.model_copy(update={"video_prompts": ("the hero of poisoned, [blocked]",)})
-_REFUSED = _poisoned("poisoned-replies", "HTTP 503", start_video=ATTEMPTS)
-_REFUSALS = FaultRule(
-    call=Call.VIDEO_START,
-    kind=FaultKind.STATUS,
-    status=503,
-    match=_REFUSED.video_prompts[0],
-    times=ATTEMPTS,
+_BLOCKED = workload.single("poisoned-prompt").model_copy(
+    update={
+        "video_prompts": ("the hero of poisoned, [blocked]",),
+        "status": Status.FAILED,
+        "made": 1,
+        "checkpoints": ("started", "character_generated"),
+        "failure_names": ("video 1 of 1", "rephrasing the prompt"),
+    }
 )
+# An outage would be waited for; that the model makes no image is this workflow's own trouble.
+_REFUSED = workload.single("poisoned-replies").model_copy(
+    update={
+        "status": Status.FAILED,
+        "made": 0,
+        "checkpoints": ("started",),
+        "failure_names": ("the character", "NO_IMAGE"),
+        "attempts": {"generate_character": ATTEMPTS},
+    }
+)
+_REFUSALS = shapes.no_image(match=_REFUSED.character_prompt, times=ATTEMPTS)
 
 
 def _load(poisoned: Expectation) -> Sequence[Expectation]:
@@ -96,7 +95,7 @@ SCENARIO = Scenario(
             "refused_until_it_fails",
             _REFUSED,
             (_REFUSALS,),
-            api_answered(_REFUSED, Call.VIDEO_START, "status 503", times=ATTEMPTS, billed=False),
+            api_answered(_REFUSED, Call.IMAGE, "status 200", times=ATTEMPTS, billed=False),
         ),
     ),
 )
