@@ -24,6 +24,7 @@ from workflows.models import (
     CHARACTER,
     KEY_REFUSED,
     NOT_BILLED,
+    NOTHING_DELIVERED,
     UNDECIDED,
     VIDEO_LOST,
     Artifact,
@@ -211,7 +212,7 @@ class VideoActivities:
         """
         what = (video.operation_id, video_step(video.number), video.provider_operation, str(error))
         if error.code in NOT_BILLED:
-            await asyncio.to_thread(self._refund, *what)
+            await asyncio.to_thread(self.cashier.ledger.refund, *what)
         if error.outcome is Outcome.LOST:
             await asyncio.to_thread(self.cashier.ledger.lose, *what)
             raise ApplicationError(str(error), type=VIDEO_LOST, non_retryable=True) from None
@@ -228,7 +229,7 @@ class VideoActivities:
             try:
                 await self.gemini.poll_video(order.made_as)
             except ApiError as error:
-                is_known = error.code in {*NOT_BILLED, "NothingDelivered"}
+                is_known = error.code in {*NOT_BILLED, NOTHING_DELIVERED}
                 if error.outcome is Outcome.LOST and not is_known:
                     logger.warning("the provider does not know %s: %s", order.made_as, error)
                     return order.model_copy(update={"made_as": None})
@@ -238,12 +239,6 @@ class VideoActivities:
 
     def _whole(self, artifact: Artifact | None) -> Artifact | None:
         return artifact if artifact and self.artifacts.is_whole(artifact) else None
-
-    def _refund(self, operation_id: str, step: str, provider_operation: str, reason: str) -> None:
-        """The provider does not charge for this video, so it may be started again."""
-        bought = self.cashier.ledger.outcome(operation_id, step)
-        if bought and bought.provider_operation == provider_operation:
-            self.cashier.ledger.refuse(bought, reason)
 
 
 @dataclass

@@ -17,7 +17,7 @@ import httpx
 
 from workflows.api_errors import ApiError, Call, Outcome, unreadable
 from workflows.artifacts import image_type, suffix_of
-from workflows.models import VIDEO_NOT_MADE
+from workflows.models import NOTHING_DELIVERED, VIDEO_NOT_MADE
 from workflows.said import in_short
 
 _Json = dict[str, Any]
@@ -191,7 +191,7 @@ def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
             Outcome.PERMANENT,
         )
     raise ApiError(
-        "NothingDelivered",
+        NOTHING_DELIVERED,
         "the API says that it is done, and delivered neither a video nor a reason.",
         Outcome.LOST,
     )

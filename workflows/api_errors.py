@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import httpx
 
-from workflows.models import KEY_REFUSED, NO_SUCH_NAME
+from workflows.models import KEY_REFUSED
 from workflows.said import Said, in_short
 from workflows.transport import Exchange
 
@@ -251,7 +251,7 @@ def _gone(said: Said, call: Call) -> ApiError:
         message = f"{asked}: {said.words} Check {model}."
         return ApiError("NotFound", message, Outcome.PERMANENT)
     return ApiError(
-        NO_SUCH_NAME,
+        "Expired",
         f"{asked}: {said.words} The provider keeps a video for two days, so it has expired.",
         Outcome.LOST,
     )

@@ -30,13 +30,14 @@ from workflows.ledger import Ledger, LedgerError
 from workflows.models import OpenCall, PaidOrder
 from workflows.paid_calls import (
     OPEN,
+    UNSETTLED,
+    WASTED,
     Answer,
     Bought,
     Granted,
     Open,
     PaidCall,
     Purchase,
-    State,
     Terms,
     outcome_of,
 )
@@ -47,8 +48,6 @@ from workflows.transport import MaySend
 logger = logging.getLogger("workflows.cashier")
 
 T = TypeVar("T")
-
-_WASTED = {State.AMBIGUOUS, State.LATE, State.LOST}
 
 
 class UndecidedError(Exception):
@@ -145,7 +144,7 @@ class Cashier:
         for call in calls:
             if call.state in OPEN and replies.record(self.ledger, call):
                 logger.info("found the reply to %s of %s", call.step, call.operation_id)
-        doubtful = [call for call in calls if call.state in {*OPEN, State.LOST}]
+        doubtful = [call for call in calls if call.state in UNSETTLED]
         if order.made_as and doubtful:
             self.ledger.record(doubtful[-1], provider_operation=order.made_as)
 
@@ -222,7 +221,7 @@ class Cashier:
             raise LedgerError(
                 "the ledger of paid calls lost a record; stop all work.", lasting=True
             )
-        wasted = [c.cost_usd for c in calls if c.state in _WASTED and c.number != bought.number]
+        wasted = [c.cost_usd for c in calls if c.state in WASTED and c.number != bought.number]
         return Bill(bought, sum(wasted, Decimal(0)))
 
     def _terms(self, order: PaidOrder) -> Terms:

@@ -34,11 +34,16 @@ def excess_of(config: SingleVideoInput | SeriesVideoInput) -> str | None:
     videos = (
         config.video_prompts if isinstance(config, SeriesVideoInput) else (config.video_prompt,)
     )
-    size = len(to_json((config.character_prompt, *videos)))
+    size = size_of((config.character_prompt, *videos))
     if size <= policies.MAX_PROMPTS_BYTES:
         return None
     most = f"{policies.MAX_PROMPTS_BYTES:,} are possible"
     return f"its prompts have {size:,} bytes together; {most}."
+
+
+def size_of(prompts: Sequence[str]) -> int:
+    """What all prompts of an operation take of a payload, in bytes."""
+    return len(to_json(prompts))
 
 
 def _wrong_length(config: SingleVideoInput | SeriesVideoInput) -> str | None:

@@ -36,6 +36,7 @@ from workflows.ledger_tables import (
 from workflows.models import Artifact, OpenCall
 from workflows.paid_calls import (
     OPEN,
+    UNSETTLED,
     Answer,
     Bought,
     Granted,
@@ -184,7 +185,7 @@ class Ledger:
         with self._transaction() as connection:
             calls = self._rows(connection, call.operation_id, call.step)
             ours = _known(calls, call)
-            if ours.state not in {*OPEN, State.LOST}:
+            if ours.state not in UNSETTLED:
                 return ours
             return self._set(
                 connection,
@@ -201,16 +202,14 @@ class Ledger:
         A late reply of the same step then stands as its outcome; without one somebody has to
         decide. Nothing changes where the outcome is another video by now.
         """
-        with self._transaction() as connection:
-            bought = outcome_of(self._rows(connection, operation_id, step))
-            if bought and bought.provider_operation == provider_operation:
-                self._set(
-                    connection,
-                    bought,
-                    state=State.LOST,
-                    reason=reason,
-                    settled_at=_now(connection),
-                )
+        self._end(State.LOST, operation_id, step, provider_operation, reason)
+
+    def refund(self, operation_id: str, step: str, provider_operation: str, reason: str) -> None:
+        """Record that the provider does not charge for a video, so that it may be started again.
+
+        Nothing changes where the outcome is another video by now.
+        """
+        self._end(State.REFUSED, operation_id, step, provider_operation, reason)
 
     def refuse(self, call: PaidCall, reason: str) -> None:
         """Record that a request was not billed: never sent, not accepted, or made in vain."""
@@ -280,6 +279,15 @@ class Ledger:
         """What all calls may have cost together: ambiguous ones count in full."""
         with self._transaction() as connection:
             return _billable(connection)
+
+    def _end(
+        self, state: State, operation_id: str, step: str, provider_operation: str, reason: str
+    ) -> None:
+        with self._transaction() as connection:
+            bought = outcome_of(self._rows(connection, operation_id, step))
+            if bought and bought.provider_operation == provider_operation:
+                now = _now(connection)
+                self._set(connection, bought, state=state, reason=reason, settled_at=now)
 
     def _settle(self, call: PaidCall, state: State, reason: str) -> None:
         with self._transaction() as connection:

@@ -173,8 +173,8 @@ NOT_BILLED = frozenset({"VideoFailed", "VideoFiltered", VIDEO_NOT_MADE})
 VIDEO_LOST = "VideoLost"
 """Type of the failure that tells a workflow that a video can be fetched no more."""
 
-NO_SUCH_NAME = "Expired"
-"""Type of the failure by which the provider says that it knows no video of that name (any more)."""
+NOTHING_DELIVERED = "NothingDelivered"
+"""Type of the failure by which the provider says that a video is done, and delivers none."""
 
 KEY_REFUSED = "InvalidApiKey"
 """Type of the failure by which the provider refuses the key."""

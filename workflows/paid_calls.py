@@ -106,6 +106,15 @@ Answer = Granted | Bought | Open
 OPEN = frozenset({State.INTENT, State.AMBIGUOUS})
 """States in which nobody knows whether a request was billed."""
 
+UNSETTLED = OPEN | {State.LOST}
+"""States of a request that may yet turn out to have led to what was asked for."""
+
+WASTED = frozenset({State.AMBIGUOUS, State.LATE, State.LOST})
+"""States of a request that may have been paid for in vain."""
+
+IN_DOUBT = WASTED | {State.INTENT}
+"""The same, and those of which it will be known later."""
+
 
 def outcome_of(calls: Sequence[PaidCall]) -> PaidCall | None:
     """The reply that stands: the regular one, else a late one, for it is paid for as well."""
@@ -128,7 +137,7 @@ def lost_count(calls: Sequence[PaidCall]) -> int:
 
 def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenCall:
     """How a step stands whose newest open request can be settled then, or (None) by somebody."""
-    last = next(c for c in reversed(calls) if c.state in {*OPEN, State.LOST})
+    last = next(c for c in reversed(calls) if c.state in UNSETTLED)
     return OpenCall(
         step=last.step,
         item=last.item,

@@ -20,12 +20,11 @@ from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.judge import reason_of, verdict_of
 from chaos.scenarios import COMMON
 from chaos.verdict import Finding, Verdict
-from workflows.paid_calls import State as CallState
+from workflows.paid_calls import WASTED
 
 _SCHEDULED = "ACTIVITY_TASK_SCHEDULED"
 _OVER = {Stage.COMPLETED, Stage.UNPOLLED}
 _HOLDS = tuple(check for check in COMMON if check is not attempts_are_as_expected)
-_OPENLY = {CallState.AMBIGUOUS, CallState.LATE, CallState.LOST}
 
 
 def judge_try(
@@ -49,7 +48,7 @@ def judge_try(
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in evidence.billed), Decimal(0)),
         ideal_usd=evidence.ideal_cost_usd(asked),
-        ambiguous=sum(call.state in _OPENLY for call in evidence.paid_calls),
+        ambiguous=sum(call.state in WASTED for call in evidence.paid_calls),
         recovery_seconds=recovery_seconds(workflow, hit) if workflow and hit else None,
     )
 

@@ -11,10 +11,7 @@ from chaos.fake_api.ledger import Item
 from chaos.invariants import invariant
 from chaos.invariants.doubt import of_unfinished
 from workflows.models import Progress
-from workflows.paid_calls import State
-
-_IN_DOUBT = frozenset({State.AMBIGUOUS, State.LATE, State.INTENT, State.LOST})
-"""What the workers' ledger says of a call that may have been paid for in vain."""
+from workflows.paid_calls import IN_DOUBT, State
 
 
 @invariant
@@ -92,7 +89,7 @@ def billed_once_or_openly_ambiguous(evidence: Evidence) -> Iterator[str]:
     for expected in evidence.expectations:
         for item, prompt in _wanted(expected):
             calls = evidence.calls_for(expected, prompt)
-            in_doubt = sum(call.state in _IN_DOUBT for call in calls)
+            in_doubt = sum(call.state in IN_DOUBT for call in calls)
             bills = billed.pop((item, prompt), 0)
             if bills > 1 + in_doubt:
                 yield f"{item} {prompt!r} was billed {bills} times; {in_doubt} call(s) are in doubt"

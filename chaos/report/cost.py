@@ -13,12 +13,11 @@ from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Item
 from chaos.history import Status, Workflow
 from chaos.journal import Event
-from workflows.paid_calls import State
+from workflows.paid_calls import IN_DOUBT, State
 
 ZERO = Decimal(0)
 _BLOWS = frozenset({"kill", "terminate"})
 """Kinds of faults that strike a process; the others take nothing away that a checkpoint keeps."""
-_DOUBTFUL = frozenset({State.INTENT, State.AMBIGUOUS, State.LATE, State.LOST})
 
 _Thing = tuple[Item, str]
 """What a bill is for, and its prompt."""
@@ -67,9 +66,7 @@ def waste_usd(evidence: Evidence) -> Decimal:
 def ambiguous_calls(evidence: Evidence) -> tuple[AmbiguousCall, ...]:
     """The requests whose reply did not come, or came when another had been sent in their place."""
     return tuple(
-        AmbiguousCall.model_validate(call)
-        for call in evidence.paid_calls
-        if call.state in _DOUBTFUL
+        AmbiguousCall.model_validate(call) for call in evidence.paid_calls if call.state in IN_DOUBT
     )
 
 

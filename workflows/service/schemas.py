@@ -10,9 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import to_json
 
 from workflows import models, policies
+from workflows.inputs import size_of
 from workflows.models import Choice, Item, SeriesVideoInput, SingleVideoInput, Stage
 
 MAX_PROMPT_CHARACTERS = 8_000
@@ -77,7 +77,7 @@ class SeriesConfig(_Request):
 
     @model_validator(mode="after")
     def _fits_a_payload(self) -> Self:
-        size = len(to_json((self.character_prompt, *self.video_prompts)))
+        size = size_of((self.character_prompt, *self.video_prompts))
         if size > policies.MAX_PROMPTS_BYTES:
             raise ValueError(
                 f"has prompts of {size:,} bytes together; "

@@ -11,9 +11,7 @@ from chaos.evidence import Evidence, Expectation
 from chaos.fake_api.ledger import Billed
 from chaos.report.html.values import Clock, Mark
 from chaos.report.table import exact
-from workflows.paid_calls import PaidCall, State
-
-_DOUBTFUL = frozenset({State.INTENT, State.AMBIGUOUS, State.LATE, State.LOST})
+from workflows.paid_calls import IN_DOUBT, PaidCall
 
 _CLOCKS = timedelta(seconds=0.25)
 """What the provider's time of a request may be earlier than the worker's."""
@@ -32,11 +30,11 @@ def paid(evidence: Evidence, clock: Clock, expected: Expectation) -> Iterator[Ma
             call = _call_of(bill, calls)
             known |= {call.number} if call else set()
             ideal[bill.item, prompt] -= 1
-            explained = any(c.state in _DOUBTFUL for c in calls if call and c.number < call.number)
+            explained = any(c.state in IN_DOUBT for c in calls if call and c.number < call.number)
             extra = ideal[bill.item, prompt] < 0 and not explained
             yield _mark_of(bill, call, clock, extra=extra)
         for call in calls:
-            if call.state in _DOUBTFUL and call.number not in known:
+            if call.state in IN_DOUBT and call.number not in known:
                 at = clock(call.sent_at)
                 words = f"{call.item} request {call.number}, {call.state}, not billed, {at:.1f} s"
                 yield Mark(at, "doubt", _with_reason(words, call), Decimal(0))
@@ -51,7 +49,7 @@ def _call_of(bill: Billed, calls: Sequence[PaidCall]) -> PaidCall | None:
 def _mark_of(bill: Billed, call: PaidCall | None, clock: Clock, *, extra: bool) -> Mark:
     at = clock(bill.at)
     words = f"{bill.item} billed, {exact(bill.amount_usd)}, {at:.1f} s"
-    if call and call.state in _DOUBTFUL:
+    if call and call.state in IN_DOUBT:
         words = f"{words}; the workers call it {call.state}"
         return Mark(at, "doubt", _with_reason(words, call), bill.amount_usd)
     if extra:
