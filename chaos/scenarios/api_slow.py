@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from chaos import workload
 from chaos.billing import Mode
@@ -102,6 +103,15 @@ async def plan(lab: Lab, rules: Sequence[FaultRule]) -> None:
     lab.journal.add(Event.FAULT, kind="bad_api", target="fake-api")
 
 
+@asynccontextmanager
+async def answered_by(lab: Lab, rules: Sequence[FaultRule]) -> AsyncIterator[None]:
+    """Rules that are in force within the block."""
+    async with AsyncExitStack() as faults:
+        for rule in rules:
+            await faults.enter_async_context(lab.during(BadApi(rule=rule)))
+        yield
+
+
 async def experiment(lab: Lab) -> None:
     """All at once, for the waits are long; what never ends is started again once it can be made."""
     await plan(lab, _RULES)
@@ -131,7 +141,6 @@ _OUTLASTED = {
 }
 """What each workflow has in hand when the provider goes away; the fourth is polling."""
 
-
 _OUTAGE = [
     FaultRule(
         call=call,
@@ -160,16 +169,12 @@ async def outage(lab: Lab) -> None:
     for each in held:
         await each.caught(lab.step_deadline_seconds)
     await lab.until_polled(_OUT_AT_POLL.video_prompts[0])
-    faults = [BadApi(rule=rule) for rule in _OUTAGE]
-    for fault in faults:
-        await lab.begin(fault)
-    for each in held:
-        await each.release()
-    await lab.start(_OUT_AT_IMAGE)
-    lab.note("waiting until three attempts of each are used up, 30 s")
-    await asyncio.gather(*(lab.until_told(name, "waiting") for name in _OUTLASTED))
-    for fault in faults:
-        await lab.end(fault)
+    async with answered_by(lab, _OUTAGE):
+        for each in held:
+            await each.release()
+        await lab.start(_OUT_AT_IMAGE)
+        lab.note("waiting until three attempts of each are used up, 30 s")
+        await asyncio.gather(*(lab.until_told(name, "waiting") for name in _OUTLASTED))
     lab.note("the provider is back; the workflows wait for another 30 s")
 
 

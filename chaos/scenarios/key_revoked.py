@@ -11,12 +11,12 @@ from chaos.evidence import Expectation
 from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule
-from chaos.faults import BadApi
 from chaos.invariants import Invariant
 from chaos.invariants.answers import api_answered
 from chaos.invariants.resumption import resumed_from_its_checkpoint
 from chaos.lab import Lab
 from chaos.scenarios import COMMON, Case, Scenario
+from chaos.scenarios.api_slow import answered_by
 
 _AT_START = workload.single("revoked-at-start")
 _AT_POLL = workload.single("revoked-at-poll")
@@ -51,14 +51,10 @@ async def experiment(lab: Lab) -> None:
     for each in held:
         await each.caught(lab.step_deadline_seconds)
     await lab.until_polled(_AT_POLL.video_prompts[0])
-    faults = [BadApi(rule=rule) for rule in _REVOKED]
-    for fault in faults:
-        await lab.begin(fault)
-    for each in held:
-        await each.release()
-    await lab.until_ended(*(asked.workflow_id for asked in _ALL))
-    for fault in faults:
-        await lab.end(fault)
+    async with answered_by(lab, _REVOKED):
+        for each in held:
+            await each.release()
+        await lab.until_ended(*(asked.workflow_id for asked in _ALL))
     lab.note("the key is valid again")
     await asyncio.gather(*(lab.start(asked) for asked in _ALL))
 
