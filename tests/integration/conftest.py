@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ from chaos.cluster.stack import Place, Stack, StackSpec
 from chaos.guardian import Guard
 from chaos.journal import Journal
 from chaos.lab import Lab, Options
-from chaos.process import spawning
+from chaos.ports import Port
+from chaos.process import child_environment, spawning
 from chaos.spawner import Spawner
 from tests.integration.workflows.bench import Bench
 
@@ -37,6 +39,31 @@ def guard() -> Iterator[Guard]:
     """Whoever leaves something behind, this clears up."""
     with Guard() as guard:
         yield guard
+
+
+@pytest.fixture
+def nobody() -> Iterator[Port]:
+    """A port where nobody answers."""
+    port = Port()
+    yield port
+    port.release()
+
+
+@contextmanager
+def waiting_program(
+    argv: Sequence[str], guard: Guard, folder: Path, settings: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A program in a folder of its own, its log to be read, for a block that may end it."""
+    with subprocess.Popen(
+        argv,
+        env=child_environment(guard.mark, folder, settings),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from chaos.journal import Journal
 from chaos.ports import Port
 from chaos.process import Child, child_environment
 from chaos.waiting import wait_until
+from tests.integration.conftest import waiting_program
 from tests.integration.fleet.crew import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench
 from workflows.fleet.pace import FIRST_DELAY_SECONDS
@@ -29,14 +30,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 KEY, PASSWORD = "hush-hush", "sesame"
 
 Start = Callable[..., str]
-
-
-@pytest.fixture
-def nobody() -> Iterator[Port]:
-    """A port where nobody answers."""
-    port = Port()
-    yield port
-    port.release()
 
 
 @pytest.fixture
@@ -137,16 +130,8 @@ async def test_metrics_of_more_workers_than_there_are_ports_are_told(complaint: 
 def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
     """A fleet that waits for a Temporal that is not there."""
     settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY}
-    with subprocess.Popen(
-        FLEET_ARGV,
-        env=child_environment(guard.mark, tmp_path, settings),
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with waiting_program(FLEET_ARGV, guard, tmp_path, settings) as process:
         yield process
-        process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

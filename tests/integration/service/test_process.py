@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -25,14 +25,6 @@ TOKEN = "hush-hush-service"
 BODY = {"templateType": "single", "config": {"characterPrompt": "a", "videoPrompt": "b"}}
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def nobody() -> Iterator[Port]:
-    """A port where nobody answers."""
-    port = Port()
-    yield port
-    port.release()
 
 
 @pytest.fixture

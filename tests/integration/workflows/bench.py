@@ -15,7 +15,7 @@ from chaos.fake_api.ledger import Billed, Call, Received
 from chaos.history import Workflow
 from chaos.lab import Lab
 from chaos.waiting import wait_until
-from workflows.models import Progress
+from workflows.models import Choice, Decision, Progress, Stage, video_step
 from workflows.policies import TASK_QUEUE
 
 DEADLINE_SECONDS = 30.0
@@ -120,3 +120,23 @@ def final(workflow: Workflow) -> Progress:
     result = workflow.result(Progress)
     assert result is not None
     return result
+
+
+async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
+    """Wait until it asks what to do; what it tells."""
+    return await bench.until(
+        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
+    )
+
+
+async def decide(
+    bench: Bench,
+    asked: Expectation,
+    choice: Choice,
+    *,
+    step: str = video_step(1),
+    name: str | None = None,
+) -> None:
+    """Decide what becomes of the open call of a step."""
+    decision = Decision(step=step, choice=choice, provider_operation=name)
+    await bench.handle(asked).signal("decide", decision)

@@ -19,10 +19,10 @@ from chaos.fake_api.holds import HoldTarget
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
-from tests.integration.workflows.bench import Bench, checkpoints, final
+from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger
-from workflows.models import Choice, Decision, Item, Progress, Stage
+from workflows.models import Choice, Item, Progress, Stage
 from workflows.paid_calls import Purchase, Terms
 from workflows.policies import LEDGER_GRACE_SECONDS
 
@@ -42,29 +42,11 @@ async def lose_reply(bench: Bench, call: Call, prompt: str, times: int = 1) -> N
     await bench.lab.stack.api.control.add_rule(rule)
 
 
-async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
-    return await bench.until(
-        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
-    )
-
-
 async def undecided(bench: Bench, asked: Expectation) -> Progress:
     """Start a workflow that loses the reply to its first video, and asks."""
     await lose_reply(bench, Call.VIDEO_START, asked.video_prompts[0])
     await bench.lab.start(asked, task_queue=ASK)
     return await until_undecided(bench, asked)
-
-
-async def decide(
-    bench: Bench,
-    asked: Expectation,
-    choice: Choice,
-    *,
-    step: str = VIDEO_1,
-    name: str | None = None,
-) -> None:
-    decision = Decision(step=step, choice=choice, provider_operation=name)
-    await bench.handle(asked).signal("decide", decision)
 
 
 # What is told, and what is not done

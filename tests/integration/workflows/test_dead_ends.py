@@ -12,9 +12,9 @@ from chaos.fake_api import shapes
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule
 from chaos.history import Status
-from tests.integration.workflows.bench import Bench, checkpoints, final
+from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from workflows.ledger import Ledger
-from workflows.models import Choice, Decision, Item, Progress, Stage, video_step
+from workflows.models import Choice, Item, Stage, video_step
 from workflows.paid_calls import State
 from workflows.policies import LEDGER_GRACE_SECONDS
 
@@ -54,19 +54,6 @@ def file_of_another(asked: Expectation, times: int) -> FaultRule:
         match=asked.video_prompts[0],
         times=times,
     )
-
-
-async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
-    return await bench.until(
-        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
-    )
-
-
-async def decide(
-    bench: Bench, asked: Expectation, choice: Choice, *, number: int = 1, name: str | None = None
-) -> None:
-    decision = Decision(step=video_step(number), choice=choice, provider_operation=name)
-    await bench.handle(asked).signal("decide", decision)
 
 
 @OUT_OF_REACH
@@ -136,12 +123,12 @@ async def test_a_series_keeps_the_rest_and_goes_on(quick_bench: Bench) -> None:
     await plan(quick_bench, ends(asked, FaultKind.EXPIRED, number=2))
     await quick_bench.lab.start(asked)
     await until_undecided(quick_bench, asked)
-    await decide(quick_bench, asked, Choice.GIVE_UP, number=2)
+    await decide(quick_bench, asked, Choice.GIVE_UP, step=video_step(2))
     given_up = await quick_bench.ended(asked)
     assert checkpoints(final(given_up)) == ["started", "character_generated", "video_1_complete"]
     await quick_bench.lab.start(asked)
     await until_undecided(quick_bench, asked)
-    await decide(quick_bench, asked, Choice.RESEND, number=2)
+    await decide(quick_bench, asked, Choice.RESEND, step=video_step(2))
     result = final(await quick_bench.ended(asked))
     assert checkpoints(result) == list(asked.checkpoints)
     again = [*asked.prompts[:3], asked.video_prompts[1], asked.video_prompts[2]]

@@ -12,15 +12,14 @@ from chaos.fake_api import shapes
 from chaos.fake_api.ledger import Call
 from chaos.fake_api.rules import FaultKind, FaultRule, When
 from chaos.history import Status
-from tests.integration.workflows.bench import Bench
+from tests.integration.workflows.bench import Bench, decide, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger
-from workflows.models import Choice, Decision, Stage
+from workflows.models import Choice, video_step
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-STEP = "video-001"
 LOCATION = {
     "error": {
         "code": 400,
@@ -56,17 +55,6 @@ async def undecided(bench: Bench, asked: Expectation) -> str:
     return await bench.provider_operation(asked.video_prompts[0])
 
 
-async def until_undecided(bench: Bench, asked: Expectation) -> None:
-    await bench.until(
-        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
-    )
-
-
-async def made(bench: Bench, asked: Expectation, name: str) -> None:
-    decision = Decision(step=STEP, choice=Choice.MADE, provider_operation=name)
-    await bench.handle(asked).signal("decide", decision)
-
-
 async def starts(bench: Bench, asked: Expectation) -> int:
     """How often the provider was asked to begin its video."""
     return [call for call, _ in await bench.requested(asked)].count(Call.VIDEO_START)
@@ -78,7 +66,7 @@ async def test_looks_that_fail_for_now_drop_nothing(asking: Bench) -> None:
         name = await undecided(asking, asked)
         ours = rule.model_copy(update={"match": asked.video_prompts[0]})
         await asking.lab.stack.api.control.add_rule(ours)
-        await made(asking, asked, name)
+        await decide(asking, asked, Choice.MADE, name=name)
         return (await asking.ended(asked)).status, await starts(asking, asked)
 
     ends = await asyncio.gather(*(ends_as(*each) for each in PASSING.items()))
@@ -98,11 +86,11 @@ async def test_a_look_that_is_refused_for_another_reason_is_told_and_nothing_is_
         match=asked.video_prompts[0],
     )
     await asking.lab.stack.api.control.add_rule(refusal)
-    await made(asking, asked, name)
+    await decide(asking, asked, Choice.MADE, name=name)
     assert "location is not supported" in (await asking.ended(asked)).failure_message
     await asking.lab.start(asked, task_queue=ASK)
     await until_undecided(asking, asked)
-    await made(asking, asked, name)
+    await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
     assert await starts(asking, asked) == 1
 
@@ -112,11 +100,11 @@ async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
 ) -> None:
     asked = workload.single("made-under-another-name")
     name = await undecided(asking, asked)
-    await made(asking, asked, f"{name}x")
+    await decide(asking, asked, Choice.MADE, name=f"{name}x")
     await asking.until(
         asked, lambda now: now.undecided is not None and now.hint is None, what="it asks again"
     )
-    await made(asking, asked, name)
+    await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
 
 
@@ -136,7 +124,7 @@ async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
     await asking.lab.stack.api.control.add_rule(refusal)
     for _ in range(2):
         await until_undecided(asking, asked)
-        await made(asking, asked, name)
+        await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
 
 
@@ -144,12 +132,14 @@ async def test_the_name_of_another_video_is_asked_about_again(asking: Bench) -> 
     other, asked = workload.single("made-for-another"), workload.single("made-by-a-slip")
     await asking.run(other, task_queue=ASK)
     name = await undecided(asking, asked)
-    await made(asking, asked, await asking.provider_operation(other.video_prompts[0]))
+    await decide(
+        asking, asked, Choice.MADE, name=await asking.provider_operation(other.video_prompts[0])
+    )
     await until_undecided(asking, asked)
-    await made(asking, asked, name)
+    await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
     ledger = Ledger.open(asking.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
-    bought = ledger.outcome(asked.workflow_id, STEP)
+    bought = ledger.outcome(asked.workflow_id, video_step(1))
     ledger.close()
     assert bought
     assert bought.provider_operation == name

@@ -19,19 +19,12 @@ from chaos.history import Status
 from chaos.ports import Port
 from chaos.process import child_environment
 from chaos.waiting import wait_until
+from tests.integration.conftest import waiting_program
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 
 KEY = "hush-hush"
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def nobody() -> Iterator[Port]:
-    """A port where nobody answers."""
-    port = Port()
-    yield port
-    port.release()
 
 
 @pytest.fixture
@@ -124,16 +117,8 @@ async def test_a_namespace_that_does_not_exist_is_told(start: Start, bench: Benc
 def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
     """A worker that has two keys and waits for a Temporal that is not there."""
     settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": KEY}
-    with subprocess.Popen(
-        WORKER_ARGV,
-        env=child_environment(guard.mark, tmp_path, settings),
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with waiting_program(WORKER_ARGV, guard, tmp_path, settings) as process:
         yield process
-        process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
