@@ -15,7 +15,6 @@ own ledger, and each call that may have been billed counts as billed.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -26,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, FiniteFloat, TypeAdapter
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -48,7 +47,7 @@ from chaos.network.journal import NetworkRecord, read_network_journal
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER, video_step
 from workflows.paid_calls import PaidCall, State, outcome_of
-from workflows.policies import LEDGER_GRACE_SECONDS
+from workflows.policies import HEARTBEAT_INTERVAL, LEDGER_GRACE_SECONDS
 
 HISTORIES = "histories"
 BILLING = "billing.json"
@@ -115,7 +114,7 @@ _CALLS = TypeAdapter(tuple[PaidCall, ...])
 
 @dataclass(frozen=True)
 class Evidence:
-    """The saved testimony of all three witnesses of one case."""
+    """The saved testimony of all three witnesses of one case, and what the system promises."""
 
     folder: Path
     expectations: Sequence[Expectation]
@@ -126,11 +125,13 @@ class Evidence:
     billing: Billing = REFERENCE
     prefix: str = ""
     recovery_seconds: float | None = None
+    heartbeat_interval_seconds: float | None = HEARTBEAT_INTERVAL.total_seconds()
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
         """Read a case's folder."""
         prefix = _load_prefix(folder)
+        promise = _load_promise(folder)
         return cls(
             folder=folder,
             expectations=_EXPECTATIONS.validate_json((folder / "expectations.json").read_bytes()),
@@ -140,7 +141,8 @@ class Evidence:
             paid_calls=_load_paid_calls(folder),
             billing=_load_billing(folder / BILLING),
             prefix=prefix,
-            recovery_seconds=_load_promise(folder),
+            recovery_seconds=promise.recovery_seconds,
+            heartbeat_interval_seconds=promise.heartbeat_interval_seconds,
         )
 
     @property
@@ -339,14 +341,29 @@ def _load_billing(file: Path) -> Billing:
     return Billing.model_validate_json(file.read_bytes()) if file.exists() else REFERENCE
 
 
-def save_promise(folder: Path, recovery_seconds: float) -> None:
-    """Save how soon work has to go on after a fault, where the system promises that itself."""
-    (folder / PROMISE).write_text(json.dumps({"recovery_seconds": recovery_seconds}))
+class Promise(BaseModel):
+    """What a system says of itself: how soon work goes on after a fault, and how often at the least
+    a heartbeat of its workers reaches the server. None: it does not say.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    recovery_seconds: FiniteFloat | None = None
+    heartbeat_interval_seconds: FiniteFloat | None = None
 
 
-def _load_promise(folder: Path) -> float | None:
+_OWN = Promise(heartbeat_interval_seconds=HEARTBEAT_INTERVAL.total_seconds())
+"""Of the suite's own workers, which need no file."""
+
+
+def save_promise(folder: Path, promise: Promise) -> None:
+    """Save what the system under test says of itself."""
+    (folder / PROMISE).write_text(promise.model_dump_json())
+
+
+def _load_promise(folder: Path) -> Promise:
     file = folder / PROMISE
-    return float(json.loads(file.read_bytes())["recovery_seconds"]) if file.exists() else None
+    return Promise.model_validate_json(file.read_bytes()) if file.exists() else _OWN
 
 
 def save_prefix(folder: Path, prefix: str) -> None:

@@ -64,6 +64,7 @@ class Activity:
     worker: str = ""
     last_failure: Failure | None = None
     closed_at: datetime | None = None
+    completed: bool = False
 
     @property
     def lost_its_heartbeat(self) -> bool:
@@ -102,12 +103,12 @@ class Workflow:
     @property
     def started_at(self) -> datetime:
         """When the first run began."""
-        return _time(self.runs[0].events[0].event_time)
+        return time_of(self.runs[0].events[0])
 
     @property
     def closed_at(self) -> datetime | None:
         """When the newest run ended; None while it runs."""
-        return None if self.status is Status.RUNNING else _time(self.last_event.event_time)
+        return None if self.status is Status.RUNNING else time_of(self.last_event)
 
     @property
     def failure_message(self) -> str:
@@ -141,7 +142,7 @@ class Workflow:
 def _activities(run: WorkflowHistory) -> Iterator[Activity]:
     found: dict[int, Activity] = {}
     for event in run.events:
-        at = _time(event.event_time)
+        at = time_of(event)
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             scheduled = event.activity_task_scheduled_event_attributes
             found[event.event_id] = Activity(
@@ -165,10 +166,14 @@ def _activities(run: WorkflowHistory) -> Iterator[Activity]:
         elif event.event_type in _ACTIVITY_CLOSING:
             closed = getattr(event, _ACTIVITY_CLOSING[event.event_type])
             found[closed.scheduled_event_id] = replace(
-                found[closed.scheduled_event_id], closed_at=at
+                found[closed.scheduled_event_id],
+                closed_at=at,
+                completed=event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
             )
     yield from found.values()
 
 
-def _time(stamp: Timestamp) -> datetime:
+def time_of(event: HistoryEvent) -> datetime:
+    """When the server recorded an event."""
+    stamp: Timestamp = event.event_time
     return stamp.ToDatetime(tzinfo=UTC)

@@ -8,6 +8,7 @@ from chaos.evidence import Evidence
 from chaos.invariants import Invariant
 from chaos.invariants.money import billed_at_most_expected
 from chaos.invariants.progress import progress_never_goes_back
+from chaos.invariants.proofs.work import faults_met_work, is_undisturbed, names_a_proof
 from chaos.invariants.survival import histories_replay, no_workflow_task_fails
 from chaos.scenarios import Case
 from chaos.verdict import Finding, Verdict, merge
@@ -29,15 +30,23 @@ def safety(case: Case) -> Sequence[Invariant]:
     return [check for check in case.invariants if check.name in names]
 
 
+def proofs(case: Case) -> Sequence[Invariant]:
+    """What has to show that a case's fault hit: its own proofs, and that it met work in hand."""
+    if case.undisturbed:
+        return (*case.proofs, is_undisturbed)
+    own = case.proofs or (names_a_proof,)
+    return (*own, faults_met_work(all_kinds=case.seed is None))
+
+
 def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
     """All findings of a case: its proofs, then its invariants."""
     if evidence.troubles:
         trouble = Finding("experiment", Verdict.UNKNOWN, tuple(evidence.troubles))
         return (trouble, *(check.examine(evidence) for check in safety(case)))
-    proofs = tuple(check.examine(evidence) for check in case.proofs)
+    shown = tuple(check.examine(evidence) for check in proofs(case))
     if case.must_fail:
-        return (*proofs, _control(case.must_fail, evidence))
-    return (*proofs, *(check.examine(evidence) for check in case.invariants))
+        return (*shown, _control(case.must_fail, evidence))
+    return (*shown, *(check.examine(evidence) for check in case.invariants))
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

@@ -2,15 +2,18 @@
 
 from chaos.recovery.bounds import bound_seconds
 from chaos.recovery.figures import Recovery, recoveries, repeated_attempts
+from chaos.recovery.in_hand import met_work, unmeasured
 from chaos.recovery.retries import has_a_cause, took_over, was_lost, went_silent
 
 __all__ = [
     "Recovery",
     "bound_seconds",
     "has_a_cause",
+    "met_work",
     "recoveries",
     "repeated_attempts",
     "took_over",
+    "unmeasured",
     "was_lost",
     "went_silent",
 ]

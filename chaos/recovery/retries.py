@@ -17,7 +17,9 @@ from chaos.journal import Entry
 from chaos.recovery.faults import Struck, faults
 from chaos.recovery.queues import Queues, may_concern, queues
 from workflows.models import WORKER_LOST
-from workflows.policies import HEARTBEAT_INTERVAL
+
+RESTORE = "restore"
+"""The kind of the journal's entry that a server's database was put back from its backup."""
 
 _CLOCK_SECONDS = 1.0
 """What the server's, the worker's and the harness's times of one moment may differ by."""
@@ -54,6 +56,7 @@ class Retry(Start):
 
     loss: Loss
     failure: Failure
+    heartbeat_interval_seconds: float | None
 
     @property
     def backoff_seconds(self) -> float:
@@ -78,10 +81,12 @@ class Retry(Start):
 
     @property
     def earliest_seconds(self) -> float:
-        """The least that it can have begun after its cause: a heartbeat may be that old."""
-        heard = HEARTBEAT_INTERVAL.total_seconds() if self.loss is Loss.SILENT else 0.0
-        least = self.silence_seconds - heard + self.backoff_seconds - _CLOCK_SECONDS
-        return max(0.0, least)
+        """The least that it can have begun after its cause: the last heartbeat may be one interval
+        old, or, where nobody knows that or there are none, nearly as old as it may get.
+        """
+        heard = self.heartbeat_interval_seconds if self.activity.heartbeat_seconds else None
+        silence = 0.0 if heard is None else max(0.0, self.silence_seconds - heard)
+        return max(0.0, silence + self.backoff_seconds - _CLOCK_SECONDS)
 
 
 def was_lost(failure: Failure) -> bool:
@@ -104,11 +109,19 @@ def went_silent(activity: Activity) -> bool:
 
 def has_a_cause(evidence: Evidence, workflow: Workflow, activity: Activity) -> bool:
     """Whether any fault can have cost an activity the attempt before its last one."""
+    return cause_of(evidence, workflow, activity) is not None
+
+
+def cause_of(evidence: Evidence, workflow: Workflow, activity: Activity) -> Entry | None:
+    """The fault that cost an activity the attempt before its last one, as far as one can tell."""
     known = queues(evidence)
-    return any(
-        _cause(evidence, known, retry)
-        for retry in _retries(evidence)
-        if retry.workflow is workflow and retry.activity == activity
+    return next(
+        (
+            _cause(evidence, known, retry)
+            for retry in _retries(evidence)
+            if retry.workflow is workflow and retry.activity == activity
+        ),
+        None,
     )
 
 
@@ -136,6 +149,7 @@ def _loss(failure: Failure) -> Loss:
 
 def starts(evidence: Evidence) -> Iterator[Start]:
     """The last attempt of every activity that is done."""
+    interval = _heartbeat_interval_seconds(evidence)
     for workflow in evidence.workflows.values():
         for activity in workflow.activities:
             started_at, closed_at = activity.started_at, activity.closed_at
@@ -143,9 +157,15 @@ def starts(evidence: Evidence) -> Iterator[Start]:
                 continue
             failure, loss = activity.last_failure, _loss_before(activity)
             if failure and loss:
-                yield Retry(workflow, activity, started_at, closed_at, loss, failure)
+                yield Retry(workflow, activity, started_at, closed_at, loss, failure, interval)
             else:
                 yield Start(workflow, activity, started_at, closed_at)
+
+
+def _heartbeat_interval_seconds(evidence: Evidence) -> float | None:
+    """None: unknown. A restored database knows no heartbeat since its backup."""
+    restored = any(entry.kind == RESTORE for entry in evidence.journal)
+    return None if restored else evidence.heartbeat_interval_seconds
 
 
 def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:

@@ -19,8 +19,8 @@ from chaos.evidence import Evidence
 from chaos.headroom import Strain
 from chaos.history import Status
 from chaos.journal import Event
-from chaos.judge import reason_of, verdict_of
-from chaos.recovery import Recovery, recoveries, repeated_attempts
+from chaos.judge import proofs, reason_of, verdict_of
+from chaos.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.report import cost
 from chaos.report.cost import ZERO, AmbiguousCall
 from chaos.scenarios import Case, Scenario
@@ -36,7 +36,7 @@ class Result(BaseModel):
 
 
 class FaultResult(Result):
-    """One planned fault; `hit` is whether all proofs of its case hold.
+    """One planned fault; `hit` is whether it met work in hand, and all proofs of its case hold.
 
     `repeated_attempts` counts those that activities which it met took beyond their first.
     """
@@ -172,7 +172,7 @@ def case_result(
     case: Case, evidence: Evidence, findings: Sequence[Finding], *, root: Path, duration_s: float
 ) -> CaseResult:
     """Put the findings of a case and the figures of its evidence together."""
-    proven = {check.name for check in case.proofs}
+    proven = {check.name for check in proofs(case)}
     hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
     ambiguous = cost.ambiguous_calls(evidence)
     return CaseResult(
@@ -266,7 +266,7 @@ def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
             kind=entry.kind or "",
             target=entry.target or "",
             at=entry.at,
-            hit=hit,
+            hit=hit and met_work(evidence, entry),
             recovery_s=found.get(entry.at),
             repeated_attempts=repeated[entry.at],
         )

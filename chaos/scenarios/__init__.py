@@ -62,10 +62,11 @@ COMMON = (
 class Case:
     """One experiment and how to judge it. `load` says which workflows it starts.
 
-    `must_fail` makes it a negative control: it passes only if that invariant sees the damage
-    that was done on purpose; the others are not asked. `needs` says why this machine cannot do
-    it, such as that nobody may mount a disk here; None where it can. `about_seconds` is how long it
-    usually takes: the longest begin first.
+    `proofs` show that its fault hit; without one it cannot pass. `undisturbed` declares a control
+    that breaks nothing, and needs none. `must_fail` makes it a negative control: it passes only if
+    that invariant sees the damage that was done on purpose; the others are not asked. `needs` says
+    why this machine cannot do it, such as that nobody may mount a disk here; None where it can.
+    `about_seconds` is how long it usually takes: the longest begin first.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Case:
     load: Callable[[Options], Sequence[Expectation]]
     invariants: Sequence[Invariant] = COMMON
     stack: StackSpec = field(default_factory=StackSpec)
+    undisturbed: bool = False
     must_fail: Invariant | None = None
     converge_deadline_seconds: float = 120.0
     modes: frozenset[Mode] = frozenset(Mode)

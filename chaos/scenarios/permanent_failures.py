@@ -72,6 +72,7 @@ _RETIRED = FaultRule(
 async def experiment(lab: Lab) -> None:
     """All of it at once. What is mended is a worker, or a prompt; the provider stays as it is."""
     await plan(lab, (_RETIRED,))
+    await lab.start(_LENGTH, task_queue=_WRONG_LENGTH_QUEUE)
     await _refused(lab)
     retired = {"GEMINI_VIDEO_MODEL": _RETIRED_MODEL}
     await asyncio.gather(
@@ -83,7 +84,6 @@ async def experiment(lab: Lab) -> None:
     await asyncio.gather(
         lab.start(_KEY, task_queue=_WRONG_KEY_QUEUE),
         lab.start(_MODEL, task_queue=_RETIRED_MODEL_QUEUE),
-        lab.start(_LENGTH, task_queue=_WRONG_LENGTH_QUEUE),
         *(lab.start(asked) for asked in refused),
     )
     await lab.until_ended(*(asked.workflow_id for asked in (_KEY, _MODEL, *refused)))
@@ -96,7 +96,7 @@ async def experiment(lab: Lab) -> None:
 
 
 async def _refused(lab: Lab) -> None:
-    """A worker with a wrong setting does not start at all, so it can take no work to spoil."""
+    """A worker with a wrong setting does not start at all, so the work that waits is not spoilt."""
     lab.journal.add(Event.FAULT, kind="crash_loop", target="worker-1")  # it ends at each start
     try:
         await lab.worker(settings=_WRONG_LENGTH, task_queue=_WRONG_LENGTH_QUEUE)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from chaos.evidence import Evidence
 from chaos.invariants import Invariant, invariant, proof
@@ -11,6 +12,8 @@ from chaos.lab import Lab
 from chaos.scenarios import Case
 from chaos.scenarios.catalogue import all_scenarios
 from chaos.verdict import Verdict
+
+FALSE_PASSES = Path(__file__).parents[2] / "data" / "false_passes"
 
 
 @invariant
@@ -54,7 +57,7 @@ def test_a_case_passes_where_every_check_holds(checkpoint: Evidence) -> None:
     findings = judge(_case(holds), checkpoint)
 
     assert verdict_of(findings) is Verdict.PASSED
-    assert reason_of(findings) == "2 checks hold"
+    assert reason_of(findings) == "3 checks hold"
 
 
 def test_a_broken_invariant_fails_and_says_why(checkpoint: Evidence) -> None:
@@ -103,3 +106,43 @@ def test_a_control_passes_only_if_the_damage_is_seen(checkpoint: Evidence) -> No
     assert verdict_of(judge(seen, checkpoint)) is Verdict.PASSED
     assert verdict_of(judge(missed, checkpoint)) is Verdict.FAILED
     assert verdict_of(judge(unclear, checkpoint)) is Verdict.UNKNOWN
+
+
+def test_a_case_that_names_no_proof_does_not_pass(
+    checkpoint: Evidence, concurrency: Evidence
+) -> None:
+    silent = _case(holds, proofs=())
+
+    for evidence in (checkpoint, concurrency):
+        findings = judge(silent, evidence)
+        assert verdict_of(findings) is Verdict.UNKNOWN
+        assert "names_a_proof: the case names no proof" in reason_of(findings)
+
+
+def test_a_control_without_a_fault_is_declared_as_one(
+    checkpoint: Evidence, concurrency: Evidence
+) -> None:
+    control = replace(_case(holds, proofs=()), undisturbed=True)
+
+    assert verdict_of(judge(control, concurrency)) is Verdict.PASSED
+    assert verdict_of(judge(control, checkpoint)) is Verdict.UNKNOWN
+
+
+def test_a_proof_that_does_not_ask_for_work_in_hand_is_not_enough() -> None:
+    evidence = Evidence.load(FALSE_PASSES / "server_dies_when_all_is_done")
+
+    findings = judge(_case(holds), evidence)
+
+    assert verdict_of(findings) is Verdict.UNKNOWN
+    assert "it hit nothing: kill at temporal-server met no work in hand" in reason_of(findings)
+
+
+def test_of_a_schedule_that_was_drawn_any_fault_that_met_work_is_enough(
+    checkpoint: Evidence,
+) -> None:
+    end = checkpoint.journal[-1].at
+    missed = Entry(at=end, event=Event.FAULT, kind="pause", target="worker-2")
+    evidence = replace(checkpoint, journal=[*checkpoint.journal, missed])
+
+    assert verdict_of(judge(replace(_case(holds), seed=4), evidence)) is Verdict.PASSED
+    assert verdict_of(judge(_case(holds), evidence)) is Verdict.UNKNOWN

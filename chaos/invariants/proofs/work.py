@@ -1,0 +1,55 @@
+"""Proof that faults met work in hand: one that met nothing has shown nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from chaos.evidence import Evidence
+from chaos.invariants import Invariant, proof
+from chaos.journal import Entry, Event
+from chaos.recovery import met_work
+
+
+def faults_met_work(*, all_kinds: bool) -> Invariant:
+    """Each kind of fault at each target met work at least once. Of a schedule that was drawn at
+    random, any fault at all.
+    """
+
+    @proof("faults_met_work")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        faults = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+        groups = [[*found] for _, found in groupby(sorted(faults, key=_what), key=_what)]
+        missed = [each for each in groups if not any(met_work(evidence, fault) for fault in each)]
+        if all_kinds or sum(map(len, missed)) == len(faults):
+            for group in missed:
+                yield f"it hit nothing: {_told(group)} met no work in hand"
+
+    return judge
+
+
+@proof("names_a_proof")
+def names_a_proof(evidence: Evidence) -> Iterator[str]:
+    """What a case without proofs is asked instead."""
+    del evidence
+    yield (
+        "the case names no proof that its fault hit, so nothing was shown: name one in `proofs`, "
+        "or, where nothing is broken, say so by `undisturbed=True`"
+    )
+
+
+@proof("is_undisturbed")
+def is_undisturbed(evidence: Evidence) -> Iterator[str]:
+    """What is declared a control without any fault has none."""
+    for fault in evidence.journal:
+        if fault.event is Event.FAULT:
+            yield f"the case is declared undisturbed, and its journal has {_told([fault])}"
+
+
+def _what(fault: Entry) -> tuple[str, str]:
+    return (fault.kind or "", fault.target or "")
+
+
+def _told(faults: list[Entry]) -> str:
+    times = f" ({len(faults)} times)" if len(faults) > 1 else ""
+    return f"{faults[0].kind} at {faults[0].target}{times}"
