@@ -18,6 +18,7 @@ from chaos.cluster.temporal import Maker, Topology
 from chaos.cluster.worker import WORKER_ARGV
 from chaos.evidence import (
     Evidence,
+    Promise,
     save_billing,
     save_expectations,
     save_histories,
@@ -248,7 +249,11 @@ async def _experiment(
     save_expectations(place.evidence, ())
     save_billing(place.evidence, place.live.billing if place.live else REFERENCE)
     if case.stack.system:
-        save_promise(place.evidence, case.stack.system.recovery_seconds)
+        promise = Promise(
+            recovery_seconds=case.stack.system.recovery_seconds,
+            heartbeat_interval_seconds=case.stack.system.heartbeat_interval_seconds,
+        )
+        save_promise(place.evidence, promise)
     try:
         async with Stack(case.stack, place, journal) as stack:
             lab = Lab(stack, journal, options, on_working=seat.is_up, on_ended=telling.ended)

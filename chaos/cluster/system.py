@@ -41,7 +41,9 @@ class System:
     `worker` is the command line of one worker. It gets `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and
     `TASK_QUEUE`, and what `settings` add; `folder` comes first on its import path.
     `recovery_seconds` is what the system promises: the longest that work stands still after a fault
-    before it goes on, fault included.
+    before it goes on, fault included. `heartbeat_interval_seconds` is how often at the least a
+    heartbeat of an activity reaches the server, which is what its workers are given as
+    `max_heartbeat_throttle_interval`; None: unknown, so the last one may be as old as the timeout.
     """
 
     worker: Sequence[str]
@@ -50,6 +52,7 @@ class System:
     folder: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     services: Sequence[Service] = ()
+    heartbeat_interval_seconds: float | None = None
 
 
 @dataclass

@@ -24,13 +24,19 @@ class Lost(str):
     __slots__ = ()
 
 
+class Unmeasured(str):
+    """A problem that is none of the system's: what was to be judged is not in the evidence."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Invariant:
     """A named judge: it yields one sentence for each problem, and nothing where all is well.
 
     `broken` is the verdict where there are problems: `FAILED` for what must hold, `UNKNOWN`
-    for the proof that a fault has hit. Where all are `Late`, and the machine was busy, or `Lost`,
-    it is `UNKNOWN` as well.
+    for the proof that a fault has hit. Where all are `Late`, and the machine was busy, `Lost` or
+    `Unmeasured`, it is `UNKNOWN` as well.
     """
 
     name: str
@@ -55,8 +61,11 @@ def _doubts(problems: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
     """Why problems, all of which another could have made, tell nothing; empty where they do."""
     strain = evidence.strain
     busy = strain is not None and strain.is_busy
-    if not all(isinstance(p, Lost) or (busy and isinstance(p, Late)) for p in problems):
+    excused = (Lost, Unmeasured, Late) if busy else (Lost, Unmeasured)
+    if not all(isinstance(problem, excused) for problem in problems):
         return ()
+    if all(isinstance(problem, Unmeasured) for problem in problems):
+        return ("unknown, for it was not measured",)
     if busy:
         return (f"unknown, for the machine was too busy: {strain}",)
     return ("unknown, for no fault explains it: no worker came to tell of that attempt",)

@@ -11,7 +11,7 @@ from chaos import kit
 from chaos.billing import Mode
 from chaos.cluster.temporal import StackSpec
 from chaos.estimate import in_mode
-from chaos.evidence import Evidence, save_promise
+from chaos.evidence import Evidence, Promise, save_promise
 from chaos.invariants import invariant
 from chaos.invariants.survival import replays_with
 from chaos.judge import SAFETY, judge, safety
@@ -74,7 +74,7 @@ def test_histories_of_other_code_do_not_replay(worker_crash: Evidence) -> None:
 
 def test_a_promise_is_kept_with_the_evidence(tmp_path: Path, worker_crash: Evidence) -> None:
     (tmp_path / "expectations.json").write_text("[]")
-    save_promise(tmp_path, 12.5)
+    save_promise(tmp_path, Promise(recovery_seconds=12.5))
 
     assert Evidence.load(tmp_path).recovery_seconds == 12.5
     assert worker_crash.recovery_seconds is None

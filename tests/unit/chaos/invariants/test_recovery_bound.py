@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
 from chaos.evidence import Evidence
+from chaos.invariants import Invariant, Late, Unmeasured
 from chaos.invariants.recovery import recovers_within_its_bound
+from chaos.journal import Event
 from chaos.verdict import Verdict
+
+FALSE_PASSES = Path(__file__).parents[3] / "data" / "false_passes"
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 
@@ -81,3 +87,113 @@ def test_the_bound_is_that_of_the_recorded_heartbeat_timeout(
     (problem,) = recovers_within_its_bound.examine(quicker).problems
 
     assert problem.endswith("work went on after 18.1 s, not within 16.0 s")
+
+
+@pytest.fixture
+def late() -> Evidence:
+    """A plain SDK worker was killed when its last heartbeat was 5 s old; 1 s was promised."""
+    evidence = Evidence.load(FALSE_PASSES / "worker_dies_charging")
+    calm = [entry for entry in evidence.journal if entry.event is not Event.STRAIN]
+    return replace(evidence, journal=calm)
+
+
+def test_a_promise_is_not_kept_by_a_heartbeat_that_was_old_already(late: Evidence) -> None:
+    finding = recovers_within_its_bound.examine(late)
+
+    assert finding.verdict is Verdict.FAILED
+    assert finding.problems == (
+        "after the fault kill at worker-1 work went on after 13.8 s, not within 1.0 s",
+    )
+
+
+def test_a_recovery_that_nobody_measured_is_unknown(late: Evidence) -> None:
+    """As where a system says that it sends heartbeats more often than it does."""
+    finding = recovers_within_its_bound.examine(replace(late, heartbeat_interval_seconds=1.0))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    problem, why = finding.problems
+    assert problem == (
+        "worker-1 was killed with charge_card of promised-too-much in hand, and no attempt is "
+        "seen to follow from that: its recovery is not measured"
+    )
+    assert why == "unknown, for it was not measured"
+
+
+def _never_taken_up(history: History) -> None:
+    """The history ends with the attempt that was lost: it stands as if it were open."""
+    for number, event in enumerate(history.events):
+        if event.activity_task_started_event_attributes.attempt > 1:
+            del history.events[number:]
+            return
+
+
+def test_work_that_nobody_took_up_again_is_not_measured(
+    late: Evidence, with_history: Change
+) -> None:
+    hangs = with_history(late, "promised-too-much", _never_taken_up)
+
+    finding = recovers_within_its_bound.examine(hangs)
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "no attempt is seen to follow from that" in finding.problems[0]
+
+
+def test_what_was_not_measured_excuses_no_recovery_that_was_late(late: Evidence) -> None:
+    both = Invariant("both", lambda _: (Late("it was late"), Unmeasured("nobody knows")))
+
+    assert both.examine(late).verdict is Verdict.FAILED
+
+
+def test_a_step_that_the_workflow_itself_makes_anew_is_taken_up(
+    late: Evidence, with_history: Change
+) -> None:
+    """A system may promise that as well; where it does not, no timeout does."""
+    changed = with_history(late, "promised-too-much", _lost_for_good_and_made_anew)
+
+    assert recovers_within_its_bound.examine(replace(changed, recovery_seconds=60.0)).problems == ()
+    finding = recovers_within_its_bound.examine(changed)
+    assert finding.verdict is Verdict.UNKNOWN
+
+
+def _lost_for_good_and_made_anew(history: History) -> None:
+    """The attempt of the killed worker was the last one, and the same was scheduled once more."""
+    events = list(history.events)
+    (again,) = [e for e in events if e.activity_task_started_event_attributes.attempt > 1]
+    number = again.activity_task_started_event_attributes.scheduled_event_id
+    (asked,) = [e for e in events if e.event_id == number]
+    at: datetime = asked.event_time.ToDatetime(tzinfo=UTC)
+    pid = next(
+        e.workflow_task_started_event_attributes.identity
+        for e in events
+        if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+    )
+
+    lost = type(again)()
+    lost.CopyFrom(again)
+    lost.event_id = 1001
+    lost.event_time.FromDatetime(at + timedelta(seconds=0.01))
+    lost.activity_task_started_event_attributes.attempt = 1
+    lost.activity_task_started_event_attributes.ClearField("last_failure")
+    lost.activity_task_started_event_attributes.identity = pid
+
+    failed = type(again)(event_id=1002, event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT)
+    failed.event_time.CopyFrom(again.event_time)
+    failed.activity_task_timed_out_event_attributes.scheduled_event_id = number
+
+    anew = type(again)()
+    anew.CopyFrom(asked)
+    anew.event_id = 1003
+    anew.event_time.CopyFrom(again.event_time)
+    again.activity_task_started_event_attributes.attempt = 1
+    again.activity_task_started_event_attributes.ClearField("last_failure")
+    for event in events:
+        for attributes in (
+            event.activity_task_started_event_attributes,
+            event.activity_task_completed_event_attributes,
+        ):
+            if attributes.scheduled_event_id == number:
+                attributes.scheduled_event_id = 1003
+
+    place = events.index(again)
+    del history.events[:]
+    history.events.extend([*events[:place], lost, failed, anew, *events[place:]])
