@@ -79,10 +79,12 @@ class Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing behind, also where somebody has killed the guardian."""
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it goes on, and needs nobody for it
+        """Leave nothing behind, also where somebody has killed or stopped the guardian."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=_PATIENCE_SECONDS)
-        if self._process.returncode:
+        if self._process.returncode != 0:
+            self._process.kill()
+            self._process.wait()
             _clear_up(self.folder)
         os.close(self._lock)
 
@@ -111,14 +113,14 @@ def sweep_stale() -> None:
     for mark, processes in found.items():
         folder = Path(mark)
         is_named = folder.is_absolute() and _NAME.fullmatch(folder.name)
-        if is_named and mark not in guarded and _is_abandoned(folder, processes):
+        if is_named and _is_abandoned(folder, processes, is_guarded=mark in guarded):
             sweep(mark)
             if _is_held(folder) is False:
                 _remove(folder)
 
 
 def _guarded() -> set[str]:
-    """The marks of the runs whose guardian lives: it will clear up, and nobody else needs to."""
+    """The marks of the runs whose guardian lives."""
     found = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -128,17 +130,18 @@ def _guarded() -> set[str]:
     return found
 
 
-def _is_abandoned(folder: Path, processes: Sequence[psutil.Process]) -> bool:
+def _is_abandoned(folder: Path, processes: Sequence[psutil.Process], *, is_guarded: bool) -> bool:
     """Whether a run is dead, as its folder tells: that is looked for where its processes see it.
 
     A run may have other mounts than this process, and some of its processes others than the run.
-    A folder that nobody sees is gone only where they would see it here; else it may be elsewhere.
+    A folder that nobody sees is gone only where they would see it here, and no guardian waits to
+    remove it; else it may be elsewhere.
     """
     views = [folder, *(Path(f"/proc/{each.pid}/root{folder}") for each in processes)]
     held = [_is_held(view) for view in views]
     if True in held:
         return False
-    return False in held or any(map(_sees_what_we_see, processes))
+    return False in held or (not is_guarded and any(map(_sees_what_we_see, processes)))
 
 
 def _sees_what_we_see(process: psutil.Process) -> bool:

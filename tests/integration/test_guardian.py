@@ -111,11 +111,17 @@ async def test_a_run_whose_guardian_died_too_is_cleared_up_by_the_next(
     assert not guard.folder.exists()
 
 
-def test_a_run_whose_guardian_is_killed_clears_up_itself(start: Start) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_run_whose_guardian_is_killed_or_stopped_clears_up_itself(
+    number: signal.Signals, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos.guardian._PATIENCE_SECONDS", 1.0)
     with Guard() as guard:
         child = start(SLEEP, {MARK: guard.mark})
-        _guardian(guard.mark).kill()
+        guardian = _guardian(guard.mark)
+        guardian.send_signal(number)
 
+    assert not guardian.is_running()
     assert child.wait(10) == -signal.SIGKILL
     assert not guard.folder.exists()
 
