@@ -51,6 +51,20 @@ def require_no_watch(config: pytest.Config) -> None:
         raise pytest.UsageError(_WATCHED)
 
 
+def will_ask(test: pytest.Item) -> bool:
+    """Whether a test will run: nothing is to be run, or paid for, that is reported as skipped.
+
+    Of a condition that is a text nobody but pytest knows the value.
+    """
+    skips = [
+        condition
+        for mark in test.iter_markers("skipif")
+        for condition in (*mark.args, mark.kwargs.get("condition"))
+        if not isinstance(condition, str)
+    ]
+    return not (test.get_closest_marker("skip") or any(skips))
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is a worker of pytest-xdist."""
     return hasattr(config, "workerinput")

@@ -104,7 +104,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     asked = {
         item: spec.params["scenario"]
         for item in tests
-        if (spec := getattr(item, "callspec", None)) and "scenario" in spec.params
+        if (spec := getattr(item, "callspec", None))
+        and "scenario" in spec.params
+        and once.will_ask(item)
     }
     chosen = list(asked.values())
     seeded = session.config.stash.get(_SEEDED, None)

@@ -200,6 +200,15 @@ def test_a_folder_that_no_run_has_made_stays(
     assert (tmp_path / name).exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_the_folder_of_another_user_stays(abandoned: Path) -> None:
+    os.chown(abandoned, 65534, 65534)
+
+    sweep_stale()
+
+    assert abandoned.exists()
+
+
 def test_a_link_in_place_of_a_folder_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,6 +243,26 @@ def test_what_only_shows_tests_starts_nothing(option: str, guest: Guest) -> None
     assert guest.left == []
 
 
+@pytest.mark.parametrize(
+    ("mark", "is_run"),
+    [
+        ("@pytest.mark.skip", False),
+        ("@pytest.mark.skipif(True, reason='not here')", False),
+        ("@pytest.mark.skipif(condition=True, reason='not here')", False),
+        ("@pytest.mark.skipif(False, reason='not here')", True),
+    ],
+)
+def test_a_scenario_whose_test_is_skipped_is_not_run(mark: str, is_run: bool, guest: Guest) -> None:
+    guest.write(mark=mark)
+
+    run = guest.pytest()
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert ("1 skipped" in run.stdout) != is_run
+    assert guest.times_done == is_run
+    assert ("reports" in guest.left) == is_run
+
+
 def test_scenarios_run_beside_files_that_cannot_be_collected(guest: Guest) -> None:
     guest.write()
     (guest.folder / "test_broken.py").write_text("import nothing_of_this_name\n")
