@@ -9,15 +9,18 @@ the mark, and so does one that was started in the very moment of the kill.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
+import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,15 +28,17 @@ from uuid import uuid4
 
 import psutil
 
+from chaos.segments import drop_shared_memory
+
 MARK = "CHAOS_RUN_FOLDER"
 """The environment variable that all processes of a run carry."""
 
 _PREFIX = "chaos-run-"
+_NAME = re.compile(r"chaos-run-\d+-[0-9a-f]{8}")
+_COMMAND = ("-m", "chaos.guardian")
 _QUIET_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
 _CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory"))
-_REMOVE = 0
-"""IPC_RMID of the C library."""
 
 
 class Guard:
@@ -59,7 +64,7 @@ class Guard:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         nameless.rename(self.folder)
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "chaos.guardian", self.mark],
+            [sys.executable, *_COMMAND, self.mark],
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -74,7 +79,13 @@ class Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.communicate(timeout=_PATIENCE_SECONDS)
+        """Leave nothing behind, also where somebody has killed or stopped the guardian."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.communicate(timeout=_PATIENCE_SECONDS)
+        if self._process.returncode != 0:
+            self._process.kill()
+            self._process.wait()
+            _clear_up(self.folder)
         os.close(self._lock)
 
 
@@ -85,19 +96,61 @@ def sweep(mark: str) -> None:
     while time.monotonic() - last_seen < _QUIET_SECONDS and time.monotonic() < end:
         for process, found in marked_processes():
             if found == mark:
-                process.kill()
+                with contextlib.suppress(psutil.Error):  # it has just ended, or is another user's
+                    process.kill()
                 last_seen = time.monotonic()
         time.sleep(_QUIET_SECONDS / 10)
 
 
 def sweep_stale() -> None:
-    """Clear up after runs whose process and guardian are both gone."""
-    for mark in {mark for _, mark in marked_processes()}:
-        if not _is_alive(Path(mark)):
-            sweep(mark)
+    """Clear up after runs whose process and guardian are both gone. What is in doubt stays."""
+    guarded = _guarded()
+    found: defaultdict[str, list[psutil.Process]] = defaultdict(list)
+    for process, mark in marked_processes():
+        found[mark].append(process)
     for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
-        if not _is_alive(folder):
-            _remove(folder)
+        found.setdefault(str(folder), [])
+    for mark, processes in found.items():
+        folder = Path(mark)
+        is_named = folder.is_absolute() and _NAME.fullmatch(folder.name)
+        if is_named and _is_abandoned(folder, processes, is_guarded=mark in guarded):
+            sweep(mark)
+            if _is_held(folder) is False:
+                _remove(folder)
+
+
+def _guarded() -> set[str]:
+    """The marks of the runs whose guardian lives."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            *_, module, name, mark = ("", "", "", *process.cmdline())
+            if (module, name) == _COMMAND:
+                found.add(mark)
+    return found
+
+
+def _is_abandoned(folder: Path, processes: Sequence[psutil.Process], *, is_guarded: bool) -> bool:
+    """Whether a run is dead, as its folder tells: that is looked for where its processes see it.
+
+    A run may have other mounts than this process, and some of its processes others than the run.
+    A folder that nobody sees is gone only where they would see it here, and no guardian waits to
+    remove it; else it may be elsewhere.
+    """
+    views = [folder, *(Path(f"/proc/{each.pid}/root{folder}") for each in processes)]
+    held = [_is_held(view) for view in views]
+    if True in held:
+        return False
+    return False in held or (not is_guarded and any(map(_sees_what_we_see, processes)))
+
+
+def _sees_what_we_see(process: psutil.Process) -> bool:
+    """Whether it has the mounts and the root of this process."""
+    own, its = Path("/proc/self"), Path(f"/proc/{process.pid}")
+    with contextlib.suppress(OSError):
+        same_mounts = (own / "ns/mnt").readlink() == (its / "ns/mnt").readlink()
+        return same_mounts and (own / "root").samefile(its / "root")
+    return False
 
 
 def marked_processes() -> list[tuple[psutil.Process, str]]:
@@ -123,43 +176,42 @@ def _mark_of(process: psutil.Process) -> str:
     return next((str(f) for f in (folder, *folder.parents) if f.name.startswith(_PREFIX)), "")
 
 
-def _drop_shared_memory(folder: Path) -> None:
-    """Remove what a killed PostgreSQL below a folder leaves in the kernel, which nobody else does.
-
-    The last field of its lock file is the number of its segment of shared memory.
-    """
-    for file in folder.rglob("postmaster.pid"):
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            number = int(file.read_text().splitlines()[6].split()[-1])
-            ctypes.CDLL(None).shmctl(number, _REMOVE, None)
-
-
 def _drop_cgroups(folder: Path) -> None:
     """Remove the memory cgroups of a run, which has none of its processes in them any more.
 
     `chaos.cluster.memory` names them by the run's folder.
     """
     for root in _CGROUPS:
-        for left in root.glob(f"{folder.name}-*"):
+        for left in root.glob(f"{glob.escape(folder.name)}-*"):
             with contextlib.suppress(OSError):
                 left.rmdir()
 
 
 def _remove(folder: Path) -> None:
-    _drop_shared_memory(folder)
+    drop_shared_memory(folder)
     _drop_cgroups(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_alive(folder: Path) -> bool:
-    """Whether the run with this folder goes on: then nobody else can lock it."""
+def _clear_up(folder: Path) -> None:
+    sweep(str(folder))
+    _remove(folder)
+
+
+def _is_held(folder: Path) -> bool | None:
+    """Whether the run with this folder goes on, or may: then nobody else can lock it.
+
+    None where there is no such folder.
+    """
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
     except OSError:
-        return True  # another user's
+        return True  # another user's, or no folder of a run
     try:
+        if os.fstat(handle).st_uid != os.geteuid():
+            return True
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True
@@ -173,8 +225,7 @@ def main(mark: str) -> None:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    sweep(mark)
-    _remove(Path(mark))
+    _clear_up(Path(mark))
 
 
 if __name__ == "__main__":

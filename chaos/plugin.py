@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chaos import options
+from chaos import once, options
 
 if TYPE_CHECKING:
     from chaos.cluster.live import LiveApi
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
 _SEEDED: pytest.StashKey[Scenario] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
+_ANSWERS: pytest.StashKey[once.Answers] = pytest.StashKey()
+_NOT_STARTED = "Nothing was run: --setup-only and --setup-plan start no scenario."
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,8 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "chaos: a scenario that starts, breaks and heals a whole stack of real processes"
     )
+    if not once.is_worker(config):
+        config.pluginmanager.register(once.Controller(), "chaos_controller")
     if schedules := _schedules(config):
         config.stash[_SEEDED] = schedules
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Refuse what would pay without end."""
+    once.require_no_watch(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,31 +94,51 @@ def _schedules(config: pytest.Config) -> Scenario | None:
     return seeded([draw(seed, wishes) for seed in seeds])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which scenarios were chosen: they all run at once when the first is asked for."""
-    chosen: list[Scenario] = []
-    for item in session.items:
-        spec = getattr(item, "callspec", None)
-        if spec and item.get_closest_marker("chaos") and "scenario" in spec.params:
-            chosen.append(spec.params["scenario"])
+    """Note which scenarios were chosen: they all run at once when the first is asked for.
+
+    It comes before pytest-xdist's own, which sends tests on their way.
+    """
+    tests = [item for item in session.items if item.get_closest_marker("chaos")]
+    asked = {
+        item: spec.params["scenario"]
+        for item in tests
+        if (spec := getattr(item, "callspec", None))
+        and "scenario" in spec.params
+        and once.will_ask(item)
+    }
+    chosen = list(asked.values())
     seeded = session.config.stash.get(_SEEDED, None)
     if seeded and any(scenario is not seeded for scenario in chosen):
         raise pytest.UsageError(
             "--seed and --replay know the suite's own workflows only; leave them out here."
         )
-    names = [scenario.name for scenario in chosen]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise pytest.UsageError(
-            f"two scenarios are named {twice}, and would share a folder; rename one."
-        )
+    _require_different(chosen)
+    once.require_one_run(session.config, list(asked))
     session.config.stash[_SCENARIOS] = chosen
+
+
+def _require_different(chosen: Sequence[Scenario]) -> None:
+    names = [scenario.name for scenario in chosen]
+    twice = next((each for each in chosen if names.count(each.name) > 1), None)
+    if twice is None:
+        return
+    if all(each is twice for each in chosen if each.name == twice.name):
+        raise pytest.UsageError(
+            f"{twice.name} was chosen {names.count(twice.name)} times, and a scenario runs once in "
+            "a run: leave --count or --keep-duplicates out, or have one test of it."
+        )
+    raise pytest.UsageError(
+        f"two scenarios are named {twice.name}, and would share a folder; rename one."
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Run all chosen scenarios while their tests wait for them, and end what is left of them."""
     chosen = session.config.stash.get(_SCENARIOS, [])
-    if not chosen or session.config.option.collectonly or session.testsfailed:
+    if not chosen or not _are_to_run(session):
         return (yield)
     from chaos.runner import RunError  # noqa: PLC0415 - see the module's docstring
 
@@ -121,6 +151,14 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             runner.stop()
     except RunError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _are_to_run(session: pytest.Session) -> bool:
+    """Whether pytest is about to run what it has collected, here."""
+    option = session.config.option
+    is_broken = session.testsfailed and not option.continue_on_collection_errors
+    only_shown = option.collectonly or option.setuponly or option.setupplan
+    return not (only_shown or is_broken or once.is_worker(session.config))
 
 
 def _live(config: pytest.Config, chosen: Sequence[Scenario]) -> LiveApi | None:
@@ -180,6 +218,7 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
     from chaos.cluster.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
     from chaos.runner import Runner  # noqa: PLC0415 - likewise
 
+    config.stash[_ANSWERS] = once.Answers()
     runner = config.stash[_RUNNER] = Runner(
         chosen=chosen,
         choice=Choice(
@@ -197,24 +236,24 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
 
 
 @pytest.fixture
-def survives(chaos_runner: Runner) -> Callable[[Scenario], None]:
+def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     """Wait for a scenario's result: skips the test, or fails it with the reasons."""
     from chaos.verdict import Verdict  # noqa: PLC0415 - see the module's docstring
 
+    stash = request.config.stash
+
     def survives(scenario: Scenario) -> None:
-        if reason := chaos_runner.why_not_run(scenario):
+        if (runner := stash.get(_RUNNER, None)) is None:
+            pytest.fail(f"{scenario.name} was not run here.", pytrace=False)
+        if reason := runner.why_not_run(scenario):
             pytest.skip(reason)
-        result = chaos_runner.result(scenario)
+        if reason := stash[_ANSWERS].why_none(scenario.name):
+            pytest.fail(reason, pytrace=False)
+        result = runner.result(scenario)
         if result.verdict is not Verdict.PASSED:
             pytest.fail(f"{scenario.name} {result.verdict}: {result.reason}", pytrace=False)
 
     return survives
-
-
-@pytest.fixture(scope="session")
-def chaos_runner(request: pytest.FixtureRequest) -> Runner:
-    """The run of all chosen scenarios."""
-    return request.config.stash[_RUNNER]
 
 
 def _view(config: pytest.Config) -> View:
@@ -252,6 +291,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show the tables of results and costs, and the OVERALL line."""
+    if config.stash.get(_SCENARIOS, []) and config.option.setuponly:
+        terminalreporter.write_line(_NOT_STARTED)
     runner = config.stash.get(_RUNNER, None)
     if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):
         return

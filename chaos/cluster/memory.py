@@ -16,6 +16,8 @@ from typing import Protocol, Self
 
 import psutil
 
+from chaos.holding import Hold, is_held
+
 KERNEL, WATCHER = "oom_kill_by_the_kernel", "oom_kill_by_a_watcher"
 """How the journal calls the two."""
 
@@ -76,6 +78,7 @@ class KernelLimit:
     folder: Path
     process: psutil.Process
     origin: Path | None
+    hold: Hold
     kind: str = KERNEL
 
     @classmethod
@@ -83,17 +86,19 @@ class KernelLimit:
         """Put the process into a cgroup that is named by its run's folder. Raises OSError."""
         _remove_stale(hierarchy.root, run)
         folder = hierarchy.root / f"{run.name}-{process.pid}"
-        found = cls(hierarchy, folder, process, _origin(process, hierarchy.root))
+        origin = _origin(process, hierarchy.root)
         folder.mkdir()
+        hold = Hold(folder)
         try:
             _write(folder / hierarchy.limit, str(more_bytes))
             with suppress(OSError):  # there is none where the kernel counts no swap
                 _write(folder / hierarchy.swap, hierarchy.swap_limit or str(more_bytes))
             _write(folder / "cgroup.procs", str(process.pid))
         except OSError:
+            hold.release()
             folder.rmdir()
             raise
-        return found
+        return cls(hierarchy, folder, process, origin, hold)
 
     def killed(self) -> str | None:
         """The kernel's own counter."""
@@ -104,6 +109,7 @@ class KernelLimit:
 
     def lift(self) -> None:
         """Let a process that lives go back to where it was, and remove the cgroup."""
+        self.hold.release()
         if self.origin and self.process.is_running():
             with suppress(OSError):
                 _write(self.origin / "cgroup.procs", str(self.process.pid))
@@ -167,9 +173,12 @@ def limit_memory(process: psutil.Process, more_bytes: int, run: Path) -> Limit:
 
 
 def _remove_stale(root: Path, run: Path) -> None:
-    """Remove what runs have left whose folders are gone; one that has a process in it stays."""
+    """Remove what runs have left whose folders are gone; one that has a process in it stays.
+
+    So does one that somebody holds: the folder of its run may be behind other mounts.
+    """
     for folder in root.glob(_STALE):
-        if not run.with_name(folder.name.rpartition("-")[0]).exists():
+        if not run.with_name(folder.name.rpartition("-")[0]).exists() and not is_held(folder):
             with suppress(OSError):
                 folder.rmdir()
 

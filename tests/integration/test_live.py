@@ -227,6 +227,11 @@ def test_the_key_is_nowhere_after_a_live_run(whole: Whole) -> None:
         (["--live", "--yes"], {"GEMINI_API_KEY": ""}, "--live needs a key: put GEMINI_API_KEY"),
         (["--live"], {}, "nobody is here to agree to this; add --yes"),
         (["--live", "--yes", "--budget=1"], {}, "more than the budget of $1.00: choose fewer"),
+        (
+            ["--live", "--yes", "-n", "2"],
+            {},
+            "a whole run of the scenarios in each of its processes",
+        ),
         pytest.param(
             *(["--live", "--yes", "--budget=all"], {}, "must be an amount in USD, such as 15.00"),
             marks=LONG,

@@ -113,6 +113,21 @@ def test_what_a_run_has_left_goes_with_the_next_one(hungry: Process, run: Path) 
     assert not _cgroups(run)
 
 
+def test_what_a_living_run_has_stays_though_others_do_not_see_its_folder(
+    hungry: Process, run: Path, tmp_path: Path
+) -> None:
+    limit = _kernel_limit(hungry, run)
+    hungry.kill()
+    hungry.wait()
+
+    memory._remove_stale(limit.hierarchy.root, tmp_path / "elsewhere" / "chaos-run-2-deadbeef")
+
+    assert limit.folder.exists()
+    assert limit.killed() is None
+    limit.lift()
+    assert not _cgroups(run)
+
+
 def test_where_no_cgroup_can_be_made_a_watcher_does_it(
     hungry: Process, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
