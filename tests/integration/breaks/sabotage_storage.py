@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
-from workflows import ledger_tables, policies, worker
+from workflows import ledger_engine, policies, worker
 from workflows.replies import ImageReplies
 
 
@@ -27,9 +27,9 @@ def drops_what_finds_no_room() -> None:
 
 def takes_a_full_disk_for_lasting() -> None:
     """Give up where room may be made."""
-    ledger_tables._SENTENCES = tuple(  # type: ignore[assignment]
+    ledger_engine._SENTENCES = tuple(  # type: ignore[assignment]
         (words, lasting or "make room" in said, said)
-        for words, lasting, said in ledger_tables._SENTENCES
+        for words, lasting, said in ledger_engine._SENTENCES
     )
 
 
