@@ -88,22 +88,23 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL, *, make: bool) -> Engine:
-    """Every use of a connection asks whether its file is still the one of that name.
+    """Every use of a connection asks whether its file, and its log beside it, are still those of
+    that name.
 
     SQLite itself goes on writing to a file that was moved or removed, and nobody would find there
     what it wrote.
     """
     file = file_of(url) or Path()
+    log = Path(f"{file.resolve()}-wal")  # it lives as long as anybody has the file open
     may_make = make
     engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
 
     @event.listens_for(engine, "do_connect")
     def _on_do_connect(_dialect: object, record: Any, *_: object) -> None:
-        found = _identity(file)
         # Not an empty one either: SQLite would throw its log away, which may hold the last rows.
-        if not may_make and (found is None or file.stat().st_size == 0):
+        if not may_make and (not file.exists() or file.stat().st_size == 0):
             raise sqlite3.OperationalError(_GONE)
-        record.info["file"] = found
+        record.info["before"] = _identity(file)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: Any) -> None:
@@ -111,13 +112,15 @@ def _sqlite(url: URL, *, make: bool) -> Engine:
         connection.isolation_level = None  # the driver's own BEGIN would come too late
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("SELECT count(*) FROM sqlite_master")  # opens the log
         may_make = False
-        if record.info["file"] is None:
-            record.info["file"] = _identity(file)
+        before = record.info["before"]
+        is_same = before is None or before == _identity(file)
+        record.info["files"] = (_identity(file), _identity(log)) if is_same else None
 
     @event.listens_for(engine, "checkout")
     def _on_checkout(_connection: object, record: Any, _proxy: object) -> None:
-        if record.info["file"] != _identity(file):
+        if record.info["files"] != (_identity(file), _identity(log)):
             raise DisconnectionError  # the pool connects anew
 
     @event.listens_for(engine, "begin")

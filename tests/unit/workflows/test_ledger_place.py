@@ -394,3 +394,15 @@ def test_the_same_file_put_back_goes_on_with_all_it_had(folder: Path, opened: Le
 
     assert opened.record(call, provider_operation="operations/1").provider_operation
     assert len(opened.calls()) == 2
+
+
+def test_what_is_recorded_after_the_log_was_removed_is_found_by_others(
+    folder: Path, opened: Ledger
+) -> None:
+    for each in (folder / ".ledger").glob("paid.db-*"):
+        each.unlink()
+
+    grant(opened, image("video-001"))
+
+    with closing(open_ledger(load_settings())) as other:
+        assert [call.step for call in other.calls()] == ["character", "video-001"]
