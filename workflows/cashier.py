@@ -146,8 +146,8 @@ class Cashier:
         if objection:
             raise LedgerError(objection, lasting=False)
         self.artifacts.prepare(purchase.operation_id)
-        noted = self.artifacts.read_note(purchase.operation_id, _note_of(purchase))
-        return replace(purchase, sent=int(noted) if noted else 0)
+        noted = self.artifacts.read_note(purchase.operation_id, _note_of(purchase)) or "0"
+        return replace(purchase, sent=int(noted) if noted.isdecimal() else 1)
 
     async def _note(self, call: PaidCall) -> None:
         """Put it down beside the artifacts that this request may be sent from now on."""

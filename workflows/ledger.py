@@ -21,15 +21,7 @@ from uuid import uuid4
 from sqlalchemy import URL, Connection, Engine, and_, func, insert, not_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from workflows import policies
-from workflows.ledger_engine import explain, explain_content, make_engine
-from workflows.ledger_place import (
-    Binding,
-    has_paid_work,
-    in_the_way,
-    ledger_address,
-    misplaced,
-)
+from workflows.ledger_engine import explain, explain_content, in_the_way, make_engine
 from workflows.ledger_tables import (
     BILLABLE,
     SCHEMA_VERSION,
@@ -55,7 +47,6 @@ from workflows.paid_calls import (
     outcome_of,
     was_refused,
 )
-from workflows.settings import Settings, SettingsError
 
 
 class LedgerError(Exception):
@@ -466,53 +457,6 @@ class Ledger:
         except UnicodeDecodeError:  # of SQLite's own message about a damaged file
             message, lasting = explain_content()
             raise LedgerError(message, lasting=lasting) from None
-
-
-def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
-    """The ledger that is set, bound to the artifacts; nobody works without one.
-
-    A new one is made only where nothing was paid for yet. Raises SettingsError.
-    """
-    folder = settings.artifacts_dir.absolute()
-    binding = Binding(folder)
-    try:
-        address = ledger_address(settings)
-        elsewhere = misplaced(settings)
-        was_used = has_paid_work(folder, or_begun=elsewhere is not None)
-        is_first = not binding.is_known() and not was_used
-        ledger = Ledger.open(
-            address, grace_seconds=policies.LEDGER_GRACE_SECONDS, sender=sender, make=is_first
-        )
-    except OSError as error:
-        raise SettingsError(
-            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
-            "mend ARTIFACTS_DIR."
-        ) from None
-    except LedgerError as error:
-        hint = f" An earlier release kept it in {elsewhere}: set LEDGER_URL to that file."
-        raise SettingsError(f"{error}{hint if elsewhere else ''}") from None
-    try:
-        _bind(binding, ledger, is_first=is_first)
-    except BaseException:
-        ledger.close()
-        raise
-    return ledger
-
-
-def _bind(binding: Binding, ledger: Ledger, *, is_first: bool) -> None:
-    """Raises SettingsError where the artifacts were paid for by another ledger."""
-    try:
-        is_foreign = not binding.is_known() and not is_first and ledger.is_empty()
-    except LedgerError as error:
-        raise SettingsError(str(error)) from None
-    if is_foreign:
-        raise SettingsError(
-            f"the ledger of paid calls is empty, and what lies in {binding.artifacts_dir} was paid "
-            "for; put its own ledger back, or mend LEDGER_URL or ARTIFACTS_DIR."
-        )
-    objection = binding.objection(ledger.id)
-    if objection:
-        raise SettingsError(objection)
 
 
 @contextmanager

@@ -20,6 +20,10 @@ _ANSWER_SECONDS = 15
 dead while it works.
 """
 
+BESIDE = ("", "-journal", "-wal", "-shm")
+"""How the names of SQLite's files go on from the ledger's."""
+
+
 _GONE = "the ledger's file is gone"
 """The words of our own error for a SQLite file that was there before."""
 
@@ -47,6 +51,13 @@ def file_of(address: str | URL) -> Path | None:
         return None
     is_uri = url.database.startswith("file:")
     return Path(unquote(urlsplit(url.database).path) if is_uri else url.database)
+
+
+def in_the_way(address: str | URL) -> Path | None:
+    """A folder that has the name of one of the ledger's files; None where there is none."""
+    file = file_of(address)
+    beside = [Path(f"{file}{end}") for end in BESIDE] if file else []
+    return next((path for path in beside if path.is_dir()), None)
 
 
 def _postgresql(url: URL) -> Engine:

@@ -19,16 +19,15 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from workflows import policies
 from workflows.artifacts import SAFE_ID, sync_folder
-from workflows.ledger_engine import file_of
+from workflows.ledger import Ledger, LedgerError
+from workflows.ledger_engine import BESIDE, file_of
 from workflows.models import CHARACTER
 from workflows.settings import Settings, SettingsError
 
 _FOLDER = ".ledger"
 _FILE = "paid.db"
-_BESIDE = ("", "-journal", "-wal", "-shm")
-"""How the names of SQLite's files go on from the ledger's."""
-
 _PAID_FOR = (f"{CHARACTER}.", "video-")
 """How the names of files begin that a step has made."""
 
@@ -83,6 +82,53 @@ class Binding:
         sync_folder(folder.parent)
 
 
+def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
+    """The ledger that is set, bound to the artifacts; nobody works without one.
+
+    A new one is made only where nothing was paid for yet. Raises SettingsError.
+    """
+    folder = settings.artifacts_dir.absolute()
+    binding = Binding(folder)
+    try:
+        address = ledger_address(settings)
+        elsewhere = misplaced(settings)
+        was_used = has_paid_work(folder, or_begun=elsewhere is not None)
+        is_first = not binding.is_known() and not was_used
+        ledger = Ledger.open(
+            address, grace_seconds=policies.LEDGER_GRACE_SECONDS, sender=sender, make=is_first
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
+            "mend ARTIFACTS_DIR."
+        ) from None
+    except LedgerError as error:
+        hint = f" An earlier release kept it in {elsewhere}: set LEDGER_URL to that file."
+        raise SettingsError(f"{error}{hint if elsewhere else ''}") from None
+    try:
+        _bind(binding, ledger, is_first=is_first)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _bind(binding: Binding, ledger: Ledger, *, is_first: bool) -> None:
+    """Raises SettingsError where the artifacts were paid for by another ledger."""
+    try:
+        is_foreign = not binding.is_known() and not is_first and ledger.is_empty()
+    except LedgerError as error:
+        raise SettingsError(str(error)) from None
+    if is_foreign:
+        raise SettingsError(
+            f"the ledger of paid calls is empty, and what lies in {binding.artifacts_dir} was paid "
+            "for; put its own ledger back, or mend LEDGER_URL or ARTIFACTS_DIR."
+        )
+    objection = binding.objection(ledger.id)
+    if objection:
+        raise SettingsError(objection)
+
+
 def sqlite_url(file: Path) -> URL:
     """The address of a SQLite file, whatever characters its path has."""
     return URL.create("sqlite", database=str(file))
@@ -133,13 +179,6 @@ def _holds_paid_work(folder: Path) -> bool:
     return any(file.name.lstrip(".").startswith(_PAID_FOR) for file in folder.iterdir())
 
 
-def in_the_way(address: str | URL) -> Path | None:
-    """A folder that has the name of one of the ledger's files; None where there is none."""
-    file = file_of(address)
-    beside = [Path(f"{file}{end}") for end in _BESIDE] if file else []
-    return next((path for path in beside if path.is_dir()), None)
-
-
 def names_in_use(settings: Settings) -> frozenset[str]:
     """Names in ARTIFACTS_DIR that no operation's folder may have: of the programs' own files."""
     root = settings.artifacts_dir.resolve()
@@ -160,4 +199,4 @@ def _own_files(settings: Settings) -> Iterator[Path]:
             file = file_of(settings.ledger_url.get_secret_value())
     if file:
         # The folder may be reached by a link; the file itself may be one, and has its own name.
-        yield from (file.parent.resolve() / f"{file.name}{end}" for end in _BESIDE)
+        yield from (file.parent.resolve() / f"{file.name}{end}" for end in BESIDE)

@@ -29,8 +29,7 @@ from workflows.connection import connect_unless
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
-from workflows.ledger import open_ledger
-from workflows.ledger_place import names_in_use
+from workflows.ledger_place import names_in_use, open_ledger
 from workflows.network import check_network
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from workflows import ledger, ledger_engine, policies, worker
+from workflows import ledger_engine, ledger_place, policies, worker
 from workflows.ledger import Ledger
 from workflows.ledger_place import Binding
 from workflows.paid_calls import Answer, Purchase, Terms
@@ -48,7 +48,7 @@ def keeps_a_ledger_of_its_own() -> None:
     Ledger.reserve = knows_nothing  # type: ignore[method-assign]
     Binding.is_known = lambda self: False  # type: ignore[method-assign]  # noqa: ARG005 - its name
     Binding.objection = lambda *_: None  # type: ignore[method-assign]
-    ledger.has_paid_work = lambda *_, **__: False  # type: ignore[attr-defined]
+    ledger_place.has_paid_work = lambda *_, **__: False
     ImageReplies.require_none = lambda *_: None  # type: ignore[method-assign]
     VideoReplies.require_none = lambda *_: None  # type: ignore[method-assign]
 

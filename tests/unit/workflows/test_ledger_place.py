@@ -14,9 +14,15 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
-from workflows.ledger import Ledger, LedgerError, open_ledger
+from workflows.ledger import Ledger, LedgerError
 from workflows.ledger_engine import file_of
-from workflows.ledger_place import Binding, ledger_address, names_in_use, sqlite_url
+from workflows.ledger_place import (
+    Binding,
+    ledger_address,
+    names_in_use,
+    open_ledger,
+    sqlite_url,
+)
 from workflows.settings import Settings, SettingsError, load_settings
 
 NOT_WHERE_IT_WAS = "the ledger of paid calls is not where it was; put its newest state back."
