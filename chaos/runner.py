@@ -44,6 +44,7 @@ from chaos.verdict import Verdict
 from chaos.view import NoView, View
 from chaos.waiting import CLOCK
 from workflows.ledger import Ledger, LedgerError
+from workflows.ledger_place import sqlite_url
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 STOP_DEADLINE_SECONDS = 60.0
@@ -339,7 +340,7 @@ def _paid_usd(ledger_file: Path) -> Decimal | None:
     if not ledger_file.exists():
         return None
     try:
-        url = f"sqlite:///{ledger_file}"
+        url = sqlite_url(ledger_file)
         with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
             return ledger.billable_usd()
     except LedgerError as error:

@@ -65,6 +65,7 @@ class VideoActivities:
     async def open_operation(self, order: OperationOrder) -> None:
         """Bind the operation's id to its prompts (free)."""
         async with _attempt():
+            self.artifacts.require_name(order.operation_id)
             await asyncio.to_thread(self.cashier.ledger.register, order.operation_id, order.prompts)
 
     @activity.defn
@@ -105,6 +106,7 @@ class VideoActivities:
             model=self.settings.gemini_video_model,
             cost_usd=self.settings.video_cost_usd(),
             deadline_seconds=self.settings.video_start_deadline_seconds,
+            made_from=CHARACTER,
         )
         async with _attempt():
             data = await asyncio.to_thread(self.artifacts.load, order.character)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -14,8 +13,8 @@ from pathlib import Path
 from workflows import policies
 from workflows.models import Artifact
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""What an operation's id must be like to name a folder. Names that begin with a dot are ours."""
 
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
 """How files of a type begin, whatever they are called."""
@@ -66,21 +65,39 @@ class ArtifactError(Exception):
 
 
 class ArtifactStore:
-    """The folder of all artifacts; one sub-folder for each operation."""
+    """The folder of all artifacts; one sub-folder for each operation.
 
-    def __init__(self, root: Path) -> None:
+    `names_in_use` are names in it that no operation may have: of files that are the programs' own.
+    """
+
+    def __init__(self, root: Path, names_in_use: frozenset[str] = frozenset()) -> None:
         self._root = root
+        self._names_in_use = names_in_use
+
+    @property
+    def root(self) -> Path:
+        """The folder itself."""
+        return self._root
+
+    def require_name(self, operation_id: str) -> None:
+        """Raise ArtifactError where an operation's id cannot name its folder."""
+        if not SAFE_ID.fullmatch(operation_id):
+            raise ArtifactError(
+                f"the operation id {operation_id!r} cannot name a folder; "
+                "use letters, digits, dots, dashes and underscores, at most 200."
+            )
+        if operation_id in self._names_in_use:
+            raise ArtifactError(
+                f"the operation id {operation_id!r} is the name of a file that the workers keep "
+                "among the artifacts; take another id."
+            )
 
     def prepare(self, operation_id: str) -> Path:
         """Make an operation's folder and prove that it can be written to.
 
         Called before a paid call, so that a folder that cannot take its reply costs nothing.
         """
-        if not _SAFE_ID.fullmatch(operation_id):
-            raise ArtifactError(
-                f"the operation id {operation_id!r} cannot name a folder; "
-                "use letters, digits, dots, dashes and underscores, at most 200."
-            )
+        self.require_name(operation_id)
         folder = self._root / operation_id
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +129,10 @@ class ArtifactStore:
                 return _describe(f"{operation_id}/{path.name}", path.read_bytes())
         return None
 
+    def has(self, operation_id: str, name: str) -> bool:
+        """Whether an operation has a file of that name."""
+        return (self._root / operation_id / name).is_file()
+
     def save_note(self, operation_id: str, name: str, text: str) -> None:
         """Write a short text durably, in a hidden file. Raises ArtifactError."""
         self._write(self._root / operation_id, f".{name}.note", text.encode())
@@ -122,11 +143,6 @@ class ArtifactStore:
             return (self._root / operation_id / f".{name}.note").read_text()
         except FileNotFoundError:
             return None
-
-    def drop_note(self, operation_id: str, name: str) -> None:
-        """Remove a text that is no longer needed."""
-        with contextlib.suppress(OSError):
-            (self._root / operation_id / f".{name}.note").unlink()
 
     def is_whole(self, artifact: Artifact) -> bool:
         """Whether a file is there as it was made."""

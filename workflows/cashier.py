@@ -1,10 +1,12 @@
-"""The one way to pay: intent, request, reply on disk, outcome. In that order, each durable.
+"""The one way to pay: intent, note of it, request, reply on disk, outcome. In that order, each
+durable.
 
 Where a crash may come, and what the next attempt then finds:
 
 - before the intent: nothing; it pays.
 - from the intent until the reply is on disk: an open call. Nobody can know whether it was billed.
-  It is left alone until its deadline, and then settled by `AMBIGUOUS_START`.
+  It is left alone until its deadline, and then settled by `AMBIGUOUS_START`. From the note on, the
+  artifacts tell of it as well: a ledger that does not know it is an older copy, or another one.
 - after the reply is on disk: the reply; it is recorded, nothing is sent.
 - after the outcome: the outcome; nothing is sent.
 """
@@ -18,7 +20,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +29,7 @@ from workflows import policies
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
 from workflows.ledger import Ledger, LedgerError
+from workflows.ledger_place import Binding
 from workflows.models import OpenCall, PaidOrder
 from workflows.paid_calls import (
     OPEN,
@@ -48,6 +51,8 @@ from workflows.transport import MaySend
 logger = logging.getLogger("workflows.cashier")
 
 T = TypeVar("T")
+
+_CANCELED = "it was canceled before it was sent"
 
 
 class UndecidedError(Exception):
@@ -117,7 +122,7 @@ class Cashier:
         Raises ApiError, ArtifactError, LedgerError, BudgetExceededError, UndecidedError or
         PaidButLostError.
         """
-        await asyncio.to_thread(self.artifacts.prepare, purchase.operation_id)
+        purchase = await asyncio.to_thread(self._prepare, purchase)
         await asyncio.to_thread(self._recover, purchase, order, replies)
         self._require_control()
         departure = _Departure(_uptime_seconds() + purchase.deadline_seconds, self._require_control)
@@ -130,9 +135,31 @@ class Cashier:
                     "request %d for the %s of %s",
                     *(answer.call.number, answer.call.step, purchase.operation_id),
                 )
+            await self._note(answer.call)
             reply = await self._send(answer.call, order, departure, send)
             await self._keep(answer.call, reply, replies)
         return await asyncio.to_thread(self._bill, purchase)
+
+    def _prepare(self, purchase: Purchase) -> Purchase:
+        """What must be in order before anything is paid for: the folder, and the right ledger."""
+        objection = Binding(self.artifacts.root).objection(self.ledger.id)
+        if objection:
+            raise LedgerError(objection, lasting=False)
+        self.artifacts.prepare(purchase.operation_id)
+        noted = self.artifacts.read_note(purchase.operation_id, _note_of(purchase)) or "0"
+        return replace(purchase, sent=int(noted) if noted.isdecimal() else 1)
+
+    async def _note(self, call: PaidCall) -> None:
+        """Put it down beside the artifacts that this request may be sent from now on."""
+        what = (call.operation_id, _note_of(call), str(call.number))
+        try:
+            await asyncio.to_thread(self.artifacts.save_note, *what)
+        except ArtifactError as error:
+            await self._never_sent(call, str(error))
+            raise
+        except asyncio.CancelledError:
+            await self._never_sent(call, _CANCELED)
+            raise
 
     def _recover(self, purchase: Purchase, order: PaidOrder, replies: Replies[T]) -> None:
         """Record the replies that were put on disk by those who did not live to record them, and
@@ -158,7 +185,7 @@ class Cashier:
         except asyncio.CancelledError:
             answer = await asking
             if isinstance(answer, Granted):
-                await self._never_sent(answer.call)
+                await self._never_sent(answer.call, _CANCELED)
             raise
 
     async def _send(
@@ -172,7 +199,7 @@ class Cashier:
             return await send(departure.require)
         except asyncio.CancelledError:
             if not departure.allowed:
-                await self._never_sent(call)
+                await self._never_sent(call, _CANCELED)
             raise
         except ApiError as error:
             settle = self.ledger.doubt if error.outcome is Outcome.AMBIGUOUS else self.ledger.refuse
@@ -186,10 +213,10 @@ class Cashier:
                 raise UndecidedError(undecided) from None
             raise
 
-    async def _never_sent(self, call: PaidCall) -> None:
+    async def _never_sent(self, call: PaidCall, reason: str) -> None:
         """Record it, so that nobody has to wonder. Without the record it counts as open."""
         with contextlib.suppress(LedgerError):
-            await asyncio.to_thread(self.ledger.refuse, call, "it was canceled before it was sent")
+            await asyncio.to_thread(self.ledger.refuse, call, reason)
 
     async def _keep(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
         """Put the reply on disk and record it; while neither is possible, wait and try again."""
@@ -219,7 +246,9 @@ class Cashier:
         bought = outcome_of(calls)
         if bought is None:
             raise LedgerError(
-                "the ledger of paid calls lost a record; stop all work.", lasting=True
+                "the ledger of paid calls lost a record; stop all work and restore its newest "
+                "state.",
+                lasting=False,
             )
         wasted = [c.cost_usd for c in calls if c.state in WASTED and c.number != bought.number]
         return Bill(bought, sum(wasted, Decimal(0)))
@@ -240,6 +269,11 @@ class Cashier:
                 "demands; the run that started this worker is gone.",
                 Outcome.PERMANENT,
             )
+
+
+def _note_of(request: Purchase | PaidCall) -> str:
+    """The name of the note of how many requests of a step were sent."""
+    return f"{request.step}.sent"
 
 
 def _uptime_seconds() -> float:

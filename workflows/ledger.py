@@ -16,19 +16,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Self
+from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, and_, func, insert, not_, select, text, update
+from sqlalchemy import URL, Connection, Engine, and_, func, insert, not_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from workflows import policies
+from workflows.ledger_engine import explain, explain_content, in_the_way, make_engine
 from workflows.ledger_tables import (
     BILLABLE,
     SCHEMA_VERSION,
     UPGRADES,
     account,
-    explain,
-    explain_content,
-    make_engine,
     metadata,
     paid_calls,
     prompts,
@@ -49,7 +47,6 @@ from workflows.paid_calls import (
     outcome_of,
     was_refused,
 )
-from workflows.settings import Settings, SettingsError
 
 
 class LedgerError(Exception):
@@ -82,25 +79,36 @@ class Ledger:
         self._engine = engine
         self._grace_seconds = grace_seconds
         self._sender = sender
+        self._id: str | None = None
+        self._unanswered: set[str] = set()
 
     @classmethod
-    def open(cls, url: str, *, grace_seconds: float, sender: str | None = None) -> Self:
-        """Connect, and make the tables where there are none.
+    def open(
+        cls, url: str | URL, *, grace_seconds: float, sender: str | None = None, make: bool = True
+    ) -> Self:
+        """Connect, and make the tables where there are none and `make` allows it.
 
         `grace_seconds` is how long after a request's deadline its sender may still record the
         reply; `sender` names this process for `give_up_on`. Raises LedgerError.
         """
         try:
-            engine = make_engine(url)
+            engine = make_engine(url, make=make)
+            obstacle = in_the_way(url)
         except (SQLAlchemyError, ImportError, ValueError):
             raise LedgerError(
                 "LEDGER_URL is not the address of a database; write sqlite:////path/to/file "
                 "or postgresql+psycopg://user@host/name.",
                 lasting=True,
             ) from None
+        if obstacle:
+            raise LedgerError(
+                f"the ledger of paid calls needs a file where the folder {obstacle} is; "
+                "move that folder away.",
+                lasting=True,
+            )
         ledger = cls(engine, grace_seconds, sender)
         try:
-            ledger._make_tables()
+            ledger._make_tables(make=make)
         except BaseException:
             ledger.close()
             raise
@@ -109,6 +117,17 @@ class Ledger:
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
+
+    @property
+    def id(self) -> str:
+        """Tells this ledger from any other, for good."""
+        return self._id or ""
+
+    def is_empty(self) -> bool:
+        """Whether no operation was ever begun with it."""
+        with self._transaction() as connection:
+            tables = (prompts, paid_calls)
+            return not any(connection.scalar(select(func.count()).select_from(t)) for t in tables)
 
     def register(self, operation_id: str, wanted: Mapping[str, str]) -> None:
         """Bind an operation's steps to their prompts, once and for all.
@@ -144,10 +163,22 @@ class Ledger:
         """Record the intent to send a request, unless the step has an outcome or an open call.
 
         An intent whose deadline has passed without an outcome becomes ambiguous here. Raises
-        BudgetExceededError.
+        BudgetExceededError, and LedgerError where this is an older state of the ledger: one that
+        does not know of all that was sent. Where the answer to the commit is lost, nothing is sent,
+        and what may be on record is withdrawn as soon as the ledger answers.
         """
+        token = str(uuid4())
+        try:
+            return self._reserve(purchase, terms, token)
+        except LedgerError:
+            self._unanswered.add(token)
+            raise
+
+    def _reserve(self, purchase: Purchase, terms: Terms, token: str) -> Answer:
         with self._transaction() as connection:
             calls = self._rows(connection, purchase.operation_id, purchase.step)
+            if len(calls) < purchase.sent:
+                raise _older(f"request {purchase.sent} of {purchase.step}, which it granted")
             bought = outcome_of(calls)
             if bought:
                 return Bought(bought)
@@ -168,8 +199,13 @@ class Ledger:
                 )
             if not terms.allow(calls):
                 return Open(open_call(calls, settle_at=None))
+            made_from = purchase.made_from
+            if made_from and not outcome_of(
+                self._rows(connection, purchase.operation_id, made_from)
+            ):
+                raise _older(f"the {made_from} that {purchase.step} is to be made from")
             self._keep_budget(connection, purchase, terms)
-            return Granted(self._intend(connection, purchase, len(calls) + 1, now))
+            return Granted(self._intend(connection, purchase, len(calls) + 1, now, token))
 
     def record(
         self,
@@ -298,7 +334,7 @@ class Ledger:
                 self._set(connection, ours, state=state, reason=reason, settled_at=_now(connection))
 
     def _intend(
-        self, connection: Connection, purchase: Purchase, number: int, now: float
+        self, connection: Connection, purchase: Purchase, number: int, now: float, token: str
     ) -> PaidCall:
         connection.execute(
             insert(paid_calls).values(
@@ -312,6 +348,7 @@ class Ledger:
                 sent_at=now,
                 deadline_at=now + purchase.deadline_seconds,
                 sender=self._sender,
+                token=token,
             )
         )
         return self._rows(connection, purchase.operation_id, purchase.step)[-1]
@@ -355,18 +392,19 @@ class Ledger:
         with _reading():
             return {row.step: row.prompt_sha256 for row in connection.execute(query)}
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, *, make: bool) -> None:
         with self._connection() as connection:
             if connection.dialect.name == "postgresql":
                 # Two workers that start at once must not both make the tables.
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})"))
+            if not make and connection.scalar(select(account.c.schema_version)) is None:
+                raise _replaced()
             metadata.create_all(connection)
             version = connection.scalar(select(account.c.schema_version))
             if version is None:
                 connection.execute(insert(account).values(id=1, schema_version=SCHEMA_VERSION))
             while version in UPGRADES:
-                statement = UPGRADES[version]
-                if statement:
+                for statement in UPGRADES[version]:
                     connection.execute(text(statement))
                 version += 1
             if version not in {None, SCHEMA_VERSION}:
@@ -375,6 +413,9 @@ class Ledger:
                     f"{SCHEMA_VERSION}; use the program that made it, or another LEDGER_URL.",
                     lasting=True,
                 )
+            nameless = update(account).where(account.c.ledger_id.is_(None))
+            connection.execute(nameless.values(ledger_id=str(uuid4())))
+            self._id = connection.scalar(select(account.c.ledger_id))
             # One that can be read but not written is found out now, not when something is paid for.
             connection.execute(update(account).values(schema_version=SCHEMA_VERSION))
 
@@ -382,8 +423,28 @@ class Ledger:
     def _transaction(self) -> Iterator[Connection]:
         """One transaction at a time over all workers: see `account` in `ledger_tables`."""
         with self._connection() as connection:
-            connection.execute(select(account.c.id).with_for_update())
+            # What is in the place of the ledger may be another by now, or an empty one.
+            if connection.scalar(select(account.c.ledger_id).with_for_update()) != self._id:
+                raise _replaced()
+            unanswered = frozenset(self._unanswered)
+            if unanswered:
+                self._withdraw(connection, unanswered)
             yield connection
+        self._unanswered -= unanswered
+
+    def _withdraw(self, connection: Connection, tokens: frozenset[str]) -> None:
+        """Intents whose grant never reached their sender were never sent. The transactions that
+        recorded them have ended: they held the lock that this one has.
+        """
+        connection.execute(
+            update(paid_calls)
+            .where(paid_calls.c.token.in_(tokens), paid_calls.c.state.in_(OPEN))
+            .values(
+                state=State.REFUSED,
+                reason="it was never sent: the ledger did not confirm it in time",
+                settled_at=_now(connection),
+            )
+        )
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -396,25 +457,6 @@ class Ledger:
         except UnicodeDecodeError:  # of SQLite's own message about a damaged file
             message, lasting = explain_content()
             raise LedgerError(message, lasting=lasting) from None
-
-
-def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
-    """The ledger that is set; nobody works without one. Raises SettingsError."""
-    try:
-        if settings.ledger_url is None:
-            settings.artifacts_dir.mkdir(parents=True, exist_ok=True)
-        return Ledger.open(
-            settings.ledger_address(),
-            grace_seconds=policies.LEDGER_GRACE_SECONDS,
-            sender=sender,
-        )
-    except OSError as error:
-        raise SettingsError(
-            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
-            "mend ARTIFACTS_DIR."
-        ) from None
-    except LedgerError as error:
-        raise SettingsError(str(error)) from None
 
 
 @contextmanager
@@ -453,12 +495,23 @@ def _billable(connection: Connection) -> Decimal:
 def _known(calls: Sequence[PaidCall], call: PaidCall) -> PaidCall:
     """What the ledger holds of a call: nothing where an older copy of it was put in its place."""
     if len(calls) < call.number:
-        raise LedgerError(
-            f"the ledger has no record of request {call.number} of {call.step}, which it granted; "
-            "stop all work and restore its newest state.",
-            lasting=True,
-        )
+        raise _older(f"request {call.number} of {call.step}, which it granted")
     return calls[call.number - 1]
+
+
+def _older(what: str) -> LedgerError:
+    """It does not last: work waits until the newest state is back."""
+    return LedgerError(
+        f"the ledger has no record of {what}; stop all work and restore its newest state.",
+        lasting=False,
+    )
+
+
+def _replaced() -> LedgerError:
+    return LedgerError(
+        "the ledger of paid calls was replaced by another one; put its newest state back.",
+        lasting=False,
+    )
 
 
 def _other_prompt(operation_id: str, step: str) -> OtherPromptError:

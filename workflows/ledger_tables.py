@@ -1,8 +1,7 @@
-"""The ledger's tables, and its two databases with what their errors mean."""
+"""The ledger's tables, and how those of older programs are brought up to date."""
 
 from __future__ import annotations
 
-import sqlite3
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
-    Engine,
     Float,
     Integer,
     MetaData,
@@ -19,19 +17,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    create_engine,
-    event,
-    make_url,
 )
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 BILLABLE = ("intent", "done", "ambiguous", "late", "lost")
 """States of a call that may cost something."""
-
-_LOCK_SECONDS = 10
-"""How long a transaction waits for another; each takes milliseconds."""
 
 
 class Usd(TypeDecorator[Decimal]):
@@ -67,6 +58,8 @@ account = Table(
     # budget, or a late reply be recorded while its request is being replaced.
     Column("id", Integer, primary_key=True),
     Column("schema_version", Integer, nullable=False),
+    # Tells this ledger from any other: see `ledger_place.Binding`.
+    Column("ledger_id", String(36)),
 )
 
 prompts = Table(
@@ -95,90 +88,19 @@ paid_calls = Table(
     Column("provider_operation", Text),
     Column("artifact", Text),
     Column("sender", String(64)),
+    # Of the transaction that recorded the intent: its sender knows it by this where the answer to
+    # the commit was lost.
+    Column("token", String(36)),
     # Should all else fail: the database itself refuses a second intent for the same request.
     UniqueConstraint("operation_id", "step", "number"),
 )
 
-UPGRADES = {
-    1: "ALTER TABLE paid_calls ADD COLUMN sender VARCHAR(64)",
-    2: None,  # the same tables; an older program would not count what is "lost" in its budget
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: ("ALTER TABLE paid_calls ADD COLUMN sender VARCHAR(64)",),
+    2: (),  # the same tables; an older program would not count what is "lost" in its budget
+    3: (
+        "ALTER TABLE account ADD COLUMN ledger_id VARCHAR(36)",
+        "ALTER TABLE paid_calls ADD COLUMN token VARCHAR(36)",
+    ),
 }
 """From each older layout to the next one. Programs of the older layout can go on meanwhile."""
-
-
-def make_engine(url: str) -> Engine:
-    """An engine for a SQLite or PostgreSQL URL. Raises ValueError or an error of SQLAlchemy."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in {None, "", ":memory:"}:
-            raise ValueError("a ledger in memory forgets what was paid for")
-        return _sqlite(url)
-    if parsed.get_backend_name() == "postgresql":
-        # The connection of a pool may have died with its server since it was last used.
-        return create_engine(
-            url,
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": 5,
-                # A worker that is paused in mid-transaction must not stop all the others for good.
-                "options": f"-c lock_timeout={_LOCK_SECONDS}s -c synchronous_commit=on "
-                f"-c idle_in_transaction_session_timeout={_LOCK_SECONDS}s",
-            },
-        )
-    raise ValueError(url)
-
-
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN would come too late
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:
-        # The write lock is taken before the first read, so what was read still holds at the write.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-_SENTENCES = (
-    # First, for this message quotes what it could not decode.
-    ("could not decode", True, "is damaged; restore it from a backup"),
-    ("locked", False, "is locked by another program; end that one"),
-    ("readonly", True, "may not be written to; mend its permissions"),
-    ("unable to open", True, "cannot be opened; check that its folder exists and is writable"),
-    ("disk is full", False, "has no room left on its disk; make room"),
-    ("disk i/o error", False, "cannot be written; check its disk"),
-    ("not a database", True, "is damaged; restore it from a backup"),
-    ("malformed", True, "is damaged; restore it from a backup"),
-    ("no such table", True, "is damaged; restore it from a backup"),
-    ("unsupported file format", True, "is damaged; restore it from a backup"),
-    ("no space left", False, "has no room left on its disk; make room"),
-    ("lock timeout", False, "is locked by another program; end that one"),
-    ("resolve host", False, "cannot be reached; check that its host in LEDGER_URL is right"),
-    ("connection", False, "cannot be reached; check that PostgreSQL runs and LEDGER_URL is right"),
-)
-
-
-def explain(error: SQLAlchemyError) -> tuple[str, bool]:
-    """One sentence without the URL, which may hold a password; and whether the fault lasts."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    said = str(cause or "").lower()
-    for words, lasting, sentence in _SENTENCES:
-        if words in said:
-            return _sentence(sentence), lasting
-    kind = type(cause or error).__name__
-    return _sentence(f"cannot be used ({kind}); check LEDGER_URL and the database's log"), False
-
-
-def explain_content() -> tuple[str, bool]:
-    """The same for a row that holds what no row can hold."""
-    return _sentence("is damaged; restore it from a backup"), True
-
-
-def _sentence(what: str) -> str:
-    return f"the ledger of paid calls {what}."

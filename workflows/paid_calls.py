@@ -30,7 +30,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Purchase:
-    """What a step is about to buy. `deadline_seconds` bounds the whole request."""
+    """What a step is about to buy. `deadline_seconds` bounds the whole request.
+
+    `made_from` is the step whose outcome it needs; `sent` is how many requests of the step the
+    artifacts tell of.
+    """
 
     operation_id: str
     step: str
@@ -38,6 +42,8 @@ class Purchase:
     model: str
     cost_usd: Decimal
     deadline_seconds: float
+    made_from: str | None = None
+    sent: int = 0
 
 
 class PaidCall(Record):

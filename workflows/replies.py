@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from workflows.answers import Image
-from workflows.artifacts import ArtifactError, ArtifactStore
-from workflows.ledger import Ledger
+from workflows.artifacts import ArtifactStore
+from workflows.ledger import Ledger, LedgerError
 from workflows.paid_calls import PaidCall
 
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -23,7 +23,7 @@ class Replies(Protocol[T_contra]):
         """Record the reply that lies on disk; False where none does."""
 
     def require_none(self, operation_id: str, step: str) -> None:
-        """Raise ArtifactError where a step without any record has a file."""
+        """Raise LedgerError where a step without any record has a file."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,14 @@ class ImageReplies:
         """See `Replies`."""
         found = self.store.find(operation_id, step)
         if found:
-            raise ArtifactError(
-                f"{found.path} exists, but the ledger has no record of it, so LEDGER_URL may name "
-                "another ledger than before; mend that, or move the file away to pay for a new one."
-            )
+            raise _without_record(found.path)
 
 
 @dataclass(frozen=True)
 class VideoReplies:
-    """The provider's name of a video, in a hidden file until it is recorded."""
+    """The provider's name of a video, in a hidden file. It stays there: should the ledger ever be
+    replaced by a copy that is older than the reply, nothing is paid for again.
+    """
 
     store: ArtifactStore
 
@@ -68,11 +67,23 @@ class VideoReplies:
         name = self.store.read_note(call.operation_id, _name(call))
         if name:
             ledger.record(call, provider_operation=name)
-            self.store.drop_note(call.operation_id, _name(call))
         return bool(name)
 
     def require_none(self, operation_id: str, step: str) -> None:
-        """Nothing to look for: a note goes when it is recorded."""
+        """See `Replies`."""
+        if self.store.read_note(operation_id, step):
+            raise _without_record(f"the provider's name of {operation_id}/{step}")
+        if self.store.has(operation_id, f"{step}.mp4"):
+            raise _without_record(f"{operation_id}/{step}.mp4")
+
+
+def _without_record(what: str) -> LedgerError:
+    """It does not last: work waits until the right ledger is back."""
+    return LedgerError(
+        f"{what} exists, but the ledger has no record of it, so LEDGER_URL may name another ledger "
+        "than before; mend that, or move the file away to pay for a new one.",
+        lasting=False,
+    )
 
 
 def _name(call: PaidCall) -> str:

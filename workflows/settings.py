@@ -110,14 +110,6 @@ class Settings(BaseSettings):
             self.gemini_video_model, self.video_seconds, self.video_resolution
         )
 
-    def ledger_address(self) -> str:
-        """The ledger's URL: by default a SQLite file among the artifacts, so that workers which
-        share these share it as well.
-        """
-        if self.ledger_url is not None:
-            return self.ledger_url.get_secret_value()
-        return f"sqlite:///{self.artifacts_dir.absolute() / 'paid.db'}"
-
 
 def _is_http_url(url: str) -> bool:
     if not url.isprintable() or " " in url:

@@ -29,7 +29,7 @@ from workflows.connection import connect_unless
 from workflows.entry import leave, load_dotenv_file, set_up_logging
 from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
-from workflows.ledger import open_ledger
+from workflows.ledger_place import names_in_use, open_ledger
 from workflows.network import check_network
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
@@ -98,7 +98,7 @@ async def run(settings: Settings) -> None:
     ledger = await asyncio.to_thread(open_ledger, settings, member.sender if member else None)
     try:
         async with Gemini(settings) as gemini:
-            store = ArtifactStore(settings.artifacts_dir.absolute())
+            store = ArtifactStore(settings.artifacts_dir.absolute(), names_in_use(settings))
             cashier = Cashier(ledger, store, settings)
             activities = VideoActivities(gemini, cashier, store, settings)
             interceptors = [ReportingInterceptor(member)] if member else []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from sqlalchemy import URL
 
 from chaos.journal import Journal
 from chaos.ports import Port
@@ -129,7 +130,14 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database, as SQLAlchemy takes it."""
-        return f"postgresql+psycopg://{SUPERUSER}@{self.port.address}/{database}"
+        url = URL.create(
+            "postgresql+psycopg",
+            username=SUPERUSER,
+            host="127.0.0.1",
+            port=self.port.number,
+            database=database,
+        )
+        return url.render_as_string(hide_password=False)
 
     async def start(self) -> None:
         """Start it, the first time with new data, and wait until it answers. Raises ChildError."""

@@ -31,6 +31,7 @@ from chaos.journal import Journal
 from chaos.ports import Port
 from chaos.process import CANARY
 from chaos.spawner import Spawner
+from workflows.ledger_place import sqlite_url
 from workflows.policies import TASK_QUEUE
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 
@@ -85,7 +86,8 @@ class Stack:
         # A key for this stack alone: wherever it turns up, a secret has leaked.
         self.api_key = f"{CANARY}{secrets.token_hex(12)}"
         self.live = place.live
-        self.ledger_url = f"sqlite:///{place.live_ledger or place.scratch / 'paid.db'}"
+        ledger = sqlite_url(place.live_ledger or place.scratch / "paid.db")
+        self.ledger_url = ledger.render_as_string(hide_password=False)
         self.workers: list[WorkerProcess] = []
         self.fleets: list[FleetProcess] = []
         self.links: dict[str, ProxyServer] = {}

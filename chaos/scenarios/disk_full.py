@@ -6,6 +6,7 @@ Of a worker, which has its artifacts or its ledger there, or of the server, with
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from temporalio.service import RPCError
 
@@ -31,6 +32,7 @@ from chaos.lab import Lab
 from chaos.process import Child
 from chaos.scenarios import COMMON, Case, Scenario
 from chaos.waiting import wait_until
+from workflows.ledger_place import sqlite_url
 
 SERVER_DISK_MIB = 16
 
@@ -55,7 +57,7 @@ def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[No
 
     async def experiment(lab: Lab) -> None:
         image = await lab.hold(HoldTarget.IMAGE, _PAID.character_prompt, When.AFTER_BILLING)
-        disk = await _worker_with_a_small_disk(lab, argv, "ARTIFACTS_DIR", "{folder}")
+        disk = await _worker_with_a_small_disk(lab, argv, "ARTIFACTS_DIR", str)
         try:
             await lab.start(_PAID)
             await image.caught(lab.step_deadline_seconds)
@@ -79,7 +81,7 @@ def ledger(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[None]
     async def experiment(lab: Lab) -> None:
         video = await lab.hold(HoldTarget.VIDEO_START, _PAID.video_prompts[0], When.AFTER_BILLING)
         disk = await _worker_with_a_small_disk(
-            lab, argv, "LEDGER_URL", "sqlite:///{folder}/paid.db"
+            lab, argv, "LEDGER_URL", lambda disk: str(sqlite_url(disk / "paid.db"))
         )
         try:
             await lab.start(_PAID)
@@ -126,12 +128,10 @@ async def _is_refused(lab: Lab) -> None:
 
 
 async def _worker_with_a_small_disk(
-    lab: Lab, argv: Sequence[str], setting: str, value: str
+    lab: Lab, argv: Sequence[str], setting: str, value_of: Callable[[Path], str]
 ) -> SmallDisk:
     folder = lab.stack.api.child.folder / FOLDER
-    worker = await lab.worker(
-        argv=mounting(folder, argv), settings={setting: value.format(folder=folder)}
-    )
+    worker = await lab.worker(argv=mounting(folder, argv), settings={setting: value_of(folder)})
     return disk_of(lab, worker.child.name)
 
 

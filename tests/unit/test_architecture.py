@@ -19,6 +19,7 @@ FROM_WORKFLOWS = {
     "workflows.registry",
     "workflows.policies",
     "workflows.ledger",
+    "workflows.ledger_place",
     "workflows.paid_calls",
     "workflows.settings",
     "workflows.connection",

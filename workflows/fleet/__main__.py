@@ -19,7 +19,7 @@ from workflows.fleet.failover import Failover
 from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
 from workflows.fleet.spawner import WORKER_ARGV, Spawner
-from workflows.ledger import open_ledger
+from workflows.ledger_place import open_ledger
 from workflows.network import check_network
 from workflows.settings import Settings, SettingsError, load_settings
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
-from workflows import ledger_tables, policies, worker
-from workflows.replies import ImageReplies
+from workflows import ledger_engine, ledger_place, policies, worker
+from workflows.ledger import Ledger
+from workflows.ledger_place import Binding
+from workflows.paid_calls import Answer, Purchase, Terms
+from workflows.replies import ImageReplies, VideoReplies
 
 
 def pays_on_a_full_disk() -> None:
@@ -27,16 +31,26 @@ def drops_what_finds_no_room() -> None:
 
 def takes_a_full_disk_for_lasting() -> None:
     """Give up where room may be made."""
-    ledger_tables._SENTENCES = tuple(  # type: ignore[assignment]
+    ledger_engine._SENTENCES = tuple(  # type: ignore[assignment]
         (words, lasting or "make room" in said, said)
-        for words, lasting, said in ledger_tables._SENTENCES
+        for words, lasting, said in ledger_engine._SENTENCES
     )
 
 
 def keeps_a_ledger_of_its_own() -> None:
-    """Know nothing of what other workers have paid for."""
+    """Know nothing of what other workers have paid for, and ask no file about it."""
     os.environ["LEDGER_URL"] += f".{os.getpid()}"
+    reserve = Ledger.reserve
+
+    def knows_nothing(self: Ledger, purchase: Purchase, terms: Terms) -> Answer:
+        return reserve(self, replace(purchase, sent=0, made_from=None), terms)
+
+    Ledger.reserve = knows_nothing  # type: ignore[method-assign]
+    Binding.is_known = lambda self: False  # type: ignore[method-assign]  # noqa: ARG005 - its name
+    Binding.objection = lambda *_: None  # type: ignore[method-assign]
+    ledger_place.has_paid_work = lambda *_, **__: False
     ImageReplies.require_none = lambda *_: None  # type: ignore[method-assign]
+    VideoReplies.require_none = lambda *_: None  # type: ignore[method-assign]
 
 
 def takes_an_outage_for_death() -> None:

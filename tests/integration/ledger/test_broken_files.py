@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
-from workflows import ledger_tables
+from workflows import ledger_engine
 from workflows.ledger import Ledger, LedgerError
 from workflows.paid_calls import PaidCall
 
@@ -122,7 +122,7 @@ def test_a_file_that_was_cut_off_is_damaged(file: Path) -> None:
 def test_a_ledger_that_another_program_holds_is_free_again_afterwards(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_tables, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(ledger_engine, "_LOCK_SECONDS", 0.1)
     ledger = _open(file)
     with closing(sqlite3.connect(file, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")

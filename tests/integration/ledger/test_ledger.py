@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from chaos.waiting import wait_until
 from tests.integration.ledger.shop import ANY, ARTIFACT, NONE_AMBIGUOUS, PRICE, grant, image
 from workflows.ledger import BudgetExceededError, Ledger, LedgerError, OtherPromptError
+from workflows.ledger_tables import SCHEMA_VERSION
 from workflows.models import Item
 from workflows.paid_calls import Answer, Bought, Granted, Open, State, Terms
 
@@ -228,7 +233,7 @@ def test_a_reply_to_a_request_the_ledger_has_lost_stops_all_work(ledger: Ledger)
     for act in (lambda: ledger.record(lost), lambda: ledger.refuse(lost, "busy")):
         with pytest.raises(LedgerError, match="no record of request 2 of character") as raised:
             act()
-        assert raised.value.lasting
+        assert not raised.value.lasting, "the newest state may be put back"
     assert _states(ledger) == [State.INTENT]
 
 
@@ -359,7 +364,7 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
     call = grant(ledger, image())
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE account SET schema_version = 4"))
+        connection.execute(text("UPDATE account SET schema_version = 5"))
     engine.dispose()
 
     with pytest.raises(LedgerError) as raised:
@@ -367,27 +372,129 @@ def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_was(
 
     assert raised.value.lasting
     assert str(raised.value) == (
-        "the ledger has the layout 4 and this program knows 3; use the program that made it, "
+        "the ledger has the layout 5 and this program knows 4; use the program that made it, "
         "or another LEDGER_URL."
     )
     assert ledger.calls() == (call,)
 
 
-def test_a_ledger_of_an_older_program_gets_what_is_new_and_keeps_what_it_has(
-    ledger: Ledger, url: str
-) -> None:
-    call = grant(ledger, image())
+NEW_IN = {2: ("paid_calls", "sender"), 4: ("account", "ledger_id")}
+"""A column by the layout that brought it."""
+
+
+def _as_of_layout(url: str, layout: int) -> None:
+    """Turn a ledger into one that a program of that layout has made."""
+    columns = [*(column for since, column in NEW_IN.items() if since > layout)]
+    columns += [("paid_calls", "token")] if layout < SCHEMA_VERSION else []
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE paid_calls DROP COLUMN sender"))
-        connection.execute(text("UPDATE account SET schema_version = 1"))
+        for table, column in columns:
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        version = text("UPDATE account SET schema_version = :layout")
+        connection.execute(version, {"layout": layout})
     engine.dispose()
 
-    again = Ledger.open(url, grace_seconds=5, sender="me")
 
-    assert again.calls() == (call,)
-    assert grant(again, image("another")).sender == "me"
-    again.close()
+@pytest.mark.parametrize("layout", [1, SCHEMA_VERSION - 1])
+def test_a_ledger_of_an_older_program_gets_what_is_new_and_keeps_what_it_has(
+    url: str, layout: int
+) -> None:
+    with closing(Ledger.open(url, grace_seconds=5)) as ledger:
+        call = grant(ledger, image())
+    _as_of_layout(url, layout)
+
+    with closing(Ledger.open(url, grace_seconds=5, sender="me", make=False)) as again:
+        assert again.calls() == (call,)
+        assert grant(again, image("another")).sender == "me"
+        with closing(Ledger.open(url, grace_seconds=5)) as third:
+            assert third.id == again.id
+
+
+def test_a_program_of_the_layout_before_goes_on_with_what_it_has_in_hand(tmp_path: Path) -> None:
+    """It was started before; what it executes is known: it names its columns."""
+    url = f"sqlite:///{tmp_path / 'paid.db'}"
+    with closing(Ledger.open(url, grace_seconds=5)) as ledger:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("SELECT id FROM account"))
+            connection.execute(
+                text(
+                    "INSERT INTO paid_calls (operation_id, step, number, item, model, cost_usd, "
+                    "state, sent_at, deadline_at, sender) VALUES ('op', 'character', 1, 'image', "
+                    "'m', 39000000, 'intent', 0, 0, NULL)"
+                )
+            )
+        engine.dispose()
+
+        assert [call.number for call in ledger.calls("op", "character")] == [1]
+
+
+# The ledger itself is another, or none
+
+
+def test_one_that_is_not_there_is_not_made_where_it_must_not_be(url: str) -> None:
+    with pytest.raises(LedgerError) as raised:
+        Ledger.open(url, grace_seconds=5, make=False)
+    assert str(raised.value).endswith("; put its newest state back.")
+    assert not raised.value.lasting
+    with closing(Ledger.open(url, grace_seconds=5)) as ledger:
+        assert ledger.is_empty()
+
+
+def test_a_ledger_has_an_id_that_stays_and_is_empty_until_an_operation_is_begun(
+    ledger: Ledger, url: str
+) -> None:
+    assert ledger.is_empty()
+    ledger.register("op", WANTED)
+    assert not ledger.is_empty()
+    with closing(Ledger.open(url, grace_seconds=5, make=False)) as again:
+        assert again.id == ledger.id
+    assert len(ledger.id) == len(str(uuid4()))
+
+
+def test_nothing_is_granted_by_another_ledger_in_its_place(ledger: Ledger, url: str) -> None:
+    harms = {
+        "UPDATE account SET ledger_id = 'another'": "was replaced by another one",
+        "DELETE FROM account": "was replaced by another one",
+        "ALTER TABLE account RENAME TO accounts": "has lost its tables",
+    }
+    for statement, words in harms.items():
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+        _asks_in_vain(ledger, words)
+
+
+def _asks_in_vain(ledger: Ledger, words: str) -> None:
+    for act in (lambda: ledger.reserve(image(), ANY), ledger.calls, ledger.billable_usd):
+        with pytest.raises(LedgerError) as raised:
+            act()
+        assert words in str(raised.value)
+        assert not raised.value.lasting
+
+
+def test_a_grant_that_the_database_did_not_confirm_is_withdrawn_and_no_doubt(
+    ledger: Ledger, url: str
+) -> None:
+    @event.listens_for(ledger._engine, "commit", once=True)
+    def _loses_the_answer(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver
+        driver.commit()
+        raise OperationalError("COMMIT", {}, ConnectionResetError("connection lost"))
+
+    with pytest.raises(LedgerError):
+        ledger.reserve(image(), ANY)
+    with closing(Ledger.open(url, grace_seconds=5)) as other:
+        assert isinstance(other.reserve(image(), ANY), Open), "nobody else knows that"
+
+    again = grant(ledger, image(), NONE_AMBIGUOUS)
+
+    assert again.number == 2
+    assert _states(ledger) == [State.REFUSED, State.INTENT]
+    assert ledger.calls()[0].reason == "it was never sent: the ledger did not confirm it in time"
+    assert ledger.billable_usd() == PRICE
 
 
 def test_the_open_calls_of_a_dead_sender_are_ambiguous_at_once_and_nobody_elses_are(
@@ -481,16 +588,3 @@ def test_what_is_lost_is_not_bought_again_beyond_the_budget(ledger: Ledger) -> N
 
     with pytest.raises(BudgetExceededError):
         ledger.reserve(image(), Terms(0, budget_usd=PRICE, lost_allowed=1))
-
-
-def test_a_ledger_of_the_layout_before_is_taken_over_as_it_is(ledger: Ledger, url: str) -> None:
-    call = grant(ledger, image())
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE account SET schema_version = 2"))
-    engine.dispose()
-
-    again = Ledger.open(url, grace_seconds=5)
-
-    assert again.calls() == (call,)
-    again.close()

@@ -14,6 +14,7 @@ class Boundary(StrEnum):
 
     BEFORE_INTENT = "before the intent"
     AFTER_INTENT = "after the intent"
+    NOTED = "intent noted"
     REQUEST_RECEIVED = "request received by the provider"
     BILLED = "billed"
     REPLY_SENT = "reply sent"
@@ -36,8 +37,11 @@ class Boundary(StrEnum):
 AT_THE_PROVIDER = {Boundary.REQUEST_RECEIVED, Boundary.BILLED, Boundary.REPLY_SENT}
 """Reached on the other side of the connection: the provider holds the request there."""
 
+NOT_YET_SENT = {Boundary.AFTER_INTENT, Boundary.NOTED}
+"""A worker that wakes up here knows that it has sent nothing, and records it."""
+
 WINDOW = {
-    Boundary.AFTER_INTENT,
+    *NOT_YET_SENT,
     *AT_THE_PROVIDER,
     Boundary.REPLY_RECEIVED,
     Boundary.REPLY_OPENED,

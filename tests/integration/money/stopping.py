@@ -124,6 +124,10 @@ def _reach_in_file(of_reply: Boundary, of_download: Boundary) -> None:
     name: str | None = getattr(_file, "name", None)
     if name:
         step = name.lstrip(".").partition(".")[0]
+        if name.endswith(".sent.note"):  # whole or not there: only its rename changes anything
+            if of_reply is Boundary.REPLY_RENAMED:
+                reach(Boundary.NOTED, step)
+            return
         reach(of_download if name.endswith(".mp4") else of_reply, step)
 
 

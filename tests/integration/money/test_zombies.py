@@ -17,7 +17,7 @@ from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.journal import Event
 from chaos.scenarios import COMMON
 from tests.integration.conftest import BenchIn
-from tests.integration.money.boundaries import Boundary, Point, points
+from tests.integration.money.boundaries import NOT_YET_SENT, Point, points
 from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, table, thaw
 from workflows.policies import HEARTBEAT_TIMEOUT
 
@@ -58,7 +58,7 @@ async def test_a_worker_that_slept_there_pays_for_nothing(
 
     assert row.status is Status.COMPLETED
     # What it sent before it slept may have been billed beside its successor's; never more.
-    assert row.ambiguous <= (point.in_window and point.boundary is not Boundary.AFTER_INTENT)
+    assert row.ambiguous <= (point.in_window and point.boundary not in NOT_YET_SENT)
     if row.ambiguous == 0:
         assert row.billed_usd == row.ideal_usd
 

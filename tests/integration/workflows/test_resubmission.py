@@ -21,7 +21,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 VIDEO = ["start_video", "await_video", "download_video"]
 FREE = Decimal(0)
-OTHER_LEDGER = "other-ledger"
 
 
 def blocked(workflow_id: str) -> Expectation:
@@ -259,24 +258,3 @@ def assert_failed_at_once(workflow: Workflow, message: str) -> None:
         ("open_operation", 1),
         ("generate_character", 1),
     ]
-
-
-# Another ledger
-
-
-async def test_a_worker_with_another_ledger_does_not_pay_for_files_that_are_there(
-    quick_bench: Bench, tmp_path: Path
-) -> None:
-    asked = workload.single("on-another-ledger")
-    await quick_bench.run(asked)
-    before = await quick_bench.calls()
-    other = {"LEDGER_URL": f"sqlite:///{tmp_path / 'other.db'}"}
-    await quick_bench.lab.worker(task_queue=OTHER_LEDGER, settings=other)
-    workflow = await quick_bench.run(asked, task_queue=OTHER_LEDGER)
-    assert_failed_at_once(
-        workflow,
-        "the character failed: on-another-ledger/character.png exists, but the ledger has no "
-        "record of it, so LEDGER_URL may name another ledger than before; mend that, or move the "
-        "file away to pay for a new one.",
-    )
-    assert await quick_bench.calls() == before

@@ -108,9 +108,17 @@ async def test_its_files_are_there_as_the_result_tells(bench: Bench, completed: 
     assert {path: digest.hexdigest() for path, digest in there.items()} == told
 
 
-async def test_no_other_file_is_left(bench: Bench, completed: Completed) -> None:
+async def test_no_other_file_is_left_than_the_notes_of_what_was_paid_for(
+    bench: Bench, completed: Completed
+) -> None:
     folder = bench.artifacts / completed.asked.workflow_id
-    assert sorted(path.name for path in folder.iterdir()) == ["character.png", "video-001.mp4"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".character.sent.note",
+        ".video-001.note",
+        ".video-001.sent.note",
+        "character.png",
+        "video-001.mp4",
+    ]
 
 
 async def test_the_image_is_not_in_the_history(bench: Bench, completed: Completed) -> None:

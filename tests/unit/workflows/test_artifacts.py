@@ -225,17 +225,6 @@ def test_a_note_that_was_never_saved_is_none(store: ArtifactStore) -> None:
     assert store.read_note("op", "video-001") is None
 
 
-def test_a_dropped_note_is_gone(store: ArtifactStore, tmp_path: Path) -> None:
-    store.save_note("op", "video-001", "models/m/operations/1")
-    store.drop_note("op", "video-001")
-    assert files_in(tmp_path / "op") == {}
-
-
-def test_a_note_may_be_dropped_twice(store: ArtifactStore) -> None:
-    store.drop_note("op", "video-001")
-    assert store.read_note("op", "video-001") is None
-
-
 def test_a_note_that_cannot_be_written_is_told(
     store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,3 +324,18 @@ def test_an_image_whose_name_tells_nothing_is_taken_for_a_png(name: str) -> None
 
 def test_an_image_with_a_wrong_name_is_known_by_its_bytes() -> None:
     assert mime_type_of("character.png", JPEG) == "image/jpeg"
+
+
+def test_a_name_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, frozenset({"paid.db-journal"}))
+
+    for act in (store.require_name, store.prepare):
+        with pytest.raises(ArtifactError) as raised:
+            act("paid.db-journal")
+        assert str(raised.value) == (
+            "the operation id 'paid.db-journal' is the name of a file that the workers keep among "
+            "the artifacts; take another id."
+        )
+
+    assert list(tmp_path.iterdir()) == []
+    store.require_name("paid.db-journals")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from chaos.waiting import wait_until
 from workflows import cashier as cashier_module
 from workflows import policies
 from workflows.answers import Image
@@ -96,6 +99,10 @@ class Till:
         replies = ImageReplies(self.store)
         return await self.cashier(**settings).buy(IMAGE, order, replies, self.provider.image)
 
+    async def buy(self, purchase: Purchase) -> Bill:
+        replies = VideoReplies(self.store)
+        return await self.cashier().buy(purchase, VIDEO_ORDER, replies, self.provider.video)
+
     async def video(self, order: PaidOrder = VIDEO_ORDER, **settings: object) -> Bill:
         replies = VideoReplies(self.store)
         return await self.cashier(**settings).buy(VIDEO, order, replies, self.provider.video)
@@ -112,7 +119,26 @@ class Till:
         return answer.call
 
     def files(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (self.folder / "op").iterdir()}
+        """All but the notes of what was sent."""
+        files = {path.name: path.read_bytes() for path in self.folder.glob("op/*")}
+        return {name: data for name, data in files.items() if not name.endswith(".sent.note")}
+
+    def put_back(self, copy: Path) -> None:
+        """Replace the ledger's file by a copy of it, under the worker that uses it."""
+        for file in self.folder.glob("paid.db*"):
+            file.unlink()
+        copy.rename(self.folder / "paid.db")
+
+    def copy(self) -> Path:
+        """The ledger as it is now."""
+        copy = self.folder / f"copy-{len(list(self.folder.iterdir()))}"
+        with (
+            closing(sqlite3.connect(self.folder / "paid.db")) as ours,
+            closing(sqlite3.connect(copy)) as other,
+        ):
+            ours.backup(other)
+            other.execute("PRAGMA journal_mode = DELETE")
+        return copy
 
 
 @pytest.fixture
@@ -165,10 +191,10 @@ async def test_a_bill_names_the_file_and_the_cost(till: Till) -> None:
     assert (bill.call.cost_usd, bill.possible_waste_usd) == (Decimal("0.039"), FREE)
 
 
-async def test_a_video_is_known_by_the_providers_name_and_leaves_no_note(till: Till) -> None:
+async def test_a_video_is_known_by_the_providers_name_which_stays_on_disk(till: Till) -> None:
     bill = await till.video()
     assert bill.call.provider_operation == NAME
-    assert till.files() == {}
+    assert till.files() == {".video-001.note": NAME.encode()}
 
 
 async def test_what_is_bought_is_not_sent_for_again(till: Till) -> None:
@@ -221,7 +247,6 @@ async def test_a_video_note_on_disk_is_recorded_and_not_paid_for_again(till: Til
     bill = await till.video()
     assert bill.call.provider_operation == NAME
     assert (till.states(STEP), till.provider.sent) == ([State.DONE], 0)
-    assert till.files() == {}
 
 
 async def test_a_reply_that_turns_up_after_its_deadline_still_counts(till: Till) -> None:
@@ -262,13 +287,132 @@ async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(till: Till) -
 
 async def test_a_file_without_any_record_is_told_before_anything_is_paid(till: Till) -> None:
     till.store.save("op", "character.png", b"a fox of another ledger")
-    with pytest.raises(ArtifactError) as raised:
+    with pytest.raises(LedgerError) as raised:
         await till.image()
+    assert not raised.value.lasting
     assert str(raised.value) == (
         "op/character.png exists, but the ledger has no record of it, so LEDGER_URL may name "
         "another ledger than before; mend that, or move the file away to pay for a new one."
     )
     assert (till.states(), till.provider.sent) == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["video-001.mp4", ".video-001.note"])
+async def test_a_video_without_any_record_is_told_before_it_is_paid_for_again(
+    till: Till, name: str
+) -> None:
+    till.store.save("op", name, b"of another ledger")
+    with pytest.raises(LedgerError, match="exists, but the ledger has no record of it"):
+        await till.video()
+    assert (till.states(STEP), till.provider.sent) == ([], 0)
+
+
+async def test_a_video_is_not_begun_where_its_character_is_not_on_record(till: Till) -> None:
+    made_from = replace(VIDEO, made_from=CHARACTER)
+    with pytest.raises(LedgerError) as raised:
+        await till.buy(made_from)
+    assert not raised.value.lasting
+    assert str(raised.value) == (
+        "the ledger has no record of the character that video-001 is to be made from; stop all "
+        "work and restore its newest state."
+    )
+    assert (till.states(STEP), till.provider.sent) == ([], 0)
+
+    await till.image()
+    assert (await till.buy(made_from)).call.provider_operation == NAME
+
+
+async def test_a_ledger_other_than_that_of_the_artifacts_pays_for_nothing(till: Till) -> None:
+    await till.image()
+    with closing(Ledger.open(f"sqlite:///{till.folder / 'other.db'}", grace_seconds=0)) as other:
+        strange = Cashier(other, till.store, till.settings)
+        with pytest.raises(LedgerError, match="was paid for by another ledger than this") as raised:
+            await strange.buy(VIDEO, VIDEO_ORDER, VideoReplies(till.store), till.provider.video)
+    assert not raised.value.lasting
+    assert till.provider.sent == 1
+
+
+async def test_a_request_that_cannot_be_noted_is_not_sent_and_in_no_doubt(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = Failing(till.store.save_note, FULL, times=1)
+    monkeypatch.setattr(till.store, "save_note", note)
+    with pytest.raises(ArtifactError):
+        await till.image()
+    assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
+    assert (await till.image()).possible_waste_usd == FREE
+
+
+# An older copy of the ledger in its place
+
+
+async def test_a_copy_older_than_the_intent_pays_for_nothing_until_the_newest_state_is_back(
+    till: Till,
+) -> None:
+    old = till.copy()
+    first = await till.video()
+    new = till.copy()
+    till.put_back(old)
+    with pytest.raises(LedgerError) as raised:
+        await till.video()
+    assert not raised.value.lasting
+    assert "the ledger has no record of it" in str(raised.value)
+    till.put_back(new)
+    assert await till.video() == first
+    assert till.provider.sent == 1
+
+
+@pytest.mark.parametrize("buy", [Till.image, Till.video])
+async def test_a_copy_older_than_the_reply_finds_it_on_disk(
+    till: Till, buy: Callable[[Till], Awaitable[Bill]]
+) -> None:
+    copies: list[Path] = []
+
+    async def take() -> None:
+        copies.append(await asyncio.to_thread(till.copy))
+
+    till.provider.before = take
+    first = await buy(till)
+    till.put_back(copies[0])
+    again = await buy(till)
+    assert again.call.provider_operation == first.call.provider_operation
+    assert (again.possible_waste_usd, till.provider.sent) == (FREE, 1)
+
+
+async def test_a_copy_older_than_a_request_in_doubt_does_not_forget_the_doubt(till: Till) -> None:
+    old = till.copy()
+    till.provider.failures = [NO_REPLY]
+    with pytest.raises(UndecidedError):
+        await till.video(ambiguous_start="ask")
+    till.put_back(old)
+    with pytest.raises(LedgerError) as raised:
+        await till.video()
+    assert str(raised.value) == (
+        "the ledger has no record of request 1 of video-001, which it granted; stop all work and "
+        "restore its newest state."
+    )
+    assert (till.provider.sent, raised.value.lasting) == (1, False)
+
+
+async def test_a_reply_to_a_request_that_an_older_copy_forgot_waits_for_the_newest_state(
+    till: Till,
+) -> None:
+    old = till.copy()
+    new: list[Path] = []
+
+    async def lose() -> None:
+        new.append(await asyncio.to_thread(till.copy))
+        await asyncio.to_thread(till.put_back, old)
+
+    async def find() -> None:
+        await wait_until(lambda: bool(till.files()), what="it is on disk", deadline_seconds=10)
+        await asyncio.to_thread(till.put_back, new[0])
+
+    till.provider.after = lose
+    finding = asyncio.create_task(find())
+    bill = await till.video()
+    await finding
+    assert (bill.call.provider_operation, till.states(STEP)) == (NAME, [State.DONE])
 
 
 async def test_a_folder_that_cannot_take_the_reply_costs_nothing(

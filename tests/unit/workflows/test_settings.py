@@ -190,18 +190,6 @@ def test_what_may_be_done_about_a_lost_reply_is_told(environment: pytest.MonkeyP
     assert fault() == "AMBIGUOUS_START: Input should be 'resend' or 'ask'."
 
 
-def test_the_ledger_lies_among_the_artifacts(
-    environment: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    environment.setenv("ARTIFACTS_DIR", "made")
-    assert load_settings().ledger_address() == f"sqlite:///{tmp_path}/made/paid.db"
-
-
-def test_a_ledger_of_ones_own_is_used_as_it_is_named(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("LEDGER_URL", LEDGER_URL)
-    assert load_settings().ledger_address() == LEDGER_URL
-
-
 def test_settings_do_not_show_the_password_of_the_ledger(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("LEDGER_URL", LEDGER_URL)
     settings = load_settings()

@@ -1,0 +1,137 @@
+"""The ledger goes away under live workers: nothing is paid for twice, and work waits for it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chaos import workload
+from chaos.cluster.stack import StackSpec
+from chaos.cluster.worker import WORKER_ARGV
+from chaos.fake_api.holds import HoldTarget
+from chaos.guardian import Guard
+from chaos.history import Status
+from chaos.process import child_environment
+from tests.integration.conftest import BenchIn
+from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
+from workflows.ledger_engine import file_of
+
+pytestmark = [
+    pytest.mark.nightly,  # for the retry policy's own 10 s
+    pytest.mark.sample,
+    pytest.mark.asyncio(loop_scope="session"),
+]
+
+NOT_WHERE_IT_WAS = "the ledger of paid calls is not where it was; put its newest state back."
+
+
+@contextmanager
+def _away(ledger: Path) -> Iterator[None]:
+    """It is moved, with what SQLite keeps beside it, and put back."""
+    away = ledger.parent / "away"
+    away.mkdir()
+    files = list(ledger.parent.glob(f"{ledger.name}*"))
+    for file in files:
+        file.rename(away / file.name)
+    yield
+    assert not list(ledger.parent.glob(f"{ledger.name}*")), "nobody began another one"
+    for file in files:
+        (away / file.name).rename(file)
+    away.rmdir()
+
+
+def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[str]:
+    """A worker with the same ledger and artifacts."""
+    settings = {
+        "GEMINI_API_KEY": "a-key",
+        "TEMPORAL_ADDRESS": bench.lab.stack.temporal.address,
+        "ARTIFACTS_DIR": str(bench.artifacts),
+        "LEDGER_URL": bench.lab.stack.ledger_url,
+    }
+    return subprocess.run(
+        WORKER_ARGV,
+        env=child_environment(guard.mark, bench.folder, settings),
+        cwd=bench.folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
+    bench_in: BenchIn, tmp_path: Path, guard: Guard
+) -> None:
+    asked = workload.single("ledger-moved-away")
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        await bench.lab.worker()
+        ledger = file_of(bench.lab.stack.ledger_url)
+        assert ledger
+        image = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+        await bench.lab.start(asked)
+        await image.caught(DEADLINE_SECONDS)
+        await bench.handle(asked).signal("pause")
+        await image.release()
+        await bench.until(asked, lambda now: len(now.artifacts) == 1, what="the character is made")
+
+        with _away(ledger):
+            other = _start_another(bench, guard)
+            await bench.handle(asked).signal("resume")
+            await bench.lab.until_failed(asked.workflow_id, "start_video", attempts=1)
+            requested = await bench.requested(asked)
+        workflow = await bench.ended(asked)
+
+        assert (other.returncode, other.stderr) == (2, f"worker: {NOT_WHERE_IT_WAS}\n")
+        assert [prompt for _, prompt in requested] == [asked.character_prompt]
+        assert workflow.status is Status.COMPLETED
+        assert await bench.billed(asked) == list(asked.prompts)
+        assert final(workflow).possible_waste_usd == 0
+
+
+async def test_a_reply_that_comes_while_the_ledger_is_away_is_not_paid_for_again(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    asked = workload.single("reply-without-a-ledger")
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        worker = await bench.lab.worker()
+        ledger = file_of(bench.lab.stack.ledger_url)
+        assert ledger
+        video = await bench.hold(HoldTarget.VIDEO_START, asked.video_prompts[0])
+        await bench.lab.start(asked)
+        await video.caught(DEADLINE_SECONDS)
+
+        with _away(ledger):
+            await video.release()
+            await bench.until(
+                asked,
+                lambda _: "waits to be stored" in worker.child.log.read_text(),
+                what="the reply waits",
+            )
+        workflow = await bench.ended(asked)
+
+        assert workflow.status is Status.COMPLETED
+        assert await bench.billed(asked) == list(asked.prompts)
+        assert final(workflow).possible_waste_usd == 0
+
+
+async def test_an_operation_may_not_have_the_name_of_the_programs_own_files(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    asked, other = workload.single("paid.db-journal"), workload.single("paid.db-journals")
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        bench.artifacts.mkdir()
+        settings = {"LEDGER_URL": f"sqlite:///{bench.artifacts}/paid.db"}
+        await bench.lab.worker(settings=settings)
+        refused = await bench.run(asked)
+
+        assert refused.failure_message == (
+            "the operation failed: the operation id 'paid.db-journal' is the name of a file that "
+            "the workers keep among the artifacts; take another id."
+        )
+        assert [(a.kind, a.attempt) for a in refused.activities] == [("open_operation", 1)]
+        assert (await bench.run(other)).status is Status.COMPLETED
