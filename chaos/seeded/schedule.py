@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chaos.faults import AnyFault, Family
+from chaos.files import read_file, write_file
 
 FILE = "schedule.json"
 """Where a case's folder keeps its schedule."""
@@ -66,13 +67,13 @@ class Schedule(_Part):
     def write(self, folder: Path) -> None:
         """Save it in a case's folder."""
         text = self.model_dump_json(by_alias=True, indent=1)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+        write_file(folder / FILE, f"{text}\n")
 
 
 def read_schedule(file: Path) -> Schedule:
     """A schedule that was saved. Raises ScheduleError."""
     try:
-        return Schedule.model_validate_json(file.read_bytes())
+        return Schedule.model_validate_json(read_file(file))
     except OSError as error:
         raise ScheduleError(f"the schedule {file} cannot be read ({error.strerror}).") from None
     except ValidationError as error:
