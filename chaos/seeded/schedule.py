@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,10 @@ from chaos.files import read_file, write_file
 
 FILE = "schedule.json"
 """Where a case's folder keeps its schedule."""
+
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+"""What is longer than a day nobody waits for."""
 
 
 class ScheduleError(Exception):
@@ -26,8 +30,8 @@ class _Part(BaseModel):
 class Planned(_Part):
     """A fault, `at_seconds` after the load began and for `lasting_seconds`."""
 
-    at_seconds: float = Field(ge=0)
-    lasting_seconds: float = Field(ge=0)
+    at_seconds: Seconds
+    lasting_seconds: Seconds
     fault: AnyFault
 
     @property
@@ -41,7 +45,7 @@ class Order(_Part):
 
     workflow_id: str
     videos: int | None = None
-    at_seconds: float = Field(ge=0)
+    at_seconds: Seconds
 
 
 class Schedule(_Part):
@@ -54,7 +58,7 @@ class Schedule(_Part):
     seed: int
     part: int | None = None
     families: tuple[Family, ...]
-    duration_seconds: float = Field(gt=0)
+    duration_seconds: float = Field(gt=0, le=86_400, allow_inf_nan=False)
     workers: int = Field(ge=1)
     orders: tuple[Order, ...]
     faults: tuple[Planned, ...]

@@ -55,11 +55,13 @@ class Spool:
         write_whole(target, alert.model_dump_json().encode())
 
     def pending(self) -> Sequence[str]:
-        """The names of the files that wait, the oldest first."""
+        """The names of the files that wait, the oldest first. What is no file of ours is none: a
+        pipe would hold, and a folder fail, all that come after it.
+        """
         found = []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.endswith(_SUFFIX):
+                if entry.name.endswith(_SUFFIX) and entry.is_file(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError):  # another worker was quicker
                         found.append((entry.stat().st_mtime_ns, entry.name))
         return [name for _, name in sorted(found)]

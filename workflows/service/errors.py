@@ -76,13 +76,13 @@ def install(app: FastAPI) -> None:
 
 
 async def _of_problem(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - it is registered for no other
-    return answer(error.status, [error.sentence], error.headers)
+    problem = cast("Problem", error)  # it is registered for no other
+    return answer(problem.status, [problem.sentence], problem.headers)
 
 
 async def _of_faults(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - likewise
-    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, sentences(error.errors()))
+    faults = cast("RequestValidationError", error)  # likewise
+    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, sentences(faults.errors()))
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:

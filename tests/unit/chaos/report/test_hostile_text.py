@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
@@ -15,6 +16,7 @@ from markdown_it import MarkdownIt
 from pydantic import BaseModel
 from rich.console import Console
 
+from chaos import plugin
 from chaos.__main__ import main
 from chaos.explore.plan import Plan
 from chaos.explore.report import markdown
@@ -242,3 +244,54 @@ def test_an_exploration_is_told_as_harmlessly(tmp_path: Path, plan_file: Path) -
 @pytest.fixture
 def plan_file() -> Path:
     return Path(__file__).parents[1] / "explore" / "evidence" / "plan.json"
+
+
+class Reporter:
+    """As much of pytest's as is written to; `is_full` where nothing can be."""
+
+    def __init__(self, *, is_full: bool = False) -> None:
+        self.lines: list[str] = []
+        self.is_full = is_full
+
+    def section(self, title: str) -> None:
+        assert title == "fault tolerance"
+
+    def write_line(self, line: str) -> None:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        self.lines.append(line)
+
+
+def _runner(run: RunResult) -> Any:
+    return SimpleNamespace(
+        outcome=run,
+        troubles=(HOSTILE,),
+        folder=Path("reports") / FILE,
+        missing=None,
+        paid_usd=None,
+        live=None,
+        why_not_run=lambda _: None,
+        result=lambda _: run.scenarios[0],
+    )
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_the_table_of_pytest_steers_no_terminal(*, is_full: bool) -> None:
+    reporter: Any = Reporter(is_full=is_full)
+    config: Any = SimpleNamespace(stash={plugin._RUNNER: _runner(_run())})
+
+    plugin.pytest_terminal_summary(reporter, config)
+
+    if not is_full:
+        _is_harmless("\n".join(reporter.lines))
+        assert reporter.lines[-1] == "OVERALL: 0/1 tests passed, 1 not run"
+
+
+def test_a_scenario_that_did_not_pass_fails_its_test_in_one_line() -> None:
+    survives: Any = plugin.survives.__wrapped__  # type: ignore[attr-defined] # as pytest keeps it
+
+    with pytest.raises(pytest.fail.Exception) as failed:
+        survives(_runner(_run()))(SimpleNamespace(name=HOSTILE))
+
+    _is_harmless(str(failed.value))
+    assert "\n" not in str(failed.value)
