@@ -43,9 +43,15 @@ class Result(BaseModel):
     @classmethod
     def _can_be_written(cls, value: object) -> object:
         """One text that no file can hold must not keep all results from being written."""
-        if isinstance(value, tuple):
-            return tuple(writable(v) if type(v) is str else v for v in value)
-        return writable(value) if type(value) is str else value
+        return _writable(value)
+
+
+def _writable(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_writable, value))
+    if isinstance(value, dict):
+        return {_writable(key): _writable(each) for key, each in value.items()}
+    return writable(value) if type(value) is str else value
 
 
 class FaultResult(Result):
