@@ -25,6 +25,7 @@ _NEEDED = {
     "tests/integration/service": ("playwright", "schemathesis"),
     "tests/integration/test_view.py": ("pyte",),
     "tests/unit/benchmarks": ("matplotlib",),
+    "tests/unit/chaos/report/test_hostile_text.py": ("markdown_it",),
     "tests/unit/chaos/report/test_markdown.py": ("markdown_it",),
     "tests/unit/chaos/report/test_summary.py": ("markdown_it",),
     "tests/unit/chaos/view/test_terminal.py": ("pyte",),

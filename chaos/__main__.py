@@ -6,39 +6,62 @@ Each command is a module of `chaos.commands`.
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.commands import INTERRUPTED, UNUSABLE, run
 from chaos.commands.parser import make_parser
-from chaos.commands.terminal import complain
+from chaos.commands.terminal import OutputError, complain
+from chaos.streams import give_up, mend_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; its exit code."""
-    _write_what_can_be_written()
+    mend_streams()
+    code = _guarded(sys.argv[1:] if arguments is None else arguments)
     try:
-        try:
-            return _carry_out(sys.argv[1:] if arguments is None else arguments)
-        finally:
-            sys.stdout.flush()
+        sys.stdout.flush()
+    except OSError as error:
+        return _unwritten(error)
+    return code
+
+
+def _guarded(arguments: Sequence[str]) -> int:
+    try:
+        return _carry_out(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except ModuleNotFoundError as error:
         if _is_our_own(error.name):
-            raise
+            return _broken()
         complain(f"Python has no package {error.name}: {_name()} doctor says what is lacking.")
         return UNUSABLE
-    except BrokenPipeError:  # as with `| head`
-        # Else Python would complain of it once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, OutputError) as error:
+        return _unwritten(error)
+    except Exception:  # noqa: BLE001 - no fault of ours may look like the answer no
+        return _broken()
+
+
+def _unwritten(error: Exception) -> int:
+    """The exit code where output could not be; a reader that leaves, as `head`, is no trouble."""
+    give_up(sys.stdout)
+    if isinstance(error, BrokenPipeError):
         return _READER_IS_GONE
+    reason = str(OutputError.of(error)) if isinstance(error, OSError) else str(error)
+    complain(reason)
+    return UNUSABLE
+
+
+def _broken() -> int:
+    """A fault of this program: all that is known of it, and an exit code that says nothing else."""
+    complain(traceback.format_exc().rstrip())
+    complain(f"This is a fault of {_name()} itself, and no verdict: please report it.")
+    return UNUSABLE
 
 
 def _carry_out(arguments: Sequence[str]) -> int:
@@ -56,13 +79,6 @@ def _is_our_own(module: str | None) -> bool:
 def _name() -> str:
     """How the user has called it."""
     return "chaos" if Path(sys.argv[0]).name == "chaos" else "python -m chaos"
-
-
-def _write_what_can_be_written() -> None:
-    """An output that has no sign for a letter gets a question mark, not the user a stack trace."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

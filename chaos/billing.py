@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.fake_api.ledger import Item
+from chaos.fake_api.ledger import Item, Usd
 from workflows.pricing import (
     REFERENCE_IMAGE_MODEL,
     REFERENCE_VIDEO_MODEL,
@@ -32,7 +31,7 @@ class Billing(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     mode: Mode
-    prices_usd: Mapping[Item, Decimal]
+    prices_usd: Mapping[Item, Usd]
 
 
 REFERENCE = Billing(

@@ -12,6 +12,7 @@ from chaos.billing import REFERENCE, Billing, Mode
 from chaos.cluster.live import LiveApi, default_models
 from chaos.cluster.temporal import Topology
 from chaos.evidence import Expectation, ideal_cost_usd
+from chaos.fake_api.ledger import Usd
 from chaos.lab import Options
 from chaos.scenarios import Scenario
 
@@ -22,7 +23,7 @@ class SuiteEstimate(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     models: str
-    usd: Decimal
+    usd: Usd
 
 
 def in_mode(scenario: Scenario, mode: Mode) -> Scenario:

@@ -23,9 +23,9 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -40,6 +40,7 @@ from chaos.fake_api.ledger import (
     read_ledger,
     to_line,
 )
+from chaos.files import read_file, read_if_there, write_file
 from chaos.headroom import Strain, worst
 from chaos.history import Status, Workflow
 from chaos.journal import Entry, Event, read_journal
@@ -134,7 +135,9 @@ class Evidence:
         promise = _load_promise(folder)
         return cls(
             folder=folder,
-            expectations=_EXPECTATIONS.validate_json((folder / "expectations.json").read_bytes()),
+            expectations=_EXPECTATIONS.validate_json(
+                read_file(folder / "expectations.json"), strict=True
+            ),
             workflows=_load_histories(folder / HISTORIES, prefix),
             journal=read_journal(folder / "journal.jsonl"),
             ledger=read_ledger(folder / "ledger.jsonl"),
@@ -238,7 +241,7 @@ class Evidence:
 def save_expectations(folder: Path, expectations: Sequence[Expectation]) -> None:
     """Write down what was asked for."""
     data = _EXPECTATIONS.dump_json(tuple(expectations), indent=1)
-    (folder / "expectations.json").write_bytes(data)
+    write_file(folder / "expectations.json", data)
 
 
 async def save_histories(
@@ -259,14 +262,14 @@ async def save_histories(
         runs += await _fetch_runs(client, workflow_id)
         for number, run in enumerate(runs, start=1):
             # As Temporal's own UI and CLI export and import it.
-            (target / _history_name(workflow_id, number)).write_text(run.to_json())
+            write_file(target / _history_name(workflow_id, number), run.to_json())
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
     """Save what the workers' ledger holds of these operations. Raises LedgerError."""
     with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
         calls = tuple(call for call in ledger.calls() if call.operation_id in operation_ids)
-    (folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls, indent=2))
+    write_file(folder / PAID_CALLS, _CALLS.dump_json(calls, indent=2))
 
 
 def save_live_ledger(folder: Path, expectations: Sequence[Expectation]) -> None:
@@ -290,7 +293,7 @@ def save_live_ledger(folder: Path, expectations: Sequence[Expectation]) -> None:
             call, prompts[call.operation_id, call.step], characters[call.operation_id]
         )
     ]
-    (folder / "ledger.jsonl").write_bytes(b"".join(lines))
+    write_file(folder / "ledger.jsonl", b"".join(lines))
 
 
 def _as_the_provider(call: PaidCall, prompt: str, character: PaidCall | None) -> Iterator[Record]:
@@ -334,11 +337,16 @@ def _sha256(call: PaidCall | None) -> str | None:
 
 def save_billing(folder: Path, billing: Billing) -> None:
     """Save who bills for a case, and at which prices."""
-    (folder / BILLING).write_text(billing.model_dump_json())
+    write_file(folder / BILLING, billing.model_dump_json())
 
 
 def _load_billing(file: Path) -> Billing:
-    return Billing.model_validate_json(file.read_bytes()) if file.exists() else REFERENCE
+    content = read_if_there(file)
+    return REFERENCE if content is None else Billing.model_validate_json(content, strict=True)
+
+
+_Length = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
+"""A length of time. What is none would let every recovery pass, or none."""
 
 
 class Promise(BaseModel):
@@ -348,8 +356,8 @@ class Promise(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    recovery_seconds: FiniteFloat | None = None
-    heartbeat_interval_seconds: FiniteFloat | None = None
+    recovery_seconds: _Length | None = None
+    heartbeat_interval_seconds: _Length | None = None
 
 
 _OWN = Promise(heartbeat_interval_seconds=HEARTBEAT_INTERVAL.total_seconds())
@@ -358,28 +366,27 @@ _OWN = Promise(heartbeat_interval_seconds=HEARTBEAT_INTERVAL.total_seconds())
 
 def save_promise(folder: Path, promise: Promise) -> None:
     """Save what the system under test says of itself."""
-    (folder / PROMISE).write_text(promise.model_dump_json())
+    write_file(folder / PROMISE, promise.model_dump_json())
 
 
 def _load_promise(folder: Path) -> Promise:
-    file = folder / PROMISE
-    return Promise.model_validate_json(file.read_bytes()) if file.exists() else _OWN
+    content = read_if_there(folder / PROMISE)
+    return _OWN if content is None else Promise.model_validate_json(content, strict=True)
 
 
 def save_prefix(folder: Path, prefix: str) -> None:
     """Save what the workflows' ids begin with on the server; nothing where that is nothing."""
     if prefix:
-        (folder / PREFIX).write_text(prefix)
+        write_file(folder / PREFIX, prefix)
 
 
 def _load_prefix(folder: Path) -> str:
-    file = folder / PREFIX
-    return file.read_text() if file.exists() else ""
+    return (read_if_there(folder / PREFIX) or b"").decode()
 
 
 def _load_paid_calls(folder: Path) -> Sequence[PaidCall]:
-    file, prefix = folder / PAID_CALLS, _load_prefix(folder)
-    calls = _CALLS.validate_json(file.read_bytes()) if file.exists() else ()
+    content, prefix = read_if_there(folder / PAID_CALLS), _load_prefix(folder)
+    calls = () if content is None else _CALLS.validate_json(content, strict=True)
     return tuple(
         call.model_copy(update={"operation_id": call.operation_id.removeprefix(prefix)})
         for call in calls
@@ -435,7 +442,7 @@ def _load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
     found: dict[str, dict[int, WorkflowHistory]] = {}
     for file in sorted(folder.glob("*.json")):
         workflow_id, _, number = file.stem.rpartition(".run-")
-        history = WorkflowHistory.from_json(workflow_id, file.read_text())
+        history = WorkflowHistory.from_json(workflow_id, read_file(file).decode())
         found.setdefault(workflow_id, {})[int(number)] = history
     return {
         workflow_id.removeprefix(prefix): Workflow(

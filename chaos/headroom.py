@@ -47,7 +47,7 @@ class Strain(BaseModel):
     `lag_seconds` how late the harness's own loop woke, at the worst.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     pressure: float
     steal: float

@@ -9,9 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
 
+from chaos.files import read_if_there
 from chaos.headroom import Strain
+from chaos.shown import writable
 
 
 class Event(StrEnum):
@@ -40,9 +42,9 @@ class Entry(BaseModel):
     None where nobody could tell, and in journals of older versions.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    at: datetime
+    at: AwareDatetime
     event: Event
     text: str = ""
     target: str | None = None
@@ -54,6 +56,11 @@ class Entry(BaseModel):
     workflow_id: str | None = None
     progress: dict[str, Any] | None = None
     strain: Strain | None = None
+
+    @field_validator("text")
+    @classmethod
+    def _can_be_written(cls, text: str) -> str:
+        return writable(text)
 
 
 class Journal:
@@ -83,7 +90,5 @@ class Journal:
 
 def read_journal(path: Path) -> tuple[Entry, ...]:
     """All entries of a file; none where there is no file."""
-    if not path.exists():
-        return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(Entry.model_validate_json(line) for line in lines if line)
+    lines = (read_if_there(path) or b"").split(b"\n")
+    return tuple(Entry.model_validate_json(line, strict=True) for line in lines if line)

@@ -6,8 +6,11 @@ import shlex
 import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
+
+from chaos import numbers
+from chaos.numbers import is_whole, quoted
 
 DEFAULT_BUDGET_USD = Decimal("15.00")
 DEFAULT_WORKFLOWS = 5
@@ -24,20 +27,13 @@ Add = Callable[..., object]
 
 def amount(text: str) -> Decimal:
     """Dollars. This and the others raise ArgumentTypeError."""
-    try:
-        usd = Decimal(text)
-    except InvalidOperation:
-        usd = Decimal(0)
-    if not usd.is_finite() or not 0 < usd < 100_000:
-        raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {text!r}")
-    return usd
+    if not 0 < numbers.number(text) < 100_000:
+        raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {quoted(text)}")
+    return Decimal(text)
 
 
-def count(text: str) -> int:
-    """A number of workflows."""
-    if not _is_number(text) or not 1 <= int(text) <= 1000:
-        raise ArgumentTypeError(f"must be a number from 1 to 1000, not {text!r}")
-    return int(text)
+count = numbers.whole(1, 1000)
+"""A number of workflows."""
 
 
 def command(text: str) -> tuple[str, ...]:
@@ -56,11 +52,13 @@ def command(text: str) -> tuple[str, ...]:
 def seeds(text: str) -> Sequence[int]:
     """One seed, or a range of them."""
     first, dash, last = text.partition("-")
-    if not _is_number(first) or (dash and not _is_number(last)):
-        raise ArgumentTypeError(f"must be a seed such as 7, or a range such as 1-10, not {text!r}")
+    if not is_whole(first) or (dash and not is_whole(last)):
+        raise ArgumentTypeError(
+            f"must be a seed such as 7, or a range such as 1-10, not {quoted(text)}"
+        )
     chosen = range(int(first), int(last or first) + 1)
     if not 1 <= len(chosen) <= MOST_SEEDS:
-        raise ArgumentTypeError(f"must be a range of 1 to {MOST_SEEDS} seeds, not {text!r}")
+        raise ArgumentTypeError(f"must be a range of 1 to {MOST_SEEDS} seeds, not {quoted(text)}")
     return chosen
 
 
@@ -69,18 +67,15 @@ def families(text: str) -> Sequence[str]:
     names = tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in FAMILIES]
     if unknown:
-        raise ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, not {unknown[0]!r}")
+        raise ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, not {quoted(unknown[0])}")
     return names
 
 
 def duration_seconds(text: str) -> float:
     """How long faults come."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
+    seconds = numbers.number(text)
     if not 5 <= seconds <= 3600:
-        raise ArgumentTypeError(f"must be a number of seconds from 5 to 3600, not {text!r}")
+        raise ArgumentTypeError(f"must be a number of seconds from 5 to 3600, not {quoted(text)}")
     return seconds
 
 
@@ -177,7 +172,3 @@ def _add_live(add: Add) -> None:
         help=f"the most that a live run may pay (default: {DEFAULT_BUDGET_USD})",
     )
     add("--yes", action="store_true", help="do not ask before a live run pays")
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19

@@ -138,7 +138,11 @@ class Playground:
             ("Files", files),
         ):
             self.say(f"{what:15}{where}")
-        self.say(f"\n{_TRY.format(service=self._service_address, pid=fleet.pids[0])}")
+        for line in (
+            "",
+            *_TRY.format(service=self._service_address, pid=fleet.pids[0]).splitlines(),
+        ):
+            self.say(line)
 
     async def _until_ended(self, processes: Sequence[Child]) -> None:
         """Wait for a signal, and tell meanwhile of a process that has ended by itself."""

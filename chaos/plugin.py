@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chaos import once, options
+from chaos.shown import line, lines, plain
 
 if TYPE_CHECKING:
     from chaos.cluster.live import LiveApi
@@ -85,7 +87,7 @@ def _schedules(config: pytest.Config) -> Scenario | None:
         try:
             return seeded_of(replay)
         except ScheduleError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError("\n".join(lines(str(error)))) from None
     wishes = Wishes(
         families=tuple(Family(name) for name in config.getoption("--faults") or options.FAMILIES),
         duration_seconds=config.getoption("--duration") or options.DEFAULT_DURATION_SECONDS,
@@ -114,6 +116,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(
             "--seed and --replay know the suite's own workflows only; leave them out here."
         )
+    if chosen and not __debug__:
+        raise pytest.UsageError(
+            "Python runs with -O, or PYTHONOPTIMIZE is set: it leaves out the assert statements on "
+            "which verdicts may rest; run without."
+        )
     _require_different(chosen)
     once.require_one_run(session.config, list(asked))
     session.config.stash[_SCENARIOS] = chosen
@@ -126,11 +133,11 @@ def _require_different(chosen: Sequence[Scenario]) -> None:
         return
     if all(each is twice for each in chosen if each.name == twice.name):
         raise pytest.UsageError(
-            f"{twice.name} was chosen {names.count(twice.name)} times, and a scenario runs once in "
-            "a run: leave --count or --keep-duplicates out, or have one test of it."
+            f"{plain(twice.name)} was chosen {names.count(twice.name)} times, and a scenario runs "
+            "once in a run: leave --count or --keep-duplicates out, or have one test of it."
         )
     raise pytest.UsageError(
-        f"two scenarios are named {twice.name}, and would share a folder; rename one."
+        f"two scenarios are named {plain(twice.name)}, and would share a folder; rename one."
     )
 
 
@@ -150,7 +157,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         finally:
             runner.stop()
     except RunError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError("\n".join(lines(str(error)))) from None
 
 
 def _are_to_run(session: pytest.Session) -> bool:
@@ -174,7 +181,7 @@ def _live(config: pytest.Config, chosen: Sequence[Scenario]) -> LiveApi | None:
     try:
         api = live.prepare(chosen, given, budget_usd, config.rootpath)
     except live.LiveError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError("\n".join(lines(str(error)))) from None
     _agree(config, live.notice(chosen, given, api))
     return api
 
@@ -192,7 +199,7 @@ def _agree(config: pytest.Config, notice: Sequence[str]) -> None:
 
 
 def _ask(notice: Sequence[str], *, agreed: bool) -> None:
-    sys.stdout.write("\n" + "\n".join(notice) + "\n")
+    sys.stdout.write("\n" + "".join(f"{line(text)}\n" for text in notice))
     sys.stdout.flush()
     if agreed:
         return
@@ -244,14 +251,14 @@ def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
 
     def survives(scenario: Scenario) -> None:
         if (runner := stash.get(_RUNNER, None)) is None:
-            pytest.fail(f"{scenario.name} was not run here.", pytrace=False)
+            pytest.fail(plain(f"{scenario.name} was not run here."), pytrace=False)
         if reason := runner.why_not_run(scenario):
-            pytest.skip(reason)
+            pytest.skip(plain(reason))
         if reason := stash[_ANSWERS].why_none(scenario.name):
-            pytest.fail(reason, pytrace=False)
+            pytest.fail(plain(reason), pytrace=False)
         result = runner.result(scenario)
         if result.verdict is not Verdict.PASSED:
-            pytest.fail(f"{scenario.name} {result.verdict}: {result.reason}", pytrace=False)
+            pytest.fail(plain(f"{scenario.name} {result.verdict}: {result.reason}"), pytrace=False)
 
     return survives
 
@@ -278,10 +285,10 @@ def _view(config: pytest.Config) -> View:
             Terminal(descriptor, writer.hasmarkup, column=lambda: writer.width_of_current_line)
         )
 
-    def say(line: str) -> None:
+    def say(text: str) -> None:
         with capture.global_and_fixture_disabled():
             reporter.ensure_newline()
-            reporter.write_line(line)
+            reporter.write_line(text)
             reporter.flush()
 
     return PlainView(say)
@@ -303,12 +310,14 @@ def pytest_terminal_summary(
     from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
 
     terminalreporter.section("fault tolerance")
-    lines = []
+    said: list[str] = []
     if runner.outcome:
-        lines = [*runner.troubles, *outcome_lines(runner.outcome, runner.folder)]
+        said = [*runner.troubles, *outcome_lines(runner.outcome, runner.folder)]
     elif runner.missing:
-        lines = [f"Nothing was run: {runner.missing}", overall_words(runner.overall)]
+        said = [f"Nothing was run: {runner.missing}", overall_words(runner.overall)]
     elif runner.live and runner.paid_usd is not None:
-        lines = [paid_line(runner.paid_usd, runner.live.budget_usd)]
-    for line in lines:
-        terminalreporter.write_line(line)
+        said = [paid_line(runner.paid_usd, runner.live.budget_usd)]
+    for text in said:
+        with suppress(OSError):  # the files have it all
+            for each in lines(text):
+                terminalreporter.write_line(each)

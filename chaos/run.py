@@ -27,6 +27,7 @@ from chaos.evidence import (
     save_prefix,
     save_promise,
 )
+from chaos.files import write_file
 from chaos.invariants.secrets import no_secret_is_kept
 from chaos.journal import Event
 from chaos.judge import judge
@@ -274,7 +275,7 @@ async def _experiment(
     except _EXPECTED_TROUBLE as error:
         journal.add(Event.TROUBLE, str(error))
     except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run
-        (place.evidence / "trouble.txt").write_text(traceback.format_exc())
+        write_file(place.evidence / "trouble.txt", traceback.format_exc())
         journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
 
 

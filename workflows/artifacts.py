@@ -155,18 +155,8 @@ class ArtifactStore:
     def _write(self, folder: Path, name: str, data: bytes) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+            write_whole(folder / name, data)
         except OSError as error:
-            raise ArtifactError(_cannot_write(folder, error)) from None
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(folder / name)
-            sync_folder(folder)
-        except OSError as error:
-            Path(temporary).unlink(missing_ok=True)
             raise ArtifactError(_cannot_write(folder, error)) from None
 
     def load(self, artifact: Artifact) -> bytes:
@@ -188,6 +178,21 @@ class ArtifactStore:
 
 def _describe(path: str, data: bytes) -> Artifact:
     return Artifact(path=path, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file durably: it appears whole under its name or not at all. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -53,6 +53,32 @@ def load_dotenv_file() -> None:
         raise SettingsError(f"{file} cannot be read; mend it, or move it away.") from None
 
 
+def mend_streams() -> None:
+    """Put the null device in the place of each standard stream that whoever started us has closed.
+
+    Else the next file or connection gets its number, and what is logged would go there.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    # Python has none for a descriptor that was closed when it began.
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor, and it stays
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - likewise
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - likewise
+
+
+def complain(sentence: str) -> None:
+    """A sentence on standard error. That nobody can read it changes no exit code."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+
+
 def leave(exit_code: int) -> NoReturn:
     """End the process without the interpreter's own end.
 
@@ -60,7 +86,7 @@ def leave(exit_code: int) -> NoReturn:
     and then it aborts (exit code 134) with a "Fatal Python error" below our own sentence.
     """
     logging.shutdown()
-    with contextlib.suppress(OSError):  # nobody reads any more
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads any more
+            stream.flush()
     os._exit(exit_code)

@@ -6,6 +6,7 @@ standard `TEMPORAL_*` variables and its configuration file.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
     @classmethod
     def _address_has_a_port(cls, address: str | None) -> str | None:
         host, _, port = (address or "x:1").rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
             raise ValueError("must be host:port, such as 127.0.0.1:9464")
         return address
 

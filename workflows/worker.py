@@ -7,12 +7,10 @@ standard configuration. SIGTERM and Ctrl-C end it gracefully.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +24,7 @@ from workflows.alerts import Alerts, load_alert_settings
 from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
 from workflows.connection import connect_unless
-from workflows.entry import leave, load_dotenv_file, set_up_logging
+from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.fleet.reports import Membership, ReportingInterceptor
 from workflows.gemini import Gemini
 from workflows.ledger_place import names_in_use, open_ledger
@@ -131,16 +129,16 @@ async def _in_fleet(
 
 def main() -> int:
     """Exit code 0 after a graceful stop, 2 for wrong settings."""
+    mend_streams()
     set_up_logging()
     try:
         load_dotenv_file()
         asyncio.run(run(load_settings()))
     except SettingsError as error:
-        sys.stderr.write(f"worker: {error}\n")
+        complain(f"worker: {error}")
         return 2
     except KeyboardInterrupt:
-        with contextlib.suppress(BrokenPipeError):
-            sys.stderr.write("worker: interrupted before it began\n")
+        complain("worker: interrupted before it began")
         return 130
     return 0
 

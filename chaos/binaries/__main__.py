@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
+from chaos import shown
 from chaos.binaries import PROGRAMS, BadBinaryError, BinaryNotFoundError, Program, find_program
+from chaos.streams import give_up, mend_streams
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.write("".join(f"{line}\n" for line in shown.lines(text)))
+        sys.stderr.flush()
 
 
 def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
@@ -31,14 +36,21 @@ def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 where one of them is not to be had."""
+    mend_streams()
     try:
         for program in _parse(arguments):
             found = find_program(program, None, announce=_tell)
-            sys.stdout.write(
-                f"{found.path} (Temporal Server {found.server_version}, by {found.source})\n"
-            )
+            said = f"{found.path} (Temporal Server {found.server_version}, by {found.source})"
+            sys.stdout.write(f"{shown.line(said)}\n")
+            sys.stdout.flush()
     except (BadBinaryError, BinaryNotFoundError) as error:
-        sys.stderr.write(f"{error}\n")
+        _tell(str(error))
+        return 2
+    except OSError as error:
+        give_up(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        _tell(f"standard output cannot be written to: {error.strerror}.")
         return 2
     except KeyboardInterrupt:
         return 130

@@ -23,6 +23,7 @@ from chaos.binaries.model import (
     Source,
     WayFailedError,
 )
+from chaos.files import write_file
 
 _LOCK_TIMEOUT_SECONDS = 30 * 60.0
 _LOCK_POLL_SECONDS = 0.1
@@ -89,7 +90,7 @@ def publish(candidate: Path, source: Source, search: Search) -> Binary:
         candidate.chmod(0o755)
         binary = examine(candidate, source, search)
         _sync(candidate)
-        _note_beside(place).write_text(source)  # before: no binary stands beside another's note
+        write_file(_note_beside(place), source)  # before: no binary stands beside another's note
         candidate.replace(place)
         _sync(search.folder)
         return replace(binary, path=place)

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from chaos import numbers
 from chaos.commands import NEGATIVE, UNUSABLE, Commands, add_parser
 from chaos.commands.kept import KeptError, KeptRun, Plan, finish_removals, kept_runs, remove
-from chaos.commands.terminal import columns, complain, say
+from chaos.commands.terminal import ask, columns, complain, say
 
 _DEFAULT_KEEP = 5
 
@@ -37,7 +38,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--keep",
-        type=_number,
+        type=numbers.whole(0),
         default=_DEFAULT_KEEP,
         metavar="N",
         help=f"so many of the newest stay (default: {_DEFAULT_KEEP})",
@@ -53,12 +54,6 @@ def add(commands: Commands) -> None:
     parser.set_defaults(command=_clean)
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"must be a number from 0, not {text!r}")
-    return int(text)
-
-
 def _clean(given: argparse.Namespace) -> int:
     try:
         runs = kept_runs(given.reports)
@@ -70,7 +65,7 @@ def _clean(given: argparse.Namespace) -> int:
             say(f"Nothing to remove: {_count(runs)} in {given.reports.resolve()}.")
             return 0
         _announce(runs, plan.going, given.reports)
-        if not given.yes and not sys.stdin.isatty():
+        if not given.yes and not (sys.stdin and sys.stdin.isatty()):
             complain("nobody is here to agree to this; add --yes to remove them.")
             return UNUSABLE
         if not given.yes and not _agrees():
@@ -98,8 +93,7 @@ def _announce(runs: Sequence[KeptRun], going: Sequence[KeptRun], reports: Path) 
 
 
 def _agrees() -> bool:
-    sys.stdout.write("Type yes to remove them: ")
-    sys.stdout.flush()
+    ask("Type yes to remove them: ")
     return sys.stdin.readline().strip().lower() == "yes"
 
 

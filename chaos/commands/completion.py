@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos.commands import Commands, add_parser
 from chaos.commands.run import scenario_names
-from chaos.commands.terminal import say
+from chaos.commands.terminal import put
 
 _NAME = "chaos"
 _SHELLS = ("bash", "zsh", "fish")
@@ -50,7 +50,7 @@ def _completion(given: argparse.Namespace) -> int:
             action.complete = shtab.FILE  # type: ignore[attr-defined] # where shtab looks for it
         if action.dest == "scenarios":
             action.choices = scenario_names()
-    say(shtab.complete(described, given.shell).rstrip())
+    put(shtab.complete(described, given.shell).rstrip())
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import platform
 import re
 import tomllib
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.commands import NEGATIVE, Commands, add_parser
-from chaos.commands.terminal import say, width
+from chaos.commands.terminal import put, say, width
+from chaos.shown import plain
 
 if TYPE_CHECKING:
     from chaos.machine import Finding
@@ -89,16 +91,17 @@ def _show(findings: Sequence[Finding]) -> None:
     how = Table.grid(padding=(0, 2))
     for each in findings:
         state = Text(each.state, style=_STYLES[each.state])
-        there.add_row(state, each.what, each.needed_by, Text(each.found))
+        there.add_row(state, *(Text(plain(t)) for t in (each.what, each.needed_by, each.found)))
         if each.how:
-            how.add_row("", each.what, Text(each.how))
-    console = Console(width=width() or _PIPE_COLUMNS)
-    with console.capture() as shown:
-        console.print(there)
-        if how.rows:
-            console.print("\nHow to get it:")
-            console.print(how)
-    say("\n".join(line.rstrip() for line in shown.get().splitlines()))
+            how.add_row("", Text(plain(each.what)), Text(plain(each.how)))
+    drawn, columns = io.StringIO(), width()
+    console = Console(file=drawn, force_terminal=bool(columns), width=columns or _PIPE_COLUMNS)
+    console.print(there)
+    if how.rows:
+        console.print("\nHow to get it:")
+        console.print(how)
+    # As Rich has drawn it, in colours where there are such.
+    put("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
 
 
 def lacking_packages() -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from chaos.commands import Commands, add_parser
-from chaos.commands.terminal import columns, say
+from chaos.commands.terminal import columns, put, say
 
 if TYPE_CHECKING:
     from chaos.scenarios import Scenario
@@ -71,14 +71,15 @@ def _list(given: argparse.Namespace) -> int:
 
     scenarios, groups = all_scenarios(), _groups()
     if given.json:
-        say(json.dumps(_as_data(scenarios, groups), indent=2))
+        put(json.dumps(_as_data(scenarios, groups), indent=2))
         return 0
     head = ("No", "Name", "Title", "Cases", "Only")
     say("SCENARIOS")
     for line in columns([head, *(_row(scenario) for scenario in scenarios)]):
         say(line)
     for title, rows in groups.items():
-        say(f"\n{title.upper()}")
+        say()
+        say(title.upper())
         for line in columns([_cells(row) for row in rows]):
             say(line)
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.commands import UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain, say
+from chaos.commands.terminal import complain, say_all
 
 if TYPE_CHECKING:
     from chaos.scenarios import Scenario
@@ -78,7 +78,7 @@ def _recheck(given: argparse.Namespace) -> int:
         Runtime.set_default(quiet_runtime())
     try:
         found = recheck(given.run, _catalogue(given))
-        say("\n".join(terminal_lines(found)))
+        say_all(terminal_lines(found))
         if given.write:
             write_recheck(found, given.run)
     except RecheckError as error:

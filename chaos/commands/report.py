@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chaos import numbers, shown
 from chaos.commands import NEGATIVE, UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain, say, width
+from chaos.commands.terminal import complain, put, say, say_all, width
 
 if TYPE_CHECKING:
     from chaos.report.compare import Comparison
@@ -66,7 +67,10 @@ def add(commands: Commands) -> None:
         help="with --against: what times may differ by, and always by 1 s (default: 20)",
     )
     parser.add_argument(
-        "--last", type=_count, metavar="N", help="with --trend: so many runs (default: 10)"
+        "--last",
+        type=numbers.whole(1, 1000),
+        metavar="N",
+        help="with --trend: so many runs (default: 10)",
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print Markdown alone; writes nothing"
@@ -75,19 +79,12 @@ def add(commands: Commands) -> None:
 
 
 def _percent(text: str) -> float:
-    try:
-        percent = float(text.removesuffix("%"))
-    except ValueError:
-        percent = -1.0
+    percent = numbers.number(text.removesuffix("%"))
     if not 0 <= percent <= 1000:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000, not {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 0 to 1000, not {numbers.quoted(text)}"
+        )
     return percent
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1000):
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to 1000, not {text!r}")
-    return int(text)
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -107,10 +104,18 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _trend(given: argparse.Namespace) -> int:
-    from chaos.report.trend import LAST, trend_lines  # noqa: PLC0415 - likewise
+    from chaos.report.trend import (  # noqa: PLC0415 - likewise
+        LAST,
+        trend,
+        trend_blocks,
+        trend_lines,
+    )
 
-    most = None if given.markdown else width()
-    _say_all(trend_lines(given.run.absolute().parent, given.last or LAST, width=most))
+    found = trend(given.run.absolute().parent, given.last or LAST)
+    if given.markdown:
+        put(_writable("\n\n".join(trend_blocks(found))))
+    else:
+        _say_all(trend_lines(found, width=width()))
     return 0
 
 
@@ -128,7 +133,7 @@ def _run(given: argparse.Namespace) -> int:
         found = compare(result, read_run(given.against), noise)
     text = summary(result, comparison=found)
     if given.markdown:
-        say(_writable(text.rstrip()))
+        put(_writable(text.rstrip()))
         return _exit_code(found, given)
     _say_all(outcome_lines(result, given.run))
     if found:
@@ -173,12 +178,13 @@ def _exit_code(found: Comparison | None, given: argparse.Namespace) -> int:
 def _say_all(lines: Sequence[str]) -> None:
     """Text is broken between words where a terminal is narrow; a table's lines are left whole."""
     most = width()
-    for line in map(_writable, lines):
+    for line in map(_writable, map(shown.line, lines)):
         if most is None or len(line) <= most or line.startswith("|"):
             say(line)
             continue
         indent = line[: len(line) - len(line.lstrip())]
-        say(textwrap.fill(line, most, subsequent_indent=f"{indent}  ", break_on_hyphens=False))
+        wrapped = textwrap.wrap(line, most, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+        say_all(wrapped or [""])
 
 
 def _writable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chaos import options
 from chaos.commands import UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain
+from chaos.commands.terminal import OutputError, complain
 
 if TYPE_CHECKING:
     from chaos.commands.selection import Selection
@@ -77,7 +77,12 @@ def _run(given: argparse.Namespace) -> int:
     from chaos.commands.selection import Selection  # noqa: PLC0415 - likewise
 
     selection = Selection(given.scenarios)
-    code = int(pytest.main(["-m", "chaos", *given.passed_on], plugins=[selection]))
+    try:
+        code = int(pytest.main(["-m", "chaos", *given.passed_on], plugins=[selection]))
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # what pytest prints: of all else it tells itself
+        raise OutputError.of(error) from None
     if selection.is_unknown:
         return UNUSABLE
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from chaos import options
+from chaos import numbers, options
 from chaos.commands import UNUSABLE, Commands, add_parser
 from chaos.commands.terminal import complain, say
 
@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument(
         "--service-port",
-        type=_port,
+        type=numbers.port,
         default=_DEFAULT_SERVICE_PORT,
         metavar="PORT",
         help=f"of the HTTP service (default: {_DEFAULT_SERVICE_PORT})",
@@ -59,12 +59,6 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for pytest")
     parser.set_defaults(command=_up)
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, not {text!r}")
 
 
 def _up(given: argparse.Namespace) -> int:

@@ -9,8 +9,13 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from chaos import shown
+from chaos.numbers import number, quoted, whole
+from chaos.streams import give_up, mend_streams
 
 if TYPE_CHECKING:
     from chaos.explore.plan import Choice
@@ -43,11 +48,12 @@ exit code:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Explore; the exit code."""
+    mend_streams()
     given = _parser().parse_args(arguments)
     try:
         return _explore(given)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on from here.\n")
+        _complain("interrupted; the same command goes on from here.")
         return _INTERRUPTED
 
 
@@ -61,10 +67,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--workflow", choices=("single", "series", "both"), default="both", help="default: both")
-    add("--sample", type=_count, metavar="N", help="so many moments only, spread over all kinds")
-    add("--seed", type=int, default=0, metavar="N", help="which ones --sample takes (default: 0)")
+    add(
+        "--sample",
+        type=whole(1),
+        metavar="N",
+        help="so many moments only, spread over all kinds",
+    )
+    add(
+        "--seed",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="which ones --sample takes (default: 0)",
+    )
     add("--minutes", type=_minutes, metavar="N", help="begin no moment after so long")
-    add("--lanes", type=_lanes, metavar="N", help="fleets side by side (default: 4 a core)")
+    add(
+        "--lanes",
+        type=whole(1, _MOST_LANES),
+        metavar="N",
+        help="fleets side by side (default: 4 a core)",
+    )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this exploration")
     begin.add_argument(
@@ -77,25 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 on, not {text!r}")
-    return int(text)
-
-
-def _lanes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_LANES:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_MOST_LANES}, not {text!r}")
-    return int(text)
-
-
 def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = -1.0
-    if not 0 < minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    minutes = number(text)
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
     return minutes
 
 
@@ -117,9 +124,9 @@ def _explore(given: argparse.Namespace) -> int:
         finally:
             state.close()
     except (*unusable, PlanError, StateError) as error:
-        sys.stderr.write(f"explore: {error}\n")
+        _complain(f"explore: {error}")
     except OSError as error:
-        sys.stderr.write(f"explore: {error.strerror} ({error.filename}); make room, then go on.\n")
+        _complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
     return _UNUSABLE
 
 
@@ -173,9 +180,19 @@ def _tell(state: State) -> None:
         _say(f"the table is in {state.folder / 'explore.md'}")
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def _say(text: str) -> None:
+    """A line on standard output. One that nobody reads is no reason to end an exploration."""
+    try:
+        sys.stdout.write(f"{shown.line(text)}\n")
+        sys.stdout.flush()
+    except OSError:
+        give_up(sys.stdout)
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write("".join(f"{line}\n" for line in shown.lines(text)))
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

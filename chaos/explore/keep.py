@@ -24,6 +24,7 @@ from chaos.evidence import (
 )
 from chaos.explore.moments import Passed, hit_file, passed_file
 from chaos.fake_api.ledger import Billed, Received, Record, read_ledger, to_line
+from chaos.files import read_if_there, write_file
 
 HIT = "hit.json"
 PASSED = "passed.jsonl"
@@ -48,15 +49,14 @@ async def keep(source: Source, folder: Path, asked: Expectation, fleet_log: byte
 
 def read_hit(folder: Path) -> Passed | None:
     """The last line of the worker that died in this try."""
-    file = folder / HIT
-    return Passed.model_validate_json(file.read_bytes()) if file.exists() else None
+    content = read_if_there(folder / HIT)
+    return None if content is None else Passed.model_validate_json(content)
 
 
 def read_passed(folder: Path) -> Sequence[Passed]:
     """The moments that the try's workers passed."""
-    file = folder / PASSED
-    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-    return [Passed.model_validate_json(line) for line in lines if line.endswith("\n")]
+    lines = (read_if_there(folder / PASSED) or b"").split(b"\n")[:-1]
+    return [Passed.model_validate_json(line) for line in lines]
 
 
 def _keep_files(source: Source, folder: Path, asked: Expectation, fleet_log: bytes) -> None:
@@ -66,9 +66,9 @@ def _keep_files(source: Source, folder: Path, asked: Expectation, fleet_log: byt
     save_paid_calls(source.ledger_url, folder, [workflow_id])
     books = read_ledger(source.stack / "ledger.jsonl")
     lines = b"".join(to_line(record) for record in _about(books, asked))
-    (folder / "ledger.jsonl").write_bytes(lines)
+    write_file(folder / "ledger.jsonl", lines)
     (folder / FLEET_LOG).parent.mkdir(exist_ok=True)
-    (folder / FLEET_LOG).write_bytes(fleet_log)
+    write_file(folder / FLEET_LOG, fleet_log)
     for file, name in (
         (hit_file(source.lane, workflow_id), HIT),
         (passed_file(source.lane, workflow_id), PASSED),

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from chaos.files import read_if_there, write_file
+
 FOLDER_VARIABLE = "EXPLORE_FOLDER"
 """Set for a doomed worker: the folder of its lane."""
 
@@ -105,20 +107,16 @@ def passed_file(folder: Path, workflow_id: str) -> Path:
 
 def arm(folder: Path, armed: Armed) -> None:
     """Doom the next worker that comes to this moment."""
-    whole = folder / f".{ARMED}"
-    whole.write_text(armed.model_dump_json())
-    whole.replace(folder / ARMED)
+    write_file(folder / ARMED, armed.model_dump_json())
 
 
 def read_hit(folder: Path, workflow_id: str) -> Passed | None:
     """The last line of the worker that died; None while there is none."""
-    file = hit_file(folder, workflow_id)
-    text = file.read_text() if file.exists() else ""
-    return Passed.model_validate_json(text) if text.endswith("\n") else None
+    text = read_if_there(hit_file(folder, workflow_id)) or b""
+    return Passed.model_validate_json(text) if text.endswith(b"\n") else None
 
 
 def read_passed(folder: Path, workflow_id: str) -> Sequence[Passed]:
     """All moments that were passed; a line that was cut off by a kill is left out."""
-    file = passed_file(folder, workflow_id)
-    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-    return [Passed.model_validate_json(line) for line in lines if line.endswith("\n")]
+    lines = (read_if_there(passed_file(folder, workflow_id)) or b"").split(b"\n")[:-1]
+    return [Passed.model_validate_json(line) for line in lines]

@@ -17,6 +17,7 @@ from chaos.explore.keep import FLEET_LOG, read_hit, read_passed
 from chaos.explore.moments import Passed, Stage
 from chaos.explore.plan import Reference, Target
 from chaos.explore.points import Point, Side, event_names
+from chaos.files import read_file
 from chaos.history import Workflow
 from chaos.invariants import Invariant, proof
 
@@ -32,7 +33,7 @@ def was_killed_there(target: Target) -> Invariant:
             return
         if hit.moment != target.stop.moment:
             yield f"a worker died at {hit.moment.name} instead"
-        log = (evidence.folder / FLEET_LOG).read_text(errors="replace")
+        log = read_file(evidence.folder / FLEET_LOG).decode(errors="replace")
         if f"(pid {hit.pid}) is lost (SIGKILL)" not in log:
             yield f"the fleet did not lose its worker {hit.pid} by SIGKILL"
         if any(line.pid == hit.pid and line.at > hit.at for line in read_passed(evidence.folder)):

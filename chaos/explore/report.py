@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from chaos.explore.plan import Choice
 from chaos.explore.points import Point
 from chaos.explore.state import Outcome, State, Try
+from chaos.files import write_file
+from chaos.report.markdown import bullets, escaped, paragraph, table
 from chaos.verdict import Verdict
 
 HEAD = ("Workflow", "Moment", "Points", "Hit", "Ended", "Billed ÷ ideal", "Ambiguous", "Recovery")
@@ -78,19 +79,19 @@ def write_report(state: State) -> Report | None:
     """Write both files, each whole or not at all."""
     report = report_of(state)
     if report:
-        _write(state.folder / "explore.json", report.model_dump_json(indent=1) + "\n")
-        _write(state.folder / "explore.md", markdown(report, state))
+        write_file(state.folder / "explore.json", report.model_dump_json(indent=1) + "\n")
+        write_file(state.folder / "explore.md", markdown(report, state))
     return report
 
 
 def markdown(report: Report, state: State) -> str:
     """A row for each moment, what is wrong, and the totals."""
-    lines = [f"# {state.folder.name}", "", *total_lines(report.summary), ""]
-    lines += [_line(HEAD), _line(["---"] * len(HEAD))]
-    lines += [_line(cells(outcome)) for outcome in state.outcomes()]
-    problems = problem_lines(state)
-    lines += ["", *[f"- {line}" for line in problems]] if problems else []
-    return "\n".join(lines) + "\n"
+    rows = [[escaped(cell) for cell in cells(outcome)] for outcome in state.outcomes()]
+    parts = [f"# {escaped(state.folder.name)}"]
+    parts += ["\n".join(map(paragraph, total_lines(report.summary))), table(HEAD, rows)]
+    if problems := problem_lines(state):
+        parts.append(bullets([escaped(line) for line in problems]))
+    return "\n\n".join(parts) + "\n"
 
 
 def cells(outcome: Outcome) -> Sequence[str]:
@@ -204,13 +205,3 @@ def _row(outcome: Outcome) -> Row:
         tries=len(outcome.tries),
         counts=outcome.last,
     )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _write(file: Path, text: str) -> None:
-    whole = file.with_name(f".{file.name}")
-    whole.write_text(text)
-    whole.replace(file)

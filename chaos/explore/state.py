@@ -12,9 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from chaos.explore.plan import Choice, Plan, Target
+from chaos.files import append_to, read_if_there, write_file
 from chaos.history import Status
 from chaos.verdict import Verdict, merge
 
@@ -37,12 +38,12 @@ class Try(BaseModel):
     process took the workflow up; None where nothing was left to do.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     target: str
     workflow_id: str
-    began_at: datetime
-    ended_at: datetime
+    began_at: AwareDatetime
+    ended_at: AwareDatetime
     verdict: Verdict
     reason: str
     proven: tuple[str, ...] = ()
@@ -123,17 +124,22 @@ class State:
     def open(cls, folder: Path) -> Self:
         """The one in a folder. Raises StateError."""
         try:
-            file = (folder / RESULTS).open("ab+")
+            file = append_to(folder / RESULTS)
         except OSError as error:
             raise StateError(f"{folder} is no exploration's folder ({error.strerror}).") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            plan = folder / PLAN
-            found = Plan.model_validate_json(plan.read_bytes()) if plan.exists() else None
+            plan = read_if_there(folder / PLAN)
+            found = None if plan is None else Plan.model_validate_json(plan)
             return cls(folder, found, _read(file), file)
         except BlockingIOError:
             file.close()
             raise StateError(f"{folder} is being explored by another process.") from None
+        except OSError as error:
+            file.close()
+            raise StateError(
+                f"{error.filename} cannot be read ({error.strerror}); begin anew with --fresh."
+            ) from None
         except ValidationError:
             file.close()
             raise StateError(
@@ -154,9 +160,7 @@ class State:
 
     def save_plan(self, plan: Plan) -> None:
         """Write the plan, whole or not at all."""
-        whole = self.folder / f".{PLAN}"
-        whole.write_text(plan.model_dump_json(indent=1))
-        whole.replace(self.folder / PLAN)
+        write_file(self.folder / PLAN, plan.model_dump_json(indent=1))
         self.plan = plan
 
     def add(self, found: Try) -> Outcome:

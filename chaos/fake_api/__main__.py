@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from chaos.fake_api.ledger import LedgerError, LedgerWriter
 from chaos.fake_api.server import serve
 from chaos.fake_api.settings import KEY_VARIABLE, Latencies, Prices, Setup
+from chaos.numbers import whole
 
 _HOST = "127.0.0.1"
 _MISUSED = 2
@@ -61,7 +62,7 @@ def _parser() -> _Parser:
         description=f"A stand-in for the Gemini and Veo API; its key comes from {KEY_VARIABLE}.",
         allow_abbrev=False,
     )
-    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--port", type=whole(0), required=True, help="port on 127.0.0.1")
     parser.add_argument("--ledger", type=Path, required=True, help="file of the billing records")
     for name, field in Latencies.model_fields.items():
         parser.add_argument(_flag(name), type=float, default=field.default, help="(%(default)s)")

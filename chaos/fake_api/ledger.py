@@ -25,8 +25,10 @@ from pydantic import (
     ValidationError,
 )
 
+from chaos.files import read_file
+
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
-Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Usd = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, allow_inf_nan=False)]
 
 
 class LedgerError(Exception):
@@ -158,7 +160,7 @@ def read_ledger(path: Path) -> Records:
     damage.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -171,7 +173,7 @@ def _parse(content: bytes, path: Path) -> Records:
     records: list[Record] = []
     for number, line in enumerate(whole_lines, start=1):
         try:
-            records.append(_RECORD.validate_json(line))
+            records.append(_RECORD.validate_json(line, strict=True))
         except ValidationError as error:
             raise LedgerError(
                 f"Line {number} of the ledger {path} is damaged: "

@@ -11,6 +11,7 @@ from itertools import pairwise
 from chaos.cluster.server import SERVER
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import Call, Received
+from chaos.files import read_if_there
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import killed, polls_of, video, was_left_unanswered
 from chaos.journal import Entry, Event
@@ -154,7 +155,7 @@ def _not_dead(evidence: Evidence, fleet: str, kills: Sequence[Entry]) -> Iterato
 def _pids(words: re.Pattern[str], evidence: Evidence, fleet: str) -> Collection[int]:
     """The processes of which a fleet's log says this."""
     log = evidence.folder / "logs" / f"{fleet}.log"
-    text = log.read_text(errors="replace") if log.exists() else ""
+    text = (read_if_there(log) or b"").decode(errors="replace")
     return {int(pid) for pid in words.findall(text)}
 
 

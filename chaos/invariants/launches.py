@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chaos.evidence import Evidence
+from chaos.files import read_if_there
 from chaos.invariants import Invariant, proof
 from chaos.journal import Event
 
@@ -29,7 +30,7 @@ def refused_to_start(worker: str, sentence: str) -> Invariant:
         if evidence.first_entry(Event.READY, target=worker):
             yield f"{worker} took work"
         log = evidence.folder / "logs" / f"{worker}.log"
-        said = log.read_text().splitlines() if log.exists() else []
+        said = (read_if_there(log) or b"").decode(errors="replace").splitlines()
         if said != [f"worker: {sentence}"]:
             yield f"{worker} said {said}, not just {sentence!r}"
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 from chaos.network.journal import NetworkJournalError
 from chaos.network.proxy import HOST, PortError, Upstream, listen
 from chaos.network.server import serve
+from chaos.numbers import is_whole, quoted, whole
 
 _MISUSED = 2
 _JOURNAL_FAILED = 1
@@ -56,19 +57,25 @@ def _parser() -> _Parser:
         description="A TCP proxy whose faults are put on and taken off while it runs.",
         allow_abbrev=False,
     )
-    parser.add_argument("--listen", type=int, required=True, help=f"port on {HOST} for clients")
+    parser.add_argument(
+        "--listen", type=whole(0), required=True, help=f"port on {HOST} for clients"
+    )
     parser.add_argument("--upstream", type=_upstream, required=True, help="HOST:PORT to go to")
-    parser.add_argument("--control", type=int, required=True, help=f"port on {HOST} for control")
+    parser.add_argument(
+        "--control", type=whole(0), required=True, help=f"port on {HOST} for control"
+    )
     parser.add_argument("--journal", type=Path, required=True, help="file of what it does")
-    parser.add_argument("--seed", type=int, default=0, help="of jitter and sizes (%(default)s)")
+    parser.add_argument(
+        "--seed", type=whole(0), default=0, help="of jitter and sizes (%(default)s)"
+    )
     return parser
 
 
 def _upstream(text: str) -> Upstream:
-    host, _, port = text.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
-    return Upstream(host.removeprefix("[").removesuffix("]"), int(port))
+    host, _, number = text.rpartition(":")
+    if not (host and is_whole(number) and 0 < int(number) < 65536):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not HOST:PORT")
+    return Upstream(host.removeprefix("[").removesuffix("]"), int(number))
 
 
 def _allow_many_files() -> None:

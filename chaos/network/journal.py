@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from chaos.files import read_if_there
 from chaos.network.toxics import AnyToxic, Stream
 
 
@@ -184,12 +185,11 @@ def read_network_journal(path: Path) -> tuple[NetworkRecord, ...]:
     An unfinished last line is left out: its writer was killed at it. Raises NetworkJournalError for
     any other damage.
     """
-    if not path.exists():
-        return ()
     records = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    content = read_if_there(path) or b""
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
-            records.append(_RECORD.validate_json(line))
+            records.append(_RECORD.validate_json(line, strict=True))
         except ValidationError:
             raise NetworkJournalError(
                 f"Line {number} of the journal {path} is damaged: keep the file as evidence."

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from chaos.evidence import HISTORIES
+from chaos.files import read_file
 
 
 def damage(folder: Path, error: Exception) -> str:
@@ -22,20 +23,25 @@ def damage(folder: Path, error: Exception) -> str:
         return "; ".join(found)
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{Path(error.filename).name} is missing"
+    if isinstance(error, OSError) and error.filename:
+        return f"{Path(error.filename).name} cannot be read ({error.strerror})"
     return f"it is not as today's code reads it: {' '.join(str(error).split())[:300]}"
 
 
 def ledger_is_torn(folder: Path) -> bool:
     """Whether the ledger ends in the middle of a line, which is then left out."""
     file = folder / "ledger.jsonl"
-    last_line = file.read_bytes().rpartition(b"\n")[2] if file.is_file() else b""
-    return last_line != b""
+    try:
+        content = read_file(file)
+    except OSError:  # what is wrong with it is told where it is judged
+        return False
+    return not content.endswith(b"\n") and content != b""
 
 
 def _broken(file: Path) -> str:
     """What is wrong with a file of JSON, or with one of its lines; empty where it is whole."""
     try:
-        content = file.read_bytes()
+        content = read_file(file)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if file.suffix == ".json":

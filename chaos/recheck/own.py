@@ -16,6 +16,11 @@ def scenarios_in(file: Path) -> Sequence[Scenario]:
 
     Raises RecheckError.
     """
+    if not __debug__:
+        raise RecheckError(
+            "Python runs with -O, or PYTHONOPTIMIZE is set: it leaves out the assert statements on "
+            "which verdicts may rest; run without."
+        )
     spec = importlib.util.spec_from_file_location(f"own_{file.stem}", file)
     if spec is None or spec.loader is None or not file.is_file():
         raise RecheckError(f"{file} is no Python file; name the test file that has SCENARIOS.")

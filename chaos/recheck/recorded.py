@@ -6,17 +6,16 @@ Less than `chaos/report/results.py` writes, so that runs of older versions can b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from chaos.billing import Mode
 from chaos.cluster.temporal import Topology
+from chaos.fake_api.ledger import Usd
 from chaos.report.reading import ReadingError, read_as
-from chaos.report.results import CheckResult, NotRun, Result
+from chaos.report.results import CheckResult, Count, NotRun, Result, Seconds
 from chaos.verdict import Verdict
 
 
@@ -30,11 +29,11 @@ class RecordedCase(Result):
     name: str
     verdict: Verdict
     control: bool = False
-    duration_s: float = 0.0
-    cost_usd: Decimal | None = None
-    ideal_cost_usd: Decimal | None = None
-    waste_usd: Decimal | None = None
-    billed: dict[str, int] | None = None
+    duration_s: Seconds = 0.0
+    cost_usd: Usd | None = None
+    ideal_cost_usd: Usd | None = None
+    waste_usd: Usd | None = None
+    billed: dict[str, Count] | None = None
     checks: tuple[CheckResult, ...] = ()
 
 
@@ -53,7 +52,7 @@ class RecordedRun(Result):
 
     schema_version: Literal[1] = Field(alias="schema")
     run_id: str
-    started_at: datetime
+    started_at: AwareDatetime
     mode: Mode = Mode.MOCKED
     topology: Topology = Topology.DEV
     versions: Mapping[str, str] = {}

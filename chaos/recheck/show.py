@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chaos.files import write_file
 from chaos.recheck.compare import Difference, Recheck
 from chaos.recheck.recorded import RecheckError
+from chaos.report.markdown import bullets, escaped, paragraph
 from chaos.report.table import (
     cost_table_lines,
     not_run_lines,
@@ -15,7 +17,6 @@ from chaos.report.table import (
     table_lines,
     topology_lines,
 )
-from chaos.report.whole import write_file
 
 
 def terminal_lines(found: Recheck) -> list[str]:
@@ -39,11 +40,12 @@ def write_recheck(found: Recheck, folder: Path) -> None:
 
 
 def _markdown(found: Recheck) -> str:
-    parts = [f"# {_title(found)}", *topology_lines(found.result)]
-    parts += ["\n".join(table_lines(found.result)), _conclusion(found), overall_line(found.result)]
+    parts = [f"# {escaped(_title(found))}", *map(paragraph, topology_lines(found.result))]
+    parts += ["\n".join(table_lines(found.result, escaped))]
+    parts += [paragraph(_conclusion(found)), paragraph(overall_line(found.result))]
     for title, lines in _sections(found).items():
-        parts += [f"## {title}", "\n".join(f"- {line}" for line in lines)]
-    parts += ["## Cost, by the ledger", "\n".join(cost_table_lines(found.result))]
+        parts += [f"## {title}", bullets([escaped(line) for line in lines])]
+    parts += ["## Cost, by the ledger", "\n".join(cost_table_lines(found.result, escaped))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from chaos.evidence import Evidence
 from chaos.history import Activity
@@ -15,6 +16,9 @@ from chaos.recovery.bounds import bound_seconds, counted_from, silent_from
 from chaos.recovery.faults import ended_at, is_outage
 from chaos.recovery.queues import may_concern, queues
 from chaos.recovery.retries import Loss, Retry, first_retries, starts
+
+_Seconds = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]
+"""Below zero by what two machines' clocks differ."""
 
 
 class Recovery(BaseModel):
@@ -28,12 +32,12 @@ class Recovery(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    total: float
-    detect: float
-    reschedule: float
-    restart: float
-    redo: float
-    bound: float = math.inf
+    total: _Seconds
+    detect: _Seconds
+    reschedule: _Seconds
+    restart: _Seconds
+    redo: _Seconds
+    bound: Annotated[float, Field(gt=-1e9)] = math.inf
 
     @property
     def waited(self) -> float:

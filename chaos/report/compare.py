@@ -148,7 +148,7 @@ def comparison_lines(found: Comparison) -> list[str]:
 
 def comparison_blocks(found: Comparison) -> list[str]:
     """For Markdown: likewise, a block a piece."""
-    blocks = ["### Compared", markdown.escaped(conclusion(found))]
+    blocks = ["### Compared", markdown.paragraph(conclusion(found))]
     if found.caveats:
         blocks.append(_bullets(found.caveats))
     for title, sentences in _sections(found).items():

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Item
+from chaos.fake_api.ledger import Item, Usd
 from chaos.history import Status, Workflow
 from chaos.journal import Event
 from workflows.paid_calls import IN_DOUBT, State
@@ -32,10 +32,10 @@ class AmbiguousCall(BaseModel):
     step: str
     number: int
     item: str
-    cost_usd: Decimal
+    cost_usd: Usd
     state: State
     reason: str | None
-    sent_at: datetime
+    sent_at: AwareDatetime
 
 
 def billed_usd(evidence: Evidence) -> Decimal:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chaos.recovery import Recovery
-from chaos.report.markdown import plain
 from chaos.report.results import CaseResult, FaultResult
 from chaos.report.table import exact
+from chaos.shown import plain
 from chaos.verdict import Verdict
 
 MONEY = {"billed": "cost_usd", "waste": "waste_usd", "possible waste": "possible_waste_usd"}

@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chaos.files import write_file, write_link
 from chaos.report.html import HtmlError, write_html
 from chaos.report.junit import junit
+from chaos.report.markdown import bullets, escaped, paragraph
 from chaos.report.results import RunResult
 from chaos.report.summary import append_step_summary, summary
 from chaos.report.table import (
@@ -25,7 +27,6 @@ from chaos.report.table import (
     table_lines,
     topology_lines,
 )
-from chaos.report.whole import write_file
 
 
 def write_reports(
@@ -37,11 +38,25 @@ def write_reports(
     """
     write_file(folder / "results.json", result.model_dump_json(by_alias=True, indent=2) + "\n")
     write_derived(result, folder, summary(result, environment=environment))
-    link = folder.parent / f".latest-{folder.name}"
-    link.symlink_to(folder.name)
-    link.replace(folder.parent / "latest")
-    troubles = [append_step_summary(result, environment), _write_html(folder)]
+    troubles = [
+        _point_latest(folder),
+        append_step_summary(result, environment),
+        _write_html(folder),
+    ]
     return tuple(trouble for trouble in troubles if trouble)
+
+
+def _point_latest(folder: Path) -> str | None:
+    """A sentence where something else is called so, which is not ours to remove."""
+    latest = folder.parent / "latest"
+    try:
+        write_link(latest, folder.name)
+    except OSError as error:
+        return (
+            f"{latest} could not be pointed at this run ({error.strerror}); move away what is "
+            "called so."
+        )
+    return None
 
 
 def _write_html(folder: Path) -> str | None:
@@ -67,20 +82,22 @@ def write_derived(result: RunResult, folder: Path, summary_text: str) -> tuple[P
 
 def markdown(result: RunResult) -> str:
     """The tables with what is to be said of them."""
-    parts = [f"# Run {result.run_id}", "\n".join(table_lines(result)), overall_line(result)]
-    parts += [*topology_lines(result), *_list(not_run_lines(result))]
+    table = "\n".join(table_lines(result, escaped))
+    parts = [f"# Run {escaped(result.run_id)}", table, paragraph(overall_line(result))]
+    parts += [*map(paragraph, topology_lines(result)), *_list(not_run_lines(result))]
     parts += _list(schedule_lines(result))
-    parts += ["\n".join(cost_table_lines(result)), *_list(ambiguous_lines(result))]
-    parts += ["\n".join(lines)] if (lines := recovery_table_lines(result)) else []
+    parts += ["\n".join(cost_table_lines(result, escaped)), *_list(ambiguous_lines(result))]
+    parts += ["\n".join(lines)] if (lines := recovery_table_lines(result, escaped)) else []
     if result.paid_usd is not None and result.budget_usd is not None:
-        parts.append(paid_line(result.paid_usd, result.budget_usd))
+        parts.append(paragraph(paid_line(result.paid_usd, result.budget_usd)))
     parts += _list(estimate_lines(result))
-    parts += [*load_lines(result), *_list(problem_lines(result)), *_list(second_try_lines(result))]
+    parts += map(paragraph, load_lines(result))
+    parts += [*_list(problem_lines(result)), *_list(second_try_lines(result))]
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    parts.append(f"Mode {result.mode}, topology {result.topology}; {versions}.")
+    parts.append(paragraph(f"Mode {result.mode}, topology {result.topology}; {versions}."))
     return "\n\n".join(parts) + "\n"
 
 
 def _list(lines: Sequence[str]) -> list[str]:
     """One part with a bullet for each line; none where there is no line."""
-    return ["\n".join(f"- {line}" for line in lines)] if lines else []
+    return [bullets([escaped(line) for line in lines])] if lines else []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
 from chaos.report.again import again
 from chaos.report.results import NotRun, RunResult, ScenarioResult
+from chaos.shown import plain
 from chaos.verdict import Verdict
-
-_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even in an escaped form."""
 
 _TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
 
@@ -79,30 +76,30 @@ def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult
     case = _add_case(suite, scenario.name, f"{scenario.duration_s:.3f}")
     _add_properties(case, dict(_of_scenario(scenario, result)))
     if tag := _TAGS.get(scenario.verdict):
-        problem = ET.SubElement(case, tag, message=_clean(scenario.reason), type=scenario.verdict)
-        problem.text = _clean("\n".join(_problems(scenario)))
+        problem = ET.SubElement(case, tag, message=plain(scenario.reason), type=scenario.verdict)
+        problem.text = "\n".join(map(plain, _problems(scenario)))
     for second, first in scenario.first_tries:
         # As Surefire tells of a test that was run again, and as others read it.
         tag = "flakyError" if second.verdict is Verdict.PASSED else "rerunError"
-        message = _clean(f"{first.name}, 1st try: {first.reason}")
+        message = plain(f"{first.name}, 1st try: {first.reason}")
         ET.SubElement(case, tag, message=message, type=first.verdict)
     output = ET.SubElement(case, "system-out")
-    output.text = _clean(f"To run it again: {again(result, [scenario.name])}")
+    output.text = plain(f"To run it again: {again(result, [scenario.name])}")
 
 
 def _add_absent(suite: ET.Element, each: NotRun) -> None:
     case = _add_case(suite, each.name, "0")
-    ET.SubElement(case, "skipped", message=_clean(each.reason))
+    ET.SubElement(case, "skipped", message=plain(each.reason))
 
 
 def _add_case(suite: ET.Element, name: str, seconds: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname="chaos", name=_clean(name), time=seconds)
+    return ET.SubElement(suite, "testcase", classname="chaos", name=plain(name), time=seconds)
 
 
 def _add_properties(parent: ET.Element, values: Mapping[str, object]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
-        ET.SubElement(properties, "property", name=_clean(name), value=_clean(str(value)))
+        ET.SubElement(properties, "property", name=plain(name), value=plain(str(value)))
 
 
 def _problems(scenario: ScenarioResult) -> Iterator[str]:
@@ -110,7 +107,3 @@ def _problems(scenario: ScenarioResult) -> Iterator[str]:
         for check in case.checks:
             if check.verdict is not Verdict.PASSED:
                 yield from (f"{case.name}: {check.check}: {problem}" for problem in check.problems)
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("", text)

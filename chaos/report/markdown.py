@@ -5,23 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_MARKS = re.compile(r"[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What has a meaning within a line. An underscore has none between letters."""
+from chaos.shown import LONGEST, plain
 
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-"""Control characters, those that turn the direction of writing, and halves of characters."""
+_AMOUNT = r"(?:^|(?<=\s))\$\d+(?:\.\d+)?(?![\w$`])"
+_MARKS = re.compile(rf"(?P<amount>{_AMOUNT})|[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What has a meaning within a line. An underscore has none between letters, and a dollar none
+before an amount; around anything else two of them make it mathematics.
+"""
 
-
-def plain(text: str, most: int = 1000) -> str:
-    """On one line, without what nobody can see, and cut openly where it is too long."""
-    shown = " ".join(_INVISIBLE.sub(" ", text).split())
-    rest = len(shown) - most
-    return f"{shown[:most]} … ({rest} more characters)" if rest > 0 else shown
+_STARTS = re.compile(r"(#{1,6}(?=\s|$)|[-+=]|\d{1,9}(?=[.)]))")
+"""What makes a heading, a list or a rule of a line that begins with it."""
 
 
-def escaped(text: str, most: int = 1000) -> str:
-    """Text that stands for itself, in a paragraph, a list or a table."""
-    return _MARKS.sub(r"\\\g<0>", plain(text, most))
+def escaped(text: str, most: int = LONGEST) -> str:
+    """Text that stands for itself within a line: of a paragraph, a list or a table."""
+    return _MARKS.sub(lambda m: m[0] if m["amount"] else rf"\{m[0]}", plain(text, most))
+
+
+def paragraph(text: str) -> str:
+    """Text that stands for itself as a whole line or paragraph."""
+    return _line(escaped(text))
+
+
+def _line(markdown: str) -> str:
+    """What is Markdown within a line, as a line that is nothing but a line."""
+    begin = _STARTS.match(markdown)
+    if not begin:
+        return markdown
+    if begin[0][0].isdigit():
+        return f"{begin[0]}\\{markdown[begin.end() :]}"
+    return f"\\{markdown}"
 
 
 def code(text: str) -> str:
@@ -43,8 +56,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def bullets(items: Sequence[str]) -> str:
-    """A list of items that are Markdown already."""
-    return "\n".join(f"- {item}" for item in items)
+    """A list of items that are Markdown already, a line each."""
+    return "\n".join(f"- {_line(item)}" for item in items)
 
 
 def folded(title: str, content: str) -> str:

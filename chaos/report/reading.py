@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from chaos.files import read_file
 from chaos.report.results import Result, RunResult
+
+_MOST_BYTES = 64 * 1024 * 1024
+"""A run of all scenarios has 0.3 MB of results."""
+
+_LONGEST_NAME = 255
+"""Of a file, in bytes, for most systems."""
+_NOWHERE = ".no-such-case"
 
 R = TypeVar("R", bound=Result)
 
@@ -29,7 +38,7 @@ def read_as(wanted: type[R], folder: Path) -> R:
     """What a run's `results.json` says, as far as somebody asks. Raises ReadingError."""
     file = folder / "results.json"
     try:
-        found = wanted.model_validate_json(file.read_bytes())
+        found = wanted.model_validate_json(read_file(file, _MOST_BYTES), strict=True)
     except (FileNotFoundError, NotADirectoryError):
         raise ReadingError(
             f"{folder} holds no results.json",
@@ -38,13 +47,22 @@ def read_as(wanted: type[R], folder: Path) -> R:
         ) from None
     except OSError as error:
         raise ReadingError(
-            f"{file} cannot be read ({error.strerror})", "make it readable, or name another run."
+            f"{file} cannot be read ({error.strerror})", "restore it, or name another run."
         ) from None
     except ValidationError as error:
         raise _complaint(file, error) from None
     if "schema_version" not in found.model_fields_set:
         raise _damaged(file, "schema: Field required")
     return found
+
+
+def evidence_folder(run: Path, scenario: str, case: str) -> Path:
+    """Where the evidence of a case is. A name that would lead out of the run leads to nothing."""
+    for name in (scenario, case):
+        is_one = name not in {"", ".", ".."} and not {"/", "\0"} & set(name)
+        if not is_one or len(os.fsencode(name)) > _LONGEST_NAME:
+            return run / _NOWHERE
+    return run / scenario / case
 
 
 def _complaint(file: Path, error: ValidationError) -> ReadingError:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from chaos import workload
 from chaos.billing import Mode
 from chaos.cluster.temporal import Topology
 from chaos.estimate import SuiteEstimate
 from chaos.evidence import Evidence
+from chaos.fake_api.ledger import Usd
 from chaos.headroom import Strain
 from chaos.history import Status
 from chaos.journal import Event
@@ -24,7 +23,13 @@ from chaos.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.report import cost
 from chaos.report.cost import ZERO, AmbiguousCall
 from chaos.scenarios import Case, Scenario
+from chaos.shown import writable
 from chaos.verdict import Finding, Verdict, merge
+
+Seconds = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
+Difference = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]
+"""Seconds between the clocks of several programs."""
+Count = Annotated[int, Field(ge=0, lt=1_000_000_000)]
 
 
 class Result(BaseModel):
@@ -33,6 +38,20 @@ class Result(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_written(cls, value: object) -> object:
+        """One text that no file can hold must not keep all results from being written."""
+        return _writable(value)
+
+
+def _writable(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_writable, value))
+    if isinstance(value, dict):
+        return {_writable(key): _writable(each) for key, each in value.items()}
+    return writable(value) if type(value) is str else value
 
 
 class FaultResult(Result):
@@ -43,10 +62,10 @@ class FaultResult(Result):
 
     kind: str
     target: str
-    at: datetime
+    at: AwareDatetime
     hit: bool
     recovery_s: Recovery | None = None
-    repeated_attempts: int = 0
+    repeated_attempts: Count = 0
 
 
 class WorkflowResult(Result):
@@ -61,10 +80,10 @@ class WorkflowResult(Result):
 class LoadResult(Result):
     """How well a worker's slots were used: `ideal_s` is the activities' work ÷ slots."""
 
-    workflows: int
-    wall_s: float
-    work_s: float
-    ideal_s: float
+    workflows: Count
+    wall_s: Difference
+    work_s: Difference
+    ideal_s: Difference
 
 
 class CheckResult(Result):
@@ -88,14 +107,14 @@ class CaseResult(Result):
     control: bool
     verdict: Verdict
     reason: str
-    duration_s: float
-    cost_usd: Decimal
-    ideal_cost_usd: Decimal
-    waste_usd: Decimal = ZERO
-    possible_waste_usd: Decimal = ZERO
-    saved_usd: Decimal = ZERO
+    duration_s: Seconds
+    cost_usd: Usd
+    ideal_cost_usd: Usd
+    waste_usd: Usd = ZERO
+    possible_waste_usd: Usd = ZERO
+    saved_usd: Usd = ZERO
     ambiguous: tuple[AmbiguousCall, ...] = ()
-    billed: dict[str, int]
+    billed: dict[str, Count]
     faults: tuple[FaultResult, ...]
     load: LoadResult | None
     workflows: tuple[WorkflowResult, ...]
@@ -113,14 +132,14 @@ class ScenarioResult(Result):
     status: Literal["complete", "incomplete"]
     verdict: Verdict
     reason: str
-    duration_s: float
-    cost_usd: Decimal
-    ideal_cost_usd: Decimal
-    waste_usd: Decimal = ZERO
-    possible_waste_usd: Decimal = ZERO
-    saved_usd: Decimal = ZERO
+    duration_s: Seconds
+    cost_usd: Usd
+    ideal_cost_usd: Usd
+    waste_usd: Usd = ZERO
+    possible_waste_usd: Usd = ZERO
+    saved_usd: Usd = ZERO
     ambiguous: tuple[AmbiguousCall, ...] = ()
-    billed: dict[str, int]
+    billed: dict[str, Count]
     fault: FaultResult | None
     recovery_s: Recovery | None
     workflows: tuple[WorkflowResult, ...]
@@ -144,9 +163,9 @@ class NotRun(Result):
 class Overall(Result):
     """How many of the scenarios that ran have passed; `not_run` of those chosen are beside them."""
 
-    passed: int
-    total: int
-    not_run: int = 0
+    passed: Count
+    total: Count
+    not_run: Count = 0
 
 
 class RunResult(Result):
@@ -154,15 +173,15 @@ class RunResult(Result):
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     run_id: str
-    started_at: datetime
+    started_at: AwareDatetime
     mode: Mode = Mode.MOCKED
-    budget_usd: Decimal | None = None
-    paid_usd: Decimal | None = None
+    budget_usd: Usd | None = None
+    paid_usd: Usd | None = None
     suite_estimates: tuple[SuiteEstimate, ...] = ()
     topology: Topology = Topology.DEV
     seed: int | None = None
     versions: dict[str, str]
-    cpu_s: dict[str, float] = {}
+    cpu_s: dict[str, Seconds] = {}
     scenarios: tuple[ScenarioResult, ...]
     not_run: tuple[NotRun, ...] = ()
     overall: Overall

@@ -12,6 +12,7 @@ from chaos.report.again import again, not_passed
 from chaos.report.compare import Comparison, comparison_blocks
 from chaos.report.results import NotRun, RunResult, ScenarioResult
 from chaos.report.table import exact, second_try_lines, totals, usd
+from chaos.shown import plain
 from chaos.verdict import Verdict
 
 Environment = Mapping[str, str]
@@ -39,7 +40,7 @@ def summary(
 ) -> str:
     """Markdown of at most so many bytes; what is cut off is said to be."""
     blocks = [
-        f"## {verdict_line(result)}",
+        f"## {markdown.escaped(verdict_line(result))}",
         _facts(result),
         _bill(result),
         markdown.table(_HEAD, _rows(result)),
@@ -66,8 +67,10 @@ def append_step_summary(result: RunResult, environment: Environment) -> str | No
             return (
                 f"{STEP_SUMMARY} names {name}, which is full: the summary is in summary.md alone."
             )
-        with file.open("a", encoding="utf-8") as end:
-            end.write(text)
+        # Non-blocking, or a pipe that nobody reads would hold the run for ever.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+        with os.fdopen(os.open(file, flags, 0o666), "wb") as end:
+            end.write(text.encode())
     except OSError as error:
         return (
             f"{STEP_SUMMARY} names {name}, which cannot be written ({error.strerror}); "
@@ -94,7 +97,7 @@ def _facts(result: RunResult) -> str:
     where = [f"mode {result.mode}", f"topology {result.topology}", *seeded]
     versions = [f"{name} {version}" for name, version in result.versions.items()]
     facts = [f"Run {result.run_id}", *where, *versions]
-    return markdown.escaped(", ".join(facts)) + "."
+    return markdown.paragraph(", ".join(facts)) + "."
 
 
 def _bill(result: RunResult) -> str:
@@ -142,7 +145,7 @@ def _name(row: ScenarioResult | NotRun) -> str:
 
 def _second_tries(result: RunResult) -> Iterator[str]:
     if lines := second_try_lines(result):
-        yield "\n".join(f"- {markdown.escaped(line)}" for line in lines)
+        yield markdown.bullets([markdown.escaped(line) for line in lines])
 
 
 def _problems(result: RunResult) -> Iterator[str]:
@@ -159,11 +162,11 @@ def _problems(result: RunResult) -> Iterator[str]:
         if len(lines) > _MOST_LINES:
             content += f"\n- … and {len(lines) - _MOST_LINES} more, in results.md"
         if len(lines) > _OPEN_LINES:
-            yield markdown.folded(html.escape(markdown.plain(title)), content)
+            yield markdown.folded(html.escape(plain(title)), content)
         else:
             yield f"**{markdown.escaped(title)}**\n\n{content}"
     yield f"To run {'it' if len(red) == 1 else 'them'} again:"
-    yield f"```sh\n{markdown.plain(again(result, not_passed(result)))}\n```"
+    yield f"```sh\n{plain(again(result, not_passed(result)))}\n```"
 
 
 def _problem_lines(scenario: ScenarioResult) -> Iterator[str]:

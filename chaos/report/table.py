@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from chaos.cluster.roles import CLUSTER_TARGETS
 from chaos.cluster.temporal import Topology
 from chaos.report.cost import ZERO
 from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
+from chaos.shown import cell, plain
 from chaos.verdict import Verdict
+
+Cell = Callable[[str], str]
+"""Makes a cell of any text: `shown.cell` for a terminal, `markdown.escaped` for Markdown."""
+
+_LONGEST_NAME = 100
 
 HEAD = ("Test", "Status", "Duration", "Cost", "Pass/Fail")
 RECOVERY_HEAD = ("Killed", "Recovery", "Of it, restart", "Repeated attempts")
@@ -45,7 +51,8 @@ def verdict_words(scenario: ScenarioResult) -> str:
 
 def _row_name(row: ScenarioResult | NotRun) -> str:
     """The number, which schedules from a seed have not, and the title."""
-    return f"{row.number}. {row.title}" if row.number else row.title
+    name = f"{row.number}. {row.title}" if row.number else row.title
+    return plain(name, _LONGEST_NAME)
 
 
 def cost(scenario: ScenarioResult) -> str:
@@ -92,7 +99,7 @@ def not_run_lines(result: RunResult) -> list[str]:
     return [f"{each.name} was not run: {each.reason}" for each in result.not_run]
 
 
-def recovery_table_lines(result: RunResult) -> list[str]:
+def recovery_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     """The recovery from each fault that struck a process of a cluster, where there was any."""
     found = [
         (
@@ -106,22 +113,22 @@ def recovery_table_lines(result: RunResult) -> list[str]:
         for fault in case.faults
         if fault.target in CLUSTER_TARGETS
     ]
-    return aligned([RECOVERY_HEAD, *found]) if found else []
+    return aligned([RECOVERY_HEAD, *found], as_cell) if found else []
 
 
-def table_lines(result: RunResult) -> list[str]:
+def table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     """The table with aligned columns; it is Markdown, too."""
-    return aligned([HEAD, *rows(result.scenarios, result.not_run)])
+    return aligned([HEAD, *rows(result.scenarios, result.not_run)], as_cell)
 
 
-def cost_table_lines(result: RunResult) -> list[str]:
+def cost_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     """What each scenario cost, wasted and saved, and all together; controls are not counted."""
     if not any(totals(result)):
         return ["No bill was expected, and none came."]
     amounts = [_amounts(scenario) for scenario in result.scenarios]
     names = [_row_name(s) for s in result.scenarios]
     named = zip((*names, "Total"), (*amounts, totals(result)), strict=True)
-    return aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)])
+    return aligned([COST_HEAD, *((name, *_shown(row)) for name, row in named)], as_cell)
 
 
 def totals(result: RunResult) -> tuple[Decimal, ...]:
@@ -214,10 +221,11 @@ def _shown(amounts: Sequence[Decimal]) -> tuple[str, ...]:
     return usd(billed), usd(ideal), exact(waste), exact(possible), usd(saved)
 
 
-def aligned(body: Sequence[Sequence[str]]) -> list[str]:
+def aligned(body: Sequence[Sequence[str]], as_cell: Cell = cell) -> list[str]:
     """A Markdown table whose columns are as wide as they must be; its first row is the head."""
-    widths = [max(map(len, column)) for column in zip(*body, strict=True)]
-    lines = [_line(row, widths) for row in body]
+    cells = [[as_cell(text) for text in row] for row in body]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_line(row, widths) for row in cells]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return lines
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.report import markdown
 from chaos.report.reading import ReadingError, read_run
 from chaos.report.results import RunResult, ScenarioResult
 from chaos.report.table import aligned, usd
+from chaos.shown import cell, plain
 from chaos.verdict import Verdict
 
 LAST = 10
@@ -113,32 +115,42 @@ def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
         yield Row(known.name, known.title, found)
 
 
-def trend_lines(reports: Path, last: int = LAST, *, width: int | None = None) -> list[str]:
-    """A table for a terminal and for Markdown, and what was left out. Raises ReadingError."""
-    return lines_of(trend(reports, last), width=width)
+def trend_blocks(found: Trend) -> list[str]:
+    """For Markdown: the table, and what was left out, a block a piece."""
+    head, legend, *rest = _words(found)
+    table = "\n".join(_fitted(found, None, markdown.escaped)[0])
+    return [*map(markdown.paragraph, (head, legend)), table, *map(markdown.paragraph, rest)]
 
 
-def lines_of(found: Trend, *, width: int | None = None) -> list[str]:
-    """Likewise, of what was read; a table that is too wide loses its last columns."""
+def trend_lines(found: Trend, *, width: int | None = None) -> list[str]:
+    """Likewise for a terminal, where a table that is too wide loses its last columns."""
+    head, legend, *rest = _words(found)
+    table, missing = _fitted(found, width, cell)
+    rest += [f"For want of room: no {', '.join(missing)}."] if missing else []
+    return [head, "", legend, "", *table, *([""] if rest else []), *rest]
+
+
+def _words(found: Trend) -> list[str]:
+    """What the table is of, its legend, and all that is to be said below it."""
     first, newest = found.runs[0], found.runs[-1]
     count = f"{len(found.runs)} run{'' if len(found.runs) == 1 else 's'}"
     head = f"{count} ({newest.mode}, topology {newest.topology}), {first.run_id}"
     marks = [f"{mark} {verdict}" for verdict, mark in MARKS.items()]
     legend = ", ".join([*marks, f"{ABSENT} no result"])
-    lines = [f"{head} to {newest.run_id}" if first is not newest else head]
-    lines += ["", f"Oldest first; {legend}", ""]
-    table, missing = _fitted([HEAD, *(_cells(row) for row in found.rows)], width)
-    lines += table
+    words = [f"{head} to {newest.run_id}" if first is not newest else head]
+    words.append(f"Oldest first; {legend}")
     if flaky := [row.name for row in found.rows if row.is_flaky]:
-        lines += ["", f"Passes sometimes, and sometimes does not: {', '.join(flaky)}"]
-    notes = [*found.notes, *([f"For want of room: no {', '.join(missing)}."] if missing else [])]
-    return [*lines, *([""] if notes else []), *notes]
+        words.append(f"Passes sometimes, and sometimes does not: {', '.join(flaky)}")
+    return [*words, *found.notes]
 
 
-def _fitted(body: Sequence[Sequence[str]], width: int | None) -> tuple[list[str], Sequence[str]]:
+def _fitted(
+    found: Trend, width: int | None, as_cell: Callable[[str], str]
+) -> tuple[list[str], Sequence[str]]:
     """The table, and the heads of what it lost."""
+    body = [HEAD, *(_cells(row) for row in found.rows)]
     for columns in range(len(HEAD), 3, -1):
-        lines = aligned([row[:columns] for row in body])
+        lines = aligned([row[:columns] for row in body], as_cell)
         if width is None or len(lines[0]) <= width:
             break
     return lines, HEAD[columns:]
@@ -147,7 +159,7 @@ def _fitted(body: Sequence[Sequence[str]], width: int | None) -> tuple[list[str]
 def _cells(row: Row) -> tuple[str, ...]:
     recoveries = [r.recovery_s.total if r and r.recovery_s else None for r in row.results]
     return (
-        row.title,
+        plain(row.title, 100),
         "".join(MARKS[result.verdict] if result else ABSENT for result in row.results),
         f"{row.passed} of {len(row.there)}",
         _times([result.duration_s if result else None for result in row.results]),

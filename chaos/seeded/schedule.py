@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chaos.faults import AnyFault, Family
+from chaos.files import read_file, write_file
 
 FILE = "schedule.json"
 """Where a case's folder keeps its schedule."""
+
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+"""What is longer than a day nobody waits for."""
 
 
 class ScheduleError(Exception):
@@ -25,8 +30,8 @@ class _Part(BaseModel):
 class Planned(_Part):
     """A fault, `at_seconds` after the load began and for `lasting_seconds`."""
 
-    at_seconds: float = Field(ge=0)
-    lasting_seconds: float = Field(ge=0)
+    at_seconds: Seconds
+    lasting_seconds: Seconds
     fault: AnyFault
 
     @property
@@ -40,7 +45,7 @@ class Order(_Part):
 
     workflow_id: str
     videos: int | None = None
-    at_seconds: float = Field(ge=0)
+    at_seconds: Seconds
 
 
 class Schedule(_Part):
@@ -53,7 +58,7 @@ class Schedule(_Part):
     seed: int
     part: int | None = None
     families: tuple[Family, ...]
-    duration_seconds: float = Field(gt=0)
+    duration_seconds: float = Field(gt=0, le=86_400, allow_inf_nan=False)
     workers: int = Field(ge=1)
     orders: tuple[Order, ...]
     faults: tuple[Planned, ...]
@@ -66,13 +71,13 @@ class Schedule(_Part):
     def write(self, folder: Path) -> None:
         """Save it in a case's folder."""
         text = self.model_dump_json(by_alias=True, indent=1)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+        write_file(folder / FILE, f"{text}\n")
 
 
 def read_schedule(file: Path) -> Schedule:
     """A schedule that was saved. Raises ScheduleError."""
     try:
-        return Schedule.model_validate_json(file.read_bytes())
+        return Schedule.model_validate_json(read_file(file))
     except OSError as error:
         raise ScheduleError(f"the schedule {file} cannot be read ({error.strerror}).") from None
     except ValidationError as error:

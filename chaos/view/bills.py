@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from chaos.files import MOST_BYTES, read_start
 from chaos.news import Billed, CaseName, PlannedCase
 
 _MARK = b'"event":"billed"'
@@ -24,9 +25,7 @@ class LedgerTail:
     def read(self) -> bool:
         """Read what was added; whether any of it was a bill."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(self._read_bytes)
-                added = file.read()
+            added = read_start(self.path, MOST_BYTES, self._read_bytes)
         except OSError:
             return False
         whole = added[: added.rfind(b"\n") + 1]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaos.report.table import usd
+from chaos.shown import plain
 from chaos.verdict import Verdict
 from chaos.view.layout import Fold, Kind, Layout, layout
 from chaos.view.rows import Row, rows_of, total_of
@@ -50,7 +51,7 @@ def _fold(fold: Fold) -> Text:
     sign, style = _FOLDS[fold.kind]
     line = _text("", "")
     line.append(sign, style).append(f" {len(fold.rows)} {fold.kind}", style)
-    return line.append(f"  {', '.join(row.name for row in fold.rows)}", "dim")
+    return line.append(f"  {plain(', '.join(row.name for row in fold.rows))}", "dim")
 
 
 def _table(plan: Layout, now_seconds: float) -> Table:
@@ -95,7 +96,7 @@ def _add_figures(table: Table) -> None:
 def _name(row: Row) -> Text:
     line = _text("", "")
     line.append(*_sign(row))
-    return line.append(f" {row.name}", "dim" if row.is_waiting else "")
+    return line.append(f" {plain(row.name)}", "dim" if row.is_waiting else "")
 
 
 def _stage(row: Row) -> Text:
@@ -172,8 +173,8 @@ def _word(row: Row) -> str:
 def _remark(remark: Remark, width: int) -> Text:
     line = _text("", "")
     line.append(f"{clock(remark.at_seconds):>7}  ", "dim")
-    line.append(f"{remark.about}  ", "bold")
-    line.append(_printable(remark.text), "red" if remark.is_bad else "")
+    line.append(f"{plain(remark.about)}  ", "bold")
+    line.append(plain(remark.text), "red" if remark.is_bad else "")
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -186,9 +187,4 @@ def clock(seconds: float) -> str:
 
 
 def _text(text: str, style: str) -> Text:
-    return Text(_printable(text), style, no_wrap=True, overflow="ellipsis")
-
-
-def _printable(text: str) -> str:
-    """One line without anything that could steer a terminal: some of it comes from processes."""
-    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    return Text(plain(text), style, no_wrap=True, overflow="ellipsis")

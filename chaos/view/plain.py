@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from chaos.news import Finished, Journaled, Said, Told
+from chaos.shown import line
 from chaos.view import NoView
 
 
@@ -16,8 +18,9 @@ class PlainView(NoView):
 
     def tell(self, told: Told) -> None:
         """Show its line, where it has one."""
-        if line := line_of(told):
-            self._say(line)
+        if text := line_of(told):
+            with suppress(OSError):  # that nobody reads it is no reason to end a run
+                self._say(text)
 
 
 def line_of(told: Told) -> str | None:
@@ -34,4 +37,4 @@ def line_of(told: Told) -> str | None:
 
 
 def _line(told: Told, about: str, text: str) -> str:
-    return f"{told.at_seconds:6.1f} s  {about}: {text}"
+    return line(f"{told.at_seconds:6.1f} s  {about}: {text}")

@@ -94,8 +94,8 @@ def test_the_watch_sees_what_is_written(run: Path, tmp_path: Path) -> None:
     """Else the test above could not fail."""
     done = _python("-c", WATCHED, "recheck", str(run), "--write", cwd=tmp_path)
 
-    seen = [line for line in done.stderr.splitlines() if line.startswith("WATCHED open")]
-    assert [".recheck.json" in seen[0], ".recheck.md" in seen[1], len(seen)] == [True, True, 2]
+    seen = [line for line in done.stderr.splitlines() if line.startswith("WATCHED open ('")]
+    assert [".recheck.json." in seen[0], ".recheck.md." in seen[1], len(seen)] == [True, True, 2]
 
 
 def test_the_module_is_the_command_and_a_failure_its_exit_code(run: Path, tmp_path: Path) -> None:

@@ -92,3 +92,47 @@ def test_every_path_in_a_document_exists(document: str) -> None:
 
     assert paths
     assert [path for path in paths if not (PROJECT / path).exists()] == []
+
+
+SPEAKS = {
+    *("commands/terminal.py", "plugin.py", "explore/__main__.py", "binaries/__main__.py"),
+    # What a run starts: its output is a log or a pipe of the harness.
+    *("fake_api/__main__.py", "network/__main__.py", "spawner.py", "binaries/leash.py"),
+}
+"""All that writes to a terminal, and makes what it writes harmless."""
+
+WRITES = {
+    # Programs in folders of their own that no guest reaches before they are done, or a device.
+    *("explore/lane.py", "binaries/wheel.py", "cluster/distributed.py", "faults/storage.py"),
+}
+"""All that writes a file in another way than `chaos/files.py`."""
+
+
+def _calling(pattern: str) -> set[str]:
+    chaos = PROJECT / "chaos"
+    return {
+        str(file.relative_to(chaos))
+        for file in _modules("chaos")
+        if re.search(pattern, file.read_text())
+    }
+
+
+def test_there_is_one_way_onto_a_terminal() -> None:
+    assert _calling(r"std(out|err)\.write\(|\bprint\(") - {"commands/doctor.py"} == SPEAKS
+
+
+def test_there_is_one_way_to_write_a_file_whole() -> None:
+    assert _calling(r"\.write_(text|bytes)\(|\.open\(\"w") == WRITES
+
+
+@pytest.mark.parametrize("package", ["chaos", "workflows"])
+def test_nothing_rests_on_an_assert(package: str) -> None:
+    """Under -O there is none."""
+    asserts = [
+        file
+        for file in _modules(package)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Assert)
+    ]
+
+    assert asserts == []

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 
 from workflows.alerts.alert import Alert
 from workflows.alerts.limits import Limits
-from workflows.artifacts import sync_folder
+from workflows.artifacts import sync_folder, write_whole
 
 REFUSED = "refused"
 """The folder beside the waiting files for those which the receiver will never take."""
@@ -53,24 +52,16 @@ class Spool:
         _make_folder(self.folder)
         if _count(self.folder) >= self.limits.most_pending:
             raise SpoolFullError
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(alert.model_dump_json().encode())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).rename(target)
-            sync_folder(self.folder)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(target, alert.model_dump_json().encode())
 
     def pending(self) -> Sequence[str]:
-        """The names of the files that wait, the oldest first."""
+        """The names of the files that wait, the oldest first. What is no file of ours is none: a
+        pipe would hold, and a folder fail, all that come after it.
+        """
         found = []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.endswith(_SUFFIX):
+                if entry.name.endswith(_SUFFIX) and entry.is_file(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError):  # another worker was quicker
                         found.append((entry.stat().st_mtime_ns, entry.name))
         return [name for _, name in sorted(found)]

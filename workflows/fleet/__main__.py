@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shlex
 import signal
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 
 from workflows.connection import connect_unless
-from workflows.entry import leave, load_dotenv_file, set_up_logging
+from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.fleet.failover import Failover
 from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
@@ -31,6 +31,7 @@ LAST_PORT = 65_535
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 after a graceful stop, 1 where a worker had to be killed, 2 for a mistake."""
+    mend_streams()
     options = _parser().parse_args(arguments)
     # It may be inherited that children are ignored, and then nobody can wait for one.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -44,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings()
         all_ended = asyncio.run(_run(options.workers, options.command, settings, output, spawner))
     except SettingsError as error:
-        sys.stderr.write(f"fleet: {error}\n")
+        complain(f"fleet: {error}")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("fleet: interrupted before it began\n")
+        complain("fleet: interrupted before it began")
         return 130
     finally:
         spawner.end()
@@ -120,7 +121,8 @@ def _parser() -> ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+    # Python's own reading also takes the digits of other scripts.
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_WORKERS:
         raise ArgumentTypeError(f"must be a number from 1 to {MOST_WORKERS}, not {text!r}")
     return int(text)
 

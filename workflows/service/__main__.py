@@ -7,16 +7,16 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import re
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
 import uvicorn
 
 from workflows.connection import connect_lazily, require_namespace
-from workflows.entry import leave, load_dotenv_file, set_up_logging
+from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.service.app import create_app
 from workflows.service.operations import Operations
 from workflows.service.settings import MAX_PORT, ServiceSettings, load_settings
@@ -127,13 +127,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= MAX_PORT:
+    # Python's own reading also takes the digits of other scripts.
+    if re.fullmatch("[0-9]{1,5}", text) and 1 <= int(text) <= MAX_PORT:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port")
 
 
 def main() -> int:
     """Exit code 0 after a graceful stop, 2 for wrong settings."""
+    mend_streams()
     set_up_logging()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it says what is said here
     try:
@@ -142,11 +144,10 @@ def main() -> int:
         settings = load_settings(host=options.host, port=options.port)
         asyncio.run(run(settings, listen(settings)))
     except SettingsError as error:
-        sys.stderr.write(f"service: {error}\n")
+        complain(f"service: {error}")
         return 2
     except KeyboardInterrupt:
-        with contextlib.suppress(BrokenPipeError):
-            sys.stderr.write("service: interrupted before it began\n")
+        complain("service: interrupted before it began")
         return 130
     return 0
 

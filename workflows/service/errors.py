@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -75,25 +76,25 @@ def install(app: FastAPI) -> None:
 
 
 async def _of_problem(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - it is registered for no other
-    return answer(error.status, [error.sentence], error.headers)
+    problem = cast("Problem", error)  # it is registered for no other
+    return answer(problem.status, [problem.sentence], problem.headers)
 
 
 async def _of_faults(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - likewise
-    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, sentences(error.errors()))
+    faults = cast("RequestValidationError", error)  # likewise
+    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, sentences(faults.errors()))
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     """Of the framework's own refusals: no such path, no such method, a body that is no JSON."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - likewise
+    refusal = cast("HTTPException", error)  # likewise
     said = {
         HTTPStatus.NOT_FOUND: "there is no such path; /docs lists them all.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
         HTTPStatus.BAD_REQUEST: "the body cannot be read as JSON.",
     }
-    sentence = said.get(HTTPStatus(error.status_code), str(error.detail))
-    return answer(error.status_code, [sentence], error.headers)
+    sentence = said.get(HTTPStatus(refusal.status_code), str(refusal.detail))
+    return answer(refusal.status_code, [sentence], refusal.headers)
 
 
 async def _of_defect(_: Request, error: Exception) -> JSONResponse:

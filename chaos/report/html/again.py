@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chaos.evidence import PROMISE
 from chaos.report.again import again
+from chaos.report.reading import evidence_folder
 from chaos.report.results import CaseResult, RunResult, ScenarioResult
 from chaos.seeded.schedule import FILE, ScheduleError, read_schedule
 from chaos.verdict import Verdict
@@ -47,7 +48,7 @@ class Commands:
 
     def _own(self, scenario: ScenarioResult) -> str:
         """Who has scenarios of another system must name their file."""
-        cases = [self.folder / scenario.name / case.name for case in scenario.cases]
+        cases = [evidence_folder(self.folder, scenario.name, c.name) for c in scenario.cases]
         own = any((case / PROMISE).exists() for case in cases)
         return " --scenarios TEST_FILE" if own else ""
 
@@ -58,7 +59,7 @@ class Commands:
 
     def of_case(self, scenario: ScenarioResult, case: CaseResult) -> tuple[Command, ...]:
         """Of a schedule from a seed: the very same, or drawn anew. Of any other case none."""
-        file = self.folder / scenario.name / case.name / FILE
+        file = evidence_folder(self.folder, scenario.name, case.name) / FILE
         if not file.is_file():
             return ()
         same = Command(self._located(file), "the very same faults, at the same times")

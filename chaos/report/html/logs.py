@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from chaos.files import is_own_file, read_start
 from chaos.journal import Entry, Event
 
 MOST_BYTES = 8_000_000
@@ -70,11 +71,13 @@ Window = tuple[datetime, datetime]
 
 
 def read_lines(folder: Path, journal: Sequence[Entry]) -> Sequence[Line]:
-    """All that the logs of a case hold, in the order of time. A file that cannot be read is not."""
+    """All that the logs of a case hold, in the order of time. What cannot be read, or is a link
+    that may lead anywhere, is left out.
+    """
     began = {e.target: e.at for e in reversed(journal) if e.event is Event.STARTED}
     first = journal[0].at if journal else None
     found: list[Line] = []
-    for file in sorted(folder.glob("*.log")):
+    for file in sorted(f for f in folder.glob("*.log") if is_own_file(f, folder.parent)):
         found += _in_utc(_parsed(file), began.get(file.stem, first))
     return sorted(found, key=lambda line: line.at)
 
@@ -92,7 +95,7 @@ def _in_short(text: str) -> str:
     """What a worker says of an attempt, without the names that are the same in every line."""
     begun = re.match(r"workflows\.alerts: (\{.*\})$", text)
     if begun:
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             told = json.loads(begun[1])
             return (
                 f"alert: attempt {told['attempt']} of {told['maximum_attempts']} of "
@@ -145,8 +148,7 @@ def _in_utc(lines: Sequence[Line], began: datetime | None) -> Iterator[Line]:
 
 def _parsed(file: Path) -> Sequence[Line]:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MOST_BYTES)
+        content = read_start(file, MOST_BYTES)
     except OSError:
         return ()
     found: list[Line] = []
@@ -190,7 +192,7 @@ def _of_json(text: str, source: str) -> Line | None:
         stamp = _STAMP.match(f"{said['ts']} ")
         at = _time(stamp[1], stamp[2], stamp[3], stamp[4]) if stamp else None
         words = [str(said.get("msg", "")), str(said.get("error", ""))]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     level = _level(str(said.get("level", "")))
     return Line(at, source, level, _cut(": ".join(filter(None, words)))) if at else None

@@ -13,10 +13,7 @@ from markupsafe import Markup
 
 from chaos.report import table
 from chaos.report.html.redaction import redacted
-from chaos.report.markdown import plain
-
-_LONGEST = 2_000
-"""Of one text on the page, in characters."""
+from chaos.shown import plain
 
 
 def document(title: str, body: str) -> str:
@@ -68,7 +65,7 @@ def environment() -> Environment:
 def _final(value: object) -> object:
     """Text from outside, on one line and without secrets; a template's own HTML as it is."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return redacted(plain(value, _LONGEST))
+        return redacted(plain(value))
     return value
 
 

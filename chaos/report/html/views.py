@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,14 +18,16 @@ from google.protobuf.json_format import ParseError
 
 from chaos.evidence import Evidence
 from chaos.fake_api.ledger import LedgerError
+from chaos.files import is_own_file
 from chaos.journal import Entry, Event, read_journal
+from chaos.network.journal import NetworkJournalError
 from chaos.report.compare import Comparison, compare, conclusion
 from chaos.report.html.again import Command, Commands
 from chaos.report.html.chart import SHOWN, Chart, charts
 from chaos.report.html.logs import Excerpt, Window, excerpt, read_lines
 from chaos.report.html.timeline import timeline
 from chaos.report.html.values import Timeline
-from chaos.report.reading import ReadingError
+from chaos.report.reading import ReadingError, evidence_folder
 from chaos.report.results import (
     CaseResult,
     CheckResult,
@@ -37,7 +40,10 @@ from chaos.report.trend import Trend, trend
 from chaos.scenarios import COMMON
 from chaos.verdict import Verdict, merge
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, IndexError, LedgerError, ParseError)
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
+    *(LedgerError, NetworkJournalError, ParseError),
+)
 """What the reading of damaged evidence raises."""
 
 _LINES = {True: 30, False: 80}
@@ -237,7 +243,7 @@ def _scenario(scenario: ScenarioResult, folder: Path, again: Commands) -> Scenar
 
 
 def _case(scenario: ScenarioResult, case: CaseResult, folder: Path, again: Commands) -> CaseView:
-    own = folder / scenario.name / case.name
+    own = evidence_folder(folder, scenario.name, case.name)
     journal = _journal(own)
     begin = journal[0].at if journal else None
     lines = read_lines(own / "logs", journal)
@@ -326,11 +332,12 @@ def _windows_of_faults(
 
 def _files(folder: Path) -> Iterator[Path]:
     # With those of its own that a system's services put there.
-    yield from (file for file in folder.glob("[!.]*") if file.is_file())
-    for name in _FOLDERS:
-        yield from (file for file in (folder / name).glob("*") if file.is_file())
+    patterns = ("[!.]*", *(f"{name}/*" for name in _FOLDERS))
+    found = (file for pattern in patterns for file in folder.glob(pattern))
+    return (file for file in found if is_own_file(file, folder))
 
 
 def _link(file: Path, folder: Path) -> Link:
     relative = file.relative_to(folder)
-    return Link(quote(relative.as_posix()), "/".join(relative.parts[2:]))
+    # As bytes: a name need be no text.
+    return Link(quote(os.fsencode(relative)), "/".join(relative.parts[2:]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaos.files import write_file
 from chaos.report.html.page import document, render
 from chaos.report.html.views import RunView, run_view
 from chaos.report.reading import ReadingError, read_run
-from chaos.report.whole import write_file
 
 NAME = "report.html"
 

@@ -122,15 +122,20 @@ def test_a_package_that_is_lacking_is_a_sentence(
 
 
 def test_a_module_of_our_own_that_is_lacking_is_our_mistake(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """It is told whole, and its exit code is not that of an answer that is no."""
+
     def fail() -> int:
         raise ModuleNotFoundError("No module named 'chaos.nothing'", name="chaos.nothing")
 
     monkeypatch.setattr(module, "_carry_out", _carrying_out(fail))
 
-    with pytest.raises(ModuleNotFoundError, match=r"chaos\.nothing"):
-        main(["list"])
+    assert main(["list"]) == 2
+
+    said = capsys.readouterr().err
+    assert "No module named 'chaos.nothing'" in said
+    assert said.splitlines()[-1].startswith("This is a fault of python -m chaos itself")
 
 
 def test_a_letter_that_the_output_has_not_is_a_question_mark(

@@ -15,7 +15,7 @@ from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
 
 HOSTILE = "a < b & \"c\" ]]> 'd'\nnext\tline é 🎬\x00\x08\x1b[31m\ud800\uffff"
-HARMLESS = "a < b & \"c\" ]]> 'd'\nnext\tline é 🎬[31m"
+HARMLESS = "a < b & \"c\" ]]> 'd' next line é 🎬 [31m\\ud800"
 
 CHILDREN = {
     "testsuites": ["testsuite"],

@@ -6,6 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from chaos.report import markdown
+from chaos.shown import plain
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -36,6 +37,27 @@ def test_hostile_text_stands_for_itself_in_a_list(text: str) -> None:
     assert _shown(markdown.bullets([markdown.escaped(text)])) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("# head", "###### head", "- item", "+ item", "= = =", "---", "1. one", "12) twelve"),
+        *("> quote", "[ ] to do", "* * *", "#", "-"),
+    ],
+)
+def test_what_begins_a_block_begins_none(text: str) -> None:
+    assert _shown(markdown.paragraph(text)) == text
+    assert _shown(markdown.bullets([markdown.escaped(text)])) == text
+    kinds = {token.type for token in READER.parse(markdown.paragraph(text))}
+    assert kinds == {"paragraph_open", "inline", "paragraph_close"}
+
+
+def test_amounts_are_left_as_they_read_best_and_mathematics_is_none() -> None:
+    assert markdown.escaped("$1.24 (ideal $1.20, waste $0.04)") == (
+        "$1.24 (ideal $1.20, waste $0.04)"
+    )
+    assert markdown.escaped("$x$ and $5$ and ($1") == r"\$x\$ and \$5\$ and (\$1"
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_within_its_cell(text: str) -> None:
     table = markdown.table(["One", "Two"], [[markdown.escaped(text), "next"]])
@@ -55,12 +77,12 @@ def test_hostile_text_is_code_where_it_is_meant_to_be(text: str) -> None:
 
 
 def test_lines_and_what_nobody_can_see_become_spaces() -> None:
-    assert markdown.plain("one\r\n# two\x00\x1b[31m\u202ered\ud800") == "one # two [31m red"
+    assert plain("one\r\n# two\x00\x1b[31m\u202ered\ud800") == "one # two [31m red"
 
 
 def test_a_long_text_is_cut_openly() -> None:
-    assert markdown.plain("x" * 1500, most=10) == "xxxxxxxxxx … (1490 more characters)"
-    assert markdown.plain("x" * 10, most=10) == "xxxxxxxxxx"
+    assert plain("x" * 1500, most=10) == "xxxxxxxxxx … (1490 more characters)"
+    assert plain("x" * 10, most=10) == "xxxxxxxxxx"
 
 
 def test_blocks_that_fit_are_kept_whole_and_the_rest_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -210,3 +211,13 @@ def test_a_second_try_is_told_with_the_reason_for_it() -> None:
 
     assert "passed, 2nd try" in text
     assert "1st try unknown: too busy" in text
+
+
+def test_a_pipe_that_nobody_reads_does_not_hold_the_run(tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    os.mkfifo(page)
+
+    trouble = append_step_summary(RUN, {"GITHUB_STEP_SUMMARY": str(page)})
+
+    assert trouble
+    assert "cannot be written" in trouble

@@ -14,7 +14,7 @@ from chaos.cluster.temporal import Topology
 from chaos.report.files import write_reports
 from chaos.report.reading import ReadingError
 from chaos.report.results import ScenarioResult
-from chaos.report.trend import lines_of, sparkline, trend, trend_lines
+from chaos.report.trend import sparkline, trend, trend_lines
 from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import (
     STARTED_AT,
@@ -55,7 +55,7 @@ def test_a_row_shows_verdicts_times_and_bills_from_run_to_run(keep: Keep, tmp_pa
     last = a_case("one", cost_usd=Decimal(2), faults=(a_fault(a_recovery(redo=10)),))
     keep(a_scenario("crash", last))
 
-    lines = trend_lines(tmp_path)
+    lines = trend_lines(trend(tmp_path))
 
     assert lines[0] == "4 runs (mocked, topology dev), run-0 to run-3"
     assert [cell.strip() for cell in lines[6].split("|")[1:-1]] == [
@@ -82,7 +82,7 @@ def test_a_scenario_that_always_passes_or_never_does_is_not_flaky(
         ("good", 2, False),
         ("odd", 0, False),
     ]
-    assert not any("sometimes" in line for line in lines_of(found))
+    assert not any("sometimes" in line for line in trend_lines(found))
 
 
 def test_latest_is_not_counted_twice_and_folders_of_other_things_are_no_runs(
@@ -113,7 +113,7 @@ def test_runs_that_cannot_be_read_are_left_out_openly(keep: Keep, tmp_path: Path
     assert other_schema == (
         f"Left out: {tmp_path}/run-1/results.json is of schema 2, and this version reads schema 1."
     )
-    assert lines_of(found)[-2:] == list(found.notes)
+    assert trend_lines(found)[-2:] == list(found.notes)
 
 
 def test_only_runs_like_the_newest_are_compared(keep: Keep, tmp_path: Path) -> None:
@@ -147,23 +147,26 @@ def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(ReadingError, match="holds no run that can be read"):
-        trend_lines(tmp_path)
+        trend(tmp_path)
     with pytest.raises(ReadingError, match="cannot be read"):
-        trend_lines(tmp_path / "nowhere")
+        trend(tmp_path / "nowhere")
 
 
 def test_a_table_that_is_too_wide_loses_its_last_columns_openly(keep: Keep, tmp_path: Path) -> None:
     keep(a_scenario())
-    whole = trend_lines(tmp_path)
+    whole = trend_lines(trend(tmp_path))
     wide = len(whole[4])
 
-    assert trend_lines(tmp_path, width=wide) == whole
+    assert trend_lines(trend(tmp_path), width=wide) == whole
 
-    narrow = trend_lines(tmp_path, width=wide - 1)
+    narrow = trend_lines(trend(tmp_path), width=wide - 1)
     assert "Billed" not in narrow[4]
     assert "Slowest recovery" in narrow[4]
     assert narrow[-1] == "For want of room: no Billed."
-    assert trend_lines(tmp_path, width=5)[-1] == "For want of room: no Slowest recovery, Billed."
+    assert (
+        trend_lines(trend(tmp_path), width=5)[-1]
+        == "For want of room: no Slowest recovery, Billed."
+    )
 
 
 @pytest.mark.parametrize(

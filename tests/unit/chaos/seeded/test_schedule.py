@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -54,4 +56,23 @@ def test_a_file_that_is_not_json_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="cannot be read"):
+        read_schedule(tmp_path / FILE)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e30", "-1"])
+@pytest.mark.parametrize("field", ["at_seconds", "lasting_seconds", "duration_seconds"])
+def test_a_time_that_nobody_could_wait_for_is_told(tmp_path: Path, field: str, number: str) -> None:
+    text = draw(5, Wishes()).model_dump_json(by_alias=True)
+    changed = re.sub(rf'"{field}":[0-9.]+', f'"{field}":{number}', text, count=1)
+    assert changed != text
+    (tmp_path / FILE).write_text(changed)
+
+    with pytest.raises(ScheduleError, match=field):
+        read_schedule(tmp_path / FILE)
+
+
+def test_a_pipe_in_its_place_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
+
+    with pytest.raises(ScheduleError, match="it is a pipe"):
         read_schedule(tmp_path / FILE)

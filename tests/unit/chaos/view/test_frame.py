@@ -147,7 +147,7 @@ def test_what_a_process_says_cannot_steer_the_terminal() -> None:
     drawn = _drawn(state, 160, 40)
 
     assert not {"\x1b", "\x07", "\r"} & set(drawn)
-    assert drawn.count("gone[2J]0;title [red]wrong[/red] next") == 2
+    assert drawn.count("gone [2J ]0;title [red]wrong[/red] next") == 2
 
 
 def test_there_are_colours_on_a_terminal_and_verdicts_can_be_told_apart_without() -> None:

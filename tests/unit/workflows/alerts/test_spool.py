@@ -47,6 +47,18 @@ def test_nothing_waits_before_the_first_alert(spool: Spool) -> None:
     assert spool.pending() == []
 
 
+def test_what_is_no_file_of_ours_holds_up_no_alert(spool: Spool, alert: Alert) -> None:
+    spool.folder.mkdir(parents=True)
+    (spool.folder / "folder.json").mkdir()
+    os.mkfifo(spool.folder / "pipe.json")
+    (spool.folder / "link.json").symlink_to("/dev/zero")
+    (spool.folder / "broken.json").symlink_to("nowhere")
+
+    Spool(spool.folder, Limits(most_pending=9)).put(alert)
+
+    assert spool.pending() == [f"{alert.key}.json"]
+
+
 def test_the_same_alert_waits_once(spool: Spool, alert: Alert) -> None:
     spool.put(alert)
     spool.put(alert.model_copy(update={"worker": "456@other"}))

@@ -1,0 +1,115 @@
+"""Files of a run: written whole or not at all, and read only where they are files of our own kind.
+
+A folder of reports lies open to the system under test, and runs are copied from elsewhere. So no
+name that could be guessed is written to, no link is followed, and no pipe is waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Of one file: a history, which Temporal bounds to 50 MB, takes less than that as JSON."""
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; a link of its name is replaced. Raises OSError."""
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    temporary = _beside(path)
+    # As mkstemp makes it, but with the rights that the user's umask gives: others read reports.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    handle = os.open(temporary, flags, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # the file is there; only a power cut could take its name back
+        _sync(path.parent)
+
+
+def write_link(path: Path, target: str) -> None:
+    """Point a link at a target, in one step. Raises OSError."""
+    temporary = _beside(path)
+    temporary.symlink_to(target)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def append_to(path: Path) -> BinaryIO:
+    """A file that is read, and written at its end. Raises OSError, also for a link or no file."""
+    return _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, "ab+")
+
+
+def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """The whole of a file. Raises OSError, also where it is a link, no file, or far too large."""
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > most_bytes:
+            raise _refused(path, f"it is larger than {most_bytes // (1024 * 1024)} MB")
+        return file.read(most_bytes)
+
+
+def read_start(path: Path, most_bytes: int, begin: int = 0) -> bytes:
+    """So much of a file at most, from a byte on. Raises OSError, also for a link or no file."""
+    with _opened(path) as file:
+        file.seek(begin)
+        return file.read(most_bytes)
+
+
+def _opened(path: Path, flags: int = os.O_RDONLY, mode: str = "rb") -> BinaryIO:
+    try:
+        # Non-blocking, or a pipe that nobody writes to would hold us for ever.
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _refused(path, "it is a symbolic link") from None
+        raise
+    kind = os.fstat(handle).st_mode
+    if stat.S_ISREG(kind):
+        return cast("BinaryIO", os.fdopen(handle, mode))
+    os.close(handle)
+    raise _refused(path, "it is a folder" if stat.S_ISDIR(kind) else "it is a pipe or a device")
+
+
+def read_if_there(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
+    """Likewise; None where there is nothing of that name."""
+    try:
+        return read_file(path, most_bytes)
+    except FileNotFoundError:
+        return None
+
+
+def is_own_file(path: Path, folder: Path) -> bool:
+    """Whether it is a file in this very folder or below, by no link on the way."""
+    below = [path, *(p for p in path.parents if p != folder and p.is_relative_to(folder))]
+    return path.is_file() and not any(map(Path.is_symlink, below))
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder that nobody can guess."""
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
+
+
+def _refused(path: Path, why: str) -> OSError:
+    return OSError(errno.EINVAL, why, str(path))
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
