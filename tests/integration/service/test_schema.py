@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ class Found:
     requests: int = 0
     checks: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)  # of schemathesis itself
     operations: set[str] = field(default_factory=set)
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_seconds: float = 0.0
@@ -81,10 +83,8 @@ def examine(url: str, found: Found, *, until: float = math.inf, **changes: objec
             found.operations.add(event.recorder.label)
             found.checks |= {c.name for nodes in event.recorder.checks.values() for c in nodes}
             found.problems.extend(problems(event.recorder))
-        elif isinstance(event, events.NonFatalError | events.FatalError):
-            found.problems.append(repr(event))
-        elif isinstance(event, events.Interrupted) and time.monotonic() < until:
-            found.problems.append(repr(event))
+        elif isinstance(event, events.NonFatalError | events.FatalError | events.Interrupted):
+            found.troubles.append(repr(event))
         if time.monotonic() >= until:
             stream.stop()
     return found
@@ -138,7 +138,7 @@ async def test_schemathesis_finds_nothing(served: Served, serve: Serve) -> None:
         found = await asyncio.to_thread(examine, examined.api.url, Found())
         description = (await examined.api.http.get("/openapi.json")).json()
     served.bench.lab.note(f"schemathesis sent {found.requests} requests")
-    assert found.problems == []
+    assert found.problems == found.troubles == []
     paths = {
         f"{method.upper()} {path}"
         for path, methods in description["paths"].items()
@@ -171,15 +171,19 @@ def examine_long(url: str, ids: Sequence[str]) -> Found:
     raise AssertionError
 
 
-async def healths(served: Served, done: asyncio.Event) -> list[float]:
-    """How long `/health` took, asked again and again, in seconds."""
-    took: list[float] = []
-    while not done.is_set():
+HEALTH = """
+import sys, time, urllib.request
+slowest = 0.0
+try:
+    while True:
         began = time.monotonic()
-        assert (await served.api.http.get("/health")).is_success
-        took.append(time.monotonic() - began)
-        await asyncio.sleep(0.1)
-    return took
+        urllib.request.urlopen(sys.argv[1] + "/health", timeout=30).read()
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.05)
+except KeyboardInterrupt:
+    print(slowest)
+"""
+"""Asks again and again until it is interrupted, in a process of its own: this one is busy."""
 
 
 @pytest.mark.nightly
@@ -196,20 +200,22 @@ async def test_nothing_but_503_is_found_in_a_minute_among_foreigners(
         server = bench.lab.stack.server.child
         if temporal != "there":
             server.send(signal.SIGSTOP if temporal == "paused" else signal.SIGKILL)
-        done = asyncio.Event()
-        asking = asyncio.create_task(healths(examined, done))
+        asking = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", HEALTH, examined.api.url), stdout=asyncio.subprocess.PIPE
+        )
         sound = [name for name in ids if quote(name, safe="") == name]
         found = await asyncio.to_thread(examine_long, examined.api.url, sound)
-        done.set()
-        slowest_seconds = max(await asking)
+        asking.send_signal(signal.SIGINT)
+        told, _ = await asking.communicate()
+        slowest_seconds = float(told)
         if temporal == "paused":
             server.send(signal.SIGCONT)
     said = (
         f"{temporal}: {found.requests} requests, {dict(found.statuses)}, "
         f"slowest {found.slowest_seconds:.1f} s, health {slowest_seconds:.3f} s"
     )
-    print(said)
-    assert found.problems == []
+    bench.lab.note(said)
+    assert found.problems == []  # troubles: it stops in the middle, and has its own with threads
     assert all(status < 500 or status == 503 for status in found.statuses), said
     assert found.slowest_seconds < 10, said
     assert slowest_seconds < 1, said

@@ -196,7 +196,7 @@ async def test_a_body_that_is_awaited_makes_room_and_a_request_that_is_worked_on
     async with connect() as (worked_on, asking), connect() as (slow, sending):
         asking.write(HEALTH.replace(b"health", b"ready"))
         await wait_until(
-            lambda: stand_in.asked,
+            lambda: bool(stand_in.asked),
             what="it is worked on",
             deadline_seconds=10,
             interval_seconds=0.01,
