@@ -171,6 +171,6 @@ async def foreigners(client: Client, prefix: str) -> AsyncIterator[Sequence[str]
         try:
             yield [handle.id for handle in handles]
         finally:
-            for handle in handles:
-                with contextlib.suppress(Exception):
-                    await handle.terminate()
+            # The server may be away by now.
+            ended = (handle.terminate(rpc_timeout=timedelta(seconds=2)) for handle in handles)
+            await asyncio.gather(*ended, return_exceptions=True)
