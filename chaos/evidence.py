@@ -109,6 +109,9 @@ def ideal_cost_usd(expected: Expectation, billing: Billing) -> Decimal:
     )
 
 
+_OWN_INTERVAL_SECONDS = HEARTBEAT_INTERVAL.total_seconds()
+"""Of the suite's own workers, which promise nothing."""
+
 _EXPECTATIONS = TypeAdapter(tuple[Expectation, ...])
 _CALLS = TypeAdapter(tuple[PaidCall, ...])
 
@@ -126,7 +129,7 @@ class Evidence:
     billing: Billing = REFERENCE
     prefix: str = ""
     recovery_seconds: float | None = None
-    heartbeat_interval_seconds: float | None = HEARTBEAT_INTERVAL.total_seconds()
+    heartbeat_interval_seconds: float | None = _OWN_INTERVAL_SECONDS
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
@@ -144,8 +147,10 @@ class Evidence:
             paid_calls=_load_paid_calls(folder),
             billing=_load_billing(folder / BILLING),
             prefix=prefix,
-            recovery_seconds=promise.recovery_seconds,
-            heartbeat_interval_seconds=promise.heartbeat_interval_seconds,
+            recovery_seconds=promise.recovery_seconds if promise else None,
+            heartbeat_interval_seconds=(
+                promise.heartbeat_interval_seconds if promise else _OWN_INTERVAL_SECONDS
+            ),
         )
 
     @property
@@ -351,17 +356,13 @@ _Length = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
 
 class Promise(BaseModel):
     """What a system says of itself: how soon work goes on after a fault, and how often at the least
-    a heartbeat of its workers reaches the server. None: it does not say.
+    a heartbeat of its workers reaches the server. The second may be unknown.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    recovery_seconds: _Length | None = None
+    recovery_seconds: _Length
     heartbeat_interval_seconds: _Length | None = None
-
-
-_OWN = Promise(heartbeat_interval_seconds=HEARTBEAT_INTERVAL.total_seconds())
-"""Of the suite's own workers, which need no file."""
 
 
 def save_promise(folder: Path, promise: Promise) -> None:
@@ -369,9 +370,9 @@ def save_promise(folder: Path, promise: Promise) -> None:
     write_file(folder / PROMISE, promise.model_dump_json())
 
 
-def _load_promise(folder: Path) -> Promise:
+def _load_promise(folder: Path) -> Promise | None:
     content = read_if_there(folder / PROMISE)
-    return _OWN if content is None else Promise.model_validate_json(content, strict=True)
+    return None if content is None else Promise.model_validate_json(content, strict=True)
 
 
 def save_prefix(folder: Path, prefix: str) -> None:

@@ -9,14 +9,21 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FailFast
 
 
 class Record(BaseModel):
     """An immutable value. Unknown fields are ignored, so old workers read new payloads."""
 
     model_config = ConfigDict(frozen=True)
+
+
+T = TypeVar("T")
+
+Entries = Annotated[tuple[T, ...], FailFast()]
+"""A list of which the first wrong entry is told: another program may have written a million."""
 
 
 class Artifact(Record):
@@ -126,7 +133,7 @@ class Progress(Record):
     progress_percent: int = 0
     paused: bool = False
     video: int | None = None
-    checkpoints: tuple[Checkpoint, ...] = ()
+    checkpoints: Entries[Checkpoint] = ()
     cost_usd: Decimal = Decimal(0)
     possible_waste_usd: Decimal = Decimal(0)
     undecided: OpenCall | None = None
@@ -154,7 +161,7 @@ class SeriesVideoInput(Record):
     """
 
     character_prompt: str
-    video_prompts: tuple[str, ...]
+    video_prompts: Entries[str]
     progress: Progress | None = None
 
 

@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import logging
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from workflows.connection import connect_lazily, require_namespace
 from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.service.app import create_app
 from workflows.service.operations import Operations
+from workflows.service.protocol import MAX_CONNECTIONS, Protocol
 from workflows.service.settings import MAX_PORT, ServiceSettings, load_settings
 from workflows.settings import SettingsError
 
@@ -35,6 +37,13 @@ Whoever closes first must not be the service, or a request on its way would get 
 """
 
 BACKLOG = 2048
+"""Connections that may wait to be taken."""
+
+_TAKEN_AT_ONCE = 64
+"""Of them, before those that are too many can be ended: all are open files until then."""
+
+_OPEN_FILES = 1024
+"""More than twice the connections that are kept."""
 
 
 class _Server(uvicorn.Server):
@@ -48,9 +57,23 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self._stop)
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; asyncio has one number for what may wait and for what is taken at once."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
+
     def _stop(self) -> None:
         logger.info("stopping")
         self.should_exit = True
+
+
+def _allow_open_files() -> None:
+    """Raise this process's own limit as far as it may: many machines begin with 256 or 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def run(settings: ServiceSettings, listener: socket.socket) -> None:
@@ -62,12 +85,15 @@ async def run(settings: ServiceSettings, listener: socket.socket) -> None:
     operations = Operations(client, settings.task_queue)
     config = uvicorn.Config(
         create_app(operations, settings.service_token),
+        http=Protocol,
+        # Of those that are worked on; `Protocol` keeps all others to its own bound.
+        limit_concurrency=2 * MAX_CONNECTIONS,
         log_config=None,
         access_log=False,  # the page asks every other second
         server_header=False,
         lifespan="off",
         ws="none",
-        backlog=BACKLOG,
+        backlog=_TAKEN_AT_ONCE,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
@@ -142,6 +168,7 @@ def main() -> int:
         options = _parser().parse_args()
         load_dotenv_file()
         settings = load_settings(host=options.host, port=options.port)
+        _allow_open_files()
         asyncio.run(run(settings, listen(settings)))
     except SettingsError as error:
         complain(f"service: {error}")

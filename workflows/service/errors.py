@@ -21,6 +21,9 @@ RETRY_AFTER_SECONDS = 2
 _LONGEST_NAME = 60
 """Characters of a client's own field name that are shown."""
 
+_MOST_FAULTS = 10
+"""Faults of one request that are told."""
+
 _TAGS = frozenset({"single", "series", "made", "resend", "give_up"})
 """What pydantic puts into a fault's path for the kind of body; no client wrote it."""
 
@@ -41,12 +44,12 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and most are no fault
         self.headers = headers
 
 
-def unavailable(sentence: str) -> Problem:
-    """Somebody the service depends on does not answer: 503, try again soon."""
+def unavailable(sentence: str, *, headers: Mapping[str, str] | None = None) -> Problem:
+    """Somebody the service depends on does not answer, or it has no room: 503, try again soon."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         sentence,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})},
     )
 
 
@@ -58,6 +61,15 @@ def unknown(operation_id: str) -> Problem:
 def conflict(sentence: str) -> Problem:
     """It cannot be done in the state that the operation is in."""
     return Problem(HTTPStatus.CONFLICT, sentence)
+
+
+HEAD = "workflows.service.head"
+"""In the scope of a request that came as HEAD and is answered as GET."""
+
+
+def as_json(sentences: Sequence[str]) -> bytes:
+    """The body that says what is wrong."""
+    return bytes(answer(HTTPStatus.OK, sentences).body)
 
 
 def answer(
@@ -88,13 +100,17 @@ async def _of_faults(_: Request, error: Exception) -> JSONResponse:
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     """Of the framework's own refusals: no such path, no such method, a body that is no JSON."""
     refusal = cast("HTTPException", error)  # likewise
+    method = "HEAD" if request.scope.get(HEAD) else request.method
+    headers = dict(refusal.headers or {})
+    if "GET" in headers.get("Allow", ""):
+        headers["Allow"] += ", HEAD"
     said = {
         HTTPStatus.NOT_FOUND: "there is no such path; /docs lists them all.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{method} is not possible here.",
         HTTPStatus.BAD_REQUEST: "the body cannot be read as JSON.",
     }
     sentence = said.get(HTTPStatus(refusal.status_code), str(refusal.detail))
-    return answer(refusal.status_code, [sentence], refusal.headers)
+    return answer(refusal.status_code, [sentence], headers)
 
 
 async def _of_defect(_: Request, error: Exception) -> JSONResponse:
@@ -105,9 +121,12 @@ async def _of_defect(_: Request, error: Exception) -> JSONResponse:
 
 
 def sentences(faults: Iterable[ErrorDetails]) -> list[str]:
-    """One sentence for each fault, without the value that was given."""
+    """One sentence for each fault, without the value that was given; of many, the first."""
     found = list(faults)
-    return list(dict.fromkeys(_sentence(fault) for fault in found if not _follows(fault, found)))
+    own = [fault for fault in found if not _follows(fault, found)]
+    left = len(own) - _MOST_FAULTS
+    more = [f"there are {left} more faults."] if left > 0 else []
+    return [*dict.fromkeys(map(_sentence, own[:_MOST_FAULTS])), *more]
 
 
 def _follows(fault: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:

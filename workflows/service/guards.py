@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workflows.service.errors import answer
-from workflows.service.schemas import MAX_BODY_BYTES
-
-BODY_SECONDS = 30.0
-"""How long a body may take to arrive; a client that never ends it would hold a slot for good."""
-
-_DRAINED_BYTES = 4 * MAX_BODY_BYTES
-"""Of a body that is too large, read and thrown away so that its sender gets to see the answer."""
+from workflows.service.bodies import Bodies, drain
+from workflows.service.errors import HEAD, Problem, answer
 
 _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 _OPEN_FOLDER = "/static/"
@@ -51,6 +44,7 @@ class Guards:
 
     app: ASGIApp
     token: SecretStr | None
+    bodies: Bodies = field(default_factory=Bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
@@ -58,34 +52,43 @@ class Guards:
             await self.app(scope, receive, send)
             return
         send = _with_headers(scope["path"], send)
-        refusal = self._refusal(scope)
-        if refusal:
-            await answer(refusal.status, [refusal.sentence], refusal.headers)(scope, receive, send)
-            return
-        body = await _body(Headers(scope=scope), receive)
-        if isinstance(body, _Refusal):
-            await answer(body.status, [body.sentence], body.headers)(scope, receive, send)
-            return
-        await self.app(scope, _replayed(body, receive), send)
+        try:
+            self._require_welcome(scope)
+            async with self.bodies.read(Headers(scope=scope), receive) as body:
+                await self.app(_as_get(scope), _replayed(body, receive), send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Problem as problem:
+            await _refuse(problem, scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> _Refusal | None:
+    def _require_welcome(self, scope: Scope) -> None:
+        """Raises Problem: 401, 403."""
         headers = Headers(scope=scope)
         if self.token is None:
-            return _foreign(scope["method"], headers)
-        if _is_open(scope["path"]) or _has_token(headers, self.token):
-            return None
-        return _Refusal(
-            HTTPStatus.UNAUTHORIZED,
-            "a valid token is needed: send Authorization: Bearer TOKEN.",
-            {"WWW-Authenticate": "Bearer"},
-        )
+            _require_own(scope["method"], headers)
+        elif not (_is_open(scope["path"]) or _has_token(headers, self.token)):
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "a valid token is needed: send Authorization: Bearer TOKEN.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
 
 
-@dataclass(frozen=True)
-class _Refusal:
-    status: HTTPStatus
-    sentence: str
-    headers: Mapping[str, str] | None = None
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer at once. Where the connection is then closed, go on reading until that was seen."""
+    response = answer(problem.status, [problem.sentence], problem.headers)
+    if "Connection" not in response.headers or problem.status is HTTPStatus.REQUEST_TIMEOUT:
+        await response(scope, receive, send)
+        return
+
+    async def send_then_drain(message: Message) -> None:
+        is_body = message["type"] == "http.response.body"
+        await send({**message, "more_body": True} if is_body else message)
+        if is_body:
+            await drain(receive)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    await response(scope, receive, send_then_drain)
 
 
 def is_loopback(host: str) -> bool:
@@ -112,8 +115,8 @@ def _has_token(headers: Headers, token: SecretStr) -> bool:
     return same and scheme.lower() == "bearer"
 
 
-def _foreign(method: str, headers: Headers) -> _Refusal | None:
-    """Refuse what a web page of somebody else makes the user's own browser send.
+def _require_own(method: str, headers: Headers) -> None:
+    """Refuse, by Problem, 403, what a web page of somebody else makes the user's own browser send.
 
     A page can point its own name at 127.0.0.1 (DNS rebinding): then Host is that name. Or it
     posts here from where it is: then Origin is.
@@ -121,15 +124,14 @@ def _foreign(method: str, headers: Headers) -> _Refusal | None:
     host = headers.get("host", "")
     name = _split(f"//{host}")
     if name is None or not is_loopback(name[0]):
-        return _Refusal(
+        raise Problem(
             HTTPStatus.FORBIDDEN,
             "the Host header must be localhost or a loopback address; "
             "to serve another name, set SERVICE_TOKEN.",
         )
     origin = headers.get("origin")
-    if method in _SAFE_METHODS or origin is None or _same_place(origin, host):
-        return None
-    return _Refusal(HTTPStatus.FORBIDDEN, "a page of another origin must not do this.")
+    if method not in _SAFE_METHODS and origin is not None and not _same_place(origin, host):
+        raise Problem(HTTPStatus.FORBIDDEN, "a page of another origin must not do this.")
 
 
 def _same_place(origin: str, host: str) -> bool:
@@ -147,38 +149,9 @@ def _split(address: str, scheme: str = "http") -> tuple[str, int] | None:
     return (parts.hostname, port) if parts.hostname else None
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes | _Refusal:
-    """The whole body, whether its length was announced or it comes in chunks."""
-    announced = headers.get("content-length", "")
-    too_large = announced.isdecimal() and int(announced) > MAX_BODY_BYTES
-    chunks: list[bytes] = []
-    size, more = 0, True
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while more and size <= _DRAINED_BYTES:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    break
-                size += len(message.get("body", b""))
-                more = message.get("more_body", False)
-                too_large = too_large or size > MAX_BODY_BYTES
-                if too_large:
-                    chunks.clear()
-                else:
-                    chunks.append(message.get("body", b""))
-    except TimeoutError:
-        return _Refusal(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"the body did not arrive within {BODY_SECONDS:g} s.",
-            {"Connection": "close"},
-        )
-    if too_large:
-        return _Refusal(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body is larger than {MAX_BODY_BYTES:,} bytes.",
-            {"Connection": "close"},
-        )
-    return b"".join(chunks)
+def _as_get(scope: Scope) -> Scope:
+    """A HEAD is answered as its GET is; the server leaves the body away."""
+    return {**scope, "method": "GET", HEAD: True} if scope["method"] == "HEAD" else scope
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

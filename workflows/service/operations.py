@@ -7,17 +7,16 @@ does not allow it, 503 where Temporal, or a worker that is needed, does not answ
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from http import HTTPStatus
+from dataclasses import replace
+from typing import TypeVar
 
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescription
+from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
@@ -27,13 +26,15 @@ from workflows.inputs import excess_of, read_input
 from workflows.models import Decision, Progress, SeriesVideoInput, SingleVideoInput
 from workflows.service import temporal, views
 from workflows.service.errors import Problem, conflict, unavailable, unknown
+from workflows.service.positions import Positions
 from workflows.service.schemas import Kind, OperationsView, OperationView, Status
-from workflows.service.temporal import Handle, answered
+from workflows.service.temporal import Execution, Handle, answered
 from workflows.service.views import Told
 
 logger = logging.getLogger("workflows.service")
 
 Input = SingleVideoInput | SeriesVideoInput
+T = TypeVar("T")
 
 FINGERPRINT = "fingerprint"
 """In the memo: what tells two requests of the same id apart."""
@@ -44,11 +45,15 @@ LIST_SECONDS = 1.5
 LIST_CALLS = 8
 """Calls to Temporal at once for one page of the list."""
 
+LIST_QUERIES = 32
+"""Operations whose workers are asked at once for one page; one may wait until time is up."""
+
 _REMEMBERED = 500
-"""Ended runs whose progress is kept: it cannot change any more."""
+"""Runs of which is kept what cannot change any more: the progress of ended ones, a wrong input."""
 
 _NOT_IN_TIME = "it was not found out in the time that a list may take; its own status tells more."
-_CHECKSUM_BYTES = 6
+_OUTDATED = Told()
+_NOBODYS = "no worker of this system can run it."
 _TYPES = {kind: name for name, kind in views.KINDS.items()}
 _LIST_QUERY = (
     f"WorkflowType IN ({', '.join(repr(name) for name in views.KINDS)}) "
@@ -62,7 +67,9 @@ class Operations:
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._positions = Positions()
         self._ended: OrderedDict[str, Told] = OrderedDict()
+        self._inputs: OrderedDict[str, str | None] = OrderedDict()
 
     async def start(self, kind: Kind, given: Input, operation_id: str) -> None:
         """Start an operation once: the same request again changes nothing.
@@ -97,7 +104,7 @@ class Operations:
                     described.workflow_type,
                     given,
                     operation_id,
-                    described.task_queue,
+                    described.info.task_queue,
                     WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 )
             except WorkflowAlreadyStartedError:
@@ -107,7 +114,7 @@ class Operations:
         """All about an operation. Where no worker answers it says so instead of the progress."""
         async with answered():
             described = await self._find(operation_id)
-            return await views.operation(described, await self._told(described))
+            return views.operation(described, await self._told(described))
 
     async def pause(self, operation_id: str) -> None:
         """Have it wait after the step in hand."""
@@ -127,35 +134,35 @@ class Operations:
         Raises Problem, 409, with the reason where the decision cannot be taken.
         """
         async with answered():
-            handle = await self._find_running(operation_id)
-            progress = await temporal.ask(handle)
-            if isinstance(progress, str):
+            execution = await self._find_running(operation_id)
+            wrong_input = await self._wrong_input(execution)
+            if wrong_input:
+                raise conflict(f"no worker can take a decision of {operation_id}: {wrong_input}")
+            handle = self._handle(execution)
+            progress = await temporal.ask(self._client, handle)
+            if progress == temporal.NO_WORKER_ANSWERS:
                 raise unavailable(f"nobody knows now what is to be decided: {progress}.")
+            if isinstance(progress, str):
+                raise conflict(f"nobody knows what is to be decided: {progress}")
             reason = objection(progress.undecided, decision)
             if reason:
                 raise conflict(reason)
             await _signal(handle, "decide", decision)
             # Somebody else may have decided in between; only the workflow knows who was first.
-            after = await temporal.ask(handle)
+            after = await temporal.ask(self._client, handle)
             if isinstance(after, Progress) and after.hint:
                 raise conflict(after.hint)
 
     async def page(self, limit: int, page_token: str | None) -> OperationsView:
         """A page of the list: those that run first, then those that ended, the newest first.
 
-        Raises Problem, 422, where the token is none of ours.
+        Raises Problem, 400, where the token is none of ours.
         """
-        position = _position(page_token) if page_token else None
+        position = self._positions.position(page_token) if page_token else b""
         async with answered():
-            pages = self._client.list_workflows(
-                _LIST_QUERY,
-                page_size=limit,
-                next_page_token=position,
-                rpc_timeout=temporal.RPC_TIMEOUT,
-            )
-            await pages.fetch_next_page()
-            shown = await self._entries(_newest_runs(pages.current_page or ()))
-        token = _page_token(pages.next_page_token) if pages.next_page_token else None
+            found, following = await temporal.list_page(self._client, _LIST_QUERY, limit, position)
+            shown = await self._entries(_newest_runs(found))
+        token = self._positions.token(following) if following else None
         return OperationsView(operations=shown, next_page_token=token)
 
     async def require_ready(self) -> None:
@@ -192,19 +199,18 @@ class Operations:
         taken = conflict(f"the id {operation_id!r} is taken by another request; choose another.")
         try:
             described = await self._find(operation_id)
+            known = await self._known_print(described)
+            if known is None:
+                known = fingerprint(await self._input(described))
         except Problem:
             raise taken from None
-        known = (await described.memo()).get(FINGERPRINT)
-        if known is None:  # it was started by other means
-            known = fingerprint(await self._input(described))
         if (described.workflow_type, known) != (_TYPES[kind], fingerprint(given)):
             raise taken
 
-    async def _find(self, operation_id: str) -> WorkflowExecutionDescription:
+    async def _find(self, operation_id: str) -> Execution:
         """The newest run of an operation. Raises Problem, 404, where it is none of ours."""
-        handle = self._client.get_workflow_handle(operation_id)
         try:
-            described = await handle.describe(rpc_timeout=temporal.RPC_TIMEOUT)
+            described = await temporal.describe(self._client, operation_id)
         except RPCError as error:
             if temporal.is_absence(error):
                 raise unknown(operation_id) from None
@@ -213,95 +219,141 @@ class Operations:
             raise unknown(operation_id)
         return described
 
-    async def _find_running(self, operation_id: str) -> Handle:
+    async def _find_running(self, operation_id: str) -> Execution:
         """An operation that has not ended. Raises Problem: 404, 409."""
-        status = views.status_of(await self._find(operation_id))
+        execution = await self._find(operation_id)
+        status = views.status_of(execution)
         if status is not Status.RUNNING:
             raise _too_late(operation_id, status)
-        # Of whatever run is the newest: a long series continues as new at any moment.
-        return self._client.get_workflow_handle(operation_id)
+        return execution
+
+    def _handle(self, execution: Execution) -> Handle:
+        """Of whatever run is the newest: a long series continues as new at any moment."""
+        return self._client.get_workflow_handle(execution.id)
 
     async def _control(self, operation_id: str, signal: str | None) -> None:
         """Send a signal; None: a cancel."""
         async with answered():
-            handle = await self._find_running(operation_id)
+            handle = self._handle(await self._find_running(operation_id))
             await (_signal(handle, signal) if signal else _cancel(handle))
 
-    async def _input(self, described: WorkflowExecutionDescription) -> Input:
-        """What an operation was asked for; without the progress of a series that continued."""
-        handle = self._client.get_workflow_handle(described.id, run_id=described.run_id)
-        event = await temporal.first_event(handle)
-        payloads = event.workflow_execution_started_event_attributes.input.payloads
-        found = await self._client.data_converter.decode(payloads)
-        given: Input | None
-        if _TYPES[Kind.SINGLE] == described.workflow_type:
-            given, wrong = read_input(SingleVideoInput, found)
-        else:
-            series, wrong = read_input(SeriesVideoInput, found)
-            given = series.model_copy(update={"progress": None}) if series else None
+    async def _known_print(self, execution: Execution) -> str | None:
+        """The fingerprint in its memo; None where it was started by other means."""
+        payload = execution.info.memo.fields.get(FINGERPRINT)
+        found = await temporal.read(self._client, [payload], str) if payload else None
+        return str(found[0]) if found else None
+
+    async def _input(self, execution: Execution) -> Input:
+        """What an operation was asked for; without the progress of a series that continued.
+
+        Raises Problem, 409, where it was started with what it cannot be started with again.
+        """
+        given, wrong = await self._given(execution)
         wrong = wrong or (excess_of(given) if given else None)
         if given is None or wrong:
-            raise conflict(f"{described.id} cannot be restarted: {wrong}")
+            raise conflict(f"{execution.id} cannot be restarted: {wrong}")
         return given
 
-    async def _told(self, execution: WorkflowExecution) -> Told:
-        """What can be found out of a run: from its end, or else from a worker."""
+    async def _given(self, execution: Execution) -> tuple[Input | None, str | None]:
+        """What a run was started with; or a sentence why its workflow cannot take it."""
+        handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
+        event = await temporal.first_event(handle)
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        found = await temporal.read(self._client, payloads)
+        if found is None:
+            return None, "its input cannot be read."
+        if _TYPES[Kind.SINGLE] == execution.workflow_type:
+            return read_input(SingleVideoInput, found)
+        series, wrong = read_input(SeriesVideoInput, found)
+        return (series.model_copy(update={"progress": None}) if series else None), wrong
+
+    async def _wrong_input(self, execution: Execution) -> str | None:
+        """Why its workflow cannot take what it was started with; None where it can.
+
+        This service asks only for what can be taken, and leaves its fingerprint.
+        """
+        if await self._known_print(execution):
+            return None
+        if execution.run_id not in self._inputs:
+            _, wrong = await self._given(execution)
+            _remember(self._inputs, execution.run_id, wrong)
+        return self._inputs[execution.run_id]
+
+    async def _told(self, execution: Execution) -> Told:
+        """What can be found out of a run."""
+        return await self._asked(execution, await self._recorded(execution))
+
+    async def _recorded(self, execution: Execution) -> Told:
+        """What Temporal itself has on record; nothing of the progress where a worker may know."""
         known = self._ended.get(execution.run_id)
         if known:
             return known
-        handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
-        end: str | None = None
-        progress: Progress | str | None = None
-        has_ended = views.status_of(execution) is not Status.RUNNING
-        if has_ended:
+        told = Told(wrong_input=await self._wrong_input(execution))
+        if views.status_of(execution) is not Status.RUNNING:
+            handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
             event = await temporal.close_event(handle)
-            end = temporal.bad_end(event)
-            progress = await temporal.progress_at_end(self._client, event)
-        progress = progress or await temporal.ask(handle)
-        if isinstance(progress, str):
-            return Told(missing=progress, end=end)
-        told = Told(progress=progress, end=end)
-        if has_ended:
-            self._remember(execution.run_id, told)
+            told = replace(told, end=temporal.bad_end(event))
+            told = told.of(await temporal.progress_at_end(self._client, event))
+        return told.of(_NOBODYS) if told.is_open and told.wrong_input else told
+
+    async def _asked(self, execution: Execution, told: Told) -> Told:
+        """With the progress as a worker tells it, where nothing is on record."""
+        if told.is_open:
+            handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
+            told = told.of(await temporal.ask(self._client, handle))
+        if told.progress and views.status_of(execution) is not Status.RUNNING:
+            _remember(self._ended, execution.run_id, told)
         return told
 
-    def _remember(self, run_id: str, told: Told) -> None:
-        self._ended[run_id] = told
-        while len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
+    async def _entries(self, executions: Sequence[Execution]) -> list[OperationView]:
+        """The entries of those that are the newest run of their id, as far as time allows.
 
-    async def _entries(self, executions: Sequence[WorkflowExecution]) -> list[OperationView]:
-        """The entries of those that are the newest run of their id, as far as time allows."""
-        slots = asyncio.Semaphore(LIST_CALLS)
-
-        async def look(execution: WorkflowExecution) -> OperationView | None:
-            async with slots:
-                return await self._look(execution)
-
-        tasks = [asyncio.create_task(look(execution)) for execution in executions]
-        try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=LIST_SECONDS)
-        finally:
-            for task in tasks:
-                task.cancel()
-            seen = await asyncio.gather(*tasks, return_exceptions=True)
-        shown = [
-            await views.operation(execution, Told(missing=_NOT_IN_TIME))
-            if isinstance(view, BaseException)
-            else view
-            for execution, view in zip(executions, seen, strict=True)
+        What is on record comes first: an operation that no worker tells of must not hide that.
+        """
+        ends_at = time.monotonic() + LIST_SECONDS
+        calls, queries = asyncio.Semaphore(LIST_CALLS), asyncio.Semaphore(LIST_QUERIES)
+        looked = await _by(ends_at, calls, [self._look(execution) for execution in executions])
+        pairs = [
+            pair or (execution, Told(missing=_NOT_IN_TIME))
+            for execution, pair in zip(executions, looked, strict=True)
         ]
-        return [view for view in shown if view]
+        newest = [pair for pair in pairs if pair[1] is not _OUTDATED]
+        asked = await _by(ends_at, queries, [self._asked(*pair) for pair in newest])
+        return [
+            views.operation(execution, now or (told.of(_NOT_IN_TIME) if told.is_open else told))
+            for (execution, told), now in zip(newest, asked, strict=True)
+        ]
 
-    async def _look(self, execution: WorkflowExecution) -> OperationView | None:
-        """An entry of the list; None where a newer run of the same id stands elsewhere in it."""
+    async def _look(self, execution: Execution) -> tuple[Execution, Told]:
+        """The newest run of an id, as far as it is on record; that of another entry is outdated."""
         if views.status_of(execution) is Status.COMPLETED:  # for good, and with no attempts
-            return await views.operation(execution, await self._told(execution))
+            return execution, await self._recorded(execution)
         newest = await self._find(execution.id)
         if newest.run_id != execution.run_id:
-            return None
-        return await views.operation(newest, await self._told(newest))
+            return newest, _OUTDATED
+        return newest, await self._recorded(newest)
+
+
+async def _by(
+    ends_at: float, slots: asyncio.Semaphore, work: Sequence[Coroutine[None, None, T]]
+) -> list[T | None]:
+    """What is done by then, by the clock of `time.monotonic`; None for what is not, or failed."""
+
+    async def within(each: Coroutine[None, None, T]) -> T:
+        async with slots:
+            return await each
+
+    tasks = [asyncio.create_task(within(each)) for each in work]
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0, ends_at - time.monotonic()))
+    finally:
+        for task in tasks:
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        for each in work:
+            each.close()  # one that never had its slot
+    return [None if isinstance(result, BaseException) else result for result in done]
 
 
 def fingerprint(given: Input) -> str:
@@ -310,12 +362,18 @@ def fingerprint(given: Input) -> str:
     return hashlib.sha256(f"{type(given).__name__} {words}".encode()).hexdigest()
 
 
-def _newest_runs(executions: Sequence[WorkflowExecution]) -> list[WorkflowExecution]:
+def _remember(known: OrderedDict[str, T], run_id: str, told: T) -> None:
+    known[run_id] = told
+    while len(known) > _REMEMBERED:
+        known.popitem(last=False)
+
+
+def _newest_runs(executions: Sequence[Execution]) -> list[Execution]:
     """Without earlier runs of the same id on the same page."""
-    newest: dict[str, WorkflowExecution] = {}
+    newest: dict[str, Execution] = {}
     for execution in executions:
         other = newest.get(execution.id)
-        if other is None or other.start_time < execution.start_time:
+        if other is None or other.started_at < execution.started_at:
             newest[execution.id] = execution
     return list(newest.values())
 
@@ -343,33 +401,3 @@ def _in_time(handle: Handle) -> Iterator[None]:
 
 def _too_late(operation_id: str, status: Status | None) -> Problem:
     return conflict(f"{operation_id} has ended already{f' ({status})' if status else ''}.")
-
-
-def _page_token(position: bytes) -> str:
-    return base64.urlsafe_b64encode(_checksum(position) + position).decode().rstrip("=")
-
-
-def _position(page_token: str) -> bytes:
-    """Where a page begins, in Temporal's own words. Raises Problem, 422.
-
-    Damage is noticed here: Temporal would take it for a fault of its own, and be asked again.
-    """
-    try:
-        padded = page_token + "=" * (-len(page_token) % 4)
-        token = base64.b64decode(padded, altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise _no_token() from None
-    position = token[_CHECKSUM_BYTES:]
-    if not position or token != _checksum(position) + position:
-        raise _no_token()
-    return position
-
-
-def _checksum(position: bytes) -> bytes:
-    return hashlib.sha256(position).digest()[:_CHECKSUM_BYTES]
-
-
-def _no_token() -> Problem:
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "pageToken is not one that this service has given."
-    )

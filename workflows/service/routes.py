@@ -29,7 +29,7 @@ MAX_PAGE = 100
 _LONGEST_TOKEN = 10_000
 
 ERRORS = {
-    400: "The body cannot be read.",
+    400: "The request cannot be read: its body, its length, its page token or two keys.",
     401: "A token is needed, and there is none or a wrong one.",
     403: "A page of another origin asks, or by another name.",
     404: "There is no such operation.",
@@ -38,7 +38,7 @@ ERRORS = {
     413: "The body is too large.",
     422: "Something in the request is wrong: a sentence for each fault.",
     500: "The service has a defect.",
-    503: "Temporal, or a worker that is needed, does not answer.",
+    503: "Temporal, or a worker that is needed, does not answer; or there is no room now.",
 }
 _RETRY_AFTER = {
     "description": "After how many seconds to try again.",
@@ -59,7 +59,7 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-_EVERYWHERE = (401, 403, 408, 413, 500, 503)
+_EVERYWHERE = (400, 401, 403, 408, 413, 500, 503)
 
 OperationIdPath = Annotated[
     str,
@@ -72,7 +72,7 @@ OperationIdPath = Annotated[
 ]
 
 
-def operations_of(request: Request) -> Operations:
+async def operations_of(request: Request) -> Operations:
     """The application's way to Temporal."""
     operations: Operations = request.app.state.operations
     return operations
@@ -80,15 +80,25 @@ def operations_of(request: Request) -> Operations:
 
 Desk = Annotated[Operations, Depends(operations_of)]
 
+
+async def one_key(request: Request) -> None:
+    """Raise Problem, 400, where a request has two keys: nobody knows which one is meant."""
+    if len(request.headers.getlist("Idempotency-Key")) > 1:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "there are two Idempotency-Key headers; send one of them."
+        )
+
+
 api = APIRouter(prefix="/api", responses=declared(*_EVERYWHERE))
-probes = APIRouter(tags=["probes"], responses=declared(403, 408, 413, 500))
+probes = APIRouter(tags=["probes"], responses=declared(400, 403, 408, 413, 500, 503))
 
 
 @api.post(
     "/template-workflow",
     status_code=HTTPStatus.ACCEPTED,
     tags=["operations"],
-    responses=declared(400, 409, 422),
+    dependencies=[Depends(one_key)],
+    responses=declared(409, 422),
 )
 async def start(
     desk: Desk,
@@ -203,7 +213,7 @@ async def restart(desk: Desk, operation_id: OperationIdPath, response: Response)
     "/decide/{operationId}",
     status_code=HTTPStatus.ACCEPTED,
     tags=["control"],
-    responses=declared(400, 404, 409, 422),
+    responses=declared(404, 409, 422),
 )
 async def decide(
     desk: Desk,
@@ -222,7 +232,7 @@ async def health() -> Health:
     return Health()
 
 
-@probes.get("/ready", responses=declared(503))
+@probes.get("/ready")
 async def ready(desk: Desk) -> Health:
     """Temporal answers, and a worker lately asked it for work."""
     await desk.require_ready()

@@ -11,6 +11,10 @@ from workflows.settings import SettingsError, fault_sentence
 MAX_PORT = 65_535
 
 
+MIN_TOKEN_CHARACTERS = 16
+"""Of a token: a shorter one can be guessed, for nobody counts how often somebody tries."""
+
+
 class ServiceSettings(BaseSettings):
     """What the service needs to know; each field is the variable of its name."""
 
@@ -32,6 +36,11 @@ class ServiceSettings(BaseSettings):
             raise ValueError("is empty; give it a value, or remove it")
         if not value.isascii() or not value.isprintable() or " " in value:
             raise ValueError("has a space, a line break or another character no token has")
+        if len(value) < MIN_TOKEN_CHARACTERS:
+            raise ValueError(
+                f"is shorter than {MIN_TOKEN_CHARACTERS} characters; "
+                "make one by: openssl rand -hex 32"
+            )
         return token
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeWorkflowExecutionRequest,
+    ListWorkflowExecutionsRequest,
+)
 from temporalio.client import (
     Client,
     WorkflowHandle,
@@ -18,7 +25,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.common import RawValue
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.models import Progress
@@ -36,12 +43,82 @@ QUERY_SECONDS = 2.0
 POLL_SECONDS = 70.0
 """How long ago a living worker last asked for work, at most: an idle one asks every 60 s."""
 
+MAX_PROGRESS_BYTES = 1_000_000
+"""Of a progress: that of the longest series has a third of it."""
+
+LONGEST_REASON = 2_000
+"""Characters of why a workflow ended that are shown."""
+
 _KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 _NO_WORKER = frozenset(
     {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.FAILED_PRECONDITION}
 )
 
 Handle = WorkflowHandle[object, object]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A run, as Temporal describes it; `pending` are its activities that are not done yet.
+
+    Not the SDK's own class: that cannot be made of a run in a state that it does not know, such as
+    paused by an operator, and then a whole page of them cannot be had.
+    """
+
+    info: WorkflowExecutionInfo
+    pending: Sequence[PendingActivityInfo] = ()
+
+    @property
+    def id(self) -> str:
+        """Of the workflow: the operation's id."""
+        return self.info.execution.workflow_id
+
+    @property
+    def run_id(self) -> str:
+        """Of this run of it."""
+        return self.info.execution.run_id
+
+    @property
+    def workflow_type(self) -> str:
+        """The name of its type."""
+        return self.info.type.name
+
+    @property
+    def started_at(self) -> datetime:
+        """When this run began."""
+        return self.info.start_time.ToDatetime(tzinfo=UTC)
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When it ended; None before that."""
+        has_ended = self.info.HasField("close_time")
+        return self.info.close_time.ToDatetime(tzinfo=UTC) if has_ended else None
+
+
+async def describe(client: Client, operation_id: str) -> Execution:
+    """The newest run of a workflow."""
+    described = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=operation_id)
+        ),
+        retry=True,
+        timeout=RPC_TIMEOUT,
+    )
+    return Execution(described.workflow_execution_info, described.pending_activities)
+
+
+async def list_page(
+    client: Client, query: str, limit: int, position: bytes
+) -> tuple[Sequence[Execution], bytes]:
+    """Runs that a query finds, and the position of the next page; empty after the last."""
+    page = await client.workflow_service.list_workflow_executions(
+        ListWorkflowExecutionsRequest(
+            namespace=client.namespace, query=query, page_size=limit, next_page_token=position
+        ),
+        retry=True,
+        timeout=RPC_TIMEOUT,
+    )
+    return [Execution(info) for info in page.executions], page.next_page_token
 
 
 @asynccontextmanager
@@ -79,22 +156,25 @@ def _outage(error: RPCError) -> Problem:
     return unavailable(f"Temporal does not answer as it should ({reason}); try again.")
 
 
-async def ask(handle: Handle) -> Progress | str:
+async def ask(client: Client, handle: Handle) -> Progress | str:
     """The progress as a worker tells it, or a sentence why none does."""
     try:
         async with asyncio.timeout(QUERY_SECONDS):
-            answer: Progress = await handle.query(
-                "progress", result_type=Progress, rpc_timeout=timedelta(seconds=QUERY_SECONDS)
+            answer: RawValue = await handle.query(
+                "progress", result_type=RawValue, rpc_timeout=timedelta(seconds=QUERY_SECONDS)
             )
     except TimeoutError:
         return NO_WORKER_ANSWERS
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
         return "the worker cannot tell of this operation; its log says why."
+    except ValueError:  # rejected for a state that the SDK has no name for
+        return "Temporal does not let a worker be asked while it is paused."
     except RPCError as error:
         if error.status in _NO_WORKER:
             return NO_WORKER_ANSWERS
         raise
-    return answer
+    progress = await _progress(client, [answer.payload])
+    return progress or "what its worker tells is no progress; another program runs it."
 
 
 NO_WORKER_ANSWERS = "no worker answers; start one: python -m workflows.worker"
@@ -114,28 +194,50 @@ async def close_event(handle: Handle) -> HistoryEvent:
     return await anext(events)
 
 
-async def progress_at_end(client: Client, event: HistoryEvent) -> Progress | None:
-    """The progress that a workflow returned, or that its failure carries; None without either."""
-    converter = client.data_converter
+async def read(client: Client, payloads: Sequence[Payload], *kinds: type) -> list[object] | None:
+    """What payloads hold; None where they are not as this system writes them.
+
+    Whoever may use the namespace may have written them: in another encoding, encrypted, damaged.
+    """
+    try:
+        return await client.data_converter.decode(payloads, list(kinds) or None)
+    except Exception:  # noqa: BLE001 - each converter has its own errors, and none is told
+        return None
+
+
+async def progress_at_end(client: Client, event: HistoryEvent) -> Progress | str | None:
+    """The progress that a workflow returned, or that its failure carries; None without either.
+
+    A sentence where what it carries is none.
+    """
     if event.HasField("workflow_execution_completed_event_attributes"):
         result = event.workflow_execution_completed_event_attributes.result
-        (made,) = await converter.decode(result.payloads, [Progress])
-        return Progress.model_validate(made)
+        progress = await _progress(client, result.payloads)
+        return progress or "what it returned is no progress; another program ran it."
     if event.HasField("workflow_execution_failed_event_attributes"):
         failure = event.workflow_execution_failed_event_attributes.failure
-        error = await converter.decode_failure(failure)
-        if isinstance(error, ApplicationError) and error.details:
-            return Progress.model_validate(error.details[0])
+        details = failure.application_failure_info.details.payloads
+        if details:
+            progress = await _progress(client, details)
+            return progress or "what its failure carries is no progress; another program ran it."
     return None
+
+
+async def _progress(client: Client, payloads: Sequence[Payload]) -> Progress | None:
+    """The one progress that payloads hold; None where they hold anything else."""
+    if len(payloads) != 1 or len(payloads[0].data) > MAX_PROGRESS_BYTES:
+        return None
+    found = await read(client, payloads, Progress)
+    return found[0] if found and isinstance(found[0], Progress) else None
 
 
 def bad_end(event: HistoryEvent) -> str | None:
     """What an end that was none of its own says, as a sentence; None after any other."""
     if event.HasField("workflow_execution_failed_event_attributes"):
-        message = event.workflow_execution_failed_event_attributes.failure.message
+        message = event.workflow_execution_failed_event_attributes.failure.message[:LONGEST_REASON]
         return f"It failed: {message.rstrip('.')}. Mend the cause, then restart it."
     if event.HasField("workflow_execution_terminated_event_attributes"):
-        reason = event.workflow_execution_terminated_event_attributes.reason
+        reason = event.workflow_execution_terminated_event_attributes.reason[:LONGEST_REASON]
         said = f" ({reason.rstrip('.')})" if reason else ""
         return f"It was terminated{said}. Restart it to go on with what was made."
     if event.HasField("workflow_execution_timed_out_event_attributes"):

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Self
 
+from pydantic_core import from_json
+from temporalio.api.common.v1 import Payload
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import WorkflowExecution, WorkflowExecutionDescription
-from temporalio.client import WorkflowExecutionStatus as Execution
+from temporalio.client import WorkflowExecutionStatus as State
 
 from workflows.models import OpenCall, Progress
 from workflows.service.schemas import (
+    ID_PATTERN,
     AttemptView,
     Kind,
     OperationView,
     ProgressView,
     Status,
 )
+from workflows.service.temporal import Execution
 
 KINDS = {"SingleVideo": Kind.SINGLE, "SeriesVideo": Kind.SERIES}
 """Our workflow types. Others in the namespace are nobody's business here."""
@@ -26,57 +30,93 @@ KINDS = {"SingleVideo": Kind.SINGLE, "SeriesVideo": Kind.SERIES}
 VIDEOS = "videos"
 """In the memo: how many videos an operation makes."""
 
-_STATUS = {
-    Execution.RUNNING: Status.RUNNING,
-    Execution.CONTINUED_AS_NEW: Status.RUNNING,  # its next run is about to be the newest
-    Execution.COMPLETED: Status.COMPLETED,
-    Execution.FAILED: Status.FAILED,
-    Execution.CANCELED: Status.CANCELED,
-    Execution.TERMINATED: Status.TERMINATED,
-    Execution.TIMED_OUT: Status.TIMED_OUT,
+_PAUSED = 8
+"""The state of a run that Temporal's own `workflow pause` holds; the SDK has no name for it."""
+
+_STATUS: Mapping[int, Status] = {
+    State.COMPLETED: Status.COMPLETED,
+    State.FAILED: Status.FAILED,
+    State.CANCELED: Status.CANCELED,
+    State.TERMINATED: Status.TERMINATED,
+    State.TIMED_OUT: Status.TIMED_OUT,
 }
+"""All others run: one that continued as new does so in its next run."""
+
+_ID = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
 
 _LONGEST_FAILURE = 500
 """Characters of an attempt's failure that are shown."""
 
 
-def status_of(execution: WorkflowExecution) -> Status:
+def status_of(execution: Execution) -> Status:
     """How it stands; one of an unknown state counts as running."""
-    if execution.status is None:
-        return Status.RUNNING
-    return _STATUS.get(execution.status, Status.RUNNING)
+    return _STATUS.get(execution.info.status, Status.RUNNING)
 
 
 @dataclass(frozen=True)
 class Told:
     """What was found out about an operation beyond its description.
 
-    `missing` says why there is no `progress`; `end` tells of a bad end.
+    `missing` says why there is no `progress`; `end` tells of a bad end; `wrong_input` says why its
+    workflow cannot take what another program started it with.
     """
 
     progress: Progress | None = None
     missing: str | None = None
     end: str | None = None
+    wrong_input: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker has still to be asked."""
+        return self.progress is None and self.missing is None
+
+    def of(self, progress: Progress | str | None) -> Self:
+        """With the progress, or a sentence why there is none; None leaves that open."""
+        if progress is None or isinstance(progress, str):
+            return replace(self, missing=progress)
+        return replace(self, progress=progress)
 
 
-async def operation(execution: WorkflowExecution, told: Told) -> OperationView:
+def operation(execution: Execution, told: Told) -> OperationView:
     """All about one operation; its attempts where `execution` is a whole description."""
-    videos = (await execution.memo()).get(VIDEOS)
-    attempts: tuple[AttemptView, ...] = ()
-    if isinstance(execution, WorkflowExecutionDescription):
-        attempts = tuple(_attempts(execution.raw_description.pending_activities))
+    attempts = tuple(_attempts(execution.pending))
     return OperationView(
         operation_id=execution.id,
         type=KINDS[execution.workflow_type],
         status=status_of(execution),
-        started_at=execution.start_time,
-        closed_at=execution.close_time,
-        videos=videos if isinstance(videos, int) else None,
+        started_at=execution.started_at,
+        closed_at=execution.closed_at,
+        videos=_videos(execution),
         progress=ProgressView.of(told.progress) if told.progress else None,
         progress_missing=told.missing,
         attempts=attempts,
-        alerts=tuple(_alerts(attempts, told)),
+        alerts=(*_strange(execution, told), *_alerts(attempts, told)),
     )
+
+
+def _strange(execution: Execution, told: Told) -> Iterator[str]:
+    """What no operation has that this service started and steers."""
+    if told.wrong_input:
+        yield f"Another program started it with what no worker can take: {told.wrong_input}"
+    if not _ID.match(execution.id):
+        yield "No route takes its id: steer it by Temporal's own tools."
+    if execution.info.status == _PAUSED:
+        yield "It was paused by Temporal's own means: temporal workflow unpause has it go on."
+
+
+def _videos(execution: Execution) -> int | None:
+    """How many it makes, as its memo says; None where another program wrote that, or nobody."""
+    count = _json(execution.info.memo.fields.get(VIDEOS))
+    return count if type(count) is int and count > 0 else None
+
+
+def _json(payload: Payload | None) -> object:
+    """What a payload holds as JSON; None where it holds anything else."""
+    try:
+        return from_json(payload.data) if payload else None
+    except ValueError:
+        return None
 
 
 def _attempts(pending: Sequence[PendingActivityInfo]) -> Iterator[AttemptView]:
@@ -98,10 +138,7 @@ def _attempts(pending: Sequence[PendingActivityInfo]) -> Iterator[AttemptView]:
 def _trouble(activity: PendingActivityInfo) -> str | None:
     """What the last heartbeat tells: a text, or nothing."""
     for payload in activity.heartbeat_details.payloads:
-        try:
-            told = json.loads(payload.data)
-        except ValueError:
-            return None
+        told = _json(payload)
         return told[:_LONGEST_FAILURE] if isinstance(told, str) else None
     return None
 

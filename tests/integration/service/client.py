@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import httpx
@@ -132,3 +135,42 @@ def errors(response: httpx.Response) -> list[str]:
     assert sentences
     assert all(sentence for sentence in sentences)
     return sentences
+
+
+_HEALTH = """
+import sys, time, urllib.request
+slowest, began, is_first = 0.0, None, True
+try:
+    while True:
+        began = time.monotonic()
+        urllib.request.urlopen(sys.argv[1] + "/health", timeout=30).read()
+        if is_first:
+            print("asking", flush=True)
+        else:
+            slowest = max(slowest, time.monotonic() - began)
+        began, is_first = None, False
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    print(max(slowest, time.monotonic() - began if began else 0.0))
+"""
+"""Asks again and again until it is interrupted, in a process of its own: this one is busy."""
+
+
+@asynccontextmanager
+async def slowest_health(url: str) -> AsyncIterator[list[float]]:
+    """Asks for `/health` all through a block; the list then has the longest wait, in seconds."""
+    asking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _HEALTH, url), stdout=asyncio.subprocess.PIPE
+    )
+    found: list[float] = []
+    try:
+        assert asking.stdout
+        assert await asking.stdout.readline() == b"asking\n"
+        yield found
+        asking.send_signal(signal.SIGINT)
+        told, _ = await asking.communicate()
+        found.append(float(told))
+    finally:
+        if asking.returncode is None:
+            asking.kill()
+            await asking.wait()

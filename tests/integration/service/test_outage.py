@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -18,6 +19,7 @@ from tests.integration.service.client import errors, request_of
 from tests.integration.service.conftest import Serve, Served
 from tests.integration.workflows.bench import Bench
 from workflows.service.errors import RETRY_AFTER_SECONDS
+from workflows.service.temporal import REQUEST_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -129,3 +131,37 @@ async def test_the_same_key_200_times_at_once_starts_one(lasting: Served) -> Non
         return await runs(lasting.bench, "one") == {"one-for-all": 1}
 
     await wait_until(exists_once, what="it exists once", deadline_seconds=20)
+
+
+async def test_while_the_server_is_paused_each_route_answers_503_in_time(lasting: Served) -> None:
+    """Its connections stand, and nothing comes by them."""
+    http = lasting.api.http
+    assert (await http.get("/api/operations")).is_success
+    body = request_of(workload.single("while-paused"))
+    server = lasting.bench.lab.stack.server.child
+    server.pause()
+    try:
+        began = time.monotonic()
+        asked = asyncio.gather(
+            http.get("/ready"),
+            http.get("/api/operations"),
+            http.get("/api/status/some"),
+            http.post(START, json=body, headers={"Idempotency-Key": "while-paused"}),
+            http.post("/api/decide/some", json={"step": "character", "choice": "resend"}),
+            *(http.post(f"/api/{verb}/some") for verb in ("pause", "resume", "cancel", "restart")),
+        )
+        healths = []
+        while not asked.done():
+            before = time.monotonic()
+            assert (await http.get("/health")).is_success
+            healths.append(time.monotonic() - before)
+            await asyncio.sleep(0.05)
+        took_seconds = time.monotonic() - began
+    finally:
+        server.resume()
+    for response in await asked:
+        assert response.status_code == 503, response.url
+        assert response.headers["Retry-After"] == str(RETRY_AFTER_SECONDS)
+        assert len(errors(response)) == 1
+    assert took_seconds < REQUEST_SECONDS + 3
+    assert max(healths) < 1

@@ -102,6 +102,12 @@ def test_a_token_that_no_header_can_carry_is_told_and_not_shown(start: Start) ->
     assert TOKEN not in line
 
 
+def test_a_token_that_can_be_guessed_is_told_and_not_shown(start: Start) -> None:
+    assert complaint(start(SERVICE_TOKEN="hush")) == (
+        "service: SERVICE_TOKEN is shorter than 16 characters; make one by: openssl rand -hex 32."
+    )
+
+
 def test_a_port_in_use_is_told(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -288,7 +294,7 @@ async def test_a_foreign_page_or_name_is_refused(served: Served) -> None:
 @pytest.mark.asyncio(loop_scope="session")
 async def test_another_method_or_path_is_refused_in_the_same_shape(served: Served) -> None:
     wrong = await served.api.http.delete("/api/operations")
-    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET")
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD")
     assert errors(wrong) == ["DELETE is not possible here."]
     unknown = await served.api.http.get("/api/nothing")
     assert unknown.status_code == 404

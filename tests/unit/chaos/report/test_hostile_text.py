@@ -23,6 +23,7 @@ from chaos.explore.report import markdown
 from chaos.explore.report import report_of as explored
 from chaos.explore.state import State, Try
 from chaos.news import CaseName, Finished, News, Planned, PlannedCase, Said, Told
+from chaos.once import Answers
 from chaos.report.cost import AmbiguousCall
 from chaos.report.files import write_reports
 from chaos.report.results import NotRun, RunResult
@@ -275,12 +276,16 @@ def _runner(run: RunResult) -> Any:
     )
 
 
+def _config() -> Any:
+    stash = {plugin._RUNNER: _runner(_run()), plugin._ANSWERS: Answers()}
+    return SimpleNamespace(stash=stash)
+
+
 @pytest.mark.parametrize("is_full", [False, True])
 def test_the_table_of_pytest_steers_no_terminal(*, is_full: bool) -> None:
     reporter: Any = Reporter(is_full=is_full)
-    config: Any = SimpleNamespace(stash={plugin._RUNNER: _runner(_run())})
 
-    plugin.pytest_terminal_summary(reporter, config)
+    plugin.pytest_terminal_summary(reporter, _config())
 
     if not is_full:
         _is_harmless("\n".join(reporter.lines))
@@ -291,7 +296,7 @@ def test_a_scenario_that_did_not_pass_fails_its_test_in_one_line() -> None:
     survives: Any = plugin.survives.__wrapped__  # type: ignore[attr-defined] # as pytest keeps it
 
     with pytest.raises(pytest.fail.Exception) as failed:
-        survives(_runner(_run()))(SimpleNamespace(name=HOSTILE))
+        survives(SimpleNamespace(config=_config()))(SimpleNamespace(name=HOSTILE))
 
     _is_harmless(str(failed.value))
     assert "\n" not in str(failed.value)

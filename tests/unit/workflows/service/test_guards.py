@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -12,12 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from tests.unit.workflows.service.conftest import Connect, StandIn, errors
-from workflows.service import guards
+from workflows.service import bodies
 from workflows.service.app import create_app
 from workflows.service.guards import is_loopback
 from workflows.service.schemas import MAX_BODY_BYTES
 
-TOKEN = "sesame-open"
+TOKEN = "sesame-open-sesame"
 BODY = {"templateType": "single", "config": {"characterPrompt": "a", "videoPrompt": "b"}}
 START = "/api/template-workflow"
 
@@ -183,7 +184,7 @@ async def test_the_largest_body_is_read(http: httpx.AsyncClient) -> None:
 async def test_a_body_that_never_ends_is_given_up(
     stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guards, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.01)
     app = create_app(stand_in, SecretStr(TOKEN))
     sent: list[Any] = []
 
@@ -203,6 +204,121 @@ async def test_a_body_that_never_ends_is_given_up(
     await app(scope, receive, send)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def ask(
+    app: Any, headers: dict[str, str], pieces: Sequence[dict[str, Any]], path: str = START
+) -> list[Any]:
+    """Post pieces of a body, then nothing more; what was sent back."""
+    sent: list[Any] = []
+    waiting = iter(pieces)
+
+    async def receive() -> dict[str, Any]:
+        for piece in waiting:
+            return {"type": "http.request", "more_body": True, **piece}
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")]
+        + [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_a_body_that_is_announced_as_too_large_is_refused_before_it_comes(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "DRAIN_SECONDS", 0.01)
+    app = create_app(stand_in, None)
+    start, body, *_ = await ask(app, {"content-length": f"{MAX_BODY_BYTES + 1}"}, [])
+    assert start["status"] == 413
+    assert (b"connection", b"close") in start["headers"]
+    assert b"3,145,728" in body["body"]
+
+
+async def test_two_ways_to_tell_where_a_body_ends_are_refused(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "DRAIN_SECONDS", 0.01)
+    headers = {"content-length": "3", "transfer-encoding": "chunked"}
+    start, body, *_ = await ask(create_app(stand_in, None), headers, [], "/api/pause/fox")
+    assert start["status"] == 400
+    assert (b"connection", b"close") in start["headers"]
+    assert b"Content-Length or Transfer-Encoding, not both" in body["body"]
+    assert stand_in.asked == []
+
+
+async def test_half_a_request_whose_sender_went_away_is_none(stand_in: StandIn) -> None:
+    """What is there may be sound JSON, and is not what was to be sent."""
+    whole = json.dumps(BODY).encode()
+    pieces: list[dict[str, Any]] = [{"body": whole}, {"type": "http.disconnect"}]
+    headers = {"content-type": "application/json", "content-length": f"{len(whole) + 1}"}
+    assert await ask(create_app(stand_in, None), headers, pieces) == []
+    assert stand_in.asked == []
+
+
+async def test_large_bodies_share_what_room_there_is_and_small_ones_need_none(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_HELD_BYTES", bodies.SMALL_BYTES)
+    monkeypatch.setattr(bodies, "DRAIN_SECONDS", 0.01)
+    app = create_app(stand_in, None)
+    slow = asyncio.create_task(ask(app, {}, [{"body": b" " * 2 * bodies.SMALL_BYTES}]))
+    await asyncio.sleep(0)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        large = await http.post(START, content=b" " * 2 * bodies.SMALL_BYTES)
+        assert (large.status_code, large.headers["Retry-After"]) == (503, "2")
+        assert errors(large) == ["too many large requests are under way; try again."]
+        assert (await http.post(START, json=BODY)).status_code == 202
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+        assert (await http.post(START, content=b" " * 2 * bodies.SMALL_BYTES)).status_code == 422
+
+
+# HEAD
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/openapi.json", "/static/app.js", "/health", "/ready"]
+)
+async def test_head_of_a_page_or_probe_is_its_get_without_a_body(
+    connect: Connect, path: str
+) -> None:
+    async with connect(TOKEN) as http:
+        head, get = await http.head(path), await http.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == get.headers
+
+
+@pytest.mark.parametrize("path", ["/api/operations", "/api/status/fox", "/api/status/unknown"])
+async def test_head_of_what_the_api_shows_is_its_get_without_a_body(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    head, get = await http.head(path), await http.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers == get.headers
+
+
+async def test_head_needs_the_token_as_get_does(connect: Connect, stand_in: StandIn) -> None:
+    async with connect(TOKEN) as http:
+        assert (await http.head("/api/operations")).status_code == 401
+    assert stand_in.asked == []
+
+
+async def test_head_changes_nothing(http: httpx.AsyncClient, stand_in: StandIn) -> None:
+    response = await http.head("/api/cancel/fox")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert stand_in.asked == []
 
 
 # What browsers are told
@@ -250,3 +366,5 @@ async def test_another_method_names_what_is_possible(http: httpx.AsyncClient) ->
     response = await http.put("/api/pause/fox")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     assert errors(response) == ["PUT is not possible here."]
+    response = await http.delete("/api/operations")
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")

@@ -118,6 +118,28 @@ WRONG = (
         series(*["é" * 4_000] * 130),
         ("config has prompts of 1,040,399 bytes together; 1,000,000 are possible.",),
     ),
+    Wrong(
+        "many-wrong",
+        series(*[1] * 12),
+        (
+            *(f"config.videoPrompts[{n}]: input should be a valid string." for n in range(10)),
+            "there are 2 more faults.",
+        ),
+    ),
+    Wrong("very-many", series(*[1] * 4_002), ("the body has more than 4,000 values.",)),
+    Wrong(
+        "many-fields",
+        single(**{f"n{n}": 1 for n in range(3_000)}),
+        (
+            *(f"n{n} is not a known field." for n in range(10)),
+            "there are 2990 more faults.",
+        ),
+    ),
+    Wrong(
+        "very-many-fields",
+        single(**{f"n{n}": 1 for n in range(4_001)}),
+        ("the body has more than 4,000 values.",),
+    ),
     Wrong("id-with-a-slash", single(operationId="a/b"), (f"operationId {ID_RULE}",)),
     Wrong("id-of-dots", single(operationId=".."), (f"operationId {ID_RULE}",)),
     Wrong("id-too-long", single(operationId="a" * 201), (f"operationId {ID_RULE}",)),
@@ -129,6 +151,22 @@ WRONG = (
     ),
     Wrong("broken-name", single(**{"\ud800": 1}), ("the body is not valid Unicode.",)),
 )
+
+
+async def test_a_large_body_without_end_of_faults_has_a_short_answer(
+    http: httpx.AsyncClient,
+) -> None:
+    ones = b"1," * 1_400_000
+    for content in (
+        b'{"templateType": "series", "config": {"videoPrompts": [' + ones + b"1]}}",
+        b"[" + ones + b"1]",
+        b'{"templateType": "single", "config": [' + ones + b"1]}",
+    ):
+        response = await http.post(
+            START, content=content, headers={"Content-Type": "application/json"}
+        )
+        assert response.status_code == 422
+        assert len(response.content) < 1_000
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.case)
@@ -145,6 +183,21 @@ async def test_a_wrong_request_is_told_in_a_sentence_for_each_fault(
 
 async def test_the_longest_id_is_taken(http: httpx.AsyncClient) -> None:
     assert (await http.post(START, json=single(operationId="a" * 200))).status_code == 202
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+async def test_another_encoding_hides_no_values(http: httpx.AsyncClient, encoding: str) -> None:
+    """Half of a ∀ looks like a quote."""
+    content = ('["∀",' + "1," * 9_000 + "1]").encode(encoding)
+    response = await http.post(START, content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert errors(response) == ["the body is not JSON in UTF-8."]
+
+
+async def test_the_words_of_a_prompt_are_no_values(http: httpx.AsyncClient) -> None:
+    for text in (',"\\' * 1_000, "[1,1]," * 1_000, '\\\\",' * 1_000, "é," * 3_000):
+        response = await http.post(START, json=series(*[text] * 20))
+        assert response.status_code == 202, response.text
 
 
 async def test_prompts_that_just_fit_are_taken(http: httpx.AsyncClient) -> None:
@@ -175,6 +228,17 @@ async def test_a_body_of_another_kind_is_refused(http: httpx.AsyncClient) -> Non
     )
     assert response.status_code == 422
     assert errors(response) == ["the body must be a JSON object, sent as application/json."]
+
+
+@pytest.mark.parametrize("second", ["owl", "fox", "not an id", ""])
+async def test_two_keys_are_refused(
+    http: httpx.AsyncClient, stand_in: StandIn, second: str
+) -> None:
+    keys = [("Idempotency-Key", "fox"), ("idempotency-key", second)]
+    response = await http.post(START, json=single(), headers=keys)
+    assert response.status_code == 400
+    assert errors(response) == ["there are two Idempotency-Key headers; send one of them."]
+    assert stand_in.asked == []
 
 
 async def test_a_key_that_is_no_id_is_told(http: httpx.AsyncClient) -> None:
@@ -339,20 +403,20 @@ async def test_health_asks_nobody_and_readiness_does(
 # The description
 
 
-ALWAYS = {"401", "403", "408", "413", "500", "503"}
+ALWAYS = {"400", "401", "403", "408", "413", "500", "503"}
 
 
 @pytest.mark.parametrize(
     ("method", "path", "own"),
     [
-        ("post", START, {"202", "400", "409", "422"}),
+        ("post", START, {"202", "409", "422"}),
         ("get", "/api/operations", {"200", "422"}),
         ("get", "/api/status/{operationId}", {"200", "404", "422"}),
         ("post", "/api/pause/{operationId}", {"202", "404", "409", "422"}),
         ("post", "/api/resume/{operationId}", {"202", "404", "409", "422"}),
         ("post", "/api/cancel/{operationId}", {"202", "404", "409", "422"}),
         ("post", "/api/restart/{operationId}", {"202", "404", "409", "422"}),
-        ("post", "/api/decide/{operationId}", {"202", "400", "404", "409", "422"}),
+        ("post", "/api/decide/{operationId}", {"202", "404", "409", "422"}),
     ],
 )
 async def test_every_answer_is_declared_with_its_shape(

@@ -11,7 +11,7 @@ from workflows.entry import load_dotenv_file
 from workflows.service.settings import ServiceSettings, load_settings
 from workflows.settings import SettingsError
 
-TOKEN = "hush-hush"
+TOKEN = "hush-hush-hush-hush"
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,21 @@ def test_a_token_no_header_can_carry_is_told_and_not_shown(
 def test_an_empty_token_is_told(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SERVICE_TOKEN", "")
     assert fault() == "SERVICE_TOKEN is empty; give it a value, or remove it."
+
+
+@pytest.mark.parametrize("token", ["a", TOKEN[:15]])
+def test_a_token_that_can_be_guessed_is_refused_and_not_shown(
+    environment: pytest.MonkeyPatch, token: str
+) -> None:
+    environment.setenv("SERVICE_TOKEN", token)
+    assert fault() == (
+        "SERVICE_TOKEN is shorter than 16 characters; make one by: openssl rand -hex 32."
+    )
+
+
+def test_the_shortest_token_is_taken(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SERVICE_TOKEN", TOKEN[:16])
+    assert load_settings().service_token
 
 
 def test_each_fault_has_its_sentence(environment: pytest.MonkeyPatch) -> None:

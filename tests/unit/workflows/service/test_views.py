@@ -27,7 +27,6 @@ from workflows.models import (
     Waiting,
 )
 from workflows.service import operations, temporal, views
-from workflows.service.errors import Problem
 from workflows.service.schemas import ProgressView
 from workflows.service.views import Told
 
@@ -232,21 +231,3 @@ def test_a_series_that_continued_has_the_fingerprint_of_its_request() -> None:
     series = SeriesVideoInput(character_prompt="a", video_prompts=("b",))
     continued = series.model_copy(update={"progress": Progress(operation_id="fox")})
     assert operations.fingerprint(continued) == operations.fingerprint(series)
-
-
-# Page tokens
-
-
-def test_a_page_token_comes_back_as_it_went() -> None:
-    for position in (b"x", b'{"a": 1}', bytes(range(256))):
-        token = operations._page_token(position)
-        assert token.isascii()
-        assert "=" not in token
-        assert operations._position(token) == position
-
-
-@pytest.mark.parametrize("wrong", ["", "x", "!", "é", "AAAA", "AAAAAAAA", "QUJDREVGRw"])
-def test_a_page_token_of_another_is_refused(wrong: str) -> None:
-    with pytest.raises(Problem, match="pageToken is not one that this service has given") as raised:
-        operations._position(wrong)
-    assert raised.value.status == 422
