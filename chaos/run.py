@@ -131,7 +131,8 @@ async def _run_unknown_again(
     scenario: Scenario, results: list[CaseResult], context: RunContext
 ) -> None:
     for number, case in enumerate(scenario.cases):
-        if results[number].verdict is Verdict.UNKNOWN:
+        can_be_shown = case.proofs or case.undisturbed
+        if can_be_shown and results[number].verdict is Verdict.UNKNOWN:
             results[number] = await _run_again(scenario, case, results[number], context)
 
 

@@ -69,6 +69,7 @@ SCENARIOS = (
                 experiment=nothing,
                 load=lambda _: (),
                 proofs=(),
+                undisturbed=True,
                 invariants=(holds,),
                 stack=SHOP,
             ),

@@ -35,7 +35,7 @@ def doubts_nothing() -> None:
 
 def doubts_what_was_not_sent() -> None:
     """Take a paid request that could not be sent for one that may be billed."""
-    _means_otherwise(Outcome.RETRYABLE, Outcome.AMBIGUOUS)
+    _means_otherwise(Outcome.RETRYABLE, Outcome.AMBIGUOUS, paid_only=True)
 
 
 def gives_up_at_once() -> None:
@@ -43,12 +43,12 @@ def gives_up_at_once() -> None:
     _means_otherwise(Outcome.RETRYABLE, Outcome.PERMANENT)
 
 
-def _means_otherwise(right: Outcome, wrong: Outcome) -> None:
+def _means_otherwise(right: Outcome, wrong: Outcome, *, paid_only: bool = False) -> None:
     classify = api_errors.classify
 
     def misread(error: Exception, call: Call, exchange: Exchange) -> ApiError:
         found = classify(error, call, exchange)
-        if found.outcome is right:
+        if found.outcome is right and (call.paid or not paid_only):
             found.outcome = wrong
         return found
 
