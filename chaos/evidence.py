@@ -1,10 +1,11 @@
 """What a case leaves behind, and the reading of it: the only thing that invariants see.
 
 A case's folder holds `journal.jsonl` (the harness), `ledger.jsonl` (the provider), `histories/`
-(Temporal), `paid_calls.json` (the workers' own ledger), `expectations.json` (what was asked for),
-`billing.json` (mode and prices), `network/` (the proxies' journals, one for each link),
-`artifacts/` and `logs/`. Of a system that is not the suite's own, `promise.json` has the recovery
-that it promises; its services may put files of their own beside them.
+(Temporal), `children/` (likewise, of workflows that these started), `paid_calls.json` (the workers'
+own ledger), `expectations.json` (what was asked for), `billing.json` (mode and prices), `network/`
+(the proxies' journals, one for each link), `artifacts/` and `logs/`. Of a system that is not the
+suite's own, `promise.json` has the recovery that it promises; its services may put files of their
+own beside them.
 
 On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
 histories, the paid calls and the artifacts have these real ids; it is taken off when they are read.
@@ -15,10 +16,11 @@ own ledger, and each call that may have been billed counts as billed.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -51,6 +53,7 @@ from workflows.paid_calls import PaidCall, State, outcome_of
 from workflows.policies import HEARTBEAT_INTERVAL, LEDGER_GRACE_SECONDS
 
 HISTORIES = "histories"
+CHILDREN = "children"
 BILLING = "billing.json"
 PAID_CALLS = "paid_calls.json"
 PREFIX = "prefix.txt"
@@ -130,6 +133,7 @@ class Evidence:
     prefix: str = ""
     recovery_seconds: float | None = None
     heartbeat_interval_seconds: float | None = _OWN_INTERVAL_SECONDS
+    children: Sequence[Workflow] = ()
 
     @classmethod
     def load(cls, folder: Path) -> Evidence:
@@ -151,7 +155,13 @@ class Evidence:
             heartbeat_interval_seconds=(
                 promise.heartbeat_interval_seconds if promise else _OWN_INTERVAL_SECONDS
             ),
+            children=_load_children(folder / CHILDREN),
         )
+
+    @property
+    def all_workflows(self) -> Sequence[Workflow]:
+        """Those that were asked for, and those that they started themselves."""
+        return (*self.workflows.values(), *self.children)
 
     @property
     def live(self) -> bool:
@@ -260,14 +270,40 @@ async def save_histories(
     `started` has the first run of each start, where an id was started more than once.
     """
     target = folder / HISTORIES
-    target.mkdir(parents=True, exist_ok=True)
+    _save_runs(target, "", ())  # the folder is there even where all of them are gone
     for workflow_id in workflow_ids:
         earlier = ((started or {}).get(workflow_id) or ())[:-1]
         runs = [run for first in earlier for run in await _fetch_from(client, workflow_id, first)]
         runs += await _fetch_runs(client, workflow_id)
-        for number, run in enumerate(runs, start=1):
-            # As Temporal's own UI and CLI export and import it.
-            write_file(target / _history_name(workflow_id, number), run.to_json())
+        _save_runs(target, workflow_id, runs)
+        await _save_children(client, folder / CHILDREN, runs)
+
+
+def _save_runs(target: Path, name: str, runs: Sequence[WorkflowHistory]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for number, run in enumerate(runs, start=1):
+        # As Temporal's own UI and CLI export and import it.
+        write_file(target / _history_name(name, number), run.to_json())
+
+
+async def _save_children(client: Client, target: Path, runs: Sequence[WorkflowHistory]) -> None:
+    """What the workflows had in hand that these runs started, and so on. Their ids are anybody's
+    text, and no name of a file.
+    """
+    waiting = [child for run in runs for child in _children_of(run)]
+    while waiting:
+        workflow_id, run_id = waiting.pop()
+        name = hashlib.sha256(f"{workflow_id}\0{run_id}".encode()).hexdigest()[:32]
+        runs = await _fetch_from(client, workflow_id, run_id)
+        _save_runs(target, name, runs)
+        waiting += [child for run in runs for child in _children_of(run)]
+
+
+def _children_of(run: WorkflowHistory) -> Iterator[tuple[str, str]]:
+    for event in run.events:
+        if event.HasField("child_workflow_execution_started_event_attributes"):
+            child = event.child_workflow_execution_started_event_attributes.workflow_execution
+            yield child.workflow_id, child.run_id
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
@@ -451,3 +487,13 @@ def _load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
         )
         for workflow_id, runs in found.items()
     }
+
+
+def _load_children(folder: Path) -> Sequence[Workflow]:
+    """Each by the id that its first event tells; the names of their files are none."""
+    found = _load_histories(folder, "").values()
+    return tuple(replace(child, workflow_id=_id_in(child.runs[0])) for child in found)
+
+
+def _id_in(run: WorkflowHistory) -> str:
+    return str(run.events[0].workflow_execution_started_event_attributes.workflow_id)

@@ -51,7 +51,9 @@ _ACTIVITY_CLOSING = {
 
 @dataclass(frozen=True)
 class Activity:
-    """One scheduled activity and its last attempt; earlier attempts leave no event."""
+    """One scheduled activity and its last attempt; earlier attempts leave no event. `left_at` is
+    when its workflow's run ended without waiting for it: it is nobody's from then on.
+    """
 
     kind: str
     scheduled_at: datetime
@@ -65,6 +67,7 @@ class Activity:
     last_failure: Failure | None = None
     closed_at: datetime | None = None
     completed: bool = False
+    left_at: datetime | None = None
 
     @property
     def lost_its_heartbeat(self) -> bool:
@@ -170,7 +173,9 @@ def _activities(run: WorkflowHistory) -> Iterator[Activity]:
                 closed_at=at,
                 completed=event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
             )
-    yield from found.values()
+    left_at = time_of(run.events[-1]) if run.events[-1].event_type in _CLOSING else None
+    for activity in found.values():
+        yield activity if activity.closed_at else replace(activity, left_at=left_at)
 
 
 def time_of(event: HistoryEvent) -> datetime:

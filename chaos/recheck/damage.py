@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from chaos.evidence import HISTORIES
+from chaos.evidence import CHILDREN, HISTORIES
 from chaos.files import read_file
 
 
 def damage(folder: Path, error: Exception) -> str:
     """Why the evidence in a folder cannot be read: by its files, or else by the error."""
-    files = (*sorted(folder.glob("*.json*")), *sorted((folder / HISTORIES).glob("*.json")))
+    histories = (each for name in (HISTORIES, CHILDREN) for each in (folder / name).glob("*.json"))
+    files = (*sorted(folder.glob("*.json*")), *sorted(histories))
     found = [f"{file.relative_to(folder)} {words}" for file in files if (words := _broken(file))]
     if found:
         return "; ".join(found)

@@ -2,7 +2,7 @@
 
 from chaos.recovery.bounds import bound_seconds
 from chaos.recovery.figures import Recovery, recoveries, repeated_attempts
-from chaos.recovery.in_hand import met_work, unmeasured
+from chaos.recovery.in_hand import met_work, stood_still, unmeasured
 from chaos.recovery.retries import has_a_cause, took_over, was_lost, went_silent
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "met_work",
     "recoveries",
     "repeated_attempts",
+    "stood_still",
     "took_over",
     "unmeasured",
     "was_lost",

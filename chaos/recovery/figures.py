@@ -66,7 +66,7 @@ def repeated_attempts(evidence: Evidence) -> Mapping[datetime, int]:
     """
     faults = sorted(entry.at for entry in evidence.journal if entry.event is Event.FAULT)
     found = dict.fromkeys(faults, 0)
-    for workflow in evidence.workflows.values():
+    for workflow in evidence.all_workflows:
         for activity in workflow.activities:
             met = _met(activity, faults)
             if met:

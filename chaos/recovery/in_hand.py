@@ -30,6 +30,18 @@ _ENDED = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: "workflow_task_failed_event_attributes",
     EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: "workflow_task_timed_out_event_attributes",
 }
+_CHILD = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+_CHILD_ENDED = {
+    getattr(EventType, f"EVENT_TYPE_{name}"): f"{name.lower()}_event_attributes"
+    for name in (
+        "START_CHILD_WORKFLOW_EXECUTION_FAILED",
+        "CHILD_WORKFLOW_EXECUTION_COMPLETED",
+        "CHILD_WORKFLOW_EXECUTION_FAILED",
+        "CHILD_WORKFLOW_EXECUTION_CANCELED",
+        "CHILD_WORKFLOW_EXECUTION_TIMED_OUT",
+        "CHILD_WORKFLOW_EXECUTION_TERMINATED",
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -55,17 +67,20 @@ class _Victim:
 
 
 def met_work(evidence: Evidence, fault: Entry) -> bool:
-    """Whether a fault met work: a worker's, something that this worker had in hand, or that came
-    for it while it stood still; any other's, a workflow that was open while it lasted.
+    """Whether a fault met work: a worker's, or that of its line to the server, something that this
+    worker had in hand, or that came for it while it stood still or was cut off; the server's, a
+    workflow that was open while it lasted; that of something which only activities use, a workflow
+    that did more than wait meanwhile.
     """
     known = queues(evidence)
-    workflows = [w for w in evidence.workflows.values() if may_concern(known, fault, w)]
-    if struck(fault) is Struck.WORKER and fault.kind != "crash_loop":
+    workflows = [w for w in evidence.all_workflows if may_concern(known, fault, w)]
+    if (struck(fault) is Struck.WORKER and fault.kind != "crash_loop") or _is_of_a_link(fault):
         victim = _victim(evidence, fault)
         met, end = any(_had_in_hand(victim, each) for each in workflows), victim.end
     else:
         end = is_over_by(evidence, fault)
-        met = any(_was_open(workflow, fault.at, end) for workflow in workflows)
+        was_met = _was_open if struck(fault) is not Struck.OTHER else _was_at_work
+        met = any(was_met(workflow, fault.at, end) for workflow in workflows)
     return met or _is_forgotten(evidence, end)
 
 
@@ -77,7 +92,7 @@ def unmeasured(evidence: Evidence) -> Iterator[tuple[Entry, Workflow, Activity]]
     known = queues(evidence)
     for fault in faults(evidence, Struck.WORKER):
         victim = _victim(evidence, fault)
-        for workflow in evidence.workflows.values() if fault.kind in KILLS else ():
+        for workflow in evidence.all_workflows if fault.kind in KILLS else ():
             if not may_concern(known, fault, workflow) or workflow.status in _STOPPED:
                 continue
             for activity in workflow.activities:
@@ -89,6 +104,42 @@ def unmeasured(evidence: Evidence) -> Iterator[tuple[Entry, Workflow, Activity]]
                     yield fault, workflow, activity
 
 
+def stood_still(evidence: Evidence, fault: Entry) -> Iterator[tuple[Workflow, float]]:
+    """The workflows whose own task a killed worker had in hand, or whose state it took along, each
+    with the seconds until another took up that task, or the next one.
+    """
+    if fault.kind not in KILLS or struck(fault) is not Struck.WORKER:
+        return
+    known, victim = queues(evidence), _victim(evidence, fault)
+    for workflow in evidence.all_workflows:
+        for run in workflow.runs if may_concern(known, fault, workflow) else ():
+            seconds = _stood_still_seconds(victim, run.events)
+            if seconds is not None:
+                yield workflow, seconds
+
+
+def _stood_still_seconds(victim: _Victim, events: Collection[HistoryEvent]) -> float | None:
+    """None where no task of this run had to wait, or none was ever taken up again."""
+    last, since = "", None
+    timed_out = {
+        event.workflow_task_timed_out_event_attributes.started_event_id: time_of(event)
+        for event in events
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+    }
+    for event in events:
+        at = time_of(event)
+        if event.event_type == _SCHEDULED and since is None and last and victim.may_be(last):
+            since = max(at, victim.start)
+        elif event.event_type == _STARTED:
+            if since is not None and at > victim.end:
+                return (at - since).total_seconds()
+            last = event.workflow_task_started_event_attributes.identity
+            lost_at = timed_out.get(event.event_id)
+            is_lost = lost_at is not None and lost_at > victim.start
+            since = victim.start if is_lost and victim.may_be(last) else None
+    return None
+
+
 def _victim(evidence: Evidence, fault: Entry) -> _Victim:
     pids = {fault.pid} if fault.pid else set(_pids(evidence, fault))
     return _Victim(
@@ -96,13 +147,22 @@ def _victim(evidence: Evidence, fault: Entry) -> _Victim:
         end=_end(evidence, fault, pids),
         pids=frozenset(map(str, pids)),
         known=frozenset(str(entry.pid) for entry in evidence.journal if entry.pid),
-        lives=leaves_it_alive(fault),
+        lives=leaves_it_alive(fault) or _is_of_a_link(fault),
     )
+
+
+def _is_of_a_link(fault: Entry) -> bool:
+    """Whether it lies between the server and one worker; the members of a fleet share a link."""
+    return (fault.target or "").startswith("worker-") and struck(fault) is Struck.SERVER
 
 
 def _pids(evidence: Evidence, fault: Entry) -> Iterator[int]:
     """Those of its target that got a signal or were ended while it lasted."""
     over = is_over_by(evidence, fault)
+    worker = (fault.target or "").partition(">")[0]
+    for entry in evidence.journal if _is_of_a_link(fault) else ():
+        if entry.event is Event.READY and entry.target == worker and entry.pid:
+            yield entry.pid
     for entry in evidence.journal:
         told = entry.event is Event.SIGNALED or entry.kind in {KERNEL, WATCHER}
         if told and entry.target == fault.target and entry.pid and fault.at <= entry.at <= over:
@@ -116,6 +176,8 @@ def _end(evidence: Evidence, fault: Entry, pids: Collection[int]) -> datetime:
         gone = evidence.first_entry(Event.EXITED, after=fault.at, pid=pid)
         woken = evidence.first_entry(Event.SIGNALED, after=fault.at, pid=pid, signal="SIGCONT")
         ends += [entry.at for entry in (gone, woken) if entry]
+    if _is_of_a_link(fault):
+        return is_over_by(evidence, fault)
     if leaves_it_alive(fault):
         return min([*ends, is_over_by(evidence, fault)])
     return max(ends, default=fault.at)
@@ -124,6 +186,44 @@ def _end(evidence: Evidence, fault: Entry, pids: Collection[int]) -> datetime:
 def _was_open(workflow: Workflow, start: datetime, end: datetime) -> bool:
     closed_at = workflow.closed_at
     return workflow.started_at <= end and (closed_at is None or closed_at > start)
+
+
+def _was_at_work(workflow: Workflow, start: datetime, end: datetime) -> bool:
+    """Whether a workflow was open, and did not just wait for a timer or a signal: it had an
+    activity, a workflow task in which a local one may run, or a child, whose own history is not
+    here.
+    """
+    if any(
+        each.scheduled_at <= end and _is_later(each.closed_at or each.left_at, start)
+        for each in workflow.activities
+    ):
+        return True
+    return any(_was_any_open(run.events, start, end) for run in workflow.runs)
+
+
+def _was_any_open(events: Collection[HistoryEvent], start: datetime, end: datetime) -> bool:
+    """Whether a workflow task or a child of this run was."""
+    ends = {number: time_of(event) for event in events for number in _ended_by(event)}
+    last = max(map(time_of, events))
+    return any(
+        event.event_type in {_SCHEDULED, _STARTED, _CHILD}
+        and time_of(event) <= end
+        and ends.get(event.event_id, last) > start
+        for event in events
+    )
+
+
+def _ended_by(event: HistoryEvent) -> Iterator[int]:
+    """The events whose matter this one ends."""
+    if event.event_type in _ENDED:
+        ended = getattr(event, _ENDED[event.event_type])
+        yield from (ended.started_event_id, ended.scheduled_event_id)
+    elif event.event_type in _CHILD_ENDED:
+        yield getattr(event, _CHILD_ENDED[event.event_type]).initiated_event_id
+
+
+def _is_later(at: datetime | None, start: datetime) -> bool:
+    return at is None or at > start
 
 
 def _is_forgotten(evidence: Evidence, end: datetime) -> bool:
@@ -151,7 +251,8 @@ def _had_in_hand(victim: _Victim, workflow: Workflow) -> bool:
 def _was_held(victim: _Victim, activity: Activity) -> bool:
     """Whether its last attempt was the victim's. One that is open has no start on record yet."""
     if activity.started_at is None:
-        return activity.closed_at is None and activity.scheduled_at <= victim.end
+        is_open = activity.closed_at is None and _is_later(activity.left_at, victim.start)
+        return is_open and activity.scheduled_at <= victim.end
     return victim.may_be(activity.worker) and victim.overlaps(
         activity.started_at, activity.closed_at
     )

@@ -17,7 +17,7 @@ Queues = Mapping[str, frozenset[str]]
 def queues(evidence: Evidence) -> Queues:
     """Where the history met each process of the journal."""
     seen: dict[str, set[str]] = {}
-    for workflow in evidence.workflows.values():
+    for workflow in evidence.all_workflows:
         for run in workflow.runs:
             for pid in _pids(run):
                 seen.setdefault(pid, set()).add(_queue(run))

@@ -77,14 +77,14 @@ class Retry(Start):
         """How long nothing may be heard of the attempt before it counts as lost."""
         if self.loss is not Loss.SILENT:
             return 0.0
-        return self.activity.heartbeat_seconds or self.activity.start_to_close_seconds
+        return _silence_limit_seconds(self.activity)
 
     @property
     def earliest_seconds(self) -> float:
         """The least that it can have begun after its cause: the last heartbeat may be one interval
         old, or, where nobody knows that or there are none, nearly as old as it may get.
         """
-        heard = self.heartbeat_interval_seconds if self.activity.heartbeat_seconds else None
+        heard = self.heartbeat_interval_seconds if _is_heartbeat_first(self.activity) else None
         silence = 0.0 if heard is None else max(0.0, self.silence_seconds - heard)
         return max(0.0, silence + self.backoff_seconds - _CLOCK_SECONDS)
 
@@ -97,7 +97,7 @@ def was_lost(failure: Failure) -> bool:
 def took_over(activity: Activity) -> bool:
     """Whether its last attempt followed one that was lost with its worker.
 
-    Without a heartbeat, only its time limit tells of a dead worker.
+    Without a heartbeat that is due sooner, only its time limit tells of a dead worker.
     """
     return _loss_before(activity) in {Loss.SILENT, Loss.SEEN}
 
@@ -135,7 +135,20 @@ def _loss_before(activity: Activity) -> Loss | None:
         return None
     limit = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
     is_limit = failure.timeout_failure_info.timeout_type == limit
-    return Loss.SILENT if is_limit and not activity.heartbeat_seconds else _loss(failure)
+    return Loss.SILENT if is_limit and not _is_heartbeat_first(activity) else _loss(failure)
+
+
+def _is_heartbeat_first(activity: Activity) -> bool:
+    """Whether a missing heartbeat tells of a dead worker before the attempt's time is up."""
+    limit = activity.start_to_close_seconds
+    return bool(activity.heartbeat_seconds) and not 0.0 < limit <= activity.heartbeat_seconds
+
+
+def _silence_limit_seconds(activity: Activity) -> float:
+    """The longest that an attempt may go on unheard of."""
+    if _is_heartbeat_first(activity):
+        return activity.heartbeat_seconds
+    return activity.start_to_close_seconds
 
 
 def _loss(failure: Failure) -> Loss:
@@ -150,7 +163,7 @@ def _loss(failure: Failure) -> Loss:
 def starts(evidence: Evidence) -> Iterator[Start]:
     """The last attempt of every activity that is done."""
     interval = _heartbeat_interval_seconds(evidence)
-    for workflow in evidence.workflows.values():
+    for workflow in evidence.all_workflows:
         for activity in workflow.activities:
             started_at, closed_at = activity.started_at, activity.closed_at
             if not started_at or not closed_at:

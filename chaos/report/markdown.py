@@ -13,13 +13,23 @@ _MARKS = re.compile(rf"(?P<amount>{_AMOUNT})|[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|
 before an amount; around anything else two of them make it mathematics.
 """
 
+_CALLS = re.compile(r"(?<=(?<![A-Za-z0-9])@)(?=[A-Za-z0-9])|(?<=(?<!&)#)(?=[0-9])")
+
 _STARTS = re.compile(r"(#{1,6}(?=\s|$)|[-+=]|\d{1,9}(?=[.)]))")
 """What makes a heading, a list or a rule of a line that begins with it."""
 
 
 def escaped(text: str, most: int = LONGEST) -> str:
     """Text that stands for itself within a line: of a paragraph, a list or a table."""
-    return _MARKS.sub(lambda m: m[0] if m["amount"] else rf"\{m[0]}", plain(text, most))
+    marked = _MARKS.sub(lambda m: m[0] if m["amount"] else rf"\{m[0]}", plain(text, most))
+    return uncalled(marked)
+
+
+def uncalled(text: str) -> str:
+    """Text in which GitHub finds nobody to call and no thread to mark: what follows an `@` or a `#`
+    is set apart by nothing, for no backslash keeps it from looking there.
+    """
+    return _CALLS.sub("&#8203;", text)
 
 
 def paragraph(text: str) -> str:

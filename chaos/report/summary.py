@@ -162,7 +162,7 @@ def _problems(result: RunResult) -> Iterator[str]:
         if len(lines) > _MOST_LINES:
             content += f"\n- … and {len(lines) - _MOST_LINES} more, in results.md"
         if len(lines) > _OPEN_LINES:
-            yield markdown.folded(html.escape(plain(title)), content)
+            yield markdown.folded(markdown.uncalled(html.escape(plain(title))), content)
         else:
             yield f"**{markdown.escaped(title)}**\n\n{content}"
     yield f"To run {'it' if len(red) == 1 else 'them'} again:"

@@ -35,6 +35,7 @@ SCENARIO = Scenario(
             experiment=experiment,
             load=load,
             proofs=(all_were_open_at_once(),),
+            undisturbed=True,
             converge_deadline_seconds=600.0,
             stack=SHARED_SERVER,
         ),

@@ -12,13 +12,18 @@ from chaos.recovery import met_work
 
 
 def faults_met_work(*, all_kinds: bool) -> Invariant:
-    """Each kind of fault at each target met work at least once. Of a schedule that was drawn at
-    random, any fault at all.
+    """Each kind of fault at each target met work at least once, and there was one. Of a schedule
+    that was drawn at random, any fault at all.
     """
 
     @proof("faults_met_work")
     def judge(evidence: Evidence) -> Iterator[str]:
         faults = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+        if all_kinds and not faults:
+            yield (
+                "it hit nothing: no fault is on record. Strike by `lab.strike` or `lab.during`, "
+                "or, where nothing is broken, say so by `undisturbed=True`"
+            )
         groups = [[*found] for _, found in groupby(sorted(faults, key=_what), key=_what)]
         missed = [each for each in groups if not any(met_work(evidence, fault) for fault in each)]
         if all_kinds or sum(map(len, missed)) == len(faults):
@@ -40,10 +45,20 @@ def names_a_proof(evidence: Evidence) -> Iterator[str]:
 
 @proof("is_undisturbed")
 def is_undisturbed(evidence: Evidence) -> Iterator[str]:
-    """What is declared a control without any fault has none."""
-    for fault in evidence.journal:
-        if fault.event is Event.FAULT:
-            yield f"the case is declared undisturbed, and its journal has {_told([fault])}"
+    """What is declared a control without any fault has none, and no process gets a signal before
+    the harness itself takes the stack down.
+    """
+    faults = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+    for fault in faults:
+        yield f"the case is declared undisturbed, and its journal has {_told([fault])}"
+    for entry in evidence.journal if not faults else ():
+        if entry.event is Event.SIGNALED and not _is_of_the_end(evidence, entry):
+            yield f"the case is declared undisturbed, and {entry.target} got {entry.signal}"
+
+
+def _is_of_the_end(evidence: Evidence, entry: Entry) -> bool:
+    ending = evidence.first_entry(Event.ENDING)
+    return ending is not None and entry.at >= ending.at
 
 
 def _what(fault: Entry) -> tuple[str, str]:

@@ -51,7 +51,7 @@ _LINES = {True: 30, False: 80}
 
 _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=5)
 _MOST_FILES = 40
-_FOLDERS = ("histories", "logs", "network")
+_FOLDERS = ("histories", "children", "logs", "network")
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import TypeAdapter
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.client import Client, WorkflowHistory
 
 from chaos import workload
 from chaos.billing import REFERENCE, Billing, Mode
@@ -20,6 +24,7 @@ from chaos.evidence import (
     Evidence,
     save_billing,
     save_expectations,
+    save_histories,
     save_live_ledger,
     save_paid_calls,
 )
@@ -36,6 +41,7 @@ from workflows.models import Item as PaidItem
 from workflows.paid_calls import Granted, PaidCall, Purchase, State, Terms
 
 ASKED = workload.single("asked")
+DATA = Path(__file__).parents[2] / "data"
 SENT_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTLED_AT = SENT_AT + timedelta(seconds=2)
 IMAGE = Artifact(path="asked/character.png", sha256="a" * 64, size_bytes=1)
@@ -291,3 +297,44 @@ def test_each_links_journal_is_found_under_its_links_name(
     assert list(found) == ["fleet-1>api", "worker-1>server"]
     assert [len(records) for records in found.values()] == [0, 8]
     assert concurrency.network == {}
+
+
+class _Server:
+    """It has the histories of a workflow and of what that started."""
+
+    def __init__(self, *runs: WorkflowHistory) -> None:
+        self._runs = {str(_started(run).original_execution_run_id): run for run in runs}
+        self._latest = {run.workflow_id: run for run in runs}
+
+    def get_workflow_handle(self, workflow_id: str, run_id: str | None = None) -> _Handle:
+        return _Handle(self._runs[run_id] if run_id else self._latest[workflow_id])
+
+
+@dataclass(frozen=True)
+class _Handle:
+    run: WorkflowHistory
+
+    async def fetch_history(self) -> WorkflowHistory:
+        return self.run
+
+
+def _started(run: WorkflowHistory) -> WorkflowExecutionStartedEventAttributes:
+    return run.events[0].workflow_execution_started_event_attributes
+
+
+async def test_what_a_workflow_started_itself_is_fetched_as_well(tmp_path: Path) -> None:
+    case = DATA / "false_passes" / "worker_dies_with_a_child"
+    saved = Evidence.load(case)
+    (child,) = saved.children
+    server = _Server(*saved.workflows["parent"].runs, *child.runs)
+
+    await save_histories(cast("Client", server), tmp_path, ["parent"])
+
+    (file,) = (tmp_path / "children").iterdir()
+    assert file.name == next((case / "children").iterdir()).name
+    assert child.workflow_id not in file.name
+    assert [activity.kind for activity in child.activities] == ["slow"]
+    assert [workflow.workflow_id for workflow in saved.all_workflows] == [
+        "parent",
+        child.workflow_id,
+    ]

@@ -11,6 +11,7 @@ from temporalio.api.history.v1 import History
 
 from chaos.evidence import Evidence
 from chaos.invariants import Invariant, Late, Unmeasured
+from chaos.invariants.proofs import killed_while_open
 from chaos.invariants.recovery import recovers_within_its_bound
 from chaos.journal import Event
 from chaos.verdict import Verdict
@@ -197,3 +198,37 @@ def _lost_for_good_and_made_anew(history: History) -> None:
     place = events.index(again)
     del history.events[:]
     history.events.extend([*events[:place], lost, failed, anew, *events[place:]])
+
+
+@pytest.mark.parametrize(
+    ("case", "problem"),
+    [
+        (
+            "worker_dies_in_a_local_activity",
+            "after the fault kill at worker-1 a task of local itself was taken up after 7.0 s",
+        ),
+        (
+            "worker_dies_before_the_time_is_up",
+            "after the fault kill at worker-1 work went on after 7.9 s",
+        ),
+        ("worker_dies_with_a_child", "after the fault kill at worker-1 work went on after 6.5 s"),
+    ],
+)
+def test_a_promise_holds_for_whatever_a_worker_had_in_hand(case: str, problem: str) -> None:
+    """A local activity, an attempt whose time is up before its heartbeat is missed, a child's."""
+    evidence = Evidence.load(FALSE_PASSES / case)
+    calm = [entry for entry in evidence.journal if entry.event is not Event.STRAIN]
+    hasty = replace(evidence, journal=calm, recovery_seconds=1.0)
+
+    finding = recovers_within_its_bound.examine(hasty)
+
+    assert finding.verdict is Verdict.FAILED
+    assert finding.problems == (f"{problem}, not within 1.0 s",)
+    patient = replace(hasty, recovery_seconds=25.0)
+    assert recovers_within_its_bound.examine(patient).problems == ()
+
+
+def test_an_attempt_whose_time_was_up_first_was_in_hand() -> None:
+    evidence = Evidence.load(FALSE_PASSES / "worker_dies_before_the_time_is_up")
+
+    assert killed_while_open(("worker-1",), "short", "slow").examine(evidence).problems == ()

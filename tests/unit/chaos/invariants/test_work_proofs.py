@@ -178,3 +178,44 @@ def test_what_is_declared_undisturbed_has_no_fault(
     assert finding.problems == (
         "the case is declared undisturbed, and its journal has kill at worker-1",
     )
+
+
+def test_a_case_without_any_fault_on_record_hit_nothing(concurrency: Evidence) -> None:
+    (problem,) = EVERY.examine(concurrency).problems
+
+    assert problem.startswith("it hit nothing: no fault is on record.")
+    assert ANY.examine(concurrency).problems == ()
+
+
+def test_what_is_declared_undisturbed_gets_no_signal(checkpoint: Evidence) -> None:
+    """A process may be struck without a word."""
+    journal = [entry for entry in checkpoint.journal if entry.event is not Event.FAULT]
+
+    finding = is_undisturbed.examine(replace(checkpoint, journal=journal))
+
+    assert finding.problems == ("the case is declared undisturbed, and worker-1 got SIGKILL",)
+
+
+@pytest.mark.parametrize(
+    ("case", "fault"),
+    [
+        ("kill_after_a_termination", "kill at worker-1"),
+        ("service_down_while_nobody_asks", "kill at carrier"),
+        ("link_of_an_idle_worker", "down at worker-2>server"),
+    ],
+)
+def test_a_workflow_that_only_waits_or_has_ended_was_not_hit(case: str, fault: str) -> None:
+    (problem,) = EVERY.examine(Evidence.load(RUN / case)).problems
+
+    assert problem == f"it hit nothing: {fault} met no work in hand"
+
+
+def test_a_service_that_a_child_may_ask_was_missed() -> None:
+    """What the child had in hand is in a history of its own."""
+    evidence = Evidence.load(RUN / "worker_dies_with_a_child")
+    kill = evidence.first_entry(Event.FAULT)
+    assert kill
+    down = Entry(at=kill.at, event=Event.FAULT, kind="kill", target="carrier")
+
+    for each in (evidence, replace(evidence, children=())):
+        assert met_work(_also(each, down), down)

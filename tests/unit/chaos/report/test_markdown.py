@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from markdown_it import MarkdownIt
 
@@ -99,3 +101,21 @@ def test_a_folded_block_is_whole_html_around_markdown() -> None:
 
     assert html.count("<details>") == html.count("</details>") == 1
     assert html.count("<li>") == 2
+
+
+def test_nobody_is_called_and_no_thread_is_marked() -> None:
+    """GitHub would write to them where the text is a comment on a pull request."""
+    text = "asked @octocat, (@team/all) of #12, owner/repo#7; 4711@host \\&#60; # 1"
+
+    shown = _shown(markdown.escaped(text))
+
+    assert shown.replace("\u200b", "") == text
+    assert re.findall("[@#]\u200b?\\w+", shown) == [
+        *("@\u200boctocat", "@\u200bteam", "#\u200b12", "#\u200b7", "@host", "#60"),
+    ]
+
+
+def test_a_folded_title_calls_nobody() -> None:
+    assert markdown.uncalled("a &#x27;@octocat&#39; of #12") == (
+        "a &#x27;@&#8203;octocat&#39; of #&#8203;12"
+    )
