@@ -299,9 +299,7 @@ def test_a_new_folder_may_share_the_ledger_of_another(
     assert buy(load_settings(), operation_id="third") == mine
 
 
-def test_a_file_system_without_links_will_do(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_without_links_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_path: Path, _target: Path) -> None:
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
