@@ -56,7 +56,7 @@ class Guards:
         send = _with_headers(scope["path"], send)
         try:
             self._require_welcome(scope)
-            _require_few_parameters(scope["query_string"])
+            _require_few_parameters(scope.get("query_string", b""))
             async with self.bodies.read(Headers(scope=scope), receive) as body:
                 await self.app(_as_get(scope), _replayed(body, receive), send)
         except ClientDisconnect:
