@@ -97,15 +97,15 @@ def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
     try:
         address = ledger_address(settings)
         elsewhere = misplaced(settings)
-        was_used = has_paid_work(folder, or_begun=elsewhere is not None)
-        is_first = not binding.is_known() and not was_used
+        or_begun = elsewhere is not None
+        is_first = not binding.is_known() and not has_paid_work(folder, or_begun=or_begun)
         ledger = Ledger.open(
             address, grace_seconds=policies.LEDGER_GRACE_SECONDS, sender=sender, make=is_first
         )
     except OSError as error:
         raise SettingsError(
-            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
-            "mend ARTIFACTS_DIR."
+            f"{error.filename or settings.artifacts_dir} cannot be made or read "
+            f"({error.strerror}); mend ARTIFACTS_DIR."
         ) from None
     except LedgerError as error:
         hint = f" An earlier release kept it in {elsewhere}: set LEDGER_URL to that file."

@@ -324,6 +324,27 @@ def test_files_of_others_do_not_hinder_a_first_start(folder: Path, name: str) ->
     open_ledger(load_settings()).close()
 
 
+def test_a_folder_that_cannot_be_read_is_named_and_hinders_no_later_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, iterdir = folder / "private", Path.iterdir
+
+    def look(path: Path) -> Iterator[Path]:
+        if path == private:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    private.mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", look)
+        assert refusal(load_settings()) == (
+            f"{private} cannot be made or read (Permission denied); mend ARTIFACTS_DIR."
+        )
+    open_ledger(load_settings()).close()
+    monkeypatch.setattr(Path, "iterdir", look)
+    open_ledger(load_settings()).close()
+
+
 def test_a_start_that_died_before_it_bound_the_artifacts_is_finished_by_the_next(
     folder: Path, environment: pytest.MonkeyPatch
 ) -> None:
