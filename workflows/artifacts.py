@@ -138,11 +138,17 @@ class ArtifactStore:
         self._write(self._root / operation_id, f".{name}.note", text.encode())
 
     def read_note(self, operation_id: str, name: str) -> str | None:
-        """A text that was saved; None where there is none."""
+        """A text that was saved; None where there is none. Raises ArtifactError."""
+        note = f".{name}.note"
         try:
-            return (self._root / operation_id / f".{name}.note").read_text()
+            return (self._root / operation_id / note).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ArtifactError(
+                f"the note {operation_id}/{note} cannot be read ({why}); restore it."
+            ) from None
 
     def is_whole(self, artifact: Artifact) -> bool:
         """Whether a file is there as it was made."""

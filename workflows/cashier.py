@@ -18,6 +18,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -146,20 +147,30 @@ class Cashier:
         if objection:
             raise LedgerError(objection, lasting=False)
         self.artifacts.prepare(purchase.operation_id)
-        noted = self.artifacts.read_note(purchase.operation_id, _note_of(purchase)) or "0"
-        return replace(purchase, sent=int(noted) if noted.isdecimal() else 1)
+        return replace(purchase, sent=self._noted(purchase))
+
+    def _noted(self, request: Purchase | PaidCall) -> int:
+        """How many requests of a step the artifacts tell of; a note of no number is of one."""
+        noted = self.artifacts.read_note(request.operation_id, _note_of(request))
+        if noted is None:
+            return 0
+        return int(noted) if re.fullmatch("[0-9]{1,9}", noted) else 1
 
     async def _note(self, call: PaidCall) -> None:
         """Put it down beside the artifacts that this request may be sent from now on."""
-        what = (call.operation_id, _note_of(call), str(call.number))
         try:
-            await asyncio.to_thread(self.artifacts.save_note, *what)
+            await asyncio.to_thread(self._note_once, call)
         except ArtifactError as error:
             await self._never_sent(call, str(error))
             raise
         except asyncio.CancelledError:
             await self._never_sent(call, _CANCELED)
             raise
+
+    def _note_once(self, call: PaidCall) -> None:
+        """A sender that was paused wakes up after another: it takes nothing from a later note."""
+        if self._noted(call) < call.number:
+            self.artifacts.save_note(call.operation_id, _note_of(call), str(call.number))
 
     def _recover(self, purchase: Purchase, order: PaidOrder, replies: Replies[T]) -> None:
         """Record the replies that were put on disk by those who did not live to record them, and

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from workflows.settings import Settings, SettingsError
 
 _FOLDER = ".ledger"
 _FILE = "paid.db"
-_PAID_FOR = (f"{CHARACTER}.", "video-")
+_PAID_FOR = re.compile(rf"\.?({CHARACTER}|video-[0-9]{{3,}})\.")
 """How the names of files begin that a step has made."""
 
 
@@ -50,7 +51,7 @@ class Binding:
         try:
             if not self.is_known():
                 self._bind(ledger_id)
-            known = self._mark.read_text().strip()
+            known = self._mark.read_text(errors="replace").strip()
         except OSError as error:
             return f"{self._mark} cannot be used ({error.strerror}); mend its permissions."
         if known == ledger_id:
@@ -74,8 +75,12 @@ class Binding:
                 file.write(ledger_id)
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
+            try:
                 self._mark.hardlink_to(temporary)
+            except FileExistsError:
+                pass
+            except OSError:  # there are no links on this file system: there the last one decides
+                Path(temporary).replace(self._mark)
         finally:
             Path(temporary).unlink(missing_ok=True)
         sync_folder(folder)
@@ -92,15 +97,15 @@ def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
     try:
         address = ledger_address(settings)
         elsewhere = misplaced(settings)
-        was_used = has_paid_work(folder, or_begun=elsewhere is not None)
-        is_first = not binding.is_known() and not was_used
+        or_begun = elsewhere is not None
+        is_first = not binding.is_known() and not has_paid_work(folder, or_begun=or_begun)
         ledger = Ledger.open(
             address, grace_seconds=policies.LEDGER_GRACE_SECONDS, sender=sender, make=is_first
         )
     except OSError as error:
         raise SettingsError(
-            f"the folder {settings.artifacts_dir} cannot be made ({error.strerror}); "
-            "mend ARTIFACTS_DIR."
+            f"{error.filename or settings.artifacts_dir} cannot be made or read "
+            f"({error.strerror}); mend ARTIFACTS_DIR."
         ) from None
     except LedgerError as error:
         hint = f" An earlier release kept it in {elsewhere}: set LEDGER_URL to that file."
@@ -148,8 +153,9 @@ def ledger_address(settings: Settings) -> str | URL:
     is_old = old.is_file() and not old.is_symlink()
     if is_old and new.exists():
         raise SettingsError(
-            f"there are two ledgers of paid calls, {old} of an earlier release and {new}; end the "
-            "workers of that release, and set LEDGER_URL to the one that knows what was paid for."
+            f"there are two ledgers of paid calls, {new} and {old}, which is of an earlier release "
+            "or was a link before it was copied; end the workers of that release, and set "
+            "LEDGER_URL to the one that knows what was paid for."
         )
     return sqlite_url(old if is_old else new)
 
@@ -176,7 +182,7 @@ def has_paid_work(artifacts_dir: Path, *, or_begun: bool = False) -> bool:
 
 
 def _holds_paid_work(folder: Path) -> bool:
-    return any(file.name.lstrip(".").startswith(_PAID_FOR) for file in folder.iterdir())
+    return any(_PAID_FOR.match(file.name) for file in folder.iterdir())
 
 
 def names_in_use(settings: Settings) -> frozenset[str]:

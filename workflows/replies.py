@@ -81,7 +81,7 @@ def _without_record(what: str) -> LedgerError:
     """It does not last: work waits until the right ledger is back."""
     return LedgerError(
         f"{what} exists, but the ledger has no record of it, so LEDGER_URL may name another ledger "
-        "than before; mend that, or move the file away to pay for a new one.",
+        "than before; mend that, or take a new operation id to pay for all anew.",
         lasting=False,
     )
 

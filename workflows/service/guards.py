@@ -20,6 +20,8 @@ _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 _OPEN_FOLDER = "/static/"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_MOST_PARAMETERS = 20
+
 _API_CSP = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -54,6 +56,7 @@ class Guards:
         send = _with_headers(scope["path"], send)
         try:
             self._require_welcome(scope)
+            _require_few_parameters(scope.get("query_string", b""))
             async with self.bodies.read(Headers(scope=scope), receive) as body:
                 await self.app(_as_get(scope), _replayed(body, receive), send)
         except ClientDisconnect:
@@ -89,6 +92,14 @@ async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) 
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     await response(scope, receive, send_then_drain)
+
+
+def _require_few_parameters(query: bytes) -> None:
+    """Raise Problem, 400, where a query has more than any needs: thousands are dear to read."""
+    if query.count(b"&") >= _MOST_PARAMETERS:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, f"the query has more than {_MOST_PARAMETERS} parameters."
+        )
 
 
 def is_loopback(host: str) -> bool:

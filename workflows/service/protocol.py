@@ -7,6 +7,7 @@ answers what is no HTTP in plain text.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from http import HTTPStatus
 from typing import Any
@@ -35,12 +36,20 @@ _PIECE_BYTES = 512
 """A body may come in so many chunks of any size, and in as many more as have this size each."""
 
 
+MAX_HEADERS = 100
+"""Of one request. Each is read and sought through many times: a thousand cost 10 ms."""
+
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+
+
 class _Connection(h11.Connection):
-    """Refuses a body in crumbs: each costs as much as a read."""
+    """Refuses a body in crumbs and a head of many lines: each costs as much as a read."""
 
     pieces = size = 0
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+        if self.their_state is h11.IDLE:
+            self._require_few_headers()
         event = super().next_event()
         if isinstance(event, h11.Request):
             self.pieces = self.size = 0
@@ -50,6 +59,13 @@ class _Connection(h11.Connection):
             if self.pieces > _FREE_PIECES + self.size // _PIECE_BYTES:
                 raise h11.RemoteProtocolError("its body comes in too small pieces")
         return event
+
+    def _require_few_headers(self) -> None:
+        """Count the lines of what has come of a head, before anything is made of them."""
+        came, _ = self.trailing_data
+        end = _END_OF_HEAD.search(came)
+        if came.count(b"\n", 0, end.start() if end else len(came)) > MAX_HEADERS:
+            raise h11.RemoteProtocolError("its head has too many lines")
 
 
 class Protocol(H11Protocol, asyncio.BufferedProtocol):
@@ -97,7 +113,10 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, or no sound one."""
         del msg
-        self._refuse(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP, or in crumbs.")
+        self._refuse(
+            HTTPStatus.BAD_REQUEST,
+            "the request is not valid HTTP, in crumbs, or its head is too large.",
+        )
 
     @property
     def can_be_ended(self) -> bool:

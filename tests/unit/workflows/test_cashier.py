@@ -292,7 +292,7 @@ async def test_a_file_without_any_record_is_told_before_anything_is_paid(till: T
     assert not raised.value.lasting
     assert str(raised.value) == (
         "op/character.png exists, but the ledger has no record of it, so LEDGER_URL may name "
-        "another ledger than before; mend that, or move the file away to pay for a new one."
+        "another ledger than before; mend that, or take a new operation id to pay for all anew."
     )
     assert (till.states(), till.provider.sent) == ([], 0)
 
@@ -341,6 +341,50 @@ async def test_a_request_that_cannot_be_noted_is_not_sent_and_in_no_doubt(
         await till.image()
     assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
     assert (await till.image()).possible_waste_usd == FREE
+
+
+@pytest.mark.parametrize("note", [b"", b"\0", b"one", b"9" * 5_000, b" 1 "])
+async def test_a_note_of_no_number_counts_as_one_request(till: Till, note: bytes) -> None:
+    await till.image()
+    old = till.copy()
+    (till.folder / "op/.character.sent.note").write_bytes(note)
+    assert (await till.image()).call.number == 1
+    till.put_back(old)
+    with closing(sqlite3.connect(till.folder / "paid.db")) as connection, connection:
+        connection.execute("DELETE FROM paid_calls")
+    (till.folder / "op/character.png").unlink()
+    with pytest.raises(LedgerError, match="request 1 of character"):
+        await till.image()
+    assert till.provider.sent == 1
+
+
+async def test_a_note_that_cannot_be_read_is_told(till: Till) -> None:
+    await till.image()
+    (till.folder / "op/.character.sent.note").write_bytes(b"\xff")
+    with pytest.raises(ArtifactError) as raised:
+        await till.image()
+    assert str(raised.value) == (
+        "the note op/.character.sent.note cannot be read (it is no text); restore it."
+    )
+
+
+async def test_a_sender_that_wakes_up_late_takes_nothing_from_a_later_note(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = till.intend(IMAGE, overdue=True)
+    answers: list[Answer] = [Granted(paused)]
+    reserve = till.ledger.reserve
+
+    def earlier(purchase: Purchase, terms: Terms) -> Answer:
+        return answers.pop() if answers else reserve(purchase, terms)
+
+    assert (await till.image()).call.number == 2
+    (till.folder / "op/character.2.png").rename(till.folder / "aside.png")
+    monkeypatch.setattr(till.ledger, "reserve", earlier)
+    till.provider.failures = [BUSY]
+    with pytest.raises(ApiError):
+        await till.image()
+    assert till.store.read_note("op", "character.sent") == "2"
 
 
 # An older copy of the ledger in its place

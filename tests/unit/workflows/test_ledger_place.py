@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -296,6 +297,52 @@ def test_a_new_folder_may_share_the_ledger_of_another(
 
     assert buy(in_folder(tmp_path / "more"), operation_id="another") == mine
     assert buy(load_settings(), operation_id="third") == mine
+
+
+def test_a_file_system_without_links_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_path: Path, _target: Path) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(Path, "hardlink_to", fail)
+    monkeypatch.setattr(Path, "symlink_to", fail)
+    first = buy(load_settings())
+    with closing(open_ledger(load_settings())) as ledger:
+        assert ledger.id == first
+    assert not list((folder / ".ledger").glob(".id.*"))
+
+
+def test_an_id_that_is_no_text_is_another_ledgers(folder: Path) -> None:
+    buy(load_settings())
+    (folder / ".ledger/id").write_bytes(b"\xff")
+    assert "was paid for by another ledger" in refusal(load_settings())
+
+
+@pytest.mark.parametrize("name", ["video-clip.mp4", "video-1.mp4", "characters.txt"])
+def test_files_of_others_do_not_hinder_a_first_start(folder: Path, name: str) -> None:
+    (folder / "holidays").mkdir(parents=True)
+    (folder / "holidays" / name).touch()
+    open_ledger(load_settings()).close()
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_hinders_no_later_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, iterdir = folder / "private", Path.iterdir
+
+    def look(path: Path) -> Iterator[Path]:
+        if path == private:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    private.mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", look)
+        assert refusal(load_settings()) == (
+            f"{private} cannot be made or read (Permission denied); mend ARTIFACTS_DIR."
+        )
+    open_ledger(load_settings()).close()
+    monkeypatch.setattr(Path, "iterdir", look)
+    open_ledger(load_settings()).close()
 
 
 def test_a_start_that_died_before_it_bound_the_artifacts_is_finished_by_the_next(

@@ -257,6 +257,16 @@ async def test_two_ways_to_tell_where_a_body_ends_are_refused(
     assert stand_in.asked == []
 
 
+@pytest.mark.parametrize(("count", "status"), [(20, 200), (21, 400), (6_000, 400)])
+async def test_a_query_of_many_parameters_is_refused(
+    http: httpx.AsyncClient, count: int, status: int
+) -> None:
+    for path in ("/api/operations", "/health", "/"):
+        response = await http.get(f"{path}?{'&'.join(['a'] * count)}")
+        assert response.status_code == status, path
+    assert status == 200 or errors(response) == ["the query has more than 20 parameters."]
+
+
 async def test_half_a_request_whose_sender_went_away_is_none(stand_in: StandIn) -> None:
     """What is there may be sound JSON, and is not what was to be sent."""
     whole = json.dumps(BODY).encode()

@@ -15,13 +15,15 @@ from chaos.waiting import wait_until
 from tests.unit.workflows.service.conftest import StandIn
 from workflows.service import protocol
 from workflows.service.app import create_app
-from workflows.service.protocol import Protocol
+from workflows.service.protocol import MAX_HEADERS, Protocol
 
 HOST = b"Host: 127.0.0.1\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 POST = b"POST /api/template-workflow HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 PATIENCE_SECONDS = 10.0
+
+NOT_SOUND = "the request is not valid HTTP, in crumbs, or its head is too large."
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], AbstractAsyncContextManager[Stream]]
@@ -131,13 +133,35 @@ async def test_a_body_that_was_refused_is_not_awaited_for_ever(
         assert time.monotonic() - began < PATIENCE_SECONDS / 2
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+async def test_a_head_of_many_lines_is_refused_before_it_is_whole(
+    connect: Connect, end: bytes
+) -> None:
+    lines = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X: y\r\n" * MAX_HEADERS
+    async with connect() as (reader, writer):
+        writer.write(lines + end)
+        told = await whole(reader)
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert sentence(told) == NOT_SOUND
+
+
+async def test_as_many_headers_as_there_may_be_are_taken_of_each_of_many_requests(
+    connect: Connect,
+) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X: y\r\n" * (MAX_HEADERS - 1)
+    async with connect() as (reader, writer):
+        writer.write((request + b"\r\n") * 20)
+        for _ in range(20):
+            assert (await answer(reader)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_a_body_in_crumbs_is_refused_and_one_in_pieces_is_taken(
     connect: Connect, stand_in: StandIn
 ) -> None:
     async with connect() as (reader, writer):
         writer.write(CHUNKED + b"1\r\n \r\n" * 20_000)
         told = await whole(reader)
-    assert not told or sentence(told) == "the request is not valid HTTP, or in crumbs."
+    assert not told or sentence(told) == NOT_SOUND
     body = json.dumps(
         {
             "templateType": "series",
