@@ -2,8 +2,9 @@
 
 from chaos.recovery.bounds import bound_seconds
 from chaos.recovery.figures import Recovery, recoveries, repeated_attempts
-from chaos.recovery.in_hand import met_work, stood_still, unmeasured
+from chaos.recovery.in_hand import met_work
 from chaos.recovery.retries import has_a_cause, took_over, was_lost, went_silent
+from chaos.recovery.standstill import stood_still, unmeasured
 
 __all__ = [
     "Recovery",

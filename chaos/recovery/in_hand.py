@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from chaos.cluster.memory import KERNEL, WATCHER
 from chaos.evidence import Evidence
-from chaos.history import Activity, Status, Workflow, time_of
+from chaos.history import Activity, Workflow, time_of
 from chaos.journal import Entry, Event
-from chaos.recovery.faults import Struck, faults, is_over_by, leaves_it_alive, struck
+from chaos.recovery.faults import Struck, is_over_by, struck
 from chaos.recovery.queues import may_concern, queues
-from chaos.recovery.retries import RESTORE, cause_of, took_over
+from chaos.recovery.retries import RESTORE, took_over
+from chaos.recovery.victims import Victim, is_of_a_link, victim_of
 
-KILLS = frozenset({"kill", "out_of_memory"})
-"""Faults that end a worker without a word."""
-
-_STOPPED = frozenset({Status.CANCELED, Status.TERMINATED})
-_STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
-_SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 _ENDED = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: "workflow_task_completed_event_attributes",
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: "workflow_task_failed_event_attributes",
@@ -44,28 +38,6 @@ _CHILD_ENDED = {
 }
 
 
-@dataclass(frozen=True)
-class _Victim:
-    """Whom a fault of a worker met, and from when to when it did: until a killed one was gone, one
-    that stood still went on. `known` are the pids of all processes that the journal tells of.
-    """
-
-    start: datetime
-    end: datetime
-    pids: frozenset[str]
-    known: frozenset[str]
-    lives: bool
-
-    def may_be(self, identity: str) -> bool:
-        """The SDK's identity is pid@host; one of a worker's own choice may be anybody's."""
-        pid = identity.partition("@")[0]
-        return pid in self.pids or pid not in self.known
-
-    def overlaps(self, start: datetime, end: datetime | None) -> bool:
-        """Whether something lasted while the fault did."""
-        return start <= self.end and (end is None or end > self.start)
-
-
 def met_work(evidence: Evidence, fault: Entry) -> bool:
     """Whether a fault met work: a worker's, or that of its line to the server, something that this
     worker had in hand, or that came for it while it stood still or was cut off; the server's, a
@@ -74,113 +46,14 @@ def met_work(evidence: Evidence, fault: Entry) -> bool:
     """
     known = queues(evidence)
     workflows = [w for w in evidence.all_workflows if may_concern(known, fault, w)]
-    if (struck(fault) is Struck.WORKER and fault.kind != "crash_loop") or _is_of_a_link(fault):
-        victim = _victim(evidence, fault)
+    if (struck(fault) is Struck.WORKER and fault.kind != "crash_loop") or is_of_a_link(fault):
+        victim = victim_of(evidence, fault)
         met, end = any(_had_in_hand(victim, each) for each in workflows), victim.end
     else:
         end = is_over_by(evidence, fault)
         was_met = _was_open if struck(fault) is not Struck.OTHER else _was_at_work
         met = any(was_met(workflow, fault.at, end) for workflow in workflows)
     return met or _is_forgotten(evidence, end)
-
-
-def unmeasured(evidence: Evidence) -> Iterator[tuple[Entry, Workflow, Activity]]:
-    """The activities that a worker had in hand when it was killed, and of which nobody can say how
-    soon they were taken up again: no attempt followed, or none that is known to be due to a fault.
-    A workflow that was stopped from outside needs none.
-    """
-    known = queues(evidence)
-    for fault in faults(evidence, Struck.WORKER):
-        victim = _victim(evidence, fault)
-        for workflow in evidence.all_workflows if fault.kind in KILLS else ():
-            if not may_concern(known, fault, workflow) or workflow.status in _STOPPED:
-                continue
-            for activity in workflow.activities:
-                dropped = _was_held(victim, activity) and not activity.completed
-                lost = _was_lost(victim, activity)
-                if (dropped and not _was_made_anew(evidence, fault, workflow, activity)) or (
-                    lost and not cause_of(evidence, workflow, activity)
-                ):
-                    yield fault, workflow, activity
-
-
-def stood_still(evidence: Evidence, fault: Entry) -> Iterator[tuple[Workflow, float]]:
-    """The workflows whose own task a killed worker had in hand, or whose state it took along, each
-    with the seconds until another took up that task, or the next one.
-    """
-    if fault.kind not in KILLS or struck(fault) is not Struck.WORKER:
-        return
-    known, victim = queues(evidence), _victim(evidence, fault)
-    for workflow in evidence.all_workflows:
-        for run in workflow.runs if may_concern(known, fault, workflow) else ():
-            seconds = _stood_still_seconds(victim, run.events)
-            if seconds is not None:
-                yield workflow, seconds
-
-
-def _stood_still_seconds(victim: _Victim, events: Collection[HistoryEvent]) -> float | None:
-    """None where no task of this run had to wait, or none was ever taken up again."""
-    last, since = "", None
-    timed_out = {
-        event.workflow_task_timed_out_event_attributes.started_event_id: time_of(event)
-        for event in events
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
-    }
-    for event in events:
-        at = time_of(event)
-        if event.event_type == _SCHEDULED and since is None and last and victim.may_be(last):
-            since = max(at, victim.start)
-        elif event.event_type == _STARTED:
-            if since is not None and at > victim.end:
-                return (at - since).total_seconds()
-            last = event.workflow_task_started_event_attributes.identity
-            lost_at = timed_out.get(event.event_id)
-            is_lost = lost_at is not None and lost_at > victim.start
-            since = victim.start if is_lost and victim.may_be(last) else None
-    return None
-
-
-def _victim(evidence: Evidence, fault: Entry) -> _Victim:
-    pids = {fault.pid} if fault.pid else set(_pids(evidence, fault))
-    return _Victim(
-        start=fault.at,
-        end=_end(evidence, fault, pids),
-        pids=frozenset(map(str, pids)),
-        known=frozenset(str(entry.pid) for entry in evidence.journal if entry.pid),
-        lives=leaves_it_alive(fault) or _is_of_a_link(fault),
-    )
-
-
-def _is_of_a_link(fault: Entry) -> bool:
-    """Whether it lies between the server and one worker; the members of a fleet share a link."""
-    return (fault.target or "").startswith("worker-") and struck(fault) is Struck.SERVER
-
-
-def _pids(evidence: Evidence, fault: Entry) -> Iterator[int]:
-    """Those of its target that got a signal or were ended while it lasted."""
-    over = is_over_by(evidence, fault)
-    worker = (fault.target or "").partition(">")[0]
-    for entry in evidence.journal if _is_of_a_link(fault) else ():
-        if entry.event is Event.READY and entry.target == worker and entry.pid:
-            yield entry.pid
-    for entry in evidence.journal:
-        told = entry.event is Event.SIGNALED or entry.kind in {KERNEL, WATCHER}
-        if told and entry.target == fault.target and entry.pid and fault.at <= entry.at <= over:
-            yield entry.pid
-
-
-def _end(evidence: Evidence, fault: Entry, pids: Collection[int]) -> datetime:
-    """When the last of them was gone, or went on."""
-    ends = []
-    for pid in pids:
-        gone = evidence.first_entry(Event.EXITED, after=fault.at, pid=pid)
-        woken = evidence.first_entry(Event.SIGNALED, after=fault.at, pid=pid, signal="SIGCONT")
-        ends += [entry.at for entry in (gone, woken) if entry]
-    if _is_of_a_link(fault):
-        return is_over_by(evidence, fault)
-    if leaves_it_alive(fault):
-        return min([*ends, is_over_by(evidence, fault)])
-    return max(ends, default=fault.at)
 
 
 def _was_open(workflow: Workflow, start: datetime, end: datetime) -> bool:
@@ -206,7 +79,7 @@ def _was_any_open(events: Collection[HistoryEvent], start: datetime, end: dateti
     ends = {number: time_of(event) for event in events for number in _ended_by(event)}
     last = max(map(time_of, events))
     return any(
-        event.event_type in {_SCHEDULED, _STARTED, _CHILD}
+        event.event_type in {SCHEDULED, STARTED, _CHILD}
         and time_of(event) <= end
         and ends.get(event.event_id, last) > start
         for event in events
@@ -239,16 +112,16 @@ def _is_forgotten(evidence: Evidence, end: datetime) -> bool:
     )
 
 
-def _had_in_hand(victim: _Victim, workflow: Workflow) -> bool:
+def _had_in_hand(victim: Victim, workflow: Workflow) -> bool:
     activities = workflow.activities
     return (
-        any(_was_held(victim, each) or _was_lost(victim, each) for each in activities)
+        any(was_held(victim, each) or was_lost(victim, each) for each in activities)
         or (victim.lives and any(_came_meanwhile(victim, each) for each in activities))
         or any(_had_task_in_hand(victim, run.events) for run in workflow.runs)
     )
 
 
-def _was_held(victim: _Victim, activity: Activity) -> bool:
+def was_held(victim: Victim, activity: Activity) -> bool:
     """Whether its last attempt was the victim's. One that is open has no start on record yet."""
     if activity.started_at is None:
         is_open = activity.closed_at is None and _is_later(activity.left_at, victim.start)
@@ -258,7 +131,7 @@ def _was_held(victim: _Victim, activity: Activity) -> bool:
     )
 
 
-def _was_lost(victim: _Victim, activity: Activity) -> bool:
+def was_lost(victim: Victim, activity: Activity) -> bool:
     """Whether an attempt before its last one was lost meanwhile; only a fleet says whose it was."""
     if activity.started_at is None or not took_over(activity):
         return False
@@ -268,18 +141,7 @@ def _was_lost(victim: _Victim, activity: Activity) -> bool:
     return activity.scheduled_at <= victim.end and activity.started_at > victim.start
 
 
-def _was_made_anew(evidence: Evidence, fault: Entry, workflow: Workflow, dropped: Activity) -> bool:
-    """Whether the workflow itself had it done again, which no timeout promises; a system may."""
-    return dropped.closed_at is not None and any(
-        again.kind == dropped.kind
-        and again.started_at is not None
-        and again.scheduled_at >= dropped.closed_at
-        and (again.started_at - fault.at).total_seconds() <= (evidence.recovery_seconds or math.inf)
-        for again in workflow.activities
-    )
-
-
-def _came_meanwhile(victim: _Victim, activity: Activity) -> bool:
+def _came_meanwhile(victim: Victim, activity: Activity) -> bool:
     """Whether it was due while the victim stood still, and had to wait for it."""
     return (
         activity.started_at is not None
@@ -288,25 +150,25 @@ def _came_meanwhile(victim: _Victim, activity: Activity) -> bool:
     )
 
 
-def _had_task_in_hand(victim: _Victim, events: Collection[HistoryEvent]) -> bool:
+def _had_task_in_hand(victim: Victim, events: Collection[HistoryEvent]) -> bool:
     """Whether it had a workflow task in hand; or, the last to have done one, took the workflow's
     state along, so that the next task had to begin without it, or waited for it.
     """
     last = ""
     scheduled: dict[int, datetime] = {}
-    started = {e.event_id: e for e in events if e.event_type == _STARTED}
+    started = {e.event_id: e for e in events if e.event_type == STARTED}
     ends = {
         getattr(event, _ENDED[event.event_type]).started_event_id: time_of(event)
         for event in events
         if event.event_type in _ENDED
     }
     for event in events:
-        if event.event_type == _SCHEDULED:
+        if event.event_type == SCHEDULED:
             at = scheduled[event.event_id] = time_of(event)
             end = victim.end if victim.lives else datetime.max.replace(tzinfo=at.tzinfo)
             if last and victim.may_be(last) and victim.start <= at <= end:
                 return True
-        elif event.event_type == _STARTED:
+        elif event.event_type == STARTED:
             task = event.workflow_task_started_event_attributes
             at = time_of(event)
             mine = victim.may_be(task.identity)
