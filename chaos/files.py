@@ -35,7 +35,7 @@ def write_file(path: Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     with suppress(OSError):  # the file is there; only a power cut could take its name back
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 def write_link(path: Path, target: str) -> None:
@@ -107,7 +107,8 @@ def _refused(path: Path, why: str) -> OSError:
     return OSError(errno.EINVAL, why, str(path))
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names of its files as durable as their content. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -25,7 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
-from chaos.files import read_file
+from chaos.files import read_file, sync_folder
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 Usd = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, allow_inf_nan=False)]
@@ -239,7 +239,7 @@ class LedgerWriter:
             size_bytes = content.rfind(b"\n") + 1
             os.ftruncate(descriptor, size_bytes)
             os.fsync(descriptor)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise LedgerError(
                 f"The ledger {path} cannot be used ({error.strerror}): name an ordinary file."
@@ -300,12 +300,3 @@ class LedgerWriter:
         for _, done in lost:
             if not done.done():
                 done.set_exception(LedgerError(self._failure))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the file's name as durable as its content."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -243,15 +243,20 @@ async def postgres(
     journal.close()
 
 
+def _copied(postgres: Postgres, abandoned: Path) -> int:
+    """A dead run has a copy of the lock file of a living server; the number of its segment."""
+    lock_file = postgres.data / "postmaster.pid"
+    (abandoned / "copy").mkdir()
+    shutil.copy(lock_file, abandoned / "copy")
+    return _segment(lock_file)
+
+
 async def test_the_memory_of_somebody_elses_server_stays(
     postgres: Postgres, abandoned: Path
 ) -> None:
-    lock_file = postgres.data / "postmaster.pid"
-    segment = _segment(lock_file)
-    (abandoned / "copy").mkdir()
-    shutil.copy(lock_file, abandoned / "copy")
+    segment = _copied(postgres, abandoned)
     (abandoned / "link").mkdir()
-    (abandoned / "link" / "postmaster.pid").symlink_to(lock_file)
+    (abandoned / "link" / "postmaster.pid").symlink_to(postgres.data / "postmaster.pid")
 
     sweep_stale()
 
@@ -274,10 +279,7 @@ async def test_the_memory_of_a_killed_server_goes_with_its_run(postgres: Postgre
 async def test_the_memory_of_a_killed_server_that_is_not_of_the_run_stays(
     postgres: Postgres, abandoned: Path
 ) -> None:
-    lock_file = postgres.data / "postmaster.pid"
-    segment = _segment(lock_file)
-    (abandoned / "copy").mkdir()
-    shutil.copy(lock_file, abandoned / "copy")
+    segment = _copied(postgres, abandoned)
     await postgres.kill()
     await wait_until(lambda: _users(segment) == 0, what="nobody has it", deadline_seconds=20)
 

@@ -186,22 +186,7 @@ async def test_a_body_that_never_ends_is_given_up(
 ) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.01)
     app = create_app(stand_in, SecretStr(TOKEN))
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        return {}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": START,
-        "headers": [(b"authorization", f"Bearer {TOKEN}".encode())],
-    }
-    await app(scope, receive, send)
+    sent = await ask(app, {"authorization": f"Bearer {TOKEN}"}, [])
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
 
