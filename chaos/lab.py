@@ -292,8 +292,15 @@ class Lab:
         )
 
     async def _pending(self, workflow_id: str, kind: str) -> Sequence[PendingActivityInfo]:
-        """The open activities of a kind. Raises EndedEarlyError."""
-        described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
+        """The open activities of a kind; none where the server is away or too busy to tell. Raises
+        EndedEarlyError.
+        """
+        try:
+            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise
+            return ()
         if described.status is not WorkflowExecutionStatus.RUNNING:
             raise EndedEarlyError(f"{workflow_id} has ended too early.")
         found = described.raw_description.pending_activities

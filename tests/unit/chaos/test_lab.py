@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -131,3 +132,26 @@ async def test_when_all_have_ended_it_is_over_at_once(tmp_path: Path) -> None:
 
     assert (sorted(server.asked), sorted(ended)) == (sorted(IDS), sorted(IDS))
     assert set(server.asked.values()) == {1}
+
+
+async def test_a_server_that_is_too_busy_to_tell_what_is_in_hand_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    pending = SimpleNamespace(activity_type=SimpleNamespace(name="charge"), state=started)
+    answers: list[Any] = [RPCError("Timeout expired", RPCStatusCode.DEADLINE_EXCEEDED, b"")]
+
+    async def describe(**_: object) -> Any:
+        if answers:
+            raise answers.pop()
+        description = SimpleNamespace(pending_activities=[pending])
+        status = WorkflowExecutionStatus.RUNNING
+        return SimpleNamespace(status=status, raw_description=description)
+
+    server: Any = SimpleNamespace(
+        get_workflow_handle=lambda _: SimpleNamespace(describe=describe),
+    )
+
+    await _lab(tmp_path, server, [], []).until_in_hand("w-0", "charge")
+
+    assert not answers
