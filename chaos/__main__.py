@@ -14,8 +14,8 @@ from pathlib import Path
 
 from chaos.commands import INTERRUPTED, UNUSABLE, run
 from chaos.commands.parser import make_parser
-from chaos.commands.terminal import OutputError, complain
-from chaos.streams import give_up, mend_streams
+from chaos.commands.terminal import OutputError
+from chaos.streams import complain, give_up, mend_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 
@@ -23,11 +23,17 @@ _READER_IS_GONE = 128 + signal.SIGPIPE
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; its exit code."""
     mend_streams()
-    code = _guarded(sys.argv[1:] if arguments is None else arguments)
+    end: SystemExit | None = None
+    try:
+        code = _guarded(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as error:  # the parser's own, after its help or a complaint
+        end, code = error, 0
     try:
         sys.stdout.flush()
     except OSError as error:
         return _unwritten(error)
+    if end:
+        raise end
     return code
 
 

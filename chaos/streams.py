@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from chaos.shown import lines
+
 
 def mend_streams() -> None:
     """Put the null device in the place of a closed stream; no letter is a reason to fail.
@@ -27,6 +29,15 @@ def mend_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def complain(sentence: str) -> None:
+    """What happened, and what to do, on standard error. Where nobody can read it, so be it."""
+    try:
+        sys.stderr.write("".join(f"{each}\n" for each in lines(sentence)))
+        sys.stderr.flush()
+    except OSError:
+        give_up(sys.stderr)
 
 
 def give_up(stream: TextIO) -> None:

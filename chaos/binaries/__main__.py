@@ -9,17 +9,10 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from chaos import shown
 from chaos.binaries import PROGRAMS, BadBinaryError, BinaryNotFoundError, Program, find_program
-from chaos.streams import give_up, mend_streams
-
-
-def _tell(text: str) -> None:
-    with suppress(OSError):
-        sys.stderr.write("".join(f"{line}\n" for line in shown.lines(text)))
-        sys.stderr.flush()
+from chaos.streams import complain, give_up, mend_streams
 
 
 def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
@@ -39,18 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mend_streams()
     try:
         for program in _parse(arguments):
-            found = find_program(program, None, announce=_tell)
+            found = find_program(program, None, announce=complain)
             said = f"{found.path} (Temporal Server {found.server_version}, by {found.source})"
             sys.stdout.write(f"{shown.line(said)}\n")
             sys.stdout.flush()
     except (BadBinaryError, BinaryNotFoundError) as error:
-        _tell(str(error))
+        complain(str(error))
         return 2
     except OSError as error:
         give_up(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return 128 + signal.SIGPIPE
-        _tell(f"standard output cannot be written to: {error.strerror}.")
+        complain(f"standard output cannot be written to: {error.strerror}.")
         return 2
     except KeyboardInterrupt:
         return 130

@@ -10,7 +10,8 @@ from pathlib import Path
 from chaos import numbers
 from chaos.commands import NEGATIVE, UNUSABLE, Commands, add_parser
 from chaos.commands.kept import KeptError, KeptRun, Plan, finish_removals, kept_runs, remove
-from chaos.commands.terminal import ask, columns, complain, say
+from chaos.commands.terminal import ask, columns, say
+from chaos.streams import complain
 
 _DEFAULT_KEEP = 5
 

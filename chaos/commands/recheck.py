@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.commands import UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain, say_all
+from chaos.commands.terminal import say_all
+from chaos.streams import complain
 
 if TYPE_CHECKING:
     from chaos.scenarios import Scenario

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from chaos import numbers, shown
 from chaos.commands import NEGATIVE, UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain, put, say, say_all, width
+from chaos.commands.terminal import put, say, say_all, width
+from chaos.streams import complain
 
 if TYPE_CHECKING:
     from chaos.report.compare import Comparison

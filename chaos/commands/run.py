@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from chaos import options
 from chaos.commands import UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import OutputError, complain
+from chaos.commands.terminal import OutputError
+from chaos.streams import complain
 
 if TYPE_CHECKING:
     from chaos.commands.selection import Selection

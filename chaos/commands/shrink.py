@@ -7,7 +7,8 @@ from pathlib import Path
 
 from chaos import options
 from chaos.commands import UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain, say
+from chaos.commands.terminal import say
+from chaos.streams import complain
 
 _DESCRIPTION = """\
 Takes a schedule that failed, leaves out faults and workflows, and runs it again and again,

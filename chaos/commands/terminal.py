@@ -8,10 +8,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Self
 
-from chaos.shown import line, lines, plain
+from chaos.shown import line, plain
 
 _GAP = "  "
 
@@ -53,13 +52,6 @@ def put(text: str, *, end: str = "\n") -> None:
 def ask(question: str) -> None:
     """A question of our own; the answer comes on the same line. Raises as `put` does."""
     put(question, end="")
-
-
-def complain(sentence: str) -> None:
-    """What happened, and what to do, on standard error. Where nobody can read it, so be it."""
-    with suppress(OSError):
-        sys.stderr.write("".join(f"{each}\n" for each in lines(sentence)))
-        sys.stderr.flush()
 
 
 def width() -> int | None:

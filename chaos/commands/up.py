@@ -7,7 +7,8 @@ from pathlib import Path
 
 from chaos import numbers, options
 from chaos.commands import UNUSABLE, Commands, add_parser
-from chaos.commands.terminal import complain, say
+from chaos.commands.terminal import say
+from chaos.streams import complain
 
 _DEFAULT_WORKERS = 2
 _DEFAULT_SERVICE_PORT = 3007

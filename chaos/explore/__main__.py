@@ -9,13 +9,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos import shown
 from chaos.numbers import number, quoted, whole
-from chaos.streams import give_up, mend_streams
+from chaos.streams import complain, give_up, mend_streams
 
 if TYPE_CHECKING:
     from chaos.explore.plan import Choice
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _explore(given)
     except KeyboardInterrupt:
-        _complain("interrupted; the same command goes on from here.")
+        complain("interrupted; the same command goes on from here.")
         return _INTERRUPTED
 
 
@@ -124,9 +123,9 @@ def _explore(given: argparse.Namespace) -> int:
         finally:
             state.close()
     except (*unusable, PlanError, StateError) as error:
-        _complain(f"explore: {error}")
+        complain(f"explore: {error}")
     except OSError as error:
-        _complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
+        complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
     return _UNUSABLE
 
 
@@ -187,12 +186,6 @@ def _say(text: str) -> None:
         sys.stdout.flush()
     except OSError:
         give_up(sys.stdout)
-
-
-def _complain(text: str) -> None:
-    with suppress(OSError):
-        sys.stderr.write("".join(f"{line}\n" for line in shown.lines(text)))
-        sys.stderr.flush()
 
 
 if __name__ == "__main__":

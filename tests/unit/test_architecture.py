@@ -95,7 +95,8 @@ def test_every_path_in_a_document_exists(document: str) -> None:
 
 
 SPEAKS = {
-    *("commands/terminal.py", "plugin.py", "explore/__main__.py", "binaries/__main__.py"),
+    *("commands/terminal.py", "streams.py", "plugin.py"),
+    *("explore/__main__.py", "binaries/__main__.py"),
     # What a run starts: its output is a log or a pipe of the harness.
     *("fake_api/__main__.py", "network/__main__.py", "spawner.py", "binaries/leash.py"),
 }
