@@ -18,6 +18,8 @@ RETRY_SECONDS = (10.0, 20.0)
 TOLERANCE = Tolerance(early_seconds=1.0, late_seconds=3.0)
 """What a wait may differ by: a busy server may hand a retry out late, and never early."""
 
+OWN_TOLERANCE = Tolerance(early_seconds=1.5, late_seconds=3.0)
+"""The same of a workflow's own wait, which is spread over 3 s around its middle."""
 
 ALL_KINDS = (
     "open_operation",
@@ -102,9 +104,10 @@ def retries_are_spaced(
         gaps = [(b - a).total_seconds() for a, b in pairwise(times)]
         if len(gaps) != len(waits):
             yield f"{len(times)} requests were sent, not {len(waits) + 1}"
-        for gap, wanted in zip(gaps, waits, strict=False):
+        tolerances = [TOLERANCE] * len(RETRY_SECONDS) + [OWN_TOLERANCE] * len(then)
+        for gap, wanted, tolerance in zip(gaps, waits, tolerances, strict=False):
             problem = f"a retry came after {gap:.1f} s, not {wanted:g}"
-            yield from unless_about(gap, wanted, TOLERANCE, problem)
+            yield from unless_about(gap, wanted, tolerance, problem)
 
     return Invariant(f"retries_are_spaced[{workflow_id}]", judge)
 

@@ -47,7 +47,7 @@ _REFUSED_SERIES = workload.series("retry-refused-series", videos=2).model_copy(
     }
 )
 _PAUSE_SECONDS = 31.5
-"""What the workflow waits before it tries again: 30 s, and up to a tenth more."""
+"""What the workflow waits before it tries again: 30 s and up to a tenth more, by the middle."""
 _SCENE_2 = _OUTLASTS.video_prompts[1]
 
 

@@ -175,3 +175,21 @@ def test_an_activity_that_was_tried_anew_without_a_wait_fails(
 
     (problem,) = OUTLASTS.examine(broken).problems
     assert problem.startswith("retry-outlasts: start_video was tried anew after 2")
+
+
+@pytest.mark.parametrize(("seconds", "holds"), [(29.9, False), (30.05, True), (33.9, True)])
+def test_a_workflows_own_wait_may_last_from_its_least_to_a_tenth_more(
+    retry_config: Evidence, seconds: float, *, holds: bool
+) -> None:
+    check = CHECKS["retries_are_spaced[retry-outlasts]"]
+    prompt = "the hero of retry-outlasts, scene 2."
+    *_, third, fourth = [
+        r for r in retry_config.received if r.call is Call.VIDEO_START and r.prompt == prompt
+    ]
+    moved = fourth.model_copy(update={"at": third.at + timedelta(seconds=seconds)})
+
+    changed = replace(
+        retry_config, ledger=[moved if r is fourth else r for r in retry_config.ledger]
+    )
+
+    assert (check.examine(changed).problems == ()) is holds
