@@ -79,7 +79,7 @@ def tests(session: nox.Session) -> None:
     """What runs no whole scenario. Arguments go to pytest."""
     _install(session, "tests", "bench")
     # First of all, because no test's timeout is long enough where it has to be built from source.
-    session.run("python", "-m", "chaos.binaries")
+    session.run("python", "-m", "chaos.process.programs")
     if session.posargs:
         session.run("pytest", "-m", "not chaos and not nightly", *session.posargs)
         return
@@ -96,9 +96,9 @@ def nightly(session: nox.Session) -> None:
     Arguments go to pytest; `-m sample` chooses those that CI runs for each change.
     """
     _install(session, "tests", "bench")
-    session.run("python", "-m", "chaos.binaries")
+    session.run("python", "-m", "chaos.process.programs")
     # Without these, what needs the topology postgres is skipped and says why.
-    session.run("python", "-m", "chaos.binaries", "--all", success_codes=[0, 2])
+    session.run("python", "-m", "chaos.process.programs", "--all", success_codes=[0, 2])
     session.run("pytest", "-m", "nightly", *session.posargs)
 
 
@@ -113,7 +113,7 @@ def fault_tolerance(session: nox.Session) -> None:
 def explore(session: nox.Session) -> None:
     """A worker killed before and after each event and each call. Arguments go to the program."""
     _install(session)
-    session.run("python", "-m", "chaos.explore", *session.posargs)
+    session.run("python", "-m", "chaos.search.explore", *session.posargs)
 
 
 @nox.session

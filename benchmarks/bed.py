@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.cluster.site import Site
-from chaos.cluster.stack import Place, Stack, StackSpec
-from chaos.journal import Journal
-from chaos.lab import Lab, Options
+from chaos.environment.site import Site
+from chaos.environment.stack import Place, Stack, StackSpec
+from chaos.evidence.journal import Journal
+from chaos.experiment.lab import Lab, Options
 
 
 @dataclass(frozen=True)

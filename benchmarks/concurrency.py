@@ -21,11 +21,11 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from benchmarks.machine import busy_seconds, cpu_seconds
-from chaos import workload
-from chaos.evidence import Evidence, Expectation, save_expectations, save_histories
-from chaos.history import Workflow
-from chaos.lab import Lab
-from chaos.waiting import wait_until
+from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.history import Workflow
+from chaos.experiment.lab import Lab
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
 
 NAME = "concurrency"
 TITLE = "From 5 to 500 workflows at once"

@@ -27,8 +27,8 @@ from matplotlib.figure import Figure
 from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table
-from chaos.cluster.postgres import Postgres, PostgresNotFoundError
-from chaos.journal import Journal
+from chaos.environment.postgres import Postgres, PostgresNotFoundError
+from chaos.evidence.journal import Journal
 from workflows.ledger import Ledger
 from workflows.models import Item
 from workflows.paid_calls import Granted, Purchase, Terms

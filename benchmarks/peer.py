@@ -24,16 +24,16 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from benchmarks.points import BY_ITSELF, FOLDER_VARIABLE, Point, arm, died_at
-from chaos import workload
-from chaos.cluster.site import Site
-from chaos.evidence import Expectation
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.fake_api.ledger import Answered, Billed, Call, Received, Records
-from chaos.fake_api.rules import When
-from chaos.lab import Lab
-from chaos.process import Child
-from chaos.waiting import wait_until
+from chaos.environment.site import Site
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Received, Records
+from tests.chaos.video.fake_api.rules import When
 from workflows.fleet.pace import YOUNG_SECONDS
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 

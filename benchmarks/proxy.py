@@ -26,12 +26,12 @@ from pathlib import Path
 
 import httpx
 
-from chaos.guardian import Guard
-from chaos.journal import Journal
+from chaos.evidence.journal import Journal
 from chaos.network.control import Network
 from chaos.network.toxics import AnyToxic, Bandwidth, Latency, ResetPeer, Stream
-from chaos.ports import Port
-from chaos.process import Child, child_environment
+from chaos.process.child import Child, child_environment
+from chaos.process.ports import Port
+from chaos.process.reaper import Guard
 
 ROUNDS = 5
 TRIPS = 2000

@@ -29,16 +29,16 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table
 from benchmarks.other_policy import START_TO_CLOSE_SECONDS
-from chaos import workload
-from chaos.cluster.fleet import FleetProcess
-from chaos.evidence import Evidence, Expectation, save_expectations, save_histories
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.history import Activity
-from chaos.journal import Entry, Event
-from chaos.lab import Lab
-from chaos.recovery import recoveries
-from chaos.waiting import wait_until
+from chaos.environment.supervisor import FleetProcess
+from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.history import Activity
+from chaos.evidence.journal import Entry, Event
+from chaos.experiment.lab import Lab
+from chaos.invariants.recovery import recoveries
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from workflows.models import SingleVideoInput
 from workflows.policies import HEARTBEAT_TIMEOUT, RETRY_POLICY, START_TO_CLOSE_TIMEOUT
 
@@ -301,7 +301,7 @@ def _trial(evidence: Evidence, asked: Expectation, pid: int) -> Trial:
 
 
 def without_heartbeat(step: Activity, killed_at: datetime) -> Trial:
-    """`chaos.recovery` does not judge this policy: the attempt ends by start-to-close, and a first
+    """`chaos.invariants.recovery` does not judge this policy: the attempt ends by start-to-close, and a first
     attempt begins as good as when it is scheduled.
     """
     started, closed = _known(step.started_at), _known(step.closed_at)

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Row, Table, seconds
-from chaos import workload
-from chaos.evidence import Evidence, Expectation, save_expectations, save_histories
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.history import Workflow
-from chaos.lab import Lab
+from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.history import Workflow
+from chaos.experiment.lab import Lab
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 
 NAME = "restart"
 TITLE = "Restart of the Temporal server"

@@ -22,9 +22,9 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import RATIO, Found, Quantity, Row, Table, seconds
 from benchmarks.suite_cpu import Usage, tables
-from chaos.journal import read_journal
+from chaos.evidence.journal import read_journal
+from chaos.experiment.results import CaseResult, RunResult
 from chaos.report.reading import ReadingError, read_run
-from chaos.report.results import CaseResult, RunResult
 
 NAME = "suite"
 TITLE = "The suite's wall time"

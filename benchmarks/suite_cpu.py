@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.figures import COUNT, RATIO, Quantity, Row, Table, seconds
-from chaos.report.cpu import HARNESS, Share, journals_of, shares
-from chaos.report.results import RunResult
+from chaos.experiment.cpu import HARNESS, Share, journals_of, shares
+from chaos.experiment.results import RunResult
 
 ALL, PROCESSES, USED, SHARE = "all of them", "processes", "used", "share"
 _DEAREST = 10

@@ -1,6 +1,6 @@
 """Command line: `python -m chaos COMMAND`, or `chaos COMMAND` where the project is installed.
 
-Each command is a module of `chaos.commands`.
+Each command is a module of `chaos.cli`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from chaos.commands import INTERRUPTED, UNUSABLE, run
-from chaos.commands.parser import make_parser
-from chaos.commands.terminal import OutputError
-from chaos.streams import complain, give_up, mend_streams
+from chaos.cli import INTERRUPTED, UNUSABLE, run
+from chaos.cli.parser import make_parser
+from chaos.cli.terminal import OutputError
+from chaos.process.streams import complain, give_up, mend_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 

@@ -7,10 +7,14 @@
 
 from __future__ import annotations
 
-from chaos.cluster.proxy import SERVER
-from chaos.cluster.system import EVIDENCE, PORT, SCRATCH, Service, System
-from chaos.cluster.temporal import StackSpec, Topology
-from chaos.evidence import Evidence, Expectation
+from chaos.environment.proxy import SERVER
+from chaos.environment.target import EVIDENCE, PORT, SCRATCH, Service, System
+from chaos.environment.temporal import StackSpec, Topology
+from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.history import Status, Workflow
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import Lab, Options
+from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import (
     BadNetwork,
     KillWorker,
@@ -21,7 +25,6 @@ from chaos.faults import (
     ServiceDown,
     SleepWorker,
 )
-from chaos.history import Status, Workflow
 from chaos.invariants import Invariant, Late, invariant, proof
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.exits import no_unplanned_exit
@@ -33,14 +36,12 @@ from chaos.invariants.proofs import (
     was_down,
     was_paused,
 )
-from chaos.invariants.recovery import recovers_within_its_bound
+from chaos.invariants.recovers import recovers_within_its_bound
 from chaos.invariants.survival import (
     no_workflow_task_fails,
     replays_with,
     workflows_end_as_expected,
 )
-from chaos.journal import Event
-from chaos.lab import Lab, Options
 from chaos.network.toxics import (
     Bandwidth,
     BlackHole,
@@ -53,8 +54,7 @@ from chaos.network.toxics import (
     Stream,
     Timeout,
 )
-from chaos.scenarios import Case, Scenario
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 
 COMMON = (
     workflows_end_as_expected,

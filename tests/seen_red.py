@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("chaos.invariants", "chaos.seeded", "chaos.explore", "chaos.scenarios")
+ROOMS = ("chaos.invariants", "chaos.search", "chaos.search.explore", "chaos.experiment.scenario")
 """Where invariants are defined."""
 
 _PROPERTY = "seen red"
@@ -43,9 +43,9 @@ class SeenRed:
     """Notes each invariant that finds a problem, by the test that had it look."""
 
     def __init__(self, file: Path) -> None:
-        from chaos.evidence import Evidence  # noqa: PLC0415 - slow, and for the option only
+        from chaos.evidence.case import Evidence  # noqa: PLC0415 - slow, and for the option only
         from chaos.invariants import Invariant  # noqa: PLC0415 - likewise
-        from chaos.verdict import Finding  # noqa: PLC0415 - likewise
+        from chaos.invariants.verdict import Finding  # noqa: PLC0415 - likewise
 
         self.file = file
         self.patch = pytest.MonkeyPatch()
@@ -142,7 +142,7 @@ def _name_of(judge: object) -> str:
 
 
 def _scenarios() -> Iterator[tuple[str, list[str]]]:
-    from chaos.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see SeenRed
+    from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see SeenRed
     from tests.integration.breaks.all_breaks import BREAKS  # noqa: PLC0415 - likewise
 
     for scenario in all_scenarios():

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chaos.faults.api import BadApi
 from chaos.faults.base import Family, Fault
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
@@ -22,6 +21,7 @@ from chaos.faults.storage import (
     disk_of,
     try_damaged,
 )
+from tests.chaos.video.faults import BadApi
 
 __all__ = [
     "AnyFault",

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.lab import Lab
+from chaos.experiment.lab import Lab
 
 
 class Family(StrEnum):

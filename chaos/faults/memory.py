@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 import psutil
 from pydantic import Field, PrivateAttr
 
-from chaos.cluster.memory import Limit, limit_memory
+from chaos.environment.memory import Limit, limit_memory
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
-from chaos.guardian import MARK
-from chaos.journal import Event
-from chaos.lab import Lab
+from chaos.process.reaper import MARK
 
 
 class OutOfMemory(Fault):

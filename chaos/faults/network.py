@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
-from chaos.lab import Lab
 from chaos.network.toxics import AnyToxic
 
 

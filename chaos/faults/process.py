@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import psutil
 from pydantic import Field, PrivateAttr
 
+from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
-from chaos.lab import Lab
-from chaos.process import Child
-from chaos.waiting import wait_until
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
 
 EFFECT_DEADLINE_SECONDS = 10.0
 

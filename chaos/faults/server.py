@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 import psutil
 
-from chaos.cluster.server import SERVER
+from chaos.environment.server import SERVER
+from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab
 from chaos.faults.base import Family, Fault
-from chaos.lab import STEP_DEADLINE_SECONDS, Lab
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 
 
 class ServerDown(Fault):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from chaos.cluster.system import ServiceProcess
+from chaos.environment.target import ServiceProcess
+from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab
 from chaos.faults.base import Family, Fault
-from chaos.lab import STEP_DEADLINE_SECONDS, Lab
 
 
 class ServiceDown(Fault):

@@ -14,12 +14,12 @@ from typing import ClassVar, Literal
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.cluster.disk import SmallDisk
-from chaos.cluster.server import DATABASE, SERVER, SIDECARS
+from chaos.environment.disk import SmallDisk
+from chaos.environment.server import DATABASE, SERVER, SIDECARS
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab
 from chaos.faults.base import Family, Fault
-from chaos.journal import Event
-from chaos.lab import STEP_DEADLINE_SECONDS, Lab
-from chaos.process import ChildError
+from chaos.process.child import ChildError
 
 BACKUP = "temporal.backup.db"
 """A copy of the database, in the stack's scratch folder."""

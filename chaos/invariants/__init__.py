@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from chaos.evidence import Evidence
-from chaos.verdict import Finding, Verdict
+from chaos.evidence.case import Evidence
+from chaos.invariants.verdict import Finding, Verdict
 
 Judge = Callable[[Evidence], Iterable[str]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Call
-from chaos.history import Activity
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity
 from chaos.invariants import Invariant, Late, invariant
 from chaos.invariants.doubt import Tolerance, of_repeated, of_unfinished, unless_about
+from tests.chaos.video.fake_api.ledger import Call
 from workflows.policies import FIRST_PAUSE
 
 RETRY_SECONDS = (10.0, 20.0)

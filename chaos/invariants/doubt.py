@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chaos.evidence import Evidence
-from chaos.history import Activity, Status, Workflow
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity, Status, Workflow
 from chaos.invariants import Late, Lost
-from chaos.recovery import has_a_cause, went_silent
+from chaos.invariants.recovery import has_a_cause, went_silent
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import invariant
-from chaos.journal import Entry, Event
 
 DEADLY_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
 DEADLY_KINDS = frozenset({"out_of_memory", "crash_loop", "truncated", "wrong_settings"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
 from chaos.invariants import Invariant
 
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Call, Received
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import polls_of, video
-from chaos.journal import Entry, Event
+from tests.chaos.video.fake_api.ledger import Call, Received
 
 SERVER = "temporal-server"
 DATABASE = "temporal.db"

@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
 from chaos.invariants import Invariant, invariant
 from chaos.invariants.doubt import of_unfinished
 from workflows.registry import WORKFLOWS

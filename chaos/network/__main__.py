@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from chaos.evidence.numbers import is_whole, quoted, whole
 from chaos.network.journal import NetworkJournalError
 from chaos.network.proxy import HOST, PortError, Upstream, listen
 from chaos.network.server import serve
-from chaos.numbers import is_whole, quoted, whole
 
 _MISUSED = 2
 _JOURNAL_FAILED = 1

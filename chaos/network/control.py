@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
 
-from chaos.control import Control, ControlError
 from chaos.network.connection import ConnectionStatus
+from chaos.network.http_control import Control, ControlError
 from chaos.network.toxics import AnyToxic
 
 _TOXICS: TypeAdapter[tuple[AnyToxic, ...]] = TypeAdapter(tuple[AnyToxic, ...])

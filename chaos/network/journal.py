@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from chaos.files import read_if_there
+from chaos.evidence.files import read_if_there
 from chaos.network.toxics import AnyToxic, Stream
 
 

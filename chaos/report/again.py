@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from chaos.billing import Mode
-from chaos.cluster.temporal import Topology
-from chaos.options import DEFAULT_WORKFLOWS
-from chaos.report.results import RunResult
-from chaos.verdict import Verdict
+from chaos.environment.temporal import Topology
+from chaos.evidence.billing import Mode
+from chaos.experiment.results import RunResult
+from chaos.invariants.verdict import Verdict
+from chaos.plugin.options import DEFAULT_WORKFLOWS
 
 _LOADED = "concurrency"
 """The scenario whose number of workflows may be chosen."""

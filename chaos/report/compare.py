@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from chaos.experiment.cost import ZERO
+from chaos.experiment.results import RunResult
+from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
-from chaos.report.cost import ZERO
 from chaos.report.differences import MONEY, WORSE, Change, Difference, Noise, Pair
-from chaos.report.results import RunResult
 from chaos.report.table import exact
-from chaos.verdict import Verdict
 
 _ORDER = list(Change)
 _ABSENT = "not run"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from chaos.recovery import Recovery
-from chaos.report.results import CaseResult, FaultResult
+from chaos.evidence.text import plain
+from chaos.experiment.results import CaseResult, FaultResult
+from chaos.invariants.recovery import Recovery
+from chaos.invariants.verdict import Verdict
 from chaos.report.table import exact
-from chaos.shown import plain
-from chaos.verdict import Verdict
 
 MONEY = {"billed": "cost_usd", "waste": "waste_usd", "possible waste": "possible_waste_usd"}
 PARTS = ("detect", "reschedule", "restart", "redo")

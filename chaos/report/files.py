@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chaos.files import write_file, write_link
+from chaos.evidence.files import write_file, write_link
+from chaos.experiment.results import RunResult
 from chaos.report.html import HtmlError, write_html
 from chaos.report.junit import junit
 from chaos.report.markdown import bullets, escaped, paragraph
-from chaos.report.results import RunResult
 from chaos.report.summary import append_step_summary, summary
 from chaos.report.table import (
     ambiguous_lines,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
+from chaos.evidence.text import plain
+from chaos.experiment.results import NotRun, RunResult, ScenarioResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
-from chaos.report.results import NotRun, RunResult, ScenarioResult
-from chaos.shown import plain
-from chaos.verdict import Verdict
 
 _TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from chaos.shown import LONGEST, plain
+from chaos.evidence.text import LONGEST, plain
 
 _AMOUNT = r"(?:^|(?<=\s))\$\d+(?:\.\d+)?(?![\w$`])"
 _MARKS = re.compile(rf"(?P<amount>{_AMOUNT})|[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from chaos.files import read_file
-from chaos.report.results import Result, RunResult
+from chaos.evidence.files import read_file
+from chaos.experiment.results import Result, RunResult
 
 _MOST_BYTES = 64 * 1024 * 1024
 """A run of all scenarios has 0.3 MB of results."""

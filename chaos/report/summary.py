@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from chaos.evidence.text import plain
+from chaos.experiment.results import NotRun, RunResult, ScenarioResult
+from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
 from chaos.report.again import again, not_passed
 from chaos.report.compare import Comparison, comparison_blocks
-from chaos.report.results import NotRun, RunResult, ScenarioResult
 from chaos.report.table import exact, second_try_lines, totals, usd
-from chaos.shown import plain
-from chaos.verdict import Verdict
 
 Environment = Mapping[str, str]
 

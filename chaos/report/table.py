@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
-from chaos.cluster.roles import CLUSTER_TARGETS
-from chaos.cluster.temporal import Topology
-from chaos.report.cost import ZERO
-from chaos.report.results import NotRun, Overall, RunResult, ScenarioResult
-from chaos.shown import cell, plain
-from chaos.verdict import Verdict
+from chaos.environment.roles import CLUSTER_TARGETS
+from chaos.environment.temporal import Topology
+from chaos.evidence.text import cell, plain
+from chaos.experiment.cost import ZERO
+from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
+from chaos.invariants.verdict import Verdict
 
 Cell = Callable[[str], str]
 """Makes a cell of any text: `shown.cell` for a terminal, `markdown.escaped` for Markdown."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaos.experiment.results import RunResult
 from chaos.report.html import NAME
-from chaos.report.results import RunResult
 from chaos.report.table import (
     ambiguous_lines,
     cost_table_lines,

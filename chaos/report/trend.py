@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.evidence.text import cell, plain
+from chaos.experiment.results import RunResult, ScenarioResult
+from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
 from chaos.report.reading import ReadingError, read_run
-from chaos.report.results import RunResult, ScenarioResult
 from chaos.report.table import aligned, usd
-from chaos.shown import cell, plain
-from chaos.verdict import Verdict
 
 LAST = 10
 """Runs that are shown."""

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chaos.scenarios import Scenario
+    from chaos.experiment.scenario import Scenario
 
 # The first test may have to wait until the Temporal server is built from source.
 FIRST_RUN_SECONDS = 30 * 60

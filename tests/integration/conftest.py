@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from chaos.binaries import find_temporal_cli
-from chaos.cluster.stack import Place, Stack, StackSpec
-from chaos.guardian import Guard
-from chaos.journal import Journal
-from chaos.lab import Lab, Options
-from chaos.ports import Port
-from chaos.process import child_environment, spawning
-from chaos.spawner import Spawner
+from chaos.environment.stack import Place, Stack, StackSpec
+from chaos.evidence.journal import Journal
+from chaos.experiment.lab import Lab, Options
+from chaos.process.child import child_environment, spawning
+from chaos.process.ports import Port
+from chaos.process.programs import find_temporal_cli
+from chaos.process.reaper import Guard
+from chaos.process.spawner import Spawner
 from tests.integration.workflows.bench import Bench
 
 if TYPE_CHECKING:

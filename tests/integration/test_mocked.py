@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos import workload
-from chaos.cluster.live import LOOPBACK_VARIABLE, is_loopback
-from chaos.cluster.stack import StackSpec
-from chaos.cluster.worker import WORKER_ARGV
-from chaos.history import Status
-from chaos.process import CANARY
+from chaos.environment.stack import StackSpec
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.history import Status
+from chaos.process.child import CANARY
+from tests.chaos.video import workload
+from tests.chaos.video.live_api import LOOPBACK_VARIABLE, is_loopback
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.binaries import find_temporal_cli
+from chaos.process.programs import find_temporal_cli
 
 CONFTEST = """
 from _pytest.runner import runtestprotocol

@@ -19,11 +19,16 @@ from xml.etree import ElementTree as ET
 import psutil
 import pytest
 
-from chaos.binaries import TEMPORAL_SERVER, TEMPORAL_SQL_TOOL, find_program, find_temporal_cli
-from chaos.cluster.postgres import PostgresNotFoundError, PostgresPrograms
-from chaos.guardian import marked_processes
-from chaos.holding import is_held
-from chaos.scenarios.catalogue import all_scenarios
+from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
+from chaos.process.programs import (
+    TEMPORAL_SERVER,
+    TEMPORAL_SQL_TOOL,
+    find_program,
+    find_temporal_cli,
+)
+from chaos.process.reaper import marked_processes
+from chaos.process.run_lock import is_held
+from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "AIzaThisIsTheUsersOwnPaidKeyAndMustNotBeSeen"

@@ -21,8 +21,8 @@ from select import select
 import pyte
 import pytest
 
-from chaos.binaries import find_temporal_cli
-from chaos.guardian import marked_processes
+from chaos.process.programs import find_temporal_cli
+from chaos.process.reaper import marked_processes
 
 pytestmark = pytest.mark.nightly
 

@@ -41,7 +41,7 @@ def _imports(file: Path) -> Iterator[str]:
 
 
 def _floors() -> dict[str, int]:
-    """The floor of each room, such as {"chaos.cluster": 3}, as the document lists them."""
+    """The floor of each room, such as {"chaos.environment": 3}, as the document lists them."""
     floors = {}
     for line in re.sub(r"\n +", " ", ARCHITECTURE).splitlines():
         number = re.match(r"(\d+)\. `chaos/", line)
@@ -106,7 +106,7 @@ WRITES = {
     # Programs in folders of their own that no guest reaches before they are done, or a device.
     *("explore/lane.py", "binaries/wheel.py", "cluster/distributed.py", "faults/storage.py"),
 }
-"""All that writes a file in another way than `chaos/files.py`."""
+"""All that writes a file in another way than `chaos/evidence/files.py`."""
 
 
 def _calling(pattern: str) -> set[str]:

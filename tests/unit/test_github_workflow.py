@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chaos.binaries.cache import cache_folder
+from chaos.process.programs.cache import cache_folder
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / ".github" / "workflows"

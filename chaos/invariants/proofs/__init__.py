@@ -1,6 +1,5 @@
 """Proofs that a fault hit its target at the planned moment. Without them: unknown."""
 
-from chaos.invariants.proofs.api import all_were_open_at_once, provider_answered
 from chaos.invariants.proofs.down import was_down
 from chaos.invariants.proofs.memory import ran_out_of_memory
 from chaos.invariants.proofs.network import network_was_hit
@@ -13,6 +12,7 @@ from chaos.invariants.proofs.process import (
     was_paused,
 )
 from chaos.invariants.proofs.server import cluster_was_struck, server_was_down
+from tests.chaos.video.invariants.api_proofs import all_were_open_at_once, provider_answered
 
 __all__ = [
     "all_were_open_at_once",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import died_of_it, killed
-from chaos.journal import Event
 
 
 def was_down(target: str, workflow_id: str) -> Invariant:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaos.cluster.memory import KERNEL, WATCHER
-from chaos.evidence import Evidence
+from chaos.environment.memory import KERNEL, WATCHER
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
-from chaos.journal import Event
 
 
 def ran_out_of_memory(target: str) -> Invariant:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
-from chaos.journal import Event
 from chaos.network.journal import Closed, Hit, NetworkRecord, PutOn, TakenOff, Unreachable
 
 

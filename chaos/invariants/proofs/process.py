@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence, Expectation
-from chaos.fake_api.ledger import Billed, Call, Received
+from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.exits import DEADLY_KINDS, DEADLY_SIGNALS
 from chaos.invariants.proofs.seen import (
@@ -17,8 +17,8 @@ from chaos.invariants.proofs.seen import (
     was_left_unanswered,
     were_gone_at_once,
 )
-from chaos.journal import Entry, Event
-from chaos.recovery import took_over
+from chaos.invariants.recovery import took_over
+from tests.chaos.video.fake_api.ledger import Billed, Call, Received
 from workflows.models import Progress
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Billed, Call, Received
-from chaos.history import Activity
-from chaos.journal import Entry, Event
-from chaos.recovery.faults import is_of_a_fleet
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery.faults import is_of_a_fleet
+from tests.chaos.video.fake_api.ledger import Billed, Call, Received
 
 
 def killed(evidence: Evidence, target: str, after: datetime | None = None) -> Entry | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import killed, lasted, polls_of, video, were_gone_at_once
-from chaos.journal import Entry, Event
 
 
 def server_was_down(

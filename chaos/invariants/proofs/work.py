@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
-from chaos.journal import Entry, Event
-from chaos.recovery import met_work
+from chaos.invariants.recovery import met_work
 
 
 def faults_met_work(*, all_kinds: bool) -> Invariant:

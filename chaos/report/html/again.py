@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.evidence import PROMISE
+from chaos.evidence.case import PROMISE
+from chaos.experiment.results import CaseResult, RunResult, ScenarioResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
 from chaos.report.reading import evidence_folder
-from chaos.report.results import CaseResult, RunResult, ScenarioResult
-from chaos.seeded.schedule import FILE, ScheduleError, read_schedule
-from chaos.verdict import Verdict
+from chaos.search.schedule import FILE, ScheduleError, read_schedule
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowHistory
 
-from chaos.evidence import Evidence
-from chaos.history import Activity, Workflow
-from chaos.journal import Event
-from chaos.recovery.faults import is_worker
-from chaos.recovery.retries import was_lost
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity, Workflow
+from chaos.evidence.journal import Event
+from chaos.invariants.recovery.faults import is_worker
+from chaos.invariants.recovery.retries import was_lost
 from chaos.report.html.logs import Line
 from workflows.models import WORKER_LOST
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chaos.evidence import Evidence
-from chaos.journal import Entry, Event
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.report.html.processes import TOGETHER
 from chaos.report.html.values import Clock, Happening, plain
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chaos.files import is_own_file, read_start
-from chaos.journal import Entry, Event
+from chaos.evidence.files import is_own_file, read_start
+from chaos.evidence.journal import Entry, Event
 
 MOST_BYTES = 8_000_000
 """Of each file; a log of more than that is a flood, and its beginning tells why."""

@@ -11,9 +11,9 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from chaos.evidence.text import plain
 from chaos.report import table
 from chaos.report.html.redaction import redacted
-from chaos.shown import plain
 
 
 def document(title: str, body: str) -> str:

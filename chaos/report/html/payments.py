@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from chaos.evidence import Evidence, Expectation
-from chaos.fake_api.ledger import Billed
+from chaos.evidence.case import Evidence, Expectation
 from chaos.report.html.values import Clock, Mark
 from chaos.report.table import exact
+from tests.chaos.video.fake_api.ledger import Billed
 from workflows.paid_calls import IN_DOUBT, PaidCall
 
 _CLOCKS = timedelta(seconds=0.25)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from chaos.evidence import Evidence
-from chaos.journal import Entry, Event
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.report.html.values import API, Clock, Mark, Row, Span, plain
 
 TOGETHER = timedelta(seconds=0.5)

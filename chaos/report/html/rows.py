@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence
-from chaos.history import Status, Workflow
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status, Workflow
 from chaos.report.html.attempts import Attempt, Deaths, Outcome, Seen, Step, steps
 from chaos.report.html.payments import paid
 from chaos.report.html.values import Clock, Mark, Row, Span

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from chaos.evidence import Evidence
-from chaos.journal import Entry, Event
-from chaos.recovery.faults import ended_at
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery.faults import ended_at
 from chaos.report.html.attempts import seen_in
 from chaos.report.html.happenings import happenings
 from chaos.report.html.logs import Line

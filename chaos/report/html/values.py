@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from chaos.evidence import Evidence
-from chaos.journal import Event
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 
 API = "fake-api"
 """The provider's process."""

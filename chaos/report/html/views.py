@@ -16,10 +16,18 @@ from urllib.parse import quote
 
 from google.protobuf.json_format import ParseError
 
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import LedgerError
-from chaos.files import is_own_file
-from chaos.journal import Entry, Event, read_journal
+from chaos.evidence.case import Evidence
+from chaos.evidence.files import is_own_file
+from chaos.evidence.journal import Entry, Event, read_journal
+from chaos.experiment.results import (
+    CaseResult,
+    CheckResult,
+    FaultResult,
+    RunResult,
+    ScenarioResult,
+)
+from chaos.experiment.scenario import COMMON
+from chaos.invariants.verdict import Verdict, merge
 from chaos.network.journal import NetworkJournalError
 from chaos.report.compare import Comparison, compare, conclusion
 from chaos.report.html.again import Command, Commands
@@ -28,17 +36,9 @@ from chaos.report.html.logs import Excerpt, Window, excerpt, read_lines
 from chaos.report.html.timeline import timeline
 from chaos.report.html.values import Timeline
 from chaos.report.reading import ReadingError, evidence_folder
-from chaos.report.results import (
-    CaseResult,
-    CheckResult,
-    FaultResult,
-    RunResult,
-    ScenarioResult,
-)
 from chaos.report.table import totals
 from chaos.report.trend import Trend, trend
-from chaos.scenarios import COMMON
-from chaos.verdict import Verdict, merge
+from tests.chaos.video.fake_api.ledger import LedgerError
 
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),

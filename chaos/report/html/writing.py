@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaos.files import write_file
+from chaos.evidence.files import write_file
 from chaos.report.html.page import document, render
 from chaos.report.html.views import RunView, run_view
 from chaos.report.reading import ReadingError, read_run

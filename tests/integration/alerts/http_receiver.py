@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from chaos.ports import Port
+from chaos.process.ports import Port
 
 PATH = "/services/hush-hush"
 

@@ -13,8 +13,8 @@ from typing import Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from chaos.ports import Port
-from chaos.waiting import wait_until
+from chaos.process.ports import Port
+from chaos.process.waiting import wait_until
 
 USER, PASSWORD = "robot", "hush-hush"
 

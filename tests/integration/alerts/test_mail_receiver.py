@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from chaos.ports import Port
-from chaos.waiting import wait_until
+from chaos.process.ports import Port
+from chaos.process.waiting import wait_until
 from tests.integration.alerts.mail_receiver import PASSWORD, MailReceiver
 from workflows.alerts import Alerts, AlertSettings
 from workflows.alerts.alert import Alert

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from tests.integration.alerts.http_receiver import Answer, HttpReceiver
 from workflows.alerts import Alerts, AlertSettings
 from workflows.alerts.alert import Alert

@@ -18,14 +18,14 @@ import pytest
 import pytest_asyncio
 from temporalio.api.enums.v1 import PendingActivityState
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.cluster.worker import WorkerProcess
-from chaos.evidence import Expectation
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule
-from chaos.history import Status, Workflow
-from chaos.waiting import wait_until
+from chaos.environment.stack import StackSpec
+from chaos.environment.worker import WorkerProcess
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status, Workflow
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.alerts.http_receiver import PATH, Answer, HttpReceiver
 from tests.integration.alerts.mail_receiver import PASSWORD, MailReceiver
 from tests.integration.conftest import BenchIn

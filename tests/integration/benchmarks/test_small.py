@@ -13,7 +13,7 @@ from benchmarks.bed import Bed
 from benchmarks.concurrency import IDEAL, THROUGHPUT, WALL, Plan, burst
 from benchmarks.peer import DBOS, FLEET, PAID
 from benchmarks.points import Point
-from chaos.guardian import Guard, marked_processes
+from chaos.process.reaper import Guard, marked_processes
 
 pytestmark = pytest.mark.nightly
 

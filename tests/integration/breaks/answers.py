@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.lab import Lab
-from chaos.scenarios import (
-    Case,
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.scenarios import (
     api_errors,
     api_slow,
     key_revoked,
     no_interference,
     permanent_failures,
 )
-from chaos.verdict import Verdict
 from tests.integration.breaks.breaking import Break
 
 MODULE = "tests.integration.breaks.sabotage_api"

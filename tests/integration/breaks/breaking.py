@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.admission import Admission
-from chaos.binaries import find_temporal_cli
-from chaos.cluster.worker import WORKER_ARGV
-from chaos.guardian import MARK, Guard
-from chaos.headroom import Meter, Strain
-from chaos.lab import Options
-from chaos.process import spawning
-from chaos.report.results import CaseResult
-from chaos.run import RunContext, run_case
-from chaos.scenarios import Case, Scenario
-from chaos.scenarios.catalogue import all_scenarios
-from chaos.verdict import Verdict
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.headroom import Meter, Strain
+from chaos.experiment.admission import Admission
+from chaos.experiment.lab import Options
+from chaos.experiment.results import CaseResult
+from chaos.experiment.run import RunContext, run_case
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.verdict import Verdict
+from chaos.process.child import spawning
+from chaos.process.programs import find_temporal_cli
+from chaos.process.reaper import MARK, Guard
+from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 SIDE_BY_SIDE = 10
 

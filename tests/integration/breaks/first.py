@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos import workload
-from chaos.lab import Lab
-from chaos.scenarios import (
+from chaos.experiment.lab import Lab
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video import workload
+from tests.chaos.video.scenarios import (
     checkpoint,
     concurrency,
     retry_config,
     server_restart,
     worker_crash,
 )
-from chaos.verdict import Verdict
 from tests.integration.breaks.breaking import Break
 
 ONE_WORKER = concurrency.SCENARIO.cases[0]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.evidence import Expectation
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case
 from chaos.faults import BadNetwork
-from chaos.lab import Lab
-from chaos.scenarios import Case, network_api, network_server
-from chaos.scenarios.network_server import begin, trials
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.scenarios import network_api, network_server
+from tests.chaos.video.scenarios.network_server import begin, trials
 from tests.integration.breaks.breaking import Break
 
 SABOTAGE = "tests.integration.breaks.sabotage_network"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.lab import Lab
-from chaos.scenarios import Case, Scenario, fleet, out_of_memory, worker_stop
-from chaos.verdict import Verdict
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.scenarios import fleet, out_of_memory, worker_stop
 from tests.integration.breaks.breaking import Break
 
 SABOTAGE = "tests.integration.breaks.sabotage_process"

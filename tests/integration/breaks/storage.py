@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from chaos.lab import Lab
-from chaos.scenarios import Case, Scenario, database_damage, disk_full, server_pause
-from chaos.verdict import Verdict
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.scenarios import database_damage, disk_full, server_pause
 from tests.integration.breaks.breaking import Break
 
 SABOTAGE = "tests.integration.breaks.sabotage_storage"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import pytest_asyncio
 
-from chaos.scenarios import Scenario
-from chaos.scenarios.catalogue import all_scenarios
-from chaos.verdict import Verdict
+from chaos.experiment.scenario import Scenario
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.integration.breaks.all_breaks import BREAKS
 from tests.integration.breaks.breaking import Break, Results, run_all
 from tests.integration.chosen import chosen_values

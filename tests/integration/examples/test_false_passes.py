@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.binaries import find_temporal_cli
+from chaos.process.programs import find_temporal_cli
 
 PROJECT = Path(__file__).parents[3]
 DEADLINE_SECONDS = 240

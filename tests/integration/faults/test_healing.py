@@ -7,20 +7,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos import workload
-from chaos.cluster.proxy import SERVER, link_name
-from chaos.evidence import Evidence
+from chaos.environment.proxy import SERVER, link_name
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import Lab, Options
+from chaos.experiment.results import CaseResult
+from chaos.experiment.run import RunContext, run_case
+from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork, ServerPaused
 from chaos.faults.base import Fault
-from chaos.guardian import Guard
-from chaos.journal import Event
-from chaos.lab import Lab, Options
+from chaos.invariants.verdict import Verdict
 from chaos.network.toxics import BlackHole, Stream
-from chaos.report.results import CaseResult
-from chaos.run import RunContext, run_case
-from chaos.scenarios import Case, Scenario
-from chaos.spawner import Spawner
-from chaos.verdict import Verdict
+from chaos.process.reaper import Guard
+from chaos.process.spawner import Spawner
+from tests.chaos.video import workload
 
 LINK = link_name("worker-1", SERVER)
 HOLE = BadNetwork(link=LINK, toxic=BlackHole(stream=Stream.BOTH))

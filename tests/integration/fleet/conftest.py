@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from chaos.cluster.stack import StackSpec
+from chaos.environment.stack import StackSpec
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 

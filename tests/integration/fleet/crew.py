@@ -16,13 +16,13 @@ import psutil
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
-from chaos.cluster.fleet import FleetProcess
-from chaos.evidence import Expectation
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldTarget
-from chaos.history import Activity, Workflow
-from chaos.process import CANARY
-from chaos.waiting import wait_until
+from chaos.environment.supervisor import FleetProcess
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Activity, Workflow
+from chaos.process.child import CANARY
+from chaos.process.waiting import wait_until
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.workflows.bench import Bench
 from workflows.ledger import Ledger
 from workflows.models import WORKER_LOST

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from chaos import workload
-from chaos.history import Status
-from chaos.waiting import wait_until
+from chaos.evidence.history import Status
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
 from tests.integration.fleet.crew import (
     DEADLINE_SECONDS,
     DRAW,

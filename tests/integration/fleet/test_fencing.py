@@ -17,7 +17,7 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from tests.integration.fleet.crew import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench
 from workflows.fleet.failover import Failover, Handover, Loss

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.fake_api import shapes
-from chaos.fake_api.ledger import Call
-from chaos.history import Status, Workflow
+from chaos.evidence.history import Status, Workflow
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api import shapes
+from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.fleet import odd
 from tests.integration.fleet.crew import (
     WAIT,

@@ -9,10 +9,10 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.fake_api.ledger import Call
-from chaos.history import Status
-from chaos.waiting import wait_until
+from chaos.evidence.history import Status
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.fleet.crew import (
     DEADLINE_SECONDS,
     DRAW,

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.history import Status
-from chaos.waiting import wait_until
+from chaos.environment.stack import StackSpec
+from chaos.evidence.history import Status
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
 from tests.integration.conftest import BenchIn
 from tests.integration.fleet.crew import WAIT, crew, ends, only, was_failed_over
 from tests.integration.workflows.bench import Bench

@@ -7,8 +7,8 @@ import signal
 import psutil
 import pytest
 
-from chaos import workload
-from chaos.history import Status
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
 from tests.integration.fleet.crew import DEADLINE_SECONDS, Crew, all_gone, crew, ends
 from tests.integration.workflows.bench import Bench
 

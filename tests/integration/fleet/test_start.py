@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos.cluster.fleet import FLEET_ARGV
-from chaos.guardian import Guard, marked_processes
-from chaos.journal import Journal
-from chaos.ports import Port
-from chaos.process import Child, child_environment
-from chaos.waiting import wait_until
+from chaos.environment.supervisor import FLEET_ARGV
+from chaos.evidence.journal import Journal
+from chaos.process.child import Child, child_environment
+from chaos.process.ports import Port
+from chaos.process.reaper import Guard, marked_processes
+from chaos.process.waiting import wait_until
 from tests.integration.conftest import waiting_program
 from tests.integration.fleet.crew import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench

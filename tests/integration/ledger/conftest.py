@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from chaos.cluster.postgres import Postgres, PostgresNotFoundError
-from chaos.guardian import Guard
-from chaos.journal import Journal
-from chaos.process import child_environment
+from chaos.environment.postgres import Postgres, PostgresNotFoundError
+from chaos.evidence.journal import Journal
+from chaos.process.child import child_environment
+from chaos.process.reaper import Guard
 from workflows.ledger import Ledger
 
 

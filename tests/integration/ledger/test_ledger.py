@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from tests.integration.ledger.shop import ANY, ARTIFACT, NONE_AMBIGUOUS, PRICE, grant, image
 from workflows.ledger import BudgetExceededError, Ledger, LedgerError, OtherPromptError
 from workflows.ledger_tables import SCHEMA_VERSION

@@ -13,15 +13,15 @@ import psutil
 import psycopg
 import pytest
 
-from chaos.cluster.postgres import Postgres, PostgresNotFoundError, PostgresPrograms
-from chaos.waiting import wait_until
+from chaos.environment.postgres import Postgres, PostgresNotFoundError, PostgresPrograms
+from chaos.process.waiting import wait_until
 
 RUN = """
 import asyncio
 import psycopg
-from chaos.cluster.postgres import SUPERUSER, Postgres
-from chaos.guardian import Guard
-from chaos.journal import Journal
+from chaos.environment.postgres import SUPERUSER, Postgres
+from chaos.process.reaper import Guard
+from chaos.evidence.journal import Journal
 
 async def main(guard):
     scratch = guard.folder / "scratch"
@@ -160,7 +160,7 @@ def test_the_newest_of_several_versions_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PG_BIN", raising=False)
-    monkeypatch.setattr("chaos.cluster.postgres._DEBIAN", tmp_path)
+    monkeypatch.setattr("chaos.environment.postgres._DEBIAN", tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     for version in ("9.6", "15", "17"):
         _fake_programs(tmp_path / version / "bin")
@@ -173,7 +173,7 @@ def test_programs_on_path_serve_where_debian_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PG_BIN", raising=False)
-    monkeypatch.setattr("chaos.cluster.postgres._DEBIAN", tmp_path / "none")
+    monkeypatch.setattr("chaos.environment.postgres._DEBIAN", tmp_path / "none")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     programs = _fake_programs(tmp_path / "programs")
     monkeypatch.setenv("PATH", str(programs))
@@ -186,7 +186,7 @@ def test_a_run_of_root_without_the_servers_user_is_refused(
 ) -> None:
     monkeypatch.setenv("PG_BIN", str(_fake_programs(tmp_path / "programs")))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr("chaos.cluster.postgres._UNPRIVILEGED", "no-such-user")
+    monkeypatch.setattr("chaos.environment.postgres._UNPRIVILEGED", "no-such-user")
 
     with pytest.raises(PostgresNotFoundError, match="refuses to run as root, and there is no user"):
         PostgresPrograms.find()

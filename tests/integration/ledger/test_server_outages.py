@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from sqlalchemy import event, make_url
 
-from chaos.cluster.postgres import Postgres
-from chaos.ports import Port
+from chaos.environment.postgres import Postgres
+from chaos.process.ports import Port
 from tests.integration.ledger.shop import ANY, ARTIFACT, buyer, grant, image
 from workflows import ledger_engine
 from workflows.ledger import Ledger, LedgerError

@@ -12,24 +12,24 @@ from pathlib import Path
 
 import psutil
 
-from chaos import workload
-from chaos.cluster.worker import WorkerProcess
-from chaos.evidence import (
+from chaos.environment.worker import WorkerProcess
+from chaos.evidence.case import (
     Evidence,
     Expectation,
     save_expectations,
     save_histories,
     save_paid_calls,
 )
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.fake_api.ledger import Answered
-from chaos.fake_api.rules import When
-from chaos.history import Status
-from chaos.journal import Event
-from chaos.lab import Lab
-from chaos.process import Child
-from chaos.waiting import wait_until
+from chaos.evidence.history import Status
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import Lab
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.ledger import Answered
+from tests.chaos.video.fake_api.rules import When
 from tests.integration.money.boundaries import AT_THE_PROVIDER, Boundary, Point
 from tests.integration.workflows.bench import Bench
 from workflows.models import CHARACTER

@@ -11,18 +11,18 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import (
+from chaos.environment.stack import StackSpec
+from chaos.evidence.case import (
     Evidence,
     Expectation,
     save_expectations,
     save_histories,
     save_paid_calls,
 )
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, When
-from chaos.history import Status
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.conftest import BenchIn
 from tests.integration.money.sweep import publish
 from workflows.models import CHARACTER, video_step

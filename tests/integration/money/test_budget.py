@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos import workload
-from chaos.billing import REFERENCE
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import ideal_cost_usd
-from chaos.fake_api.ledger import Billed
-from chaos.history import Status, Workflow
+from chaos.environment.stack import StackSpec
+from chaos.evidence.billing import REFERENCE
+from chaos.evidence.case import ideal_cost_usd
+from chaos.evidence.history import Status, Workflow
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Billed
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.fake_api import shapes
-from chaos.fake_api.ledger import Billed, Call, Received
-from chaos.fake_api.rules import FaultKind, FaultRule, When
-from chaos.history import Status
+from chaos.environment.stack import StackSpec
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api import shapes
+from tests.chaos.video.fake_api.ledger import Billed, Call, Received
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.conftest import BenchIn
 
 pytestmark = pytest.mark.timeout(240)

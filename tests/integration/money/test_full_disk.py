@@ -1,6 +1,6 @@
 """A disk that is full: nothing is paid for that cannot be kept, and what is paid for waits.
 
-`chaos/scenarios/disk_full.py` has several of these moments at once; here each stands alone.
+`tests/chaos/video/scenarios/disk_full.py` has several of these moments at once; here each stands alone.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from chaos import workload
-from chaos.cluster.disk import FOLDER, SmallDisk, mounting, why_there_are_none
-from chaos.cluster.stack import StackSpec
-from chaos.cluster.worker import WORKER_ARGV
-from chaos.evidence import Expectation
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.fake_api.rules import When
-from chaos.history import Status
-from chaos.process import Child
-from chaos.waiting import wait_until
+from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
+from chaos.environment.stack import StackSpec
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import Evidence
-from chaos.history import Status
+from chaos.environment.stack import StackSpec
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status
+from chaos.evidence.journal import Event
+from chaos.experiment.scenario import COMMON
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
-from chaos.invariants.money import billed_at_most_expected, every_bill_is_on_record
-from chaos.journal import Event
-from chaos.scenarios import COMMON
+from tests.chaos.video.invariants.money import billed_at_most_expected, every_bill_is_on_record
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import EXPLORED, Boundary, Point, points
 from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows, table

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import save_paid_calls
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.fake_api.rules import When
-from chaos.history import Status
-from chaos.waiting import wait_until
+from chaos.environment.stack import StackSpec
+from chaos.evidence.case import save_paid_calls
+from chaos.evidence.history import Status
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
 from workflows import policies

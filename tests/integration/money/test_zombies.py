@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 import pytest
 import pytest_asyncio
 
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Call
-from chaos.history import Status
+from chaos.environment.stack import StackSpec
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status
+from chaos.evidence.journal import Event
+from chaos.experiment.scenario import COMMON
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
-from chaos.journal import Event
-from chaos.scenarios import COMMON
+from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import NOT_YET_SENT, Point, points
 from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, table, thaw

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from chaos.journal import Journal
+from chaos.evidence.journal import Journal
 from chaos.network.control import Network
 from chaos.network.journal import NetworkRecord, Opened, read_network_journal
-from chaos.ports import Port
-from chaos.process import Child, child_environment
-from chaos.waiting import wait_until
+from chaos.process.child import Child, child_environment
+from chaos.process.ports import Port
+from chaos.process.waiting import wait_until
 
 DEADLINE_SECONDS = 20.0
 _LINGER_NONE = struct.pack("ii", 1, 0)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from chaos.guardian import Guard
+from chaos.process.reaper import Guard
 from tests.integration.network.bed import Bed, ProxyProcess, running
 
 

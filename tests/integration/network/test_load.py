@@ -11,7 +11,7 @@ import pytest
 from chaos.network.journal import Effect, Hit
 from chaos.network.line import CAPACITY_BYTES
 from chaos.network.toxics import BlackHole, Stream
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from tests.integration.network.bed import DEADLINE_SECONDS, Bed, End
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -15,7 +15,6 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from chaos.guardian import MARK, Guard
 from chaos.network.control import Network, NetworkError
 from chaos.network.journal import (
     Closed,
@@ -29,9 +28,10 @@ from chaos.network.journal import (
     Unreachable,
 )
 from chaos.network.toxics import BlackHole, Down, Latency, ResetPeer, Stream
-from chaos.ports import Port
-from chaos.process import ChildError, child_environment
-from chaos.waiting import wait_until
+from chaos.process.child import ChildError, child_environment
+from chaos.process.ports import Port
+from chaos.process.reaper import MARK, Guard
+from chaos.process.waiting import wait_until
 from tests.integration.network.bed import DEADLINE_SECONDS, Bed, End, argv, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

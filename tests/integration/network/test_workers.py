@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.fake_api.holds import HoldTarget
-from chaos.guardian import Guard
-from chaos.history import Status
+from chaos.environment.stack import StackSpec
+from chaos.evidence.history import Status
 from chaos.network.journal import Effect, Hit, Opened
 from chaos.network.toxics import AnyToxic, BlackHole, Down, Latency, ResetPeer, Stream
-from chaos.waiting import wait_until
+from chaos.process.reaper import Guard
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.conftest import BenchIn
 from tests.integration.network.bed import DEADLINE_SECONDS, ProxyProcess, running
 from tests.integration.workflows.bench import Bench, steps

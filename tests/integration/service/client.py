@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import httpx
 
-from chaos.evidence import Expectation
-from chaos.ports import Port
-from chaos.process import Child, child_environment
-from chaos.waiting import wait_until
+from chaos.evidence.case import Expectation
+from chaos.process.child import Child, child_environment
+from chaos.process.ports import Port
+from chaos.process.waiting import wait_until
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 
 SERVICE_ARGV = (sys.executable, "-m", "workflows.service")

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import Expectation
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.settings import LatencyChange
-from chaos.guardian import Guard
-from chaos.ports import Port
-from chaos.process import Child
+from chaos.environment.stack import StackSpec
+from chaos.evidence.case import Expectation
+from chaos.process.child import Child
+from chaos.process.ports import Port
+from chaos.process.reaper import Guard
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.service.client import ServiceClient, service_child
 from tests.integration.workflows.bench import Bench

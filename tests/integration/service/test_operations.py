@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, When
-from chaos.waiting import wait_until
+from chaos.evidence.case import Expectation
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.service.client import Json, errors, request_of
 from tests.integration.service.conftest import Served
 from tests.integration.workflows.bench import DEADLINE_SECONDS

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.waiting import wait_until
+from chaos.environment.stack import StackSpec
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
 from tests.integration.conftest import BenchIn
 from tests.integration.service.client import errors, request_of
 from tests.integration.service.conftest import Serve, Served

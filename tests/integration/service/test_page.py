@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
-from chaos import workload
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.service.conftest import Serve, Served
 from workflows.models import Choice, Decision
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.guardian import Guard
-from chaos.journal import Journal
-from chaos.ports import Port
-from chaos.process import Child, child_environment
+from chaos.evidence.journal import Journal
+from chaos.process.child import Child, child_environment
+from chaos.process.ports import Port
+from chaos.process.reaper import Guard
 from tests.integration.service.client import SERVICE_ARGV, ServiceClient, errors
 from tests.integration.service.conftest import READY_SECONDS, Served
 from workflows.service.schemas import MAX_BODY_BYTES

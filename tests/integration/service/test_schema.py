@@ -22,7 +22,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.generation.case import Case
 
-from chaos.cluster.stack import StackSpec
+from chaos.environment.stack import StackSpec
 from tests.integration.conftest import BenchIn
 from tests.integration.service.client import slowest_health
 from tests.integration.service.conftest import Serve, Served

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHandle
 
-from chaos.evidence import Evidence, Expectation, save_expectations, save_histories
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldRequest, HoldTarget
-from chaos.fake_api.ledger import Billed, Call, Received
-from chaos.history import Workflow
-from chaos.lab import Lab
-from chaos.waiting import wait_until
+from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.history import Workflow
+from chaos.experiment.lab import Lab
+from chaos.process.waiting import wait_until
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.ledger import Billed, Call, Received
 from workflows.models import Choice, Decision, Progress, Stage, video_step
 from workflows.policies import TASK_QUEUE
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos.cluster.stack import StackSpec
-from chaos.fake_api.settings import LatencyChange
+from chaos.environment.stack import StackSpec
+from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, When
-from chaos.history import Status
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger

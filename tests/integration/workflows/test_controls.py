@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.ledger import Call
-from chaos.history import Status
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 from workflows.models import Progress, Stage
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api import shapes
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule
-from chaos.history import Status
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api import shapes
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from workflows.ledger import Ledger
 from workflows.models import Choice, Item, Stage, video_step

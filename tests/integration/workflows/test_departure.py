@@ -14,7 +14,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 import pytest
 from pydantic import SecretStr
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini

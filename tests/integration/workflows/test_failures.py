@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule
-from chaos.history import Status, Workflow
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status, Workflow
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.workflows.bench import Bench, checkpoints, final
 from workflows.models import Stage
 

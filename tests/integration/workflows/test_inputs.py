@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from chaos import workload
-from chaos.history import Status
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
 from tests.integration.workflows.bench import Bench, final
 from workflows.models import Stage
 

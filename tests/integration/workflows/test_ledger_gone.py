@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.cluster.worker import WORKER_ARGV
-from chaos.fake_api.holds import HoldTarget
-from chaos.guardian import Guard
-from chaos.history import Status
-from chaos.process import child_environment
+from chaos.environment.stack import StackSpec
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.history import Status
+from chaos.process.child import child_environment
+from chaos.process.reaper import Guard
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
 from workflows.ledger_engine import file_of

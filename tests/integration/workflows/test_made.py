@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api import shapes
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule, When
-from chaos.history import Status
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api import shapes
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.workflows.bench import Bench, decide, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.evidence import Expectation
-from chaos.fake_api import shapes
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.ledger import Call
-from chaos.fake_api.rules import FaultKind, FaultRule
-from chaos.fake_api.settings import LatencyChange
-from chaos.history import Status
+from chaos.environment.stack import StackSpec
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api import shapes
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
 from workflows.models import Stage

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api.ledger import Billed, Call
-from chaos.fake_api.rules import FaultKind, FaultRule
-from chaos.history import Status, Workflow
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status, Workflow
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Billed, Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos import workload
-from chaos.cluster.stack import StackSpec
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.settings import LatencyChange
-from chaos.history import Status, Workflow
+from chaos.environment.stack import StackSpec
+from chaos.evidence.history import Status, Workflow
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 from workflows.models import Stage

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from chaos import workload
-from chaos.fake_api.holds import HoldTarget
-from chaos.fake_api.ledger import Call
-from chaos.history import Status
-from chaos.waiting import wait_until
+from chaos.evidence.history import Status
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, checkpoints, final, steps
 
 pytestmark = pytest.mark.timeout(120)

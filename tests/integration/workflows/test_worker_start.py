@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos import workload
-from chaos.cluster.worker import WORKER_ARGV
-from chaos.guardian import Guard
-from chaos.history import Status
-from chaos.ports import Port
-from chaos.process import child_environment
-from chaos.waiting import wait_until
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.history import Status
+from chaos.process.child import child_environment
+from chaos.process.ports import Port
+from chaos.process.reaper import Guard
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
 from tests.integration.conftest import waiting_program
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 
-from chaos import workload
-from chaos.evidence import Expectation
-from chaos.fake_api.control import Hold
-from chaos.fake_api.holds import HoldTarget
-from chaos.history import Status, Workflow
-from chaos.process import Child
-from chaos.waiting import wait_until
+from chaos.evidence.case import Expectation
+from chaos.evidence.history import Status, Workflow
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.control import Hold
+from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 from workflows import policies
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
 
 EVIDENCE = Path(__file__).parents[2] / "data" / "evidence"
 

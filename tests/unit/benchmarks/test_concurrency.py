@@ -20,8 +20,8 @@ from benchmarks.concurrency import (
     plot,
     single_of,
 )
-from chaos.evidence import Evidence
-from chaos.history import Workflow
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow
 
 _CPU = dict.fromkeys(ACTORS, 0.0)
 

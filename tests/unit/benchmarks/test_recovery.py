@@ -21,7 +21,7 @@ from benchmarks.recovery import (
     plot,
     without_heartbeat,
 )
-from chaos.history import Activity
+from chaos.evidence.history import Activity
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from benchmarks.restart import Outage, outage_of
-from chaos.evidence import Evidence
-from chaos.history import Workflow
-from chaos.journal import Event
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow
+from chaos.evidence.journal import Event
 
 
 def test_work_goes_on_with_the_first_activity_that_is_done_after_the_kill(

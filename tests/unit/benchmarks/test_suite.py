@@ -22,10 +22,10 @@ from benchmarks.suite import (
 )
 from benchmarks.suite_cpu import ALL, PROCESSES, USED, Usage
 from benchmarks.suite_cpu import SHARE as SHARE_USED
-from chaos.journal import Event, Journal
-from chaos.recovery import Recovery
-from chaos.report.results import CaseResult, FaultResult, Overall, RunResult
-from chaos.verdict import Verdict
+from chaos.evidence.journal import Event, Journal
+from chaos.experiment.results import CaseResult, FaultResult, Overall, RunResult
+from chaos.invariants.recovery import Recovery
+from chaos.invariants.verdict import Verdict
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,16 +8,16 @@ import pytest
 from temporalio import workflow
 
 from chaos import kit
-from chaos.billing import Mode
-from chaos.cluster.temporal import StackSpec
-from chaos.estimate import in_mode
-from chaos.evidence import Evidence, Promise, save_promise
+from chaos.environment.temporal import StackSpec
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Evidence, Promise, save_promise
+from chaos.experiment.judge import SAFETY, judge, safety
+from chaos.experiment.scenario import Case
 from chaos.invariants import invariant
 from chaos.invariants.survival import replays_with
-from chaos.judge import SAFETY, judge, safety
-from chaos.scenarios import Case
-from chaos.scenarios.worker_crash import SCENARIO
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.estimate import in_mode
+from tests.chaos.video.scenarios.worker_crash import SCENARIO
 
 SYSTEM = kit.System(worker=("true",), task_queue="mine", recovery_seconds=5)
 VIDEOS = SCENARIO.cases[0]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence import PREFIX, Evidence, save_live_ledger, save_prefix
-from chaos.fake_api.ledger import Received, read_ledger
+from chaos.evidence.case import PREFIX, Evidence, save_live_ledger, save_prefix
 from chaos.invariants.attempts import attempts_are_as_expected
-from chaos.invariants.files import artifacts_are_their_own
-from chaos.invariants.money import every_bill_is_on_record
 from chaos.invariants.survival import histories_replay, workflows_end_as_expected
+from tests.chaos.video.fake_api.ledger import Received, read_ledger
+from tests.chaos.video.invariants.files import artifacts_are_their_own
+from tests.chaos.video.invariants.money import every_bill_is_on_record
 
 KEPT = Path(__file__).parents[2] / "data" / "evidence" / "checkpoint" / "sigkill_after_video_1"
 MARK = "chaos-2026-01-02T03-04-05Z-abc123-checkpoint-"

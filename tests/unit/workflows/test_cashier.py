@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from workflows import cashier as cashier_module
 from workflows import policies
 from workflows.answers import Image

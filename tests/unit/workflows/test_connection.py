@@ -12,7 +12,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.ports import Port
+from chaos.process.ports import Port
 from workflows import policies
 from workflows.connection import connect, connect_lazily, connect_unless, require_namespace
 from workflows.settings import SettingsError

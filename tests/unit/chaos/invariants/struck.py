@@ -8,8 +8,8 @@ from pathlib import Path
 
 from temporalio.api.history.v1 import History
 
-from chaos.evidence import Evidence
-from chaos.journal import Entry, Event
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 
 FLEET = "fleet-1"
 TARGET = f"{FLEET}-worker"

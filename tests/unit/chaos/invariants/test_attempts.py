@@ -8,12 +8,12 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, History
 
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Call, Received
+from chaos.evidence.case import Evidence
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import ALL_KINDS, attempts_are_as_expected, policy_is_as_required
-from chaos.scenarios.retry_config import SCENARIO
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.scenarios.retry_config import SCENARIO
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}

@@ -10,17 +10,17 @@ import pytest
 from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence import Evidence
-from chaos.headroom import Strain
+from chaos.evidence.case import Evidence
+from chaos.evidence.headroom import Strain
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late, Lost, invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.doubt import Tolerance, unless_about
-from chaos.invariants.isolation import no_interference
-from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
-from chaos.invariants.progress import checkpoints_are_complete_and_in_order
 from chaos.invariants.survival import workflows_end_as_expected
-from chaos.journal import Entry, Event
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.invariants.isolation import no_interference
+from tests.chaos.video.invariants.money import all_expected_is_billed, billed_at_most_expected
+from tests.chaos.video.invariants.progress import checkpoints_are_complete_and_in_order
 
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 BUSY = Strain(pressure=0.97, steal=0.0, lag_seconds=1.4)

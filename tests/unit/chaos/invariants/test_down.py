@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 from chaos.invariants.proofs import was_down
-from chaos.journal import Event
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
 
 EVIDENCE = Path(__file__).parents[3] / "data" / "evidence" / "server_pause" / "twice_in_a_row"
 SERVER = "temporal-server"

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants.exits import SEEN_SECONDS, no_unplanned_exit
-from chaos.journal import Entry, Event
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
 
 
 def _until_ending(evidence: Evidence) -> list[Entry]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants.proofs import network_was_hit
-from chaos.journal import Entry, Event
+from chaos.invariants.verdict import Verdict
 from chaos.network.journal import PutOn, read_network_journal
-from chaos.verdict import Verdict
 
 JOURNALS = Path(__file__).parents[3] / "data" / "network"
 LINK = "worker-1>server"

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
 from chaos.invariants.proofs import died_of, killed_while_open, was_paused
-from chaos.journal import Entry, Event
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
 
 IMAGE_OPEN = killed_while_open(["worker-1"], "crash-single", "generate_character")
 VIDEO_OPEN = killed_while_open(["worker-2"], "crash-single", "await_video")

@@ -8,17 +8,17 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.billing import REFERENCE, Mode
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Answered, Call, Received
+from chaos.evidence.billing import REFERENCE, Mode
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
-from chaos.journal import Entry, Event
-from chaos.scenarios import checkpoint as checkpoint_scenario
-from chaos.scenarios import concurrency as concurrency_scenario
-from chaos.scenarios import retry_config as retry_scenario
-from chaos.scenarios import server_restart as restart_scenario
-from chaos.scenarios import worker_crash as crash_scenario
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.fake_api.ledger import Answered, Call, Received
+from tests.chaos.video.scenarios import checkpoint as checkpoint_scenario
+from tests.chaos.video.scenarios import concurrency as concurrency_scenario
+from tests.chaos.video.scenarios import retry_config as retry_scenario
+from tests.chaos.video.scenarios import server_restart as restart_scenario
+from tests.chaos.video.scenarios import worker_crash as crash_scenario
 
 IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
 AFTER_VIDEO_1, IN_RENDER_2 = checkpoint_scenario.SCENARIO.cases[0].proofs

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chaos.cluster.memory import KERNEL
-from chaos.evidence import Evidence
+from chaos.environment.memory import KERNEL
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants.proofs import ran_out_of_memory
-from chaos.journal import Entry, Event
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TARGET = "fleet-1-worker"

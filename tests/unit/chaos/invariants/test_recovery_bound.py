@@ -9,12 +9,12 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, Late, Unmeasured
 from chaos.invariants.proofs import killed_while_open
-from chaos.invariants.recovery import recovers_within_its_bound
-from chaos.journal import Event
-from chaos.verdict import Verdict
+from chaos.invariants.recovers import recovers_within_its_bound
+from chaos.invariants.verdict import Verdict
 
 FALSE_PASSES = Path(__file__).parents[3] / "data" / "false_passes"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
 from chaos.invariants.secrets import no_secret_is_kept
-from chaos.process import CANARY
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from chaos.process.child import CANARY
 
 KEY = f"{CANARY}0123456789abcdef"
 

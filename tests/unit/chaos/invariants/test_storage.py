@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence import Evidence
-from chaos.fake_api.ledger import Billed, Received, Record
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
 from chaos.invariants.storage import (
     damage_is_noticed,
@@ -19,9 +19,9 @@ from chaos.invariants.storage import (
     paid_between_backup_and_damage,
     paid_reply_waits_for_room,
 )
-from chaos.journal import Entry, Event
-from chaos.scenarios import database_damage, disk_full
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.fake_api.ledger import Billed, Received, Record
+from tests.chaos.video.scenarios import database_damage, disk_full
 
 EVIDENCE = Path(__file__).parents[3] / "data" / "evidence"
 PAID, REFUSED = "full-paid", "full-refused"

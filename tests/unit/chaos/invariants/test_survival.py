@@ -6,14 +6,14 @@ from dataclasses import replace
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence import Evidence
-from chaos.history import Status
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status
 from chaos.invariants.survival import (
     histories_replay,
     no_workflow_task_fails,
     workflows_end_as_expected,
 )
-from chaos.verdict import Verdict
+from chaos.invariants.verdict import Verdict
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 

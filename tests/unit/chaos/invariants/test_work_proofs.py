@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from temporalio.api.history.v1 import History
 
-from chaos.evidence import Evidence
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants.proofs.work import faults_met_work, is_undisturbed, names_a_proof
-from chaos.journal import Entry, Event
-from chaos.recovery import met_work
-from chaos.verdict import Verdict
+from chaos.invariants.recovery import met_work
+from chaos.invariants.verdict import Verdict
 
 RUN = Path(__file__).parents[3] / "data" / "false_passes"
 EVERY = faults_met_work(all_kinds=True)

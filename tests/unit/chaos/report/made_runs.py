@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chaos.history import Status
-from chaos.recovery import Recovery
-from chaos.report.results import (
+from chaos.evidence.history import Status
+from chaos.experiment.results import (
     CaseResult,
     CheckResult,
     FaultResult,
@@ -20,8 +19,9 @@ from chaos.report.results import (
     WorkflowResult,
     scenario_result,
 )
-from chaos.scenarios import Scenario
-from chaos.verdict import Verdict
+from chaos.experiment.scenario import Scenario
+from chaos.invariants.recovery import Recovery
+from chaos.invariants.verdict import Verdict
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from decimal import Decimal
 
-from chaos.billing import Mode
-from chaos.cluster.temporal import Topology
+from chaos.environment.temporal import Topology
+from chaos.evidence.billing import Mode
+from chaos.experiment.results import LoadResult
 from chaos.report.again import again, not_passed
-from chaos.report.results import LoadResult
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
 
 RUN = a_run(a_scenario("good"), a_scenario("bad", a_case("one", "broke"), number=2))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from chaos.billing import Mode
-from chaos.cluster.temporal import Topology
+from chaos.environment.temporal import Topology
+from chaos.evidence.billing import Mode
+from chaos.experiment.results import CaseResult, NotRun, RunResult, WorkflowResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.compare import compare, comparison_blocks, comparison_lines, conclusion
 from chaos.report.differences import Change, Difference, Noise
-from chaos.report.results import CaseResult, NotRun, RunResult, WorkflowResult
-from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
 
 OLD = a_run(a_scenario())

@@ -18,20 +18,20 @@ from rich.console import Console
 
 from chaos import plugin
 from chaos.__main__ import main
-from chaos.explore.plan import Plan
-from chaos.explore.report import markdown
-from chaos.explore.report import report_of as explored
-from chaos.explore.state import State, Try
-from chaos.news import CaseName, Finished, News, Planned, PlannedCase, Said, Told
-from chaos.once import Answers
-from chaos.report.cost import AmbiguousCall
+from chaos.experiment.cost import AmbiguousCall
+from chaos.experiment.events import CaseName, Finished, News, Planned, PlannedCase, Said, Told
+from chaos.experiment.results import NotRun, RunResult
+from chaos.invariants.verdict import Verdict
+from chaos.plugin.once import Answers
+from chaos.plugin.view.frame import frame
+from chaos.plugin.view.plain import line_of
+from chaos.plugin.view.state import State as Shown
+from chaos.plugin.view.state import after
+from chaos.report.explored import markdown
+from chaos.report.explored import report_of as explored
 from chaos.report.files import write_reports
-from chaos.report.results import NotRun, RunResult
-from chaos.verdict import Verdict
-from chaos.view.frame import frame
-from chaos.view.plain import line_of
-from chaos.view.state import State as Shown
-from chaos.view.state import after
+from chaos.search.explore.plan import Plan
+from chaos.search.explore.state import State, Try
 from tests.unit.chaos.hostile import HOSTILE, LONG, forged, unseen
 from tests.unit.chaos.report.made_runs import (
     STARTED_AT,
@@ -244,7 +244,7 @@ def test_an_exploration_is_told_as_harmlessly(tmp_path: Path, plan_file: Path) -
 
 @pytest.fixture
 def plan_file() -> Path:
-    return Path(__file__).parents[1] / "explore" / "evidence" / "plan.json"
+    return Path(__file__).parents[1] / "search" / "explore" / "evidence" / "plan.json"
 
 
 class Reporter:

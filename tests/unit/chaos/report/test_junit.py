@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from chaos.cluster.temporal import Topology
+from chaos.environment.temporal import Topology
+from chaos.experiment.results import NotRun, RunResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.junit import junit
-from chaos.report.results import NotRun, RunResult
-from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
 
 HOSTILE = "a < b & \"c\" ]]> 'd'\nnext\tline é 🎬\x00\x08\x1b[31m\ud800\uffff"

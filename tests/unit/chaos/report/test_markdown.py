@@ -7,8 +7,8 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from chaos.evidence.text import plain
 from chaos.report import markdown
-from chaos.shown import plain
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

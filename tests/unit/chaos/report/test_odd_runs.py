@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from chaos.__main__ import main
-from chaos.evidence import Evidence
-from chaos.journal import Event, Journal, read_journal
-from chaos.recheck import recheck
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event, Journal, read_journal
+from chaos.experiment.results import RunResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.files import write_reports
-from chaos.report.results import RunResult
-from chaos.scenarios.catalogue import all_scenarios
-from chaos.verdict import Verdict
+from chaos.report.recheck import recheck
+from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.unit.chaos.hostile import HOSTILE, forged, unseen
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
 

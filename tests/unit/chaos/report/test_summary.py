@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from chaos.experiment.results import CheckResult, NotRun, RunResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.compare import compare
 from chaos.report.files import write_reports
-from chaos.report.results import CheckResult, NotRun, RunResult
 from chaos.report.summary import MOST_BYTES, append_step_summary, summary
-from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
 
 READER = MarkdownIt("commonmark").enable("table")

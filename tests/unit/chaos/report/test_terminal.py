@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from chaos.report.results import NotRun
+from chaos.experiment.results import NotRun
+from chaos.invariants.verdict import Verdict
 from chaos.report.table import cost_table_lines, table_lines
 from chaos.report.terminal import outcome_lines
-from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
 
 FOLDER = Path("reports/run")

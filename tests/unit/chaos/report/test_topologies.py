@@ -12,16 +12,12 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.cluster.roles import CLUSTER_TARGETS
-from chaos.cluster.temporal import Topology
-from chaos.evidence import Evidence
-from chaos.invariants.attempts import attempts_are_as_expected
-from chaos.journal import Event
-from chaos.judge import judge
-from chaos.recovery import recoveries, repeated_attempts
-from chaos.report.files import markdown
-from chaos.report.junit import junit
-from chaos.report.results import (
+from chaos.environment.roles import CLUSTER_TARGETS
+from chaos.environment.temporal import Topology
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
+from chaos.experiment.judge import judge
+from chaos.experiment.results import (
     CaseResult,
     NotRun,
     Overall,
@@ -29,6 +25,10 @@ from chaos.report.results import (
     case_result,
     scenario_result,
 )
+from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.recovery import recoveries, repeated_attempts
+from chaos.report.files import markdown
+from chaos.report.junit import junit
 from chaos.report.table import (
     not_run_lines,
     overall_line,
@@ -36,7 +36,7 @@ from chaos.report.table import (
     table_lines,
     topology_lines,
 )
-from chaos.scenarios.catalogue import all_scenarios
+from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 EACH_ROLE = SCENARIOS["server_restart"].cases[4]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from chaos.cluster.temporal import Topology
+from chaos.environment.temporal import Topology
+from chaos.experiment.results import ScenarioResult
+from chaos.invariants.verdict import Verdict
 from chaos.report.files import write_reports
 from chaos.report.reading import ReadingError
-from chaos.report.results import ScenarioResult
 from chaos.report.trend import sparkline, trend, trend_lines
-from chaos.verdict import Verdict
 from tests.unit.chaos.report.made_runs import (
     STARTED_AT,
     a_case,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from workflows.alerts.alert import Alert
 from workflows.alerts.channel import PostponedError, RefusedError
 from workflows.alerts.courier import Courier

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import respx
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from workflows.alerts import Alerts, AlertSettings
 from workflows.alerts.alert import Alert
 from workflows.alerts.limits import Limits

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 import pytest
 import uvicorn
 
-from chaos.waiting import wait_until
+from chaos.process.waiting import wait_until
 from tests.unit.workflows.service.conftest import StandIn
 from workflows.service import protocol
 from workflows.service.app import create_app

@@ -9,13 +9,19 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
-from chaos.evidence import Evidence
-from chaos.journal import Entry, Event
-from chaos.report.results import Overall, RunResult, ScenarioResult, case_result, scenario_result
-from chaos.scenarios.catalogue import all_scenarios
-from chaos.verdict import Finding, Verdict
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.experiment.results import (
+    Overall,
+    RunResult,
+    ScenarioResult,
+    case_result,
+    scenario_result,
+)
+from chaos.invariants.verdict import Finding, Verdict
+from tests.chaos.video.scenarios.catalogue import all_scenarios
 
-EVIDENCE = Path(__file__).parents[4] / "data" / "evidence"
+EVIDENCE = Path(__file__).parents[5] / "data" / "evidence"
 CRASH = ("worker_crash", "sigkill_twice")
 LOAD = ("concurrency", "one_worker")
 RETRY = ("retry_config", "policy_and_behaviour")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.cluster.temporal import Topology
+from chaos.environment.temporal import Topology
+from chaos.experiment.results import RunResult
 from chaos.report.html.again import Commands
-from chaos.report.results import RunResult
 from tests.unit.chaos.report.html.runs import CRASH, EVIDENCE, LOAD, PASSED, a_run, failed
 
 

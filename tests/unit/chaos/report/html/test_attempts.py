@@ -6,8 +6,8 @@ from datetime import timedelta
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import History
 
-from chaos.evidence import Evidence
-from chaos.journal import Event
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
 from chaos.report.html.attempts import Attempt, Deaths, Outcome, Seen, seen_in, steps
 from chaos.report.html.logs import Line
 from tests.unit.chaos.report.html.runs import ended

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.journal import Entry, Event
+from chaos.evidence.journal import Entry, Event
 from chaos.report.html.logs import Line, excerpt, read_lines
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

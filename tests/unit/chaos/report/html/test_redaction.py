@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.process import CANARY
+from chaos.process.child import CANARY
 from chaos.report.html.redaction import HIDDEN, redacted
 
 GOOGLE = "AIza" + "Sy0123456789abcdefghijklmnopqrstuvw"

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from chaos.evidence import Evidence
-from chaos.journal import Entry, Event
-from chaos.recovery import recoveries
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery import recoveries
 from chaos.report.html.timeline import timeline
 from chaos.report.html.values import Row, Timeline
 from tests.unit.chaos.report.html.runs import ended

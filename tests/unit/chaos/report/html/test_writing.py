@@ -15,16 +15,16 @@ from urllib.parse import unquote
 
 import pytest
 
-from chaos.billing import Mode
-from chaos.process import CANARY
+from chaos.evidence.billing import Mode
+from chaos.experiment.results import NotRun, RunResult
+from chaos.process.child import CANARY
 from chaos.report.files import write_reports
 from chaos.report.html import HtmlError, document, write_html, writing
-from chaos.report.results import NotRun, RunResult
 from tests.unit.chaos.report.html.runs import CRASH, LOAD, PASSED, RETRY, a_run, failed, save
 from tests.unit.chaos.report.made_runs import STARTED_AT
 from tests.unit.chaos.report.made_runs import a_run as a_made_run
 
-ORDERS = Path(__file__).parents[4] / "data" / "orders"
+ORDERS = Path(__file__).parents[5] / "data" / "orders"
 NASTY = "<script>alert(1)</script>"
 PROBLEM = f"it was billed twice {NASTY}"
 

@@ -1,0 +1,62 @@
+"""`completion`: a script by which a shell completes commands, options and scenarios."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from chaos.cli import Commands, add_parser
+from chaos.cli.run import scenario_names
+from chaos.cli.terminal import put
+
+_NAME = "chaos"
+_SHELLS = ("bash", "zsh", "fish")
+
+_DESCRIPTION = """\
+Prints a script that makes a shell complete commands, options, files, and the names of
+scenarios. Make it anew when the suite has got new ones."""
+_MORE = """\
+examples:
+  %(prog)s bash > ~/.chaos.bash   and source it in ~/.bashrc
+  %(prog)s zsh > FOLDER/_chaos    a FOLDER of $fpath
+  %(prog)s fish > ~/.config/fish/completions/chaos.fish"""
+
+
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "completion",
+        summary="print a completion script for a shell",
+        description=_DESCRIPTION,
+        more=_MORE,
+    )
+    parser.add_argument("shell", choices=_SHELLS)
+    parser.set_defaults(command=_completion)
+
+
+def _completion(given: argparse.Namespace) -> int:
+    import shtab  # noqa: PLC0415 - see the package's docstring
+
+    from chaos.cli.parser import make_parser  # noqa: PLC0415 - it imports this module
+
+    described = make_parser(_NAME)
+    for action in _actions(described):
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - it has no other name
+            for command in action.choices.values():
+                command.description = None  # so that the short help of each is shown
+        if action.type is Path:
+            action.complete = shtab.FILE  # type: ignore[attr-defined] # where shtab looks for it
+        if action.dest == "scenarios":
+            action.choices = scenario_names()
+    put(shtab.complete(described, given.shell).rstrip())
+    return 0
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to its arguments
+        yield action
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
+            for each in action.choices.values():
+                yield from _actions(each)

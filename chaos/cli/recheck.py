@@ -1,0 +1,99 @@
+"""`recheck`: a run judged again from its evidence."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.cli import UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import say_all
+from chaos.process.streams import complain
+
+if TYPE_CHECKING:
+    from chaos.experiment.scenario import Scenario
+
+_DESCRIPTION = """\
+Judges a run again: every verdict is computed anew, by today's code, from the evidence
+that the run has left. Starts no process, opens no connection, and changes nothing of the
+run; its folder may have been moved or copied."""
+_MORE = """\
+example:
+  %(prog)s reports/latest
+  %(prog)s RUN --scenarios tests/test_orders_survive.py
+
+exit code:
+  0  all verdicts were computed again, are as recorded, and are passes
+  1  something did not pass, then or now, or the evidence does not say what
+     results.json says (a verdict, or what was billed)
+  2  RUN is not a run's folder, its results.json cannot be read or has another
+     schema, or the recheck could not be written"""
+
+
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "recheck",
+        summary="judge a run again from its evidence",
+        description=_DESCRIPTION,
+        more=_MORE,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder in reports/")
+    parser.add_argument(
+        "--write", action="store_true", help="write recheck.json and recheck.md into the folder"
+    )
+    parser.add_argument(
+        "--scenarios",
+        type=Path,
+        metavar="FILE",
+        help="the test file that has the run's SCENARIOS, where they are your own",
+    )
+    parser.set_defaults(command=_recheck)
+
+
+def _catalogue(given: argparse.Namespace) -> Sequence[Scenario]:
+    from chaos.report.recheck.own import scenarios_in  # noqa: PLC0415 - likewise
+    from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - likewise
+
+    if given.scenarios:
+        return scenarios_in(given.scenarios)
+    return [*all_scenarios(), *_seeded(given.run)]
+
+
+def _recheck(given: argparse.Namespace) -> int:
+    from temporalio.runtime import Runtime  # noqa: PLC0415 - see the package's docstring
+
+    from chaos.environment.temporal import quiet_runtime  # noqa: PLC0415 - likewise
+    from chaos.report.recheck import (  # noqa: PLC0415 - likewise
+        RecheckError,
+        recheck,
+        terminal_lines,
+        write_recheck,
+    )
+
+    with suppress(RuntimeError):  # somebody in this process has set one already
+        # A replay that fails is told in the verdict; the SDK would tell it again, in colours.
+        Runtime.set_default(quiet_runtime())
+    try:
+        found = recheck(given.run, _catalogue(given))
+        say_all(terminal_lines(found))
+        if given.write:
+            write_recheck(found, given.run)
+    except RecheckError as error:
+        complain(str(error))
+        return UNUSABLE
+    return found.exit_code
+
+
+def _seeded(run: Path) -> Sequence[Scenario]:
+    """The schedules of a run, which no catalogue has."""
+    from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
+    from chaos.search.seeded import seeded_of  # noqa: PLC0415 - see the package's docstring
+
+    try:
+        return (seeded_of(run),)
+    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
+        return ()

@@ -1,0 +1,198 @@
+"""`report`: a run that is kept, shown again, held against another, or seen among all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.cli import NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import put, say, say_all, width
+from chaos.evidence import numbers
+from chaos.evidence import text as shown
+from chaos.process.streams import complain
+
+if TYPE_CHECKING:
+    from chaos.experiment.results import RunResult
+    from chaos.report.compare import Comparison
+
+_RUN = Path("reports/latest")
+
+_IN_ASCII = str.maketrans("✓✗▁▂▃▄▅▆▇█", "+x12345678")
+"""Signs that must stay apart where the output's encoding has none of them."""
+
+_DESCRIPTION = """\
+Shows a run's tables again, and writes its report.html, results.md, summary.md and
+junit.xml anew. Of the evidence and of results.json nothing is changed: verdicts are as
+recorded (to have them computed again: recheck)."""
+_MORE = """\
+examples:
+  %(prog)s                      the last run
+  %(prog)s RUN --against OTHER  what became red, dearer or slower
+  %(prog)s --trend              the last runs, side by side
+  %(prog)s --markdown | gh pr comment --body-file -
+
+exit code:
+  0  done
+  1  with --against: something turned red, or is new and does not pass; with
+     --strict also: dearer, slower, more attempts, or not run
+  2  misused, no such run, no case in common, or a file could not be written"""
+
+
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "report",
+        summary="show a run again, compare it, or see the trend",
+        description=_DESCRIPTION,
+        more=_MORE,
+    )
+    parser.add_argument(
+        "run", type=Path, nargs="?", default=_RUN, metavar="RUN", help=f"default: {_RUN}"
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--against", type=Path, metavar="OTHER", help="compare to this run")
+    kind.add_argument(
+        "--trend", action="store_true", help="show the runs beside RUN instead; writes nothing"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="with --against: exit code 1 if anything is worse"
+    )
+    parser.add_argument(
+        "--noise",
+        type=_percent,
+        metavar="PERCENT",
+        help="with --against: what times may differ by, and always by 1 s (default: 20)",
+    )
+    parser.add_argument(
+        "--last",
+        type=numbers.whole(1, 1000),
+        metavar="N",
+        help="with --trend: so many runs (default: 10)",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print Markdown alone; writes nothing"
+    )
+    parser.set_defaults(command=_report)
+
+
+def _percent(text: str) -> float:
+    percent = numbers.number(text.removesuffix("%"))
+    if not 0 <= percent <= 1000:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 0 to 1000, not {numbers.quoted(text)}"
+        )
+    return percent
+
+
+def _report(given: argparse.Namespace) -> int:
+    from chaos.report.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
+
+    if given.against is None and (given.strict or given.noise is not None):
+        complain("--strict and --noise belong to --against, which is not given.")
+        return UNUSABLE
+    if given.last is not None and not given.trend:
+        complain("--last belongs to --trend, which is not given.")
+        return UNUSABLE
+    try:
+        return _trend(given) if given.trend else _run(given)
+    except ReadingError as error:
+        complain(str(error))
+        return UNUSABLE
+
+
+def _trend(given: argparse.Namespace) -> int:
+    from chaos.report.trend import (  # noqa: PLC0415 - likewise
+        LAST,
+        trend,
+        trend_blocks,
+        trend_lines,
+    )
+
+    found = trend(given.run.absolute().parent, given.last or LAST)
+    if given.markdown:
+        put(_writable("\n\n".join(trend_blocks(found))))
+    else:
+        _say_all(trend_lines(found, width=width()))
+    return 0
+
+
+def _run(given: argparse.Namespace) -> int:
+    from chaos.report.compare import compare, comparison_lines  # noqa: PLC0415 - likewise
+    from chaos.report.differences import Noise  # noqa: PLC0415 - likewise
+    from chaos.report.reading import read_run  # noqa: PLC0415 - likewise
+    from chaos.report.summary import summary  # noqa: PLC0415 - likewise
+    from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
+
+    result = read_run(given.run)
+    found = None
+    if given.against:
+        noise = Noise() if given.noise is None else Noise(share=given.noise / 100)
+        found = compare(result, read_run(given.against), noise)
+    text = summary(result, comparison=found)
+    if given.markdown:
+        put(_writable(text.rstrip()))
+        return _exit_code(found, given)
+    _say_all(outcome_lines(result, given.run))
+    if found:
+        _say_all(["", *comparison_lines(found)])
+    written = _write(given, result, text)
+    return _exit_code(found, given) if written else UNUSABLE
+
+
+def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
+    """Write what follows from the results, and say where; whether all of it is written."""
+    from chaos.report.files import write_derived  # noqa: PLC0415 - likewise
+    from chaos.report.html import HtmlError, write_html  # noqa: PLC0415 - likewise
+
+    try:
+        files = write_derived(result, given.run, text)
+        files = (write_html(given.run, against=given.against), *files)
+    except OSError as error:
+        complain(
+            f"the report could not be written to {given.run} ({error.strerror}); "
+            "see to it that one can, or copy the run elsewhere."
+        )
+        return False
+    except HtmlError as error:
+        complain(str(error))
+        return False
+    _say_all(["", *(f"Written: {file}" for file in files)])
+    return True
+
+
+def _exit_code(found: Comparison | None, given: argparse.Namespace) -> int:
+    if found is None:
+        return 0
+    if not found.pairs:
+        complain(
+            f"{given.run} and {given.against} have no case in common; "
+            "name a run of the same scenarios."
+        )
+        return UNUSABLE
+    return NEGATIVE if found.turned_red or (given.strict and found.is_worse) else 0
+
+
+def _say_all(lines: Sequence[str]) -> None:
+    """Text is broken between words where a terminal is narrow; a table's lines are left whole."""
+    most = width()
+    for line in map(_writable, map(shown.line, lines)):
+        if most is None or len(line) <= most or line.startswith("|"):
+            say(line)
+            continue
+        indent = line[: len(line) - len(line.lstrip())]
+        wrapped = textwrap.wrap(line, most, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+        say_all(wrapped or [""])
+
+
+def _writable(text: str) -> str:
+    """The text with signs that standard output can write."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return text.translate(_IN_ASCII)
+    return text

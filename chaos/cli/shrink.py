@@ -1,0 +1,73 @@
+"""`shrink`: a shorter schedule that still fails."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from chaos.cli import UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import say
+from chaos.plugin import options
+from chaos.process.streams import complain
+
+_DESCRIPTION = """\
+Takes a schedule that failed, leaves out faults and workflows, and runs it again and again,
+until nothing more can be left out. Each time real processes are started and broken."""
+_MORE = """\
+example:
+  pytest -m chaos --seed 1-10
+  %(prog)s reports/latest
+
+exit code:
+  0  a schedule was written to RUN/shrink/schedule.json, which --replay takes
+  2  RUN has no failed schedule, or nothing can be run here"""
+
+
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "shrink",
+        summary="find a shorter schedule that still fails",
+        description=_DESCRIPTION,
+        more=_MORE,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run with --seed")
+    parser.add_argument("--case", metavar="NAME", help="which of its failed cases (default: first)")
+    parser.add_argument(
+        "--runs", type=options.count, default=40, metavar="N", help="at most (default: 40)"
+    )
+    parser.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for pytest")
+    parser.add_argument(
+        "--worker-command", type=options.command, metavar="'PROGRAM …'", help="as for pytest"
+    )
+    parser.set_defaults(command=_shrink)
+
+
+def _shrink(given: argparse.Namespace) -> int:
+    from chaos.environment.provision import Choice  # noqa: PLC0415 - see the package's docstring
+    from chaos.environment.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
+    from chaos.experiment.runner import RunError  # noqa: PLC0415 - likewise
+    from chaos.search.shrink import Means, ShrinkError, shrink  # noqa: PLC0415 - likewise
+
+    try:
+        means = Means(
+            most_runs=given.runs,
+            say=say,
+            choice=Choice(temporal_cli=given.temporal_cli),
+            worker_argv=given.worker_command or WORKER_ARGV,
+        )
+        found = shrink(given.run, means, case=given.case)
+    except (ShrinkError, RunError) as error:
+        complain(str(error))
+        return UNUSABLE
+    before, after = found.before, found.after
+    say(
+        f"{len(before.faults)} faults and {len(before.orders)} workflows in "
+        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.orders)} in "
+        f"{after.duration_seconds:g} s ({found.tried} runs)."
+    )
+    for planned in after.faults:
+        say(f"  {planned.at_seconds:6.2f} s  {planned.fault.kind} at {planned.fault.target}")
+    say(f"Run it again: pytest -m chaos --replay={found.file}")
+    return 0

@@ -1,0 +1,81 @@
+"""How commands speak: lines on standard output, complaints on standard error.
+
+What comes from others is made harmless here, whoever says it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from chaos.evidence.text import line, plain
+
+_GAP = "  "
+
+
+class OutputError(Exception):
+    """Standard output cannot be written to. One sentence says why."""
+
+    @classmethod
+    def of(cls, error: OSError) -> Self:
+        """By what the system says of it."""
+        return cls(f"standard output cannot be written to: {error.strerror}.")
+
+
+def say(text: str = "") -> None:
+    """A line on standard output, at once; whatever is in the text, it is one line."""
+    put(line(text))
+
+
+def say_all(texts: Iterable[str]) -> None:
+    """Likewise, each on a line of its own."""
+    for text in texts:
+        say(text)
+
+
+def put(text: str, *, end: str = "\n") -> None:
+    """What is finished and harmless as it is: JSON, Markdown, a script, a drawing.
+
+    Raises OutputError, and BrokenPipeError where the reader has left.
+    """
+    try:
+        sys.stdout.write(f"{text}{end}")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError.of(error) from None
+
+
+def ask(question: str) -> None:
+    """A question of our own; the answer comes on the same line. Raises as `put` does."""
+    put(question, end="")
+
+
+def width() -> int | None:
+    """The columns of the terminal; None where there is none and lines may be of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
+    """A line for each row, its cells one below the other; on a terminal, cut to fit into it."""
+    cells = [[text if text.strip() == "" else _aside(text) for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = [
+        indent + _GAP.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    return [cut(each) for each in shown]
+
+
+def cut(text: str) -> str:
+    """The line, its end left out where a terminal is too narrow for it."""
+    most = width()
+    return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _aside(text: str) -> str:
+    """A cell whose figures stay to the right."""
+    return f"{text[: len(text) - len(text.lstrip(' '))]}{plain(text)}"

@@ -1,0 +1,183 @@
+"""A Temporal cluster: PostgreSQL, and a process for each role, two of them for history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from chaos.environment.postgres import Postgres
+from chaos.environment.roles import (
+    FRONTEND,
+    ROLES,
+    FrontendTls,
+    RolePorts,
+    dynamic_config,
+    role_config,
+)
+from chaos.environment.site import Site
+from chaos.environment.temporal import (
+    NAMESPACE,
+    OWN_CONFIG,
+    READY_DEADLINE_SECONDS,
+    StackSpec,
+    answers,
+    connect,
+    register,
+)
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+
+_PATIENCE = timedelta(seconds=2)
+
+
+@dataclass
+class TemporalCluster:
+    """The database, the other processes by their names, and the ports that these keep.
+
+    `options` are what a client needs beyond the address, as where the frontend asks for TLS.
+    """
+
+    postgres: Postgres
+    roles: Mapping[str, Child]
+    ports: Mapping[str, RolePorts]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    namespace: str = NAMESPACE
+    prefix: str = ""
+    execution_timeout: timedelta | None = None
+
+    @classmethod
+    def at(  # noqa: PLR0913 - each is named by its caller
+        cls,
+        site: Site,
+        postgres: Postgres,
+        server: Path,
+        spec: StackSpec,
+        *,
+        tls: FrontendTls | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> TemporalCluster:
+        """Write the configuration of every process of the program `server`."""
+        ports = {name: RolePorts() for name in ROLES}
+        settings = site.scratch / "dynamic.yaml"
+        settings.write_text(dynamic_config({**OWN_CONFIG, **spec.dynamic_config}))
+        roles = {}
+        for name, role in ROLES.items():
+            file = site.scratch / f"{name}.yaml"
+            file.write_text(
+                role_config(
+                    name, ports, database=postgres.port.address, dynamic_config=settings, tls=tls
+                )
+            )
+            start = ("--config-file", str(file), "--allow-no-auth", "start", "--service", role)
+            roles[name] = site.child(name, (str(server), *start))
+        return cls(postgres, roles, ports, options or {})
+
+    @property
+    def address(self) -> str:
+        """The frontend's `host:port`."""
+        return self.ports[FRONTEND].calls.address
+
+    @property
+    def worker_environment(self) -> Mapping[str, str]:
+        """How a worker finds it."""
+        return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace}
+
+    @property
+    def processes(self) -> Mapping[str, Child]:
+        """All of them by name, the database first."""
+        return {self.postgres.child.name: self.postgres.child, **self.roles}
+
+    async def start(self) -> None:
+        """Start what does not run, and wait until all of it answers. Raises ChildError."""
+        resting = [name for name, child in self.processes.items() if not child.is_alive]
+        if self.postgres.child.name in resting:
+            await self.postgres.start()
+        if FRONTEND in resting:
+            # It writes its address into the database; where several do, all but one fail.
+            await self._start_role(FRONTEND)
+        already = (self.postgres.child.name, FRONTEND)
+        await self.start_again(*(name for name in resting if name not in already))
+
+    async def initialise(self) -> None:
+        """Let one process write what a new database needs, and the namespace. Raises ChildError."""
+        await self._start_role(FRONTEND)
+        await wait_until(
+            lambda: register(self, self.namespace),
+            what=f"the namespace {self.namespace} is made",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+        await self.roles[FRONTEND].kill()
+
+    async def start_again(self, *names: str) -> None:
+        """Start these, the database before the others, and wait until all of it answers.
+
+        Raises ChildError.
+        """
+        if self.postgres.child.name in names:
+            await self.postgres.start()
+        await asyncio.gather(*(self._start_role(name) for name in names if name in self.roles))
+        await wait_until(
+            self._answers, what="the cluster answers", deadline_seconds=READY_DEADLINE_SECONDS
+        )
+
+    async def connect(self) -> Client:
+        """A client of its own connection, which finds the frontend again after a restart."""
+        return await connect(self.address, **self.options)
+
+    async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
+        """End all processes at the end of a run; all workflows are its own, and end with it."""
+        del workflow_ids
+        await asyncio.gather(*(child.discard() for child in self.roles.values()))
+        await self.postgres.discard()
+        for ports in self.ports.values():
+            ports.release()
+
+    async def _start_role(self, name: str) -> None:
+        await self.roles[name].start_ready(
+            self.ports[name].are_open,
+            what=f"{name} listens",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def _answers(self) -> bool:
+        """Whether a call gets through to each role that takes any, and to the database."""
+        for child in self.processes.values():
+            child.require_alive()
+        return await answers(self) and await self._roles_answer()
+
+    async def _roles_answer(self) -> bool:
+        nobody = f"nobody-{uuid4()}"
+        try:
+            service = (await self.connect()).workflow_service
+            await service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self.namespace, task_queue=TaskQueue(name=nobody)
+                ),
+                timeout=_PATIENCE,
+            )
+            await service.describe_workflow_execution(
+                DescribeWorkflowExecutionRequest(
+                    namespace=self.namespace, execution=WorkflowExecution(workflow_id=nobody)
+                ),
+                timeout=_PATIENCE,
+            )
+        except RPCError as error:
+            # History has looked it up: there is no such workflow.
+            return error.status is RPCStatusCode.NOT_FOUND
+        except RuntimeError:
+            return False
+        return True

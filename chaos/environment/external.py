@@ -1,0 +1,254 @@
+"""A Temporal cluster that others run: the suite starts its own workflows there, and no more.
+
+Every id and task queue begins with a prefix that no other run has. Nothing is listed or searched
+for, and what was started is ended with its stack, or by its execution timeout if the run is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+from chaos.environment.site import Site
+from chaos.environment.temporal import READY_DEADLINE_SECONDS, StackSpec, Topology, answers, connect
+from chaos.evidence.journal import Event, Journal
+from chaos.process.child import ChildError
+from chaos.process.waiting import wait_until
+from workflows.connection import load_config
+from workflows.settings import SettingsError
+
+EXECUTION_TIMEOUT = timedelta(hours=1)
+"""Far longer than any case takes; a workflow that nobody could end is gone by then."""
+
+_LOOK_SECONDS = 15.0
+_PATIENCE = timedelta(seconds=10)
+_SHORTEST_SECRET = 16
+_LONGEST_REASON = 200
+_CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
+_QUOTED = re.compile(r'"([^"\\]+)"')
+_NAMED = re.compile(r"(\w+Error)\)")
+_REFUSED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+
+
+class ExternalError(Exception):
+    """The cluster cannot be used. One sentence: what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How the user has configured the SDK: address, namespace, TLS, key."""
+
+    address: str
+    options: Mapping[str, Any] = field(repr=False)
+    """Of `Client.connect`, beside the address."""
+
+    @classmethod
+    def load(cls) -> Connection:
+        """From the standard variables and their file. Raises ExternalError."""
+        try:
+            config = load_config()
+        except SettingsError as error:
+            raise ExternalError(str(error)) from None
+        options = {name: value for name, value in config.items() if name != "target_host"}
+        return cls(config["target_host"], {"namespace": "default", **options})
+
+    @property
+    def namespace(self) -> str:
+        """Where the run's workflows live."""
+        return str(self.options["namespace"])
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The same, in the standard variables alone: for a worker, which has no file to read."""
+        tls = self.options.get("tls")
+        metadata = self.options.get("rpc_metadata", {})
+        found = {
+            "TEMPORAL_ADDRESS": self.address,
+            "TEMPORAL_NAMESPACE": self.namespace,
+            "TEMPORAL_API_KEY": self.options.get("api_key"),
+            **_tls_environment(tls),
+            **{
+                f"TEMPORAL_GRPC_META_{name.upper().replace('-', '_')}": value
+                for name, value in metadata.items()
+            },
+        }
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What must be in no file: the key, the lines of the private key, and metadata."""
+        tls = self.options.get("tls")
+        private = tls.client_private_key if isinstance(tls, TLSConfig) else None
+        lines = (private or b"").decode(errors="replace").splitlines()
+        found = [
+            *lines,
+            *self.options.get("rpc_metadata", {}).values(),
+        ]
+        key = self.options.get("api_key")
+        return [
+            *([key] if key else []),
+            *(s for s in found if len(s) >= _SHORTEST_SECRET and not s.startswith("-----")),
+        ]
+
+    async def connect(self) -> Client:
+        """A client. Raises RuntimeError where nobody answers."""
+        return await connect(self.address, **self.options)
+
+    async def look(self) -> str:
+        """See that it can be used, and return the server's version. Raises ExternalError."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                client = await self.connect()
+                service = client.workflow_service
+                await service.describe_namespace(DescribeNamespaceRequest(namespace=self.namespace))
+                info = await service.get_system_info(GetSystemInfoRequest())
+        except TimeoutError:
+            raise ExternalError(
+                f"Temporal at {self.address} did not answer within {_LOOK_SECONDS:g} s; "
+                "check TEMPORAL_ADDRESS."
+            ) from None
+        except RuntimeError as error:
+            raise ExternalError(self._unreachable(error)) from None
+        except RPCError as error:
+            raise ExternalError(self._refused(error)) from None
+        return info.server_version
+
+    def _unreachable(self, error: RuntimeError) -> str:
+        reason = innermost(str(error))
+        if "InvalidCertificate" in str(error):
+            return (
+                f"the certificate of Temporal at {self.address} is not trusted ({reason}); "
+                "check TEMPORAL_TLS_SERVER_CA_CERT_PATH and TEMPORAL_TLS_SERVER_NAME."
+            )
+        return (
+            f"cannot connect to Temporal at {self.address} ({reason}); "
+            "check TEMPORAL_ADDRESS and the TEMPORAL_TLS_* variables."
+        )
+
+    def _refused(self, error: RPCError) -> str:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return (
+                f"Temporal at {self.address} has no namespace {self.namespace!r}; "
+                "check TEMPORAL_NAMESPACE."
+            )
+        if error.status in _REFUSED:
+            return (
+                f"Temporal at {self.address} refuses access to the namespace "
+                f"{self.namespace!r} ({error.status.name}); check TEMPORAL_API_KEY, or the "
+                "certificate that TEMPORAL_TLS_CLIENT_CERT_PATH names."
+            )
+        return (
+            f"Temporal at {self.address} does not answer ({error.status.name}: "
+            f"{innermost(error.message)}); check TEMPORAL_ADDRESS."
+        )
+
+
+def _tls_environment(tls: bool | TLSConfig | None) -> Mapping[str, str | None]:
+    if tls is None:
+        return {}
+    if isinstance(tls, bool):
+        return {} if tls else {"TEMPORAL_TLS": "false"}  # with a key it is there by itself
+    data = {
+        "SERVER_CA_CERT_DATA": tls.server_root_ca_cert,
+        "CLIENT_CERT_DATA": tls.client_cert,
+        "CLIENT_KEY_DATA": tls.client_private_key,
+    }
+    return {
+        "TEMPORAL_TLS": "true",
+        "TEMPORAL_TLS_SERVER_NAME": tls.domain,
+        **{f"TEMPORAL_TLS_{name}": pem.decode() for name, pem in data.items() if pem},
+    }
+
+
+def innermost(text: str) -> str:
+    """The cause of an error of the SDK's transport, which quotes every layer it came through."""
+    found = _CERTIFICATE.findall(text) or _QUOTED.findall(text) or _NAMED.findall(text)
+    return str(found[-1]) if found else " ".join(text.split())[:_LONGEST_REASON]
+
+
+@dataclass
+class ExternalCluster:
+    """A stack's share of it: all that begins with `prefix`."""
+
+    connection: Connection
+    prefix: str
+    journal: Journal
+    execution_timeout: timedelta | None = EXECUTION_TIMEOUT
+    _client: Client | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return self.connection.address
+
+    @property
+    def namespace(self) -> str:
+        """Where the stack's workflows live."""
+        return self.connection.namespace
+
+    @property
+    def worker_environment(self) -> Mapping[str, str]:
+        """How a worker finds it."""
+        return self.connection.environment
+
+    async def start(self) -> None:
+        """Wait until its namespace answers: nothing is started."""
+        await wait_until(
+            lambda: answers(self),
+            what=f"Temporal at {self.address} answers",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+        self._client = await self.connect()
+
+    async def connect(self) -> Client:
+        """A client of its own connection."""
+        return await self.connection.connect()
+
+    async def discard(self, workflow_ids: Sequence[str]) -> None:
+        """End these, the stack's own; the cluster is others', and goes on."""
+        client = self._client
+        if client is not None:
+            await asyncio.gather(*(self._end(client, each) for each in workflow_ids))
+
+    async def _end(self, client: Client, workflow_id: str) -> None:
+        try:
+            await client.get_workflow_handle(workflow_id).terminate(
+                reason="the chaos run that started it is over", rpc_timeout=_PATIENCE
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # it has ended by itself
+                self.journal.add(
+                    Event.STAGE,
+                    f"{workflow_id} could not be ended ({error.status.name}); it ends by itself "
+                    f"within {EXECUTION_TIMEOUT}",
+                )
+
+
+@dataclass(frozen=True)
+class ExternalMaker:
+    """Makes each stack's share of a cluster."""
+
+    connection: Connection
+    run: str
+    """What the prefixes of this run, and of no other, have in common."""
+    topology: Topology = Topology.EXTERNAL
+
+    @classmethod
+    def for_run(cls, connection: Connection, run_id: str) -> ExternalMaker:
+        """The run's id is its time, and another machine may begin a run at the same."""
+        return cls(connection, f"chaos-{run_id}-{secrets.token_hex(3)}")
+
+    async def make(self, spec: StackSpec, site: Site) -> ExternalCluster:
+        """The share of one stack. Raises ChildError where it would have to be configured."""
+        if spec.dynamic_config or not spec.persistent:
+            raise ChildError("a cluster that others run cannot be configured for one case.")
+        return ExternalCluster(self.connection, f"{self.run}-{site.name}-", site.journal)

@@ -1,0 +1,201 @@
+"""A limit to how much more memory a running process may take, and what ends it there.
+
+The kernel's own OOM killer does it where a memory cgroup may be made. Elsewhere a watcher of ours
+does it as earlyoom or systemd-oomd would: from outside, by SIGKILL.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self
+
+import psutil
+
+from chaos.process.run_lock import Hold, is_held
+
+KERNEL, WATCHER = "oom_kill_by_the_kernel", "oom_kill_by_a_watcher"
+"""How the journal calls the two."""
+
+_STALE = "chaos-run-*"
+"""What the folders of runs are called, and so their cgroups."""
+
+_LOOK_SECONDS = 0.002
+_PATIENCE_SECONDS = 5.0
+
+
+class Limit(Protocol):
+    """A limit in force."""
+
+    @property
+    def kind(self) -> str:
+        """What enforces it: `KERNEL` or `WATCHER`."""
+
+    def killed(self) -> str | None:
+        """What tells that it has ended the process; None where it has not."""
+
+    def lift(self) -> None:
+        """Leave nothing of it behind."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Where memory cgroups are made, and the names of their files."""
+
+    root: Path
+    limit: str
+    swap: str
+    swap_limit: str | None
+    """None: of memory and swap together, so the same as that of memory."""
+    events: str
+
+
+HIERARCHIES = (
+    Hierarchy(Path("/sys/fs/cgroup"), "memory.max", "memory.swap.max", "0", "memory.events"),
+    Hierarchy(
+        Path("/sys/fs/cgroup/memory"),
+        "memory.limit_in_bytes",
+        "memory.memsw.limit_in_bytes",
+        None,
+        "memory.oom_control",
+    ),
+)
+"""Version 2 and version 1."""
+
+
+@dataclass(frozen=True)
+class KernelLimit:
+    """A memory cgroup with one process in it.
+
+    What that has already stays charged to where it came from, so the limit counts only what comes.
+    """
+
+    hierarchy: Hierarchy
+    folder: Path
+    process: psutil.Process
+    origin: Path | None
+    hold: Hold
+    kind: str = KERNEL
+
+    @classmethod
+    def on(cls, process: psutil.Process, more_bytes: int, hierarchy: Hierarchy, run: Path) -> Self:
+        """Put the process into a cgroup that is named by its run's folder. Raises OSError."""
+        _remove_stale(hierarchy.root, run)
+        folder = hierarchy.root / f"{run.name}-{process.pid}"
+        origin = _origin(process, hierarchy.root)
+        folder.mkdir()
+        hold = Hold(folder)
+        try:
+            _write(folder / hierarchy.limit, str(more_bytes))
+            with suppress(OSError):  # there is none where the kernel counts no swap
+                _write(folder / hierarchy.swap, hierarchy.swap_limit or str(more_bytes))
+            _write(folder / "cgroup.procs", str(process.pid))
+        except OSError:
+            hold.release()
+            folder.rmdir()
+            raise
+        return cls(hierarchy, folder, process, origin, hold)
+
+    def killed(self) -> str | None:
+        """The kernel's own counter."""
+        for line in (self.folder / self.hierarchy.events).read_text().splitlines():
+            if line.startswith("oom_kill ") and line != "oom_kill 0":
+                return f"the kernel's counter says {line} ({self.hierarchy.events})"
+        return None
+
+    def lift(self) -> None:
+        """Let a process that lives go back to where it was, and remove the cgroup."""
+        self.hold.release()
+        if self.origin and self.process.is_running():
+            with suppress(OSError):
+                _write(self.origin / "cgroup.procs", str(self.process.pid))
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                self.folder.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError:  # who has died in it is not quite gone yet
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+
+@dataclass
+class WatchedLimit:
+    """A thread that looks every few milliseconds how much memory a process has."""
+
+    process: psutil.Process
+    most_bytes: int
+    kind: str = WATCHER
+    _seen: str | None = field(default=None, init=False)
+    _over: threading.Event = field(default_factory=threading.Event, init=False)
+
+    @classmethod
+    def on(cls, process: psutil.Process, more_bytes: int) -> Self:
+        """Begin to watch."""
+        found = cls(process, process.memory_info().rss + more_bytes)
+        threading.Thread(target=found._watch, name=f"oom {process.pid}", daemon=True).start()
+        return found
+
+    def killed(self) -> str | None:
+        """What the watcher saw when it struck."""
+        return self._seen
+
+    def lift(self) -> None:
+        """Look no more."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        with suppress(psutil.NoSuchProcess):
+            while not self._over.wait(_LOOK_SECONDS):
+                rss_bytes = self.process.memory_info().rss
+                if rss_bytes > self.most_bytes:
+                    self._seen = f"it had {rss_bytes} bytes, with {self.most_bytes} allowed"
+                    self.process.kill()
+                    return
+
+
+def limit_memory(process: psutil.Process, more_bytes: int, run: Path) -> Limit:
+    """Let a process take so much more memory than it has. `run` is the folder of the run, which
+    goes with it: by that the next run tells what is left over.
+    """
+    for hierarchy in HIERARCHIES:
+        with suppress(OSError):
+            return KernelLimit.on(process, more_bytes, hierarchy, run)
+    return WatchedLimit.on(process, more_bytes)
+
+
+def _remove_stale(root: Path, run: Path) -> None:
+    """Remove what runs have left whose folders are gone; one that has a process in it stays.
+
+    So does one that somebody holds: the folder of its run may be behind other mounts.
+    """
+    for folder in root.glob(_STALE):
+        if not run.with_name(folder.name.rpartition("-")[0]).exists() and not is_held(folder):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _origin(process: psutil.Process, root: Path) -> Path | None:
+    """The cgroup of a hierarchy that a process is in."""
+    return next((root / path.lstrip("/") for path in _paths(process, root)), None)
+
+
+def _paths(process: psutil.Process, root: Path) -> Iterator[str]:
+    for line in Path(f"/proc/{process.pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(",") or (not controllers and root.name != "memory"):
+            yield path
+
+
+def _write(file: Path, text: str) -> None:
+    """In place: these files are the kernel's, and cannot be made."""
+    with file.open("r+") as opened:
+        opened.write(text)

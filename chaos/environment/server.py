@@ -1,0 +1,140 @@
+"""A Temporal dev server with a database file of its own, or, as a control, with none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client
+
+from chaos.environment.disk import FOLDER, SmallDisk, mounting
+from chaos.environment.site import Site
+from chaos.environment.temporal import (
+    NAMESPACE,
+    OWN_CONFIG,
+    READY_DEADLINE_SECONDS,
+    StackSpec,
+    Topology,
+    answers,
+    connect,
+)
+from chaos.process.child import Child
+from chaos.process.ports import Port
+
+SERVER = "temporal-server"
+"""The name of its process."""
+
+DISK = "server-disk"
+"""The name of the process that holds its small disk, where it has one."""
+
+DATABASE = "temporal.db"
+"""The name of its file."""
+
+LAZY = {"GOGC": "400"}
+"""Go's garbage is collected more rarely than by default: so a server that lives for a minute or two
+takes an eighth less of the processors.
+"""
+
+SIDECARS = ("-journal", "-wal", "-shm")
+"""What the files are called besides that SQLite puts beside a database, and that belong to it."""
+
+
+@dataclass
+class TemporalServer:
+    """The server process and the port that it keeps over restarts.
+
+    `database` is its file, None where all is in memory. On a small `disk` it is found below
+    `disk.inside`, and only while that is held. Its Web UI, where it has one, is at `ui_port`.
+    """
+
+    child: Child
+    port: Port
+    database: Path | None = None
+    disk: SmallDisk | None = None
+    ui_port: Port | None = None
+    namespace: str = NAMESPACE
+    prefix: str = ""
+    execution_timeout: timedelta | None = None
+
+    @staticmethod
+    def argv(
+        cli: Path,
+        port: Port,
+        database: Path | None,
+        dynamic_config: Mapping[str, str],
+        ui_port: Port | None = None,
+    ) -> list[str]:
+        """The command line; it must be the same at a restart, dynamic configuration included."""
+        return [
+            str(cli),
+            *("server", "start-dev", "--log-level", "warn"),
+            *("--ip", "127.0.0.1", "--port", str(port.number)),
+            *(("--ui-port", str(ui_port.number)) if ui_port else ("--headless",)),
+            *(("--db-filename", str(database)) if database else ()),
+            *(
+                part
+                for key, value in dynamic_config.items()
+                for part in ("--dynamic-config-value", f"{key}={value}")
+            ),
+        ]
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return self.port.address
+
+    @property
+    def worker_environment(self) -> Mapping[str, str]:
+        """How a worker finds it."""
+        return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace}
+
+    async def start(self) -> None:
+        """Start it and wait until its namespace answers. Raises ChildError."""
+        if self.disk and not self.disk.owner.is_alive:
+            await self.disk.hold()
+            self.child.argv = self.disk.entering(self.child.argv)
+        await self.child.start_ready(
+            lambda: answers(self),
+            what="the Temporal server answers",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def connect(self) -> Client:
+        """A client of its own connection, which finds the server again after a restart."""
+        return await connect(self.address)
+
+    async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
+        """End it at the end of a run; all workflows are its own, and end with it."""
+        del workflow_ids
+        await self.child.discard()
+        if self.disk:
+            await self.disk.owner.discard()
+        self.port.release()
+        if self.ui_port:
+            self.ui_port.release()
+
+
+@dataclass(frozen=True)
+class DevMaker:
+    """Makes dev servers of a Temporal CLI."""
+
+    cli: Path
+    topology: Topology = Topology.DEV
+
+    async def make(self, spec: StackSpec, site: Site) -> TemporalServer:
+        """One whose data is in the stack's scratch folder, or on a small disk there."""
+        port = Port()
+        disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
+        folder = disk.folder if disk else site.scratch
+        database = folder / DATABASE if spec.persistent else None
+        ui_port = Port() if spec.ui else None
+        config = {**OWN_CONFIG, **spec.dynamic_config}
+        argv = TemporalServer.argv(self.cli, port, database, config, ui_port)
+        return TemporalServer(site.child(SERVER, argv, LAZY), port, database, disk, ui_port)
+
+
+def _small_disk(size_mib: int, site: Site) -> SmallDisk:
+    command = ("sleep", "infinity")
+    return SmallDisk(site.child(DISK, mounting(site.scratch / FOLDER, command, size_mib)))

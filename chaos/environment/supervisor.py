@@ -1,0 +1,185 @@
+"""A fleet of the system under test: `python -m workflows.fleet`, and the workers that it keeps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+from temporalio.client import Client
+
+from chaos.environment.worker import READY_DEADLINE_SECONDS as WORKER_READY_DEADLINE_SECONDS
+from chaos.environment.worker import polls
+from chaos.evidence.journal import Event
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+
+FLEET_ARGV = (sys.executable, "-m", "workflows.fleet")
+
+READY_DEADLINE_SECONDS = 2 * WORKER_READY_DEADLINE_SECONDS
+"""It starts, and only then do its workers."""
+
+_FAULTS = {
+    signal.SIGKILL: "kill",
+    signal.SIGTERM: "terminate",
+    signal.SIGSTOP: "pause",
+    signal.SIGUSR1: "hang",
+}
+"""What a fault is called, by its signal; the last one is that of `chaos.environment.hangable`."""
+
+_DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM})
+
+
+@dataclass
+class FleetProcess:
+    """A fleet of so many `workers`, and the task queue where they can be seen to listen."""
+
+    child: Child
+    workers: int
+    task_queue: str
+    _watched: set[int] = field(default_factory=set, init=False)
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """The workers that it has now, but for those that are gone: each leads a session, which
+        what starts them does not.
+        """
+        try:
+            children = psutil.Process(self.child.pid).children()
+        except psutil.NoSuchProcess:
+            return ()
+        return [child.pid for child in children if _is_there(child) and _leads(child.pid)]
+
+    async def start(self, client: Client) -> None:
+        """Start it and wait until all its workers poll."""
+        await self.child.start_ready(
+            lambda: self.is_complete(client),
+            what=f"the workers of {self.child.name} poll {self.task_queue}",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def until_complete(self, client: Client) -> None:
+        """Wait until all its workers poll, those that it has replaced included."""
+        await wait_until(
+            lambda: self.is_complete(client),
+            what=f"the workers of {self.child.name} poll {self.task_queue} again",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def is_complete(self, client: Client) -> bool:
+        """Whether all its workers poll."""
+        pids = self.pids
+        if len(pids) != self.workers:
+            return False
+        for pid in pids:
+            if not await polls(client, self.task_queue, pid):
+                return False
+        return True
+
+    @property
+    def target(self) -> str:
+        """What its workers are called in the journal: they have no names of their own."""
+        return f"{self.child.name}-worker"
+
+    def strike(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to one of its workers, as the planned fault."""
+        self.child.journal.add(Event.FAULT, kind=_FAULTS[number], target=self.target, pid=pid)
+        self.signal(pid, number)
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to one of its workers; after a deadly one its end is journaled as well."""
+        process = psutil.Process(pid)
+        self.child.journal.add(
+            Event.SIGNALED,
+            f"{number.name} to a worker of {self.child.name} (pid {pid})",
+            target=self.target,
+            pid=pid,
+            signal=number.name,
+        )
+        if number in _DEADLY:
+            self.watch(process)
+        process.send_signal(number)
+
+    def watch(self, process: psutil.Process) -> None:
+        """Journal the end of one of its workers, whenever that comes.
+
+        Its exit code is for its parent only: it stands in the fleet's log.
+        """
+
+        def wait() -> None:
+            process.wait()
+            self.child.journal.add(Event.EXITED, target=self.target, pid=process.pid)
+            self._watched.discard(process.pid)
+
+        self._watched.add(process.pid)
+        threading.Thread(target=wait, name=f"watch {process.pid}", daemon=True).start()
+
+    async def until_gone(self, pids: Collection[int]) -> None:
+        """Wait until none of these is among its workers any more, and the journal says so."""
+        left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+        await wait_until(
+            lambda: not set(pids) & self._watched and not any(map(_is_there, left)),
+            what=f"the struck workers of {self.child.name} are gone",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def until_failed_over(self, pids: Collection[int]) -> None:
+        """Wait until it says of each of these that it was lost, and what became of its work."""
+
+        def all_told() -> bool:
+            log = self.child.log.read_text(errors="replace")
+            return all(f"(pid {pid}) is lost (" in log for pid in pids)
+
+        await self.until_gone(pids)
+        await wait_until(
+            all_told,
+            what=f"{self.child.name} has failed over what the struck workers had",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    async def discard(self) -> None:
+        """End it and its workers at the end of a run: by themselves they would first drain."""
+        left: list[psutil.Process] = []
+        if self.child.is_alive:
+            with suppress(psutil.NoSuchProcess):
+                fleet = psutil.Process(self.child.pid)
+                fleet.suspend()  # or it would replace them
+                left = fleet.children()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                self._end(process)
+        await self.child.discard()
+        await wait_until(
+            lambda: not any(_is_there(process) for process in left),
+            what=f"the workers of {self.child.name} end",
+            deadline_seconds=READY_DEADLINE_SECONDS,
+        )
+
+    def _end(self, process: psutil.Process) -> None:
+        """Kill one that its fleet will not wait for: so nobody is told later what it took."""
+        target = self.target if _leads(process.pid) else f"{self.child.name}-spawner"
+        took = process.cpu_times()
+        process.kill()
+        self.child.journal.add(
+            Event.EXITED,
+            target=target,
+            pid=process.pid,
+            cpu_seconds=round(took.user + took.system, 3),
+        )
+
+
+def _leads(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid) == pid
+    return False
+
+
+def _is_there(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False

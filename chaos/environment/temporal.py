@@ -1,0 +1,153 @@
+"""What a stack needs of its Temporal, wherever that runs, and how a user names where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from functools import cache
+from typing import Any, Protocol
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from chaos.environment.site import Site
+from chaos.environment.target import System
+
+NAMESPACE = "default"
+READY_DEADLINE_SECONDS = 30.0
+RETENTION = timedelta(days=1)
+"""Of a namespace that the suite makes: longer than any run."""
+
+OWN_CONFIG: Mapping[str, str] = {
+    # Else a server tells of pollers as they were up to 5 s ago, and so late is a worker ready.
+    "matching.TaskQueueInfoByBuildIdTTL": '"0s"',
+}
+"""Dynamic configuration of every server of ours."""
+
+
+class Topology(StrEnum):
+    """`dev`: one server process, its data in a file. `postgres`: a process for each role, their
+    data in PostgreSQL. `external`: a cluster that is there already, and not ours to break.
+    """
+
+    DEV = "dev"
+    POSTGRES = "postgres"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True)
+class StackSpec:
+    """What a stack is made of. `persistent` False keeps a dev server's data in memory only;
+    `disk_mib` puts them on a disk of that size, of which `chaos/environment/disk.py` tells. `system`
+    takes the place of the suite's own workers and their fake API. With `ui` a dev server has its
+    Web UI. One that `shares_server` may get a namespace of its own on a server that others use as
+    well: nothing may be done to that, and what is said of its data or configuration does not count.
+    """
+
+    persistent: bool = True
+    disk_mib: int | None = None
+    dynamic_config: Mapping[str, str] = field(default_factory=dict)
+    system: System | None = None
+    ui: bool = False
+    shares_server: bool = False
+
+
+SHARED_SERVER = StackSpec(shares_server=True)
+"""Of a case whose fault is not the server's."""
+
+
+class Temporal(Protocol):
+    """The Temporal of one stack. `start` may be called again after its processes ended."""
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+
+    @property
+    def namespace(self) -> str:
+        """Where the stack's workflows live."""
+
+    @property
+    def prefix(self) -> str:
+        """What the ids and task queues of the stack begin with; empty where they are alone."""
+
+    @property
+    def execution_timeout(self) -> timedelta | None:
+        """The longest that a workflow may live; None where it ends with the stack."""
+
+    @property
+    def worker_environment(self) -> Mapping[str, str]:
+        """How a worker finds it: the SDK's standard variables."""
+
+    async def start(self) -> None:
+        """Start it and wait until its namespace answers. Raises ChildError."""
+
+    async def connect(self) -> Client:
+        """A client of its own connection, which finds the server again after a restart."""
+
+    async def discard(self, workflow_ids: Sequence[str]) -> None:
+        """Leave nothing behind: no process of the stack, and none of these, its workflows."""
+
+
+class Maker(Protocol):
+    """Makes the Temporal of each stack of a run."""
+
+    @property
+    def topology(self) -> Topology:
+        """Where it runs."""
+
+    async def make(self, spec: StackSpec, site: Site) -> Temporal:
+        """One for a stack; it does not run yet. Raises ChildError."""
+
+
+@cache
+def quiet_runtime() -> Runtime:
+    """The SDK's runtime without its warnings: that servers go away is the point here."""
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="OFF")))
+
+
+async def connect(address: str, **options: Any) -> Client:
+    """A client as every part of the suite uses it. Raises RuntimeError where nobody answers."""
+    return await Client.connect(
+        address,
+        **{"namespace": NAMESPACE, **options},
+        data_converter=pydantic_data_converter,
+        runtime=quiet_runtime(),
+    )
+
+
+async def register(temporal: Temporal, namespace: str) -> bool:
+    """Make a namespace where there is none of the name; whether it is there now."""
+    retention = Duration()
+    retention.FromTimedelta(RETENTION)
+    request = RegisterNamespaceRequest(
+        namespace=namespace, workflow_execution_retention_period=retention
+    )
+    try:
+        service = (await temporal.connect()).workflow_service
+        await service.register_namespace(request, timeout=timedelta(seconds=2))
+    except RPCError as error:
+        return error.status is RPCStatusCode.ALREADY_EXISTS
+    except RuntimeError:
+        return False
+    return True
+
+
+async def answers(temporal: Temporal) -> bool:
+    """Whether the namespace can be described, by a new connection: one that has failed waits
+    longer before each retry.
+    """
+    try:
+        client = await temporal.connect()
+        await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=temporal.namespace), timeout=timedelta(seconds=1)
+        )
+    except (RuntimeError, RPCError):
+        return False
+    return True

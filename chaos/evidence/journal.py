@@ -1,0 +1,94 @@
+"""The harness's own witness: what it did to whom, when, and every process exit it saw."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
+
+from chaos.evidence.files import read_if_there
+from chaos.evidence.headroom import Strain
+from chaos.evidence.text import writable
+
+
+class Event(StrEnum):
+    """What an entry tells of. `STRAIN`: how starved the machine was in the seconds before it.
+    `ENDING`: from here on the harness itself takes the stack down.
+    """
+
+    STAGE = "stage"
+    STARTED = "started"
+    READY = "ready"
+    SIGNALED = "signaled"
+    EXITED = "exited"
+    FAULT = "fault"
+    HEALED = "healed"
+    PROGRESS = "progress"
+    WORKFLOW = "workflow"
+    TROUBLE = "trouble"
+    STRAIN = "strain"
+    ENDING = "ending"
+
+
+class Entry(BaseModel):
+    """One line of a journal. `target` names a process, `workflow_id` a workflow.
+
+    `cpu_seconds` were used by a process that has ended, and by the children that it had waited for;
+    None where nobody could tell, and in journals of older versions.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    at: AwareDatetime
+    event: Event
+    text: str = ""
+    target: str | None = None
+    pid: int | None = None
+    signal: str | None = None
+    exit_code: int | None = None
+    cpu_seconds: float | None = None
+    kind: str | None = None
+    workflow_id: str | None = None
+    progress: dict[str, Any] | None = None
+    strain: Strain | None = None
+
+    @field_validator("text")
+    @classmethod
+    def _can_be_written(cls, text: str) -> str:
+        return writable(text)
+
+
+class Journal:
+    """An append-only file of entries. Threads may share it."""
+
+    def __init__(self, path: Path, announce: Callable[[Entry], None]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._announce = announce
+
+    def add(self, event: Event, text: str = "", **fields: Any) -> Entry:
+        """Write an entry with the present time, and show it to who watches."""
+        entry = Entry(at=datetime.now(UTC), event=event, text=text, **fields)
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(entry.model_dump_json(exclude_defaults=True) + "\n")
+                self._file.flush()
+        self._announce(entry)
+        return entry
+
+    def close(self) -> None:
+        """End the journal; what comes later is not written."""
+        with self._lock:
+            self._file.close()
+
+
+def read_journal(path: Path) -> tuple[Entry, ...]:
+    """All entries of a file; none where there is no file."""
+    lines = (read_if_there(path) or b"").split(b"\n")
+    return tuple(Entry.model_validate_json(line, strict=True) for line in lines if line)

@@ -1,0 +1,1 @@
+"""An experiment from its data to its results: scenario, lab, runner, judge."""

@@ -1,0 +1,120 @@
+"""Who may begin, and when: the longest first, and the next one when the machine has room for it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from chaos.evidence.headroom import ROOMY_PRESSURE, SAMPLE_SECONDS, Meter
+
+PAUSE_SECONDS = 1.5
+"""Between two who start on a machine without room: about what one needs to start there."""
+
+SETTLING_SECONDS = 0.05
+"""Those who come in the same moment are compared before one of them goes."""
+
+
+@dataclass(frozen=True, order=True)
+class _Waiting:
+    """Those who take longer come first, then those who came first."""
+
+    order: tuple[float, int]
+    has_own_server: bool = field(compare=False)
+    place: asyncio.Future[Seat] = field(compare=False)
+
+
+class Seat:
+    """Leave to be there. Until `is_up` its holder counts as starting, which takes a processor."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission: Admission | None = admission
+
+    def is_up(self) -> None:
+        """Let the next one start; a second call does nothing."""
+        if self._admission:
+            self._admission.starting -= 1
+            self._admission.look_again()
+            self._admission = None
+
+
+@dataclass
+class Admission:
+    """At most `seats` at once, for each takes memory, and of these `own_servers` with a server of
+    their own.
+
+    While nobody waits much for a processor, by the meter, they start one after the other, so that
+    it sees each. Else only one starts at a time, and after a longer pause: those that have begun
+    should not wait for those that begin.
+    """
+
+    meter: Meter = field(default_factory=Meter)
+    seats: int = 24
+    own_servers: int = 24
+    starting: int = 0
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _timer: asyncio.TimerHandle | None = None
+    _last_at: float = -math.inf
+
+    @asynccontextmanager
+    async def seat(self, about_seconds: float, *, has_own_server: bool) -> AsyncIterator[Seat]:
+        """Wait for a seat, and have it within the block."""
+        loop = asyncio.get_running_loop()
+        order = (-about_seconds, next(self._numbers))
+        waiting = _Waiting(order, has_own_server, loop.create_future())
+        self._waiting.append(waiting)
+        self._look_soon(SETTLING_SECONDS)
+        try:
+            seat = await waiting.place
+        except asyncio.CancelledError:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            elif not waiting.place.cancelled():
+                self._leave(waiting.place.result(), has_own_server=has_own_server)
+            raise
+        try:
+            yield seat
+        finally:
+            self._leave(seat, has_own_server=has_own_server)
+
+    def _leave(self, seat: Seat, *, has_own_server: bool) -> None:
+        seat.is_up()
+        self.seats += 1
+        self.own_servers += has_own_server
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Let in whoever may come in now."""
+        for waiting in sorted(self._waiting):
+            if not self.seats or not self._has_room():
+                return
+            if waiting.place.done() or (waiting.has_own_server and not self.own_servers):
+                continue
+            self._waiting.remove(waiting)
+            self.seats -= 1
+            self.own_servers -= waiting.has_own_server
+            self._last_at = time.monotonic()
+            self.starting += 1
+            waiting.place.set_result(Seat(self))
+
+    def _has_room(self) -> bool:
+        passed = time.monotonic() - self._last_at
+        if self.meter.latest.pressure < ROOMY_PRESSURE:
+            return passed >= SAMPLE_SECONDS
+        return not self.starting and passed >= PAUSE_SECONDS
+
+    def _look_soon(self, delay_seconds: float) -> None:
+        if not self._timer:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(delay_seconds, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self.look_again()
+        if self._waiting:
+            self._look_soon(SAMPLE_SECONDS / 5)

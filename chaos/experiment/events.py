@@ -1,0 +1,126 @@
+"""What a run tells to who watches it while it goes on. No verdict is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+from chaos.evidence.journal import Entry
+from chaos.invariants.verdict import Verdict
+
+
+class Stage(StrEnum):
+    """How far a case has come. `RUNNING` is its experiment, `SAVING` what follows it."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    CONVERGING = "converging"
+    SAVING = "saving"
+    JUDGING = "judging"
+
+
+@dataclass(frozen=True)
+class CaseName:
+    """A case of a scenario; `alone` is one beside which its scenario has no other."""
+
+    scenario: str
+    case: str
+    alone: bool = False
+
+    def __str__(self) -> str:
+        return self.scenario if self.alone else f"{self.scenario}/{self.case}"
+
+
+@dataclass(frozen=True)
+class PlannedCase:
+    """A case that will run: how many workflows it starts, and what these cost if nothing is wasted.
+
+    Neither the workflows nor the bills of a `control` count in any sum.
+    """
+
+    name: CaseName
+    workflows: int
+    ideal_usd: Decimal
+    control: bool
+    ledger: Path
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All that this run will do."""
+
+    cases: tuple[PlannedCase, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is done for all cases, such as building a program."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A case has come to its next stage."""
+
+    case: CaseName
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Journaled:
+    """An entry of a case's journal."""
+
+    case: CaseName
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class WorkflowEnded:
+    """A workflow was seen to have ended, in whatever way."""
+
+    case: CaseName
+    workflow_id: str
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What the provider of a case has billed so far."""
+
+    case: CaseName
+    usd: Decimal
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case has its verdict."""
+
+    case: CaseName
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A scenario has its verdict: all its cases have theirs."""
+
+    scenario: str
+    verdict: Verdict
+    reason: str
+
+
+News = Planned | Said | Reached | Journaled | WorkflowEnded | Billed | Judged | Finished
+Announce = Callable[[News], None]
+
+
+@dataclass(frozen=True)
+class Told:
+    """News, with the seconds since the run began."""
+
+    at_seconds: float
+    news: News

@@ -1,0 +1,78 @@
+"""From a case and its evidence to findings and a verdict. Pure: it can be done again later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaos.evidence.case import Evidence
+from chaos.experiment.scenario import Case
+from chaos.invariants import Invariant
+from chaos.invariants.proofs.work import faults_met_work, is_undisturbed, names_a_proof
+from chaos.invariants.survival import histories_replay, no_workflow_task_fails
+from chaos.invariants.verdict import Finding, Verdict, merge
+from tests.chaos.video.invariants.money import billed_at_most_expected
+from tests.chaos.video.invariants.progress import progress_never_goes_back
+
+SAFETY = (
+    billed_at_most_expected,
+    progress_never_goes_back,
+    no_workflow_task_fails,
+    histories_replay,
+)
+"""What holds at any moment, so that it is judged even of an experiment that broke off."""
+
+
+def safety(case: Case) -> Sequence[Invariant]:
+    """Those of `SAFETY` that fit the case: all, or, of another system, what the case claims."""
+    if case.stack.system is None:
+        return SAFETY
+    names = {check.name for check in SAFETY}
+    return [check for check in case.invariants if check.name in names]
+
+
+def proofs(case: Case) -> Sequence[Invariant]:
+    """What has to show that a case's fault hit: its own proofs, and that it met work in hand."""
+    if case.undisturbed:
+        return (*case.proofs, is_undisturbed)
+    own = case.proofs or (names_a_proof,)
+    return (*own, faults_met_work(all_kinds=case.seed is None))
+
+
+def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
+    """All findings of a case: its proofs, then its invariants."""
+    if evidence.troubles:
+        trouble = Finding("experiment", Verdict.UNKNOWN, tuple(evidence.troubles))
+        return (trouble, *(check.examine(evidence) for check in safety(case)))
+    shown = tuple(check.examine(evidence) for check in proofs(case))
+    if case.must_fail:
+        return (*shown, _control(case.must_fail, evidence))
+    return (*shown, *(check.examine(evidence) for check in case.invariants))
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The gravest of the findings' verdicts."""
+    return merge(finding.verdict for finding in findings)
+
+
+def reason_of(findings: Sequence[Finding]) -> str:
+    """The problems behind the verdict, each with its check, or why it is a pass."""
+    verdict = verdict_of(findings)
+    if verdict is Verdict.PASSED:
+        return f"{len(findings)} checks hold"
+    return "; ".join(
+        f"{finding.check}: {problem}"
+        for finding in findings
+        if finding.verdict is verdict
+        for problem in finding.problems
+    )
+
+
+def _control(check: Invariant, evidence: Evidence) -> Finding:
+    """A negative control: the check must see the damage that was done on purpose."""
+    finding = check.examine(evidence)
+    name = f"control[{check.name}]"
+    if finding.verdict is Verdict.FAILED:
+        return Finding(name, Verdict.PASSED)
+    if finding.verdict is Verdict.UNKNOWN:
+        return Finding(name, Verdict.UNKNOWN, finding.problems)
+    return Finding(name, Verdict.FAILED, ("it did not see the damage done on purpose",))

@@ -1,0 +1,452 @@
+"""What an experiment works with: the running stack, the load, and faults that leave a record."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowHistoryEventFilterType,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from chaos.environment.stack import Stack
+from chaos.environment.supervisor import FleetProcess
+from chaos.environment.worker import WorkerProcess
+from chaos.evidence.case import Expectation
+from chaos.evidence.journal import Event, Journal
+from chaos.process.child import Child
+from chaos.process.waiting import DeadlineExceededError, wait_until, within
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.rules import When
+from tests.chaos.video.witness import FakeWitness, Held, LiveWitness, NoWitness, Witness
+from workflows.ledger import Ledger
+from workflows.models import Progress
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+SAMPLE_INTERVAL_SECONDS = 0.25
+FOLLOW_AGAIN_SECONDS = 0.5
+
+AWAITED_AT_ONCE = 50
+"""Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
+
+LONGEST_LOOK_SECONDS = 2.0
+"""How long a poll is waited for before somebody looks whether its workflow has ended."""
+
+_LONGEST_CALL = timedelta(seconds=20)
+_PAUSE_SECONDS = 0.05
+STEP_DEADLINE_SECONDS = 60.0
+LIVE_STEP_DEADLINE_SECONDS = 900.0
+
+_KINDS = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}
+"""What a fault is called, by its signal."""
+
+
+class EndedEarlyError(Exception):
+    """A workflow ended before its fault was done: there is nothing more to do but to judge."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose for a run. `workflows` is the load of the concurrency scenario."""
+
+    workflows: int = 5
+
+
+class Fault(Protocol):
+    """What can be injected and healed; `kind` and `target` stand in the journal."""
+
+    @property
+    def kind(self) -> str:
+        """What is done."""
+
+    @property
+    def target(self) -> str:
+        """To whom."""
+
+    async def inject(self, lab: Lab) -> None:
+        """Do it, and see the effect."""
+
+    async def heal(self, lab: Lab) -> None:
+        """Undo it, and see that it is undone."""
+
+
+@dataclass
+class Lab:
+    """One experiment's hands and notebook. `on_working` is called when it has a worker, `on_ended`
+    with each workflow that is seen to have ended.
+
+    `started` has the run ids of every start, by the workflow's id on the server.
+    """
+
+    stack: Stack
+    journal: Journal
+    options: Options
+    on_working: Callable[[], None] = lambda: None
+    on_ended: Callable[[str], None] = lambda _: None
+    expectations: list[Expectation] = field(default_factory=list)
+    started: dict[str, list[str]] = field(default_factory=dict)
+    _faults: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.witness = self._make_witness()
+
+    def _make_witness(self) -> Witness:
+        if self.stack.has_api:
+            return FakeWitness(self.stack.api.control)
+        if not self.stack.live:
+            return NoWitness()
+        ledger = Ledger.open(self.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+        return LiveWitness(
+            self.stack.client,
+            ledger,
+            self.expectations,
+            self.stack.is_at_an_api,
+            self.stack.temporal.prefix,
+        )
+
+    @property
+    def step_deadline_seconds(self) -> float:
+        """How long one step of an experiment may take; a real video is rendered for minutes."""
+        return LIVE_STEP_DEADLINE_SECONDS if self.stack.live else STEP_DEADLINE_SECONDS
+
+    async def hold(
+        self, call: HoldTarget, match: str = "", when: When = When.BEFORE_BILLING
+    ) -> Held:
+        """Plan for a moment at the provider, which stands still there where that is possible."""
+        return await self.witness.hold(HoldRequest(call=call, match=match, when=when))
+
+    @property
+    def client(self) -> Client:
+        """The harness's own connection to the server."""
+        return self.stack.client
+
+    def note(self, text: str) -> None:
+        """Say what is being done now."""
+        self.journal.add(Event.STAGE, text)
+
+    async def start(
+        self,
+        asked: Expectation,
+        *,
+        task_queue: str | None = None,
+        starter: workload.Starter = workload.start,
+    ) -> None:
+        """Start a workflow, or one that has ended once more; it should end as `asked` says."""
+        if asked not in self.expectations:
+            self.expectations.append(asked)
+        self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
+        place = workload.Place(
+            workflow_id=self.stack.own(asked.workflow_id),
+            task_queue=self.stack.own_queue(task_queue or self.stack.task_queue),
+            execution_timeout=self.stack.temporal.execution_timeout,
+        )
+        run_id = await starter(self.client, asked, place)
+        self.started.setdefault(self.handle(asked.workflow_id).id, []).append(run_id)
+
+    def handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
+        """An expected workflow as the server has it."""
+        return self.client.get_workflow_handle(f"{self.stack.temporal.prefix}{workflow_id}")
+
+    async def worker(
+        self,
+        *,
+        api_key: str | None = None,
+        task_queue: str | None = None,
+        argv: Sequence[str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
+    ) -> WorkerProcess:
+        """Start a worker, with `settings` over its environment; wait until it polls.
+
+        What `links` names (`SERVER`, `API`, a service) it reaches through a proxy of its own.
+        """
+        worker = await self.stack.start_worker(
+            api_key=api_key, task_queue=task_queue, argv=argv, settings=settings, links=links
+        )
+        self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
+        self.on_working()
+        return worker
+
+    async def fleet(
+        self,
+        workers: int,
+        *,
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
+    ) -> FleetProcess:
+        """Start a fleet of so many workers; wait until all poll."""
+        fleet = await self.stack.start_fleet(
+            workers, arguments=arguments, settings=settings, links=links
+        )
+        self.note(f"{fleet.child.name} is ready with {workers} workers")
+        self.on_working()
+        return fleet
+
+    async def begin(self, fault: Fault) -> None:
+        """Inject a fault. It is healed by `end`, or by `heal` at the latest."""
+        self.journal.add(
+            Event.FAULT, f"{fault.kind} at {fault.target}", kind=fault.kind, target=fault.target
+        )
+        self._faults.append(fault)
+        await fault.inject(self)
+
+    async def end(self, fault: Fault) -> None:
+        """Heal a fault; one that is over already is left alone."""
+        if fault in self._faults:
+            self._faults.remove(fault)
+            await fault.heal(self)
+            self.journal.add(Event.HEALED, f"{fault.target} is healed", target=fault.target)
+
+    @asynccontextmanager
+    async def during(self, fault: Fault) -> AsyncIterator[None]:
+        """A fault that is there within the block, and healed however the block ends."""
+        await self.begin(fault)
+        try:
+            yield
+        finally:
+            await self.end(fault)
+
+    async def heal(self) -> None:
+        """Heal every fault that is still there, each whatever becomes of the others."""
+        for fault in tuple(self._faults):
+            try:
+                await self.end(fault)
+            except Exception as error:  # noqa: BLE001 - the others have to be healed all the same
+                self.journal.add(Event.TROUBLE, f"{fault.target} could not be healed: {error!r}")
+
+    async def strike(self, child: Child, number: signal.Signals) -> None:
+        """Send a deadly signal as the planned fault, and see the process end."""
+        self.journal.add(Event.FAULT, kind=_KINDS[number], target=child.name, pid=child.pid)
+        child.send(number)
+        await child.wait(STEP_DEADLINE_SECONDS)
+
+    async def strike_together(
+        self, target: str, children: Sequence[Child], number: signal.Signals
+    ) -> None:
+        """Send a deadly signal to several processes as one planned fault; see all of them end."""
+        self.journal.add(Event.FAULT, kind=_KINDS[number], target=target)
+        for child in children:
+            child.send(number)
+        for child in children:
+            await child.wait(STEP_DEADLINE_SECONDS)
+
+    def healed(self, target: str) -> None:
+        """Record that a fault is over."""
+        self.journal.add(Event.HEALED, target=target)
+
+    async def until_in_hand(self, workflow_id: str, kind: str) -> None:
+        """Wait until a worker has an activity of that kind in hand, by the server's word."""
+
+        async def is_in_hand() -> bool:
+            started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+            return any(p.state == started for p in await self._pending(workflow_id, kind))
+
+        await wait_until(
+            is_in_hand,
+            what=f"a worker has {kind} of {workflow_id} in hand",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    async def until_failed(self, workflow_id: str, kind: str, *, attempts: int) -> None:
+        """Wait until so many attempts of an activity of that kind have failed."""
+
+        async def have_failed() -> bool:
+            return any(p.attempt > attempts for p in await self._pending(workflow_id, kind))
+
+        await wait_until(
+            have_failed,
+            what=f"{attempts} attempt(s) of {kind} of {workflow_id} have failed",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    async def until_troubled(self, workflow_id: str, kind: str) -> None:
+        """Wait until the heartbeats of an activity of that kind tell of something, or until its
+        workflow got over it before the next of them.
+        """
+
+        async def is_told() -> bool:
+            try:
+                pending = await self._pending(workflow_id, kind)
+            except EndedEarlyError:
+                return True
+            return any(each.heartbeat_details.payloads for each in pending)
+
+        await wait_until(
+            is_told,
+            what=f"{kind} of {workflow_id} tells of trouble",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    async def _pending(self, workflow_id: str, kind: str) -> Sequence[PendingActivityInfo]:
+        """The open activities of a kind; none where the server is away or too busy to tell. Raises
+        EndedEarlyError.
+        """
+        try:
+            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise
+            return ()
+        if described.status is not WorkflowExecutionStatus.RUNNING:
+            raise EndedEarlyError(f"{workflow_id} has ended too early.")
+        found = described.raw_description.pending_activities
+        return [pending for pending in found if pending.activity_type.name == kind]
+
+    async def until_ended(self, *workflow_ids: str) -> None:
+        """Wait until these have ended. One that hangs is no trouble of ours: its history tells."""
+        try:
+            await self._until_ended(workflow_ids, self.step_deadline_seconds)
+        except DeadlineExceededError as error:
+            raise EndedEarlyError(str(error)) from None
+
+    async def until_told(self, workflow_id: str, field: str) -> Any:
+        """Wait until a workflow's `progress` query tells of something; what it tells."""
+        told: list[Any] = []
+
+        async def tells() -> bool:
+            if await self.has_ended(workflow_id):
+                raise EndedEarlyError(f"{workflow_id} has ended too early.")
+            try:
+                progress = await self.handle(workflow_id).query(
+                    "progress", rpc_timeout=timedelta(seconds=2)
+                )
+            except RPCError:  # no worker answers, or not yet
+                return False
+            told.append(progress.get(field))
+            return bool(told[-1])
+
+        await wait_until(
+            tells,
+            what=f"{workflow_id} tells of {field}",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+        return told[-1]
+
+    async def until_polled(self, prompt: str) -> None:
+        """Wait until the provider is asked once more whether a prompt's video is made."""
+
+        async def asked_again() -> bool:
+            for asked in self.expectations:
+                if prompt in asked.prompts and await self.has_ended(asked.workflow_id):
+                    raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
+            return await self.witness.polled(prompt, LONGEST_LOOK_SECONDS)
+
+        await wait_until(
+            asked_again,
+            what=f"the video {prompt!r} is polled",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    @asynccontextmanager
+    async def watched(self, workflow_id: str) -> AsyncIterator[None]:
+        """Journal a workflow's progress, as its query tells it, each time that it changes."""
+        changed = asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._follow(workflow_id, changed)),
+            asyncio.create_task(self._sample(workflow_id, changed)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def _follow(self, workflow_id: str, changed: asyncio.Event) -> None:
+        """Say when a workflow's history grows: only then can its progress have changed."""
+        while True:
+            events = self.handle(workflow_id).fetch_history_events(
+                wait_new_event=True, rpc_timeout=_LONGEST_CALL
+            )
+            try:
+                async for _ in events:
+                    changed.set()
+            except RPCError:  # it is not there yet, or the server is away
+                await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
+            else:  # its run has ended, and another may follow
+                await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
+
+    async def _sample(self, workflow_id: str, changed: asyncio.Event) -> None:
+        last: Progress | None = None
+        while True:
+            await changed.wait()
+            changed.clear()
+            try:
+                now = await self.handle(workflow_id).query(
+                    "progress", result_type=Progress, rpc_timeout=timedelta(seconds=1)
+                )
+            except RPCError:
+                # While the server or every worker is down there is no answer; that is no finding.
+                changed.set()
+            else:
+                if now != last:
+                    last = now
+                    self.journal.add(
+                        Event.PROGRESS,
+                        workflow_id=workflow_id,
+                        progress=now.model_dump(mode="json"),
+                    )
+            await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
+
+    async def converge(self, deadline_seconds: float) -> None:
+        """Wait until every expected workflow has ended, or is lost. Raises on a deadline.
+
+        `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
+        """
+        await self._until_ended([a.workflow_id for a in self.expectations], deadline_seconds)
+
+    async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
+        places = asyncio.Semaphore(AWAITED_AT_ONCE)
+        names = f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
+        async with within(f"{names} end", deadline_seconds), asyncio.TaskGroup() as group:
+            for workflow_id in ids:
+                group.create_task(self._until_one_ended(workflow_id, places))
+
+    async def _until_one_ended(self, workflow_id: str, places: asyncio.Semaphore) -> None:
+        """The server says so when it does; it may be away, and a run may be followed by another.
+
+        A place is left after each answer, so that everybody gets a turn.
+        """
+        while True:
+            async with places:
+                if await self.has_ended(workflow_id):
+                    return
+                with contextlib.suppress(RPCError):
+                    await self._next_close(workflow_id)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _next_close(self, workflow_id: str) -> None:
+        """Wait until a run ends, or for as long as a call may take."""
+        events = self.handle(workflow_id).fetch_history_events(
+            wait_new_event=True,
+            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT,
+            rpc_timeout=_LONGEST_CALL,
+        )
+        await anext(events, None)
+
+    async def has_ended(self, workflow_id: str) -> bool:
+        """Whether a workflow has ended, or is lost."""
+        try:
+            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        if described.status in {None, WorkflowExecutionStatus.RUNNING}:
+            return False
+        self.on_ended(workflow_id)
+        return True

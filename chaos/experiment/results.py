@@ -1,0 +1,332 @@
+"""`results.json`: the outcome of a run, stable for tools. Times in seconds, money in USD."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+
+from chaos.environment.temporal import Topology
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Evidence
+from chaos.evidence.headroom import Strain
+from chaos.evidence.history import Status
+from chaos.evidence.journal import Event
+from chaos.evidence.text import writable
+from chaos.experiment import cost
+from chaos.experiment.cost import ZERO, AmbiguousCall
+from chaos.experiment.judge import proofs, reason_of, verdict_of
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.recovery import Recovery, met_work, recoveries, repeated_attempts
+from chaos.invariants.verdict import Finding, Verdict, merge
+from tests.chaos.video import workload
+from tests.chaos.video.estimate import SuiteEstimate
+from tests.chaos.video.fake_api.ledger import Usd
+
+Seconds = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
+Difference = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]
+"""Seconds between the clocks of several programs."""
+Count = Annotated[int, Field(ge=0, lt=1_000_000_000)]
+
+
+class Result(BaseModel):
+    """A part of `results.json`. What has a default was not written by every version: whether it
+    was, `model_fields_set` knows.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_written(cls, value: object) -> object:
+        """One text that no file can hold must not keep all results from being written."""
+        return _writable(value)
+
+
+def _writable(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_writable, value))
+    if isinstance(value, dict):
+        return {_writable(key): _writable(each) for key, each in value.items()}
+    return writable(value) if type(value) is str else value
+
+
+class FaultResult(Result):
+    """One planned fault; `hit` is whether it met work in hand, and all proofs of its case hold.
+
+    `repeated_attempts` counts those that activities which it met took beyond their first.
+    """
+
+    kind: str
+    target: str
+    at: AwareDatetime
+    hit: bool
+    recovery_s: Recovery | None = None
+    repeated_attempts: Count = 0
+
+
+class WorkflowResult(Result):
+    """One expected workflow; `history` is relative to the run's folder, None where it is lost."""
+
+    workflow_id: str
+    run_id: str | None
+    status: Status
+    history: str | None
+
+
+class LoadResult(Result):
+    """How well a worker's slots were used: `ideal_s` is the activities' work ÷ slots."""
+
+    workflows: Count
+    wall_s: Difference
+    work_s: Difference
+    ideal_s: Difference
+
+
+class CheckResult(Result):
+    """What one check found."""
+
+    check: str
+    verdict: Verdict
+    problems: tuple[str, ...]
+
+
+class CaseResult(Result):
+    """One case. The bills of a `control` are its own and count in no sum.
+
+    `waste_usd` is by the provider's ledger, `possible_waste_usd` what the `ambiguous` calls of the
+    workers' ledger may have cost; `saved_usd` is what the checkpoints spared. `strain` is how
+    starved the machine was, at the worst. `first_try` is the one whose verdict was unknown, where
+    this is the second.
+    """
+
+    name: str
+    control: bool
+    verdict: Verdict
+    reason: str
+    duration_s: Seconds
+    cost_usd: Usd
+    ideal_cost_usd: Usd
+    waste_usd: Usd = ZERO
+    possible_waste_usd: Usd = ZERO
+    saved_usd: Usd = ZERO
+    ambiguous: tuple[AmbiguousCall, ...] = ()
+    billed: dict[str, Count]
+    faults: tuple[FaultResult, ...]
+    load: LoadResult | None
+    workflows: tuple[WorkflowResult, ...]
+    checks: tuple[CheckResult, ...]
+    strain: Strain | None = None
+    first_try: CaseResult | None = None
+
+
+class ScenarioResult(Result):
+    """One row of the table. `fault` and `recovery_s` are those of the slowest recovery."""
+
+    number: int
+    name: str
+    title: str
+    status: Literal["complete", "incomplete"]
+    verdict: Verdict
+    reason: str
+    duration_s: Seconds
+    cost_usd: Usd
+    ideal_cost_usd: Usd
+    waste_usd: Usd = ZERO
+    possible_waste_usd: Usd = ZERO
+    saved_usd: Usd = ZERO
+    ambiguous: tuple[AmbiguousCall, ...] = ()
+    billed: dict[str, Count]
+    fault: FaultResult | None
+    recovery_s: Recovery | None
+    workflows: tuple[WorkflowResult, ...]
+    cases: tuple[CaseResult, ...]
+
+    @property
+    def first_tries(self) -> tuple[tuple[CaseResult, CaseResult], ...]:
+        """The cases that had a second try, each with its first."""
+        return tuple((case, case.first_try) for case in self.cases if case.first_try)
+
+
+class NotRun(Result):
+    """A scenario that was chosen and cannot run in this mode or topology. It has no verdict."""
+
+    number: int
+    name: str
+    title: str
+    reason: str
+
+
+class Overall(Result):
+    """How many of the scenarios that ran have passed; `not_run` of those chosen are beside them."""
+
+    passed: Count
+    total: Count
+    not_run: Count = 0
+
+
+class RunResult(Result):
+    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
+    run_id: str
+    started_at: AwareDatetime
+    mode: Mode = Mode.MOCKED
+    budget_usd: Usd | None = None
+    paid_usd: Usd | None = None
+    suite_estimates: tuple[SuiteEstimate, ...] = ()
+    topology: Topology = Topology.DEV
+    seed: int | None = None
+    versions: dict[str, str]
+    cpu_s: dict[str, Seconds] = {}
+    scenarios: tuple[ScenarioResult, ...]
+    not_run: tuple[NotRun, ...] = ()
+    overall: Overall
+
+
+def case_result(
+    case: Case, evidence: Evidence, findings: Sequence[Finding], *, root: Path, duration_s: float
+) -> CaseResult:
+    """Put the findings of a case and the figures of its evidence together."""
+    proven = {check.name for check in proofs(case)}
+    hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
+    ambiguous = cost.ambiguous_calls(evidence)
+    return CaseResult(
+        name=case.name,
+        control=case.must_fail is not None,
+        verdict=verdict_of(findings),
+        reason=reason_of(findings),
+        duration_s=round(duration_s, 3),
+        cost_usd=cost.billed_usd(evidence),
+        ideal_cost_usd=cost.ideal_usd(evidence),
+        waste_usd=cost.waste_usd(evidence),
+        possible_waste_usd=cost.possible_waste_usd(ambiguous),
+        saved_usd=cost.saved_usd(evidence),
+        ambiguous=ambiguous,
+        billed=dict(Counter(str(bill.item) for bill in evidence.billed)),
+        faults=_faults(evidence, hit=hit and not evidence.troubles),
+        load=_load(evidence) if case.stack.system is None else None,
+        workflows=tuple(_workflows(evidence, root)),
+        checks=check_results(findings),
+        strain=evidence.strain,
+    )
+
+
+def check_results(findings: Sequence[Finding]) -> tuple[CheckResult, ...]:
+    """The findings as they stand in `results.json`."""
+    return tuple(
+        CheckResult(check=f.check, verdict=f.verdict, problems=tuple(f.problems)) for f in findings
+    )
+
+
+def broken_case_result(case: Case, reason: str) -> CaseResult:
+    """A case that left no evidence to judge: unknown."""
+    return CaseResult(
+        name=case.name,
+        control=case.must_fail is not None,
+        verdict=Verdict.UNKNOWN,
+        reason=reason,
+        duration_s=0.0,
+        cost_usd=ZERO,
+        ideal_cost_usd=ZERO,
+        waste_usd=ZERO,
+        possible_waste_usd=ZERO,
+        saved_usd=ZERO,
+        ambiguous=(),
+        billed={},
+        faults=(),
+        load=None,
+        workflows=(),
+        checks=(CheckResult(check="evidence", verdict=Verdict.UNKNOWN, problems=(reason,)),),
+    )
+
+
+def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> ScenarioResult:
+    """Sum up a scenario's cases. They run side by side: the longest is its duration."""
+    counted = [case for case in cases if not case.control]
+    verdict = merge(case.verdict for case in cases)
+    faults = [fault for case in counted for fault in case.faults]
+    slowest = max(faults, key=lambda f: f.recovery_s.total if f.recovery_s else 0.0, default=None)
+    workflows = tuple(workflow for case in counted for workflow in case.workflows)
+    ended = all(w.status not in {Status.RUNNING, Status.LOST} for w in workflows)
+    return ScenarioResult(
+        number=scenario.number,
+        name=scenario.name,
+        title=scenario.title,
+        status="complete" if workflows and ended else "incomplete",
+        verdict=verdict,
+        reason="; ".join(
+            case.reason if len(cases) == 1 else f"{case.name}: {case.reason}"
+            for case in cases
+            if case.verdict is verdict
+        ),
+        duration_s=max(case.duration_s for case in cases),
+        cost_usd=sum((case.cost_usd for case in counted), ZERO),
+        ideal_cost_usd=sum((case.ideal_cost_usd for case in counted), ZERO),
+        waste_usd=sum((case.waste_usd for case in counted), ZERO),
+        possible_waste_usd=sum((case.possible_waste_usd for case in counted), ZERO),
+        saved_usd=sum((case.saved_usd for case in counted), ZERO),
+        ambiguous=tuple(call for case in counted for call in case.ambiguous),
+        billed=dict(sum((Counter(case.billed) for case in counted), Counter())),
+        fault=slowest,
+        recovery_s=slowest.recovery_s if slowest else None,
+        workflows=workflows,
+        cases=tuple(cases),
+    )
+
+
+def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
+    found, repeated = recoveries(evidence), repeated_attempts(evidence)
+    return tuple(
+        FaultResult(
+            kind=entry.kind or "",
+            target=entry.target or "",
+            at=entry.at,
+            hit=hit and met_work(evidence, entry),
+            recovery_s=found.get(entry.at),
+            repeated_attempts=repeated[entry.at],
+        )
+        for entry in evidence.journal
+        if entry.event is Event.FAULT
+    )
+
+
+def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
+    found = []
+    for expected in evidence.expectations:
+        workflow = evidence.workflows.get(expected.workflow_id)
+        found.append(
+            WorkflowResult(
+                workflow_id=evidence.real_id(expected.workflow_id),
+                run_id=workflow.runs[-1].run_id if workflow else None,
+                status=workflow.status if workflow else Status.LOST,
+                history=str(evidence.history_file(workflow).relative_to(root))
+                if workflow
+                else None,
+            )
+        )
+    return found
+
+
+def _load(evidence: Evidence) -> LoadResult | None:
+    """Of cases with several completed workflows on one worker."""
+    workflows = list(evidence.workflows.values())
+    ends = [workflow.closed_at for workflow in workflows if workflow.closed_at]
+    activities = [activity for workflow in workflows for activity in workflow.activities]
+    begins = [activity.started_at for activity in activities if activity.started_at]
+    if len(workflows) < 2 or len(ends) < len(workflows) or any(a.attempt > 1 for a in activities):
+        return None
+    work_s = sum(
+        (a.closed_at - a.started_at).total_seconds()
+        for a in activities
+        if a.started_at and a.closed_at
+    )
+    return LoadResult(
+        workflows=len(workflows),
+        wall_s=round((max(ends) - min(begins)).total_seconds(), 3),
+        work_s=round(work_s, 3),
+        ideal_s=round(work_s / workload.SLOTS, 3),
+    )

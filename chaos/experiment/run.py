@@ -1,0 +1,301 @@
+"""A run, stage by stage: stack, experiment, converge, evidence, judgement, results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable, Container, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from chaos.environment.stack import Place, Stack
+from chaos.environment.temporal import Maker, Topology
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.billing import REFERENCE
+from chaos.evidence.case import (
+    Evidence,
+    Promise,
+    save_billing,
+    save_expectations,
+    save_histories,
+    save_live_ledger,
+    save_paid_calls,
+    save_prefix,
+    save_promise,
+)
+from chaos.evidence.files import write_file
+from chaos.evidence.journal import Event
+from chaos.experiment.admission import Admission, Seat
+from chaos.experiment.events import Announce, Finished, Judged, Said, Stage
+from chaos.experiment.judge import judge
+from chaos.experiment.lab import EndedEarlyError, Lab, Options
+from chaos.experiment.reporter import Telling, case_folder, case_name
+from chaos.experiment.results import (
+    CaseResult,
+    ScenarioResult,
+    broken_case_result,
+    case_result,
+    scenario_result,
+)
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.secrets import no_secret_is_kept
+from chaos.invariants.verdict import Verdict
+from chaos.process.child import ChildError
+from chaos.process.spawner import Spawner
+from chaos.process.waiting import DeadlineExceededError
+from tests.chaos.video.live_api import LiveApi
+
+KEY_CHECK = "key_is_not_kept"
+"""The check that none of the user's own secrets is in the evidence."""
+
+LIVE_LEDGER = "paid.db"
+"""Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
+
+FIRST_TRY = "first_try"
+"""Where in a case's folder the evidence of its first try is, where it had a second one."""
+
+STACKS_AT_ONCE = 24
+"""A stack takes up to half a GB."""
+
+SERVERS_AT_ONCE = {Topology.POSTGRES: 3}
+"""Stacks with a server of their own. On PostgreSQL that is six processes, half a GB as well."""
+
+_EXPECTED_TROUBLE = (ChildError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
+
+    Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
+    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one.
+    """
+
+    mark: str
+    scratch: Path
+    folder: Path
+    temporal_cli: Path | None
+    options: Options
+    announce: Announce
+    worker_argv: Sequence[str] = WORKER_ARGV
+    live: LiveApi | None = None
+    maker: Maker | None = None
+    secrets: Sequence[str] = ()
+    spawner: Spawner | None = None
+    is_second_try: bool = False
+    admission: Admission = field(default_factory=Admission)
+    turns: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+
+
+async def run_all(
+    scenarios: Sequence[Scenario],
+    context: RunContext,
+    on_result: Callable[[ScenarioResult], None],
+) -> None:
+    """Run all side by side, then once more, one by one, the cases whose verdict is unknown.
+
+    Of a run that is broken off before those, the first tries stand. A live run has no second tries:
+    nobody has agreed to pay for them.
+    """
+    found: dict[str, list[CaseResult]] = {}
+
+    def finish(scenario: Scenario) -> None:
+        result = scenario_result(scenario, found.pop(scenario.name))
+        context.announce(Finished(scenario.name, result.verdict, result.reason))
+        on_result(result)
+
+    async def run_first(scenario: Scenario) -> None:
+        cases = found[scenario.name] = await _run_cases(scenario, context)
+        if context.live or not any(case.verdict is Verdict.UNKNOWN for case in cases):
+            finish(scenario)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for scenario in scenarios:
+                group.create_task(run_first(scenario))
+        for scenario in _those(scenarios, found):
+            await _run_unknown_again(scenario, found[scenario.name], context)
+            finish(scenario)
+    finally:
+        for scenario in _those(scenarios, found):
+            finish(scenario)
+
+
+def _those(scenarios: Sequence[Scenario], found: Container[str]) -> Sequence[Scenario]:
+    return [scenario for scenario in scenarios if scenario.name in found]
+
+
+async def _run_unknown_again(
+    scenario: Scenario, results: list[CaseResult], context: RunContext
+) -> None:
+    for number, case in enumerate(scenario.cases):
+        can_be_shown = case.proofs or case.undisturbed
+        if can_be_shown and results[number].verdict is Verdict.UNKNOWN:
+            results[number] = await _run_again(scenario, case, results[number], context)
+
+
+async def _run_cases(scenario: Scenario, context: RunContext) -> list[CaseResult]:
+    most = scenario.cases_at_once
+    context = replace(context, turns=asyncio.Semaphore(most)) if most else context
+    return await asyncio.gather(*(_safely(scenario, case, context) for case in scenario.cases))
+
+
+async def _run_again(
+    scenario: Scenario, case: Case, first: CaseResult, context: RunContext
+) -> CaseResult:
+    """The second try of a case; the evidence of the first is kept within its own."""
+    name, folder = str(case_name(scenario, case)), case_folder(context.folder, scenario, case)
+    try:
+        aside = folder.with_name(f".{folder.name}")
+        folder.rename(aside)
+        folder.mkdir()
+        aside.rename(folder / FIRST_TRY)
+    except OSError as error:
+        context.announce(Said(name, f"has no second try ({error.strerror}: {folder})"))
+        return first
+    context.announce(Said(name, "runs once more, alone"))
+    scratch = context.scratch / "second-try"
+    second = await _safely(scenario, case, replace(context, scratch=scratch, is_second_try=True))
+    return second.model_copy(update={"first_try": _moved(first)})
+
+
+def _moved(first: CaseResult) -> CaseResult:
+    """With its histories where they are now."""
+    workflows = tuple(
+        each.model_copy(update={"history": each.history and _in_first_try(Path(each.history))})
+        for each in first.workflows
+    )
+    return first.model_copy(update={"workflows": workflows})
+
+
+def _in_first_try(history: Path) -> str:
+    folder = history.parent
+    return str(folder.parent / FIRST_TRY / folder.name / history.name)
+
+
+async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
+    """Whatever happens to one case, a full disk included, the others go on."""
+    try:
+        async with context.turns:
+            result = await run_case(scenario, case, context)
+    except Exception as error:  # noqa: BLE001 - see above
+        result = broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
+    context.announce(Judged(case_name(scenario, case), result.verdict, result.reason))
+    return result
+
+
+async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
+    """Run one experiment, then judge it by nothing but what it left behind."""
+    own = not case.stack.shares_server
+    async with context.admission.seat(case.about_seconds, has_own_server=own) as seat:
+        return await _run_seated(scenario, case, context, seat)
+
+
+async def _run_seated(
+    scenario: Scenario, case: Case, context: RunContext, seat: Seat
+) -> CaseResult:
+    folder = case_folder(context.folder, scenario, case)
+    folder.mkdir(parents=True, exist_ok=context.is_second_try)
+    scratch = case_folder(context.scratch, scenario, case)
+    scratch.mkdir(parents=True)
+    telling = Telling(case_name(scenario, case), folder / "journal.jsonl", context.announce)
+    began = time.monotonic()
+    try:
+        place = Place(
+            mark=context.mark,
+            scratch=scratch,
+            evidence=folder,
+            temporal_cli=context.temporal_cli,
+            worker_argv=context.worker_argv,
+            live=context.live,
+            live_ledger=context.folder / LIVE_LEDGER if context.live else None,
+            maker=context.maker,
+            name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
+            spawner=context.spawner,
+        )
+        telling.reached(Stage.STARTING)
+        with context.admission.meter.watched(telling.strained):
+            await _experiment(case, place, telling, context.options, seat)
+    finally:
+        seat.is_up()
+        telling.journal.close()
+    telling.reached(Stage.JUDGING)
+    evidence = await asyncio.to_thread(Evidence.load, folder)
+    strict = _with_the_users_secrets(case, context)
+    findings = await asyncio.to_thread(judge, strict, evidence)
+    return case_result(
+        case, evidence, findings, root=context.folder, duration_s=time.monotonic() - began
+    )
+
+
+def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
+    """The user's own keys must be nowhere in the evidence either."""
+    key = [context.live.key.get_secret_value()] if context.live else []
+    secrets = [*key, *context.secrets]
+    if not secrets or case.must_fail:
+        return case
+    check = replace(no_secret_is_kept(*secrets), name=KEY_CHECK)
+    return replace(case, invariants=(*case.invariants, check))
+
+
+async def _experiment(
+    case: Case, place: Place, telling: Telling, options: Options, seat: Seat
+) -> None:
+    """Start the stack, do what the case says, and save what is to be known afterwards.
+
+    What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
+    """
+    journal = telling.journal
+    save_expectations(place.evidence, ())
+    save_billing(place.evidence, place.live.billing if place.live else REFERENCE)
+    if case.stack.system:
+        promise = Promise(
+            recovery_seconds=case.stack.system.recovery_seconds,
+            heartbeat_interval_seconds=case.stack.system.heartbeat_interval_seconds,
+        )
+        save_promise(place.evidence, promise)
+    try:
+        async with Stack(case.stack, place, journal) as stack:
+            lab = Lab(stack, journal, options, on_working=seat.is_up, on_ended=telling.ended)
+            try:
+                await _carry_out(case, lab, telling)
+            finally:
+                telling.reached(Stage.SAVING)
+                journal.add(Event.ENDING)
+                lab.witness.close()
+                save_expectations(place.evidence, lab.expectations)
+                save_prefix(place.evidence, stack.temporal.prefix)
+                ids = [f"{stack.temporal.prefix}{a.workflow_id}" for a in lab.expectations]
+                if case.stack.system is None:
+                    await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
+                if place.live:
+                    save_live_ledger(place.evidence, lab.expectations)
+                await save_histories(stack.client, place.evidence, ids, lab.started)
+    except _EXPECTED_TROUBLE as error:
+        journal.add(Event.TROUBLE, str(error))
+    except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run
+        write_file(place.evidence / "trouble.txt", traceback.format_exc())
+        journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
+
+
+async def _carry_out(case: Case, lab: Lab, telling: Telling) -> None:
+    """Do what the case says, then wait until all have ended.
+
+    A workflow that ends too early, or not at all, is no trouble of ours: its history shows it.
+    """
+    telling.reached(Stage.RUNNING)
+    try:
+        await case.experiment(lab)
+    except EndedEarlyError as error:
+        lab.note(str(error))
+    finally:
+        await lab.heal()
+    telling.reached(Stage.CONVERGING)
+    try:
+        # A real video is rendered for minutes, whatever a case thinks of.
+        least = lab.step_deadline_seconds if lab.stack.live else 0.0
+        await lab.converge(max(case.converge_deadline_seconds, least))
+    except DeadlineExceededError as error:
+        lab.note(str(error))

@@ -1,0 +1,365 @@
+"""All chosen scenarios side by side, in a thread of their own, whatever their caller waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chaos.environment.external import ExternalError
+from chaos.environment.provision import Choice, Chooser, Ground, NotInstalledError
+from chaos.environment.shared import SharingMaker
+from chaos.environment.temporal import Maker, Topology
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.billing import REFERENCE, Mode
+from chaos.experiment.admission import Admission
+from chaos.experiment.cpu import Used, cpu_seconds
+from chaos.experiment.events import News, Said, Told
+from chaos.experiment.lab import Options
+from chaos.experiment.reporter import plan
+from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
+from chaos.experiment.run import LIVE_LEDGER, SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
+from chaos.experiment.scenario import Scenario
+from chaos.invariants.verdict import Verdict
+from chaos.plugin.view import NoView, View
+from chaos.process.child import spawning
+from chaos.process.programs import BadBinaryError, BinaryNotFoundError, SearchCancelledError
+from chaos.process.reaper import Guard
+from chaos.process.run_lock import Hold
+from chaos.process.spawner import Spawner
+from chaos.process.waiting import CLOCK
+from chaos.report.files import write_reports
+from tests.chaos.video.estimate import SuiteEstimate, in_mode, on_topology, suite_estimates
+from tests.chaos.video.live_api import LiveApi
+from tests.chaos.video.scenarios.catalogue import all_scenarios
+from workflows.ledger import Ledger, LedgerError
+from workflows.ledger_place import sqlite_url
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+STOP_DEADLINE_SECONDS = 60.0
+_DRAIN_SECONDS = 0.1
+_USERS_ERRORS = (BadBinaryError, BinaryNotFoundError, ExternalError, SearchCancelledError)
+
+T = TypeVar("T")
+
+
+class RunError(Exception):
+    """The run cannot begin. One sentence: what happened and what to do."""
+
+
+@dataclass
+class Runner:
+    """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
+
+    `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
+    `worker_argv` is the program that works, and is broken. `view` shows meanwhile what is done.
+    `missing` says, once it was started, why nothing can run here, `troubles`, when it has
+    stopped, which of its reports could not be written.
+    """
+
+    chosen: Sequence[Scenario]
+    choice: Choice
+    options: Options
+    reports: Path
+    view: View = field(default_factory=NoView)
+    live: LiveApi | None = None
+    worker_argv: Sequence[str] = WORKER_ARGV
+    outcome: RunResult | None = None
+    paid_usd: Decimal | None = None
+    missing: str | None = None
+    troubles: tuple[str, ...] = ()
+    folder: Path = field(init=False)
+    _told: queue.SimpleQueue[Told] = field(default_factory=queue.SimpleQueue)
+    _cancel: threading.Event = field(default_factory=threading.Event)
+    _ready: Future[Ground] = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self.scenarios, self._not_run = _split(self.chosen, self._mode, self.choice.topology)
+        self._results: dict[str, Future[ScenarioResult]] = {
+            s.name: Future() for s in self.scenarios
+        }
+        self._began = time.monotonic()
+        self._started_at = datetime.now(UTC)
+        self._used_before = Used.now()
+        self._hold: Hold | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
+
+    @property
+    def _mode(self) -> Mode:
+        return Mode.LIVE if self.live else Mode.MOCKED
+
+    def start(self) -> None:
+        """Make the run's folder, find what it stands on and begin. Raises RunError."""
+        self.folder = _make_folder(self.reports, self._started_at)
+        self._hold = Hold(self.folder)
+        billing = self.live.billing if self.live else REFERENCE
+        self._announce(plan(self.scenarios, self.options, billing, self.folder))
+        self._thread.start()
+        try:
+            self._wait(self._ready)
+        except NotInstalledError as error:
+            self._remove_folder()
+            self.missing = str(error)
+        except _USERS_ERRORS as error:
+            self._remove_folder()
+            raise RunError(str(error)) from None
+
+    def _remove_folder(self) -> None:
+        self._release()
+        self.folder.rmdir()
+
+    def _release(self) -> None:
+        if self._hold:
+            self._hold.release()
+
+    def why_not_run(self, scenario: Scenario) -> str | None:
+        """Why there is and will be no result of a scenario; None where there will be one."""
+        reasons = {each.name: each.reason for each in self._not_run}
+        return self.missing or reasons.get(scenario.name)
+
+    @property
+    def overall(self) -> Overall:
+        """How many passed, of those that are done."""
+        done = self._done()
+        absent = self.chosen if self.missing else self._not_run
+        return Overall(
+            passed=sum(result.verdict is Verdict.PASSED for result in done),
+            total=len(done),
+            not_run=len(absent),
+        )
+
+    def result(self, scenario: Scenario) -> ScenarioResult:
+        """Wait for a scenario's result, showing meanwhile what all of them do."""
+        return self._wait(self._results[scenario.name])
+
+    def stop(self) -> None:
+        """End what still runs, leave nothing behind, and write the reports of what is done.
+
+        Raises RunError where they cannot be written.
+        """
+        try:
+            self._stop()
+        finally:
+            self._release()
+
+    def _stop(self) -> None:
+        self._cancel.set()
+        is_done = all(future.done() for future in self._results.values())
+        if self._loop and self._task and not is_done:  # else it is clearing up already
+            with suppress(RuntimeError):  # the loop may just have closed by itself
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread.is_alive():
+            self._thread.join(STOP_DEADLINE_SECONDS)
+        self._drain()
+        if self.live and self._thread.ident:
+            self.paid_usd = _paid_usd(self.folder / LIVE_LEDGER)
+        if self.missing:
+            return
+        done = self._done()
+        began = self._ready.done() and not self._ready.exception()
+        if done or (began and not self.scenarios):
+            self.outcome = self._outcome(done)
+            try:
+                self.troubles = write_reports(self.outcome, self.folder)
+            except OSError as error:
+                raise RunError(
+                    f"the results could not be written to {self.folder} ({error.strerror}); "
+                    "make room there, or choose another folder with --reports."
+                ) from None
+
+    def _done(self) -> list[ScenarioResult]:
+        return [f.result() for f in self._results.values() if f.done() and not f.exception()]
+
+    def _wait(self, future: Future[T]) -> T:
+        try:
+            while not future.done():
+                with suppress(queue.Empty):
+                    self.view.tell(self._told.get(timeout=_DRAIN_SECONDS))
+                self._drain()
+                self.view.refresh(self._seconds())
+        finally:
+            self.view.leave()
+        self._drain()
+        return future.result()
+
+    def _drain(self) -> None:
+        while not self._told.empty():
+            self.view.tell(self._told.get())
+
+    def _announce(self, news: News) -> None:
+        self._told.put(Told(self._seconds(), news))
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _main(self) -> None:
+        """The thread: everything that this run starts lives within the guard."""
+        try:
+            begins = not _are_anothers(self.scenarios)
+            with Guard() as guard, spawning(guard, begins=begins) as spawner:
+                chooser = Chooser(
+                    run_id=self.folder.name,
+                    mark=guard.mark,
+                    announce=lambda text: self._announce(Said("temporal", text)),
+                    cancel=self._cancel,
+                )
+                ground = chooser.find(self.choice)
+                self._ready.set_result(ground)
+                asyncio.run(self._run_all(guard, spawner, ground))
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
+            futures: list[Future[Any]] = [self._ready, *self._results.values()]
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+
+    async def _run_all(self, guard: Guard, spawner: Spawner, ground: Ground) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        admission = Admission(
+            seats=STACKS_AT_ONCE,
+            own_servers=SERVERS_AT_ONCE.get(self.choice.topology, STACKS_AT_ONCE),
+        )
+        CLOCK.set(admission.meter.fair_seconds)
+        measuring = asyncio.create_task(admission.meter.run())
+        context = RunContext(
+            mark=guard.mark,
+            scratch=guard.folder,
+            folder=self.folder,
+            temporal_cli=None,
+            options=self.options,
+            announce=self._announce,
+            worker_argv=self.worker_argv,
+            live=self.live,
+            secrets=ground.secrets,
+            spawner=spawner,
+            admission=admission,
+        )
+        try:
+            async with _sharing(ground.maker, guard, self.folder) as maker:
+                await run_all(self.scenarios, replace(context, maker=maker), self._set_result)
+        finally:
+            measuring.cancel()
+
+    def _set_result(self, result: ScenarioResult) -> None:
+        self._results[result.name].set_result(result)
+
+    def _outcome(self, done: Sequence[ScenarioResult]) -> RunResult:
+        return RunResult(
+            run_id=self.folder.name,
+            started_at=self._started_at,
+            mode=self._mode,
+            topology=self.choice.topology,
+            seed=_seed_of(self.chosen),
+            budget_usd=self.live.budget_usd if self.live else None,
+            paid_usd=self.paid_usd,
+            suite_estimates=_estimates(self.chosen, self.live),
+            versions={
+                "python": platform.python_version(),
+                "temporalio": version("temporalio"),
+                "google-genai": version("google-genai"),
+                "server": self._ready.result().server_version,
+            },
+            cpu_s=cpu_seconds(self.folder, self._used_before, Used.now()),
+            scenarios=tuple(done),
+            not_run=self._not_run,
+            overall=self.overall,
+        )
+
+
+def _sharing(maker: Maker, guard: Guard, folder: Path) -> AbstractAsyncContextManager[Maker]:
+    """Where the servers are ours, stacks may share one."""
+    if maker.topology is Topology.EXTERNAL:
+        return nullcontext(maker)
+    return SharingMaker(maker, guard.mark, guard.folder, folder)
+
+
+def _estimates(chosen: Sequence[Scenario], live: LiveApi | None) -> tuple[SuiteEstimate, ...]:
+    """What the suite costs live, for who runs some of it, and no scenarios of another system."""
+    if _are_anothers(chosen):
+        return ()
+    return suite_estimates(all_scenarios(), Options(), live)
+
+
+def _are_anothers(scenarios: Sequence[Scenario]) -> bool:
+    """Whether none of them starts the suite's own workers."""
+    return all(case.stack.system for scenario in scenarios for case in scenario.cases)
+
+
+def _seed_of(scenarios: Sequence[Scenario]) -> int | None:
+    """The first seed of what was drawn; a case keeps its own in its schedule."""
+    return next((c.seed for s in scenarios for c in s.cases if c.seed is not None), None)
+
+
+def _split(
+    chosen: Sequence[Scenario], mode: Mode, topology: Topology
+) -> tuple[Sequence[Scenario], tuple[NotRun, ...]]:
+    """The scenarios with the cases that can run, and what has none or cannot run here."""
+    kept, absent = [], []
+    for scenario in chosen:
+        meant = on_topology(in_mode(scenario, mode), topology)
+        missing = {case.name: why for case in meant.cases if (why := case.needs())}
+        here = replace(meant, cases=tuple(c for c in meant.cases if c.name not in missing))
+        if here.cases:
+            kept.append(here)
+            absent += [_not_run(here, why, case) for case, why in missing.items()]
+        else:
+            reasons = [*missing.values(), _why_none(mode, topology)]
+            absent.append(_not_run(here, reasons[0]))
+    return kept, tuple(absent)
+
+
+def _not_run(scenario: Scenario, reason: str, case: str | None = None) -> NotRun:
+    name = f"{scenario.name}/{case}" if case else scenario.name
+    title = f"{scenario.title}, {case}" if case else scenario.title
+    return NotRun(number=scenario.number, name=name, title=title, reason=reason)
+
+
+def _why_none(mode: Mode, topology: Topology) -> str:
+    if topology is Topology.EXTERNAL:
+        return "it would strike the servers of a cluster that others run"
+    return f"it has no {mode} case on the topology {topology}"
+
+
+def _paid_usd(ledger_file: Path) -> Decimal | None:
+    """What a live run's calls may have cost, those of broken-off scenarios included.
+
+    None where no worker came to make the ledger. Raises RunError where it cannot be read.
+    """
+    if not ledger_file.exists():
+        return None
+    try:
+        url = sqlite_url(ledger_file)
+        with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+            return ledger.billable_usd()
+    except LedgerError as error:
+        raise RunError(f"what this run has paid is not known: {error} ({ledger_file})") from None
+
+
+def _make_folder(reports: Path, at: datetime) -> Path:
+    """A new folder for the run, named by its time. Raises RunError where none can be made."""
+    name = at.strftime("%Y-%m-%dT%H-%M-%SZ")
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+            with suppress(FileExistsError):
+                folder = reports / f"{name}{suffix}"
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise RunError(
+            f"the folder for reports {reports} cannot be written to ({error.strerror}); "
+            "choose another with --reports."
+        ) from None
+    raise RunError(f"{reports} already holds a hundred runs of this second; try again.")

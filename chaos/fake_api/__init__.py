@@ -1,1 +1,0 @@
-"""A stand-in for the paid API, in a process of its own: `python -m chaos.fake_api`."""

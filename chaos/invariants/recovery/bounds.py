@@ -1,0 +1,190 @@
+"""How long it may take until work goes on after a fault, by the timeouts that were in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery.faults import (
+    Struck,
+    faults,
+    is_of_a_fleet,
+    is_outage,
+    is_over_by,
+    is_silent,
+    is_worker,
+    last_moment,
+    leaves_it_alive,
+    struck,
+)
+from chaos.invariants.recovery.queues import Queues, may_concern, may_serve, queues
+from chaos.invariants.recovery.retries import Loss, Retry, Start, refused_at
+from workflows.policies import (
+    DOWNLOAD_DEADLINE_SECONDS,
+    IMAGE_DEADLINE_SECONDS,
+    KEEPALIVE_INTERVAL,
+    KEEPALIVE_TIMEOUT,
+    POLL_DEADLINE_SECONDS,
+    STICKY_QUEUE_TIMEOUT,
+    VIDEO_START_DEADLINE_SECONDS,
+)
+
+TIMER_SHIFT_SECONDS = 1.0
+"""How late the server may fire a timer: `history.timerProcessorMaxTimeShift`."""
+
+POLL_SECONDS = 1.0
+"""From a task in its queue to a worker that polls for it."""
+
+HANDOVER_SECONDS = TIMER_SHIFT_SECONDS + STICKY_QUEUE_TIMEOUT.total_seconds() + POLL_SECONDS
+"""From the moment when an attempt is due, and can be made, to its start. A workflow task goes first
+to the worker that knew the workflow, for `STICKY_QUEUE_TIMEOUT`.
+"""
+
+RECONNECT_SECONDS = 10.0
+"""How long the SDK's polls may lag behind a server that is back: its longest wait between two
+tries. (The 10 s of a lost workflow task are in no recovery: what it schedules comes after them.)
+"""
+
+KEEPALIVE_SECONDS = (KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT).total_seconds()
+"""When a worker finds a silent connection dead."""
+
+_CALL_SECONDS = {
+    "generate_character": IMAGE_DEADLINE_SECONDS,
+    "start_video": VIDEO_START_DEADLINE_SECONDS,
+    "await_video": POLL_DEADLINE_SECONDS,
+    "download_video": DOWNLOAD_DEADLINE_SECONDS,
+}
+"""How long an activity waits for the provider's answer before it fails."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A time in which no attempt can begin."""
+
+    start: datetime
+    end: datetime
+
+
+def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
+    """The most that may pass from a fault until the attempt `met`, which it made necessary, begins.
+    For an activity that came to its first attempt only after an outage: that, without the time in
+    which nobody waited for the server.
+
+    It is the time at which the attempt is due (heartbeat timeout and backoff as the history
+    recorded them), put off while something else is broken or no worker is there (READY in the
+    journal), and `HANDOVER_SECONDS`. Where the system has made a promise, that is the bound.
+    """
+    if evidence.recovery_seconds is not None:
+        return evidence.recovery_seconds
+    if isinstance(met, Retry):
+        origin = counted_from(evidence, fault, met)
+        waits = _possible_from(evidence, _due(evidence, fault, met), met) - origin
+    else:
+        over = _is_noticed_by(evidence, fault)
+        due = max(over, met.activity.scheduled_at)
+        waits = (over - fault.at) + (_possible_from(evidence, due, met) - due)
+    return waits.total_seconds() + HANDOVER_SECONDS
+
+
+def counted_from(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
+    """Where a recovery begins: an API's fault, which is only planned, at the answer that failed."""
+    if retry.loss is Loss.FAILED:
+        return refused_at(evidence, fault, retry) or fault.at
+    return fault.at
+
+
+def silent_from(evidence: Evidence, fault: Entry) -> datetime:
+    """When a worker's last heartbeat can have been: a process may live on for a while when its
+    fault begins, and one that crashes again and again does so until it is healed.
+    """
+    if struck(fault) is not Struck.WORKER or leaves_it_alive(fault):
+        return fault.at
+    if fault.kind == "crash_loop":
+        return is_over_by(evidence, fault)
+    gone = evidence.first_entry(Event.EXITED, after=fault.at, target=fault.target, pid=fault.pid)
+    return gone.at if gone else fault.at
+
+
+def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
+    """When an attempt may begin, were everything else in order."""
+    backoff = timedelta(seconds=retry.backoff_seconds)
+    silence = timedelta(seconds=retry.silence_seconds)
+    if struck(fault) is Struck.WORKER:
+        if retry.loss is Loss.SEEN and leaves_it_alive(fault):
+            # A fleet kills it before the server would miss its heartbeat.
+            silence = timedelta(seconds=retry.activity.heartbeat_seconds)
+        replaced = timedelta(seconds=_start_of_a_member_seconds(evidence, fault))
+        return silent_from(evidence, fault) + silence + max(backoff, replaced)
+    if struck(fault) is Struck.SERVER:
+        # While the server is down its timers stand still: the heartbeat is missed when it is back.
+        return max(_is_noticed_by(evidence, fault), fault.at + silence) + backoff
+    failed_at = refused_at(evidence, fault, retry)
+    if failed_at is None:
+        longest = _CALL_SECONDS.get(retry.activity.kind, 0.0)
+        failed_at = is_over_by(evidence, fault) + timedelta(seconds=longest)
+    return failed_at + backoff
+
+
+def _start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
+    """What a fleet needs for a new worker, by its own start: there may be no other to take over."""
+    target = fault.target or ""
+    if not is_of_a_fleet(target):
+        return 0.0
+    fleet = target.removesuffix("-worker")
+    started = evidence.first_entry(Event.STARTED, target=fleet)
+    ready = evidence.first_entry(Event.READY, target=fleet)
+    return (ready.at - started.at).total_seconds() if started and ready else 0.0
+
+
+def _is_noticed_by(evidence: Evidence, outage: Entry) -> datetime:
+    """When both ends can be reached again and know it, but for the waits between their tries."""
+    over = is_over_by(evidence, outage)
+    keepalive = timedelta(seconds=KEEPALIVE_SECONDS)
+    return max(over, outage.at + keepalive) if is_silent(outage) else over
+
+
+def _possible_from(evidence: Evidence, due: datetime, met: Start) -> datetime:
+    """The first moment from then on at which nothing kept an attempt from being handed over. What
+    broke after it had begun kept it from nothing.
+    """
+    at = due
+    for block in sorted(_blocks(evidence, met.workflow), key=lambda block: block.start):
+        until = min(met.started_at, at + timedelta(seconds=HANDOVER_SECONDS))
+        if block.start < until and at < block.end:
+            at = block.end
+    return at
+
+
+def _blocks(evidence: Evidence, workflow: Workflow) -> Iterator[_Block]:
+    lag = timedelta(seconds=RECONNECT_SECONDS)
+    known = queues(evidence)
+    for fault in faults(evidence, Struck.SERVER):
+        if is_outage(fault) and may_concern(known, fault, workflow):
+            yield _Block(fault.at, _is_noticed_by(evidence, fault) + lag)
+    yield from _without_workers(evidence, known, workflow)
+
+
+def _without_workers(evidence: Evidence, known: Queues, workflow: Workflow) -> Iterator[_Block]:
+    """The times in which no worker of a workflow was ready, or all were gone or paused.
+
+    A fleet sees to it that it has workers.
+    """
+    there: set[int | None] = set()
+    since: datetime | None = evidence.journal[0].at
+    for entry in evidence.journal:
+        name = entry.target or ""
+        if not is_worker(name) or is_of_a_fleet(name) or not may_serve(known, name, workflow):
+            continue
+        if entry.event is Event.READY or entry.signal == "SIGCONT":
+            there.add(entry.pid)
+        elif entry.event is Event.EXITED or entry.signal == "SIGSTOP":
+            there.discard(entry.pid)
+        if there and since:
+            yield _Block(since, entry.at)
+        since = None if there else since or entry.at
+    if since:
+        yield _Block(since, last_moment(evidence))

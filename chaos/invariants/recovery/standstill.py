@@ -1,0 +1,90 @@
+"""What stood still after a kill: whether it was taken up again, and how soon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity, Status, Workflow, time_of
+from chaos.evidence.journal import Entry
+from chaos.invariants.recovery.faults import Struck, faults, struck
+from chaos.invariants.recovery.in_hand import SCHEDULED, STARTED, was_held, was_lost
+from chaos.invariants.recovery.queues import may_concern, queues
+from chaos.invariants.recovery.retries import cause_of
+from chaos.invariants.recovery.victims import Victim, victim_of
+
+KILLS = frozenset({"kill", "out_of_memory"})
+"""Faults that end a worker without a word."""
+
+_STOPPED = frozenset({Status.CANCELED, Status.TERMINATED})
+
+
+def unmeasured(evidence: Evidence) -> Iterator[tuple[Entry, Workflow, Activity]]:
+    """The activities that a worker had in hand when it was killed, and of which nobody can say how
+    soon they were taken up again: no attempt followed, or none that is known to be due to a fault.
+    A workflow that was stopped from outside needs none.
+    """
+    known = queues(evidence)
+    for fault in faults(evidence, Struck.WORKER):
+        victim = victim_of(evidence, fault)
+        for workflow in evidence.all_workflows if fault.kind in KILLS else ():
+            if not may_concern(known, fault, workflow) or workflow.status in _STOPPED:
+                continue
+            for activity in workflow.activities:
+                dropped = was_held(victim, activity) and not activity.completed
+                lost = was_lost(victim, activity)
+                if (dropped and not _was_made_anew(evidence, fault, workflow, activity)) or (
+                    lost and not cause_of(evidence, workflow, activity)
+                ):
+                    yield fault, workflow, activity
+
+
+def stood_still(evidence: Evidence, fault: Entry) -> Iterator[tuple[Workflow, float]]:
+    """The workflows whose own task a killed worker had in hand, or whose state it took along, each
+    with the seconds until another took up that task, or the next one.
+    """
+    if fault.kind not in KILLS or struck(fault) is not Struck.WORKER:
+        return
+    known, victim = queues(evidence), victim_of(evidence, fault)
+    for workflow in evidence.all_workflows:
+        for run in workflow.runs if may_concern(known, fault, workflow) else ():
+            seconds = _stood_still_seconds(victim, run.events)
+            if seconds is not None:
+                yield workflow, seconds
+
+
+def _stood_still_seconds(victim: Victim, events: Collection[HistoryEvent]) -> float | None:
+    """None where no task of this run had to wait, or none was ever taken up again."""
+    last, since = "", None
+    timed_out = {
+        event.workflow_task_timed_out_event_attributes.started_event_id: time_of(event)
+        for event in events
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+    }
+    for event in events:
+        at = time_of(event)
+        if event.event_type == SCHEDULED and since is None and last and victim.may_be(last):
+            since = max(at, victim.start)
+        elif event.event_type == STARTED:
+            if since is not None and at > victim.end:
+                return (at - since).total_seconds()
+            last = event.workflow_task_started_event_attributes.identity
+            lost_at = timed_out.get(event.event_id)
+            is_lost = lost_at is not None and lost_at > victim.start
+            since = victim.start if is_lost and victim.may_be(last) else None
+    return None
+
+
+def _was_made_anew(evidence: Evidence, fault: Entry, workflow: Workflow, dropped: Activity) -> bool:
+    """Whether the workflow itself had it done again, which no timeout promises; a system may."""
+    return dropped.closed_at is not None and any(
+        again.kind == dropped.kind
+        and again.started_at is not None
+        and again.scheduled_at >= dropped.closed_at
+        and (again.started_at - fault.at).total_seconds() <= (evidence.recovery_seconds or math.inf)
+        for again in workflow.activities
+    )

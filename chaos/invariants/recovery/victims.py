@@ -1,0 +1,78 @@
+"""Whom a fault of a worker, or of its line to the server, met, and from when to when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from chaos.environment.memory import KERNEL, WATCHER
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery.faults import Struck, is_over_by, leaves_it_alive, struck
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Whom a fault met, and from when to when: until a killed one was gone, a paused one went on.
+    `known` are the pids of all processes that the journal tells of.
+    """
+
+    start: datetime
+    end: datetime
+    pids: frozenset[str]
+    known: frozenset[str]
+    lives: bool
+
+    def may_be(self, identity: str) -> bool:
+        """The SDK's identity is pid@host; one of a worker's own choice may be anybody's."""
+        pid = identity.partition("@")[0]
+        return pid in self.pids or pid not in self.known
+
+    def overlaps(self, start: datetime, end: datetime | None) -> bool:
+        """Whether something lasted while the fault did."""
+        return start <= self.end and (end is None or end > self.start)
+
+
+def victim_of(evidence: Evidence, fault: Entry) -> Victim:
+    """Who it was, by the journal."""
+    pids = {fault.pid} if fault.pid else set(_pids(evidence, fault))
+    return Victim(
+        start=fault.at,
+        end=_end(evidence, fault, pids),
+        pids=frozenset(map(str, pids)),
+        known=frozenset(str(entry.pid) for entry in evidence.journal if entry.pid),
+        lives=leaves_it_alive(fault) or is_of_a_link(fault),
+    )
+
+
+def is_of_a_link(fault: Entry) -> bool:
+    """Whether it lies between the server and one worker; the members of a fleet share a link."""
+    return (fault.target or "").startswith("worker-") and struck(fault) is Struck.SERVER
+
+
+def _pids(evidence: Evidence, fault: Entry) -> Iterator[int]:
+    """Those of its target that got a signal or were ended while it lasted."""
+    over = is_over_by(evidence, fault)
+    worker = (fault.target or "").partition(">")[0]
+    for entry in evidence.journal if is_of_a_link(fault) else ():
+        if entry.event is Event.READY and entry.target == worker and entry.pid:
+            yield entry.pid
+    for entry in evidence.journal:
+        told = entry.event is Event.SIGNALED or entry.kind in {KERNEL, WATCHER}
+        if told and entry.target == fault.target and entry.pid and fault.at <= entry.at <= over:
+            yield entry.pid
+
+
+def _end(evidence: Evidence, fault: Entry, pids: Collection[int]) -> datetime:
+    """When the last of them was gone, or went on."""
+    ends = []
+    for pid in pids:
+        gone = evidence.first_entry(Event.EXITED, after=fault.at, pid=pid)
+        woken = evidence.first_entry(Event.SIGNALED, after=fault.at, pid=pid, signal="SIGCONT")
+        ends += [entry.at for entry in (gone, woken) if entry]
+    if is_of_a_link(fault):
+        return is_over_by(evidence, fault)
+    if leaves_it_alive(fault):
+        return min([*ends, is_over_by(evidence, fault)])
+    return max(ends, default=fault.at)

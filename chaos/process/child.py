@@ -1,0 +1,240 @@
+"""A child process: start, signal, wait. Its exit is seen at once and journaled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import signal
+import site
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from chaos.evidence.journal import Event, Journal
+from chaos.process.reaper import MARK, Guard
+from chaos.process.spawner import Spawner, SpawnerError, may_fork
+from chaos.process.started import Executed, Started
+from chaos.process.waiting import wait_until, within
+
+CANARY = "AIza-canary-"
+"""How every API key that the suite makes up begins: found in any file, a secret has leaked."""
+
+READY_INTERVAL_SECONDS = 0.05
+"""Between two looks at a process that starts: each costs it, and the server, some of the CPU."""
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+IMPORT_PATH = str(Path(__file__).parent.parent)
+"""Where a process finds the suite, and its workflows."""
+
+_LINE_LENGTH = 400
+
+
+class ChildError(Exception):
+    """A process did not start, or ended before its time. The message has its last lines."""
+
+
+def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """A clean environment: nothing of the user's keys, proxies or Temporal settings gets in."""
+    return {
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        MARK: mark,
+        "HOME": str(home),
+        "PYTHONPATH": IMPORT_PATH,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUSERBASE": site.getuserbase(),
+        **extra,
+    }
+
+
+@contextlib.contextmanager
+def spawning(guard: Guard, *, begins: bool = True) -> Iterator[Spawner]:
+    """What starts the suite's own programs while a guard is there; it imports at once, or when the
+    first of them is started.
+    """
+    spawner = Spawner(child_environment(guard.mark, guard.folder, {}), guard.folder)
+    if begins:
+        spawner.begin()
+    try:
+        yield spawner
+    finally:
+        spawner.close()
+
+
+class _Rights(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _rights(user: str | None) -> _Rights:
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+@dataclass
+class Child:
+    """One process under a name that stays the same over its restarts.
+
+    `user` is whose rights it gets, for programs that refuse root's; None: those of the run. The
+    suite's own programs are started by the `spawner`, where there is one.
+    """
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    log: Path
+    journal: Journal
+    user: str | None = None
+    spawner: Spawner | None = None
+    _process: Started | None = field(default=None, init=False)
+    _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the newest start."""
+        return self._running().pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the newest start has not been seen to end."""
+        return self._process is not None and not self._exited.is_set()
+
+    def start(self) -> None:
+        """Start it, in a session of its own, so that Ctrl-C reaches only the run itself."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        exited = self._exited = asyncio.Event()
+        process = self._process = self._forked() or self._executed()
+        self.journal.add(Event.STARTED, target=self.name, pid=process.pid)
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=self._watch, args=(process, exited, loop), name=f"watch {self.name}", daemon=True
+        ).start()
+
+    def _forked(self) -> Started | None:
+        """None where it has to be started from nothing."""
+        if self.spawner is None or self.user is not None or not may_fork(self.argv):
+            return None
+        with contextlib.suppress(SpawnerError):
+            return self.spawner.start(self.argv, self.environment, self.folder, self.log)
+        return None
+
+    def _executed(self) -> Started:
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - no shell, and the callers name the programs
+                list(self.argv),
+                env=dict(self.environment),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **_rights(self.user),
+            )
+        return Executed(process)
+
+    async def start_ready(
+        self, answers: Callable[[], Awaitable[bool]], *, what: str, deadline_seconds: float
+    ) -> None:
+        """Start it and wait until `answers` is true. Raises ChildError where it ends instead."""
+
+        async def is_ready() -> bool:
+            self.require_alive()
+            return await answers()
+
+        self.start()
+        await wait_until(
+            is_ready,
+            what=what,
+            deadline_seconds=deadline_seconds,
+            interval_seconds=READY_INTERVAL_SECONDS,
+        )
+        self.journal.add(Event.READY, target=self.name, pid=self.pid)
+
+    def _watch(
+        self, process: Started, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        end = process.wait()
+        self.journal.add(
+            Event.EXITED,
+            target=self.name,
+            pid=process.pid,
+            exit_code=end.code if end else None,
+            cpu_seconds=end.cpu_seconds if end else None,
+        )
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(exited.set)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal. Raises ChildError where the process is gone."""
+        process = self._running()
+        self.journal.add(
+            Event.SIGNALED,
+            f"{number.name} to {self.name} (pid {process.pid})",
+            target=self.name,
+            pid=process.pid,
+            signal=number.name,
+        )
+        try:
+            process.send_signal(number)
+        except ProcessLookupError:
+            raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
+
+    async def wait(self, deadline_seconds: float) -> int:
+        """Wait for the exit and return its code (negative: the signal that ended it)."""
+        async with within(f"{self.name} ends", deadline_seconds):
+            await self._exited.wait()
+        end = self._running().wait()
+        if end is None:
+            raise ChildError(f"{self.name} has ended, and so had the process that could tell how.")
+        return end.code
+
+    async def kill(self, deadline_seconds: float = 10) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.send(signal.SIGKILL)
+        await self.wait(deadline_seconds)
+
+    async def terminate(self, deadline_seconds: float = 40) -> None:
+        """SIGTERM, and wait until it is gone."""
+        self.send(signal.SIGTERM)
+        await self.wait(deadline_seconds)
+
+    def pause(self) -> None:
+        """SIGSTOP: it lives and does nothing."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.send(signal.SIGCONT)
+
+    async def discard(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it at the end of a run, without a word in the journal's faults."""
+        if self.is_alive:
+            with contextlib.suppress(ProcessLookupError, ChildError):
+                self._running().send_signal(number)
+                await self.wait(10)
+
+    def last_lines(self, count: int = 5) -> str:
+        """The end of its log, for error messages."""
+        if not self.log.exists():
+            return "(no log)"
+        lines = self.log.read_text(errors="replace").splitlines()[-count:]
+        # Temporal's servers put a whole stack trace into each.
+        return "\n".join(line[:_LINE_LENGTH] for line in lines) or "(silent)"
+
+    def _running(self) -> Started:
+        if self._process is None:
+            raise ChildError(f"{self.name} was never started.")
+        return self._process
+
+    def require_alive(self) -> None:
+        """Raise ChildError with its last lines where it has ended."""
+        if not self.is_alive:
+            raise ChildError(f"{self.name} ended before it was ready:\n{self.last_lines()}")

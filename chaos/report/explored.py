@@ -1,0 +1,207 @@
+"""`explore.md` for people and `explore.json` for tools, from what is on record alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
+
+from pydantic import BaseModel, ConfigDict
+
+from chaos.evidence.files import write_file
+from chaos.invariants.verdict import Verdict
+from chaos.report.markdown import bullets, escaped, paragraph, table
+from chaos.search.explore.plan import Choice
+from chaos.search.explore.points import Point
+from chaos.search.explore.state import Outcome, State, Try
+
+HEAD = ("Workflow", "Moment", "Points", "Hit", "Ended", "Billed ÷ ideal", "Ambiguous", "Recovery")
+
+
+class Summary(BaseModel):
+    """The totals. Points and moments are those of the choice; `seconds` is when anything ran."""
+
+    model_config = ConfigDict(frozen=True)
+
+    points: int
+    points_hit: int
+    moments: int
+    moments_hit: int
+    passed: int
+    failed: int
+    unknown: int
+    tries: int
+    seconds: float
+    points_a_minute: float
+    billed_usd: Decimal
+    ideal_usd: Decimal
+    billed_once: int
+    worst_recovery_seconds: float | None
+
+
+class Row(BaseModel):
+    """One moment, and the try that counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workflow: str
+    moment: str
+    what: str
+    points: tuple[str, ...]
+    hit: tuple[str, ...]
+    verdict: Verdict
+    tries: int
+    counts: Try | None
+
+
+class Report(BaseModel):
+    """`explore.json`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    choice: Choice
+    summary: Summary
+    moments: tuple[Row, ...]
+
+
+def report_of(state: State) -> Report | None:
+    """What is known now; None before there is a plan."""
+    if state.plan is None:
+        return None
+    outcomes = state.outcomes()
+    rows = tuple(_row(outcome) for outcome in outcomes)
+    return Report(choice=state.plan.choice, summary=_summary(outcomes), moments=rows)
+
+
+def write_report(state: State) -> Report | None:
+    """Write both files, each whole or not at all."""
+    report = report_of(state)
+    if report:
+        write_file(state.folder / "explore.json", report.model_dump_json(indent=1) + "\n")
+        write_file(state.folder / "explore.md", markdown(report, state))
+    return report
+
+
+def markdown(report: Report, state: State) -> str:
+    """A row for each moment, what is wrong, and the totals."""
+    rows = [[escaped(cell) for cell in cells(outcome)] for outcome in state.outcomes()]
+    parts = [f"# {escaped(state.folder.name)}"]
+    parts += ["\n".join(map(paragraph, total_lines(report.summary))), table(HEAD, rows)]
+    if problems := problem_lines(state):
+        parts.append(bullets([escaped(line) for line in problems]))
+    return "\n\n".join(parts) + "\n"
+
+
+def cells(outcome: Outcome) -> Sequence[str]:
+    """A row of the table."""
+    target, last = outcome.target, outcome.last
+    what = f"{target.stop.moment.name} {target.stop.what}".rstrip()
+    points = points_in_short(target.stop.points)
+    if last is None:
+        return (target.load, what, points, "not tried", "", "", "", "")
+    hit = f"{len(outcome.proven)} of {len(target.stop.points)}"
+    return (
+        target.load,
+        what,
+        points,
+        hit if outcome.verdict is Verdict.PASSED else f"{hit}, {outcome.verdict.upper()}",
+        last.status,
+        f"{last.billed_usd / last.ideal_usd:.2f}" if last.ideal_usd else "?",
+        str(last.ambiguous),
+        "-" if last.recovery_seconds is None else f"{last.recovery_seconds:.2f} s",
+    )
+
+
+def points_in_short(points: Sequence[Point]) -> str:
+    """Such as `after 4, 5; before 6`, by the events' numbers, or `before call 1`."""
+    parts = []
+    for side, same in groupby(points, key=lambda point: point.side):
+        numbers = [f"call {point.call}" if point.call else str(point.event) for point in same]
+        parts.append(f"{side} {', '.join(numbers)}")
+    return "; ".join(parts)
+
+
+def total_lines(summary: Summary) -> Sequence[str]:
+    """The figures of the whole."""
+    worst = summary.worst_recovery_seconds
+    hit = (
+        f"{summary.points_hit} of {summary.points} points hit, at {summary.moments_hit} of "
+        f"{summary.moments} moments: {summary.passed} passed, {summary.failed} failed, "
+        f"{summary.unknown} unknown."
+    )
+    paid = (
+        f"Billed exactly once: {summary.billed_once} of {summary.moments_hit}; in all "
+        f"${summary.billed_usd} of an ideal ${summary.ideal_usd}."
+    )
+    speed = (
+        f"{summary.tries} tries in {summary.seconds:.0f} s, {summary.points_a_minute:.1f} points "
+        f"a minute; worst recovery {'-' if worst is None else f'{worst:.2f} s'}."
+    )
+    return [hit, paid, speed]
+
+
+def problem_lines(state: State) -> Sequence[str]:
+    """Why a moment is not passed."""
+    return [
+        f"{outcome.target.name}: {outcome.verdict}, {_why(outcome)}"
+        for outcome in state.outcomes()
+        if outcome.verdict is not Verdict.PASSED and outcome.tries
+    ]
+
+
+def _why(outcome: Outcome) -> str:
+    bad = [each for each in outcome.tries if each.verdict is not Verdict.PASSED]
+    if bad:
+        return f"{bad[-1].workflow_id}: {bad[-1].reason}"
+    missing = [p.name for p in outcome.target.stop.points if p.name not in outcome.proven]
+    return f"not proven to be hit: {', '.join(missing)}"
+
+
+def _summary(outcomes: Sequence[Outcome]) -> Summary:
+    tries = [each for outcome in outcomes for each in outcome.tries]
+    counts = [o.last for o in outcomes if o.last and o.last.proven]
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    hit = sum(len(outcome.proven) for outcome in outcomes)
+    seconds = _busy_seconds(tries)
+    recoveries = [each.recovery_seconds for each in counts if each.recovery_seconds is not None]
+    return Summary(
+        points=sum(len(outcome.target.stop.points) for outcome in outcomes),
+        points_hit=hit,
+        moments=len(outcomes),
+        moments_hit=len(counts),
+        passed=verdicts[Verdict.PASSED],
+        failed=verdicts[Verdict.FAILED],
+        unknown=verdicts[Verdict.UNKNOWN],
+        tries=len(tries),
+        seconds=seconds,
+        points_a_minute=60 * hit / seconds if seconds else 0.0,
+        billed_usd=sum((each.billed_usd for each in counts), Decimal(0)),
+        ideal_usd=sum((each.ideal_usd for each in counts), Decimal(0)),
+        billed_once=sum(each.billed_usd == each.ideal_usd for each in counts),
+        worst_recovery_seconds=max(recoveries, default=None),
+    )
+
+
+def _busy_seconds(tries: Sequence[Try]) -> float:
+    """How long at least one try was under way, over all the times that the exploration went on."""
+    seconds, end = 0.0, datetime.min.replace(tzinfo=UTC)
+    for each in sorted(tries, key=lambda one: one.began_at):
+        seconds += max(0.0, (each.ended_at - max(end, each.began_at)).total_seconds())
+        end = max(end, each.ended_at)
+    return seconds
+
+
+def _row(outcome: Outcome) -> Row:
+    stop = outcome.target.stop
+    return Row(
+        workflow=outcome.target.load,
+        moment=stop.moment.name,
+        what=stop.what,
+        points=tuple(point.name for point in stop.points),
+        hit=tuple(outcome.proven),
+        verdict=outcome.verdict,
+        tries=len(outcome.tries),
+        counts=outcome.last,
+    )

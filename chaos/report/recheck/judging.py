@@ -1,0 +1,201 @@
+"""From a run's folder to today's verdicts.
+
+Where a case's evidence can be read and yet does not tell the whole (`results.json` has no result
+of it, or today's code does not know it), only what must hold at any moment is judged: the verdict
+is then unknown at best, and a failure is still seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import HISTORIES, Evidence
+from chaos.experiment.judge import SAFETY, judge, reason_of, safety, verdict_of
+from chaos.experiment.lab import Lab
+from chaos.experiment.results import (
+    CaseResult,
+    ScenarioResult,
+    broken_case_result,
+    case_result,
+    check_results,
+    scenario_result,
+)
+from chaos.experiment.run import KEY_CHECK
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.verdict import Finding, Verdict
+from chaos.report.recheck.damage import damage
+from chaos.report.recheck.recorded import RecordedCase, RecordedRun, RecordedScenario
+from tests.chaos.video.estimate import in_mode, on_topology
+
+DOUBT = "recheck"
+"""The check of a case that cannot be judged in full."""
+UNREADABLE = "evidence"
+"""The check of a case whose evidence, or some of it, cannot be read; so in a run as well."""
+
+_TRACES = ("journal.jsonl", "expectations.json", "ledger.jsonl", HISTORIES)
+
+Folders = Mapping[tuple[str, str], Path]
+"""The folders with evidence, by the names of scenario and case."""
+
+
+def case_folders(folder: Path) -> Folders:
+    """All that are in a run's folder, whatever `results.json` says."""
+    return {
+        (path.parent.name, path.name): path
+        for path in sorted(folder.glob("*/*"))
+        if _holds_evidence(path)
+    }
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The judgement of every case that the run has a result or a folder of."""
+
+    folder: Path
+    recorded: RecordedRun
+    catalogue: Sequence[Scenario]
+    folders: Folders
+
+    def scenarios(self) -> list[ScenarioResult]:
+        """Today's results, by number."""
+        recorded = {scenario.name: scenario for scenario in self.recorded.scenarios}
+        names = dict.fromkeys([*recorded, *(name for name, _ in self.folders)])
+        results = [self._scenario(name, recorded.get(name)) for name in names]
+        return sorted(results, key=lambda result: (result.number, result.name))
+
+    def _scenario(self, name: str, recorded: RecordedScenario | None) -> ScenarioResult:
+        scenario = next((each for each in self.catalogue if each.name == name), None)
+        if scenario is None:
+            number, title = (recorded.number, recorded.title) if recorded else (0, name)
+            scenario = Scenario(number=number, name=name, title=title, cases=())
+        before = {case.name: case for case in recorded.cases} if recorded else {}
+        folders = {case: path for (owner, case), path in self.folders.items() if owner == name}
+        cases = [
+            self._case(scenario, case, before.get(case), folders.get(case))
+            for case in dict.fromkeys([*before, *folders])
+        ]
+        nothing = broken_case_result(_stand_in("none"), "the run has neither result nor evidence")
+        return scenario_result(scenario, cases or [nothing])
+
+    def _case(
+        self, scenario: Scenario, name: str, recorded: RecordedCase | None, folder: Path | None
+    ) -> CaseResult:
+        """Whatever is wrong with the evidence of one case, the others are judged."""
+        case = self._code(scenario, name)
+        known = case or _stand_in(name, control=bool(recorded and recorded.control))
+        if folder is None:
+            return broken_case_result(
+                known, "the folder with its evidence is not there, or is empty"
+            )
+        try:
+            evidence = Evidence.load(folder)
+        except Exception as error:  # noqa: BLE001 - it may be damaged in any way
+            return broken_case_result(known, damage(folder, error))
+        doubts = [*self._doubts(scenario, name, recorded, evidence)]
+        findings = [*_findings(known, evidence, doubts), *self._secrets(known, evidence, recorded)]
+        seconds = recorded.duration_s if recorded else _journal_seconds(evidence)
+        return self._result(known, evidence, findings, seconds)
+
+    def _code(self, scenario: Scenario, name: str) -> Case | None:
+        """Today's code of a case, in the run's mode and topology."""
+        kept = on_topology(in_mode(scenario, self.recorded.mode), self.recorded.topology)
+        return next((case for case in kept.cases if case.name == name), None)
+
+    def _doubts(
+        self, scenario: Scenario, name: str, recorded: RecordedCase | None, evidence: Evidence
+    ) -> Iterator[str]:
+        """Why a case cannot be judged in full."""
+        mode, topology = self.recorded.mode, self.recorded.topology
+        if recorded is None:
+            yield "results.json has no result of it: it was broken off, or was removed there"
+        if not scenario.cases:
+            hint = " (--scenarios names the file of your own)"
+            own = hint if evidence.recovery_seconds is not None else ""
+            yield f"today's code has no scenario {scenario.name}{own}"
+        elif name not in {case.name for case in scenario.cases}:
+            yield f"today's code has no case {name} of {scenario.name}"
+        elif self._code(scenario, name) is None:
+            yield f"today's code has no such {mode} case on the topology {topology}"
+        if evidence.billing.mode is not mode:
+            yield f"results.json says that it ran {mode}, its evidence {evidence.billing.mode}"
+
+    def _secrets(
+        self, case: Case, evidence: Evidence, recorded: RecordedCase | None
+    ) -> Iterator[Finding]:
+        """What the run found in its search for the user's secrets, which nobody can repeat."""
+        checks = recorded.checks if recorded else ()
+        made = [check for check in checks if check.check == KEY_CHECK]
+        for check in made:
+            note = f"not repeated, for the secret is kept nowhere; recorded as {check.verdict}"
+            yield Finding(KEY_CHECK, check.verdict, (*check.problems, note))
+        live = Mode.LIVE in {self.recorded.mode, evidence.billing.mode}
+        if live and not made and not case.must_fail and not evidence.troubles:
+            note = "not recorded, and not to be repeated, for the secret is kept nowhere"
+            yield Finding(KEY_CHECK, Verdict.UNKNOWN, (note,))
+
+    def _result(
+        self, case: Case, evidence: Evidence, findings: Sequence[Finding], seconds: float
+    ) -> CaseResult:
+        """What the checks found stands even where the figures cannot be computed."""
+        try:
+            result = case_result(case, evidence, findings, root=self.folder, duration_s=seconds)
+        except Exception as error:  # noqa: BLE001 - likewise
+            sentence = f"its figures cannot be computed: {error!r}"
+            findings = [*findings, Finding(UNREADABLE, Verdict.UNKNOWN, (sentence,))]
+            result = broken_case_result(case, sentence)
+        return result.model_copy(
+            update={
+                "verdict": verdict_of(findings),
+                "reason": _reason(findings),
+                "checks": check_results(findings),
+            }
+        )
+
+
+def _holds_evidence(path: Path) -> bool:
+    try:
+        return any((path / trace).exists() for trace in _TRACES)
+    except PermissionError:  # it is read later, where what is wrong is told
+        return True
+
+
+def _findings(case: Case, evidence: Evidence, doubts: Sequence[str]) -> Sequence[Finding]:
+    if not doubts:
+        return judge(case, evidence)
+    doubt = Finding(DOUBT, Verdict.UNKNOWN, tuple(doubts))
+    if evidence.recovery_seconds is not None and case.stack.system is None:
+        return (doubt,)  # it is of another system, and what that must never do is not known here
+    return (doubt, *(check.examine(evidence) for check in safety(case)))
+
+
+def _reason(findings: Sequence[Finding]) -> str:
+    """As in a run, but what was not repeated is not counted among what holds."""
+    made = [finding for finding in findings if finding.check != KEY_CHECK]
+    if verdict_of(findings) is Verdict.PASSED and len(made) < len(findings):
+        return f"{reason_of(made)}; {KEY_CHECK} was not repeated"
+    return reason_of(findings)
+
+
+def _journal_seconds(evidence: Evidence) -> float:
+    """How long the harness wrote, where no duration is on record."""
+    times = [entry.at for entry in evidence.journal]
+    return (max(times) - min(times)).total_seconds() if times else 0.0
+
+
+def _stand_in(name: str, *, control: bool = False) -> Case:
+    """For a case that today's code does not have. A control's bills count in no sum."""
+
+    async def experiment(lab: Lab) -> None:
+        del lab
+
+    return Case(
+        name=name,
+        experiment=experiment,
+        proofs=(),
+        load=lambda _: (),
+        invariants=(),
+        must_fail=SAFETY[0] if control else None,
+    )

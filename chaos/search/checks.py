@@ -1,0 +1,111 @@
+"""What is asked of the evidence of a schedule alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from temporalio.api.enums.v1 import EventType, RetryState
+from temporalio.client import WorkflowHistory
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.faults import Family
+from chaos.invariants import Invariant, invariant, proof
+from chaos.search.schedule import Planned, Schedule
+
+LATE_SECONDS = 15.0
+"""A kill waits until the fleet has a worker; a server that is started waits until it answers."""
+
+PASSING_CODES = frozenset(
+    {"Unreachable", "NoReply", "ConnectionLost", "Unavailable", "ServerError", "UnreadableReply"}
+)
+"""The failures of a call, as `workflows.gemini` names them, that another try may mend."""
+
+
+def schedule_was_carried_out(schedule: Schedule) -> Invariant:
+    """Each fault was injected at its time, while a workflow was open, and healed."""
+
+    @proof("schedule_was_carried_out")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        begun = _begin(evidence)
+        if begun is None:
+            yield "no workflow was started"
+            return
+        left = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+        for planned in schedule.faults:
+            fault = _take(left, planned, begun)
+            what = f"{planned.fault.kind} at {planned.fault.target}, {planned.at_seconds:g} s"
+            if fault is None:
+                yield f"{what}: it was not injected at its time"
+                continue
+            healed = evidence.first_entry(Event.HEALED, after=fault.at, target=fault.target)
+            if healed is None:
+                yield f"{what}: it was not healed"
+            elif not _one_was_open(evidence, fault.at, healed.at):
+                yield f"{what}: no workflow was open"
+        yield from _without_effect(evidence, schedule)
+
+    return judge
+
+
+def _begin(evidence: Evidence) -> datetime | None:
+    first = evidence.first_entry(Event.WORKFLOW)
+    return first.at if first else None
+
+
+def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
+    """The entry of a planned fault, which no other may have."""
+    for entry in left:
+        late = (entry.at - begun).total_seconds() - planned.at_seconds
+        same = (entry.kind, entry.target) == (planned.fault.kind, planned.fault.target)
+        if same and -1.0 <= late <= LATE_SECONDS:
+            left.remove(entry)
+            return entry
+    return None
+
+
+def _one_was_open(evidence: Evidence, begin: datetime, end: datetime) -> bool:
+    return any(
+        workflow.started_at < end and (workflow.closed_at is None or begin < workflow.closed_at)
+        for workflow in evidence.workflows.values()
+    )
+
+
+def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
+    """A family of which nothing can be seen at all has not struck."""
+    families = {planned.fault.family for planned in schedule.faults}
+    signals = {entry.signal for entry in evidence.journal if entry.event is Event.SIGNALED}
+    if Family.KILL in families and not signals & {"SIGKILL", "SIGSTOP"}:
+        yield "no worker got a signal"
+    if Family.NETWORK in families and not any(
+        record.event == "put_on" and record.connections
+        for records in evidence.network.values()
+        for record in records
+    ):
+        yield "no toxic met a connection"
+
+
+@invariant
+def restarts_are_explained(evidence: Evidence) -> Iterator[str]:
+    """An operation was started again only where three attempts in a row met what passes."""
+    for workflow in evidence.workflows.values():
+        for run in workflow.runs[:-1]:
+            closing = run.events[-1]
+            if closing.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+                continue
+            code = _exhausted_code(run)
+            if code not in PASSING_CODES:
+                said = closing.workflow_execution_failed_event_attributes.failure.message
+                yield f"{workflow.workflow_id} failed for another reason than its API: {said}"
+
+
+def _exhausted_code(run: WorkflowHistory) -> str | None:
+    """The type of the last activity's failure, where it had used up its attempts."""
+    for event in reversed(run.events):
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+            failed = event.activity_task_failed_event_attributes
+            if failed.retry_state == RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED:
+                return str(failed.failure.application_failure_info.type)
+            return None
+    return None

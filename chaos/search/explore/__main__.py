@@ -1,0 +1,192 @@
+"""`python -m chaos.search.explore`: a SIGKILL before and after each event and each call of a workflow.
+
+What is needed is imported when it is, so that the help is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.evidence import text as shown
+from chaos.evidence.numbers import number, quoted, whole
+from chaos.process.streams import complain, give_up, mend_streams
+
+if TYPE_CHECKING:
+    from chaos.search.explore.plan import Choice
+    from chaos.search.explore.state import State
+
+_NOT_ALL_WELL = 1
+_UNUSABLE = 2
+_INTERRUPTED = 130
+_MOST_LANES = 64
+
+_DESCRIPTION = """\
+Records a fault-free run of the single video and of a series of three, and makes points of it:
+before and after each event of its history and each call of the paid API. Brings a worker of a real
+fleet to each of them, where it dies by SIGKILL; another ends the workflow. What became of it is
+judged by the server's history, the provider's ledger and the workers' ledger."""
+_MORE = """\
+examples:
+  python -m chaos.search.explore                            all points; or go on with those left
+  python -m chaos.search.explore --sample 24 --minutes 5    some of every kind
+
+What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is known. After Ctrl-C,
+or when the time was up, the same command goes on where it ended.
+
+exit code:
+  0    all chosen points were provably hit, and all invariants hold
+  1    a point failed, or was not hit, or the time was up before all were
+  2    it cannot begin: wrong options, or no Temporal CLI
+  130  Ctrl-C; what was done is kept"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Explore; the exit code."""
+    mend_streams()
+    given = _parser().parse_args(arguments)
+    try:
+        return _explore(given)
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on from here.")
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m chaos.search.explore",
+        description=_DESCRIPTION,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--workflow", choices=("single", "series", "both"), default="both", help="default: both")
+    add(
+        "--sample",
+        type=whole(1),
+        metavar="N",
+        help="so many moments only, spread over all kinds",
+    )
+    add(
+        "--seed",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="which ones --sample takes (default: 0)",
+    )
+    add("--minutes", type=_minutes, metavar="N", help="begin no moment after so long")
+    add(
+        "--lanes",
+        type=whole(1, _MOST_LANES),
+        metavar="N",
+        help="fleets side by side (default: 4 a core)",
+    )
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this exploration")
+    begin.add_argument(
+        "--fresh",
+        action="store_true",
+        help="begin anew (default: go on with the newest of the same choice that is not done)",
+    )
+    add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
+    add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
+    return parser
+
+
+def _minutes(text: str) -> float:
+    minutes = number(text)
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
+    return minutes
+
+
+def _explore(given: argparse.Namespace) -> int:
+    from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415 - see above
+    from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
+    from chaos.search.explore.plan import Choice, Load  # noqa: PLC0415 - likewise
+    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
+    from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
+
+    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
+    loads = tuple(Load) if given.workflow == "both" else (Load(given.workflow),)
+    choice = Choice(loads=loads, sample=given.sample, seed=given.seed)
+    try:
+        state = _state(given, choice)
+        try:
+            return _run(given, choice, state)
+        finally:
+            state.close()
+    except (*unusable, PlanError, StateError) as error:
+        complain(f"explore: {error}")
+    except OSError as error:
+        complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
+    return _UNUSABLE
+
+
+def _state(given: argparse.Namespace, choice: Choice) -> State:
+    """The exploration to go on with, or a new one. Raises StateError."""
+    from chaos.search.explore.state import State  # noqa: PLC0415 - see above
+
+    if given.resume:
+        return State.open(given.resume.absolute())
+    # The stack's processes have folders of their own, in which a relative path leads nowhere.
+    reports = given.reports.absolute()
+    left = None if given.fresh else State.newest_unfinished(reports, choice)
+    return left or State.begin(reports)
+
+
+def _run(given: argparse.Namespace, choice: Choice, state: State) -> int:
+    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
+    from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
+    from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
+    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415 - likewise
+
+    _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
+    try:
+        with Guard() as guard:
+            cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
+            means = Means(
+                temporal_cli=cli.path,
+                guard=guard,
+                say=_say,
+                lanes=given.lanes or DEFAULT_LANES,
+                seconds=60 * given.minutes if given.minutes else None,
+            )
+            asyncio.run(explore(state, choice, means))
+    finally:
+        report = write_report(state)
+        if report:
+            _tell(state)
+    return 0 if report and report.summary.passed == report.summary.moments else _NOT_ALL_WELL
+
+
+def _tell(state: State) -> None:
+    from chaos.report.explored import problem_lines, report_of, total_lines  # noqa: PLC0415
+
+    report = report_of(state)
+    if report:
+        for line in (*problem_lines(state), *total_lines(report.summary)):
+            _say(line)
+        left = sum(not outcome.is_done for outcome in state.outcomes())
+        if left:
+            _say(f"{left} moments are left; the same command goes on with them.")
+        _say(f"the table is in {state.folder / 'explore.md'}")
+
+
+def _say(text: str) -> None:
+    """A line on standard output. One that nobody reads is no reason to end an exploration."""
+    try:
+        sys.stdout.write(f"{shown.line(text)}\n")
+        sys.stdout.flush()
+    except OSError:
+        give_up(sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

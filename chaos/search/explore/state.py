@@ -1,0 +1,208 @@
+"""An exploration's folder: its plan and what each try showed. It can go on after any end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from chaos.evidence.files import append_to, read_if_there, write_file
+from chaos.evidence.history import Status
+from chaos.invariants.verdict import Verdict, merge
+from chaos.search.explore.plan import Choice, Plan, Target
+
+PREFIX = "explore-"
+PLAN = "plan.json"
+RESULTS = "points.jsonl"
+TRIES = "tries"
+MOST_TRIES = 5
+"""How often a moment is tried whose points were not all hit: the server may have been faster."""
+
+
+class StateError(Exception):
+    """An exploration cannot be begun or gone on with. One sentence: why, and what to do."""
+
+
+class Try(BaseModel):
+    """One worker brought to one moment, and what became of its workflow.
+
+    `proven` are the points that it provably hit. `recovery_seconds` is from the kill until another
+    process took the workflow up; None where nothing was left to do.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    target: str
+    workflow_id: str
+    began_at: AwareDatetime
+    ended_at: AwareDatetime
+    verdict: Verdict
+    reason: str
+    proven: tuple[str, ...] = ()
+    pid: int | None = None
+    status: Status = Status.LOST
+    billed_usd: Decimal = Decimal(0)
+    ideal_usd: Decimal = Decimal(0)
+    ambiguous: int = 0
+    recovery_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All tries of a target, oldest first."""
+
+    target: Target
+    tries: Sequence[Try]
+
+    @property
+    def proven(self) -> Sequence[str]:
+        """The points that were hit in any of them."""
+        hit = {name for each in self.tries for name in each.proven}
+        return [point.name for point in self.target.stop.points if point.name in hit]
+
+    @property
+    def all_are_proven(self) -> bool:
+        """Whether no point is left to hit."""
+        return len(self.proven) == len(self.target.stop.points)
+
+    @property
+    def verdict(self) -> Verdict:
+        """A failure is certain; a pass takes all points, hit in tries that passed."""
+        if any(each.verdict is Verdict.FAILED for each in self.tries):
+            return Verdict.FAILED
+        judged = merge(each.verdict for each in self.tries if each.proven)
+        return judged if self.all_are_proven else Verdict.UNKNOWN
+
+    @property
+    def is_done(self) -> bool:
+        """Whether another try would tell nothing new, or has been made often enough."""
+        return self.verdict is not Verdict.UNKNOWN or len(self.tries) >= MOST_TRIES
+
+    @property
+    def last(self) -> Try | None:
+        """The try that counts: the last one that hit, or the last one."""
+        hit = [each for each in self.tries if each.proven]
+        tries = hit or self.tries
+        return tries[-1] if tries else None
+
+
+@dataclass
+class State:
+    """One exploration. It belongs to one process at a time, which a lock enforces."""
+
+    folder: Path
+    plan: Plan | None
+    tries: list[Try]
+    _file: IO[bytes] = field(repr=False)
+
+    @classmethod
+    def begin(cls, reports: Path) -> Self:
+        """A new one, named by the time. Raises StateError."""
+        name = f"{PREFIX}{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+        try:
+            for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+                with suppress(FileExistsError):
+                    folder = reports / f"{name}{suffix}"
+                    (folder / TRIES).mkdir(parents=True)
+                    return cls.open(folder)
+        except OSError as error:
+            raise StateError(
+                f"the folder for reports {reports} cannot be written to ({error.strerror}); "
+                "choose another with --reports."
+            ) from None
+        raise StateError(f"{reports} already holds a hundred of this second; try again.")
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The one in a folder. Raises StateError."""
+        try:
+            file = append_to(folder / RESULTS)
+        except OSError as error:
+            raise StateError(f"{folder} is no exploration's folder ({error.strerror}).") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            plan = read_if_there(folder / PLAN)
+            found = None if plan is None else Plan.model_validate_json(plan)
+            return cls(folder, found, _read(file), file)
+        except BlockingIOError:
+            file.close()
+            raise StateError(f"{folder} is being explored by another process.") from None
+        except OSError as error:
+            file.close()
+            raise StateError(
+                f"{error.filename} cannot be read ({error.strerror}); begin anew with --fresh."
+            ) from None
+        except ValidationError:
+            file.close()
+            raise StateError(
+                f"{folder} is damaged, or of another version; begin anew with --fresh."
+            ) from None
+
+    @classmethod
+    def newest_unfinished(cls, reports: Path, choice: Choice) -> Self | None:
+        """The newest one of this choice that is not done, if there is one that nobody has open."""
+        for folder in sorted(reports.glob(f"{PREFIX}*"), reverse=True):
+            if (folder / PLAN).exists():
+                with suppress(StateError):
+                    state = cls.open(folder)
+                    if state.plan and state.plan.choice == choice and not state.is_finished:
+                        return state
+                    state.close()
+        return None
+
+    def save_plan(self, plan: Plan) -> None:
+        """Write the plan, whole or not at all."""
+        write_file(self.folder / PLAN, plan.model_dump_json(indent=1))
+        self.plan = plan
+
+    def add(self, found: Try) -> Outcome:
+        """Put a try on record, durably; what is known of its target now."""
+        self._file.write(f"{found.model_dump_json()}\n".encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.tries.append(found)
+        return next(o for o in self.outcomes() if o.target.name == found.target)
+
+    def outcomes(self) -> Sequence[Outcome]:
+        """What is known of each chosen target."""
+        if self.plan is None:
+            return []
+        return [
+            Outcome(target, [each for each in self.tries if each.target == target.name])
+            for target in self.plan.targets
+        ]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no target is left to try."""
+        return self.plan is not None and all(outcome.is_done for outcome in self.outcomes())
+
+    def new_id(self, target: Target) -> str:
+        """An id that no try had, not even one that was broken off. Makes the try's folder."""
+        for number in range(1, 1_000):
+            with suppress(FileExistsError):
+                workflow_id = f"{target.name}-try-{number}"
+                (self.folder / TRIES / workflow_id).mkdir()
+                return workflow_id
+        raise StateError(f"{target.name} was begun a thousand times; begin anew with --fresh.")
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._file.close()
+
+
+def _read(file: IO[bytes]) -> list[Try]:
+    """The tries on record. A last line that was cut off is removed: nothing followed from it."""
+    file.seek(0)
+    data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    file.truncate(len(whole))
+    return [Try.model_validate_json(line) for line in whole.splitlines()]

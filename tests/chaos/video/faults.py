@@ -1,0 +1,43 @@
+"""The paid API misbehaves."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import PrivateAttr
+
+from chaos.experiment.lab import Lab
+from chaos.faults.base import Family, Fault
+from tests.chaos.video.fake_api.rules import FaultRule
+
+FAKE_API = "fake-api"
+"""The name of its process."""
+
+
+class BadApi(Fault):
+    """The fake API answers some requests by a rule."""
+
+    family: ClassVar[Family] = Family.API
+
+    type: Literal["bad_api"] = "bad_api"
+    rule: FaultRule
+    _rule_id: str | None = PrivateAttr(default=None)
+
+    @property
+    def kind(self) -> str:
+        """The kind of the rule."""
+        return str(self.rule.kind)
+
+    @property
+    def target(self) -> str:
+        """The fake API."""
+        return FAKE_API
+
+    async def inject(self, lab: Lab) -> None:
+        """Put the rule in force."""
+        self._rule_id = await lab.stack.api.control.add_rule(self.rule)
+
+    async def heal(self, lab: Lab) -> None:
+        """Lift it; what it delays or hangs already stays so."""
+        if self._rule_id:
+            await lab.stack.api.control.remove_rule(self._rule_id)

@@ -1,0 +1,1 @@
+"""What must hold of the video workflows, besides what holds of any."""

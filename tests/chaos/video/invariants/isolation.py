@@ -1,0 +1,51 @@
+"""What befalls one workflow does not touch another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.history import Status, Workflow
+from chaos.invariants import Invariant
+from chaos.invariants.doubt import of_repeated, of_unfinished
+
+
+def no_interference(poisoned: Collection[str]) -> Invariant:
+    """The workflows named fail alone: to all others it is as if nothing had happened."""
+
+    def judge(evidence: Evidence) -> Iterator[str]:
+        if len(evidence.expectations) <= len(poisoned):
+            yield "there was no other workflow to be spared"
+        for workflow_id in poisoned:
+            workflow = evidence.workflows.get(workflow_id)
+            if workflow is None or workflow.status is not Status.FAILED:
+                yield f"{workflow_id} did not fail"
+        for expected in evidence.expectations:
+            if expected.workflow_id not in poisoned:
+                yield from _signs_of_trouble(evidence, expected)
+
+    return Invariant("no_interference", judge)
+
+
+def _signs_of_trouble(evidence: Evidence, expected: Expectation) -> Iterator[str]:
+    workflow = evidence.workflows.get(expected.workflow_id)
+    if workflow is None or workflow.status is not Status.COMPLETED:
+        problem = f"{expected.workflow_id} was not spared: it is not completed"
+        yield of_unfinished(workflow, problem)
+        return
+    yield from _repeated(evidence, workflow)
+    billed = Counter(
+        (bill.item, bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
+    )
+    for item, prompt in sorted(billed.keys() | expected.ideal.keys()):
+        found, ideal = billed[item, prompt], expected.ideal[item, prompt]
+        if found != ideal:
+            yield f"{expected.workflow_id}: {item} {prompt!r} was billed {found} times, not {ideal}"
+
+
+def _repeated(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
+    for activity in workflow.activities:
+        if activity.attempt > 1:
+            problem = f"{workflow.workflow_id}: {activity.kind} took {activity.attempt} attempts"
+            yield of_repeated(evidence, workflow, activity, problem)

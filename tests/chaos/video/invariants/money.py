@@ -1,0 +1,103 @@
+"""Nothing is paid for twice, and what the workflow says it cost is what the provider billed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+
+from chaos.evidence.case import Evidence, Expectation
+from chaos.invariants import invariant
+from chaos.invariants.doubt import of_unfinished
+from tests.chaos.video.fake_api.ledger import Item
+from workflows.models import Progress
+from workflows.paid_calls import IN_DOUBT, State
+
+
+@invariant
+def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
+    """No image or video, told apart by its prompt, is billed more often than it should be.
+
+    One more is allowed only where a fault cut the request off in flight; that is counted as
+    waste and shown.
+    """
+    billed = Counter((record.item, record.prompt) for record in evidence.billed)
+    for expected in evidence.expectations:
+        for (item, prompt), ideal in expected.ideal.items():
+            allowed = ideal + (prompt in expected.may_be_billed_twice)
+            count = billed.pop((item, prompt), 0)
+            if count > allowed:
+                yield f"{item} {prompt!r} was billed {count} times instead of {allowed}"
+    for (item, prompt), count in billed.items():
+        yield f"{item} {prompt!r} was billed {count} times and asked for by no workflow"
+
+
+@invariant
+def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
+    """What was delivered was also billed: else the ledger has lost something."""
+    billed = Counter((record.item, record.prompt) for record in evidence.billed)
+    for expected in evidence.expectations:
+        for (item, prompt), ideal in expected.ideal.items():
+            if billed[item, prompt] < ideal:
+                problem = f"{item} {prompt!r} was billed {billed[item, prompt]} times, not {ideal}"
+                workflow = evidence.workflows.get(expected.workflow_id)
+                yield of_unfinished(workflow, problem)
+
+
+@invariant
+def cost_matches_ledger(evidence: Evidence) -> Iterator[str]:
+    """A workflow's own cost is the provider's bill for its prompts, but for what it openly calls
+    possible waste.
+    """
+    for expected, workflow in evidence.expected_workflows():
+        progress = workflow.result(Progress)
+        if progress is None:
+            problem = f"{expected.workflow_id} has no result to tell its cost"
+            yield of_unfinished(workflow, problem)
+            continue
+        bills = [record for record in evidence.billed if record.prompt in expected.prompts]
+        billed = sum((bill.amount_usd for bill in bills), Decimal(0))
+        if not 0 <= billed - progress.cost_usd <= progress.possible_waste_usd:
+            yield (
+                f"{expected.workflow_id} says ${progress.cost_usd} and at most "
+                f"${progress.possible_waste_usd} of waste, but ${billed} was billed"
+            )
+
+
+@invariant
+def every_bill_is_on_record(evidence: Evidence) -> Iterator[str]:
+    """Each bill has its call in the workers' ledger, and a second one for the same step is openly
+    called ambiguous, or late, there.
+    """
+    for expected in evidence.expectations:
+        for item, prompt in _wanted(expected):
+            paid = [bill for bill in evidence.billed if bill.amount_usd]
+            bills = sum((bill.item, bill.prompt) == (item, prompt) for bill in paid)
+            states = Counter(call.state for call in evidence.calls_for(expected, prompt))
+            if bills > sum(states.values()) - states[State.REFUSED]:
+                yield f"{item} {prompt!r} was billed {bills} times; on record is {dict(states)}"
+            if states[State.DONE] > 1:
+                yield f"{item} {prompt!r} has {states[State.DONE]} outcomes"
+
+
+@invariant
+def billed_once_or_openly_ambiguous(evidence: Evidence) -> Iterator[str]:
+    """Beyond a step's first bill there are at most as many as its calls that the workers' own
+    ledger openly calls in doubt; and nobody is billed for what nobody asked for.
+    """
+    billed = Counter((bill.item, bill.prompt) for bill in evidence.billed if bill.amount_usd)
+    for expected in evidence.expectations:
+        for item, prompt in _wanted(expected):
+            calls = evidence.calls_for(expected, prompt)
+            in_doubt = sum(call.state in IN_DOUBT for call in calls)
+            bills = billed.pop((item, prompt), 0)
+            if bills > 1 + in_doubt:
+                yield f"{item} {prompt!r} was billed {bills} times; {in_doubt} call(s) are in doubt"
+    for (item, prompt), bills in billed.items():
+        yield f"{item} {prompt!r} was billed {bills} times and asked for by no workflow"
+
+
+def _wanted(expected: Expectation) -> Iterator[tuple[Item, str]]:
+    yield Item.IMAGE, expected.character_prompt
+    for prompt in expected.video_prompts:
+        yield Item.VIDEO, prompt

@@ -1,0 +1,1 @@
+"""The scenarios of the video workflows, one file each; the file's name is the scenario's name."""

@@ -1,0 +1,54 @@
+"""A series loses its worker after its first video; the rest is made, the first is not again."""
+
+from __future__ import annotations
+
+import signal
+
+from chaos.environment.temporal import SHARED_SERVER
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.proofs import checkpoint_before_kill, killed_during_render
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+
+_ASKED = workload.series("checkpoint-series", videos=3).model_copy(
+    update={"attempts": {"await_video": 2}}
+)
+_SCENE_2 = _ASKED.video_prompts[1]
+
+
+async def experiment(lab: Lab) -> None:
+    """Kill the worker when video 1 has its checkpoint and video 2 is in the making."""
+    scene_2 = await lab.hold(HoldTarget.VIDEO, _SCENE_2)
+    first = await lab.worker()
+    await lab.start(_ASKED)
+    async with lab.watched(_ASKED.workflow_id):
+        await scene_2.caught(lab.step_deadline_seconds)
+        await lab.until_polled(_SCENE_2)
+        await lab.strike(first.child, signal.SIGKILL)
+        await lab.worker()
+        lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
+        await lab.until_polled(_SCENE_2)
+        await scene_2.release()
+        lab.healed(first.child.name)
+        await lab.converge(lab.step_deadline_seconds)
+
+
+SCENARIO = Scenario(
+    number=4,
+    name="checkpoint",
+    title="Checkpoint Recovery",
+    cases=(
+        Case(
+            name="sigkill_after_video_1",
+            experiment=experiment,
+            load=lambda _: (_ASKED,),
+            proofs=(
+                checkpoint_before_kill("worker-1", _ASKED.workflow_id, "video_1_complete"),
+                killed_during_render("worker-1", _ASKED.workflow_id, _SCENE_2),
+            ),
+            stack=SHARED_SERVER,
+            about_seconds=45,
+        ),
+    ),
+)

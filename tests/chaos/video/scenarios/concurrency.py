@@ -1,0 +1,43 @@
+"""Many workflows at once on one worker: all complete, and none gets what is another's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from chaos.environment.temporal import SHARED_SERVER
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab, Options
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.proofs import all_were_open_at_once
+from tests.chaos.video import workload
+
+
+def load(options: Options) -> Sequence[Expectation]:
+    """As many singles as the user wants."""
+    return [workload.single(f"load-{n:03}") for n in range(1, options.workflows + 1)]
+
+
+async def experiment(lab: Lab) -> None:
+    """All workflows are open before the worker comes, so they are at it at the same time."""
+    await asyncio.gather(*(lab.start(asked) for asked in load(lab.options)))
+    lab.note(f"{lab.options.workflows} workflows are open")
+    await lab.worker()
+
+
+SCENARIO = Scenario(
+    number=5,
+    name="concurrency",
+    title="Concurrency",
+    cases=(
+        Case(
+            name="one_worker",
+            experiment=experiment,
+            load=load,
+            proofs=(all_were_open_at_once(),),
+            undisturbed=True,
+            converge_deadline_seconds=600.0,
+            stack=SHARED_SERVER,
+        ),
+    ),
+)

@@ -1,0 +1,161 @@
+"""The file of the server's database is damaged while a video is awaited, and restored from a backup
+that is older than all that was paid for: the workers' ledger keeps it from being paid for twice.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from chaos.environment.temporal import Topology
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.faults import Damage, DamagedDatabase, Seen, back_up, try_damaged
+from chaos.invariants import Invariant
+from chaos.invariants.storage import (
+    damage_is_noticed,
+    database_was_damaged,
+    nothing_is_asked_for_after_the_damage,
+    paid_between_backup_and_damage,
+)
+from chaos.invariants.survival import histories_replay, workflows_end_as_expected
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+
+SEED = 18
+
+_SEEN = {
+    Damage.BYTES_FLIPPED: Seen.UNREADABLE,
+    Damage.TRUNCATED: Seen.REFUSED,
+    Damage.GONE: Seen.LOST,
+}
+"""What shows an operator that something is wrong."""
+
+_AT_ONCE = workload.single("damage-at-once")
+# The backup has an attempt in hand that ended long ago. The server waits for its heartbeat in vain.
+_IN_HAND = workload.single("damage-in-hand").model_copy(
+    update={"attempts": {"generate_character": 2}}
+)
+
+
+@dataclass(frozen=True)
+class _Cure:
+    """What is done about the damage. Whoever leaves out a part of it has a control to look at."""
+
+    backup: bool = True
+    new_workers: bool = True
+
+
+_WHOLE = _Cure()
+
+
+def _before_there_is_a_worker(
+    how: Damage, cure: _Cure = _WHOLE
+) -> Callable[[Lab], Awaitable[None]]:
+    async def experiment(lab: Lab) -> None:
+        """The backup has a workflow that nobody has begun to work at."""
+        video = await lab.hold(HoldTarget.VIDEO)
+        await lab.start(_AT_ONCE)
+        if cure.backup:
+            await back_up(lab)
+        await lab.worker()
+        await video.caught(lab.step_deadline_seconds)
+        await _damage(lab, how, _AT_ONCE, cure)
+        await video.release()
+
+    return experiment
+
+
+async def _while_the_image_is_made(lab: Lab) -> None:
+    """The backup has an attempt in hand, whose outcome comes after it."""
+    image = await lab.hold(HoldTarget.IMAGE)
+    video = await lab.hold(HoldTarget.VIDEO)
+    await lab.worker()
+    await lab.start(_IN_HAND)
+    await image.caught(lab.step_deadline_seconds)
+    await back_up(lab)
+    await image.release()
+    await video.caught(lab.step_deadline_seconds)
+    await _damage(lab, Damage.BYTES_FLIPPED, _IN_HAND)
+    await video.release()
+    lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
+    async with lab.watched(_IN_HAND.workflow_id):
+        await lab.converge(lab.step_deadline_seconds)
+
+
+async def _damage(lab: Lab, how: Damage, asked: Expectation, cure: _Cure = _WHOLE) -> None:
+    """Stop the server, damage its file, see what it does with that, and restore the backup.
+
+    Workers have to be new then: the old one has the workflow in its cache, under the same run, as
+    it was before the damage, and would go on from there with a history that tells of less.
+    """
+    await lab.until_polled(asked.video_prompts[0])
+    (worker,) = lab.stack.workers
+    await lab.strike(lab.stack.server.child, signal.SIGTERM)
+    fault = DamagedDatabase(how=how, seed=SEED)
+    await lab.begin(fault)
+    await try_damaged(lab, asked.workflow_id)
+    if cure.new_workers:
+        await lab.strike(worker.child, signal.SIGKILL)
+    if cure.backup:
+        await lab.end(fault)
+    if cure.new_workers:
+        await lab.worker()
+
+
+def _case(
+    how: Damage,
+    asked: Expectation,
+    experiment: Callable[[Lab], Awaitable[None]],
+    name: str | None = None,
+    must_fail: Invariant | None = None,
+) -> Case:
+    video = asked.video_prompts[0]
+    damaged = database_was_damaged(how, asked.workflow_id, video)
+    went_back = paid_between_backup_and_damage(asked.workflow_id)
+    return Case(
+        name=name or str(how),
+        experiment=experiment,
+        load=lambda _: (asked,),
+        proofs=(damaged,) if must_fail else (damaged, went_back),
+        invariants=(
+            *COMMON,
+            damage_is_noticed(how, _SEEN[how]),
+            nothing_is_asked_for_after_the_damage(asked.workflow_id),
+        ),
+        must_fail=must_fail,
+        # A control's workflow may hang, for its history is spoilt.
+        converge_deadline_seconds=20.0 if must_fail else 120.0,
+        modes=frozenset({Mode.MOCKED}),
+        topologies=frozenset({Topology.DEV}),
+        about_seconds=30,
+    )
+
+
+SCENARIO = Scenario(
+    number=18,
+    name="database_damage",
+    title="Damaged Database",
+    cases=(
+        _case(Damage.BYTES_FLIPPED, _IN_HAND, _while_the_image_is_made),
+        _case(Damage.TRUNCATED, _AT_ONCE, _before_there_is_a_worker(Damage.TRUNCATED)),
+        _case(Damage.GONE, _AT_ONCE, _before_there_is_a_worker(Damage.GONE)),
+        _case(
+            Damage.GONE,
+            _AT_ONCE,
+            _before_there_is_a_worker(Damage.GONE, _Cure(backup=False)),
+            name="control_without_a_backup",
+            must_fail=workflows_end_as_expected,
+        ),
+        _case(
+            Damage.GONE,
+            _AT_ONCE,
+            _before_there_is_a_worker(Damage.GONE, _Cure(new_workers=False)),
+            name="control_with_the_old_worker",
+            must_fail=histories_replay,
+        ),
+    ),
+)

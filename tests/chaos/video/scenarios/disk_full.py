@@ -1,0 +1,222 @@
+"""A disk is full: nothing is paid for that cannot be kept, and what is paid for waits for room.
+
+Of a worker, which has its artifacts or its ledger there, or of the server, with its database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from temporalio.service import RPCError
+
+from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
+from chaos.environment.server import SERVER
+from chaos.environment.temporal import SHARED_SERVER, StackSpec, Topology
+from chaos.environment.worker import WORKER_ARGV
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Expectation
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.faults import DiskFull, disk_of
+from chaos.invariants.storage import (
+    disk_was_full,
+    nothing_is_asked_for_while_full,
+    paid_reply_waits_for_room,
+)
+from chaos.process.child import Child
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Billed
+from tests.chaos.video.fake_api.rules import When
+from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from workflows.ledger_place import sqlite_url
+
+SERVER_DISK_MIB = 16
+
+WAITS = "is paid for and waits to be stored"
+MAKE_ROOM = "cannot be written to (No space left on device); make room"
+LEDGER_MAKE_ROOM = "no room left on its disk; make room"
+SERVER_IS_FULL = "database or disk is full"
+
+_WORKER = "worker-1"
+_PAID = workload.single("full-paid")
+_REFUSED = workload.single("full-refused")
+# It fails for want of room as long as there is none: what the policy waits is enough here.
+_PUT_OFF = workload.single("full-put-off").model_copy(update={"attempts": {"open_operation": 2}})
+_AWAITED = workload.single("full-awaited")
+_LATER = workload.single("full-later")
+
+
+def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[None]]:
+    """The disk of the artifacts is full when an image comes that was paid for, and another
+    operation begins. That one fails at once, and is started again when there is room.
+    """
+
+    async def experiment(lab: Lab) -> None:
+        image = await lab.hold(HoldTarget.IMAGE, _PAID.character_prompt, When.AFTER_BILLING)
+        disk = await _worker_with_a_small_disk(lab, argv, "ARTIFACTS_DIR", str)
+        try:
+            await lab.start(_PAID)
+            await image.caught(lab.step_deadline_seconds)
+            async with lab.during(DiskFull(whose=_WORKER)):
+                await lab.start(_REFUSED)
+                await _until_ended_or_paid(lab, _REFUSED)
+                await image.release()
+                await _until_said(lab, disk.owner, WAITS, _PAID)
+            if await lab.has_ended(_REFUSED.workflow_id):
+                await lab.start(_REFUSED)
+            await lab.converge(lab.step_deadline_seconds)
+        finally:
+            disk.copy_out(lab.stack.evidence_folder / "artifacts")
+
+    return experiment
+
+
+def ledger(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[None]]:
+    """The ledger's disk is full when a video has been started, and another operation begins."""
+
+    async def experiment(lab: Lab) -> None:
+        video = await lab.hold(HoldTarget.VIDEO_START, _PAID.video_prompts[0], When.AFTER_BILLING)
+        disk = await _worker_with_a_small_disk(
+            lab, argv, "LEDGER_URL", lambda disk: str(sqlite_url(disk / "paid.db"))
+        )
+        try:
+            await lab.start(_PAID)
+            await video.caught(lab.step_deadline_seconds)
+            async with lab.during(DiskFull(whose=_WORKER)):
+                await lab.start(_PUT_OFF)
+                await _until_said(lab, disk.owner, LEDGER_MAKE_ROOM, _PUT_OFF)
+                await video.release()
+                await _until_said(lab, disk.owner, WAITS, _PAID)
+            await lab.converge(lab.step_deadline_seconds)
+        finally:
+            # Nobody writes any more: all have ended. It goes to where the stack looks for it.
+            disk.copy_out(disk.owner.folder)
+
+    return experiment
+
+
+async def server(lab: Lab) -> None:
+    """The disk of the server is full while a video is awaited, and another operation begins.
+
+    The server refuses it, and lives. So do the heartbeats of the wait, until there is room.
+    """
+    video = await lab.hold(HoldTarget.VIDEO, _AWAITED.video_prompts[0])
+    await lab.worker()
+    await lab.start(_AWAITED)
+    async with lab.watched(_AWAITED.workflow_id):
+        await video.caught(lab.step_deadline_seconds)
+        await lab.until_polled(_AWAITED.video_prompts[0])
+        async with lab.during(DiskFull(whose=SERVER)):
+            await _is_refused(lab)
+            await _until_said(lab, lab.stack.server.child, SERVER_IS_FULL, _AWAITED)
+        await lab.start(_LATER)
+        await video.release()
+        await lab.converge(lab.step_deadline_seconds)
+
+
+async def _is_refused(lab: Lab) -> None:
+    try:
+        await lab.start(_LATER)
+    except RPCError as error:
+        lab.note(f"the server takes no new work: {error}")
+    else:
+        lab.note("the server took new work, and has no room for it")
+
+
+async def _worker_with_a_small_disk(
+    lab: Lab, argv: Sequence[str], setting: str, value_of: Callable[[Path], str]
+) -> SmallDisk:
+    folder = lab.stack.api.child.folder / FOLDER
+    worker = await lab.worker(argv=mounting(folder, argv), settings={setting: value_of(folder)})
+    return disk_of(lab, worker.child.name)
+
+
+async def _until_said(lab: Lab, child: Child, words: str, asked: Expectation) -> None:
+    """Wait until a process says so, or its workflow has ended, which then shows why it did not."""
+
+    async def is_said() -> bool:
+        return words in child.log.read_text(errors="replace")
+
+    async def is_known() -> bool:
+        return await is_said() or await lab.has_ended(asked.workflow_id)
+
+    await wait_until(
+        is_known,
+        what=f"{child.name} says {words!r}",
+        deadline_seconds=lab.step_deadline_seconds,
+    )
+    if await is_said():
+        lab.journal.add(Event.STAGE, f"{child.name}: {words}", target=child.name, kind="said")
+
+
+async def _until_ended_or_paid(lab: Lab, asked: Expectation) -> None:
+    async def is_known() -> bool:
+        ledger = await lab.stack.api.control.ledger()
+        paid = any(isinstance(r, Billed) and r.prompt in asked.prompts for r in ledger)
+        return paid or await lab.has_ended(asked.workflow_id)
+
+    await wait_until(
+        is_known,
+        what=f"{asked.workflow_id} ends, or pays",
+        deadline_seconds=lab.step_deadline_seconds,
+    )
+
+
+_MOCKED = frozenset({Mode.MOCKED})
+
+SCENARIO = Scenario(
+    number=17,
+    name="disk_full",
+    title="Disk Full",
+    cases=(
+        Case(
+            name="artifacts",
+            experiment=artifacts(),
+            load=lambda _: (_PAID, _REFUSED),
+            proofs=(disk_was_full(_WORKER, WAITS),),
+            invariants=(
+                *COMMON,
+                resumed_from_its_checkpoint(_REFUSED.workflow_id, (MAKE_ROOM,), kept=0),
+                nothing_is_asked_for_while_full(_WORKER, _REFUSED.workflow_id),
+                paid_reply_waits_for_room(_WORKER, _PAID.workflow_id, _PAID.character_prompt),
+            ),
+            modes=_MOCKED,
+            topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+            needs=why_there_are_none,
+            stack=SHARED_SERVER,
+        ),
+        Case(
+            name="ledger",
+            experiment=ledger(),
+            load=lambda _: (_PAID, _PUT_OFF),
+            proofs=(disk_was_full(_WORKER, WAITS, LEDGER_MAKE_ROOM),),
+            invariants=(
+                *COMMON,
+                nothing_is_asked_for_while_full(_WORKER, _PUT_OFF.workflow_id),
+                paid_reply_waits_for_room(_WORKER, _PAID.workflow_id, _PAID.video_prompts[0]),
+            ),
+            modes=_MOCKED,
+            topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+            needs=why_there_are_none,
+            stack=SHARED_SERVER,
+        ),
+        Case(
+            name="server",
+            experiment=server,
+            load=lambda _: (_AWAITED, _LATER),
+            proofs=(disk_was_full(SERVER, SERVER_IS_FULL),),
+            invariants=(
+                *COMMON,
+                nothing_is_asked_for_while_full(SERVER, _LATER.workflow_id),
+            ),
+            stack=StackSpec(disk_mib=SERVER_DISK_MIB),
+            modes=_MOCKED,
+            topologies=frozenset({Topology.DEV}),
+            needs=why_there_are_none,
+        ),
+    ),
+)

@@ -1,0 +1,180 @@
+"""The network between a worker and the paid API goes bad, while it polls, pays and downloads.
+
+A poll and a download are free, and sent again. What was paid for is not, unless nobody can know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chaos.environment.proxy import API
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Scenario
+from chaos.faults import BadNetwork
+from chaos.invariants import Invariant
+from chaos.network.toxics import (
+    AnyToxic,
+    Bandwidth,
+    BlackHole,
+    Down,
+    HalfOpen,
+    Latency,
+    LimitData,
+    ResetPeer,
+    Side,
+    Stream,
+)
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.invariants.network import (
+    awaited_when_hit,
+    in_flight_when_hit,
+    nothing_is_ambiguous,
+    openly_ambiguous,
+    refused_before_sent,
+)
+from tests.chaos.video.scenarios.network_server import (
+    Act,
+    Trial,
+    begin,
+    made_in_an_outage,
+    slow,
+    trials,
+)
+
+PART_BYTES = 1_000
+"""Of a download, before it is cut off: more than its head, less than its video."""
+
+_RESET = ResetPeer(stream=Stream.DOWNSTREAM, wait_for_data=False)
+
+
+async def cut_twice(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """Nobody can connect when the image is to be paid for, and again while the video is polled."""
+    (scene,) = asked.video_prompts
+    video = await lab.hold(HoldTarget.VIDEO, scene)
+    async with lab.during(fault):
+        await begin(lab, asked)
+        await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
+    await lab.until_polled(scene)
+    async with lab.during(fault):
+        await lab.until_troubled(asked.workflow_id, "await_video")
+    await video.release()
+
+
+def caught(target: HoldTarget, kind: str) -> Act:
+    """The link goes bad while a request lies with the provider, and until it has failed: a poll
+    within its attempt, any other with it.
+    """
+
+    async def act(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+        held = await lab.hold(target, asked.workflow_id)
+        await begin(lab, asked)
+        await held.caught(lab.step_deadline_seconds)
+        async with lab.during(fault):
+            await held.release()
+            if target is HoldTarget.POLL:
+                await lab.until_troubled(asked.workflow_id, kind)
+            else:
+                await lab.until_failed(asked.workflow_id, kind, attempts=1)
+
+    return act
+
+
+def _single(name: str, attempts: Mapping[str, int]) -> Expectation:
+    return workload.single(name).model_copy(update={"attempts": attempts})
+
+
+def _cut() -> Trial:
+    asked = _single("api-cut", {"generate_character": 2})
+    toxic, (image, scene) = Down(), asked.prompts
+
+    def proofs(link: str) -> Sequence[Invariant]:
+        return (
+            refused_before_sent(link, toxic.type, asked.workflow_id, image),
+            awaited_when_hit(link, toxic.type, asked.workflow_id, scene),
+        )
+
+    return Trial(asked, toxic, cut_twice, proofs, (nothing_is_ambiguous(asked.workflow_id),))
+
+
+def _polled(name: str, toxic: AnyToxic) -> Trial:
+    """A poll is under way: it is free, and sent again by the same attempt."""
+    asked = workload.single(name)
+    (scene,) = asked.video_prompts
+    return Trial(
+        asked,
+        toxic,
+        caught(HoldTarget.POLL, "await_video"),
+        lambda link: (in_flight_when_hit(link, toxic.type, Call.POLL, scene),),
+        (nothing_is_ambiguous(asked.workflow_id),),
+    )
+
+
+def _paid() -> Trial:
+    """An image is under way: it may be billed, and is, so the one that is sent again is waste."""
+    asked = _single("api-reset-paid", {"generate_character": 2})
+    image = asked.character_prompt
+    asked = asked.model_copy(update={"may_be_billed_twice": (image,)})
+    return Trial(
+        asked,
+        _RESET,
+        caught(HoldTarget.IMAGE, "generate_character"),
+        lambda link: (in_flight_when_hit(link, _RESET.type, Call.IMAGE, image),),
+        (openly_ambiguous(asked.workflow_id, image),),
+    )
+
+
+def _truncated() -> Trial:
+    """A download ends in its middle: the part is not taken for the whole."""
+    asked = _single("api-truncated", {"download_video": 2})
+    toxic, (scene,) = (
+        LimitData(stream=Stream.DOWNSTREAM, limit_bytes=PART_BYTES),
+        asked.video_prompts,
+    )
+    return Trial(
+        asked,
+        toxic,
+        caught(HoldTarget.DOWNLOAD, "download_video"),
+        lambda link: (in_flight_when_hit(link, toxic.type, Call.DOWNLOAD, scene),),
+        (nothing_is_ambiguous(asked.workflow_id),),
+    )
+
+
+def _hole() -> Trial:
+    """Polls get no answer for a while, and then they do: that is no failure."""
+    asked = workload.single("api-hole")
+    toxic, (scene,) = BlackHole(stream=Stream.BOTH), asked.video_prompts
+    return Trial(
+        asked,
+        toxic,
+        made_in_an_outage,
+        lambda link: (awaited_when_hit(link, toxic.type, asked.workflow_id, scene),),
+        (nothing_is_ambiguous(asked.workflow_id),),
+    )
+
+
+SCENARIO = Scenario(
+    number=10,
+    name="network_api",
+    title="Network, Worker to API",
+    cases=(
+        trials("broken", API, _cut(), _polled("api-reset-poll", _RESET), _paid(), _truncated()),
+        trials(
+            "slow",
+            API,
+            slow(
+                "api-latency", Latency(stream=Stream.BOTH, latency_seconds=0.2, jitter_seconds=0.1)
+            ),
+            slow("api-bandwidth", Bandwidth(stream=Stream.BOTH, bytes_per_second=2_000)),
+        ),
+        trials(
+            "silent",
+            API,
+            _hole(),
+            _polled("api-gone", HalfOpen(gone=Side.SERVER)),
+            _polled("api-worker-gone", HalfOpen(gone=Side.CLIENT)),
+        ),
+    ),
+)

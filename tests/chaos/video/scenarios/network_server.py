@@ -1,0 +1,295 @@
+"""The network between a worker and the Temporal server goes bad, in each way that a network can.
+
+Each workflow has a worker, a task queue and a link of its own, so that several faults which do not
+disturb each other share a stack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from chaos.environment.proxy import SERVER, link_name
+from chaos.environment.temporal import SHARED_SERVER, Topology
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.faults import BadNetwork
+from chaos.invariants import Invariant
+from chaos.invariants.proofs import network_was_hit
+from chaos.network.toxics import (
+    AnyToxic,
+    Bandwidth,
+    BlackHole,
+    Down,
+    HalfOpen,
+    Latency,
+    ResetPeer,
+    Side,
+    Stream,
+)
+from chaos.process.waiting import wait_until
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.invariants.network import (
+    awaited_when_hit,
+    bad_throughout,
+    in_flight_when_hit,
+    nothing_is_ambiguous,
+)
+from workflows.policies import HEARTBEAT_TIMEOUT
+
+OUTAGE_SECONDS = 4.0
+"""A fault's own length: several heartbeats are missed, and a result that cannot be delivered is not
+lost yet. The SDK's worker tries that for up to 10 s, which nothing can change.
+"""
+
+HEARTBEAT_SECONDS = HEARTBEAT_TIMEOUT.total_seconds()
+RESETS = 3
+
+Act = Callable[[Lab, Expectation, BadNetwork], Awaitable[None]]
+"""What is done to a workflow, whose worker listens on the queue of its id; it may have begun."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One workflow whose worker gets a bad link. `proofs` are made for that link."""
+
+    asked: Expectation
+    toxic: AnyToxic
+    act: Act
+    proofs: Callable[[str], Sequence[Invariant]]
+    invariants: Sequence[Invariant] = ()
+
+
+def trials(name: str, end: str, *several: Trial) -> Case:
+    """A case of such trials, side by side: trial n has worker n, whose link leads to `end`."""
+    links = [link_name(f"worker-{number}", end) for number in range(1, len(several) + 1)]
+
+    async def experiment(lab: Lab) -> None:
+        for trial in several:
+            await lab.worker(task_queue=trial.asked.workflow_id, links=(end,))
+        outcomes = await asyncio.gather(
+            *(
+                _carry_out(lab, trial, BadNetwork(link=link, toxic=trial.toxic))
+                for trial, link in zip(several, links, strict=True)
+            ),
+            return_exceptions=True,  # one that ends early leaves the others time
+        )
+        for outcome in outcomes:
+            if outcome:
+                raise outcome
+
+    return Case(
+        name=name,
+        experiment=experiment,
+        load=lambda _: tuple(trial.asked for trial in several),
+        invariants=(*COMMON, *(one for trial in several for one in trial.invariants)),
+        proofs=tuple(
+            proof
+            for trial, link in zip(several, links, strict=True)
+            for proof in (network_was_hit(link, (trial.toxic.type,)), *trial.proofs(link))
+        ),
+        modes=frozenset({Mode.MOCKED}),
+        topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+        # A worker's line is broken, never the server.
+        stack=SHARED_SERVER,
+        about_seconds=45,
+    )
+
+
+async def _carry_out(lab: Lab, trial: Trial, fault: BadNetwork) -> None:
+    async with lab.watched(trial.asked.workflow_id):
+        await trial.act(lab, trial.asked, fault)
+        await lab.until_ended(trial.asked.workflow_id)
+
+
+async def begin(lab: Lab, asked: Expectation) -> None:
+    """Start a workflow on the queue of its own worker."""
+    await lab.start(asked, task_queue=asked.workflow_id)
+
+
+async def throughout(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """The link is bad from before the workflow's start until after its end."""
+    async with lab.during(fault):
+        await begin(lab, asked)
+        await lab.until_ended(asked.workflow_id)
+
+
+async def made_in_an_outage(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """The video that is awaited gets ready while the link is bad, so the news has to wait."""
+    (scene,) = asked.video_prompts
+    video = await lab.hold(HoldTarget.VIDEO, scene)
+    await begin(lab, asked)
+    await lab.until_polled(scene)
+    async with lab.during(fault):
+        await video.release()
+        await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
+
+
+async def lost_for_long(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """The image is made, and its worker cannot tell anybody before it counts as dead."""
+    image = await lab.hold(HoldTarget.IMAGE, asked.character_prompt)
+    await begin(lab, asked)
+    await image.caught(lab.step_deadline_seconds)
+    async with lab.during(fault):
+        await image.release()
+        await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
+
+
+async def reset_again_and_again(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """All connections are reset, each time that the worker has new ones."""
+    (scene,) = asked.video_prompts
+    video = await lab.hold(HoldTarget.VIDEO, scene)
+    await begin(lab, asked)
+    for _ in range(RESETS):
+        await lab.until_polled(scene)
+        await until_connected(lab, fault.link)
+        async with lab.during(fault):
+            pass  # it is done when the toxic is on
+    await video.release()
+
+
+async def silence(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """The worker's connection is dead, and it has to find that out before it counts as dead itself.
+
+    What it sends until then is lost; the video is made when it has a new connection.
+    """
+    (scene,) = asked.video_prompts
+    video = await lab.hold(HoldTarget.VIDEO, scene)
+    await begin(lab, asked)
+    await lab.until_polled(scene)
+    dead = {one.connection for one in await lab.stack.links[fault.link].network.connections()}
+    async with lab.during(fault):
+        await until_connected(lab, fault.link, dead)
+        await video.release()
+        await lab.until_ended(asked.workflow_id)
+
+
+async def ghosts(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    """The worker has a new connection; the server keeps the old one, and the polls that came by it.
+
+    Made only when the server is rid of it: what it gives to such a poll is lost for half a minute.
+    """
+    (scene,) = asked.video_prompts
+    video = await lab.hold(HoldTarget.VIDEO, scene)
+    await begin(lab, asked)
+    await lab.until_polled(scene)
+    async with lab.during(fault):
+        await asyncio.sleep(
+            HEARTBEAT_SECONDS + 1
+        )  # how long heartbeats have to come by the new one
+    await video.release()
+
+
+async def until_connected(lab: Lab, link: str, dead: Collection[int] = ()) -> None:
+    """Wait until the client of a link has a connection with traffic both ways, none of the dead."""
+    network = lab.stack.links[link].network
+
+    async def has_traffic() -> bool:
+        return any(
+            one.connection not in dead and one.upstream.sent_bytes and one.downstream.sent_bytes
+            for one in await network.connections()
+        )
+
+    await wait_until(
+        has_traffic, what=f"{link} is connected", deadline_seconds=lab.step_deadline_seconds
+    )
+
+
+def _awaited(name: str, toxic: AnyToxic, act: Act, times: int = 1) -> Trial:
+    """A trial whose link goes bad while the video is awaited; nothing may be repeated."""
+    asked = workload.single(name)
+
+    def proofs(link: str) -> Sequence[Invariant]:
+        (scene,) = asked.video_prompts
+        return (awaited_when_hit(link, toxic.type, asked.workflow_id, scene, times),)
+
+    return Trial(asked, toxic, act, proofs, (nothing_is_ambiguous(asked.workflow_id),))
+
+
+def _hole(name: str, stream: Stream) -> Trial:
+    return _awaited(name, BlackHole(stream=stream), made_in_an_outage)
+
+
+def slow(name: str, toxic: AnyToxic) -> Trial:
+    """A line that is slow all the time, and nothing else."""
+    asked = workload.single(name)
+    return Trial(
+        asked,
+        toxic,
+        throughout,
+        lambda link: (bad_throughout(link, toxic.type, asked.workflow_id),),
+        (nothing_is_ambiguous(asked.workflow_id),),
+    )
+
+
+def _given_up() -> Trial:
+    """A worker that lives but cannot be heard: its image is made and paid for once all the same."""
+    asked = workload.single("server-lost-for-long").model_copy(
+        update={"attempts": {"generate_character": 2}}
+    )
+    hole = BlackHole(stream=Stream.BOTH)
+    return Trial(
+        asked,
+        hole,
+        lost_for_long,
+        lambda link: (in_flight_when_hit(link, hole.type, Call.IMAGE, asked.character_prompt),),
+        (nothing_is_ambiguous(asked.workflow_id),),
+    )
+
+
+CUT = _awaited("server-cut", Down(), made_in_an_outage)
+
+SCENARIO = Scenario(
+    number=9,
+    name="network_server",
+    title="Network, Worker to Server",
+    cases=(
+        trials(
+            "broken",
+            SERVER,
+            CUT,
+            _awaited(
+                "server-reset",
+                ResetPeer(stream=Stream.DOWNSTREAM, wait_for_data=False),
+                reset_again_and_again,
+                times=RESETS,
+            ),
+        ),
+        trials(
+            "slow",
+            SERVER,
+            slow(
+                "server-latency",
+                Latency(stream=Stream.BOTH, latency_seconds=0.2, jitter_seconds=0.1),
+            ),
+            slow("server-bandwidth", Bandwidth(stream=Stream.BOTH, bytes_per_second=8_000)),
+        ),
+        trials(
+            "silent",
+            SERVER,
+            _awaited("server-hole", BlackHole(stream=Stream.BOTH), made_in_an_outage),
+            _awaited(
+                "server-hole-up",
+                BlackHole(stream=Stream.UPSTREAM),
+                made_in_an_outage,
+            ),
+            _awaited(
+                "server-hole-down",
+                BlackHole(stream=Stream.DOWNSTREAM),
+                made_in_an_outage,
+            ),
+            _given_up(),
+        ),
+        trials(
+            "half_open",
+            SERVER,
+            _awaited("server-gone", HalfOpen(gone=Side.SERVER), silence),
+            _awaited("worker-gone", HalfOpen(gone=Side.CLIENT), ghosts),
+        ),
+    ),
+)

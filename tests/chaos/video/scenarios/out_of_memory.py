@@ -1,0 +1,90 @@
+"""A reply of the paid API is larger than the memory that its worker may have: the worker dies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from chaos.environment.temporal import SHARED_SERVER, Topology
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Expectation
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case, Scenario
+from chaos.faults import BadApi, OutOfMemory
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.invariants.memory import died_out_of_memory
+
+REPLY_BYTES = 64 * 1024 * 1024
+MORE_BYTES = 16 * 1024 * 1024
+"""Enough for all else that a worker does, and far too little for the reply."""
+
+PATIENT = {"IMAGE_DEADLINE_SECONDS": "60"}
+"""On a busy machine so large a reply takes its time, and it is not to be given up before."""
+
+_MOCKED = frozenset({Mode.MOCKED})
+_OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
+
+# A download is free, so nothing is lost with it. An image is billed when its reply leaves.
+_DOWNLOADING = workload.single("memory-download").model_copy(
+    update={"attempts": {"download_video": 2}}
+)
+_PAYING = workload.single("memory-image")
+_PAYING = _PAYING.model_copy(
+    update={
+        "may_be_billed_twice": (_PAYING.character_prompt,),
+        "attempts": {"generate_character": 2},
+    }
+)
+
+
+def _experiment(target: HoldTarget, asked: Expectation) -> Callable[[Lab], Awaitable[None]]:
+    """The limit comes when the request lies with the provider, and with its worker it goes."""
+
+    async def experiment(lab: Lab) -> None:
+        held = await lab.hold(target)
+        rule = FaultRule(
+            call=Call(target.value),
+            kind=FaultKind.LARGE,
+            when=When.AFTER_BILLING,
+            size_bytes=REPLY_BYTES,
+        )
+        fleet = await lab.fleet(1, settings=PATIENT)
+        async with lab.during(BadApi(rule=rule)), lab.watched(asked.workflow_id):
+            await lab.start(asked)
+            await held.caught(lab.step_deadline_seconds)
+            struck = list(fleet.pids)
+            async with lab.during(OutOfMemory(place=0, more_bytes=MORE_BYTES)):
+                await held.release()
+                await fleet.until_gone(struck)
+            await lab.converge(lab.step_deadline_seconds)
+
+    return experiment
+
+
+SCENARIO = Scenario(
+    number=8,
+    name="out_of_memory",
+    title="Out of Memory",
+    cases=(
+        Case(
+            name="download",
+            experiment=_experiment(HoldTarget.DOWNLOAD, _DOWNLOADING),
+            load=lambda _: (_DOWNLOADING,),
+            modes=_MOCKED,
+            topologies=_OWN_SERVERS,
+            proofs=(died_out_of_memory(_DOWNLOADING.workflow_id, Call.DOWNLOAD, "download_video"),),
+            stack=SHARED_SERVER,
+        ),
+        Case(
+            name="image",
+            experiment=_experiment(HoldTarget.IMAGE, _PAYING),
+            load=lambda _: (_PAYING,),
+            modes=_MOCKED,
+            topologies=_OWN_SERVERS,
+            proofs=(died_out_of_memory(_PAYING.workflow_id, Call.IMAGE, "generate_character"),),
+            stack=SHARED_SERVER,
+        ),
+    ),
+)

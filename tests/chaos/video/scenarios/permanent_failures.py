@@ -1,0 +1,147 @@
+"""What only people can mend: key, prompt, configuration. Then the same ids are started again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chaos.environment.temporal import SHARED_SERVER
+from chaos.evidence.billing import Mode
+from chaos.evidence.case import Expectation
+from chaos.evidence.journal import Event
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.process.child import CANARY, ChildError
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.invariants.answers import api_answered
+from tests.chaos.video.invariants.launches import refused_to_start
+from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.scenarios.api_slow import plan
+
+_WRONG_KEY = f"{CANARY}that-no-provider-knows"
+_WRONG_KEY_QUEUE = "video-with-a-wrong-key"
+_RETIRED_MODEL = "veo-3.1-lite-generate-preview"
+_RETIRED_MODEL_QUEUE = "video-with-a-retired-model"
+_WRONG_LENGTH = {"VIDEO_SECONDS": "5"}
+_WRONG_LENGTH_QUEUE = "video-of-a-wrong-length"
+
+_KEY = workload.single("wrong-key")
+_MODEL = workload.single("retired-model")
+_LENGTH = workload.single("wrong-length")
+
+
+def _with_character(asked: Expectation, prompt: str) -> Expectation:
+    return asked.model_copy(update={"character_prompt": prompt})
+
+
+def _with_last_video(asked: Expectation, prompt: str) -> Expectation:
+    return asked.model_copy(update={"video_prompts": (*asked.video_prompts[:-1], prompt)})
+
+
+_MALFORMED_MENDED = workload.single("malformed-prompt")
+_MALFORMED = _with_character(_MALFORMED_MENDED, "   ")
+_BLOCKED_MENDED = workload.single("blocked-character")
+_BLOCKED = _with_character(_BLOCKED_MENDED, "the hero of blocked-character, [blocked]")
+_SERIES_MENDED = workload.series("blocked-video", videos=2)
+_SERIES = _with_last_video(_SERIES_MENDED, "the hero of blocked-video, [blocked]")
+
+_REWORDED = (
+    (_MALFORMED, _MALFORMED_MENDED),
+    (_BLOCKED, _BLOCKED_MENDED),
+    (_SERIES, _SERIES_MENDED),
+)
+"""Prompts that the provider refused, and what they are reworded to."""
+
+_RETIRED = FaultRule(
+    call=Call.VIDEO_START,
+    kind=FaultKind.STATUS,
+    status=404,
+    model=_RETIRED_MODEL,
+    times=None,
+    body={
+        "error": {
+            "code": 404,
+            "message": f"models/{_RETIRED_MODEL} is not found for API version v1beta.",
+            "status": "NOT_FOUND",
+        }
+    },
+)
+
+
+async def experiment(lab: Lab) -> None:
+    """All of it at once. What is mended is a worker, or a prompt; the provider stays as it is."""
+    await plan(lab, (_RETIRED,))
+    await lab.start(_LENGTH, task_queue=_WRONG_LENGTH_QUEUE)
+    await _refused(lab)
+    retired = {"GEMINI_VIDEO_MODEL": _RETIRED_MODEL}
+    await asyncio.gather(
+        lab.worker(),
+        lab.worker(api_key=_WRONG_KEY, task_queue=_WRONG_KEY_QUEUE),
+        lab.worker(settings=retired, task_queue=_RETIRED_MODEL_QUEUE),
+    )
+    refused = [asked for asked, _ in _REWORDED]
+    await asyncio.gather(
+        lab.start(_KEY, task_queue=_WRONG_KEY_QUEUE),
+        lab.start(_MODEL, task_queue=_RETIRED_MODEL_QUEUE),
+        *(lab.start(asked) for asked in refused),
+    )
+    await lab.until_ended(*(asked.workflow_id for asked in (_KEY, _MODEL, *refused)))
+    for asked in refused:
+        lab.expectations.remove(asked)
+    lab.note("the causes are mended")
+    await lab.worker(task_queue=_WRONG_LENGTH_QUEUE)
+    mended = (_KEY, _MODEL, *(asked for _, asked in _REWORDED))
+    await asyncio.gather(*(lab.start(asked) for asked in mended))
+
+
+async def _refused(lab: Lab) -> None:
+    """A worker with a wrong setting does not start at all, so the work that waits is not spoilt."""
+    lab.journal.add(Event.FAULT, kind="crash_loop", target="worker-1")  # it ends at each start
+    try:
+        await lab.worker(settings=_WRONG_LENGTH, task_queue=_WRONG_LENGTH_QUEUE)
+    except ChildError as error:
+        lab.note(str(error))
+    lab.healed("worker-1")
+
+
+SCENARIO = Scenario(
+    number=14,
+    name="permanent_failures",
+    title="Permanent Failures",
+    cases=(
+        Case(
+            name="mended_and_started_again",
+            experiment=experiment,
+            load=lambda _: (_KEY, _MODEL, _LENGTH, *(asked for _, asked in _REWORDED)),
+            modes=frozenset({Mode.MOCKED}),
+            invariants=(
+                *COMMON,
+                resumed_from_its_checkpoint(
+                    _KEY.workflow_id, ("the character", "Check GEMINI_API_KEY"), kept=0
+                ),
+                resumed_from_its_checkpoint(
+                    _MODEL.workflow_id, ("video 1 of 1", "Check GEMINI_VIDEO_MODEL"), kept=1
+                ),
+                resumed_from_its_checkpoint(
+                    _MALFORMED.workflow_id, ("the character", "must not be empty"), kept=0
+                ),
+                resumed_from_its_checkpoint(
+                    _BLOCKED.workflow_id, ("the character", "was blocked", "reword it"), kept=0
+                ),
+                resumed_from_its_checkpoint(
+                    _SERIES.workflow_id, ("video 2 of 2", "Try rephrasing the prompt"), kept=2
+                ),
+            ),
+            proofs=(
+                api_answered(_KEY, Call.IMAGE, "invalid_key", billed=False),
+                api_answered(_MODEL, Call.VIDEO_START, "status 404", billed=False),
+                api_answered(_MALFORMED, Call.IMAGE, "invalid_request", billed=False),
+                api_answered(_BLOCKED, Call.IMAGE, "blocked", billed=False),
+                api_answered(_SERIES, Call.VIDEO_START, "blocked", billed=False),
+                refused_to_start("worker-1", "VIDEO_SECONDS must be 4, 6 or 8, not 5."),
+            ),
+            stack=SHARED_SERVER,
+        ),
+    ),
+)

@@ -1,0 +1,131 @@
+"""The server stands still, goes down twice in a row, or goes down under load. It comes back each
+time, and nothing is repeated: heartbeats outlast these outages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from chaos.environment.server import SERVER
+from chaos.environment.temporal import Topology
+from chaos.evidence.billing import Mode
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.faults import ServerDown, ServerPaused
+from chaos.invariants.proofs import server_was_down, was_paused
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.invariants.outages import all_were_in_hand, killed_as_soon_as_it_answered
+from tests.chaos.video.witness import Held
+
+PAUSE_SECONDS = 10.0
+OUTAGE_SECONDS = 3.0
+
+ANSWERED_SECONDS = 2.0
+"""How soon after its return the server is killed again, by the journal's times."""
+
+_PATIENT = {"IMAGE_DEADLINE_SECONDS": "60", "VIDEO_START_DEADLINE_SECONDS": "60"}
+"""Paid requests are held until all five are where they should be, on a busy machine as well."""
+
+_MOCKED = frozenset({Mode.MOCKED})
+_DEV = frozenset({Topology.DEV})
+
+_PAUSED = workload.single("pause-single")
+_TWICE = workload.single("twice-single")
+_LOAD = tuple(workload.single(f"outage-{n}") for n in range(1, 6))
+_HELD = (HoldTarget.IMAGE, HoldTarget.VIDEO_START, *[HoldTarget.VIDEO] * 3)
+_PROMPTS = (_LOAD[0].character_prompt, *(asked.video_prompts[0] for asked in _LOAD[1:]))
+"""Where each of them stands when the server is killed: the first two are paying."""
+
+
+async def _pause(lab: Lab) -> None:
+    """SIGSTOP while a video is awaited: connections stand, and nobody answers."""
+    video = await lab.hold(HoldTarget.VIDEO)
+    await lab.worker()
+    await lab.start(_PAUSED)
+    async with lab.watched(_PAUSED.workflow_id):
+        await video.caught(lab.step_deadline_seconds)
+        await lab.until_polled(_PAUSED.video_prompts[0])
+        async with lab.during(ServerPaused()):
+            await asyncio.sleep(PAUSE_SECONDS)  # the pause itself
+        await video.release()
+        await lab.converge(lab.step_deadline_seconds)
+
+
+async def _twice_in_a_row(lab: Lab) -> None:
+    """The second kill comes when the server has just begun to pick up its work."""
+    video = await lab.hold(HoldTarget.VIDEO)
+    await lab.worker()
+    await lab.start(_TWICE)
+    async with lab.watched(_TWICE.workflow_id):
+        await video.caught(lab.step_deadline_seconds)
+        await lab.until_polled(_TWICE.video_prompts[0])
+        for _ in range(2):
+            async with lab.during(ServerDown()):
+                await lab.until_polled(_TWICE.video_prompts[0])
+        await video.release()
+        await lab.converge(lab.step_deadline_seconds)
+
+
+async def under_load(lab: Lab) -> None:
+    """Two paid requests are in flight and three videos awaited, all through the outage.
+
+    Their results come when the server is back: the SDK gives up a result that it cannot deliver for
+    6 to 10 s, and on a busy machine a restart takes as long.
+    """
+    for moment in await held_through_an_outage(lab):
+        await moment.release()
+
+
+async def held_through_an_outage(lab: Lab) -> Sequence[Held]:
+    """What is in hand when the server is killed, and still is when it is back."""
+    held = [await lab.hold(target, prompt) for target, prompt in zip(_HELD, _PROMPTS, strict=True)]
+    # Five activities want five slots.
+    await asyncio.gather(*(lab.worker(settings=_PATIENT) for _ in range(2)))
+    await asyncio.gather(*(lab.start(asked) for asked in _LOAD))
+    await asyncio.gather(*(moment.caught(lab.step_deadline_seconds) for moment in held))
+    await asyncio.gather(*(lab.until_polled(scene) for scene in _PROMPTS[2:]))
+    async with lab.during(ServerDown()):
+        await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
+    return held
+
+
+SCENARIO = Scenario(
+    number=16,
+    name="server_pause",
+    title="Server Pauses and Restarts",
+    cases=(
+        Case(
+            name="pause",
+            experiment=_pause,
+            load=lambda _: (_PAUSED,),
+            proofs=(was_paused(SERVER, PAUSE_SECONDS),),
+            invariants=COMMON,
+            modes=_MOCKED,
+            topologies=_DEV,
+        ),
+        Case(
+            name="twice_in_a_row",
+            experiment=_twice_in_a_row,
+            load=lambda _: (_TWICE,),
+            proofs=(
+                killed_as_soon_as_it_answered(2, ANSWERED_SECONDS),
+                server_was_down("SIGKILL", _TWICE.workflow_id, _TWICE.video_prompts[0], 0.0),
+            ),
+            invariants=COMMON,
+            modes=_MOCKED,
+            topologies=_DEV,
+            about_seconds=30,
+        ),
+        Case(
+            name="under_load",
+            experiment=under_load,
+            load=lambda _: _LOAD,
+            proofs=(all_were_in_hand(("generate_character", "start_video", "await_video")),),
+            invariants=COMMON,
+            modes=_MOCKED,
+            topologies=_DEV,
+        ),
+    ),
+)

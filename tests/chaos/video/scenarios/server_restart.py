@@ -1,0 +1,125 @@
+"""The Temporal server goes down while a video is awaited, and comes back on its database.
+
+A dev server is one process. Of a cluster every process is struck in turn, then all of them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from chaos.environment.roles import EVERYTHING, POSTGRES, ROLES
+from chaos.environment.temporal import StackSpec, Topology
+from chaos.evidence.billing import Mode
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.proofs import cluster_was_struck, server_was_down
+from chaos.invariants.survival import workflows_end_as_expected
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+
+OUTAGE_SECONDS = 3.0
+LONG_OUTAGE_SECONDS = 20.0
+"""What the heartbeat timeout has to outlast."""
+
+_MOCKED_ONLY = frozenset({Mode.MOCKED})
+"""Not worth the price of a video to whoever pays for it: the same case, or damage on purpose."""
+_DEV_ONLY = frozenset({Topology.DEV})
+_ASKED = workload.single("restart-single")
+_VIDEO = _ASKED.video_prompts[0]
+
+BLOWS = {**{name: (name,) for name in (*ROLES, POSTGRES)}, EVERYTHING: (*ROLES, POSTGRES)}
+"""What is struck, in turn, and the processes that this takes."""
+
+_SERIES = workload.series("roles-series", videos=len(BLOWS))
+
+
+def _experiment(number: signal.Signals, outage_seconds: float) -> Callable[[Lab], Awaitable[None]]:
+    async def experiment(lab: Lab) -> None:
+        video = await lab.hold(HoldTarget.VIDEO)
+        server = lab.stack.server
+        await lab.worker()
+        await lab.start(_ASKED)
+        async with lab.watched(_ASKED.workflow_id):
+            await video.caught(lab.step_deadline_seconds)
+            await lab.until_polled(_VIDEO)
+            await lab.strike(server.child, number)
+            await asyncio.sleep(outage_seconds)  # the outage itself
+            await server.start()
+            lab.healed(server.child.name)
+            lab.note("the server is back; the worker was left running")
+            await video.release()
+            await lab.converge(lab.step_deadline_seconds)
+
+    return experiment
+
+
+async def _each_role(lab: Lab) -> None:
+    """For each blow another video of one series is awaited; it is made while the role is down."""
+    cluster = lab.stack.cluster
+    # All before the first is let go: the workflow may be quicker than a restart.
+    videos = [await lab.hold(HoldTarget.VIDEO, scene) for scene in _SERIES.video_prompts]
+    await lab.worker()
+    await lab.start(_SERIES)
+    async with lab.watched(_SERIES.workflow_id):
+        for number, (target, names) in enumerate(BLOWS.items()):
+            struck = [cluster.processes[name] for name in names]
+            await videos[number].caught(lab.step_deadline_seconds)
+            await lab.until_polled(_SERIES.video_prompts[number])
+            await lab.strike_together(target, struck, signal.SIGKILL)
+            await videos[number].release()
+            await cluster.start_again(*names)
+            lab.healed(target)
+            lab.note(f"{target} is back")
+        await lab.converge(lab.step_deadline_seconds)
+
+
+def _case(
+    name: str,
+    number: signal.Signals,
+    modes: frozenset[Mode] = _MOCKED_ONLY,
+    outage_seconds: float = OUTAGE_SECONDS,
+) -> Case:
+    return Case(
+        name=name,
+        experiment=_experiment(number, outage_seconds),
+        load=lambda _: (_ASKED,),
+        modes=modes,
+        topologies=_DEV_ONLY,
+        proofs=(server_was_down(number.name, _ASKED.workflow_id, _VIDEO, outage_seconds),),
+        about_seconds=8 + outage_seconds,
+    )
+
+
+SCENARIO = Scenario(
+    number=3,
+    name="server_restart",
+    title="Server Restart",
+    cases=(
+        _case("sigkill", signal.SIGKILL, modes=frozenset(Mode)),
+        _case("sigterm", signal.SIGTERM),
+        Case(
+            name="control_in_memory",
+            experiment=_experiment(signal.SIGKILL, OUTAGE_SECONDS),
+            load=lambda _: (_ASKED,),
+            modes=_MOCKED_ONLY,
+            topologies=_DEV_ONLY,
+            stack=StackSpec(persistent=False),
+            proofs=(server_was_down("SIGKILL", _ASKED.workflow_id, _VIDEO, OUTAGE_SECONDS),),
+            must_fail=workflows_end_as_expected,
+        ),
+        _case("long_outage", signal.SIGKILL, outage_seconds=LONG_OUTAGE_SECONDS),
+        Case(
+            name="each_role",
+            experiment=_each_role,
+            load=lambda _: (_SERIES,),
+            modes=_MOCKED_ONLY,
+            topologies=frozenset({Topology.POSTGRES}),
+            proofs=tuple(
+                cluster_was_struck(target, names, _SERIES.workflow_id, scene)
+                for (target, names), scene in zip(BLOWS.items(), _SERIES.video_prompts, strict=True)
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,67 @@
+"""SIGKILL of the worker while the character is made, and of the next while a video is awaited."""
+
+from __future__ import annotations
+
+import signal
+
+from chaos.environment.temporal import SHARED_SERVER
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.invariants.proofs import killed_during_render, killed_during_request
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+
+# The image in flight is billed although its client is gone, as the real API would bill it, so
+# one more image is the price of this crash. The video is not: its operation's name is kept.
+_ASKED = workload.single("crash-single")
+_ASKED = _ASKED.model_copy(
+    update={
+        "may_be_billed_twice": (_ASKED.character_prompt,),
+        "attempts": {"generate_character": 2, "await_video": 2},
+    }
+)
+_VIDEO = _ASKED.video_prompts[0]
+
+
+async def experiment(lab: Lab) -> None:
+    """Three workers in turn; the third completes the workflow."""
+    image = await lab.hold(HoldTarget.IMAGE)
+    video = await lab.hold(HoldTarget.VIDEO)
+    first = await lab.worker()
+    await lab.start(_ASKED)
+    async with lab.watched(_ASKED.workflow_id):
+        await image.caught(lab.step_deadline_seconds)
+        await lab.strike(first.child, signal.SIGKILL)
+        await image.release()
+        second = await lab.worker()
+        lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
+        await video.caught(lab.step_deadline_seconds)
+        await lab.until_polled(_VIDEO)
+        await lab.strike(second.child, signal.SIGKILL)
+        await lab.worker()
+        lab.note("waiting for heartbeat and retry once more")
+        await lab.until_polled(_VIDEO)
+        await video.release()
+        lab.healed("worker-2")
+
+
+SCENARIO = Scenario(
+    number=1,
+    name="worker_crash",
+    title="Worker Crash Recovery",
+    cases=(
+        Case(
+            name="sigkill_twice",
+            experiment=experiment,
+            load=lambda _: (_ASKED,),
+            invariants=COMMON,
+            proofs=(
+                killed_during_request("worker-1", Call.IMAGE, _ASKED.character_prompt),
+                killed_during_render("worker-2", _ASKED.workflow_id, _VIDEO),
+            ),
+            stack=SHARED_SERVER,
+            about_seconds=85,
+        ),
+    ),
+)

@@ -1,0 +1,165 @@
+"""A worker is told to stop, or sleeps: for a moment, or until another has done its work."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from chaos.environment.temporal import SHARED_SERVER, Topology
+from chaos.evidence.billing import Mode
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.faults import SleepWorker
+from chaos.invariants.proofs import was_paused
+from tests.chaos.video import workload
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.invariants.handover import (
+    nothing_is_repeated,
+    sends_nothing_paid_when_it_wakes,
+    slept_during_request,
+    slept_during_wait,
+    stopped_while_awaiting,
+    taken_over_while_asleep,
+    wait_is_handed_on,
+)
+from workflows.policies import HEARTBEAT_TIMEOUT
+
+NAP_SECONDS = 4.0
+"""Well within the heartbeat timeout, and the deadline of a paid request."""
+
+HANDED_ON_SECONDS = 5.0
+"""How long the wait may lie: a heartbeat and a retry would take 40 s."""
+
+_LONG_DEADLINE_SECONDS = 120.0
+"""A sleeper still takes tasks, of which each waits 10 s before another worker gets it."""
+
+_MOCKED = frozenset({Mode.MOCKED})
+_OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
+_SLEEPER = "worker-1"
+
+_STOPPED = workload.single("stop-single")
+_NAPPING = workload.single("nap-single")
+
+# The reply to the image's request comes when its worker sleeps: nobody can know that it was billed.
+_PAYING = workload.single("sleep-paying")
+_PAYING = _PAYING.model_copy(
+    update={
+        "may_be_billed_twice": (_PAYING.character_prompt,),
+        "attempts": {"generate_character": 2},
+    }
+)
+# Together they fill the sleeper's slots: it asks for no more activities, which would sleep with it.
+_WAITING = tuple(
+    asked.model_copy(update={"attempts": {"await_video": 2}})
+    for asked in (workload.series("sleep-series", videos=2), workload.single("sleep-single"))
+)
+
+
+async def _sigterm(lab: Lab) -> None:
+    """It awaits a video when it is told to stop, and another stands by."""
+    prompt = _STOPPED.video_prompts[0]
+    video = await lab.hold(HoldTarget.VIDEO)
+    first = await lab.worker()
+    await lab.start(_STOPPED)
+    async with lab.watched(_STOPPED.workflow_id):
+        await video.caught(lab.step_deadline_seconds)
+        await lab.until_polled(prompt)
+        await lab.worker()
+        await lab.strike(first.child, signal.SIGTERM)
+        await lab.until_polled(prompt)
+        lab.healed(first.child.name)
+        await video.release()
+        await lab.converge(lab.step_deadline_seconds)
+
+
+async def _sleeps_briefly(lab: Lab) -> None:
+    """The reply to a paid request comes while it sleeps; then it sleeps while it awaits a video."""
+    image = await lab.hold(HoldTarget.IMAGE)
+    video = await lab.hold(HoldTarget.VIDEO)
+    await lab.worker()
+    await lab.start(_NAPPING)
+    async with lab.watched(_NAPPING.workflow_id):
+        await image.caught(lab.step_deadline_seconds)
+        async with lab.during(SleepWorker(worker=1)):
+            await image.release()
+            await asyncio.sleep(NAP_SECONDS)  # the sleep itself
+        await video.caught(lab.step_deadline_seconds)
+        await lab.until_polled(_NAPPING.video_prompts[0])
+        async with lab.during(SleepWorker(worker=1)):
+            await asyncio.sleep(NAP_SECONDS)  # the sleep itself
+        await lab.until_polled(_NAPPING.video_prompts[0])
+        await video.release()
+        await lab.converge(lab.step_deadline_seconds)
+
+
+async def _sleeps_long(lab: Lab) -> None:
+    """With its hands full it sleeps until another worker has done all of it."""
+    image = await lab.hold(HoldTarget.IMAGE, _PAYING.character_prompt)
+    prompts = [asked.video_prompts[0] for asked in _WAITING]
+    videos = [await lab.hold(HoldTarget.VIDEO, prompt) for prompt in prompts]
+    sleeper = await lab.worker()
+    await asyncio.gather(*(lab.start(asked) for asked in (_PAYING, *_WAITING)))
+    held = (image, *videos)
+    await asyncio.gather(*(each.caught(lab.step_deadline_seconds) for each in held))
+    await asyncio.gather(*(lab.until_polled(prompt) for prompt in prompts))
+    async with lab.during(SleepWorker(worker=1)):
+        await image.release()
+        await lab.worker()
+        lab.note("waiting until the server misses the heartbeats (30 s) and retries (10 s)")
+        await asyncio.gather(*(lab.until_polled(prompt) for prompt in prompts))
+        await asyncio.gather(*(video.release() for video in videos))
+        await lab.converge(_LONG_DEADLINE_SECONDS)
+    # It finishes what it still believes to have in hand, and ends.
+    await sleeper.child.terminate()
+
+
+SCENARIO = Scenario(
+    number=6,
+    name="worker_stop",
+    title="Worker Stop and Sleep",
+    cases=(
+        Case(
+            name="sigterm",
+            experiment=_sigterm,
+            load=lambda _: (_STOPPED,),
+            modes=_MOCKED,
+            topologies=_OWN_SERVERS,
+            invariants=(*COMMON, wait_is_handed_on(_STOPPED.workflow_id, HANDED_ON_SECONDS)),
+            proofs=(stopped_while_awaiting("worker-1", _STOPPED.workflow_id),),
+            stack=SHARED_SERVER,
+        ),
+        Case(
+            name="sleeps_briefly",
+            experiment=_sleeps_briefly,
+            load=lambda _: (_NAPPING,),
+            modes=_MOCKED,
+            topologies=_OWN_SERVERS,
+            invariants=(*COMMON, nothing_is_repeated(_NAPPING.workflow_id)),
+            proofs=(
+                was_paused(_SLEEPER, NAP_SECONDS),
+                slept_during_request(_SLEEPER, Call.IMAGE, _NAPPING.character_prompt),
+                slept_during_wait(_SLEEPER, _NAPPING.workflow_id),
+            ),
+            stack=SHARED_SERVER,
+        ),
+        Case(
+            name="sleeps_long",
+            experiment=_sleeps_long,
+            load=lambda _: (_PAYING, *_WAITING),
+            modes=_MOCKED,
+            topologies=_OWN_SERVERS,
+            invariants=(*COMMON, sends_nothing_paid_when_it_wakes(_SLEEPER)),
+            proofs=(
+                was_paused(_SLEEPER, HEARTBEAT_TIMEOUT.total_seconds()),
+                slept_during_request(_SLEEPER, Call.IMAGE, _PAYING.character_prompt),
+                *(
+                    taken_over_while_asleep(_SLEEPER, asked.workflow_id)
+                    for asked in (_PAYING, *_WAITING)
+                ),
+            ),
+            stack=SHARED_SERVER,
+            about_seconds=65,
+        ),
+    ),
+)

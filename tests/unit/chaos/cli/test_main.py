@@ -1,0 +1,158 @@
+"""The frame of the command line: names, help, exit codes, output that nobody reads."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from chaos import __main__ as module
+from chaos.__main__ import main
+from chaos.cli.parser import make_parser
+
+COMMANDS = ("list", "run", "up", "report", "recheck", "shrink", "clean", "doctor", "completion")
+
+
+def _help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_an_example(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/chaos"])
+
+    text = _help(capsys, name)
+
+    assert f"usage: chaos {name}" in text
+    assert "example" in text
+    assert f"\n  chaos {name}" in text or f"chaos {name} " in text.partition("example")[2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_into_80_columns(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it is called: `python -m chaos` is the longer name."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    lines = _help(capsys, name).splitlines()
+
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def test_the_commands_are_those_that_the_help_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    text = _help(capsys)
+
+    listed = text.partition("COMMAND\n")[2].partition("\n\n")[0].splitlines()
+    names = [line.split()[0] for line in listed if line.startswith("    ") and line[4] != " "]
+    assert names == list(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("/somewhere/bin/chaos", "chaos"),
+        ("/somewhere/chaos/__main__.py", "python -m chaos"),
+        ("-c", "python -m chaos"),
+    ],
+)
+def test_it_is_called_as_the_user_has_called_it(
+    program: str, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+
+    text = _help(capsys)
+
+    assert text.startswith(f"usage: {name} [-h]")
+    assert f"\n  {name} doctor " in text
+
+
+@pytest.mark.parametrize("arguments", [[], ["lst"], ["list", "--jsn"], ["list", "more"]])
+def test_misuse_is_exit_code_2_and_no_trace(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("usage: ")
+    assert "Traceback" not in said.err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+
+    assert capsys.readouterr().out.startswith("chaos ")
+
+
+def _carrying_out(do: Callable[[], int]) -> Callable[[object], int]:
+    return lambda _: do()
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strike() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_carry_out", _carrying_out(strike))
+
+    assert main(["list"]) == 130
+
+
+def test_a_package_that_is_lacking_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> int:
+        raise ModuleNotFoundError("No module named 'pydantic'", name="pydantic")
+
+    monkeypatch.setattr(module, "_carry_out", _carrying_out(fail))
+
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == (
+        "Python has no package pydantic: python -m chaos doctor says what is lacking.\n"
+    )
+
+
+def test_a_module_of_our_own_that_is_lacking_is_our_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told whole, and its exit code is not that of an answer that is no."""
+
+    def fail() -> int:
+        raise ModuleNotFoundError("No module named 'chaos.nothing'", name="chaos.nothing")
+
+    monkeypatch.setattr(module, "_carry_out", _carrying_out(fail))
+
+    assert main(["list"]) == 2
+
+    said = capsys.readouterr().err
+    assert "No module named 'chaos.nothing'" in said
+    assert said.splitlines()[-1].startswith("This is a fault of python -m chaos itself")
+
+
+def test_a_letter_that_the_output_has_not_is_a_question_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+
+    def speak() -> int:
+        sys.stdout.write("a ± b …\n")
+        return 0
+
+    monkeypatch.setattr(module, "_carry_out", _carrying_out(speak))
+
+    assert main([]) == 0
+    assert written.getvalue() == b"a ? b ?\n"
+
+
+def test_a_parser_can_be_made_for_any_name() -> None:
+    assert make_parser("chaos").prog == "chaos"

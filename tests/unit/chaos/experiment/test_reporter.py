@@ -1,0 +1,39 @@
+"""What is told of a run before and while it goes on."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from chaos.evidence.billing import REFERENCE
+from chaos.evidence.journal import Event, read_journal
+from chaos.experiment.events import CaseName, Journaled, News, Reached, Stage, WorkflowEnded
+from chaos.experiment.lab import Options
+from chaos.experiment.reporter import Telling, plan
+from tests.chaos.video.scenarios.catalogue import all_scenarios
+
+ROOT = Path("/reports/run")
+
+
+def test_a_case_tells_what_it_journals_and_what_it_does_not(tmp_path: Path) -> None:
+    told: list[News] = []
+    case = CaseName("concurrency", "one_worker", alone=True)
+    telling = Telling(case, tmp_path / "journal.jsonl", told.append)
+
+    telling.reached(Stage.STARTING)
+    entry = telling.journal.add(Event.STAGE, "worker-1 is ready")
+    telling.ended("w")
+    telling.journal.close()
+
+    assert told == [Reached(case, Stage.STARTING), Journaled(case, entry), WorkflowEnded(case, "w")]
+    assert read_journal(tmp_path / "journal.jsonl") == (entry,)
+
+
+def test_the_plan_names_every_case_with_its_workflows_its_ideal_cost_and_its_ledger() -> None:
+    planned = {case.name: case for case in plan(all_scenarios(), Options(7), REFERENCE, ROOT).cases}
+
+    assert len(planned) == sum(len(scenario.cases) for scenario in all_scenarios())
+    load = planned[CaseName("concurrency", "one_worker", alone=True)]
+    assert (load.workflows, load.ideal_usd, load.control) == (7, 7 * Decimal("1.239"), False)
+    assert load.ledger == ROOT / "concurrency" / "one_worker" / "ledger.jsonl"
+    assert planned[CaseName("server_restart", "control_in_memory")].control

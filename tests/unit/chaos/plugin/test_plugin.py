@@ -1,0 +1,113 @@
+"""Which view of a run somebody gets."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from chaos.experiment.events import Said, Told
+from chaos.plugin import _view
+from chaos.plugin.view import NoView
+from chaos.plugin.view.live import LiveView
+from chaos.plugin.view.plain import PlainView
+
+
+class Config:
+    """As much of pytest's as is asked for; what it writes is kept."""
+
+    def __init__(self, *, verbosity: int = 0, plain: bool = False, lacking: str = "") -> None:
+        self.lines: list[str] = []
+        self.cleanups: list[Callable[[], None]] = []
+        self._verbosity, self._plain, self._lacking = verbosity, plain, lacking
+        self.pluginmanager = self
+
+    def get_plugin(self, name: str) -> Any:
+        plugins = {
+            "capturemanager": SimpleNamespace(global_and_fixture_disabled=nullcontext),
+            "terminalreporter": SimpleNamespace(
+                ensure_newline=lambda: None, write_line=self.lines.append, flush=lambda: None
+            ),
+        }
+        return None if name == self._lacking else plugins[name]
+
+    def get_verbosity(self) -> int:
+        return self._verbosity
+
+    def getoption(self, name: str) -> bool:
+        assert name == "--plain"
+        return self._plain
+
+    def get_terminal_writer(self) -> Any:
+        return SimpleNamespace(hasmarkup=True, width_of_current_line=0)
+
+    def add_cleanup(self, cleanup: Callable[[], None]) -> None:
+        self.cleanups.append(cleanup)
+
+    def view(self) -> object:
+        config: Any = self
+        return _view(config)
+
+
+@pytest.fixture
+def view_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Config], object]]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("CI", raising=False)
+    with os.fdopen(slave, "w") as stream:
+
+        def view(config: Config) -> object:
+            monkeypatch.setattr(sys, "stdout", stream)  # between fixture and test, pytest sets it
+            return config.view()
+
+        yield view
+    os.close(master)
+
+
+OnATerminal = Callable[[Config], object]
+
+
+def test_on_a_terminal_it_is_live_and_leaves_no_file_open(view_on_a_terminal: OnATerminal) -> None:
+    config = Config()
+    before = psutil.Process().num_fds()
+
+    assert isinstance(view_on_a_terminal(config), LiveView)
+    assert psutil.Process().num_fds() == before + 1
+    for cleanup in config.cleanups:
+        cleanup()
+    assert psutil.Process().num_fds() == before
+
+
+def test_whoever_wants_lines_gets_them_on_a_terminal_too(view_on_a_terminal: OnATerminal) -> None:
+    assert isinstance(view_on_a_terminal(Config(plain=True)), PlainView)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [Config(verbosity=-1), Config(lacking="terminalreporter"), Config(lacking="capturemanager")],
+    ids=["-q", "no reporter", "no capture"],
+)
+def test_where_pytest_is_quiet_there_is_none(
+    config: Config, view_on_a_terminal: OnATerminal
+) -> None:
+    assert isinstance(view_on_a_terminal(config), NoView)
+
+
+def test_without_a_terminal_there_are_lines() -> None:
+    config = Config()
+    view = config.view()
+
+    assert isinstance(view, PlainView)
+    view.tell(Told(1.5, Said("temporal", "found")))
+    assert config.lines == ["   1.5 s  temporal: found"]

@@ -1,0 +1,124 @@
+"""What is on record survives whatever ends the exploration, and nothing is tried in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chaos.invariants.verdict import Verdict
+from chaos.search.explore.plan import Choice, Plan, Target
+from chaos.search.explore.state import MOST_TRIES, RESULTS, Outcome, State, StateError, Try
+
+TryOf = Callable[..., Try]
+Targets = Callable[[str], Target]
+NAME = "single-activity-3-completing"
+
+
+@pytest.fixture
+def state(tmp_path: Path, plan: Plan) -> Iterator[State]:
+    with closing(State.begin(tmp_path)) as state:
+        state.save_plan(plan.model_copy(update={"chosen": (NAME, "single-task-2-polled")}))
+        yield state
+
+
+def test_what_is_done_is_there_again(state: State, target: Targets, try_of: TryOf) -> None:
+    state.add(try_of(target(NAME)))
+    state.close()
+
+    with closing(State.open(state.folder)) as again:
+        left = [outcome.target.name for outcome in again.outcomes() if not outcome.is_done]
+
+        assert again.tries == [try_of(target(NAME))]
+        assert left == ["single-task-2-polled"]
+
+
+def test_a_line_that_was_cut_off_is_as_if_never_written(
+    state: State, target: Targets, try_of: TryOf
+) -> None:
+    state.add(try_of(target(NAME)))
+    state.close()
+    with (state.folder / RESULTS).open("ab") as file:
+        file.write(b'{"target": "single-ta')
+
+    with closing(State.open(state.folder)) as again:
+        again.add(try_of(target("single-task-2-polled")))
+
+    with closing(State.open(state.folder)) as last:
+        assert [each.target for each in last.tries] == [NAME, "single-task-2-polled"]
+
+
+def test_a_try_that_was_broken_off_keeps_its_id(state: State, target: Targets) -> None:
+    assert state.new_id(target(NAME)) == f"{NAME}-try-1"
+    state.close()
+
+    with closing(State.open(state.folder)) as again:
+        assert again.new_id(target(NAME)) == f"{NAME}-try-2"
+
+
+def test_two_processes_do_not_share_one(state: State) -> None:
+    with pytest.raises(StateError, match="explored by another process"):
+        State.open(state.folder)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="no exploration's folder"):
+        State.open(tmp_path / "nothing")
+
+
+def test_a_damaged_one_is_refused(state: State) -> None:
+    state.close()
+    (state.folder / RESULTS).write_text("{}\n")
+
+    with pytest.raises(StateError, match="damaged"):
+        State.open(state.folder)
+
+
+def test_the_newest_unfinished_of_the_same_choice_goes_on(
+    state: State, plan: Plan, target: Targets, try_of: TryOf
+) -> None:
+    reports = state.folder.parent
+    assert State.newest_unfinished(reports, plan.choice) is None  # it is open
+    state.close()
+    assert State.newest_unfinished(reports, Choice(sample=3)) is None
+    left = State.newest_unfinished(reports, plan.choice)
+    assert left
+    with closing(left):
+        assert left.folder == state.folder
+        for name in (NAME, "single-task-2-polled"):
+            left.add(try_of(target(name)))
+
+    assert State.newest_unfinished(reports, plan.choice) is None
+
+
+def test_points_of_several_tries_count_together(target: Targets, try_of: TryOf) -> None:
+    booting = target("single-worker-booting")
+    names = tuple(point.name for point in booting.stop.points)
+    first, second = try_of(booting, 1, proven=names[:2]), try_of(booting, 2, proven=names[2:])
+
+    assert Outcome(booting, [first]).verdict is Verdict.UNKNOWN
+    assert not Outcome(booting, [first]).is_done
+    assert Outcome(booting, [first, second]).verdict is Verdict.PASSED
+
+
+def test_a_point_that_is_never_hit_is_unknown_in_the_end(target: Targets, try_of: TryOf) -> None:
+    missed = [try_of(target(NAME), n, proven=()) for n in range(1, MOST_TRIES + 1)]
+    outcome = Outcome(target(NAME), missed)
+
+    assert outcome.is_done
+    assert outcome.verdict is Verdict.UNKNOWN
+
+
+def test_a_failure_is_not_mended_by_another_try(target: Targets, try_of: TryOf) -> None:
+    failed = try_of(target(NAME), 1, verdict=Verdict.FAILED)
+
+    assert Outcome(target(NAME), [failed]).is_done
+    assert Outcome(target(NAME), [failed, try_of(target(NAME), 2)]).verdict is Verdict.FAILED
+
+
+def test_a_check_that_broke_is_no_pass(target: Targets, try_of: TryOf) -> None:
+    broken = try_of(target(NAME), 1, verdict=Verdict.UNKNOWN)
+
+    assert Outcome(target(NAME), [broken]).verdict is Verdict.UNKNOWN

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chaos.evidence.case import Evidence
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.fake_api.ledger import Billed, Received
+from tests.chaos.video.invariants.files import (
+    artifacts_are_their_own,
+    artifacts_exist_with_their_hash,
+)
+
+
+@pytest.fixture
+def copied(concurrency: Evidence, tmp_path: Path) -> Evidence:
+    """The same evidence in a folder that a test may change."""
+    shutil.copytree(concurrency.folder, tmp_path / "case")
+    return Evidence.load(tmp_path / "case")
+
+
+@pytest.mark.parametrize("name", ["concurrency", "checkpoint", "worker_crash", "retry_config"])
+def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
+    evidence = request.getfixturevalue(name)
+    assert artifacts_exist_with_their_hash.examine(evidence).problems == ()
+    assert artifacts_are_their_own.examine(evidence).problems == ()
+
+
+def test_a_missing_file_fails(copied: Evidence) -> None:
+    (copied.folder / "artifacts" / "load-001" / "video-001.mp4").unlink()
+
+    finding = artifacts_exist_with_their_hash.examine(copied)
+
+    assert finding.problems == ("load-001/video-001.mp4 is missing",)
+
+
+def test_an_altered_file_fails(copied: Evidence) -> None:
+    with (copied.folder / "artifacts" / "load-001" / "character.png").open("ab") as file:
+        file.write(b"!")
+
+    finding = artifacts_exist_with_their_hash.examine(copied)
+
+    assert finding.problems == ("load-001/character.png is not what was made",)
+
+
+def test_a_file_that_no_result_names_is_missed(concurrency: Evidence) -> None:
+    asked = [e.model_copy(update={"made": 3}) for e in concurrency.expectations]
+
+    finding = artifacts_exist_with_their_hash.examine(replace(concurrency, expectations=asked))
+
+    assert finding.verdict is Verdict.FAILED
+
+
+def test_a_file_made_for_another_prompt_fails(concurrency: Evidence) -> None:
+    mixed_up = [
+        record.model_copy(update={"prompt": record.prompt.replace("load-001", "load-002")})
+        if isinstance(record, Billed)
+        else record
+        for record in concurrency.ledger
+    ]
+
+    finding = artifacts_are_their_own.examine(replace(concurrency, ledger=mixed_up))
+
+    assert finding.verdict is Verdict.FAILED
+
+
+def test_a_video_started_from_another_character_fails(concurrency: Evidence) -> None:
+    foreign = [
+        record.model_copy(update={"image_sha256": "0" * 64})
+        if isinstance(record, Received) and record.image_sha256
+        else record
+        for record in concurrency.ledger
+    ]
+
+    finding = artifacts_are_their_own.examine(replace(concurrency, ledger=foreign))
+
+    assert "from another character" in finding.problems[0]

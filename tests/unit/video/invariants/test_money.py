@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from chaos.evidence.case import Evidence
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.fake_api.ledger import Billed, Item
+from tests.chaos.video.invariants.money import (
+    all_expected_is_billed,
+    billed_at_most_expected,
+    billed_once_or_openly_ambiguous,
+    cost_matches_ledger,
+    every_bill_is_on_record,
+)
+from workflows.paid_calls import State
+
+
+def _bill(evidence: Evidence, item: Item) -> Billed:
+    return next(bill for bill in evidence.billed if bill.item is item)
+
+
+@pytest.mark.parametrize("name", ["concurrency", "checkpoint", "worker_crash", "retry_config"])
+def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
+    evidence = request.getfixturevalue(name)
+    for check in (
+        billed_at_most_expected,
+        all_expected_is_billed,
+        cost_matches_ledger,
+        every_bill_is_on_record,
+    ):
+        assert check.examine(evidence).problems == ()
+
+
+def test_a_video_billed_twice_fails(checkpoint: Evidence) -> None:
+    twice = replace(checkpoint, ledger=[*checkpoint.ledger, _bill(checkpoint, Item.VIDEO)])
+
+    finding = billed_at_most_expected.examine(twice)
+
+    assert finding.verdict is Verdict.FAILED
+    assert "billed 2 times instead of 1" in finding.problems[0]
+
+
+def test_one_more_image_is_allowed_only_where_a_fault_explains_it(worker_crash: Evidence) -> None:
+    strict = [
+        expected.model_copy(update={"may_be_billed_twice": ()})
+        for expected in worker_crash.expectations
+    ]
+    thrice = [*worker_crash.ledger, _bill(worker_crash, Item.IMAGE)]
+
+    for broken in (
+        replace(worker_crash, expectations=strict),
+        replace(worker_crash, ledger=thrice),
+    ):
+        assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_bill_for_what_nobody_asked_for_fails(checkpoint: Evidence) -> None:
+    stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
+    broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
+
+    assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_bill_missing_from_the_ledger_fails(checkpoint: Evidence) -> None:
+    video = _bill(checkpoint, Item.VIDEO)
+    broken = replace(checkpoint, ledger=[r for r in checkpoint.ledger if r is not video])
+
+    assert all_expected_is_billed.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_result_that_hides_a_cost_fails(checkpoint: Evidence) -> None:
+    dearer = [
+        record.model_copy(update={"amount_usd": Decimal("9.99")})
+        if isinstance(record, Billed) and record.item is Item.IMAGE
+        else record
+        for record in checkpoint.ledger
+    ]
+
+    finding = cost_matches_ledger.examine(replace(checkpoint, ledger=dearer))
+
+    assert finding.verdict is Verdict.FAILED
+    assert "says $3.639" in finding.problems[0]
+
+
+def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: Evidence) -> None:
+    twice = [*checkpoint.ledger, _bill(checkpoint, Item.IMAGE)]
+
+    finding = cost_matches_ledger.examine(replace(checkpoint, ledger=twice))
+
+    assert "says $3.639 and at most $0 of waste, but $3.678 was billed" in finding.problems[0]
+
+
+def test_a_result_that_tells_of_more_than_was_billed_fails(checkpoint: Evidence) -> None:
+    video = _bill(checkpoint, Item.VIDEO)
+    fewer = [record for record in checkpoint.ledger if record is not video]
+
+    assert cost_matches_ledger.examine(replace(checkpoint, ledger=fewer)).problems
+
+
+def test_a_bill_without_a_record_fails(worker_crash: Evidence) -> None:
+    only_done = [call for call in worker_crash.paid_calls if call.state is State.DONE]
+
+    finding = every_bill_is_on_record.examine(replace(worker_crash, paid_calls=only_done))
+
+    assert "was billed 2 times; on record is" in finding.problems[0]
+
+
+def test_two_outcomes_of_one_step_fail(checkpoint: Evidence) -> None:
+    twice = (*checkpoint.paid_calls, checkpoint.paid_calls[0])
+
+    finding = every_bill_is_on_record.examine(replace(checkpoint, paid_calls=twice))
+
+    assert "has 2 outcomes" in finding.problems[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["concurrency", "checkpoint", "worker_crash", "retry_config", "server_restart", "each_role"],
+)
+def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    finding = billed_once_or_openly_ambiguous.examine(request.getfixturevalue(name))
+
+    assert finding.problems == ()
+
+
+@pytest.mark.parametrize("state", [State.AMBIGUOUS, State.LATE, State.INTENT])
+def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
+    state: State, worker_crash: Evidence
+) -> None:
+    def problems(shown: State) -> Sequence[str]:
+        calls = tuple(
+            call.model_copy(update={"state": shown}) if call.state is State.AMBIGUOUS else call
+            for call in worker_crash.paid_calls
+        )
+        shown_as = replace(worker_crash, paid_calls=calls)
+        return billed_once_or_openly_ambiguous.examine(shown_as).problems
+
+    assert problems(state) == ()
+    assert "was billed 2 times; 0 call(s)" in problems(State.REFUSED)[0]
+
+
+def test_a_doubt_about_another_step_excuses_nothing(worker_crash: Evidence) -> None:
+    twice = [*worker_crash.ledger, _bill(worker_crash, Item.VIDEO)]
+
+    finding = billed_once_or_openly_ambiguous.examine(replace(worker_crash, ledger=twice))
+
+    assert finding.verdict is Verdict.FAILED
+
+
+def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: Evidence) -> None:
+    stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
+    broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
+
+    assert "by no workflow" in billed_once_or_openly_ambiguous.examine(broken).problems[0]

@@ -1,0 +1,192 @@
+"""Real evidence, beside which a proxy's journal is written as it might have been."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
+from chaos.invariants import Invariant
+from chaos.invariants.verdict import Verdict
+from chaos.network.journal import Hit, NetworkJournal, PutOn, TakenOff
+from chaos.network.toxics import Down, Stream
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.invariants.network import (
+    awaited_when_hit,
+    bad_throughout,
+    in_flight_when_hit,
+    nothing_is_ambiguous,
+    openly_ambiguous,
+    refused_before_sent,
+)
+from workflows.paid_calls import State
+
+LINK = "worker-1>server"
+Span = tuple[datetime, datetime | None]
+SECOND = timedelta(seconds=1)
+MOMENT = timedelta(milliseconds=1)
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Callable[..., Evidence]:
+    """The evidence with a link that was down in these spans."""
+
+    def add(evidence: Evidence, spans: Sequence[Span], *, hit: bool = True) -> Evidence:
+        folder = tmp_path / "case"
+        shutil.copytree(evidence.folder, folder)
+        (folder / "network").mkdir()
+        journal = NetworkJournal(folder / "network" / "worker-1-to-server.jsonl")
+        for on, off in spans:
+            journal.add(PutOn(at=on, name="down", toxic=Down(), connections=(1,)))
+            if hit:
+                journal.add(Hit(at=on, name="down", connection=1, stream=Stream.UPSTREAM))
+            if off:
+                journal.add(TakenOff(at=off, name="down"))
+        journal.close()
+        return replace(evidence, folder=folder)
+
+    return add
+
+
+Bad = Callable[..., Evidence]
+
+
+def verdict(check: Invariant, evidence: Evidence) -> Verdict:
+    return check.examine(evidence).verdict
+
+
+class TestBadThroughout:
+    CHECK = bad_throughout(LINK, "down", "restart-single")
+
+    def test_from_before_the_start_until_after_the_end(
+        self, server_restart: Evidence, bad: Bad
+    ) -> None:
+        begin, end = self._life(server_restart)
+        assert (
+            verdict(self.CHECK, bad(server_restart, [(begin - SECOND, end + SECOND)])) == "passed"
+        )
+
+    def test_one_that_was_never_taken_off(self, server_restart: Evidence, bad: Bad) -> None:
+        begin, _ = self._life(server_restart)
+        assert verdict(self.CHECK, bad(server_restart, [(begin - SECOND, None)])) == "passed"
+
+    @pytest.mark.parametrize(("late", "early"), [(MOMENT, -MOMENT), (-MOMENT, -MOMENT)])
+    def test_not_for_a_part_of_it(
+        self, server_restart: Evidence, bad: Bad, late: timedelta, early: timedelta
+    ) -> None:
+        begin, end = self._life(server_restart)
+        assert verdict(self.CHECK, bad(server_restart, [(begin + late, end + early)])) == "unknown"
+
+    def test_not_without_a_journal(self, server_restart: Evidence) -> None:
+        assert verdict(self.CHECK, server_restart) == "unknown"
+
+    def test_not_by_another_toxic(self, server_restart: Evidence, bad: Bad) -> None:
+        begin, _ = self._life(server_restart)
+        check = bad_throughout(LINK, "latency", "restart-single")
+        assert verdict(check, bad(server_restart, [(begin - SECOND, None)])) == "unknown"
+
+    def _life(self, evidence: Evidence) -> tuple[datetime, datetime]:
+        workflow = evidence.workflows["restart-single"]
+        assert workflow.closed_at
+        return workflow.started_at, workflow.closed_at
+
+
+class TestAwaitedWhenHit:
+    def check(self, evidence: Evidence, times: int = 1) -> Invariant:
+        (asked,) = evidence.expectations
+        return awaited_when_hit(LINK, "down", asked.workflow_id, asked.video_prompts[0], times)
+
+    def moment(self, evidence: Evidence) -> datetime:
+        found = evidence.first_entry(Event.SIGNALED)
+        assert found
+        return found.at
+
+    def test_while_it_was_polled(self, server_restart: Evidence, bad: Bad) -> None:
+        at = self.moment(server_restart)
+        assert verdict(self.check(server_restart), bad(server_restart, [(at, None)])) == "passed"
+
+    def test_as_often_as_planned(self, server_restart: Evidence, bad: Bad) -> None:
+        at = self.moment(server_restart)
+        evidence = bad(server_restart, [(at, at + MOMENT), (at + 2 * MOMENT, None)])
+        assert verdict(self.check(evidence, 2), evidence) == "passed"
+        assert verdict(self.check(evidence, 3), evidence) == "unknown"
+
+    def test_not_without_an_effect(self, server_restart: Evidence, bad: Bad) -> None:
+        at = self.moment(server_restart)
+        evidence = bad(server_restart, [(at, None)], hit=False)
+        assert verdict(self.check(evidence), evidence) == "unknown"
+
+    def test_not_before_the_first_poll_or_after_the_end(
+        self, server_restart: Evidence, bad: Bad
+    ) -> None:
+        polls = [r.at for r in server_restart.received if r.call is Call.POLL]
+        end = server_restart.workflows["restart-single"].closed_at
+        assert end
+        evidence = bad(server_restart, [(polls[0] - MOMENT, None), (end, None)])
+        assert verdict(self.check(evidence), evidence) == "unknown"
+
+
+class TestInFlightWhenHit:
+    def test_a_request_without_an_answer(self, worker_crash: Evidence, bad: Bad) -> None:
+        killed = worker_crash.first_entry(Event.SIGNALED)
+        assert killed
+        prompt = worker_crash.expectations[0].character_prompt
+        check = in_flight_when_hit(LINK, "down", Call.IMAGE, prompt)
+        assert verdict(check, bad(worker_crash, [(killed.at, None)])) == "passed"
+
+    @pytest.mark.parametrize("call", [Call.IMAGE, Call.VIDEO_START, Call.DOWNLOAD])
+    def test_not_when_all_is_answered(self, worker_crash: Evidence, bad: Bad, call: Call) -> None:
+        end = worker_crash.ledger[-1].at
+        asked = worker_crash.expectations[0]
+        prompt = asked.character_prompt if call is Call.IMAGE else asked.video_prompts[0]
+        check = in_flight_when_hit(LINK, "down", call, prompt)
+        assert verdict(check, bad(worker_crash, [(end + SECOND, None)])) == "unknown"
+
+    def test_not_another_request(self, worker_crash: Evidence, bad: Bad) -> None:
+        killed = worker_crash.first_entry(Event.SIGNALED)
+        assert killed
+        prompt = worker_crash.expectations[0].video_prompts[0]
+        check = in_flight_when_hit(LINK, "down", Call.DOWNLOAD, prompt)
+        assert verdict(check, bad(worker_crash, [(killed.at, None)])) == "unknown"
+
+
+class TestRefusedBeforeSent:
+    def test_a_call_of_which_nothing_came(self, server_restart: Evidence, bad: Bad) -> None:
+        (asked,) = server_restart.expectations
+        image = asked.character_prompt
+        (call,) = server_restart.calls_for(asked, image)
+        check = refused_before_sent(LINK, "down", asked.workflow_id, image)
+        spans = [(call.sent_at - MOMENT, call.sent_at + SECOND)]
+        came = bad(server_restart, spans)
+        later = [
+            r.model_copy(update={"at": r.at + 2 * SECOND}) if r.request_id else r
+            for r in came.ledger
+        ]
+
+        assert verdict(check, came) == "unknown"
+        assert verdict(check, replace(came, ledger=later)) == "passed"
+        assert verdict(check, replace(came, ledger=later, paid_calls=())) == "unknown"
+
+
+class TestDoubts:
+    def test_a_call_in_doubt(self, worker_crash: Evidence, server_restart: Evidence) -> None:
+        assert verdict(nothing_is_ambiguous("crash-single"), worker_crash) == "failed"
+        assert verdict(nothing_is_ambiguous("restart-single"), server_restart) == "passed"
+
+    def test_one_in_doubt_and_one_done(self, worker_crash: Evidence) -> None:
+        asked = worker_crash.expectations[0]
+        check = openly_ambiguous(asked.workflow_id, asked.character_prompt)
+        hidden = [
+            call.model_copy(update={"state": State.REFUSED}) if call.number == 1 else call
+            for call in worker_crash.paid_calls
+        ]
+
+        assert verdict(check, worker_crash) == "passed"
+        assert verdict(check, replace(worker_crash, paid_calls=hidden)) == "failed"
+        assert verdict(check, replace(worker_crash, paid_calls=())) == "failed"

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.invariants.progress import (
+    checkpoints_are_complete_and_in_order,
+    progress_never_goes_back,
+)
+
+
+def _last_progress(evidence: Evidence) -> Entry:
+    return [entry for entry in evidence.journal if entry.event is Event.PROGRESS][-1]
+
+
+def _and_then(evidence: Evidence, **changes: Any) -> Evidence:
+    last = _last_progress(evidence)
+    assert last.progress
+    later = last.model_copy(update={"progress": {**last.progress, **changes}})
+    return replace(evidence, journal=[*evidence.journal, later])
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "server_restart", "worker_crash", "retry_config"])
+def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
+    evidence = request.getfixturevalue(name)
+    assert checkpoints_are_complete_and_in_order.examine(evidence).problems == ()
+    assert progress_never_goes_back.examine(evidence).problems == ()
+
+
+def test_a_missing_checkpoint_fails(checkpoint: Evidence) -> None:
+    asked = checkpoint.expectations[0]
+    more = asked.model_copy(update={"checkpoints": (*asked.checkpoints, "one more")})
+    broken = replace(checkpoint, expectations=[more])
+
+    assert checkpoints_are_complete_and_in_order.examine(broken).verdict is Verdict.FAILED
+
+
+def test_checkpoints_in_another_order_fail(checkpoint: Evidence) -> None:
+    asked = checkpoint.expectations[0]
+    other = asked.model_copy(update={"checkpoints": asked.checkpoints[::-1]})
+    broken = replace(checkpoint, expectations=[other])
+
+    assert checkpoints_are_complete_and_in_order.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_percentage_that_falls_fails(server_restart: Evidence) -> None:
+    broken = _and_then(server_restart, progress_percent=1)
+
+    assert progress_never_goes_back.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_lost_checkpoint_fails(checkpoint: Evidence) -> None:
+    last = _last_progress(checkpoint).progress
+    assert last
+    broken = _and_then(checkpoint, checkpoints=last["checkpoints"][:-1])
+
+    assert progress_never_goes_back.examine(broken).verdict is Verdict.FAILED
+
+
+def test_a_cost_that_falls_fails(checkpoint: Evidence) -> None:
+    broken = _and_then(checkpoint, cost_usd=str(Decimal(0)))
+
+    assert progress_never_goes_back.examine(broken).verdict is Verdict.FAILED
+
+
+def test_the_result_is_held_against_the_last_answer_too(checkpoint: Evidence) -> None:
+    broken = _and_then(checkpoint, cost_usd="1000")
+
+    assert progress_never_goes_back.examine(broken).verdict is Verdict.FAILED
