@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.stack import Place, Stack, StackSpec
 from chaos.evidence.journal import Journal
 from chaos.experiment.lab import Lab, Options
@@ -34,8 +34,8 @@ class Bed:
         finally:
             journal.close()
 
-    def site(self, lab: Lab) -> Site:
+    def site(self, lab: Lab) -> ProcessFactory:
         """Where further processes of a lab's stack live."""
         scratch = lab.stack.evidence_folder.parent / "scratch"
         logs = lab.stack.evidence_folder / "logs"
-        return Site(self.mark, scratch, logs, lab.journal)
+        return ProcessFactory(self.mark, scratch, logs, lab.journal)

@@ -21,18 +21,18 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from benchmarks.machine import busy_seconds, cpu_seconds
-from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
 from chaos.evidence.history import Workflow
 from chaos.experiment.lab import Lab
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 
 NAME = "concurrency"
 TITLE = "From 5 to 500 workflows at once"
 QUESTION = "How close does the wall time come to work ÷ slots, and what stops it?"
 
 WORKERS = 2
-SLOTS = WORKERS * workload.SLOTS
+SLOTS = WORKERS * specs.SLOTS
 DEADLINE_SECONDS = 300.0
 
 WORKFLOWS, WALL, IDEAL = "workflows", "wall", "ideal"
@@ -110,7 +110,7 @@ async def _in_memory(bed: Bed, count: int) -> Mapping[int, Sequence[Burst]]:
 
 
 async def _single(lab: Lab, name: str) -> Single:
-    asked = workload.single(name)
+    asked = specs.single(name)
     await lab.start(asked)
     await _until_ended(lab, [asked])
     (workflow,) = await _histories(lab, [asked])
@@ -125,7 +125,7 @@ def single_of(workflow: Workflow) -> Single:
 
 
 async def _burst(lab: Lab, count: int, number: int) -> Burst:
-    asked = [workload.single(f"burst-{count}-{number}-{n}") for n in range(count)]
+    asked = [specs.single(f"burst-{count}-{number}-{n}") for n in range(count)]
     before = _cpu(lab)
     await asyncio.gather(*(lab.start(one) for one in asked))
     await _until_ended(lab, asked)
@@ -136,7 +136,7 @@ async def _burst(lab: Lab, count: int, number: int) -> Burst:
     return Burst(wall, sum(single_of(workflow).work for workflow in workflows), cpu)
 
 
-async def _until_ended(lab: Lab, asked: Sequence[Expectation]) -> None:
+async def _until_ended(lab: Lab, asked: Sequence[WorkflowSpec]) -> None:
     """One after the other: few questions, for each costs the server some of its time."""
     for one in asked:
         await wait_until(
@@ -147,11 +147,11 @@ async def _until_ended(lab: Lab, asked: Sequence[Expectation]) -> None:
         )
 
 
-async def _histories(lab: Lab, asked: Sequence[Expectation]) -> Sequence[Workflow]:
+async def _histories(lab: Lab, asked: Sequence[WorkflowSpec]) -> Sequence[Workflow]:
     folder = lab.stack.evidence_folder / asked[0].workflow_id
     folder.mkdir()
     await save_histories(lab.client, folder, [one.workflow_id for one in asked])
-    save_expectations(folder, asked)
+    save_specs(folder, asked)
     return list(Evidence.load(folder).workflows.values())
 
 
@@ -166,7 +166,7 @@ def _cpu(lab: Lab) -> Mapping[str, float]:
     ours = {
         "Temporal server": cpu_seconds(lab.stack.server.child.pid),
         "workers": sum(cpu_seconds(worker.child.pid) for worker in lab.stack.workers),
-        "fake API": cpu_seconds(lab.stack.api.child.pid),
+        "fake API": cpu_seconds(lab.stack.services["api"].child.pid),
         "harness": time.process_time(),
     }
     return {**ours, OTHERS: busy_seconds() - sum(ours.values())}

@@ -24,12 +24,12 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from benchmarks.points import BY_ITSELF, FOLDER_VARIABLE, Point, arm, died_at
-from chaos.environment.site import Site
-from chaos.evidence.case import Expectation
+from chaos.environment.factory import ProcessFactory
+from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Received, Records
@@ -97,7 +97,7 @@ class Job:
     """One job, its point, and what holds it there."""
 
     lab: Lab
-    asked: Expectation
+    asked: WorkflowSpec
     point: Point
     hold: Hold | None = None
 
@@ -113,7 +113,7 @@ class Job:
             return
         prompt = self.asked.prompts[0 if self.point is Point.IN_IMAGE else 1]
         request = HoldRequest(call=_HOLDS[self.point], match=prompt, when=When.AFTER_BILLING)
-        self.hold = await self.lab.stack.api.control.hold(request)
+        self.hold = await self.lab.api.hold(request)
 
     async def killed(
         self, kill: Callable[[], Awaitable[None]], is_gone: Callable[[], bool]
@@ -137,7 +137,7 @@ class Job:
 
     async def trial(self, killed_at: float) -> Trial:
         """What the provider saw of it after the kill, once the video is fetched."""
-        control = self.lab.stack.api.control
+        control = self.lab.api
         found: list[Trial] = []
 
         async def is_fetched() -> bool:
@@ -155,7 +155,7 @@ class Job:
 _PATIENCE = {"deadline_seconds": DEADLINE_SECONDS}
 
 
-def trial_of(records: Records, asked: Expectation, killed_at: datetime) -> Trial | None:
+def trial_of(records: Records, asked: WorkflowSpec, killed_at: datetime) -> Trial | None:
     """By the provider's books; None while the video is not fetched."""
     bills = [r for r in records if isinstance(r, Billed) and r.prompt in asked.prompts]
     names = {name for bill in bills for name in (bill.operation, bill.file) if name}
@@ -204,16 +204,16 @@ async def kills(bed: Bed, points: Sequence[Point], count: int, engines: Sequence
     return found(trials)
 
 
-async def _dbos(lab: Lab, site: Site, points: Sequence[Point], count: int) -> Trials:
+async def _dbos(lab: Lab, site: ProcessFactory, points: Sequence[Point], count: int) -> Trials:
     """One process after the other, each with a database of its own."""
     return {
         point: [await _dbos_trial(lab, site, point, n) for n in range(count)] for point in points
     }
 
 
-async def _dbos_trial(lab: Lab, site: Site, point: Point, number: int) -> Trial:
+async def _dbos_trial(lab: Lab, site: ProcessFactory, point: Point, number: int) -> Trial:
     """A process of DBOS with a database of its own; it is started again once it is gone."""
-    job = Job(lab, workload.single(f"dbos-{point.name}-{number}".lower()), point)
+    job = Job(lab, specs.single(f"dbos-{point.name}-{number}".lower()), point)
     await job.plan()
     name = job.asked.workflow_id
     argv = (sys.executable, "-m", "benchmarks.peer_dbos", name, *job.asked.prompts)
@@ -230,10 +230,10 @@ async def _dbos_trial(lab: Lab, site: Site, point: Point, number: int) -> Trial:
     return trial
 
 
-def _dbos_environment(lab: Lab, job: Job, site: Site) -> Mapping[str, str]:
+def _dbos_environment(lab: Lab, job: Job, site: ProcessFactory) -> Mapping[str, str]:
     stack = lab.stack
     return {
-        "GEMINI_API_KEY": stack.api_key,
+        "GEMINI_API_KEY": stack.secret,
         "GOOGLE_GEMINI_BASE_URL": f"http://{stack.api.port.address}",
         "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
         "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
@@ -249,12 +249,12 @@ async def _fleet(lab: Lab, points: Sequence[Point], count: int) -> Trials:
     queue = "fleet-of-one"
     armed = str(lab.stack.evidence_folder / "armed")
     arguments = ("--command", shlex.join(_DOOMED))
-    fleet = await lab.stack.start_fleet(
+    fleet = await lab.stack.start_supervisor(
         1, task_queue=queue, arguments=arguments, settings={FOLDER_VARIABLE: armed}
     )
 
     async def one(point: Point, number: int) -> Trial:
-        job = Job(lab, workload.single(f"fleet-{point.name}-{number}".lower()), point)
+        job = Job(lab, specs.single(f"fleet-{point.name}-{number}".lower()), point)
         await job.plan()
         (pid,) = fleet.pids
 
@@ -279,7 +279,7 @@ async def _alone(
     settings = {FOLDER_VARIABLE: str(lab.stack.evidence_folder / "armed")}
 
     async def one(point: Point, number: int) -> Trial:
-        job = Job(lab, workload.single(f"{name}-{point.name}-{number}".lower()), point)
+        job = Job(lab, specs.single(f"{name}-{point.name}-{number}".lower()), point)
         queue = job.asked.workflow_id
         await job.plan()
         async with starts:

@@ -29,14 +29,14 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table
 from benchmarks.other_policy import START_TO_CLOSE_SECONDS
-from chaos.environment.supervisor import FleetProcess
-from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.environment.supervisor import SupervisorProcess
+from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
 from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.lab import Lab
 from chaos.invariants.recovery import recoveries
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from workflows.models import SingleVideoInput
@@ -194,14 +194,16 @@ async def _alone(lab: Lab, name: str, count: int, argv: Sequence[str] | None) ->
     return await asyncio.gather(*(one(number) for number in range(count)))
 
 
-async def _in_fleet(lab: Lab, workers: int, count: int) -> tuple[Sequence[Trial], FleetProcess]:
+async def _in_fleet(
+    lab: Lab, workers: int, count: int
+) -> tuple[Sequence[Trial], SupervisorProcess]:
     """One kill after the other in the same fleet."""
     queue = f"fleet-of-{workers}"
-    fleet = await lab.stack.start_fleet(workers, task_queue=queue)
+    fleet = await lab.stack.start_supervisor(workers, task_queue=queue)
     return [await _kill_in_fleet(lab, fleet, f"{queue}-{n}") for n in range(count)], fleet
 
 
-async def _kill_in_fleet(lab: Lab, fleet: FleetProcess, name: str) -> Trial:
+async def _kill_in_fleet(lab: Lab, fleet: SupervisorProcess, name: str) -> Trial:
     asked, hold = await _awaited(lab, name, fleet.task_queue)
     await asyncio.sleep(SETTLING_SECONDS)
     described = await lab.client.get_workflow_handle(asked.workflow_id).describe()
@@ -214,7 +216,7 @@ async def _kill_in_fleet(lab: Lab, fleet: FleetProcess, name: str) -> Trial:
     return trial
 
 
-async def _handovers(lab: Lab, fleet: FleetProcess, kills: int) -> Sequence[Row]:
+async def _handovers(lab: Lab, fleet: SupervisorProcess, kills: int) -> Sequence[Row]:
     """How long a failover takes, without and with many more workflows in the workers' caches."""
     rows = []
     for others in (0, OTHERS) if kills else ():
@@ -236,25 +238,25 @@ async def _open_others(lab: Lab, task_queue: str, count: int) -> None:
         )
 
 
-def _failovers(fleet: FleetProcess) -> Sequence[float]:
+def _failovers(fleet: SupervisorProcess) -> Sequence[float]:
     """Milliseconds of each, as the fleet's log tells them."""
     told = fleet.child.log.read_text()
     return [float(ms) for ms in re.findall(r"failed_over=1 in_ms=(\d+)", told)]
 
 
-async def _awaited(lab: Lab, name: str, task_queue: str) -> tuple[Expectation, Hold]:
+async def _awaited(lab: Lab, name: str, task_queue: str) -> tuple[WorkflowSpec, Hold]:
     """Start a workflow and bring it to where it awaits its video."""
-    asked = workload.single(name)
+    asked = specs.single(name)
     scene = asked.video_prompts[0]
     request = HoldRequest(call=HoldTarget.VIDEO, match=scene)
-    hold = await lab.stack.api.control.hold(request)
+    hold = await lab.api.hold(request)
     await lab.start(asked, task_queue=task_queue)
     await hold.caught(DEADLINE_SECONDS)
     await lab.until_polled(scene)
     return asked, hold
 
 
-async def _ended(lab: Lab, asked: Expectation) -> Evidence:
+async def _ended(lab: Lab, asked: WorkflowSpec) -> Evidence:
     """Wait for its end; the evidence of this workflow alone."""
     await wait_until(
         lambda: lab.has_ended(asked.workflow_id),
@@ -264,12 +266,12 @@ async def _ended(lab: Lab, asked: Expectation) -> Evidence:
     )
     folder = lab.stack.evidence_folder
     await save_histories(lab.client, folder, [asked.workflow_id])
-    save_expectations(folder, [asked])
+    save_specs(folder, [asked])
     evidence = Evidence.load(folder)
     return replace(evidence, workflows={asked.workflow_id: evidence.workflows[asked.workflow_id]})
 
 
-def _await_step(evidence: Evidence, asked: Expectation) -> Activity:
+def _await_step(evidence: Evidence, asked: WorkflowSpec) -> Activity:
     """The step that was struck. Raises RuntimeError where the workflow has not completed."""
     workflow = evidence.workflows[asked.workflow_id]
     if workflow.status != "completed":
@@ -287,7 +289,7 @@ def _known(at: datetime | None) -> datetime:
     return at
 
 
-def _trial(evidence: Evidence, asked: Expectation, pid: int) -> Trial:
+def _trial(evidence: Evidence, asked: WorkflowSpec, pid: int) -> Trial:
     """What one kill cost. Raises RuntimeError where it did not hit that step, once."""
     step = _await_step(evidence, asked)
     fault = _fault(evidence, pid)

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Row, Table, seconds
-from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
 from chaos.evidence.history import Workflow
 from chaos.experiment.lab import Lab
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 
@@ -30,7 +30,7 @@ TITLE = "Restart of the Temporal server"
 QUESTION = "How long until it answers, until the first workflow goes on, until all are done?"
 
 WORKERS = 2
-WORKFLOWS = WORKERS * workload.SLOTS
+WORKFLOWS = WORKERS * specs.SLOTS
 THOROUGH, QUICK = 6, 2
 """How often."""
 DEADLINE_SECONDS = 120.0
@@ -60,7 +60,7 @@ async def measure(bed: Bed, *, quick: bool) -> Found:
 
 
 async def _outage(lab: Lab, name: str, *, kill: bool) -> Outage:
-    asked = [workload.single(f"restart-{name}-{n}") for n in range(WORKFLOWS)]
+    asked = [specs.single(f"restart-{name}-{n}") for n in range(WORKFLOWS)]
     holds = await asyncio.gather(*(_awaiting(lab, one) for one in asked))
     at = answers_at = datetime.now(UTC)
     if kill:
@@ -70,26 +70,26 @@ async def _outage(lab: Lab, name: str, *, kill: bool) -> Outage:
         await lab.stack.server.start()
         answers_at = datetime.now(UTC)
         lab.healed(lab.stack.server.child.name)
-    lab.expectations[:] = asked
+    lab.specs[:] = asked
     await lab.converge(DEADLINE_SECONDS)
     return outage_of(await _histories(lab, asked), at, answers_at)
 
 
-async def _awaiting(lab: Lab, asked: Expectation) -> Hold:
+async def _awaiting(lab: Lab, asked: WorkflowSpec) -> Hold:
     """Start a workflow and bring it to where it awaits its video."""
     scene = asked.video_prompts[0]
-    hold = await lab.stack.api.control.hold(HoldRequest(call=HoldTarget.VIDEO, match=scene))
+    hold = await lab.api.hold(HoldRequest(call=HoldTarget.VIDEO, match=scene))
     await lab.start(asked)
     await hold.caught(DEADLINE_SECONDS)
     await lab.until_polled(scene)
     return hold
 
 
-async def _histories(lab: Lab, asked: Sequence[Expectation]) -> Sequence[Workflow]:
+async def _histories(lab: Lab, asked: Sequence[WorkflowSpec]) -> Sequence[Workflow]:
     folder = lab.stack.evidence_folder / asked[0].workflow_id
     folder.mkdir()
     await save_histories(lab.client, folder, [one.workflow_id for one in asked])
-    save_expectations(folder, asked)
+    save_specs(folder, asked)
     return list(Evidence.load(folder).workflows.values())
 
 

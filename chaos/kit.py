@@ -1,6 +1,6 @@
 """All that a project of one's own needs to put its workflows to the test, from one place.
 
-    from chaos.kit import Case, Expectation, Lab, Scenario, StackSpec, System
+    from chaos.kit import Case, WorkflowSpec, Lab, Scenario, StackSpec, System
 
 `examples/orders` is such a project; the README's tutorial goes through it.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 from chaos.environment.proxy import SERVER
 from chaos.environment.target import EVIDENCE, PORT, SCRATCH, Service, System
 from chaos.environment.temporal import StackSpec, Topology
-from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Event
+from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab, Options
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import (
@@ -80,7 +81,6 @@ __all__ = [
     "Down",
     "Event",
     "Evidence",
-    "Expectation",
     "HalfOpen",
     "Invariant",
     "KillWorker",
@@ -106,6 +106,7 @@ __all__ = [
     "Timeout",
     "Topology",
     "Workflow",
+    "WorkflowSpec",
     "died_of",
     "invariant",
     "killed_while_open",

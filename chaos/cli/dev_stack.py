@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.stack import Place, Stack, StackSpec
-from chaos.environment.supervisor import FleetProcess
+from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.journal import Journal
 from chaos.process.child import Child, ChildError, spawning
 from chaos.process.programs import TEMPORAL_CLI, find_program
@@ -88,7 +88,7 @@ class Playground:
             async with Stack(StackSpec(ui=True), place, journal) as stack:
                 await stack.api.control.set_latencies(PACE)
                 self.say(f"starting a fleet of {self.workers} …")
-                fleet = await stack.start_fleet(self.workers)
+                fleet = await stack.start_supervisor(self.workers)
                 self.say("starting the service …")
                 async with self._service(stack, place, journal) as service:
                     self._tell(stack, fleet, place)
@@ -100,7 +100,7 @@ class Playground:
     @asynccontextmanager
     async def _service(self, stack: Stack, place: Place, journal: Journal) -> AsyncIterator[Child]:
         logs = place.evidence / "logs"
-        site = Site(place.mark, place.scratch, logs, journal, spawner=place.spawner)
+        site = ProcessFactory(place.mark, place.scratch, logs, journal, spawner=place.spawner)
         argv = (sys.executable, "-m", "workflows.service", "--host", HOST)
         settings = {"TASK_QUEUE": stack.task_queue, **stack.temporal.worker_environment}
         child = site.child("service", (*argv, "--port", str(self.service_port)), settings)
@@ -126,7 +126,7 @@ class Playground:
     def _service_address(self) -> str:
         return f"{HOST}:{self.service_port}"
 
-    def _tell(self, stack: Stack, fleet: FleetProcess, place: Place) -> None:
+    def _tell(self, stack: Stack, fleet: SupervisorProcess, place: Place) -> None:
         ui = stack.server.ui_port
         files = place.evidence if self.keep else f"{place.evidence} (they go with it; see --keep)"
         for what, where in (

@@ -98,7 +98,7 @@ def _row(scenario: Scenario) -> tuple[str, ...]:
 def _only(scenario: Scenario) -> str:
     """The modes and topologies of all its cases, where these are not all that there are."""
     from chaos.environment.temporal import Topology  # noqa: PLC0415 - likewise
-    from chaos.evidence.billing import Mode  # noqa: PLC0415 - see the package's docstring
+    from chaos.evidence.bills import Mode  # noqa: PLC0415 - see the package's docstring
 
     modes = {mode for case in scenario.cases for mode in case.modes}
     topologies = {topology for case in scenario.cases for topology in case.topologies}

@@ -19,6 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.postgres import Postgres
 from chaos.environment.roles import (
     FRONTEND,
@@ -28,7 +29,6 @@ from chaos.environment.roles import (
     dynamic_config,
     role_config,
 )
-from chaos.environment.site import Site
 from chaos.environment.temporal import (
     NAMESPACE,
     OWN_CONFIG,
@@ -62,7 +62,7 @@ class TemporalCluster:
     @classmethod
     def at(  # noqa: PLR0913 - each is named by its caller
         cls,
-        site: Site,
+        site: ProcessFactory,
         postgres: Postgres,
         server: Path,
         spec: StackSpec,

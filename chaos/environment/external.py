@@ -16,15 +16,17 @@ from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import READY_DEADLINE_SECONDS, StackSpec, Topology, answers, connect
 from chaos.evidence.journal import Event, Journal
 from chaos.process.child import ChildError
 from chaos.process.waiting import wait_until
-from workflows.connection import load_config
-from workflows.settings import SettingsError
+
+DEFAULT_ADDRESS = "localhost:7233"
+"""The SDK's own."""
 
 EXECUTION_TIMEOUT = timedelta(hours=1)
 """Far longer than any case takes; a workflow that nobody could end is gone by then."""
@@ -55,11 +57,22 @@ class Connection:
     def load(cls) -> Connection:
         """From the standard variables and their file. Raises ExternalError."""
         try:
-            config = load_config()
-        except SettingsError as error:
-            raise ExternalError(str(error)) from None
+            config = ClientConfig.load_client_connect_config()
+        except OSError as error:
+            raise ExternalError(
+                f"{error.filename}, which a TEMPORAL_TLS_* variable names, cannot be read "
+                f"({error.strerror}); mend the variable."
+            ) from None
+        except (RuntimeError, ValueError) as error:
+            raise ExternalError(
+                f"cannot read the configuration of Temporal ({_first_line(error)}); "
+                "mend the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
+            ) from None
+        if config.get("namespace") == "":
+            raise ExternalError("TEMPORAL_NAMESPACE is empty; unset it, or name a namespace.")
         options = {name: value for name, value in config.items() if name != "target_host"}
-        return cls(config["target_host"], {"namespace": "default", **options})
+        address = config.get("target_host", DEFAULT_ADDRESS)
+        return cls(address, {"namespace": "default", **options})
 
     @property
     def namespace(self) -> str:
@@ -247,8 +260,13 @@ class ExternalMaker:
         """The run's id is its time, and another machine may begin a run at the same."""
         return cls(connection, f"chaos-{run_id}-{secrets.token_hex(3)}")
 
-    async def make(self, spec: StackSpec, site: Site) -> ExternalCluster:
+    async def make(self, spec: StackSpec, site: ProcessFactory) -> ExternalCluster:
         """The share of one stack. Raises ChildError where it would have to be configured."""
         if spec.dynamic_config or not spec.persistent:
             raise ChildError("a cluster that others run cannot be configured for one case.")
         return ExternalCluster(self.connection, f"{self.run}-{site.name}-", site.journal)
+
+
+def _first_line(error: Exception) -> str:
+    """Short, and without the lines of a file that an error may quote."""
+    return str(error).partition("\n")[0][:_LONGEST_REASON]

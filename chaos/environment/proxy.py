@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.network.control import Network
 from chaos.process.child import Child
 from chaos.process.ports import Port
 
 READY_DEADLINE_SECONDS = 30.0
 
-SERVER, API = "server", "api"
-"""What a link leads to."""
+SERVER = "server"
+"""What a link leads to: Temporal, or a service by its name."""
 
 
 def link_name(client: str, upstream: str) -> str:
@@ -38,7 +38,9 @@ class ProxyServer:
     network: Network
 
     @classmethod
-    def before(cls, site: Site, link: str, upstream: str, journals: Path, seed: int = 0) -> Self:
+    def before(
+        cls, site: ProcessFactory, link: str, upstream: str, journals: Path, seed: int = 0
+    ) -> Self:
         """A proxy of that link; it does not run yet."""
         port, control_port = Port(), Port()
         argv = [

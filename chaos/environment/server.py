@@ -10,7 +10,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from chaos.environment.disk import FOLDER, SmallDisk, mounting
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import (
     NAMESPACE,
     OWN_CONFIG,
@@ -123,7 +123,7 @@ class DevMaker:
     cli: Path
     topology: Topology = Topology.DEV
 
-    async def make(self, spec: StackSpec, site: Site) -> TemporalServer:
+    async def make(self, spec: StackSpec, site: ProcessFactory) -> TemporalServer:
         """One whose data is in the stack's scratch folder, or on a small disk there."""
         port = Port()
         disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
@@ -135,6 +135,6 @@ class DevMaker:
         return TemporalServer(site.child(SERVER, argv, LAZY), port, database, disk, ui_port)
 
 
-def _small_disk(size_mib: int, site: Site) -> SmallDisk:
+def _small_disk(size_mib: int, site: ProcessFactory) -> SmallDisk:
     command = ("sleep", "infinity")
     return SmallDisk(site.child(DISK, mounting(site.scratch / FOLDER, command, size_mib)))

@@ -18,7 +18,7 @@ from typing import Self
 
 from temporalio.client import Client
 
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import (
     READY_DEADLINE_SECONDS,
     Maker,
@@ -123,7 +123,7 @@ class SharingMaker:
         """Where it runs."""
         return self.maker.topology
 
-    async def make(self, spec: StackSpec, site: Site) -> Temporal:
+    async def make(self, spec: StackSpec, site: ProcessFactory) -> Temporal:
         """One for a stack. Raises ChildError."""
         if not spec.shares_server:
             return await self.maker.make(spec, site)
@@ -144,7 +144,7 @@ class SharingMaker:
         self._cleanup.callback(journal.close)
         scratch = self.scratch / name
         scratch.mkdir()
-        site = Site(self.mark, scratch, logs, journal, name)
+        site = ProcessFactory(self.mark, scratch, logs, journal, name)
         host = await self.maker.make(StackSpec(persistent=False), site)
         self._cleanup.push_async_callback(host.discard, ())
         await host.start()

@@ -1,10 +1,9 @@
-"""A fleet of the system under test: `python -m workflows.fleet`, and the workers that it keeps."""
+"""A target's own supervisor, and the workers that it keeps."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -18,8 +17,6 @@ from chaos.environment.worker import polls
 from chaos.evidence.journal import Event
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
-
-FLEET_ARGV = (sys.executable, "-m", "workflows.fleet")
 
 READY_DEADLINE_SECONDS = 2 * WORKER_READY_DEADLINE_SECONDS
 """It starts, and only then do its workers."""
@@ -36,8 +33,8 @@ _DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM})
 
 
 @dataclass
-class FleetProcess:
-    """A fleet of so many `workers`, and the task queue where they can be seen to listen."""
+class SupervisorProcess:
+    """A supervisor of so many `workers`, and the task queue where they can be seen to listen."""
 
     child: Child
     workers: int

@@ -1,21 +1,31 @@
-"""A system under test that is not the suite's own: its workers, and the services that they use."""
+"""A target: the workers and services that are put to the test, and all that is known of them.
+
+The harness knows nothing else of a guest: whatever it can do for one target, it can for any.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from chaos.environment.site import Site
-from chaos.process.child import IMPORT_PATH, Child
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+
+from chaos.environment.factory import ProcessFactory
+from chaos.evidence.bills import Bill, Billing, InDoubt, Mode, SuiteEstimate
+from chaos.evidence.case import Evidence, Reading, Timings
+from chaos.evidence.spec import WorkflowSpec
+from chaos.process.child import Child
 from chaos.process.ports import Port
 
 READY_DEADLINE_SECONDS = 30.0
 
-EVIDENCE, SCRATCH, PORT = "{evidence}", "{scratch}", "{port}"
+EVIDENCE, SCRATCH, PORT, SECRET = "{evidence}", "{scratch}", "{port}", "{secret}"
 """What command lines and settings may hold: the folder of the case, which is kept, one that goes
-after the run, and, of a service, its port.
+after the run, of a service its port, and a secret of this case alone, which is to be found nowhere.
 """
 
 
@@ -23,8 +33,8 @@ after the run, and, of a service, its port.
 class Service:
     """A process beside the workers, such as the double of a payment provider.
 
-    `argv` and `settings` may hold `EVIDENCE`, `SCRATCH` and `PORT`. It is ready when its port is
-    open. The workers find it by `variable`, which holds `url` with its address.
+    `argv` and `settings` may hold `EVIDENCE`, `SCRATCH`, `SECRET` and `PORT`. It is ready when its
+    port is open. The workers find it by `variable`, which holds `url` with its address.
     """
 
     name: str
@@ -35,24 +45,80 @@ class Service:
 
 
 @dataclass(frozen=True)
-class System:
-    """What is started and broken in place of the suite's own workers.
+class Live:
+    """That the real, paid service stands behind a target, in place of a double.
+
+    `secrets` are the user's: none of them may be in any evidence. `paid_usd` tells from the run's
+    folder what its calls may have cost, those of broken-off cases included; None: nobody has paid.
+    """
+
+    budget_usd: Decimal
+    secrets: Sequence[str]
+    paid_usd: Callable[[Path], Decimal | None]
+    step_deadline_seconds: float = 900.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is started, broken and judged.
 
     `worker` is the command line of one worker. It gets `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and
-    `TASK_QUEUE`, and what `settings` add; `folder` comes first on its import path.
-    `recovery_seconds` is what the system promises: the longest that work stands still after a fault
-    before it goes on, fault included. `heartbeat_interval_seconds` is how often at the least a
-    heartbeat of an activity reaches the server, which is what its workers are given as
-    `max_heartbeat_throttle_interval`; None: unknown, so the last one may be as old as the timeout.
+    `TASK_QUEUE`, what `settings` add, and those of the user's variables that `passed` names; it
+    runs in `cwd`, by default where the run was begun. `supervisor` is a command line that takes
+    `--workers N`, and keeps so many; without one the harness itself starts a worker again that has
+    died. Python programs of ours that this interpreter runs, such as `python -m orders.worker`,
+    start in less time by fork where `preload` names what they import.
+
+    `timings` are what the target says of itself. `prices_usd` has the price of each item, `bills`
+    and `in_doubt` read from a case's folder what was billed, and of what the workers are in doubt.
+    `specs` are the workflows that may be drawn and explored, each made for an id that it is given;
+     `invariants` must hold
+    of each drawn case, `scenarios` are the project's, for the command line. `evidence` and `lab`
+    are the target's own kinds of the harness's classes. `slots` is how many activities a worker
+    does at once, by which the load of a case is measured; `live` is there where real money
+    is paid, `estimates` tell what all scenarios would cost then. `packages` are the distributions
+    whose versions the results name.
     """
 
     worker: Sequence[str]
     task_queue: str
-    recovery_seconds: float
-    folder: Path | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    settings: Mapping[str, str] | Callable[[Placement], Mapping[str, str]] = field(
+        default_factory=dict
+    )
+    passed: Sequence[str] = ()
     services: Sequence[Service] = ()
-    heartbeat_interval_seconds: float | None = None
+    supervisor: Sequence[str] = ()
+    preload: Sequence[str] = ()
+    timings: Timings = field(default_factory=Timings)
+    data_converter: DataConverter = pydantic_data_converter
+    prices_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    bills: Callable[[Path], Iterable[Bill]] = lambda _: ()
+    in_doubt: Callable[[Path], Iterable[InDoubt]] = lambda _: ()
+    specs: Mapping[str, Callable[[str], WorkflowSpec]] = field(default_factory=dict)
+    invariants: Sequence[Any] = ()
+    scenarios: Callable[[], Sequence[Any]] = lambda: ()
+    evidence: type[Evidence] = Evidence
+    lab: type[Any] | None = None
+    slots: int | None = None
+    live: Live | None = None
+    estimates: Callable[[], Sequence[SuiteEstimate]] = lambda: ()
+    packages: Sequence[str] = ()
+
+    @property
+    def billing(self) -> Billing:
+        """Who bills, and at which prices."""
+        mode = Mode.LIVE if self.live else Mode.MOCKED
+        return Billing(mode=mode, prices_usd=self.prices_usd)
+
+    @property
+    def reading(self) -> Reading:
+        """How its evidence is read."""
+        return Reading(self.timings, self.billing, self.bills, self.in_doubt)
+
+    def load_evidence(self, folder: Path) -> Evidence:
+        """Read what a case of it left behind."""
+        return self.evidence.load(folder, self.reading)
 
 
 @dataclass
@@ -82,35 +148,54 @@ class ServiceProcess:
 
 
 @dataclass(frozen=True)
-class Premises:
-    """Where a system runs for one case: it fills in what command lines and settings leave open."""
+class Placement:
+    """Where a target runs for one case: it fills in what command lines and settings leave open.
 
-    system: System
-    site: Site
+    `run_folder` outlives the case, whatever becomes of it; `secret` is of this case alone.
+    """
+
+    target: Target
+    factory: ProcessFactory
     evidence: Path
+    run_folder: Path
+    secret: str
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that goes after the run."""
+        return self.factory.scratch
+
+    @property
+    def run_tag(self) -> str:
+        """What all processes of this run have in their environment."""
+        return self.factory.mark
 
     def worker(self) -> list[str]:
         """The command line of a worker."""
-        return [self._filled(part) for part in self.system.worker]
+        return [self._filled(part) for part in self.target.worker]
 
     def settings(self) -> dict[str, str]:
         """What is added to a worker's environment."""
-        return {**self._import_path(), **self._all_filled(self.system.settings)}
+        settings = self.target.settings
+        return self._all_filled(settings(self) if callable(settings) else settings)
 
     def service(self, service: Service) -> ServiceProcess:
         """One of its services; it does not run yet."""
         port = Port()
-        filled = [self._filled(part, port) for part in service.argv]
-        settings = {**self._import_path(), **self._all_filled(service.settings, port)}
-        return ServiceProcess(service, self.site.child(service.name, filled, settings), port)
+        argv = [self._filled(part, port) for part in service.argv]
+        settings = self._all_filled(service.settings, port)
+        return ServiceProcess(service, self.child(service.name, argv, settings), port)
 
-    def _import_path(self) -> dict[str, str]:
-        folder = self.system.folder
-        return {"PYTHONPATH": f"{folder}{os.pathsep}{IMPORT_PATH}"} if folder else {}
+    def child(self, name: str, argv: Sequence[str], settings: Mapping[str, str]) -> Child:
+        """A process of the target's own, in its folder and with the variables that it asks for."""
+        return self.factory.guest(
+            name, argv, settings, cwd=self.target.cwd, passed=self.target.passed
+        )
 
     def _all_filled(self, settings: Mapping[str, str], port: Port | None = None) -> dict[str, str]:
         return {name: self._filled(value, port) for name, value in settings.items()}
 
     def _filled(self, text: str, port: Port | None = None) -> str:
-        text = text.replace(EVIDENCE, str(self.evidence)).replace(SCRATCH, str(self.site.scratch))
+        text = text.replace(EVIDENCE, str(self.evidence)).replace(SCRATCH, str(self.scratch))
+        text = text.replace(SECRET, self.secret)
         return text.replace(PORT, str(port.number)) if port else text

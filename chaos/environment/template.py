@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from chaos.environment.cluster import TemporalCluster
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.postgres import SUPERUSER, Postgres
 from chaos.environment.roles import DATABASE, VISIBILITY, FrontendTls
-from chaos.environment.site import Site
 from chaos.environment.temporal import StackSpec, Topology
 from chaos.evidence.journal import Journal
 from chaos.process.child import ChildError
@@ -40,7 +40,7 @@ class PostgresMaker:
     _template: Path | None = None
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def make(self, spec: StackSpec, site: Site) -> TemporalCluster:
+    async def make(self, spec: StackSpec, site: ProcessFactory) -> TemporalCluster:
         """A cluster with data of its own. Raises ChildError."""
         template = await self._ready_template()
         _let_through(site.scratch, Path(self.mark))
@@ -62,7 +62,7 @@ class PostgresMaker:
         self.scratch.mkdir(parents=True)
         _let_through(self.scratch, Path(self.mark))
         journal = Journal(self.scratch / "journal.jsonl", lambda _: None)
-        site = Site(self.mark, self.scratch, self.scratch / "logs", journal)
+        site = ProcessFactory(self.mark, self.scratch, self.scratch / "logs", journal)
         postgres = Postgres.below(self.scratch, mark=self.mark, logs=site.logs, journal=journal)
         cluster = TemporalCluster.at(site, postgres, self.server, StackSpec())
         try:
@@ -80,7 +80,7 @@ class PostgresMaker:
         return postgres.data
 
     async def _make_schema(
-        self, site: Site, postgres: Postgres, database: str, schema: str
+        self, site: ProcessFactory, postgres: Postgres, database: str, schema: str
     ) -> None:
         where = ("--endpoint", "127.0.0.1", "--port", str(postgres.port.number))
         whose = ("--user", SUPERUSER, "--plugin", "postgres12", "--database", database)

@@ -16,8 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.environment.site import Site
-from chaos.environment.target import System
+from chaos.environment.factory import ProcessFactory
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
@@ -44,16 +43,15 @@ class Topology(StrEnum):
 @dataclass(frozen=True)
 class StackSpec:
     """What a stack is made of. `persistent` False keeps a dev server's data in memory only;
-    `disk_mib` puts them on a disk of that size, of which `chaos/environment/disk.py` tells. `system`
-    takes the place of the suite's own workers and their fake API. With `ui` a dev server has its
-    Web UI. One that `shares_server` may get a namespace of its own on a server that others use as
-    well: nothing may be done to that, and what is said of its data or configuration does not count.
+    `disk_mib` puts them on a disk of that size, of which `chaos/environment/disk.py` tells. With
+    `ui` a dev server has its Web UI. One that `shares_server` may get a namespace of its own on a
+    server that others use as well: nothing may be done to that, and what is said of its data or
+    configuration does not count.
     """
 
     persistent: bool = True
     disk_mib: int | None = None
     dynamic_config: Mapping[str, str] = field(default_factory=dict)
-    system: System | None = None
     ui: bool = False
     shares_server: bool = False
 
@@ -102,7 +100,7 @@ class Maker(Protocol):
     def topology(self) -> Topology:
         """Where it runs."""
 
-    async def make(self, spec: StackSpec, site: Site) -> Temporal:
+    async def make(self, spec: StackSpec, site: ProcessFactory) -> Temporal:
         """One for a stack; it does not run yet. Raises ChildError."""
 
 

@@ -1,8 +1,7 @@
-"""A worker process of the system under test: `python -m workflows.worker`."""
+"""A worker process of a target, and how it is seen to be ready."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +14,6 @@ from temporalio.service import RPCError
 from chaos.process.child import Child
 
 READY_DEADLINE_SECONDS = 30.0
-WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
 
 _KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 

@@ -20,6 +20,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 T = TypeVar("T")
 
 
+WORKER_LOST = "WorkerLost"
+"""The type of the failure by which a supervisor may fail an attempt whose worker it saw die."""
+
+
 class Status(StrEnum):
     """How a workflow stands."""
 

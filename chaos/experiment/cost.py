@@ -7,71 +7,44 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
-
+from chaos.evidence.bills import InDoubt, Thing
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Event
-from tests.chaos.video.fake_api.ledger import Item, Usd
-from workflows.paid_calls import IN_DOUBT, State
 
 ZERO = Decimal(0)
 _BLOWS = frozenset({"kill", "terminate"})
 """Kinds of faults that strike a process; the others take nothing away that a checkpoint keeps."""
 
-_Thing = tuple[Item, str]
-"""What a bill is for, and its prompt."""
-
-
-class AmbiguousCall(BaseModel):
-    """A paid request that, by the workers' own ledger, may have been paid for in vain."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-    operation_id: str
-    step: str
-    number: int
-    item: str
-    cost_usd: Usd
-    state: State
-    reason: str | None
-    sent_at: AwareDatetime
-
 
 def billed_usd(evidence: Evidence) -> Decimal:
-    """All that the provider billed."""
-    return sum((bill.amount_usd for bill in evidence.billed), ZERO)
+    """All that was billed."""
+    return sum((bill.amount_usd for bill in evidence.bills), ZERO)
 
 
 def ideal_usd(evidence: Evidence) -> Decimal:
     """What an undisturbed run would have cost."""
-    return sum(map(evidence.ideal_cost_usd, evidence.expectations), ZERO)
+    return sum(map(evidence.cost_usd, evidence.specs), ZERO)
 
 
 def waste_usd(evidence: Evidence) -> Decimal:
-    """What was billed beyond the ideal, prompt by prompt: a missing bill makes up for none."""
-    ideal = sum((expected.ideal for expected in evidence.expectations), Counter[_Thing]())
-    billed: defaultdict[_Thing, Decimal] = defaultdict(Decimal)
-    for bill in evidence.billed:
-        billed[bill.item, bill.prompt] += bill.amount_usd
+    """What was billed beyond the ideal, thing by thing: a missing bill makes up for none."""
+    due = sum((spec.due for spec in evidence.specs), Counter[Thing]())
+    billed: defaultdict[Thing, Decimal] = defaultdict(Decimal)
+    for bill in evidence.bills:
+        billed[bill.thing] += bill.amount_usd
+    prices = evidence.billing.prices_usd
     return sum(
         (
-            max(ZERO, amount - evidence.billing.prices_usd[item] * ideal[item, prompt])
-            for (item, prompt), amount in billed.items()
+            max(ZERO, amount - prices.get(thing[0], ZERO) * due[thing])
+            for thing, amount in billed.items()
         ),
         ZERO,
     )
 
 
-def ambiguous_calls(evidence: Evidence) -> tuple[AmbiguousCall, ...]:
-    """The requests whose reply did not come, or came when another had been sent in their place."""
-    return tuple(
-        AmbiguousCall.model_validate(call) for call in evidence.paid_calls if call.state in IN_DOUBT
-    )
-
-
-def possible_waste_usd(calls: Sequence[AmbiguousCall]) -> Decimal:
-    """What these calls cost if the provider billed every one."""
+def possible_waste_usd(calls: Sequence[InDoubt]) -> Decimal:
+    """What these calls cost if every one was billed."""
     return sum((call.cost_usd for call in calls), ZERO)
 
 
@@ -87,14 +60,14 @@ def saved_usd(evidence: Evidence) -> Decimal:
 
 def _saved_at(evidence: Evidence, blow: datetime) -> Decimal:
     """What was paid for before the blow and not again, of the workflows that came through it."""
-    bills = [bill for bill in evidence.billed if bill.amount_usd]
-    paid = {(bill.item, bill.prompt): bill.amount_usd for bill in bills}
-    later = {(bill.item, bill.prompt) for bill in bills if bill.at >= blow}
+    bills = [bill for bill in evidence.bills if bill.amount_usd]
+    paid = {bill.thing: bill.amount_usd for bill in bills}
+    later = {bill.thing for bill in bills if bill.at >= blow}
     needed = {
         thing
-        for expected, workflow in evidence.expected_workflows()
+        for expected, workflow in evidence.specified_workflows()
         if _came_through(workflow, blow)
-        for thing in expected.ideal
+        for thing in +expected.due
     }
     return sum((paid[thing] for thing in needed & (paid.keys() - later)), ZERO)
 

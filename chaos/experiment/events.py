@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
+from typing import Protocol
 
 from chaos.evidence.journal import Entry
 from chaos.invariants.verdict import Verdict
@@ -39,14 +39,15 @@ class CaseName:
 class PlannedCase:
     """A case that will run: how many workflows it starts, and what these cost if nothing is wasted.
 
-    Neither the workflows nor the bills of a `control` count in any sum.
+    `billed_usd` tells what was billed so far. Neither the workflows nor the bills of a `control`
+    count in any sum.
     """
 
     name: CaseName
     workflows: int
     ideal_usd: Decimal
     control: bool
-    ledger: Path
+    billed_usd: Callable[[], Decimal]
 
 
 @dataclass(frozen=True)
@@ -124,3 +125,29 @@ class Told:
 
     at_seconds: float
     news: News
+
+
+class View(Protocol):
+    """Shows a run to who watches it. Everything is called by the thread that waits for results."""
+
+    def tell(self, told: Told) -> None:
+        """Take note of what has happened."""
+
+    def refresh(self, now_seconds: float) -> None:
+        """Show how things stand; called again and again while a result is waited for."""
+
+    def leave(self) -> None:
+        """Leave the terminal to others, until the next refresh."""
+
+
+class NoView:
+    """Shows nothing."""
+
+    def tell(self, told: Told) -> None:
+        """Nothing."""
+
+    def refresh(self, now_seconds: float) -> None:
+        """Nothing."""
+
+    def leave(self) -> None:
+        """Nothing."""

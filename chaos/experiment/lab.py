@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -22,19 +23,12 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.environment.stack import Stack
-from chaos.environment.supervisor import FleetProcess
+from chaos.environment.supervisor import SupervisorProcess
 from chaos.environment.worker import WorkerProcess
-from chaos.evidence.case import Expectation
 from chaos.evidence.journal import Event, Journal
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
 from chaos.process.waiting import DeadlineExceededError, wait_until, within
-from tests.chaos.video import workload
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.fake_api.rules import When
-from tests.chaos.video.witness import FakeWitness, Held, LiveWitness, NoWitness, Witness
-from workflows.ledger import Ledger
-from workflows.models import Progress
-from workflows.policies import LEDGER_GRACE_SECONDS
 
 SAMPLE_INTERVAL_SECONDS = 0.25
 FOLLOW_AGAIN_SECONDS = 0.5
@@ -48,7 +42,6 @@ LONGEST_LOOK_SECONDS = 2.0
 _LONGEST_CALL = timedelta(seconds=20)
 _PAUSE_SECONDS = 0.05
 STEP_DEADLINE_SECONDS = 60.0
-LIVE_STEP_DEADLINE_SECONDS = 900.0
 
 _KINDS = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}
 """What a fault is called, by its signal."""
@@ -63,6 +56,31 @@ class Options:
     """What a user may choose for a run. `workflows` is the load of the concurrency scenario."""
 
     workflows: int = 5
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """Where a workflow is started: its id there may be longer than the one it is known by here."""
+
+    workflow_id: str
+    task_queue: str
+    execution_timeout: timedelta | None = None
+
+
+Starter = Callable[[Client, WorkflowSpec, StartOptions], Awaitable[str]]
+"""Starts a workflow; the id of its run."""
+
+
+async def start_workflow(client: Client, spec: WorkflowSpec, options: StartOptions) -> str:
+    """Start it with what its spec says."""
+    handle = await client.start_workflow(
+        spec.workflow_type,
+        args=list(spec.arguments),
+        id=options.workflow_id,
+        task_queue=options.task_queue,
+        execution_timeout=options.execution_timeout,
+    )
+    return handle.first_execution_run_id or ""
 
 
 class Fault(Protocol):
@@ -96,37 +114,21 @@ class Lab:
     options: Options
     on_working: Callable[[], None] = lambda: None
     on_ended: Callable[[str], None] = lambda _: None
-    expectations: list[Expectation] = field(default_factory=list)
+    expectations: list[WorkflowSpec] = field(default_factory=list)
     started: dict[str, list[str]] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.witness = self._make_witness()
-
-    def _make_witness(self) -> Witness:
-        if self.stack.has_api:
-            return FakeWitness(self.stack.api.control)
-        if not self.stack.live:
-            return NoWitness()
-        ledger = Ledger.open(self.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
-        return LiveWitness(
-            self.stack.client,
-            ledger,
-            self.expectations,
-            self.stack.is_at_an_api,
-            self.stack.temporal.prefix,
-        )
-
     @property
     def step_deadline_seconds(self) -> float:
-        """How long one step of an experiment may take; a real video is rendered for minutes."""
-        return LIVE_STEP_DEADLINE_SECONDS if self.stack.live else STEP_DEADLINE_SECONDS
+        """How long one step of an experiment may take; real, paid work takes longer."""
+        live = self.stack.target.live
+        return live.step_deadline_seconds if live else STEP_DEADLINE_SECONDS
 
-    async def hold(
-        self, call: HoldTarget, match: str = "", when: When = When.BEFORE_BILLING
-    ) -> Held:
-        """Plan for a moment at the provider, which stands still there where that is possible."""
-        return await self.witness.hold(HoldRequest(call=call, match=match, when=when))
+    async def save(self, folder: Path) -> None:
+        """Keep what a target's own kind of lab knows and its evidence needs; called once, last."""
+
+    async def close(self) -> None:
+        """Let go of what a target's own kind of lab holds."""
 
     @property
     def client(self) -> Client:
@@ -139,16 +141,16 @@ class Lab:
 
     async def start(
         self,
-        asked: Expectation,
+        asked: WorkflowSpec,
         *,
         task_queue: str | None = None,
-        starter: workload.Starter = workload.start,
+        starter: Starter = start_workflow,
     ) -> None:
         """Start a workflow, or one that has ended once more; it should end as `asked` says."""
-        if asked not in self.expectations:
-            self.expectations.append(asked)
+        if asked not in self.specs:
+            self.specs.append(asked)
         self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
-        place = workload.Place(
+        place = StartOptions(
             workflow_id=self.stack.own(asked.workflow_id),
             task_queue=self.stack.own_queue(task_queue or self.stack.task_queue),
             execution_timeout=self.stack.temporal.execution_timeout,
@@ -163,7 +165,6 @@ class Lab:
     async def worker(
         self,
         *,
-        api_key: str | None = None,
         task_queue: str | None = None,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
@@ -171,30 +172,30 @@ class Lab:
     ) -> WorkerProcess:
         """Start a worker, with `settings` over its environment; wait until it polls.
 
-        What `links` names (`SERVER`, `API`, a service) it reaches through a proxy of its own.
+        What `links` names (`SERVER`, a service) it reaches through a proxy of its own.
         """
         worker = await self.stack.start_worker(
-            api_key=api_key, task_queue=task_queue, argv=argv, settings=settings, links=links
+            task_queue=task_queue, argv=argv, settings=settings, links=links
         )
         self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
         self.on_working()
         return worker
 
-    async def fleet(
+    async def supervisor(
         self,
         workers: int,
         *,
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
-    ) -> FleetProcess:
-        """Start a fleet of so many workers; wait until all poll."""
-        fleet = await self.stack.start_fleet(
+    ) -> SupervisorProcess:
+        """Start the target's supervisor with so many workers; wait until all poll."""
+        supervisor = await self.stack.start_supervisor(
             workers, arguments=arguments, settings=settings, links=links
         )
-        self.note(f"{fleet.child.name} is ready with {workers} workers")
+        self.note(f"{supervisor.child.name} is ready with {workers} workers")
         self.on_working()
-        return fleet
+        return supervisor
 
     async def begin(self, fault: Fault) -> None:
         """Inject a fault. It is healed by `end`, or by `heal` at the latest."""
@@ -313,8 +314,8 @@ class Lab:
         except DeadlineExceededError as error:
             raise EndedEarlyError(str(error)) from None
 
-    async def until_told(self, workflow_id: str, field: str) -> Any:
-        """Wait until a workflow's `progress` query tells of something; what it tells."""
+    async def until_told(self, workflow_id: str, field: str, query: str = "progress") -> Any:
+        """Wait until a field of what a workflow's query answers is there; what it is."""
         told: list[Any] = []
 
         async def tells() -> bool:
@@ -322,7 +323,7 @@ class Lab:
                 raise EndedEarlyError(f"{workflow_id} has ended too early.")
             try:
                 progress = await self.handle(workflow_id).query(
-                    "progress", rpc_timeout=timedelta(seconds=2)
+                    query, rpc_timeout=timedelta(seconds=2)
                 )
             except RPCError:  # no worker answers, or not yet
                 return False
@@ -336,28 +337,13 @@ class Lab:
         )
         return told[-1]
 
-    async def until_polled(self, prompt: str) -> None:
-        """Wait until the provider is asked once more whether a prompt's video is made."""
-
-        async def asked_again() -> bool:
-            for asked in self.expectations:
-                if prompt in asked.prompts and await self.has_ended(asked.workflow_id):
-                    raise EndedEarlyError(f"{asked.workflow_id} has ended too early.")
-            return await self.witness.polled(prompt, LONGEST_LOOK_SECONDS)
-
-        await wait_until(
-            asked_again,
-            what=f"the video {prompt!r} is polled",
-            deadline_seconds=self.step_deadline_seconds,
-        )
-
     @asynccontextmanager
-    async def watched(self, workflow_id: str) -> AsyncIterator[None]:
-        """Journal a workflow's progress, as its query tells it, each time that it changes."""
+    async def watched(self, workflow_id: str, query: str = "progress") -> AsyncIterator[None]:
+        """Journal what a workflow's query answers, an object, each time that it changes."""
         changed = asyncio.Event()
         tasks = [
             asyncio.create_task(self._follow(workflow_id, changed)),
-            asyncio.create_task(self._sample(workflow_id, changed)),
+            asyncio.create_task(self._sample(workflow_id, query, changed)),
         ]
         try:
             yield
@@ -382,14 +368,14 @@ class Lab:
             else:  # its run has ended, and another may follow
                 await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
 
-    async def _sample(self, workflow_id: str, changed: asyncio.Event) -> None:
-        last: Progress | None = None
+    async def _sample(self, workflow_id: str, query: str, changed: asyncio.Event) -> None:
+        last: dict[str, Any] | None = None
         while True:
             await changed.wait()
             changed.clear()
             try:
                 now = await self.handle(workflow_id).query(
-                    "progress", result_type=Progress, rpc_timeout=timedelta(seconds=1)
+                    query, result_type=dict, rpc_timeout=timedelta(seconds=1)
                 )
             except RPCError:
                 # While the server or every worker is down there is no answer; that is no finding.
@@ -400,7 +386,7 @@ class Lab:
                     self.journal.add(
                         Event.PROGRESS,
                         workflow_id=workflow_id,
-                        progress=now.model_dump(mode="json"),
+                        progress=now,
                     )
             await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
 
@@ -409,7 +395,7 @@ class Lab:
 
         `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
         """
-        await self._until_ended([a.workflow_id for a in self.expectations], deadline_seconds)
+        await self._until_ended([a.workflow_id for a in self.specs], deadline_seconds)
 
     async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
         places = asyncio.Semaphore(AWAITED_AT_ONCE)

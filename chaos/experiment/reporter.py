@@ -1,15 +1,16 @@
-"""Who tells: the plan of a run, and of each case its journal, its stages, and what has ended."""
+"""Emits the events of a run: its plan, and of each case its journal, its stages, what has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
-from chaos.evidence.billing import Billing
-from chaos.evidence.case import ideal_cost_usd
+from chaos.environment.target import Target
 from chaos.evidence.headroom import Strain
 from chaos.evidence.journal import Event, Journal
+from chaos.evidence.spec import cost_usd
 from chaos.experiment.events import (
     Announce,
     CaseName,
@@ -24,7 +25,7 @@ from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Case, Scenario
 
 
-class Telling:
+class CaseReporter:
     """A case's journal, and all else that is told of the case."""
 
     def __init__(self, case: CaseName, path: Path, announce: Announce) -> None:
@@ -45,24 +46,27 @@ class Telling:
         self._announce(WorkflowEnded(self._case, workflow_id))
 
 
-def plan(
-    scenarios: Sequence[Scenario], options: Options, billing: Billing, folder: Path
-) -> Planned:
+def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Planned:
     """What will run in that folder, and what it would cost without any waste."""
     return Planned(
         tuple(
             PlannedCase(
                 name=case_name(scenario, case),
                 workflows=len(load),
-                ideal_usd=sum((ideal_cost_usd(asked, billing) for asked in load), Decimal(0)),
+                ideal_usd=sum((cost_usd(spec, case.target.billing) for spec in load), Decimal(0)),
                 control=case.must_fail is not None,
-                ledger=case_folder(folder, scenario, case) / "ledger.jsonl",
+                billed_usd=partial(_billed_usd, case.target, case_folder(folder, scenario, case)),
             )
             for scenario in scenarios
             for case in scenario.cases
             for load in (case.load(options),)
         )
     )
+
+
+def _billed_usd(target: Target, folder: Path) -> Decimal:
+    """What was billed so far. Raises OSError and ValueError where it cannot be read, or not yet."""
+    return sum((bill.amount_usd for bill in target.bills(folder)), Decimal(0))
 
 
 def case_name(scenario: Scenario, case: Case) -> CaseName:

@@ -10,21 +10,18 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import InDoubt, Mode, SuiteEstimate, Usd
 from chaos.evidence.case import Evidence
 from chaos.evidence.headroom import Strain
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.evidence.text import writable
 from chaos.experiment import cost
-from chaos.experiment.cost import ZERO, AmbiguousCall
+from chaos.experiment.cost import ZERO
 from chaos.experiment.judge import proofs, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.invariants.verdict import Finding, Verdict, merge
-from tests.chaos.video import workload
-from tests.chaos.video.estimate import SuiteEstimate
-from tests.chaos.video.fake_api.ledger import Usd
 
 Seconds = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
 Difference = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]
@@ -113,7 +110,7 @@ class CaseResult(Result):
     waste_usd: Usd = ZERO
     possible_waste_usd: Usd = ZERO
     saved_usd: Usd = ZERO
-    ambiguous: tuple[AmbiguousCall, ...] = ()
+    ambiguous: tuple[InDoubt, ...] = ()
     billed: dict[str, Count]
     faults: tuple[FaultResult, ...]
     load: LoadResult | None
@@ -138,7 +135,7 @@ class ScenarioResult(Result):
     waste_usd: Usd = ZERO
     possible_waste_usd: Usd = ZERO
     saved_usd: Usd = ZERO
-    ambiguous: tuple[AmbiguousCall, ...] = ()
+    ambiguous: tuple[InDoubt, ...] = ()
     billed: dict[str, Count]
     fault: FaultResult | None
     recovery_s: Recovery | None
@@ -193,7 +190,7 @@ def case_result(
     """Put the findings of a case and the figures of its evidence together."""
     proven = {check.name for check in proofs(case)}
     hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
-    ambiguous = cost.ambiguous_calls(evidence)
+    ambiguous = tuple(evidence.in_doubt)
     return CaseResult(
         name=case.name,
         control=case.must_fail is not None,
@@ -206,9 +203,9 @@ def case_result(
         possible_waste_usd=cost.possible_waste_usd(ambiguous),
         saved_usd=cost.saved_usd(evidence),
         ambiguous=ambiguous,
-        billed=dict(Counter(str(bill.item) for bill in evidence.billed)),
+        billed=dict(Counter(str(bill.item) for bill in evidence.bills)),
         faults=_faults(evidence, hit=hit and not evidence.troubles),
-        load=_load(evidence) if case.stack.system is None else None,
+        load=_load(evidence, case.target.slots) if case.target.slots else None,
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings),
         strain=evidence.strain,
@@ -296,7 +293,7 @@ def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
 
 def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
     found = []
-    for expected in evidence.expectations:
+    for expected in evidence.specs:
         workflow = evidence.workflows.get(expected.workflow_id)
         found.append(
             WorkflowResult(
@@ -311,7 +308,7 @@ def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
     return found
 
 
-def _load(evidence: Evidence) -> LoadResult | None:
+def _load(evidence: Evidence, slots: int) -> LoadResult | None:
     """Of cases with several completed workflows on one worker."""
     workflows = list(evidence.workflows.values())
     ends = [workflow.closed_at for workflow in workflows if workflow.closed_at]
@@ -328,5 +325,5 @@ def _load(evidence: Evidence) -> LoadResult | None:
         workflows=len(workflows),
         wall_s=round((max(ends) - min(begins)).total_seconds(), 3),
         work_s=round(work_s, 3),
-        ideal_s=round(work_s / workload.SLOTS, 3),
+        ideal_s=round(work_s / slots, 3),
     )

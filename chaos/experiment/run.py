@@ -10,28 +10,18 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from chaos.environment.stack import Place, Stack
+from chaos.environment.stack import Stack, StackConfig
 from chaos.environment.temporal import Maker, Topology
-from chaos.environment.worker import WORKER_ARGV
-from chaos.evidence.billing import REFERENCE
-from chaos.evidence.case import (
-    Evidence,
-    Promise,
-    save_billing,
-    save_expectations,
-    save_histories,
-    save_live_ledger,
-    save_paid_calls,
-    save_prefix,
-    save_promise,
-)
+from chaos.evidence.case import save_billing, save_books, save_prefix, save_timings
 from chaos.evidence.files import write_file
+from chaos.evidence.histories import save_histories
 from chaos.evidence.journal import Event
+from chaos.evidence.spec import save_specs
 from chaos.experiment.admission import Admission, Seat
 from chaos.experiment.events import Announce, Finished, Judged, Said, Stage
 from chaos.experiment.judge import judge
 from chaos.experiment.lab import EndedEarlyError, Lab, Options
-from chaos.experiment.reporter import Telling, case_folder, case_name
+from chaos.experiment.reporter import CaseReporter, case_folder, case_name
 from chaos.experiment.results import (
     CaseResult,
     ScenarioResult,
@@ -45,13 +35,9 @@ from chaos.invariants.verdict import Verdict
 from chaos.process.child import ChildError
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import DeadlineExceededError
-from tests.chaos.video.live_api import LiveApi
 
 KEY_CHECK = "key_is_not_kept"
 """The check that none of the user's own secrets is in the evidence."""
-
-LIVE_LEDGER = "paid.db"
-"""Of a live run, in its folder: what was paid for must outlive whatever becomes of the run."""
 
 FIRST_TRY = "first_try"
 """Where in a case's folder the evidence of its first try is, where it had a second one."""
@@ -79,8 +65,7 @@ class RunContext:
     temporal_cli: Path | None
     options: Options
     announce: Announce
-    worker_argv: Sequence[str] = WORKER_ARGV
-    live: LiveApi | None = None
+    worker_argv: Sequence[str] = ()
     maker: Maker | None = None
     secrets: Sequence[str] = ()
     spawner: Spawner | None = None
@@ -96,8 +81,8 @@ async def run_all(
 ) -> None:
     """Run all side by side, then once more, one by one, the cases whose verdict is unknown.
 
-    Of a run that is broken off before those, the first tries stand. A live run has no second tries:
-    nobody has agreed to pay for them.
+    Of a run that is broken off before those, the first tries stand. A live case has no second try:
+    nobody has agreed to pay for it.
     """
     found: dict[str, list[CaseResult]] = {}
 
@@ -108,7 +93,7 @@ async def run_all(
 
     async def run_first(scenario: Scenario) -> None:
         cases = found[scenario.name] = await _run_cases(scenario, context)
-        if context.live or not any(case.verdict is Verdict.UNKNOWN for case in cases):
+        if not any(_may_run_again(case, result) for case, result in zip(scenario.cases, cases)):
             finish(scenario)
 
     try:
@@ -131,9 +116,13 @@ async def _run_unknown_again(
     scenario: Scenario, results: list[CaseResult], context: RunContext
 ) -> None:
     for number, case in enumerate(scenario.cases):
-        can_be_shown = case.proofs or case.undisturbed
-        if can_be_shown and results[number].verdict is Verdict.UNKNOWN:
+        if _may_run_again(case, results[number]):
             results[number] = await _run_again(scenario, case, results[number], context)
+
+
+def _may_run_again(case: Case, result: CaseResult) -> bool:
+    can_be_shown = bool(case.proofs) or case.undisturbed
+    return result.verdict is Verdict.UNKNOWN and can_be_shown and not case.target.live
 
 
 async def _run_cases(scenario: Scenario, context: RunContext) -> list[CaseResult]:
@@ -200,29 +189,28 @@ async def _run_seated(
     folder.mkdir(parents=True, exist_ok=context.is_second_try)
     scratch = case_folder(context.scratch, scenario, case)
     scratch.mkdir(parents=True)
-    telling = Telling(case_name(scenario, case), folder / "journal.jsonl", context.announce)
+    reporter = CaseReporter(case_name(scenario, case), folder / "journal.jsonl", context.announce)
     began = time.monotonic()
     try:
-        place = Place(
+        config = StackConfig(
             mark=context.mark,
             scratch=scratch,
             evidence=folder,
             temporal_cli=context.temporal_cli,
             worker_argv=context.worker_argv,
-            live=context.live,
-            live_ledger=context.folder / LIVE_LEDGER if context.live else None,
+            run_folder=context.folder,
             maker=context.maker,
             name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
             spawner=context.spawner,
         )
-        telling.reached(Stage.STARTING)
-        with context.admission.meter.watched(telling.strained):
-            await _experiment(case, place, telling, context.options, seat)
+        reporter.reached(Stage.STARTING)
+        with context.admission.meter.watched(reporter.strained):
+            await _experiment(case, config, reporter, context.options, seat)
     finally:
         seat.is_up()
-        telling.journal.close()
-    telling.reached(Stage.JUDGING)
-    evidence = await asyncio.to_thread(Evidence.load, folder)
+        reporter.journal.close()
+    reporter.reached(Stage.JUDGING)
+    evidence = await asyncio.to_thread(case.target.load_evidence, folder)
     strict = _with_the_users_secrets(case, context)
     findings = await asyncio.to_thread(judge, strict, evidence)
     return case_result(
@@ -232,8 +220,7 @@ async def _run_seated(
 
 def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
     """The user's own keys must be nowhere in the evidence either."""
-    key = [context.live.key.get_secret_value()] if context.live else []
-    secrets = [*key, *context.secrets]
+    secrets = [*(case.target.live.secrets if case.target.live else ()), *context.secrets]
     if not secrets or case.must_fail:
         return case
     check = replace(no_secret_is_kept(*secrets), name=KEY_CHECK)
@@ -241,61 +228,55 @@ def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
 
 
 async def _experiment(
-    case: Case, place: Place, telling: Telling, options: Options, seat: Seat
+    case: Case, config: StackConfig, reporter: CaseReporter, options: Options, seat: Seat
 ) -> None:
     """Start the stack, do what the case says, and save what is to be known afterwards.
 
     What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
     """
-    journal = telling.journal
-    save_expectations(place.evidence, ())
-    save_billing(place.evidence, place.live.billing if place.live else REFERENCE)
-    if case.stack.system:
-        promise = Promise(
-            recovery_seconds=case.stack.system.recovery_seconds,
-            heartbeat_interval_seconds=case.stack.system.heartbeat_interval_seconds,
-        )
-        save_promise(place.evidence, promise)
+    journal, folder, target = reporter.journal, config.evidence, case.target
+    await save_specs(folder, (), target.data_converter)
+    save_billing(folder, target.billing)
+    save_timings(folder, target.timings)
     try:
-        async with Stack(case.stack, place, journal) as stack:
-            lab = Lab(stack, journal, options, on_working=seat.is_up, on_ended=telling.ended)
+        async with Stack(case.stack, target, config, journal) as stack:
+            make = target.lab or Lab
+            lab = make(stack, journal, options, on_working=seat.is_up, on_ended=reporter.ended)
             try:
-                await _carry_out(case, lab, telling)
+                await _carry_out(case, lab, reporter)
             finally:
-                telling.reached(Stage.SAVING)
+                reporter.reached(Stage.SAVING)
                 journal.add(Event.ENDING)
-                lab.witness.close()
-                save_expectations(place.evidence, lab.expectations)
-                save_prefix(place.evidence, stack.temporal.prefix)
-                ids = [f"{stack.temporal.prefix}{a.workflow_id}" for a in lab.expectations]
-                if case.stack.system is None:
-                    await asyncio.to_thread(save_paid_calls, stack.ledger_url, place.evidence, ids)
-                if place.live:
-                    save_live_ledger(place.evidence, lab.expectations)
-                await save_histories(stack.client, place.evidence, ids, lab.started)
+                await lab.close()
+                await save_specs(folder, lab.specs, target.data_converter)
+                save_prefix(folder, stack.temporal.prefix)
+                await lab.save(folder)
+                await asyncio.to_thread(save_books, folder, target.reading)
+                ids = [f"{stack.temporal.prefix}{spec.workflow_id}" for spec in lab.specs]
+                await save_histories(stack.client, folder, ids, lab.started)
     except _EXPECTED_TROUBLE as error:
         journal.add(Event.TROUBLE, str(error))
     except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run
-        write_file(place.evidence / "trouble.txt", traceback.format_exc())
+        write_file(folder / "trouble.txt", traceback.format_exc())
         journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
 
 
-async def _carry_out(case: Case, lab: Lab, telling: Telling) -> None:
+async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:
     """Do what the case says, then wait until all have ended.
 
     A workflow that ends too early, or not at all, is no trouble of ours: its history shows it.
     """
-    telling.reached(Stage.RUNNING)
+    reporter.reached(Stage.RUNNING)
     try:
         await case.experiment(lab)
     except EndedEarlyError as error:
         lab.note(str(error))
     finally:
         await lab.heal()
-    telling.reached(Stage.CONVERGING)
+    reporter.reached(Stage.CONVERGING)
     try:
-        # A real video is rendered for minutes, whatever a case thinks of.
-        least = lab.step_deadline_seconds if lab.stack.live else 0.0
+        # Real, paid work takes minutes, whatever a case thinks of.
+        least = lab.step_deadline_seconds if case.target.live else 0.0
         await lab.converge(max(case.converge_deadline_seconds, least))
     except DeadlineExceededError as error:
         lab.note(str(error))

@@ -7,9 +7,9 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,32 +20,24 @@ from typing import Any, TypeVar
 from chaos.environment.external import ExternalError
 from chaos.environment.provision import Choice, Chooser, Ground, NotInstalledError
 from chaos.environment.shared import SharingMaker
+from chaos.environment.target import Live, Target
 from chaos.environment.temporal import Maker, Topology
-from chaos.environment.worker import WORKER_ARGV
-from chaos.evidence.billing import REFERENCE, Mode
+from chaos.evidence.bills import Mode
 from chaos.experiment.admission import Admission
 from chaos.experiment.cpu import Used, cpu_seconds
-from chaos.experiment.events import News, Said, Told
+from chaos.experiment.events import News, NoView, Said, Told, View
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
 from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
-from chaos.experiment.run import LIVE_LEDGER, SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
-from chaos.experiment.scenario import Scenario
+from chaos.experiment.run import SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
+from chaos.experiment.scenario import Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
-from chaos.plugin.view import NoView, View
 from chaos.process.child import spawning
 from chaos.process.programs import BadBinaryError, BinaryNotFoundError, SearchCancelledError
 from chaos.process.reaper import Guard
 from chaos.process.run_lock import Hold
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import CLOCK
-from chaos.report.files import write_reports
-from tests.chaos.video.estimate import SuiteEstimate, in_mode, on_topology, suite_estimates
-from tests.chaos.video.live_api import LiveApi
-from tests.chaos.video.scenarios.catalogue import all_scenarios
-from workflows.ledger import Ledger, LedgerError
-from workflows.ledger_place import sqlite_url
-from workflows.policies import LEDGER_GRACE_SECONDS
 
 STOP_DEADLINE_SECONDS = 60.0
 _DRAIN_SECONDS = 0.1
@@ -63,7 +55,8 @@ class Runner:
     """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
 
     `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
-    `worker_argv` is the program that works, and is broken. `view` shows meanwhile what is done.
+    `worker_argv` is the user's own program in place of the target's. `view` shows meanwhile what is
+    done; `write` writes the reports into the run's folder, and says which could not be written.
     `missing` says, once it was started, why nothing can run here, `troubles`, when it has
     stopped, which of its reports could not be written.
     """
@@ -73,8 +66,8 @@ class Runner:
     options: Options
     reports: Path
     view: View = field(default_factory=NoView)
-    live: LiveApi | None = None
-    worker_argv: Sequence[str] = WORKER_ARGV
+    write: Callable[[RunResult, Path], tuple[str, ...]] = lambda _result, _folder: ()
+    worker_argv: Sequence[str] = ()
     outcome: RunResult | None = None
     paid_usd: Decimal | None = None
     missing: str | None = None
@@ -98,6 +91,19 @@ class Runner:
         self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
 
     @property
+    def targets(self) -> Sequence[Target]:
+        """Those of the cases that were chosen, each once."""
+        found: list[Target] = []
+        for scenario in self.chosen:
+            found += [case.target for case in scenario.cases if case.target not in found]
+        return found
+
+    @property
+    def live(self) -> Live | None:
+        """Who is paid real money, if anybody."""
+        return next((target.live for target in self.targets if target.live), None)
+
+    @property
     def _mode(self) -> Mode:
         return Mode.LIVE if self.live else Mode.MOCKED
 
@@ -105,8 +111,7 @@ class Runner:
         """Make the run's folder, find what it stands on and begin. Raises RunError."""
         self.folder = _make_folder(self.reports, self._started_at)
         self._hold = Hold(self.folder)
-        billing = self.live.billing if self.live else REFERENCE
-        self._announce(plan(self.scenarios, self.options, billing, self.folder))
+        self._announce(plan(self.scenarios, self.options, self.folder))
         self._thread.start()
         try:
             self._wait(self._ready)
@@ -165,7 +170,7 @@ class Runner:
             self._thread.join(STOP_DEADLINE_SECONDS)
         self._drain()
         if self.live and self._thread.ident:
-            self.paid_usd = _paid_usd(self.folder / LIVE_LEDGER)
+            self.paid_usd = self.live.paid_usd(self.folder)
         if self.missing:
             return
         done = self._done()
@@ -173,7 +178,7 @@ class Runner:
         if done or (began and not self.scenarios):
             self.outcome = self._outcome(done)
             try:
-                self.troubles = write_reports(self.outcome, self.folder)
+                self.troubles = self.write(self.outcome, self.folder)
             except OSError as error:
                 raise RunError(
                     f"the results could not be written to {self.folder} ({error.strerror}); "
@@ -208,8 +213,9 @@ class Runner:
     def _main(self) -> None:
         """The thread: everything that this run starts lives within the guard."""
         try:
-            begins = not _are_anothers(self.scenarios)
-            with Guard() as guard, spawning(guard, begins=begins) as spawner:
+            preload = dict.fromkeys(name for target in self.targets for name in target.preload)
+            folder = next((target.cwd for target in self.targets if target.preload), None)
+            with Guard() as guard, spawning(guard, tuple(preload), folder) as spawner:
                 chooser = Chooser(
                     run_id=self.folder.name,
                     mark=guard.mark,
@@ -241,7 +247,6 @@ class Runner:
             options=self.options,
             announce=self._announce,
             worker_argv=self.worker_argv,
-            live=self.live,
             secrets=ground.secrets,
             spawner=spawner,
             admission=admission,
@@ -264,11 +269,13 @@ class Runner:
             seed=_seed_of(self.chosen),
             budget_usd=self.live.budget_usd if self.live else None,
             paid_usd=self.paid_usd,
-            suite_estimates=_estimates(self.chosen, self.live),
+            suite_estimates=next(
+                (found for t in self.targets if (found := tuple(t.estimates()))), ()
+            ),
             versions={
                 "python": platform.python_version(),
                 "temporalio": version("temporalio"),
-                "google-genai": version("google-genai"),
+                **{name: version(name) for target in self.targets for name in target.packages},
                 "server": self._ready.result().server_version,
             },
             cpu_s=cpu_seconds(self.folder, self._used_before, Used.now()),
@@ -283,18 +290,6 @@ def _sharing(maker: Maker, guard: Guard, folder: Path) -> AbstractAsyncContextMa
     if maker.topology is Topology.EXTERNAL:
         return nullcontext(maker)
     return SharingMaker(maker, guard.mark, guard.folder, folder)
-
-
-def _estimates(chosen: Sequence[Scenario], live: LiveApi | None) -> tuple[SuiteEstimate, ...]:
-    """What the suite costs live, for who runs some of it, and no scenarios of another system."""
-    if _are_anothers(chosen):
-        return ()
-    return suite_estimates(all_scenarios(), Options(), live)
-
-
-def _are_anothers(scenarios: Sequence[Scenario]) -> bool:
-    """Whether none of them starts the suite's own workers."""
-    return all(case.stack.system for scenario in scenarios for case in scenario.cases)
 
 
 def _seed_of(scenarios: Sequence[Scenario]) -> int | None:
@@ -330,21 +325,6 @@ def _why_none(mode: Mode, topology: Topology) -> str:
     if topology is Topology.EXTERNAL:
         return "it would strike the servers of a cluster that others run"
     return f"it has no {mode} case on the topology {topology}"
-
-
-def _paid_usd(ledger_file: Path) -> Decimal | None:
-    """What a live run's calls may have cost, those of broken-off scenarios included.
-
-    None where no worker came to make the ledger. Raises RunError where it cannot be read.
-    """
-    if not ledger_file.exists():
-        return None
-    try:
-        url = sqlite_url(ledger_file)
-        with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
-            return ledger.billable_usd()
-    except LedgerError as error:
-        raise RunError(f"what this run has paid is not known: {error} ({ledger_file})") from None
 
 
 def _make_folder(reports: Path, at: datetime) -> Path:

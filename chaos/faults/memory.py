@@ -41,7 +41,7 @@ class OutOfMemory(Fault):
 
     async def inject(self, lab: Lab) -> None:
         """Put the limit in force; it strikes when the worker wants more."""
-        fleet = lab.stack.fleets[0]
+        fleet = lab.stack.supervisors[0]
         process = psutil.Process(fleet.pids[self.place % len(fleet.pids)])
         self._pid = process.pid
         fleet.watch(process)
@@ -55,7 +55,7 @@ class OutOfMemory(Fault):
             return
         seen = self._limit.killed()
         if seen and self._pid:
-            await lab.stack.fleets[0].until_gone([self._pid])
+            await lab.stack.supervisors[0].until_gone([self._pid])
             lab.journal.add(
                 Event.STAGE, seen, kind=self._limit.kind, target=self.target, pid=self._pid
             )

@@ -34,7 +34,7 @@ class _OnWorker(Fault):
         return "fleet-1-worker"
 
     async def _send(self, lab: Lab, number: signal.Signals) -> psutil.Process:
-        fleet = lab.stack.fleets[0]
+        fleet = lab.stack.supervisors[0]
         await wait_until(
             lambda: bool(fleet.pids),
             what=f"{fleet.child.name} has a worker",
@@ -60,7 +60,7 @@ class KillWorker(_OnWorker):
     async def inject(self, lab: Lab) -> None:
         """Kill it and see it gone."""
         process = await self._send(lab, signal.SIGKILL)
-        await lab.stack.fleets[0].until_gone([process.pid])
+        await lab.stack.supervisors[0].until_gone([process.pid])
 
 
 class PauseWorker(_OnWorker):
@@ -79,9 +79,9 @@ class PauseWorker(_OnWorker):
 
     async def heal(self, lab: Lab) -> None:
         """Wake it up, unless its fleet has replaced it."""
-        if self._pid and self._pid in lab.stack.fleets[0].pids:
+        if self._pid and self._pid in lab.stack.supervisors[0].pids:
             with suppress(psutil.NoSuchProcess):
-                lab.stack.fleets[0].signal(self._pid, signal.SIGCONT)
+                lab.stack.supervisors[0].signal(self._pid, signal.SIGCONT)
 
 
 class SleepWorker(Fault):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from chaos.evidence.case import Evidence
 from chaos.invariants.verdict import Finding, Verdict
 
-Judge = Callable[[Evidence], Iterable[str]]
+E = TypeVar("E", bound=Evidence)
+
+Judge = Callable[[E], Iterable[str]]
+"""It gets the target's own kind of evidence."""
 
 
 class Late(str):
@@ -36,12 +40,14 @@ class Invariant:
 
     `broken` is the verdict where there are problems: `FAILED` for what must hold, `UNKNOWN`
     for the proof that a fault has hit. Where all are `Late`, and the machine was busy, `Lost` or
-    `Unmeasured`, it is `UNKNOWN` as well.
+    `Unmeasured`, it is `UNKNOWN` as well. What holds `at_any_moment`, not only at the end, is asked
+    of an experiment that broke off as well.
     """
 
     name: str
-    judge: Judge
+    judge: Callable[[Any], Iterable[str]]
     broken: Verdict = Verdict.FAILED
+    at_any_moment: bool = False
 
     def examine(self, evidence: Evidence) -> Finding:
         """Judge; a judge that breaks leaves its question open."""
@@ -71,11 +77,16 @@ def _doubts(problems: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
     return ("unknown, for no fault explains it: no worker came to tell of that attempt",)
 
 
-def invariant(judge: Judge) -> Invariant:
+def invariant(judge: Judge[E]) -> Invariant:
     """Make an invariant of a judge, under the judge's name."""
     return Invariant(judge.__name__, judge)
 
 
-def proof(name: str) -> Callable[[Judge], Invariant]:
+def safety(judge: Judge[E]) -> Invariant:
+    """Make an invariant of what holds at any moment."""
+    return Invariant(judge.__name__, judge, at_any_moment=True)
+
+
+def proof(name: str) -> Callable[[Judge[E]], Invariant]:
     """Make a proof of a judge: where it has problems, the fault did not provably hit."""
     return lambda judge: Invariant(name, judge, broken=Verdict.UNKNOWN)

@@ -26,8 +26,8 @@ def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
                 f"after the fault {fault.kind} at {fault.target} work went on after "
                 f"{recovery.waited:.1f} s, not within {recovery.bound:.1f} s"
             )
-        elif fault.event is Event.FAULT and evidence.recovery_seconds is not None:
-            yield from _late_tasks(evidence, fault, evidence.recovery_seconds)
+        elif fault.event is Event.FAULT and evidence.timings.recovery_seconds is not None:
+            yield from _late_tasks(evidence, fault, evidence.timings.recovery_seconds)
     for fault, workflow, activity in unmeasured(evidence):
         yield Unmeasured(
             f"{fault.target} was killed with {activity.kind} of {workflow.workflow_id} in hand, "

@@ -12,17 +12,16 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
 from chaos.evidence.case import Evidence
-from chaos.invariants import Invariant, invariant
+from chaos.invariants import Invariant, invariant, safety
 from chaos.invariants.doubt import of_unfinished
-from workflows.registry import WORKFLOWS
 
 
 @invariant
 def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
     """None is lost, none hangs, none fails that should not, and a failure says what failed."""
-    if not evidence.expectations:
+    if not evidence.specs:
         yield "no workflow was expected, so nothing was shown"
-    for expected in evidence.expectations:
+    for expected in evidence.specs:
         workflow = evidence.workflows.get(expected.workflow_id)
         if workflow is None:
             yield f"{expected.workflow_id} is lost: the server has no history of it"
@@ -36,7 +35,7 @@ def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
                 yield of_unfinished(workflow, problem)
 
 
-@invariant
+@safety
 def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
     """A failed workflow task is a fault of the workflow's code, even if a retry hides it."""
     for workflow in evidence.workflows.values():
@@ -54,11 +53,7 @@ def replays_with(
         replayer = Replayer(workflows=workflows, data_converter=data_converter, build_id="replay")
         yield from asyncio.run(_replay(evidence, replayer))
 
-    return Invariant("histories_replay", judge)
-
-
-histories_replay = replays_with(WORKFLOWS)
-"""With the suite's own workflows."""
+    return Invariant("histories_replay", judge, at_any_moment=True)
 
 
 async def _replay(evidence: Evidence, replayer: Replayer) -> list[str]:

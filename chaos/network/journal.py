@@ -7,6 +7,7 @@ stands there survives a SIGKILL of the proxy, though not a loss of power.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from chaos.evidence.files import read_if_there
 from chaos.network.toxics import AnyToxic, Stream
+
+FOLDER = "network"
+"""Where a case's folder keeps them, a file for each link."""
 
 
 class NetworkJournalError(Exception):
@@ -195,3 +199,14 @@ def read_network_journal(path: Path) -> tuple[NetworkRecord, ...]:
                 f"Line {number} of the journal {path} is damaged: keep the file as evidence."
             ) from None
     return tuple(records)
+
+
+def read_links(case: Path) -> Mapping[str, Sequence[NetworkRecord]]:
+    """What each proxy of a case wrote down, by its link, such as `worker-1>server`."""
+    files = sorted((case / FOLDER).glob("*.jsonl"))
+    return {_link_of(file): read_network_journal(file) for file in files}
+
+
+def _link_of(journal: Path) -> str:
+    client, _, upstream = journal.stem.rpartition("-to-")
+    return f"{client}>{upstream}"

@@ -17,7 +17,7 @@ from typing import TypedDict
 
 from chaos.evidence.journal import Event, Journal
 from chaos.process.reaper import MARK, Guard
-from chaos.process.spawner import Spawner, SpawnerError, may_fork
+from chaos.process.spawner import Spawner, SpawnerError
 from chaos.process.started import Executed, Started
 from chaos.process.waiting import wait_until, within
 
@@ -28,8 +28,8 @@ READY_INTERVAL_SECONDS = 0.05
 """Between two looks at a process that starts: each costs it, and the server, some of the CPU."""
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-IMPORT_PATH = str(Path(__file__).parent.parent)
-"""Where a process finds the suite, and its workflows."""
+IMPORT_PATH = str(Path(__file__).parents[2])
+"""Where a process of ours finds the suite."""
 
 _LINE_LENGTH = 400
 
@@ -51,13 +51,29 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
     }
 
 
+def guest_environment(
+    mark: str, home: Path, extra: Mapping[str, str], passed: Sequence[str] = ()
+) -> dict[str, str]:
+    """The same without any path of the suite's, and with the user's variables that are `passed`."""
+    own = {name: os.environ[name] for name in passed if name in os.environ}
+    environment = {**child_environment(mark, home, {}), **own, **extra}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name != "PYTHONPATH" or name in {*extra, *own}
+    }
+
+
 @contextlib.contextmanager
-def spawning(guard: Guard, *, begins: bool = True) -> Iterator[Spawner]:
-    """What starts the suite's own programs while a guard is there; it imports at once, or when the
-    first of them is started.
+def spawning(
+    guard: Guard, preload: Sequence[str] = (), folder: Path | None = None
+) -> Iterator[Spawner]:
+    """What starts Python programs by fork while a guard is there. It has imported `preload`, which
+    is found from `folder`; without it, its imports wait until the first is started.
     """
-    spawner = Spawner(child_environment(guard.mark, guard.folder, {}), guard.folder)
-    if begins:
+    environment = child_environment(guard.mark, guard.folder, {})
+    spawner = Spawner(environment, folder or guard.folder, preload)
+    if preload:
         spawner.begin()
     try:
         yield spawner
@@ -120,7 +136,7 @@ class Child:
 
     def _forked(self) -> Started | None:
         """None where it has to be started from nothing."""
-        if self.spawner is None or self.user is not None or not may_fork(self.argv):
+        if self.spawner is None or self.user is not None or not self.spawner.may_start(self.argv):
             return None
         with contextlib.suppress(SpawnerError):
             return self.spawner.start(self.argv, self.environment, self.folder, self.log)

@@ -1,8 +1,9 @@
-"""Starts the suite's own Python programs by fork: what they all import is imported once a run.
+"""Starts Python programs by fork: what they all import is imported once a run.
 
-`python -m chaos.process.spawner FD` is the process that forks: it imports `PRELOADED`, then starts what it
-is asked for over the socket FD, and says how each of them ended. It has one thread and no
-connection, so that a fork leaves nothing half done behind. Everything it starts carries its mark.
+`python -m chaos.process.spawner FD MODULE …` is the process that forks: it imports the modules,
+then starts what it is asked for over the socket FD, and says how each of them ended. It has one
+thread and no connection, so that a fork leaves nothing half done behind. Everything it starts
+carries its mark.
 
 A fork takes a quarter of the time of a start from nothing: the imports of a worker alone cost two
 seconds of a slow core.
@@ -31,10 +32,8 @@ from typing import Any, NoReturn
 
 from chaos.process.started import End, Started, reap
 
-PRELOADED = ("workflows.preload", "tests.chaos.video.fake_api.__main__", "chaos.network.__main__")
-
-OWN = ("workflows", "chaos", "tests")
-"""The packages whose programs may be started so: nobody else's code is run in our imports."""
+OWN = "chaos.network.__main__"
+"""The harness's own program that is started again and again."""
 
 _LONGEST_BYTES = 1 << 17
 _ANSWER_SECONDS = 30.0
@@ -48,20 +47,28 @@ class SpawnerError(Exception):
     """A process could not be started. One sentence says why."""
 
 
-def may_fork(argv: Sequence[str]) -> bool:
-    """Whether it is `python -m` of this Python with a program of the suite's own."""
-    if len(argv) < 3 or tuple(argv[:2]) != (sys.executable, "-m"):
-        return False
-    return argv[2].partition(".")[0] in OWN
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 class Spawner:
     """The process that forks, for one run. It begins to import at `begin`, and ends at `close`."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, preload: Sequence[str] = ()
+    ) -> None:
         self._environment, self._folder = dict(environment), folder
+        self._preloaded = (*preload, OWN)
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+
+    def may_start(self, argv: Sequence[str]) -> bool:
+        """Whether it is `python -m` of this Python with a program of what was preloaded: nobody
+        else's code is run among our imports.
+        """
+        if len(argv) < 3 or tuple(argv[:2]) != (sys.executable, "-m"):
+            return False
+        return _package(argv[2]) in {_package(module) for module in self._preloaded}
 
     def begin(self) -> None:
         """Start it, unless it runs; it imports while its caller goes on."""
@@ -118,7 +125,10 @@ class Spawner:
         self._answers: queue.SimpleQueue[Started | Exception] = queue.SimpleQueue()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "chaos.process.spawner", str(theirs.fileno())],
+                [
+                    *(sys.executable, "-m", "chaos.process.spawner"),
+                    *(str(theirs.fileno()), *self._preloaded),
+                ],
                 env=self._environment,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
@@ -155,9 +165,9 @@ class Spawner:
             answers.put(ConnectionError())
 
 
-def main(descriptor: int) -> int:
+def main(descriptor: int, preloaded: Sequence[str]) -> int:
     """Serve until the other end of the socket is closed."""
-    for module in PRELOADED:
+    for module in preloaded:
         importlib.import_module(module)
     # A fork copies what is written to, and the collector writes to all that it looks at.
     gc.collect()
@@ -256,4 +266,4 @@ def _exit_code(code: object) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

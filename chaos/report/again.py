@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.experiment.results import RunResult
 from chaos.invariants.verdict import Verdict
 from chaos.plugin.options import DEFAULT_WORKFLOWS

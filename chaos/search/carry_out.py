@@ -38,8 +38,8 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
     schedule = schedule.model_copy(deep=True)
 
     async def experiment(lab: Lab) -> None:
-        await lab.stack.api.control.set_latencies(LATENCIES)
-        fleet = await lab.fleet(schedule.workers, settings=SETTINGS, links=(SERVER, API))
+        await lab.api.set_latencies(LATENCIES)
+        fleet = await lab.supervisor(schedule.workers, settings=SETTINGS, links=(SERVER, API))
         begin = asyncio.get_running_loop().time()
         targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:

@@ -12,6 +12,7 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.faults import Family
 from chaos.invariants import Invariant, invariant, proof
+from chaos.network.journal import read_links
 from chaos.search.schedule import Planned, Schedule
 
 LATE_SECONDS = 15.0
@@ -80,7 +81,7 @@ def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
         yield "no worker got a signal"
     if Family.NETWORK in families and not any(
         record.event == "put_on" and record.connections
-        for records in evidence.network.values()
+        for records in read_links(evidence.folder).values()
         for record in records
     ):
         yield "no toxic met a connection"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import Family
@@ -26,7 +26,7 @@ from tests.chaos.video.invariants.files import (
     artifacts_exist_with_their_hash,
 )
 from tests.chaos.video.invariants.money import (
-    all_expected_is_billed,
+    all_charges_are_billed,
     billed_once_or_openly_ambiguous,
     cost_matches_ledger,
     every_bill_is_on_record,
@@ -43,7 +43,7 @@ INVARIANTS = (
     no_workflow_task_fails,
     histories_replay,
     billed_once_or_openly_ambiguous,
-    all_expected_is_billed,
+    all_charges_are_billed,
     cost_matches_ledger,
     every_bill_is_on_record,
     checkpoints_are_complete_and_in_order,

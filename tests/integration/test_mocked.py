@@ -12,7 +12,7 @@ from chaos.environment.stack import StackSpec
 from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.history import Status
 from chaos.process.child import CANARY
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.live_api import LOOPBACK_VARIABLE, is_loopback
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
@@ -62,12 +62,12 @@ async def test_a_mocked_worker_knows_the_fake_api_and_nothing_of_the_users(bench
     environment = _environment(bench)
     url = environment["GOOGLE_GEMINI_BASE_URL"]
 
-    assert url == f"http://{bench.lab.stack.api.port.address}"
+    assert url == f"http://{bench.lab.stack.services['api'].port.address}"
     assert is_loopback(url)
     assert environment["GEMINI_API_KEY"].startswith(CANARY)
     assert [n for n, value in environment.items() if value in HOSTILE.values()] == []
 
-    asked = workload.single("mocked-whatever-is-set")
+    asked = specs.single("mocked-whatever-is-set")
     workflow = await bench.run(asked)
 
     assert workflow.status is Status.COMPLETED

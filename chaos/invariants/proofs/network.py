@@ -8,7 +8,15 @@ from datetime import datetime
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
-from chaos.network.journal import Closed, Hit, NetworkRecord, PutOn, TakenOff, Unreachable
+from chaos.network.journal import (
+    Closed,
+    Hit,
+    NetworkRecord,
+    PutOn,
+    TakenOff,
+    Unreachable,
+    read_links,
+)
 
 
 def network_was_hit(link: str, toxic_types: Collection[str]) -> Invariant:
@@ -19,7 +27,7 @@ def network_was_hit(link: str, toxic_types: Collection[str]) -> Invariant:
 
     @proof(f"network_was_hit[{link}: {', '.join(toxic_types)}]")
     def judge(evidence: Evidence) -> Iterator[str]:
-        records = evidence.network.get(link, ())
+        records = read_links(evidence.folder).get(link, ())
         if not records:
             yield f"{link} has no journal"
         for kind in toxic_types:

@@ -5,90 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.exits import DEADLY_KINDS, DEADLY_SIGNALS
 from chaos.invariants.proofs.seen import (
     died_of_it,
-    killed,
-    polls_of,
-    video,
-    was_left_unanswered,
     were_gone_at_once,
 )
 from chaos.invariants.recovery import took_over
-from tests.chaos.video.fake_api.ledger import Billed, Call, Received
-from workflows.models import Progress
-
-
-def killed_during_request(worker: str, call: Call, prompt: str) -> Invariant:
-    """A worker got SIGKILL and died while its request lay with the provider."""
-
-    @proof(f"killed_during_request[{worker}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
-        kill = killed(evidence, worker)
-        if kill is None:
-            yield f"{worker} was not seen to die of SIGKILL"
-            return
-        if not any(
-            request.call is call
-            and request.prompt == prompt
-            and request.at < kill.at
-            and was_left_unanswered(evidence, request, kill.at)
-            for request in evidence.received
-        ):
-            yield f"no {call} request was in flight when {worker} was killed"
-
-    return judge
-
-
-def killed_during_render(worker: str, workflow_id: str, prompt: str) -> Invariant:
-    """A worker got SIGKILL and died while it awaited a video that another worker then fetched."""
-
-    @proof(f"killed_during_render[{worker}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
-        kill = killed(evidence, worker)
-        if kill is None:
-            yield f"{worker} was not seen to die of SIGKILL"
-            return
-        bill = video(evidence, prompt)
-        if not bill or bill.at >= kill.at:
-            yield f"the video {prompt!r} was not begun before the kill"
-        elif not evidence.live:  # a real provider shows nobody who polled it
-            polls = polls_of(evidence, bill)
-            if not any(bill.at < poll.at < kill.at for poll in polls):
-                yield f"the video {prompt!r} was not awaited before the kill"
-            if not any(poll.at > kill.at for poll in polls):
-                yield f"the video {prompt!r} was not awaited after the kill"
-        waits = [
-            activity
-            for activity in evidence.workflows[workflow_id].activities
-            if activity.kind == "await_video" and activity.lost_its_heartbeat
-        ]
-        if not any(not activity.worker.startswith(f"{kill.pid}@") for activity in waits):
-            yield "the history has no wait that went silent and was taken up by another worker"
-
-    return judge
-
-
-def checkpoint_before_kill(worker: str, workflow_id: str, checkpoint: str) -> Invariant:
-    """The workflow was seen past a checkpoint before its worker was killed."""
-
-    @proof(f"checkpoint_before_kill[{checkpoint}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
-        kill = evidence.first_entry(Event.SIGNALED, target=worker, signal="SIGKILL")
-        workflow = evidence.workflows.get(workflow_id)
-        progress = workflow.result(Progress) if workflow else None
-        passed = (
-            [point.at for point in progress.checkpoints if point.name == checkpoint]
-            if progress
-            else []
-        )
-        if not kill or not passed or passed[0] >= kill.at:
-            yield f"{worker} was not killed after {checkpoint}"
-
-    return judge
 
 
 def was_paused(target: str, at_least_seconds: float) -> Invariant:
@@ -131,7 +56,7 @@ def died_of(target: str, exit_code: int) -> Invariant:
 
 def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> Invariant:
     """All these workers died of SIGKILL and were gone at the same time, while an activity of that
-    kind was in hand: by the history, or else by the provider's ledger.
+    kind was in hand, by the history.
     """
 
     @proof(f"killed_while_open[{', '.join(workers)}: {kind}]")
@@ -147,22 +72,10 @@ def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> In
             return
         if not were_gone_at_once(evidence, kills):
             yield f"{', '.join(workers)} were not gone at the same time"
-        if not (
-            _was_taken_over(evidence, workflow_id, kind, min(moments), max(moments))
-            or _was_asked_for(evidence, workflow_id, kind, min(moments), max(moments))
-        ):
+        if not _was_taken_over(evidence, workflow_id, kind, min(moments), max(moments)):
             yield f"{workflow_id} had no {kind} in hand when {', '.join(workers)} were killed"
 
     return judge
-
-
-_CALLS = {
-    "generate_character": Call.IMAGE,
-    "start_video": Call.VIDEO_START,
-    "await_video": Call.POLL,
-    "download_video": Call.DOWNLOAD,
-}
-"""What each kind of activity asks the provider for."""
 
 
 def _signals(evidence: Evidence, target: str, signal: str) -> list[Entry]:
@@ -195,31 +108,4 @@ def _was_taken_over(
         and activity.started_at > last
         and took_over(activity)
         for activity in evidence.workflows[workflow_id].activities
-    )
-
-
-def _was_asked_for(
-    evidence: Evidence, workflow_id: str, kind: str, first: datetime, last: datetime
-) -> bool:
-    """Whether a request of that kind lay with the provider, or was repeated before and after."""
-    expected = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
-    bills = [bill for bill in evidence.billed if bill.prompt in expected.prompts]
-    requests = [
-        request
-        for request in evidence.received
-        if request.call is _CALLS.get(kind) and _is_for(request, expected, bills)
-    ]
-    if kind == "await_video":
-        return any(
-            poll.at < first and any(p.operation == poll.operation and p.at > last for p in requests)
-            for poll in requests
-        )
-    return any(r.at < first and was_left_unanswered(evidence, r, last) for r in requests)
-
-
-def _is_for(request: Received, expected: Expectation, bills: Sequence[Billed]) -> bool:
-    return request.prompt in expected.prompts or any(
-        (request.operation is not None and request.operation == bill.operation)
-        or (request.file is not None and request.file == bill.file)
-        for bill in bills
     )

@@ -9,7 +9,6 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery.faults import is_of_a_fleet
-from tests.chaos.video.fake_api.ledger import Billed, Call, Received
 
 
 def killed(evidence: Evidence, target: str, after: datetime | None = None) -> Entry | None:
@@ -33,12 +32,6 @@ def were_gone_at_once(evidence: Evidence, kills: Sequence[Entry]) -> bool:
     return last is not None and all(last < again.at for again in starts if again)
 
 
-def was_left_unanswered(evidence: Evidence, request: Received, at: datetime) -> bool:
-    """Whether a request had no answer by then, and its client did not live to see one."""
-    answer = evidence.answers.get(request.request_id)
-    return answer is None or (answer.at > at and not answer.client_connected)
-
-
 def lasted(activity: Activity, start: datetime, end: datetime) -> bool:
     """Whether an attempt began before and its activity ended after."""
     return (
@@ -47,17 +40,3 @@ def lasted(activity: Activity, start: datetime, end: datetime) -> bool:
         and activity.started_at < start
         and end < activity.closed_at
     )
-
-
-def video(evidence: Evidence, prompt: str) -> Billed | None:
-    """The first bill of a video's prompt."""
-    return next((bill for bill in evidence.billed if bill.prompt == prompt), None)
-
-
-def polls_of(evidence: Evidence, bill: Billed) -> list[Received]:
-    """The requests that asked whether a billed video is made."""
-    return [
-        request
-        for request in evidence.received
-        if request.call is Call.POLL and request.operation == bill.operation
-    ]

@@ -23,15 +23,6 @@ from chaos.invariants.recovery.faults import (
 )
 from chaos.invariants.recovery.queues import Queues, may_concern, may_serve, queues
 from chaos.invariants.recovery.retries import Loss, Retry, Start, refused_at
-from workflows.policies import (
-    DOWNLOAD_DEADLINE_SECONDS,
-    IMAGE_DEADLINE_SECONDS,
-    KEEPALIVE_INTERVAL,
-    KEEPALIVE_TIMEOUT,
-    POLL_DEADLINE_SECONDS,
-    STICKY_QUEUE_TIMEOUT,
-    VIDEO_START_DEADLINE_SECONDS,
-)
 
 TIMER_SHIFT_SECONDS = 1.0
 """How late the server may fire a timer: `history.timerProcessorMaxTimeShift`."""
@@ -39,26 +30,18 @@ TIMER_SHIFT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 """From a task in its queue to a worker that polls for it."""
 
-HANDOVER_SECONDS = TIMER_SHIFT_SECONDS + STICKY_QUEUE_TIMEOUT.total_seconds() + POLL_SECONDS
-"""From the moment when an attempt is due, and can be made, to its start. A workflow task goes first
-to the worker that knew the workflow, for `STICKY_QUEUE_TIMEOUT`.
-"""
+
+def handover_seconds(evidence: Evidence) -> float:
+    """From the moment when an attempt is due, and can be made, to its start. A workflow task goes
+    first to the worker that knew the workflow, for as long as its sticky queue waits.
+    """
+    return TIMER_SHIFT_SECONDS + evidence.timings.sticky_queue_seconds + POLL_SECONDS
+
 
 RECONNECT_SECONDS = 10.0
 """How long the SDK's polls may lag behind a server that is back: its longest wait between two
 tries. (The 10 s of a lost workflow task are in no recovery: what it schedules comes after them.)
 """
-
-KEEPALIVE_SECONDS = (KEEPALIVE_INTERVAL + KEEPALIVE_TIMEOUT).total_seconds()
-"""When a worker finds a silent connection dead."""
-
-_CALL_SECONDS = {
-    "generate_character": IMAGE_DEADLINE_SECONDS,
-    "start_video": VIDEO_START_DEADLINE_SECONDS,
-    "await_video": POLL_DEADLINE_SECONDS,
-    "download_video": DOWNLOAD_DEADLINE_SECONDS,
-}
-"""How long an activity waits for the provider's answer before it fails."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +59,10 @@ def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
 
     It is the time at which the attempt is due (heartbeat timeout and backoff as the history
     recorded them), put off while something else is broken or no worker is there (READY in the
-    journal), and `HANDOVER_SECONDS`. Where the system has made a promise, that is the bound.
+    journal), and the handover. Where the system has made a promise, that is the bound.
     """
-    if evidence.recovery_seconds is not None:
-        return evidence.recovery_seconds
+    if evidence.timings.recovery_seconds is not None:
+        return evidence.timings.recovery_seconds
     if isinstance(met, Retry):
         origin = counted_from(evidence, fault, met)
         waits = _possible_from(evidence, _due(evidence, fault, met), met) - origin
@@ -87,7 +70,7 @@ def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
         over = _is_noticed_by(evidence, fault)
         due = max(over, met.activity.scheduled_at)
         waits = (over - fault.at) + (_possible_from(evidence, due, met) - due)
-    return waits.total_seconds() + HANDOVER_SECONDS
+    return waits.total_seconds() + handover_seconds(evidence)
 
 
 def counted_from(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
@@ -124,7 +107,7 @@ def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
         return max(_is_noticed_by(evidence, fault), fault.at + silence) + backoff
     failed_at = refused_at(evidence, fault, retry)
     if failed_at is None:
-        longest = _CALL_SECONDS.get(retry.activity.kind, 0.0)
+        longest = evidence.timings.call_seconds.get(retry.activity.kind, 0.0)
         failed_at = is_over_by(evidence, fault) + timedelta(seconds=longest)
     return failed_at + backoff
 
@@ -143,7 +126,7 @@ def _start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
 def _is_noticed_by(evidence: Evidence, outage: Entry) -> datetime:
     """When both ends can be reached again and know it, but for the waits between their tries."""
     over = is_over_by(evidence, outage)
-    keepalive = timedelta(seconds=KEEPALIVE_SECONDS)
+    keepalive = timedelta(seconds=evidence.timings.keepalive_seconds)
     return max(over, outage.at + keepalive) if is_silent(outage) else over
 
 
@@ -153,7 +136,7 @@ def _possible_from(evidence: Evidence, due: datetime, met: Start) -> datetime:
     """
     at = due
     for block in sorted(_blocks(evidence, met.workflow), key=lambda block: block.start):
-        until = min(met.started_at, at + timedelta(seconds=HANDOVER_SECONDS))
+        until = min(met.started_at, at + timedelta(seconds=handover_seconds(evidence)))
         if block.start < until and at < block.end:
             at = block.end
     return at

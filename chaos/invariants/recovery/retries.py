@@ -11,12 +11,12 @@ from enum import Enum
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure
 
-from chaos.evidence.case import Evidence, Expectation
-from chaos.evidence.history import Activity, Workflow
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import WORKER_LOST, Activity, Workflow
 from chaos.evidence.journal import Entry
+from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.recovery.faults import Struck, faults
 from chaos.invariants.recovery.queues import Queues, may_concern, queues
-from workflows.models import WORKER_LOST
 
 RESTORE = "restore"
 """The kind of the journal's entry that a server's database was put back from its backup."""
@@ -178,7 +178,7 @@ def starts(evidence: Evidence) -> Iterator[Start]:
 def _heartbeat_interval_seconds(evidence: Evidence) -> float | None:
     """None: unknown. A restored database knows no heartbeat since its backup."""
     restored = any(entry.kind == RESTORE for entry in evidence.journal)
-    return None if restored else evidence.heartbeat_interval_seconds
+    return None if restored else evidence.timings.heartbeat_interval_seconds
 
 
 def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:
@@ -193,7 +193,7 @@ def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:
 
 def refused_at(evidence: Evidence, fault: Entry, retry: Retry) -> datetime | None:
     """When the provider failed the attempt before, by its ledger; None where that tells of none."""
-    prompts = {p for e in evidence.expectations if _is_of(e, retry) for p in e.prompts}
+    prompts = {p for e in evidence.specs if _is_of(e, retry) for p in e.prompts}
     bills = [bill for bill in evidence.billed if bill.prompt in prompts]
     known = {name for bill in bills for name in (bill.operation, bill.file) if name}
     asked = {
@@ -210,7 +210,7 @@ def refused_at(evidence: Evidence, fault: Entry, retry: Retry) -> datetime | Non
     return max(times, default=None)
 
 
-def _is_of(expected: Expectation, retry: Retry) -> bool:
+def _is_of(expected: WorkflowSpec, retry: Retry) -> bool:
     return expected.workflow_id == retry.workflow.workflow_id
 
 

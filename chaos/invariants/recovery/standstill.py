@@ -85,6 +85,7 @@ def _was_made_anew(evidence: Evidence, fault: Entry, workflow: Workflow, dropped
         again.kind == dropped.kind
         and again.started_at is not None
         and again.scheduled_at >= dropped.closed_at
-        and (again.started_at - fault.at).total_seconds() <= (evidence.recovery_seconds or math.inf)
+        and (again.started_at - fault.at).total_seconds()
+        <= (evidence.timings.recovery_seconds or math.inf)
         for again in workflow.activities
     )

@@ -17,12 +17,11 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Activity, Workflow
+from chaos.evidence.history import WORKER_LOST, Activity, Workflow
 from chaos.evidence.journal import Event
 from chaos.invariants.recovery.faults import is_worker
 from chaos.invariants.recovery.retries import was_lost
 from chaos.report.html.logs import Line
-from workflows.models import WORKER_LOST
 
 
 class Outcome(StrEnum):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.case import Evidence
+from chaos.evidence.spec import WorkflowSpec
 from chaos.report.html.values import Clock, Mark
 from chaos.report.table import exact
 from tests.chaos.video.fake_api.ledger import Billed
@@ -17,7 +18,7 @@ _CLOCKS = timedelta(seconds=0.25)
 """What the provider's time of a request may be earlier than the worker's."""
 
 
-def paid(evidence: Evidence, clock: Clock, expected: Expectation) -> Iterator[Mark]:
+def paid(evidence: Evidence, clock: Clock, expected: WorkflowSpec) -> Iterator[Mark]:
     """What the provider billed for a workflow, and what may have been.
 
     A bill beyond the ideal is explained where an earlier request of its step is openly in doubt.

@@ -17,7 +17,7 @@ _LOST = 1000
 
 def workflows(evidence: Evidence, clock: Clock, seen: Seen) -> Iterator[Row]:
     """A row for each, those that were asked for first."""
-    asked = {expected.workflow_id: expected for expected in evidence.expectations}
+    asked = {expected.workflow_id: expected for expected in evidence.specs}
     deaths = Deaths.of(evidence)
     for workflow_id in dict.fromkeys([*asked, *evidence.workflows]):
         expected, workflow = asked.get(workflow_id), evidence.workflows.get(workflow_id)

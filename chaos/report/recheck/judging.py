@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.evidence.case import HISTORIES, Evidence
 from chaos.experiment.judge import SAFETY, judge, reason_of, safety, verdict_of
 from chaos.experiment.lab import Lab
@@ -113,7 +113,7 @@ class Judging:
             yield "results.json has no result of it: it was broken off, or was removed there"
         if not scenario.cases:
             hint = " (--scenarios names the file of your own)"
-            own = hint if evidence.recovery_seconds is not None else ""
+            own = hint if evidence.timings.recovery_seconds is not None else ""
             yield f"today's code has no scenario {scenario.name}{own}"
         elif name not in {case.name for case in scenario.cases}:
             yield f"today's code has no case {name} of {scenario.name}"
@@ -166,7 +166,7 @@ def _findings(case: Case, evidence: Evidence, doubts: Sequence[str]) -> Sequence
     if not doubts:
         return judge(case, evidence)
     doubt = Finding(DOUBT, Verdict.UNKNOWN, tuple(doubts))
-    if evidence.recovery_seconds is not None and case.stack.system is None:
+    if evidence.timings.recovery_seconds is not None and case.stack.system is None:
         return (doubt,)  # it is of another system, and what that must never do is not known here
     return (doubt, *(check.examine(evidence) for check in safety(case)))
 

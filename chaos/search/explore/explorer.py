@@ -197,7 +197,7 @@ class _Exploration:
         await lane.restart()
 
     def _source(self, lane: Lane) -> Source:
-        return Source(self.lab.client, self.lab.stack.ledger_url, self.stack, lane.folder)
+        return Source(self.lab.client, self.lab.ledger_url, self.stack, lane.folder)
 
     @property
     def _plan(self) -> Plan:

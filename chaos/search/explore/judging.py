@@ -33,7 +33,7 @@ def judge_try(
     """What one worker's death at one moment came to."""
     evidence = explained(Evidence.load(folder))
     findings = findings_of(evidence, target, reference)
-    (asked,) = evidence.expectations
+    (asked,) = evidence.specs
     workflow = evidence.workflows.get(asked.workflow_id)
     hit = read_hit(folder)
     return Try(
@@ -85,15 +85,15 @@ def explained(evidence: Evidence) -> Evidence:
         return evidence
     own = [line.moment for line in lines_of(evidence, hit)]
     paid = [line.moment for line in lines_of(evidence, hit) if is_departure(line)]
-    (asked,) = evidence.expectations
+    (asked,) = evidence.specs
     doubtful = [
         prompt
         for call, prompt in zip(paid, asked.prompts, strict=False)
         if Moment(actor=Actor.ACTIVITY, number=call.number, stage=Stage.COMPLETING)
         not in (*own, hit.moment)
     ]
-    changed = asked.model_copy(update={"may_be_billed_twice": tuple(doubtful)})
-    return replace(evidence, expectations=(changed,))
+    changed = asked.model_copy(update={"may_be_charged_twice": tuple(doubtful)})
+    return replace(evidence, specs=(changed,))
 
 
 def lines_of(evidence: Evidence, hit: Passed) -> Sequence[Passed]:

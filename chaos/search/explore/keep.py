@@ -14,13 +14,13 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from chaos.evidence.billing import REFERENCE
+from chaos.evidence.bills import REFERENCE
 from chaos.evidence.case import (
-    Expectation,
+    WorkflowSpec,
     save_billing,
-    save_expectations,
     save_histories,
     save_paid_calls,
+    save_specs,
 )
 from chaos.evidence.files import read_if_there, write_file
 from chaos.search.explore.moments import Passed, hit_file, passed_file
@@ -41,7 +41,7 @@ class Source:
     lane: Path
 
 
-async def keep(source: Source, folder: Path, asked: Expectation, fleet_log: bytes) -> None:
+async def keep(source: Source, folder: Path, asked: WorkflowSpec, fleet_log: bytes) -> None:
     """Fill a try's folder."""
     await save_histories(source.client, folder, [asked.workflow_id])
     await asyncio.to_thread(_keep_files, source, folder, asked, fleet_log)
@@ -59,9 +59,9 @@ def read_passed(folder: Path) -> Sequence[Passed]:
     return [Passed.model_validate_json(line) for line in lines]
 
 
-def _keep_files(source: Source, folder: Path, asked: Expectation, fleet_log: bytes) -> None:
+def _keep_files(source: Source, folder: Path, asked: WorkflowSpec, fleet_log: bytes) -> None:
     workflow_id = asked.workflow_id
-    save_expectations(folder, [asked])
+    save_specs(folder, [asked])
     save_billing(folder, REFERENCE)
     save_paid_calls(source.ledger_url, folder, [workflow_id])
     books = read_ledger(source.stack / "ledger.jsonl")
@@ -79,7 +79,7 @@ def _keep_files(source: Source, folder: Path, asked: Expectation, fleet_log: byt
             shutil.move(file, folder / name)
 
 
-def _about(books: Sequence[Record], asked: Expectation) -> Iterator[Record]:
+def _about(books: Sequence[Record], asked: WorkflowSpec) -> Iterator[Record]:
     """The records of a workflow: by its prompts, and by what the provider called its videos."""
     bills = [r for r in books if isinstance(r, Billed) and r.prompt in asked.prompts]
     names = {bill.operation for bill in bills} | {bill.file for bill in bills}

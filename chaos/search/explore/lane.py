@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chaos.environment.supervisor import FleetProcess
-from chaos.evidence.case import Expectation
+from chaos.environment.supervisor import SupervisorProcess
+from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.explore.moments import (
@@ -53,11 +53,11 @@ class Lane:
     name: str
     folder: Path
     worker: Sequence[str]
-    _fleet: FleetProcess | None = None
+    _fleet: SupervisorProcess | None = None
     _seen: dict[int, float] = field(default_factory=dict)
 
     @property
-    def fleet(self) -> FleetProcess:
+    def fleet(self) -> SupervisorProcess:
         """Once it was started."""
         if self._fleet is None:
             raise RuntimeError(f"{self.name} was not started.")
@@ -69,14 +69,14 @@ class Lane:
         command = shlex.join([sys.executable, "-m", DOOMED, *self.worker])
         stack = self.lab.stack
         with suppress(DeadlineExceededError):
-            await stack.start_fleet(
+            await stack.start_supervisor(
                 1,
                 task_queue=self.name,
                 arguments=("--command", command),
                 settings={FOLDER_VARIABLE: str(self.folder), "VIDEO_POLL_SECONDS": POLL_SECONDS},
             )
         queue = stack.own_queue(self.name)
-        self._fleet = [fleet for fleet in stack.fleets if fleet.task_queue == queue][-1]
+        self._fleet = [fleet for fleet in stack.supervisors if fleet.task_queue == queue][-1]
 
     async def restart(self) -> None:
         """Begin anew with another fleet."""
@@ -91,7 +91,7 @@ class Lane:
         """What the fleet has logged since."""
         return self.fleet.child.log.read_bytes()[offset:]
 
-    async def run(self, asked: Expectation, moment: Moment | None) -> None:
+    async def run(self, asked: WorkflowSpec, moment: Moment | None) -> None:
         """Run a workflow until it ends, or should have, and have its worker die at the moment, if
         it comes there. Raises DeadlineExceededError or ChildError where that cannot be carried out.
         """
@@ -134,7 +134,7 @@ class Lane:
             deadline_seconds=2 * SETTLED_SECONDS,
         )
 
-    async def _kill_the_idle(self, asked: Expectation, *, has_to_prove: bool) -> None:
+    async def _kill_the_idle(self, asked: WorkflowSpec, *, has_to_prove: bool) -> None:
         """Kill the worker from outside, and see it gone; the next one takes a second to boot."""
         (pid,) = self.fleet.pids
         if has_to_prove:
@@ -143,12 +143,12 @@ class Lane:
         self.fleet.strike(pid, signal.SIGKILL)
         await self._is_lost(pid)
 
-    async def _is_hit_or_over(self, asked: Expectation) -> bool:
+    async def _is_hit_or_over(self, asked: WorkflowSpec) -> bool:
         if read_hit(self.folder, asked.workflow_id):
             return True
         return await self.lab.has_ended(asked.workflow_id)
 
-    async def _loss_is_told(self, asked: Expectation) -> None:
+    async def _loss_is_told(self, asked: WorkflowSpec) -> None:
         if hit := read_hit(self.folder, asked.workflow_id):
             await self._is_lost(hit.pid)
 
@@ -160,7 +160,7 @@ class Lane:
             deadline_seconds=HIT_DEADLINE_SECONDS,
         )
 
-    def _note_readiness(self, asked: Expectation) -> None:
+    def _note_readiness(self, asked: WorkflowSpec) -> None:
         """A worker is known to be ready from its first moment on."""
         for line in read_passed(self.folder, asked.workflow_id):
             self._seen.setdefault(line.pid, line.at.timestamp())

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.evidence.case import Expectation
+from chaos.evidence.spec import WorkflowSpec
 from chaos.search.explore.points import Stop
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 
 VIDEOS = 3
 PAID = ("generateContent", "predictLongRunning")
@@ -24,11 +24,11 @@ class Load(StrEnum):
     SINGLE = "single"
     SERIES = "series"
 
-    def asked(self, workflow_id: str) -> Expectation:
+    def asked(self, workflow_id: str) -> WorkflowSpec:
         """One of them, undisturbed."""
         if self is Load.SINGLE:
-            return workload.single(workflow_id)
-        return workload.series(workflow_id, VIDEOS)
+            return specs.single(workflow_id)
+        return specs.series(workflow_id, VIDEOS)
 
 
 class Reference(BaseModel):

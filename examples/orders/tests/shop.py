@@ -13,11 +13,11 @@ from orders.workflow import Order, OrderInput
 from chaos.kit import (
     COMMON,
     Evidence,
-    Expectation,
     Lab,
     Service,
     StackSpec,
     System,
+    WorkflowSpec,
     invariant,
     replays_with,
     wait_until,
@@ -56,10 +56,10 @@ def _double(name: str, books: str, settings: Mapping[str, str]) -> Service:
 SHOP = shop()
 
 
-def order(order_id: str, attempts: Mapping[str, int] | None = None) -> Expectation:
+def order(order_id: str, attempts: Mapping[str, int] | None = None) -> WorkflowSpec:
     """An order that completes; `attempts` are those that its fault explains."""
     bought = OrderInput(order_id=order_id, amount_cents=4990, address="Chaos Lane 1")
-    return Expectation(
+    return WorkflowSpec(
         workflow_id=order_id, workflow_type="Order", arguments=(bought,), attempts=attempts or {}
     )
 
@@ -84,7 +84,7 @@ def charged_once_and_shipped_once(evidence: Evidence) -> Iterator[str]:
     """By the books of those who were asked, not by what the workflow says."""
     for name in (CHARGES, PARCELS):
         times = times_on(evidence.folder / name)
-        for expected in evidence.expectations:
+        for expected in evidence.specs:
             if times[expected.workflow_id] != 1:
                 yield f"{expected.workflow_id} is {times[expected.workflow_id]} times in {name}"
 

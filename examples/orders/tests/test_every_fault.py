@@ -12,7 +12,6 @@ from chaos.kit import (
     Case,
     Event,
     Evidence,
-    Expectation,
     Invariant,
     KillWorker,
     Lab,
@@ -23,6 +22,7 @@ from chaos.kit import (
     ServiceDown,
     SleepWorker,
     StackSpec,
+    WorkflowSpec,
     killed_while_open,
     proof,
     ran_out_of_memory,
@@ -56,7 +56,7 @@ def a_sleeper_was_replaced(evidence: Evidence) -> Iterator[str]:
 
 async def kill_of_a_fleet(lab: Lab) -> None:
     """SIGKILL of a fleet's only worker; the fleet starts another."""
-    await lab.fleet(1)
+    await lab.supervisor(1)
     await _charging(lab, KILLED)
     async with lab.during(KillWorker(place=0)):
         await lab.until_ended(KILLED.workflow_id)
@@ -64,7 +64,7 @@ async def kill_of_a_fleet(lab: Lab) -> None:
 
 async def pause_of_a_fleet(lab: Lab) -> None:
     """SIGSTOP: the fleet kills what sleeps, and replaces it."""
-    await lab.fleet(1)
+    await lab.supervisor(1)
     await _charging(lab, PAUSED)
     async with lab.during(PauseWorker(place=0)):
         await lab.until_ended(PAUSED.workflow_id)
@@ -96,21 +96,21 @@ async def payments_die(lab: Lab) -> None:
 
 async def out_of_memory(lab: Lab) -> None:
     """The answer does not fit into the worker's memory, and the OOM killer ends it."""
-    fleet = await lab.fleet(1)
+    fleet = await lab.supervisor(1)
     await _charging(lab, SWELLED)
     struck = list(fleet.pids)
     async with lab.during(OutOfMemory(place=0, more_bytes=MORE_BYTES)):
         await fleet.until_gone(struck)
 
 
-async def _charging(lab: Lab, asked: Expectation) -> None:
+async def _charging(lab: Lab, asked: WorkflowSpec) -> None:
     await lab.start(asked)
     await until_booked(lab, CHARGES, asked.workflow_id)
 
 
 def _case(
     experiment: Callable[[Lab], Awaitable[None]],
-    asked: Expectation,
+    asked: WorkflowSpec,
     proof: Invariant,
     stack: StackSpec = SHOP,
 ) -> Case:
@@ -124,7 +124,7 @@ def _case(
     )
 
 
-def _taken_over(asked: Expectation) -> Invariant:
+def _taken_over(asked: WorkflowSpec) -> Invariant:
     return killed_while_open(("fleet-1-worker",), asked.workflow_id, "charge_card")
 
 

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import PrivateAttr
 
-from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
 from tests.chaos.video.fake_api.rules import FaultRule
+from tests.chaos.video.lab import VideoLab
 
 FAKE_API = "fake-api"
 """The name of its process."""
@@ -33,11 +33,11 @@ class BadApi(Fault):
         """The fake API."""
         return FAKE_API
 
-    async def inject(self, lab: Lab) -> None:
+    async def inject(self, lab: VideoLab) -> None:
         """Put the rule in force."""
-        self._rule_id = await lab.stack.api.control.add_rule(self.rule)
+        self._rule_id = await lab.api.add_rule(self.rule)
 
-    async def heal(self, lab: Lab) -> None:
+    async def heal(self, lab: VideoLab) -> None:
         """Lift it; what it delays or hangs already stays so."""
         if self._rule_id:
-            await lab.stack.api.control.remove_rule(self._rule_id)
+            await lab.api.remove_rule(self._rule_id)

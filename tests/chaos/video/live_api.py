@@ -5,16 +5,23 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from chaos.evidence.billing import Billing, Mode
+from chaos.environment.target import Live, Placement, Target
+from chaos.evidence.bills import Billing, Mode, SuiteEstimate
+from chaos.experiment.runner import RunError
 from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.target import VIDEO, kept, ledger_url
+from workflows.ledger import Ledger, LedgerError
+from workflows.policies import LEDGER_GRACE_SECONDS
 from workflows.settings import Settings, SettingsError, load_settings
 
 LOOPBACK_VARIABLE = "CHAOS_LIVE_LOOPBACK"
@@ -49,8 +56,8 @@ class LiveApi:
         return Billing(
             mode=Mode.LIVE,
             prices_usd={
-                Item.IMAGE: self.settings.image_cost_usd(),
-                Item.VIDEO: self.settings.video_cost_usd(),
+                str(Item.IMAGE): self.settings.image_cost_usd(),
+                str(Item.VIDEO): self.settings.video_cost_usd(),
             },
         )
 
@@ -138,3 +145,45 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback
     except ValueError:
         return False
+
+
+def live_target(api: LiveApi) -> Target:
+    """The video system with the real API in place of the fake one."""
+
+    def settings(place: Placement) -> Mapping[str, str]:
+        # What was paid for must outlive whatever becomes of the run.
+        return {
+            **kept(place),
+            **api.worker_environment(),
+            "LEDGER_URL": ledger_url(place.run_folder),
+        }
+
+    return replace(
+        VIDEO,
+        services=(),
+        settings=settings,
+        prices_usd=api.billing.prices_usd,
+        live=Live(api.budget_usd, (api.key.get_secret_value(),), paid_usd),
+        estimates=partial(_estimates, api),
+    )
+
+
+def paid_usd(run: Path) -> Decimal | None:
+    """What a live run's calls may have cost; None where no worker came to make the record of them.
+
+    Raises RunError where it cannot be read.
+    """
+    file = run / "paid.db"
+    if not file.exists():
+        return None
+    try:
+        with closing(Ledger.open(ledger_url(run), grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+            return ledger.billable_usd()
+    except LedgerError as error:
+        raise RunError(f"what this run has paid is not known: {error} ({file})") from None
+
+
+def _estimates(api: LiveApi) -> tuple[SuiteEstimate, ...]:
+    from tests.chaos.video.estimate import estimates  # noqa: PLC0415 - it needs the scenarios
+
+    return estimates(api)

@@ -13,11 +13,10 @@ from typing import Protocol
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from chaos.evidence.case import Expectation
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from tests.chaos.video.fake_api.control import FakeApi
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.live_api import LiveError
+from tests.chaos.video.specs import VideoSpec
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER
 from workflows.paid_calls import PaidCall, State
@@ -72,23 +71,6 @@ class FakeWitness:
 
 
 @dataclass(frozen=True)
-class NoWitness:
-    """Of a system that the suite knows nothing of: nothing can be held, nobody is polled."""
-
-    async def hold(self, request: HoldRequest) -> Held:
-        """Raises LiveError: there is no fake API."""
-        raise LiveError(f"there is no fake API that could hold the {request.call}.")
-
-    async def polled(self, prompt: str, longest_seconds: float) -> bool:
-        """Raises LiveError: there is no fake API."""
-        del longest_seconds
-        raise LiveError(f"there is no fake API that could tell of {prompt!r}.")
-
-    def close(self) -> None:
-        """Nothing is looked through."""
-
-
-@dataclass(frozen=True)
 class LiveWitness:
     """At the real API: by the workers' ledger and the server. `expectations` grows meanwhile.
 
@@ -97,7 +79,7 @@ class LiveWitness:
 
     client: Client
     ledger: Ledger
-    expectations: Sequence[Expectation]
+    expectations: Sequence[VideoSpec]
     is_at_an_api: Callable[[], bool]
     prefix: str = ""
 
@@ -107,7 +89,7 @@ class LiveWitness:
 
     async def polled(self, prompt: str, longest_seconds: float) -> bool:
         """By the newest heartbeat of the wait: it comes with each poll."""
-        (asked,) = (asked for asked in self.expectations if prompt in asked.video_prompts)
+        (asked,) = (asked for asked in self.specs() if prompt in asked.video_prompts)
         seen = await self._newest_wait(asked.workflow_id)
 
         async def is_newer() -> bool:
@@ -143,7 +125,7 @@ class LiveWitness:
         wanted_image = request.call is HoldTarget.IMAGE
         return [
             call
-            for asked in self.expectations
+            for asked in self.specs()
             for prompt, step in asked.steps.items()
             if request.match in prompt and (step == CHARACTER) is wanted_image
             for call in self.ledger.calls(f"{self.prefix}{asked.workflow_id}", step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.evidence.case import Expectation
+from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case
 from chaos.faults import BadNetwork
@@ -20,12 +20,12 @@ API_BROKEN, _, API_SILENT = network_api.SCENARIO.cases
 CUT = network_server.CUT
 
 
-async def _nothing(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def _nothing(lab: Lab, asked: WorkflowSpec, fault: BadNetwork) -> None:
     del fault
     await begin(lab, asked)
 
 
-async def _too_late(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def _too_late(lab: Lab, asked: WorkflowSpec, fault: BadNetwork) -> None:
     await begin(lab, asked)
     await lab.until_ended(asked.workflow_id)
     async with lab.during(fault):
@@ -39,8 +39,8 @@ def _planted(name: str, case: Case, check: str) -> Break:
 BREAKS = (
     _planted("probes_as_the_sdk_does", HALF_OPEN, "attempts_are_as_expected"),
     _planted("is_given_up_soon", trials("cut", "server", CUT), "attempts_are_as_expected"),
-    Break("forgets_what_was_bought", SILENT, "billed_at_most_expected"),
-    Break("pays_twice", SLOW, "billed_at_most_expected"),
+    Break("forgets_what_was_bought", SILENT, "charged_at_most_once"),
+    Break("pays_twice", SLOW, "charged_at_most_once"),
     _planted("doubts_nothing", API_BROKEN, "every_bill_is_on_record"),
     _planted("doubts_nothing", API_BROKEN, "openly_ambiguous[api-reset-paid]"),
     _planted("doubts_what_was_not_sent", API_BROKEN, "nothing_is_ambiguous[api-cut]"),

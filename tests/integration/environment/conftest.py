@@ -17,9 +17,9 @@ import trustme
 from temporalio.service import TLSConfig
 
 from chaos.environment.cluster import TemporalCluster
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
 from chaos.environment.roles import FrontendTls
-from chaos.environment.site import Site
 from chaos.environment.template import PostgresMaker
 from chaos.environment.temporal import StackSpec
 from chaos.evidence.journal import Journal
@@ -106,7 +106,7 @@ async def running(
     scratch.mkdir()
     journal = Journal(folder / "journal.jsonl", lambda _: None)
     try:
-        site = Site(maker.mark, scratch, logs, journal)
+        site = ProcessFactory(maker.mark, scratch, logs, journal)
         cluster = await maker.make(spec or StackSpec(), site)
         try:
             await cluster.start()

@@ -14,8 +14,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from chaos.environment.cluster import TemporalCluster
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.roles import ROLES
-from chaos.environment.site import Site
 from chaos.environment.temporal import NAMESPACE, StackSpec
 from chaos.evidence.journal import Journal
 from tests.integration.environment.conftest import MakeMaker, running
@@ -100,7 +100,9 @@ async def test_two_stacks_of_a_run_share_no_data(make_maker: MakeMaker, tmp_path
         scratch = maker.scratch.with_name("twins-other")
         scratch.mkdir()
         journal = Journal(tmp_path / "other" / "journal.jsonl", lambda _: None)
-        second = await maker.make(StackSpec(), Site(maker.mark, scratch, tmp_path / "o", journal))
+        second = await maker.make(
+            StackSpec(), ProcessFactory(maker.mark, scratch, tmp_path / "o", journal)
+        )
         try:
             await second.start()
             await (await first.connect()).start_workflow("Any", id="mine", task_queue="nobodys")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.server import DISK
-from chaos.environment.site import Site
 from chaos.evidence.journal import Journal
 from chaos.process.reaper import Guard, sweep
 
@@ -31,7 +31,7 @@ def own_guard() -> Iterator[Guard]:
 @pytest.fixture
 async def disk(own_guard: Guard, tmp_path: Path) -> AsyncIterator[SmallDisk]:
     journal = Journal(tmp_path / "journal.jsonl", announce=print)
-    site = Site(own_guard.mark, tmp_path, tmp_path / "logs", journal)
+    site = ProcessFactory(own_guard.mark, tmp_path, tmp_path / "logs", journal)
     command = mounting(tmp_path / FOLDER, ("sleep", "infinity"), SIZE_MIB)
     disk = SmallDisk(site.child(DISK, command))
     await disk.hold()

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from chaos.environment.supervisor import FleetProcess
+from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.journal import Event, Journal, read_journal
 from chaos.process.child import Child, child_environment
 from chaos.process.reaper import Guard
@@ -31,7 +31,7 @@ while True:
 
 
 @pytest_asyncio.fixture
-async def fleet(guard: Guard, tmp_path: Path) -> AsyncIterator[FleetProcess]:
+async def fleet(guard: Guard, tmp_path: Path) -> AsyncIterator[SupervisorProcess]:
     """A parent with two children, which says what they died of as a fleet does."""
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
     child = Child(
@@ -43,14 +43,16 @@ async def fleet(guard: Guard, tmp_path: Path) -> AsyncIterator[FleetProcess]:
         journal=journal,
     )
     child.start()
-    found = FleetProcess(child, workers=2, task_queue="none")
+    found = SupervisorProcess(child, workers=2, task_queue="none")
     await wait_until(lambda: len(found.pids) == 2, what="it has both", deadline_seconds=20)
     yield found
     await found.discard()
     journal.close()
 
 
-async def test_a_worker_that_is_killed_is_seen_to_end(fleet: FleetProcess, tmp_path: Path) -> None:
+async def test_a_worker_that_is_killed_is_seen_to_end(
+    fleet: SupervisorProcess, tmp_path: Path
+) -> None:
     struck, left = fleet.pids
 
     fleet.strike(struck, signal.SIGKILL)
@@ -64,7 +66,7 @@ async def test_a_worker_that_is_killed_is_seen_to_end(fleet: FleetProcess, tmp_p
 
 
 async def test_one_that_sleeps_or_hangs_is_left_to_the_fleet(
-    fleet: FleetProcess, tmp_path: Path
+    fleet: SupervisorProcess, tmp_path: Path
 ) -> None:
     paused, hung = fleet.pids
 
@@ -77,7 +79,7 @@ async def test_one_that_sleeps_or_hangs_is_left_to_the_fleet(
     assert not [e for e in entries if e.event is Event.EXITED]
 
 
-async def test_nobody_is_struck_who_is_gone(fleet: FleetProcess) -> None:
+async def test_nobody_is_struck_who_is_gone(fleet: SupervisorProcess) -> None:
     gone = fleet.pids[0]
     fleet.strike(gone, signal.SIGKILL)
     await fleet.until_failed_over([gone])
@@ -86,7 +88,9 @@ async def test_nobody_is_struck_who_is_gone(fleet: FleetProcess) -> None:
         fleet.strike(gone, signal.SIGKILL)
 
 
-async def test_what_ends_with_it_tells_what_it_took(fleet: FleetProcess, tmp_path: Path) -> None:
+async def test_what_ends_with_it_tells_what_it_took(
+    fleet: SupervisorProcess, tmp_path: Path
+) -> None:
     workers = fleet.pids
 
     await fleet.discard()

@@ -18,13 +18,13 @@ from chaos.kit import (
     Case,
     Event,
     Evidence,
-    Expectation,
     Invariant,
     Lab,
     Scenario,
     ServerDown,
     SleepWorker,
     StackSpec,
+    WorkflowSpec,
     killed_while_open,
     proof,
     was_paused,
@@ -90,7 +90,7 @@ def _promising(seconds: float) -> StackSpec:
 
 def _case(
     experiment: Callable[[Lab], Awaitable[None]],
-    asked: Expectation,
+    asked: WorkflowSpec,
     *proofs: Invariant,
     stack: StackSpec = SHOP,
 ) -> Case:

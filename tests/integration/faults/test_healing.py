@@ -17,14 +17,15 @@ from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork, ServerPaused
 from chaos.faults.base import Fault
 from chaos.invariants.verdict import Verdict
+from chaos.network.journal import read_links
 from chaos.network.toxics import BlackHole, Stream
 from chaos.process.reaper import Guard
 from chaos.process.spawner import Spawner
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 
 LINK = link_name("worker-1", SERVER)
 HOLE = BadNetwork(link=LINK, toxic=BlackHole(stream=Stream.BOTH))
-ASKED = workload.single("healed-single")
+ASKED = specs.single("healed-single")
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -104,7 +105,7 @@ async def test_an_exception_inside_a_fault_leaves_every_fault_healed(
     assert healed == {LINK, "temporal-server", "nobody"}
     # A server that still slept could not have told its histories.
     assert set(evidence.workflows) == {ASKED.workflow_id}
-    assert [record.event for record in evidence.network[LINK]].count("taken_off") == 1
+    assert [record.event for record in read_links(evidence.folder)[LINK]].count("taken_off") == 1
 
 
 async def test_a_fault_that_cannot_be_healed_keeps_no_other_from_it(

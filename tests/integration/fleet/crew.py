@@ -16,9 +16,9 @@ import psutil
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
-from chaos.environment.supervisor import FleetProcess
-from chaos.evidence.case import Expectation
+from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.history import Activity, Workflow
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import CANARY
 from chaos.process.waiting import wait_until
 from tests.chaos.video.fake_api.control import Hold
@@ -59,7 +59,7 @@ class Crew:
     """A running fleet on a task queue of its own."""
 
     bench: Bench
-    fleet: FleetProcess
+    fleet: SupervisorProcess
 
     @property
     def log(self) -> str:
@@ -109,24 +109,24 @@ class Crew:
         (lost,) = found
         return lost
 
-    async def start(self, asked: Expectation) -> None:
+    async def start(self, asked: WorkflowSpec) -> None:
         """Start a workflow on its queue."""
         await self.bench.lab.start(asked, task_queue=self.fleet.task_queue)
 
-    async def awaiting(self, asked: Expectation) -> tuple[Hold, int]:
+    async def awaiting(self, asked: WorkflowSpec) -> tuple[Hold, int]:
         """Start a workflow and wait until it awaits a video that is held; whose hands it is in."""
         hold = await self.bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
         await self.start(asked)
         return hold, await self.waits_in_attempt(asked, 1)
 
-    async def drawing(self, asked: Expectation) -> tuple[Hold, int]:
+    async def drawing(self, asked: WorkflowSpec) -> tuple[Hold, int]:
         """Start a workflow and wait until its image request is held; whose hands it is in."""
         hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await self.start(asked)
         await hold.caught(DEADLINE_SECONDS)
         return hold, await in_hand(self.bench, asked, DRAW, 1)
 
-    async def waits_in_attempt(self, asked: Expectation, number: int) -> int:
+    async def waits_in_attempt(self, asked: WorkflowSpec, number: int) -> int:
         """Wait until this attempt polls for the video; the worker's pid."""
         pid = await in_hand(self.bench, asked, WAIT, number)
         # Only the attempt in hand polls, and its worker has told of it before.
@@ -165,7 +165,7 @@ async def crew(
     arguments = ("--command", shlex.join([sys.executable, *command])) if command else ()
     fleet = None
     try:
-        fleet = await bench.lab.stack.start_fleet(
+        fleet = await bench.lab.stack.start_supervisor(
             workers, task_queue=name, arguments=arguments, settings=settings
         )
         made = Crew(bench, fleet)
@@ -178,11 +178,11 @@ async def crew(
 
 def require_no_secret(bench: Bench, text: str) -> None:
     """Fail where a text has a key in it."""
-    assert bench.lab.stack.api_key not in text
+    assert bench.lab.stack.secret not in text
     assert CANARY not in text
 
 
-async def in_hand(bench: Bench, asked: Expectation, kind: str, attempt: int) -> int:
+async def in_hand(bench: Bench, asked: WorkflowSpec, kind: str, attempt: int) -> int:
     """Wait until a worker has this attempt of an activity in hand; the worker's pid."""
     found: list[PendingActivityInfo] = []
 
@@ -205,7 +205,7 @@ async def in_hand(bench: Bench, asked: Expectation, kind: str, attempt: int) -> 
     return pid_of(found[0].last_worker_identity)
 
 
-async def ends(bench: Bench, asked: Expectation, deadline_seconds: float) -> Workflow:
+async def ends(bench: Bench, asked: WorkflowSpec, deadline_seconds: float) -> Workflow:
     """Wait until a workflow has ended; its history."""
     await wait_until(
         lambda: bench.lab.has_ended(asked.workflow_id),
@@ -215,11 +215,11 @@ async def ends(bench: Bench, asked: Expectation, deadline_seconds: float) -> Wor
     return await bench.workflow(asked)
 
 
-async def paid(bench: Bench, asked: Expectation, step: str) -> Sequence[PaidCall]:
+async def paid(bench: Bench, asked: WorkflowSpec, step: str) -> Sequence[PaidCall]:
     """The requests for a step, by the workers' own ledger."""
 
     def read() -> Sequence[PaidCall]:
-        url = bench.lab.stack.ledger_url
+        url = bench.lab.ledger_url
         with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
             return ledger.calls(asked.workflow_id, step)
 

@@ -8,7 +8,7 @@ import pytest
 
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.fleet.crew import (
     DEADLINE_SECONDS,
     DRAW,
@@ -31,7 +31,7 @@ LATE = {"IMAGE_DEADLINE_SECONDS": "90"}
 async def test_workers_whose_fleet_is_killed_finish_what_they_pay_for_and_end(
     yard: Bench,
 ) -> None:
-    asked = workload.single("fleet-killed")
+    asked = specs.single("fleet-killed")
     async with crew(yard, 3, name=asked.workflow_id, settings=LATE) as made:
         pids = made.fleet.pids
         hold, pid = await made.drawing(asked)
@@ -55,7 +55,7 @@ async def test_workers_whose_fleet_is_killed_finish_what_they_pay_for_and_end(
 async def test_told_to_stop_a_fleet_lets_its_workers_finish_what_they_pay_for(
     yard: Bench,
 ) -> None:
-    asked = workload.single("fleet-stopped")
+    asked = specs.single("fleet-stopped")
     async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
         pids = made.fleet.pids
         hold, pid = await made.drawing(asked)
@@ -78,7 +78,7 @@ async def test_told_to_stop_a_fleet_lets_its_workers_finish_what_they_pay_for(
 
 
 async def test_told_twice_to_stop_a_fleet_kills_its_workers_and_says_so(yard: Bench) -> None:
-    asked = workload.single("fleet-stopped-twice")
+    asked = specs.single("fleet-stopped-twice")
     async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
         pids = made.fleet.pids
         hold, pid = await made.drawing(asked)

@@ -110,7 +110,7 @@ class Recorder:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def recorder(yard: Bench) -> AsyncIterator[Recorder]:
-    client, url = yard.lab.client, yard.lab.stack.ledger_url
+    client, url = yard.lab.client, yard.lab.ledger_url
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
@@ -219,7 +219,7 @@ async def test_only_the_open_requests_of_the_dead_become_doubtful(
     recorder: Recorder, yard: Bench
 ) -> None:
     def intend(sender: str) -> None:
-        url = yard.lab.stack.ledger_url
+        url = yard.lab.ledger_url
         with closing(Ledger.open(url, grace_seconds=0, sender=sender)) as ledger:
             image = Purchase(f"of {sender}", CHARACTER, Item.IMAGE, "m", Decimal("0.01"), 90)
             ledger.reserve(image, Terms(ambiguous_allowed=0))

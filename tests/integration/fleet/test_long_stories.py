@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.fleet import odd
@@ -61,7 +61,7 @@ class Story:
 
 async def fleet_and_worker_killed(yard: Bench) -> Story:
     """The fleet is stopped in its tracks when its worker dies, and killed before it can act."""
-    asked = workload.single("both-killed")
+    asked = specs.single("both-killed")
     async with crew(yard, 2, name=asked.workflow_id) as first:
         pids = first.fleet.pids
         hold, pid = await first.awaiting(asked)
@@ -84,7 +84,7 @@ async def fleet_and_worker_killed(yard: Bench) -> Story:
 
 
 async def event_loop_hangs(yard: Bench) -> Story:
-    asked = workload.single("hangs")
+    asked = specs.single("hangs")
     async with crew(yard, 2, name=asked.workflow_id, command=(*ODD, "hangs")) as made:
         pids = made.fleet.pids
         await made.start(asked)
@@ -104,14 +104,14 @@ async def event_loop_hangs(yard: Bench) -> Story:
 
 
 async def lost_once_then_refused(yard: Bench) -> Story:
-    asked = workload.single("lost-then-refused")
+    asked = specs.single("lost-then-refused")
     async with crew(yard, 2, name=asked.workflow_id) as made:
         _, pid = await made.awaiting(asked)
         made.kill(pid)
         await made.waits_in_attempt(asked, 2)
         # A poll that fails is a part of the wait; one whose key is refused ends an attempt.
         refused = shapes.key_not_valid(Call.POLL, match=asked.video_prompts[0], times=2)
-        await yard.lab.stack.api.control.add_rule(refused)
+        await yard.lab.api.add_rule(refused)
         workflow = await ends(yard, asked, PATIENCE_SECONDS)
         billed = await yard.billed(asked)
         return Story(
@@ -121,7 +121,7 @@ async def lost_once_then_refused(yard: Bench) -> Story:
 
 async def crash_loop(yard: Bench, flaw: Path) -> Story:
     """From some time on no worker can start at the first place."""
-    asked = workload.single("crash-loop")
+    asked = specs.single("crash-loop")
     settings = {odd.FLAW_VARIABLE: str(flaw)}
     async with crew(
         yard, 2, name=asked.workflow_id, command=(*ODD, "crashes"), settings=settings
@@ -141,7 +141,7 @@ async def crash_loop(yard: Bench, flaw: Path) -> Story:
 
 
 async def does_not_stop(yard: Bench) -> Story:
-    asked = workload.single("before-the-stop")
+    asked = specs.single("before-the-stop")
     async with crew(yard, 2, name=asked.workflow_id, command=(*ODD, "stays")) as made:
         await made.start(asked)
         workflow = await ends(yard, asked, PATIENCE_SECONDS)

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.fleet.crew import (
     DEADLINE_SECONDS,
@@ -51,7 +51,7 @@ async def pair(shared: Crew) -> Crew:
 
 
 async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Crew) -> None:
-    asked = workload.single("killed-beside-a-standby")
+    asked = specs.single("killed-beside-a-standby")
     hold, pid = await pair.awaiting(asked)
     killed_at = pair.kill(pid)
     lost = await pair.has_lost(pid)
@@ -71,7 +71,7 @@ async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Crew) -> N
 
 
 async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(yard: Bench) -> None:
-    asked = workload.single("killed-without-a-standby")
+    asked = specs.single("killed-without-a-standby")
     async with crew(yard, 1, name=asked.workflow_id) as made:
         hold, pid = await made.awaiting(asked)
         killed_at = made.kill(pid)
@@ -93,7 +93,7 @@ async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(yard:
 async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once_more(
     yard: Bench,
 ) -> None:
-    asked = workload.single("killed-in-flight")
+    asked = specs.single("killed-in-flight")
     async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
         hold, pid = await made.drawing(asked)
         made.kill(pid)
@@ -124,7 +124,7 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
 async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothing_sent_again(
     yard: Bench,
 ) -> None:
-    asked = workload.single("killed-with-the-reply-on-disk")
+    asked = specs.single("killed-with-the-reply-on-disk")
     stop_there = ("-m", "tests.integration.money.stopping", Boundary.REPLY_RENAMED, CHARACTER)
     async with crew(yard, 1, name=asked.workflow_id, command=stop_there, settings=LATE) as made:
         (pid,) = made.fleet.pids
@@ -145,7 +145,7 @@ async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothin
 
 
 async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair: Crew) -> None:
-    asked = workload.single("paused")
+    asked = specs.single("paused")
     hold, pid = await pair.awaiting(asked)
     pair.fleet.strike(pid, signal.SIGSTOP)
     lost = await pair.has_lost(pid)
@@ -162,7 +162,7 @@ async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair:
 
 
 async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Crew) -> None:
-    asked = workload.single("paused-for-a-moment")
+    asked = specs.single("paused-for-a-moment")
     hold, pid = await pair.awaiting(asked)
     worker = psutil.Process(pid)
     pair.fleet.strike(pid, signal.SIGSTOP)
@@ -183,7 +183,7 @@ async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Cre
 async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_scheduled_anew(
     pair: Crew,
 ) -> None:
-    asked = workload.single("killed-three-times")
+    asked = specs.single("killed-three-times")
     hold, pid = await pair.awaiting(asked)
     killed = [pid]
     for number in (2, 3):
@@ -205,7 +205,7 @@ async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_schedul
 
 
 async def test_workers_killed_one_after_the_other_cost_one_attempt_each(yard: Bench) -> None:
-    asked = workload.single("killed-one-after-the-other")
+    asked = specs.single("killed-one-after-the-other")
     async with crew(yard, 2, name=asked.workflow_id) as made:
         hold, first = await made.awaiting(asked)
         made.kill(first)

@@ -13,7 +13,7 @@ import pytest_asyncio
 from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.conftest import BenchIn
 from tests.integration.fleet.crew import WAIT, crew, ends, only, was_failed_over
 from tests.integration.workflows.bench import Bench
@@ -36,7 +36,7 @@ async def durable(bench_in: BenchIn, tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def test_a_fleet_tries_until_the_server_is_back_and_then_fails_over(durable: Bench) -> None:
-    asked = workload.single("killed-without-a-server")
+    asked = specs.single("killed-without-a-server")
     server = durable.lab.stack.server
     async with crew(durable, 2, name=asked.workflow_id) as made:
         hold, pid = await made.awaiting(asked)

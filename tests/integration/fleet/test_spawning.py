@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.fleet.crew import DEADLINE_SECONDS, Crew, all_gone, crew, ends
 from tests.integration.workflows.bench import Bench
 
@@ -36,7 +36,7 @@ async def test_a_worker_is_a_fork_and_the_fleets_own_child(yard: Bench) -> None:
 
 
 async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(yard: Bench) -> None:
-    asked = workload.single("spawner-dies")
+    asked = specs.single("spawner-dies")
     async with crew(yard, 1, name=asked.workflow_id) as made:
         hold, pid = await made.awaiting(asked)
         first = _spawner(made)

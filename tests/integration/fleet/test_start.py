@@ -160,7 +160,7 @@ def lone(guard: Guard, tmp_path: Path, yard: Bench) -> Iterator[Child]:
     """A fleet whose workers cannot be started."""
     environment: Mapping[str, str] = {
         **yard.lab.stack.temporal.worker_environment,
-        "GEMINI_API_KEY": yard.lab.stack.api_key,
+        "GEMINI_API_KEY": yard.lab.stack.secret,
         "TASK_QUEUE": "nobody-comes",
     }
     journal = Journal(tmp_path / "journal.jsonl", announce=print)
@@ -205,4 +205,4 @@ async def test_a_command_that_does_not_exist_is_told_and_tried_ever_more_seldom(
     assert (second - first).total_seconds() >= FIRST_DELAY_SECONDS - tick
     assert (third - second).total_seconds() >= 2 * FIRST_DELAY_SECONDS - tick
     assert "Traceback" not in lone.log.read_text()
-    assert yard.lab.stack.api_key not in lone.log.read_text()
+    assert yard.lab.stack.secret not in lone.log.read_text()

@@ -15,17 +15,17 @@ import psutil
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.case import (
     Evidence,
-    Expectation,
-    save_expectations,
+    WorkflowSpec,
     save_histories,
     save_paid_calls,
+    save_specs,
 )
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import Lab
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.ledger import Answered
@@ -74,18 +74,18 @@ class Row:
         return self.billed_usd / self.ideal_usd
 
 
-def asked(point: Point) -> Expectation:
+def asked(point: Point) -> WorkflowSpec:
     """The workflow of a point, and what may happen to it there."""
     plan = (
-        workload.series(point.workflow_id, point.videos)
+        specs.series(point.workflow_id, point.videos)
         if point.videos
-        else workload.single(point.workflow_id)
+        else specs.single(point.workflow_id)
     )
     doubtful = (prompt(plan, point.step),) if point.in_window else ()
-    return plan.model_copy(update={"may_be_billed_twice": doubtful})
+    return plan.model_copy(update={"may_be_charged_twice": doubtful})
 
 
-def prompt(plan: Expectation, step: str) -> str:
+def prompt(plan: WorkflowSpec, step: str) -> str:
     """What the provider is asked for in a step."""
     return next(prompt for prompt, of in plan.steps.items() if of == step)
 
@@ -105,9 +105,9 @@ class Sweep:
         async with asyncio.TaskGroup() as group:
             for point in points:
                 group.create_task(self._run(lab, point))
-        ids = [plan.workflow_id for plan in lab.expectations]
-        save_expectations(bench.folder, lab.expectations)
-        save_paid_calls(lab.stack.ledger_url, bench.folder, ids)
+        ids = [plan.workflow_id for plan in lab.specs]
+        save_specs(bench.folder, lab.specs)
+        save_paid_calls(lab.ledger_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
         return Evidence.load(bench.folder)
 
@@ -159,7 +159,7 @@ async def thaw(lab: Lab, reached: Reached) -> None:
 
 def rows(evidence: Evidence, points: Sequence[Point]) -> Sequence[Row]:
     """The table, from the saved evidence alone."""
-    plans = {plan.workflow_id: plan for plan in evidence.expectations}
+    plans = {plan.workflow_id: plan for plan in evidence.specs}
     return [_row(evidence, point, plans[point.workflow_id]) for point in points]
 
 
@@ -184,7 +184,7 @@ def publish(text: str, name: str) -> None:
     (folder / name).write_text(text)
 
 
-def _row(evidence: Evidence, point: Point, plan: Expectation) -> Row:
+def _row(evidence: Evidence, point: Point, plan: WorkflowSpec) -> Row:
     bills = [bill for bill in evidence.billed if bill.prompt in plan.prompts]
     calls = evidence.calls_for(plan, prompt(plan, point.step))
     workflow = evidence.workflows.get(plan.workflow_id)
@@ -221,11 +221,11 @@ async def _reach(lab: Lab, point: Point, seats: Seats) -> Reached:
     return Reached(point, worker, hold)
 
 
-async def _hold(lab: Lab, point: Point, plan: Expectation) -> Hold | None:
+async def _hold(lab: Lab, point: Point, plan: WorkflowSpec) -> Hold | None:
     if point.boundary not in AT_THE_PROVIDER:
         return None
     before = point.boundary is Boundary.REQUEST_RECEIVED
-    return await lab.stack.api.control.hold(
+    return await lab.api.hold(
         HoldRequest(
             call=HoldTarget.IMAGE if point.step == CHARACTER else HoldTarget.VIDEO_START,
             when=When.BEFORE_BILLING if before else When.AFTER_BILLING,
@@ -241,7 +241,7 @@ async def _let_the_reply_go(lab: Lab, child: Child, hold: Hold, request_id: str 
     await hold.release()
 
     async def answered() -> bool:
-        ledger = await lab.stack.api.control.ledger()
+        ledger = await lab.api.ledger()
         return any(
             isinstance(record, Answered)
             and record.request_id == request_id

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from chaos.environment.stack import StackSpec
 from chaos.evidence.case import (
     Evidence,
-    Expectation,
-    save_expectations,
+    WorkflowSpec,
     save_histories,
     save_paid_calls,
+    save_specs,
 )
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.conftest import BenchIn
@@ -51,8 +51,8 @@ class Answer:
     when: When
 
     @property
-    def asked(self) -> Expectation:
-        return workload.single(f"{self.call}-{self.kind}-{self.when}".replace("_", "-"))
+    def asked(self) -> WorkflowSpec:
+        return specs.single(f"{self.call}-{self.kind}-{self.when}".replace("_", "-"))
 
     @property
     def rule(self) -> FaultRule:
@@ -123,14 +123,14 @@ async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) 
     async with bench_in(folder, StackSpec(persistent=False)) as bench:
         lab = bench.lab
         for answer in ANSWERS:
-            await lab.stack.api.control.add_rule(answer.rule)
+            await lab.api.add_rule(answer.rule)
         argv = (sys.executable, "-m", "tests.integration.money.hasty")
         await asyncio.gather(*(lab.worker(argv=argv) for _ in range(WORKERS)))
         await asyncio.gather(*(lab.start(answer.asked) for answer in ANSWERS))
         await lab.converge(200)
         ids = [answer.asked.workflow_id for answer in ANSWERS]
-        save_expectations(bench.folder, lab.expectations)
-        save_paid_calls(lab.stack.ledger_url, bench.folder, ids)
+        save_specs(bench.folder, lab.specs)
+        save_paid_calls(lab.ledger_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
     return Evidence.load(bench.folder)
 

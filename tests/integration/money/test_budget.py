@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.billing import REFERENCE
+from chaos.evidence.bills import REFERENCE
 from chaos.evidence.case import ideal_cost_usd
 from chaos.evidence.history import Status, Workflow
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Billed
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 
 pytestmark = pytest.mark.timeout(180)
 
-ASKED = [workload.single(f"of-a-budget-{number:02}") for number in range(20)]
+ASKED = [specs.single(f"of-a-budget-{number:02}") for number in range(20)]
 SINGLE_USD = ideal_cost_usd(ASKED[0], REFERENCE)
 BUDGET_USD = SINGLE_USD * Decimal("7.5")
 
 
 async def billed_usd(bench: Bench) -> Decimal:
     """All that the provider billed so far."""
-    records = await bench.lab.stack.api.control.ledger()
+    records = await bench.lab.api.ledger()
     return sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Billed, Call, Received
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -56,15 +56,15 @@ REPLIES = {
 async def test_twenty_workers_that_get_them_all_stay_within_the_budget(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    every = [workload.single(f"{name}-{number}") for name in REPLIES for number in range(3)]
+    every = [specs.single(f"{name}-{number}") for name in REPLIES for number in range(3)]
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         for name, rule in REPLIES.items():
             always = rule.model_copy(update={"match": f"hero of {name}-", "times": None})
-            await bench.lab.stack.api.control.add_rule(always)
-        await bench.lab.fleet(WORKERS, settings={"BUDGET_USD": str(BUDGET_USD)})
+            await bench.lab.api.add_rule(always)
+        await bench.lab.supervisor(WORKERS, settings={"BUDGET_USD": str(BUDGET_USD)})
         await asyncio.gather(*(bench.lab.start(asked) for asked in every))
         ended = await asyncio.gather(*(bench.ended(asked, deadline_seconds=120) for asked in every))
-        records = await bench.lab.stack.api.control.ledger()
+        records = await bench.lab.api.ledger()
     billed_usd = sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
     sent = [r for r in records if isinstance(r, Received)]
     assert len(sent) * IMAGE_USD == BUDGET_USD  # each may have been billed, and none is free

@@ -14,11 +14,11 @@ import pytest
 from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
 from chaos.environment.stack import StackSpec
 from chaos.environment.worker import WORKER_ARGV
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
@@ -50,7 +50,7 @@ class FullWorker:
 
 
 async def worker_on(bench: Bench, setting: str, value: str) -> FullWorker:
-    folder = bench.lab.stack.api.child.folder / FOLDER
+    folder = bench.lab.stack.services["api"].child.folder / FOLDER
     worker = await bench.lab.worker(
         argv=mounting(folder, WORKER_ARGV), settings={setting: value.format(folder=folder)}
     )
@@ -73,7 +73,7 @@ async def ledger_disk(bench: Bench) -> FullWorker:
     return await worker_on(bench, "LEDGER_URL", "sqlite:///{folder}/paid.db")
 
 
-async def completes_when_started_again(bench: Bench, asked: Expectation) -> None:
+async def completes_when_started_again(bench: Bench, asked: WorkflowSpec) -> None:
     await bench.lab.start(asked)
     workflow = await bench.ended(asked)
     assert workflow.status is Status.COMPLETED
@@ -83,7 +83,7 @@ async def completes_when_started_again(bench: Bench, asked: Expectation) -> None
 async def test_nothing_is_paid_for_when_the_artifacts_disk_is_full(
     artifacts_disk: FullWorker,
 ) -> None:
-    bench, asked = artifacts_disk.bench, workload.single("no-room")
+    bench, asked = artifacts_disk.bench, specs.single("no-room")
     artifacts_disk.disk.fill()
     await bench.lab.start(asked)
     workflow = await bench.ended(asked)
@@ -99,8 +99,8 @@ async def test_nothing_is_paid_for_when_the_artifacts_disk_is_full(
 async def test_a_reply_that_finds_the_disk_full_waits_for_room(
     target: HoldTarget, artifacts_disk: FullWorker
 ) -> None:
-    bench, asked = artifacts_disk.bench, workload.single(f"room-later-{target}")
-    hold = await bench.lab.stack.api.control.hold(HoldRequest(call=target, when=When.AFTER_BILLING))
+    bench, asked = artifacts_disk.bench, specs.single(f"room-later-{target}")
+    hold = await bench.lab.api.hold(HoldRequest(call=target, when=When.AFTER_BILLING))
     await bench.lab.start(asked)
     await hold.caught(DEADLINE_SECONDS)
     artifacts_disk.disk.fill()
@@ -115,7 +115,7 @@ async def test_a_reply_that_finds_the_disk_full_waits_for_room(
 
 
 async def test_nothing_is_paid_for_when_the_ledgers_disk_is_full(ledger_disk: FullWorker) -> None:
-    bench, asked = ledger_disk.bench, workload.single("no-room-for-the-ledger")
+    bench, asked = ledger_disk.bench, specs.single("no-room-for-the-ledger")
     ledger_disk.disk.fill()
     await bench.lab.start(asked)
     await ledger_disk.says("no room left on its disk; make room")
@@ -131,8 +131,8 @@ async def test_nothing_is_paid_for_when_the_ledgers_disk_is_full(ledger_disk: Fu
 async def test_an_outcome_that_finds_the_ledgers_disk_full_waits_for_room(
     ledger_disk: FullWorker,
 ) -> None:
-    bench, asked = ledger_disk.bench, workload.single("room-for-the-ledger-later")
-    hold = await bench.lab.stack.api.control.hold(
+    bench, asked = ledger_disk.bench, specs.single("room-for-the-ledger-later")
+    hold = await bench.lab.api.hold(
         HoldRequest(call=HoldTarget.VIDEO_START, when=When.AFTER_BILLING)
     )
     await bench.lab.start(asked)

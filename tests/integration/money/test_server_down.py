@@ -11,7 +11,7 @@ from chaos.environment.stack import StackSpec
 from chaos.evidence.case import save_paid_calls
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(120)
 
 async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
     """Wait until the workers' ledger has the outcome."""
-    ledger = Ledger.open(bench.lab.stack.ledger_url, grace_seconds=policies.LEDGER_GRACE_SECONDS)
+    ledger = Ledger.open(bench.lab.ledger_url, grace_seconds=policies.LEDGER_GRACE_SECONDS)
     try:
         await wait_until(
             lambda: ledger.outcome(operation_id, step) is not None,
@@ -45,12 +45,10 @@ async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
 async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
     target: HoldTarget, step: str, bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = workload.single(f"outage-{step}")
+    asked = specs.single(f"outage-{step}")
     async with bench_in(tmp_path, StackSpec()) as bench:
         server = bench.lab.stack.server
-        hold = await bench.lab.stack.api.control.hold(
-            HoldRequest(call=target, when=When.AFTER_BILLING)
-        )
+        hold = await bench.lab.api.hold(HoldRequest(call=target, when=When.AFTER_BILLING))
         await bench.lab.worker()
         await bench.lab.start(asked)
         await hold.caught(deadline_seconds=20)
@@ -59,7 +57,7 @@ async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
         await outcome_recorded(bench, asked.workflow_id, step)
         await server.start()
         workflow = await bench.ended(asked)
-        save_paid_calls(bench.lab.stack.ledger_url, bench.folder, [asked.workflow_id])
+        save_paid_calls(bench.lab.ledger_url, bench.folder, [asked.workflow_id])
         billed = await bench.billed(asked)
 
     assert workflow.status is Status.COMPLETED

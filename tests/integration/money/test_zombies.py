@@ -68,7 +68,7 @@ async def test_no_paid_request_comes_from_a_worker_that_woke_up(
 ) -> None:
     wakes = [e.at for e in evidence.journal if e.event is Event.HEALED]
     assert len(wakes) == len(chosen)
-    owners = {prompt: plan.workflow_id for plan in evidence.expectations for prompt in plan.prompts}
+    owners = {prompt: plan.workflow_id for plan in evidence.specs for prompt in plan.prompts}
     ends = {w.workflow_id: w.closed_at for w in evidence.workflows.values()}
     late = [
         request

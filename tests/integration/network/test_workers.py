@@ -16,7 +16,7 @@ from chaos.network.journal import Effect, Hit, Opened
 from chaos.network.toxics import AnyToxic, BlackHole, Down, Latency, ResetPeer, Stream
 from chaos.process.reaper import Guard
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.conftest import BenchIn
 from tests.integration.network.bed import DEADLINE_SECONDS, ProxyProcess, running
@@ -65,7 +65,7 @@ async def has_hit(proxy: ProxyProcess) -> None:
 async def test_a_worker_finishes_after_a_black_hole_before_its_server(
     bench: Bench, guard: Guard, tmp_path: Path
 ) -> None:
-    asked = workload.single("behind-a-black-hole")
+    asked = specs.single("behind-a-black-hole")
     async with before(bench.lab.stack.server.address, guard, tmp_path) as proxy:
         worker = await bench.lab.worker(settings={"TEMPORAL_ADDRESS": proxy.port.address})
         mine = connections_of(worker.child.pid)
@@ -104,7 +104,7 @@ async def test_a_worker_finishes_after_a_black_hole_before_its_server(
 async def test_a_worker_outlives_a_bad_network_before_its_server(
     bench: Bench, guard: Guard, tmp_path: Path, toxic: AnyToxic
 ) -> None:
-    asked = workload.single("behind-a-bad-network")
+    asked = specs.single("behind-a-bad-network")
     async with before(bench.lab.stack.server.address, guard, tmp_path) as proxy:
         await bench.lab.worker(settings={"TEMPORAL_ADDRESS": proxy.port.address})
         hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
@@ -123,8 +123,8 @@ async def test_a_worker_outlives_a_bad_network_before_its_server(
 async def test_a_worker_finishes_after_a_black_hole_before_the_paid_api(
     bench: Bench, guard: Guard, tmp_path: Path
 ) -> None:
-    asked = workload.single("cut-off-from-the-api")
-    async with before(bench.lab.stack.api.port.address, guard, tmp_path) as proxy:
+    asked = specs.single("cut-off-from-the-api")
+    async with before(bench.lab.stack.services["api"].port.address, guard, tmp_path) as proxy:
         url = f"http://{proxy.port.address}"
         await bench.lab.worker(settings={"GOOGLE_GEMINI_BASE_URL": url})
         hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx
 
-from chaos.evidence.case import Expectation
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
 from chaos.process.waiting import wait_until
@@ -43,7 +43,7 @@ def service_child(
     )
 
 
-def request_of(asked: Expectation) -> Json:
+def request_of(asked: WorkflowSpec) -> Json:
     """The body that asks for it."""
     config: Json = {"characterPrompt": asked.character_prompt}
     if asked.workflow_type == "SingleVideo":
@@ -87,18 +87,18 @@ class ServiceClient:
             return await self.http.post(path)
         return await self.http.post(path, json=body)
 
-    async def start(self, asked: Expectation) -> httpx.Response:
+    async def start(self, asked: WorkflowSpec) -> httpx.Response:
         """Start an operation under the id that is expected; it must be accepted."""
         body = {**request_of(asked), "operationId": asked.workflow_id}
         response = await self.post("/api/template-workflow", body)
         assert response.status_code == 202, response.text
         return response
 
-    async def control(self, verb: str, asked: Expectation) -> httpx.Response:
+    async def control(self, verb: str, asked: WorkflowSpec) -> httpx.Response:
         """Pause, resume, cancel or restart it."""
         return await self.post(f"/api/{verb}/{asked.workflow_id}")
 
-    async def status(self, asked: Expectation) -> Json:
+    async def status(self, asked: WorkflowSpec) -> Json:
         """Its status; it must be told."""
         response = await self.http.get(f"/api/status/{asked.workflow_id}")
         assert response.status_code == 200, response.text
@@ -106,7 +106,7 @@ class ServiceClient:
         return answer
 
     async def until(
-        self, asked: Expectation, condition: Callable[[Json], object], what: str
+        self, asked: WorkflowSpec, condition: Callable[[Json], object], what: str
     ) -> Json:
         """Wait until its status is so; the status."""
         answers: list[Json] = []
@@ -120,7 +120,7 @@ class ServiceClient:
         )
         return answers[-1]
 
-    async def ended(self, asked: Expectation, status: str = "completed") -> Json:
+    async def ended(self, asked: WorkflowSpec, status: str = "completed") -> Json:
         """Wait until it has ended so; its status."""
         answer = await self.until(asked, lambda now: now["status"] != "running", what="it ends")
         assert answer["status"] == status, answer

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import Expectation
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
 from chaos.process.ports import Port
 from chaos.process.reaper import Guard
@@ -38,7 +38,7 @@ class Served:
     api: ServiceClient
     child: Child
 
-    async def held_at_its_image(self, asked: Expectation) -> Hold:
+    async def held_at_its_image(self, asked: WorkflowSpec) -> Hold:
         """Start an operation whose image request is held at the provider."""
         hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await self.api.start(asked)
@@ -80,7 +80,7 @@ async def served(
     folder = tmp_path_factory.mktemp("service")
     async with bench_in(folder, StackSpec(persistent=False, dynamic_config=QUICK)) as bench:
         at_once = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
-        await bench.lab.stack.api.control.set_latencies(at_once)
+        await bench.lab.api.set_latencies(at_once)
         await bench.lab.worker(settings={"AMBIGUOUS_START": "ask"})
         async with serve(bench) as served:
             yield served

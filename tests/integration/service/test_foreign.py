@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
 
 from chaos.environment.stack import StackSpec
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.conftest import BenchIn
 from tests.integration.service.client import Json, errors, request_of
 from tests.integration.service.conftest import Serve, Served
@@ -206,7 +206,7 @@ async def test_one_that_temporal_itself_paused_is_shown_as_that(crowd: Crowd) ->
 async def test_no_route_answers_with_a_defect(crowd: Crowd) -> None:
     http = crowd.served.api.http
     decision = {"step": "character", "choice": "resend"}
-    body = request_of(workload.single("crowd"))
+    body = request_of(specs.single("crowd"))
 
     async def tried(name: str) -> list[httpx.Response]:
         path = quote(name, safe="")

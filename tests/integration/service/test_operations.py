@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from chaos.evidence.case import Expectation
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -31,13 +31,13 @@ def names(status: Json) -> list[str]:
 async def refuse(served: Served, call: Call, prompt: str) -> None:
     """Have the provider refuse the next request of a prompt for good."""
     rule = FaultRule(call=call, kind=FaultKind.STATUS, status=400, match=prompt)
-    await served.bench.lab.stack.api.control.add_rule(rule)
+    await served.bench.lab.api.add_rule(rule)
 
 
 async def lose_reply(served: Served, call: Call, prompt: str) -> None:
     """Have the connection reset after the next request of a prompt was billed."""
     rule = FaultRule(call=call, kind=FaultKind.RESET, when=When.AFTER_BILLING, match=prompt)
-    await served.bench.lab.stack.api.control.add_rule(rule)
+    await served.bench.lab.api.add_rule(rule)
 
 
 async def runs_of(served: Served, operation_id: str) -> int:
@@ -59,7 +59,7 @@ async def runs_of(served: Served, operation_id: str) -> int:
 
 
 async def test_a_single_completes_and_shows_all_it_made(served: Served) -> None:
-    asked = workload.single("http-single")
+    asked = specs.single("http-single")
     response = await served.api.start(asked)
     assert response.json() == {
         "operationId": "http-single",
@@ -79,7 +79,7 @@ async def test_a_single_completes_and_shows_all_it_made(served: Served) -> None:
 
 
 async def test_a_series_completes(served: Served) -> None:
-    asked = workload.series("http-series", videos=2)
+    asked = specs.series("http-series", videos=2)
     await served.api.start(asked)
     status = await served.api.ended(asked)
     assert (status["type"], status["videos"]) == ("series", 2)
@@ -88,7 +88,7 @@ async def test_a_series_completes(served: Served) -> None:
 
 
 async def test_an_id_is_made_up_where_none_is_given(served: Served) -> None:
-    response = await served.api.post(START, request_of(workload.single("http-unnamed")))
+    response = await served.api.post(START, request_of(specs.single("http-unnamed")))
     assert response.status_code == 202
     assert str(uuid.UUID(response.json()["operationId"])) == response.json()["operationId"]
 
@@ -96,7 +96,7 @@ async def test_an_id_is_made_up_where_none_is_given(served: Served) -> None:
 async def test_the_same_request_starts_one_operation_while_it_runs_and_after(
     served: Served,
 ) -> None:
-    asked = workload.single("http-twice")
+    asked = specs.single("http-twice")
     hold = await served.held_at_its_image(asked)
     first = await served.api.start(asked)
     second = await served.api.http.post(
@@ -112,9 +112,9 @@ async def test_the_same_request_starts_one_operation_while_it_runs_and_after(
 
 
 async def test_the_same_id_with_another_request_is_refused(served: Served) -> None:
-    asked = workload.single("http-taken")
+    asked = specs.single("http-taken")
     await served.api.start(asked)
-    other = {**request_of(workload.single("http-other")), "operationId": asked.workflow_id}
+    other = {**request_of(specs.single("http-other")), "operationId": asked.workflow_id}
     response = await served.api.post(START, other)
     assert response.status_code == 409
     assert errors(response) == ["the id 'http-taken' is taken by another request; choose another."]
@@ -123,16 +123,16 @@ async def test_the_same_id_with_another_request_is_refused(served: Served) -> No
 async def test_an_operation_started_by_other_means_is_the_same_if_its_prompts_are(
     served: Served,
 ) -> None:
-    asked = workload.series("http-by-cli", videos=1)
+    asked = specs.series("http-by-cli", videos=1)
     await served.bench.lab.start(asked)
     await served.api.start(asked)
-    other = {**request_of(workload.single("http-other")), "operationId": asked.workflow_id}
+    other = {**request_of(specs.single("http-other")), "operationId": asked.workflow_id}
     assert (await served.api.post(START, other)).status_code == 409
 
 
 async def test_workflows_of_other_types_are_neither_shown_nor_touched(served: Served) -> None:
     await served.bench.lab.client.start_workflow("Foreign", id="foreign", task_queue="nobody")
-    foreign = Expectation(
+    foreign = WorkflowSpec(
         workflow_id="foreign",
         workflow_type="SingleVideo",
         character_prompt="c",
@@ -153,7 +153,7 @@ async def test_workflows_of_other_types_are_neither_shown_nor_touched(served: Se
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel", "restart"])
 async def test_an_unknown_operation_is_not_found(served: Served, verb: str) -> None:
-    response = await served.api.control(verb, workload.single("http-nobody"))
+    response = await served.api.control(verb, specs.single("http-nobody"))
     assert response.status_code == 404
     assert errors(response) == ["there is no operation 'http-nobody'."]
 
@@ -165,7 +165,7 @@ async def test_the_status_of_an_unknown_operation_is_not_found(served: Served) -
 
 
 async def test_what_has_ended_cannot_be_steered(served: Served) -> None:
-    asked = workload.single("http-over")
+    asked = specs.single("http-over")
     await served.api.start(asked)
     await served.api.ended(asked)
     for verb in ("pause", "resume", "cancel"):
@@ -183,7 +183,7 @@ async def test_what_has_ended_cannot_be_steered(served: Served) -> None:
 
 
 async def test_a_pause_holds_the_next_step_until_it_is_resumed(served: Served) -> None:
-    asked = workload.single("http-paused")
+    asked = specs.single("http-paused")
     hold = await served.held_at_its_image(asked)
     response = await served.api.control("pause", asked)
     assert (response.status_code, response.json()["operationId"]) == (202, "http-paused")
@@ -198,7 +198,7 @@ async def test_a_pause_holds_the_next_step_until_it_is_resumed(served: Served) -
 async def test_a_canceled_operation_keeps_what_it_made_and_is_restarted_for_free(
     served: Served,
 ) -> None:
-    asked = workload.single("http-canceled")
+    asked = specs.single("http-canceled")
     hold = await served.held_at_its_image(asked)
     assert (await served.api.control("cancel", asked)).status_code == 202
     await hold.release()
@@ -212,7 +212,7 @@ async def test_a_canceled_operation_keeps_what_it_made_and_is_restarted_for_free
 
 
 async def test_a_failed_operation_is_restarted_without_paying_twice(served: Served) -> None:
-    asked = workload.series("http-failed", videos=2)
+    asked = specs.series("http-failed", videos=2)
     await refuse(served, Call.VIDEO_START, asked.video_prompts[1])
     await served.api.start(asked)
     failed = await served.api.ended(asked, "failed")
@@ -231,7 +231,7 @@ async def test_a_failed_operation_is_restarted_without_paying_twice(served: Serv
 
 
 async def test_a_series_of_many_runs_is_one_operation_and_restarts_whole(served: Served) -> None:
-    asked = workload.series("http-long", videos=8)
+    asked = specs.series("http-long", videos=8)
     await refuse(served, Call.VIDEO_START, asked.video_prompts[-1])
     await served.api.start(asked)
     failed = await served.api.ended(asked, "failed")
@@ -248,7 +248,7 @@ async def test_a_series_of_many_runs_is_one_operation_and_restarts_whole(served:
 
 
 async def test_a_running_operation_is_not_restarted(served: Served) -> None:
-    asked = workload.single("http-running")
+    asked = specs.single("http-running")
     hold = await served.held_at_its_image(asked)
     response = await served.api.control("restart", asked)
     assert response.status_code == 409
@@ -257,7 +257,7 @@ async def test_a_running_operation_is_not_restarted(served: Served) -> None:
 
 
 async def test_a_terminated_operation_is_shown_and_restarted(served: Served) -> None:
-    asked = workload.single("http-terminated")
+    asked = specs.single("http-terminated")
     hold = await served.held_at_its_image(asked)
     await served.bench.handle(asked).terminate(reason="by hand")
     await hold.release()
@@ -275,9 +275,9 @@ async def test_a_terminated_operation_is_shown_and_restarted(served: Served) -> 
 
 
 async def test_a_second_attempt_is_an_alert(served: Served) -> None:
-    asked = workload.single("http-retried")
+    asked = specs.single("http-retried")
     rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, match=asked.character_prompt)
-    await served.bench.lab.stack.api.control.add_rule(rule)
+    await served.bench.lab.api.add_rule(rule)
     await served.api.start(asked)
     status = await served.api.until(
         asked, lambda now: now["attempts"] and now["attempts"][0]["attempt"] == 2, what="a retry"
@@ -294,7 +294,7 @@ async def test_a_second_attempt_is_an_alert(served: Served) -> None:
 # Decide
 
 
-async def undecided(served: Served, asked: Expectation) -> Json:
+async def undecided(served: Served, asked: WorkflowSpec) -> Json:
     await lose_reply(served, Call.VIDEO_START, asked.video_prompts[0])
     await served.api.start(asked)
     return await served.api.until(
@@ -303,7 +303,7 @@ async def undecided(served: Served, asked: Expectation) -> Json:
 
 
 async def test_a_call_that_was_made_is_decided_and_billed_once(served: Served) -> None:
-    asked = workload.single("http-made")
+    asked = specs.single("http-made")
     status = await undecided(served, asked)
     call = status["progress"]["undecided"]
     assert (call["step"], call["item"], Decimal(call["costUsd"])) == (
@@ -323,7 +323,7 @@ async def test_a_call_that_was_made_is_decided_and_billed_once(served: Served) -
 
 
 async def test_a_call_that_is_sent_again_shows_its_possible_waste(served: Served) -> None:
-    asked = workload.single("http-resent")
+    asked = specs.single("http-resent")
     await undecided(served, asked)
     body = {"step": VIDEO_1, "choice": "resend"}
     assert (await served.api.post("/api/decide/http-resent", body)).status_code == 202
@@ -332,7 +332,7 @@ async def test_a_call_that_is_sent_again_shows_its_possible_waste(served: Served
 
 
 async def test_what_is_given_up_fails(served: Served) -> None:
-    asked = workload.single("http-given-up")
+    asked = specs.single("http-given-up")
     await undecided(served, asked)
     body = {"step": VIDEO_1, "choice": "give_up"}
     assert (await served.api.post("/api/decide/http-given-up", body)).status_code == 202
@@ -340,7 +340,7 @@ async def test_what_is_given_up_fails(served: Served) -> None:
 
 
 async def test_a_decision_that_does_not_fit_is_refused_with_its_reason(served: Served) -> None:
-    asked = workload.single("http-misfit")
+    asked = specs.single("http-misfit")
     await undecided(served, asked)
     body = {"step": "video-002", "choice": "resend"}
     response = await served.api.post("/api/decide/http-misfit", body)
@@ -352,7 +352,7 @@ async def test_a_decision_that_does_not_fit_is_refused_with_its_reason(served: S
 
 
 async def test_with_nothing_open_there_is_nothing_to_decide(served: Served) -> None:
-    asked = workload.single("http-nothing-open")
+    asked = specs.single("http-nothing-open")
     hold = await served.held_at_its_image(asked)
     body = {"step": VIDEO_1, "choice": "resend"}
     response = await served.api.post("/api/decide/http-nothing-open", body)
@@ -365,13 +365,13 @@ async def test_with_nothing_open_there_is_nothing_to_decide(served: Served) -> N
 
 
 async def test_the_list_has_each_operation_once_over_all_its_pages(served: Served) -> None:
-    failed = workload.single("list-failed-and-restarted")
+    failed = specs.single("list-failed-and-restarted")
     await refuse(served, Call.IMAGE, failed.character_prompt)
     await served.api.start(failed)
     await served.api.ended(failed, "failed")
     await served.api.control("restart", failed)
     await served.api.ended(failed)
-    held = workload.single("list-running")
+    held = specs.single("list-running")
     hold = await served.bench.hold(HoldTarget.VIDEO, held.video_prompts[0])
     await served.api.start(held)
     await hold.caught(deadline_seconds=10)
@@ -427,7 +427,7 @@ async def test_without_a_worker_the_status_says_so(served: Served) -> None:
     await served.bench.lab.client.start_workflow(
         "SingleVideo", given, id="http-lonely", task_queue="nobody"
     )
-    lonely = workload.single("http-lonely")
+    lonely = specs.single("http-lonely")
     status = await served.api.status(lonely)
     assert (status["status"], status["progress"]) == ("running", None)
     assert status["progressMissing"] == ("no worker answers; start one: python -m workflows.worker")

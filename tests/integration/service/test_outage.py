@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.conftest import BenchIn
 from tests.integration.service.client import errors, request_of
 from tests.integration.service.conftest import Serve, Served
@@ -39,7 +39,7 @@ async def lasting(
 
 async def post(served: Served, name: str) -> tuple[str, httpx.Response]:
     headers = {"Idempotency-Key": name}
-    body = request_of(workload.single(name))
+    body = request_of(specs.single(name))
     return name, await served.api.http.post(START, json=body, headers=headers)
 
 
@@ -137,7 +137,7 @@ async def test_while_the_server_is_paused_each_route_answers_503_in_time(lasting
     """Its connections stand, and nothing comes by them."""
     http = lasting.api.http
     assert (await http.get("/api/operations")).is_success
-    body = request_of(workload.single("while-paused"))
+    body = request_of(specs.single("while-paused"))
     server = lasting.bench.lab.stack.server.child
     server.pause()
     try:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -96,7 +96,7 @@ async def open_page(browser: Browser) -> Open:
 async def test_operations_appear_move_and_end(
     served: Served, open_page: Open, tmp_path: Path
 ) -> None:
-    asked = workload.single("page-moving")
+    asked = specs.single("page-moving")
     hold = await served.bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     async with open_page(served) as watched:
         await served.api.start(asked)
@@ -115,7 +115,7 @@ async def test_operations_appear_move_and_end(
 
 
 async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Open) -> None:
-    asked = workload.series("page-steered", videos=2)
+    asked = specs.series("page-steered", videos=2)
     hold = await served.held_at_its_image(asked)
     async with open_page(served) as watched:
         operation = watched.page.get_by_role("article", name="Operation page-steered")
@@ -136,14 +136,14 @@ async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Op
 async def test_a_decision_is_made_by_keyboard_and_its_words_stay_words(
     served: Served, open_page: Open, tmp_path: Path
 ) -> None:
-    asked = workload.single("page-undecided")
+    asked = specs.single("page-undecided")
     rule = FaultRule(
         call=Call.VIDEO_START,
         kind=FaultKind.RESET,
         when=When.AFTER_BILLING,
         match=asked.video_prompts[0],
     )
-    await served.bench.lab.stack.api.control.add_rule(rule)
+    await served.bench.lab.api.add_rule(rule)
     await served.api.start(asked)
     async with open_page(served, excused="422") as watched:
         operation = watched.page.get_by_role("article", name="Operation page-undecided")
@@ -179,7 +179,7 @@ async def test_an_operation_is_started_by_the_form_and_its_words_stay_words(
         match=NASTY,
         body={"error": {"code": 400, "message": NASTY, "status": "INVALID_ARGUMENT"}},
     )
-    await served.bench.lab.stack.api.control.add_rule(rule)
+    await served.bench.lab.api.add_rule(rule)
     async with open_page(served, excused="422") as watched:
         page = watched.page
         await page.get_by_role("button", name="New operation").click()
@@ -229,7 +229,7 @@ async def test_the_token_is_asked_for_and_kept_in_this_tab_only(
 async def test_a_phone_needs_no_sideways_scrolling(
     served: Served, open_page: Open, tmp_path: Path, scheme: str
 ) -> None:
-    asked = workload.single("page-" + "long-name-" * 18)
+    asked = specs.single("page-" + "long-name-" * 18)
     await served.api.start(asked)
     await served.api.ended(asked)
     async with open_page(served, size=PHONE, scheme=scheme) as watched:

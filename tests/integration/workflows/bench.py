@@ -8,7 +8,7 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHandle
 
-from chaos.evidence.case import Evidence, Expectation, save_expectations, save_histories
+from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
 from chaos.evidence.history import Workflow
 from chaos.experiment.lab import Lab
 from chaos.process.waiting import wait_until
@@ -32,16 +32,16 @@ class Bench:
     def artifacts(self) -> Path:
         return self.folder / "artifacts"
 
-    def handle(self, asked: Expectation) -> WorkflowHandle[object, object]:
+    def handle(self, asked: WorkflowSpec) -> WorkflowHandle[object, object]:
         return self.lab.client.get_workflow_handle(asked.workflow_id)
 
-    async def progress(self, asked: Expectation) -> Progress:
+    async def progress(self, asked: WorkflowSpec) -> Progress:
         """What the workflow's query answers now."""
         answer: Progress = await self.handle(asked).query("progress", result_type=Progress)
         return answer
 
     async def until(
-        self, asked: Expectation, condition: Callable[[Progress], bool], what: str
+        self, asked: WorkflowSpec, condition: Callable[[Progress], bool], what: str
     ) -> Progress:
         """Wait until the query answers so; the answer."""
         answers: list[Progress] = []
@@ -54,7 +54,7 @@ class Bench:
         return answers[-1]
 
     async def ended(
-        self, asked: Expectation, *, deadline_seconds: float = DEADLINE_SECONDS
+        self, asked: WorkflowSpec, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> Workflow:
         """Wait until it has ended, however; its history."""
         await wait_until(
@@ -64,43 +64,43 @@ class Bench:
         )
         return await self.workflow(asked)
 
-    async def run(self, asked: Expectation, *, task_queue: str = TASK_QUEUE) -> Workflow:
+    async def run(self, asked: WorkflowSpec, *, task_queue: str = TASK_QUEUE) -> Workflow:
         """Start it, also once more after it has ended, and wait for its end; its history."""
         await self.lab.start(asked, task_queue=task_queue)
         return await self.ended(asked)
 
-    async def workflow(self, asked: Expectation) -> Workflow:
+    async def workflow(self, asked: WorkflowSpec) -> Workflow:
         """All that the server recorded of it so far."""
         await save_histories(self.lab.client, self.folder, [asked.workflow_id])
-        save_expectations(self.folder, self.lab.expectations)
+        save_specs(self.folder, self.lab.specs)
         return Evidence.load(self.folder).workflows[asked.workflow_id]
 
     async def hold(self, target: HoldTarget, prompt: str) -> Hold:
         """Hold the next request, or rendering, of a prompt."""
-        return await self.lab.stack.api.control.hold(HoldRequest(call=target, match=prompt))
+        return await self.lab.api.hold(HoldRequest(call=target, match=prompt))
 
-    async def billed(self, asked: Expectation) -> Sequence[str]:
+    async def billed(self, asked: WorkflowSpec) -> Sequence[str]:
         """The prompts that the provider billed for it, in order."""
-        ledger = await self.lab.stack.api.control.ledger()
+        ledger = await self.lab.api.ledger()
         bills = [record for record in ledger if isinstance(record, Billed)]
         return [bill.prompt for bill in bills if bill.prompt in asked.prompts]
 
     async def calls(self) -> Sequence[Call]:
         """All requests that reached the provider, whosever and free ones too, in order."""
-        ledger = await self.lab.stack.api.control.ledger()
+        ledger = await self.lab.api.ledger()
         return [record.call for record in ledger if isinstance(record, Received)]
 
     async def provider_operation(self, prompt: str) -> str:
         """The provider's name of the newest video that it billed for a prompt."""
-        ledger = await self.lab.stack.api.control.ledger()
+        ledger = await self.lab.api.ledger()
         bills = [r for r in ledger if isinstance(r, Billed) and r.prompt == prompt]
         name = bills[-1].operation
         assert name
         return name
 
-    async def requested(self, asked: Expectation) -> Sequence[tuple[Call, str]]:
+    async def requested(self, asked: WorkflowSpec) -> Sequence[tuple[Call, str]]:
         """The paid requests that reached the provider for it, in order."""
-        ledger = await self.lab.stack.api.control.ledger()
+        ledger = await self.lab.api.ledger()
         received = [record for record in ledger if isinstance(record, Received)]
         return [(r.call, r.prompt) for r in received if r.prompt and r.prompt in asked.prompts]
 
@@ -122,7 +122,7 @@ def final(workflow: Workflow) -> Progress:
     return result
 
 
-async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
+async def until_undecided(bench: Bench, asked: WorkflowSpec) -> Progress:
     """Wait until it asks what to do; what it tells."""
     return await bench.until(
         asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
@@ -131,7 +131,7 @@ async def until_undecided(bench: Bench, asked: Expectation) -> Progress:
 
 async def decide(
     bench: Bench,
-    asked: Expectation,
+    asked: WorkflowSpec,
     choice: Choice,
     *,
     step: str = video_step(1),

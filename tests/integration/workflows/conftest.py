@@ -37,7 +37,7 @@ async def quick_bench(
     reuse = {"history.workflowIdReuseMinimalInterval": '"0s"'}
     async with bench_in(folder, StackSpec(persistent=False, dynamic_config=reuse)) as bench:
         at_once = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
-        await bench.lab.stack.api.control.set_latencies(at_once)
+        await bench.lab.api.set_latencies(at_once)
         await bench.lab.worker()
         yield bench
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -39,10 +39,10 @@ async def lose_reply(bench: Bench, call: Call, prompt: str, times: int = 1) -> N
     rule = FaultRule(
         call=call, kind=FaultKind.RESET, when=When.AFTER_BILLING, match=prompt, times=times
     )
-    await bench.lab.stack.api.control.add_rule(rule)
+    await bench.lab.api.add_rule(rule)
 
 
-async def undecided(bench: Bench, asked: Expectation) -> Progress:
+async def undecided(bench: Bench, asked: WorkflowSpec) -> Progress:
     """Start a workflow that loses the reply to its first video, and asks."""
     await lose_reply(bench, Call.VIDEO_START, asked.video_prompts[0])
     await bench.lab.start(asked, task_queue=ASK)
@@ -53,7 +53,7 @@ async def undecided(bench: Bench, asked: Expectation) -> Progress:
 
 
 async def test_a_lost_reply_is_asked_about(asking: Bench) -> None:
-    asked = workload.single("asked-about")
+    asked = specs.single("asked-about")
     progress = await undecided(asking, asked)
     call = progress.undecided
     assert call
@@ -64,7 +64,7 @@ async def test_a_lost_reply_is_asked_about(asking: Bench) -> None:
 
 
 async def test_while_it_asks_nothing_more_is_requested(asking: Bench) -> None:
-    asked = workload.single("asked-and-waiting")
+    asked = specs.single("asked-and-waiting")
     await undecided(asking, asked)
     assert await asking.requested(asked) == [
         (Call.IMAGE, asked.character_prompt),
@@ -73,7 +73,7 @@ async def test_while_it_asks_nothing_more_is_requested(asking: Bench) -> None:
 
 
 async def test_a_lost_image_is_asked_about(asking: Bench) -> None:
-    asked = workload.single("asked-about-its-image")
+    asked = specs.single("asked-about-its-image")
     await lose_reply(asking, Call.IMAGE, asked.character_prompt)
     await asking.lab.start(asked, task_queue=ASK)
     call = (await until_undecided(asking, asked)).undecided
@@ -85,7 +85,7 @@ async def test_a_lost_image_is_asked_about(asking: Bench) -> None:
 
 
 async def test_a_video_that_was_made_is_fetched_and_billed_once(asking: Bench) -> None:
-    asked = workload.single("made")
+    asked = specs.single("made")
     await undecided(asking, asked)
     name = await asking.provider_operation(asked.video_prompts[0])
     await decide(asking, asked, Choice.MADE, name=name)
@@ -101,7 +101,7 @@ async def test_a_video_that_was_made_is_fetched_and_billed_once(asking: Bench) -
 async def test_what_is_sent_again_is_billed_again_and_shown_as_possible_waste(
     asking: Bench,
 ) -> None:
-    asked = workload.single("resent")
+    asked = specs.single("resent")
     await undecided(asking, asked)
     await decide(asking, asked, Choice.RESEND)
     workflow = await asking.ended(asked)
@@ -112,7 +112,7 @@ async def test_what_is_sent_again_is_billed_again_and_shown_as_possible_waste(
 
 
 async def test_an_image_is_sent_again(asking: Bench) -> None:
-    asked = workload.single("resent-image")
+    asked = specs.single("resent-image")
     await lose_reply(asking, Call.IMAGE, asked.character_prompt)
     await asking.lab.start(asked, task_queue=ASK)
     await until_undecided(asking, asked)
@@ -123,7 +123,7 @@ async def test_an_image_is_sent_again(asking: Bench) -> None:
 
 
 async def test_what_is_lost_again_is_asked_about_again(asking: Bench) -> None:
-    asked = workload.single("resent-and-lost")
+    asked = specs.single("resent-and-lost")
     await lose_reply(asking, Call.VIDEO_START, asked.video_prompts[0], times=2)
     await asking.lab.start(asked, task_queue=ASK)
     await until_undecided(asking, asked)
@@ -139,7 +139,7 @@ async def test_what_is_lost_again_is_asked_about_again(asking: Bench) -> None:
 
 
 async def test_what_is_given_up_fails_and_keeps_what_was_made(asking: Bench) -> None:
-    asked = workload.series("given-up", videos=2)
+    asked = specs.series("given-up", videos=2)
     await lose_reply(asking, Call.VIDEO_START, asked.video_prompts[1])
     await asking.lab.start(asked, task_queue=ASK)
     await until_undecided(asking, asked)
@@ -158,7 +158,7 @@ async def test_what_is_given_up_fails_and_keeps_what_was_made(asking: Bench) -> 
 async def test_what_was_given_up_is_asked_about_again_when_it_is_started_again(
     asking: Bench,
 ) -> None:
-    asked = workload.single("given-up-and-taken-up")
+    asked = specs.single("given-up-and-taken-up")
     await undecided(asking, asked)
     await decide(asking, asked, Choice.GIVE_UP)
     await asking.ended(asked)
@@ -202,7 +202,7 @@ WRONG = (
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.case)
 async def test_a_decision_that_does_not_fit_is_not_taken(asking: Bench, wrong: Wrong) -> None:
-    asked = workload.single(f"wrong-{wrong.case}")
+    asked = specs.single(f"wrong-{wrong.case}")
     await undecided(asking, asked)
     await decide(asking, asked, wrong.choice, step=wrong.step, name=wrong.name)
     progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
@@ -212,7 +212,7 @@ async def test_a_decision_that_does_not_fit_is_not_taken(asking: Bench, wrong: W
 
 
 async def test_a_fitting_decision_after_a_wrong_one_is_taken(asking: Bench) -> None:
-    asked = workload.single("wrong-and-then-right")
+    asked = specs.single("wrong-and-then-right")
     await undecided(asking, asked)
     await decide(asking, asked, Choice.RESEND, step=VIDEO_2)
     await decide(asking, asked, Choice.RESEND)
@@ -221,7 +221,7 @@ async def test_a_fitting_decision_after_a_wrong_one_is_taken(asking: Bench) -> N
 
 
 async def test_an_image_cannot_be_called_made(asking: Bench) -> None:
-    asked = workload.single("image-called-made")
+    asked = specs.single("image-called-made")
     await lose_reply(asking, Call.IMAGE, asked.character_prompt)
     await asking.lab.start(asked, task_queue=ASK)
     await until_undecided(asking, asked)
@@ -231,9 +231,9 @@ async def test_an_image_cannot_be_called_made(asking: Bench) -> None:
     assert await asking.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
 
 
-def leave_intent(bench: Bench, asked: Expectation, deadline_seconds: float) -> None:
+def leave_intent(bench: Bench, asked: WorkflowSpec, deadline_seconds: float) -> None:
     """Record the intent to start its video, as a worker does that then dies."""
-    ledger = Ledger.open(bench.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    ledger = Ledger.open(bench.lab.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
     try:
         video = Purchase(asked.workflow_id, VIDEO_1, Item.VIDEO, "m", VIDEO_USD, deadline_seconds)
         ledger.reserve(video, Terms(ambiguous_allowed=0))
@@ -244,7 +244,7 @@ def leave_intent(bench: Bench, asked: Expectation, deadline_seconds: float) -> N
 async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadline(
     asking: Bench,
 ) -> None:
-    asked = workload.single("decided-too-early")
+    asked = specs.single("decided-too-early")
     await asyncio.to_thread(leave_intent, asking, asked, deadline_seconds=0)
     await asking.lab.start(asked, task_queue=ASK)
     waiting = await asking.until(asked, lambda now: now.undecided is not None, what="it waits")
@@ -266,7 +266,7 @@ async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadl
 
 
 async def test_with_nothing_open_there_is_nothing_to_decide(asking: Bench) -> None:
-    asked = workload.single("nothing-to-decide")
+    asked = specs.single("nothing-to-decide")
     hold = await asking.hold(HoldTarget.IMAGE, asked.character_prompt)
     await asking.lab.start(asked, task_queue=ASK)
     await hold.caught(deadline_seconds=10)
@@ -281,7 +281,7 @@ async def test_with_nothing_open_there_is_nothing_to_decide(asking: Bench) -> No
 
 
 async def test_a_cancel_ends_what_is_undecided(asking: Bench) -> None:
-    asked = workload.single("undecided-and-canceled")
+    asked = specs.single("undecided-and-canceled")
     await undecided(asking, asked)
     await asking.handle(asked).cancel()
     workflow = await asking.ended(asked)
@@ -293,7 +293,7 @@ async def test_a_cancel_ends_what_is_undecided(asking: Bench) -> None:
 
 
 async def test_a_pause_while_undecided_takes_effect_after_the_video(asking: Bench) -> None:
-    asked = workload.series("undecided-and-paused", videos=2)
+    asked = specs.series("undecided-and-paused", videos=2)
     await undecided(asking, asked)
     await asking.handle(asked).signal("pause")
     paused = await asking.until(asked, lambda now: now.paused, what="it is paused")
@@ -310,7 +310,7 @@ async def test_a_pause_while_undecided_takes_effect_after_the_video(asking: Benc
 
 
 async def test_a_pause_and_its_end_while_undecided_change_nothing(asking: Bench) -> None:
-    asked = workload.single("undecided-paused-and-resumed")
+    asked = specs.single("undecided-paused-and-resumed")
     await undecided(asking, asked)
     await asking.handle(asked).signal("pause")
     await asking.handle(asked).signal("resume")
@@ -322,7 +322,7 @@ async def test_a_pause_and_its_end_while_undecided_change_nothing(asking: Bench)
 
 
 async def signal_by_cli(
-    cli: Path, bench: Bench, asked: Expectation, decision: Mapping[str, str]
+    cli: Path, bench: Bench, asked: WorkflowSpec, decision: Mapping[str, str]
 ) -> None:
     """Decide as a user does at the command line."""
     argv = [
@@ -338,7 +338,7 @@ async def signal_by_cli(
 
 
 async def test_a_video_is_called_made_by_the_cli(asking: Bench, temporal_cli: Path) -> None:
-    asked = workload.single("made-by-cli")
+    asked = specs.single("made-by-cli")
     await undecided(asking, asked)
     name = await asking.provider_operation(asked.video_prompts[0])
     decision = {"step": VIDEO_1, "choice": "made", "provider_operation": name}
@@ -351,7 +351,7 @@ async def test_a_video_is_called_made_by_the_cli(asking: Bench, temporal_cli: Pa
 async def test_a_choice_that_does_not_exist_changes_nothing(
     asking: Bench, temporal_cli: Path
 ) -> None:
-    asked = workload.single("unknown-choice-by-cli")
+    asked = specs.single("unknown-choice-by-cli")
     await undecided(asking, asked)
     await signal_by_cli(temporal_cli, asking, asked, {"step": VIDEO_1, "choice": "maybe"})
     await signal_by_cli(temporal_cli, asking, asked, {"step": VIDEO_1, "choice": "resend"})
@@ -366,14 +366,14 @@ async def test_a_choice_that_does_not_exist_changes_nothing(
 class Resending:
     """Two workflows of a worker that sends again once: one lost a reply, one lost two."""
 
-    once: Expectation
-    twice: Expectation
+    once: WorkflowSpec
+    twice: WorkflowSpec
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def resending(quick_bench: Bench) -> Resending:
     """Both at the same time: each waits 10 s for its second attempt."""
-    both = Resending(workload.single("lost-once"), workload.single("lost-twice"))
+    both = Resending(specs.single("lost-once"), specs.single("lost-twice"))
     await lose_reply(quick_bench, Call.VIDEO_START, both.once.video_prompts[0])
     await lose_reply(quick_bench, Call.VIDEO_START, both.twice.video_prompts[0], times=2)
     await quick_bench.lab.start(both.once)

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
@@ -18,7 +18,7 @@ from workflows.models import Progress, Stage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def held_at_its_character(bench: Bench, asked: Expectation) -> Hold:
+async def held_at_its_character(bench: Bench, asked: WorkflowSpec) -> Hold:
     """Start a workflow whose image request is held."""
     hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
     await bench.lab.start(asked)
@@ -26,7 +26,7 @@ async def held_at_its_character(bench: Bench, asked: Expectation) -> Hold:
     return hold
 
 
-async def paused_after_its_character(bench: Bench, asked: Expectation) -> Progress:
+async def paused_after_its_character(bench: Bench, asked: WorkflowSpec) -> Progress:
     """Pause a workflow during its first step, and let that step end."""
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).signal("pause")
@@ -39,7 +39,7 @@ async def paused_after_its_character(bench: Bench, asked: Expectation) -> Progre
 
 
 async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin(bench: Bench) -> None:
-    asked = workload.single("paused")
+    asked = specs.single("paused")
     progress = await paused_after_its_character(bench, asked)
     assert progress.paused
     # The task that passed the checkpoint is over, and it scheduled nothing more.
@@ -50,7 +50,7 @@ async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin(bench: Bench
 
 
 async def test_a_pause_is_told_at_once(bench: Bench) -> None:
-    asked = workload.single("paused-in-a-step")
+    asked = specs.single("paused-in-a-step")
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).signal("pause")
     progress = await bench.until(asked, lambda progress: progress.paused, what="it is paused")
@@ -61,7 +61,7 @@ async def test_a_pause_is_told_at_once(bench: Bench) -> None:
 
 
 async def test_a_resumed_workflow_completes(bench: Bench) -> None:
-    asked = workload.single("resumed")
+    asked = specs.single("resumed")
     await paused_after_its_character(bench, asked)
     await bench.handle(asked).signal("resume")
     result = final(await bench.ended(asked))
@@ -70,7 +70,7 @@ async def test_a_resumed_workflow_completes(bench: Bench) -> None:
 
 
 async def test_a_pause_in_the_last_step_ends_with_it(bench: Bench) -> None:
-    asked = workload.single("paused-in-its-last-step")
+    asked = specs.single("paused-in-its-last-step")
     hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await hold.caught(deadline_seconds=10)
@@ -81,7 +81,7 @@ async def test_a_pause_in_the_last_step_ends_with_it(bench: Bench) -> None:
 
 
 async def test_a_cancel_in_the_last_step_comes_too_late(bench: Bench) -> None:
-    asked = workload.single("canceled-in-its-last-step")
+    asked = specs.single("canceled-in-its-last-step")
     hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await hold.caught(deadline_seconds=10)
@@ -91,7 +91,7 @@ async def test_a_cancel_in_the_last_step_comes_too_late(bench: Bench) -> None:
 
 
 async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: Bench) -> None:
-    asked = workload.single("canceled-in-a-step")
+    asked = specs.single("canceled-in-a-step")
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).cancel()
     await hold.release()
@@ -103,7 +103,7 @@ async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: 
 
 
 async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
-    asked = workload.single("canceled-once-paid")
+    asked = specs.single("canceled-once-paid")
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).cancel()
     await hold.release()
@@ -113,7 +113,7 @@ async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
 
 
 async def test_a_series_that_is_canceled_keeps_its_video_in_hand(bench: Bench) -> None:
-    asked = workload.series("canceled-series", videos=2)
+    asked = specs.series("canceled-series", videos=2)
     hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await hold.caught(deadline_seconds=10)
@@ -126,7 +126,7 @@ async def test_a_series_that_is_canceled_keeps_its_video_in_hand(bench: Bench) -
 
 
 async def test_a_cancel_ends_a_paused_workflow_at_once(bench: Bench) -> None:
-    asked = workload.single("canceled-while-paused")
+    asked = specs.single("canceled-while-paused")
     await paused_after_its_character(bench, asked)
     await bench.handle(asked).cancel()
     workflow = await bench.ended(asked)
@@ -135,7 +135,7 @@ async def test_a_cancel_ends_a_paused_workflow_at_once(bench: Bench) -> None:
 
 
 async def test_progress_is_told_after_a_cancel(bench: Bench) -> None:
-    asked = workload.single("canceled-and-asked")
+    asked = specs.single("canceled-and-asked")
     await paused_after_its_character(bench, asked)
     await bench.handle(asked).cancel()
     await bench.ended(asked)

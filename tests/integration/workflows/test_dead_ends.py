@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
@@ -34,15 +34,15 @@ OUT_OF_REACH = pytest.mark.parametrize(
 
 async def plan(bench: Bench, *rules: FaultRule) -> None:
     for rule in rules:
-        await bench.lab.stack.api.control.add_rule(rule)
+        await bench.lab.api.add_rule(rule)
 
 
-def ends(asked: Expectation, kind: FaultKind, number: int = 1) -> FaultRule:
+def ends(asked: WorkflowSpec, kind: FaultKind, number: int = 1) -> FaultRule:
     """How the first video of that prompt ends."""
     return FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[number - 1])
 
 
-def file_of_another(asked: Expectation, times: int) -> FaultRule:
+def file_of_another(asked: WorkflowSpec, times: int) -> FaultRule:
     """What the provider says of a file of another project, and of one that there is not."""
     message = "You do not have permission to access the File abc123 or it may not exist."
     error = {"code": 403, "status": "PERMISSION_DENIED", "message": message}
@@ -60,7 +60,7 @@ def file_of_another(asked: Expectation, times: int) -> FaultRule:
 async def test_it_says_what_happened_and_what_it_may_have_cost(
     quick_bench: Bench, kind: FaultKind, reason: str
 ) -> None:
-    asked = workload.single(f"told-{kind}")
+    asked = specs.single(f"told-{kind}")
     await plan(quick_bench, ends(asked, kind))
     await quick_bench.lab.start(asked)
     progress = await until_undecided(quick_bench, asked)
@@ -77,7 +77,7 @@ async def test_it_says_what_happened_and_what_it_may_have_cost(
 async def test_it_is_bought_again_under_the_same_id(
     quick_bench: Bench, kind: FaultKind, reason: str
 ) -> None:
-    asked = workload.single(f"again-{kind}")
+    asked = specs.single(f"again-{kind}")
     await plan(quick_bench, ends(asked, kind))
     await quick_bench.lab.start(asked)
     undecided = (await until_undecided(quick_bench, asked)).undecided
@@ -91,7 +91,7 @@ async def test_it_is_bought_again_under_the_same_id(
 
 
 async def test_it_is_never_bought_again_without_a_decision(quick_bench: Bench) -> None:
-    asked = workload.single("asked-first")
+    asked = specs.single("asked-first")
     await plan(quick_bench, ends(asked, FaultKind.UNDELIVERED))
     for _ in range(2):
         await quick_bench.lab.start(asked)
@@ -102,7 +102,7 @@ async def test_it_is_never_bought_again_without_a_decision(quick_bench: Bench) -
 
 
 async def test_what_is_lost_again_is_asked_about_again(quick_bench: Bench) -> None:
-    asked = workload.single("out-of-reach-twice")
+    asked = specs.single("out-of-reach-twice")
     twice = ends(asked, FaultKind.UNDELIVERED).model_copy(update={"times": 2})
     await plan(quick_bench, twice)
     await quick_bench.lab.start(asked)
@@ -119,7 +119,7 @@ async def test_what_is_lost_again_is_asked_about_again(quick_bench: Bench) -> No
 
 
 async def test_a_series_keeps_the_rest_and_goes_on(quick_bench: Bench) -> None:
-    asked = workload.series("rest-is-kept", videos=3)
+    asked = specs.series("rest-is-kept", videos=3)
     await plan(quick_bench, ends(asked, FaultKind.EXPIRED, number=2))
     await quick_bench.lab.start(asked)
     await until_undecided(quick_bench, asked)
@@ -138,7 +138,7 @@ async def test_a_series_keeps_the_rest_and_goes_on(quick_bench: Bench) -> None:
 async def test_a_file_that_is_there_after_all_is_fetched_and_billed_once(
     quick_bench: Bench,
 ) -> None:
-    asked = workload.single("there-after-all")
+    asked = specs.single("there-after-all")
     await plan(quick_bench, shapes.file_gone(match=asked.video_prompts[0]))
     await quick_bench.lab.start(asked)
     await until_undecided(quick_bench, asked)
@@ -152,7 +152,7 @@ async def test_a_file_that_is_there_after_all_is_fetched_and_billed_once(
 async def test_a_file_of_another_project_is_fetched_once_the_key_is_mended(
     quick_bench: Bench,
 ) -> None:
-    asked = workload.single("of-another-project")
+    asked = specs.single("of-another-project")
     await plan(quick_bench, file_of_another(asked, times=1))
     await quick_bench.lab.start(asked)
     undecided = (await until_undecided(quick_bench, asked)).undecided
@@ -170,11 +170,11 @@ async def test_a_file_of_another_project_is_fetched_once_the_key_is_mended(
 
 
 async def test_a_loss_is_on_the_ledger_and_in_its_sum(quick_bench: Bench) -> None:
-    asked = workload.single("on-the-ledger")
+    asked = specs.single("on-the-ledger")
     await plan(quick_bench, ends(asked, FaultKind.UNDELIVERED))
     await quick_bench.lab.start(asked)
     await until_undecided(quick_bench, asked)
-    ledger = Ledger.open(quick_bench.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    ledger = Ledger.open(quick_bench.lab.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
     calls = ledger.calls(asked.workflow_id, video_step(1))
     ledger.close()
     assert [call.state for call in calls] == [State.LOST]
@@ -186,7 +186,7 @@ async def test_a_loss_is_on_the_ledger_and_in_its_sum(quick_bench: Bench) -> Non
 
 
 async def test_a_video_that_comes_in_the_reply_is_kept(quick_bench: Bench) -> None:
-    asked = workload.single("in-the-reply")
+    asked = specs.single("in-the-reply")
     await plan(quick_bench, ends(asked, FaultKind.INLINE))
     result = final(await quick_bench.run(asked))
     assert (result.stage, result.cost_usd) == (Stage.COMPLETE, SINGLE_USD)
@@ -194,7 +194,7 @@ async def test_a_video_that_comes_in_the_reply_is_kept(quick_bench: Bench) -> No
 
 
 async def test_a_video_that_is_withheld_says_why_and_costs_nothing(quick_bench: Bench) -> None:
-    asked = workload.single("withheld-without-a-count")
+    asked = specs.single("withheld-without-a-count")
     reasons = ["We encountered an issue with the audio for your prompt."]
     done = {"generateVideoResponse": {"raiMediaFilteredReasons": reasons}}
     rule = FaultRule(
@@ -211,7 +211,7 @@ async def test_a_video_that_is_withheld_says_why_and_costs_nothing(quick_bench: 
 
 
 async def test_a_failure_that_is_not_charged_is_begun_anew(quick_bench: Bench) -> None:
-    asked = workload.single("begun-anew")
+    asked = specs.single("begun-anew")
     rule = ends(asked, FaultKind.FAILED_OPERATION).model_copy(update={"code": 14})
     await plan(quick_bench, rule)
     workflow = await quick_bench.run(asked)
@@ -227,7 +227,7 @@ async def test_a_failure_that_is_not_charged_is_begun_anew(quick_bench: Bench) -
 async def test_a_failure_that_comes_three_times_is_not_begun_a_fourth_time(
     quick_bench: Bench,
 ) -> None:
-    asked = workload.single("begun-three-times")
+    asked = specs.single("begun-three-times")
     always = ends(asked, FaultKind.FAILED_OPERATION).model_copy(update={"times": None})
     await plan(quick_bench, always)
     await quick_bench.lab.start(asked)

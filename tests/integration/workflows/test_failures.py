@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status, Workflow
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.workflows.bench import Bench, checkpoints, final
@@ -18,7 +18,7 @@ from workflows.models import Stage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCENE_1, SCENE_2, SCENE_3 = "the fox waves.", "the fox does it [blocked].", "the fox sleeps."
-BLOCKED = workload.series("blocked", videos=3).model_copy(
+BLOCKED = specs.series("blocked", videos=3).model_copy(
     update={"video_prompts": (SCENE_1, SCENE_2, SCENE_3)}
 )
 UNDELIVERED = pytest.mark.parametrize(
@@ -93,11 +93,11 @@ async def test_progress_is_told_after_a_failure(blocked: Workflow, bench: Bench)
     assert (progress.stage, progress.failure) == (Stage.FAILED, blocked.failure_message)
 
 
-async def undelivered(bench: Bench, asked: Expectation, kind: FaultKind) -> Workflow:
+async def undelivered(bench: Bench, asked: WorkflowSpec, kind: FaultKind) -> Workflow:
     """Run a single whose video the provider begins and never delivers."""
     final = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
     rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final)
-    await bench.lab.stack.api.control.add_rule(rule)
+    await bench.lab.api.add_rule(rule)
     await bench.lab.start(asked)
     return await bench.ended(asked)
 
@@ -106,7 +106,7 @@ async def undelivered(bench: Bench, asked: Expectation, kind: FaultKind) -> Work
 async def test_a_video_that_is_not_delivered_fails_with_its_reason(
     bench: Bench, kind: FaultKind, reason: str
 ) -> None:
-    workflow = await undelivered(bench, workload.single(f"{kind}-reason"), kind)
+    workflow = await undelivered(bench, specs.single(f"{kind}-reason"), kind)
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == f"video 1 of 1 failed: {reason}"
 
@@ -115,14 +115,14 @@ async def test_a_video_that_is_not_delivered_fails_with_its_reason(
 async def test_a_video_that_is_not_delivered_costs_nothing(
     bench: Bench, kind: FaultKind, reason: str
 ) -> None:
-    workflow = await undelivered(bench, workload.single(f"{kind}-cost"), kind)
+    workflow = await undelivered(bench, specs.single(f"{kind}-cost"), kind)
     assert reason in workflow.failure_message
     assert final(workflow).cost_usd == Decimal("0.039")
 
 
 @pytest.mark.parametrize("videos", [0, 1001])
 async def test_a_series_of_a_wrong_length_is_refused(bench: Bench, videos: int) -> None:
-    asked = workload.series(f"series-of-{videos}", videos)
+    asked = specs.series(f"series-of-{videos}", videos)
     await bench.lab.start(asked)
     workflow = await bench.ended(asked)
     assert workflow.status is Status.FAILED
@@ -131,7 +131,7 @@ async def test_a_series_of_a_wrong_length_is_refused(bench: Bench, videos: int) 
 
 
 async def test_progress_tells_that_a_series_was_refused(bench: Bench) -> None:
-    asked = workload.series("refused-series", videos=0)
+    asked = specs.series("refused-series", videos=0)
     await bench.lab.start(asked)
     await bench.ended(asked)
     progress = await bench.progress(asked)

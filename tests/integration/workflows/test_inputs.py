@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.workflows.bench import Bench, final
 from workflows.models import Stage
 
@@ -47,11 +47,11 @@ async def test_a_wrong_input_fails_the_workflow_and_asks_for_nothing(
     bench: Bench, name: str, kind: str, arguments: Sequence[object], reason: str
 ) -> None:
     before = await bench.calls()
-    asked = workload.single(f"input-{name}")
+    asked = specs.single(f"input-{name}")
     await bench.lab.client.start_workflow(
         kind, args=arguments, id=asked.workflow_id, task_queue=bench.lab.stack.task_queue
     )
-    bench.lab.expectations.append(asked)
+    bench.lab.specs.append(asked)
     workflow = await bench.ended(asked)
     assert workflow.status is Status.FAILED
     assert reason in workflow.failure_message

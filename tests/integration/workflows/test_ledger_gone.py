@@ -14,7 +14,7 @@ from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.history import Status
 from chaos.process.child import child_environment
 from chaos.process.reaper import Guard
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
@@ -50,7 +50,7 @@ def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[st
         "GEMINI_API_KEY": "a-key",
         "TEMPORAL_ADDRESS": bench.lab.stack.temporal.address,
         "ARTIFACTS_DIR": str(bench.artifacts),
-        "LEDGER_URL": bench.lab.stack.ledger_url,
+        "LEDGER_URL": bench.lab.ledger_url,
     }
     return subprocess.run(
         WORKER_ARGV,
@@ -67,10 +67,10 @@ def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[st
 async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
     bench_in: BenchIn, tmp_path: Path, guard: Guard
 ) -> None:
-    asked = workload.single("ledger-moved-away")
+    asked = specs.single("ledger-moved-away")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         await bench.lab.worker()
-        ledger = file_of(bench.lab.stack.ledger_url)
+        ledger = file_of(bench.lab.ledger_url)
         assert ledger
         image = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await bench.lab.start(asked)
@@ -96,10 +96,10 @@ async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
 async def test_a_reply_that_comes_while_the_ledger_is_away_is_not_paid_for_again(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = workload.single("reply-without-a-ledger")
+    asked = specs.single("reply-without-a-ledger")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         worker = await bench.lab.worker()
-        ledger = file_of(bench.lab.stack.ledger_url)
+        ledger = file_of(bench.lab.ledger_url)
         assert ledger
         video = await bench.hold(HoldTarget.VIDEO_START, asked.video_prompts[0])
         await bench.lab.start(asked)
@@ -122,7 +122,7 @@ async def test_a_reply_that_comes_while_the_ledger_is_away_is_not_paid_for_again
 async def test_an_operation_may_not_have_the_name_of_the_programs_own_files(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked, other = workload.single("paid.db-journal"), workload.single("paid.db-journals")
+    asked, other = specs.single("paid.db-journal"), specs.single("paid.db-journals")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         bench.artifacts.mkdir()
         settings = {"LEDGER_URL": f"sqlite:///{bench.artifacts}/paid.db"}

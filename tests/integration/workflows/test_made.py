@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -39,7 +39,7 @@ PASSING = {
 """What another attempt gets over."""
 
 
-async def undecided(bench: Bench, asked: Expectation) -> str:
+async def undecided(bench: Bench, asked: WorkflowSpec) -> str:
     """Start a workflow whose reply for its video is lost, until it asks; the name of the video
     that the provider began.
     """
@@ -49,23 +49,23 @@ async def undecided(bench: Bench, asked: Expectation) -> str:
         when=When.AFTER_BILLING,
         match=asked.video_prompts[0],
     )
-    await bench.lab.stack.api.control.add_rule(lost)
+    await bench.lab.api.add_rule(lost)
     await bench.lab.start(asked, task_queue=ASK)
     await until_undecided(bench, asked)
     return await bench.provider_operation(asked.video_prompts[0])
 
 
-async def starts(bench: Bench, asked: Expectation) -> int:
+async def starts(bench: Bench, asked: WorkflowSpec) -> int:
     """How often the provider was asked to begin its video."""
     return [call for call, _ in await bench.requested(asked)].count(Call.VIDEO_START)
 
 
 async def test_looks_that_fail_for_now_drop_nothing(asking: Bench) -> None:
     async def ends_as(trouble: str, rule: FaultRule) -> tuple[Status, int]:
-        asked = workload.single(f"made-and-{trouble}")
+        asked = specs.single(f"made-and-{trouble}")
         name = await undecided(asking, asked)
         ours = rule.model_copy(update={"match": asked.video_prompts[0]})
-        await asking.lab.stack.api.control.add_rule(ours)
+        await asking.lab.api.add_rule(ours)
         await decide(asking, asked, Choice.MADE, name=name)
         return (await asking.ended(asked)).status, await starts(asking, asked)
 
@@ -76,7 +76,7 @@ async def test_looks_that_fail_for_now_drop_nothing(asking: Bench) -> None:
 async def test_a_look_that_is_refused_for_another_reason_is_told_and_nothing_is_sent(
     asking: Bench,
 ) -> None:
-    asked = workload.single("made-and-refused")
+    asked = specs.single("made-and-refused")
     name = await undecided(asking, asked)
     refusal = FaultRule(
         call=Call.POLL,
@@ -85,7 +85,7 @@ async def test_a_look_that_is_refused_for_another_reason_is_told_and_nothing_is_
         body=LOCATION,
         match=asked.video_prompts[0],
     )
-    await asking.lab.stack.api.control.add_rule(refusal)
+    await asking.lab.api.add_rule(refusal)
     await decide(asking, asked, Choice.MADE, name=name)
     assert "location is not supported" in (await asking.ended(asked)).failure_message
     await asking.lab.start(asked, task_queue=ASK)
@@ -98,7 +98,7 @@ async def test_a_look_that_is_refused_for_another_reason_is_told_and_nothing_is_
 async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
     asking: Bench,
 ) -> None:
-    asked = workload.single("made-under-another-name")
+    asked = specs.single("made-under-another-name")
     name = await undecided(asking, asked)
     await decide(asking, asked, Choice.MADE, name=f"{name}x")
     await asking.until(
@@ -111,7 +111,7 @@ async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
 async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
     asking: Bench,
 ) -> None:
-    asked = workload.single("made-under-no-name")
+    asked = specs.single("made-under-no-name")
     name = await undecided(asking, asked)
     no_name = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Invalid operation id."}
     refusal = FaultRule(
@@ -121,7 +121,7 @@ async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
         body={"error": no_name},
         match=asked.video_prompts[0],
     )
-    await asking.lab.stack.api.control.add_rule(refusal)
+    await asking.lab.api.add_rule(refusal)
     for _ in range(2):
         await until_undecided(asking, asked)
         await decide(asking, asked, Choice.MADE, name=name)
@@ -129,7 +129,7 @@ async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
 
 
 async def test_the_name_of_another_video_is_asked_about_again(asking: Bench) -> None:
-    other, asked = workload.single("made-for-another"), workload.single("made-by-a-slip")
+    other, asked = specs.single("made-for-another"), specs.single("made-by-a-slip")
     await asking.run(other, task_queue=ASK)
     name = await undecided(asking, asked)
     await decide(
@@ -138,7 +138,7 @@ async def test_the_name_of_another_video_is_asked_about_again(asking: Bench) -> 
     await until_undecided(asking, asked)
     await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
-    ledger = Ledger.open(asking.lab.stack.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    ledger = Ledger.open(asking.lab.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
     bought = ledger.outcome(asked.workflow_id, video_step(1))
     ledger.close()
     assert bought

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OUTAGE_SECONDS = 300.0
 
 
-def away(call: Call, asked: Expectation, **fields: int | None) -> FaultRule:
+def away(call: Call, asked: WorkflowSpec, **fields: int | None) -> FaultRule:
     """The provider does not take a call."""
     prompt = asked.prompts[0 if call is Call.IMAGE else 1]
     return FaultRule(
@@ -40,9 +40,9 @@ def away(call: Call, asked: Expectation, **fields: int | None) -> FaultRule:
 async def test_polls_of_which_every_fourth_fails_complete_in_one_attempt(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = workload.single("every-fourth-poll")
+    asked = specs.single("every-fourth-poll")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
-        control = bench.lab.stack.api.control
+        control = bench.lab.api
         await control.set_latencies(LatencyChange(video_seconds=4))
         for number in range(1, 40):  # each rule sees only what those before it have let through
             await control.add_rule(away(Call.POLL, asked, skip=3 * number))
@@ -56,9 +56,9 @@ async def test_polls_of_which_every_fourth_fails_complete_in_one_attempt(
 
 
 async def test_a_day_s_quota_is_waited_for_and_not_asked_for_again(quick_bench: Bench) -> None:
-    asked = workload.single("day-s-quota")
+    asked = specs.single("day-s-quota")
     rule = shapes.daily_quota(Call.IMAGE, match=asked.character_prompt, times=None)
-    await quick_bench.lab.stack.api.control.add_rule(rule)
+    await quick_bench.lab.api.add_rule(rule)
     await quick_bench.lab.start(asked)
     progress = await quick_bench.until(asked, lambda now: now.waiting is not None, what="it waits")
     waiting = progress.waiting
@@ -73,9 +73,9 @@ async def test_a_day_s_quota_is_waited_for_and_not_asked_for_again(quick_bench: 
 
 
 async def test_no_quota_at_all_is_told_at_once(quick_bench: Bench) -> None:
-    asked = workload.single("no-quota")
+    asked = specs.single("no-quota")
     rule = shapes.no_quota(Call.IMAGE, match=asked.character_prompt)
-    await quick_bench.lab.stack.api.control.add_rule(rule)
+    await quick_bench.lab.api.add_rule(rule)
     workflow = await quick_bench.run(asked)
     assert "has no quota for this model at all: enable billing" in workflow.failure_message
     assert len(await quick_bench.requested(asked)) == 1
@@ -86,10 +86,10 @@ async def test_no_quota_at_all_is_told_at_once(quick_bench: Bench) -> None:
 async def test_five_minutes_without_the_provider_end_nothing_and_cost_nothing_twice(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    every = [workload.single(f"five-minutes-{number}") for number in range(8)]
+    every = [specs.single(f"five-minutes-{number}") for number in range(8)]
     targets = [None, HoldTarget.IMAGE, HoldTarget.VIDEO, HoldTarget.POLL]
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
-        control = bench.lab.stack.api.control
+        control = bench.lab.api
         # Two stand at each call: before the image, before the start, polling, before the download.
         held = [
             (await bench.hold(target, asked.workflow_id), asked)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status, Workflow
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Billed, Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
@@ -23,20 +23,18 @@ VIDEO = ["start_video", "await_video", "download_video"]
 FREE = Decimal(0)
 
 
-def blocked(workflow_id: str) -> Expectation:
+def blocked(workflow_id: str) -> WorkflowSpec:
     """A series of three whose second prompt the provider refuses."""
-    return with_video(
-        workload.series(workflow_id, videos=3), 2, f"{workflow_id} does it [blocked]."
-    )
+    return with_video(specs.series(workflow_id, videos=3), 2, f"{workflow_id} does it [blocked].")
 
 
-def with_video(asked: Expectation, number: int, prompt: str) -> Expectation:
+def with_video(asked: WorkflowSpec, number: int, prompt: str) -> WorkflowSpec:
     prompts = list(asked.video_prompts)
     prompts[number - 1] = prompt
     return asked.model_copy(update={"video_prompts": tuple(prompts)})
 
 
-def mended(asked: Expectation) -> Expectation:
+def mended(asked: WorkflowSpec) -> WorkflowSpec:
     return with_video(asked, 2, f"the hero of {asked.workflow_id}, mended.")
 
 
@@ -120,7 +118,7 @@ async def begun(quick_bench: Bench) -> Bench:
     ids=["another character", "another video 1", "another video 3", "one more", "one less"],
 )
 async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_once(
-    begun: Bench, step: str, other: Expectation
+    begun: Bench, step: str, other: WorkflowSpec
 ) -> None:
     before = await begun.calls()
     workflow = await begun.run(mended(other))
@@ -140,10 +138,10 @@ async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_onc
 async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
     quick_bench: Bench, kind: FaultKind
 ) -> None:
-    asked = workload.single(f"anew-after-{kind}")
+    asked = specs.single(f"anew-after-{kind}")
     final_code = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
     rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final_code)
-    await quick_bench.lab.stack.api.control.add_rule(rule)
+    await quick_bench.lab.api.add_rule(rule)
     first = await quick_bench.run(asked)
     assert (first.status, final(first).cost_usd) == (Status.FAILED, Decimal("0.039"))
     result = final(await quick_bench.run(asked))
@@ -157,18 +155,18 @@ async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
 
 
 async def test_a_video_that_was_withheld_may_be_reworded(quick_bench: Bench) -> None:
-    asked = workload.single("withheld-and-reworded")
+    asked = specs.single("withheld-and-reworded")
     kind = FaultKind.RAI_FILTERED
     rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0])
-    await quick_bench.lab.stack.api.control.add_rule(rule)
+    await quick_bench.lab.api.add_rule(rule)
     await quick_bench.run(asked)
     reworded = with_video(asked, 1, "the hero of withheld-and-reworded, reworded")
     assert (await quick_bench.run(reworded)).status is Status.COMPLETED
     assert await quick_bench.billed(reworded) == list(reworded.prompts)
 
 
-async def billed_usd(bench: Bench, asked: Expectation) -> Decimal:
-    ledger = await bench.lab.stack.api.control.ledger()
+async def billed_usd(bench: Bench, asked: WorkflowSpec) -> Decimal:
+    ledger = await bench.lab.api.ledger()
     bills = [r for r in ledger if isinstance(r, Billed) and r.prompt in asked.prompts]
     return sum((bill.amount_usd for bill in bills), Decimal(0))
 
@@ -179,7 +177,7 @@ async def billed_usd(bench: Bench, asked: Expectation) -> Decimal:
 async def test_a_complete_operation_that_is_started_again_asks_the_provider_for_nothing(
     quick_bench: Bench,
 ) -> None:
-    asked = workload.single("complete-and-again")
+    asked = specs.single("complete-and-again")
     first = final(await quick_bench.run(asked))
     before = await quick_bench.calls()
     workflow = await quick_bench.run(asked)
@@ -211,7 +209,7 @@ DAMAGE = pytest.mark.parametrize("damage", [delete, truncate, alter])
 async def test_a_video_that_is_damaged_on_disk_is_downloaded_again_for_free(
     quick_bench: Bench, damage: Callable[[Path], None]
 ) -> None:
-    asked = workload.single(f"{damage.__name__}-video")
+    asked = specs.single(f"{damage.__name__}-video")
     first = final(await quick_bench.run(asked))
     damage(quick_bench.artifacts / first.artifacts[1].path)
     before = await quick_bench.calls()
@@ -239,7 +237,7 @@ CHARACTER_FAULTS["alter"] = CHARACTER_FAULTS["truncate"]
 async def test_a_character_that_is_damaged_on_disk_is_told_and_not_paid_for_again(
     quick_bench: Bench, damage: Callable[[Path], None]
 ) -> None:
-    asked = workload.single(f"{damage.__name__}-character")
+    asked = specs.single(f"{damage.__name__}-character")
     first = final(await quick_bench.run(asked))
     damage(quick_bench.artifacts / first.artifacts[0].path)
     before = await quick_bench.calls()

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status, Workflow
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
@@ -28,7 +28,7 @@ SHORT_RUNS = StackSpec(
     },
 )
 AT_ONCE = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
-LONG = workload.series("long", videos=20)
+LONG = specs.series("long", videos=20)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -38,7 +38,7 @@ async def short_runs(
     """A stack whose server wants short histories, with a worker."""
     folder: Path = tmp_path_factory.mktemp("short-runs")
     async with bench_in(folder, SHORT_RUNS) as bench:
-        await bench.lab.stack.api.control.set_latencies(AT_ONCE)
+        await bench.lab.api.set_latencies(AT_ONCE)
         await bench.lab.worker()
         yield bench
 
@@ -51,7 +51,7 @@ async def long(short_runs: Bench) -> Workflow:
 
 
 async def test_a_series_makes_its_videos_in_order(bench: Bench) -> None:
-    asked = workload.series("three", videos=3)
+    asked = specs.series("three", videos=3)
     await bench.lab.start(asked)
     result = final(await bench.ended(asked))
     assert str(result.cost_usd) == "3.639"
@@ -83,7 +83,7 @@ async def test_progress_is_that_of_all_runs(long: Workflow, short_runs: Bench) -
 
 
 async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> None:
-    asked = workload.series("paused-between-runs", videos=3)
+    asked = specs.series("paused-between-runs", videos=3)
     hold = await short_runs.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await short_runs.lab.start(asked)
     await hold.caught(deadline_seconds=10)
@@ -103,7 +103,7 @@ async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> N
 
 
 async def test_a_cancel_reaches_the_newest_run(short_runs: Bench) -> None:
-    asked = workload.series("canceled-in-a-later-run", videos=5)
+    asked = specs.series("canceled-in-a-later-run", videos=5)
     hold = await short_runs.hold(HoldTarget.VIDEO, asked.video_prompts[3])
     await short_runs.lab.start(asked)
     await hold.caught(deadline_seconds=10)

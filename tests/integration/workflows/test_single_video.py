@@ -11,9 +11,9 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status, Workflow
-from tests.chaos.video import workload
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.workflows.bench import Bench, checkpoints, final
 from workflows.models import Progress, Stage
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 class Completed:
     """A single video that ran undisturbed."""
 
-    asked: Expectation
+    asked: WorkflowSpec
     before: datetime
     workflow: Workflow
     result: Progress
@@ -34,7 +34,7 @@ class Completed:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def completed(bench: Bench) -> Completed:
-    asked = workload.single("undisturbed")
+    asked = specs.single("undisturbed")
     before = datetime.now(UTC)
     await bench.lab.start(asked)
     workflow = await bench.ended(asked)
@@ -42,7 +42,7 @@ async def completed(bench: Bench) -> Completed:
 
 
 async def test_progress_is_told_while_the_character_is_made(bench: Bench) -> None:
-    asked = workload.single("watched-at-its-character")
+    asked = specs.single("watched-at-its-character")
     hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
     await bench.lab.start(asked)
     await hold.caught(deadline_seconds=10)
@@ -55,7 +55,7 @@ async def test_progress_is_told_while_the_character_is_made(bench: Bench) -> Non
 
 
 async def test_progress_is_told_while_the_video_is_made(bench: Bench) -> None:
-    asked = workload.single("watched-at-its-video")
+    asked = specs.single("watched-at-its-video")
     hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await bench.lab.until_polled(asked.video_prompts[0])

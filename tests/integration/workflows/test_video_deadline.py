@@ -9,7 +9,7 @@ import pytest
 
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, checkpoints, final, steps
@@ -29,7 +29,7 @@ sys.exit(worker.main())
 async def test_a_video_that_is_never_finished_is_given_up_at_its_deadline(
     own_bench: Bench,
 ) -> None:
-    asked = workload.single("never-finished")
+    asked = specs.single("never-finished")
     await own_bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await own_bench.lab.worker(settings={"VIDEO_DEADLINE_SECONDS": "2"})
     workflow = await own_bench.run(asked)
@@ -53,7 +53,7 @@ async def test_a_video_that_is_never_finished_is_given_up_at_its_deadline(
 async def test_a_video_that_was_given_up_is_awaited_anew_without_paying_again(
     own_bench: Bench,
 ) -> None:
-    asked = workload.single("given-up")
+    asked = specs.single("given-up")
     hold = await own_bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await own_bench.lab.worker(settings={"VIDEO_DEADLINE_SECONDS": "1"})
     assert (await own_bench.run(asked)).status is Status.FAILED
@@ -67,7 +67,7 @@ async def test_a_video_that_was_given_up_is_awaited_anew_without_paying_again(
 
 
 async def test_a_long_wait_is_handed_over_and_uses_up_no_attempt(own_bench: Bench) -> None:
-    asked = workload.single("long-rendering")
+    asked = specs.single("long-rendering")
     hold = await own_bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
     await own_bench.lab.worker(argv=(sys.executable, "-c", HASTY))
     await own_bench.lab.start(asked)

@@ -18,7 +18,7 @@ from chaos.process.child import child_environment
 from chaos.process.ports import Port
 from chaos.process.reaper import Guard
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.integration.conftest import waiting_program
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 
@@ -155,7 +155,7 @@ async def test_a_worker_that_is_started_before_temporal_works_once_that_is_up(
     await stack.server.start()
     worker = await starting
 
-    workflow = await own_bench.run(workload.single("after-the-wait"))
+    workflow = await own_bench.run(specs.single("after-the-wait"))
 
     assert workflow.status is Status.COMPLETED
     assert stack.workers == [worker]

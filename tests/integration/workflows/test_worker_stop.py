@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 
-from chaos.evidence.case import Expectation
 from chaos.evidence.history import Status, Workflow
+from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
@@ -26,7 +26,7 @@ async def stop_has_begun(child: Child) -> None:
     )
 
 
-async def stop_while_awaiting(bench: Bench, asked: Expectation) -> tuple[int, Hold]:
+async def stop_while_awaiting(bench: Bench, asked: WorkflowSpec) -> tuple[int, Hold]:
     """Stop the only worker while a video is rendered; its exit code."""
     first = await bench.lab.worker()
     hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
@@ -36,7 +36,7 @@ async def stop_while_awaiting(bench: Bench, asked: Expectation) -> tuple[int, Ho
     return await first.child.wait(WELL_WITHIN_GRACE_SECONDS), hold
 
 
-async def stop_while_paying(bench: Bench, asked: Expectation) -> int:
+async def stop_while_paying(bench: Bench, asked: WorkflowSpec) -> int:
     """Stop the only worker while its image request is on its way; its exit code."""
     first = await bench.lab.worker()
     hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
@@ -48,7 +48,7 @@ async def stop_while_paying(bench: Bench, asked: Expectation) -> int:
     return await first.child.wait(WELL_WITHIN_GRACE_SECONDS)
 
 
-async def completed_by_another(bench: Bench, asked: Expectation) -> Workflow:
+async def completed_by_another(bench: Bench, asked: WorkflowSpec) -> Workflow:
     await bench.lab.worker()
     workflow = await bench.ended(asked)
     assert workflow.status is Status.COMPLETED
@@ -62,7 +62,7 @@ async def test_an_idle_worker_stops_at_once(own_bench: Bench) -> None:
 
 
 async def test_a_worker_that_awaits_a_video_stops_and_hands_it_over(own_bench: Bench) -> None:
-    asked = workload.single("handed-over")
+    asked = specs.single("handed-over")
     exit_code, hold = await stop_while_awaiting(own_bench, asked)
     await hold.release()
     workflow = await completed_by_another(own_bench, asked)
@@ -75,7 +75,7 @@ async def test_a_worker_that_awaits_a_video_stops_and_hands_it_over(own_bench: B
 
 
 async def test_a_worker_that_pays_stops_after_it_has_what_it_paid_for(own_bench: Bench) -> None:
-    asked = workload.single("paid-while-stopping")
+    asked = specs.single("paid-while-stopping")
     exit_code = await stop_while_paying(own_bench, asked)
     assert exit_code == 0
     assert (own_bench.artifacts / asked.workflow_id / "character.png").exists()

@@ -8,11 +8,11 @@ from decimal import Decimal
 from benchmarks import plots
 from benchmarks.peer import DBOS, FLEET, PLAIN, Trial, found, plot, trial_of
 from benchmarks.points import Point
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Item, Received, Record
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
-_ASKED = workload.single("job")
+_ASKED = specs.single("job")
 _IMAGE, _VIDEO = _ASKED.prompts
 
 

@@ -9,7 +9,7 @@ from temporalio import workflow
 
 from chaos import kit
 from chaos.environment.temporal import StackSpec
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence, Promise, save_promise
 from chaos.experiment.judge import SAFETY, judge, safety
 from chaos.experiment.scenario import Case
@@ -90,7 +90,7 @@ def test_another_system_is_never_run_live() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ({"order_id": "a"}, 3)])
 def test_what_is_asked_of_others_has_no_prompts(arguments: tuple[object, ...]) -> None:
-    asked = kit.Expectation(workflow_id="a", workflow_type="Order", arguments=arguments)
+    asked = kit.WorkflowSpec(workflow_id="a", workflow_type="Order", arguments=arguments)
 
     assert (asked.prompts, dict(asked.steps), dict(asked.ideal)) == ((), {}, {})
-    assert kit.Expectation.model_validate_json(asked.model_dump_json()) == asked
+    assert kit.WorkflowSpec.model_validate_json(asked.model_dump_json()) == asked

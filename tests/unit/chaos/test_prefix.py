@@ -68,7 +68,7 @@ def test_without_its_prefix_the_workflow_is_lost(folder: Path) -> None:
 
 
 def test_a_live_ledger_is_written_from_calls_with_a_prefix(folder: Path) -> None:
-    save_live_ledger(folder, Evidence.load(folder).expectations)
+    save_live_ledger(folder, Evidence.load(folder).specs)
 
     records = read_ledger(folder / "ledger.jsonl")
     assert len([r for r in records if isinstance(r, Received)]) == 4

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import REFERENCE, Billing, Mode
+from chaos.evidence.bills import REFERENCE, Billing, Mode
 from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video.estimate import (

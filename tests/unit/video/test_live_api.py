@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.billing import Billing, Mode
+from chaos.evidence.bills import Billing, Mode
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.live_api import (
     LOOPBACK_VARIABLE,

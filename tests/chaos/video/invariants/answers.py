@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from chaos.evidence.case import Evidence, Expectation
 from chaos.evidence.history import Status, Workflow
 from chaos.invariants import Invariant, proof
 from chaos.invariants.doubt import Tolerance, unless_about
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.specs import VideoSpec
 
 TOLERANCE = Tolerance(early_seconds=2.0, late_seconds=8.0)
 """How much sooner or later than planned something may seem to be on a busy machine: the provider
@@ -39,14 +40,14 @@ class _Exchange:
 
 
 def api_answered(
-    asked: Expectation, call: Call, kind: str, *, times: int | None = 1, billed: bool | None = None
+    asked: VideoSpec, call: Call, kind: str, *, times: int | None = 1, billed: bool | None = None
 ) -> Invariant:
     """Exactly so many of a workflow's requests (None: some) got that answer (`status 503` or a
     kind), all of them billed, or none, where that is said.
     """
 
     @proof(f"api_answered[{asked.workflow_id}: {call} {kind}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         found = [each for each in _exchanges(evidence, asked, call) if each.kind == kind]
         if (not found) if times is None else len(found) != times:
             yield f"the {call} call was answered with {kind} {len(found)} times, not {times}"
@@ -57,12 +58,12 @@ def api_answered(
 
 
 def api_was_slow(
-    asked: Expectation, call: Call, at_least_seconds: float, *, times: int = 1
+    asked: VideoSpec, call: Call, at_least_seconds: float, *, times: int = 1
 ) -> Invariant:
     """So many of a workflow's requests got a good answer, and only after that time."""
 
     @proof(f"api_was_slow[{asked.workflow_id}: {call}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         slow = [
             each
             for each in _exchanges(evidence, asked, call)
@@ -74,11 +75,11 @@ def api_was_slow(
     return judge
 
 
-def client_gave_up(asked: Expectation, call: Call, after_seconds: float) -> Invariant:
+def client_gave_up(asked: VideoSpec, call: Call, after_seconds: float) -> Invariant:
     """One request of a workflow had no answer until its sender left, at its own deadline."""
 
     @proof(f"client_gave_up[{asked.workflow_id}: {call}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         hung = [e for e in _exchanges(evidence, asked, call) if not e.client_stayed]
         if len(hung) != 1:
             yield f"{len(hung)} {call} calls were left by their sender, not 1"
@@ -89,12 +90,12 @@ def client_gave_up(asked: Expectation, call: Call, after_seconds: float) -> Inva
     return judge
 
 
-def retries_wait(asked: Expectation, waits: Mapping[Call, float]) -> Invariant:
+def retries_wait(asked: VideoSpec, waits: Mapping[Call, float]) -> Invariant:
     """After each bad answer to one of these calls the next request comes after that wait: no
     sooner, and not as late as the policy's next longer wait.
     """
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         for call, wanted in waits.items():
             exchanges = _exchanges(evidence, asked, call)
             bad = [(a, b) for a, b in pairwise(exchanges) if a.kind not in _NO_FAULT]
@@ -108,13 +109,13 @@ def retries_wait(asked: Expectation, waits: Mapping[Call, float]) -> Invariant:
     return Invariant(f"retries_wait[{asked.workflow_id}]", judge)
 
 
-def given_up_at_its_deadline(asked: Expectation, deadline_seconds: float) -> Invariant:
+def given_up_at_its_deadline(asked: VideoSpec, deadline_seconds: float) -> Invariant:
     """The first run awaited its video until the deadline, in one attempt that did not fail, and
     said what to do; the last run got that very video, which was begun and billed once.
     """
     words = ("VIDEO_DEADLINE_SECONDS", "under the same id", "without paying again")
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         workflow = evidence.workflows[asked.workflow_id]
         first = Workflow(workflow.workflow_id, workflow.runs[:1])
         if first.status is not Status.FAILED:
@@ -139,10 +140,10 @@ def given_up_at_its_deadline(asked: Expectation, deadline_seconds: float) -> Inv
     return Invariant(f"given_up_at_its_deadline[{asked.workflow_id}]", judge)
 
 
-def key_stays_at_its_host(asked: Expectation) -> Invariant:
+def key_stays_at_its_host(asked: VideoSpec) -> Invariant:
     """Requests of a workflow that were redirected to another host came there without the key."""
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         elsewhere = [each for each in _requests(evidence, asked) if each.redirected]
         if not elsewhere:
             yield f"{asked.workflow_id}: no request went to another host"
@@ -154,12 +155,12 @@ def key_stays_at_its_host(asked: Expectation) -> Invariant:
     return Invariant(f"key_stays_at_its_host[{asked.workflow_id}]", judge)
 
 
-def bought_again_by_decision(asked: Expectation) -> Invariant:
+def bought_again_by_decision(asked: VideoSpec) -> Invariant:
     """Each prompt that was billed again was so only after somebody had decided it: there are as
     many `decide` signals in the history before, and never fewer.
     """
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         workflow = evidence.workflows[asked.workflow_id]
         decided = [
             signal
@@ -177,10 +178,10 @@ def bought_again_by_decision(asked: Expectation) -> Invariant:
     return Invariant(f"bought_again_by_decision[{asked.workflow_id}]", judge)
 
 
-def undelivered_costs_nothing(asked: Expectation) -> Invariant:
+def undelivered_costs_nothing(asked: VideoSpec) -> Invariant:
     """A video that was begun and not delivered is billed with nothing, and begun anew."""
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         bills = [bill for bill in evidence.billed if bill.prompt in asked.video_prompts]
         undelivered = [bill for bill in bills if bill.sha256 is None]
         paid = [bill for bill in bills if bill.amount_usd]
@@ -192,7 +193,7 @@ def undelivered_costs_nothing(asked: Expectation) -> Invariant:
     return Invariant(f"undelivered_costs_nothing[{asked.workflow_id}]", judge)
 
 
-def _requests(evidence: Evidence, asked: Expectation) -> Sequence[Received]:
+def _requests(evidence: VideoEvidence, asked: VideoSpec) -> Sequence[Received]:
     """A workflow's requests of all calls, in order."""
     bills = [bill for bill in evidence.billed if bill.prompt in asked.prompts]
     operations = {bill.operation for bill in bills if bill.operation}
@@ -206,7 +207,7 @@ def _requests(evidence: Evidence, asked: Expectation) -> Sequence[Received]:
     ]
 
 
-def _exchanges(evidence: Evidence, asked: Expectation, call: Call) -> Sequence[_Exchange]:
+def _exchanges(evidence: VideoEvidence, asked: VideoSpec, call: Call) -> Sequence[_Exchange]:
     """A workflow's requests of that call that were answered, or left, in order."""
     billed = {bill.request_id for bill in evidence.billed}
     found = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaos.evidence.case import Evidence
 from chaos.invariants import Invariant, proof
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call
 
 
@@ -13,7 +13,7 @@ def provider_answered(call: Call, prompt: str, kind: str, times: int) -> Invaria
     """The planned answer was given exactly so often."""
 
     @proof(f"provider_answered[{kind}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         found = 0
         for request in evidence.received:
             answer = evidence.answers.get(request.request_id)
@@ -29,7 +29,7 @@ def all_were_open_at_once() -> Invariant:
     """At some moment every expected workflow had begun and none had ended."""
 
     @proof("all_were_open_at_once")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         workflows = evidence.workflows.values()
         ends = [workflow.closed_at for workflow in workflows if workflow.closed_at]
         begins = [workflow.started_at for workflow in workflows]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from chaos.evidence.case import Evidence, Expectation
 from chaos.invariants import invariant
 from chaos.invariants.doubt import of_unfinished
+from tests.chaos.video.evidence import VideoEvidence
+from tests.chaos.video.specs import VideoSpec
 from workflows.models import Artifact, Progress
 
 
 @invariant
-def artifacts_exist_with_their_hash(evidence: Evidence) -> Iterator[str]:
+def artifacts_exist_with_their_hash(evidence: VideoEvidence) -> Iterator[str]:
     """Every file that a result names is on disk with the size and hash it was given."""
-    for expected, workflow in evidence.expected_workflows():
+    for expected, workflow in evidence.specified_workflows():
         progress = workflow.result(Progress)
         artifacts = progress.artifacts if progress else ()
         for artifact in artifacts:
@@ -29,12 +30,12 @@ def artifacts_exist_with_their_hash(evidence: Evidence) -> Iterator[str]:
 
 
 @invariant
-def artifacts_are_their_own(evidence: Evidence) -> Iterator[str]:
+def artifacts_are_their_own(evidence: VideoEvidence) -> Iterator[str]:
     """Each file holds what the provider made for this workflow's prompt, in this workflow's place,
     and each video was started from this workflow's character.
     """
     made = {bill.sha256: bill.prompt for bill in evidence.billed}
-    for expected, workflow in evidence.expected_workflows():
+    for expected, workflow in evidence.specified_workflows():
         progress = workflow.result(Progress)
         artifacts = progress.artifacts if progress else ()
         for artifact, prompt in zip(artifacts, expected.prompts, strict=False):
@@ -47,7 +48,7 @@ def artifacts_are_their_own(evidence: Evidence) -> Iterator[str]:
 
 
 def _foreign_characters(
-    evidence: Evidence, expected: Expectation, character: Artifact
+    evidence: VideoEvidence, expected: VideoSpec, character: Artifact
 ) -> Iterator[str]:
     for request in evidence.received:
         if request.prompt in expected.video_prompts and request.image_sha256 != character.sha256:

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from chaos.environment.server import SERVER
-from chaos.evidence.case import Evidence
 from chaos.evidence.files import read_if_there
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import killed, polls_of, video, was_left_unanswered
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
 
 AT_ONCE_SECONDS = 1.0
@@ -30,7 +30,7 @@ def workers_were_killed_at_once(fleet: str, count: int) -> Invariant:
     """
 
     @proof(f"workers_were_killed_at_once[{fleet}: {count}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         kills = _kills(evidence, fleet)
         if len({kill.pid for kill in kills}) != count:
             yield f"{len(kills)} worker(s) of {fleet} were struck, not {count}"
@@ -52,8 +52,8 @@ def died_again_and_again(fleet: str, workflow_id: str, kills_while_awaited: int)
     """
 
     @proof(f"died_again_and_again[{fleet}: {kills_while_awaited}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
-        asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
         kills = _kills(evidence, fleet)
         if len({kill.pid for kill in kills}) != 1 + kills_while_awaited:
             yield f"{len(kills)} workers were killed, not {1 + kills_while_awaited}"
@@ -78,7 +78,7 @@ def hung_until_replaced(fleet: str, most_seconds: float) -> Invariant:
     """
 
     @proof(f"hung_until_replaced[{fleet}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         hang = _first_fault(evidence, fleet, "hang")
         if hang is None:
             yield f"no worker of {fleet} was made to hang"
@@ -100,7 +100,7 @@ def worker_and_server_were_killed(fleet: str, at_least_seconds: float) -> Invari
     """
 
     @proof(f"worker_and_server_were_killed[{fleet}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         kills = _kills(evidence, fleet)
         server = killed(evidence, SERVER)
         if len(kills) != 1 or server is None:
@@ -118,7 +118,7 @@ def worker_and_server_were_killed(fleet: str, at_least_seconds: float) -> Invari
     return judge
 
 
-def _kills(evidence: Evidence, fleet: str) -> Sequence[Entry]:
+def _kills(evidence: VideoEvidence, fleet: str) -> Sequence[Entry]:
     """Each planned SIGKILL of a worker, in their order."""
     return [
         entry
@@ -129,7 +129,7 @@ def _kills(evidence: Evidence, fleet: str) -> Sequence[Entry]:
     ]
 
 
-def _first_fault(evidence: Evidence, fleet: str, kind: str) -> Entry | None:
+def _first_fault(evidence: VideoEvidence, fleet: str, kind: str) -> Entry | None:
     return next(
         (
             entry
@@ -142,7 +142,7 @@ def _first_fault(evidence: Evidence, fleet: str, kind: str) -> Entry | None:
     )
 
 
-def _not_dead(evidence: Evidence, fleet: str, kills: Sequence[Entry]) -> Iterator[str]:
+def _not_dead(evidence: VideoEvidence, fleet: str, kills: Sequence[Entry]) -> Iterator[str]:
     """Those that were not seen to end, or that their parent does not call lost by SIGKILL."""
     lost = _pids(_LOGGED_LOSS, evidence, fleet)
     for kill in kills:
@@ -152,14 +152,14 @@ def _not_dead(evidence: Evidence, fleet: str, kills: Sequence[Entry]) -> Iterato
             yield f"{fleet} does not say that pid {kill.pid} died of SIGKILL"
 
 
-def _pids(words: re.Pattern[str], evidence: Evidence, fleet: str) -> Collection[int]:
+def _pids(words: re.Pattern[str], evidence: VideoEvidence, fleet: str) -> Collection[int]:
     """The processes of which a fleet's log says this."""
     log = evidence.folder / "logs" / f"{fleet}.log"
     text = (read_if_there(log) or b"").decode(errors="replace")
     return {int(pid) for pid in words.findall(text)}
 
 
-def _named_as_lost(evidence: Evidence, kind: str) -> Collection[int]:
+def _named_as_lost(evidence: VideoEvidence, kind: str) -> Collection[int]:
     """The workers with which the last attempt but one of an activity was lost, by the histories."""
     messages = [
         activity.last_failure.message
@@ -170,12 +170,12 @@ def _named_as_lost(evidence: Evidence, kind: str) -> Collection[int]:
     return {int(found[1]) for message in messages if (found := _LOST.match(message))}
 
 
-def _was_in_flight(evidence: Evidence, prompt: str, kill: Entry) -> bool:
+def _was_in_flight(evidence: VideoEvidence, prompt: str, kill: Entry) -> bool:
     return any(
         request.at < kill.at and was_left_unanswered(evidence, request, kill.at)
         for request in _images(evidence, prompt)
     )
 
 
-def _images(evidence: Evidence, prompt: str) -> Sequence[Received]:
+def _images(evidence: VideoEvidence, prompt: str) -> Sequence[Received]:
     return [r for r in evidence.received if (r.call, r.prompt) == (Call.IMAGE, prompt)]

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late, proof
 from chaos.invariants.doubt import of_repeated, of_unfinished
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call
 
 PAID = frozenset({Call.IMAGE, Call.VIDEO_START})
@@ -20,7 +20,7 @@ def stopped_while_awaiting(worker: str, workflow_id: str) -> Invariant:
     """A worker got SIGTERM while it awaited a video, and ended in order."""
 
     @proof(f"stopped_while_awaiting[{worker}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         told = evidence.first_entry(Event.SIGNALED, target=worker, signal="SIGTERM")
         gone = evidence.first_entry(Event.EXITED, after=told.at, pid=told.pid) if told else None
         if told is None or gone is None or gone.exit_code != 0:
@@ -41,7 +41,7 @@ def stopped_while_awaiting(worker: str, workflow_id: str) -> Invariant:
 def wait_is_handed_on(workflow_id: str, within_seconds: float) -> Invariant:
     """The wait for a video goes from one worker to another, with no attempt used up, at once."""
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         waits = _waits(evidence, workflow_id)
         if len({wait.worker for wait in waits}) < 2:
             yield f"the wait of {workflow_id} was not handed on to another worker"
@@ -65,7 +65,7 @@ def slept_during_request(worker: str, call: Call, prompt: str) -> Invariant:
     """A worker fell asleep after it had sent a request, and slept when the answer came."""
 
     @proof(f"slept_during_request[{worker}: {call}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         spans = [
             (request.at, evidence.answers[request.request_id].at)
             for request in evidence.received
@@ -85,7 +85,7 @@ def slept_during_wait(worker: str, workflow_id: str) -> Invariant:
     """A worker slept while the wait for a video was in its hand."""
 
     @proof(f"slept_during_wait[{worker}: {workflow_id}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         if not any(
             wait.scheduled_at < slept.at and wait.closed_at and slept.at < wait.closed_at
             for wait in _waits(evidence, workflow_id)
@@ -100,7 +100,7 @@ def taken_over_while_asleep(worker: str, workflow_id: str) -> Invariant:
     """Before the sleeper woke up, the workflow had ended in the hands of another."""
 
     @proof(f"taken_over_while_asleep[{worker}: {workflow_id}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         naps = list(_naps(evidence, worker))
         workflow = evidence.workflows.get(workflow_id)
         ended = workflow.closed_at if workflow else None
@@ -113,7 +113,7 @@ def taken_over_while_asleep(worker: str, workflow_id: str) -> Invariant:
 def sends_nothing_paid_when_it_wakes(worker: str) -> Invariant:
     """After the last sleep of a worker whose work others have done, no paid request is sent."""
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         woke = [woke.at for _, woke in _naps(evidence, worker)]
         if not woke:
             yield f"{worker} was not seen to wake up"
@@ -128,8 +128,8 @@ def sends_nothing_paid_when_it_wakes(worker: str) -> Invariant:
 def nothing_is_repeated(workflow_id: str) -> Invariant:
     """Each step is scheduled once and takes one attempt, and each paid request is sent once."""
 
-    def judge(evidence: Evidence) -> Iterator[str]:
-        asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
         videos = len(asked.video_prompts)
         wanted = {"open_operation": 1, "generate_character": 1}
         workflow = evidence.workflows[workflow_id]
@@ -149,12 +149,12 @@ def nothing_is_repeated(workflow_id: str) -> Invariant:
     return Invariant(f"nothing_is_repeated[{workflow_id}]", judge)
 
 
-def _waits(evidence: Evidence, workflow_id: str) -> Sequence[Activity]:
+def _waits(evidence: VideoEvidence, workflow_id: str) -> Sequence[Activity]:
     workflow = evidence.workflows.get(workflow_id)
     return [a for a in workflow.activities if a.kind == "await_video"] if workflow else []
 
 
-def _naps(evidence: Evidence, worker: str) -> Iterator[tuple[Entry, Entry]]:
+def _naps(evidence: VideoEvidence, worker: str) -> Iterator[tuple[Entry, Entry]]:
     """Each time that a worker was put to sleep, and when it was woken up."""
     for slept in evidence.journal:
         if (slept.event, slept.target, slept.signal) == (Event.SIGNALED, worker, "SIGSTOP"):

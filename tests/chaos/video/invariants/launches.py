@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.files import read_if_there
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
+from tests.chaos.video.evidence import VideoEvidence
 
 MISUSED = 2
 """The exit code of a program whose settings are wrong."""
@@ -19,7 +19,7 @@ def refused_to_start(worker: str, sentence: str) -> Invariant:
     """
 
     @proof(f"refused_to_start[{worker}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         begun = evidence.first_entry(Event.STARTED, target=worker)
         gone = evidence.first_entry(Event.EXITED, pid=begun.pid) if begun else None
         if gone is None or gone.exit_code != MISUSED:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from chaos.environment.memory import KERNEL, WATCHER
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call
 
 
@@ -18,7 +18,7 @@ def died_out_of_memory(workflow_id: str, call: Call, activity: str) -> Invariant
     """
 
     @proof(f"died_out_of_memory[{call}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         fault = next((e for e in evidence.journal if e.kind == "out_of_memory"), None)
         if fault is None:
             yield "no worker's memory was limited"

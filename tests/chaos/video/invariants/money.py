@@ -6,50 +6,21 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from chaos.evidence.case import Evidence, Expectation
 from chaos.invariants import invariant
 from chaos.invariants.doubt import of_unfinished
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.specs import VideoSpec
 from workflows.models import Progress
 from workflows.paid_calls import IN_DOUBT, State
 
 
 @invariant
-def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
-    """No image or video, told apart by its prompt, is billed more often than it should be.
-
-    One more is allowed only where a fault cut the request off in flight; that is counted as
-    waste and shown.
-    """
-    billed = Counter((record.item, record.prompt) for record in evidence.billed)
-    for expected in evidence.expectations:
-        for (item, prompt), ideal in expected.ideal.items():
-            allowed = ideal + (prompt in expected.may_be_billed_twice)
-            count = billed.pop((item, prompt), 0)
-            if count > allowed:
-                yield f"{item} {prompt!r} was billed {count} times instead of {allowed}"
-    for (item, prompt), count in billed.items():
-        yield f"{item} {prompt!r} was billed {count} times and asked for by no workflow"
-
-
-@invariant
-def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
-    """What was delivered was also billed: else the ledger has lost something."""
-    billed = Counter((record.item, record.prompt) for record in evidence.billed)
-    for expected in evidence.expectations:
-        for (item, prompt), ideal in expected.ideal.items():
-            if billed[item, prompt] < ideal:
-                problem = f"{item} {prompt!r} was billed {billed[item, prompt]} times, not {ideal}"
-                workflow = evidence.workflows.get(expected.workflow_id)
-                yield of_unfinished(workflow, problem)
-
-
-@invariant
-def cost_matches_ledger(evidence: Evidence) -> Iterator[str]:
+def cost_matches_ledger(evidence: VideoEvidence) -> Iterator[str]:
     """A workflow's own cost is the provider's bill for its prompts, but for what it openly calls
     possible waste.
     """
-    for expected, workflow in evidence.expected_workflows():
+    for expected, workflow in evidence.specified_workflows():
         progress = workflow.result(Progress)
         if progress is None:
             problem = f"{expected.workflow_id} has no result to tell its cost"
@@ -65,11 +36,11 @@ def cost_matches_ledger(evidence: Evidence) -> Iterator[str]:
 
 
 @invariant
-def every_bill_is_on_record(evidence: Evidence) -> Iterator[str]:
+def every_bill_is_on_record(evidence: VideoEvidence) -> Iterator[str]:
     """Each bill has its call in the workers' ledger, and a second one for the same step is openly
     called ambiguous, or late, there.
     """
-    for expected in evidence.expectations:
+    for expected in evidence.specs:
         for item, prompt in _wanted(expected):
             paid = [bill for bill in evidence.billed if bill.amount_usd]
             bills = sum((bill.item, bill.prompt) == (item, prompt) for bill in paid)
@@ -81,12 +52,12 @@ def every_bill_is_on_record(evidence: Evidence) -> Iterator[str]:
 
 
 @invariant
-def billed_once_or_openly_ambiguous(evidence: Evidence) -> Iterator[str]:
+def billed_once_or_openly_ambiguous(evidence: VideoEvidence) -> Iterator[str]:
     """Beyond a step's first bill there are at most as many as its calls that the workers' own
     ledger openly calls in doubt; and nobody is billed for what nobody asked for.
     """
     billed = Counter((bill.item, bill.prompt) for bill in evidence.billed if bill.amount_usd)
-    for expected in evidence.expectations:
+    for expected in evidence.specs:
         for item, prompt in _wanted(expected):
             calls = evidence.calls_for(expected, prompt)
             in_doubt = sum(call.state in IN_DOUBT for call in calls)
@@ -97,7 +68,7 @@ def billed_once_or_openly_ambiguous(evidence: Evidence) -> Iterator[str]:
         yield f"{item} {prompt!r} was billed {bills} times and asked for by no workflow"
 
 
-def _wanted(expected: Expectation) -> Iterator[tuple[Item, str]]:
+def _wanted(expected: VideoSpec) -> Iterator[tuple[Item, str]]:
     yield Item.IMAGE, expected.character_prompt
     for prompt in expected.video_prompts:
         yield Item.VIDEO, prompt

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from chaos.evidence.case import Evidence
 from chaos.invariants import Invariant, proof
-from chaos.network.journal import Closed, Hit, NetworkRecord, PutOn, TakenOff
+from chaos.network.journal import Closed, Hit, NetworkRecord, PutOn, TakenOff, read_links
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
 from workflows.paid_calls import State
 
@@ -19,7 +19,7 @@ def bad_throughout(link: str, toxic: str, workflow_id: str) -> Invariant:
     """A toxic was on a link from before a workflow's start until after its end."""
 
     @proof(f"bad_throughout[{link}: {toxic}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         workflow = evidence.workflows[workflow_id]
         end = workflow.closed_at
         if end is None or not any(
@@ -37,7 +37,7 @@ def awaited_when_hit(
     """A toxic hit so often, each time while a workflow waited for a video that had been polled."""
 
     @proof(f"awaited_when_hit[{link}: {toxic}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         operations = {bill.operation for bill in evidence.billed if bill.prompt == prompt}
         polls = [
             request.at
@@ -64,7 +64,7 @@ def in_flight_when_hit(link: str, toxic: str, call: Call, prompt: str) -> Invari
     """A toxic was put on while a request lay unanswered with the provider."""
 
     @proof(f"in_flight_when_hit[{link}: {toxic}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         requests = [r for r in evidence.received if r.call is call and _is_for(evidence, r, prompt)]
         if not any(
             request.at < on and _unanswered(evidence, request, on)
@@ -80,8 +80,8 @@ def refused_before_sent(link: str, toxic: str, workflow_id: str, prompt: str) ->
     """A paid call was tried while the link was bad, and nothing of it came to the provider."""
 
     @proof(f"refused_before_sent[{link}: {toxic}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
-        asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
         tried = [call.sent_at for call in evidence.calls_for(asked, prompt)]
         came = [request.at for request in evidence.received if request.prompt == prompt]
         if not any(
@@ -98,7 +98,7 @@ def nothing_is_ambiguous(workflow_id: str) -> Invariant:
     was answered, is no reason to doubt.
     """
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         for call in evidence.paid_calls:
             if call.operation_id == workflow_id and call.state not in {State.DONE, State.REFUSED}:
                 yield f"request {call.number} for {call.step} is {call.state}: {call.reason}"
@@ -111,8 +111,8 @@ def openly_ambiguous(workflow_id: str, prompt: str) -> Invariant:
     and was sent once more.
     """
 
-    def judge(evidence: Evidence) -> Iterator[str]:
-        asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
         states = [call.state for call in evidence.calls_for(asked, prompt)]
         if states != [State.AMBIGUOUS, State.DONE]:
             yield f"the requests for {prompt!r} are on record as {states}"
@@ -123,11 +123,11 @@ def openly_ambiguous(workflow_id: str, prompt: str) -> Invariant:
 _Span = tuple[datetime, datetime | None]
 
 
-def _spans(evidence: Evidence, link: str, toxic: str, *, hit: bool = False) -> Iterator[_Span]:
+def _spans(evidence: VideoEvidence, link: str, toxic: str, *, hit: bool = False) -> Iterator[_Span]:
     """From each putting on of such a toxic until it was taken off (None: never); with `hit` only
     those that had an effect.
     """
-    records = evidence.network.get(link, ())
+    records = read_links(evidence.folder).get(link, ())
     for number, record in enumerate(records):
         if isinstance(record, PutOn) and record.toxic.type == toxic:
             rest = records[number:]
@@ -149,7 +149,7 @@ def _within(at: datetime, span: _Span) -> bool:
     return on < at and (off is None or at < off)
 
 
-def _is_for(evidence: Evidence, request: Received, prompt: str) -> bool:
+def _is_for(evidence: VideoEvidence, request: Received, prompt: str) -> bool:
     """Whether a request is for a prompt, or for the video that was made of it."""
     if request.call in {Call.IMAGE, Call.VIDEO_START}:
         return request.prompt == prompt
@@ -159,6 +159,6 @@ def _is_for(evidence: Evidence, request: Received, prompt: str) -> bool:
     return request.operation in operations or request.file in files
 
 
-def _unanswered(evidence: Evidence, request: Received, at: datetime) -> bool:
+def _unanswered(evidence: VideoEvidence, request: Received, at: datetime) -> bool:
     answer = evidence.answers.get(request.request_id)
     return answer is None or answer.at > at

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import lasted
+from tests.chaos.video.evidence import VideoEvidence
 
 SERVER = "temporal-server"
 
@@ -18,7 +18,7 @@ def killed_as_soon_as_it_answered(times: int, within_seconds: float) -> Invarian
     """
 
     @proof(f"killed_as_soon_as_it_answered[{times}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         kills = _kills(evidence)
         if len(kills) != times:
             yield f"the server was killed {len(kills)} times, not {times}"
@@ -38,14 +38,14 @@ def all_were_in_hand(kinds: Sequence[str]) -> Invariant:
     """
 
     @proof("all_were_in_hand")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         kills = _kills(evidence)
         backs = [entry.at for entry in _answers(evidence) if kills and entry.at > kills[0].at]
         if not backs:
             yield "the server was not killed, or did not come back"
             return
         found: set[str] = set()
-        for expected in evidence.expectations:
+        for expected in evidence.specs:
             workflow = evidence.workflows.get(expected.workflow_id)
             activities = workflow.activities if workflow else ()
             held = {a.kind for a in activities if lasted(a, kills[0].at, backs[0])}
@@ -57,12 +57,12 @@ def all_were_in_hand(kinds: Sequence[str]) -> Invariant:
     return judge
 
 
-def _kills(evidence: Evidence) -> Sequence[Entry]:
+def _kills(evidence: VideoEvidence) -> Sequence[Entry]:
     """Each SIGKILL that the server got and died of."""
     sent = [e for e in evidence.journal if (e.target, e.signal) == (SERVER, "SIGKILL")]
     ends = {e.pid: e.exit_code for e in evidence.journal if e.event is Event.EXITED}
     return [entry for entry in sent if ends.get(entry.pid) == -9]
 
 
-def _answers(evidence: Evidence) -> Sequence[Entry]:
+def _answers(evidence: VideoEvidence) -> Sequence[Entry]:
     return [e for e in evidence.journal if e.event is Event.READY and e.target == SERVER]

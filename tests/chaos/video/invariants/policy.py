@@ -7,15 +7,15 @@ from itertools import pairwise
 
 from temporalio.client import WorkflowHistory
 
-from chaos.evidence.case import Evidence
 from chaos.invariants import invariant
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.tries import Try, tries
 from workflows.models import OUTAGES, UNDECIDED
 from workflows.policies import MAX_WORKER_LOSSES
 
 
 @invariant
-def attempts_within_policy(evidence: Evidence) -> Iterator[str]:
+def attempts_within_policy(evidence: VideoEvidence) -> Iterator[str]:
     """No attempt is above the recorded maximum, none follows a permanent failure, and no step is
     scheduled anew more often than the loss of workers may cause.
     """

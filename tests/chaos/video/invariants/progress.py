@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants import invariant
 from chaos.invariants.doubt import of_unfinished
+from tests.chaos.video.evidence import VideoEvidence
 from workflows.models import Progress
 
 
 @invariant
-def checkpoints_are_complete_and_in_order(evidence: Evidence) -> Iterator[str]:
+def checkpoints_are_complete_and_in_order(evidence: VideoEvidence) -> Iterator[str]:
     """The result, or a failure's details, lists each expected checkpoint once, in order."""
-    for expected, workflow in evidence.expected_workflows():
+    for expected, workflow in evidence.specified_workflows():
         progress = workflow.result(Progress)
         names = tuple(point.name for point in progress.checkpoints) if progress else ()
         if names != expected.checkpoints:
@@ -27,16 +27,16 @@ def checkpoints_are_complete_and_in_order(evidence: Evidence) -> Iterator[str]:
 
 
 @invariant
-def progress_never_goes_back(evidence: Evidence) -> Iterator[str]:
+def progress_never_goes_back(evidence: VideoEvidence) -> Iterator[str]:
     """Each answer to the progress query, and at last the result, goes on from the one before."""
-    for expected, workflow in evidence.expected_workflows():
+    for expected, workflow in evidence.specified_workflows():
         seen = _seen(evidence, expected.workflow_id)
         result = workflow.result(Progress)
         for before, after in pairwise([*seen, *((result,) if result else ())]):
             yield from _steps_back(expected.workflow_id, before, after)
 
 
-def _seen(evidence: Evidence, workflow_id: str) -> Sequence[Progress]:
+def _seen(evidence: VideoEvidence, workflow_id: str) -> Sequence[Progress]:
     return [
         Progress.model_validate(entry.progress)
         for entry in evidence.journal

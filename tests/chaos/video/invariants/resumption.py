@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.invariants import Invariant
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.tries import tries
 from workflows.models import Progress
 
@@ -16,7 +16,7 @@ def resumed_from_its_checkpoint(workflow_id: str, words: Collection[str], kept: 
     completed, and the first `kept` prompts were paid for before that failure and never again.
     """
 
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         workflow = evidence.workflows.get(workflow_id)
         if workflow is None or len(workflow.runs) < 2:
             yield f"{workflow_id} was not started again"
@@ -46,8 +46,8 @@ def _failed_at_once(first: Workflow, words: Collection[str]) -> Iterator[str]:
             yield f"{first.workflow_id}: {one.kind} was retried ({one.attempt} attempts)"
 
 
-def _paid_again(evidence: Evidence, first: Workflow, kept: int) -> Iterator[str]:
-    expected = next(e for e in evidence.expectations if e.workflow_id == first.workflow_id)
+def _paid_again(evidence: VideoEvidence, first: Workflow, kept: int) -> Iterator[str]:
+    expected = next(e for e in evidence.specs if e.workflow_id == first.workflow_id)
     for prompt in expected.prompts[:kept]:
         bills = [bill.at for bill in evidence.billed if bill.prompt == prompt]
         before = [at for at in bills if first.closed_at and at < first.closed_at]

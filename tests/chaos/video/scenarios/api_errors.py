@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import COMMON, Case, Scenario
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -22,7 +20,9 @@ from tests.chaos.video.invariants.answers import (
     undelivered_costs_nothing,
 )
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
+from tests.chaos.video.specs import VideoSpec
 
 _PAID = (Call.IMAGE, Call.VIDEO_START)
 _RETRIED = ("generate_character", "start_video", "download_video")
@@ -41,12 +41,12 @@ class _Trouble:
     status: int = 503
 
     @property
-    def asked(self) -> Expectation:
+    def asked(self) -> VideoSpec:
         """It completes. What was billed before its reply was lost is made and billed again."""
-        asked = workload.single(f"api-{self.name}")
+        asked = specs.single(f"api-{self.name}")
         twice = asked.prompts if self.billed else ()
         attempts = dict.fromkeys(_RETRIED, 2)
-        return asked.model_copy(update={"may_be_billed_twice": twice, "attempts": attempts})
+        return asked.model_copy(update={"may_be_charged_twice": twice, "attempts": attempts})
 
     @property
     def rules(self) -> Iterator[FaultRule]:
@@ -81,7 +81,7 @@ _TROUBLES = (
 )
 
 
-async def transient(lab: Lab) -> None:
+async def transient(lab: VideoLab) -> None:
     """Every kind of failure at once, each at every call of its own workflow."""
     await plan(lab, [rule for trouble in _TROUBLES for rule in trouble.rules])
     await asyncio.gather(lab.worker(), lab.worker())
@@ -89,18 +89,18 @@ async def transient(lab: Lab) -> None:
     lab.note("waiting for a retry after 10 s at each of the four calls")
 
 
-_FAILED = workload.series("api-failed-operation", videos=2)
-_FILTERED = workload.single("api-filtered-video")
+_FAILED = specs.series("api-failed-operation", videos=2)
+_FILTERED = specs.single("api-filtered-video")
 # Filtered before anything was made of it: the image's prompt is reworded.
-_FILTERED_IMAGE = workload.single("api-filtered-image")
+_FILTERED_IMAGE = specs.single("api-filtered-image")
 _REWORDED = _FILTERED_IMAGE.model_copy(
     update={"character_prompt": f"{_FILTERED_IMAGE.character_prompt}, reworded"}
 )
 
 
-def _undelivered(asked: Expectation) -> Expectation:
+def _undelivered(asked: VideoSpec) -> VideoSpec:
     """The provider writes a bill of $0 for what it does not deliver, and one for what it does."""
-    return asked.model_copy(update={"may_be_billed_twice": asked.video_prompts[-1:]})
+    return asked.model_copy(update={"may_be_charged_twice": asked.video_prompts[-1:]})
 
 
 _FAILED, _FILTERED = _undelivered(_FAILED), _undelivered(_FILTERED)
@@ -118,44 +118,44 @@ _FINAL = (
 )
 
 
-async def final(lab: Lab) -> None:
+async def final(lab: VideoLab) -> None:
     """The provider says no for good; the same ids are started again, and it says yes."""
     await plan(lab, _FINAL)
     await lab.worker()
     first = (_FAILED, _FILTERED, _FILTERED_IMAGE)
     await asyncio.gather(*(lab.start(asked) for asked in first))
     await lab.until_ended(*(asked.workflow_id for asked in first))
-    lab.expectations.remove(_FILTERED_IMAGE)
+    lab.specs.remove(_FILTERED_IMAGE)
     await asyncio.gather(*(lab.start(asked) for asked in (_FAILED, _FILTERED, _REWORDED)))
 
 
-def _bought_again(asked: Expectation) -> Expectation:
-    return asked.model_copy(update={"may_be_billed_twice": asked.video_prompts[-1:]})
+def _bought_again(asked: VideoSpec) -> VideoSpec:
+    return asked.model_copy(update={"may_be_charged_twice": asked.video_prompts[-1:]})
 
 
-_UNDELIVERED = _bought_again(workload.single("reported-undelivered"))
-_EXPIRED = _bought_again(workload.series("reported-expired", videos=2))
-_GIVEN_UP = _bought_again(workload.single("reported-given-up"))
-_NOT_MADE = _bought_again(workload.single("reported-not-made"))
-_DOUBTFUL = workload.single("reported-doubtful-image")
+_UNDELIVERED = _bought_again(specs.single("reported-undelivered"))
+_EXPIRED = _bought_again(specs.series("reported-expired", videos=2))
+_GIVEN_UP = _bought_again(specs.single("reported-given-up"))
+_NOT_MADE = _bought_again(specs.single("reported-not-made"))
+_DOUBTFUL = specs.single("reported-doubtful-image")
 _DOUBTFUL = _DOUBTFUL.model_copy(
     update={
-        "may_be_billed_twice": (_DOUBTFUL.character_prompt,),
+        "may_be_charged_twice": (_DOUBTFUL.character_prompt,),
         "attempts": {"generate_character": 2},
     }
 )
-_NO_IMAGE = workload.single("reported-no-image").model_copy(
+_NO_IMAGE = specs.single("reported-no-image").model_copy(
     update={"attempts": {"generate_character": 2}}
 )
-_DRAFTS = workload.single("reported-drafts")
-_INLINE = workload.single("reported-inline")
-_REDIRECTED = workload.single("reported-redirected")
-_TAKEN = workload.single("reported-taken-with-202")
+_DRAFTS = specs.single("reported-drafts")
+_INLINE = specs.single("reported-inline")
+_REDIRECTED = specs.single("reported-redirected")
+_TAKEN = specs.single("reported-taken-with-202")
 _BY_THEMSELVES = (_NOT_MADE, _DOUBTFUL, _NO_IMAGE, _DRAFTS, _INLINE, _REDIRECTED, _TAKEN)
 _DECIDED = (_UNDELIVERED, _EXPIRED, _GIVEN_UP)
 
 
-def _ends(asked: Expectation, kind: FaultKind) -> FaultRule:
+def _ends(asked: VideoSpec, kind: FaultKind) -> FaultRule:
     """How the first video of a workflow's last prompt ends."""
     return FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[-1])
 
@@ -182,7 +182,7 @@ _REPORTED = (
 )
 
 
-async def as_reported(lab: Lab) -> None:
+async def as_reported(lab: VideoLab) -> None:
     """Replies from public bug reports. Where a video is out of reach somebody decides: buy it
     again; or give up, start the same id again, and then buy it again.
     """
@@ -199,7 +199,7 @@ async def as_reported(lab: Lab) -> None:
     await _decide(lab, _GIVEN_UP, "resend")
 
 
-async def _decide(lab: Lab, asked: Expectation, choice: str) -> None:
+async def _decide(lab: VideoLab, asked: VideoSpec, choice: str) -> None:
     """What a person would do who sees in the status that a workflow asks."""
     undecided = await lab.until_told(asked.workflow_id, "undecided")
     decision = {"step": undecided["step"], "choice": choice}

@@ -8,14 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from chaos.environment.stack import PAID_DEADLINE_SECONDS
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
+from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.faults import BadApi
 from chaos.invariants.attempts import outlasts_its_outage
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -26,6 +24,8 @@ from tests.chaos.video.invariants.answers import (
     given_up_at_its_deadline,
     retries_wait,
 )
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 from workflows.policies import POLL_DEADLINE_SECONDS
 
 SLOW_SECONDS = 8.0
@@ -42,8 +42,8 @@ _PAID_SECONDS = float(PAID_DEADLINE_SECONDS)
 _SHORT_QUEUE = "video-with-a-short-deadline"
 
 
-def _single(name: str, **attempts: int) -> Expectation:
-    return workload.single(name).model_copy(update={"attempts": attempts})
+def _single(name: str, **attempts: int) -> VideoSpec:
+    return specs.single(name).model_copy(update={"attempts": attempts})
 
 
 _IMAGE_SLOW = _single("slow-image")
@@ -52,7 +52,7 @@ _POLL_SLOW = _single("slow-poll")
 _IMAGE_HANGS = _single("hanging-image", generate_character=2)
 _BILLED_HANGS = _single("hanging-billed-image", generate_character=2)
 _BILLED_HANGS = _BILLED_HANGS.model_copy(
-    update={"may_be_billed_twice": (_BILLED_HANGS.character_prompt,)}
+    update={"may_be_charged_twice": (_BILLED_HANGS.character_prompt,)}
 )
 _POLL_HANGS = _single("hanging-poll")
 _LONG_WISH = _single("long-wish", start_video=2)
@@ -64,17 +64,17 @@ _HANGING = (_IMAGE_HANGS, _BILLED_HANGS, _POLL_HANGS)
 _OTHERS = (*_SLOW, *_HANGING, _LONG_WISH, _SHORT_WISH)
 
 
-def _delay(call: Call, asked: Expectation, seconds: float) -> FaultRule:
+def _delay(call: Call, asked: VideoSpec, seconds: float) -> FaultRule:
     return FaultRule(
         call=call, kind=FaultKind.DELAY, delay_seconds=seconds, match=asked.workflow_id
     )
 
 
-def _hang(call: Call, asked: Expectation, when: When = When.BEFORE_BILLING) -> FaultRule:
+def _hang(call: Call, asked: VideoSpec, when: When = When.BEFORE_BILLING) -> FaultRule:
     return FaultRule(call=call, kind=FaultKind.HANG, when=when, match=asked.workflow_id)
 
 
-def _wish(call: Call, asked: Expectation, seconds: float) -> FaultRule:
+def _wish(call: Call, asked: VideoSpec, seconds: float) -> FaultRule:
     return FaultRule(
         call=call,
         kind=FaultKind.STATUS,
@@ -97,14 +97,14 @@ _RULES = (
 """Each hits one workflow only, by its prompts."""
 
 
-async def plan(lab: Lab, rules: Sequence[FaultRule]) -> None:
+async def plan(lab: VideoLab, rules: Sequence[FaultRule]) -> None:
     """Put rules in force that end by themselves, as one planned fault."""
-    await asyncio.gather(*(lab.stack.api.control.add_rule(rule) for rule in rules))
+    await asyncio.gather(*(lab.api.add_rule(rule) for rule in rules))
     lab.journal.add(Event.FAULT, kind="bad_api", target="fake-api")
 
 
 @asynccontextmanager
-async def answered_by(lab: Lab, rules: Sequence[FaultRule]) -> AsyncIterator[None]:
+async def answered_by(lab: VideoLab, rules: Sequence[FaultRule]) -> AsyncIterator[None]:
     """Rules that are in force within the block."""
     async with AsyncExitStack() as faults:
         for rule in rules:
@@ -112,7 +112,7 @@ async def answered_by(lab: Lab, rules: Sequence[FaultRule]) -> AsyncIterator[Non
         yield
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """All at once, for the waits are long; what never ends is started again once it can be made."""
     await plan(lab, _RULES)
     rendering = await lab.hold(HoldTarget.VIDEO, _NEVER_ENDS.workflow_id)
@@ -154,7 +154,7 @@ _OUTAGE = [
 ]
 
 
-async def outage(lab: Lab) -> None:
+async def outage(lab: VideoLab) -> None:
     """The provider takes nothing for longer than three attempts last, and then it is back: four
     workflows, each at another call, wait and go on by themselves.
     """

@@ -5,19 +5,19 @@ from __future__ import annotations
 import signal
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.proofs import checkpoint_before_kill, killed_during_render
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.lab import VideoLab
 
-_ASKED = workload.series("checkpoint-series", videos=3).model_copy(
+_ASKED = specs.series("checkpoint-series", videos=3).model_copy(
     update={"attempts": {"await_video": 2}}
 )
 _SCENE_2 = _ASKED.video_prompts[1]
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """Kill the worker when video 1 has its checkpoint and video 2 is in the making."""
     scene_2 = await lab.hold(HoldTarget.VIDEO, _SCENE_2)
     first = await lab.worker()

@@ -6,19 +6,20 @@ import asyncio
 from collections.abc import Sequence
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab, Options
+from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.proofs import all_were_open_at_once
-from tests.chaos.video import workload
+from tests.chaos.video import specs
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 
 
-def load(options: Options) -> Sequence[Expectation]:
+def load(options: Options) -> Sequence[VideoSpec]:
     """As many singles as the user wants."""
-    return [workload.single(f"load-{n:03}") for n in range(1, options.workflows + 1)]
+    return [specs.single(f"load-{n:03}") for n in range(1, options.workflows + 1)]
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """All workflows are open before the worker comes, so they are at it at the same time."""
     await asyncio.gather(*(lab.start(asked) for asked in load(lab.options)))
     lab.note(f"{lab.options.workflows} workflows are open")

@@ -9,9 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.faults import Damage, DamagedDatabase, Seen, back_up, try_damaged
 from chaos.invariants import Invariant
@@ -22,8 +20,10 @@ from chaos.invariants.storage import (
     paid_between_backup_and_damage,
 )
 from chaos.invariants.survival import histories_replay, workflows_end_as_expected
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 
 SEED = 18
 
@@ -34,11 +34,9 @@ _SEEN = {
 }
 """What shows an operator that something is wrong."""
 
-_AT_ONCE = workload.single("damage-at-once")
+_AT_ONCE = specs.single("damage-at-once")
 # The backup has an attempt in hand that ended long ago. The server waits for its heartbeat in vain.
-_IN_HAND = workload.single("damage-in-hand").model_copy(
-    update={"attempts": {"generate_character": 2}}
-)
+_IN_HAND = specs.single("damage-in-hand").model_copy(update={"attempts": {"generate_character": 2}})
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ _WHOLE = _Cure()
 
 def _before_there_is_a_worker(
     how: Damage, cure: _Cure = _WHOLE
-) -> Callable[[Lab], Awaitable[None]]:
-    async def experiment(lab: Lab) -> None:
+) -> Callable[[VideoLab], Awaitable[None]]:
+    async def experiment(lab: VideoLab) -> None:
         """The backup has a workflow that nobody has begun to work at."""
         video = await lab.hold(HoldTarget.VIDEO)
         await lab.start(_AT_ONCE)
@@ -69,7 +67,7 @@ def _before_there_is_a_worker(
     return experiment
 
 
-async def _while_the_image_is_made(lab: Lab) -> None:
+async def _while_the_image_is_made(lab: VideoLab) -> None:
     """The backup has an attempt in hand, whose outcome comes after it."""
     image = await lab.hold(HoldTarget.IMAGE)
     video = await lab.hold(HoldTarget.VIDEO)
@@ -86,7 +84,7 @@ async def _while_the_image_is_made(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _damage(lab: Lab, how: Damage, asked: Expectation, cure: _Cure = _WHOLE) -> None:
+async def _damage(lab: VideoLab, how: Damage, asked: VideoSpec, cure: _Cure = _WHOLE) -> None:
     """Stop the server, damage its file, see what it does with that, and restore the backup.
 
     Workers have to be new then: the old one has the workflow in its cache, under the same run, as
@@ -108,8 +106,8 @@ async def _damage(lab: Lab, how: Damage, asked: Expectation, cure: _Cure = _WHOL
 
 def _case(
     how: Damage,
-    asked: Expectation,
-    experiment: Callable[[Lab], Awaitable[None]],
+    asked: VideoSpec,
+    experiment: Callable[[VideoLab], Awaitable[None]],
     name: str | None = None,
     must_fail: Invariant | None = None,
 ) -> Case:

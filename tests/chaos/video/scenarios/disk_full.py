@@ -14,10 +14,8 @@ from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_no
 from chaos.environment.server import SERVER
 from chaos.environment.temporal import SHARED_SERVER, StackSpec, Topology
 from chaos.environment.worker import WORKER_ARGV
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
+from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.faults import DiskFull, disk_of
 from chaos.invariants.storage import (
@@ -27,11 +25,13 @@ from chaos.invariants.storage import (
 )
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Billed
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 from workflows.ledger_place import sqlite_url
 
 SERVER_DISK_MIB = 16
@@ -42,20 +42,20 @@ LEDGER_MAKE_ROOM = "no room left on its disk; make room"
 SERVER_IS_FULL = "database or disk is full"
 
 _WORKER = "worker-1"
-_PAID = workload.single("full-paid")
-_REFUSED = workload.single("full-refused")
+_PAID = specs.single("full-paid")
+_REFUSED = specs.single("full-refused")
 # It fails for want of room as long as there is none: what the policy waits is enough here.
-_PUT_OFF = workload.single("full-put-off").model_copy(update={"attempts": {"open_operation": 2}})
-_AWAITED = workload.single("full-awaited")
-_LATER = workload.single("full-later")
+_PUT_OFF = specs.single("full-put-off").model_copy(update={"attempts": {"open_operation": 2}})
+_AWAITED = specs.single("full-awaited")
+_LATER = specs.single("full-later")
 
 
-def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[None]]:
+def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[VideoLab], Awaitable[None]]:
     """The disk of the artifacts is full when an image comes that was paid for, and another
     operation begins. That one fails at once, and is started again when there is room.
     """
 
-    async def experiment(lab: Lab) -> None:
+    async def experiment(lab: VideoLab) -> None:
         image = await lab.hold(HoldTarget.IMAGE, _PAID.character_prompt, When.AFTER_BILLING)
         disk = await _worker_with_a_small_disk(lab, argv, "ARTIFACTS_DIR", str)
         try:
@@ -75,10 +75,10 @@ def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[No
     return experiment
 
 
-def ledger(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[None]]:
+def ledger(argv: Sequence[str] = WORKER_ARGV) -> Callable[[VideoLab], Awaitable[None]]:
     """The ledger's disk is full when a video has been started, and another operation begins."""
 
-    async def experiment(lab: Lab) -> None:
+    async def experiment(lab: VideoLab) -> None:
         video = await lab.hold(HoldTarget.VIDEO_START, _PAID.video_prompts[0], When.AFTER_BILLING)
         disk = await _worker_with_a_small_disk(
             lab, argv, "LEDGER_URL", lambda disk: str(sqlite_url(disk / "paid.db"))
@@ -99,7 +99,7 @@ def ledger(argv: Sequence[str] = WORKER_ARGV) -> Callable[[Lab], Awaitable[None]
     return experiment
 
 
-async def server(lab: Lab) -> None:
+async def server(lab: VideoLab) -> None:
     """The disk of the server is full while a video is awaited, and another operation begins.
 
     The server refuses it, and lives. So do the heartbeats of the wait, until there is room.
@@ -118,7 +118,7 @@ async def server(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _is_refused(lab: Lab) -> None:
+async def _is_refused(lab: VideoLab) -> None:
     try:
         await lab.start(_LATER)
     except RPCError as error:
@@ -128,14 +128,14 @@ async def _is_refused(lab: Lab) -> None:
 
 
 async def _worker_with_a_small_disk(
-    lab: Lab, argv: Sequence[str], setting: str, value_of: Callable[[Path], str]
+    lab: VideoLab, argv: Sequence[str], setting: str, value_of: Callable[[Path], str]
 ) -> SmallDisk:
-    folder = lab.stack.api.child.folder / FOLDER
+    folder = lab.stack.services["api"].child.folder / FOLDER
     worker = await lab.worker(argv=mounting(folder, argv), settings={setting: value_of(folder)})
     return disk_of(lab, worker.child.name)
 
 
-async def _until_said(lab: Lab, child: Child, words: str, asked: Expectation) -> None:
+async def _until_said(lab: VideoLab, child: Child, words: str, asked: VideoSpec) -> None:
     """Wait until a process says so, or its workflow has ended, which then shows why it did not."""
 
     async def is_said() -> bool:
@@ -153,9 +153,9 @@ async def _until_said(lab: Lab, child: Child, words: str, asked: Expectation) ->
         lab.journal.add(Event.STAGE, f"{child.name}: {words}", target=child.name, kind="said")
 
 
-async def _until_ended_or_paid(lab: Lab, asked: Expectation) -> None:
+async def _until_ended_or_paid(lab: VideoLab, asked: VideoSpec) -> None:
     async def is_known() -> bool:
-        ledger = await lab.stack.api.control.ledger()
+        ledger = await lab.api.ledger()
         paid = any(isinstance(r, Billed) and r.prompt in asked.prompts for r in ledger)
         return paid or await lab.has_ended(asked.workflow_id)
 

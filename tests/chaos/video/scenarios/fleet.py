@@ -10,12 +10,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.invariants.fleets import (
     died_again_and_again,
@@ -23,6 +21,8 @@ from tests.chaos.video.invariants.fleets import (
     worker_and_server_were_killed,
     workers_were_killed_at_once,
 )
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.witness import Held
 
 OUTAGE_SECONDS = 3.0
@@ -40,33 +40,33 @@ _OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 _HANGABLE = shlex.join((sys.executable, "-m", "chaos.environment.hangable", "workflows.worker"))
 
 
-def _lost_once(asked: Expectation) -> Expectation:
+def _lost_once(asked: VideoSpec) -> VideoSpec:
     """Its wait for a video is lost with its worker."""
     return asked.model_copy(update={"attempts": {"await_video": 2}})
 
 
 # Seven waits in nine slots: none of the three workers can be without one.
-_MANY = tuple(workload.single(f"fleet-{number}") for number in range(1, 8))
+_MANY = tuple(specs.single(f"fleet-{number}") for number in range(1, 8))
 _ALL_LOST = tuple(_lost_once(asked) for asked in _MANY)
-_HUNG = _lost_once(workload.single("fleet-hung"))
-_WITH_SERVER = _lost_once(workload.single("fleet-and-server"))
+_HUNG = _lost_once(specs.single("fleet-hung"))
+_WITH_SERVER = _lost_once(specs.single("fleet-and-server"))
 
 # The image in flight is billed although its worker is gone. The wait loses all its three attempts,
 # and is scheduled anew.
-_LOOP = workload.single("fleet-loop")
+_LOOP = specs.single("fleet-loop")
 _LOOP = _LOOP.model_copy(
     update={
-        "may_be_billed_twice": (_LOOP.character_prompt,),
+        "may_be_charged_twice": (_LOOP.character_prompt,),
         "attempts": {"generate_character": 2, "await_video": 3},
     }
 )
 
 
-def _losing(count: int) -> Callable[[Lab], Awaitable[None]]:
+def _losing(count: int) -> Callable[[VideoLab], Awaitable[None]]:
     """So many of three workers are killed at once, each with waits in hand."""
 
-    async def experiment(lab: Lab) -> None:
-        fleet = await lab.fleet(WORKERS)
+    async def experiment(lab: VideoLab) -> None:
+        fleet = await lab.supervisor(WORKERS)
         async with lab.watched(_MANY[0].workflow_id):
             videos = await _all_are_awaited(lab, _MANY)
             holders = [await _holder(lab, asked.workflow_id) for asked in _MANY]
@@ -77,7 +77,7 @@ def _losing(count: int) -> Callable[[Lab], Awaitable[None]]:
             # Only now is it known which of them have lost their workers.
             for asked, holder in zip(_MANY, holders, strict=True):
                 if holder in struck:
-                    lab.expectations[lab.expectations.index(asked)] = _lost_once(asked)
+                    lab.specs[lab.specs.index(asked)] = _lost_once(asked)
             await _are_awaited(lab, _MANY)
             lab.healed(fleet.target)
             await asyncio.gather(*(video.release() for video in videos))
@@ -86,12 +86,12 @@ def _losing(count: int) -> Callable[[Lab], Awaitable[None]]:
     return experiment
 
 
-async def _crash_loop(lab: Lab) -> None:
+async def _crash_loop(lab: VideoLab) -> None:
     """The only worker dies while its image is made, and each next one once it awaits the video."""
     prompt = _LOOP.video_prompts[0]
     image = await lab.hold(HoldTarget.IMAGE)
     video = await lab.hold(HoldTarget.VIDEO)
-    fleet = await lab.fleet(1)
+    fleet = await lab.supervisor(1)
     await lab.start(_LOOP)
     async with lab.watched(_LOOP.workflow_id):
         await image.caught(lab.step_deadline_seconds)
@@ -112,9 +112,9 @@ async def _crash_loop(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _hung_loop(lab: Lab) -> None:
+async def _hung_loop(lab: VideoLab) -> None:
     """A worker's event loop stands still while it awaits a video; another stands by."""
-    fleet = await lab.fleet(2, arguments=("--command", _HANGABLE))
+    fleet = await lab.supervisor(2, arguments=("--command", _HANGABLE))
     async with lab.watched(_HUNG.workflow_id):
         (video,) = await _all_are_awaited(lab, (_HUNG,))
         pid = await _holder(lab, _HUNG.workflow_id)
@@ -128,10 +128,10 @@ async def _hung_loop(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _worker_and_server(lab: Lab) -> None:
+async def _worker_and_server(lab: VideoLab) -> None:
     """The worker that awaits a video and the server die at once; another worker stands by."""
     server = lab.stack.server
-    fleet = await lab.fleet(2)
+    fleet = await lab.supervisor(2)
     async with lab.watched(_WITH_SERVER.workflow_id):
         (video,) = await _all_are_awaited(lab, (_WITH_SERVER,))
         pid = await _holder(lab, _WITH_SERVER.workflow_id)
@@ -151,7 +151,7 @@ async def _worker_and_server(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _all_are_awaited(lab: Lab, load: Sequence[Expectation]) -> Sequence[Held]:
+async def _all_are_awaited(lab: VideoLab, load: Sequence[VideoSpec]) -> Sequence[Held]:
     """Start all and wait until each awaits its video, which is held at the provider."""
     videos = [await lab.hold(HoldTarget.VIDEO, asked.video_prompts[0]) for asked in load]
     await asyncio.gather(*(lab.start(asked) for asked in load))
@@ -160,11 +160,11 @@ async def _all_are_awaited(lab: Lab, load: Sequence[Expectation]) -> Sequence[He
     return videos
 
 
-async def _are_awaited(lab: Lab, load: Sequence[Expectation]) -> None:
+async def _are_awaited(lab: VideoLab, load: Sequence[VideoSpec]) -> None:
     await asyncio.gather(*(lab.until_polled(asked.video_prompts[0]) for asked in load))
 
 
-async def _holder(lab: Lab, workflow_id: str) -> int:
+async def _holder(lab: VideoLab, workflow_id: str) -> int:
     """The pid of the worker that has the wait of a workflow in hand, by the server."""
     found: list[int] = []
 

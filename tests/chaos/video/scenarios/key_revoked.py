@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.invariants import Invariant
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import answered_by
+from tests.chaos.video.specs import VideoSpec
 
-_AT_START = workload.single("revoked-at-start")
-_AT_POLL = workload.single("revoked-at-poll")
-_AT_DOWNLOAD = workload.single("revoked-at-download")
-_SERIES = workload.series("revoked-series", videos=2)
+_AT_START = specs.single("revoked-at-start")
+_AT_POLL = specs.single("revoked-at-poll")
+_AT_DOWNLOAD = specs.single("revoked-at-download")
+_SERIES = specs.series("revoked-series", videos=2)
 _ALL = (_AT_START, _AT_POLL, _AT_DOWNLOAD, _SERIES)
 _SCENE_1 = _SERIES.video_prompts[0]
 
@@ -38,7 +38,7 @@ _REVOKED = [
 ]
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """Four workflows stand still, each before another call; then the key is refused everywhere."""
     held = await asyncio.gather(
         lab.hold(HoldTarget.IMAGE, _AT_START.workflow_id),
@@ -59,7 +59,7 @@ async def experiment(lab: Lab) -> None:
     await asyncio.gather(*(lab.start(asked) for asked in _ALL))
 
 
-def _goes_on(asked: Expectation, call: str, kept: int) -> Invariant:
+def _goes_on(asked: VideoSpec, call: str, kept: int) -> Invariant:
     return resumed_from_its_checkpoint(
         asked.workflow_id, ("GEMINI_API_KEY", f"at the {call} call", "HTTP 403"), kept=kept
     )

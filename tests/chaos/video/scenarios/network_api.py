@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chaos.environment.proxy import API
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Scenario
 from chaos.faults import BadNetwork
 from chaos.invariants import Invariant
@@ -25,7 +23,7 @@ from chaos.network.toxics import (
     Side,
     Stream,
 )
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.network import (
@@ -35,6 +33,7 @@ from tests.chaos.video.invariants.network import (
     openly_ambiguous,
     refused_before_sent,
 )
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.network_server import (
     Act,
     Trial,
@@ -43,6 +42,7 @@ from tests.chaos.video.scenarios.network_server import (
     slow,
     trials,
 )
+from tests.chaos.video.specs import VideoSpec
 
 PART_BYTES = 1_000
 """Of a download, before it is cut off: more than its head, less than its video."""
@@ -50,7 +50,7 @@ PART_BYTES = 1_000
 _RESET = ResetPeer(stream=Stream.DOWNSTREAM, wait_for_data=False)
 
 
-async def cut_twice(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def cut_twice(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """Nobody can connect when the image is to be paid for, and again while the video is polled."""
     (scene,) = asked.video_prompts
     video = await lab.hold(HoldTarget.VIDEO, scene)
@@ -68,7 +68,7 @@ def caught(target: HoldTarget, kind: str) -> Act:
     within its attempt, any other with it.
     """
 
-    async def act(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+    async def act(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
         held = await lab.hold(target, asked.workflow_id)
         await begin(lab, asked)
         await held.caught(lab.step_deadline_seconds)
@@ -82,8 +82,8 @@ def caught(target: HoldTarget, kind: str) -> Act:
     return act
 
 
-def _single(name: str, attempts: Mapping[str, int]) -> Expectation:
-    return workload.single(name).model_copy(update={"attempts": attempts})
+def _single(name: str, attempts: Mapping[str, int]) -> VideoSpec:
+    return specs.single(name).model_copy(update={"attempts": attempts})
 
 
 def _cut() -> Trial:
@@ -101,7 +101,7 @@ def _cut() -> Trial:
 
 def _polled(name: str, toxic: AnyToxic) -> Trial:
     """A poll is under way: it is free, and sent again by the same attempt."""
-    asked = workload.single(name)
+    asked = specs.single(name)
     (scene,) = asked.video_prompts
     return Trial(
         asked,
@@ -116,7 +116,7 @@ def _paid() -> Trial:
     """An image is under way: it may be billed, and is, so the one that is sent again is waste."""
     asked = _single("api-reset-paid", {"generate_character": 2})
     image = asked.character_prompt
-    asked = asked.model_copy(update={"may_be_billed_twice": (image,)})
+    asked = asked.model_copy(update={"may_be_charged_twice": (image,)})
     return Trial(
         asked,
         _RESET,
@@ -144,7 +144,7 @@ def _truncated() -> Trial:
 
 def _hole() -> Trial:
     """Polls get no answer for a while, and then they do: that is no failure."""
-    asked = workload.single("api-hole")
+    asked = specs.single("api-hole")
     toxic, (scene,) = BlackHole(stream=Stream.BOTH), asked.video_prompts
     return Trial(
         asked,

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 from chaos.environment.proxy import SERVER, link_name
 from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.faults import BadNetwork
 from chaos.invariants import Invariant
@@ -31,7 +29,7 @@ from chaos.network.toxics import (
     Stream,
 )
 from chaos.process.waiting import wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.network import (
@@ -40,6 +38,8 @@ from tests.chaos.video.invariants.network import (
     in_flight_when_hit,
     nothing_is_ambiguous,
 )
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 from workflows.policies import HEARTBEAT_TIMEOUT
 
 OUTAGE_SECONDS = 4.0
@@ -50,7 +50,7 @@ lost yet. The SDK's worker tries that for up to 10 s, which nothing can change.
 HEARTBEAT_SECONDS = HEARTBEAT_TIMEOUT.total_seconds()
 RESETS = 3
 
-Act = Callable[[Lab, Expectation, BadNetwork], Awaitable[None]]
+Act = Callable[[Lab, VideoSpec, BadNetwork], Awaitable[None]]
 """What is done to a workflow, whose worker listens on the queue of its id; it may have begun."""
 
 
@@ -58,7 +58,7 @@ Act = Callable[[Lab, Expectation, BadNetwork], Awaitable[None]]
 class Trial:
     """One workflow whose worker gets a bad link. `proofs` are made for that link."""
 
-    asked: Expectation
+    asked: VideoSpec
     toxic: AnyToxic
     act: Act
     proofs: Callable[[str], Sequence[Invariant]]
@@ -69,7 +69,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
     """A case of such trials, side by side: trial n has worker n, whose link leads to `end`."""
     links = [link_name(f"worker-{number}", end) for number in range(1, len(several) + 1)]
 
-    async def experiment(lab: Lab) -> None:
+    async def experiment(lab: VideoLab) -> None:
         for trial in several:
             await lab.worker(task_queue=trial.asked.workflow_id, links=(end,))
         outcomes = await asyncio.gather(
@@ -101,25 +101,25 @@ def trials(name: str, end: str, *several: Trial) -> Case:
     )
 
 
-async def _carry_out(lab: Lab, trial: Trial, fault: BadNetwork) -> None:
+async def _carry_out(lab: VideoLab, trial: Trial, fault: BadNetwork) -> None:
     async with lab.watched(trial.asked.workflow_id):
         await trial.act(lab, trial.asked, fault)
         await lab.until_ended(trial.asked.workflow_id)
 
 
-async def begin(lab: Lab, asked: Expectation) -> None:
+async def begin(lab: VideoLab, asked: VideoSpec) -> None:
     """Start a workflow on the queue of its own worker."""
     await lab.start(asked, task_queue=asked.workflow_id)
 
 
-async def throughout(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def throughout(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """The link is bad from before the workflow's start until after its end."""
     async with lab.during(fault):
         await begin(lab, asked)
         await lab.until_ended(asked.workflow_id)
 
 
-async def made_in_an_outage(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def made_in_an_outage(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """The video that is awaited gets ready while the link is bad, so the news has to wait."""
     (scene,) = asked.video_prompts
     video = await lab.hold(HoldTarget.VIDEO, scene)
@@ -130,7 +130,7 @@ async def made_in_an_outage(lab: Lab, asked: Expectation, fault: BadNetwork) -> 
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
 
 
-async def lost_for_long(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def lost_for_long(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """The image is made, and its worker cannot tell anybody before it counts as dead."""
     image = await lab.hold(HoldTarget.IMAGE, asked.character_prompt)
     await begin(lab, asked)
@@ -140,7 +140,7 @@ async def lost_for_long(lab: Lab, asked: Expectation, fault: BadNetwork) -> None
         await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
 
 
-async def reset_again_and_again(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def reset_again_and_again(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """All connections are reset, each time that the worker has new ones."""
     (scene,) = asked.video_prompts
     video = await lab.hold(HoldTarget.VIDEO, scene)
@@ -153,7 +153,7 @@ async def reset_again_and_again(lab: Lab, asked: Expectation, fault: BadNetwork)
     await video.release()
 
 
-async def silence(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def silence(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """The worker's connection is dead, and it has to find that out before it counts as dead itself.
 
     What it sends until then is lost; the video is made when it has a new connection.
@@ -169,7 +169,7 @@ async def silence(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
         await lab.until_ended(asked.workflow_id)
 
 
-async def ghosts(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
+async def ghosts(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     """The worker has a new connection; the server keeps the old one, and the polls that came by it.
 
     Made only when the server is rid of it: what it gives to such a poll is lost for half a minute.
@@ -185,7 +185,7 @@ async def ghosts(lab: Lab, asked: Expectation, fault: BadNetwork) -> None:
     await video.release()
 
 
-async def until_connected(lab: Lab, link: str, dead: Collection[int] = ()) -> None:
+async def until_connected(lab: VideoLab, link: str, dead: Collection[int] = ()) -> None:
     """Wait until the client of a link has a connection with traffic both ways, none of the dead."""
     network = lab.stack.links[link].network
 
@@ -202,7 +202,7 @@ async def until_connected(lab: Lab, link: str, dead: Collection[int] = ()) -> No
 
 def _awaited(name: str, toxic: AnyToxic, act: Act, times: int = 1) -> Trial:
     """A trial whose link goes bad while the video is awaited; nothing may be repeated."""
-    asked = workload.single(name)
+    asked = specs.single(name)
 
     def proofs(link: str) -> Sequence[Invariant]:
         (scene,) = asked.video_prompts
@@ -217,7 +217,7 @@ def _hole(name: str, stream: Stream) -> Trial:
 
 def slow(name: str, toxic: AnyToxic) -> Trial:
     """A line that is slow all the time, and nothing else."""
-    asked = workload.single(name)
+    asked = specs.single(name)
     return Trial(
         asked,
         toxic,
@@ -229,7 +229,7 @@ def slow(name: str, toxic: AnyToxic) -> Trial:
 
 def _given_up() -> Trial:
     """A worker that lives but cannot be heard: its image is made and paid for once all the same."""
-    asked = workload.single("server-lost-for-long").model_copy(
+    asked = specs.single("server-lost-for-long").model_copy(
         update={"attempts": {"generate_character": 2}}
     )
     hole = BlackHole(stream=Stream.BOTH)

@@ -6,27 +6,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
+from chaos.evidence.bills import Mode
 from chaos.evidence.history import Status
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.invariants import Invariant
 from chaos.invariants.proofs import all_were_open_at_once
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.invariants.isolation import no_interference
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
+from tests.chaos.video.specs import VideoSpec
 
 OTHERS = 4
 ATTEMPTS = 3
 """All that the retry policy allows."""
 
 
-_BLOCKED = workload.single("poisoned-prompt").model_copy(
+_BLOCKED = specs.single("poisoned-prompt").model_copy(
     update={
         "video_prompts": ("the hero of poisoned, [blocked]",),
         "status": Status.FAILED,
@@ -36,7 +36,7 @@ _BLOCKED = workload.single("poisoned-prompt").model_copy(
     }
 )
 # An outage would be waited for; that the model makes no image is this workflow's own trouble.
-_REFUSED = workload.single("poisoned-replies").model_copy(
+_REFUSED = specs.single("poisoned-replies").model_copy(
     update={
         "status": Status.FAILED,
         "made": 0,
@@ -48,17 +48,17 @@ _REFUSED = workload.single("poisoned-replies").model_copy(
 _REFUSALS = shapes.no_image(match=_REFUSED.character_prompt, times=ATTEMPTS)
 
 
-def _load(poisoned: Expectation) -> Sequence[Expectation]:
+def _load(poisoned: VideoSpec) -> Sequence[VideoSpec]:
     return (
-        *(workload.single(f"beside-{poisoned.workflow_id}-{n}") for n in range(1, OTHERS + 1)),
+        *(specs.single(f"beside-{poisoned.workflow_id}-{n}") for n in range(1, OTHERS + 1)),
         poisoned,
     )
 
 
 def _experiment(
-    poisoned: Expectation, rules: Sequence[FaultRule]
-) -> Callable[[Lab], Awaitable[None]]:
-    async def experiment(lab: Lab) -> None:
+    poisoned: VideoSpec, rules: Sequence[FaultRule]
+) -> Callable[[VideoLab], Awaitable[None]]:
+    async def experiment(lab: VideoLab) -> None:
         """All are open before the worker comes, so that they are at it at the same time."""
         await plan(lab, rules)
         await asyncio.gather(*(lab.start(asked) for asked in _load(poisoned)))
@@ -67,7 +67,7 @@ def _experiment(
     return experiment
 
 
-def _case(name: str, poisoned: Expectation, rules: Sequence[FaultRule], hit: Invariant) -> Case:
+def _case(name: str, poisoned: VideoSpec, rules: Sequence[FaultRule], hit: Invariant) -> Case:
     return Case(
         name=name,
         experiment=_experiment(poisoned, rules),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadApi, OutOfMemory
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.invariants.memory import died_out_of_memory
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
 
 REPLY_BYTES = 64 * 1024 * 1024
 MORE_BYTES = 16 * 1024 * 1024
@@ -27,22 +27,22 @@ _MOCKED = frozenset({Mode.MOCKED})
 _OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 
 # A download is free, so nothing is lost with it. An image is billed when its reply leaves.
-_DOWNLOADING = workload.single("memory-download").model_copy(
+_DOWNLOADING = specs.single("memory-download").model_copy(
     update={"attempts": {"download_video": 2}}
 )
-_PAYING = workload.single("memory-image")
+_PAYING = specs.single("memory-image")
 _PAYING = _PAYING.model_copy(
     update={
-        "may_be_billed_twice": (_PAYING.character_prompt,),
+        "may_be_charged_twice": (_PAYING.character_prompt,),
         "attempts": {"generate_character": 2},
     }
 )
 
 
-def _experiment(target: HoldTarget, asked: Expectation) -> Callable[[Lab], Awaitable[None]]:
+def _experiment(target: HoldTarget, asked: VideoSpec) -> Callable[[VideoLab], Awaitable[None]]:
     """The limit comes when the request lies with the provider, and with its worker it goes."""
 
-    async def experiment(lab: Lab) -> None:
+    async def experiment(lab: VideoLab) -> None:
         held = await lab.hold(target)
         rule = FaultRule(
             call=Call(target.value),
@@ -50,7 +50,7 @@ def _experiment(target: HoldTarget, asked: Expectation) -> Callable[[Lab], Await
             when=When.AFTER_BILLING,
             size_bytes=REPLY_BYTES,
         )
-        fleet = await lab.fleet(1, settings=PATIENT)
+        fleet = await lab.supervisor(1, settings=PATIENT)
         async with lab.during(BadApi(rule=rule)), lab.watched(asked.workflow_id):
             await lab.start(asked)
             await held.caught(lab.step_deadline_seconds)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.billing import Mode
-from chaos.evidence.case import Expectation
+from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.process.child import CANARY, ChildError
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.invariants.launches import refused_to_start
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
+from tests.chaos.video.specs import VideoSpec
 
 _WRONG_KEY = f"{CANARY}that-no-provider-knows"
 _WRONG_KEY_QUEUE = "video-with-a-wrong-key"
@@ -26,24 +26,24 @@ _RETIRED_MODEL_QUEUE = "video-with-a-retired-model"
 _WRONG_LENGTH = {"VIDEO_SECONDS": "5"}
 _WRONG_LENGTH_QUEUE = "video-of-a-wrong-length"
 
-_KEY = workload.single("wrong-key")
-_MODEL = workload.single("retired-model")
-_LENGTH = workload.single("wrong-length")
+_KEY = specs.single("wrong-key")
+_MODEL = specs.single("retired-model")
+_LENGTH = specs.single("wrong-length")
 
 
-def _with_character(asked: Expectation, prompt: str) -> Expectation:
+def _with_character(asked: VideoSpec, prompt: str) -> VideoSpec:
     return asked.model_copy(update={"character_prompt": prompt})
 
 
-def _with_last_video(asked: Expectation, prompt: str) -> Expectation:
+def _with_last_video(asked: VideoSpec, prompt: str) -> VideoSpec:
     return asked.model_copy(update={"video_prompts": (*asked.video_prompts[:-1], prompt)})
 
 
-_MALFORMED_MENDED = workload.single("malformed-prompt")
+_MALFORMED_MENDED = specs.single("malformed-prompt")
 _MALFORMED = _with_character(_MALFORMED_MENDED, "   ")
-_BLOCKED_MENDED = workload.single("blocked-character")
+_BLOCKED_MENDED = specs.single("blocked-character")
 _BLOCKED = _with_character(_BLOCKED_MENDED, "the hero of blocked-character, [blocked]")
-_SERIES_MENDED = workload.series("blocked-video", videos=2)
+_SERIES_MENDED = specs.series("blocked-video", videos=2)
 _SERIES = _with_last_video(_SERIES_MENDED, "the hero of blocked-video, [blocked]")
 
 _REWORDED = (
@@ -69,7 +69,7 @@ _RETIRED = FaultRule(
 )
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """All of it at once. What is mended is a worker, or a prompt; the provider stays as it is."""
     await plan(lab, (_RETIRED,))
     await lab.start(_LENGTH, task_queue=_WRONG_LENGTH_QUEUE)
@@ -88,14 +88,14 @@ async def experiment(lab: Lab) -> None:
     )
     await lab.until_ended(*(asked.workflow_id for asked in (_KEY, _MODEL, *refused)))
     for asked in refused:
-        lab.expectations.remove(asked)
+        lab.specs.remove(asked)
     lab.note("the causes are mended")
     await lab.worker(task_queue=_WRONG_LENGTH_QUEUE)
     mended = (_KEY, _MODEL, *(asked for _, asked in _REWORDED))
     await asyncio.gather(*(lab.start(asked) for asked in mended))
 
 
-async def _refused(lab: Lab) -> None:
+async def _refused(lab: VideoLab) -> None:
     """A worker with a wrong setting does not start at all, so the work that waits is not spoilt."""
     lab.journal.add(Event.FAULT, kind="crash_loop", target="worker-1")  # it ends at each start
     try:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.invariants.attempts import (
     ALL_KINDS,
@@ -17,20 +16,21 @@ from chaos.invariants.attempts import (
 )
 from chaos.invariants.proofs import provider_answered
 from chaos.process.child import CANARY
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.lab import VideoLab
 
 _WRONG_KEY_QUEUE = "video-with-a-wrong-key"
 _WRONG_KEY = f"{CANARY}that-no-provider-knows"
 
-_RECOVERS = workload.single("retry-recovers").model_copy(
+_RECOVERS = specs.single("retry-recovers").model_copy(
     update={"attempts": {"generate_character": 3}}
 )
-_OUTLASTS = workload.series("retry-outlasts", videos=2).model_copy(
+_OUTLASTS = specs.series("retry-outlasts", videos=2).model_copy(
     update={"attempts": {"start_video": 3}}
 )
-_REFUSED = workload.single("retry-refused").model_copy(
+_REFUSED = specs.single("retry-refused").model_copy(
     update={
         "status": Status.FAILED,
         "made": 0,
@@ -38,7 +38,7 @@ _REFUSED = workload.single("retry-refused").model_copy(
         "failure_names": ("the character", "GEMINI_API_KEY"),
     }
 )
-_REFUSED_SERIES = workload.series("retry-refused-series", videos=2).model_copy(
+_REFUSED_SERIES = specs.series("retry-refused-series", videos=2).model_copy(
     update={
         "status": Status.FAILED,
         "made": 0,
@@ -51,11 +51,11 @@ _PAUSE_SECONDS = 31.5
 _SCENE_2 = _OUTLASTS.video_prompts[1]
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """Two 503s then success; three 503s, which use up all attempts, so that the workflow waits and
     tries again by itself; a wrong key. All at once: the waits are long.
     """
-    api = lab.stack.api.control
+    api = lab.api
     await api.add_rule(_refuse(Call.IMAGE, _RECOVERS.character_prompt, times=2))
     await api.add_rule(_refuse(Call.VIDEO_START, _SCENE_2, times=3))
     lab.journal.add(Event.FAULT, kind="status_503", target="fake-api")
@@ -67,7 +67,7 @@ async def experiment(lab: Lab) -> None:
     lab.note("waiting for the retries after 10 s and 20 s, and for a pause of 30 s")
 
 
-async def refused(lab: Lab) -> None:
+async def refused(lab: VideoLab) -> None:
     """Live, nobody can make the API fail; a wrong key costs nothing, and shows both workflows."""
     lab.journal.add(Event.FAULT, kind="wrong_key", target="worker-1")
     await lab.worker(api_key=_WRONG_KEY)

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from chaos.environment.server import SERVER
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.faults import ServerDown, ServerPaused
 from chaos.invariants.proofs import server_was_down, was_paused
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.invariants.outages import all_were_in_hand, killed_as_soon_as_it_answered
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.witness import Held
 
 PAUSE_SECONDS = 10.0
@@ -31,15 +31,15 @@ _PATIENT = {"IMAGE_DEADLINE_SECONDS": "60", "VIDEO_START_DEADLINE_SECONDS": "60"
 _MOCKED = frozenset({Mode.MOCKED})
 _DEV = frozenset({Topology.DEV})
 
-_PAUSED = workload.single("pause-single")
-_TWICE = workload.single("twice-single")
-_LOAD = tuple(workload.single(f"outage-{n}") for n in range(1, 6))
+_PAUSED = specs.single("pause-single")
+_TWICE = specs.single("twice-single")
+_LOAD = tuple(specs.single(f"outage-{n}") for n in range(1, 6))
 _HELD = (HoldTarget.IMAGE, HoldTarget.VIDEO_START, *[HoldTarget.VIDEO] * 3)
 _PROMPTS = (_LOAD[0].character_prompt, *(asked.video_prompts[0] for asked in _LOAD[1:]))
 """Where each of them stands when the server is killed: the first two are paying."""
 
 
-async def _pause(lab: Lab) -> None:
+async def _pause(lab: VideoLab) -> None:
     """SIGSTOP while a video is awaited: connections stand, and nobody answers."""
     video = await lab.hold(HoldTarget.VIDEO)
     await lab.worker()
@@ -53,7 +53,7 @@ async def _pause(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _twice_in_a_row(lab: Lab) -> None:
+async def _twice_in_a_row(lab: VideoLab) -> None:
     """The second kill comes when the server has just begun to pick up its work."""
     video = await lab.hold(HoldTarget.VIDEO)
     await lab.worker()
@@ -68,7 +68,7 @@ async def _twice_in_a_row(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def under_load(lab: Lab) -> None:
+async def under_load(lab: VideoLab) -> None:
     """Two paid requests are in flight and three videos awaited, all through the outage.
 
     Their results come when the server is back: the SDK gives up a result that it cannot deliver for
@@ -78,7 +78,7 @@ async def under_load(lab: Lab) -> None:
         await moment.release()
 
 
-async def held_through_an_outage(lab: Lab) -> Sequence[Held]:
+async def held_through_an_outage(lab: VideoLab) -> Sequence[Held]:
     """What is in hand when the server is killed, and still is when it is back."""
     held = [await lab.hold(target, prompt) for target, prompt in zip(_HELD, _PROMPTS, strict=True)]
     # Five activities want five slots.

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 
 from chaos.environment.roles import EVERYTHING, POSTGRES, ROLES
 from chaos.environment.temporal import StackSpec, Topology
-from chaos.evidence.billing import Mode
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.proofs import cluster_was_struck, server_was_down
 from chaos.invariants.survival import workflows_end_as_expected
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.lab import VideoLab
 
 OUTAGE_SECONDS = 3.0
 LONG_OUTAGE_SECONDS = 20.0
@@ -26,17 +26,19 @@ LONG_OUTAGE_SECONDS = 20.0
 _MOCKED_ONLY = frozenset({Mode.MOCKED})
 """Not worth the price of a video to whoever pays for it: the same case, or damage on purpose."""
 _DEV_ONLY = frozenset({Topology.DEV})
-_ASKED = workload.single("restart-single")
+_ASKED = specs.single("restart-single")
 _VIDEO = _ASKED.video_prompts[0]
 
 BLOWS = {**{name: (name,) for name in (*ROLES, POSTGRES)}, EVERYTHING: (*ROLES, POSTGRES)}
 """What is struck, in turn, and the processes that this takes."""
 
-_SERIES = workload.series("roles-series", videos=len(BLOWS))
+_SERIES = specs.series("roles-series", videos=len(BLOWS))
 
 
-def _experiment(number: signal.Signals, outage_seconds: float) -> Callable[[Lab], Awaitable[None]]:
-    async def experiment(lab: Lab) -> None:
+def _experiment(
+    number: signal.Signals, outage_seconds: float
+) -> Callable[[VideoLab], Awaitable[None]]:
+    async def experiment(lab: VideoLab) -> None:
         video = await lab.hold(HoldTarget.VIDEO)
         server = lab.stack.server
         await lab.worker()
@@ -55,7 +57,7 @@ def _experiment(number: signal.Signals, outage_seconds: float) -> Callable[[Lab]
     return experiment
 
 
-async def _each_role(lab: Lab) -> None:
+async def _each_role(lab: VideoLab) -> None:
     """For each blow another video of one series is awaited; it is made while the role is down."""
     cluster = lab.stack.cluster
     # All before the first is let go: the workflow may be quicker than a restart.

@@ -5,26 +5,26 @@ from __future__ import annotations
 import signal
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.invariants.proofs import killed_during_render, killed_during_request
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.lab import VideoLab
 
 # The image in flight is billed although its client is gone, as the real API would bill it, so
 # one more image is the price of this crash. The video is not: its operation's name is kept.
-_ASKED = workload.single("crash-single")
+_ASKED = specs.single("crash-single")
 _ASKED = _ASKED.model_copy(
     update={
-        "may_be_billed_twice": (_ASKED.character_prompt,),
+        "may_be_charged_twice": (_ASKED.character_prompt,),
         "attempts": {"generate_character": 2, "await_video": 2},
     }
 )
 _VIDEO = _ASKED.video_prompts[0]
 
 
-async def experiment(lab: Lab) -> None:
+async def experiment(lab: VideoLab) -> None:
     """Three workers in turn; the third completes the workflow."""
     image = await lab.hold(HoldTarget.IMAGE)
     video = await lab.hold(HoldTarget.VIDEO)

@@ -6,12 +6,11 @@ import asyncio
 import signal
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.billing import Mode
-from chaos.experiment.lab import Lab
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.faults import SleepWorker
 from chaos.invariants.proofs import was_paused
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.handover import (
@@ -23,6 +22,7 @@ from tests.chaos.video.invariants.handover import (
     taken_over_while_asleep,
     wait_is_handed_on,
 )
+from tests.chaos.video.lab import VideoLab
 from workflows.policies import HEARTBEAT_TIMEOUT
 
 NAP_SECONDS = 4.0
@@ -38,25 +38,25 @@ _MOCKED = frozenset({Mode.MOCKED})
 _OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 _SLEEPER = "worker-1"
 
-_STOPPED = workload.single("stop-single")
-_NAPPING = workload.single("nap-single")
+_STOPPED = specs.single("stop-single")
+_NAPPING = specs.single("nap-single")
 
 # The reply to the image's request comes when its worker sleeps: nobody can know that it was billed.
-_PAYING = workload.single("sleep-paying")
+_PAYING = specs.single("sleep-paying")
 _PAYING = _PAYING.model_copy(
     update={
-        "may_be_billed_twice": (_PAYING.character_prompt,),
+        "may_be_charged_twice": (_PAYING.character_prompt,),
         "attempts": {"generate_character": 2},
     }
 )
 # Together they fill the sleeper's slots: it asks for no more activities, which would sleep with it.
 _WAITING = tuple(
     asked.model_copy(update={"attempts": {"await_video": 2}})
-    for asked in (workload.series("sleep-series", videos=2), workload.single("sleep-single"))
+    for asked in (specs.series("sleep-series", videos=2), specs.single("sleep-single"))
 )
 
 
-async def _sigterm(lab: Lab) -> None:
+async def _sigterm(lab: VideoLab) -> None:
     """It awaits a video when it is told to stop, and another stands by."""
     prompt = _STOPPED.video_prompts[0]
     video = await lab.hold(HoldTarget.VIDEO)
@@ -73,7 +73,7 @@ async def _sigterm(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _sleeps_briefly(lab: Lab) -> None:
+async def _sleeps_briefly(lab: VideoLab) -> None:
     """The reply to a paid request comes while it sleeps; then it sleeps while it awaits a video."""
     image = await lab.hold(HoldTarget.IMAGE)
     video = await lab.hold(HoldTarget.VIDEO)
@@ -93,7 +93,7 @@ async def _sleeps_briefly(lab: Lab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _sleeps_long(lab: Lab) -> None:
+async def _sleeps_long(lab: VideoLab) -> None:
     """With its hands full it sleeps until another worker has done all of it."""
     image = await lab.hold(HoldTarget.IMAGE, _PAYING.character_prompt)
     prompts = [asked.video_prompts[0] for asked in _WAITING]

@@ -11,7 +11,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import TLSConfig
 
 from chaos.environment.external import Connection, ExternalMaker, innermost
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import StackSpec
 from chaos.evidence.journal import Journal
 from chaos.process.child import ChildError
@@ -112,7 +112,7 @@ def test_of_a_nested_error_its_cause_is_told(text: str, cause: str) -> None:
 async def test_two_runs_of_one_second_share_no_name(tmp_path: Path) -> None:
     connection = Connection("there:1", {"namespace": "theirs", "tls": TLSConfig()})
     journal = Journal(tmp_path / "journal.jsonl", print)
-    site = Site("mark", tmp_path, tmp_path, journal, "concurrency-one_worker")
+    site = ProcessFactory("mark", tmp_path, tmp_path, journal, "concurrency-one_worker")
     makers = [ExternalMaker.for_run(connection, "2026-01-02T03-04-05Z") for _ in range(2)]
 
     prefixes = [(await maker.make(StackSpec(), site)).prefix for maker in makers]

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from chaos.environment.site import Site
+from chaos.environment.factory import ProcessFactory
 from chaos.environment.target import Premises, Service, System
 from chaos.evidence.journal import Journal
 from chaos.process.child import IMPORT_PATH
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[ProcessFactory]:
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
-    yield Site("mark", tmp_path / "scratch", tmp_path / "logs", journal)
+    yield ProcessFactory("mark", tmp_path / "scratch", tmp_path / "logs", journal)
     journal.close()
 
 
-def _premises(system: System, site: Site) -> Premises:
+def _premises(system: System, site: ProcessFactory) -> Premises:
     return Premises(system, site, Path("/kept"))
 
 
@@ -33,20 +33,20 @@ def _system(folder: Path | None = None, **settings: str) -> System:
     )
 
 
-def test_folders_are_filled_in(site: Site) -> None:
+def test_folders_are_filled_in(site: ProcessFactory) -> None:
     premises = _premises(_system(DB="{scratch}/db", PLAIN="{other}"), site)
 
     assert premises.worker() == ["python", "-m", "mine", "/kept/x"]
     assert premises.settings() == {"DB": f"{site.scratch}/db", "PLAIN": "{other}"}
 
 
-def test_the_projects_own_folder_is_imported_from_first(site: Site) -> None:
+def test_the_projects_own_folder_is_imported_from_first(site: ProcessFactory) -> None:
     settings = _premises(_system(folder=Path("/mine")), site).settings()
 
     assert settings["PYTHONPATH"].split(os.pathsep) == ["/mine", IMPORT_PATH]
 
 
-def test_a_service_gets_its_port_and_is_found_at_it_or_at_its_proxy(site: Site) -> None:
+def test_a_service_gets_its_port_and_is_found_at_it_or_at_its_proxy(site: ProcessFactory) -> None:
     service = Service(
         name="payments",
         argv=("serve", "{port}", "{evidence}/books"),

@@ -15,21 +15,21 @@ from pydantic import TypeAdapter
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowHistory
 
-from chaos.evidence.billing import REFERENCE, Billing, Mode
+from chaos.evidence.bills import REFERENCE, Billing, Mode
 from chaos.evidence.case import (
     BILLING,
     PAID_CALLS,
     Evidence,
     save_billing,
-    save_expectations,
     save_histories,
     save_live_ledger,
     save_paid_calls,
+    save_specs,
 )
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.estimate import in_mode
 from tests.chaos.video.fake_api.ledger import (
     Answered,
@@ -41,14 +41,14 @@ from tests.chaos.video.fake_api.ledger import (
     read_ledger,
 )
 from tests.chaos.video.invariants.files import artifacts_are_their_own
-from tests.chaos.video.invariants.money import billed_at_most_expected
+from tests.chaos.video.invariants.money import charged_at_most_once
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Artifact, video_step
 from workflows.models import Item as PaidItem
 from workflows.paid_calls import Granted, PaidCall, Purchase, State, Terms
 
-ASKED = workload.single("asked")
+ASKED = specs.single("asked")
 DATA = Path(__file__).parents[3] / "data"
 SENT_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTLED_AT = SENT_AT + timedelta(seconds=2)
@@ -207,13 +207,13 @@ def live(request: pytest.FixtureRequest, tmp_path: Path) -> Evidence:
     folder = tmp_path / "case"
     shutil.copytree(kept.folder, folder)
     save_billing(folder, LIVE)
-    save_live_ledger(folder, kept.expectations)
+    save_live_ledger(folder, kept.specs)
     return Evidence.load(folder)
 
 
 def _changed(evidence: Evidence, *calls: PaidCall) -> Evidence:
     (evidence.folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls))
-    save_live_ledger(evidence.folder, evidence.expectations)
+    save_live_ledger(evidence.folder, evidence.specs)
     return Evidence.load(evidence.folder)
 
 
@@ -229,7 +229,7 @@ def test_every_proof_and_invariant_holds_on_what_is_written(live: Evidence, name
     assert verdict_of(findings) is Verdict.PASSED, reason_of(findings)
 
 
-@pytest.mark.parametrize("check", [IN_FLIGHT, billed_at_most_expected], ids=lambda c: c.name)
+@pytest.mark.parametrize("check", [IN_FLIGHT, charged_at_most_once], ids=lambda c: c.name)
 def test_a_call_whose_outcome_is_unknown_was_in_flight_and_counts_as_billed(
     check: Invariant, live: Evidence
 ) -> None:
@@ -252,7 +252,7 @@ def test_a_call_in_doubt_too_many_fails(live: Evidence) -> None:
     first, *rest = live.paid_calls
     more = _changed(live, first, *rest, first.model_copy(update={"number": 3}))
 
-    assert billed_at_most_expected.examine(more).verdict is Verdict.FAILED
+    assert charged_at_most_once.examine(more).verdict is Verdict.FAILED
 
 
 def test_a_character_that_came_twice_is_no_foreign_one(live: Evidence) -> None:
@@ -269,7 +269,7 @@ def test_mode_and_prices_are_kept_to_the_cent(tmp_path: Path) -> None:
     billing = Billing(
         mode=Mode.LIVE, prices_usd={Item.IMAGE: Decimal("0.067"), Item.VIDEO: Decimal("0.40")}
     )
-    save_expectations(tmp_path, [ASKED])
+    save_specs(tmp_path, [ASKED])
     save_billing(tmp_path, billing)
     evidence = Evidence.load(tmp_path)
 
@@ -279,7 +279,7 @@ def test_mode_and_prices_are_kept_to_the_cent(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_tell_is_at_the_reference_prices(tmp_path: Path) -> None:
-    save_expectations(tmp_path, [ASKED])
+    save_specs(tmp_path, [ASKED])
     evidence = Evidence.load(tmp_path)
 
     assert (evidence.billing, evidence.live) == (REFERENCE, False)

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.evidence.journal import Journal
 from chaos.experiment.lab import AWAITED_AT_ONCE, Lab, Options
 from chaos.process.waiting import DeadlineExceededError, wait_until
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 
 IDS = tuple(f"w-{n}" for n in range(100))
 
@@ -70,7 +70,7 @@ def _lab(tmp_path: Path, server: Server, ids: Iterable[str], ended: list[str]) -
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
     journal.close()  # nothing is read of it
     lab = Lab(stack, journal, Options(), on_ended=ended.append)
-    lab.expectations.extend(workload.single(workflow_id) for workflow_id in ids)
+    lab.specs.extend(specs.single(workflow_id) for workflow_id in ids)
     return lab
 
 

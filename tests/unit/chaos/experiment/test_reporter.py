@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from chaos.evidence.billing import REFERENCE
+from chaos.evidence.bills import REFERENCE
 from chaos.evidence.journal import Event, read_journal
 from chaos.experiment.events import CaseName, Journaled, News, Reached, Stage, WorkflowEnded
 from chaos.experiment.lab import Options
-from chaos.experiment.reporter import Telling, plan
+from chaos.experiment.reporter import CaseReporter, plan
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 ROOT = Path("/reports/run")
@@ -18,7 +18,7 @@ ROOT = Path("/reports/run")
 def test_a_case_tells_what_it_journals_and_what_it_does_not(tmp_path: Path) -> None:
     told: list[News] = []
     case = CaseName("concurrency", "one_worker", alone=True)
-    telling = Telling(case, tmp_path / "journal.jsonl", told.append)
+    telling = CaseReporter(case, tmp_path / "journal.jsonl", told.append)
 
     telling.reached(Stage.STARTING)
     entry = telling.journal.add(Event.STAGE, "worker-1 is ready")

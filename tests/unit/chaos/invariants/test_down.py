@@ -21,7 +21,7 @@ def evidence() -> Evidence:
 
 
 def test_real_evidence_proves_that_it_was_down(evidence: Evidence) -> None:
-    finding = was_down(SERVER, evidence.expectations[0].workflow_id).examine(evidence)
+    finding = was_down(SERVER, evidence.specs[0].workflow_id).examine(evidence)
 
     assert finding.problems == ()
 
@@ -29,7 +29,7 @@ def test_real_evidence_proves_that_it_was_down(evidence: Evidence) -> None:
 def test_a_process_that_did_not_die_was_not_down(evidence: Evidence) -> None:
     journal = [entry for entry in evidence.journal if entry.event is not Event.EXITED]
     changed = replace(evidence, journal=journal)
-    finding = was_down(SERVER, evidence.expectations[0].workflow_id).examine(changed)
+    finding = was_down(SERVER, evidence.specs[0].workflow_id).examine(changed)
 
     assert (finding.verdict, finding.problems) == (
         Verdict.UNKNOWN,
@@ -42,7 +42,7 @@ def test_one_that_stays_away_is_unknown(evidence: Evidence) -> None:
     journal = [e for e in evidence.journal if e.event is not Event.READY or e.at < kills[0]]
     changed = replace(evidence, journal=journal)
 
-    assert was_down(SERVER, evidence.expectations[0].workflow_id).examine(changed).problems == (
+    assert was_down(SERVER, evidence.specs[0].workflow_id).examine(changed).problems == (
         f"{SERVER} did not come back",
     )
 
@@ -51,7 +51,7 @@ def test_a_workflow_that_had_ended_by_then_shows_nothing(evidence: Evidence) -> 
     day = timedelta(days=1)
     journal = [entry.model_copy(update={"at": entry.at + day}) for entry in evidence.journal]
     changed = replace(evidence, journal=journal)
-    name = evidence.expectations[0].workflow_id
+    name = evidence.specs[0].workflow_id
 
     assert was_down(SERVER, name).examine(changed).problems == (
         f"{name} was not open while {SERVER} was down",

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence.billing import REFERENCE, Mode
+from chaos.evidence.bills import REFERENCE, Mode
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant

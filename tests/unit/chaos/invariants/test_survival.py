@@ -38,9 +38,9 @@ def test_a_workflow_that_hangs_fails(checkpoint: Evidence, with_history: Change)
 
 
 def test_a_completion_that_should_be_a_failure_fails(checkpoint: Evidence) -> None:
-    asked = checkpoint.expectations[0].model_copy(update={"status": Status.FAILED})
+    asked = checkpoint.specs[0].model_copy(update={"status": Status.FAILED})
 
-    finding = workflows_end_as_expected.examine(replace(checkpoint, expectations=[asked]))
+    finding = workflows_end_as_expected.examine(replace(checkpoint, specs=[asked]))
 
     assert finding.verdict is Verdict.FAILED
 
@@ -50,16 +50,16 @@ def test_a_failure_that_does_not_say_which_video_fails(retry_config: Evidence) -
         expected.model_copy(update={"failure_names": ("video 7",)})
         if expected.failure_names
         else expected
-        for expected in retry_config.expectations
+        for expected in retry_config.specs
     ]
 
-    finding = workflows_end_as_expected.examine(replace(retry_config, expectations=asked))
+    finding = workflows_end_as_expected.examine(replace(retry_config, specs=asked))
 
     assert finding.verdict is Verdict.FAILED
 
 
 def test_no_expectation_is_no_pass(checkpoint: Evidence) -> None:
-    nothing = replace(checkpoint, expectations=[])
+    nothing = replace(checkpoint, specs=[])
 
     assert workflows_end_as_expected.examine(nothing).verdict is Verdict.FAILED
 

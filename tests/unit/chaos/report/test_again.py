@@ -6,7 +6,7 @@ import shlex
 from decimal import Decimal
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.experiment.results import LoadResult
 from chaos.report.again import again, not_passed
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario

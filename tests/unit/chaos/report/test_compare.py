@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.billing import Mode
+from chaos.evidence.bills import Mode
 from chaos.experiment.results import CaseResult, NotRun, RunResult, WorkflowResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.compare import compare, comparison_blocks, comparison_lines, conclusion

@@ -10,11 +10,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import WorkflowHistory
 
-from chaos.evidence.case import Evidence, Expectation
+from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
+from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video import workload
+from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Outcome, Received, Record
 from tests.chaos.video.invariants.answers import (
     api_answered,
@@ -27,8 +28,8 @@ from tests.chaos.video.invariants.answers import (
     undelivered_costs_nothing,
 )
 
-RECOVERS = workload.single("retry-recovers")
-ONE = workload.single("load-001")
+RECOVERS = specs.single("retry-recovers")
+ONE = specs.single("load-001")
 DEADLINE_SECONDS = 4.0
 GIVEN_UP = given_up_at_its_deadline(ONE, DEADLINE_SECONDS)
 
@@ -41,7 +42,7 @@ def changed(evidence: Evidence, change: Change) -> Evidence:
     return replace(evidence, ledger=[record for record in found if record])
 
 
-def request(evidence: Evidence, asked: Expectation, call: Call) -> Received:
+def request(evidence: Evidence, asked: WorkflowSpec, call: Call) -> Received:
     """A workflow's first request of that call."""
     bills = [bill for bill in evidence.billed if bill.prompt in asked.prompts]
     known = {*asked.prompts, *(b.operation for b in bills), *(b.file for b in bills)} - {None}
@@ -50,7 +51,7 @@ def request(evidence: Evidence, asked: Expectation, call: Call) -> Received:
     )
 
 
-def answered(evidence: Evidence, asked: Expectation, call: Call, **update: object) -> Evidence:
+def answered(evidence: Evidence, asked: WorkflowSpec, call: Call, **update: object) -> Evidence:
     """The evidence with the answer to a workflow's first request of that call changed."""
     request_id = request(evidence, asked, call).request_id
 
@@ -61,7 +62,7 @@ def answered(evidence: Evidence, asked: Expectation, call: Call, **update: objec
     return changed(evidence, change)
 
 
-def late(evidence: Evidence, asked: Expectation, call: Call, seconds: float) -> Evidence:
+def late(evidence: Evidence, asked: WorkflowSpec, call: Call, seconds: float) -> Evidence:
     """The evidence with that answer so long after its request."""
     at = request(evidence, asked, call).at + timedelta(seconds=seconds)
     return answered(evidence, asked, call, at=at)
@@ -84,7 +85,7 @@ def test_polls_and_downloads_are_known_by_what_they_ask_for(
     retry_config: Evidence, call: Call
 ) -> None:
     spoiled = answered(retry_config, RECOVERS, call, kind="html")
-    other = workload.single("another")
+    other = specs.single("another")
     assert api_answered(RECOVERS, call, "html").examine(spoiled).verdict is Verdict.PASSED
     assert api_answered(other, call, "html").examine(spoiled).verdict is Verdict.UNKNOWN
 

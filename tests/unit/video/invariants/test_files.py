@@ -47,9 +47,9 @@ def test_an_altered_file_fails(copied: Evidence) -> None:
 
 
 def test_a_file_that_no_result_names_is_missed(concurrency: Evidence) -> None:
-    asked = [e.model_copy(update={"made": 3}) for e in concurrency.expectations]
+    asked = [e.model_copy(update={"made": 3}) for e in concurrency.specs]
 
-    finding = artifacts_exist_with_their_hash.examine(replace(concurrency, expectations=asked))
+    finding = artifacts_exist_with_their_hash.examine(replace(concurrency, specs=asked))
 
     assert finding.verdict is Verdict.FAILED
 

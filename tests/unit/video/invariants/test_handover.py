@@ -94,7 +94,7 @@ def test_a_wait_that_stays_where_it_is_fails(server_restart: Evidence) -> None:
 
 
 def test_a_sleep_when_an_answer_comes_is_proven(server_restart: Evidence) -> None:
-    check = slept_during_request(WORKER, Call.IMAGE, server_restart.expectations[0].prompts[0])
+    check = slept_during_request(WORKER, Call.IMAGE, server_restart.specs[0].prompts[0])
     sent, answered = _image(server_restart)
     middle = sent + (answered - sent) / 2
 
@@ -164,8 +164,8 @@ def test_what_is_done_once_holds(server_restart: Evidence) -> None:
 
 
 def test_a_step_that_is_scheduled_twice_fails(server_restart: Evidence) -> None:
-    shorter = server_restart.expectations[0].model_copy(update={"video_prompts": ()})
-    evidence = replace(server_restart, expectations=[shorter])
+    shorter = server_restart.specs[0].model_copy(update={"video_prompts": ()})
+    evidence = replace(server_restart, specs=[shorter])
 
     problems = nothing_is_repeated(RESTART).examine(evidence).problems
 

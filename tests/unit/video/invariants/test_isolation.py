@@ -21,10 +21,10 @@ Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 @pytest.fixture
 def mixed(concurrency: Evidence, retry_config: Evidence) -> Evidence:
     """Five that completed undisturbed, and one that failed."""
-    (asked,) = (e for e in retry_config.expectations if e.workflow_id == POISONED)
+    (asked,) = (e for e in retry_config.specs if e.workflow_id == POISONED)
     return replace(
         concurrency,
-        expectations=(*concurrency.expectations, asked),
+        specs=(*concurrency.specs, asked),
         workflows={**concurrency.workflows, POISONED: retry_config.workflows[POISONED]},
     )
 
@@ -70,6 +70,6 @@ def test_another_that_is_billed_otherwise_fails(mixed: Evidence, times: int) -> 
 
 
 def test_nobody_to_be_spared_fails(mixed: Evidence) -> None:
-    alone = replace(mixed, expectations=mixed.expectations[-1:])
+    alone = replace(mixed, specs=mixed.specs[-1:])
 
     assert CHECK.examine(alone).problems == ("there was no other workflow to be spared",)

@@ -99,7 +99,7 @@ class TestBadThroughout:
 
 class TestAwaitedWhenHit:
     def check(self, evidence: Evidence, times: int = 1) -> Invariant:
-        (asked,) = evidence.expectations
+        (asked,) = evidence.specs
         return awaited_when_hit(LINK, "down", asked.workflow_id, asked.video_prompts[0], times)
 
     def moment(self, evidence: Evidence) -> datetime:
@@ -136,14 +136,14 @@ class TestInFlightWhenHit:
     def test_a_request_without_an_answer(self, worker_crash: Evidence, bad: Bad) -> None:
         killed = worker_crash.first_entry(Event.SIGNALED)
         assert killed
-        prompt = worker_crash.expectations[0].character_prompt
+        prompt = worker_crash.specs[0].character_prompt
         check = in_flight_when_hit(LINK, "down", Call.IMAGE, prompt)
         assert verdict(check, bad(worker_crash, [(killed.at, None)])) == "passed"
 
     @pytest.mark.parametrize("call", [Call.IMAGE, Call.VIDEO_START, Call.DOWNLOAD])
     def test_not_when_all_is_answered(self, worker_crash: Evidence, bad: Bad, call: Call) -> None:
         end = worker_crash.ledger[-1].at
-        asked = worker_crash.expectations[0]
+        asked = worker_crash.specs[0]
         prompt = asked.character_prompt if call is Call.IMAGE else asked.video_prompts[0]
         check = in_flight_when_hit(LINK, "down", call, prompt)
         assert verdict(check, bad(worker_crash, [(end + SECOND, None)])) == "unknown"
@@ -151,14 +151,14 @@ class TestInFlightWhenHit:
     def test_not_another_request(self, worker_crash: Evidence, bad: Bad) -> None:
         killed = worker_crash.first_entry(Event.SIGNALED)
         assert killed
-        prompt = worker_crash.expectations[0].video_prompts[0]
+        prompt = worker_crash.specs[0].video_prompts[0]
         check = in_flight_when_hit(LINK, "down", Call.DOWNLOAD, prompt)
         assert verdict(check, bad(worker_crash, [(killed.at, None)])) == "unknown"
 
 
 class TestRefusedBeforeSent:
     def test_a_call_of_which_nothing_came(self, server_restart: Evidence, bad: Bad) -> None:
-        (asked,) = server_restart.expectations
+        (asked,) = server_restart.specs
         image = asked.character_prompt
         (call,) = server_restart.calls_for(asked, image)
         check = refused_before_sent(LINK, "down", asked.workflow_id, image)
@@ -180,7 +180,7 @@ class TestDoubts:
         assert verdict(nothing_is_ambiguous("restart-single"), server_restart) == "passed"
 
     def test_one_in_doubt_and_one_done(self, worker_crash: Evidence) -> None:
-        asked = worker_crash.expectations[0]
+        asked = worker_crash.specs[0]
         check = openly_ambiguous(asked.workflow_id, asked.character_prompt)
         hidden = [
             call.model_copy(update={"state": State.REFUSED}) if call.number == 1 else call

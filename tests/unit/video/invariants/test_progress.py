@@ -34,17 +34,17 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_a_missing_checkpoint_fails(checkpoint: Evidence) -> None:
-    asked = checkpoint.expectations[0]
+    asked = checkpoint.specs[0]
     more = asked.model_copy(update={"checkpoints": (*asked.checkpoints, "one more")})
-    broken = replace(checkpoint, expectations=[more])
+    broken = replace(checkpoint, specs=[more])
 
     assert checkpoints_are_complete_and_in_order.examine(broken).verdict is Verdict.FAILED
 
 
 def test_checkpoints_in_another_order_fail(checkpoint: Evidence) -> None:
-    asked = checkpoint.expectations[0]
+    asked = checkpoint.specs[0]
     other = asked.model_copy(update={"checkpoints": asked.checkpoints[::-1]})
-    broken = replace(checkpoint, expectations=[other])
+    broken = replace(checkpoint, specs=[other])
 
     assert checkpoints_are_complete_and_in_order.examine(broken).verdict is Verdict.FAILED
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
-from chaos.invariants.proofs.seen import killed, lasted, polls_of, video, were_gone_at_once
+from chaos.invariants.proofs.seen import killed, lasted, were_gone_at_once
+from tests.chaos.video.evidence import VideoEvidence
+from tests.chaos.video.invariants.seen import polls_of, video
 
 
 def server_was_down(
@@ -19,7 +20,7 @@ def server_was_down(
     """
 
     @proof(f"server_was_down[{signal}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         hit = evidence.first_entry(Event.SIGNALED, target="temporal-server", signal=signal)
         gone = evidence.first_entry(Event.EXITED, after=hit.at, pid=hit.pid) if hit else None
         if gone is None:
@@ -50,7 +51,7 @@ def cluster_was_struck(
     """
 
     @proof(f"cluster_was_struck[{target}]")
-    def judge(evidence: Evidence) -> Iterator[str]:
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
         fault = evidence.first_entry(Event.FAULT, target=target)
         if fault is None:
             yield f"{target} was not struck"
@@ -71,25 +72,27 @@ def cluster_was_struck(
     return judge
 
 
-def _was_started_anew(evidence: Evidence, kill: Entry, back: Entry) -> bool:
+def _was_started_anew(evidence: VideoEvidence, kill: Entry, back: Entry) -> bool:
     begun = evidence.first_entry(Event.STARTED, after=kill.at, target=kill.target)
     return begun is not None and begun.pid == back.pid != kill.pid
 
 
 def _in_hand(
-    evidence: Evidence, workflow_id: str, prompt: str, start: datetime, end: datetime
+    evidence: VideoEvidence, workflow_id: str, prompt: str, start: datetime, end: datetime
 ) -> bool:
     """Whether a video was begun, and by the history its wait lasted from before until after."""
     bill = video(evidence, prompt)
     if bill is None or bill.at >= start or not any(p.at < start for p in polls_of(evidence, bill)):
         return False
-    asked = next(e for e in evidence.expectations if e.workflow_id == workflow_id)
+    asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
     waits = [a for a in evidence.workflows[workflow_id].activities if a.kind == "await_video"]
     number = asked.video_prompts.index(prompt)
     return len(waits) > number and lasted(waits[number], start, end)
 
 
-def _waited_through(evidence: Evidence, workflow_id: str, start: datetime, end: datetime) -> bool:
+def _waited_through(
+    evidence: VideoEvidence, workflow_id: str, start: datetime, end: datetime
+) -> bool:
     """Whether one attempt of a wait began before and ended after."""
     return any(
         activity.kind == "await_video" and lasted(activity, start, end)

@@ -1,4 +1,4 @@
-"""Where the processes of a stack live: their folders, their environment, their journal."""
+"""Makes the processes of a stack: their folders, their environment, their journal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.evidence.journal import Journal
-from chaos.process.child import Child, child_environment
+from chaos.process.child import Child, child_environment, guest_environment
 from chaos.process.spawner import Spawner
 
 
 @dataclass(frozen=True)
-class Site:
+class ProcessFactory:
     """`scratch` goes after the run, `logs` are kept. All processes carry the run's `mark`.
 
-    `name` tells the stack from the others of its run. `spawner` starts the suite's own programs.
+    `name` tells the stack from the others of its run. `spawner` starts Python programs by fork.
     """
 
     mark: str
@@ -34,6 +34,26 @@ class Site:
             argv=argv,
             environment=child_environment(self.mark, self.scratch, extra or {}),
             folder=self.scratch,
+            log=self.logs / f"{name}.log",
+            journal=self.journal,
+            spawner=self.spawner,
+        )
+
+    def guest(
+        self,
+        name: str,
+        argv: Sequence[str],
+        extra: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        passed: Sequence[str] = (),
+    ) -> Child:
+        """A process of the target's own: nothing of the suite is in its environment or its path."""
+        return Child(
+            name=name,
+            argv=argv,
+            environment=guest_environment(self.mark, self.scratch, extra, passed),
+            folder=cwd or Path.cwd(),
             log=self.logs / f"{name}.log",
             journal=self.journal,
             spawner=self.spawner,

@@ -1,0 +1,110 @@
+"""What a workflow is asked for, and what it should come to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from google.protobuf.json_format import MessageToDict, ParseDict
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationInfo
+from pydantic.functional_validators import BeforeValidator
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.converter import DataConverter
+
+from chaos.evidence.bills import Billing, Charge, Thing
+from chaos.evidence.files import read_file, read_if_there, write_file
+from chaos.evidence.history import Status
+
+SPECS = "specs.json"
+OLD_SPECS = "expectations.json"
+"""What `specs.json` was called by the releases before 0.2."""
+
+
+def _saved(argument: Any) -> Any:
+    """A payload as JSON; whatever else stands in a spec was never sent anywhere."""
+    return MessageToDict(argument.payload) if isinstance(argument, RawValue) else None
+
+
+def _read(arguments: Any, info: ValidationInfo) -> Any:
+    if info.mode != "json" or not isinstance(arguments, list):
+        return arguments
+    return tuple(RawValue(_payload(each)) for each in arguments)
+
+
+def _payload(saved: Any) -> Payload:
+    """As it was saved; before release 0.2 arguments were plain JSON."""
+    if isinstance(saved, dict) and isinstance(saved.get("metadata"), dict):
+        return ParseDict(saved, Payload())
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(saved).encode())
+
+
+class WorkflowSpec(BaseModel):
+    """One workflow: what it is started with, how it should end, and what it should cost.
+
+    `arguments` are what the target's data converter takes; read back they are payloads, as
+    `RawValue`. `charges` are due once the workflow has ended as it should; one more of each whose
+    key `may_be_charged_twice` is excused, for a fault cut its request off in flight, where no
+    client can know whether it was billed. `attempts` is the highest attempt of each activity type,
+    or the lowest and the highest of what the faults explain; types that are not named need one.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    workflow_id: str
+    workflow_type: str
+    arguments: Annotated[
+        tuple[Annotated[Any, PlainSerializer(_saved, when_used="json")], ...],
+        BeforeValidator(_read),
+    ] = ()
+    status: Status = Status.COMPLETED
+    failure_names: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    may_be_charged_twice: tuple[str, ...] = ()
+    attempts: Mapping[str, int | tuple[int, int]] = Field(default={})
+
+    @property
+    def due(self) -> Counter[Thing]:
+        """How often each thing has to be billed."""
+        found: Counter[Thing] = Counter()
+        for charge in self.charges:
+            found[charge.thing] += charge.times
+        return found
+
+    def attempts_of(self, kind: str) -> tuple[int, int]:
+        """The fewest and the most attempts that its faults explain."""
+        wanted = self.attempts.get(kind, 1)
+        return wanted if isinstance(wanted, tuple) else (wanted, wanted)
+
+    async def encoded(self, converter: DataConverter) -> WorkflowSpec:
+        """With its arguments as payloads, as they are sent and saved."""
+        payloads = await converter.encode(self.arguments)
+        return self.model_copy(update={"arguments": tuple(map(RawValue, payloads))})
+
+
+def cost_usd(spec: WorkflowSpec, billing: Billing) -> Decimal:
+    """What an undisturbed run of a workflow costs; what has no price is free."""
+    return sum(
+        (billing.prices_usd.get(item, Decimal(0)) * n for (item, _), n in spec.due.items()),
+        Decimal(0),
+    )
+
+
+async def save_specs(folder: Path, specs: Sequence[WorkflowSpec], converter: DataConverter) -> None:
+    """Write down what was asked for."""
+    encoded = [await spec.encoded(converter) for spec in specs]
+    data = b",\n".join(spec.model_dump_json(indent=1).encode() for spec in encoded)
+    write_file(folder / SPECS, b"[" + data + b"]")
+
+
+def load_specs(folder: Path, kind: type[WorkflowSpec]) -> tuple[WorkflowSpec, ...]:
+    """What was asked for, also as an earlier release has written it."""
+    adapter = TypeAdapter(tuple[kind, ...])  # type: ignore[valid-type]  # the guest's own
+    content = read_if_there(folder / SPECS)
+    if content is None:
+        content = read_file(folder / OLD_SPECS)
+    return adapter.validate_json(content, strict=True)

@@ -1,0 +1,183 @@
+"""What a case of the video system leaves behind, beside what any does.
+
+`ledger.jsonl` is the provider's, `paid_calls.json` the workers' own record of paid calls, and
+`artifacts/` holds what they kept. A real provider shows nobody its books: in live mode
+`ledger.jsonl` is written from the workers' record, and each call that may have been billed counts
+as billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter
+
+from chaos.evidence.bills import Bill, InDoubt
+from chaos.evidence.case import Evidence, Reading, load_prefix
+from chaos.evidence.files import read_if_there, write_file
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video.fake_api.ledger import (
+    Answered,
+    Billed,
+    Call,
+    Item,
+    Received,
+    Record,
+    read_ledger,
+    to_line,
+)
+from tests.chaos.video.specs import VideoSpec
+from workflows.ledger import Ledger
+from workflows.models import CHARACTER
+from workflows.paid_calls import IN_DOUBT, PaidCall, State, outcome_of
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+LEDGER = "ledger.jsonl"
+PAID_CALLS = "paid_calls.json"
+
+_CALLS = TypeAdapter(tuple[PaidCall, ...])
+
+
+@dataclass(frozen=True)
+class VideoEvidence(Evidence):
+    """With the books of both sides."""
+
+    spec_kind: ClassVar[type[WorkflowSpec]] = VideoSpec
+
+    specs: Sequence[VideoSpec]
+    ledger: Sequence[Record] = ()
+    paid_calls: Sequence[PaidCall] = ()
+
+    @classmethod
+    def read(cls, folder: Path, reading: Reading) -> dict[str, Any]:
+        """The fields of the evidence in a folder."""
+        return {
+            **super().read(folder, reading),
+            "ledger": read_ledger(folder / LEDGER),
+            "paid_calls": _load_paid_calls(folder),
+        }
+
+    @cached_property
+    def received(self) -> Sequence[Received]:
+        """Every request that the provider saw."""
+        return [record for record in self.ledger if isinstance(record, Received)]
+
+    @cached_property
+    def billed(self) -> Sequence[Billed]:
+        """Everything that the provider billed."""
+        return [record for record in self.ledger if isinstance(record, Billed)]
+
+    @cached_property
+    def answers(self) -> dict[str, Answered]:
+        """The provider's answers, by request id."""
+        return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
+
+    def calls_for(self, spec: VideoSpec, prompt: str) -> Sequence[PaidCall]:
+        """The requests for a prompt, by the workers' own record."""
+        step = spec.steps[prompt]
+        return [
+            call
+            for call in self.paid_calls
+            if (call.operation_id, call.step) == (spec.workflow_id, step)
+        ]
+
+
+def bills(folder: Path) -> Iterator[Bill]:
+    """What the provider billed: the key is the prompt."""
+    for record in read_ledger(folder / LEDGER):
+        if isinstance(record, Billed):
+            yield Bill(
+                at=record.at,
+                item=str(record.item),
+                key=record.prompt,
+                amount_usd=record.amount_usd,
+            )
+
+
+def in_doubt(folder: Path) -> Iterator[InDoubt]:
+    """The requests whose reply did not come, or came when another had been sent in their place."""
+    for call in _load_paid_calls(folder):
+        if call.state in IN_DOUBT:
+            yield InDoubt.model_validate(call)
+
+
+def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
+    """Save what the workers' ledger holds of these operations. Raises LedgerError."""
+    with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+        calls = tuple(call for call in ledger.calls() if call.operation_id in operation_ids)
+    write_file(folder / PAID_CALLS, _CALLS.dump_json(calls, indent=2))
+
+
+def save_live_ledger(folder: Path, specs: Sequence[VideoSpec]) -> None:
+    """Write the provider's side of a live case from the workers' own ledger."""
+    prompts = {
+        (asked.workflow_id, step): prompt for asked in specs for prompt, step in asked.steps.items()
+    }
+    calls = _load_paid_calls(folder)
+    characters = {
+        asked.workflow_id: outcome_of(
+            [c for c in calls if (c.operation_id, c.step) == (asked.workflow_id, CHARACTER)]
+        )
+        for asked in specs
+    }
+    lines = [
+        to_line(record)
+        for call in calls
+        for record in _as_the_provider(
+            call, prompts[call.operation_id, call.step], characters[call.operation_id]
+        )
+    ]
+    write_file(folder / LEDGER, b"".join(lines))
+
+
+def _as_the_provider(call: PaidCall, prompt: str, character: PaidCall | None) -> Iterator[Record]:
+    request_id = f"{call.operation_id}/{call.step}/{call.number}"
+    image = call.step == CHARACTER
+    sha256 = _sha256(call)
+    yield Received(
+        at=call.sent_at,
+        request_id=request_id,
+        call=Call.IMAGE if image else Call.VIDEO_START,
+        model=call.model,
+        prompt=prompt,
+        image_sha256=None if image else _sha256(character),
+        key_valid=True,
+    )
+    if call.state is not State.REFUSED:
+        yield Billed(
+            at=call.sent_at,
+            request_id=request_id,
+            item=Item.IMAGE if image else Item.VIDEO,
+            model=call.model,
+            prompt=prompt,
+            amount_usd=call.cost_usd,
+            sha256=sha256,
+            operation=call.provider_operation,
+        )
+    if call.settled_at:
+        yield Answered(
+            at=call.settled_at,
+            request_id=request_id,
+            kind="ok" if call.state in {State.DONE, State.LATE} else str(call.state),
+            status=None,
+            client_connected=call.state is not State.AMBIGUOUS,
+            sha256=sha256,
+        )
+
+
+def _sha256(call: PaidCall | None) -> str | None:
+    return call.artifact.sha256 if call and call.artifact else None
+
+
+def _load_paid_calls(folder: Path) -> Sequence[PaidCall]:
+    content, prefix = read_if_there(folder / PAID_CALLS), load_prefix(folder)
+    calls = () if content is None else _CALLS.validate_json(content, strict=True)
+    return tuple(
+        call.model_copy(update={"operation_id": call.operation_id.removeprefix(prefix)})
+        for call in calls
+    )

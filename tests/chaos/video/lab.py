@@ -1,0 +1,105 @@
+"""A lab of the video system: it holds requests at the fake API, and reads the workers' record."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from chaos.experiment.lab import LONGEST_LOOK_SECONDS, EndedEarlyError, Lab
+from chaos.process.waiting import wait_until
+from tests.chaos.video.evidence import save_live_ledger, save_paid_calls
+from tests.chaos.video.fake_api.control import FakeApi
+from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.rules import When
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.witness import FakeWitness, Held, LiveWitness, Witness
+from workflows.ledger import Ledger
+from workflows.policies import LEDGER_GRACE_SECONDS
+
+
+class VideoLab(Lab):
+    """With the fake API's control, and its witness."""
+
+    def __post_init__(self) -> None:
+        self._api: FakeApi | None = None
+        if service := self.stack.services.get("api"):
+            self._api = FakeApi(f"http://{service.port.address}")
+        self.witness = self._make_witness()
+
+    @property
+    def api(self) -> FakeApi:
+        """The fake API's control; a live lab has none."""
+        if self._api is None:
+            raise LookupError("a live lab has no fake API.")
+        return self._api
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the workers keep their record of paid calls."""
+        return self.stack.placement.settings()["LEDGER_URL"]
+
+    def _make_witness(self) -> Witness:
+        if self._api:
+            return FakeWitness(self._api)
+        ledger = Ledger.open(self.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+        return LiveWitness(
+            self.client, ledger, self.video_specs, self.is_at_an_api, self.stack.temporal.prefix
+        )
+
+    def video_specs(self) -> list[VideoSpec]:
+        """What was asked for so far."""
+        return [spec for spec in self.specs if isinstance(spec, VideoSpec)]
+
+    async def hold(
+        self, call: HoldTarget, match: str = "", when: When = When.BEFORE_BILLING
+    ) -> Held:
+        """Plan for a moment at the provider, which stands still there where that is possible."""
+        return await self.witness.hold(HoldRequest(call=call, match=match, when=when))
+
+    async def until_polled(self, prompt: str) -> None:
+        """Wait until the provider is asked once more whether a prompt's video is made."""
+
+        async def asked_again() -> bool:
+            for spec in self.video_specs():
+                if prompt in spec.prompts and await self.has_ended(spec.workflow_id):
+                    raise EndedEarlyError(f"{spec.workflow_id} has ended too early.")
+            return await self.witness.polled(prompt, LONGEST_LOOK_SECONDS)
+
+        await wait_until(
+            asked_again,
+            what=f"the video {prompt!r} is polled",
+            deadline_seconds=self.step_deadline_seconds,
+        )
+
+    def is_at_an_api(self) -> bool:
+        """Whether a worker is connected to anything but the Temporal server."""
+        alive = [worker.child.pid for worker in self.stack.workers if worker.child.is_alive]
+        port = int(self.stack.temporal.address.rpartition(":")[2])
+        return any(_is_connected_beyond(pid, port) for pid in alive)
+
+    async def save(self, folder: Path) -> None:
+        """Keep the workers' record of paid calls; a real provider's books are made of it."""
+        ids = [f"{self.stack.temporal.prefix}{spec.workflow_id}" for spec in self.specs]
+        await asyncio.to_thread(save_paid_calls, self.ledger_url, folder, ids)
+        if self.stack.target.live:
+            save_live_ledger(folder, self.video_specs())
+
+    async def close(self) -> None:
+        """Let go of the witness and of the fake API's control."""
+        self.witness.close()
+        if self._api:
+            with suppress(RuntimeError):
+                await self._api.aclose()
+
+
+def _is_connected_beyond(pid: int, port: int) -> bool:
+    """Whether a process has a connection to any other port than this."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    peers = [c.raddr.port for c in connections if c.status == psutil.CONN_ESTABLISHED and c.raddr]
+    return any(peer != port for peer in peers)

@@ -1,0 +1,98 @@
+"""The workflows of the video system, and what they should come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from chaos.evidence.bills import Charge
+from chaos.evidence.spec import WorkflowSpec
+from tests.chaos.video.fake_api.ledger import Item
+from workflows.models import CHARACTER, SeriesVideoInput, SingleVideoInput, video_step
+from workflows.policies import MAX_CONCURRENT_ACTIVITIES
+
+SLOTS = MAX_CONCURRENT_ACTIVITIES
+"""Activities that one worker does at once."""
+
+
+class VideoSpec(WorkflowSpec):
+    """A single video or a series. The key of each charge is its prompt, which names the workflow:
+    a mix-up shows.
+    """
+
+    character_prompt: str
+    video_prompts: tuple[str, ...]
+    checkpoints: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_before(cls, fields: Any) -> Any:
+        """An `expectations.json` of the releases before 0.2."""
+        if not isinstance(fields, dict) or "made" not in fields:
+            return fields
+        known = {name: value for name, value in fields.items() if name != "made"}
+        items = _things(fields["character_prompt"], fields["video_prompts"])[: fields["made"]]
+        known["charges"] = [charge.model_dump(mode="json") for charge in items]
+        known["may_be_charged_twice"] = known.pop("may_be_billed_twice", [])
+        return known
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The character's, then the videos' in order."""
+        return self.character_prompt, *self.video_prompts
+
+    @property
+    def steps(self) -> Mapping[str, str]:
+        """The step of the workflow that each prompt is for."""
+        videos = [video_step(number) for number, _ in enumerate(self.video_prompts, start=1)]
+        return dict(zip(self.prompts, (CHARACTER, *videos), strict=True))
+
+    def but_made(self, count: int) -> Self:
+        """The same, of which only so many prompts, the character's first, are made and paid for."""
+        charges = _things(self.character_prompt, self.video_prompts)[:count]
+        return self.model_copy(update={"charges": charges})
+
+
+def _things(character: str, videos: tuple[str, ...]) -> tuple[Charge, ...]:
+    image = Charge(item=Item.IMAGE, key=character)
+    return (image, *(Charge(item=Item.VIDEO, key=prompt) for prompt in videos))
+
+
+def single(workflow_id: str) -> VideoSpec:
+    """A single video that completes."""
+    character, video = (
+        f"a portrait of the hero of {workflow_id}",
+        f"the hero of {workflow_id} waves",
+    )
+    return VideoSpec(
+        workflow_id=workflow_id,
+        workflow_type="SingleVideo",
+        arguments=(SingleVideoInput(character_prompt=character, video_prompt=video),),
+        character_prompt=character,
+        video_prompts=(video,),
+        charges=_things(character, (video,)),
+        checkpoints=("started", "character_generated", "video_generated", "complete"),
+    )
+
+
+def series(workflow_id: str, videos: int) -> VideoSpec:
+    """A series that completes."""
+    numbers = range(1, videos + 1)
+    character = f"a portrait of the hero of {workflow_id}"
+    prompts = tuple(f"the hero of {workflow_id}, scene {n}." for n in numbers)
+    return VideoSpec(
+        workflow_id=workflow_id,
+        workflow_type="SeriesVideo",
+        arguments=(SeriesVideoInput(character_prompt=character, video_prompts=prompts),),
+        character_prompt=character,
+        video_prompts=prompts,
+        charges=_things(character, prompts),
+        checkpoints=(
+            "started",
+            "character_generated",
+            *(f"video_{n}_complete" for n in numbers),
+            "all_complete",
+        ),
+    )

@@ -1,0 +1,127 @@
+"""The video system as a target: its workers and their supervisor, and the fake API that they pay."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaos.environment.target import Placement, Service, Target
+from chaos.evidence.bills import SuiteEstimate
+from chaos.evidence.case import Timings
+from tests.chaos.video.evidence import VideoEvidence, bills, in_doubt
+from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.settings import KEY_VARIABLE
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import SLOTS, series, single
+from workflows import policies
+from workflows.ledger_place import sqlite_url
+from workflows.pricing import (
+    REFERENCE_IMAGE_MODEL,
+    REFERENCE_VIDEO_MODEL,
+    image_cost_usd,
+    video_cost_usd,
+)
+
+PROJECT = Path(__file__).parents[3]
+API = "api"
+"""The fake API's name, and that of a link to it."""
+
+PAID_DEADLINE_SECONDS = "10"
+"""Of a paid request. With the ledger's grace, shorter than heartbeat and retry together, so that
+a call that was cut off can be settled as soon as its activity is tried again.
+"""
+
+REFERENCE_VIDEO_SECONDS = 4
+PRICES_USD = {
+    str(Item.IMAGE): image_cost_usd(REFERENCE_IMAGE_MODEL),
+    str(Item.VIDEO): video_cost_usd(REFERENCE_VIDEO_MODEL, REFERENCE_VIDEO_SECONDS),
+}
+"""The fake API's prices: those of the reference runs."""
+
+TIMINGS = Timings(
+    heartbeat_interval_seconds=policies.HEARTBEAT_INTERVAL.total_seconds(),
+    sticky_queue_seconds=policies.STICKY_QUEUE_TIMEOUT.total_seconds(),
+    keepalive_seconds=(policies.KEEPALIVE_INTERVAL + policies.KEEPALIVE_TIMEOUT).total_seconds(),
+    call_seconds={
+        "generate_character": policies.IMAGE_DEADLINE_SECONDS,
+        "start_video": policies.VIDEO_START_DEADLINE_SECONDS,
+        "await_video": policies.POLL_DEADLINE_SECONDS,
+        "download_video": policies.DOWNLOAD_DEADLINE_SECONDS,
+    },
+)
+
+
+def ledger_url(folder: Path) -> str:
+    """The workers' record of paid calls, in a folder."""
+    return sqlite_url(folder / "paid.db").render_as_string(hide_password=False)
+
+
+def kept(place: Placement) -> dict[str, str]:
+    """What the workers need to keep what they paid for."""
+    return {
+        "ARTIFACTS_DIR": str(place.evidence / "artifacts"),
+        "PAY_WHILE_LOCKED": place.run_tag,
+    }
+
+
+def _settings(place: Placement) -> Mapping[str, str]:
+    return {
+        **kept(place),
+        "LEDGER_URL": ledger_url(place.scratch),
+        "GEMINI_API_KEY": place.secret,
+        "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
+        "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
+        "VIDEO_POLL_SECONDS": "0.2",
+        "IMAGE_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
+        "VIDEO_START_DEADLINE_SECONDS": PAID_DEADLINE_SECONDS,
+    }
+
+
+def _scenarios() -> list[object]:
+    from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - they name it
+
+    return list(all_scenarios())
+
+
+def _estimates() -> tuple[SuiteEstimate, ...]:
+    from tests.chaos.video.estimate import estimates  # noqa: PLC0415 - likewise
+
+    return estimates()
+
+
+VIDEO = Target(
+    worker=(sys.executable, "-m", "workflows.worker"),
+    task_queue=policies.TASK_QUEUE,
+    cwd=PROJECT,
+    settings=_settings,
+    services=(
+        Service(
+            name=API,
+            argv=(
+                *(sys.executable, "-m", "tests.chaos.video.fake_api"),
+                *("--port", "{port}", "--ledger", "{evidence}/ledger.jsonl"),
+            ),
+            variable="GOOGLE_GEMINI_BASE_URL",
+            settings={KEY_VARIABLE: "{secret}"},
+        ),
+    ),
+    supervisor=(sys.executable, "-m", "workflows.fleet"),
+    preload=("workflows.preload", "tests.chaos.video.fake_api.__main__"),
+    timings=TIMINGS,
+    prices_usd=PRICES_USD,
+    bills=bills,
+    in_doubt=in_doubt,
+    specs={
+        "single": single,
+        "series": lambda workflow_id: series(workflow_id, 2),
+        "long_series": lambda workflow_id: series(workflow_id, 3),
+    },
+    scenarios=_scenarios,
+    evidence=VideoEvidence,
+    lab=VideoLab,
+    slots=SLOTS,
+    estimates=_estimates,
+    packages=("google-genai",),
+)
+"""Against the fake API."""
