@@ -239,7 +239,7 @@ class Stack:
     async def _connected(self, temporal: Temporal) -> Client:
         """The harness's own connection, which speaks as the target's workers do."""
         client = await temporal.connect()
-        return Client(**{**client.config(), "data_converter": self.target.data_converter})
+        return Client(**{**client.config(), "data_converter": self.target.data_converter})  # type: ignore[arg-type]  # as the SDK's own documentation copies a client
 
     def _worker_argv(self) -> Sequence[str]:
         """The program that the user gave for this run, or else the target's own."""

@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from chaos.environment.factory import ProcessFactory
-from chaos.evidence.bills import Bill, Billing, InDoubt, Mode, SuiteEstimate
+from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal, SuiteEstimate
 from chaos.evidence.case import Evidence, Reading, Timings
 from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
@@ -69,8 +69,9 @@ class Target:
     died. Python programs of ours that this interpreter runs, such as `python -m orders.worker`,
     start in less time by fork where `preload` names what they import.
 
-    `timings` are what the target says of itself. `prices_usd` has the price of each item, `bills`
-    and `in_doubt` read from a case's folder what was billed, and of what the workers are in doubt.
+    `timings` are what the target says of itself. `prices_usd` has the price of each item. `bills`,
+    `paid_requests` and `refusals` read from a case's folder what was billed, what the workers have
+    on record of that, and which answers a service refused.
     `specs` are the workflows that may be drawn and explored, each made for an id that it is given;
      `invariants` must hold
     of each drawn case, `scenarios` are the project's, for the command line. `evidence` and `lab`
@@ -94,7 +95,8 @@ class Target:
     data_converter: DataConverter = pydantic_data_converter
     prices_usd: Mapping[str, Decimal] = field(default_factory=dict)
     bills: Callable[[Path], Iterable[Bill]] = lambda _: ()
-    in_doubt: Callable[[Path], Iterable[InDoubt]] = lambda _: ()
+    paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
+    refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
     specs: Mapping[str, Callable[[str], WorkflowSpec]] = field(default_factory=dict)
     invariants: Sequence[Any] = ()
     scenarios: Callable[[], Sequence[Any]] = lambda: ()
@@ -114,7 +116,7 @@ class Target:
     @property
     def reading(self) -> Reading:
         """How its evidence is read."""
-        return Reading(self.timings, self.billing, self.bills, self.in_doubt)
+        return Reading(self.timings, self.billing, self.bills, self.paid_requests, self.refusals)
 
     def load_evidence(self, folder: Path) -> Evidence:
         """Read what a case of it left behind."""

@@ -1,4 +1,4 @@
-"""What a workflow should cost, what was billed for it, and what its workers are in doubt of.
+"""What a workflow should cost, what was billed for it, and what its workers know of that.
 
 A charge says what somebody should be paid for, a bill that they were: both name the item, by which
 a target sets its prices, and a key of the guest's own that tells two things of one kind apart, such
@@ -80,6 +80,29 @@ class InDoubt(BaseModel):
     state: str
     reason: str | None
     sent_at: AwareDatetime
+
+
+class PaidRequest(InDoubt):
+    """A request that may be billed, by the workers' own record: what was sent for a charge.
+
+    `operation_id` is the workflow's id on the server, `step` and `number` tell its requests apart.
+    """
+
+    key: str
+    in_doubt: bool
+
+
+class Refusal(BaseModel):
+    """An answer that a service did not give as it should, by its own books; `workflow_id` is whose
+    request it was, where that is known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at: AwareDatetime
+    service: str
+    workflow_id: str | None
+    text: str
 
 
 class SuiteEstimate(BaseModel):

@@ -1,9 +1,9 @@
 """What a case leaves behind, and the reading of it: the only thing that invariants see.
 
 A case's folder holds `journal.jsonl` (the harness), `histories/` (Temporal), `children/` (likewise,
-of workflows that these started), `specs.json` (what was asked for), `bills.json` and
-`in_doubt.json` (by the books of who was paid, and by the workers' own), `billing.json` (mode and
-prices), `timings.json` (what the target says of itself), `network/` (the proxies' journals, one for
+of workflows that these started), `specs.json` (what was asked for), `bills.json` (by the
+books of who was paid), `paid_requests.json` (by the workers' own record), `refusals.json` (what a
+service did not answer as it should), `billing.json` (mode and prices), `timings.json` (what the target says of itself), `network/` (the proxies' journals, one for
 each link) and `logs/`. Services and workers may put files of their own beside them, which a
 target's own kind of evidence reads.
 
@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from chaos.evidence.bills import Bill, Billing, InDoubt, Mode
+from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal
 from chaos.evidence.files import read_if_there, write_file
 from chaos.evidence.headroom import Strain, worst
 from chaos.evidence.histories import (
@@ -39,7 +39,8 @@ from chaos.evidence.spec import WorkflowSpec, cost_usd, load_specs
 
 BILLING = "billing.json"
 BILLS = "bills.json"
-IN_DOUBT = "in_doubt.json"
+PAID_REQUESTS = "paid_requests.json"
+REFUSALS = "refusals.json"
 PREFIX = "prefix.txt"
 TIMINGS = "timings.json"
 OLD_TIMINGS = "promise.json"
@@ -77,7 +78,8 @@ class Reading:
     timings: Timings = field(default_factory=Timings)
     billing: Billing = field(default_factory=Billing)
     bills: Callable[[Path], Iterable[Bill]] = lambda _: ()
-    in_doubt: Callable[[Path], Iterable[InDoubt]] = lambda _: ()
+    paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
+    refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Evidence:
     workflows: Mapping[str, Workflow]
     journal: Sequence[Entry]
     bills: Sequence[Bill] = ()
-    in_doubt: Sequence[InDoubt] = ()
+    paid_requests: Sequence[PaidRequest] = ()
+    refusals: Sequence[Refusal] = ()
     billing: Billing = field(default_factory=Billing)
     prefix: str = ""
     timings: Timings = field(default_factory=Timings)
@@ -112,7 +115,12 @@ class Evidence:
             "workflows": load_histories(folder / HISTORIES, prefix),
             "journal": read_journal(folder / "journal.jsonl"),
             "bills": _load(folder / BILLS, _BILLS, lambda: tuple(reading.bills(folder))),
-            "in_doubt": _load(folder / IN_DOUBT, _DOUBTS, lambda: tuple(reading.in_doubt(folder))),
+            "paid_requests": _load(
+                folder / PAID_REQUESTS, _REQUESTS, lambda: tuple(reading.paid_requests(folder))
+            ),
+            "refusals": _load(
+                folder / REFUSALS, _REFUSALS, lambda: tuple(reading.refusals(folder))
+            ),
             "billing": _load(folder / BILLING, _BILLING, lambda: reading.billing),
             "prefix": prefix,
             "timings": _load(
@@ -127,6 +135,11 @@ class Evidence:
     def all_workflows(self) -> Sequence[Workflow]:
         """Those that were asked for, and those that they started themselves."""
         return (*self.workflows.values(), *self.children)
+
+    @property
+    def in_doubt(self) -> Sequence[PaidRequest]:
+        """Those that may have been paid for in vain."""
+        return [request for request in self.paid_requests if request.in_doubt]
 
     @property
     def live(self) -> bool:
@@ -191,7 +204,8 @@ class Evidence:
 T = TypeVar("T")
 
 _BILLS = TypeAdapter(tuple[Bill, ...])
-_DOUBTS = TypeAdapter(tuple[InDoubt, ...])
+_REQUESTS = TypeAdapter(tuple[PaidRequest, ...])
+_REFUSALS = TypeAdapter(tuple[Refusal, ...])
 _BILLING = TypeAdapter(Billing)
 _TIMINGS = TypeAdapter(Timings)
 
@@ -207,12 +221,14 @@ def save_billing(folder: Path, billing: Billing) -> None:
 
 
 def save_books(folder: Path, reading: Reading) -> None:
-    """Save what was billed, and what the workers are in doubt of, so that reports need no target.
+    """Save what the books of both sides say, so that reports need no target.
 
     Raises whatever a target's own reading raises.
     """
     write_file(folder / BILLS, _BILLS.dump_json(tuple(reading.bills(folder)), indent=1))
-    write_file(folder / IN_DOUBT, _DOUBTS.dump_json(tuple(reading.in_doubt(folder)), indent=1))
+    requests = _REQUESTS.dump_json(tuple(reading.paid_requests(folder)), indent=1)
+    write_file(folder / PAID_REQUESTS, requests)
+    write_file(folder / REFUSALS, _REFUSALS.dump_json(tuple(reading.refusals(folder)), indent=1))
 
 
 def save_timings(folder: Path, timings: Timings) -> None:

@@ -31,7 +31,7 @@ def _saved(argument: Any) -> Any:
 
 
 def _read(arguments: Any, info: ValidationInfo) -> Any:
-    if info.mode != "json" or not isinstance(arguments, list):
+    if not info.context:  # they are the user's own
         return arguments
     return tuple(RawValue(_payload(each)) for each in arguments)
 
@@ -107,4 +107,4 @@ def load_specs(folder: Path, kind: type[WorkflowSpec]) -> tuple[WorkflowSpec, ..
     content = read_if_there(folder / SPECS)
     if content is None:
         content = read_file(folder / OLD_SPECS)
-    return adapter.validate_json(content, strict=True)
+    return adapter.validate_json(content, context=True)

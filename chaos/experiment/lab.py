@@ -94,17 +94,17 @@ class Fault(Protocol):
     def target(self) -> str:
         """To whom."""
 
-    async def inject(self, lab: Lab) -> None:
+    async def inject(self, lab: Any) -> None:
         """Do it, and see the effect."""
 
-    async def heal(self, lab: Lab) -> None:
+    async def heal(self, lab: Any) -> None:
         """Undo it, and see that it is undone."""
 
 
 @dataclass
 class Lab:
     """One experiment's hands and notebook. `on_working` is called when it has a worker, `on_ended`
-    with each workflow that is seen to have ended.
+    with each workflow that is seen to have ended. A target may have a lab of its own kind.
 
     `started` has the run ids of every start, by the workflow's id on the server.
     """
@@ -114,7 +114,7 @@ class Lab:
     options: Options
     on_working: Callable[[], None] = lambda: None
     on_ended: Callable[[str], None] = lambda _: None
-    expectations: list[WorkflowSpec] = field(default_factory=list)
+    specs: list[WorkflowSpec] = field(default_factory=list)
     started: dict[str, list[str]] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
 

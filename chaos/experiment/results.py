@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -84,11 +84,12 @@ class LoadResult(Result):
 
 
 class CheckResult(Result):
-    """What one check found."""
+    """What one check found. A proof shows that the fault hit."""
 
     check: str
     verdict: Verdict
     problems: tuple[str, ...]
+    is_proof: bool = False
 
 
 class CaseResult(Result):
@@ -190,7 +191,7 @@ def case_result(
     """Put the findings of a case and the figures of its evidence together."""
     proven = {check.name for check in proofs(case)}
     hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
-    ambiguous = tuple(evidence.in_doubt)
+    ambiguous = tuple(map(InDoubt.model_validate, evidence.in_doubt))
     return CaseResult(
         name=case.name,
         control=case.must_fail is not None,
@@ -207,15 +208,23 @@ def case_result(
         faults=_faults(evidence, hit=hit and not evidence.troubles),
         load=_load(evidence, case.target.slots) if case.target.slots else None,
         workflows=tuple(_workflows(evidence, root)),
-        checks=check_results(findings),
+        checks=check_results(findings, proven),
         strain=evidence.strain,
     )
 
 
-def check_results(findings: Sequence[Finding]) -> tuple[CheckResult, ...]:
-    """The findings as they stand in `results.json`."""
+def check_results(
+    findings: Sequence[Finding], proofs: Container[str] = ()
+) -> tuple[CheckResult, ...]:
+    """The findings as they stand in `results.json`, those named by `proofs` as such."""
     return tuple(
-        CheckResult(check=f.check, verdict=f.verdict, problems=tuple(f.problems)) for f in findings
+        CheckResult(
+            check=f.check,
+            verdict=f.verdict,
+            problems=tuple(f.problems),
+            is_proof=f.check in proofs,
+        )
+        for f in findings
     )
 
 

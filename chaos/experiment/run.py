@@ -93,7 +93,8 @@ async def run_all(
 
     async def run_first(scenario: Scenario) -> None:
         cases = found[scenario.name] = await _run_cases(scenario, context)
-        if not any(_may_run_again(case, result) for case, result in zip(scenario.cases, cases)):
+        pairs = zip(scenario.cases, cases, strict=True)
+        if not any(_may_run_again(case, result) for case, result in pairs):
             finish(scenario)
 
     try:
@@ -241,7 +242,7 @@ async def _experiment(
     try:
         async with Stack(case.stack, target, config, journal) as stack:
             make = target.lab or Lab
-            lab = make(stack, journal, options, on_working=seat.is_up, on_ended=reporter.ended)
+            lab: Lab = make(stack, journal, options, on_working=seat.is_up, on_ended=reporter.ended)
             try:
                 await _carry_out(case, lab, reporter)
             finally:

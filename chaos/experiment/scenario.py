@@ -16,6 +16,13 @@ from chaos.evidence.bills import Mode
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Options
 from chaos.invariants import Invariant
+from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.exits import no_unplanned_exit
+from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
+from chaos.invariants.recovers import recovers_within_its_bound
+from chaos.invariants.secrets import no_secret_is_kept
+from chaos.invariants.survival import no_workflow_task_fails, workflows_end_as_expected
+from chaos.process.child import CANARY
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,18 @@ def on_topology(scenario: Scenario, topology: Topology) -> Scenario:
     """The scenario with the cases that run on a topology."""
     kept = tuple(case for case in scenario.cases if topology in case.topologies)
     return replace(scenario, cases=kept)
+
+
+COMMON = (
+    workflows_end_as_expected,
+    no_workflow_task_fails,
+    billed_at_most_expected,
+    all_expected_is_billed,
+    attempts_are_as_expected,
+    recovers_within_its_bound,
+    no_unplanned_exit,
+    no_secret_is_kept(CANARY),
+)
+"""What must hold after every case of any target. Add `replays_with` your workflows, and what yours
+must never do.
+"""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from chaos.faults.base import Family, Fault
+from chaos.faults.base import AnyFault, Family, Fault
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
 from chaos.faults.process import KillWorker, PauseWorker, SleepWorker
@@ -21,11 +17,9 @@ from chaos.faults.storage import (
     disk_of,
     try_damaged,
 )
-from tests.chaos.video.faults import BadApi
 
 __all__ = [
     "AnyFault",
-    "BadApi",
     "BadNetwork",
     "Damage",
     "DamagedDatabase",
@@ -44,17 +38,3 @@ __all__ = [
     "disk_of",
     "try_damaged",
 ]
-
-AnyFault = Annotated[
-    BadApi
-    | BadNetwork
-    | KillWorker
-    | OutOfMemory
-    | PauseWorker
-    | ServerDown
-    | ServerPaused
-    | ServiceDown
-    | SleepWorker,
-    Field(discriminator="type"),
-]
-"""Any of them, as a schedule's file has it."""

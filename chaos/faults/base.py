@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
-from chaos.experiment.lab import Lab
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 
 class Family(StrEnum):
@@ -22,15 +20,24 @@ class Family(StrEnum):
 class Fault(BaseModel):
     """A fault's settings; `Lab.begin`, `Lab.end` and `Lab.during` journal what it does.
 
-    `inject` returns when the effect is there, `heal` when it is gone. A fault that raises halfway
+    Both get the target's own kind of lab. `inject` returns when the effect is there, `heal` when it
+    is gone. A fault that raises halfway
     is healed as well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: ClassVar[Family]
+    kinds: ClassVar[dict[str, type[Fault]]] = {}
+    """All that are known, a target's own among them, by their `type`."""
 
     type: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if isinstance(name := cls.model_fields["type"].default, str):
+            Fault.kinds[name] = cls
 
     @property
     def kind(self) -> str:
@@ -42,8 +49,21 @@ class Fault(BaseModel):
         """To whom."""
         raise NotImplementedError
 
-    async def inject(self, lab: Lab) -> None:
+    async def inject(self, lab: Any) -> None:
         """Do it."""
 
-    async def heal(self, lab: Lab) -> None:
+    async def heal(self, lab: Any) -> None:
         """Undo it; nothing where there is nothing to undo."""
+
+
+def _of_its_kind(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind = Fault.kinds.get(value.get("type", ""))
+    if kind is None:
+        raise ValueError(f"{value.get('type')!r} is none of {', '.join(sorted(Fault.kinds))}")
+    return kind.model_validate(value)
+
+
+AnyFault = Annotated[SerializeAsAny[Fault], BeforeValidator(_of_its_kind)]
+"""Any of them, as a schedule's file has it."""

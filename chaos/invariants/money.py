@@ -1,4 +1,4 @@
-"""Nothing is paid for twice, and all that was delivered was paid for, by the bills of who was paid."""
+"""Nothing is paid for twice, and all that was delivered was paid for, by the bills."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from chaos.invariants.doubt import of_unfinished
 
 
 @safety
-def charged_at_most_once(evidence: Evidence) -> Iterator[str]:
-    """Nothing is billed more often than its charge says.
+def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
+    """Nothing is billed more often than the charges say.
 
     One more is allowed only where a fault cut the request off in flight; that is counted as waste
     and shown.
@@ -30,7 +30,7 @@ def charged_at_most_once(evidence: Evidence) -> Iterator[str]:
 
 
 @invariant
-def all_charges_are_billed(evidence: Evidence) -> Iterator[str]:
+def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
     """What was delivered was also billed: else the books have lost something."""
     billed = billed_times(evidence)
     for spec in evidence.specs:

@@ -17,11 +17,10 @@ from chaos.evidence.text import line, lines, plain
 from chaos.plugin import once, options
 
 if TYPE_CHECKING:
+    from chaos.experiment.events import View
     from chaos.experiment.lab import Options
     from chaos.experiment.runner import Runner
     from chaos.experiment.scenario import Scenario
-    from chaos.plugin.view import View
-    from tests.chaos.video.live_api import LiveApi
 
 
 _SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
@@ -59,11 +58,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     that were asked for.
     """
     if metafunc.definition.get_closest_marker("chaos") and "scenario" in metafunc.fixturenames:
-        from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see the docstring
+        from chaos.experiment.catalogue import scenarios_of  # noqa: PLC0415 - see the docstring
 
         seeded = metafunc.config.stash.get(_SEEDED, None)
         own = getattr(metafunc.module, "SCENARIOS", None)
-        scenarios = own or ((seeded,) if seeded else all_scenarios())
+        scenarios = own or ((seeded,) if seeded else scenarios_of(metafunc.config.rootpath))
         metafunc.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
 
 
@@ -149,7 +148,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         return (yield)
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - see the module's docstring
 
-    runner = _make_runner(session.config, chosen, _live(session.config, chosen))
+    runner = _make_runner(session.config, chosen)
     try:
         try:
             runner.start()
@@ -168,62 +167,19 @@ def _are_to_run(session: pytest.Session) -> bool:
     return not (only_shown or is_broken or once.is_worker(session.config))
 
 
-def _live(config: pytest.Config, chosen: Sequence[Scenario]) -> LiveApi | None:
-    """The paid API, once the user has seen what it will cost and agreed; None without --live."""
-    if not config.getoption("--live"):
-        if config.getoption("--budget") or config.getoption("--yes"):
-            raise pytest.UsageError("--budget and --yes belong to --live, which is not given.")
-        return None
-    from tests.chaos.video import live  # noqa: PLC0415 - see the module's docstring
-
-    given = _options(config)
-    budget_usd = config.getoption("--budget") or options.DEFAULT_BUDGET_USD
-    try:
-        api = live.prepare(chosen, given, budget_usd, config.rootpath)
-    except live.LiveError as error:
-        raise pytest.UsageError("\n".join(lines(str(error)))) from None
-    _agree(config, live.notice(chosen, given, api))
-    return api
-
-
-def _agree(config: pytest.Config, notice: Sequence[str]) -> None:
-    """Show what a live run will cost, and go on only with a yes."""
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    if capture:
-        capture.suspend_global_capture(in_=True)
-    try:
-        _ask(notice, agreed=config.getoption("--yes"))
-    finally:
-        if capture:
-            capture.resume_global_capture()
-
-
-def _ask(notice: Sequence[str], *, agreed: bool) -> None:
-    sys.stdout.write("\n" + "".join(f"{line(text)}\n" for text in notice))
-    sys.stdout.flush()
-    if agreed:
-        return
-    if not sys.stdin or not sys.stdin.isatty():
-        raise pytest.UsageError("nobody is here to agree to this; add --yes to pay for it.")
-    sys.stdout.write("Type yes to pay for this: ")
-    sys.stdout.flush()
-    if sys.stdin.readline().strip().lower() != "yes":
-        raise pytest.UsageError("nothing was sent: the answer was not yes.")
-
-
 def _options(config: pytest.Config) -> Options:
     from chaos.experiment.lab import Options  # noqa: PLC0415 - see the module's docstring
 
     return Options(workflows=config.getoption("--workflows") or options.DEFAULT_WORKFLOWS)
 
 
-def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveApi | None) -> Runner:
+def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
     if config.getoption("--temporal-server") and config.getoption("--topology") != "postgres":
         raise pytest.UsageError("--temporal-server belongs to --topology postgres.")
     from chaos.environment.provision import Choice  # noqa: PLC0415 - see the module's docstring
     from chaos.environment.temporal import Topology  # noqa: PLC0415 - likewise
-    from chaos.environment.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
     from chaos.experiment.runner import Runner  # noqa: PLC0415 - likewise
+    from chaos.report.files import write_reports  # noqa: PLC0415 - likewise
 
     config.stash[_ANSWERS] = once.Answers()
     runner = config.stash[_RUNNER] = Runner(
@@ -234,8 +190,8 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario], live: LiveAp
             temporal_server=config.getoption("--temporal-server"),
         ),
         options=_options(config),
-        live=live,
-        worker_argv=config.getoption("--worker-command") or WORKER_ARGV,
+        write=write_reports,
+        worker_argv=config.getoption("--worker-command") or (),
         reports=(config.getoption("--reports") or config.rootpath / "reports").absolute(),
         view=_view(config),
     )
@@ -268,7 +224,7 @@ def _view(config: pytest.Config) -> View:
 
     A quiet pytest shows neither.
     """
-    from chaos.plugin.view import NoView  # noqa: PLC0415 - see the module's docstring
+    from chaos.experiment.events import NoView  # noqa: PLC0415 - see the module's docstring
     from chaos.plugin.view.live import LiveView  # noqa: PLC0415 - likewise
     from chaos.plugin.view.plain import PlainView  # noqa: PLC0415 - likewise
     from chaos.plugin.view.terminal import Terminal, can_be_drawn_on  # noqa: PLC0415 - likewise

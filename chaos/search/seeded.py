@@ -26,7 +26,7 @@ from tests.chaos.video.invariants.files import (
     artifacts_exist_with_their_hash,
 )
 from tests.chaos.video.invariants.money import (
-    all_charges_are_billed,
+    all_expected_is_billed,
     billed_once_or_openly_ambiguous,
     cost_matches_ledger,
     every_bill_is_on_record,
@@ -43,7 +43,7 @@ INVARIANTS = (
     no_workflow_task_fails,
     histories_replay,
     billed_once_or_openly_ambiguous,
-    all_charges_are_billed,
+    all_expected_is_billed,
     cost_matches_ledger,
     every_bill_is_on_record,
     checkpoints_are_complete_and_in_order,

@@ -14,7 +14,6 @@ from temporalio.api.failure.v1 import Failure
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import WORKER_LOST, Activity, Workflow
 from chaos.evidence.journal import Entry
-from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.recovery.faults import Struck, faults
 from chaos.invariants.recovery.queues import Queues, may_concern, queues
 
@@ -192,26 +191,14 @@ def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:
 
 
 def refused_at(evidence: Evidence, fault: Entry, retry: Retry) -> datetime | None:
-    """When the provider failed the attempt before, by its ledger; None where that tells of none."""
-    prompts = {p for e in evidence.specs if _is_of(e, retry) for p in e.prompts}
-    bills = [bill for bill in evidence.billed if bill.prompt in prompts]
-    known = {name for bill in bills for name in (bill.operation, bill.file) if name}
-    asked = {
-        request.request_id
-        for request in evidence.received
-        if request.prompt in prompts or {request.operation, request.file} & known
-    }
+    """When a service failed the attempt before, by its books; None where they tell of none."""
     latest = retry.started_at - timedelta(seconds=retry.backoff_seconds - _CLOCK_SECONDS)
     times = [
-        answer.at
-        for answer in evidence.answers.values()
-        if answer.kind != "ok" and answer.request_id in asked and fault.at < answer.at <= latest
+        refusal.at
+        for refusal in evidence.refusals
+        if refusal.workflow_id == retry.workflow.workflow_id and fault.at < refusal.at <= latest
     ]
     return max(times, default=None)
-
-
-def _is_of(expected: WorkflowSpec, retry: Retry) -> bool:
-    return expected.workflow_id == retry.workflow.workflow_id
 
 
 def _cause(evidence: Evidence, known: Queues, retry: Retry) -> Entry | None:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from chaos.evidence.text import line
-from chaos.experiment.events import Finished, Journaled, Said, Told
-from chaos.plugin.view import NoView
+from chaos.experiment.events import Finished, Journaled, NoView, Said, Told
 
 
 class PlainView(NoView):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.evidence.case import PROMISE
 from chaos.experiment.results import CaseResult, RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
@@ -43,14 +42,8 @@ class Commands:
         if self.run.seed is not None and scenario.verdict is not Verdict.PASSED:
             line = f"python -m chaos shrink {_shown(self.folder)}"
             yield Command(line, "leaves out faults and workflows while the same check still fails")
-        line = f"python -m chaos recheck {_shown(self.folder)}{self._own(scenario)}"
+        line = f"python -m chaos recheck {_shown(self.folder)}"
         yield Command(line, "judges the evidence by today's code; nothing is run")
-
-    def _own(self, scenario: ScenarioResult) -> str:
-        """Who has scenarios of another system must name their file."""
-        cases = [evidence_folder(self.folder, scenario.name, c.name) for c in scenario.cases]
-        own = any((case / PROMISE).exists() for case in cases)
-        return " --scenarios TEST_FILE" if own else ""
 
     def _scenario(self, scenario: ScenarioResult) -> str:
         if self.run.seed is not None:

@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from chaos.environment.roles import POSTGRES
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.report.html.values import API, Clock, Mark, Row, Span, plain
+from chaos.invariants.recovery.faults import is_worker
+from chaos.report.html.values import Clock, Mark, Row, Span, plain
 
 TOGETHER = timedelta(seconds=0.5)
 """A signal this soon after its fault is that fault."""
 
-_PROXY = "proxy-"
 _OF_PROCESSES = frozenset({Event.STARTED, Event.READY, Event.EXITED, Event.SIGNALED})
 
 
 def processes(evidence: Evidence, clock: Clock) -> Iterator[Row]:
-    """A row for each; of the API and of proxies only where something befell them."""
+    """A row for each; of services and proxies only where something befell them."""
     entries = [e for e in evidence.journal if e.target and e.at < clock.end]
     targets = dict.fromkeys(str(e.target) for e in entries if e.event in _OF_PROCESSES)
     for target in targets:
         own = [entry for entry in entries if entry.target == target]
         marks = [*_marks(own, clock)]
-        if target == API:
-            marks += _refusals(evidence, clock)
+        marks += _refusals(evidence, target, clock)
         quiet = all(mark.kind in {"ready", "start"} for mark in marks)
-        if not (quiet and target.startswith((_PROXY, API))):
+        if not (quiet and not _is_target(target)):
             yield Row(target, (tuple(_lives(own, clock)),), tuple(sorted(marks, key=_moment)))
+
+
+def _is_target(name: str) -> bool:
+    """Whether it is Temporal, or a worker: what a reader looks for first."""
+    return is_worker(name) or name.startswith("temporal-") or name == POSTGRES
 
 
 def _moment(mark: Mark) -> float:
@@ -88,12 +93,8 @@ def _marks(own: Sequence[Entry], clock: Clock) -> Iterator[Mark]:
             yield Mark(at, "ready", f"{name} is ready, {at:.1f} s")
 
 
-def _refusals(evidence: Evidence, clock: Clock) -> Iterator[Mark]:
-    """What the provider did not answer as it should."""
-    calls = {request.request_id: request.call for request in evidence.received}
-    for answer in evidence.answers.values():
-        if answer.kind != "ok":
-            status = f" (HTTP {answer.status})" if answer.status else ""
-            call = calls.get(answer.request_id, "request")
-            at = clock(answer.at)
-            yield Mark(at, "refusal", f"answer to {call}: {answer.kind}{status}, {at:.1f} s")
+def _refusals(evidence: Evidence, service: str, clock: Clock) -> Iterator[Mark]:
+    """What a service did not answer as it should."""
+    for refusal in (each for each in evidence.refusals if each.service == service):
+        at = clock(refusal.at)
+        yield Mark(at, "refusal", f"{refusal.text}, {at:.1f} s")

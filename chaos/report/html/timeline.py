@@ -17,7 +17,7 @@ from chaos.report.html.happenings import happenings
 from chaos.report.html.logs import Line
 from chaos.report.html.processes import processes
 from chaos.report.html.rows import workflows
-from chaos.report.html.values import API, Clock, Span, Timeline, plain
+from chaos.report.html.values import Clock, Span, Timeline, plain
 
 
 def timeline(
@@ -69,6 +69,6 @@ def _faults(
 
 
 def _last_refusal(evidence: Evidence, fault: Entry) -> datetime | None:
-    """When the provider last did as the fault had it: its own faults are used up, never healed."""
-    times = [a.at for a in evidence.answers.values() if a.kind != "ok" and a.at >= fault.at]
-    return max(times, default=None) if fault.target == API else None
+    """When a service last did as the fault had it: its own faults are used up, never healed."""
+    times = [r.at for r in evidence.refusals if r.service == fault.target and r.at >= fault.at]
+    return max(times, default=None)

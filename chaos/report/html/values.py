@@ -9,9 +9,6 @@ from decimal import Decimal
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 
-API = "fake-api"
-"""The provider's process."""
-
 
 @dataclass(frozen=True)
 class Span:

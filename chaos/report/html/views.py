@@ -26,7 +26,6 @@ from chaos.experiment.results import (
     RunResult,
     ScenarioResult,
 )
-from chaos.experiment.scenario import COMMON
 from chaos.invariants.verdict import Verdict, merge
 from chaos.network.journal import NetworkJournalError
 from chaos.report.compare import Comparison, compare, conclusion
@@ -52,6 +51,10 @@ _LINES = {True: 30, False: 80}
 _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=5)
 _MOST_FILES = 40
 _FOLDERS = ("histories", "children", "logs", "network")
+
+
+FIRST_INVARIANT = "workflows_end_as_expected"
+"""The one that stood first in every case of older runs."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,11 @@ class CaseView:
     @property
     def proofs(self) -> Sequence[CheckResult]:
         """Those that show that the fault hit: they stand before the invariants."""
-        known = {check.name for check in COMMON}
-        return [*takewhile(lambda check: check.check not in known, self.result.checks)]
+        checks = self.result.checks
+        if any(check.is_proof for check in checks):
+            return [*takewhile(lambda check: check.is_proof, checks)]
+        # Before release 0.2 nothing said which they were.
+        return [*takewhile(lambda check: check.check != FIRST_INVARIANT, checks)]
 
     @property
     def invariants(self) -> Sequence[CheckResult]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from chaos.evidence.case import CHILDREN, HISTORIES
 from chaos.evidence.files import read_file
+from chaos.evidence.histories import CHILDREN, HISTORIES
 
 
 def damage(folder: Path, error: Exception) -> str:

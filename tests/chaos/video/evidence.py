@@ -17,10 +17,12 @@ from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
 
-from chaos.evidence.bills import Bill, InDoubt
+from chaos.evidence.bills import Bill, PaidRequest, Refusal
 from chaos.evidence.case import Evidence, Reading, load_prefix
 from chaos.evidence.files import read_if_there, write_file
-from chaos.evidence.spec import WorkflowSpec
+from chaos.evidence.history import Workflow
+from chaos.evidence.journal import Entry
+from chaos.evidence.spec import WorkflowSpec, load_specs
 from tests.chaos.video.fake_api.ledger import (
     Answered,
     Billed,
@@ -37,6 +39,8 @@ from workflows.models import CHARACTER
 from workflows.paid_calls import IN_DOUBT, PaidCall, State, outcome_of
 from workflows.policies import LEDGER_GRACE_SECONDS
 
+FAKE_API = "api"
+"""What the journal calls it, as the target of a fault."""
 LEDGER = "ledger.jsonl"
 PAID_CALLS = "paid_calls.json"
 
@@ -56,8 +60,10 @@ class VideoEvidence(Evidence):
     @classmethod
     def read(cls, folder: Path, reading: Reading) -> dict[str, Any]:
         """The fields of the evidence in a folder."""
+        fields = super().read(folder, reading)
         return {
-            **super().read(folder, reading),
+            **fields,
+            "journal": tuple(map(_renamed, fields["journal"])),
             "ledger": read_ledger(folder / LEDGER),
             "paid_calls": _load_paid_calls(folder),
         }
@@ -77,6 +83,12 @@ class VideoEvidence(Evidence):
         """The provider's answers, by request id."""
         return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
 
+    def specified_workflows(self) -> Iterator[tuple[VideoSpec, Workflow]]:
+        """Each spec with its workflow, where that exists."""
+        for spec in self.specs:
+            if workflow := self.workflows.get(spec.workflow_id):
+                yield spec, workflow
+
     def calls_for(self, spec: VideoSpec, prompt: str) -> Sequence[PaidCall]:
         """The requests for a prompt, by the workers' own record."""
         step = spec.steps[prompt]
@@ -85,6 +97,11 @@ class VideoEvidence(Evidence):
             for call in self.paid_calls
             if (call.operation_id, call.step) == (spec.workflow_id, step)
         ]
+
+
+def _renamed(entry: Entry) -> Entry:
+    """Before release 0.2 the fake API's process had another name."""
+    return entry.model_copy(update={"target": FAKE_API}) if entry.target == "fake-api" else entry
 
 
 def bills(folder: Path) -> Iterator[Bill]:
@@ -99,11 +116,53 @@ def bills(folder: Path) -> Iterator[Bill]:
             )
 
 
-def in_doubt(folder: Path) -> Iterator[InDoubt]:
-    """The requests whose reply did not come, or came when another had been sent in their place."""
+def paid_requests(folder: Path) -> Iterator[PaidRequest]:
+    """The workers' own record of what they paid for."""
+    keys = {
+        (spec.workflow_id, step): prompt
+        for spec in _specs(folder)
+        for prompt, step in spec.steps.items()
+    }
     for call in _load_paid_calls(folder):
-        if call.state in IN_DOUBT:
-            yield InDoubt.model_validate(call)
+        yield PaidRequest(
+            operation_id=call.operation_id,
+            step=call.step,
+            number=call.number,
+            item=str(call.item),
+            cost_usd=call.cost_usd,
+            state=str(call.state),
+            reason=call.reason,
+            sent_at=call.sent_at,
+            key=keys.get((call.operation_id, call.step), ""),
+            in_doubt=call.state in IN_DOUBT,
+        )
+
+
+def refusals(folder: Path) -> Iterator[Refusal]:
+    """What the provider did not answer as it should."""
+    ledger = read_ledger(folder / LEDGER)
+    owners = {prompt: spec.workflow_id for spec in _specs(folder) for prompt in spec.prompts}
+    for bill in ledger:
+        if isinstance(bill, Billed):
+            owner = owners.get(bill.prompt)
+            owners |= {name: owner for name in (bill.operation, bill.file) if name and owner}
+    requests = {r.request_id: r for r in ledger if isinstance(r, Received)}
+    for answer in ledger:
+        if isinstance(answer, Answered) and answer.kind != "ok":
+            request = requests.get(answer.request_id)
+            names = (request.prompt, request.operation, request.file) if request else ()
+            status = f" (HTTP {answer.status})" if answer.status else ""
+            call = request.call if request else "request"
+            yield Refusal(
+                at=answer.at,
+                service=FAKE_API,
+                workflow_id=next((owners[n] for n in names if n and n in owners), None),
+                text=f"answer to {call}: {answer.kind}{status}",
+            )
+
+
+def _specs(folder: Path) -> Sequence[VideoSpec]:
+    return [spec for spec in load_specs(folder, VideoSpec) if isinstance(spec, VideoSpec)]
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:

@@ -7,11 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import PrivateAttr
 
 from chaos.faults.base import Family, Fault
+from tests.chaos.video.evidence import FAKE_API
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.lab import VideoLab
-
-FAKE_API = "fake-api"
-"""The name of its process."""
 
 
 class BadApi(Fault):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from workflows.ledger import Ledger
 from workflows.policies import LEDGER_GRACE_SECONDS
 
 
+@dataclass
 class VideoLab(Lab):
     """With the fake API's control, and its witness."""
 

@@ -17,6 +17,9 @@ SLOTS = MAX_CONCURRENT_ACTIVITIES
 """Activities that one worker does at once."""
 
 
+SINGLE, SERIES = "SingleVideo", "SeriesVideo"
+
+
 class VideoSpec(WorkflowSpec):
     """A single video or a series. The key of each charge is its prompt, which names the workflow:
     a mix-up shows.
@@ -49,10 +52,26 @@ class VideoSpec(WorkflowSpec):
         videos = [video_step(number) for number, _ in enumerate(self.video_prompts, start=1)]
         return dict(zip(self.prompts, (CHARACTER, *videos), strict=True))
 
-    def but_made(self, count: int) -> Self:
+    def asking(
+        self, *, character: str | None = None, videos: tuple[str, ...] | None = None
+    ) -> Self:
+        """The same with other prompts; of these as many are made as of the former."""
+        character = self.character_prompt if character is None else character
+        videos = self.video_prompts if videos is None else videos
+        made = None if len(self.charges) == len(self.prompts) else len(self.charges)
+        return self.model_copy(
+            update={
+                "arguments": _arguments(self.workflow_type, character, videos),
+                "character_prompt": character,
+                "video_prompts": videos,
+                "charges": _things(character, videos)[:made],
+            }
+        )
+
+    def but_made(self, count: int, update: Mapping[str, Any] | None = None) -> Self:
         """The same, of which only so many prompts, the character's first, are made and paid for."""
         charges = _things(self.character_prompt, self.video_prompts)[:count]
-        return self.model_copy(update={"charges": charges})
+        return self.model_copy(update={"charges": charges, **(update or {})})
 
 
 def _things(character: str, videos: tuple[str, ...]) -> tuple[Charge, ...]:
@@ -68,8 +87,8 @@ def single(workflow_id: str) -> VideoSpec:
     )
     return VideoSpec(
         workflow_id=workflow_id,
-        workflow_type="SingleVideo",
-        arguments=(SingleVideoInput(character_prompt=character, video_prompt=video),),
+        workflow_type=SINGLE,
+        arguments=_arguments(SINGLE, character, (video,)),
         character_prompt=character,
         video_prompts=(video,),
         charges=_things(character, (video,)),
@@ -84,8 +103,8 @@ def series(workflow_id: str, videos: int) -> VideoSpec:
     prompts = tuple(f"the hero of {workflow_id}, scene {n}." for n in numbers)
     return VideoSpec(
         workflow_id=workflow_id,
-        workflow_type="SeriesVideo",
-        arguments=(SeriesVideoInput(character_prompt=character, video_prompts=prompts),),
+        workflow_type=SERIES,
+        arguments=_arguments(SERIES, character, prompts),
         character_prompt=character,
         video_prompts=prompts,
         charges=_things(character, prompts),
@@ -96,3 +115,9 @@ def series(workflow_id: str, videos: int) -> VideoSpec:
             "all_complete",
         ),
     )
+
+
+def _arguments(kind: str, character: str, videos: tuple[str, ...]) -> tuple[Any, ...]:
+    if kind == SINGLE:
+        return (SingleVideoInput(character_prompt=character, video_prompt=videos[0]),)
+    return (SeriesVideoInput(character_prompt=character, video_prompts=videos),)

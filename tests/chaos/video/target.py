@@ -1,4 +1,4 @@
-"""The video system as a target: its workers and their supervisor, and the fake API that they pay."""
+"""The video system as a target: its workers and their supervisor, and the fake API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from chaos.environment.target import Placement, Service, Target
 from chaos.evidence.bills import SuiteEstimate
 from chaos.evidence.case import Timings
-from tests.chaos.video.evidence import VideoEvidence, bills, in_doubt
+from tests.chaos.video.evidence import VideoEvidence, bills, paid_requests, refusals
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.lab import VideoLab
@@ -111,7 +111,8 @@ VIDEO = Target(
     timings=TIMINGS,
     prices_usd=PRICES_USD,
     bills=bills,
-    in_doubt=in_doubt,
+    paid_requests=paid_requests,
+    refusals=refusals,
     specs={
         "single": single,
         "series": lambda workflow_id: series(workflow_id, 2),

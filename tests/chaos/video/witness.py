@@ -72,14 +72,14 @@ class FakeWitness:
 
 @dataclass(frozen=True)
 class LiveWitness:
-    """At the real API: by the workers' ledger and the server. `expectations` grows meanwhile.
+    """At the real API: by the workers' ledger and the server. `specs` are those asked for so far.
 
     `prefix` stands before the workflows' ids there.
     """
 
     client: Client
     ledger: Ledger
-    expectations: Sequence[VideoSpec]
+    specs: Callable[[], Sequence[VideoSpec]]
     is_at_an_api: Callable[[], bool]
     prefix: str = ""
 

@@ -45,7 +45,7 @@ BREAKS = (
         "given_up_at_its_deadline[never-ending-video]",
         module=MODULE,
     ),
-    Break("pays_again_after_the_deadline", SLOW, "charged_at_most_once", module=MODULE),
+    Break("pays_again_after_the_deadline", SLOW, "billed_at_most_expected", module=MODULE),
     Break("ignores_every_wish", SLOW, "retries_wait[long-wish]", module=MODULE),
     Break("obeys_every_wish", SLOW, "retries_wait[short-wish]", module=MODULE),
     Break("trusts_in_what_it_does_not_know", TRANSIENT, "every_bill_is_on_record", module=MODULE),

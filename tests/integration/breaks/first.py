@@ -37,12 +37,12 @@ async def _one_after_the_other(lab: Lab) -> None:
 
 
 BREAKS = (
-    Break("pays_again_after_a_crash", SERIES, "charged_at_most_once"),
+    Break("pays_again_after_a_crash", SERIES, "billed_at_most_expected"),
     Break("never_retries", SERIES, "workflows_end_as_expected"),
     Break("retries_sooner", RETRY, "policy_is_as_required"),
     Break("retries_sooner", RETRY, "retries_are_spaced[retry-recovers]"),
     Break("fails_quietly", RETRY, "workflows_end_as_expected"),
-    Break("pays_twice", ONE_WORKER, "charged_at_most_once"),
+    Break("pays_twice", ONE_WORKER, "billed_at_most_expected"),
     Break("pays_twice", ONE_WORKER, "every_bill_is_on_record"),
     Break("hides_a_cost", ONE_WORKER, "cost_matches_ledger"),
     Break("hides_possible_waste", CRASH, "cost_matches_ledger"),

@@ -39,8 +39,8 @@ def _planted(name: str, case: Case, check: str) -> Break:
 BREAKS = (
     _planted("probes_as_the_sdk_does", HALF_OPEN, "attempts_are_as_expected"),
     _planted("is_given_up_soon", trials("cut", "server", CUT), "attempts_are_as_expected"),
-    Break("forgets_what_was_bought", SILENT, "charged_at_most_once"),
-    Break("pays_twice", SLOW, "charged_at_most_once"),
+    Break("forgets_what_was_bought", SILENT, "billed_at_most_expected"),
+    Break("pays_twice", SLOW, "billed_at_most_expected"),
     _planted("doubts_nothing", API_BROKEN, "every_bill_is_on_record"),
     _planted("doubts_nothing", API_BROKEN, "openly_ambiguous[api-reset-paid]"),
     _planted("doubts_what_was_not_sent", API_BROKEN, "nothing_is_ambiguous[api-cut]"),

@@ -36,7 +36,7 @@ BREAKS = (
     _broken("takes_a_nap_for_death", NAP, "nothing_is_repeated[nap-single]"),
     _broken("sends_again_when_it_wakes", LONG_SLEEP, "sends_nothing_paid_when_it_wakes[worker-1]"),
     _broken("gives_up_with_its_worker", LOOP, "workflows_end_as_expected"),
-    _broken("makes_it_anew_after_a_lost_download", DOWNLOAD, "charged_at_most_once"),
+    _broken("makes_it_anew_after_a_lost_download", DOWNLOAD, "billed_at_most_expected"),
     Break("hides_possible_waste", IMAGE, "cost_matches_ledger"),
     Break(
         "it has memory enough",

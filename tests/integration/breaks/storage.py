@@ -69,14 +69,14 @@ BREAKS = (
     _on_artifacts("pays_on_a_full_disk", "nothing_is_asked_for_while_full[full-refused]"),
     _on_artifacts("drops_what_finds_no_room", "workflows_end_as_expected"),
     _on_ledger("takes_a_full_disk_for_lasting", "workflows_end_as_expected"),
-    _broken("keeps_a_ledger_of_its_own", GONE, "charged_at_most_once"),
+    _broken("keeps_a_ledger_of_its_own", GONE, "billed_at_most_expected"),
     _broken("keeps_a_ledger_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
     _broken(
         "takes_an_outage_for_death",
         replace(UNDER_LOAD, experiment=_held_until_tried_again),
-        "charged_at_most_once",
+        "billed_at_most_expected",
     ),
-    Break("pays_twice", UNDER_LOAD, "charged_at_most_once"),
+    Break("pays_twice", UNDER_LOAD, "billed_at_most_expected"),
     Break(
         "it is never paused",
         replace(PAUSE, experiment=_is_never_paused),

@@ -12,9 +12,9 @@ from chaos.environment.stack import StackSpec
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
-from chaos.experiment.scenario import COMMON
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
+from tests.chaos.video.case import COMMON
 from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import NOT_YET_SENT, Point, points

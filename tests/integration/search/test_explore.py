@@ -180,7 +180,7 @@ async def test_a_worker_that_forgets_what_it_bought_is_found(
 
     paying, paid = found["single-activity-3-completing"], found["single-task-4-completed"]
     assert paying.verdict is Verdict.FAILED
-    assert "charged_at_most_once" in paying.tries[-1].reason
+    assert "billed_at_most_expected" in paying.tries[-1].reason
     assert paid.verdict is Verdict.PASSED, paid.tries
 
 

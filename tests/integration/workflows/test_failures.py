@@ -18,9 +18,7 @@ from workflows.models import Stage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCENE_1, SCENE_2, SCENE_3 = "the fox waves.", "the fox does it [blocked].", "the fox sleeps."
-BLOCKED = specs.series("blocked", videos=3).model_copy(
-    update={"video_prompts": (SCENE_1, SCENE_2, SCENE_3)}
-)
+BLOCKED = specs.series("blocked", videos=3).asking(videos=(SCENE_1, SCENE_2, SCENE_3))
 UNDELIVERED = pytest.mark.parametrize(
     ("kind", "reason"),
     [

@@ -31,7 +31,7 @@ def blocked(workflow_id: str) -> WorkflowSpec:
 def with_video(asked: WorkflowSpec, number: int, prompt: str) -> WorkflowSpec:
     prompts = list(asked.video_prompts)
     prompts[number - 1] = prompt
-    return asked.model_copy(update={"video_prompts": tuple(prompts)})
+    return asked.asking(videos=tuple(prompts))
 
 
 def mended(asked: WorkflowSpec) -> WorkflowSpec:
@@ -54,9 +54,7 @@ async def test_a_mended_series_goes_on_at_the_video_that_failed(quick_bench: Ben
         *VIDEO,
         *VIDEO,
     ]
-    everything = asked.model_copy(
-        update={"video_prompts": (*asked.video_prompts, *mended(asked).video_prompts)}
-    )
+    everything = asked.asking(videos=(*asked.video_prompts, *mended(asked).video_prompts))
     requested = await quick_bench.requested(everything)
     assert requested[len(before) :] == [
         (Call.VIDEO_START, prompt) for prompt in mended(asked).video_prompts[1:]
@@ -106,14 +104,14 @@ async def begun(quick_bench: Bench) -> Bench:
 @pytest.mark.parametrize(
     ("step", "other"),
     [
-        ("character", BLOCKED.model_copy(update={"character_prompt": "a portrait of another."})),
+        ("character", BLOCKED.asking(character="a portrait of another.")),
         ("video-001", with_video(BLOCKED, 1, "another scene 1.")),
         ("video-003", with_video(BLOCKED, 3, "another scene 3.")),
         (
             "video-004",
-            BLOCKED.model_copy(update={"video_prompts": (*BLOCKED.video_prompts, "one more.")}),
+            BLOCKED.asking(videos=(*BLOCKED.video_prompts, "one more.")),
         ),
-        ("video-003", BLOCKED.model_copy(update={"video_prompts": BLOCKED.video_prompts[:2]})),
+        ("video-003", BLOCKED.asking(videos=BLOCKED.video_prompts[:2])),
     ],
     ids=["another character", "another video 1", "another video 3", "one more", "one less"],
 )

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.bills import REFERENCE, Billing, Mode
+from chaos.evidence.bills import Billing, Mode
 from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video.estimate import (
@@ -21,6 +21,7 @@ from tests.chaos.video.estimate import (
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.live_api import LiveApi
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.chaos.video.target import VIDEO
 from workflows.settings import Settings
 
 SUITE = all_scenarios()
@@ -35,7 +36,7 @@ def _prices(image: str, video: str) -> Billing:
 
 
 def test_the_suite_costs_what_the_reference_runs_did() -> None:
-    assert suite_estimate_usd(SUITE, Options(), REFERENCE) == Decimal("12.351")
+    assert suite_estimate_usd(SUITE, Options(), VIDEO.billing) == Decimal("12.351")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_the_suite_costs_what_the_reference_runs_did() -> None:
     ],
 )
 def test_each_scenario_costs_what_its_live_cases_ask_for(name: str, usd: Decimal) -> None:
-    assert estimate_usd(SCENARIOS[name], Options(), REFERENCE) == usd
+    assert estimate_usd(SCENARIOS[name], Options(), VIDEO.billing) == usd
 
 
 @pytest.mark.parametrize(("image", "video", "usd"), [("1", "0", "9"), ("0", "1", "10")])
@@ -65,11 +66,11 @@ def test_prices_twice_as_high_cost_twice_as_much() -> None:
 
 @pytest.mark.parametrize(("workflows", "usd"), [(1, "7.395"), (6, "13.590"), (100, "130.056")])
 def test_each_workflow_more_costs_a_single_more(workflows: int, usd: str) -> None:
-    assert suite_estimate_usd(SUITE, Options(workflows=workflows), REFERENCE) == Decimal(usd)
+    assert suite_estimate_usd(SUITE, Options(workflows=workflows), VIDEO.billing) == Decimal(usd)
 
 
 def test_nothing_chosen_costs_nothing() -> None:
-    assert suite_estimate_usd((), Options(), REFERENCE) == 0
+    assert suite_estimate_usd((), Options(), VIDEO.billing) == 0
 
 
 @pytest.mark.parametrize("scenario", SUITE, ids=lambda s: s.name)

@@ -6,8 +6,9 @@ import pytest
 
 from chaos.evidence.case import Evidence
 from chaos.experiment.judge import judge, reason_of, verdict_of
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.case import COMMON
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 EVIDENCE = Path(__file__).parents[2] / "data" / "evidence"

@@ -12,9 +12,10 @@ from chaos.environment.server import SERVER
 from chaos.evidence.files import read_if_there
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
-from chaos.invariants.proofs.seen import killed, polls_of, video, was_left_unanswered
+from chaos.invariants.proofs.seen import killed
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.invariants.seen import polls_of, video, was_left_unanswered
 
 AT_ONCE_SECONDS = 1.0
 """A fleet's next worker takes longer until it has anything in hand."""

@@ -39,8 +39,8 @@ def _signs_of_trouble(evidence: VideoEvidence, expected: VideoSpec) -> Iterator[
     billed = Counter(
         (bill.item, bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
     )
-    for item, prompt in sorted(billed.keys() | expected.ideal.keys()):
-        found, ideal = billed[item, prompt], expected.ideal[item, prompt]
+    for item, prompt in sorted(billed.keys() | expected.due.keys()):
+        found, ideal = billed[item, prompt], expected.due[item, prompt]
         if found != ideal:
             yield f"{expected.workflow_id}: {item} {prompt!r} was billed {found} times, not {ideal}"
 

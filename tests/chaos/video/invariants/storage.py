@@ -55,7 +55,7 @@ def paid_reply_waits_for_room(target: str, workflow_id: str, prompt: str) -> Inv
     return Invariant(f"paid_reply_waits_for_room[{workflow_id}]", judge)
 
 
-def paid_between_backup_anddamage_done(workflow_id: str) -> Invariant:
+def paid_between_backup_and_damage(workflow_id: str) -> Invariant:
     """All that a workflow paid for it paid for after the backup and before the damage, and after
     the backup was restored it came to these steps once more.
     """
@@ -81,7 +81,7 @@ def paid_between_backup_anddamage_done(workflow_id: str) -> Invariant:
     return judge
 
 
-def nothing_is_asked_for_after_thedamage_done(workflow_id: str) -> Invariant:
+def nothing_is_asked_for_after_the_damage(workflow_id: str) -> Invariant:
     """The workers' ledger answers for all that was paid for before."""
 
     def judge(evidence: VideoEvidence) -> Iterator[str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -93,9 +94,7 @@ _FAILED = specs.series("api-failed-operation", videos=2)
 _FILTERED = specs.single("api-filtered-video")
 # Filtered before anything was made of it: the image's prompt is reworded.
 _FILTERED_IMAGE = specs.single("api-filtered-image")
-_REWORDED = _FILTERED_IMAGE.model_copy(
-    update={"character_prompt": f"{_FILTERED_IMAGE.character_prompt}, reworded"}
-)
+_REWORDED = _FILTERED_IMAGE.asking(character=f"{_FILTERED_IMAGE.character_prompt}, reworded")
 
 
 def _undelivered(asked: VideoSpec) -> VideoSpec:
@@ -211,7 +210,7 @@ SCENARIO = Scenario(
     name="api_errors",
     title="Failing API",
     cases=(
-        Case(
+        video_case(
             name="transient",
             experiment=transient,
             load=lambda _: [trouble.asked for trouble in _TROUBLES],
@@ -224,7 +223,7 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=50,
         ),
-        Case(
+        video_case(
             name="final",
             experiment=final,
             load=lambda _: (_FAILED, _FILTERED, _REWORDED),
@@ -256,7 +255,7 @@ SCENARIO = Scenario(
             ),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="as_reported",
             experiment=as_reported,
             load=lambda _: (*_BY_THEMSELVES, *_DECIDED),

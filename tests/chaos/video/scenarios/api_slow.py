@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from chaos.environment.stack import PAID_DEADLINE_SECONDS
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
-from chaos.experiment.scenario import COMMON, Case, Scenario
-from chaos.faults import BadApi
-from chaos.invariants.attempts import outlasts_its_outage
+from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.evidence import FAKE_API
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.faults import BadApi
 from tests.chaos.video.invariants.answers import (
     api_answered,
     api_was_slow,
@@ -24,8 +24,10 @@ from tests.chaos.video.invariants.answers import (
     given_up_at_its_deadline,
     retries_wait,
 )
+from tests.chaos.video.invariants.retries import outlasts_its_outage
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import PAID_DEADLINE_SECONDS
 from workflows.policies import POLL_DEADLINE_SECONDS
 
 SLOW_SECONDS = 8.0
@@ -100,7 +102,7 @@ _RULES = (
 async def plan(lab: VideoLab, rules: Sequence[FaultRule]) -> None:
     """Put rules in force that end by themselves, as one planned fault."""
     await asyncio.gather(*(lab.api.add_rule(rule) for rule in rules))
-    lab.journal.add(Event.FAULT, kind="bad_api", target="fake-api")
+    lab.journal.add(Event.FAULT, kind="bad_api", target=FAKE_API)
 
 
 @asynccontextmanager
@@ -183,7 +185,7 @@ SCENARIO = Scenario(
     name="api_slow",
     title="Slow API",
     cases=(
-        Case(
+        video_case(
             name="slow_and_hanging",
             experiment=experiment,
             load=lambda _: (*_OTHERS, _NEVER_ENDS),
@@ -211,7 +213,7 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=50,
         ),
-        Case(
+        video_case(
             name="outage",
             experiment=outage,
             load=lambda _: _OUT,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.experiment.scenario import Case, Scenario
-from chaos.invariants.proofs import checkpoint_before_kill, killed_during_render
+from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
+from tests.chaos.video.case import video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.invariants.process_proofs import checkpoint_before_kill, killed_during_render
 from tests.chaos.video.lab import VideoLab
 
 _ASKED = specs.series("checkpoint-series", videos=3).model_copy(
@@ -39,7 +40,7 @@ SCENARIO = Scenario(
     name="checkpoint",
     title="Checkpoint Recovery",
     cases=(
-        Case(
+        video_case(
             name="sigkill_after_video_1",
             experiment=experiment,
             load=lambda _: (_ASKED,),

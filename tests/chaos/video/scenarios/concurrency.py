@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.experiment.lab import Options
-from chaos.experiment.scenario import Case, Scenario
-from chaos.invariants.proofs import all_were_open_at_once
+from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
+from tests.chaos.video.case import video_case
+from tests.chaos.video.invariants.api_proofs import all_were_open_at_once
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 
@@ -31,7 +32,7 @@ SCENARIO = Scenario(
     name="concurrency",
     title="Concurrency",
     cases=(
-        Case(
+        video_case(
             name="one_worker",
             experiment=experiment,
             load=load,

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import Damage, DamagedDatabase, Seen, back_up, try_damaged
 from chaos.invariants import Invariant
-from chaos.invariants.storage import (
-    damage_is_noticed,
-    database_was_damaged,
+from chaos.invariants.storage import damage_is_noticed, database_was_damaged
+from chaos.invariants.survival import workflows_end_as_expected
+from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, histories_replay, video_case
+from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.invariants.storage import (
+    awaited_before_the_damage,
     nothing_is_asked_for_after_the_damage,
     paid_between_backup_and_damage,
 )
-from chaos.invariants.survival import histories_replay, workflows_end_as_expected
-from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 
@@ -112,13 +113,16 @@ def _case(
     must_fail: Invariant | None = None,
 ) -> Case:
     video = asked.video_prompts[0]
-    damaged = database_was_damaged(how, asked.workflow_id, video)
+    damaged = (
+        database_was_damaged(how),
+        awaited_before_the_damage(how, asked.workflow_id, video),
+    )
     went_back = paid_between_backup_and_damage(asked.workflow_id)
-    return Case(
+    return video_case(
         name=name or str(how),
         experiment=experiment,
         load=lambda _: (asked,),
-        proofs=(damaged,) if must_fail else (damaged, went_back),
+        proofs=damaged if must_fail else (*damaged, went_back),
         invariants=(
             *COMMON,
             damage_is_noticed(how, _SEEN[how]),

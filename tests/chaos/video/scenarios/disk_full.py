@@ -13,25 +13,26 @@ from temporalio.service import RPCError
 from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
 from chaos.environment.server import SERVER
 from chaos.environment.temporal import SHARED_SERVER, StackSpec, Topology
-from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Scenario
 from chaos.faults import DiskFull, disk_of
-from chaos.invariants.storage import (
-    disk_was_full,
-    nothing_is_asked_for_while_full,
-    paid_reply_waits_for_room,
-)
+from chaos.invariants.storage import disk_was_full
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Billed
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.invariants.storage import (
+    nothing_is_asked_for_while_full,
+    paid_reply_waits_for_room,
+)
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 from workflows.ledger_place import sqlite_url
 
 SERVER_DISK_MIB = 16
@@ -50,7 +51,7 @@ _AWAITED = specs.single("full-awaited")
 _LATER = specs.single("full-later")
 
 
-def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[VideoLab], Awaitable[None]]:
+def artifacts(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable[None]]:
     """The disk of the artifacts is full when an image comes that was paid for, and another
     operation begins. That one fails at once, and is started again when there is room.
     """
@@ -75,7 +76,7 @@ def artifacts(argv: Sequence[str] = WORKER_ARGV) -> Callable[[VideoLab], Awaitab
     return experiment
 
 
-def ledger(argv: Sequence[str] = WORKER_ARGV) -> Callable[[VideoLab], Awaitable[None]]:
+def ledger(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable[None]]:
     """The ledger's disk is full when a video has been started, and another operation begins."""
 
     async def experiment(lab: VideoLab) -> None:
@@ -173,7 +174,7 @@ SCENARIO = Scenario(
     name="disk_full",
     title="Disk Full",
     cases=(
-        Case(
+        video_case(
             name="artifacts",
             experiment=artifacts(),
             load=lambda _: (_PAID, _REFUSED),
@@ -189,7 +190,7 @@ SCENARIO = Scenario(
             needs=why_there_are_none,
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="ledger",
             experiment=ledger(),
             load=lambda _: (_PAID, _PUT_OFF),
@@ -204,7 +205,7 @@ SCENARIO = Scenario(
             needs=why_there_are_none,
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="server",
             experiment=server,
             load=lambda _: (_AWAITED, _LATER),

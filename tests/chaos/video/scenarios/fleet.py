@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import Case, Scenario
+from chaos.experiment.scenario import Scenario
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.case import video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.invariants.fleets import (
     died_again_and_again,
@@ -190,7 +191,7 @@ SCENARIO = Scenario(
     name="fleet",
     title="Fleet Failover",
     cases=(
-        Case(
+        video_case(
             name="two_of_three",
             experiment=_losing(2),
             load=lambda _: _MANY,
@@ -199,7 +200,7 @@ SCENARIO = Scenario(
             proofs=(workers_were_killed_at_once(FLEET, 2),),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="all_workers",
             experiment=_losing(WORKERS),
             load=lambda _: _ALL_LOST,
@@ -208,7 +209,7 @@ SCENARIO = Scenario(
             proofs=(workers_were_killed_at_once(FLEET, WORKERS),),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="crash_loop",
             experiment=_crash_loop,
             load=lambda _: (_LOOP,),
@@ -217,7 +218,7 @@ SCENARIO = Scenario(
             proofs=(died_again_and_again(FLEET, _LOOP.workflow_id, DEATHS_IN_A_ROW),),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="hung_loop",
             experiment=_hung_loop,
             load=lambda _: (_HUNG,),
@@ -227,7 +228,7 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=35,
         ),
-        Case(
+        video_case(
             name="worker_and_server",
             experiment=_worker_and_server,
             load=lambda _: (_WITH_SERVER,),

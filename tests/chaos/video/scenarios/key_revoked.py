@@ -6,9 +6,10 @@ import asyncio
 
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Scenario
 from chaos.invariants import Invariant
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
@@ -70,7 +71,7 @@ SCENARIO = Scenario(
     name="key_revoked",
     title="Key Revoked Halfway",
     cases=(
-        Case(
+        video_case(
             name="at_every_call",
             experiment=experiment,
             load=lambda _: _ALL,

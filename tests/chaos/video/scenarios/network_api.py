@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chaos.environment.proxy import API
 from chaos.experiment.scenario import Scenario
 from chaos.faults import BadNetwork
 from chaos.invariants import Invariant
@@ -43,6 +42,7 @@ from tests.chaos.video.scenarios.network_server import (
     trials,
 )
 from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import API
 
 PART_BYTES = 1_000
 """Of a download, before it is cut off: more than its head, less than its video."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chaos.environment.proxy import SERVER, link_name
 from chaos.environment.temporal import SHARED_SERVER, Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork
 from chaos.invariants import Invariant
 from chaos.invariants.proofs import network_was_hit
@@ -30,6 +30,7 @@ from chaos.network.toxics import (
 )
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.network import (
@@ -50,7 +51,7 @@ lost yet. The SDK's worker tries that for up to 10 s, which nothing can change.
 HEARTBEAT_SECONDS = HEARTBEAT_TIMEOUT.total_seconds()
 RESETS = 3
 
-Act = Callable[[Lab, VideoSpec, BadNetwork], Awaitable[None]]
+Act = Callable[[VideoLab, VideoSpec, BadNetwork], Awaitable[None]]
 """What is done to a workflow, whose worker listens on the queue of its id; it may have begun."""
 
 
@@ -83,7 +84,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
             if outcome:
                 raise outcome
 
-    return Case(
+    return video_case(
         name=name,
         experiment=experiment,
         load=lambda _: tuple(trial.asked for trial in several),

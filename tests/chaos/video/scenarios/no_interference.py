@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
 from chaos.evidence.history import Status
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants import Invariant
-from chaos.invariants.proofs import all_were_open_at_once
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.invariants.answers import api_answered
+from tests.chaos.video.invariants.api_proofs import all_were_open_at_once
 from tests.chaos.video.invariants.isolation import no_interference
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
@@ -26,24 +27,27 @@ ATTEMPTS = 3
 """All that the retry policy allows."""
 
 
-_BLOCKED = specs.single("poisoned-prompt").model_copy(
-    update={
-        "video_prompts": ("the hero of poisoned, [blocked]",),
-        "status": Status.FAILED,
-        "made": 1,
-        "checkpoints": ("started", "character_generated"),
-        "failure_names": ("video 1 of 1", "rephrasing the prompt"),
-    }
+_BLOCKED = (
+    specs.single("poisoned-prompt")
+    .asking(videos=("the hero of poisoned, [blocked]",))
+    .but_made(
+        1,
+        {
+            "status": Status.FAILED,
+            "checkpoints": ("started", "character_generated"),
+            "failure_names": ("video 1 of 1", "rephrasing the prompt"),
+        },
+    )
 )
 # An outage would be waited for; that the model makes no image is this workflow's own trouble.
-_REFUSED = specs.single("poisoned-replies").model_copy(
-    update={
+_REFUSED = specs.single("poisoned-replies").but_made(
+    0,
+    {
         "status": Status.FAILED,
-        "made": 0,
         "checkpoints": ("started",),
         "failure_names": ("the character", "NO_IMAGE"),
         "attempts": {"generate_character": ATTEMPTS},
-    }
+    },
 )
 _REFUSALS = shapes.no_image(match=_REFUSED.character_prompt, times=ATTEMPTS)
 
@@ -68,7 +72,7 @@ def _experiment(
 
 
 def _case(name: str, poisoned: VideoSpec, rules: Sequence[FaultRule], hit: Invariant) -> Case:
-    return Case(
+    return video_case(
         name=name,
         experiment=_experiment(poisoned, rules),
         load=lambda _: _load(poisoned),

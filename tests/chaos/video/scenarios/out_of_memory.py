@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import Case, Scenario
-from chaos.faults import BadApi, OutOfMemory
+from chaos.experiment.scenario import Scenario
+from chaos.faults import OutOfMemory
 from tests.chaos.video import specs
+from tests.chaos.video.case import video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.faults import BadApi
 from tests.chaos.video.invariants.memory import died_out_of_memory
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
@@ -68,7 +70,7 @@ SCENARIO = Scenario(
     name="out_of_memory",
     title="Out of Memory",
     cases=(
-        Case(
+        video_case(
             name="download",
             experiment=_experiment(HoldTarget.DOWNLOAD, _DOWNLOADING),
             load=lambda _: (_DOWNLOADING,),
@@ -77,7 +79,7 @@ SCENARIO = Scenario(
             proofs=(died_out_of_memory(_DOWNLOADING.workflow_id, Call.DOWNLOAD, "download_video"),),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="image",
             experiment=_experiment(HoldTarget.IMAGE, _PAYING),
             load=lambda _: (_PAYING,),

@@ -7,9 +7,10 @@ import asyncio
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Scenario
 from chaos.process.child import CANARY, ChildError
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.answers import api_answered
@@ -32,11 +33,11 @@ _LENGTH = specs.single("wrong-length")
 
 
 def _with_character(asked: VideoSpec, prompt: str) -> VideoSpec:
-    return asked.model_copy(update={"character_prompt": prompt})
+    return asked.asking(character=prompt)
 
 
 def _with_last_video(asked: VideoSpec, prompt: str) -> VideoSpec:
-    return asked.model_copy(update={"video_prompts": (*asked.video_prompts[:-1], prompt)})
+    return asked.asking(videos=(*asked.video_prompts[:-1], prompt))
 
 
 _MALFORMED_MENDED = specs.single("malformed-prompt")
@@ -77,7 +78,7 @@ async def experiment(lab: VideoLab) -> None:
     retired = {"GEMINI_VIDEO_MODEL": _RETIRED_MODEL}
     await asyncio.gather(
         lab.worker(),
-        lab.worker(api_key=_WRONG_KEY, task_queue=_WRONG_KEY_QUEUE),
+        lab.worker(settings={"GEMINI_API_KEY": _WRONG_KEY}, task_queue=_WRONG_KEY_QUEUE),
         lab.worker(settings=retired, task_queue=_RETIRED_MODEL_QUEUE),
     )
     refused = [asked for asked, _ in _REWORDED]
@@ -110,7 +111,7 @@ SCENARIO = Scenario(
     name="permanent_failures",
     title="Permanent Failures",
     cases=(
-        Case(
+        video_case(
             name="mended_and_started_again",
             experiment=experiment,
             load=lambda _: (_KEY, _MODEL, _LENGTH, *(asked for _, asked in _REWORDED)),

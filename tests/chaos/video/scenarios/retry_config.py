@@ -6,19 +6,21 @@ from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
-from chaos.experiment.scenario import COMMON, Case, Scenario
-from chaos.invariants.attempts import (
+from chaos.experiment.scenario import Scenario
+from chaos.process.child import CANARY
+from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.evidence import FAKE_API
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.invariants.api_proofs import provider_answered
+from tests.chaos.video.invariants.retries import (
     ALL_KINDS,
     fails_at_once,
     outlasts_its_outage,
     policy_is_as_required,
     retries_are_spaced,
 )
-from chaos.invariants.proofs import provider_answered
-from chaos.process.child import CANARY
-from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Call
-from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.lab import VideoLab
 
 _WRONG_KEY_QUEUE = "video-with-a-wrong-key"
@@ -30,21 +32,21 @@ _RECOVERS = specs.single("retry-recovers").model_copy(
 _OUTLASTS = specs.series("retry-outlasts", videos=2).model_copy(
     update={"attempts": {"start_video": 3}}
 )
-_REFUSED = specs.single("retry-refused").model_copy(
-    update={
+_REFUSED = specs.single("retry-refused").but_made(
+    0,
+    {
         "status": Status.FAILED,
-        "made": 0,
         "checkpoints": ("started",),
         "failure_names": ("the character", "GEMINI_API_KEY"),
-    }
+    },
 )
-_REFUSED_SERIES = specs.series("retry-refused-series", videos=2).model_copy(
-    update={
+_REFUSED_SERIES = specs.series("retry-refused-series", videos=2).but_made(
+    0,
+    {
         "status": Status.FAILED,
-        "made": 0,
         "checkpoints": ("started",),
         "failure_names": ("the character", "GEMINI_API_KEY"),
-    }
+    },
 )
 _PAUSE_SECONDS = 31.5
 """What the workflow waits before it tries again: 30 s and up to a tenth more, by the middle."""
@@ -58,9 +60,9 @@ async def experiment(lab: VideoLab) -> None:
     api = lab.api
     await api.add_rule(_refuse(Call.IMAGE, _RECOVERS.character_prompt, times=2))
     await api.add_rule(_refuse(Call.VIDEO_START, _SCENE_2, times=3))
-    lab.journal.add(Event.FAULT, kind="status_503", target="fake-api")
+    lab.journal.add(Event.FAULT, kind="status_503", target=FAKE_API)
     await lab.worker()
-    await lab.worker(api_key=_WRONG_KEY, task_queue=_WRONG_KEY_QUEUE)
+    await lab.worker(settings={"GEMINI_API_KEY": _WRONG_KEY}, task_queue=_WRONG_KEY_QUEUE)
     await lab.start(_RECOVERS)
     await lab.start(_OUTLASTS)
     await lab.start(_REFUSED, task_queue=_WRONG_KEY_QUEUE)
@@ -70,7 +72,7 @@ async def experiment(lab: VideoLab) -> None:
 async def refused(lab: VideoLab) -> None:
     """Live, nobody can make the API fail; a wrong key costs nothing, and shows both workflows."""
     lab.journal.add(Event.FAULT, kind="wrong_key", target="worker-1")
-    await lab.worker(api_key=_WRONG_KEY)
+    await lab.worker(settings={"GEMINI_API_KEY": _WRONG_KEY})
     await lab.start(_REFUSED)
     await lab.start(_REFUSED_SERIES)
 
@@ -84,7 +86,7 @@ SCENARIO = Scenario(
     name="retry_config",
     title="Retry Configuration",
     cases=(
-        Case(
+        video_case(
             name="policy_and_behaviour",
             experiment=experiment,
             load=lambda _: (_RECOVERS, _OUTLASTS, _REFUSED),
@@ -116,7 +118,7 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=65,
         ),
-        Case(
+        video_case(
             name="wrong_key",
             experiment=refused,
             load=lambda _: (_REFUSED, _REFUSED_SERIES),

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from chaos.environment.server import SERVER
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Scenario
 from chaos.faults import ServerDown, ServerPaused
-from chaos.invariants.proofs import server_was_down, was_paused
+from chaos.invariants.proofs import was_paused
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.invariants.outages import all_were_in_hand, killed_as_soon_as_it_answered
+from tests.chaos.video.invariants.server_proofs import server_was_down
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.witness import Held
 
@@ -96,7 +98,7 @@ SCENARIO = Scenario(
     name="server_pause",
     title="Server Pauses and Restarts",
     cases=(
-        Case(
+        video_case(
             name="pause",
             experiment=_pause,
             load=lambda _: (_PAUSED,),
@@ -105,7 +107,7 @@ SCENARIO = Scenario(
             modes=_MOCKED,
             topologies=_DEV,
         ),
-        Case(
+        video_case(
             name="twice_in_a_row",
             experiment=_twice_in_a_row,
             load=lambda _: (_TWICE,),
@@ -118,7 +120,7 @@ SCENARIO = Scenario(
             topologies=_DEV,
             about_seconds=30,
         ),
-        Case(
+        video_case(
             name="under_load",
             experiment=under_load,
             load=lambda _: _LOAD,

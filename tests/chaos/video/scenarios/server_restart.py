@@ -13,10 +13,11 @@ from chaos.environment.roles import EVERYTHING, POSTGRES, ROLES
 from chaos.environment.temporal import StackSpec, Topology
 from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
-from chaos.invariants.proofs import cluster_was_struck, server_was_down
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
+from tests.chaos.video.case import video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.invariants.server_proofs import cluster_was_struck, server_was_down
 from tests.chaos.video.lab import VideoLab
 
 OUTAGE_SECONDS = 3.0
@@ -83,7 +84,7 @@ def _case(
     modes: frozenset[Mode] = _MOCKED_ONLY,
     outage_seconds: float = OUTAGE_SECONDS,
 ) -> Case:
-    return Case(
+    return video_case(
         name=name,
         experiment=_experiment(number, outage_seconds),
         load=lambda _: (_ASKED,),
@@ -101,7 +102,7 @@ SCENARIO = Scenario(
     cases=(
         _case("sigkill", signal.SIGKILL, modes=frozenset(Mode)),
         _case("sigterm", signal.SIGTERM),
-        Case(
+        video_case(
             name="control_in_memory",
             experiment=_experiment(signal.SIGKILL, OUTAGE_SECONDS),
             load=lambda _: (_ASKED,),
@@ -112,7 +113,7 @@ SCENARIO = Scenario(
             must_fail=workflows_end_as_expected,
         ),
         _case("long_outage", signal.SIGKILL, outage_seconds=LONG_OUTAGE_SECONDS),
-        Case(
+        video_case(
             name="each_role",
             experiment=_each_role,
             load=lambda _: (_SERIES,),

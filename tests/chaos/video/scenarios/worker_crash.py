@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.experiment.scenario import COMMON, Case, Scenario
-from chaos.invariants.proofs import killed_during_render, killed_during_request
+from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.invariants.process_proofs import killed_during_render, killed_during_request
 from tests.chaos.video.lab import VideoLab
 
 # The image in flight is billed although its client is gone, as the real API would bill it, so
@@ -51,7 +52,7 @@ SCENARIO = Scenario(
     name="worker_crash",
     title="Worker Crash Recovery",
     cases=(
-        Case(
+        video_case(
             name="sigkill_twice",
             experiment=experiment,
             load=lambda _: (_ASKED,),

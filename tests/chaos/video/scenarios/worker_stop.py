@@ -7,10 +7,11 @@ import signal
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.experiment.scenario import Scenario
 from chaos.faults import SleepWorker
 from chaos.invariants.proofs import was_paused
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.handover import (
@@ -119,7 +120,7 @@ SCENARIO = Scenario(
     name="worker_stop",
     title="Worker Stop and Sleep",
     cases=(
-        Case(
+        video_case(
             name="sigterm",
             experiment=_sigterm,
             load=lambda _: (_STOPPED,),
@@ -129,7 +130,7 @@ SCENARIO = Scenario(
             proofs=(stopped_while_awaiting("worker-1", _STOPPED.workflow_id),),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="sleeps_briefly",
             experiment=_sleeps_briefly,
             load=lambda _: (_NAPPING,),
@@ -143,7 +144,7 @@ SCENARIO = Scenario(
             ),
             stack=SHARED_SERVER,
         ),
-        Case(
+        video_case(
             name="sleeps_long",
             experiment=_sleeps_long,
             load=lambda _: (_PAYING, *_WAITING),

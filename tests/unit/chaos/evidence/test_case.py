@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowHistory
 
-from chaos.evidence.bills import REFERENCE, Billing, Mode
+from chaos.evidence.bills import Billing, Mode
 from chaos.evidence.case import (
     BILLING,
     PAID_CALLS,
@@ -41,8 +41,9 @@ from tests.chaos.video.fake_api.ledger import (
     read_ledger,
 )
 from tests.chaos.video.invariants.files import artifacts_are_their_own
-from tests.chaos.video.invariants.money import charged_at_most_once
+from tests.chaos.video.invariants.money import billed_at_most_expected
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.chaos.video.target import VIDEO
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Artifact, video_step
 from workflows.models import Item as PaidItem
@@ -54,7 +55,7 @@ SENT_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTLED_AT = SENT_AT + timedelta(seconds=2)
 IMAGE = Artifact(path="asked/character.png", sha256="a" * 64, size_bytes=1)
 VIDEO = Artifact(path="asked/video-001.mp4", sha256="b" * 64, size_bytes=1)
-LIVE = REFERENCE.model_copy(update={"mode": Mode.LIVE})
+LIVE = VIDEO.billing.model_copy(update={"mode": Mode.LIVE})
 
 SCENARIOS = {scenario.name: in_mode(scenario, Mode.LIVE) for scenario in all_scenarios()}
 (CRASH,) = SCENARIOS["worker_crash"].cases
@@ -229,7 +230,7 @@ def test_every_proof_and_invariant_holds_on_what_is_written(live: Evidence, name
     assert verdict_of(findings) is Verdict.PASSED, reason_of(findings)
 
 
-@pytest.mark.parametrize("check", [IN_FLIGHT, charged_at_most_once], ids=lambda c: c.name)
+@pytest.mark.parametrize("check", [IN_FLIGHT, billed_at_most_expected], ids=lambda c: c.name)
 def test_a_call_whose_outcome_is_unknown_was_in_flight_and_counts_as_billed(
     check: Invariant, live: Evidence
 ) -> None:
@@ -252,7 +253,7 @@ def test_a_call_in_doubt_too_many_fails(live: Evidence) -> None:
     first, *rest = live.paid_calls
     more = _changed(live, first, *rest, first.model_copy(update={"number": 3}))
 
-    assert charged_at_most_once.examine(more).verdict is Verdict.FAILED
+    assert billed_at_most_expected.examine(more).verdict is Verdict.FAILED
 
 
 def test_a_character_that_came_twice_is_no_foreign_one(live: Evidence) -> None:
@@ -282,7 +283,7 @@ def test_a_folder_that_does_not_tell_is_at_the_reference_prices(tmp_path: Path) 
     save_specs(tmp_path, [ASKED])
     evidence = Evidence.load(tmp_path)
 
-    assert (evidence.billing, evidence.live) == (REFERENCE, False)
+    assert (evidence.billing, evidence.live) == (VIDEO.billing, False)
     assert evidence.ideal_cost_usd(ASKED) == Decimal("1.239")
 
 

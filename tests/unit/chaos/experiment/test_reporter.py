@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from chaos.evidence.bills import REFERENCE
 from chaos.evidence.journal import Event, read_journal
 from chaos.experiment.events import CaseName, Journaled, News, Reached, Stage, WorkflowEnded
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import CaseReporter, plan
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.chaos.video.target import VIDEO
 
 ROOT = Path("/reports/run")
 
@@ -30,7 +30,9 @@ def test_a_case_tells_what_it_journals_and_what_it_does_not(tmp_path: Path) -> N
 
 
 def test_the_plan_names_every_case_with_its_workflows_its_ideal_cost_and_its_ledger() -> None:
-    planned = {case.name: case for case in plan(all_scenarios(), Options(7), REFERENCE, ROOT).cases}
+    planned = {
+        case.name: case for case in plan(all_scenarios(), Options(7), VIDEO.billing, ROOT).cases
+    }
 
     assert len(planned) == sum(len(scenario.cases) for scenario in all_scenarios())
     load = planned[CaseName("concurrency", "one_worker", alone=True)]

@@ -10,9 +10,10 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 
 from chaos.evidence.case import Evidence
 from chaos.invariants import Invariant
-from chaos.invariants.attempts import ALL_KINDS, attempts_are_as_expected, policy_is_as_required
+from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.invariants.retries import ALL_KINDS, policy_is_as_required
 from tests.chaos.video.scenarios.retry_config import SCENARIO
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]

@@ -19,7 +19,7 @@ from chaos.invariants.doubt import Tolerance, unless_about
 from chaos.invariants.survival import workflows_end_as_expected
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.invariants.isolation import no_interference
-from tests.chaos.video.invariants.money import all_charges_are_billed, charged_at_most_once
+from tests.chaos.video.invariants.money import all_expected_is_billed, billed_at_most_expected
 from tests.chaos.video.invariants.progress import checkpoints_are_complete_and_in_order
 
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
@@ -148,13 +148,13 @@ def test_what_a_workflow_lacks_that_has_ended_is_lost_on_a_starved_machine_as_we
 ) -> None:
     unpaid = replace(checkpoint, ledger=())
 
-    assert all_charges_are_billed.examine(_on(BUSY, unpaid)).verdict is Verdict.FAILED
+    assert all_expected_is_billed.examine(_on(BUSY, unpaid)).verdict is Verdict.FAILED
 
 
 def test_what_is_billed_twice_is_red_on_a_starved_machine(checkpoint: Evidence) -> None:
     twice = replace(checkpoint, ledger=(*checkpoint.ledger, *checkpoint.billed))
 
-    assert charged_at_most_once.examine(_on(BUSY, twice)).verdict is Verdict.FAILED
+    assert billed_at_most_expected.examine(_on(BUSY, twice)).verdict is Verdict.FAILED
 
 
 def test_a_lost_checkpoint_is_red_on_a_starved_machine(checkpoint: Evidence) -> None:

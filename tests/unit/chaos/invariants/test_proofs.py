@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence.bills import REFERENCE, Mode
+from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
@@ -19,6 +19,7 @@ from tests.chaos.video.scenarios import concurrency as concurrency_scenario
 from tests.chaos.video.scenarios import retry_config as retry_scenario
 from tests.chaos.video.scenarios import server_restart as restart_scenario
 from tests.chaos.video.scenarios import worker_crash as crash_scenario
+from tests.chaos.video.target import VIDEO
 
 IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
 AFTER_VIDEO_1, IN_RENDER_2 = checkpoint_scenario.SCENARIO.cases[0].proofs
@@ -266,7 +267,7 @@ def _live(evidence: Evidence) -> Evidence:
         for record in evidence.ledger
         if not (isinstance(record, Received) and record.call is Call.POLL)
     ]
-    billing = REFERENCE.model_copy(update={"mode": Mode.LIVE})
+    billing = VIDEO.billing.model_copy(update={"mode": Mode.LIVE})
     return replace(evidence, ledger=shown, billing=billing)
 
 

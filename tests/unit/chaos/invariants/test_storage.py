@@ -10,17 +10,15 @@ import pytest
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
-from chaos.invariants.storage import (
-    damage_is_noticed,
-    database_was_damaged,
-    disk_was_full,
+from chaos.invariants.storage import damage_is_noticed, database_was_damaged, disk_was_full
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.fake_api.ledger import Billed, Received, Record
+from tests.chaos.video.invariants.storage import (
     nothing_is_asked_for_after_the_damage,
     nothing_is_asked_for_while_full,
     paid_between_backup_and_damage,
     paid_reply_waits_for_room,
 )
-from chaos.invariants.verdict import Verdict
-from tests.chaos.video.fake_api.ledger import Billed, Received, Record
 from tests.chaos.video.scenarios import database_damage, disk_full
 
 EVIDENCE = Path(__file__).parents[3] / "data" / "evidence"

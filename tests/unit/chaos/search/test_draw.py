@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from chaos.faults import BadApi, BadNetwork, Family, KillWorker
+from chaos.faults import BadNetwork, Family, KillWorker
 from chaos.search.carry_out import experiment_of
 from chaos.search.draw import LAST_START, REST_SECONDS, Wishes, draw
 from chaos.search.schedule import Planned
+from tests.chaos.video.faults import BadApi
 
 SEEDS = range(40)
 

@@ -10,9 +10,9 @@ from chaos.evidence.case import Evidence
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.fake_api.ledger import Billed, Item
 from tests.chaos.video.invariants.money import (
-    all_charges_are_billed,
+    all_expected_is_billed,
     billed_once_or_openly_ambiguous,
-    charged_at_most_once,
+    billed_at_most_expected,
     cost_matches_ledger,
     every_bill_is_on_record,
 )
@@ -27,8 +27,8 @@ def _bill(evidence: Evidence, item: Item) -> Billed:
 def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
     evidence = request.getfixturevalue(name)
     for check in (
-        charged_at_most_once,
-        all_charges_are_billed,
+        billed_at_most_expected,
+        all_expected_is_billed,
         cost_matches_ledger,
         every_bill_is_on_record,
     ):
@@ -38,7 +38,7 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
 def test_a_video_billed_twice_fails(checkpoint: Evidence) -> None:
     twice = replace(checkpoint, ledger=[*checkpoint.ledger, _bill(checkpoint, Item.VIDEO)])
 
-    finding = charged_at_most_once.examine(twice)
+    finding = billed_at_most_expected.examine(twice)
 
     assert finding.verdict is Verdict.FAILED
     assert "billed 2 times instead of 1" in finding.problems[0]
@@ -54,21 +54,21 @@ def test_one_more_image_is_allowed_only_where_a_fault_explains_it(worker_crash: 
         replace(worker_crash, specs=strict),
         replace(worker_crash, ledger=thrice),
     ):
-        assert charged_at_most_once.examine(broken).verdict is Verdict.FAILED
+        assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
 
 
 def test_a_bill_for_what_nobody_asked_for_fails(checkpoint: Evidence) -> None:
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
     broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
 
-    assert charged_at_most_once.examine(broken).verdict is Verdict.FAILED
+    assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
 
 
 def test_a_bill_missing_from_the_ledger_fails(checkpoint: Evidence) -> None:
     video = _bill(checkpoint, Item.VIDEO)
     broken = replace(checkpoint, ledger=[r for r in checkpoint.ledger if r is not video])
 
-    assert all_charges_are_billed.examine(broken).verdict is Verdict.FAILED
+    assert all_expected_is_billed.examine(broken).verdict is Verdict.FAILED
 
 
 def test_a_result_that_hides_a_cost_fails(checkpoint: Evidence) -> None:

@@ -89,7 +89,7 @@ def busy(names: tuple[CaseName, ...], *, passed: int, waiting: int, failed: int 
         news += [reached(1, Stage.STARTING, name), reached(2, Stage.RUNNING, name)]
     news += [judged(40, Verdict.PASSED, name) for name in names[:passed]]
     news += [
-        judged(45, Verdict.FAILED, name, "charged_at_most_once: a video was billed twice")
+        judged(45, Verdict.FAILED, name, "billed_at_most_expected: a video was billed twice")
         for name in names[passed : passed + failed]
     ]
     news += [fault(50, "half_open", "worker-2>server", name) for name in running]

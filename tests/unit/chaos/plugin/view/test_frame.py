@@ -105,13 +105,13 @@ def test_a_failure_is_shown_with_its_reason_in_its_row_and_among_the_remarks() -
     state = state_of(
         [case(), case(*alone("checkpoint"))],
         reached(2, Stage.RUNNING),
-        judged(40, Verdict.FAILED, reason="charged_at_most_once: twice"),
-        told(40, Finished("worker_crash", Verdict.FAILED, "charged_at_most_once: twice")),
+        judged(40, Verdict.FAILED, reason="billed_at_most_expected: twice"),
+        told(40, Finished("worker_crash", Verdict.FAILED, "billed_at_most_expected: twice")),
     )
     drawn = _drawn(state, 120, 40)
 
     assert _line(drawn, "✗ worker_crash").startswith("✗ worker_crash failed: billed_at_most")
-    assert "0:40 worker_crash failed: charged_at_most_once: twice" in " ".join(drawn.split())
+    assert "0:40 worker_crash failed: billed_at_most_expected: twice" in " ".join(drawn.split())
     assert "1 failed 1 waiting" in " ".join(drawn.split())
 
 

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def broken(folder: Path) -> RunResult:
     """One scenario that passed, and one that did not."""
-    return a_run(folder, {RETRY: PASSED, CRASH: failed("charged_at_most_once", PROBLEM)})
+    return a_run(folder, {RETRY: PASSED, CRASH: failed("billed_at_most_expected", PROBLEM)})
 
 
 def _text(page: str) -> str:
@@ -60,7 +60,7 @@ def test_what_broke_stands_first_with_its_reason_and_the_way_back(
     assert "What broke" in top
     assert "1. Worker Crash Recovery" in top
     assert "2. Retry Configuration" not in top
-    assert f"charged_at_most_once {PROBLEM}" in top
+    assert f"billed_at_most_expected {PROBLEM}" in top
     assert "kill at worker-1, " in top
     assert "pytest -m chaos -k worker_crash" in top
     assert "2. Retry Configuration" in rest

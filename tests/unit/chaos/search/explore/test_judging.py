@@ -186,7 +186,7 @@ def test_no_other_request_may(spoil: Callable[[Path], None], kept: Kept, judge: 
     found = judge(folder)
 
     assert found.verdict is Verdict.FAILED
-    assert "charged_at_most_once" in found.reason
+    assert "billed_at_most_expected" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def an_activity_was_tried_in_vain(folder: Path) -> None:
 
 
 DAMAGES = (
-    Damage(COMPLETING, paid_again, "charged_at_most_once"),
-    Damage(REPLIED, paid_again, "charged_at_most_once"),
+    Damage(COMPLETING, paid_again, "billed_at_most_expected"),
+    Damage(REPLIED, paid_again, "billed_at_most_expected"),
     Damage(COMPLETING, lost, "workflows_end_as_expected"),
     Damage(COMPLETING, a_file_is_gone, "artifacts_exist_with_their_hash"),
     Damage(COMPLETING, the_key_is_told, "no_secret_is_kept"),
