@@ -64,7 +64,7 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
         ("checkpoint", "kill at worker-1"),
         ("server_restart", "kill at temporal-server"),
         ("each_role", "kill at everything"),
-        ("retry_config", "status_503 at fake-api"),
+        ("retry_config", "status_503 at api"),
     ],
 )
 def test_a_recovery_that_takes_longer_fails(
@@ -109,7 +109,7 @@ def test_a_promise_is_not_kept_by_a_heartbeat_that_was_old_already(late: Evidenc
 
 def test_a_recovery_that_nobody_measured_is_unknown(late: Evidence) -> None:
     """As where a system says that it sends heartbeats more often than it does."""
-    finding = recovers_within_its_bound.examine(replace(late, heartbeat_interval_seconds=1.0))
+    finding = recovers_within_its_bound.examine(with_timings(late, heartbeat_interval_seconds=1.0))
 
     assert finding.verdict is Verdict.UNKNOWN
     problem, why = finding.problems
