@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 from temporalio.api.history.v1 import History
 from temporalio.client import WorkflowHistory
 
+from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from tests.chaos.video.evidence import VideoEvidence
 from tests.unit.kept import kept
+
+E = TypeVar("E", bound=Evidence)
 
 Edit = Callable[[History], None]
 
@@ -58,10 +62,10 @@ def concurrency() -> VideoEvidence:
 
 
 @pytest.fixture
-def with_history() -> Callable[[VideoEvidence, str, Edit], VideoEvidence]:
+def with_history() -> Callable[[E, str, Edit], E]:
     """The evidence with one workflow's last run changed by `edit`."""
 
-    def change(evidence: VideoEvidence, workflow_id: str, edit: Edit) -> VideoEvidence:
+    def change(evidence: E, workflow_id: str, edit: Edit) -> E:
         workflow = evidence.workflows[workflow_id]
         history = History()
         history.events.extend(workflow.runs[-1].events)
