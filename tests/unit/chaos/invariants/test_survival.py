@@ -9,11 +9,14 @@ from temporalio.api.history.v1 import History
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.invariants.survival import (
-    histories_replay,
     no_workflow_task_fails,
+    replays_with,
     workflows_end_as_expected,
 )
 from chaos.invariants.verdict import Verdict
+from workflows.registry import WORKFLOWS
+
+histories_replay = replays_with(WORKFLOWS)
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 
