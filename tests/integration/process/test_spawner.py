@@ -14,8 +14,9 @@ import pytest
 
 from chaos.process.child import child_environment
 from chaos.process.reaper import Guard, marked_processes
-from chaos.process.spawner import Spawner, SpawnerError, may_fork
+from chaos.process.spawner import Spawner, SpawnerError
 from chaos.process.started import End
+from tests.chaos.video.target import VIDEO
 
 PROGRAM = """
 import os, sys, threading, time
@@ -184,5 +185,7 @@ def test_one_that_cannot_be_started_is_told_so(
         (("temporal",), False),
     ],
 )
-def test_only_the_suites_own_programs_are_forked(argv: tuple[str, ...], may: bool) -> None:
-    assert may_fork(argv) is may
+def test_only_programs_of_what_was_preloaded_are_forked(
+    argv: tuple[str, ...], may: bool, tmp_path: Path
+) -> None:
+    assert Spawner({}, tmp_path, VIDEO.preload).may_start(argv) is may
