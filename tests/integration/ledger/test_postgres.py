@@ -151,7 +151,7 @@ def test_a_folder_without_the_programs_is_named_with_what_to_do(
 
 def _fake_programs(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    for name in ("initdb", "postgres"):
+    for name in ("initdb", "postgres", "psql"):
         (folder / name).touch(mode=0o755)
     return folder
 
