@@ -58,8 +58,8 @@ class PostgresPrograms:
         if folder is None:
             where = named or f"{_DEBIAN}/*/bin or on PATH"
             raise PostgresNotFoundError(
-                f"no initdb, postgres and psql in {where}; install PostgreSQL's server (on "
-                f"Debian the package postgresql), or set {_BIN_VARIABLE} to the folder of its programs."
+                f"no initdb, postgres and psql in {where}; install PostgreSQL's server (on Debian "
+                f"the package postgresql), or set {_BIN_VARIABLE} to the folder of its programs."
             )
         return cls(folder, _user())
 
