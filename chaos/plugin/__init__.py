@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _COLLECTING: pytest.StashKey[Collecting] = pytest.StashKey()
 _CHOSEN: pytest.StashKey[dict[pytest.Item, Scenario]] = pytest.StashKey()
+_LEFT_OUT: pytest.StashKey[set[str]] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 _ANSWERS: pytest.StashKey[once.Answers] = pytest.StashKey()
 _NOT_STARTED = "Nothing was run: --setup-only and --setup-plan start no scenario."
@@ -92,9 +93,16 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     chosen = session.config.stash.get(_CHOSEN, {})
     if not chosen or not _are_to_run(session):
         return (yield)
+    scenarios = _after_the_hook(session.config, list(chosen.values()))
+    if not scenarios:
+        return (yield)
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - see the module's docstring
+    from chaos.plugin.running import make_runner  # noqa: PLC0415 - likewise
 
-    runner = _make_runner(session.config, chosen)
+    reports = session.config.stash[_COLLECTING].reports(list(chosen))
+    runner = make_runner(session.config, scenarios, reports)
+    session.config.stash[_RUNNER] = runner
+    session.config.stash[_ANSWERS] = once.Answers()
     try:
         try:
             runner.start()
@@ -113,18 +121,14 @@ def _are_to_run(session: pytest.Session) -> bool:
     return not (only_shown or is_broken or once.is_worker(session.config))
 
 
-def _make_runner(config: pytest.Config, chosen: dict[pytest.Item, Scenario]) -> Runner:
-    from chaos.plugin.running import make_runner  # noqa: PLC0415 - see the module's docstring
-
-    scenarios: Sequence[Scenario] = tuple(chosen.values())
-    changed = config.hook.pytest_chaos_scenarios(config=config, scenarios=scenarios)
-    if changed is not None:
-        require_different(changed)
-        scenarios = changed
-    config.stash[_ANSWERS] = once.Answers()
-    reports = config.stash[_COLLECTING].reports(list(chosen))
-    runner = config.stash[_RUNNER] = make_runner(config, scenarios, reports)
-    return runner
+def _after_the_hook(config: pytest.Config, chosen: Sequence[Scenario]) -> Sequence[Scenario]:
+    """What is to be run, once the project's conftest had its say. Raises UsageError."""
+    changed = config.hook.pytest_chaos_scenarios(config=config, scenarios=tuple(chosen))
+    scenarios: Sequence[Scenario] = chosen if changed is None else changed
+    require_different(scenarios)
+    kept = {each.name for each in scenarios}
+    config.stash[_LEFT_OUT] = {each.name for each in chosen} - kept
+    return scenarios
 
 
 @pytest.fixture
@@ -135,10 +139,10 @@ def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     stash = request.config.stash
 
     def survives(scenario: Scenario) -> None:
+        if scenario.name in stash.get(_LEFT_OUT, ()):
+            pytest.skip(plain(f"{scenario.name} was left out by pytest_chaos_scenarios."))
         if (runner := stash.get(_RUNNER, None)) is None:
             pytest.fail(plain(f"{scenario.name} was not run here."), pytrace=False)
-        if scenario.name not in {each.name for each in runner.chosen}:
-            pytest.skip(plain(f"{scenario.name} was left out by pytest_chaos_scenarios"))
         if reason := runner.why_not_run(scenario):
             pytest.skip(plain(reason))
         if reason := stash[_ANSWERS].why_none(scenario.name):

@@ -10,11 +10,9 @@ from pydantic import SecretStr
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Billing, Mode
 from chaos.experiment.lab import Options
-from chaos.experiment.scenario import Scenario
+from chaos.experiment.scenario import Scenario, in_mode, on_topology
 from tests.chaos.video.estimate import (
     estimate_usd,
-    in_mode,
-    on_topology,
     suite_estimate_usd,
     suite_estimates,
 )

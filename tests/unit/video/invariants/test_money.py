@@ -11,8 +11,8 @@ from chaos.invariants.verdict import Verdict
 from tests.chaos.video.fake_api.ledger import Billed, Item
 from tests.chaos.video.invariants.money import (
     all_expected_is_billed,
-    billed_once_or_openly_ambiguous,
     billed_at_most_expected,
+    billed_once_or_openly_ambiguous,
     cost_matches_ledger,
     every_bill_is_on_record,
 )
