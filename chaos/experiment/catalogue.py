@@ -6,8 +6,10 @@ import importlib
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
@@ -43,15 +45,29 @@ def target_of(project: Path) -> Target:
     return targets[0]
 
 
-def _names(project: Path) -> Sequence[str]:
-    file = project / "pyproject.toml"
+def project_above(folder: Path) -> Path | None:
+    """The nearest project: the folder itself or one above it whose `pyproject.toml` has a table
+    `[tool.chaos]`; None where there is none.
+    """
+    for each in (folder, *folder.parents):
+        with suppress(CatalogueError):
+            if "chaos" in _read(each / "pyproject.toml").get("tool", {}):
+                return each
+    return None
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        read = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return ()
+        return {}
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
-    names = read.get("tool", {}).get("chaos", {}).get("targets", [])
+
+
+def _names(project: Path) -> Sequence[str]:
+    file = project / "pyproject.toml"
+    names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
@@ -67,6 +83,22 @@ def _target(name: str, project: Path) -> Target:
         raise CatalogueError(
             f"the target {name!r} of [tool.chaos] cannot be imported ({plain(repr(error))})."
         ) from error
+    _require_its_own(module, project)
     if not isinstance(found, Target):
         raise CatalogueError(f"{name!r} of [tool.chaos] is no chaos.Target.")
     return found
+
+
+def _require_its_own(module: str, project: Path) -> None:
+    """Of two projects in one run, each may have a module of the same name; Python knows one.
+
+    Raises CatalogueError.
+    """
+    path = project.joinpath(*module.split("."))
+    own = next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
+    found = sys.modules[module].__file__
+    if own and found and not own.samefile(found):
+        raise CatalogueError(
+            f"{own} was meant, and {found} is imported already: run one project at a time, or "
+            "give its module a name of its own."
+        )
