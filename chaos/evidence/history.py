@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, RetryPolicy
-from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import WorkflowHistory
@@ -207,6 +207,17 @@ class Workflow:
         return len(self.failed_tasks)
 
     @property
+    def is_task_sticky(self) -> bool:
+        """Whether its newest workflow task waits for the worker that had the one before."""
+        kind = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+        tasks = [event for event in self.runs[-1].events if event.event_type == kind]
+        sticky = TaskQueueKind.TASK_QUEUE_KIND_STICKY
+        return any(
+            each.workflow_task_scheduled_event_attributes.task_queue.kind == sticky
+            for each in tasks[-1:]
+        )
+
+    @property
     def timers(self) -> Sequence[datetime]:
         """When the timers of its newest run are due that are still open, the first one first."""
         return sorted(_open_timers(self.runs[-1]))
@@ -275,7 +286,9 @@ def _failed_task(event: HistoryEvent) -> Iterator[FailedTask]:
     failed = event.workflow_task_failed_event_attributes
     is_failed = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
     if is_failed and failed.cause not in _NOBODYS_FAULT:
-        yield FailedTask(time_of(event), _name_of(failed.cause), told(failed.failure))
+        # The SDK's own failures have no type, and are no ApplicationErrors of the workflow's.
+        text = told(failed.failure).removeprefix("ApplicationError: ")
+        yield FailedTask(time_of(event), _name_of(failed.cause), text)
 
 
 def _open_timers(run: WorkflowHistory) -> Iterator[datetime]:

@@ -126,6 +126,7 @@ class Lab:
     started: dict[str, list[str]] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
     _schedules: list[FollowedSchedule] = field(default_factory=list)
+    _not_yet: set[str] = field(default_factory=set)
 
     @property
     def step_deadline_seconds(self) -> float:
@@ -137,6 +138,10 @@ class Lab:
         """A workflow that somebody else starts, such as a parent or a service, under the id that
         its spec has: it is awaited and judged as if the experiment had started it.
         """
+        self._not_yet.add(spec.workflow_id)
+        self._add(spec)
+
+    def _add(self, spec: WorkflowSpec) -> None:
         if spec not in self.specs:
             self.specs.append(spec)
             self.stack.own(spec.workflow_id)
@@ -160,7 +165,7 @@ class Lab:
             ids = await schedule.stop(self.client, self.step_deadline_seconds)
             self.note(f"{schedule.schedule_id} has started {len(ids)} workflow(s)")
             for spec in schedule.specs([each.removeprefix(prefix) for each in ids]):
-                self.expect(spec)
+                self._add(spec)
 
     async def delete_schedules(self) -> None:
         """Remove those whose workflows are expected."""
@@ -458,7 +463,7 @@ class Lab:
         try:
             described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
         except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND
+            return error.status is RPCStatusCode.NOT_FOUND and workflow_id not in self._not_yet
         return not described.raw_description.HasField("pending_workflow_task")
 
     async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
@@ -491,11 +496,11 @@ class Lab:
         await anext(events, None)
 
     async def has_ended(self, workflow_id: str) -> bool:
-        """Whether a workflow has ended, or is lost."""
+        """Whether a workflow has ended, or is lost. One that somebody else starts may still come."""
         try:
             described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
         except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND
+            return error.status is RPCStatusCode.NOT_FOUND and workflow_id not in self._not_yet
         if described.status in {None, WorkflowExecutionStatus.RUNNING}:
             return False
         self.on_ended(workflow_id)

@@ -175,6 +175,8 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
     try:
         async with context.turns:
             result = await run_case(scenario, case, context)
+    except CaseError as error:
+        result = broken_case_result(case, str(error))
     except BaseException as error:
         if _ends_the_run(error):
             raise

@@ -78,6 +78,8 @@ def _task(workflow: Workflow, pending: Pending, task: PendingTask) -> str:
     if task.started_at:
         return f"{words}, started {_ago(pending.at, task.started_at)} by a worker"
     since = f"scheduled {_ago(pending.at, task.since)}"
+    if workflow.is_task_sticky:
+        return f"{words}, waits for the worker that had the last one: {since} in its sticky queue"
     return f"{words}, waits for a worker: {since}{_polled(pending.at, task.queue)}"
 
 

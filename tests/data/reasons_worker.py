@@ -1,7 +1,7 @@
 """A worker whose workflows hang, fail and wait, each in a way of its own.
 
-`CHANGED=1` is the release in which `Changed` decides otherwise, `WITHOUT=activities` a worker that
-takes workflow tasks only.
+`CHANGED=1` is the release in which `Changed` decides otherwise, `CACHED` the number of workflows
+that it keeps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from temporalio.workflow import ParentClosePolicy
 
 LIMIT = timedelta(seconds=6)
 CHANGED = bool(os.environ.get("CHANGED"))
-WITHOUT = os.environ.get("WITHOUT", "")
 
 
 @activity.defn
@@ -173,6 +172,8 @@ async def main() -> None:
         task_queue=os.environ["TASK_QUEUE"],
         workflows=WORKFLOWS,
         activities=ACTIVITIES,
+        # Else the next workflow task of one that is killed waits 10 s for the worker that had it.
+        max_cached_workflows=int(os.environ.get("CACHED", "0")),
         workflow_runner=UnsandboxedWorkflowRunner(),
     ).run()
 
