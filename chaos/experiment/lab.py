@@ -496,7 +496,7 @@ class Lab:
         await anext(events, None)
 
     async def has_ended(self, workflow_id: str) -> bool:
-        """Whether a workflow has ended, or is lost. One that somebody else starts may still come."""
+        """Whether a workflow has ended, or is lost; one that somebody else starts may yet come."""
         try:
             described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
         except RPCError as error:

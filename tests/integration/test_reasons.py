@@ -18,7 +18,6 @@ from temporalio.client import (
     ScheduleIntervalSpec,
     ScheduleSpec,
 )
-
 from temporalio.service import RPCError
 
 from chaos.environment.target import Target
@@ -37,6 +36,8 @@ from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import Guard
 from chaos.process.waiting import wait_until
 from tests.data import reasons_worker
+
+pytestmark = pytest.mark.timeout(180)  # what the machine was too busy to tell is tried again
 
 WORKER = Path(reasons_worker.__file__)
 TARGET = Target(worker=(sys.executable, str(WORKER)), task_queue="reasons")
@@ -190,24 +191,30 @@ async def test_a_workflow_that_only_waits_says_for_what(context: RunContext) -> 
     )
 
 
-async def _has_closed(lab: Lab, workflow_id: str, kind: str) -> bool:
-    history = await lab.handle(workflow_id).fetch_history()
-    return any(
-        each.kind == kind and each.completed for each in Workflow(workflow_id, [history]).activities
-    )
+async def _until(lab: Lab, workflow_id: str, holds: Callable[[Workflow], object]) -> None:
+    """Wait until the history says so."""
+
+    async def does_hold() -> bool:
+        history = await lab.handle(workflow_id).fetch_history()
+        return bool(holds(Workflow(workflow_id, [history])))
+
+    await wait_until(does_hold, what=f"{workflow_id} is so far", deadline_seconds=40)
+
+
+def _pack_is_done(workflow: Workflow) -> bool:
+    return any(each.completed for each in workflow.activities)
 
 
 async def _deploy_a_change(lab: Lab) -> None:
     """A worker of the old release begins, one of the new release goes on."""
     before = await lab.worker()
     await lab.start(spec("order-1", "Changed"))
-    await wait_until(
-        lambda: _has_closed(lab, "order-1", "pack"), what="pack is done", deadline_seconds=20
-    )
+    await _until(lab, "order-1", _pack_is_done)
     before.child.send(signal.SIGTERM)
     await before.child.wait(20.0)
     await lab.worker(settings={"CHANGED": "1"})
     await lab.handle("order-1").signal("go")
+    await _until(lab, "order-1", lambda workflow: workflow.failed_tasks)
 
 
 async def test_a_failed_workflow_task_says_its_cause_and_its_sentence(context: RunContext) -> None:
@@ -224,8 +231,16 @@ async def test_a_failed_workflow_task_says_its_cause_and_its_sentence(context: R
     assert "[TMPRL1100]" in hanging
 
 
+def _going_wrong(wrong: WorkflowSpec) -> Experiment:
+    async def experiment(lab: Lab) -> None:
+        await starting(wrong)(lab)
+        await _until(lab, wrong.workflow_id, lambda workflow: workflow.failed_tasks)
+
+    return experiment
+
+
 async def test_any_other_error_of_a_workflows_code_is_told_as_well(context: RunContext) -> None:
-    result = await result_of(context, starting(spec("order-1", "Wrong")))
+    result = await result_of(context, _going_wrong(spec("order-1", "Wrong")))
 
     (problem,) = problems(result, "no_workflow_task_fails")
     assert "WorkflowWorkerUnhandledFailure: LookupError: there is no such order" in problem
@@ -235,10 +250,8 @@ async def test_any_other_error_of_a_workflows_code_is_told_as_well(context: RunC
 async def test_a_task_in_the_queue_of_a_worker_that_is_gone_says_so(context: RunContext) -> None:
     async def experiment(lab: Lab) -> None:
         worker = await lab.worker(settings={"CACHED": "10"})
-        await lab.start(spec("order-1", "Wait", 1.0))
-        await wait_until(
-            lambda: _has_closed(lab, "order-1", "pack"), what="pack is done", deadline_seconds=20
-        )
+        await lab.start(spec("order-1", "Wait", 3.0))
+        await _until(lab, "order-1", lambda workflow: workflow.timers)
         await lab.strike(worker.child, signal.SIGKILL)
 
     result = await result_of(context, experiment, undisturbed=False)
@@ -318,10 +331,7 @@ async def test_a_child_that_outlives_its_parent_is_told_of_and_judged_only_where
     for status, is_right in ((Status.RUNNING, True), (Status.COMPLETED, False)):
         context = replace(context, folder=context.folder / status, scratch=context.scratch / status)
         result = await result_of(context, expecting(status))
-        assert result.verdict in {
-            verdict,
-            Verdict.UNKNOWN if verdict is Verdict.FAILED else verdict,
-        }
+        assert (result.verdict is Verdict.PASSED) is is_right
         assert len(result.workflows) == 2
     (problem,) = problems(result, "workflows_end_as_expected")
     assert problem.startswith("order-1/child is running, not completed: waits for a timer, due at")
@@ -456,7 +466,9 @@ async def test_a_workflow_that_should_still_run_and_has_ended_fails(context: Run
 
 
 async def test_a_workflow_that_should_still_run_and_is_stuck_fails(context: RunContext) -> None:
-    result = await result_of(context, starting(spec("watch", "Wrong", status=Status.RUNNING)))
+    watch = spec("watch", "Wrong", status=Status.RUNNING)
+
+    result = await result_of(context, _going_wrong(watch))
 
     assert result.verdict is Verdict.FAILED
     (problem,) = problems(result, "workflows_end_as_expected")
