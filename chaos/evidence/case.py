@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal
 from chaos.evidence.files import read_if_there, write_file
@@ -80,6 +82,7 @@ class Reading:
     bills: Callable[[Path], Iterable[Bill]] = lambda _: ()
     paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
     refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
+    data_converter: DataConverter = pydantic_data_converter
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Evidence:
         return {
             "folder": folder,
             "specs": load_specs(folder, cls.spec_kind),
-            "workflows": load_histories(folder / HISTORIES, prefix),
+            "workflows": load_histories(folder / HISTORIES, prefix, reading.data_converter),
             "journal": read_journal(folder / "journal.jsonl"),
             "bills": _load(folder / BILLS, _BILLS, lambda: tuple(reading.bills(folder))),
             "paid_requests": _load(
@@ -128,7 +131,7 @@ class Evidence:
                 _TIMINGS,
                 lambda: _load(folder / OLD_TIMINGS, _TIMINGS, lambda: reading.timings),
             ),
-            "children": load_children(folder / CHILDREN),
+            "children": load_children(folder / CHILDREN, reading.data_converter),
         }
 
     @property

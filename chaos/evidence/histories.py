@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.evidence.files import read_file, write_file
@@ -104,7 +106,9 @@ async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHist
             return runs
 
 
-def load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
+def load_histories(
+    folder: Path, prefix: str, converter: DataConverter = pydantic_data_converter
+) -> Mapping[str, Workflow]:
     found: dict[str, dict[int, WorkflowHistory]] = {}
     for file in sorted(folder.glob("*.json")):
         workflow_id, _, number = file.stem.rpartition(".run-")
@@ -112,15 +116,19 @@ def load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
         found.setdefault(workflow_id, {})[int(number)] = history
     return {
         workflow_id.removeprefix(prefix): Workflow(
-            workflow_id.removeprefix(prefix), tuple(runs[number] for number in sorted(runs))
+            workflow_id.removeprefix(prefix),
+            tuple(runs[number] for number in sorted(runs)),
+            converter,
         )
         for workflow_id, runs in found.items()
     }
 
 
-def load_children(folder: Path) -> Sequence[Workflow]:
+def load_children(
+    folder: Path, converter: DataConverter = pydantic_data_converter
+) -> Sequence[Workflow]:
     """Each by the id that its first event tells; the names of their files are none."""
-    found = load_histories(folder, "").values()
+    found = load_histories(folder, "", converter).values()
     return tuple(replace(child, workflow_id=_id_in(child.runs[0])) for child in found)
 
 

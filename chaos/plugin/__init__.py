@@ -192,6 +192,7 @@ def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
         options=_options(config),
         write=write_reports,
         worker_argv=config.getoption("--worker-command") or (),
+        project=config.rootpath,
         reports=(config.getoption("--reports") or config.rootpath / "reports").absolute(),
         view=_view(config),
     )
