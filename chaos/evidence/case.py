@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal
 from chaos.evidence.files import read_if_there, write_file
@@ -81,6 +83,7 @@ class Reading:
     bills: Callable[[Path], Iterable[Bill]] = lambda _: ()
     paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
     refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
+    data_converter: DataConverter = pydantic_data_converter
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Evidence:
     def read(cls, folder: Path, reading: Reading) -> dict[str, Any]:
         """The fields of the evidence in a folder; a target's own kind adds its own."""
         prefix = load_prefix(folder)
-        workflows = load_histories(folder / HISTORIES, prefix)
+        workflows = load_histories(folder / HISTORIES, prefix, reading.data_converter)
         journal = read_journal(folder / "journal.jsonl")
         is_troubled = any(entry.event is Event.TROUBLE for entry in journal)
         return {
@@ -135,7 +138,7 @@ class Evidence:
             ),
             "children": [
                 child
-                for child in load_children(folder / CHILDREN)
+                for child in load_children(folder / CHILDREN, reading.data_converter)
                 if child.workflow_id.removeprefix(prefix) not in workflows
             ],
         }

@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.evidence.files import read_file, read_if_there, write_file
@@ -142,7 +144,9 @@ async def _fetch_runs(client: Client, workflow_id: str) -> Sequence[WorkflowHist
             return runs
 
 
-def load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
+def load_histories(
+    folder: Path, prefix: str, converter: DataConverter = pydantic_data_converter
+) -> Mapping[str, Workflow]:
     """All workflows of a folder, by their ids without the prefix."""
     found: dict[str, dict[int, WorkflowHistory]] = {}
     for file in sorted(folder.glob("*.json")):
@@ -153,6 +157,7 @@ def load_histories(folder: Path, prefix: str) -> Mapping[str, Workflow]:
         Workflow(
             unquote(stem).removeprefix(prefix),
             tuple(runs[number] for number in sorted(runs)),
+            converter,
             _load_pending(folder.parent / PENDING / f"{stem}.json"),
         )
         for stem, runs in found.items()
@@ -165,9 +170,11 @@ def _load_pending(file: Path) -> Pending | None:
     return Pending.model_validate_json(content) if content else None
 
 
-def load_children(folder: Path) -> Sequence[Workflow]:
+def load_children(
+    folder: Path, converter: DataConverter = pydantic_data_converter
+) -> Sequence[Workflow]:
     """Each by the id that its first event tells; the names of their files are none."""
-    found = load_histories(folder, "").values()
+    found = load_histories(folder, "", converter).values()
     return tuple(replace(child, workflow_id=_id_in(child.runs[0])) for child in found)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, RetryPolicy
@@ -16,6 +18,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 
 from chaos.evidence.pending import Pending, PendingActivity, told
 
@@ -119,12 +122,13 @@ class FailedTask:
 
 @dataclass(frozen=True)
 class Workflow:
-    """All runs of one workflow id, oldest first. `pending` is what it waited for when the case
-    ended; None where it had ended, or the server did not tell.
+    """All runs of one workflow id, oldest first. `converter` reads what is in them. `pending` is what
+    it waited for when the case ended; None where it had ended, or the server did not tell.
     """
 
     workflow_id: str
     runs: Sequence[WorkflowHistory]
+    converter: DataConverter = pydantic_data_converter
     pending: Pending | None = None
 
     @property
@@ -157,7 +161,7 @@ class Workflow:
     def failure_message(self) -> str:
         """Why it failed; empty where it did not."""
         attributes = self.last_event.workflow_execution_failed_event_attributes
-        return str(attributes.failure.message)
+        return message_of(attributes.failure, self.converter)
 
     @property
     def failure_told(self) -> str:
@@ -230,8 +234,8 @@ class Workflow:
         payloads: Sequence[Payload] = completed or info.details.payloads
         if not payloads:
             return None
-        made: T = pydantic_data_converter.payload_converter.from_payload(payloads[0], kind)
-        return made
+        (made,) = waited_for(self.converter.decode(payloads[:1], [kind]))
+        return cast("T", made)
 
     @cached_property
     def activities(self) -> tuple[Activity, ...]:
@@ -243,6 +247,22 @@ class Workflow:
         if self.pending is None or activity.closed_at or activity.left_at:
             return activity
         return replace(activity, pending=self.pending.activity(activity.activity_id))
+
+
+def message_of(failure: Failure, converter: DataConverter) -> str:
+    """What a failure says; a converter may have put it into a payload, and encrypted that."""
+    if not failure.HasField("encoded_attributes"):
+        return str(failure.message)
+    (attributes,) = waited_for(converter.decode([failure.encoded_attributes], [dict]))
+    return str(attributes.get("message", failure.message))
+
+
+def waited_for(decoding: Coroutine[Any, Any, T]) -> T:
+    """What a converter's own coroutine returns. Its codec may do anything, so it gets a loop of its
+    own, also where one runs already.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, decoding).result()
 
 
 def _activities(run: WorkflowHistory) -> Iterator[Activity]:

@@ -217,19 +217,22 @@ class Lab:
     async def worker(
         self,
         *,
+        kind: str | None = None,
         task_queue: str | None = None,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
     ) -> WorkerProcess:
-        """Start a worker, with `settings` over its environment; wait until it polls.
+        """Start a worker, with `settings` over its environment; wait until it is ready. `kind`
+        names one of the target's other kinds.
 
         What `links` names (`SERVER`, a service) it reaches through a proxy of its own.
         """
         worker = await self.stack.start_worker(
-            task_queue=task_queue, argv=argv, settings=settings, links=links
+            kind=kind, task_queue=task_queue, argv=argv, settings=settings, links=links
         )
-        self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
+        what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
+        self.note(f"{worker.child.name} is ready ({what})")
         self.on_working()
         return worker
 

@@ -61,7 +61,8 @@ class RunContext:
     """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
 
     Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
-    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one.
+    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one,
+    and `ports` those whose Temporal must be at the same port. Targets run in `project`.
     """
 
     mark: str
@@ -77,6 +78,12 @@ class RunContext:
     is_second_try: bool = False
     admission: Admission = field(default_factory=Admission)
     turns: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+    ports: dict[int, asyncio.Lock] = field(default_factory=dict)
+    project: Path | None = None
+
+    def turn_at(self, port: int | None) -> AbstractAsyncContextManager[object]:
+        """One at a time has a port that must be this one; whoever may have any need not wait."""
+        return self.ports.setdefault(port, asyncio.Lock()) if port else nullcontext()
 
 
 async def run_all(
@@ -198,8 +205,11 @@ def _ends_the_run(error: BaseException) -> bool:
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Run one experiment, then judge it by nothing but what it left behind."""
     _ask(case, context.options)
-    own = not case.stack.shares_server
-    async with context.admission.seat(case.about_seconds, has_own_server=own) as seat:
+    own = not case.target.placed(case.stack).shares_server
+    async with (
+        context.turn_at(case.target.port),
+        context.admission.seat(case.about_seconds, has_own_server=own) as seat,
+    ):
         return await _run_seated(scenario, case, context, seat)
 
 
@@ -234,6 +244,7 @@ async def _run_seated(
             maker=context.maker,
             name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
             spawner=context.spawner,
+            project=context.project,
         )
         reporter.reached(Stage.STARTING)
         with context.admission.meter.watched(reporter.strained):

@@ -68,6 +68,7 @@ class Runner:
     view: View = field(default_factory=NoView)
     write: Callable[[RunResult, Path], tuple[str, ...]] = lambda _result, _folder: ()
     worker_argv: Sequence[str] = ()
+    project: Path | None = None
     outcome: RunResult | None = None
     paid_usd: Decimal | None = None
     missing: str | None = None
@@ -247,6 +248,7 @@ class Runner:
             options=self.options,
             announce=self._announce,
             worker_argv=self.worker_argv,
+            project=self.project,
             secrets=ground.secrets,
             spawner=spawner,
             admission=admission,

@@ -121,8 +121,12 @@ class Collecting:
         """Where runs are kept: beside the project of these tests, if they have one in common."""
         if given := value(self.config, "reports"):
             return Path(given).absolute()
+        return self.project(tests) / "reports"
+
+    def project(self, tests: Sequence[pytest.Item]) -> Path:
+        """That of these tests, if they have one in common, else pytest's own root."""
         projects = {self.project_of(test.path) for test in tests}
-        return (projects.pop() if len(projects) == 1 else self.config.rootpath) / "reports"
+        return projects.pop() if len(projects) == 1 else self.config.rootpath
 
     def _scenarios(self, metafunc: pytest.Metafunc) -> Sequence[Scenario]:
         from chaos.experiment.catalogue import CatalogueError, scenarios_of  # noqa: PLC0415 - slow

@@ -23,7 +23,9 @@ from chaos.plugin.view.terminal import Terminal, can_be_drawn_on
 from chaos.report.files import write_reports
 
 
-def make_runner(config: pytest.Config, chosen: Sequence[Scenario], reports: Path) -> Runner:
+def make_runner(
+    config: pytest.Config, chosen: Sequence[Scenario], project: Path, reports: Path
+) -> Runner:
     """It is not started yet. Raises UsageError."""
     return Runner(
         chosen=chosen,
@@ -35,6 +37,7 @@ def make_runner(config: pytest.Config, chosen: Sequence[Scenario], reports: Path
         options=options_of(config),
         write=write_reports,
         worker_argv=value(config, "worker_command") or (),
+        project=project,
         reports=reports,
         view=view_of(config),
     )
