@@ -21,7 +21,7 @@ pytest_plugins = ["chaos.plugin", "tests.seen_red", "tests.chaos.video.live"]
 _NEEDED = {
     "tests/integration/alerts": ("aiosmtpd",),
     "tests/integration/benchmarks": ("dbos", "matplotlib"),
-    "tests/integration/cluster": ("trustme",),
+    "tests/integration/environment": ("trustme",),
     "tests/integration/network": ("trustme",),
     "tests/integration/report": ("playwright",),
     "tests/integration/service": ("playwright", "schemathesis"),
