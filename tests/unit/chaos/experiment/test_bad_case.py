@@ -19,8 +19,9 @@ from chaos.evidence.journal import Event, Journal
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
 from chaos.experiment.results import WorkflowResult, case_result, scenario_result
-from chaos.experiment.run import CaseError, _ask, _ends_the_run
+from chaos.experiment.run import CaseError, _ask
 from chaos.experiment.runner import _split
+from chaos.experiment.saving import ends_the_run
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
@@ -94,16 +95,16 @@ def test_a_check_that_raises_anything_leaves_its_question_open(error: BaseExcept
 async def test_a_run_that_is_cancelled_ends_and_a_cancellation_of_a_cases_own_ends_only_that() -> (
     None
 ):
-    assert not _ends_the_run(asyncio.CancelledError())
-    assert not _ends_the_run(SystemExit(1))
-    assert _ends_the_run(KeyboardInterrupt())
+    assert not ends_the_run(asyncio.CancelledError())
+    assert not ends_the_run(SystemExit(1))
+    assert ends_the_run(KeyboardInterrupt())
     seen: list[bool] = []
 
     async def run() -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as error:
-            seen.append(_ends_the_run(error))
+            seen.append(ends_the_run(error))
             raise
 
     running = asyncio.create_task(run())
