@@ -49,8 +49,10 @@ class WorkflowSpec(BaseModel):
     `arguments` are what the target's data converter takes; read back they are payloads, as
     `RawValue`. `charges` are due once the workflow has ended as it should; one more of each whose
     key `may_be_charged_twice` is excused, for a fault cut its request off in flight, where no
-    client can know whether it was billed. `attempts` is the highest attempt of each activity type,
-    or the lowest and the highest of what the faults explain; types that are not named need one.
+    client can know whether it was billed. `attempts` says how many attempts the faults explain of
+    each activity type, of the workflow's own and of its children's: a number, or a range such as
+    `{"charge_card": (1, 3)}`; types that are not named need one. With `status=Status.RUNNING` it
+    should still run at the end: it is not waited for.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)

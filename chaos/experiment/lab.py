@@ -154,7 +154,8 @@ class Lab:
         deleted; all that it has started by then are awaited and judged. Of fewer than `at_least`
         those that are missing count as lost.
 
-        The id of its action has to begin with `own_id(…)`: on a cluster of others all ids do.
+        The id of its action has to begin with `own_id(…)`: on a cluster of others all ids do. Give
+        it an `end_at` there: of a run that is killed nobody deletes it.
         """
         self._schedules.append(FollowedSchedule(schedule_id, spec, at_least))
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from chaos.environment.stack import Stack, StackConfig
 from chaos.environment.temporal import Maker, Topology
-from chaos.evidence.case import BOOKS, save_billing, save_book, save_prefix, save_timings
-from chaos.evidence.files import write_file
-from chaos.evidence.histories import save_histories
-from chaos.evidence.journal import Event, Journal
+from chaos.evidence.case import save_billing, save_timings
+from chaos.evidence.journal import Event
 from chaos.evidence.spec import save_specs
 from chaos.experiment.admission import Admission, Seat
 from chaos.experiment.events import Announce, Finished, Judged, Said, Stage
@@ -30,10 +26,10 @@ from chaos.experiment.results import (
     case_result,
     scenario_result,
 )
+from chaos.experiment.saving import ends_the_run, note_trouble, save_all
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.secrets import no_secret_is_kept
 from chaos.invariants.verdict import Verdict
-from chaos.process.child import ChildError
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import DeadlineExceededError
 
@@ -48,8 +44,6 @@ STACKS_AT_ONCE = 24
 
 SERVERS_AT_ONCE = {Topology.POSTGRES: 3}
 """Stacks with a server of their own. On PostgreSQL that is six processes, half a GB as well."""
-
-_EXPECTED_TROUBLE = (ChildError, TimeoutError)
 
 
 class CaseError(Exception):
@@ -185,21 +179,11 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
     except CaseError as error:
         result = broken_case_result(case, str(error))
     except BaseException as error:
-        if _ends_the_run(error):
+        if ends_the_run(error):
             raise
         result = broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
     context.announce(Judged(case_name(scenario, case), result.verdict, result.reason))
     return result
-
-
-def _ends_the_run(error: BaseException) -> bool:
-    """Whether it concerns more than one case. A guest may raise anything: `pytest.fail` and
-    `sys.exit` raise what is no Exception, and a task that it has cancelled itself is its own.
-    """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is None or task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
@@ -290,64 +274,11 @@ async def _experiment(
             finally:
                 reporter.reached(Stage.SAVING)
                 journal.add(Event.ENDING)
-                await _save(case, lab, folder)
+                await save_all(case, lab, folder)
     except BaseException as error:
-        if _ends_the_run(error):
+        if ends_the_run(error):
             raise
-        _broke(journal, folder, error)
-
-
-def _broke(journal: Journal, folder: Path, error: BaseException) -> None:
-    """Say what went wrong; of what nobody expects with all that is known of it."""
-    if isinstance(error, _EXPECTED_TROUBLE):
-        journal.add(Event.TROUBLE, str(error))
-        return
-    write_file(folder / "trouble.txt", "".join(traceback.format_exception(error)))
-    journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
-
-
-async def _save(case: Case, lab: Lab, folder: Path) -> None:
-    """Keep all that is to be known, each whatever becomes of the others: where a target's own
-    reader breaks, the histories are there all the same.
-    """
-    target, prefix = case.target, lab.stack.temporal.prefix
-
-    async def save_all_histories() -> None:
-        ids = [f"{prefix}{spec.workflow_id}" for spec in lab.specs]
-        for child in await save_histories(lab.client, folder, ids, lab.started):
-            lab.note(
-                f"{child} still runs, and nobody waits for it: it is not judged, unless it is "
-                "expected by `lab.expect`"
-            )
-
-    async def save_prefix_too() -> None:
-        save_prefix(folder, prefix)
-
-    steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-        ("the lab could not be closed", lab.close),
-        (
-            "the specs could not be saved",
-            partial(save_specs, folder, lab.specs, target.data_converter),
-        ),
-        ("the prefix could not be saved", save_prefix_too),
-        ("the histories could not be saved", save_all_histories),
-        ("the lab could not be saved", partial(lab.save, folder)),
-        *(
-            (
-                f"the target's {book.text} cannot be read",
-                partial(asyncio.to_thread, save_book, folder, target.reading, book),
-            )
-            for book in BOOKS
-        ),
-        ("a schedule could not be deleted", lab.delete_schedules),
-    ]
-    for what, step in steps:
-        try:
-            await step()
-        except BaseException as error:
-            if _ends_the_run(error):
-                raise
-            lab.journal.add(Event.TROUBLE, f"{what}: {error!r}")
+        note_trouble(journal, folder, error)
 
 
 async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:

@@ -22,9 +22,8 @@ def hanging(evidence: Evidence, workflow: Workflow) -> str:
         *([_task(workflow, pending, pending.task)] if pending.task else []),
         *_shortened([_activity(workflow, pending, each) for each in pending.activities]),
         *_shortened(list(_children(evidence, pending))),
+        *_shortened([f"waits for a timer, {_due(pending.at, at)}" for at in workflow.timers]),
     ]
-    if not found or workflow.timers:
-        found += _shortened([f"waits for a timer, {_due(pending.at, t)}" for t in workflow.timers])
     return "; ".join(found) or "waits for a signal, an update or a condition: nothing is pending"
 
 

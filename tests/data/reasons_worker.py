@@ -158,6 +158,31 @@ class Fail:
         raise ApplicationError("the parcel is gone")
 
 
+@workflow.defn(name="Pack")
+class OtherPack:
+    """What another release makes of `Pack`."""
+
+    @workflow.run
+    async def run(self, seconds: float, queue: str) -> None:
+        """It waits first."""
+        await workflow.sleep(1)
+        await _pack(seconds, task_queue=queue or None)
+
+
+@workflow.defn(name="Continued")
+class OtherContinued:
+    """What another release makes of `Continued`: the first of three runs is another."""
+
+    @workflow.run
+    async def run(self, left: int) -> None:
+        """So many runs follow."""
+        if left == 2:
+            await workflow.sleep(1)
+        await _pack()
+        if left:
+            workflow.continue_as_new(left - 1)
+
+
 WORKFLOWS = (Charge, Pack, Changed, Wrong, Wait, Continued, Parent, Fail)
 ACTIVITIES: tuple[Callable[..., Any], ...] = (charge_card, pack)
 

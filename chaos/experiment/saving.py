@@ -1,0 +1,83 @@
+"""What is kept of a case, and what goes wrong with it, each whatever becomes of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from chaos.evidence.case import BOOKS, save_book, save_prefix
+from chaos.evidence.files import write_file
+from chaos.evidence.histories import save_histories
+from chaos.evidence.journal import Event, Journal
+from chaos.evidence.spec import save_specs
+from chaos.experiment.lab import Lab
+from chaos.experiment.scenario import Case
+from chaos.process.child import ChildError
+
+_EXPECTED_TROUBLE = (ChildError, TimeoutError)
+
+
+def ends_the_run(error: BaseException) -> bool:
+    """Whether it concerns more than one case. A guest may raise anything: `pytest.fail` and
+    `sys.exit` raise what is no Exception, and a task that it has cancelled itself is its own.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
+def note_trouble(journal: Journal, folder: Path, error: BaseException) -> None:
+    """Say what went wrong; of what nobody expects with all that is known of it."""
+    if isinstance(error, _EXPECTED_TROUBLE):
+        journal.add(Event.TROUBLE, str(error))
+        return
+    write_file(folder / "trouble.txt", "".join(traceback.format_exception(error)))
+    journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
+
+
+async def save_all(case: Case, lab: Lab, folder: Path) -> None:
+    """Keep all that is to be known, each whatever becomes of the others: where a target's own
+    reader breaks, the histories are there all the same.
+    """
+    target, prefix = case.target, lab.stack.temporal.prefix
+
+    async def save_all_histories() -> None:
+        ids = [f"{prefix}{spec.workflow_id}" for spec in lab.specs]
+        for child in await save_histories(lab.client, folder, ids, lab.started):
+            lab.note(
+                f"{child} still runs, and nobody waits for it: it is not judged, unless it is "
+                "expected by `lab.expect`"
+            )
+
+    async def save_prefix_too() -> None:
+        save_prefix(folder, prefix)
+
+    steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("the lab could not be closed", lab.close),
+        (
+            "the specs could not be saved",
+            partial(save_specs, folder, lab.specs, target.data_converter),
+        ),
+        ("the prefix could not be saved", save_prefix_too),
+        ("the histories could not be saved", save_all_histories),
+        ("the lab could not be saved", partial(lab.save, folder)),
+        *(
+            (
+                f"the target's {book.text} cannot be read",
+                partial(asyncio.to_thread, save_book, folder, target.reading, book),
+            )
+            for book in BOOKS
+        ),
+        ("a schedule could not be deleted", lab.delete_schedules),
+    ]
+    for what, step in steps:
+        try:
+            await step()
+        except BaseException as error:
+            if ends_the_run(error):
+                raise
+            lab.journal.add(Event.TROUBLE, f"{what}: {error!r}")
