@@ -6,18 +6,21 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli import NEGATIVE, UNUSABLE, Commands, UnusableError, add_parser
 from chaos.cli.terminal import put, say, say_all, width
 from chaos.evidence import numbers
 from chaos.evidence import text as shown
 from chaos.process.streams import complain
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.experiment.results import RunResult
     from chaos.report.compare import Comparison
+    from chaos.report.html.views import Reader
 
 _RUN = Path("reports/latest")
 
@@ -151,7 +154,7 @@ def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
 
     try:
         files = write_derived(result, given.run, text)
-        files = (write_html(given.run, against=given.against), *files)
+        files = (write_html(given.run, against=given.against, read=_reader()), *files)
     except OSError as error:
         complain(
             f"the report could not be written to {given.run} ({error.strerror}); "
@@ -163,6 +166,29 @@ def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
         return False
     _say_all(["", *(f"Written: {file}" for file in files)])
     return True
+
+
+def _reader() -> Reader:
+    """Evidence is read as it stands; that of an older version, which kept no books, by the targets
+    of this project, if it names any.
+    """
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - likewise
+    from chaos.evidence.case import BILLS, Evidence  # noqa: PLC0415 - likewise
+    from chaos.report.reading import load_evidence  # noqa: PLC0415 - likewise
+
+    @cache
+    def targets() -> Sequence[Target]:
+        try:
+            return targets_here()
+        except UnusableError:
+            return ()
+
+    def read(folder: Path) -> Evidence:
+        if (folder / BILLS).exists():
+            return Evidence.load(folder)
+        return load_evidence(folder, targets())[1]
+
+    return read
 
 
 def _exit_code(found: Comparison | None, given: argparse.Namespace) -> int:

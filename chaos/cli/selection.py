@@ -29,7 +29,7 @@ class Selection:
             if argument.isidentifier() and not (config.invocation_params.dir / argument).exists():
                 raise pytest.UsageError(
                     f"there is no file or folder {argument}; if it is a scenario, name it before "
-                    f"all options, as in chaos run {argument} -q."
+                    f"all options, as in run {argument} -q."
                 )
 
     @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.needs import Need
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal, SuiteEstimate
 from chaos.evidence.case import Evidence, Reading, Timings
 from chaos.evidence.spec import WorkflowSpec
@@ -34,12 +35,13 @@ class Service:
     """A process beside the workers, such as the double of a payment provider.
 
     `argv` and `settings` may hold `EVIDENCE`, `SCRATCH`, `SECRET` and `PORT`. It is ready when its
-    port is open. The workers find it by `variable`, which holds `url` with its address.
+    port is open. The workers find it by `variable`, if they need to, which holds `url` with its
+    address.
     """
 
     name: str
     argv: Sequence[str]
-    variable: str
+    variable: str | None = None
     url: str = "http://{address}"
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,6 +58,20 @@ class Live:
     secrets: Sequence[str]
     paid_usd: Callable[[Path], Decimal | None]
     step_deadline_seconds: float = 900.0
+
+
+@dataclass(frozen=True)
+class Up:
+    """What `python -m chaos up` starts of a target, for trying it by hand, and says of it.
+
+    `target` stands in for it there, such as one with slower doubles. `fronts` are services that
+    start last and speak to Temporal as workers do, such as an HTTP API. `hints` are lines of text:
+    `{name}` is the address of the service of that name, `{pid}` the process id of a worker.
+    """
+
+    target: Target
+    fronts: Sequence[Service] = ()
+    hints: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,10 @@ class Target:
     does at once, by which the load of a case is measured; `live` is there where real money
     is paid, `estimates` tell what all scenarios would cost then. `packages` are the distributions
     whose versions the results name.
+
+    The command line asks for the rest: `needs` says what the project in a folder needs of this
+    machine, `up` what `up` starts in place of just this, and `listed` what `list` shows below the
+    faults: words with what each of them means, by a title.
     """
 
     worker: Sequence[str]
@@ -106,6 +126,9 @@ class Target:
     live: Live | None = None
     estimates: Callable[[], Sequence[SuiteEstimate]] = lambda: ()
     packages: Sequence[str] = ()
+    needs: Callable[[Path], Iterable[Need]] = lambda _: ()
+    up: Callable[[], Up] | None = None
+    listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def billing(self) -> Billing:
@@ -141,6 +164,8 @@ class ServiceProcess:
 
     def variable(self, address: str) -> dict[str, str]:
         """How a worker finds it at that address: its own, or that of a proxy before it."""
+        if self.service.variable is None:
+            return {}
         return {self.service.variable: self.service.url.replace("{address}", address)}
 
     async def discard(self) -> None:
@@ -181,11 +206,13 @@ class Placement:
         settings = self.target.settings
         return self._all_filled(settings(self) if callable(settings) else settings)
 
-    def service(self, service: Service) -> ServiceProcess:
-        """One of its services; it does not run yet."""
+    def service(
+        self, service: Service, environment: Mapping[str, str] | None = None
+    ) -> ServiceProcess:
+        """One of its services, its settings over this environment; it does not run yet."""
         port = Port()
         argv = [self._filled(part, port) for part in service.argv]
-        settings = self._all_filled(service.settings, port)
+        settings = {**(environment or {}), **self._all_filled(service.settings, port)}
         return ServiceProcess(service, self.child(service.name, argv, settings), port)
 
     def child(self, name: str, argv: Sequence[str], settings: Mapping[str, str]) -> Child:

@@ -13,9 +13,19 @@ from chaos.environment.target import Target
 from chaos.evidence.text import plain
 from chaos.experiment.scenario import Scenario
 
+_FILE = "pyproject.toml"
+
 
 class CatalogueError(Exception):
     """A project's targets cannot be had. One sentence: what is wrong and what to do."""
+
+
+def project_of(folder: Path) -> Path:
+    """The project that a folder belongs to: the nearest one upwards with a `pyproject.toml`, of a
+    monorepo's several the innermost; without any, the folder itself.
+    """
+    folder = folder.absolute()
+    return next((each for each in (folder, *folder.parents) if (each / _FILE).is_file()), folder)
 
 
 @cache
@@ -34,17 +44,21 @@ def scenarios_of(project: Path) -> Sequence[Scenario]:
 
 def target_of(project: Path) -> Target:
     """The one that is drawn from and explored: the first. Raises CatalogueError."""
-    targets = targets_of(project)
-    if not targets:
-        raise CatalogueError(
-            f"{project / 'pyproject.toml'} names no target: add [tool.chaos] with "
-            'targets = ["module:attribute"].'
-        )
-    return targets[0]
+    return required_targets(project)[0]
+
+
+def required_targets(project: Path) -> Sequence[Target]:
+    """Likewise all of them, where there is nothing to do without one. Raises CatalogueError."""
+    if targets := targets_of(project):
+        return targets
+    raise CatalogueError(
+        f"{project / _FILE} names no target: add a table [tool.chaos] with "
+        'targets = ["module:attribute"], each a chaos.Target.'
+    )
 
 
 def _names(project: Path) -> Sequence[str]:
-    file = project / "pyproject.toml"
+    file = project / _FILE
     try:
         read = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

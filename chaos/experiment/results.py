@@ -167,7 +167,9 @@ class Overall(Result):
 
 
 class RunResult(Result):
-    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process."""
+    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process,
+    `workflows` is the load that the user has chosen; older versions did not record it.
+    """
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     run_id: str
@@ -178,6 +180,7 @@ class RunResult(Result):
     suite_estimates: tuple[SuiteEstimate, ...] = ()
     topology: Topology = Topology.DEV
     seed: int | None = None
+    workflows: Count | None = None
     versions: dict[str, str]
     cpu_s: dict[str, Seconds] = {}
     scenarios: tuple[ScenarioResult, ...]
