@@ -16,9 +16,10 @@ Prints a script that makes a shell complete commands, options, files, and the na
 project's scenarios. Make it anew when there are new ones."""
 _MORE = """\
 examples:
-  %(prog)s bash > ~/.temporal-chaos.bash    and source it in ~/.bashrc
-  %(prog)s zsh > FOLDER/_temporal-chaos     a FOLDER of $fpath
-  %(prog)s fish > ~/.config/fish/completions/temporal-chaos.fish"""
+  %(prog)s bash > ~/.chaos.bash   and source it in ~/.bashrc
+  %(prog)s zsh > FOLDER/_temporal-chaos     of $fpath
+  %(prog)s fish > FOLDER/temporal-chaos.fish
+                                  FOLDER: ~/.config/fish/completions"""
 
 
 def add(commands: Commands) -> None:

@@ -14,6 +14,7 @@ from chaos.environment.stack import Stack, StackConfig, StackSpec
 from chaos.environment.supervisor import SupervisorProcess
 from chaos.environment.target import Target, Up
 from chaos.evidence.journal import Journal
+from chaos.experiment.lab import Lab, Options
 from chaos.process.child import Child, ChildError, spawning
 from chaos.process.programs import TEMPORAL_CLI, find_program
 from chaos.process.reaper import MARK, Guard
@@ -71,18 +72,20 @@ class DevStack:
             self.say(f"starting {', '.join(names)} …")
             async with Stack(StackSpec(ui=True), up.target, config, journal) as stack:
                 self.say(f"starting workers: {self.workers} …")
-                supervisor = await stack.start_supervisor(self.workers)
+                supervisor = await Lab(stack, journal, Options()).supervisor(self.workers)
                 for front in up.fronts:
                     self.say(f"starting {front.name} …")
                     await stack.start_front(front)
-                for line in self._words(up, stack, supervisor):
+                for line in self._words(up, stack, supervisor.pids[0]):
                     self.say(line)
-                services = [service.child for service in stack.services.values()]
-                await self._until_ended([stack.server.child, supervisor.child, *services])
+                processes = [stack.server.child, *(s.child for s in stack.services.values())]
+                if isinstance(supervisor, SupervisorProcess):
+                    processes.append(supervisor.child)
+                await self._until_ended(processes)
         except (ChildError, DeadlineExceededError) as error:
             raise DevStackError(f"the stack cannot be started: {error}") from None
 
-    def _words(self, up: Up, stack: Stack, supervisor: SupervisorProcess) -> Iterator[str]:
+    def _words(self, up: Up, stack: Stack, worker: int) -> Iterator[str]:
         folder, ui = stack.evidence_folder, stack.server.ui_port
         addresses = {name: service.port.address for name, service in stack.services.items()}
         rows = {
@@ -98,7 +101,7 @@ class DevStack:
         width = max(map(len, rows)) + 2
         yield from (f"{what:{width}}{where}" for what, where in rows.items())
         yield ""
-        hints = up.hints.replace("{pid}", str(supervisor.pids[0]))
+        hints = up.hints.replace("{pid}", str(worker))
         for name, address in addresses.items():
             hints = hints.replace(f"{{{name}}}", address)
         yield from (*hints.splitlines(), _END)

@@ -13,6 +13,7 @@ from chaos.cli.terminal import say_all
 from chaos.process.streams import complain
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.experiment.scenario import Scenario
 
 _DESCRIPTION = """\
@@ -50,8 +51,6 @@ def add(commands: Commands) -> None:
 def _catalogue(run: Path) -> Sequence[Scenario]:
     """Those of this project, and the schedules of a run, which no catalogue has."""
     from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
-    from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
-    from chaos.search.seeded import seeded_of  # noqa: PLC0415 - likewise
 
     if not __debug__:
         raise UnusableError(
@@ -59,10 +58,20 @@ def _catalogue(run: Path) -> Sequence[Scenario]:
             "which verdicts may rest; run without."
         )
     targets = targets_here()
-    scenarios = [scenario for target in targets for scenario in target.scenarios()]
-    with suppress(ScheduleError):  # none, or damaged: what was recorded of them is doubtful
-        scenarios.append(seeded_of(run, targets[0]))
-    return scenarios
+    own = [scenario for target in targets for scenario in target.scenarios()]
+    return [*own, *_seeded(run, targets[0])]
+
+
+def _seeded(run: Path, target: Target) -> Sequence[Scenario]:
+    from chaos.search.schedule import ScheduleError, schedules_of  # noqa: PLC0415 - likewise
+
+    try:
+        schedules = schedules_of(run)
+    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
+        return ()
+    from chaos.search.seeded import seeded  # noqa: PLC0415 - likewise
+
+    return (seeded(schedules, target),)
 
 
 def _recheck(given: argparse.Namespace) -> int:

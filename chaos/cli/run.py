@@ -15,8 +15,8 @@ from chaos.process.streams import complain
 if TYPE_CHECKING:
     from chaos.cli.selection import Selection
 
-_LONG = "--chaos-"
-"""How the options of the harness begin in pytest, where those of others are."""
+_SHORT = "--"
+"""How the harness's options begin here; in pytest, where others have some, it is `PREFIX`."""
 
 _DESCRIPTION = """\
 Runs this project's scenarios: it is pytest -m chaos, with the same results and exit codes.
@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
         "scenarios", nargs="*", metavar="SCENARIO", help="its name (default: all of them)"
     )
     group = parser.add_argument_group("of the harness; pytest has more")
-    options.add_options(lambda name, **told: group.add_argument(_short(name), **told))
+    options.add_options(group.add_argument, _SHORT)
     parser.set_defaults(command=_run)
 
 
@@ -67,17 +67,17 @@ def split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return arguments[:first], arguments[first:]
 
 
-def _short(name: str) -> str:
-    return f"--{name.removeprefix(_LONG)}" if name.startswith(_LONG) else name
-
-
 def for_pytest(passed_on: Sequence[str]) -> list[str]:
     """What was given to `run`, with the harness's options as pytest knows them."""
-    declared: list[str] = []
-    options.add_options(lambda name, **_: declared.append(name))
-    long = {_short(name): name for name in declared}
+    long = dict(zip(_names(_SHORT), _names(options.PREFIX), strict=True))
     parts = [each.partition("=") for each in passed_on]
     return [f"{long.get(name, name)}{equals}{value}" for name, equals, value in parts]
+
+
+def _names(prefix: str) -> list[str]:
+    declared: list[str] = []
+    options.add_options(lambda name, **_: declared.append(name), prefix)
+    return declared
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -44,12 +44,14 @@ def add(commands: Commands) -> None:
 
 
 def _shrink(given: argparse.Namespace) -> int:
-    from chaos.environment.provision import Choice  # noqa: PLC0415 - see the package's docstring
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
+    from chaos.environment.provision import Choice  # noqa: PLC0415 - likewise
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - likewise
     from chaos.search.shrink import Means, ShrinkError, shrink  # noqa: PLC0415 - likewise
 
     try:
         means = Means(
+            target=targets_here()[0],
             most_runs=given.runs,
             say=say,
             choice=Choice(temporal_cli=given.temporal_cli),
@@ -61,8 +63,8 @@ def _shrink(given: argparse.Namespace) -> int:
         return UNUSABLE
     before, after = found.before, found.after
     say(
-        f"{len(before.faults)} faults and {len(before.orders)} workflows in "
-        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.orders)} in "
+        f"{len(before.faults)} faults and {len(before.starts)} workflows in "
+        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.starts)} in "
         f"{after.duration_seconds:g} s ({found.tried} runs)."
     )
     for planned in after.faults:

@@ -6,14 +6,14 @@ import importlib
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
 from chaos.experiment.scenario import Scenario
-
-_FILE = "pyproject.toml"
 
 
 class CatalogueError(Exception):
@@ -21,11 +21,13 @@ class CatalogueError(Exception):
 
 
 def project_of(folder: Path) -> Path:
-    """The project that a folder belongs to: the nearest one upwards with a `pyproject.toml`, of a
-    monorepo's several the innermost; without any, the folder itself.
+    """The project that a folder belongs to: `project_above`, or else the nearest folder upwards
+    with a `pyproject.toml`, or else the folder itself.
     """
     folder = folder.absolute()
-    return next((each for each in (folder, *folder.parents) if (each / _FILE).is_file()), folder)
+    upwards = (folder, *folder.parents)
+    nearest = next((each for each in upwards if (each / "pyproject.toml").is_file()), folder)
+    return project_above(folder) or nearest
 
 
 @cache
@@ -52,20 +54,34 @@ def required_targets(project: Path) -> Sequence[Target]:
     if targets := targets_of(project):
         return targets
     raise CatalogueError(
-        f"{project / _FILE} names no target: add a table [tool.chaos] with "
+        f"{project / 'pyproject.toml'} names no target: add a table [tool.chaos] with "
         'targets = ["module:attribute"], each a chaos.Target.'
     )
 
 
-def _names(project: Path) -> Sequence[str]:
-    file = project / _FILE
+def project_above(folder: Path) -> Path | None:
+    """The nearest project: the folder itself or one above it whose `pyproject.toml` has a table
+    `[tool.chaos]`; None where there is none.
+    """
+    for each in (folder, *folder.parents):
+        with suppress(CatalogueError):
+            if "chaos" in _read(each / "pyproject.toml").get("tool", {}):
+                return each
+    return None
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        read = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return ()
+        return {}
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
-    names = read.get("tool", {}).get("chaos", {}).get("targets", [])
+
+
+def _names(project: Path) -> Sequence[str]:
+    file = project / "pyproject.toml"
+    names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
@@ -81,6 +97,22 @@ def _target(name: str, project: Path) -> Target:
         raise CatalogueError(
             f"the target {name!r} of [tool.chaos] cannot be imported ({plain(repr(error))})."
         ) from error
+    _require_its_own(module, project)
     if not isinstance(found, Target):
         raise CatalogueError(f"{name!r} of [tool.chaos] is no chaos.Target.")
     return found
+
+
+def _require_its_own(module: str, project: Path) -> None:
+    """Of two projects in one run, each may have a module of the same name; Python knows one.
+
+    Raises CatalogueError.
+    """
+    path = project.joinpath(*module.split("."))
+    own = next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
+    found = sys.modules[module].__file__
+    if own and found and not own.samefile(found):
+        raise CatalogueError(
+            f"{own} was meant, and {found} is imported already: run one project at a time, or "
+            "give its module a name of its own."
+        )

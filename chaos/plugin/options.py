@@ -18,6 +18,9 @@ DEFAULT_SEEDED_WORKFLOWS = 30
 DEFAULT_DURATION_SECONDS = 60.0
 MOST_SEEDS = 1000
 
+PREFIX = "--"
+"""Of all options."""
+
 FAMILIES = ("kill", "network", "api", "server")
 """As `chaos.faults.Family` has them, which takes a second to import."""
 
@@ -79,8 +82,12 @@ def duration_seconds(text: str) -> float:
     return seconds
 
 
-def add_options(add: Add) -> None:
+def add_options(declare: Add, prefix: str = PREFIX) -> None:
     """Declare the options of a run: for pytest, and for the help of `python -m chaos run`."""
+
+    def add(name: str, **more: object) -> None:
+        declare(name.replace("--", prefix, 1), **more)
+
     _add_where(add)
     _add_what(add)
     _add_seeded(add)

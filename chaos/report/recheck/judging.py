@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.evidence.bills import Mode
 from chaos.environment.target import Target
+from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence
 from chaos.evidence.histories import HISTORIES
 from chaos.evidence.spec import OLD_SPECS, SPECS
-from chaos.experiment.judge import judge, reason_of, safety, verdict_of
+from chaos.experiment.judge import judge, proofs, reason_of, safety, verdict_of
 from chaos.experiment.lab import Lab
 from chaos.experiment.results import (
     CaseResult,
@@ -165,7 +165,7 @@ class Judging:
             update={
                 "verdict": verdict_of(findings),
                 "reason": _reason(findings),
-                "checks": check_results(findings),
+                "checks": check_results(findings, {check.name for check in proofs(case)}),
             }
         )
 
