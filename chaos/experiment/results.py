@@ -194,7 +194,7 @@ def case_result(
     """Put the findings of a case and the figures of its evidence together."""
     proven = {check.name for check in proofs(case)}
     hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
-    ambiguous = tuple(map(InDoubt.model_validate, evidence.in_doubt))
+    ambiguous = tuple(InDoubt.model_validate(each.model_dump()) for each in evidence.in_doubt)
     return CaseResult(
         name=case.name,
         control=case.must_fail is not None,
