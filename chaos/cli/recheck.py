@@ -90,10 +90,14 @@ def _recheck(given: argparse.Namespace) -> int:
 
 def _seeded(run: Path) -> Sequence[Scenario]:
     """The schedules of a run, which no catalogue has."""
+    from chaos.experiment.catalogue import CatalogueError, target_of  # noqa: PLC0415 - likewise
     from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
     from chaos.search.seeded import seeded_of  # noqa: PLC0415 - see the package's docstring
 
     try:
-        return (seeded_of(run),)
-    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
+        return (seeded_of(run, target_of(Path.cwd())),)
+    except (
+        CatalogueError,
+        ScheduleError,
+    ):  # it has none, or they are damaged: what was recorded of them is doubtful
         return ()

@@ -46,25 +46,26 @@ def add(commands: Commands) -> None:
 
 def _shrink(given: argparse.Namespace) -> int:
     from chaos.environment.provision import Choice  # noqa: PLC0415 - see the package's docstring
-    from chaos.environment.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
+    from chaos.experiment.catalogue import CatalogueError, target_of  # noqa: PLC0415 - likewise
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - likewise
     from chaos.search.shrink import Means, ShrinkError, shrink  # noqa: PLC0415 - likewise
 
     try:
         means = Means(
+            target=target_of(Path.cwd()),
             most_runs=given.runs,
             say=say,
             choice=Choice(temporal_cli=given.temporal_cli),
-            worker_argv=given.worker_command or WORKER_ARGV,
+            worker_argv=given.worker_command or (),
         )
         found = shrink(given.run, means, case=given.case)
-    except (ShrinkError, RunError) as error:
+    except (CatalogueError, ShrinkError, RunError) as error:
         complain(str(error))
         return UNUSABLE
     before, after = found.before, found.after
     say(
-        f"{len(before.faults)} faults and {len(before.orders)} workflows in "
-        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.orders)} in "
+        f"{len(before.faults)} faults and {len(before.starts)} workflows in "
+        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.starts)} in "
         f"{after.duration_seconds:g} s ({found.tried} runs)."
     )
     for planned in after.faults:
