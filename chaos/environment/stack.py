@@ -204,7 +204,7 @@ class Stack:
     def _next_supervisor(self) -> str:
         return f"fleet-{len(self.supervisors) + 1}"
 
-    async def start_supervisor(
+    async def start_supervisor(  # noqa: PLR0913 - all by name, and each has its default
         self,
         workers: int,
         *,

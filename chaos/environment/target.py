@@ -86,21 +86,18 @@ class Target:
     `paid_requests` and `refusals` read from a case's folder what was billed, what the workers have
     on record of that, and which answers a service refused.
     `scenarios` are the project's, for the command line. `evidence` and `lab` are the target's own
-    kinds of the harness's classes.
+    kinds of the harness's classes. `slots` is how many activities a worker does at once, by which
+    the load of a case is measured; `live` is there where real money is paid, `estimates` tell what
+    all scenarios would cost then. `packages` are the distributions whose versions the results name.
 
     A search draws and explores `specs`: each makes a workflow for an id that it is given, and
     `former_specs` has today's names of those that older schedules call otherwise. `invariants` must
-    hold whatever breaks meanwhile: `SURVIVAL`, and what is the target's own. `draws` are families of
-    faults of its own, each drawn for one workflow. `drawn` and `explored` are the conditions of
+    hold whatever breaks meanwhile: `SURVIVAL`, and what is the target's own. `draws` are families
+    of faults of its own, each drawn for one workflow. `drawn` and `explored` are the conditions of
     both. `resubmissions` is how often an operator starts a workflow again that has failed under
     drawn faults. `is_paid` tells of an activity's type and of what it asks for, which is the last
     word of a URL's path without ids, whether that request costs money each time that it arrives;
     the paid requests of a workflow are made in the order of its `charges`.
-
-    `slots` is how many activities a worker
-    does at once, by which the load of a case is measured; `live` is there where real money
-    is paid, `estimates` tell what all scenarios would cost then. `packages` are the distributions
-    whose versions the results name.
     """
 
     worker: Sequence[str]

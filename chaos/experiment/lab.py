@@ -204,7 +204,7 @@ class Lab:
         self.on_working()
         return worker
 
-    async def supervisor(
+    async def supervisor(  # noqa: PLR0913 - all by name, and each has its default
         self,
         workers: int,
         *,

@@ -29,9 +29,9 @@ _MOST_LANES = 64
 _DESCRIPTION = """\
 Records a fault-free run of each workflow that the project's first target names in its specs, and
 makes points of it: before and after each event of its history, and each HTTP call that an activity
-makes by httpx. Brings a worker to each of them, where it dies by SIGKILL; another ends the workflow.
-What became of it is judged by the server's history and the books that the target can read. The
-worker must be a Python program that keeps to the task queue it is given."""
+makes by httpx. Brings a worker to each of them, where it dies by SIGKILL; another ends the
+workflow. What became of it is judged by the server's history and the books that the target can
+read. The worker must be a Python program that keeps to the task queue it is given."""
 _MORE = """\
 examples:
   python -m chaos.search.explore                            all points; or go on with those left
@@ -120,7 +120,7 @@ def _minutes(text: str) -> float:
 def _explore(given: argparse.Namespace) -> int:
     from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the docstring
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
-    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415 - likewise
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
     from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
     from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
@@ -173,7 +173,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
     from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
     from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
-    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415 - likewise
+    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415
 
     _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:

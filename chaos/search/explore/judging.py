@@ -80,9 +80,10 @@ def broken_try(crash_point: CrashPoint, workflow_id: str, began_at: datetime, wh
 
 
 def explained(evidence: Evidence, target: Target) -> Evidence:
-    """The evidence with its spec as the kill has it: a charge may be billed again whose paid request
-    had left the dead worker, unless its activity was about to report. The n-th paid request is that
-    of the n-th charge; of a target whose requests cost nothing when they come again, none is paid.
+    """The evidence with its spec as the kill has it: a charge may be billed again whose paid
+    request had left the dead worker, unless its activity was about to report. The n-th paid request
+    is that of the n-th charge; of a target whose requests cost nothing when they come again, none
+    is paid.
 
     The worker's own lines tell, not the moment alone: another of its tasks may have been further.
     A request that has not left cannot have been billed.

@@ -45,7 +45,7 @@ _ASK_SECONDS = 0.1
 
 @dataclass
 class Lane:
-    """Its folder is where the doomed worker, whose command line is `worker`, finds what is armed."""
+    """In its folder the doomed worker, whose command line is `worker`, finds what is armed."""
 
     lab: Lab
     name: str

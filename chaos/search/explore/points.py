@@ -1,8 +1,8 @@
 """From a fault-free run to the points at which a worker may die, and the moments that cover them.
 
 Each event of the history is a point before and one after, and so is each call of a service. What
-the server writes in one transaction cannot be told apart by any death of a worker: the points of such
-events share a moment. A moment runs once and counts for all points that it covers.
+the server writes in one transaction cannot be told apart by any death of a worker: the points of
+such events share a moment. A moment runs once and counts for all points that it covers.
 
 A task that was scheduled and not started needs a moment of its own. The server hands a task at once
 to an open poll of the worker that has just reported, also when that is dead by then; so there the
