@@ -7,6 +7,7 @@ import signal
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 from temporalio.client import Client
@@ -41,6 +42,11 @@ class WorkerKeeper:
     def task_queue(self) -> str:
         """Where its workers listen."""
         return self.kept[0].task_queue
+
+    @property
+    def logs(self) -> Sequence[Path]:
+        """One of each."""
+        return [worker.child.log for worker in self.kept]
 
     @property
     def pids(self) -> Sequence[int]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -43,6 +44,10 @@ class Supervisor(Protocol):
     @property
     def task_queue(self) -> str:
         """Where its workers listen."""
+
+    @property
+    def logs(self) -> Sequence[Path]:
+        """Where its workers' output goes."""
 
     @property
     def pids(self) -> Sequence[int]:
@@ -123,6 +128,11 @@ class SupervisorProcess:
     def name(self) -> str:
         """That of its process."""
         return self.child.name
+
+    @property
+    def logs(self) -> Sequence[Path]:
+        """Its own, which has that of its workers."""
+        return [self.child.log]
 
     @property
     def target(self) -> str:

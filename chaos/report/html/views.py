@@ -37,11 +37,11 @@ from chaos.report.html.values import Timeline
 from chaos.report.reading import ReadingError, evidence_folder
 from chaos.report.table import totals
 from chaos.report.trend import Trend, trend
-from tests.chaos.video.fake_api.ledger import LedgerError
+
 
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
-    *(LedgerError, NetworkJournalError, ParseError),
+    *(NetworkJournalError, ParseError),
 )
 """What the reading of damaged evidence raises."""
 

@@ -16,7 +16,7 @@ from chaos.evidence.bills import Mode
 from chaos.experiment.results import CheckResult, Count, NotRun, Result, Seconds
 from chaos.invariants.verdict import Verdict
 from chaos.report.reading import ReadingError, read_as
-from tests.chaos.video.fake_api.ledger import Usd
+from chaos.evidence.bills import Usd
 
 
 class RecheckError(Exception):

@@ -144,8 +144,9 @@ class _Exploration:
         asked = self.means.target.specs[spec](f"{spec}-fault-free-{self.stack.name}-{number}")
         folder = self.state.folder / TRIES / asked.workflow_id
         folder.mkdir()
+        ends = lane.log_ends()
         await lane.run(asked, None)
-        await keep(self.lab, lane.folder, folder, asked)
+        await keep(self.lab, lane.folder, folder, asked, lane.logged_since(ends))
         evidence = self.means.target.load_evidence(folder)
         workflow = evidence.workflows[asked.workflow_id]
         return Reference(
@@ -185,10 +186,11 @@ class _Exploration:
         workflow_id, began_at = self.state.new_id(crash_point), datetime.now(UTC)
         folder = self.state.folder / TRIES / workflow_id
         asked = self.means.target.specs[crash_point.spec](workflow_id)
+        ends = lane.log_ends()
         try:
             await lane.run(asked, crash_point.stop.moment)
             ended_at = datetime.now(UTC)
-            await keep(self.lab, lane.folder, folder, asked)
+            await keep(self.lab, lane.folder, folder, asked, lane.logged_since(ends))
         except _TROUBLE as error:
             await self._clear(lane, workflow_id)
             return broken_try(crash_point, workflow_id, began_at, f"it could not be tried: {error}")

@@ -22,9 +22,10 @@ from chaos.search.explore.moments import Passed, hit_file, passed_file
 HIT = "hit.json"
 PASSED = "passed.jsonl"
 JOURNAL = "journal.jsonl"
+LOG = "logs/workers.log"
 
 
-async def keep(lab: Lab, lane: Path, folder: Path, spec: WorkflowSpec) -> None:
+async def keep(lab: Lab, lane: Path, folder: Path, spec: WorkflowSpec, log: bytes) -> None:
     """Fill a try's folder. `lane` is where its workers wrote which moments they passed."""
     target, real_id = lab.stack.target, lab.handle(spec.workflow_id).id
     await save_specs(folder, [spec], target.data_converter)
@@ -33,6 +34,8 @@ async def keep(lab: Lab, lane: Path, folder: Path, spec: WorkflowSpec) -> None:
     save_timings(folder, target.timings)
     save_prefix(folder, lab.stack.temporal.prefix)
     await asyncio.to_thread(_keep_lines, lab.stack.evidence_folder, lane, folder, spec)
+    (folder / LOG).parent.mkdir(exist_ok=True)
+    write_file(folder / LOG, log)
     await lab.keep(spec, folder)
 
 

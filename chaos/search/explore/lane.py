@@ -81,6 +81,15 @@ class Lane:
         await self.supervisor.discard()
         await self.start()
 
+    def log_ends(self) -> Mapping[Path, int]:
+        """Where the logs of its workers end now."""
+        return {log: log.stat().st_size for log in self.supervisor.logs if log.exists()}
+
+    def logged_since(self, ends: Mapping[Path, int]) -> bytes:
+        """What its workers have said since then."""
+        logs = [log for log in self.supervisor.logs if log.exists()]
+        return b"".join(log.read_bytes()[ends.get(log, 0) :] for log in logs)
+
     async def run(self, asked: WorkflowSpec, moment: Moment | None) -> None:
         """Run a workflow until it ends, or should have, and have its worker die at the moment, if
         it comes there. Raises DeadlineExceededError or ChildError where that cannot be carried out.
