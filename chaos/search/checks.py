@@ -17,7 +17,9 @@ LATE_SECONDS = 15.0
 
 
 def schedule_was_carried_out(schedule: Schedule) -> Invariant:
-    """Each fault was injected at its time, while a workflow was open, and healed."""
+    """Each fault was injected at its time and healed, and of each family at least one came while a
+    workflow was open: between short workflows there are gaps, which chance may hit.
+    """
 
     @proof("schedule_was_carried_out")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -26,6 +28,7 @@ def schedule_was_carried_out(schedule: Schedule) -> Invariant:
             yield "no workflow was started"
             return
         left = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+        met: dict[str, bool] = {}
         for planned in schedule.faults:
             fault = _take(left, planned, begun)
             what = f"{planned.fault.kind} at {planned.fault.target}, {planned.at_seconds:g} s"
@@ -35,8 +38,12 @@ def schedule_was_carried_out(schedule: Schedule) -> Invariant:
             healed = evidence.first_entry(Event.HEALED, after=fault.at, target=fault.target)
             if healed is None:
                 yield f"{what}: it was not healed"
-            elif not _one_was_open(evidence, fault.at, healed.at):
-                yield f"{what}: no workflow was open"
+            else:
+                was_open = _one_was_open(evidence, fault.at, healed.at)
+                family = planned.fault.family
+                met[family] = met.get(family, False) or was_open
+        for family in sorted(family for family, was_met in met.items() if not was_met):
+            yield f"no workflow was open during any fault of the family {family}"
         yield from _without_effect(evidence, schedule)
 
     return judge

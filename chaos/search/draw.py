@@ -35,6 +35,8 @@ WORKERS = 3
 SECONDS_PER_FAULT = 2.5
 LAST_START = 0.8
 """Of the duration: what starts later would meet few faults."""
+FIRST_FAULT_SECONDS = 1.0
+"""What comes sooner may keep the first workflow from being started, and meet nothing."""
 REST_SECONDS = 2.0
 """Between two faults of one server or link: it is to work again in the meantime."""
 
@@ -116,7 +118,7 @@ class _Dice:
             return self._own(family)
         lasting = round(self.random.uniform(1.0, 5.0), 2)
         latest = max(0.0, self.wishes.duration_seconds - lasting)
-        at = round(self.random.uniform(0.0, latest), 2)
+        at = round(self.random.uniform(min(FIRST_FAULT_SECONDS, latest), latest), 2)
         fault = self._of_the_harness(Family(family), number)
         instant = isinstance(fault, KillWorker)
         return Planned(at_seconds=at, lasting_seconds=0 if instant else lasting, fault=fault)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,8 +74,26 @@ def test_a_fault_that_was_not_healed_is_seen(evidence: Evidence) -> None:
 def test_a_fault_without_any_load_shows_nothing(evidence: Evidence) -> None:
     problems = _problems(replace(evidence, workflows={}))
 
-    assert "no workflow was open" in problems[0]
+    assert problems == tuple(
+        f"no workflow was open during any fault of the family {family}"
+        for family in sorted({planned.fault.family for planned in SCHEDULE.faults})
+    )
 
+
+def test_a_fault_between_two_workflows_is_no_doubt_where_others_met_work(
+    evidence: Evidence,
+) -> None:
+    """As if all workflows had ended before the last fault, of a family that has others."""
+    last = SCHEDULE.faults[-1].fault.family
+    assert [planned.fault.family for planned in SCHEDULE.faults].count(last) > 1
+    begun = evidence.first_entry(Event.WORKFLOW)
+    assert begun
+    end = begun.at + timedelta(seconds=SCHEDULE.faults[-1].at_seconds - 0.5)
+    ended = {
+        name: SimpleNamespace(started_at=begun.at, closed_at=end) for name in evidence.workflows
+    }
+
+    assert _problems(replace(evidence, workflows=ended)) == ()
 
 def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
     problems = _problems(_without(evidence, lambda entry: entry.event is Event.SIGNALED))
