@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chaos.environment.target import PORT as PORT
     from chaos.environment.target import SCRATCH as SCRATCH
     from chaos.environment.target import SECRET as SECRET
+    from chaos.environment.target import Conditions as Conditions
     from chaos.environment.target import Live as Live
     from chaos.environment.target import Placement as Placement
     from chaos.environment.target import Service as Service
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from chaos.experiment.lab import Lab as Lab
     from chaos.experiment.lab import Options as Options
     from chaos.experiment.scenario import COMMON as COMMON
+    from chaos.experiment.scenario import SURVIVAL as SURVIVAL
     from chaos.experiment.scenario import Case as Case
     from chaos.experiment.scenario import Scenario as Scenario
     from chaos.faults import BadNetwork as BadNetwork
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
     from chaos.faults import ServerDown as ServerDown
     from chaos.faults import ServerPaused as ServerPaused
     from chaos.faults import ServiceDown as ServiceDown
-    from chaos.faults import SleepWorker as SleepWorker
     from chaos.invariants import Invariant as Invariant
     from chaos.invariants import Late as Late
     from chaos.invariants import invariant as invariant
@@ -80,6 +81,7 @@ _PLACES = {
         "PORT",
         "SCRATCH",
         "SECRET",
+        "Conditions",
         "Live",
         "Placement",
         "Service",
@@ -92,7 +94,7 @@ _PLACES = {
     "chaos.evidence.journal": ("Event",),
     "chaos.evidence.spec": ("WorkflowSpec",),
     "chaos.experiment.lab": ("Lab", "Options"),
-    "chaos.experiment.scenario": ("COMMON", "Case", "Scenario"),
+    "chaos.experiment.scenario": ("COMMON", "SURVIVAL", "Case", "Scenario"),
     "chaos.faults": (
         "BadNetwork",
         "Fault",
@@ -102,8 +104,7 @@ _PLACES = {
         "ServerDown",
         "ServerPaused",
         "ServiceDown",
-        "SleepWorker",
-    ),
+        ),
     "chaos.invariants": ("Invariant", "Late", "invariant", "proof", "safety"),
     "chaos.invariants.proofs": (
         "died_of",

@@ -5,7 +5,8 @@ The harness knows nothing else of a guest: whatever it can do for one target, it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -36,13 +37,25 @@ class Service:
 
     `argv` and `settings` may hold `EVIDENCE`, `SCRATCH`, `SECRET` and `PORT`. It is ready when its
     port is open. The workers find it by `variable`, if they need to, which holds `url` with its
-    address.
+    address. `may_die` says that what it has on its books outlives a SIGKILL, so that drawn
+    schedules may kill it.
     """
 
     name: str
     argv: Sequence[str]
     variable: str | None = None
     url: str = "http://{address}"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    may_die: bool = False
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a search runs workflows, beyond what the target itself says: `prepare` gets the
+    lab before the first of them starts, `settings` go over the environment of the workers.
+    """
+
+    prepare: Callable[[Any], Awaitable[None]] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -88,13 +101,19 @@ class Target:
     `timings` are what the target says of itself. `prices_usd` has the price of each item. `bills`,
     `paid_requests` and `refusals` read from a case's folder what was billed, what the workers have
     on record of that, and which answers a service refused.
-    `specs` are the workflows that may be drawn and explored, each made for an id that it is given;
-     `invariants` must hold
-    of each drawn case, `scenarios` are the project's, for the command line. `evidence` and `lab`
-    are the target's own kinds of the harness's classes. `slots` is how many activities a worker
-    does at once, by which the load of a case is measured; `live` is there where real money
-    is paid, `estimates` tell what all scenarios would cost then. `packages` are the distributions
-    whose versions the results name.
+    `scenarios` are the project's, for the command line. `evidence` and `lab` are the target's own
+    kinds of the harness's classes. `slots` is how many activities a worker does at once, by which
+    the load of a case is measured; `live` is there where real money is paid, `estimates` tell what
+    all scenarios would cost then. `packages` are the distributions whose versions the results name.
+
+    A search draws and explores `specs`: each makes a workflow for an id that it is given, and
+    `former_specs` has today's names of those that older schedules call otherwise. `invariants` must
+    hold whatever breaks meanwhile: `SURVIVAL`, and what is the target's own. `draws` are families
+    of faults of its own, each drawn for one workflow. `drawn` and `explored` are the conditions of
+    both. `resubmissions` is how often an operator starts a workflow again that has failed under
+    drawn faults. `is_paid` tells of an activity's type and of what it asks for, which is the last
+    word of a URL's path without ids, whether that request costs money each time that it arrives;
+    the paid requests of a workflow are made in the order of its `charges`.
 
     The command line asks for the rest: `needs` says what the project in a folder needs of this
     machine, `up` what `up` starts in place of just this, and `listed` what `list` shows below the
@@ -118,7 +137,13 @@ class Target:
     paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
     refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
     specs: Mapping[str, Callable[[str], WorkflowSpec]] = field(default_factory=dict)
+    former_specs: Mapping[str, str] = field(default_factory=dict)
     invariants: Sequence[Any] = ()
+    draws: Mapping[str, Callable[[random.Random, WorkflowSpec], Any]] = field(default_factory=dict)
+    drawn: Conditions = field(default_factory=Conditions)
+    explored: Conditions = field(default_factory=Conditions)
+    resubmissions: int = 0
+    is_paid: Callable[[str, str], bool] = lambda _activity, _request: False
     scenarios: Callable[[], Sequence[Any]] = lambda: ()
     evidence: type[Evidence] = Evidence
     lab: type[Any] | None = None

@@ -36,7 +36,7 @@ def targets_of(project: Path) -> Sequence[Target]:
 
     Modules are found from the project's folder as pytest finds them. Raises CatalogueError.
     """
-    return [_target(name, project) for name in _names(project)]
+    return [target_named(name, project) for name in _names(project)]
 
 
 def scenarios_of(project: Path) -> Sequence[Scenario]:
@@ -87,7 +87,8 @@ def _names(project: Path) -> Sequence[str]:
     return names
 
 
-def _target(name: str, project: Path) -> Target:
+def target_named(name: str, project: Path) -> Target:
+    """The one that a project has as `module:attribute`. Raises CatalogueError."""
     module, _, attribute = name.partition(":")
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
@@ -95,11 +96,11 @@ def _target(name: str, project: Path) -> Target:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:
         raise CatalogueError(
-            f"the target {name!r} of [tool.chaos] cannot be imported ({plain(repr(error))})."
+            f"the target {name!r} cannot be imported ({plain(repr(error))})."
         ) from error
     _require_its_own(module, project)
     if not isinstance(found, Target):
-        raise CatalogueError(f"{name!r} of [tool.chaos] is no chaos.Target.")
+        raise CatalogueError(f"{name!r} is no chaos.Target.")
     return found
 
 

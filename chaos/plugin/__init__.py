@@ -77,22 +77,24 @@ def _schedules(config: pytest.Config) -> Scenario | None:
         )
     if not seeds and not replay:
         return None
-    from chaos.faults import Family  # noqa: PLC0415 - see the module's docstring
+    # What follows is heavy: see the module's docstring.
+    from chaos.experiment.catalogue import CatalogueError, target_of  # noqa: PLC0415
     from chaos.search.draw import Wishes, draw  # noqa: PLC0415 - likewise
     from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
     from chaos.search.seeded import seeded, seeded_of  # noqa: PLC0415 - likewise
 
-    if replay:
-        try:
-            return seeded_of(replay)
-        except ScheduleError as error:
-            raise pytest.UsageError("\n".join(lines(str(error)))) from None
     wishes = Wishes(
-        families=tuple(Family(name) for name in config.getoption("--faults") or options.FAMILIES),
+        families=config.getoption("--faults") or (),
         duration_seconds=config.getoption("--duration") or options.DEFAULT_DURATION_SECONDS,
         workflows=config.getoption("--workflows") or options.DEFAULT_SEEDED_WORKFLOWS,
     )
-    return seeded([draw(seed, wishes) for seed in seeds])
+    try:
+        target = target_of(config.rootpath)
+        if replay:
+            return seeded_of(replay, target)
+        return seeded([draw(seed, wishes, target) for seed in seeds], target)
+    except (CatalogueError, ScheduleError) as error:
+        raise pytest.UsageError("\n".join(lines(str(error)))) from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -113,7 +115,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     seeded = session.config.stash.get(_SEEDED, None)
     if seeded and any(scenario is not seeded for scenario in chosen):
         raise pytest.UsageError(
-            "--seed and --replay know the suite's own workflows only; leave them out here."
+            "--seed and --replay take the place of the scenarios of [tool.chaos], and these tests "
+            "have SCENARIOS of their own: leave them out."
         )
     if chosen and not __debug__:
         raise pytest.UsageError(

@@ -21,8 +21,8 @@ MOST_SEEDS = 1000
 PREFIX = "--"
 """Of all options."""
 
-FAMILIES = ("kill", "network", "api", "server")
-"""As `chaos.faults.Family` has them, which takes a second to import."""
+FAMILIES = ("kill", "network", "server", "service")
+"""As `chaos.faults.Family` has them, which takes a second to import; targets have others."""
 
 Add = Callable[..., object]
 """`addoption` of a group of pytest's, or `add_argument` of argparse: they take the same."""
@@ -66,11 +66,10 @@ def seeds(text: str) -> Sequence[int]:
 
 
 def families(text: str) -> Sequence[str]:
-    """Kinds of faults, with commas between them."""
+    """Kinds of faults, with commas between them; which there are, the target says."""
     names = tuple(name.strip() for name in text.split(","))
-    unknown = [name for name in names if name not in FAMILIES]
-    if unknown:
-        raise ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, not {quoted(unknown[0])}")
+    if not all(names):
+        raise ArgumentTypeError(f"must be names with commas between them, not {quoted(text)}")
     return names
 
 
@@ -150,7 +149,7 @@ def _add_seeded(add: Add) -> None:
         "--faults",
         type=families,
         metavar="KIND,…",
-        help="with --seed: of kill, network, api and server (default: all)",
+        help=f"with --seed: of {', '.join(FAMILIES)} and the target's own (default: all)",
     )
     add(
         "--duration",

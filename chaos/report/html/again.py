@@ -64,7 +64,7 @@ class Commands:
             return (same,)
         options = (
             f"--seed {drawn.seed} --faults {','.join(drawn.families)} "
-            f"--duration {drawn.duration_seconds:g} --workflows {len(drawn.orders)}"
+            f"--duration {drawn.duration_seconds:g} --workflows {len(drawn.starts)}"
         )
         return (same, Command(self._with(options), "drawn anew from its seed"))
 

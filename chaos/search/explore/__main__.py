@@ -1,4 +1,4 @@
-"""`python -m chaos.search.explore`: a SIGKILL before and after each event and each call of a workflow.
+"""`python -m chaos.search.explore`: a SIGKILL before and after each event and call of a workflow.
 
 What is needed is imported when it is, so that the help is there at once.
 """
@@ -17,6 +17,7 @@ from chaos.evidence.numbers import number, quoted, whole
 from chaos.process.streams import complain, give_up, mend_streams
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.search.explore.plan import Choice
     from chaos.search.explore.state import State
 
@@ -26,10 +27,11 @@ _INTERRUPTED = 130
 _MOST_LANES = 64
 
 _DESCRIPTION = """\
-Records a fault-free run of the single video and of a series of three, and makes points of it:
-before and after each event of its history and each call of the paid API. Brings a worker of a real
-fleet to each of them, where it dies by SIGKILL; another ends the workflow. What became of it is
-judged by the server's history, the provider's ledger and the workers' ledger."""
+Records a fault-free run of each workflow that the project's first target names in its specs, and
+makes points of it: before and after each event of its history, and each HTTP call that an activity
+makes by httpx. Brings a worker to each of them, where it dies by SIGKILL; another ends the
+workflow. What became of it is judged by the server's history and the books that the target can
+read. The worker must be a Python program that keeps to the task queue it is given."""
 _MORE = """\
 examples:
   python -m chaos.search.explore                            all points; or go on with those left
@@ -65,7 +67,17 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--workflow", choices=("single", "series", "both"), default="both", help="default: both")
+    add(
+        "--target",
+        metavar="MODULE:NAME",
+        help="what is explored (default: the first of [tool.chaos] in pyproject.toml)",
+    )
+    add(
+        "--workflow",
+        action="append",
+        metavar="SPEC",
+        help="one of the target's specs; may be given again (default: all)",
+    )
     add(
         "--sample",
         type=whole(1),
@@ -84,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         "--lanes",
         type=whole(1, _MOST_LANES),
         metavar="N",
-        help="fleets side by side (default: 4 a core)",
+        help="workers side by side (default: 4 a core)",
     )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this exploration")
@@ -106,27 +118,43 @@ def _minutes(text: str) -> float:
 
 
 def _explore(given: argparse.Namespace) -> int:
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the docstring
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
-    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415 - see above
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
-    from chaos.search.explore.plan import Choice, Load  # noqa: PLC0415 - likewise
+    from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
     from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
 
     unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
-    loads = tuple(Load) if given.workflow == "both" else (Load(given.workflow),)
-    choice = Choice(loads=loads, sample=given.sample, seed=given.seed)
     try:
+        target = _target(given)
+        specs = tuple(given.workflow or target.specs)
+        choice = Choice(specs=specs, sample=given.sample, seed=given.seed)
         state = _state(given, choice)
         try:
-            return _run(given, choice, state)
+            return _run(given, target, choice, state)
         finally:
             state.close()
-    except (*unusable, PlanError, StateError) as error:
+    except (*unusable, CatalogueError, PlanError, StateError) as error:
         complain(f"explore: {error}")
     except OSError as error:
         complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
     return _UNUSABLE
+
+
+def _target(given: argparse.Namespace) -> Target:
+    """What is explored. Raises CatalogueError, and PlanError where it has no such workflows."""
+    from chaos.experiment.catalogue import target_named, target_of  # noqa: PLC0415 - see above
+    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
+
+    here = Path.cwd()
+    target = target_named(given.target, here) if given.target else target_of(here)
+    wanted = given.workflow or list(target.specs)
+    if not wanted or set(wanted) - set(target.specs):
+        known = ", ".join(target.specs) or "none"
+        raise PlanError(f"a workflow to explore must be one of the target's specs: {known}.")
+    return target
 
 
 def _state(given: argparse.Namespace, choice: Choice) -> State:
@@ -141,17 +169,18 @@ def _state(given: argparse.Namespace, choice: Choice) -> State:
     return left or State.begin(reports)
 
 
-def _run(given: argparse.Namespace, choice: Choice, state: State) -> int:
+def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State) -> int:
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
     from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
     from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
-    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415 - likewise
+    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415
 
     _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:
         with Guard() as guard:
             cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
             means = Means(
+                target=target,
                 temporal_cli=cli.path,
                 guard=guard,
                 say=_say,

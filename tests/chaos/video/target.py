@@ -10,6 +10,7 @@ from chaos.environment.needs import Need
 from chaos.environment.target import Placement, Service, Target, Up
 from chaos.evidence.bills import SuiteEstimate
 from chaos.evidence.case import Timings
+from tests.chaos.video import drawing
 from tests.chaos.video.evidence import VideoEvidence, bills, paid_requests, refusals
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.fake_api.rules import IN_A_LINE
@@ -133,6 +134,13 @@ VIDEO = Target(
         "series": lambda workflow_id: series(workflow_id, 2),
         "long_series": lambda workflow_id: series(workflow_id, 3),
     },
+    former_specs=drawing.FORMER_SPECS,
+    invariants=drawing.INVARIANTS,
+    draws={"api": drawing.draw_answer},
+    drawn=drawing.DRAWN,
+    explored=drawing.EXPLORED,
+    resubmissions=drawing.RESUBMISSIONS,
+    is_paid=drawing.is_paid,
     scenarios=_scenarios,
     evidence=VideoEvidence,
     lab=VideoLab,

@@ -20,7 +20,6 @@ from chaos.search.explore.__main__ import main
         ["--minutes", "nan"],
         ["--minutes", "inf"],
         ["--lanes", "65"],
-        ["--workflow", "none"],
         ["--fresh", "--resume", "x"],
         ["--samp", "3"],
     ],
@@ -32,6 +31,20 @@ def test_a_wrong_option_is_refused(wrong: list[str], capsys: pytest.CaptureFixtu
 
     assert ended.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--workflow", "none"], "must be one of the target's specs: single, series, long_series"),
+        (["--target", "tests.chaos.video.target:NONE"], "cannot be imported"),
+    ],
+)
+def test_what_the_project_does_not_have_is_told(
+    wrong: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(wrong) == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_what_is_no_exploration_cannot_be_resumed(
