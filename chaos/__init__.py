@@ -104,7 +104,7 @@ _PLACES = {
         "ServerDown",
         "ServerPaused",
         "ServiceDown",
-        ),
+    ),
     "chaos.invariants": ("Invariant", "Late", "invariant", "proof", "safety"),
     "chaos.invariants.proofs": (
         "died_of",

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from chaos.cli import INTERRUPTED, UNUSABLE, UnusableError, explore, run
+from chaos.cli import INTERRUPTED, UNUSABLE, UnusableError, run
 from chaos.cli.parser import PROGRAM, make_parser
 from chaos.cli.terminal import OutputError
 from chaos.process.streams import complain, give_up, mend_streams
@@ -71,7 +71,7 @@ def _broken() -> int:
 
 
 def _carry_out(arguments: Sequence[str]) -> int:
-    own, passed_on = explore.split(arguments) or run.split(arguments)
+    own, passed_on = run.split(arguments)
     parser = make_parser(_name())
     given = parser.parse_args(own, argparse.Namespace(passed_on=passed_on))
     command: Callable[[argparse.Namespace], int] = given.command

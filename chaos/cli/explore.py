@@ -1,27 +1,212 @@
-"""`explore`: a kill at each boundary of a workflow."""
+"""`explore`: a SIGKILL before and after each event and call of a workflow."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chaos.cli import Commands
+from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import OutputError, say
+from chaos.evidence.numbers import number, quoted, whole
+from chaos.process.streams import complain, give_up
 
-_NAME = "explore"
+if TYPE_CHECKING:
+    from chaos.environment.target import Target
+    from chaos.search.explore.plan import Choice
+    from chaos.search.explore.state import State
+
+_MOST_LANES = 64
+
+_DESCRIPTION = """\
+Records a fault-free run of each workflow that the project's first target names in its specs, and
+makes points of it: before and after each event of its history, and each HTTP call that an activity
+makes by httpx. Brings a worker to each of them, where it dies by SIGKILL; another ends the
+workflow. What became of it is judged by the server's history and the books that the target can
+read. The worker must be a Python program that keeps to the task queue it is given."""
+_MORE = """\
+examples:
+  %(prog)s                          all points; or go on with those left
+  %(prog)s --sample 24 --minutes 5  some of every kind
+
+What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is
+known. After Ctrl-C, or when the time was up, the same command goes on where it
+ended.
+
+exit code:
+  0    all chosen points were provably hit, and all invariants hold
+  1    a point failed, or was not hit, or the time was up before all were
+  2    it cannot begin: wrong options, or no Temporal CLI
+  130  Ctrl-C; what was done is kept"""
 
 
 def add(commands: Commands) -> None:
-    """Make it known. All that follows its name is read by the explorer itself, `--help` too."""
-    parser = commands.add_parser(_NAME, help="kill a worker at each boundary of a workflow")
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "explore",
+        summary="kill a worker at each boundary of a workflow",
+        description=_DESCRIPTION,
+        more=_MORE,
+    )
+    _add_options(parser)
     parser.set_defaults(command=_explore)
 
 
-def split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]] | None:
-    """What is ours to read, and what is the explorer's; None where it is not asked for."""
-    return (arguments[:1], arguments[1:]) if arguments[:1] == [_NAME] else None
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--target",
+        metavar="MODULE:NAME",
+        help="what is explored (default: the first of [tool.chaos] in pyproject.toml)",
+    )
+    add(
+        "--workflow",
+        action="append",
+        metavar="SPEC",
+        help="one of the target's specs; may be given again (default: all)",
+    )
+    add(
+        "--sample",
+        type=whole(1),
+        metavar="N",
+        help="so many moments only, spread over all kinds",
+    )
+    add(
+        "--seed",
+        type=whole(0),
+        default=0,
+        metavar="N",
+        help="which ones --sample takes (default: 0)",
+    )
+    add("--minutes", type=_minutes, metavar="N", help="begin no moment after so long")
+    add(
+        "--lanes",
+        type=whole(1, _MOST_LANES),
+        metavar="N",
+        help="workers side by side (default: 4 a core)",
+    )
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this exploration")
+    begin.add_argument(
+        "--fresh",
+        action="store_true",
+        help="begin anew (default: go on with the newest of the same choice that is not done)",
+    )
+    add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
+    add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
+
+
+def _minutes(text: str) -> float:
+    minutes = number(text)
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
+    return minutes
 
 
 def _explore(given: argparse.Namespace) -> int:
-    from chaos.search.explore.__main__ import main  # noqa: PLC0415 - see the package's docstring
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the docstring
+    from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
+    from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
+    from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
+    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
+    from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
 
-    return main(given.passed_on)
+    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
+    try:
+        target = _target(given)
+        specs = tuple(given.workflow or target.specs)
+        choice = Choice(specs=specs, sample=given.sample, seed=given.seed)
+        state = _state(given, choice)
+        try:
+            return _run(given, target, choice, state)
+        except KeyboardInterrupt:
+            complain("interrupted; the same command goes on from here.")
+            return INTERRUPTED
+        finally:
+            state.close()
+    except (*unusable, CatalogueError, PlanError, StateError) as error:
+        complain(f"explore: {error}")
+    except OSError as error:
+        complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
+    return UNUSABLE
+
+
+def _target(given: argparse.Namespace) -> Target:
+    """What is explored. Raises CatalogueError, and PlanError where it has no such workflows."""
+    from chaos.experiment.catalogue import (  # noqa: PLC0415 - see above
+        project_of,
+        target_named,
+        target_of,
+    )
+    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
+
+    here = project_of(Path.cwd())
+    target = target_named(given.target, here) if given.target else target_of(here)
+    wanted = given.workflow or list(target.specs)
+    if not wanted or set(wanted) - set(target.specs):
+        known = ", ".join(target.specs) or "none"
+        raise PlanError(f"a workflow to explore must be one of the target's specs: {known}.")
+    return target
+
+
+def _state(given: argparse.Namespace, choice: Choice) -> State:
+    """The exploration to go on with, or a new one. Raises StateError."""
+    from chaos.search.explore.state import State  # noqa: PLC0415 - see above
+
+    if given.resume:
+        return State.open(given.resume.absolute())
+    # The stack's processes have folders of their own, in which a relative path leads nowhere.
+    reports = given.reports.absolute()
+    left = None if given.fresh else State.newest_unfinished(reports, choice)
+    return left or State.begin(reports)
+
+
+def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State) -> int:
+    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
+    from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
+    from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
+    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415
+
+    _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
+    try:
+        with Guard() as guard:
+            cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
+            means = Means(
+                target=target,
+                temporal_cli=cli.path,
+                guard=guard,
+                say=_say,
+                lanes=given.lanes or DEFAULT_LANES,
+                seconds=60 * given.minutes if given.minutes else None,
+            )
+            asyncio.run(explore(state, choice, means))
+    finally:
+        report = write_report(state)
+        if report:
+            _tell(state)
+    return 0 if report and report.summary.passed == report.summary.moments else NEGATIVE
+
+
+def _tell(state: State) -> None:
+    from chaos.report.explored import problem_lines, report_of, total_lines  # noqa: PLC0415
+
+    report = report_of(state)
+    if report:
+        for line in (*problem_lines(state), *total_lines(report.summary)):
+            _say(line)
+        left = sum(not outcome.is_done for outcome in state.outcomes())
+        if left:
+            _say(f"{left} moments are left; the same command goes on with them.")
+        _say(f"the table is in {state.folder / 'explore.md'}")
+
+
+def _say(text: str) -> None:
+    """A line on standard output. One that nobody reads is no reason to end an exploration."""
+    try:
+        say(text)
+    except (OSError, OutputError):
+        give_up(sys.stdout)

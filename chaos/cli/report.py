@@ -93,7 +93,7 @@ def _percent(text: str) -> float:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from chaos.report.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
+    from chaos.experiment.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
 
     if given.against is None and (given.strict or given.noise is not None):
         complain("--strict and --noise belong to --against, which is not given.")
@@ -125,9 +125,9 @@ def _trend(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from chaos.experiment.reading import read_run  # noqa: PLC0415 - likewise
     from chaos.report.compare import compare, comparison_lines  # noqa: PLC0415 - likewise
     from chaos.report.differences import Noise  # noqa: PLC0415 - likewise
-    from chaos.report.reading import read_run  # noqa: PLC0415 - likewise
     from chaos.report.summary import summary  # noqa: PLC0415 - likewise
     from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
 
@@ -174,7 +174,7 @@ def _reader() -> Reader:
     """
     from chaos.cli.project import targets_here  # noqa: PLC0415 - likewise
     from chaos.evidence.case import BILLS, Evidence  # noqa: PLC0415 - likewise
-    from chaos.report.reading import load_evidence  # noqa: PLC0415 - likewise
+    from chaos.report.evidence import load_evidence  # noqa: PLC0415 - likewise
 
     @cache
     def targets() -> Sequence[Target]:

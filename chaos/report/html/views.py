@@ -19,6 +19,7 @@ from google.protobuf.json_format import ParseError
 from chaos.evidence.case import Evidence
 from chaos.evidence.files import is_own_file
 from chaos.evidence.journal import Entry, Event, read_journal
+from chaos.experiment.reading import ReadingError
 from chaos.experiment.results import (
     CaseResult,
     CheckResult,
@@ -29,12 +30,12 @@ from chaos.experiment.results import (
 from chaos.invariants.verdict import Verdict, merge
 from chaos.network.journal import NetworkJournalError
 from chaos.report.compare import Comparison, compare, conclusion
+from chaos.report.evidence import evidence_folder
 from chaos.report.html.again import Command, Commands
 from chaos.report.html.chart import SHOWN, Chart, charts
 from chaos.report.html.logs import Excerpt, Window, excerpt, read_lines
 from chaos.report.html.timeline import timeline
 from chaos.report.html.values import Timeline
-from chaos.report.reading import ReadingError, evidence_folder
 from chaos.report.table import totals
 from chaos.report.trend import Trend, trend
 

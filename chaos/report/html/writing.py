@@ -6,9 +6,9 @@ from pathlib import Path
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.files import write_file
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.report.html.page import document, render
 from chaos.report.html.views import Reader, RunView, run_view
-from chaos.report.reading import ReadingError, read_run
 
 NAME = "report.html"
 

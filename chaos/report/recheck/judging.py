@@ -29,7 +29,7 @@ from chaos.experiment.results import (
 from chaos.experiment.run import KEY_CHECK
 from chaos.experiment.scenario import COMMON, Case, Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Finding, Verdict
-from chaos.report.reading import UNNAMED, load_evidence
+from chaos.report.evidence import UNNAMED, load_evidence
 from chaos.report.recheck.damage import JOURNAL, damage
 from chaos.report.recheck.recorded import RecordedCase, RecordedRun, RecordedScenario
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,8 +17,6 @@ COMMANDS = (
     *("list", "run", "up", "report", "recheck", "shrink", "explore"),
     *("clean", "doctor", "completion"),
 )
-OURS = [name for name in COMMANDS if name != "explore"]
-"""The explorer reads its arguments by itself."""
 
 
 def _help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -29,7 +26,7 @@ def _help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_help_with_an_example(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,7 +38,7 @@ def test_each_command_has_help_with_an_example(
     assert f"{PROGRAM} {name}" in text.partition("example")[2]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_into_80_columns(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,17 +176,3 @@ def test_what_cannot_be_done_here_is_a_sentence_and_exit_code_2(
         'targets = ["module:attribute"], each a chaos.Target.'
     )
     assert said.err.splitlines() == [sentence] * 3
-
-
-def test_the_explorer_gets_all_that_follows_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Sequence[str]] = []
-
-    def explore(arguments: Sequence[str]) -> int:
-        given.append(arguments)
-        return 1
-
-    # Its place alone: what it imports is no matter here.
-    monkeypatch.setitem(sys.modules, "chaos.search.explore.__main__", SimpleNamespace(main=explore))
-
-    assert main(["explore", "--sample", "3", "--help"]) == 1
-    assert given == [["--sample", "3", "--help"]]

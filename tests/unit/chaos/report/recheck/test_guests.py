@@ -17,7 +17,7 @@ from chaos.evidence.case import save_books
 from chaos.experiment.judge import verdict_of
 from chaos.experiment.scenario import COMMON, Case
 from chaos.invariants.verdict import Finding, Verdict
-from chaos.report.reading import UNNAMED, load_evidence
+from chaos.report.evidence import UNNAMED, load_evidence
 from chaos.report.recheck import recheck
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.chaos.video.target import VIDEO
