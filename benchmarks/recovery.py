@@ -309,8 +309,8 @@ def _trial(evidence: VideoEvidence, asked: VideoSpec, pid: int) -> Trial:
 
 
 def without_heartbeat(step: Activity, killed_at: datetime) -> Trial:
-    """`chaos.invariants.recovery` does not judge this policy: the attempt ends by start-to-close, and a first
-    attempt begins as good as when it is scheduled.
+    """`chaos.invariants.recovery` does not judge this policy: the attempt ends by start-to-close,
+    and a first attempt begins as good as when it is scheduled.
     """
     started, closed = _known(step.started_at), _known(step.closed_at)
     waited = (started - killed_at).total_seconds()

@@ -203,6 +203,10 @@ class Child:
         except ProcessLookupError:
             raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
 
+    async def until_ended(self) -> None:
+        """Wait for the end of the newest start, however long that takes."""
+        await self._exited.wait()
+
     async def wait(self, deadline_seconds: float) -> int:
         """Wait for the exit and return its code (negative: the signal that ended it)."""
         async with within(f"{self.name} ends", deadline_seconds):

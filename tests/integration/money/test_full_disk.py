@@ -1,6 +1,7 @@
 """A disk that is full: nothing is paid for that cannot be kept, and what is paid for waits.
 
-`tests/chaos/video/scenarios/disk_full.py` has several of these moments at once; here each stands alone.
+`tests/chaos/video/scenarios/disk_full.py` has several of these moments at once; here each stands
+alone.
 """
 
 from __future__ import annotations
