@@ -47,11 +47,13 @@ def _names(project: Path) -> Sequence[str]:
     file = project / "pyproject.toml"
     try:
         read = tomllib.loads(file.read_text(encoding="utf-8"))
+        names = read.get("tool", {}).get("chaos", {}).get("targets", [])
     except FileNotFoundError:
         return ()
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
-    names = read.get("tool", {}).get("chaos", {}).get("targets", [])
+    except AttributeError:  # one of them is no table
+        names = None
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
