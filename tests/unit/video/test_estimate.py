@@ -11,11 +11,7 @@ from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Billing, Mode
 from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Scenario, in_mode, on_topology
-from tests.chaos.video.estimate import (
-    estimate_usd,
-    suite_estimate_usd,
-    suite_estimates,
-)
+from tests.chaos.video.estimate import estimate_usd, suite_estimate_usd, suite_estimates
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.live_api import LiveApi
 from tests.chaos.video.scenarios.catalogue import all_scenarios

@@ -10,6 +10,7 @@ import pytest
 
 # Within a test pytester forgets what it imports; the SDK's protocol can be imported only once.
 from chaos.plugin import given, options
+from chaos.plugin.collecting import Collecting
 
 pytest_plugins = ["pytester"]
 
@@ -52,6 +53,7 @@ def test_survives(scenario, survives):
 CONFTEST = f"""
 import pytest
 from chaos.plugin import given, options
+from chaos.plugin.collecting import Collecting
 
 pytest_plugins = {["chaos.plugin"]!r}
 
@@ -177,18 +179,20 @@ def test_two_projects_with_a_module_of_one_name_are_not_mixed_up(pytester: pytes
     done.stderr.fnmatch_lines(["ERROR: *two/twin_target.py was meant, and *one/twin_target.py is*"])
 
 
-def test_reports_are_beside_the_project(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\n")
-    one = project(pytester.path / "one", "first", module="report_target")
-    pytester.makeconftest(
-        "def pytest_collection_finish(session):\n"
-        "    from chaos.plugin import _COLLECTING\n"
-        "    print(session.config.stash[_COLLECTING].reports(session.items))\n"
-    )
+@pytest.mark.parametrize(
+    ("tests", "project_of_all"), [(["one"], "one"), (["two"], "two"), (["one", "two"], "")]
+)
+def test_the_project_of_a_run_is_that_of_all_its_tests(
+    tests: list[str], project_of_all: str, pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\naddopts = --import-mode=importlib")
+    for name in ("one", "two"):
+        project(pytester.path / name, f"of_{name}", module=f"{name}_common")
+    items, _ = pytester.inline_genitems("-p", "chaos.plugin", *ALONE, "-m", "chaos", *tests)
 
-    done = run(pytester, "-m", "chaos", "--collect-only", "-s")
+    common = Collecting(items[0].config).common_project(items)
 
-    assert f"{one / 'reports'}" in done.outlines
+    assert common == pytester.path / project_of_all
 
 
 @pytest.mark.parametrize(
