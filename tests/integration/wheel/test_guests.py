@@ -61,7 +61,11 @@ class Guest:
             *("python", "-m", "pytest", "-p", "no:cacheprovider"), cwd=self.project
         )
         lines = done.stdout.splitlines()
-        return [line.partition(" in ")[0] for line in lines if not line.startswith("plugins: ")]
+        return [
+            line.partition(" in ")[0].strip("=")
+            for line in lines
+            if not line.startswith("plugins: ")
+        ]
 
     def whose(self) -> str:
         """Which `workflows` Python imports where there is no project."""
