@@ -115,7 +115,7 @@ def fault_tolerance(session: nox.Session) -> None:
 def explore(session: nox.Session) -> None:
     """A worker killed before and after each event and each call. Arguments go to the program."""
     _install(session)
-    session.run("python", "-m", "chaos.search.explore", *session.posargs)
+    session.run("python", "-m", "chaos", "explore", *session.posargs)
 
 
 @nox.session

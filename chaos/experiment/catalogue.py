@@ -20,13 +20,23 @@ class CatalogueError(Exception):
     """A project's targets cannot be had. One sentence: what is wrong and what to do."""
 
 
+def project_of(folder: Path) -> Path:
+    """The project that a folder belongs to: `project_above`, or else the nearest folder upwards
+    with a `pyproject.toml`, or else the folder itself.
+    """
+    folder = folder.absolute()
+    upwards = (folder, *folder.parents)
+    nearest = next((each for each in upwards if (each / "pyproject.toml").is_file()), folder)
+    return project_above(folder) or nearest
+
+
 @cache
 def targets_of(project: Path) -> Sequence[Target]:
     """Those that `[tool.chaos] targets` names as `module:attribute`; none without such a table.
 
     Modules are found from the project's folder as pytest finds them. Raises CatalogueError.
     """
-    return [_target(name, project) for name in _names(project)]
+    return [target_named(name, project) for name in _names(project)]
 
 
 def scenarios_of(project: Path) -> Sequence[Scenario]:
@@ -36,13 +46,17 @@ def scenarios_of(project: Path) -> Sequence[Scenario]:
 
 def target_of(project: Path) -> Target:
     """The one that is drawn from and explored: the first. Raises CatalogueError."""
-    targets = targets_of(project)
-    if not targets:
-        raise CatalogueError(
-            f"{project / 'pyproject.toml'} names no target: add [tool.chaos] with "
-            'targets = ["module:attribute"].'
-        )
-    return targets[0]
+    return required_targets(project)[0]
+
+
+def required_targets(project: Path) -> Sequence[Target]:
+    """Likewise all of them, where there is nothing to do without one. Raises CatalogueError."""
+    if targets := targets_of(project):
+        return targets
+    raise CatalogueError(
+        f"{project / 'pyproject.toml'} names no target: add a table [tool.chaos] with "
+        'targets = ["module:attribute"], each a chaos.Target.'
+    )
 
 
 def project_above(folder: Path) -> Path | None:
@@ -67,13 +81,17 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _names(project: Path) -> Sequence[str]:
     file = project / "pyproject.toml"
-    names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
+    try:
+        names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
+    except AttributeError:  # one of them is no table
+        names = None
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
 
 
-def _target(name: str, project: Path) -> Target:
+def target_named(name: str, project: Path) -> Target:
+    """The one that a project has as `module:attribute`. Raises CatalogueError."""
     module, _, attribute = name.partition(":")
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
@@ -81,11 +99,11 @@ def _target(name: str, project: Path) -> Target:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:
         raise CatalogueError(
-            f"the target {name!r} of [tool.chaos] cannot be imported ({plain(repr(error))})."
+            f"the target {name!r} cannot be imported ({plain(repr(error))})."
         ) from error
     _require_its_own(module, project)
     if not isinstance(found, Target):
-        raise CatalogueError(f"{name!r} of [tool.chaos] is no chaos.Target.")
+        raise CatalogueError(f"{name!r} is no chaos.Target.")
     return found
 
 

@@ -75,7 +75,7 @@ def _load_of(case: Case, options: Options) -> Sequence[WorkflowSpec]:
 
 
 def _billed_usd(target: Target, folder: Path) -> Decimal:
-    """What was billed so far. Raises OSError and ValueError where it cannot be read, or not yet."""
+    """What was billed so far. Raises whatever the target's own reading raises."""
     return sum((bill.amount_usd for bill in target.bills(folder)), Decimal(0))
 
 

@@ -99,9 +99,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - see the module's docstring
     from chaos.plugin.running import make_runner  # noqa: PLC0415 - likewise
 
-    collecting = session.config.stash[_COLLECTING]
-    project, reports = collecting.project(list(chosen)), collecting.reports(list(chosen))
-    runner = make_runner(session.config, scenarios, project, reports)
+    project = session.config.stash[_COLLECTING].common_project(list(chosen))
+    runner = make_runner(session.config, scenarios, project)
     session.config.stash[_RUNNER] = runner
     session.config.stash[_ANSWERS] = once.Answers()
     try:

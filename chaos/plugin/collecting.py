@@ -117,13 +117,7 @@ class Collecting:
         require_different(list(found.values()))
         return found
 
-    def reports(self, tests: Sequence[pytest.Item]) -> Path:
-        """Where runs are kept: beside the project of these tests, if they have one in common."""
-        if given := value(self.config, "reports"):
-            return Path(given).absolute()
-        return self.project(tests) / "reports"
-
-    def project(self, tests: Sequence[pytest.Item]) -> Path:
+    def common_project(self, tests: Sequence[pytest.Item]) -> Path:
         """That of these tests, if they have one in common, else pytest's own root."""
         projects = {self.project_of(test.path) for test in tests}
         return projects.pop() if len(projects) == 1 else self.config.rootpath

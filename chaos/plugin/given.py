@@ -17,7 +17,9 @@ from chaos.evidence.text import lines
 from chaos.plugin.options import PREFIX, TOPOLOGIES, count
 
 SPELLING: pytest.StashKey[str] = pytest.StashKey()
-"""The prefix that a project's own conftest has given the options, such as `--`."""
+"""The prefix by which a user gives the options, where a project's conftest, or the program that
+called pytest, has it shorter: such as `--`.
+"""
 
 _PATHS = ("reports", "replay", "temporal-cli", "temporal-server")
 
@@ -57,8 +59,6 @@ def value(config: pytest.Config, name: str) -> Any:
 def refusal(config: pytest.Config, sentence: str) -> pytest.UsageError:
     """A usage error that names the options as this project spells them."""
     prefix = config.stash.get(SPELLING, PREFIX)
-    if any(argument.startswith(PREFIX) for argument in _typed(config)):
-        prefix = PREFIX
     return pytest.UsageError("\n".join(lines(sentence.replace(PREFIX, prefix))))
 
 
@@ -66,14 +66,15 @@ def require_no_stray_path(config: pytest.Config) -> None:
     """Refuse a path after a space: before plugins are loaded, pytest takes it for a place of tests,
     and so for a hint where the project is. Raises UsageError.
     """
-    typed = _typed(config)
-    prefixes = {PREFIX, config.stash.get(SPELLING, PREFIX)}
-    options = {f"{prefix}{name}" for prefix in prefixes for name in _PATHS}
+    added = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    typed = [*added, *map(str, config.invocation_params.args)]
     for option, path in pairwise(typed):
-        if option in options and (config.invocation_params.dir / path).exists():
-            raise pytest.UsageError(
-                f"write {option}={path}, with =: what stands alone pytest takes for a place of "
-                "tests, and would look for the project there."
+        name = option.removeprefix(PREFIX).removeprefix(config.stash.get(SPELLING, PREFIX))
+        if name in _PATHS and option != name and (config.invocation_params.dir / path).exists():
+            raise refusal(
+                config,
+                f"write {PREFIX}{name}={path}, with =: what stands alone pytest takes for a place "
+                "of tests, and would look for the project there.",
             )
 
 
@@ -87,11 +88,6 @@ def _from_ini(config: pytest.Config, name: str) -> Any:
         raise pytest.UsageError(f"{config.inipath}: chaos_{name} {error}") from None
     beside = config.inipath.parent if config.inipath else config.rootpath
     return beside / read if isinstance(read, Path) else read
-
-
-def _typed(config: pytest.Config) -> list[str]:
-    added = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
-    return [*added, *map(str, config.invocation_params.args)]
 
 
 def _long(name: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_chaos_scenarios(  # type: ignore[empty-body]  # what a conftest has in its place returns
+def pytest_chaos_scenarios(
     config: pytest.Config, scenarios: Sequence[Scenario]
 ) -> Sequence[Scenario] | None:
     """Change what is about to be run: other targets, fewer cases, fewer scenarios.

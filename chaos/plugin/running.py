@@ -23,10 +23,8 @@ from chaos.plugin.view.terminal import Terminal, can_be_drawn_on
 from chaos.report.files import write_reports
 
 
-def make_runner(
-    config: pytest.Config, chosen: Sequence[Scenario], project: Path, reports: Path
-) -> Runner:
-    """It is not started yet. Raises UsageError."""
+def make_runner(config: pytest.Config, chosen: Sequence[Scenario], project: Path) -> Runner:
+    """It is not started yet; without other wishes it keeps its reports beside the project."""
     return Runner(
         chosen=chosen,
         choice=Choice(
@@ -38,7 +36,7 @@ def make_runner(
         write=write_reports,
         worker_argv=value(config, "worker_command") or (),
         project=project,
-        reports=reports,
+        reports=(value(config, "reports") or project / "reports").absolute(),
         view=view_of(config),
     )
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from chaos.evidence.bills import Billing, Mode
 from chaos.evidence.case import BILLING, Evidence, save_billing, save_books
 from chaos.evidence.spec import save_specs
+from chaos.experiment.cost import possible_waste_usd
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.experiment.scenario import in_mode
 from chaos.invariants import Invariant
@@ -26,6 +27,7 @@ from tests.chaos.video import specs
 from tests.chaos.video.evidence import (
     PAID_CALLS,
     VideoEvidence,
+    bills,
     save_live_ledger,
     save_paid_calls,
 )
@@ -416,3 +418,39 @@ def test_bills_that_are_saved_are_read_without_the_target(
     assert anybodys.bills == worker_crash.bills
     assert anybodys.paid_requests == worker_crash.paid_requests
     assert anybodys.refusals == worker_crash.refusals
+
+
+@pytest.mark.parametrize(
+    ("state", "in_doubt"),
+    [
+        (State.INTENT, True),
+        (State.DONE, False),
+        (State.REFUSED, False),
+        (State.AMBIGUOUS, True),
+        (State.LATE, True),
+    ],
+)
+def test_a_request_is_in_doubt_where_nobody_has_a_use_of_what_it_may_have_cost(
+    state: State, in_doubt: bool, worker_crash: VideoEvidence, tmp_path: Path
+) -> None:
+    shutil.copytree(worker_crash.folder, tmp_path / "case")
+    call = _image(state, operation_id="crash-single")
+    (tmp_path / "case" / PAID_CALLS).write_bytes(_CALLS.dump_json((call,)))
+
+    evidence = load(tmp_path / "case")
+
+    assert [(r.state, r.in_doubt) for r in evidence.paid_requests] == [(str(state), in_doubt)]
+    assert possible_waste_usd(evidence.in_doubt) == (Decimal("0.039") if in_doubt else 0)
+
+
+def test_bills_are_read_as_the_ledger_grows_and_only_of_whole_lines(
+    worker_crash: VideoEvidence, tmp_path: Path
+) -> None:
+    whole = (worker_crash.folder / "ledger.jsonl").read_bytes()
+
+    for end in range(0, len(whole) + 1, 97):
+        (tmp_path / "ledger.jsonl").write_bytes(whole[:end])
+        lines = whole[:end].split(b"\n")[:-1]
+        billed = sum(json.loads(line)["event"] == "billed" for line in lines)
+        assert list(bills(tmp_path)) == list(worker_crash.bills)[:billed]
+    assert list(bills(tmp_path / "nowhere")) == []

@@ -10,6 +10,7 @@ import pytest
 
 # Within a test pytester forgets what it imports; the SDK's protocol can be imported only once.
 from chaos.plugin import given, options
+from chaos.plugin.collecting import Collecting
 
 pytest_plugins = ["pytester"]
 
@@ -52,6 +53,7 @@ def test_survives(scenario, survives):
 CONFTEST = f"""
 import pytest
 from chaos.plugin import given, options
+from chaos.plugin.collecting import Collecting
 
 pytest_plugins = {["chaos.plugin"]!r}
 
@@ -108,7 +110,11 @@ def test_a_project_without_scenarios_sees_nothing_of_it(pytester: pytest.Pyteste
 
     def said(*plugins: str) -> list[str]:
         lines = pytester.runpytest_subprocess(*plugins, "-p", "no:cacheprovider").outlines
-        return [line.partition(" in ")[0] for line in lines if not line.startswith("plugins: ")]
+        return [
+            line.partition(" in ")[0].strip("=")
+            for line in lines
+            if not line.startswith("plugins: ")
+        ]
 
     assert said("-p", "chaos.plugin") == said("-p", "no:chaos.plugin")
     assert any("1 passed" in line for line in said("-p", "chaos.plugin"))
@@ -154,7 +160,7 @@ def test_a_target_that_is_broken_is_told_in_a_sentence_to_who_asks(shop: pytest.
     assert run(shop).ret == pytest.ExitCode.OK
     asked = run(shop, "-m", "chaos")
     assert asked.ret == pytest.ExitCode.USAGE_ERROR
-    asked.stderr.fnmatch_lines(["ERROR: the target 'shop_target:SHOP' of * cannot be imported (*"])
+    asked.stderr.fnmatch_lines(["ERROR: the target 'shop_target:SHOP' cannot be imported (*"])
     asked.stdout.no_fnmatch_line("*Traceback*")
 
 
@@ -177,27 +183,25 @@ def test_two_projects_with_a_module_of_one_name_are_not_mixed_up(pytester: pytes
     done.stderr.fnmatch_lines(["ERROR: *two/twin_target.py was meant, and *one/twin_target.py is*"])
 
 
-def test_reports_are_beside_the_project(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\n")
-    one = project(pytester.path / "one", "first", module="report_target")
-    pytester.makeconftest(
-        "def pytest_collection_finish(session):\n"
-        "    from chaos.plugin import _COLLECTING\n"
-        "    print(session.config.stash[_COLLECTING].reports(session.items))\n"
-    )
+@pytest.mark.parametrize(
+    ("tests", "project_of_all"), [(["one"], "one"), (["two"], "two"), (["one", "two"], "")]
+)
+def test_the_project_of_a_run_is_that_of_all_its_tests(
+    tests: list[str], project_of_all: str, pytester: pytest.Pytester
+) -> None:
+    pytester.makeini("[pytest]\naddopts = --import-mode=importlib")
+    for name in ("one", "two"):
+        project(pytester.path / name, f"of_{name}", module=f"{name}_common")
+    items, _ = pytester.inline_genitems("-p", "chaos.plugin", *ALONE, "-m", "chaos", *tests)
 
-    done = run(pytester, "-m", "chaos", "--collect-only", "-s")
+    common = Collecting(items[0].config).common_project(items)
 
-    assert f"{one / 'reports'}" in done.outlines
+    assert common == pytester.path / project_of_all
 
 
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        (
-            ["--chaos-faults=kill"],
-            "--chaos-faults and --chaos-duration belong to --chaos-seed, which is not given.",
-        ),
         (["--duration=9"], "--faults and --duration belong to --seed, which is not given."),
         (["--seed=1", "--replay=x"], "--seed draws new schedules, --replay takes saved ones: *"),
         (["--temporal-server=x"], "--temporal-server belongs to --topology postgres."),
@@ -205,7 +209,7 @@ def test_reports_are_beside_the_project(pytester: pytest.Pytester) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_options_are_named_as_they_were_typed(
+def test_where_a_conftest_has_shorter_names_options_are_named_by_these(
     typed: list[str], sentence: str, pytester: pytest.Pytester
 ) -> None:
     pytester.makeconftest(CONFTEST)
@@ -214,6 +218,15 @@ def test_options_are_named_as_they_were_typed(
 
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([f"*{sentence}"])
+
+
+def test_by_default_they_are_named_by_their_long_names(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "--chaos-faults=kill")
+
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(
+        ["ERROR: --chaos-faults and --chaos-duration belong to --chaos-seed, which is not given."]
+    )
 
 
 def test_a_conftest_that_names_the_plugin_does_not_register_it_twice(

@@ -57,8 +57,8 @@ def go_on(watch: Watch, workflow_id: str) -> None:
 
 def complete(watch: Watch, workflow_id: str) -> None:
     completion = WorkflowActivationCompletion(run_id=f"run of {workflow_id}")
-    watch.task(completion, Stage.COMPLETING)
-    watch.task(completion, Stage.COMPLETED)
+    watch.task(completion, "completing")
+    watch.task(completion, "completed")
 
 
 def names(folder: Path, workflow_id: str) -> Sequence[str]:
