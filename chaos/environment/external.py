@@ -262,6 +262,7 @@ class ExternalMaker:
 
     async def make(self, spec: StackSpec, site: ProcessFactory) -> ExternalCluster:
         """The share of one stack. Raises ChildError where it would have to be configured."""
+        spec.require_free(self.topology)
         if spec.dynamic_config or not spec.persistent:
             raise ChildError("a cluster that others run cannot be configured for one case.")
         return ExternalCluster(self.connection, f"{self.run}-{site.name}-", site.journal)

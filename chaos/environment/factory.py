@@ -39,22 +39,28 @@ class ProcessFactory:
             spawner=self.spawner,
         )
 
-    def guest(
+    def guest(  # noqa: PLR0913 - each is named by its caller
         self,
         name: str,
         argv: Sequence[str],
         extra: Mapping[str, str],
         *,
-        cwd: Path | None = None,
+        folder: Path,
         passed: Sequence[str] = (),
+        is_group: bool = True,
     ) -> Child:
-        """A process of the target's own: nothing of the suite is in its environment or its path."""
+        """A process of the target's own in its folder: nothing of the suite is in its environment
+        or on its path. Unless it is no group, what it starts itself is part of it.
+        """
         return Child(
             name=name,
             argv=argv,
-            environment=guest_environment(self.mark, self.scratch, extra, passed),
-            folder=cwd or Path.cwd(),
+            environment=guest_environment(
+                self.mark, self.scratch, extra, folder=folder, passed=passed
+            ),
+            folder=folder,
             log=self.logs / f"{name}.log",
             journal=self.journal,
             spawner=self.spawner,
+            is_group=is_group,
         )

@@ -20,8 +20,8 @@ from chaos.environment.temporal import (
     answers,
     connect,
 )
-from chaos.process.child import Child
-from chaos.process.ports import Port
+from chaos.process.child import Child, ChildError
+from chaos.process.ports import Port, PortTakenError
 
 SERVER = "temporal-server"
 """The name of its process."""
@@ -59,12 +59,13 @@ class TemporalServer:
     execution_timeout: timedelta | None = None
 
     @staticmethod
-    def argv(
+    def argv(  # noqa: PLR0913, PLR0917 - what a command line is made of
         cli: Path,
         port: Port,
         database: Path | None,
         dynamic_config: Mapping[str, str],
         ui_port: Port | None = None,
+        namespace: str = NAMESPACE,
     ) -> list[str]:
         """The command line; it must be the same at a restart, dynamic configuration included."""
         return [
@@ -73,6 +74,7 @@ class TemporalServer:
             *("--ip", "127.0.0.1", "--port", str(port.number)),
             *(("--ui-port", str(ui_port.number)) if ui_port else ("--headless",)),
             *(("--db-filename", str(database)) if database else ()),
+            *(("--namespace", namespace) if namespace != NAMESPACE else ()),
             *(
                 part
                 for key, value in dynamic_config.items()
@@ -103,7 +105,7 @@ class TemporalServer:
 
     async def connect(self) -> Client:
         """A client of its own connection, which finds the server again after a restart."""
-        return await connect(self.address)
+        return await connect(self.address, namespace=self.namespace)
 
     async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
         """End it at the end of a run; all workflows are its own, and end with it."""
@@ -124,17 +126,31 @@ class DevMaker:
     topology: Topology = Topology.DEV
 
     async def make(self, spec: StackSpec, site: ProcessFactory) -> TemporalServer:
-        """One whose data is in the stack's scratch folder, or on a small disk there."""
-        port = Port()
+        """One whose data is in the stack's scratch folder, or on a small disk there. Raises
+        ChildError where the port that it must have is taken.
+        """
+        port = _fixed(spec.port) if spec.port else Port()
         disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
         folder = disk.folder if disk else site.scratch
         database = folder / DATABASE if spec.persistent else None
         ui_port = Port() if spec.ui else None
         config = {**OWN_CONFIG, **spec.dynamic_config}
-        argv = TemporalServer.argv(self.cli, port, database, config, ui_port)
-        return TemporalServer(site.child(SERVER, argv, LAZY), port, database, disk, ui_port)
+        argv = TemporalServer.argv(self.cli, port, database, config, ui_port, spec.namespace)
+        child = site.child(SERVER, argv, LAZY)
+        return TemporalServer(child, port, database, disk, ui_port, spec.namespace)
+
+
+def _fixed(number: int) -> Port:
+    try:
+        return Port(number=number)
+    except PortTakenError as error:
+        raise ChildError(
+            f"the target's workers know no address but localhost:{number}, and {error}: end it, "
+            "or wait until it has ended, and run again."
+        ) from None
 
 
 def _small_disk(size_mib: int, site: ProcessFactory) -> SmallDisk:
     command = ("sleep", "infinity")
-    return SmallDisk(site.child(DISK, mounting(site.scratch / FOLDER, command, size_mib)))
+    folder = site.scratch / FOLDER
+    return SmallDisk(site.child(DISK, mounting(folder, command, size_mib)), folder)

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.proxy import SERVER, ProxyServer, link_name
+from chaos.environment.readiness import Arrival, Polls, port_of
 from chaos.environment.server import DevMaker, TemporalServer
 from chaos.environment.supervisor import SupervisorProcess
 from chaos.environment.target import Placement, ServiceProcess, Target
@@ -38,7 +39,8 @@ class StackConfig:
     so is `run_folder`, which outlives the case.
 
     Its Temporal is a dev server of `temporal_cli`, unless `maker` makes another. `worker_argv` is
-    the user's own command line for this run. A `spawner` starts Python programs in less time.
+    the user's own command line for this run. A `spawner` starts Python programs in less time. The
+    target's processes run in `project`, without it in the project where the run was begun.
     """
 
     mark: str
@@ -50,6 +52,7 @@ class StackConfig:
     maker: Maker | None = None
     name: str = "stack"
     spawner: Spawner | None = None
+    project: Path | None = None
 
 
 class Stack:
@@ -58,7 +61,7 @@ class Stack:
     def __init__(
         self, spec: StackSpec, target: Target, config: StackConfig, journal: Journal
     ) -> None:
-        self._spec = spec
+        self._spec = target.placed(spec)
         self._config = config
         self.target = target
         self._factory = ProcessFactory(
@@ -80,10 +83,12 @@ class Stack:
             config.evidence,
             config.run_folder or config.scratch,
             self.secret,
+            config.project,
         )
         self.services: dict[str, ServiceProcess] = {}
         self._temporal: Temporal | None = None
         self._own: list[str] = []
+        self._arrivals: list[Arrival] = []
         self.client: Client
 
     @property
@@ -153,26 +158,49 @@ class Stack:
     async def start_worker(
         self,
         *,
+        kind: str | None = None,
         task_queue: str | None = None,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
     ) -> WorkerProcess:
-        """Start one more worker, with `settings` over its environment; wait until it polls.
+        """Start one more worker, of one of the target's other kinds where `kind` names it, with
+        `settings` over its environment; wait until it is ready.
 
         It reaches what `links` names (`SERVER`, a service) through a proxy of its own.
         """
-        task_queue = task_queue or self.task_queue
-        name = f"worker-{len(self.workers) + 1}"
-        environment = {
-            **self._worker_environment(task_queue),
-            **await self._linked(name, links),
-            **(settings or {}),
-        }
-        child = self.placement.child(name, argv or self._worker_argv(), environment)
-        worker = WorkerProcess(child, self.own_queue(task_queue))
-        self.workers.append(worker)
+        linked = await self._linked(f"worker-{len(self.workers) + 1}", links)
+        own = {**linked, **(settings or {})}
+        worker = self._new_worker(task_queue, argv, own, kind=kind)
         await worker.start(self.client)
+        return worker
+
+    def _new_worker(
+        self,
+        task_queue: str | None,
+        argv: Sequence[str] | None,
+        settings: Mapping[str, str],
+        *,
+        kind: str | None = None,
+    ) -> WorkerProcess:
+        """One more, which does not run yet."""
+        if kind is not None and kind not in self.target.kinds:
+            raise NotHereError(f"this target has no kind of workers that is called {kind!r}.")
+        made_of = self.target.worker_kind(kind)
+        task_queue = task_queue or made_of.task_queue
+        environment = {**self._worker_environment(task_queue, kind), **settings}
+        name = f"worker-{len(self.workers) + 1}"
+        child = self.placement.child(name, argv or self._worker_argv(kind), environment)
+        others = made_of.ready.queues if isinstance(made_of.ready, Polls) else ()
+        worker = WorkerProcess(
+            child,
+            self.own_queue(task_queue),
+            ready=made_of.ready,
+            queues=[self.own_queue(queue) for queue in others],
+            arrivals=self._arrivals,
+            server_port=port_of(environment["TEMPORAL_ADDRESS"]),
+        )
+        self.workers.append(worker)
         return worker
 
     async def start_supervisor(
@@ -200,7 +228,8 @@ class Stack:
         own = self._config.worker_argv
         program = ("--command", shlex.join(own)) if own else ()
         argv = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
-        child = self.placement.child(name, argv, environment)
+        # Its workers lead groups of their own, and it can be struck without them.
+        child = self.placement.child(name, argv, environment, is_group=False)
         supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue))
         self.supervisors.append(supervisor)
         await supervisor.start(self.client)
@@ -208,6 +237,11 @@ class Stack:
 
     async def _linked(self, client: str, links: Sequence[str]) -> dict[str, str]:
         """Start the proxies of a client's links; the variables by which it finds them."""
+        if SERVER in links and self.target.port:
+            raise NotHereError(
+                f"workers that know only the address localhost:{self.target.port} cannot be led to "
+                "the server through a link."
+            )
         journals = self._config.evidence / "network"
         upstreams = {
             SERVER: self.temporal.address,
@@ -241,13 +275,17 @@ class Stack:
         client = await temporal.connect()
         return Client(**{**client.config(), "data_converter": self.target.data_converter})  # type: ignore[arg-type]  # as the SDK's own documentation copies a client
 
-    def _worker_argv(self) -> Sequence[str]:
-        """The program that the user gave for this run, or else the target's own."""
-        return self._config.worker_argv or self.placement.worker()
+    def _worker_argv(self, kind: str | None) -> Sequence[str]:
+        """The target's own program, or that which the user gave for this run in place of the main
+        one.
+        """
+        if kind is None and self._config.worker_argv:
+            return self._config.worker_argv
+        return self.placement.worker(kind)
 
-    def _worker_environment(self, task_queue: str) -> dict[str, str]:
+    def _worker_environment(self, task_queue: str, kind: str | None = None) -> dict[str, str]:
         return {
-            **self.placement.settings(),
+            **self.placement.settings(kind),
             **self._service_variables({n: s.port.address for n, s in self.services.items()}),
             "TASK_QUEUE": self.own_queue(task_queue),
             "TEMPORAL_CONFIG_FILE": str(self._config.scratch / "temporal.toml"),

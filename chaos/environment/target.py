@@ -6,7 +6,7 @@ The harness knows nothing else of a guest: whatever it can do for one target, it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.readiness import Polls
+from chaos.environment.temporal import NAMESPACE, StackSpec
+from chaos.environment.worker import Ready, WorkerKind
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal, SuiteEstimate
 from chaos.evidence.case import Evidence, Reading, Timings
 from chaos.evidence.spec import WorkflowSpec
-from chaos.process.child import Child
+from chaos.process.child import Child, project_of
 from chaos.process.ports import Port
 
 READY_DEADLINE_SECONDS = 30.0
@@ -63,8 +66,15 @@ class Target:
     """What is started, broken and judged.
 
     `worker` is the command line of one worker. It gets `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and
-    `TASK_QUEUE`, what `settings` add, and those of the user's variables that `passed` names; it
-    runs in `cwd`, by default where the run was begun. `supervisor` is a command line that takes
+    `TASK_QUEUE`, what `settings` add, and those of the user's variables that `passed` names; its
+    HOME is a scratch folder unless `HOME` is passed. It runs in `cwd`, by default the project's
+    root, and `python` is that of the project's `.venv` or `venv`, where it has one. It is `ready`
+    when it is seen to poll, whatever it polls for, unless something else is said. `kinds` are the
+    other kinds of workers, by the names under which scenarios start them. What a worker's command
+    line starts, such as the program under `sh -c` or `npm start`, is part of the worker, and is
+    killed and paused with it. Workers that know only a fixed address find a dev server of their own
+    at `port` of localhost, those that know only one namespace at that `namespace`; of cases that
+    want the same port one runs at a time. `supervisor` is a command line that takes
     `--workers N`, and keeps so many; without one the harness itself starts a worker again that has
     died. Python programs of ours that this interpreter runs, such as `python -m orders.worker`,
     start in less time by fork where `preload` names what they import.
@@ -88,6 +98,10 @@ class Target:
         default_factory=dict
     )
     passed: Sequence[str] = ()
+    ready: Ready = field(default_factory=Polls)
+    kinds: Mapping[str, WorkerKind] = field(default_factory=dict)
+    port: int | None = None
+    namespace: str = NAMESPACE
     services: Sequence[Service] = ()
     supervisor: Sequence[str] = ()
     preload: Sequence[str] = ()
@@ -107,6 +121,17 @@ class Target:
     estimates: Callable[[], Sequence[SuiteEstimate]] = lambda: ()
     packages: Sequence[str] = ()
 
+    def worker_kind(self, name: str | None) -> WorkerKind:
+        """One of its kinds; None: the main one. Raises KeyError."""
+        if name is None:
+            return WorkerKind(self.worker, self.task_queue, self.ready)
+        return self.kinds[name]
+
+    def placed(self, spec: StackSpec) -> StackSpec:
+        """A stack as its workers need it: on a server of its own where what they know is fixed."""
+        fixed = replace(spec, port=self.port, namespace=self.namespace)
+        return replace(fixed, shares_server=False) if fixed.is_fixed else fixed
+
     @property
     def billing(self) -> Billing:
         """Who bills, and at which prices."""
@@ -116,7 +141,14 @@ class Target:
     @property
     def reading(self) -> Reading:
         """How its evidence is read."""
-        return Reading(self.timings, self.billing, self.bills, self.paid_requests, self.refusals)
+        return Reading(
+            timings=self.timings,
+            billing=self.billing,
+            bills=self.bills,
+            paid_requests=self.paid_requests,
+            refusals=self.refusals,
+            data_converter=self.data_converter,
+        )
 
     def load_evidence(self, folder: Path) -> Evidence:
         """Read what a case of it left behind."""
@@ -154,6 +186,7 @@ class Placement:
     """Where a target runs for one case: it fills in what command lines and settings leave open.
 
     `run_folder` outlives the case, whatever becomes of it; `secret` is of this case alone.
+    `project` is the root of the user's project, by default of that where the run was begun.
     """
 
     target: Target
@@ -161,6 +194,7 @@ class Placement:
     evidence: Path
     run_folder: Path
     secret: str
+    project: Path | None = None
 
     @property
     def scratch(self) -> Path:
@@ -172,14 +206,21 @@ class Placement:
         """What all processes of this run have in their environment."""
         return self.factory.mark
 
-    def worker(self) -> list[str]:
-        """The command line of a worker."""
-        return [self._filled(part) for part in self.target.worker]
+    @property
+    def cwd(self) -> Path:
+        """Where the target's processes run."""
+        project = self.project or project_of(Path.cwd())
+        return project / (self.target.cwd or "")
 
-    def settings(self) -> dict[str, str]:
+    def worker(self, kind: str | None = None) -> list[str]:
+        """The command line of a worker."""
+        return [self._filled(part) for part in self.target.worker_kind(kind).argv]
+
+    def settings(self, kind: str | None = None) -> dict[str, str]:
         """What is added to a worker's environment."""
         settings = self.target.settings
-        return self._all_filled(settings(self) if callable(settings) else settings)
+        common = settings(self) if callable(settings) else settings
+        return self._all_filled({**common, **self.target.worker_kind(kind).settings})
 
     def service(self, service: Service) -> ServiceProcess:
         """One of its services; it does not run yet."""
@@ -188,10 +229,17 @@ class Placement:
         settings = self._all_filled(service.settings, port)
         return ServiceProcess(service, self.child(service.name, argv, settings), port)
 
-    def child(self, name: str, argv: Sequence[str], settings: Mapping[str, str]) -> Child:
+    def child(
+        self, name: str, argv: Sequence[str], settings: Mapping[str, str], *, is_group: bool = True
+    ) -> Child:
         """A process of the target's own, in its folder and with the variables that it asks for."""
         return self.factory.guest(
-            name, argv, settings, cwd=self.target.cwd, passed=self.target.passed
+            name,
+            argv,
+            settings,
+            folder=self.cwd,
+            passed=self.target.passed,
+            is_group=is_group,
         )
 
     def _all_filled(self, settings: Mapping[str, str], port: Port | None = None) -> dict[str, str]:

@@ -42,6 +42,7 @@ class PostgresMaker:
 
     async def make(self, spec: StackSpec, site: ProcessFactory) -> TemporalCluster:
         """A cluster with data of its own. Raises ChildError."""
+        spec.require_free(self.topology)
         template = await self._ready_template()
         _let_through(site.scratch, Path(self.mark))
         postgres = Postgres.below(

@@ -17,6 +17,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.environment.factory import ProcessFactory
+from chaos.process.child import ChildError
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
@@ -46,7 +47,8 @@ class StackSpec:
     `disk_mib` puts them on a disk of that size, of which `chaos/environment/disk.py` tells. With
     `ui` a dev server has its Web UI. One that `shares_server` may get a namespace of its own on a
     server that others use as well: nothing may be done to that, and what is said of its data or
-    configuration does not count.
+    configuration does not count. Workers whose address is fixed find a dev server at this `port`,
+    and those whose namespace is, at this one.
     """
 
     persistent: bool = True
@@ -54,6 +56,26 @@ class StackSpec:
     dynamic_config: Mapping[str, str] = field(default_factory=dict)
     ui: bool = False
     shares_server: bool = False
+    port: int | None = None
+    namespace: str = NAMESPACE
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its address or namespace is given, so that it cannot be just any."""
+        return self.port is not None or self.namespace != NAMESPACE
+
+    def require_free(self, topology: Topology) -> None:
+        """Raise ChildError where it is fixed, and a topology cannot give what it asks for."""
+        if self.is_fixed:
+            raise ChildError(
+                f"the target asks for a Temporal of its own ({self._fixed}), which the topology "
+                f"{topology} cannot give it: run it with --topology dev."
+            )
+
+    @property
+    def _fixed(self) -> str:
+        port = [f"port {self.port}"] if self.port else []
+        return ", ".join([*port, f"namespace {self.namespace}"])
 
 
 SHARED_SERVER = StackSpec(shares_server=True)

@@ -2,60 +2,142 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
 
-from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
-from chaos.process.child import Child
+from chaos.environment.readiness import (
+    Arrival,
+    LogLine,
+    OpenPort,
+    Polls,
+    Whose,
+    claim,
+    is_connected,
+    noted,
+    pollers_of,
+    whose,
+)
+from chaos.process.child import Child, ChildError
+from chaos.process.ports import is_open
+from chaos.process.waiting import DeadlineExceededError
 
 READY_DEADLINE_SECONDS = 30.0
 
-_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+Ready = Polls | LogLine | OpenPort | Callable[["WorkerProcess"], Awaitable[bool]]
+"""When a worker is ready: by its pollers, a line of its log, a port, or a function that is asked
+again and again.
+"""
+
+
+@dataclass(frozen=True)
+class WorkerKind:
+    """One kind of a target's workers: its command line `argv`, its `task_queue`, when it is `ready`
+    and what its environment has beside the target's own `settings`. All may hold what the target's
+    may.
+    """
+
+    argv: Sequence[str]
+    task_queue: str
+    ready: Ready = field(default_factory=Polls)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class WorkerProcess:
-    """A worker and the task queue where it can be seen to listen."""
+    """A worker, the task queue where it can be seen to listen, and when it is ready.
+
+    `queues` are the others where it must be seen. `arrivals` are the workers of the same stack that
+    are starting now; the server listens at `server_port`.
+    """
 
     child: Child
     task_queue: str
+    ready: Ready = field(default_factory=Polls)
+    queues: Sequence[str] = ()
+    arrivals: list[Arrival] = field(default_factory=list)
+    server_port: int = 0
 
     async def start(self, client: Client) -> None:
-        """Start it and wait until the server sees it poll for both kinds of task."""
-        await self.child.start_ready(
-            lambda: polls(client, self.task_queue, self.child.pid),
-            what=f"{self.child.name} polls {self.task_queue}",
-            deadline_seconds=READY_DEADLINE_SECONDS,
-        )
+        """Start it and wait until it is ready. Raises ChildError, DeadlineExceededError."""
+        queues = (self.task_queue, *self.queues)
+        if isinstance(self.ready, OpenPort) and await is_open(self.ready.number):
+            raise ChildError(
+                f"port {self.ready.number}, by which {self.child.name} is seen to be ready, is "
+                "open already: end what listens there, or choose another."
+            )
+        before = await pollers_of(client, queues) or ()
+        arrival = Arrival(dict(noted(before)), self._knower(), self._is_connected)
+        log_end = self.child.log.stat().st_size if self.child.log.exists() else 0
+        polls = self.ready if isinstance(self.ready, Polls) else Polls()
+        try:
+            with _arriving(arrival, self.arrivals):
+                await self.child.start_ready(
+                    partial(self._is_ready, client, arrival, log_end),
+                    what=f"{self.child.name} {self._what(queues)}",
+                    deadline_seconds=READY_DEADLINE_SECONDS,
+                    identities=lambda: arrival.identities,
+                )
+        except DeadlineExceededError as error:
+            if not isinstance(self.ready, Polls):
+                raise
+            raise DeadlineExceededError(f"{error} {arrival.reasons(polls, queues)}") from None
+
+    async def _is_ready(self, client: Client, arrival: Arrival, log_end: int) -> bool:
+        queues = (self.task_queue, *self.queues)
+        if isinstance(self.ready, Polls):
+            found = await pollers_of(client, queues)
+            if found is None:
+                return False
+            settled = arrival.look(found, time.monotonic())
+            return self.ready.are_met(arrival.counting(), queues, settled=settled)
+        if isinstance(self.ready, LogLine):
+            is_ready = self.ready.is_in(self.child.log, log_end)
+        elif isinstance(self.ready, OpenPort):
+            is_ready = await is_open(self.ready.number)
+        else:
+            is_ready = await self.ready(self)
+        if is_ready:  # for the journal: under which names it polls
+            arrival.look(await pollers_of(client, queues) or (), time.monotonic())
+        return is_ready
+
+    def _what(self, queues: Sequence[str]) -> str:
+        if isinstance(self.ready, LogLine):
+            return f"says a line that matches {self.ready.pattern!r}"
+        if isinstance(self.ready, OpenPort):
+            return f"listens at port {self.ready.number}"
+        return f"polls {' and '.join(queues)}" if isinstance(self.ready, Polls) else "is ready"
+
+    def _knower(self) -> Callable[[str], Whose]:
+        """Tells whose an identity is; what was found out once stays so."""
+        return cache(lambda identity: whose(identity, self.child.pid))
+
+    def _is_connected(self) -> bool:
+        return is_connected(self.child.pid, self.server_port)
+
+
+@contextmanager
+def _arriving(arrival: Arrival, arrivals: list[Arrival]) -> Iterator[None]:
+    """While a worker starts; where it got ready, its pollers are none of the others'."""
+    for other in arrivals:
+        other.is_alone = arrival.is_alone = False
+    arrivals.append(arrival)
+    try:
+        yield
+    finally:
+        arrivals.remove(arrival)
+        claim(arrival.counting(), arrivals)
 
 
 async def polls(client: Client, task_queue: str, pid: int) -> bool:
-    """Whether the server sees a process poll a queue for both kinds of task."""
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=task_queue),
-        # Of all partitions: the plain mode tells of the root's pollers only.
-        api_mode=DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
-        task_queue_types=_KINDS,
-        report_pollers=True,
-    )
-    try:
-        described = await client.workflow_service.describe_task_queue(
-            request, timeout=timedelta(seconds=1)
-        )
-    except RPCError:
-        return False
-    prefix = f"{pid}@"  # the SDK's identity is pid@host
-    return all(
-        any(
-            poller.identity.startswith(prefix)
-            for version in described.versions_info.values()
-            for poller in version.types_info[kind].pollers
-        )
-        for kind in _KINDS
-    )
+    """Whether the server sees a process poll a queue, under the SDK's own identity, for both kinds
+    of task.
+    """
+    found = await pollers_of(client, [task_queue]) or ()
+    # The SDK's identity is pid@host.
+    own = [poller for poller in found if poller.identity.startswith(f"{pid}@")]
+    return Polls(("workflow", "activity")).are_met(own, [task_queue], settled=False)

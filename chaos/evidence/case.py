@@ -1,11 +1,12 @@
 """What a case leaves behind, and the reading of it: the only thing that invariants see.
 
 A case's folder holds `journal.jsonl` (the harness), `histories/` (Temporal), `children/` (likewise,
-of workflows that these started), `specs.json` (what was asked for), `bills.json` (by the
-books of who was paid), `paid_requests.json` (by the workers' own record), `refusals.json` (what a
-service did not answer as it should), `billing.json` (mode and prices), `timings.json` (what the target says of itself), `network/` (the proxies' journals, one for
-each link) and `logs/`. Services and workers may put files of their own beside them, which a
-target's own kind of evidence reads.
+of workflows that these started), `pending/` (what the open ones waited for at the end),
+`specs.json` (what was asked for), `bills.json` (by the books of who was paid),
+`paid_requests.json` (by the workers' own record), `refusals.json` (what a service did not answer as
+it should), `billing.json` (mode and prices), `timings.json` (what the target says of itself),
+`network/` (the proxies' journals, one for each link) and `logs/`. Services and workers may put
+files of their own beside them, which a target's own kind of evidence reads.
 
 On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
 histories have these real ids; it is taken off when they are read.
@@ -17,11 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal
 from chaos.evidence.files import read_if_there, write_file
@@ -80,6 +83,7 @@ class Reading:
     bills: Callable[[Path], Iterable[Bill]] = lambda _: ()
     paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
     refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
+    data_converter: DataConverter = pydantic_data_converter
 
 
 @dataclass(frozen=True)
@@ -109,18 +113,22 @@ class Evidence:
     def read(cls, folder: Path, reading: Reading) -> dict[str, Any]:
         """The fields of the evidence in a folder; a target's own kind adds its own."""
         prefix = load_prefix(folder)
+        workflows = load_histories(folder / HISTORIES, prefix, reading.data_converter)
+        journal = read_journal(folder / "journal.jsonl")
+        is_troubled = any(entry.event is Event.TROUBLE for entry in journal)
         return {
             "folder": folder,
             "specs": load_specs(folder, cls.spec_kind),
-            "workflows": load_histories(folder / HISTORIES, prefix),
-            "journal": read_journal(folder / "journal.jsonl"),
-            "bills": _load(folder / BILLS, _BILLS, lambda: tuple(reading.bills(folder))),
-            "paid_requests": _load(
-                folder / PAID_REQUESTS, _REQUESTS, lambda: tuple(reading.paid_requests(folder))
-            ),
-            "refusals": _load(
-                folder / REFUSALS, _REFUSALS, lambda: tuple(reading.refusals(folder))
-            ),
+            "workflows": workflows,
+            "journal": journal,
+            **{
+                book.name: _load(
+                    folder / book.file,
+                    book.kind,
+                    partial(book.read, reading, folder, is_troubled=is_troubled),
+                )
+                for book in BOOKS
+            },
             "billing": _load(folder / BILLING, _BILLING, lambda: reading.billing),
             "prefix": prefix,
             "timings": _load(
@@ -128,13 +136,30 @@ class Evidence:
                 _TIMINGS,
                 lambda: _load(folder / OLD_TIMINGS, _TIMINGS, lambda: reading.timings),
             ),
-            "children": load_children(folder / CHILDREN),
+            "children": [
+                child
+                for child in load_children(folder / CHILDREN, reading.data_converter)
+                if child.workflow_id.removeprefix(prefix) not in workflows
+            ],
         }
 
     @property
     def all_workflows(self) -> Sequence[Workflow]:
         """Those that were asked for, and those that they started themselves."""
         return (*self.workflows.values(), *self.children)
+
+    def descendants(self, workflow: Workflow) -> Sequence[Workflow]:
+        """The workflows that it started, and those that they started, where nobody asked for them
+        by their own ids.
+        """
+        known = {(self.real_id(workflow.workflow_id), run.run_id) for run in workflow.runs}
+        found: list[Workflow] = []
+        waiting = list(self.children)
+        while own := [child for child in waiting if child.parent in known]:
+            waiting = [child for child in waiting if child not in own]
+            known |= {(child.workflow_id, run.run_id) for child in own for run in child.runs}
+            found += own
+        return found
 
     @property
     def in_doubt(self) -> Sequence[PaidRequest]:
@@ -215,20 +240,45 @@ def _load(file: Path, kind: TypeAdapter[T], otherwise: Callable[[], T]) -> T:
     return otherwise() if content is None else kind.validate_json(content, strict=True)
 
 
+@dataclass(frozen=True)
+class Book:
+    """One of the books of both sides: a field of the evidence, its file, what it is called."""
+
+    name: str
+    file: str
+    kind: TypeAdapter[Any]
+    text: str
+
+    def read(self, reading: Reading, folder: Path, *, is_troubled: bool = False) -> tuple[Any, ...]:
+        """By the target's own reader. Where it raises, and the journal tells of trouble already,
+        there is nothing to read.
+        """
+        try:
+            return tuple(getattr(reading, self.name)(folder))
+        except Exception:
+            if is_troubled:
+                return ()
+            raise
+
+
+BOOKS = (
+    Book("bills", BILLS, _BILLS, "bills"),
+    Book("paid_requests", PAID_REQUESTS, _REQUESTS, "paid requests"),
+    Book("refusals", REFUSALS, _REFUSALS, "refusals"),
+)
+
+
 def save_billing(folder: Path, billing: Billing) -> None:
     """Save who bills for a case, and at which prices."""
     write_file(folder / BILLING, billing.model_dump_json())
 
 
-def save_books(folder: Path, reading: Reading) -> None:
-    """Save what the books of both sides say, so that reports need no target.
+def save_book(folder: Path, reading: Reading, book: Book) -> None:
+    """Save what one of the books of both sides says, so that reports need no target.
 
     Raises whatever a target's own reading raises.
     """
-    write_file(folder / BILLS, _BILLS.dump_json(tuple(reading.bills(folder)), indent=1))
-    requests = _REQUESTS.dump_json(tuple(reading.paid_requests(folder)), indent=1)
-    write_file(folder / PAID_REQUESTS, requests)
-    write_file(folder / REFUSALS, _REFUSALS.dump_json(tuple(reading.refusals(folder)), indent=1))
+    write_file(folder / book.file, book.kind.dump_json(book.read(reading, folder), indent=1))
 
 
 def save_timings(folder: Path, timings: Timings) -> None:

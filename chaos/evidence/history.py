@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, RetryPolicy
-from temporalio.api.enums.v1 import EventType, TimeoutType
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+
+from chaos.evidence.pending import Pending, PendingActivity, told
 
 T = TypeVar("T")
 
@@ -52,11 +57,22 @@ _ACTIVITY_CLOSING = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "activity_task_canceled_event_attributes",
 }
 
+_NOBODYS_FAULT = frozenset(
+    {
+        # What came in while the worker was about to end the workflow has to be seen first.
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
+    }
+)
+"""Why the server itself fails a workflow task, whatever the workflow's code does."""
+
 
 @dataclass(frozen=True)
 class Activity:
     """One scheduled activity and its last attempt; earlier attempts leave no event. `left_at` is
-    when its workflow's run ended without waiting for it: it is nobody's from then on.
+    when its workflow's run ended without waiting for it: it is nobody's from then on. `pending` is
+    what the server told of an open one, whose attempts are in no event yet.
     """
 
     kind: str
@@ -72,6 +88,14 @@ class Activity:
     closed_at: datetime | None = None
     completed: bool = False
     left_at: datetime | None = None
+    activity_id: str = ""
+    pending: PendingActivity | None = None
+
+    @property
+    def has_heartbeats(self) -> bool:
+        """Whether a missing heartbeat tells of a dead worker before the attempt's time is up."""
+        limit = self.start_to_close_seconds
+        return bool(self.heartbeat_seconds) and not 0.0 < limit <= self.heartbeat_seconds
 
     @property
     def lost_its_heartbeat(self) -> bool:
@@ -85,11 +109,27 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class FailedTask:
+    """A workflow task whose first attempt failed; later attempts leave no event."""
+
+    at: datetime
+    cause: str
+    failure: str
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.failure}" if self.failure else self.cause
+
+
+@dataclass(frozen=True)
 class Workflow:
-    """All runs of one workflow id, oldest first."""
+    """All runs of one workflow id, oldest first. `converter` reads what is in them. `pending` is what
+    it waited for when the case ended; None where it had ended, or the server did not tell.
+    """
 
     workflow_id: str
     runs: Sequence[WorkflowHistory]
+    converter: DataConverter = pydantic_data_converter
+    pending: Pending | None = None
 
     @property
     def events(self) -> Iterator[HistoryEvent]:
@@ -121,13 +161,70 @@ class Workflow:
     def failure_message(self) -> str:
         """Why it failed; empty where it did not."""
         attributes = self.last_event.workflow_execution_failed_event_attributes
-        return str(attributes.failure.message)
+        return message_of(attributes.failure, self.converter)
+
+    @property
+    def failure_told(self) -> str:
+        """Why it failed, with all causes; empty where it did not."""
+        attributes = self.last_event.workflow_execution_failed_event_attributes
+        return told(attributes.failure) if attributes.HasField("failure") else ""
+
+    @property
+    def kind(self) -> str:
+        """Its type."""
+        return str(self._first.workflow_type.name)
+
+    @property
+    def task_queue(self) -> str:
+        """Where its newest run's tasks are."""
+        attributes = self.runs[-1].events[0].workflow_execution_started_event_attributes
+        return str(attributes.task_queue.name)
+
+    @property
+    def parent(self) -> tuple[str, str] | None:
+        """The id and the run of the workflow that started it, where one did."""
+        found = self._first.parent_workflow_execution
+        return (found.workflow_id, found.run_id) if found.workflow_id else None
+
+    @property
+    def _first(self) -> WorkflowExecutionStartedEventAttributes:
+        return self.runs[0].events[0].workflow_execution_started_event_attributes
+
+    @property
+    def failed_tasks(self) -> Sequence[FailedTask]:
+        """The workflow tasks that failed, for a reason that is not the server's own."""
+        return [found for event in self.events for found in _failed_task(event)]
+
+    @property
+    def failing(self) -> FailedTask | None:
+        """The failed workflow task after which none was done in its newest run."""
+        found: FailedTask | None = None
+        for event in self.runs[-1].events:
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                found = None
+            found = next(_failed_task(event), found)
+        return found if self.status is Status.RUNNING else None
 
     @property
     def task_failures(self) -> int:
-        """How many workflow tasks failed, for whatever reason."""
-        kind = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-        return sum(event.event_type == kind for event in self.events)
+        """How many workflow tasks failed, for a reason that is not the server's own."""
+        return len(self.failed_tasks)
+
+    @property
+    def is_task_sticky(self) -> bool:
+        """Whether its newest workflow task waits for the worker that had the one before."""
+        kind = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+        tasks = [event for event in self.runs[-1].events if event.event_type == kind]
+        sticky = TaskQueueKind.TASK_QUEUE_KIND_STICKY
+        return any(
+            each.workflow_task_scheduled_event_attributes.task_queue.kind == sticky
+            for each in tasks[-1:]
+        )
+
+    @property
+    def timers(self) -> Sequence[datetime]:
+        """When the timers of its newest run are due that are still open, the first one first."""
+        return sorted(_open_timers(self.runs[-1]))
 
     def result(self, kind: type[T]) -> T | None:
         """What it returned, or what a failure carries as its details; None where neither is."""
@@ -137,13 +234,35 @@ class Workflow:
         payloads: Sequence[Payload] = completed or info.details.payloads
         if not payloads:
             return None
-        made: T = pydantic_data_converter.payload_converter.from_payload(payloads[0], kind)
-        return made
+        (made,) = waited_for(self.converter.decode(payloads[:1], [kind]))
+        return cast("T", made)
 
     @cached_property
     def activities(self) -> tuple[Activity, ...]:
         """All scheduled activities, in order."""
-        return tuple(found for run in self.runs for found in _activities(run))
+        found = tuple(each for run in self.runs for each in _activities(run))
+        return tuple(map(self._with_pending, found)) if self.pending else found
+
+    def _with_pending(self, activity: Activity) -> Activity:
+        if self.pending is None or activity.closed_at or activity.left_at:
+            return activity
+        return replace(activity, pending=self.pending.activity(activity.activity_id))
+
+
+def message_of(failure: Failure, converter: DataConverter) -> str:
+    """What a failure says; a converter may have put it into a payload, and encrypted that."""
+    if not failure.HasField("encoded_attributes"):
+        return str(failure.message)
+    (attributes,) = waited_for(converter.decode([failure.encoded_attributes], [dict]))
+    return str(attributes.get("message", failure.message))
+
+
+def waited_for(decoding: Coroutine[Any, Any, T]) -> T:
+    """What a converter's own coroutine returns. Its codec may do anything, so it gets a loop of its
+    own, also where one runs already.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, decoding).result()
 
 
 def _activities(run: WorkflowHistory) -> Iterator[Activity]:
@@ -154,6 +273,7 @@ def _activities(run: WorkflowHistory) -> Iterator[Activity]:
             scheduled = event.activity_task_scheduled_event_attributes
             found[event.event_id] = Activity(
                 kind=scheduled.activity_type.name,
+                activity_id=scheduled.activity_id,
                 scheduled_at=at,
                 retry_policy=scheduled.retry_policy,
                 start_to_close_seconds=scheduled.start_to_close_timeout.ToTimedelta().total_seconds(),
@@ -180,6 +300,38 @@ def _activities(run: WorkflowHistory) -> Iterator[Activity]:
     left_at = time_of(run.events[-1]) if run.events[-1].event_type in _CLOSING else None
     for activity in found.values():
         yield activity if activity.closed_at else replace(activity, left_at=left_at)
+
+
+def _failed_task(event: HistoryEvent) -> Iterator[FailedTask]:
+    failed = event.workflow_task_failed_event_attributes
+    is_failed = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+    if is_failed and failed.cause not in _NOBODYS_FAULT:
+        # The SDK's own failures have no type, and are no ApplicationErrors of the workflow's.
+        text = told(failed.failure).removeprefix("ApplicationError: ")
+        yield FailedTask(time_of(event), _name_of(failed.cause), text)
+
+
+def _open_timers(run: WorkflowHistory) -> Iterator[datetime]:
+    over = {
+        ended.started_event_id
+        for event in run.events
+        for ended in (event.timer_fired_event_attributes, event.timer_canceled_event_attributes)
+        if ended.started_event_id
+    }
+    for event in run.events:
+        if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED and event.event_id not in over:
+            wait = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+            yield time_of(event) + wait
+
+
+def _name_of(cause: WorkflowTaskFailedCause.ValueType) -> str:
+    """As Temporal's own tools write it: `NonDeterministicError`."""
+    try:
+        name = WorkflowTaskFailedCause.Name(cause)
+    except ValueError:  # of a server that is newer than the SDK
+        return f"cause {int(cause)}"
+    words = name.removeprefix("WORKFLOW_TASK_FAILED_CAUSE_").split("_")
+    return "".join(word.capitalize() for word in words)
 
 
 def time_of(event: HistoryEvent) -> datetime:

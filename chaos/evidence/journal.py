@@ -39,7 +39,8 @@ class Entry(BaseModel):
     """One line of a journal. `target` names a process, `workflow_id` a workflow.
 
     `cpu_seconds` were used by a process that has ended, and by the children that it had waited for;
-    None where nobody could tell, and in journals of older versions.
+    None where nobody could tell, and in journals of older versions. `identities` are the names
+    under which a worker that is ready was seen to poll, where they can be told from others'.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -56,6 +57,7 @@ class Entry(BaseModel):
     workflow_id: str | None = None
     progress: dict[str, Any] | None = None
     strain: Strain | None = None
+    identities: tuple[str, ...] = ()
 
     @field_validator("text")
     @classmethod

@@ -6,8 +6,10 @@ import importlib
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
@@ -43,17 +45,34 @@ def target_of(project: Path) -> Target:
     return targets[0]
 
 
-def _names(project: Path) -> Sequence[str]:
-    file = project / "pyproject.toml"
+def project_above(folder: Path) -> Path | None:
+    """The nearest project: the folder itself or one above it whose `pyproject.toml` has a table
+    `[tool.chaos]`; None where there is none.
+    """
+    for each in (folder, *folder.parents):
+        with suppress(CatalogueError):
+            if _table(each / "pyproject.toml") is not None:
+                return each
+    return None
+
+
+def _table(file: Path) -> dict[str, Any] | None:
+    """`[tool.chaos]` of a project; None where it has none. Raises CatalogueError."""
     try:
-        read = tomllib.loads(file.read_text(encoding="utf-8"))
-        names = read.get("tool", {}).get("chaos", {}).get("targets", [])
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
     except FileNotFoundError:
-        return ()
+        return None
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
-    except AttributeError:  # one of them is no table
-        names = None
+    found = tool.get("chaos") if isinstance(tool, dict) else None
+    if not isinstance(found, dict | None):
+        raise CatalogueError(f"{file}: [tool.chaos] must be a table.")
+    return found
+
+
+def _names(project: Path) -> Sequence[str]:
+    file = project / "pyproject.toml"
+    names = (_table(file) or {}).get("targets", [])
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
@@ -69,6 +88,22 @@ def _target(name: str, project: Path) -> Target:
         raise CatalogueError(
             f"the target {name!r} of [tool.chaos] cannot be imported ({plain(repr(error))})."
         ) from error
+    _require_its_own(module, project)
     if not isinstance(found, Target):
         raise CatalogueError(f"{name!r} of [tool.chaos] is no chaos.Target.")
     return found
+
+
+def _require_its_own(module: str, project: Path) -> None:
+    """Of two projects in one run, each may have a module of the same name; Python knows one.
+
+    Raises CatalogueError.
+    """
+    path = project.joinpath(*module.split("."))
+    own = next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
+    found = sys.modules[module].__file__
+    if own and found and not own.samefile(found):
+        raise CatalogueError(
+            f"{own} was meant, and {found} is imported already: run one project at a time, or "
+            "give its module a name of its own."
+        )

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,8 +26,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.environment.stack import Stack
 from chaos.environment.supervisor import SupervisorProcess
 from chaos.environment.worker import WorkerProcess
+from chaos.evidence.history import Status
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.schedules import FollowedSchedule
 from chaos.process.child import Child
 from chaos.process.waiting import DeadlineExceededError, wait_until, within
 
@@ -35,6 +38,11 @@ FOLLOW_AGAIN_SECONDS = 0.5
 
 AWAITED_AT_ONCE = 50
 """Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
+
+SETTLE_SECONDS = 15.0
+"""How long a workflow task may take that a workflow has which should still run: the wait for a dead
+worker's sticky queue, and what comes after it.
+"""
 
 LONGEST_LOOK_SECONDS = 2.0
 """How long a poll is waited for before somebody looks whether its workflow has ended."""
@@ -117,12 +125,56 @@ class Lab:
     specs: list[WorkflowSpec] = field(default_factory=list)
     started: dict[str, list[str]] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
+    _schedules: list[FollowedSchedule] = field(default_factory=list)
+    _not_yet: set[str] = field(default_factory=set)
 
     @property
     def step_deadline_seconds(self) -> float:
         """How long one step of an experiment may take; real, paid work takes longer."""
         live = self.stack.target.live
         return live.step_deadline_seconds if live else STEP_DEADLINE_SECONDS
+
+    def expect(self, spec: WorkflowSpec) -> None:
+        """A workflow that somebody else starts, such as a parent or a service, under the id that
+        its spec has: it is awaited and judged as if the experiment had started it.
+        """
+        self._not_yet.add(spec.workflow_id)
+        self._add(spec)
+
+    def _add(self, spec: WorkflowSpec) -> None:
+        if spec not in self.specs:
+            self.specs.append(spec)
+            self.stack.own(spec.workflow_id)
+
+    def expect_started_by(
+        self, schedule_id: str, spec: Callable[[str], WorkflowSpec], *, at_least: int = 1
+    ) -> None:
+        """The workflows that a Temporal Schedule starts: `spec` makes what is expected of each, for
+        the id that it has. When the experiment is over the schedule is paused, and in the end
+        deleted; all that it has started by then are awaited and judged. Of fewer than `at_least`
+        those that are missing count as lost.
+
+        The id of its action has to begin with `own_id(…)`: on a cluster of others all ids do.
+        """
+        self._schedules.append(FollowedSchedule(schedule_id, spec, at_least))
+
+    async def stop_schedules(self) -> None:
+        """Pause those whose workflows are expected, and expect these. Raises on a deadline."""
+        prefix = self.stack.temporal.prefix
+        for schedule in self._schedules:
+            ids = await schedule.stop(self.client, self.step_deadline_seconds)
+            self.note(f"{schedule.schedule_id} has started {len(ids)} workflow(s)")
+            for spec in schedule.specs([each.removeprefix(prefix) for each in ids]):
+                self._add(spec)
+
+    async def delete_schedules(self) -> None:
+        """Remove those whose workflows are expected."""
+        for schedule in self._schedules:
+            await schedule.delete(self.client)
+
+    def own_id(self, name: str) -> str:
+        """What the id of a workflow that somebody else starts has to begin with."""
+        return f"{self.stack.temporal.prefix}{name}"
 
     async def save(self, folder: Path) -> None:
         """Keep what a target's own kind of lab knows and its evidence needs; called once, last."""
@@ -165,19 +217,22 @@ class Lab:
     async def worker(
         self,
         *,
+        kind: str | None = None,
         task_queue: str | None = None,
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
     ) -> WorkerProcess:
-        """Start a worker, with `settings` over its environment; wait until it polls.
+        """Start a worker, with `settings` over its environment; wait until it is ready. `kind`
+        names one of the target's other kinds.
 
         What `links` names (`SERVER`, a service) it reaches through a proxy of its own.
         """
         worker = await self.stack.start_worker(
-            task_queue=task_queue, argv=argv, settings=settings, links=links
+            kind=kind, task_queue=task_queue, argv=argv, settings=settings, links=links
         )
-        self.note(f"{worker.child.name} is ready (pid {worker.child.pid})")
+        what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
+        self.note(f"{worker.child.name} is ready ({what})")
         self.on_working()
         return worker
 
@@ -391,11 +446,28 @@ class Lab:
             await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
 
     async def converge(self, deadline_seconds: float) -> None:
-        """Wait until every expected workflow has ended, or is lost. Raises on a deadline.
+        """Wait until every expected workflow has ended, or is lost. Those that should still run are
+        not waited for, but for the workflow task that they may just have. Raises on a deadline.
 
         `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
         """
-        await self._until_ended([a.workflow_id for a in self.specs], deadline_seconds)
+        should_run = [a.workflow_id for a in self.specs if a.status is Status.RUNNING]
+        ids = [a.workflow_id for a in self.specs if a.status is not Status.RUNNING]
+        await self._until_ended(ids, deadline_seconds)
+        for workflow_id in should_run:
+            await wait_until(
+                partial(self._is_idle, workflow_id),
+                what=f"{workflow_id} has no task of its own to do",
+                deadline_seconds=SETTLE_SECONDS,
+            )
+
+    async def _is_idle(self, workflow_id: str) -> bool:
+        """Whether a workflow is there, and has no task of its own to do."""
+        try:
+            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND and workflow_id not in self._not_yet
+        return not described.raw_description.HasField("pending_workflow_task")
 
     async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
         places = asyncio.Semaphore(AWAITED_AT_ONCE)
@@ -427,11 +499,11 @@ class Lab:
         await anext(events, None)
 
     async def has_ended(self, workflow_id: str) -> bool:
-        """Whether a workflow has ended, or is lost."""
+        """Whether a workflow has ended, or is lost; one that somebody else starts may yet come."""
         try:
             described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
         except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND
+            return error.status is RPCStatusCode.NOT_FOUND and workflow_id not in self._not_yet
         if described.status in {None, WorkflowExecutionStatus.RUNNING}:
             return False
         self.on_ended(workflow_id)

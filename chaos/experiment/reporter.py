@@ -10,7 +10,7 @@ from pathlib import Path
 from chaos.environment.target import Target
 from chaos.evidence.headroom import Strain
 from chaos.evidence.journal import Event, Journal
-from chaos.evidence.spec import cost_usd
+from chaos.evidence.spec import WorkflowSpec, cost_usd
 from chaos.experiment.events import (
     Announce,
     CaseName,
@@ -59,9 +59,19 @@ def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Plann
             )
             for scenario in scenarios
             for case in scenario.cases
-            for load in (case.load(options),)
+            for load in (_load_of(case, options),)
         )
     )
+
+
+def _load_of(case: Case, options: Options) -> Sequence[WorkflowSpec]:
+    """Which workflows it starts; what cannot tell says so when it runs, and keeps no other."""
+    try:
+        return case.load(options)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - pytest's own outcomes and SystemExit are no Exceptions
+        return ()
 
 
 def _billed_usd(target: Target, folder: Path) -> Decimal:

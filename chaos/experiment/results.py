@@ -66,12 +66,20 @@ class FaultResult(Result):
 
 
 class WorkflowResult(Result):
-    """One expected workflow; `history` is relative to the run's folder, None where it is lost."""
+    """One expected workflow; `history` is relative to the run's folder, None where it is lost.
+    `expected` is how it should stand at the end: some should still run.
+    """
 
     workflow_id: str
     run_id: str | None
     status: Status
     history: str | None
+    expected: Status = Status.COMPLETED
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or runs as it should."""
+        return self.status not in {Status.RUNNING, Status.LOST} or self.status is self.expected
 
 
 class LoadResult(Result):
@@ -257,7 +265,7 @@ def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> Scenario
     faults = [fault for case in counted for fault in case.faults]
     slowest = max(faults, key=lambda f: f.recovery_s.total if f.recovery_s else 0.0, default=None)
     workflows = tuple(workflow for case in counted for workflow in case.workflows)
-    ended = all(w.status not in {Status.RUNNING, Status.LOST} for w in workflows)
+    ended = all(workflow.is_over for workflow in workflows)
     return ScenarioResult(
         number=scenario.number,
         name=scenario.name,
@@ -309,6 +317,7 @@ def _workflows(evidence: Evidence, root: Path) -> list[WorkflowResult]:
                 workflow_id=evidence.real_id(expected.workflow_id),
                 run_id=workflow.runs[-1].run_id if workflow else None,
                 status=workflow.status if workflow else Status.LOST,
+                expected=expected.status,
                 history=str(evidence.history_file(workflow).relative_to(root))
                 if workflow
                 else None,

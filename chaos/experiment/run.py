@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from chaos.environment.stack import Stack, StackConfig
 from chaos.environment.temporal import Maker, Topology
-from chaos.evidence.case import save_billing, save_books, save_prefix, save_timings
+from chaos.evidence.case import BOOKS, save_billing, save_book, save_prefix, save_timings
 from chaos.evidence.files import write_file
 from chaos.evidence.histories import save_histories
-from chaos.evidence.journal import Event
+from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import save_specs
 from chaos.experiment.admission import Admission, Seat
 from chaos.experiment.events import Announce, Finished, Judged, Said, Stage
@@ -51,12 +52,17 @@ SERVERS_AT_ONCE = {Topology.POSTGRES: 3}
 _EXPECTED_TROUBLE = (ChildError, TimeoutError)
 
 
+class CaseError(Exception):
+    """A case cannot say what it is. The sentence says why."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
 
     Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
-    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one.
+    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one,
+    and `ports` those whose Temporal must be at the same port. Targets run in `project`.
     """
 
     mark: str
@@ -72,6 +78,12 @@ class RunContext:
     is_second_try: bool = False
     admission: Admission = field(default_factory=Admission)
     turns: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+    ports: dict[int, asyncio.Lock] = field(default_factory=dict)
+    project: Path | None = None
+
+    def turn_at(self, port: int | None) -> AbstractAsyncContextManager[object]:
+        """One at a time has a port that must be this one; whoever may have any need not wait."""
+        return self.ports.setdefault(port, asyncio.Lock()) if port else nullcontext()
 
 
 async def run_all(
@@ -170,17 +182,46 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
     try:
         async with context.turns:
             result = await run_case(scenario, case, context)
-    except Exception as error:  # noqa: BLE001 - see above
+    except CaseError as error:
+        result = broken_case_result(case, str(error))
+    except BaseException as error:
+        if _ends_the_run(error):
+            raise
         result = broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
     context.announce(Judged(case_name(scenario, case), result.verdict, result.reason))
     return result
 
 
+def _ends_the_run(error: BaseException) -> bool:
+    """Whether it concerns more than one case. A guest may raise anything: `pytest.fail` and
+    `sys.exit` raise what is no Exception, and a task that it has cancelled itself is its own.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
     """Run one experiment, then judge it by nothing but what it left behind."""
-    own = not case.stack.shares_server
-    async with context.admission.seat(case.about_seconds, has_own_server=own) as seat:
+    _ask(case, context.options)
+    own = not case.target.placed(case.stack).shares_server
+    async with (
+        context.turn_at(case.target.port),
+        context.admission.seat(case.about_seconds, has_own_server=own) as seat,
+    ):
         return await _run_seated(scenario, case, context, seat)
+
+
+def _ask(case: Case, options: Options) -> None:
+    """See that a case can say what it needs and starts, before anything is started for it."""
+    for what, ask in (("needs", case.needs), ("load", lambda: case.load(options))):
+        try:
+            ask()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise CaseError(f"the case's own `{what}` broke: {error!r}") from error
 
 
 async def _run_seated(
@@ -203,6 +244,7 @@ async def _run_seated(
             maker=context.maker,
             name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
             spawner=context.spawner,
+            project=context.project,
         )
         reporter.reached(Stage.STARTING)
         with context.admission.meter.watched(reporter.strained):
@@ -248,19 +290,64 @@ async def _experiment(
             finally:
                 reporter.reached(Stage.SAVING)
                 journal.add(Event.ENDING)
-                await lab.close()
-                await save_specs(folder, lab.specs, target.data_converter)
-                save_prefix(folder, stack.temporal.prefix)
-                await lab.save(folder)
-                ids = [f"{stack.temporal.prefix}{spec.workflow_id}" for spec in lab.specs]
-                await save_histories(stack.client, folder, ids, lab.started)
-                # Last, for it is the target's own code that reads them.
-                await asyncio.to_thread(save_books, folder, target.reading)
-    except _EXPECTED_TROUBLE as error:
+                await _save(case, lab, folder)
+    except BaseException as error:
+        if _ends_the_run(error):
+            raise
+        _broke(journal, folder, error)
+
+
+def _broke(journal: Journal, folder: Path, error: BaseException) -> None:
+    """Say what went wrong; of what nobody expects with all that is known of it."""
+    if isinstance(error, _EXPECTED_TROUBLE):
         journal.add(Event.TROUBLE, str(error))
-    except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run
-        write_file(folder / "trouble.txt", traceback.format_exc())
-        journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
+        return
+    write_file(folder / "trouble.txt", "".join(traceback.format_exception(error)))
+    journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
+
+
+async def _save(case: Case, lab: Lab, folder: Path) -> None:
+    """Keep all that is to be known, each whatever becomes of the others: where a target's own
+    reader breaks, the histories are there all the same.
+    """
+    target, prefix = case.target, lab.stack.temporal.prefix
+
+    async def save_all_histories() -> None:
+        ids = [f"{prefix}{spec.workflow_id}" for spec in lab.specs]
+        for child in await save_histories(lab.client, folder, ids, lab.started):
+            lab.note(
+                f"{child} still runs, and nobody waits for it: it is not judged, unless it is "
+                "expected by `lab.expect`"
+            )
+
+    async def save_prefix_too() -> None:
+        save_prefix(folder, prefix)
+
+    steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("the lab could not be closed", lab.close),
+        (
+            "the specs could not be saved",
+            partial(save_specs, folder, lab.specs, target.data_converter),
+        ),
+        ("the prefix could not be saved", save_prefix_too),
+        ("the histories could not be saved", save_all_histories),
+        ("the lab could not be saved", partial(lab.save, folder)),
+        *(
+            (
+                f"the target's {book.text} cannot be read",
+                partial(asyncio.to_thread, save_book, folder, target.reading, book),
+            )
+            for book in BOOKS
+        ),
+        ("a schedule could not be deleted", lab.delete_schedules),
+    ]
+    for what, step in steps:
+        try:
+            await step()
+        except BaseException as error:
+            if _ends_the_run(error):
+                raise
+            lab.journal.add(Event.TROUBLE, f"{what}: {error!r}")
 
 
 async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:
@@ -276,6 +363,7 @@ async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:
     finally:
         await lab.heal()
     reporter.reached(Stage.CONVERGING)
+    await lab.stop_schedules()
     try:
         # Real, paid work takes minutes, whatever a case thinks of.
         least = lab.step_deadline_seconds if case.target.live else 0.0

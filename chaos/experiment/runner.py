@@ -30,7 +30,7 @@ from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
 from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
 from chaos.experiment.run import SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
-from chaos.experiment.scenario import Scenario, in_mode, on_topology
+from chaos.experiment.scenario import Case, Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
 from chaos.process.child import spawning
 from chaos.process.programs import BadBinaryError, BinaryNotFoundError, SearchCancelledError
@@ -68,6 +68,7 @@ class Runner:
     view: View = field(default_factory=NoView)
     write: Callable[[RunResult, Path], tuple[str, ...]] = lambda _result, _folder: ()
     worker_argv: Sequence[str] = ()
+    project: Path | None = None
     outcome: RunResult | None = None
     paid_usd: Decimal | None = None
     missing: str | None = None
@@ -247,6 +248,7 @@ class Runner:
             options=self.options,
             announce=self._announce,
             worker_argv=self.worker_argv,
+            project=self.project,
             secrets=ground.secrets,
             spawner=spawner,
             admission=admission,
@@ -304,7 +306,7 @@ def _split(
     kept, absent = [], []
     for scenario in chosen:
         meant = on_topology(in_mode(scenario, mode), topology)
-        missing = {case.name: why for case in meant.cases if (why := case.needs())}
+        missing = {case.name: why for case in meant.cases if (why := _missing(case))}
         here = replace(meant, cases=tuple(c for c in meant.cases if c.name not in missing))
         if here.cases:
             kept.append(here)
@@ -313,6 +315,16 @@ def _split(
             reasons = [*missing.values(), _why_none(mode, topology)]
             absent.append(_not_run(here, reasons[0]))
     return kept, tuple(absent)
+
+
+def _missing(case: Case) -> str | None:
+    """Why this machine cannot do a case; one that cannot tell says so when it runs."""
+    try:
+        return case.needs()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - pytest's own outcomes and SystemExit are no Exceptions
+        return None
 
 
 def _not_run(scenario: Scenario, reason: str, case: str | None = None) -> NotRun:

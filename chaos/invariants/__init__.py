@@ -53,7 +53,9 @@ class Invariant:
         """Judge; a judge that breaks leaves its question open."""
         try:
             problems = tuple(self.judge(evidence))
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was shown
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - pytest's own outcomes are no Exceptions
             place = traceback.extract_tb(error.__traceback__)[-1]
             problem = f"the check broke: {error!r} at {place.name}:{place.lineno}"
             return Finding(self.name, Verdict.UNKNOWN, (problem,))

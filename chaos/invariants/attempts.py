@@ -3,26 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Activity
-from chaos.invariants import invariant
+from chaos.evidence.history import Activity, Status, Workflow
+from chaos.evidence.spec import WorkflowSpec
+from chaos.invariants import Late, Unmeasured, invariant
 from chaos.invariants.doubt import of_repeated, of_unfinished
+from chaos.invariants.hanging import attempt_told
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """An activity, and whose it is."""
+
+    workflow: Workflow
+    activity: Activity
+
+    @property
+    def attempts(self) -> int:
+        """Those that are known: of one that is open the history shows none."""
+        pending = self.activity.pending
+        return pending.attempt if pending else self.activity.attempt
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its workflow may still hear of it."""
+        return self.activity.closed_at is None and self.activity.left_at is None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing tells of its attempts."""
+        return self.activity.closed_at is None and self.activity.pending is None
 
 
 @invariant
 def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
-    """No activity needs more attempts than its faults explain, and those it does need are made."""
+    """No activity needs more attempts than its faults explain, and those it does need are made.
+    The activities of a workflow's children count as its own, for they were not asked for
+    themselves, and so do those of all its runs.
+
+    One that its workflow did not wait for has no attempt on record: `attempts={"name": (0, 1)}`
+    excuses that.
+    """
     for expected, workflow in evidence.specified_workflows():
-        last: dict[str, Activity] = {}
-        for activity in workflow.activities:
-            if activity.kind not in last or activity.attempt > last[activity.kind].attempt:
-                last[activity.kind] = activity
-        for kind, activity in last.items():
-            attempts, (fewest, most) = activity.attempt, expected.attempts_of(kind)
-            wanted = str(most) if fewest == most else f"{fewest} to {most}"
-            problem = f"{expected.workflow_id}: {kind} took {attempts} attempt(s), not {wanted}"
-            if attempts > most:
-                yield of_repeated(evidence, workflow, activity, problem)
-            elif attempts < fewest:
-                yield of_unfinished(workflow, problem)
+        most: dict[str, _Tried] = {}
+        for each in (workflow, *evidence.descendants(workflow)):
+            for tried in (_Tried(each, activity) for activity in each.activities):
+                kind = tried.activity.kind
+                if kind not in most or tried.attempts > most[kind].attempts:
+                    most[kind] = tried
+        for tried in most.values():
+            if not _is_left_running(workflow, tried):
+                yield from _judged(evidence, expected, tried)
+
+
+def _is_left_running(root: Workflow, tried: _Tried) -> bool:
+    """Whether it is at work in a child that outlives who was asked for: that is not judged."""
+    has_ended = root.status is not Status.RUNNING
+    return tried.is_open and tried.workflow is not root and has_ended
+
+
+def _judged(evidence: Evidence, expected: WorkflowSpec, tried: _Tried) -> Iterator[str]:
+    workflow, activity, attempts = tried.workflow, tried.activity, tried.attempts
+    fewest, most = expected.attempts_of(activity.kind)
+    owner = workflow.workflow_id
+    name = activity.kind if owner == expected.workflow_id else f"{activity.kind} of {owner}"
+    problem = f"{expected.workflow_id}: {name} {_told(tried)}"
+    wanted = f"{problem}, not {most if fewest == most else f'{fewest} to {most}'}"
+    should_run = expected.status is Status.RUNNING
+    if attempts > most:
+        pending = activity.pending
+        may_be_late = pending is not None and pending.has_timed_out
+        yield Late(wanted) if may_be_late else of_repeated(evidence, workflow, activity, wanted)
+    elif tried.is_unknown and should_run and fewest:
+        yield Unmeasured(f"{problem}, and its attempts are not on record")
+    elif attempts < fewest:
+        yield of_unfinished(workflow, problem if tried.is_unknown else wanted)
+    elif tried.is_open and not should_run:
+        yield of_unfinished(workflow, problem)
+
+
+def _told(tried: _Tried) -> str:
+    activity, pending = tried.activity, tried.workflow.pending
+    if activity.left_at:
+        return "was not closed when its workflow ended"
+    if activity.pending and pending:
+        return f"is not closed: {attempt_told(activity.pending, pending.at)}"
+    if activity.closed_at is None:
+        return "is not closed"
+    return f"took {activity.attempt} attempt(s)" if activity.attempt else "was never started"

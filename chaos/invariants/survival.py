@@ -6,61 +6,129 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 
+from temporalio import workflow as workflows_of_sdk
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
 from chaos.evidence.case import Evidence
-from chaos.invariants import Invariant, invariant, safety
+from chaos.evidence.history import Status, Workflow
+from chaos.evidence.spec import WorkflowSpec
+from chaos.invariants import Invariant, Late, Unmeasured, invariant, safety
 from chaos.invariants.doubt import of_unfinished
+from chaos.invariants.hanging import hanging
+from chaos.invariants.recovery import handover_seconds
+
+_LONGEST = 300
+_UNHEARD = frozenset({Status.FAILED, Status.TIMED_OUT})
 
 
 @invariant
 def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
-    """None is lost, none hangs, none fails that should not, and a failure says what failed."""
+    """None is lost, none hangs, none fails that should not, and a failure says what failed. One
+    that should still run does, and its own task is neither failing nor left lying.
+
+    The failure of a child is its parent's affair, as long as that is open to hear of it. One that
+    fails later is a problem. One that still runs then is none: expect it by its own id, and it is
+    judged like any other.
+    """
     if not evidence.specs:
         yield "no workflow was expected, so nothing was shown"
     for expected in evidence.specs:
         workflow = evidence.workflows.get(expected.workflow_id)
         if workflow is None:
             yield f"{expected.workflow_id} is lost: the server has no history of it"
-            continue
-        if workflow.status is not expected.status:
-            problem = f"{expected.workflow_id} is {workflow.status}, not {expected.status}"
-            yield of_unfinished(workflow, f"{problem} {workflow.failure_message}".rstrip())
-        for words in expected.failure_names:
-            if words not in workflow.failure_message:
-                problem = f"{expected.workflow_id}: {workflow.failure_message!r} lacks {words!r}"
-                yield of_unfinished(workflow, problem)
+        else:
+            yield from _ends(evidence, expected, workflow)
+            yield from _unheard(evidence, workflow)
+
+
+def _ends(evidence: Evidence, expected: WorkflowSpec, workflow: Workflow) -> Iterator[str]:
+    name = expected.workflow_id
+    if workflow.status is not expected.status:
+        why = workflow.failure_told or hanging(evidence, workflow)
+        problem = f"{name} is {workflow.status}, not {expected.status}"
+        yield of_unfinished(workflow, f"{problem}: {why}" if why else problem)
+    elif workflow.status is Status.RUNNING:
+        yield from _stuck(evidence, workflow)
+    for words in expected.failure_names:
+        if words not in workflow.failure_message:
+            problem = f"{name}: {workflow.failure_message!r} lacks {words!r}"
+            yield of_unfinished(workflow, problem)
+
+
+def _stuck(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
+    """Of a workflow that should still run: whether it could."""
+    pending = workflow.pending
+    if pending is None:
+        yield Unmeasured(
+            f"{workflow.workflow_id} is running, and what it waited for is not on record, so it "
+            "may be stuck"
+        )
+    elif pending.task:
+        why = f"{workflow.workflow_id} is running, but stuck: {hanging(evidence, workflow)}"
+        if workflow.failing:
+            yield why
+        elif (pending.at - pending.task.since).total_seconds() > handover_seconds(evidence):
+            yield Late(why)
+
+
+def _unheard(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
+    """The children that failed when nobody waited for them any more."""
+    children = evidence.descendants(workflow)
+    closed_at = {run.run_id: each.closed_at for each in (workflow, *children) for run in each.runs}
+    for child in children:
+        left_at = closed_at.get(child.parent[1]) if child.parent else None
+        if child.status in _UNHEARD and child.closed_at and left_at and child.closed_at > left_at:
+            why = f": {child.failure_told}" if child.failure_told else ""
+            yield (
+                f"{workflow.workflow_id}: its child {child.workflow_id} is {child.status}, and "
+                f"nobody waited for it any more{why}"
+            )
 
 
 @safety
 def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
     """A failed workflow task is a fault of the workflow's code, even if a retry hides it."""
-    for workflow in evidence.workflows.values():
-        if workflow.task_failures:
-            yield f"{workflow.workflow_id}: {workflow.task_failures} workflow task(s) failed"
+    for workflow in evidence.all_workflows:
+        failed = workflow.failed_tasks
+        if not failed:
+            continue
+        task = workflow.pending.task if workflow.pending else None
+        retried = f"; it is at attempt {task.attempt}" if task and task.attempt > 1 else ""
+        more = f" ({len(failed)} in all; this is the first)" if len(failed) > 1 else ""
+        yield f"{workflow.workflow_id}: workflow task failed: {failed[0]}{retried}{more}"
 
 
 def replays_with(
     workflows: Sequence[type], data_converter: DataConverter = pydantic_data_converter
 ) -> Invariant:
-    """Today's workflow code walks every history again without a different decision."""
+    """Today's workflow code walks every history again without a different decision: of all runs of
+    the expected workflows, and of those children whose type is among `workflows`; others may be
+    another program's.
+    """
+    names = {_name_of(each) for each in workflows}
 
     def judge(evidence: Evidence) -> Iterator[str]:
         # A build id that is not given is computed, of every module that there is.
         replayer = Replayer(workflows=workflows, data_converter=data_converter, build_id="replay")
-        yield from asyncio.run(_replay(evidence, replayer))
+        children = [child for child in evidence.children if child.kind in names]
+        found = [*evidence.workflows.values(), *children]
+        yield from asyncio.run(_replay(found, replayer))
 
     return Invariant("histories_replay", judge, at_any_moment=True)
 
 
-async def _replay(evidence: Evidence, replayer: Replayer) -> list[str]:
+def _name_of(workflow: type) -> str | None:
+    return workflows_of_sdk._Definition.must_from_class(workflow).name  # noqa: SLF001 - the SDK has no public way
+
+
+async def _replay(workflows: Sequence[Workflow], replayer: Replayer) -> list[str]:
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # the problems say it all
     runs = [
         (f"{workflow.workflow_id}, run {number}", run)
-        for workflow in evidence.workflows.values()
+        for workflow in workflows
         for number, run in enumerate(workflow.runs, start=1)
     ]
     problems = []
@@ -69,7 +137,7 @@ async def _replay(evidence: Evidence, replayer: Replayer) -> list[str]:
         for name, _ in runs:
             result = await anext(results)
             if result.replay_failure:
-                problems.append(f"{name}: {result.replay_failure}"[:300])
+                problems.append(f"{name}: {result.replay_failure}"[:_LONGEST])
     return problems
 
 

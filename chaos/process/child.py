@@ -9,7 +9,9 @@ import pwd
 import signal
 import site
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TypedDict
 from chaos.evidence.journal import Event, Journal
 from chaos.process.reaper import MARK, Guard
 from chaos.process.spawner import Spawner, SpawnerError
-from chaos.process.started import Executed, Started
+from chaos.process.started import Executed, Started, group_of
 from chaos.process.waiting import wait_until, within
 
 CANARY = "AIza-canary-"
@@ -31,7 +33,12 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRA
 IMPORT_PATH = str(Path(__file__).parents[2])
 """Where a process of ours finds the suite."""
 
+_VENVS = (".venv", "venv")
+"""Where projects have their virtual environment."""
+
 _LINE_LENGTH = 400
+_GROUP_INTERVAL_SECONDS = 0.01
+_DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 
 
 class ChildError(Exception):
@@ -52,16 +59,41 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
 
 
 def guest_environment(
-    mark: str, home: Path, extra: Mapping[str, str], passed: Sequence[str] = ()
+    mark: str,
+    home: Path,
+    extra: Mapping[str, str],
+    *,
+    folder: Path,
+    passed: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The same without any path of the suite's, and with the user's variables that are `passed`."""
+    """The same for a program that is not ours and runs in `folder`: nothing of the suite's is on
+    its path, and it has the user's variables that are `passed`.
+
+    `python` is that of the virtual environment of its project, where this has one; else the first
+    on the user's PATH, as in the user's own shell.
+    """
+    given = child_environment(mark, home, {})
+    del given["PYTHONPATH"]
     own = {name: os.environ[name] for name in passed if name in os.environ}
-    environment = {**child_environment(mark, home, {}), **own, **extra, MARK: mark}
-    return {
-        name: value
-        for name, value in environment.items()
-        if name != "PYTHONPATH" or name in {*extra, *own}
-    }
+    activated = _activated(folder, given.get("PATH", os.defpath))
+    return {**given, **activated, **own, **extra, MARK: mark}
+
+
+def _activated(folder: Path, path: str) -> dict[str, str]:
+    """What the activation of a project's virtual environment sets; nothing where it has none."""
+    places = (each / name for each in (folder, project_of(folder)) for name in _VENVS)
+    found = next((place for place in places if (place / "bin" / "python").exists()), None)
+    if found is None:
+        return {}
+    suite = str(Path(sys.prefix) / "bin")
+    others = [each for each in path.split(os.pathsep) if each != suite]
+    return {"PATH": os.pathsep.join([str(found / "bin"), *others]), "VIRTUAL_ENV": str(found)}
+
+
+def project_of(folder: Path) -> Path:
+    """The root of the project that a folder belongs to, by its `pyproject.toml`; else itself."""
+    roots = (each for each in (folder, *folder.parents) if (each / "pyproject.toml").is_file())
+    return next(roots, folder)
 
 
 @contextlib.contextmanager
@@ -99,7 +131,9 @@ class Child:
     """One process under a name that stays the same over its restarts.
 
     `user` is whose rights it gets, for programs that refuse root's; None: those of the run. The
-    suite's own programs are started by the `spawner`, where there is one.
+    suite's own programs are started by the `spawner`, where there is one. One that `is_group` is
+    all that its command line starts, such as a shell and the program that this runs: a signal goes
+    to the whole process group, and it has ended when all of that has.
     """
 
     name: str
@@ -110,13 +144,20 @@ class Child:
     journal: Journal
     user: str | None = None
     spawner: Spawner | None = None
+    is_group: bool = False
     _process: Started | None = field(default=None, init=False)
+    _was_ended: bool = field(default=False, init=False)
     _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     @property
     def pid(self) -> int:
         """The process id of the newest start."""
         return self._running().pid
+
+    @property
+    def group(self) -> Sequence[int]:
+        """All processes that count as it now."""
+        return group_of(self.pid) if self.is_group else (self.pid,)
 
     @property
     def is_alive(self) -> bool:
@@ -127,6 +168,7 @@ class Child:
         """Start it, in a session of its own, so that Ctrl-C reaches only the run itself."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         exited = self._exited = asyncio.Event()
+        self._was_ended = False
         process = self._process = self._forked() or self._executed()
         self.journal.add(Event.STARTED, target=self.name, pid=process.pid)
         loop = asyncio.get_running_loop()
@@ -157,9 +199,17 @@ class Child:
         return Executed(process)
 
     async def start_ready(
-        self, answers: Callable[[], Awaitable[bool]], *, what: str, deadline_seconds: float
+        self,
+        answers: Callable[[], Awaitable[bool]],
+        *,
+        what: str,
+        deadline_seconds: float,
+        identities: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """Start it and wait until `answers` is true. Raises ChildError where it ends instead."""
+        """Start it and wait until `answers` is true. Raises ChildError where it ends instead.
+
+        `identities` tells under which names it polls then, for the journal.
+        """
 
         async def is_ready() -> bool:
             self.require_alive()
@@ -172,12 +222,16 @@ class Child:
             deadline_seconds=deadline_seconds,
             interval_seconds=READY_INTERVAL_SECONDS,
         )
-        self.journal.add(Event.READY, target=self.name, pid=self.pid)
+        known = tuple(identities())
+        self.journal.add(Event.READY, target=self.name, pid=self.pid, identities=known)
 
     def _watch(
         self, process: Started, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
     ) -> None:
         end = process.wait()
+        # What ends of itself has ended; of what is ended, the last one counts.
+        while self.is_group and self._was_ended and group_of(process.pid):
+            time.sleep(_GROUP_INTERVAL_SECONDS)
         self.journal.add(
             Event.EXITED,
             target=self.name,
@@ -191,17 +245,26 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Send a signal. Raises ChildError where the process is gone."""
         process = self._running()
+        others = [pid for pid in self.group if pid != process.pid]
+        along = f" and, of its group, {', '.join(map(str, others))}" if others else ""
         self.journal.add(
             Event.SIGNALED,
-            f"{number.name} to {self.name} (pid {process.pid})",
+            f"{number.name} to {self.name} (pid {process.pid}{along})",
             target=self.name,
             pid=process.pid,
             signal=number.name,
         )
         try:
-            process.send_signal(number)
+            self._signal(number)
         except ProcessLookupError:
             raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
+
+    def _signal(self, number: signal.Signals) -> None:
+        self._was_ended |= number in _DEADLY
+        if self.is_group:
+            self._running().send_to_group(number)
+        else:
+            self._running().send_signal(number)
 
     async def wait(self, deadline_seconds: float) -> int:
         """Wait for the exit and return its code (negative: the signal that ended it)."""
@@ -232,9 +295,9 @@ class Child:
 
     async def discard(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it at the end of a run, without a word in the journal's faults."""
-        if self.is_alive:
+        if self.is_alive or (self.is_group and self._process):  # some may have outlived the first
             with contextlib.suppress(ProcessLookupError, ChildError):
-                self._running().send_signal(number)
+                self._signal(number)
                 await self.wait(10)
 
     def last_lines(self, count: int = 5) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import random
 import socket
 import sys
 
+import psutil
+
 _LOWEST = 10_000
 _TRIES = 1_000
+
+
+class PortTakenError(Exception):
+    """A port that must be this one is another's; the message says whose."""
 
 
 class Port:
@@ -20,18 +27,23 @@ class Port:
     again after a restart. Elsewhere that is refused, so the port is only chosen.
     """
 
-    def __init__(self, *, below: int | None = None) -> None:
-        """Any, or one with a number below that. Raises OSError where all are taken."""
+    def __init__(self, *, below: int | None = None, number: int | None = None) -> None:
+        """Any, or one with a number below that, or the one of this `number`. Raises OSError where
+        all are taken, PortTakenError where that one is.
+        """
+        self._lock = _locked(number) if number else None
         self._holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if below is None:
-            self._holder.bind(("127.0.0.1", 0))
-        else:
+        if number:
+            self._bind(number)
+        elif below:
             _bind_below(below, self._holder)
+        else:
+            self._holder.bind(("127.0.0.1", 0))
         # Only now: with it, the kernel would also give us what another run holds.
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.number: int = self._holder.getsockname()[1]
         if sys.platform != "linux":
-            self.release()
+            self._holder.close()
 
     @property
     def address(self) -> str:
@@ -40,16 +52,38 @@ class Port:
 
     async def is_open(self) -> bool:
         """Whether a process listens at it."""
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.number)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await is_open(self.number)
 
     def release(self) -> None:
         """Give the port back."""
         self._holder.close()
+        if self._lock:
+            self._lock.close()
+
+    def _bind(self, number: int) -> None:
+        # What is left of its last owner's connections may linger on it for a minute.
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._holder.bind(("127.0.0.1", number))
+            is_free = not _is_answered(number)
+        except OSError as error:
+            is_free = False
+            if error.errno != errno.EADDRINUSE:
+                self.release()
+                raise
+        if not is_free:
+            self.release()
+            raise PortTakenError(f"{_listener(number)} has port {number}")
+
+
+async def is_open(number: int) -> bool:
+    """Whether a process listens at a port of 127.0.0.1."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", number)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _bind_below(number: int, holder: socket.socket) -> None:
@@ -59,3 +93,35 @@ def _bind_below(number: int, holder: socket.socket) -> None:
             return
     holder.close()
     raise OSError(f"no free port was found from {_LOWEST} to {number}")
+
+
+def _locked(number: int) -> socket.socket | None:
+    """What keeps a port from other runs on this machine, which hold it and do not listen either.
+    The kernel lets go of it with its process. Raises PortTakenError.
+    """
+    if sys.platform != "linux":
+        return None
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        lock.bind(f"\0chaos-port-{number}")
+    except OSError:
+        lock.close()
+        raise PortTakenError(f"another chaos run has port {number}") from None
+    return lock
+
+
+def _is_answered(number: int) -> bool:
+    """Whether anybody listens there on localhost, which may also be the address of IPv6."""
+    with contextlib.suppress(OSError), socket.create_connection(("localhost", number), timeout=1):
+        return True
+    return False
+
+
+def _listener(number: int) -> str:
+    """Who listens at a port of this machine, as far as one may see."""
+    with contextlib.suppress(psutil.Error):
+        for each in psutil.net_connections("tcp"):
+            is_it = getattr(each.laddr, "port", None) == number
+            if is_it and each.status == psutil.CONN_LISTEN and each.pid:
+                return f"{psutil.Process(each.pid).name()} (pid {each.pid})"
+    return "another program"

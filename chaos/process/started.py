@@ -29,6 +29,18 @@ def reap(pid: int, options: int = 0) -> tuple[int, End]:
     return ended, End(os.waitstatus_to_exitcode(status), round(usage.ru_utime + usage.ru_stime, 3))
 
 
+def group_of(leader: int) -> list[int]:
+    """The processes of the group that `leader` leads, or has led, and that have not ended."""
+    return [pid for pid in psutil.pids() if _is_in_group(pid, leader)]
+
+
+def _is_in_group(pid: int, leader: int) -> bool:
+    try:
+        return os.getpgid(pid) == leader and (psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
 class Started:
     """A process. Whoever is its parent sets its `end`; None where that died before it."""
 
@@ -40,15 +52,27 @@ class Started:
             # It knows the process from whoever gets its number later.
             self._process = psutil.Process(pid)
 
+    @property
+    def _was_reaped(self) -> bool:
+        return self.end.done() and self.end.result() is not None
+
     def send_signal(self, number: signal.Signals) -> None:
         """Raises ProcessLookupError where it is gone."""
-        was_reaped = self.end.done() and self.end.result() is not None
-        if was_reaped or self._process is None:
+        if self._was_reaped or self._process is None:
             raise ProcessLookupError(self.pid)
         try:
             self._process.send_signal(number)
         except psutil.NoSuchProcess:
             raise ProcessLookupError(self.pid) from None
+
+    def send_to_group(self, number: signal.Signals) -> None:
+        """The same for the group that it leads, some of which may outlive it."""
+        if self._was_reaped and psutil.pid_exists(self.pid):
+            raise ProcessLookupError(self.pid)  # that number is another's now
+        if group_of(self.pid):
+            os.killpg(self.pid, number)
+        else:  # it is gone, or has just begun and leads none yet
+            self.send_signal(number)
 
     def wait(self) -> End | None:
         """Wait for its end; None where nobody could see how it went."""

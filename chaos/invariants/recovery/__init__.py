@@ -1,14 +1,22 @@
 """How long the recovery from each fault took, and how long it may have taken at most."""
 
-from chaos.invariants.recovery.bounds import bound_seconds
+from chaos.invariants.recovery.bounds import bound_seconds, handover_seconds
 from chaos.invariants.recovery.figures import Recovery, recoveries, repeated_attempts
 from chaos.invariants.recovery.in_hand import met_work
-from chaos.invariants.recovery.retries import has_a_cause, took_over, was_lost, went_silent
+from chaos.invariants.recovery.retries import (
+    first_retries,
+    has_a_cause,
+    took_over,
+    was_lost,
+    went_silent,
+)
 from chaos.invariants.recovery.standstill import stood_still, unmeasured
 
 __all__ = [
     "Recovery",
     "bound_seconds",
+    "first_retries",
+    "handover_seconds",
     "has_a_cause",
     "met_work",
     "recoveries",

@@ -126,8 +126,17 @@ def was_held(victim: Victim, activity: Activity) -> bool:
     if activity.started_at is None:
         is_open = activity.closed_at is None and _is_later(activity.left_at, victim.start)
         return is_open and activity.scheduled_at <= victim.end
-    return victim.may_be(activity.worker) and victim.overlaps(
-        activity.started_at, activity.closed_at
+    # Who is gone has completed nothing since: that was another one of the same name.
+    is_anothers = (
+        activity.worker in victim.shared
+        and not victim.lives
+        and activity.completed
+        and _is_later(activity.closed_at, victim.end)
+    )
+    return (
+        victim.may_be(activity.worker)
+        and victim.overlaps(activity.started_at, activity.closed_at)
+        and not is_anothers
     )
 
 
@@ -162,16 +171,23 @@ def _had_task_in_hand(victim: Victim, events: Collection[HistoryEvent]) -> bool:
         for event in events
         if event.event_type in _ENDED
     }
+    lost = {
+        event.workflow_task_timed_out_event_attributes.started_event_id
+        for event in events
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+    }
     for event in events:
         if event.event_type == SCHEDULED:
             at = scheduled[event.event_id] = time_of(event)
             end = victim.end if victim.lives else datetime.max.replace(tzinfo=at.tzinfo)
-            if last and victim.may_be(last) and victim.start <= at <= end:
+            if last and victim.is_surely(last) and victim.start <= at <= end:
                 return True
         elif event.event_type == STARTED:
             task = event.workflow_task_started_event_attributes
             at = time_of(event)
-            mine = victim.may_be(task.identity)
+            mine = victim.is_surely(task.identity) or (
+                event.event_id in lost and victim.may_be(task.identity)
+            )
             if mine and victim.overlaps(at, ends.get(event.event_id)):
                 return True
             due = scheduled.get(task.scheduled_event_id, at)

@@ -19,14 +19,20 @@ def queues(evidence: Evidence) -> Queues:
     seen: dict[str, set[str]] = {}
     for workflow in evidence.all_workflows:
         for run in workflow.runs:
-            for pid in _pids(run):
-                seen.setdefault(pid, set()).add(_queue(run))
-    ready = [entry for entry in evidence.journal if entry.event is Event.READY and entry.target]
-    return {
-        entry.target: frozenset(seen[str(entry.pid)])
-        for entry in ready
-        if entry.target and str(entry.pid) in seen
-    }
+            for identity in _identities(run):
+                seen.setdefault(identity, set()).add(_queue(run))
+    found: dict[str, frozenset[str]] = {}
+    for entry in evidence.journal:
+        if entry.event is Event.READY and entry.target:
+            served = {q for each, known in seen.items() if _is_of(each, entry) for q in known}
+            if served:
+                found[entry.target] = found.get(entry.target, frozenset()) | served
+    return found
+
+
+def _is_of(identity: str, ready: Entry) -> bool:
+    """Whether a process polls so: as the journal has it, else by the SDK's own, pid@host."""
+    return identity in ready.identities or identity.partition("@")[0] == str(ready.pid)
 
 
 def may_serve(found: Queues, process: str, workflow: Workflow) -> bool:
@@ -44,8 +50,7 @@ def _queue(run: WorkflowHistory) -> str:
     return str(run.events[0].workflow_execution_started_event_attributes.task_queue.name)
 
 
-def _pids(run: WorkflowHistory) -> set[str]:
-    """The SDK's identity is pid@host."""
+def _identities(run: WorkflowHistory) -> set[str]:
     identities = {event.workflow_task_started_event_attributes.identity for event in run.events}
     identities |= {event.activity_task_started_event_attributes.identity for event in run.events}
-    return {identity.partition("@")[0] for identity in identities if identity}
+    return identities - {""}

@@ -83,7 +83,7 @@ class Retry(Start):
         """The least that it can have begun after its cause: the last heartbeat may be one interval
         old, or, where nobody knows that or there are none, nearly as old as it may get.
         """
-        heard = self.heartbeat_interval_seconds if _is_heartbeat_first(self.activity) else None
+        heard = self.heartbeat_interval_seconds if self.activity.has_heartbeats else None
         silence = 0.0 if heard is None else max(0.0, self.silence_seconds - heard)
         return max(0.0, silence + self.backoff_seconds - _CLOCK_SECONDS)
 
@@ -134,18 +134,12 @@ def _loss_before(activity: Activity) -> Loss | None:
         return None
     limit = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
     is_limit = failure.timeout_failure_info.timeout_type == limit
-    return Loss.SILENT if is_limit and not _is_heartbeat_first(activity) else _loss(failure)
-
-
-def _is_heartbeat_first(activity: Activity) -> bool:
-    """Whether a missing heartbeat tells of a dead worker before the attempt's time is up."""
-    limit = activity.start_to_close_seconds
-    return bool(activity.heartbeat_seconds) and not 0.0 < limit <= activity.heartbeat_seconds
+    return Loss.SILENT if is_limit and not activity.has_heartbeats else _loss(failure)
 
 
 def _silence_limit_seconds(activity: Activity) -> float:
     """The longest that an attempt may go on unheard of."""
-    if _is_heartbeat_first(activity):
+    if activity.has_heartbeats:
         return activity.heartbeat_seconds
     return activity.start_to_close_seconds
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,11 @@ from chaos.invariants.recovery.faults import Struck, is_over_by, leaves_it_alive
 @dataclass(frozen=True)
 class Victim:
     """Whom a fault met, and from when to when: until a killed one was gone, a paused one went on.
-    `known` are the pids of all processes that the journal tells of.
+
+    `identities` are those under which it was seen to poll, `others` those of the others; `shared`
+    are the ones of its own that another had as well, while the fault lasted. Where the journal
+    tells of none, the SDK's own counts, `pid@host`: `pids` are the victim's, `known` those of all
+    processes that the journal tells of.
     """
 
     start: datetime
@@ -23,11 +27,20 @@ class Victim:
     pids: frozenset[str]
     known: frozenset[str]
     lives: bool
+    identities: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
     def may_be(self, identity: str) -> bool:
-        """The SDK's identity is pid@host; one of a worker's own choice may be anybody's."""
+        """Whether it can be the victim's. One that the journal does not know may be anybody's."""
+        if identity in self.identities or identity in self.others:
+            return identity in self.identities
         pid = identity.partition("@")[0]
         return pid in self.pids or pid not in self.known
+
+    def is_surely(self, identity: str) -> bool:
+        """The same, unless another had that identity as well."""
+        return self.may_be(identity) and identity not in self.shared
 
     def overlaps(self, start: datetime, end: datetime | None) -> bool:
         """Whether something lasted while the fault did."""
@@ -37,13 +50,31 @@ class Victim:
 def victim_of(evidence: Evidence, fault: Entry) -> Victim:
     """Who it was, by the journal."""
     pids = {fault.pid} if fault.pid else set(_pids(evidence, fault))
+    end = _end(evidence, fault, pids)
+    ready = [entry for entry in evidence.journal if entry.event is Event.READY]
+    others = [entry for entry in ready if entry.pid not in pids]
+    identities = _identities(entry for entry in ready if entry.pid in pids)
+    beside = _identities(each for each in others if _was_there(evidence, each, fault.at, end))
     return Victim(
         start=fault.at,
-        end=_end(evidence, fault, pids),
+        end=end,
         pids=frozenset(map(str, pids)),
         known=frozenset(str(entry.pid) for entry in evidence.journal if entry.pid),
         lives=leaves_it_alive(fault) or is_of_a_link(fault),
+        identities=identities,
+        others=_identities(others) - identities,
+        shared=identities & beside,
     )
+
+
+def _identities(ready: Iterable[Entry]) -> frozenset[str]:
+    return frozenset(identity for entry in ready for identity in entry.identities)
+
+
+def _was_there(evidence: Evidence, ready: Entry, start: datetime, end: datetime) -> bool:
+    """Whether a process that was ready once was there while a fault lasted."""
+    gone = evidence.first_entry(Event.EXITED, after=ready.at, pid=ready.pid)
+    return ready.at <= end and (gone is None or gone.at > start)
 
 
 def is_of_a_link(fault: Entry) -> bool:

@@ -1,0 +1,259 @@
+"""When a worker is ready: what a target says of it, and what the server knows of pollers.
+
+A worker polls in whatever process of its tree, under whatever identity and version. So a poller is
+a worker's that was not there before its start, unless it is known to be another's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+import psutil
+from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueVersionSelection
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from chaos.process.started import group_of
+
+SETTLING_SECONDS = 1.0
+"""How long a worker that polls for one kind of task, and names none, is given to poll for the other
+one: all SDKs begin with both in the same moment.
+"""
+
+_KINDS = {
+    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
+_PATIENCE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Polls:
+    """A worker is ready when it polls its own task queue and these other `queues`, for these
+    `kinds` of task: `workflow`, `activity` or both. Without `kinds`: for whatever it polls; one
+    that polls for one kind only is then waited for a second longer, for the other might follow.
+    """
+
+    kinds: Sequence[str] = ()
+    queues: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        unknown = set(self.kinds) - set(_KINDS)
+        if unknown or isinstance(self.kinds, str):
+            raise ValueError(f"kinds must be a list of {' and '.join(map(repr, _KINDS))}.")
+
+    def are_met(self, pollers: Collection[Poller], queues: Sequence[str], *, settled: bool) -> bool:
+        """Whether these suffice on all `queues`; `settled` where no more have come for a while."""
+        wanted = set(self.kinds or _KINDS)
+        for queue in queues:
+            seen = {poller.kind for poller in pollers if poller.queue == queue}
+            if not (wanted <= seen or (seen and settled and not self.kinds)):
+                return False
+        return True
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A worker is ready when a line of its output matches this regular expression."""
+
+    pattern: str
+
+    def is_in(self, log: Path, begin: int) -> bool:
+        """Whether a log has such a line after so many bytes."""
+        with log.open("rb") as file:
+            file.seek(begin)
+            said = file.read().decode(errors="replace")
+        return any(re.search(self.pattern, line) for line in said.splitlines())
+
+
+@dataclass(frozen=True)
+class OpenPort:
+    """A worker is ready when a program listens at this port of 127.0.0.1."""
+
+    number: int
+
+
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Poller:
+    """One that the server knows: who polls which queue for which kind of task, and polled last."""
+
+    queue: str
+    kind: str
+    identity: str
+    version: str
+    last_access: datetime
+
+    @property
+    def key(self) -> Key:
+        """What tells it from the others."""
+        return self.queue, self.kind, self.identity, self.version
+
+    def __str__(self) -> str:
+        version = f" of version {self.version}" if self.version else ""
+        return f"{self.identity}{version} ({self.kind} tasks of {self.queue})"
+
+
+class Whose(Enum):
+    """To whom an identity belongs."""
+
+    OWN = "own"
+    ANOTHERS = "another's"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Arrival:
+    """The start of one worker, leader of the process group `pid`, as its pollers tell of it.
+
+    `before` are those that are not its own unless they poll again, and when they last did.
+    `is_connected` tells whether it is connected with the server. `is_alone` is False where other
+    workers start meanwhile, so that a poller of an unknown identity may be theirs.
+    """
+
+    before: dict[Key, datetime]
+    whose: Callable[[str], Whose]
+    is_connected: Callable[[], bool]
+    is_alone: bool = True
+    pollers: Sequence[Poller] = ()
+    _since: float | None = field(default=None, init=False)
+    _kinds: frozenset[tuple[str, str]] = field(default=frozenset(), init=False)
+
+    def look(self, pollers: Sequence[Poller], at: float) -> bool:
+        """Take in what the server says at a moment; whether no more have come for a while."""
+        self.pollers = pollers
+        kinds = frozenset((poller.queue, poller.kind) for poller in self.counting())
+        if kinds != self._kinds or self._since is None:
+            self._kinds, self._since = kinds, at
+        return at - self._since >= SETTLING_SECONDS
+
+    def counting(self) -> list[Poller]:
+        """The pollers that count as this worker's."""
+        return [poller for poller in self.pollers if self.why_not(poller) is None]
+
+    def why_not(self, poller: Poller) -> str | None:
+        """Why a poller does not count; None where it does."""
+        whose, before = self.whose(poller.identity), self.before.get(poller.key)
+        if whose is Whose.ANOTHERS:
+            return "is another process"
+        if before is None:
+            return None
+        if poller.last_access <= before:
+            return "was there before the start, and has not polled since"
+        # The poll of one that was killed ends a moment after it, and counts as an access.
+        if whose is Whose.UNKNOWN and not self.is_connected():
+            return "was there before the start, and the worker has no connection to the server"
+        return None
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Under which names it polls, as far as they can be told from others'."""
+        found = {poller.identity for poller in self.counting()}
+        sure = {each for each in found if self.whose(each) is Whose.OWN or self.is_alone}
+        return tuple(sorted(sure))
+
+    def reasons(self, polls: Polls, queues: Sequence[str]) -> str:
+        """What was wanted, which pollers are there, and why none, or too few, count."""
+        kinds = " and ".join(polls.kinds) or "workflow or activity"
+        told = [f"It must poll {' and '.join(queues)} for {kinds} tasks"]
+        if not self.pollers:
+            told.append("nobody polls there")
+        told += [f"{each} {self.why_not(each) or 'counts'}" for each in self.pollers]
+        return f"{'; '.join(told)}."
+
+
+async def pollers_of(client: Client, queues: Iterable[str]) -> list[Poller] | None:
+    """All that the server has seen of late at these queues; None where it does not answer."""
+    found: list[Poller] = []
+    for queue in queues:
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=queue),
+            # Of all partitions: the plain mode tells of the root's pollers only.
+            api_mode=DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
+            versions=TaskQueueVersionSelection(unversioned=True, all_active=True),
+            task_queue_types=_KINDS.values(),
+            report_pollers=True,
+        )
+        try:
+            described = await client.workflow_service.describe_task_queue(
+                request, timeout=_PATIENCE
+            )
+        except RPCError:
+            return None
+        for version, info in described.versions_info.items():
+            for name, kind in _KINDS.items():
+                for poller in info.types_info[kind].pollers:
+                    at = poller.last_access_time.ToDatetime(tzinfo=UTC)
+                    found.append(Poller(queue, name, poller.identity, version, at))
+    return found
+
+
+def whose(identity: str, leader: int) -> Whose:
+    """To whom it belongs, if it is the SDK's own, `pid@host`, and of this machine; else unknown."""
+    number, _, host = identity.partition("@")
+    if not number.isdecimal() or host.partition("@")[0] != socket.gethostname():
+        return Whose.UNKNOWN
+    pid = int(number)
+    if pid == leader or _is_below(pid, leader):
+        return Whose.OWN
+    # In a container of its own the host may have the same name, and other numbers.
+    return Whose.ANOTHERS if psutil.pid_exists(pid) else Whose.UNKNOWN
+
+
+def _is_below(pid: int, leader: int) -> bool:
+    """Whether it is of the leader's process group, or descends from it."""
+    try:
+        return os.getpgid(pid) == leader or leader in (
+            parent.pid for parent in psutil.Process(pid).parents()
+        )
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
+def is_connected(leader: int, port: int) -> bool:
+    """Whether a process of a worker has a connection to that port, wherever that is."""
+    try:
+        below = {child.pid for child in psutil.Process(leader).children(recursive=True)}
+    except psutil.NoSuchProcess:
+        below = set()
+    return any(port in _ports(pid) for pid in {leader, *below, *group_of(leader)})
+
+
+def port_of(address: str) -> int:
+    """That of `host:port`; 0 where it has none."""
+    number = address.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _ports(pid: int) -> Iterator[int]:
+    """Those to which a process is connected."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return
+    for each in connections:
+        if each.status == psutil.CONN_ESTABLISHED:
+            yield each.raddr[1]
+
+
+def claim(counted: Iterable[Poller], others: Iterable[Arrival]) -> None:
+    """Say to those that start meanwhile that these pollers are not theirs."""
+    for other in others:
+        other.before.update({poller.key: poller.last_access for poller in counted})
+
+
+def noted(pollers: Iterable[Poller]) -> Mapping[Key, datetime]:
+    """When each of them has polled last."""
+    return {poller.key: poller.last_access for poller in pollers}

@@ -1,0 +1,537 @@
+"""What a verdict says of a workflow that hangs, fails or should still run, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+)
+from temporalio.service import RPCError
+
+from chaos.environment.target import Target
+from chaos.environment.temporal import StackSpec
+from chaos.evidence.case import Evidence, Timings
+from chaos.evidence.history import Status, Workflow
+from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.lab import Lab, Options
+from chaos.experiment.results import CaseResult, ScenarioResult
+from chaos.experiment.run import RunContext, run_all
+from chaos.experiment.scenario import COMMON, Case, Scenario
+from chaos.invariants import Invariant
+from chaos.invariants.survival import replays_with
+from chaos.invariants.verdict import Verdict
+from chaos.process.programs import find_temporal_cli
+from chaos.process.reaper import Guard
+from chaos.process.waiting import wait_until
+from tests.data import reasons_worker
+
+pytestmark = pytest.mark.timeout(180)  # what the machine was too busy to tell is tried again
+
+WORKER = Path(reasons_worker.__file__)
+TARGET = Target(worker=(sys.executable, str(WORKER)), task_queue="reasons")
+SETTLED_SECONDS = 4.0
+"""How long a case is waited for whose workflow hangs."""
+
+Experiment = Callable[[Lab], Awaitable[None]]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[RunContext]:
+    with Guard() as guard:
+        yield RunContext(
+            mark=guard.mark,
+            scratch=guard.folder,
+            folder=tmp_path,
+            temporal_cli=find_temporal_cli(None, announce=print).path,
+            options=Options(),
+            announce=lambda _: None,
+        )
+
+
+def spec(name: str, kind: str, *arguments: object, **options: Any) -> WorkflowSpec:
+    return WorkflowSpec(workflow_id=name, workflow_type=kind, arguments=arguments, **options)
+
+
+def case(experiment: Experiment, name: str = "case", **options: Any) -> Case:
+    given = {"target": TARGET, "load": lambda _: (), "invariants": COMMON, "undisturbed": True}
+    return Case(
+        name=name,
+        experiment=experiment,
+        proofs=(),
+        stack=StackSpec(persistent=False),
+        converge_deadline_seconds=SETTLED_SECONDS,
+        **{**given, **options},
+    )
+
+
+def starting(*specs: WorkflowSpec) -> Experiment:
+    async def experiment(lab: Lab) -> None:
+        await lab.worker()
+        for each in specs:
+            await lab.start(each)
+
+    return experiment
+
+
+async def run_of(context: RunContext, *cases: Case) -> ScenarioResult:
+    found: list[ScenarioResult] = []
+    scenario = Scenario(number=1, name="reasons", title="Reasons", cases=cases)
+    await run_all([scenario], context, found.append)
+    (result,) = found
+    for each in result.cases:
+        sys.stdout.write(f"[{each.name}] {each.verdict}: {each.reason}\n")
+    return result
+
+
+async def result_of(context: RunContext, experiment: Experiment, **options: Any) -> CaseResult:
+    (result,) = (await run_of(context, case(experiment, **options))).cases
+    return result
+
+
+def problems(result: CaseResult, check: str) -> Sequence[str]:
+    """Without the doubts of a busy machine."""
+    (found,) = (each.problems for each in result.checks if each.check == check)
+    return [problem for problem in found if not problem.startswith("unknown, for ")]
+
+
+def evidence_of(context: RunContext) -> Evidence:
+    return TARGET.load_evidence(context.folder / "reasons" / "case")
+
+
+async def test_an_activity_that_is_tried_again_tells_its_attempt_its_failure_and_its_next_try(
+    context: RunContext,
+) -> None:
+    order = spec("order-1", "Charge", 40.0)
+
+    result = await result_of(context, starting(order))
+
+    assert result.verdict is Verdict.FAILED
+    (problem,) = problems(result, "workflows_end_as_expected")
+    head = "order-1 is running, not completed: charge_card at attempt 2, last failure "
+    assert problem.startswith(f"{head}ApplicationError: card declined, next try at ")
+    assert problem.endswith(" s)")
+    (problem,) = problems(result, "attempts_are_as_expected")
+    assert problem.startswith("order-1: charge_card is not closed: at attempt 2, last failure ")
+    assert problem.endswith(", not 1")
+
+
+async def test_attempts_within_the_range_are_no_problem_and_beyond_it_the_range_is_told(
+    context: RunContext,
+) -> None:
+    options: Any = {"status": Status.RUNNING, "attempts": {"charge_card": (1, 2)}}
+    within, beyond = (
+        spec("within", "Charge", 40.0, **options),
+        spec("beyond", "Charge", 0.1, **options),
+    )
+
+    async def experiment(lab: Lab) -> None:
+        await starting(within, beyond)(lab)
+        await lab.until_failed("within", "charge_card", attempts=1)
+        await lab.until_failed("beyond", "charge_card", attempts=3)
+
+    result = await result_of(context, experiment)
+
+    assert result.verdict is Verdict.FAILED
+    (problem,) = problems(result, "attempts_are_as_expected")
+    assert problem.startswith("beyond: charge_card is not closed: at attempt ")
+    assert problem.endswith(", not 1 to 2")
+
+
+async def test_an_activity_that_nobody_polls_for_waits_for_a_worker(context: RunContext) -> None:
+    result = await result_of(context, starting(spec("order-1", "Pack", 0.0, "empty")))
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert "pack at attempt 1, waits for a worker: scheduled " in problem
+    assert problem.endswith("s ago, nobody polls empty")
+
+
+async def test_a_workflow_task_that_was_never_picked_up_waits_for_a_worker(
+    context: RunContext,
+) -> None:
+    async def experiment(lab: Lab) -> None:
+        await lab.start(spec("order-1", "Wait", 0.0))
+
+    result = await result_of(context, experiment)
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert "its workflow task is at attempt 1, waits for a worker: scheduled " in problem
+    assert problem.endswith("s ago, nobody polls reasons")
+
+
+async def test_an_activity_without_heartbeats_says_what_it_has_instead(context: RunContext) -> None:
+    result = await result_of(context, starting(spec("order-1", "Pack", 60.0, "")))
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert "pack at attempt 1, started " in problem
+    assert problem.endswith("(it has no heartbeat timeout; its start-to-close is 6 s)")
+
+
+async def test_a_workflow_that_only_waits_says_for_what(context: RunContext) -> None:
+    specs = (spec("timed", "Wait", 300.0), spec("told", "Wait", 0.0))
+
+    result = await result_of(context, starting(*specs))
+
+    timed, told = problems(result, "workflows_end_as_expected")
+    assert timed.startswith("timed is running, not completed: waits for a timer, due at ")
+    assert told == (
+        "told is running, not completed: waits for a signal, an update or a condition: "
+        "nothing is pending"
+    )
+
+
+async def _until(lab: Lab, workflow_id: str, holds: Callable[[Workflow], object]) -> None:
+    """Wait until the history says so."""
+
+    async def does_hold() -> bool:
+        history = await lab.handle(workflow_id).fetch_history()
+        return bool(holds(Workflow(workflow_id, [history])))
+
+    await wait_until(does_hold, what=f"{workflow_id} is so far", deadline_seconds=40)
+
+
+def _pack_is_done(workflow: Workflow) -> bool:
+    return any(each.completed for each in workflow.activities)
+
+
+async def _deploy_a_change(lab: Lab) -> None:
+    """A worker of the old release begins, one of the new release goes on."""
+    before = await lab.worker()
+    await lab.start(spec("order-1", "Changed"))
+    await _until(lab, "order-1", _pack_is_done)
+    before.child.send(signal.SIGTERM)
+    await before.child.wait(20.0)
+    await lab.worker(settings={"CHANGED": "1"})
+    await lab.handle("order-1").signal("go")
+    await _until(lab, "order-1", lambda workflow: workflow.failed_tasks)
+
+
+async def test_a_failed_workflow_task_says_its_cause_and_its_sentence(context: RunContext) -> None:
+    result = await result_of(context, _deploy_a_change)
+
+    assert result.verdict is Verdict.FAILED
+    (problem,) = problems(result, "no_workflow_task_fails")
+    head = (
+        "order-1: workflow task failed: NonDeterministicError: [TMPRL1100] Nondeterminism error: "
+    )
+    assert problem.startswith(head)
+    (hanging,) = problems(result, "workflows_end_as_expected")
+    assert "its workflow task is at attempt " in hanging
+    assert "[TMPRL1100]" in hanging
+
+
+def _going_wrong(wrong: WorkflowSpec) -> Experiment:
+    async def experiment(lab: Lab) -> None:
+        await starting(wrong)(lab)
+        await _until(lab, wrong.workflow_id, lambda workflow: workflow.failed_tasks)
+
+    return experiment
+
+
+async def test_any_other_error_of_a_workflows_code_is_told_as_well(context: RunContext) -> None:
+    result = await result_of(context, _going_wrong(spec("order-1", "Wrong")))
+
+    (problem,) = problems(result, "no_workflow_task_fails")
+    assert "WorkflowWorkerUnhandledFailure: LookupError: there is no such order" in problem
+    assert "; it is at attempt " in problem
+
+
+async def test_a_task_in_the_queue_of_a_worker_that_is_gone_says_so(context: RunContext) -> None:
+    async def experiment(lab: Lab) -> None:
+        worker = await lab.worker(settings={"CACHED": "10"})
+        await lab.start(spec("order-1", "Wait", 3.0))
+        await _until(lab, "order-1", lambda workflow: workflow.timers)
+        await lab.strike(worker.child, signal.SIGKILL)
+
+    result = await result_of(context, experiment, undisturbed=False)
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    head = "order-1 is running, not completed: its workflow task is at attempt 1, waits for "
+    assert problem.startswith(f"{head}the worker that had the last one: scheduled ")
+    assert problem.endswith(" s ago in its sticky queue")
+
+
+# Children, continued runs, runs of schedules
+
+
+async def test_a_child_that_hangs_is_named_with_what_it_waits_for(context: RunContext) -> None:
+    result = await result_of(context, starting(spec("order-1", "Parent", "Charge", [40.0], "wait")))
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    head = (
+        "order-1 is running, not completed: child order-1/child is open: charge_card at attempt 2"
+    )
+    assert problem.startswith(head)
+    (problem,) = problems(result, "attempts_are_as_expected")
+    assert problem.startswith("order-1: charge_card of order-1/child is not closed: at attempt 2")
+
+
+async def test_a_child_that_fails_its_parent_is_named_with_its_reason(context: RunContext) -> None:
+    result = await result_of(context, starting(spec("order-1", "Parent", "Fail", [0.1], "wait")))
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert problem == (
+        "order-1 is failed, not completed: Child Workflow execution failed (child order-1/child), "
+        "caused by ApplicationError: the parcel is gone"
+    )
+
+
+async def test_the_failure_of_a_child_that_its_parent_excuses_is_none(context: RunContext) -> None:
+    result = await result_of(context, starting(spec("order-1", "Parent", "Fail", [0.1], "excuse")))
+
+    assert result.verdict is Verdict.PASSED
+
+
+async def test_a_child_that_fails_when_nobody_waits_for_it_any_more_is_a_problem(
+    context: RunContext,
+) -> None:
+    async def experiment(lab: Lab) -> None:
+        await starting(spec("order-1", "Parent", "Fail", [1.5], "leave"))(lab)
+        await lab.until_ended("order-1")
+        await lab.until_ended("order-1/child")
+
+    result = await result_of(context, experiment)
+
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert problem == (
+        "order-1: its child order-1/child is failed, and nobody waited for it any more: "
+        "ApplicationError: the parcel is gone"
+    )
+
+
+async def test_a_child_that_outlives_its_parent_is_told_of_and_judged_only_where_it_is_expected(
+    context: RunContext,
+) -> None:
+    parent = spec("order-1", "Parent", "Wait", [300.0], "leave")
+
+    left = await result_of(context, starting(parent))
+    told = [entry.text for entry in evidence_of(context).journal]
+
+    assert left.verdict is Verdict.PASSED
+    assert any(text.startswith("order-1/child still runs, and nobody waits") for text in told)
+
+    def expecting(status: Status) -> Experiment:
+        async def experiment(lab: Lab) -> None:
+            await starting(parent)(lab)
+            lab.expect(spec("order-1/child", "Wait", status=status))
+
+        return experiment
+
+    for status, is_right in ((Status.RUNNING, True), (Status.COMPLETED, False)):
+        context = replace(context, folder=context.folder / status, scratch=context.scratch / status)
+        result = await result_of(context, expecting(status))
+        assert (result.verdict is Verdict.PASSED) is is_right
+        assert len(result.workflows) == 2
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert problem.startswith("order-1/child is running, not completed: waits for a timer, due at")
+
+
+async def test_a_late_recovery_of_a_childs_activity_says_that_it_has_no_heartbeats(
+    context: RunContext,
+) -> None:
+    async def experiment(lab: Lab) -> None:
+        worker = await lab.worker()
+        await lab.start(spec("order-1", "Parent", "Pack", [2.0, ""], "wait", attempts={"pack": 2}))
+        await wait_until(
+            lambda: _is_in_hand(lab, "order-1/child"), what="pack is begun", deadline_seconds=20
+        )
+        await lab.strike(worker.child, signal.SIGKILL)
+        await lab.worker()
+        await lab.until_ended("order-1")
+
+    target = replace(TARGET, timings=Timings(recovery_seconds=3.0))
+    result = await result_of(context, experiment, target=target, undisturbed=False)
+
+    (problem,) = problems(result, "recovers_within_its_bound")
+    assert problem.startswith("after the fault kill at worker-1 work went on after ")
+    limit = "its start-to-close is 6 s"
+    assert problem.endswith(f", not within 3.0 s (pack: it has no heartbeat timeout; {limit})")
+    assert problems(result, "attempts_are_as_expected") == []
+    assert result.faults[0].hit is False, "the case names no proof of its own"
+
+
+async def _is_in_hand(lab: Lab, workflow_id: str) -> bool:
+    try:
+        described = await lab.handle(workflow_id).describe()
+    except RPCError:  # it is not there yet
+        return False
+    return any(
+        each.HasField("last_started_time") for each in described.raw_description.pending_activities
+    )
+
+
+async def test_all_runs_of_a_workflow_that_continues_as_new_are_judged(context: RunContext) -> None:
+    checks = (*COMMON, replays_with(reasons_worker.WORKFLOWS))
+
+    result = await result_of(context, starting(spec("order-1", "Continued", 2)), invariants=checks)
+
+    assert result.verdict is Verdict.PASSED
+    workflow = evidence_of(context).workflows["order-1"]
+    assert len(workflow.runs) == 3
+    assert [activity.kind for activity in workflow.activities] == ["pack"] * 3
+
+
+def _by_a_schedule(kind: str, *arguments: object, runs: int, at_least: int = 1) -> Experiment:
+    async def experiment(lab: Lab) -> None:
+        await lab.worker()
+        schedule = await lab.client.create_schedule(
+            "nightly",
+            Schedule(
+                action=ScheduleActionStartWorkflow(
+                    kind,
+                    args=arguments,
+                    id=lab.own_id("report"),
+                    task_queue=lab.stack.own_queue(lab.stack.task_queue),
+                ),
+                spec=ScheduleSpec(
+                    intervals=[ScheduleIntervalSpec(timedelta(seconds=1 if runs else 9999))]
+                ),
+            ),
+        )
+        lab.expect_started_by("nightly", lambda name: spec(name, kind), at_least=at_least)
+
+        async def has_run() -> bool:
+            return (await schedule.describe()).info.num_actions >= runs
+
+        await wait_until(has_run, what="it has run", deadline_seconds=20)
+
+    return experiment
+
+
+async def test_the_workflows_that_a_schedule_starts_are_judged(context: RunContext) -> None:
+    result = await result_of(context, _by_a_schedule("Pack", 0.0, "", runs=2))
+
+    assert result.verdict is Verdict.PASSED
+    assert len(result.workflows) >= 2
+    assert all(each.workflow_id.startswith("report-2") for each in result.workflows)
+    assert {each.status for each in result.workflows} == {Status.COMPLETED}
+
+
+async def test_each_workflow_of_a_schedule_that_fails_is_a_problem(context: RunContext) -> None:
+    result = await result_of(context, _by_a_schedule("Fail", 0.1, runs=2))
+
+    found = problems(result, "workflows_end_as_expected")
+    assert len(found) == len(result.workflows) >= 2
+    assert all(
+        each.endswith("Z is failed, not completed: ApplicationError: the parcel is gone")
+        for each in found
+    )
+
+
+async def test_the_workflows_that_a_schedule_should_have_started_are_lost(
+    context: RunContext,
+) -> None:
+    result = await result_of(context, _by_a_schedule("Pack", 0.0, "", runs=0, at_least=1))
+
+    assert problems(result, "workflows_end_as_expected") == [
+        "nightly: run 1 of at least 1 is lost: the server has no history of it"
+    ]
+
+
+# Workflows that should still run
+
+
+async def test_a_workflow_that_should_still_run_is_not_waited_for_and_completes_its_scenario(
+    context: RunContext,
+) -> None:
+    watch = spec("watch", "Wait", 300.0, status=Status.RUNNING)
+    experiment = starting(watch, spec("order-1", "Pack", 0.0, ""))
+
+    scenario = await run_of(context, case(experiment, invariants=COMMON))
+
+    assert (scenario.verdict, scenario.status) == (Verdict.PASSED, "complete")
+    assert [each.status for each in scenario.workflows] == [Status.RUNNING, Status.COMPLETED]
+    assert not any("not within" in entry.text for entry in evidence_of(context).journal)
+
+
+async def test_a_workflow_that_should_still_run_and_has_ended_fails(context: RunContext) -> None:
+    async def experiment(lab: Lab) -> None:
+        await starting(spec("watch", "Pack", 0.0, "", status=Status.RUNNING))(lab)
+        await lab.until_ended("watch")
+
+    result = await result_of(context, experiment)
+
+    assert problems(result, "workflows_end_as_expected") == ["watch is completed, not running"]
+
+
+async def test_a_workflow_that_should_still_run_and_is_stuck_fails(context: RunContext) -> None:
+    watch = spec("watch", "Wrong", status=Status.RUNNING)
+
+    result = await result_of(context, _going_wrong(watch))
+
+    assert result.verdict is Verdict.FAILED
+    (problem,) = problems(result, "workflows_end_as_expected")
+    assert problem.startswith("watch is running, but stuck: its workflow task is at attempt ")
+    assert problem.endswith("WorkflowWorkerUnhandledFailure: LookupError: there is no such order")
+
+
+# One bad case
+
+
+def _raising(error: BaseException) -> Experiment:
+    async def experiment(lab: Lab) -> None:
+        await starting(spec("order-1", "Pack", 0.0, ""))(lab)
+        raise error
+
+    return experiment
+
+
+def _unread(_: object) -> Any:
+    raise RuntimeError("the books are closed")
+
+
+class Unreadable(Evidence):
+    @classmethod
+    def load(cls, *_: object) -> Any:
+        raise SystemExit(3)
+
+
+async def test_whatever_one_case_raises_the_others_have_their_verdicts(context: RunContext) -> None:
+    sound = starting(spec("order-1", "Pack", 0.0, ""))
+    bad_books = replace(TARGET, bills=_unread)
+    bad_evidence = replace(TARGET, evidence=Unreadable)
+
+    def fails(_: Evidence) -> Iterator[str]:
+        pytest.fail("it is no Exception")
+
+    cases = [
+        case(_raising(SystemExit(3)), "exits"),
+        case(_raising(pytest.fail.Exception("not so")), "fails"),
+        case(_raising(asyncio.CancelledError("my own")), "cancels"),
+        case(sound, "load", load=_unread),
+        case(sound, "needs", needs=lambda: _unread(None)),
+        case(sound, "bills", target=bad_books),
+        case(sound, "evidence", target=bad_evidence),
+        case(sound, "check", invariants=(*COMMON, Invariant("odd", fails))),
+        case(sound, "sound"),
+    ]
+
+    result = await run_of(context, *cases)
+
+    found = {each.name: each for each in result.cases}
+    verdicts = {name: each.verdict for name, each in found.items()}
+    assert verdicts == dict.fromkeys(found, Verdict.UNKNOWN) | {"sound": Verdict.PASSED}
+    words = {
+        "exits": "experiment: the experiment broke: SystemExit(3) (see trouble.txt)",
+        "fails": "experiment: the experiment broke: not so (see trouble.txt)",
+        "cancels": "experiment: the experiment broke: CancelledError('my own') (see trouble.txt)",
+        "load": "the case's own `load` broke: RuntimeError('the books are closed')",
+        "needs": "the case's own `needs` broke: RuntimeError('the books are closed')",
+        "bills": "experiment: the target's bills cannot be read: RuntimeError('the books are ",
+        "evidence": "there is no evidence that could be judged: SystemExit(3)",
+        "check": "odd: the check broke: ",
+    }
+    for name, text in words.items():
+        assert text in found[name].reason, name
+    assert [each.status for each in found["bills"].workflows] == [Status.COMPLETED]
