@@ -18,7 +18,7 @@ from rich.console import Console
 
 from chaos import plugin
 from chaos.__main__ import main
-from chaos.evidence.bills import InDoubt
+from chaos.experiment.cost import AmbiguousCall
 from chaos.experiment.events import CaseName, Finished, News, Planned, PlannedCase, Said, Told
 from chaos.experiment.results import NotRun, RunResult
 from chaos.invariants.verdict import Verdict
@@ -72,7 +72,7 @@ def _hostile(value: Any) -> Any:
 
 
 def _run() -> RunResult:
-    doubtful = InDoubt(
+    doubtful = AmbiguousCall(
         operation_id="x",
         step="x",
         number=1,
@@ -195,7 +195,7 @@ def test_the_live_view_is_drawn_as_ever(draw: str) -> None:
             workflows=1,
             ideal_usd=Decimal(1),
             control=False,
-            billed_usd=lambda: Decimal(0),
+            ledger=Path("none"),
         )
         for n in range(2 if draw == "rows" else 40)
     ]

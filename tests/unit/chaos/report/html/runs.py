@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
-from chaos.evidence.case import Evidence, save_books
+from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.results import (
     Overall,
@@ -20,9 +20,8 @@ from chaos.experiment.results import (
 )
 from chaos.invariants.verdict import Finding, Verdict
 from tests.chaos.video.scenarios.catalogue import all_scenarios
-from tests.chaos.video.target import VIDEO
-from tests.unit.kept import EVIDENCE, load
 
+EVIDENCE = Path(__file__).parents[5] / "data" / "evidence"
 CRASH = ("worker_crash", "sigkill_twice")
 LOAD = ("concurrency", "one_worker")
 RETRY = ("retry_config", "policy_and_behaviour")
@@ -49,8 +48,7 @@ def a_run(
                 (own / "logs" / log).write_text(text)
         scenario = catalogue[name]
         case = next(case for case in scenario.cases if case.name == case_name)
-        save_books(own, VIDEO.reading)  # as a run does, for the page knows no target
-        judged = case_result(case, load(own), findings, root=folder, duration_s=12.3)
+        judged = case_result(case, Evidence.load(own), findings, root=folder, duration_s=12.3)
         scenarios.append(scenario_result(scenario, [judged]))
     passed = sum(scenario.verdict is Verdict.PASSED for scenario in scenarios)
     run = RunResult(

@@ -7,8 +7,7 @@ import pytest
 from chaos.environment.temporal import Topology
 from chaos.experiment.results import RunResult
 from chaos.report.html.again import Commands
-from tests.unit.chaos.report.html.runs import CRASH, LOAD, PASSED, a_run, failed
-from tests.unit.kept import EVIDENCE
+from tests.unit.chaos.report.html.runs import CRASH, EVIDENCE, LOAD, PASSED, a_run, failed
 
 
 def _lines(run: RunResult, folder: Path) -> list[str]:
