@@ -65,26 +65,28 @@ def project_above(folder: Path) -> Path | None:
     """
     for each in (folder, *folder.parents):
         with suppress(CatalogueError):
-            if "chaos" in _read(each / "pyproject.toml").get("tool", {}):
+            if _table(each / "pyproject.toml") is not None:
                 return each
     return None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _table(file: Path) -> dict[str, Any] | None:
+    """`[tool.chaos]` of a project; None where it has none. Raises CatalogueError."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
     except FileNotFoundError:
-        return {}
+        return None
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
+    found = tool.get("chaos") if isinstance(tool, dict) else None
+    if not isinstance(found, dict | None):
+        raise CatalogueError(f"{file}: [tool.chaos] must be a table.")
+    return found
 
 
 def _names(project: Path) -> Sequence[str]:
     file = project / "pyproject.toml"
-    try:
-        names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
-    except AttributeError:  # one of them is no table
-        names = None
+    names = (_table(file) or {}).get("targets", [])
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names

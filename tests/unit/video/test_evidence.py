@@ -15,7 +15,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from chaos.evidence.bills import Billing, Mode
-from chaos.evidence.case import BILLING, Evidence, save_billing, save_books
+from chaos.evidence.case import BILLING, BOOKS, Evidence, save_billing, save_book
 from chaos.evidence.spec import save_specs
 from chaos.experiment.cost import possible_waste_usd
 from chaos.experiment.judge import judge, reason_of, verdict_of
@@ -411,7 +411,8 @@ def test_bills_that_are_saved_are_read_without_the_target(
 ) -> None:
     """As a report does, which knows no target."""
     shutil.copytree(worker_crash.folder, tmp_path / "case")
-    save_books(tmp_path / "case", VIDEO.reading)
+    for book in BOOKS:
+        save_book(tmp_path / "case", VIDEO.reading, book)
 
     anybodys = Evidence.load(tmp_path / "case")
 

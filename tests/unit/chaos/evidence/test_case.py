@@ -23,9 +23,10 @@ from chaos.evidence.case import (
     Reading,
     Timings,
     save_billing,
-    save_books,
+    save_book,
     save_timings,
 )
+from chaos.evidence.case import BOOKS as ALL_BOOKS
 from chaos.evidence.journal import Entry, Event
 from chaos.evidence.spec import SPECS, WorkflowSpec
 from tests.unit.kept import EVIDENCE
@@ -72,6 +73,11 @@ READING = Reading(
 )
 
 
+def _save_books(folder: Path, reading: Reading) -> None:
+    for book in ALL_BOOKS:
+        save_book(folder, reading, book)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A case that has just begun: nothing but what was asked for is there."""
@@ -92,7 +98,7 @@ def test_where_nothing_is_saved_the_target_reads_its_own_books(folder: Path) -> 
 
 def test_what_is_saved_wins_over_the_targets_reading(folder: Path) -> None:
     (folder / BOOKS).write_text("order-1")
-    save_books(folder, READING)
+    _save_books(folder, READING)
     save_billing(folder, READING.billing)
     save_timings(folder, READING.timings)
     saved = Evidence.load(folder, READING)
@@ -198,14 +204,39 @@ def test_a_live_case_is_known_by_its_own_file(folder: Path) -> None:
     assert '"0.40"' in (folder / BILLING).read_text()
 
 
-def test_books_that_cannot_be_read_save_nothing_of_what_follows(folder: Path) -> None:
-    def unreadable(_: Path) -> Iterator[Bill]:
-        raise LookupError("the books are gone")
+def _unreadable(_: Path) -> Iterator[Bill]:
+    raise LookupError("the books are gone")
 
+
+def test_books_that_cannot_be_read_are_not_saved_and_the_others_are(folder: Path) -> None:
+    broken = replace(READING, bills=_unreadable)
+
+    bills, *others = ALL_BOOKS
     with pytest.raises(LookupError, match="the books are gone"):
-        save_books(folder, replace(READING, bills=unreadable))
+        save_book(folder, broken, bills)
+    for book in others:
+        save_book(folder, broken, book)
 
     assert not (folder / BILLS).exists()
+    assert (folder / PAID_REQUESTS).exists()
+    assert (folder / REFUSALS).exists()
+
+
+def test_books_that_cannot_be_read_break_the_evidence_unless_the_journal_tells_of_it(
+    folder: Path,
+) -> None:
+    """Nobody may take them for empty ones: of a case in trouble no verdict is a pass."""
+    broken = replace(READING, bills=_unreadable)
+    with pytest.raises(LookupError, match="the books are gone"):
+        Evidence.load(folder, broken)
+
+    trouble = Entry(at=AT, event=Event.TROUBLE, text="the target's bills cannot be read")
+    (folder / "journal.jsonl").write_text(f"{trouble.model_dump_json()}\n")
+    evidence = Evidence.load(folder, broken)
+
+    assert evidence.bills == ()
+    assert evidence.troubles == [trouble.text]
+    assert evidence.refusals == (REFUSAL,)
 
 
 def test_a_journals_first_entry_is_found_by_all_that_is_given(folder: Path) -> None:

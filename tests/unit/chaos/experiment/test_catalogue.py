@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.target import Target
-from chaos.experiment.catalogue import CatalogueError, scenarios_of, target_of, targets_of
+from chaos.experiment.catalogue import (
+    CatalogueError,
+    project_above,
+    scenarios_of,
+    target_of,
+    targets_of,
+)
 
 PROJECT = Path(__file__).parents[4]
 TARGET = """
@@ -95,7 +101,7 @@ def test_this_project_has_its_videos() -> None:
     assert [scenario.number for scenario in scenarios_of(PROJECT)][:18] == list(range(1, 19))
 
 
-@pytest.mark.parametrize("table", ["[project]\nname = 'x'\n", "[tool.chaos]\n"])
+@pytest.mark.parametrize("table", ["[project]\nname = 'x'\n", "[tool.chaos]\n", "tool = 3\n"])
 def test_a_project_without_targets_has_none(table: str, project: Project) -> None:
     folder = project(table=table)
 
@@ -117,12 +123,33 @@ def test_targets_of_another_form_are_told(targets: str, project: Project) -> Non
 
 
 @pytest.mark.parametrize(
-    "table",
-    ["tool = 3\n", "[tool]\nchaos = 'x'\n", "tool.chaos = ['module:attribute']\n"],
-    ids=["no table", "text", "a list"],
+    "table", ["[tool]\nchaos = 'x'\n", "tool.chaos = ['module:attribute']\n"], ids=["text", "list"]
 )
 def test_a_table_of_another_form_is_told(table: str, project: Project) -> None:
-    assert "[tool.chaos]" in _sentence(project(table=table))
+    assert "[tool.chaos] must be a table." in _sentence(project(table=table))
+
+
+def test_the_nearest_project_above_is_found(project: Project, tmp_path: Path) -> None:
+    folder = project()
+    below = tmp_path / "package" / "tests"
+    below.mkdir(parents=True)
+    (tmp_path / "package" / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (below / "pyproject.toml").write_text("tool = 3\n")
+
+    assert project_above(below) == project_above(folder) == folder
+    (tmp_path / "package" / "pyproject.toml").write_text("[tool.chaos]\n")
+    assert project_above(below) == tmp_path / "package"
+
+
+@pytest.mark.parametrize("content", ["[tool.chaos\n", "[tool]\nchaos = 3\n"])
+def test_a_damaged_project_on_the_way_up_is_none(
+    content: str, project: Project, tmp_path: Path
+) -> None:
+    folder = project()
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "pyproject.toml").write_text(content)
+
+    assert project_above(tmp_path / "below") == folder
 
 
 def test_a_project_file_that_cannot_be_read_is_told(project: Project) -> None:
@@ -161,6 +188,21 @@ def test_a_target_that_cannot_be_imported_is_told_with_its_cause(
 
 def test_what_is_no_target_is_told(project: Project) -> None:
     assert "of [tool.chaos] is no chaos.Target." in _sentence(project('["{module}:NOTHING"]'))
+
+
+def test_a_module_of_another_project_is_never_taken_for_its_own(
+    project: Project, tmp_path: Path
+) -> None:
+    """Python knows one module of a name."""
+    here = tmp_path / "here"
+    here.mkdir()
+    folder = project()
+    (module,) = folder.glob("guest_*.py")
+    targets_of(folder)
+    (here / module.name).write_text(TARGET)
+    (here / "pyproject.toml").write_text(f'[tool.chaos]\ntargets = ["{module.stem}:FIRST"]\n')
+
+    assert "is imported already: run one project at a time" in _sentence(here)
 
 
 def test_what_was_wrong_is_looked_at_again(project: Project) -> None:
