@@ -67,7 +67,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     home = Scenario(number=0, name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 
-    with Guard() as guard, spawning(guard) as spawner:
+    with Guard() as guard, spawning(guard, VIDEO.preload, VIDEO.cwd) as spawner:
         cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})
 
         async def run(number: int, broken: Break) -> CaseResult:
