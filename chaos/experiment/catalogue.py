@@ -81,7 +81,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _names(project: Path) -> Sequence[str]:
     file = project / "pyproject.toml"
-    names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
+    try:
+        names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
+    except AttributeError:  # one of them is no table
+        names = None
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names

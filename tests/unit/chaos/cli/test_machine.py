@@ -48,7 +48,7 @@ def test_where_nothing_may_be_fetched_only_the_cli_is_missing(
     assert "Its download is skipped, because CHAOS_NO_DOWNLOAD" in found["Temporal CLI"].how
     for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "targets"):
         assert (found[what].state, found[what].found) == (State.OPTIONAL, "none"), what
-    assert "no initdb and postgres" in found["PostgreSQL"].how
+    assert "no initdb, postgres and psql" in found["PostgreSQL"].how
 
 
 def test_it_leaves_no_cache_behind(tmp_path: Path) -> None:
