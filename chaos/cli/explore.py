@@ -28,7 +28,7 @@ workflow. What became of it is judged by the server's history and the books that
 read. The worker must be a Python program that keeps to the task queue it is given."""
 _MORE = """\
 examples:
-  %(prog)s                          all points; or go on with those left
+  %(prog)s                          all points, or what is left
   %(prog)s --sample 24 --minutes 5  some of every kind
 
 What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is

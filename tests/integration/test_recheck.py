@@ -80,28 +80,26 @@ def _python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_starts_nothing_connects_to_nothing_and_writes_nothing(
-    run: Path, tmp_path: Path
-) -> None:
-    done = _python("-c", WATCHED, "recheck", str(run), cwd=tmp_path)
+def test_it_starts_nothing_connects_to_nothing_and_writes_nothing(run: Path) -> None:
+    done = _python("-c", WATCHED, "recheck", str(run), cwd=PROJECT)
 
     assert done.stderr == ""
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "OVERALL: 1/1 tests passed"
 
 
-def test_the_watch_sees_what_is_written(run: Path, tmp_path: Path) -> None:
+def test_the_watch_sees_what_is_written(run: Path) -> None:
     """Else the test above could not fail."""
-    done = _python("-c", WATCHED, "recheck", str(run), "--write", cwd=tmp_path)
+    done = _python("-c", WATCHED, "recheck", str(run), "--write", cwd=PROJECT)
 
     seen = [line for line in done.stderr.splitlines() if line.startswith("WATCHED open ('")]
     assert [".recheck.json." in seen[0], ".recheck.md." in seen[1], len(seen)] == [True, True, 2]
 
 
-def test_the_module_is_the_command_and_a_failure_its_exit_code(run: Path, tmp_path: Path) -> None:
+def test_the_module_is_the_command_and_a_failure_its_exit_code(run: Path) -> None:
     (run / "checkpoint/sigkill_after_video_1/histories/checkpoint-series.run-1.json").unlink()
 
-    done = _python("-m", "chaos", "recheck", run.name, cwd=tmp_path)
+    done = _python("-m", "chaos", "recheck", str(run), cwd=PROJECT)
 
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "OVERALL: 0/1 tests passed"
@@ -109,11 +107,11 @@ def test_the_module_is_the_command_and_a_failure_its_exit_code(run: Path, tmp_pa
     assert done.stderr == ""
 
 
-def test_a_replay_that_fails_is_told_in_the_verdict_alone(run: Path, tmp_path: Path) -> None:
+def test_a_replay_that_fails_is_told_in_the_verdict_alone(run: Path) -> None:
     file = run / "checkpoint/sigkill_after_video_1/histories/checkpoint-series.run-1.json"
     file.write_text(file.read_text().replace('"start_video"', '"burn_video"', 1))
 
-    done = _python("-m", "chaos", "recheck", str(run), cwd=tmp_path)
+    done = _python("-m", "chaos", "recheck", str(run), cwd=PROJECT)
 
     assert done.returncode == 1
     assert "histories_replay: not recorded, now failed: checkpoint-series, run 1" in done.stdout
@@ -121,14 +119,43 @@ def test_a_replay_that_fails_is_told_in_the_verdict_alone(run: Path, tmp_path: P
     assert done.stderr == ""
 
 
-def test_ctrl_c_ends_it_with_130_and_without_a_trace(run: Path, tmp_path: Path) -> None:
-    done = _python("-c", STRUCK, "recheck", str(run), cwd=tmp_path)
+def test_ctrl_c_ends_it_with_130_and_without_a_trace(run: Path) -> None:
+    done = _python("-c", STRUCK, "recheck", str(run), cwd=PROJECT)
 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_help_has_an_example_and_imports_nothing_heavy(tmp_path: Path) -> None:
-    done = _python("-c", HELP, cwd=tmp_path)
+def test_help_has_an_example_and_imports_nothing_heavy() -> None:
+    done = _python("-c", HELP, cwd=PROJECT)
 
     assert "python -m chaos recheck reports/latest" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+ORDERS = PROJECT / "tests" / "data" / "orders"
+GUEST = PROJECT / "examples" / "orders"
+
+
+def test_a_guests_run_of_an_older_version_is_judged_by_its_own_targets() -> None:
+    done = _python("-m", "chaos", "recheck", str(ORDERS), cwd=GUEST / "tests")
+
+    assert "OVERALL: 3/3 tests passed" in done.stdout
+    assert done.stderr == ""
+
+
+def test_what_was_lost_is_seen_there(tmp_path: Path) -> None:
+    run = shutil.copytree(ORDERS, tmp_path / "run")
+    (run / "worker_dies_charging/sigkill/histories/order-killed.run-1.json").unlink()
+
+    done = _python("-m", "chaos", "recheck", str(run), cwd=GUEST)
+
+    assert done.returncode == 1
+    assert "order-killed is lost" in done.stdout
+    assert "OVERALL: 2/3 tests passed" in done.stdout
+
+
+def test_a_project_without_targets_judges_nothing(run: Path, tmp_path: Path) -> None:
+    done = _python("-m", "chaos", "recheck", str(run), cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{tmp_path}/pyproject.toml names no target: add a table")

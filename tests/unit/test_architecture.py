@@ -9,22 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.rooms import loose_files, rooms
+
 PROJECT = Path(__file__).parents[2]
+HOUSE = PROJECT / "chaos"
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md")
 ARCHITECTURE = (PROJECT / "docs" / "architecture.md").read_text()
 
-FROM_WORKFLOWS = {
-    "workflows.models",
-    "workflows.pricing",
-    "workflows.registry",
-    "workflows.policies",
-    "workflows.ledger",
-    "workflows.ledger_place",
-    "workflows.paid_calls",
-    "workflows.settings",
-    "workflows.connection",
-}
-"""All that chaos may import of the system under test."""
+MOST_ROOMS = 13
+MOST_LOOSE_FILES = 3
 
 
 def _modules(folder: str) -> list[Path]:
@@ -32,6 +25,7 @@ def _modules(folder: str) -> list[Path]:
 
 
 def _imports(file: Path) -> Iterator[str]:
+    """All of them: those of a function, and those for the type checker alone, count as well."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -40,49 +34,65 @@ def _imports(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _floors() -> dict[str, int]:
-    """The floor of each room, such as {"chaos.environment": 3}, as the document lists them."""
-    floors = {}
-    for line in re.sub(r"\n +", " ", ARCHITECTURE).splitlines():
-        number = re.match(r"(\d+)\. `chaos/", line)
-        for room in re.findall(r"`chaos/([a-z_]+)(?:\.py|/)`", line) if number else ():
-            floors[f"chaos.{room}"] = int(number[1]) if number else 0
-    return floors
+def _reaches(file: Path, *packages: str) -> list[str]:
+    return [module for module in _imports(file) if module.split(".")[0] in packages]
 
 
-def _room(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+def _floors() -> list[str]:
+    """The rooms as the document lists them, from the ground up."""
+    return re.findall(r"^\d+\. `chaos/([a-z_]+)/`", ARCHITECTURE, re.MULTILINE)
+
+
+def _name(file: Path) -> str:
+    return str(file.relative_to(PROJECT))
 
 
 def test_the_document_lists_every_room() -> None:
-    rooms = {
-        _room(".".join(f.relative_to(PROJECT).with_suffix("").parts)) for f in _modules("chaos")
-    }
-
-    assert set(_floors()) == rooms - {"chaos.__init__"}
+    assert sorted(_floors()) == [room.name for room in rooms(HOUSE)]
 
 
-@pytest.mark.parametrize("file", _modules("chaos"), ids=lambda f: str(f.relative_to(PROJECT)))
+def test_the_house_is_small() -> None:
+    """`python tests/rooms.py` prints it."""
+    assert len(rooms(HOUSE)) <= MOST_ROOMS
+    assert len(loose_files(HOUSE)) <= MOST_LOOSE_FILES
+
+
+@pytest.mark.parametrize("file", _modules("chaos"), ids=_name)
 def test_imports_point_downwards(file: Path) -> None:
     floors = _floors()
-    own = _room(".".join(file.relative_to(PROJECT).with_suffix("").parts))
+    own = file.relative_to(HOUSE).parts[0]
+    above = floors[floors.index(own) + 1 :] if own in floors else []
 
-    for module in _imports(file):
-        other = _room(module)
-        if other in floors and other != own:
-            assert floors[other] < floors[own], f"{own} must not import {module}"
+    assert [
+        m for m in _imports(file) if m.split(".")[:2] in [["chaos", room] for room in above]
+    ] == []
+
+
+@pytest.mark.parametrize("file", _modules("chaos"), ids=_name)
+def test_the_harness_knows_nothing_of_its_guests(file: Path) -> None:
+    """It is for any Temporal workers: of the video system it imports nothing, anywhere."""
+    assert _reaches(file, "workflows", "tests", "benchmarks", "examples") == []
 
 
 @pytest.mark.parametrize("file", _modules("workflows"), ids=lambda f: f.name)
-def test_workflows_know_nothing_of_chaos(file: Path) -> None:
-    assert not [module for module in _imports(file) if module.split(".")[0] == "chaos"]
+def test_workflows_know_nothing_of_the_harness(file: Path) -> None:
+    assert _reaches(file, "chaos", "tests") == []
 
 
-@pytest.mark.parametrize("file", _modules("chaos"), ids=lambda f: str(f.relative_to(PROJECT)))
-def test_chaos_reaches_workflows_only_through_their_surface(file: Path) -> None:
-    reached = {".".join(m.split(".")[:2]) for m in _imports(file) if m.startswith("workflows.")}
+def test_the_house_is_looked_through(tmp_path: Path) -> None:
+    """Else the tests above could not fail: an import is seen wherever it hides."""
+    hidden = tmp_path / "hidden.py"
+    hidden.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import workflows.models\n"
+        "def late():\n    from tests.chaos import video\n    return video\n"
+    )
 
-    assert reached <= FROM_WORKFLOWS
+    assert _reaches(hidden, "workflows", "tests") == [
+        "workflows.models",
+        "tests.chaos",
+        "tests.chaos.video",
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -95,31 +105,30 @@ def test_every_path_in_a_document_exists(document: str) -> None:
 
 
 SPEAKS = {
-    *("commands/terminal.py", "streams.py", "plugin.py"),
-    *("explore/__main__.py", "binaries/__main__.py"),
+    *("cli/terminal.py", "process/streams.py", "process/programs/__main__.py"),
     # What a run starts: its output is a log or a pipe of the harness.
-    *("fake_api/__main__.py", "network/__main__.py", "spawner.py", "binaries/leash.py"),
+    *("network/__main__.py", "process/spawner.py", "process/programs/leash.py"),
 }
 """All that writes to a terminal, and makes what it writes harmless."""
 
 WRITES = {
     # Programs in folders of their own that no guest reaches before they are done, or a device.
-    *("explore/lane.py", "binaries/wheel.py", "cluster/distributed.py", "faults/storage.py"),
+    *("process/programs/wheel.py", "environment/cluster.py", "faults/storage.py"),
 }
 """All that writes a file in another way than `chaos/evidence/files.py`."""
 
 
 def _calling(pattern: str) -> set[str]:
-    chaos = PROJECT / "chaos"
     return {
-        str(file.relative_to(chaos))
+        str(file.relative_to(HOUSE))
         for file in _modules("chaos")
         if re.search(pattern, file.read_text())
     }
 
 
 def test_there_is_one_way_onto_a_terminal() -> None:
-    assert _calling(r"std(out|err)\.write\(|\bprint\(") - {"commands/doctor.py"} == SPEAKS
+    drawn_by_a_library = {"cli/doctor.py"}
+    assert _calling(r"std(out|err)\.write\(|\bprint\(") - drawn_by_a_library == SPEAKS
 
 
 def test_there_is_one_way_to_write_a_file_whole() -> None:

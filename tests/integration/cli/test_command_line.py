@@ -109,7 +109,7 @@ def test_on_a_machine_without_anything_the_doctor_says_what_is_missing(tmp_path:
     table = done.stdout.partition("\n\n")[0].splitlines()
     states = {what: state for state, what, *_ in (re.split(" {2,}", line) for line in table)}
     assert states["Temporal CLI"] == "missing"
-    for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "Chromium"):
+    for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "targets"):
         assert states[what] == "optional", what
     assert done.stdout.splitlines()[-1].endswith("missing: Temporal CLI.")
     assert (done.returncode, done.stderr) == (1, "")
@@ -170,7 +170,7 @@ def test_a_name_after_an_option_is_told_where_it_belongs(others: Path) -> None:
     done = _chaos("run", "-q", "order", cwd=others)
 
     assert done.returncode == 4
-    assert "name it before all options, as in chaos run order -q" in done.stderr
+    assert "name it before all options, as in run order -q" in done.stderr
 
 
 def test_options_go_to_pytest_as_they_are(others: Path) -> None:

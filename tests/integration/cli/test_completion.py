@@ -14,7 +14,7 @@ ASK = """
 source {script}
 COMP_WORDS=({words})
 COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
-_shtab_chaos
+_shtab_temporal_chaos
 echo "${{COMPREPLY[@]}}"
 """
 
@@ -22,7 +22,7 @@ echo "${{COMPREPLY[@]}}"
 @pytest.fixture
 def script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     assert main(["completion", "bash"]) == 0
-    file = tmp_path / "chaos.bash"
+    file = tmp_path / "temporal-chaos.bash"
     file.write_text(capsys.readouterr().out)
     return file
 
@@ -30,14 +30,14 @@ def script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("chaos li", "list"),
-        ("chaos run worker_", "worker_crash worker_stop"),
-        ("chaos run worker_crash chec", "checkpoint"),
-        ("chaos run --topol", "--topology"),
-        ("chaos run --topology p", "postgres"),
-        ("chaos clean --k", "--keep"),
-        ("chaos completion f", "fish"),
-        ("chaos nonsense", ""),
+        ("temporal-chaos li", "list"),
+        ("temporal-chaos run worker_", "worker_crash worker_stop"),
+        ("temporal-chaos run worker_crash chec", "checkpoint"),
+        ("temporal-chaos run --topol", "--topology"),
+        ("temporal-chaos run --topology p", "postgres"),
+        ("temporal-chaos clean --k", "--keep"),
+        ("temporal-chaos completion f", "fish"),
+        ("temporal-chaos nonsense", ""),
     ],
 )
 def test_bash_completes(script: Path, typed: str, completed: str) -> None:

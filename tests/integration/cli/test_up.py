@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from chaos.environment.temporal import connect
-from chaos.process.ports import Port
 from chaos.process.reaper import marked_processes
 from chaos.process.waiting import wait_until
 from tests.chaos.video.fake_api.control import FakeApi
 from tests.chaos.video.fake_api.ledger import Billed, read_ledger
 from tests.chaos.video.fake_api.settings import LatencyChange
 
+PROJECT = Path(__file__).parents[3]
 READY_SECONDS = 60
 QUICK = LatencyChange(image_seconds=0.1, video_start_seconds=0.1, video_seconds=0.5)
 VIDEO = {
@@ -39,9 +39,11 @@ def up() -> Iterator[Up]:
     """Starts the command; whatever becomes of a test, it is ended."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, cwd: Path = PROJECT) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "chaos", "up", "--workers", "1", *arguments],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -79,29 +81,20 @@ def _is_left(pid: int) -> bool:
     return bool(folders or [each for each, found in marked_processes() if mark in found])
 
 
-@pytest.fixture
-def service_port() -> Iterator[int]:
-    port = Port()
-    yield port.number
-    port.release()
-
-
 @pytest.mark.timeout(120)
-async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(
-    up: Up, service_port: int, tmp_path: Path
-) -> None:
-    process = up("--service-port", str(service_port), f"--keep={tmp_path / 'kept'}")
+async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(up: Up, tmp_path: Path) -> None:
+    process = up(f"--keep={tmp_path / 'kept'}")
     said = _read_until(process, "Ctrl-C takes all down.")
     found = dict(re.findall(r"^(\S.*?) {2,}(?:http://)?([\d.]+:\d+)", said, re.MULTILINE))
-    service = f"http://{found['Status page']}"
+    service = f"http://{found['service']}"
 
-    assert found["Status page"] == f"127.0.0.1:{service_port}"
+    assert f"Status page: {service}, HTTP API: {service}/docs" in said
     assert f"curl {service}/api/template-workflow" in said
     async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
         assert "<title>" in (await http.get(service)).text
         asked_by_the_ui = await http.get(f"http://{found['Temporal UI']}/api/v1/namespaces")
         assert '"name":"default"' in asked_by_the_ui.text.replace(" ", "")
-        async with FakeApi(f"http://{found['Fake API']}") as api:
+        async with FakeApi(f"http://{found['api']}") as api:
             await api.set_latencies(QUICK)
         assert (await http.post(f"{service}/api/template-workflow", json=VIDEO)).status_code == 202
 
@@ -129,9 +122,9 @@ async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(
 
 
 @pytest.mark.timeout(90)
-async def test_sigkill_leaves_nothing_either(up: Up, service_port: int) -> None:
-    process = up("--service-port", str(service_port))
-    _read_until(process, "starting a fleet")
+async def test_sigkill_leaves_nothing_either(up: Up) -> None:
+    process = up()
+    _read_until(process, "starting workers")
     assert _is_left(process.pid)
 
     process.kill()
@@ -143,9 +136,9 @@ async def test_sigkill_leaves_nothing_either(up: Up, service_port: int) -> None:
 
 
 @pytest.mark.timeout(90)
-def test_ctrl_c_before_all_is_up_is_130_and_leaves_nothing(up: Up, service_port: int) -> None:
-    process = up("--service-port", str(service_port))
-    _read_until(process, "starting a fleet")
+def test_ctrl_c_before_all_is_up_is_130_and_leaves_nothing(up: Up) -> None:
+    process = up()
+    _read_until(process, "starting workers")
 
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=READY_SECONDS)
@@ -154,29 +147,37 @@ def test_ctrl_c_before_all_is_up_is_130_and_leaves_nothing(up: Up, service_port:
     assert not _is_left(process.pid)
 
 
-def test_a_port_that_is_taken_is_a_sentence_and_nothing_is_started(up: Up) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-
-        process = up("--service-port", str(port))
-        said, complaints = process.communicate(timeout=READY_SECONDS)
-
-    assert (process.returncode, said) == (2, "")
-    assert complaints == (
-        f"port {port} on 127.0.0.1 cannot be used (Address already in use); "
-        "choose another with --service-port.\n"
-    )
-
-
-def test_a_folder_that_cannot_be_had_is_a_sentence(
-    up: Up, service_port: int, tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_had_is_a_sentence(up: Up, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    process = up("--service-port", str(service_port), f"--keep={tmp_path / 'file'}")
+    process = up(f"--keep={tmp_path / 'file'}")
     said, complaints = process.communicate(timeout=READY_SECONDS)
 
     assert (process.returncode, said) == (2, "")
     assert "name another folder by --keep" in complaints
+
+
+@pytest.mark.timeout(120)
+async def test_a_guests_workers_are_kept_and_killed_ones_replaced(up: Up) -> None:
+    """It has no supervisor, no front and nothing of its own to say."""
+    process = up(cwd=PROJECT / "examples" / "orders")
+    said = _read_until(process, "Ctrl-C takes all down.")
+    found = dict(re.findall(r"^(\S.*?) {2,}(?:http://)?([\d.]+:\d+)", said, re.MULTILINE))
+    (worker,) = re.findall(r"kill -9 (\d+)", said)
+
+    assert found.keys() == {"Temporal UI", "Temporal", "payments", "carrier"}
+    psutil.Process(int(worker)).kill()
+    client = await connect(found["Temporal"])
+    handle = await client.start_workflow(
+        "Order",
+        {"order_id": "by-hand", "amount_cents": 1, "address": "here"},
+        id="by-hand",
+        task_queue="orders",
+    )
+    await handle.result()
+
+    process.send_signal(signal.SIGINT)
+    rest, complaints = process.communicate(timeout=READY_SECONDS)
+    assert (process.returncode, complaints) == (0, "")
+    assert rest.splitlines()[-1] == "All is down."
+    assert not _is_left(process.pid)

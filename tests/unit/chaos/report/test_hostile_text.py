@@ -195,7 +195,7 @@ def test_the_live_view_is_drawn_as_ever(draw: str) -> None:
             workflows=1,
             ideal_usd=Decimal(1),
             control=False,
-            ledger=Path("none"),
+            billed_usd=lambda: Decimal(0),
         )
         for n in range(2 if draw == "rows" else 40)
     ]
@@ -227,7 +227,7 @@ def test_an_exploration_is_told_as_harmlessly(tmp_path: Path, plan_file: Path) -
     state.save_plan(Plan.model_validate_json(plan_file.read_bytes()))
     assert state.plan
     found = Try(
-        target=state.plan.targets[0].name,
+        target=state.plan.crash_points[0].name,
         workflow_id=HOSTILE,
         began_at=STARTED_AT,
         ended_at=STARTED_AT,
