@@ -95,6 +95,7 @@ def test_a_fault_between_two_workflows_is_no_doubt_where_others_met_work(
 
     assert _problems(replace(evidence, workflows=ended)) == ()
 
+
 def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
     problems = _problems(_without(evidence, lambda entry: entry.event is Event.SIGNALED))
 

@@ -65,7 +65,8 @@ def test_a_program_that_is_not_there_is_told(
 
 def test_the_help_is_there_at_once() -> None:
     code = (
-        "import sys\nfrom contextlib import suppress\nfrom chaos.search.explore.__main__ import main\n"
+        "import sys\nfrom contextlib import suppress\n"
+        "from chaos.search.explore.__main__ import main\n"
         "with suppress(SystemExit): main(['--help'])\n"
         "print(sorted({'temporalio', 'pydantic', 'psutil'} & set(sys.modules)))"
     )
