@@ -1,4 +1,4 @@
-"""`python -m chaos.search.explore`, on real processes: a sample, an end in the middle, a planted bug."""
+"""`python -m chaos.search.explore`, on real processes: a sample, an end, a planted bug."""
 
 from __future__ import annotations
 
