@@ -4,6 +4,8 @@
 
 `examples/orders` is such a project; `docs/tutorial.md` goes through it. Each name is imported when
 it is first used, so that to import this costs nothing.
+
+PYTEST_DONT_REWRITE: nothing here rests on an assert, and `python -m chaos run` imports it before.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ _PLACES = {
         "ServerDown",
         "ServerPaused",
         "ServiceDown",
-        ),
+    ),
     "chaos.invariants": ("Invariant", "Late", "invariant", "proof", "safety"),
     "chaos.invariants.proofs": (
         "died_of",

@@ -19,7 +19,7 @@ from chaos.environment.keeper import WorkerKeeper
 from chaos.environment.proxy import SERVER, ProxyServer, link_name
 from chaos.environment.server import DevMaker, TemporalServer
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
-from chaos.environment.target import Placement, ServiceProcess, Target
+from chaos.environment.target import Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import Maker, StackSpec, Temporal
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
@@ -237,6 +237,13 @@ class Stack:
         await supervisor.start(self.client)
         return supervisor
 
+    async def start_front(self, front: Service) -> ServiceProcess:
+        """Start a service that speaks to Temporal as workers do, such as an HTTP API."""
+        process = self.placement.service(front, self._temporal_environment(self.task_queue))
+        self.services[front.name] = process
+        await process.start()
+        return process
+
     async def _linked(self, client: str, links: Sequence[str]) -> dict[str, str]:
         """Start the proxies of a client's links; the variables by which it finds them."""
         journals = self._config.evidence / "network"
@@ -280,6 +287,11 @@ class Stack:
         return {
             **self.placement.settings(),
             **self._service_variables({n: s.port.address for n, s in self.services.items()}),
+            **self._temporal_environment(task_queue),
+        }
+
+    def _temporal_environment(self, task_queue: str) -> dict[str, str]:
+        return {
             "TASK_QUEUE": self.own_queue(task_queue),
             "TEMPORAL_CONFIG_FILE": str(self._config.scratch / "temporal.toml"),
             **self.temporal.worker_environment,

@@ -16,6 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.needs import Need
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal, SuiteEstimate
 from chaos.evidence.case import Evidence, Reading, Timings
 from chaos.evidence.spec import WorkflowSpec
@@ -35,13 +36,14 @@ class Service:
     """A process beside the workers, such as the double of a payment provider.
 
     `argv` and `settings` may hold `EVIDENCE`, `SCRATCH`, `SECRET` and `PORT`. It is ready when its
-    port is open. The workers find it by `variable`, which holds `url` with its address. `may_die`
-    says that what it has on its books outlives a SIGKILL, so that drawn schedules may kill it.
+    port is open. The workers find it by `variable`, if they need to, which holds `url` with its
+    address. `may_die` says that what it has on its books outlives a SIGKILL, so that drawn
+    schedules may kill it.
     """
 
     name: str
     argv: Sequence[str]
-    variable: str
+    variable: str | None = None
     url: str = "http://{address}"
     settings: Mapping[str, str] = field(default_factory=dict)
     may_die: bool = False
@@ -72,6 +74,20 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Up:
+    """What `python -m chaos up` starts of a target, for trying it by hand, and says of it.
+
+    `target` stands in for it there, such as one with slower doubles. `fronts` are services that
+    start last and speak to Temporal as workers do, such as an HTTP API. `hints` are lines of text:
+    `{name}` is the address of the service of that name, `{pid}` the process id of a worker.
+    """
+
+    target: Target
+    fronts: Sequence[Service] = ()
+    hints: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
     """What is started, broken and judged.
 
@@ -98,6 +114,10 @@ class Target:
     drawn faults. `is_paid` tells of an activity's type and of what it asks for, which is the last
     word of a URL's path without ids, whether that request costs money each time that it arrives;
     the paid requests of a workflow are made in the order of its `charges`.
+
+    The command line asks for the rest: `needs` says what the project in a folder needs of this
+    machine, `up` what `up` starts in place of just this, and `listed` what `list` shows below the
+    faults: words with what each of them means, by a title.
     """
 
     worker: Sequence[str]
@@ -131,6 +151,9 @@ class Target:
     live: Live | None = None
     estimates: Callable[[], Sequence[SuiteEstimate]] = lambda: ()
     packages: Sequence[str] = ()
+    needs: Callable[[Path], Iterable[Need]] = lambda _: ()
+    up: Callable[[], Up] | None = None
+    listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def billing(self) -> Billing:
@@ -166,6 +189,8 @@ class ServiceProcess:
 
     def variable(self, address: str) -> dict[str, str]:
         """How a worker finds it at that address: its own, or that of a proxy before it."""
+        if self.service.variable is None:
+            return {}
         return {self.service.variable: self.service.url.replace("{address}", address)}
 
     async def discard(self) -> None:
@@ -206,11 +231,13 @@ class Placement:
         settings = self.target.settings
         return self._all_filled(settings(self) if callable(settings) else settings)
 
-    def service(self, service: Service) -> ServiceProcess:
-        """One of its services; it does not run yet."""
+    def service(
+        self, service: Service, environment: Mapping[str, str] | None = None
+    ) -> ServiceProcess:
+        """One of its services, its settings over this environment; it does not run yet."""
         port = Port()
         argv = [self._filled(part, port) for part in service.argv]
-        settings = self._all_filled(service.settings, port)
+        settings = {**(environment or {}), **self._all_filled(service.settings, port)}
         return ServiceProcess(service, self.child(service.name, argv, settings), port)
 
     def child(self, name: str, argv: Sequence[str], settings: Mapping[str, str]) -> Child:

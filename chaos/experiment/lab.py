@@ -54,7 +54,9 @@ class EndedEarlyError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose for a run. `workflows` is the load of the concurrency scenario."""
+    """What a user may choose for a run. `workflows` is how many start at once, in a
+    case whose load asks for it.
+    """
 
     workflows: int = 5
 

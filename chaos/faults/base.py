@@ -59,7 +59,7 @@ class Fault(BaseModel):
 def _of_its_kind(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    kind = Fault.kinds.get(value.get("type", ""))
+    kind = Fault.kinds.get(str(value.get("type")))
     if kind is None:
         raise ValueError(f"{value.get('type')!r} is none of {', '.join(sorted(Fault.kinds))}")
     return kind.model_validate(value)

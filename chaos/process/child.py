@@ -56,7 +56,7 @@ def guest_environment(
 ) -> dict[str, str]:
     """The same without any path of the suite's, and with the user's variables that are `passed`."""
     own = {name: os.environ[name] for name in passed if name in os.environ}
-    environment = {**child_environment(mark, home, {}), **own, **extra}
+    environment = {**child_environment(mark, home, {}), **own, **extra, MARK: mark}
     return {
         name: value
         for name, value in environment.items()

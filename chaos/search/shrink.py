@@ -9,10 +9,10 @@ from pathlib import Path
 from chaos.environment.provision import Choice
 from chaos.environment.target import Target
 from chaos.experiment.lab import Options
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.experiment.results import CaseResult
 from chaos.experiment.runner import RunError, Runner
 from chaos.invariants.verdict import Verdict
-from chaos.report.recheck.recorded import RecheckError, RecordedCase, read_results
 from chaos.search.ddmin import Shrinking
 from chaos.search.load import load_of
 from chaos.search.schedule import FILE, Schedule, ScheduleError, read_schedule
@@ -105,10 +105,10 @@ def _failed_checks(case: CaseResult) -> set[str]:
     return {check.check for check in case.checks if check.verdict is Verdict.FAILED}
 
 
-def _failed_case(run: Path, name: str | None) -> RecordedCase:
+def _failed_case(run: Path, name: str | None) -> CaseResult:
     try:
-        recorded = read_results(run)
-    except RecheckError as error:
+        recorded = read_run(run)
+    except ReadingError as error:
         raise ShrinkError(str(error)) from None
     cases = [case for s in recorded.scenarios if s.name == NAME for case in s.cases]
     if not cases:

@@ -10,7 +10,7 @@ from pathlib import Path
 from chaos.experiment.results import CaseResult, RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
-from chaos.report.reading import evidence_folder
+from chaos.report.evidence import evidence_folder
 from chaos.search.schedule import FILE, ScheduleError, read_schedule
 
 

@@ -1,4 +1,4 @@
-"""`python -m chaos.search.explore`, on real processes: a sample, an end, a planted bug."""
+"""`python -m chaos explore`, on real processes: a sample, an end in the middle, a planted bug."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Exploration:
                 [
                     sys.executable,
                     "-m",
-                    "chaos.search.explore",
+                    "chaos",
+                    "explore",
                     f"--reports={self.reports}",
                     *arguments,
                 ],

@@ -1,29 +1,23 @@
-"""`python -m chaos.search.explore`: a SIGKILL before and after each event and call of a workflow.
-
-What is needed is imported when it is, so that the help is there at once.
-"""
+"""`explore`: a SIGKILL before and after each event and call of a workflow."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.evidence import text as shown
+from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import OutputError, say
 from chaos.evidence.numbers import number, quoted, whole
-from chaos.process.streams import complain, give_up, mend_streams
+from chaos.process.streams import complain, give_up
 
 if TYPE_CHECKING:
     from chaos.environment.target import Target
     from chaos.search.explore.plan import Choice
     from chaos.search.explore.state import State
 
-_NOT_ALL_WELL = 1
-_UNUSABLE = 2
-_INTERRUPTED = 130
 _MOST_LANES = 64
 
 _DESCRIPTION = """\
@@ -34,11 +28,12 @@ workflow. What became of it is judged by the server's history and the books that
 read. The worker must be a Python program that keeps to the task queue it is given."""
 _MORE = """\
 examples:
-  python -m chaos.search.explore                            all points; or go on with those left
-  python -m chaos.search.explore --sample 24 --minutes 5    some of every kind
+  %(prog)s                          all points; or go on with those left
+  %(prog)s --sample 24 --minutes 5  some of every kind
 
-What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is known. After Ctrl-C,
-or when the time was up, the same command goes on where it ended.
+What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is
+known. After Ctrl-C, or when the time was up, the same command goes on where it
+ended.
 
 exit code:
   0    all chosen points were provably hit, and all invariants hold
@@ -47,25 +42,20 @@ exit code:
   130  Ctrl-C; what was done is kept"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Explore; the exit code."""
-    mend_streams()
-    given = _parser().parse_args(arguments)
-    try:
-        return _explore(given)
-    except KeyboardInterrupt:
-        complain("interrupted; the same command goes on from here.")
-        return _INTERRUPTED
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m chaos.search.explore",
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "explore",
+        summary="kill a worker at each boundary of a workflow",
         description=_DESCRIPTION,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        more=_MORE,
     )
+    _add_options(parser)
+    parser.set_defaults(command=_explore)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--target",
@@ -107,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
-    return parser
 
 
 def _minutes(text: str) -> float:
@@ -134,21 +123,28 @@ def _explore(given: argparse.Namespace) -> int:
         state = _state(given, choice)
         try:
             return _run(given, target, choice, state)
+        except KeyboardInterrupt:
+            complain("interrupted; the same command goes on from here.")
+            return INTERRUPTED
         finally:
             state.close()
     except (*unusable, CatalogueError, PlanError, StateError) as error:
         complain(f"explore: {error}")
     except OSError as error:
         complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
-    return _UNUSABLE
+    return UNUSABLE
 
 
 def _target(given: argparse.Namespace) -> Target:
     """What is explored. Raises CatalogueError, and PlanError where it has no such workflows."""
-    from chaos.experiment.catalogue import target_named, target_of  # noqa: PLC0415 - see above
+    from chaos.experiment.catalogue import (  # noqa: PLC0415 - see above
+        project_of,
+        target_named,
+        target_of,
+    )
     from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
 
-    here = Path.cwd()
+    here = project_of(Path.cwd())
     target = target_named(given.target, here) if given.target else target_of(here)
     wanted = given.workflow or list(target.specs)
     if not wanted or set(wanted) - set(target.specs):
@@ -192,7 +188,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
         report = write_report(state)
         if report:
             _tell(state)
-    return 0 if report and report.summary.passed == report.summary.moments else _NOT_ALL_WELL
+    return 0 if report and report.summary.passed == report.summary.moments else NEGATIVE
 
 
 def _tell(state: State) -> None:
@@ -211,11 +207,6 @@ def _tell(state: State) -> None:
 def _say(text: str) -> None:
     """A line on standard output. One that nobody reads is no reason to end an exploration."""
     try:
-        sys.stdout.write(f"{shown.line(text)}\n")
-        sys.stdout.flush()
-    except OSError:
+        say(text)
+    except (OSError, OutputError):
         give_up(sys.stdout)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
