@@ -37,6 +37,12 @@ DEFAULT_LANES = 4 * (os.cpu_count() or 1)
 
 REFERENCE_TRIES = 3
 
+SPEC = StackSpec(
+    persistent=False,
+    # Else an activity may begin in the very answer that schedules it, and nobody dies in between.
+    dynamic_config={"system.enableActivityEagerExecution": "false"},
+)
+
 _TO_HEARTBEATS = {(Actor.ACTIVITY, Stage.POLLED), (Actor.TASK, Stage.COMPLETED)}
 """Where a worker dies that was given an activity and has not told a supervisor so."""
 
@@ -82,7 +88,7 @@ async def explore(state: State, choice: Choice, means: Means) -> None:
             name="explore",
             spawner=spawner,
         )
-        async with Stack(StackSpec(persistent=False), target, config, journal) as stack:
+        async with Stack(SPEC, target, config, journal) as stack:
             lab: Lab = (target.lab or Lab)(stack, journal, Options())
             try:
                 if target.explored.prepare:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
 
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.invariants.verdict import Verdict
@@ -80,6 +82,16 @@ def test_a_fault_without_any_load_shows_nothing(evidence: Evidence) -> None:
     )
 
 
+def _ended_by(workflow: Workflow, end: datetime) -> Workflow:
+    """The same workflow, as if its last event had come at that time."""
+    run = workflow.runs[-1]
+    *before, last = run.events
+    closed = HistoryEvent()
+    closed.CopyFrom(last)
+    closed.event_time.FromDatetime(end)
+    return replace(workflow, runs=(WorkflowHistory(run.workflow_id, [*before, closed]),))
+
+
 def test_a_fault_between_two_workflows_is_no_doubt_where_others_met_work(
     evidence: Evidence,
 ) -> None:
@@ -89,11 +101,10 @@ def test_a_fault_between_two_workflows_is_no_doubt_where_others_met_work(
     begun = evidence.first_entry(Event.WORKFLOW)
     assert begun
     end = begun.at + timedelta(seconds=SCHEDULE.faults[-1].at_seconds - 0.5)
-    ended = {
-        name: SimpleNamespace(started_at=begun.at, closed_at=end) for name in evidence.workflows
-    }
+    ended = {name: _ended_by(each, end) for name, each in evidence.workflows.items()}
 
     assert _problems(replace(evidence, workflows=ended)) == ()
+
 
 def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
     problems = _problems(_without(evidence, lambda entry: entry.event is Event.SIGNALED))
