@@ -17,8 +17,15 @@ from chaos.environment.readiness import LogLine, OpenPort, Polls
 from chaos.environment.target import Service, Target
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Event, read_journal
-from chaos.process.child import IMPORT_PATH, ChildError
+from chaos.process.child import (
+    IMPORT_PATH,
+    ChildError,
+    child_environment,
+    guest_environment,
+)
 from chaos.process.ports import Port
+from chaos.process.reaper import Guard
+from chaos.process.spawner import Spawner
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from tests.integration.guests.conftest import GUESTS, StackOf
 
@@ -95,6 +102,26 @@ async def test_the_users_home_is_there_for_who_asks(
     assert json.loads((tmp_path / "evidence" / "worker.json").read_text())["HOME"] == str(
         tmp_path / "mine"
     )
+
+
+def test_a_program_that_is_forked_finds_nothing_of_the_suites_either(
+    guard: Guard, tmp_path: Path
+) -> None:
+    (tmp_path / "telling.py").write_text("import sys\nprint(sys.path, flush=True)")
+    own = guest_environment(guard.mark, tmp_path, {}, folder=tmp_path)
+    ours = child_environment(guard.mark, tmp_path, {})
+    spawner = Spawner(ours, tmp_path, ["telling"])
+    try:
+        for name, environment in (("own", own), ("ours", ours)):
+            argv = (sys.executable, "-m", "telling")
+            assert spawner.may_start(argv)
+            spawner.start(argv, environment, tmp_path, tmp_path / name).wait()
+    finally:
+        spawner.close()
+
+    assert f"'{IMPORT_PATH}'" in (tmp_path / "ours").read_text()
+    assert f"'{IMPORT_PATH}'" not in (tmp_path / "own").read_text()
+    assert str(tmp_path) in (tmp_path / "own").read_text()
 
 
 async def test_a_port_may_say_that_it_is_ready(stack_of: StackOf, tmp_path: Path) -> None:

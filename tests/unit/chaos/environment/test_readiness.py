@@ -142,9 +142,9 @@ def test_its_identity_is_known_where_it_cannot_be_anothers() -> None:
     arrival = _arrival(own=["1@here"])
     arrival.look([_poller(identity="1@here"), _poller(identity="shop")], 0)
 
-    assert arrival.identities == ("1@here", "shop")
+    assert list(arrival.identities) == ["1@here", "shop"]
     arrival.is_alone = False
-    assert arrival.identities == ("1@here",)
+    assert list(arrival.identities) == ["1@here"]
 
 
 def test_the_reasons_name_the_pollers_that_are_there() -> None:

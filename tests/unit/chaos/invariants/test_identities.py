@@ -28,7 +28,7 @@ STARTED = {
 def _renamed(evidence: Evidence, names: Mapping[str, str], *, journaled: bool = True) -> Evidence:
     """Each worker, by its name in the journal, polls under the identity that it has here."""
     by_pid = {
-        str(entry.pid): names[entry.target]
+        str(entry.pid): names[entry.target or ""]
         for entry in evidence.journal
         if entry.event is Event.READY and entry.target in names
     }
@@ -36,7 +36,7 @@ def _renamed(evidence: Evidence, names: Mapping[str, str], *, journaled: bool = 
     def polls_so(entry: Entry) -> Entry:
         if entry.event is not Event.READY or entry.target not in names or not journaled:
             return entry
-        return entry.model_copy(update={"identities": (names[entry.target],)})
+        return entry.model_copy(update={"identities": (names[entry.target or ""],)})
 
     def told_again(workflow: Workflow) -> Workflow:
         runs = []
