@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chaos.environment.proxy import SERVER as SERVER
+    from chaos.environment.readiness import LogLine as LogLine
+    from chaos.environment.readiness import OpenPort as OpenPort
+    from chaos.environment.readiness import Polls as Polls
     from chaos.environment.target import EVIDENCE as EVIDENCE
     from chaos.environment.target import PORT as PORT
     from chaos.environment.target import SCRATCH as SCRATCH
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from chaos.environment.target import Target as Target
     from chaos.environment.temporal import StackSpec as StackSpec
     from chaos.environment.temporal import Topology as Topology
+    from chaos.environment.worker import WorkerKind as WorkerKind
+    from chaos.environment.worker import WorkerProcess as WorkerProcess
     from chaos.evidence.bills import Bill as Bill
     from chaos.evidence.bills import Billing as Billing
     from chaos.evidence.bills import Charge as Charge
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "chaos.environment.proxy": ("SERVER",),
+    "chaos.environment.readiness": ("LogLine", "OpenPort", "Polls"),
     "chaos.environment.target": (
         "EVIDENCE",
         "PORT",
@@ -90,6 +96,7 @@ _PLACES = {
         "Target",
     ),
     "chaos.environment.temporal": ("StackSpec", "Topology"),
+    "chaos.environment.worker": ("WorkerKind", "WorkerProcess"),
     "chaos.evidence.bills": ("Bill", "Billing", "Charge", "Mode", "PaidRequest", "Refusal"),
     "chaos.evidence.case": ("Evidence", "Timings"),
     "chaos.evidence.history": ("Status", "Workflow"),

@@ -175,6 +175,10 @@ class Target:
             return WorkerKind(self.worker, self.task_queue, self.ready)
         return self.kinds[name]
 
+    def folder_in(self, project: Path | None) -> Path:
+        """Where its processes run; without a `project` in that where the run was begun."""
+        return (project or project_of(Path.cwd())) / (self.cwd or "")
+
     def placed(self, spec: StackSpec) -> StackSpec:
         """A stack as its workers need it: on a server of its own where what they know is fixed."""
         fixed = replace(spec, port=self.port, namespace=self.namespace)
@@ -259,8 +263,7 @@ class Placement:
     @property
     def cwd(self) -> Path:
         """Where the target's processes run."""
-        project = self.project or project_of(Path.cwd())
-        return project / (self.target.cwd or "")
+        return self.target.folder_in(self.project)
 
     def worker(self, kind: str | None = None) -> list[str]:
         """The command line of a worker."""

@@ -55,8 +55,9 @@ class Runner:
     """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
 
     `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
-    `worker_argv` is the user's own program in place of the target's. `view` shows meanwhile what is
-    done; `write` writes the reports into the run's folder, and says which could not be written.
+    `worker_argv` is the user's own program in place of the target's. Targets run in `project`, by
+    default in that where the run is begun. `view` shows meanwhile what is done; `write` writes the
+    reports into the run's folder, and says which could not be written.
     `missing` says, once it was started, why nothing can run here, `troubles`, when it has
     stopped, which of its reports could not be written.
     """
@@ -215,7 +216,7 @@ class Runner:
         """The thread: everything that this run starts lives within the guard."""
         try:
             preload = dict.fromkeys(name for target in self.targets for name in target.preload)
-            folder = next((target.cwd for target in self.targets if target.preload), None)
+            folder = next((t.folder_in(self.project) for t in self.targets if t.preload), None)
             with Guard() as guard, spawning(guard, tuple(preload), folder) as spawner:
                 chooser = Chooser(
                     run_id=self.folder.name,

@@ -20,6 +20,7 @@ import queue
 import runpy
 import select
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -234,6 +235,7 @@ def _become(request: Mapping[str, Any], output: int) -> NoReturn:
         os.closerange(3, _MOST_DESCRIPTORS)
         os.setsid()
         os.chdir(request["folder"])
+        _leave_our_path(request["environment"])
         os.environ.clear()
         os.environ.update(request["environment"])
         module, *arguments = request["argv"]
@@ -253,6 +255,15 @@ def _become(request: Mapping[str, Any], output: int) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _leave_our_path(environment: Mapping[str, str]) -> None:
+    """A program that is not ours finds nothing of the suite's, unless that is installed for it."""
+    ours, theirs = (
+        set(of.get("PYTHONPATH", "").split(os.pathsep)) for of in (os.environ, environment)
+    )
+    hidden = ours - theirs - set(site.getsitepackages())
+    sys.path[1:] = [each for each in sys.path[1:] if each not in hidden]
 
 
 def _exit_code(code: object) -> int:

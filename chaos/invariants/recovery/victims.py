@@ -72,9 +72,12 @@ def _identities(ready: Iterable[Entry]) -> frozenset[str]:
 
 
 def _was_there(evidence: Evidence, ready: Entry, start: datetime, end: datetime) -> bool:
-    """Whether a process that was ready once was there while a fault lasted."""
+    """Whether a process that was ready once was there while a fault lasted. It polls before it is
+    seen to be ready.
+    """
+    begun = evidence.first_entry(Event.STARTED, pid=ready.pid) or ready
     gone = evidence.first_entry(Event.EXITED, after=ready.at, pid=ready.pid)
-    return ready.at <= end and (gone is None or gone.at > start)
+    return begun.at <= end and (gone is None or gone.at > start)
 
 
 def is_of_a_link(fault: Entry) -> bool:

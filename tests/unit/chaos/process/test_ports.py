@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from chaos.process.ports import Port
+from chaos.process.ports import Port, PortTakenError
 
 
 def test_a_server_can_listen_on_a_held_port_again_and_again() -> None:
@@ -68,3 +68,55 @@ async def test_a_port_is_open_while_somebody_listens() -> None:
         assert await port.is_open()
     assert not await port.is_open()
     port.release()
+
+
+def test_a_port_that_must_be_this_one_is_this_one_also_after_its_connections() -> None:
+    number = _used_port()
+
+    for _ in range(2):
+        port = Port(number=number)
+        assert port.number == number
+        with socket.create_server(("127.0.0.1", number)) as server:
+            client = socket.create_connection(("127.0.0.1", number))
+            accepted, _ = server.accept()
+            accepted.close()  # the server's end lingers
+            client.close()
+        port.release()
+
+
+def test_a_port_that_another_run_holds_is_told_from_one_where_somebody_listens() -> None:
+    held = Port(number=_used_port())
+    with pytest.raises(PortTakenError, match=f"^another chaos run has port {held.number}$"):
+        Port(number=held.number)
+    held.release()
+
+    here = rf"\(pid {os.getpid()}\) has port {held.number}$"
+    with (
+        socket.create_server(("127.0.0.1", held.number)),
+        pytest.raises(PortTakenError, match=here),
+    ):
+        Port(number=held.number)
+    Port(number=held.number).release()
+
+
+def test_localhost_may_be_taken_at_its_other_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = _used_port()
+    try:
+        server = socket.create_server(("::1", number), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    found = [
+        (family, socket.SOCK_STREAM, 0, "", (host, number))
+        for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)  # as of most machines
+
+    with server, pytest.raises(PortTakenError, match=f"has port {number}"):
+        Port(number=number)
+
+
+def _used_port() -> int:
+    """The number of a port that was free a moment ago."""
+    port = Port()
+    port.release()
+    return port.number
