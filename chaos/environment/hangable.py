@@ -1,4 +1,4 @@
-"""Runs a program that can be made to hang: `python -m chaos.environment.hangable MODULE [ARGUMENT …]`.
+"""Runs a program that can be made to hang: `python -m chaos.environment.hangable MODULE …`.
 
 The program is the real one, unchanged. At SIGUSR1 its main thread, and so its event loop, stands
 still for good; its other threads and its connections live on, as when code never comes back.

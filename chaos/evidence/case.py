@@ -289,6 +289,12 @@ def save_book(folder: Path, reading: Reading, book: Book) -> None:
     write_file(folder / book.file, book.kind.dump_json(book.read(reading, folder), indent=1))
 
 
+def save_books(folder: Path, reading: Reading) -> None:
+    """Save all of them. Raises whatever a target's own reading raises."""
+    for book in BOOKS:
+        save_book(folder, reading, book)
+
+
 def save_timings(folder: Path, timings: Timings) -> None:
     """Save what the target says of itself."""
     write_file(folder / TIMINGS, timings.model_dump_json())

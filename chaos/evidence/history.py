@@ -122,8 +122,8 @@ class FailedTask:
 
 @dataclass(frozen=True)
 class Workflow:
-    """All runs of one workflow id, oldest first. `converter` reads what is in them. `pending` is what
-    it waited for when the case ended; None where it had ended, or the server did not tell.
+    """All runs of one workflow id, oldest first. `converter` reads what is in them. `pending` is
+    what it waited for when the case ended; None where it had ended, or the server did not tell.
     """
 
     workflow_id: str

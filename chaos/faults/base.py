@@ -21,8 +21,7 @@ class Fault(BaseModel):
     """A fault's settings; `Lab.begin`, `Lab.end` and `Lab.during` journal what it does.
 
     Both get the target's own kind of lab. `inject` returns when the effect is there, `heal` when it
-    is gone. A fault that raises halfway
-    is healed as well.
+    is gone. A fault that raises halfway is healed as well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

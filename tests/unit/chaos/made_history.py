@@ -96,7 +96,7 @@ class Made:
     def workflow(self, pending: Pending | None = None, *before: Made) -> Workflow:
         """With the runs before it."""
         runs = [WorkflowHistory(each.workflow_id, each.events) for each in (*before, self)]
-        return Workflow(self.workflow_id, runs, pending)
+        return Workflow(self.workflow_id, runs, pending=pending)
 
 
 def spec_of(workflow: Workflow, **options: Any) -> WorkflowSpec:
