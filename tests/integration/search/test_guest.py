@@ -83,7 +83,7 @@ def test_a_seed_of_a_guest_passes_and_is_judged_again(orders: Path, temporal_cli
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (case,) = _cases(orders / "reports" / "latest")
     assert (case["name"], case["verdict"]) == ("seed_1", "passed")
-    assert case["billed_usd"] == case["ideal_usd"] == "81.60"
+    assert case["cost_usd"] == case["ideal_cost_usd"] == "81.60"
     again = _chaos(orders, temporal_cli, "recheck", "reports/latest")
     assert again.returncode == 0, again.stdout + again.stderr
 
