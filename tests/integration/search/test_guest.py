@@ -100,7 +100,7 @@ def test_a_planted_fault_of_a_guest_is_replayed_and_shrunk(
     run = (orders / "reports" / "latest").resolve()
     (case,) = _cases(run)
     assert CHECK in {check["check"] for check in case["checks"] if check["verdict"] == "failed"}
-    shrunk = _chaos(orders, temporal_cli, "shrink", str(run), "--runs", "20", *command)
+    shrunk = _chaos(orders, temporal_cli, "shrink", str(run), "--runs", "12", *command)
     assert shrunk.returncode == 0, shrunk.stdout + shrunk.stderr
     left = read_schedule(run / "shrink" / FILE)
     assert 1 <= len(left.faults) <= 3
