@@ -17,6 +17,7 @@ from chaos.process.programs import find_temporal_cli
 
 PROJECT = Path(__file__).parents[3]
 DEADLINE_SECONDS = 240
+_BOTH = "cat tests/scenarios.py; grep -v __future__ tests/test_orders_survive.py"
 _PREPARES = ("python3 -m venv", "pip install")
 """Lines that make an environment: the test has one already."""
 
@@ -92,8 +93,7 @@ def test_the_tutorial_and_every_fault_of_the_example(tmp_path: Path, example: Pa
     [
         ("pytest -m chaos -n 2", "a whole run of the scenarios in each of its processes"),
         (
-            "(cat tests/scenarios.py; grep -v __future__ tests/test_orders_survive.py) > "
-            "tests/test_once_more.py && pytest -m chaos",
+            f"({_BOTH}) > tests/test_once_more.py && pytest -m chaos",
             "two scenarios are named",
         ),
     ],

@@ -27,7 +27,7 @@ def guests() -> Iterator[type[Fault]]:
     class PrinterJammed(Fault):
         """Paper is stuck in a printer."""
 
-        family: ClassVar[str] = "printer"
+        family: ClassVar[str] = "guest"
 
         type: Literal["printer_jammed"] = "printer_jammed"
         sheets: int
