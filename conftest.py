@@ -1,4 +1,4 @@
-"""Makes the chaos suite's options and fixtures known to pytest."""
+"""Makes the suite's options and fixtures known to pytest, its options by short names as well."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from chaos.plugin import given, options
+
 _DAY = "SAMPLE_DAY"
 # Taken once: tests that run side by side have processes of their own, and midnight may come.
 os.environ.setdefault(_DAY, str(datetime.now(UTC).toordinal()))
 
-pytest_plugins = ["chaos.plugin", "tests.seen_red"]
+pytest_plugins = ["chaos.plugin", "tests.seen_red", "tests.chaos.video.live"]
 
 _NEEDED = {
     "tests/integration/alerts": ("aiosmtpd",),
@@ -43,6 +45,21 @@ _ELSEWHERE = {
     "sample": ("tests/unit", "tests/chaos"),
 }
 """Where no test is of a size that is asked for alone."""
+
+
+_SHORT = "--"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--seed` is `--chaos-seed`, and so on: no other plugin here has such options."""
+    group = parser.getgroup("chaos short", "the same by short names, in this repository")
+    options.add_options(group.addoption, _SHORT)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the suite name its options as they are named here."""
+    config.stash[given.SPELLING] = _SHORT
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -50,13 +50,15 @@ nox.options.sessions = ["lint", "typing", "tests", "fault_tolerance"]
 
 
 def _install(session: nox.Session, *groups: str) -> None:
-    """The project, editable, with the tools of these groups, at the versions that CI tests."""
-    session.install("-q", "-c", str(CONSTRAINTS), "-e", ".", *_tools(*groups))
+    """The project, editable, what the video system needs, and the tools of these groups, at the
+    versions that CI tests.
+    """
+    session.install("-q", "-c", str(CONSTRAINTS), "-e", ".", *_tools("video", *groups))
 
 
 def _tools(*groups: str) -> tuple[str, ...]:
     project = nox.project.load_toml(PROJECT / "pyproject.toml")
-    return nox.project.dependency_groups(project, *groups) if groups else ()
+    return nox.project.dependency_groups(project, *groups)
 
 
 @nox.session
@@ -113,7 +115,7 @@ def fault_tolerance(session: nox.Session) -> None:
 def explore(session: nox.Session) -> None:
     """A worker killed before and after each event and each call. Arguments go to the program."""
     _install(session)
-    session.run("python", "-m", "chaos.search.explore", *session.posargs)
+    session.run("python", "-m", "chaos", "explore", *session.posargs)
 
 
 @nox.session

@@ -14,9 +14,9 @@ from benchmarks import machine, noise, page
 from benchmarks.bed import Bed
 from benchmarks.catalogue import Entry, entries
 from benchmarks.figures import Benchmark, Report
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.process.programs import BadBinaryError, Binary, BinaryNotFoundError, find_temporal_cli
 from chaos.process.reaper import Guard
-from chaos.report.reading import ReadingError, read_run
 
 REPORTS = Path(__file__).parent.parent / "reports"
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.environment.factory import ProcessFactory
-from chaos.environment.stack import Place, Stack, StackSpec
+from chaos.environment.stack import Stack, StackConfig, StackSpec
 from chaos.evidence.journal import Journal
-from chaos.experiment.lab import Lab, Options
+from chaos.experiment.lab import Options
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.target import VIDEO
 
 
 @dataclass(frozen=True)
@@ -22,19 +24,23 @@ class Bed:
     temporal_cli: Path
 
     @asynccontextmanager
-    async def lab(self, name: str, *, persistent: bool = True) -> AsyncIterator[Lab]:
+    async def lab(self, name: str, *, persistent: bool = True) -> AsyncIterator[VideoLab]:
         """A stack without workers: a dev server on a file or in memory, and the fake API."""
         scratch, evidence = self.folder / name / "scratch", self.folder / name / "evidence"
         scratch.mkdir(parents=True)
         journal = Journal(evidence / "journal.jsonl", lambda _: None)
         try:
-            place = Place(self.mark, scratch, evidence, self.temporal_cli, name=name)
-            async with Stack(StackSpec(persistent=persistent), place, journal) as stack:
-                yield Lab(stack, journal, Options())
+            config = StackConfig(self.mark, scratch, evidence, self.temporal_cli, name=name)
+            async with Stack(StackSpec(persistent=persistent), VIDEO, config, journal) as stack:
+                lab = VideoLab(stack, journal, Options())
+                try:
+                    yield lab
+                finally:
+                    await lab.close()
         finally:
             journal.close()
 
-    def site(self, lab: Lab) -> ProcessFactory:
+    def site(self, lab: VideoLab) -> ProcessFactory:
         """Where further processes of a lab's stack live."""
         scratch = lab.stack.evidence_folder.parent / "scratch"
         logs = lab.stack.evidence_folder / "logs"

@@ -21,11 +21,15 @@ from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from benchmarks.machine import busy_seconds, cpu_seconds
-from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
+from chaos.evidence.histories import save_histories
 from chaos.evidence.history import Workflow
-from chaos.experiment.lab import Lab
+from chaos.evidence.spec import save_specs
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 
 NAME = "concurrency"
 TITLE = "From 5 to 500 workflows at once"
@@ -109,7 +113,7 @@ async def _in_memory(bed: Bed, count: int) -> Mapping[int, Sequence[Burst]]:
         return {count: [await _burst(lab, count, 0)]}
 
 
-async def _single(lab: Lab, name: str) -> Single:
+async def _single(lab: VideoLab, name: str) -> Single:
     asked = specs.single(name)
     await lab.start(asked)
     await _until_ended(lab, [asked])
@@ -124,7 +128,7 @@ def single_of(workflow: Workflow) -> Single:
     return Single(work, (_closed(workflow) - workflow.started_at).total_seconds())
 
 
-async def _burst(lab: Lab, count: int, number: int) -> Burst:
+async def _burst(lab: VideoLab, count: int, number: int) -> Burst:
     asked = [specs.single(f"burst-{count}-{number}-{n}") for n in range(count)]
     before = _cpu(lab)
     await asyncio.gather(*(lab.start(one) for one in asked))
@@ -136,7 +140,7 @@ async def _burst(lab: Lab, count: int, number: int) -> Burst:
     return Burst(wall, sum(single_of(workflow).work for workflow in workflows), cpu)
 
 
-async def _until_ended(lab: Lab, asked: Sequence[WorkflowSpec]) -> None:
+async def _until_ended(lab: VideoLab, asked: Sequence[VideoSpec]) -> None:
     """One after the other: few questions, for each costs the server some of its time."""
     for one in asked:
         await wait_until(
@@ -147,12 +151,12 @@ async def _until_ended(lab: Lab, asked: Sequence[WorkflowSpec]) -> None:
         )
 
 
-async def _histories(lab: Lab, asked: Sequence[WorkflowSpec]) -> Sequence[Workflow]:
+async def _histories(lab: VideoLab, asked: Sequence[VideoSpec]) -> Sequence[Workflow]:
     folder = lab.stack.evidence_folder / asked[0].workflow_id
     folder.mkdir()
     await save_histories(lab.client, folder, [one.workflow_id for one in asked])
-    save_specs(folder, asked)
-    return list(Evidence.load(folder).workflows.values())
+    await save_specs(folder, asked, VIDEO.data_converter)
+    return list(VideoEvidence.load(folder, VIDEO.reading).workflows.values())
 
 
 def _closed(workflow: Workflow) -> datetime:
@@ -161,7 +165,7 @@ def _closed(workflow: Workflow) -> datetime:
     return workflow.closed_at
 
 
-def _cpu(lab: Lab) -> Mapping[str, float]:
+def _cpu(lab: VideoLab) -> Mapping[str, float]:
     """Seconds of the processors that each actor has used so far."""
     ours = {
         "Temporal server": cpu_seconds(lab.stack.server.child.pid),

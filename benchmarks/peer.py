@@ -25,8 +25,6 @@ from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from benchmarks.points import BY_ITSELF, FOLDER_VARIABLE, Point, arm, died_at
 from chaos.environment.factory import ProcessFactory
-from chaos.evidence.spec import WorkflowSpec
-from chaos.experiment.lab import Lab
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
@@ -34,6 +32,9 @@ from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Received, Records
 from tests.chaos.video.fake_api.rules import When
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import API
 from workflows.fleet.pace import YOUNG_SECONDS
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 
@@ -96,8 +97,8 @@ Trials = Mapping[Point, Sequence[Trial]]
 class Job:
     """One job, its point, and what holds it there."""
 
-    lab: Lab
-    asked: WorkflowSpec
+    lab: VideoLab
+    asked: VideoSpec
     point: Point
     hold: Hold | None = None
 
@@ -155,7 +156,7 @@ class Job:
 _PATIENCE = {"deadline_seconds": DEADLINE_SECONDS}
 
 
-def trial_of(records: Records, asked: WorkflowSpec, killed_at: datetime) -> Trial | None:
+def trial_of(records: Records, asked: VideoSpec, killed_at: datetime) -> Trial | None:
     """By the provider's books; None while the video is not fetched."""
     bills = [r for r in records if isinstance(r, Billed) and r.prompt in asked.prompts]
     names = {name for bill in bills for name in (bill.operation, bill.file) if name}
@@ -204,14 +205,14 @@ async def kills(bed: Bed, points: Sequence[Point], count: int, engines: Sequence
     return found(trials)
 
 
-async def _dbos(lab: Lab, site: ProcessFactory, points: Sequence[Point], count: int) -> Trials:
+async def _dbos(lab: VideoLab, site: ProcessFactory, points: Sequence[Point], count: int) -> Trials:
     """One process after the other, each with a database of its own."""
     return {
         point: [await _dbos_trial(lab, site, point, n) for n in range(count)] for point in points
     }
 
 
-async def _dbos_trial(lab: Lab, site: ProcessFactory, point: Point, number: int) -> Trial:
+async def _dbos_trial(lab: VideoLab, site: ProcessFactory, point: Point, number: int) -> Trial:
     """A process of DBOS with a database of its own; it is started again once it is gone."""
     job = Job(lab, specs.single(f"dbos-{point.name}-{number}".lower()), point)
     await job.plan()
@@ -230,11 +231,11 @@ async def _dbos_trial(lab: Lab, site: ProcessFactory, point: Point, number: int)
     return trial
 
 
-def _dbos_environment(lab: Lab, job: Job, site: ProcessFactory) -> Mapping[str, str]:
+def _dbos_environment(lab: VideoLab, job: Job, site: ProcessFactory) -> Mapping[str, str]:
     stack = lab.stack
     return {
         "GEMINI_API_KEY": stack.secret,
-        "GOOGLE_GEMINI_BASE_URL": f"http://{stack.api.port.address}",
+        "GOOGLE_GEMINI_BASE_URL": f"http://{stack.services[API].port.address}",
         "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
         "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,
         "VIDEO_POLL_SECONDS": "0.2",
@@ -244,7 +245,7 @@ def _dbos_environment(lab: Lab, job: Job, site: ProcessFactory) -> Mapping[str, 
     }
 
 
-async def _fleet(lab: Lab, points: Sequence[Point], count: int) -> Trials:
+async def _fleet(lab: VideoLab, points: Sequence[Point], count: int) -> Trials:
     """One fleet of one worker, which is killed at one point after the other."""
     queue = "fleet-of-one"
     armed = str(lab.stack.evidence_folder / "armed")
@@ -272,7 +273,7 @@ async def _fleet(lab: Lab, points: Sequence[Point], count: int) -> Trials:
 
 
 async def _alone(
-    lab: Lab, name: str, argv: Sequence[str], points: Sequence[Point], count: int
+    lab: VideoLab, name: str, argv: Sequence[str], points: Sequence[Point], count: int
 ) -> Trials:
     """Workers without a fleet, all at once; each is started again once it is gone."""
     starts = asyncio.Semaphore(STARTS_AT_ONCE)

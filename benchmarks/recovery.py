@@ -30,15 +30,19 @@ from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table
 from benchmarks.other_policy import START_TO_CLOSE_SECONDS
 from chaos.environment.supervisor import SupervisorProcess
-from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
+from chaos.evidence.histories import save_histories
 from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
-from chaos.experiment.lab import Lab
+from chaos.evidence.spec import save_specs
 from chaos.invariants.recovery import recoveries
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 from workflows.models import SingleVideoInput
 from workflows.policies import HEARTBEAT_TIMEOUT, RETRY_POLICY, START_TO_CLOSE_TIMEOUT
 
@@ -157,7 +161,7 @@ def _notes() -> tuple[str, ...]:
     )
 
 
-async def _undisturbed(lab: Lab, count: int) -> Sequence[Trial]:
+async def _undisturbed(lab: VideoLab, count: int) -> Sequence[Trial]:
     """The same step, which nobody disturbs."""
     queue = "undisturbed"
     worker = await lab.worker(task_queue=queue)
@@ -172,7 +176,9 @@ async def _undisturbed(lab: Lab, count: int) -> Sequence[Trial]:
     return trials
 
 
-async def _alone(lab: Lab, name: str, count: int, argv: Sequence[str] | None) -> Sequence[Trial]:
+async def _alone(
+    lab: VideoLab, name: str, count: int, argv: Sequence[str] | None
+) -> Sequence[Trial]:
     """Workers without a fleet, each on a queue of its own; a successor is started at once."""
     starts = asyncio.Semaphore(STARTS_AT_ONCE)
 
@@ -195,7 +201,7 @@ async def _alone(lab: Lab, name: str, count: int, argv: Sequence[str] | None) ->
 
 
 async def _in_fleet(
-    lab: Lab, workers: int, count: int
+    lab: VideoLab, workers: int, count: int
 ) -> tuple[Sequence[Trial], SupervisorProcess]:
     """One kill after the other in the same fleet."""
     queue = f"fleet-of-{workers}"
@@ -203,7 +209,7 @@ async def _in_fleet(
     return [await _kill_in_fleet(lab, fleet, f"{queue}-{n}") for n in range(count)], fleet
 
 
-async def _kill_in_fleet(lab: Lab, fleet: SupervisorProcess, name: str) -> Trial:
+async def _kill_in_fleet(lab: VideoLab, fleet: SupervisorProcess, name: str) -> Trial:
     asked, hold = await _awaited(lab, name, fleet.task_queue)
     await asyncio.sleep(SETTLING_SECONDS)
     described = await lab.client.get_workflow_handle(asked.workflow_id).describe()
@@ -216,7 +222,7 @@ async def _kill_in_fleet(lab: Lab, fleet: SupervisorProcess, name: str) -> Trial
     return trial
 
 
-async def _handovers(lab: Lab, fleet: SupervisorProcess, kills: int) -> Sequence[Row]:
+async def _handovers(lab: VideoLab, fleet: SupervisorProcess, kills: int) -> Sequence[Row]:
     """How long a failover takes, without and with many more workflows in the workers' caches."""
     rows = []
     for others in (0, OTHERS) if kills else ():
@@ -229,7 +235,7 @@ async def _handovers(lab: Lab, fleet: SupervisorProcess, kills: int) -> Sequence
     return rows
 
 
-async def _open_others(lab: Lab, task_queue: str, count: int) -> None:
+async def _open_others(lab: VideoLab, task_queue: str, count: int) -> None:
     """Workflows that wait in the caches of the workers, paused before their first paid step."""
     asked = SingleVideoInput(character_prompt="nobody", video_prompt="nothing")
     for number in range(count):
@@ -244,7 +250,7 @@ def _failovers(fleet: SupervisorProcess) -> Sequence[float]:
     return [float(ms) for ms in re.findall(r"failed_over=1 in_ms=(\d+)", told)]
 
 
-async def _awaited(lab: Lab, name: str, task_queue: str) -> tuple[WorkflowSpec, Hold]:
+async def _awaited(lab: VideoLab, name: str, task_queue: str) -> tuple[VideoSpec, Hold]:
     """Start a workflow and bring it to where it awaits its video."""
     asked = specs.single(name)
     scene = asked.video_prompts[0]
@@ -256,7 +262,7 @@ async def _awaited(lab: Lab, name: str, task_queue: str) -> tuple[WorkflowSpec, 
     return asked, hold
 
 
-async def _ended(lab: Lab, asked: WorkflowSpec) -> Evidence:
+async def _ended(lab: VideoLab, asked: VideoSpec) -> VideoEvidence:
     """Wait for its end; the evidence of this workflow alone."""
     await wait_until(
         lambda: lab.has_ended(asked.workflow_id),
@@ -266,12 +272,12 @@ async def _ended(lab: Lab, asked: WorkflowSpec) -> Evidence:
     )
     folder = lab.stack.evidence_folder
     await save_histories(lab.client, folder, [asked.workflow_id])
-    save_specs(folder, [asked])
-    evidence = Evidence.load(folder)
+    await save_specs(folder, [asked], VIDEO.data_converter)
+    evidence = VideoEvidence.load(folder, VIDEO.reading)
     return replace(evidence, workflows={asked.workflow_id: evidence.workflows[asked.workflow_id]})
 
 
-def _await_step(evidence: Evidence, asked: WorkflowSpec) -> Activity:
+def _await_step(evidence: VideoEvidence, asked: VideoSpec) -> Activity:
     """The step that was struck. Raises RuntimeError where the workflow has not completed."""
     workflow = evidence.workflows[asked.workflow_id]
     if workflow.status != "completed":
@@ -289,7 +295,7 @@ def _known(at: datetime | None) -> datetime:
     return at
 
 
-def _trial(evidence: Evidence, asked: WorkflowSpec, pid: int) -> Trial:
+def _trial(evidence: VideoEvidence, asked: VideoSpec, pid: int) -> Trial:
     """What one kill cost. Raises RuntimeError where it did not hit that step, once."""
     step = _await_step(evidence, asked)
     fault = _fault(evidence, pid)
@@ -303,8 +309,8 @@ def _trial(evidence: Evidence, asked: WorkflowSpec, pid: int) -> Trial:
 
 
 def without_heartbeat(step: Activity, killed_at: datetime) -> Trial:
-    """`chaos.invariants.recovery` does not judge this policy: the attempt ends by start-to-close, and a first
-    attempt begins as good as when it is scheduled.
+    """`chaos.invariants.recovery` does not judge this policy: the attempt ends by start-to-close,
+    and a first attempt begins as good as when it is scheduled.
     """
     started, closed = _known(step.started_at), _known(step.closed_at)
     waited = (started - killed_at).total_seconds()
@@ -320,7 +326,7 @@ def without_heartbeat(step: Activity, killed_at: datetime) -> Trial:
     )
 
 
-def _fault(evidence: Evidence, pid: int) -> Entry:
+def _fault(evidence: VideoEvidence, pid: int) -> Entry:
     return next(e for e in evidence.journal if e.event is Event.FAULT and e.pid == pid)
 
 

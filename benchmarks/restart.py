@@ -18,12 +18,16 @@ from matplotlib.figure import Figure
 from benchmarks import plots
 from benchmarks.bed import Bed
 from benchmarks.figures import Found, Row, Table, seconds
-from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
+from chaos.evidence.histories import save_histories
 from chaos.evidence.history import Workflow
-from chaos.experiment.lab import Lab
+from chaos.evidence.spec import save_specs
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 
 NAME = "restart"
 TITLE = "Restart of the Temporal server"
@@ -59,7 +63,7 @@ async def measure(bed: Bed, *, quick: bool) -> Found:
     return found(outages[False], outages[True])
 
 
-async def _outage(lab: Lab, name: str, *, kill: bool) -> Outage:
+async def _outage(lab: VideoLab, name: str, *, kill: bool) -> Outage:
     asked = [specs.single(f"restart-{name}-{n}") for n in range(WORKFLOWS)]
     holds = await asyncio.gather(*(_awaiting(lab, one) for one in asked))
     at = answers_at = datetime.now(UTC)
@@ -75,7 +79,7 @@ async def _outage(lab: Lab, name: str, *, kill: bool) -> Outage:
     return outage_of(await _histories(lab, asked), at, answers_at)
 
 
-async def _awaiting(lab: Lab, asked: WorkflowSpec) -> Hold:
+async def _awaiting(lab: VideoLab, asked: VideoSpec) -> Hold:
     """Start a workflow and bring it to where it awaits its video."""
     scene = asked.video_prompts[0]
     hold = await lab.api.hold(HoldRequest(call=HoldTarget.VIDEO, match=scene))
@@ -85,12 +89,12 @@ async def _awaiting(lab: Lab, asked: WorkflowSpec) -> Hold:
     return hold
 
 
-async def _histories(lab: Lab, asked: Sequence[WorkflowSpec]) -> Sequence[Workflow]:
+async def _histories(lab: VideoLab, asked: Sequence[VideoSpec]) -> Sequence[Workflow]:
     folder = lab.stack.evidence_folder / asked[0].workflow_id
     folder.mkdir()
     await save_histories(lab.client, folder, [one.workflow_id for one in asked])
-    save_specs(folder, asked)
-    return list(Evidence.load(folder).workflows.values())
+    await save_specs(folder, asked, VIDEO.data_converter)
+    return list(VideoEvidence.load(folder, VIDEO.reading).workflows.values())
 
 
 def outage_of(workflows: Sequence[Workflow], at: datetime, answers_at: datetime) -> Outage:

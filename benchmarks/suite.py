@@ -23,8 +23,8 @@ from benchmarks.bed import Bed
 from benchmarks.figures import RATIO, Found, Quantity, Row, Table, seconds
 from benchmarks.suite_cpu import Usage, tables
 from chaos.evidence.journal import read_journal
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.experiment.results import CaseResult, RunResult
-from chaos.report.reading import ReadingError, read_run
 
 NAME = "suite"
 TITLE = "The suite's wall time"

@@ -4,6 +4,8 @@
 
 `examples/orders` is such a project; `docs/tutorial.md` goes through it. Each name is imported when
 it is first used, so that to import this costs nothing.
+
+PYTEST_DONT_REWRITE: nothing here rests on an assert, and `python -m chaos run` imports it before.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from chaos.environment.target import PORT as PORT
     from chaos.environment.target import SCRATCH as SCRATCH
     from chaos.environment.target import SECRET as SECRET
+    from chaos.environment.target import Conditions as Conditions
     from chaos.environment.target import Live as Live
     from chaos.environment.target import Placement as Placement
     from chaos.environment.target import Service as Service
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from chaos.experiment.lab import Lab as Lab
     from chaos.experiment.lab import Options as Options
     from chaos.experiment.scenario import COMMON as COMMON
+    from chaos.experiment.scenario import SURVIVAL as SURVIVAL
     from chaos.experiment.scenario import Case as Case
     from chaos.experiment.scenario import Scenario as Scenario
     from chaos.faults import BadNetwork as BadNetwork
@@ -53,7 +57,6 @@ if TYPE_CHECKING:
     from chaos.faults import ServerDown as ServerDown
     from chaos.faults import ServerPaused as ServerPaused
     from chaos.faults import ServiceDown as ServiceDown
-    from chaos.faults import SleepWorker as SleepWorker
     from chaos.invariants import Invariant as Invariant
     from chaos.invariants import Late as Late
     from chaos.invariants import invariant as invariant
@@ -86,6 +89,7 @@ _PLACES = {
         "PORT",
         "SCRATCH",
         "SECRET",
+        "Conditions",
         "Live",
         "Placement",
         "Service",
@@ -99,7 +103,7 @@ _PLACES = {
     "chaos.evidence.journal": ("Event",),
     "chaos.evidence.spec": ("WorkflowSpec",),
     "chaos.experiment.lab": ("Lab", "Options"),
-    "chaos.experiment.scenario": ("COMMON", "Case", "Scenario"),
+    "chaos.experiment.scenario": ("COMMON", "SURVIVAL", "Case", "Scenario"),
     "chaos.faults": (
         "BadNetwork",
         "Fault",
@@ -109,7 +113,6 @@ _PLACES = {
         "ServerDown",
         "ServerPaused",
         "ServiceDown",
-        "SleepWorker",
     ),
     "chaos.invariants": ("Invariant", "Late", "invariant", "proof", "safety"),
     "chaos.invariants.proofs": (

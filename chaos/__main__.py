@@ -1,4 +1,4 @@
-"""Command line: `python -m chaos COMMAND`, or `chaos COMMAND` where the project is installed.
+"""Command line: `python -m chaos COMMAND`, or `temporal-chaos COMMAND` where it is installed.
 
 Each command is a module of `chaos.cli`.
 """
@@ -12,8 +12,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from chaos.cli import INTERRUPTED, UNUSABLE, run
-from chaos.cli.parser import make_parser
+from chaos.cli import INTERRUPTED, UNUSABLE, UnusableError, run
+from chaos.cli.parser import PROGRAM, make_parser
 from chaos.cli.terminal import OutputError
 from chaos.process.streams import complain, give_up, mend_streams
 
@@ -75,16 +75,20 @@ def _carry_out(arguments: Sequence[str]) -> int:
     parser = make_parser(_name())
     given = parser.parse_args(own, argparse.Namespace(passed_on=passed_on))
     command: Callable[[argparse.Namespace], int] = given.command
-    return command(given)
+    try:
+        return command(given)
+    except UnusableError as error:
+        complain(str(error))
+        return UNUSABLE
 
 
 def _is_our_own(module: str | None) -> bool:
-    return module is None or module.partition(".")[0] in {"chaos", "workflows"}
+    return module is None or module.partition(".")[0] == "chaos"
 
 
 def _name() -> str:
     """How the user has called it."""
-    return "chaos" if Path(sys.argv[0]).name == "chaos" else "python -m chaos"
+    return PROGRAM if Path(sys.argv[0]).name == PROGRAM else "python -m chaos"
 
 
 if __name__ == "__main__":

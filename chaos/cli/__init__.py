@@ -22,6 +22,10 @@ UNUSABLE = 2
 INTERRUPTED = 130
 
 
+class UnusableError(Exception):
+    """It cannot be done here. One sentence: why, and what to do."""
+
+
 def add_parser(
     commands: Commands, name: str, *, summary: str, description: str, more: str
 ) -> argparse.ArgumentParser:

@@ -6,21 +6,20 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from chaos.cli import Commands, add_parser
-from chaos.cli.run import scenario_names
+from chaos.cli import Commands, UnusableError, add_parser
 from chaos.cli.terminal import put
 
-_NAME = "chaos"
 _SHELLS = ("bash", "zsh", "fish")
 
 _DESCRIPTION = """\
-Prints a script that makes a shell complete commands, options, files, and the names of
-scenarios. Make it anew when the suite has got new ones."""
+Prints a script that makes a shell complete commands, options, files, and the names of this
+project's scenarios. Make it anew when there are new ones."""
 _MORE = """\
 examples:
   %(prog)s bash > ~/.chaos.bash   and source it in ~/.bashrc
-  %(prog)s zsh > FOLDER/_chaos    a FOLDER of $fpath
-  %(prog)s fish > ~/.config/fish/completions/chaos.fish"""
+  %(prog)s zsh > FOLDER/_temporal-chaos     of $fpath
+  %(prog)s fish > FOLDER/temporal-chaos.fish
+                                  FOLDER: ~/.config/fish/completions"""
 
 
 def add(commands: Commands) -> None:
@@ -39,9 +38,9 @@ def add(commands: Commands) -> None:
 def _completion(given: argparse.Namespace) -> int:
     import shtab  # noqa: PLC0415 - see the package's docstring
 
-    from chaos.cli.parser import make_parser  # noqa: PLC0415 - it imports this module
+    from chaos.cli.parser import PROGRAM, make_parser  # noqa: PLC0415 - it imports this module
 
-    described = make_parser(_NAME)
+    described, scenarios = make_parser(PROGRAM), _scenario_names()
     for action in _actions(described):
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - it has no other name
             for command in action.choices.values():
@@ -49,9 +48,19 @@ def _completion(given: argparse.Namespace) -> int:
         if action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined] # where shtab looks for it
         if action.dest == "scenarios":
-            action.choices = scenario_names()
+            action.choices = scenarios
     put(shtab.complete(described, given.shell).rstrip())
     return 0
+
+
+def _scenario_names() -> list[str]:
+    """None in a project that names no target."""
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
+
+    try:
+        return sorted(each.name for target in targets_here() for each in target.scenarios())
+    except UnusableError:
+        return []
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

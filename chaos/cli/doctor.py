@@ -17,10 +17,10 @@ from chaos.cli.terminal import put, say, width
 from chaos.evidence.text import plain
 
 if TYPE_CHECKING:
-    from chaos.cli.machine import Finding
+    from chaos.environment.needs import Need
 
 _PROJECT = Path(__file__).parents[2]
-_DISTRIBUTION = "temporal-fault-tolerance"
+_DISTRIBUTION = "pytest-temporal-chaos"
 
 _NAME = re.compile(r"[^\w.-]")
 """What comes after the name in a requirement."""
@@ -31,12 +31,13 @@ _PIPE_COLUMNS = 160
 """Where there is no terminal that says how wide it is."""
 
 _DESCRIPTION = """\
-Looks at what this machine has of what the suite needs. Installs and downloads nothing, and
-opens no connection. Whatever is called optional is only needed by what stands beside it."""
+Looks at what this machine has of what the harness and this project need. Installs and
+downloads nothing, and opens no connection. Whatever is called optional is only needed by what
+stands beside it."""
 _MORE = """\
 examples:
   %(prog)s
-  %(prog)s && chaos run
+  %(prog)s && pytest -m chaos
 
 exit code:
   0  pytest -m chaos can run here
@@ -65,9 +66,10 @@ def _doctor(given: argparse.Namespace) -> int:
         say("Install them into an environment of your own, and ask again:")
         say(f"  python3 -m venv .venv && .venv/bin/pip install {_what_to_install()}")
         return NEGATIVE
-    from chaos.cli.machine import Finding, State, examine  # noqa: PLC0415 - it needs the packages
+    from chaos.cli.machine import examine  # noqa: PLC0415 - it needs the packages
+    from chaos.environment.needs import Need, State  # noqa: PLC0415 - likewise
 
-    python = Finding(
+    python = Need(
         State.OK, "Python", "everything", f"{platform.python_version()}, with all packages"
     )
     findings = [python, *examine(Path.cwd())]
@@ -81,7 +83,7 @@ def _doctor(given: argparse.Namespace) -> int:
     return 0
 
 
-def _show(findings: Sequence[Finding]) -> None:
+def _show(findings: Sequence[Need]) -> None:
     from rich.console import Console  # noqa: PLC0415 - it needs the packages
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise

@@ -12,36 +12,16 @@ from chaos.cli import Commands, add_parser
 from chaos.cli.terminal import columns, put, say
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.experiment.scenario import Scenario
 
 _DESCRIPTION = """\
-Lists the scenarios, with the number of their cases and where these can run, and the faults
-that there are."""
+Lists the scenarios of the targets that this project names in pyproject.toml, with the
+number of their cases and where these can run, and the faults that there are."""
 _MORE = """\
 examples:
   %(prog)s
   %(prog)s --json"""
-
-_RULES = {
-    "delay": "the reply comes later",
-    "status": "a reply of any status, headers and body",
-    "hang": "no answer until the client leaves",
-    "reset": "the connection is reset without an answer",
-    "reset_body": "half of the true body, then a reset",
-    "truncated": "half of the true body, then a regular close",
-    "malformed": "200 and a JSON body that is none",
-    "empty": "200 without a body",
-    "html": "200 and a web page",
-    "rai_filtered": "the safety filter keeps the result back",
-    "failed_operation": "the video's operation will end in an error",
-    "large": "the true reply, and more that carries nothing",
-    "undelivered": "the video is billed and done, without a video or an error",
-    "expired": "the video is billed, and not found any more once it is done",
-    "inline": "the reply to a poll carries the video itself",
-    "drafts": "the true image comes last, behind a thought and a draft",
-    "redirect": "the same is to be had at another host, which refuses the key",
-}
-"""`tests.chaos.video.fake_api.rules.FaultKind` in a line each."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +47,11 @@ def add(commands: Commands) -> None:
 
 
 def _list(given: argparse.Namespace) -> int:
-    from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see the package
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
 
-    scenarios, groups = all_scenarios(), _groups()
+    targets = targets_here()
+    scenarios = [scenario for target in targets for scenario in target.scenarios()]
+    groups = _groups(targets)
     if given.json:
         put(json.dumps(_as_data(scenarios, groups), indent=2))
         return 0
@@ -109,27 +91,24 @@ def _only(scenario: Scenario) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _groups() -> dict[str, list[_Row]]:
-    from chaos import faults  # noqa: PLC0415 - see the package's docstring
+def _groups(targets: Sequence[Target]) -> dict[str, list[_Row]]:
+    """The harness's faults and those of the targets; whatever else these have to tell."""
+    from chaos.faults import Fault  # noqa: PLC0415 - likewise
     from chaos.network.toxics import AnyToxic  # noqa: PLC0415 - likewise
-    from tests.chaos.video.fake_api.rules import FaultKind  # noqa: PLC0415 - likewise
 
-    exported = [getattr(faults, name) for name in faults.__all__]
-    kinds = [c for c in exported if isinstance(c, type) and issubclass(c, faults.Fault)]
     toxics = get_args(get_args(AnyToxic)[0])
+    own = [item for target in targets for item in target.listed.items()]
     return {
         "faults": [
-            _Row(_type(kind), _first_sentence(kind), kind.family)
-            for kind in kinds
-            if kind is not faults.Fault
+            _Row(name, _first_sentence(kind), kind.family)
+            for name, kind in sorted(Fault.kinds.items())
         ],
-        "toxics of bad_network": [_Row(_type(toxic), _first_sentence(toxic)) for toxic in toxics],
-        "rules of bad_api": [_Row(kind, _RULES[kind]) for kind in FaultKind],
+        "toxics of bad_network": [
+            _Row(str(toxic.model_fields["type"].default), _first_sentence(toxic))
+            for toxic in toxics
+        ],
+        **{title: [_Row(*each) for each in words.items()] for title, words in own},
     }
-
-
-def _type(model: Any) -> str:
-    return str(model.model_fields["type"].default)
 
 
 def _first_sentence(documented: type) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import PackageNotFoundError, version
 
-from chaos.cli import clean, completion, doctor, recheck, report, run, shrink, up
+from chaos.cli import clean, completion, doctor, explore, recheck, report, run, shrink, up
 from chaos.cli import list as list_
 
-_COMMANDS = (list_, run, up, report, recheck, shrink, clean, doctor, completion)
+_COMMANDS = (list_, run, up, report, recheck, shrink, explore, clean, doctor, completion)
 
-_DISTRIBUTION = "temporal-fault-tolerance"
+PROGRAM = "temporal-chaos"
+"""The console script; `chaos` is the name of another project's."""
+
+_DISTRIBUTION = "pytest-temporal-chaos"
 
 _MORE = """\
 examples:
   %(prog)s doctor             what is installed here, and what is missing
   %(prog)s list               scenarios and faults
-  %(prog)s run worker_crash   one scenario; without a name, all of them
+  %(prog)s run NAME           one scenario; without a name, all of them
   %(prog)s up                 the whole stack, to try things by hand
   %(prog)s run --help         more of a command, with examples
 
@@ -29,12 +32,12 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     """The parser of a program of this name."""
     parser = argparse.ArgumentParser(
         prog=name,
-        description="Breaks Temporal workflows that pay for videos, and shows what survives.",
+        description="Breaks Temporal workers and all that they need, and shows what survives.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"chaos {_version()}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.add(commands)

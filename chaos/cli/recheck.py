@@ -8,28 +8,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import UNUSABLE, Commands, add_parser
+from chaos.cli import UNUSABLE, Commands, UnusableError, add_parser
 from chaos.cli.terminal import say_all
 from chaos.process.streams import complain
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.experiment.scenario import Scenario
 
 _DESCRIPTION = """\
-Judges a run again: every verdict is computed anew, by today's code, from the evidence
-that the run has left. Starts no process, opens no connection, and changes nothing of the
-run; its folder may have been moved or copied."""
+Judges a run of this project again: every verdict is computed anew, by today's code, from
+the evidence that the run has left. Starts no process, opens no connection, and changes
+nothing of the run; its folder may have been moved or copied."""
 _MORE = """\
 example:
   %(prog)s reports/latest
-  %(prog)s RUN --scenarios tests/test_orders_survive.py
 
 exit code:
   0  all verdicts were computed again, are as recorded, and are passes
   1  something did not pass, then or now, or the evidence does not say what
      results.json says (a verdict, or what was billed)
   2  RUN is not a run's folder, its results.json cannot be read or has another
-     schema, or the recheck could not be written"""
+     schema, this project names no target, or nothing could be written"""
 
 
 def add(commands: Commands) -> None:
@@ -45,22 +45,33 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--write", action="store_true", help="write recheck.json and recheck.md into the folder"
     )
-    parser.add_argument(
-        "--scenarios",
-        type=Path,
-        metavar="FILE",
-        help="the test file that has the run's SCENARIOS, where they are your own",
-    )
     parser.set_defaults(command=_recheck)
 
 
-def _catalogue(given: argparse.Namespace) -> Sequence[Scenario]:
-    from chaos.report.recheck.own import scenarios_in  # noqa: PLC0415 - likewise
-    from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - likewise
+def _catalogue(run: Path) -> Sequence[Scenario]:
+    """Those of this project, and the schedules of a run, which no catalogue has."""
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
 
-    if given.scenarios:
-        return scenarios_in(given.scenarios)
-    return [*all_scenarios(), *_seeded(given.run)]
+    if not __debug__:
+        raise UnusableError(
+            "Python runs with -O, or PYTHONOPTIMIZE is set: it leaves out the assert statements on "
+            "which verdicts may rest; run without."
+        )
+    targets = targets_here()
+    own = [scenario for target in targets for scenario in target.scenarios()]
+    return [*own, *_seeded(run, targets[0])]
+
+
+def _seeded(run: Path, target: Target) -> Sequence[Scenario]:
+    from chaos.search.schedule import ScheduleError, schedules_of  # noqa: PLC0415 - likewise
+
+    try:
+        schedules = schedules_of(run)
+    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
+        return ()
+    from chaos.search.seeded import seeded  # noqa: PLC0415 - likewise
+
+    return (seeded(schedules, target),)
 
 
 def _recheck(given: argparse.Namespace) -> int:
@@ -78,7 +89,7 @@ def _recheck(given: argparse.Namespace) -> int:
         # A replay that fails is told in the verdict; the SDK would tell it again, in colours.
         Runtime.set_default(quiet_runtime())
     try:
-        found = recheck(given.run, _catalogue(given))
+        found = recheck(given.run, _catalogue(given.run))
         say_all(terminal_lines(found))
         if given.write:
             write_recheck(found, given.run)
@@ -86,14 +97,3 @@ def _recheck(given: argparse.Namespace) -> int:
         complain(str(error))
         return UNUSABLE
     return found.exit_code
-
-
-def _seeded(run: Path) -> Sequence[Scenario]:
-    """The schedules of a run, which no catalogue has."""
-    from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
-    from chaos.search.seeded import seeded_of  # noqa: PLC0415 - see the package's docstring
-
-    try:
-        return (seeded_of(run),)
-    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
-        return ()

@@ -6,18 +6,21 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli import NEGATIVE, UNUSABLE, Commands, UnusableError, add_parser
 from chaos.cli.terminal import put, say, say_all, width
 from chaos.evidence import numbers
 from chaos.evidence import text as shown
 from chaos.process.streams import complain
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.experiment.results import RunResult
     from chaos.report.compare import Comparison
+    from chaos.report.html.views import Reader
 
 _RUN = Path("reports/latest")
 
@@ -90,7 +93,7 @@ def _percent(text: str) -> float:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from chaos.report.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
+    from chaos.experiment.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
 
     if given.against is None and (given.strict or given.noise is not None):
         complain("--strict and --noise belong to --against, which is not given.")
@@ -122,9 +125,9 @@ def _trend(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from chaos.experiment.reading import read_run  # noqa: PLC0415 - likewise
     from chaos.report.compare import compare, comparison_lines  # noqa: PLC0415 - likewise
     from chaos.report.differences import Noise  # noqa: PLC0415 - likewise
-    from chaos.report.reading import read_run  # noqa: PLC0415 - likewise
     from chaos.report.summary import summary  # noqa: PLC0415 - likewise
     from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
 
@@ -151,7 +154,7 @@ def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
 
     try:
         files = write_derived(result, given.run, text)
-        files = (write_html(given.run, against=given.against), *files)
+        files = (write_html(given.run, against=given.against, read=_reader()), *files)
     except OSError as error:
         complain(
             f"the report could not be written to {given.run} ({error.strerror}); "
@@ -163,6 +166,29 @@ def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
         return False
     _say_all(["", *(f"Written: {file}" for file in files)])
     return True
+
+
+def _reader() -> Reader:
+    """Evidence is read as it stands; that of an older version, which kept no books, by the targets
+    of this project, if it names any.
+    """
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - likewise
+    from chaos.evidence.case import BILLS, Evidence  # noqa: PLC0415 - likewise
+    from chaos.report.evidence import load_evidence  # noqa: PLC0415 - likewise
+
+    @cache
+    def targets() -> Sequence[Target]:
+        try:
+            return targets_here()
+        except UnusableError:
+            return ()
+
+    def read(folder: Path) -> Evidence:
+        if (folder / BILLS).exists():
+            return Evidence.load(folder)
+        return load_evidence(folder, targets())[1]
+
+    return read
 
 
 def _exit_code(found: Comparison | None, given: argparse.Namespace) -> int:

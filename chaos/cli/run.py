@@ -15,21 +15,20 @@ from chaos.process.streams import complain
 if TYPE_CHECKING:
     from chaos.cli.selection import Selection
 
-_FOLDER = Path(__file__).parent.parent / "scenarios"
+_SHORT = "--"
+"""How the harness's options begin here; in pytest, where others have some, it is `PREFIX`."""
 
 _DESCRIPTION = """\
-Runs scenarios: it is pytest -m chaos, with the same results and exit codes. Names choose
-scenarios exactly, and come first; all from the first option on goes to pytest. In a project
-of your own it runs what is marked chaos there."""
+Runs this project's scenarios: it is pytest -m chaos, with the same results and exit codes.
+Names choose scenarios exactly, and come first; all from the first option on goes to pytest,
+which has those below as --chaos-…."""
 _MORE = """\
 examples:
   %(prog)s                                    all scenarios
-  %(prog)s worker_crash checkpoint            these two
-  %(prog)s concurrency --workflows 50
-  %(prog)s server_restart --topology postgres
+  %(prog)s NAME OTHER                         these two
+  %(prog)s NAME --topology postgres
   %(prog)s --seed 1-10 --faults kill,network  drawn at random
   %(prog)s --replay=reports/latest            the same again
-  %(prog)s worker_crash --live --budget 1.00  real, paid; asks
   %(prog)s -q -x --junitxml=FILE              pytest's own
 
 exit code: that of pytest
@@ -51,7 +50,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="its name (default: all of them)"
     )
-    options.add_options(parser.add_argument_group("of the suite; pytest has more").add_argument)
+    group = parser.add_argument_group("of the harness; pytest has more")
+    options.add_options(group.add_argument, _SHORT)
     parser.set_defaults(command=_run)
 
 
@@ -67,9 +67,17 @@ def split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return arguments[:first], arguments[first:]
 
 
-def scenario_names() -> list[str]:
-    """The suite's own scenarios, by their files: to import them all takes more than a second."""
-    return sorted({file.stem for file in _FOLDER.glob("*.py")} - {"__init__", "catalogue"})
+def for_pytest(passed_on: Sequence[str]) -> list[str]:
+    """What was given to `run`, with the harness's options as pytest knows them."""
+    long = dict(zip(_names(_SHORT), _names(options.PREFIX), strict=True))
+    parts = [each.partition("=") for each in passed_on]
+    return [f"{long.get(name, name)}{equals}{value}" for name, equals, value in parts]
+
+
+def _names(prefix: str) -> list[str]:
+    declared: list[str] = []
+    options.add_options(lambda name, **_: declared.append(name), prefix)
+    return declared
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -79,7 +87,7 @@ def _run(given: argparse.Namespace) -> int:
 
     selection = Selection(given.scenarios)
     try:
-        code = int(pytest.main(["-m", "chaos", *given.passed_on], plugins=[selection]))
+        code = int(pytest.main(["-m", "chaos", *for_pytest(given.passed_on)], plugins=[selection]))
     except BrokenPipeError:
         raise
     except OSError as error:  # what pytest prints: of all else it tells itself

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from chaos.plugin import given
+
 
 class Selection:
     """A plugin that leaves out all scenarios but those named; without names it leaves out none.
@@ -23,13 +25,15 @@ class Selection:
         """Whether a name was none of a scenario."""
         return bool(self.known and set(self.names) - self.known)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Say what is wrong where a name comes after an option: pytest takes it for a file."""
+        config.stash[given.SPELLING] = "--"
         for argument in config.args:
             if argument.isidentifier() and not (config.invocation_params.dir / argument).exists():
                 raise pytest.UsageError(
                     f"there is no file or folder {argument}; if it is a scenario, name it before "
-                    f"all options, as in chaos run {argument} -q."
+                    f"all options, as in run {argument} -q."
                 )
 
     @pytest.hookimpl(tryfirst=True)

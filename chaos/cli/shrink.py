@@ -15,8 +15,7 @@ Takes a schedule that failed, leaves out faults and workflows, and runs it again
 until nothing more can be left out. Each time real processes are started and broken."""
 _MORE = """\
 example:
-  pytest -m chaos --seed 1-10
-  %(prog)s reports/latest
+  %(prog)s reports/latest     after a run with --seed
 
 exit code:
   0  a schedule was written to RUN/shrink/schedule.json, which --replay takes
@@ -37,25 +36,26 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--runs", type=options.count, default=40, metavar="N", help="at most (default: 40)"
     )
-    parser.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for pytest")
+    parser.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for run")
     parser.add_argument(
-        "--worker-command", type=options.command, metavar="'PROGRAM …'", help="as for pytest"
+        "--worker-command", type=options.command, metavar="'PROGRAM …'", help="as for run"
     )
     parser.set_defaults(command=_shrink)
 
 
 def _shrink(given: argparse.Namespace) -> int:
-    from chaos.environment.provision import Choice  # noqa: PLC0415 - see the package's docstring
-    from chaos.environment.worker import WORKER_ARGV  # noqa: PLC0415 - likewise
+    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
+    from chaos.environment.provision import Choice  # noqa: PLC0415 - likewise
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - likewise
     from chaos.search.shrink import Means, ShrinkError, shrink  # noqa: PLC0415 - likewise
 
     try:
         means = Means(
+            target=targets_here()[0],
             most_runs=given.runs,
             say=say,
             choice=Choice(temporal_cli=given.temporal_cli),
-            worker_argv=given.worker_command or WORKER_ARGV,
+            worker_argv=given.worker_command or (),
         )
         found = shrink(given.run, means, case=given.case)
     except (ShrinkError, RunError) as error:
@@ -63,11 +63,11 @@ def _shrink(given: argparse.Namespace) -> int:
         return UNUSABLE
     before, after = found.before, found.after
     say(
-        f"{len(before.faults)} faults and {len(before.orders)} workflows in "
-        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.orders)} in "
+        f"{len(before.faults)} faults and {len(before.starts)} workflows in "
+        f"{before.duration_seconds:g} s became {len(after.faults)} and {len(after.starts)} in "
         f"{after.duration_seconds:g} s ({found.tried} runs)."
     )
     for planned in after.faults:
         say(f"  {planned.at_seconds:6.2f} s  {planned.fault.kind} at {planned.fault.target}")
-    say(f"Run it again: pytest -m chaos --replay={found.file}")
+    say(f"Run it again: python -m chaos run --replay={found.file}")
     return 0

@@ -19,7 +19,7 @@ from chaos.process.child import Child
 
 SIZE_MIB = 48
 FOLDER = "disk"
-"""Where it is mounted, in the working folder of the process that mounts it."""
+"""Where it is mounted, in the scratch folder of its stack."""
 
 READY_DEADLINE_SECONDS = 30.0
 
@@ -48,14 +48,12 @@ def mounting(folder: Path, command: Sequence[str], size_mib: int = SIZE_MIB) -> 
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """The small disk of a process that was started by `mounting`, at `FOLDER` below its own."""
+    """The small disk of a process that was started by `mounting`; `folder` is where those in its
+    namespace find it.
+    """
 
     owner: Child
-
-    @property
-    def folder(self) -> Path:
-        """Where those in its namespace find it."""
-        return self.owner.folder / FOLDER
+    folder: Path
 
     @property
     def inside(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import psycopg
-from sqlalchemy import URL
 
 from chaos.evidence.journal import Journal
 from chaos.process.child import Child, ChildError, child_environment
@@ -25,6 +24,7 @@ SUPERUSER = "ledger"
 _BIN_VARIABLE = "PG_BIN"
 _DEBIAN = Path("/usr/lib/postgresql")
 _UNPRIVILEGED = "postgres"
+_PROGRAMS = ("initdb", "postgres", "psql")
 _INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -58,8 +58,8 @@ class PostgresPrograms:
         if folder is None:
             where = named or f"{_DEBIAN}/*/bin or on PATH"
             raise PostgresNotFoundError(
-                f"no initdb and postgres in {where}; install PostgreSQL's server (on Debian the "
-                f"package postgresql), or set {_BIN_VARIABLE} to the folder of its programs."
+                f"no initdb, postgres and psql in {where}; install PostgreSQL's server (on Debian "
+                f"the package postgresql), or set {_BIN_VARIABLE} to the folder of its programs."
             )
         return cls(folder, _user())
 
@@ -80,7 +80,7 @@ def _version(folder: Path) -> float:
 
 
 def _has_programs(folder: Path) -> bool:
-    return all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres"))
+    return all(os.access(folder / name, os.X_OK) for name in _PROGRAMS)
 
 
 def _user() -> str | None:
@@ -101,6 +101,7 @@ class Postgres:
 
     child: Child
     initdb: Child
+    psql: str
     data: Path
     port: Port
 
@@ -126,18 +127,12 @@ class Postgres:
 
         make = (str(programs.folder / "initdb"), "-D", str(data), "-U", SUPERUSER, *_INITDB)
         run = (str(programs.folder / "postgres"), "-D", str(data), *options)
-        return cls(child("postgres", *run), child("initdb", *make), data, port)
+        psql = str(programs.folder / "psql")
+        return cls(child("postgres", *run), child("initdb", *make), psql, data, port)
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database, as SQLAlchemy takes it."""
-        url = URL.create(
-            "postgresql+psycopg",
-            username=SUPERUSER,
-            host="127.0.0.1",
-            port=self.port.number,
-            database=database,
-        )
-        return url.render_as_string(hide_password=False)
+        return f"postgresql+psycopg://{SUPERUSER}@127.0.0.1:{self.port.number}/{database}"
 
     async def start(self) -> None:
         """Start it, the first time with new data, and wait until it answers. Raises ChildError."""
@@ -173,9 +168,9 @@ class Postgres:
         return self.url(name)
 
     async def execute(self, database: str, statement: str) -> None:
-        """Carry out a statement in a database."""
-        async with await self._connect(database) as connection:
-            await connection.execute(statement.encode())
+        """Carry out a statement in a database. Raises ChildError."""
+        if said := await self._complaint(database, statement):
+            raise ChildError(f"PostgreSQL did not carry out {statement!r}: {said}")
 
     async def discard(self) -> None:
         """End it at the end of a run. By SIGQUIT: after SIGKILL its memory stays in the kernel."""
@@ -194,23 +189,25 @@ class Postgres:
     def _left_over(self) -> bool:
         return any(_works_in(process, self.data) for process in psutil.process_iter())
 
-    async def _connect(self, database: str = "postgres") -> psycopg.AsyncConnection:
-        return await psycopg.AsyncConnection.connect(
-            host="127.0.0.1",
-            port=self.port.number,
-            user=SUPERUSER,
-            dbname=database,
-            autocommit=True,
-            connect_timeout=5,
-        )
-
     async def _answers(self) -> bool:
+        return await self._complaint("postgres", "SELECT 1") is None
+
+    async def _complaint(self, database: str, statement: str) -> str | None:
+        """What its own client says where a statement was not carried out."""
+        where = ("--host=127.0.0.1", f"--port={self.port.number}", f"--username={SUPERUSER}")
+        process = await asyncio.create_subprocess_exec(
+            *(self.psql, *where, f"--dbname={database}", "--no-psqlrc", "--quiet"),
+            *("--no-password", f"--command={statement}"),
+            env={"PGCONNECT_TIMEOUT": "5"},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
         try:
-            async with await self._connect() as connection:
-                await connection.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
+            _, said = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        return said.decode(errors="replace").strip() if process.returncode else None
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

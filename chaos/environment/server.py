@@ -152,4 +152,5 @@ def _fixed(number: int) -> Port:
 
 def _small_disk(size_mib: int, site: ProcessFactory) -> SmallDisk:
     command = ("sleep", "infinity")
-    return SmallDisk(site.child(DISK, mounting(site.scratch / FOLDER, command, size_mib)))
+    folder = site.scratch / FOLDER
+    return SmallDisk(site.child(DISK, mounting(folder, command, size_mib)), folder)

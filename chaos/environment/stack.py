@@ -15,11 +15,12 @@ from temporalio.client import Client
 
 from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.keeper import WorkerKeeper
 from chaos.environment.proxy import SERVER, ProxyServer, link_name
 from chaos.environment.readiness import Arrival, Polls, port_of
 from chaos.environment.server import DevMaker, TemporalServer
-from chaos.environment.supervisor import SupervisorProcess
-from chaos.environment.target import Placement, ServiceProcess, Target
+from chaos.environment.supervisor import Supervisor, SupervisorProcess
+from chaos.environment.target import Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import Maker, StackSpec, Temporal
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
@@ -75,7 +76,7 @@ class Stack:
         # Of this stack alone: wherever it turns up, a secret has leaked.
         self.secret = f"{CANARY}{secrets.token_hex(12)}"
         self.workers: list[WorkerProcess] = []
-        self.supervisors: list[SupervisorProcess] = []
+        self.supervisors: list[Supervisor] = []
         self.links: dict[str, ProxyServer] = {}
         self.placement = Placement(
             target,
@@ -203,37 +204,71 @@ class Stack:
         self.workers.append(worker)
         return worker
 
-    async def start_supervisor(
+    async def keep_workers(
         self,
         workers: int,
         *,
         task_queue: str | None = None,
+        argv: Sequence[str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        links: Sequence[str] = (),
+    ) -> WorkerKeeper:
+        """Start so many workers, and each again when it has died; wait until all of them are ready.
+
+        They share the proxies of what `links` names.
+        """
+        task_queue = task_queue or self.task_queue
+        name = self._next_supervisor()
+        own = {**await self._linked(name, links), **(settings or {})}
+        kept = [self._new_worker(task_queue, argv, own) for _ in range(workers)]
+        keeper = WorkerKeeper(name, kept, self.client)
+        self.supervisors.append(keeper)
+        await keeper.start()
+        return keeper
+
+    def _next_supervisor(self) -> str:
+        return f"fleet-{len(self.supervisors) + 1}"
+
+    async def start_supervisor(  # noqa: PLR0913 - all by name, and each has its default
+        self,
+        workers: int,
+        *,
+        task_queue: str | None = None,
+        argv: Sequence[str] | None = None,
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
     ) -> SupervisorProcess:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
-        They share the proxies of what `links` names, and so does the supervisor itself.
+        `argv` is the command line of a worker in place of its own. They share the proxies of what
+        `links` names, and so does the supervisor itself.
         """
         if not self.target.supervisor:
-            raise NotHereError("this target names no supervisor of its workers.")
+            raise NotHereError("this target names no supervisor of its workers: keep_workers does.")
         task_queue = task_queue or self.task_queue
-        name = f"fleet-{len(self.supervisors) + 1}"
+        name = self._next_supervisor()
         environment = {
             **self._worker_environment(task_queue),
             **await self._linked(name, links),
             **(settings or {}),
         }
-        own = self._config.worker_argv
+        own = argv or self._config.worker_argv
         program = ("--command", shlex.join(own)) if own else ()
-        argv = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
+        whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
         # Its workers lead groups of their own, and it can be struck without them.
-        child = self.placement.child(name, argv, environment, is_group=False)
+        child = self.placement.child(name, whole, environment, is_group=False)
         supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue))
         self.supervisors.append(supervisor)
         await supervisor.start(self.client)
         return supervisor
+
+    async def start_front(self, front: Service) -> ServiceProcess:
+        """Start a service that speaks to Temporal as workers do, such as an HTTP API."""
+        process = self.placement.service(front, self._temporal_environment(self.task_queue))
+        self.services[front.name] = process
+        await process.start()
+        return process
 
     async def _linked(self, client: str, links: Sequence[str]) -> dict[str, str]:
         """Start the proxies of a client's links; the variables by which it finds them."""
@@ -287,6 +322,11 @@ class Stack:
         return {
             **self.placement.settings(kind),
             **self._service_variables({n: s.port.address for n, s in self.services.items()}),
+            **self._temporal_environment(task_queue),
+        }
+
+    def _temporal_environment(self, task_queue: str) -> dict[str, str]:
+        return {
             "TASK_QUEUE": self.own_queue(task_queue),
             "TEMPORAL_CONFIG_FILE": str(self._config.scratch / "temporal.toml"),
             **self.temporal.worker_environment,

@@ -1,4 +1,4 @@
-"""A target's own supervisor, and the workers that it keeps."""
+"""What keeps workers: a target's own supervisor; `WorkerKeeper` is the harness's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import psutil
 from temporalio.client import Client
@@ -21,7 +23,7 @@ from chaos.process.waiting import wait_until
 READY_DEADLINE_SECONDS = 2 * WORKER_READY_DEADLINE_SECONDS
 """It starts, and only then do its workers."""
 
-_FAULTS = {
+FAULT_KINDS = {
     signal.SIGKILL: "kill",
     signal.SIGTERM: "terminate",
     signal.SIGSTOP: "pause",
@@ -30,6 +32,50 @@ _FAULTS = {
 """What a fault is called, by its signal; the last one is that of `chaos.environment.hangable`."""
 
 _DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM})
+
+
+class Supervisor(Protocol):
+    """What keeps so many workers on a task queue. `fleet-N` is its name in links and journals."""
+
+    @property
+    def name(self) -> str:
+        """Its own in the stack."""
+
+    @property
+    def task_queue(self) -> str:
+        """Where its workers listen."""
+
+    @property
+    def logs(self) -> Sequence[Path]:
+        """Where its workers' output goes."""
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """The workers that it has now."""
+
+    def target_of(self, pid: int) -> str:
+        """What one of its workers is called in the journal."""
+
+    async def is_complete(self, client: Client) -> bool:
+        """Whether all its workers are ready."""
+
+    async def until_complete(self, client: Client) -> None:
+        """Wait until all its workers are ready, those that were replaced included."""
+
+    def strike(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to one of its workers, as the planned fault."""
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to one of its workers; its end is journaled."""
+
+    def watch(self, process: psutil.Process) -> None:
+        """See to it that the end of one of its workers is journaled, whenever that comes."""
+
+    async def until_gone(self, pids: Collection[int]) -> None:
+        """Wait until none of these is among its workers any more, and the journal says so."""
+
+    async def discard(self) -> None:
+        """End its workers, and start no more."""
 
 
 @dataclass
@@ -79,13 +125,28 @@ class SupervisorProcess:
         return True
 
     @property
+    def name(self) -> str:
+        """That of its process."""
+        return self.child.name
+
+    @property
+    def logs(self) -> Sequence[Path]:
+        """Its own, which has that of its workers."""
+        return [self.child.log]
+
+    @property
     def target(self) -> str:
         """What its workers are called in the journal: they have no names of their own."""
         return f"{self.child.name}-worker"
 
+    def target_of(self, pid: int) -> str:
+        """The same for all of them."""
+        del pid
+        return self.target
+
     def strike(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to one of its workers, as the planned fault."""
-        self.child.journal.add(Event.FAULT, kind=_FAULTS[number], target=self.target, pid=pid)
+        self.child.journal.add(Event.FAULT, kind=FAULT_KINDS[number], target=self.target, pid=pid)
         self.signal(pid, number)
 
     def signal(self, pid: int, number: signal.Signals) -> None:
@@ -113,6 +174,8 @@ class SupervisorProcess:
             self.child.journal.add(Event.EXITED, target=self.target, pid=process.pid)
             self._watched.discard(process.pid)
 
+        if process.pid in self._watched:
+            return
         self._watched.add(process.pid)
         threading.Thread(target=wait, name=f"watch {process.pid}", daemon=True).start()
 

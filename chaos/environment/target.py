@@ -5,7 +5,8 @@ The harness knows nothing else of a guest: whatever it can do for one target, it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.needs import Need
 from chaos.environment.readiness import Polls
 from chaos.environment.temporal import NAMESPACE, StackSpec
 from chaos.environment.worker import Ready, WorkerKind
@@ -37,13 +39,26 @@ class Service:
     """A process beside the workers, such as the double of a payment provider.
 
     `argv` and `settings` may hold `EVIDENCE`, `SCRATCH`, `SECRET` and `PORT`. It is ready when its
-    port is open. The workers find it by `variable`, which holds `url` with its address.
+    port is open. The workers find it by `variable`, if they need to, which holds `url` with its
+    address. `may_die` says that what it has on its books outlives a SIGKILL, so that drawn
+    schedules may kill it.
     """
 
     name: str
     argv: Sequence[str]
-    variable: str
+    variable: str | None = None
     url: str = "http://{address}"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    may_die: bool = False
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a search runs workflows, beyond what the target itself says: `prepare` gets the
+    lab before the first of them starts, `settings` go over the environment of the workers.
+    """
+
+    prepare: Callable[[Any], Awaitable[None]] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +74,20 @@ class Live:
     secrets: Sequence[str]
     paid_usd: Callable[[Path], Decimal | None]
     step_deadline_seconds: float = 900.0
+
+
+@dataclass(frozen=True)
+class Up:
+    """What `python -m chaos up` starts of a target, for trying it by hand, and says of it.
+
+    `target` stands in for it there, such as one with slower doubles. `fronts` are services that
+    start last and speak to Temporal as workers do, such as an HTTP API. `hints` are lines of text:
+    `{name}` is the address of the service of that name, `{pid}` the process id of a worker.
+    """
+
+    target: Target
+    fronts: Sequence[Service] = ()
+    hints: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,13 +111,23 @@ class Target:
     `timings` are what the target says of itself. `prices_usd` has the price of each item. `bills`,
     `paid_requests` and `refusals` read from a case's folder what was billed, what the workers have
     on record of that, and which answers a service refused.
-    `specs` are the workflows that may be drawn and explored, each made for an id that it is given;
-     `invariants` must hold
-    of each drawn case, `scenarios` are the project's, for the command line. `evidence` and `lab`
-    are the target's own kinds of the harness's classes. `slots` is how many activities a worker
-    does at once, by which the load of a case is measured; `live` is there where real money
-    is paid, `estimates` tell what all scenarios would cost then. `packages` are the distributions
-    whose versions the results name.
+    `scenarios` are the project's, for the command line. `evidence` and `lab` are the target's own
+    kinds of the harness's classes. `slots` is how many activities a worker does at once, by which
+    the load of a case is measured; `live` is there where real money is paid, `estimates` tell what
+    all scenarios would cost then. `packages` are the distributions whose versions the results name.
+
+    A search draws and explores `specs`: each makes a workflow for an id that it is given, and
+    `former_specs` has today's names of those that older schedules call otherwise. `invariants` must
+    hold whatever breaks meanwhile: `SURVIVAL`, and what is the target's own. `draws` are families
+    of faults of its own, each drawn for one workflow. `drawn` and `explored` are the conditions of
+    both. `resubmissions` is how often an operator starts a workflow again that has failed under
+    drawn faults. `is_paid` tells of an activity's type and of what it asks for, which is the last
+    word of a URL's path without ids, whether that request costs money each time that it arrives;
+    the paid requests of a workflow are made in the order of its `charges`.
+
+    The command line asks for the rest: `needs` says what the project in a folder needs of this
+    machine, `up` what `up` starts in place of just this, and `listed` what `list` shows below the
+    faults: words with what each of them means, by a title.
     """
 
     worker: Sequence[str]
@@ -112,7 +151,13 @@ class Target:
     paid_requests: Callable[[Path], Iterable[PaidRequest]] = lambda _: ()
     refusals: Callable[[Path], Iterable[Refusal]] = lambda _: ()
     specs: Mapping[str, Callable[[str], WorkflowSpec]] = field(default_factory=dict)
+    former_specs: Mapping[str, str] = field(default_factory=dict)
     invariants: Sequence[Any] = ()
+    draws: Mapping[str, Callable[[random.Random, WorkflowSpec], Any]] = field(default_factory=dict)
+    drawn: Conditions = field(default_factory=Conditions)
+    explored: Conditions = field(default_factory=Conditions)
+    resubmissions: int = 0
+    is_paid: Callable[[str, str], bool] = lambda _activity, _request: False
     scenarios: Callable[[], Sequence[Any]] = lambda: ()
     evidence: type[Evidence] = Evidence
     lab: type[Any] | None = None
@@ -120,6 +165,9 @@ class Target:
     live: Live | None = None
     estimates: Callable[[], Sequence[SuiteEstimate]] = lambda: ()
     packages: Sequence[str] = ()
+    needs: Callable[[Path], Iterable[Need]] = lambda _: ()
+    up: Callable[[], Up] | None = None
+    listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def worker_kind(self, name: str | None) -> WorkerKind:
         """One of its kinds; None: the main one. Raises KeyError."""
@@ -177,6 +225,8 @@ class ServiceProcess:
 
     def variable(self, address: str) -> dict[str, str]:
         """How a worker finds it at that address: its own, or that of a proxy before it."""
+        if self.service.variable is None:
+            return {}
         return {self.service.variable: self.service.url.replace("{address}", address)}
 
     async def discard(self) -> None:
@@ -225,11 +275,13 @@ class Placement:
         common = settings(self) if callable(settings) else settings
         return self._all_filled({**common, **self.target.worker_kind(kind).settings})
 
-    def service(self, service: Service) -> ServiceProcess:
-        """One of its services; it does not run yet."""
+    def service(
+        self, service: Service, environment: Mapping[str, str] | None = None
+    ) -> ServiceProcess:
+        """One of its services, its settings over this environment; it does not run yet."""
         port = Port()
         argv = [self._filled(part, port) for part in service.argv]
-        settings = self._all_filled(service.settings, port)
+        settings = {**(environment or {}), **self._all_filled(service.settings, port)}
         return ServiceProcess(service, self.child(service.name, argv, settings), port)
 
     def child(

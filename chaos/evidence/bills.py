@@ -70,7 +70,8 @@ class Bill(BaseModel):
 class InDoubt(BaseModel):
     """A paid request of which the workers themselves say that it may have been paid for in vain."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    # So that of a workers' whole record only this is told.
+    model_config = ConfigDict(frozen=True, revalidate_instances="subclass-instances")
 
     operation_id: str
     step: str

@@ -104,7 +104,7 @@ async def save_specs(folder: Path, specs: Sequence[WorkflowSpec], converter: Dat
 def load_specs(folder: Path, kind: type[WorkflowSpec]) -> tuple[WorkflowSpec, ...]:
     """What was asked for, also as an earlier release has written it."""
     adapter = TypeAdapter(tuple[kind, ...])  # type: ignore[valid-type]  # the guest's own
-    content = read_if_there(folder / SPECS)
+    content = read_if_there(folder / OLD_SPECS)
     if content is None:
-        content = read_file(folder / OLD_SPECS)
+        content = read_file(folder / SPECS)
     return adapter.validate_json(content, context=True)

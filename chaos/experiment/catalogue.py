@@ -6,8 +6,10 @@ import importlib
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
@@ -18,13 +20,23 @@ class CatalogueError(Exception):
     """A project's targets cannot be had. One sentence: what is wrong and what to do."""
 
 
+def project_of(folder: Path) -> Path:
+    """The project that a folder belongs to: `project_above`, or else the nearest folder upwards
+    with a `pyproject.toml`, or else the folder itself.
+    """
+    folder = folder.absolute()
+    upwards = (folder, *folder.parents)
+    nearest = next((each for each in upwards if (each / "pyproject.toml").is_file()), folder)
+    return project_above(folder) or nearest
+
+
 @cache
 def targets_of(project: Path) -> Sequence[Target]:
     """Those that `[tool.chaos] targets` names as `module:attribute`; none without such a table.
 
     Modules are found from the project's folder as pytest finds them. Raises CatalogueError.
     """
-    return [_target(name, project) for name in _names(project)]
+    return [target_named(name, project) for name in _names(project)]
 
 
 def scenarios_of(project: Path) -> Sequence[Scenario]:
@@ -34,30 +46,52 @@ def scenarios_of(project: Path) -> Sequence[Scenario]:
 
 def target_of(project: Path) -> Target:
     """The one that is drawn from and explored: the first. Raises CatalogueError."""
-    targets = targets_of(project)
-    if not targets:
-        raise CatalogueError(
-            f"{project / 'pyproject.toml'} names no target: add [tool.chaos] with "
-            'targets = ["module:attribute"].'
-        )
-    return targets[0]
+    return required_targets(project)[0]
+
+
+def required_targets(project: Path) -> Sequence[Target]:
+    """Likewise all of them, where there is nothing to do without one. Raises CatalogueError."""
+    if targets := targets_of(project):
+        return targets
+    raise CatalogueError(
+        f"{project / 'pyproject.toml'} names no target: add a table [tool.chaos] with "
+        'targets = ["module:attribute"], each a chaos.Target.'
+    )
+
+
+def project_above(folder: Path) -> Path | None:
+    """The nearest project: the folder itself or one above it whose `pyproject.toml` has a table
+    `[tool.chaos]`; None where there is none.
+    """
+    for each in (folder, *folder.parents):
+        with suppress(CatalogueError):
+            if "chaos" in _read(each / "pyproject.toml").get("tool", {}):
+                return each
+    return None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
 
 
 def _names(project: Path) -> Sequence[str]:
     file = project / "pyproject.toml"
     try:
-        read = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ()
-    except (OSError, ValueError) as error:
-        raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
-    names = read.get("tool", {}).get("chaos", {}).get("targets", [])
+        names = _read(file).get("tool", {}).get("chaos", {}).get("targets", [])
+    except AttributeError:  # one of them is no table
+        names = None
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
 
 
-def _target(name: str, project: Path) -> Target:
+def target_named(name: str, project: Path) -> Target:
+    """The one that a project has as `module:attribute`. Raises CatalogueError."""
     module, _, attribute = name.partition(":")
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
@@ -65,8 +99,24 @@ def _target(name: str, project: Path) -> Target:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:
         raise CatalogueError(
-            f"the target {name!r} of [tool.chaos] cannot be imported ({plain(repr(error))})."
+            f"the target {name!r} cannot be imported ({plain(repr(error))})."
         ) from error
+    _require_its_own(module, project)
     if not isinstance(found, Target):
-        raise CatalogueError(f"{name!r} of [tool.chaos] is no chaos.Target.")
+        raise CatalogueError(f"{name!r} is no chaos.Target.")
     return found
+
+
+def _require_its_own(module: str, project: Path) -> None:
+    """Of two projects in one run, each may have a module of the same name; Python knows one.
+
+    Raises CatalogueError.
+    """
+    path = project.joinpath(*module.split("."))
+    own = next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
+    found = sys.modules[module].__file__
+    if own and found and not own.samefile(found):
+        raise CatalogueError(
+            f"{own} was meant, and {found} is imported already: run one project at a time, or "
+            "give its module a name of its own."
+        )

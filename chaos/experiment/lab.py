@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +23,9 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.environment.stack import Stack
-from chaos.environment.supervisor import SupervisorProcess
+from chaos.environment.supervisor import Supervisor
 from chaos.environment.worker import WorkerProcess
+from chaos.evidence.case import save_books
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
@@ -53,7 +54,9 @@ class EndedEarlyError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose for a run. `workflows` is the load of the concurrency scenario."""
+    """What a user may choose for a run. `workflows` is how many start at once, in a
+    case whose load asks for it.
+    """
 
     workflows: int = 5
 
@@ -127,6 +130,28 @@ class Lab:
     async def save(self, folder: Path) -> None:
         """Keep what a target's own kind of lab knows and its evidence needs; called once, last."""
 
+    async def keep(self, spec: WorkflowSpec, folder: Path) -> None:
+        """Keep in a folder of its own what there is of one workflow, where several share a stack:
+        what the books of both sides say of it. A target's own kind of lab adds its files.
+        """
+        await asyncio.to_thread(self._keep_books, spec, folder)
+
+    def _keep_books(self, spec: WorkflowSpec, folder: Path) -> None:
+        whole, reading = self.stack.evidence_folder, self.stack.target.reading
+        keys = {charge.key for charge in spec.charges}
+        owner = self.handle(spec.workflow_id).id
+        only = replace(
+            reading,
+            bills=lambda _: [b for b in reading.bills(whole) if b.key in keys],
+            paid_requests=lambda _: [
+                r for r in reading.paid_requests(whole) if r.operation_id == owner
+            ],
+            refusals=lambda _: [
+                r for r in reading.refusals(whole) if r.workflow_id == spec.workflow_id
+            ],
+        )
+        save_books(folder, only)
+
     async def close(self) -> None:
         """Let go of what a target's own kind of lab holds."""
 
@@ -184,21 +209,35 @@ class Lab:
         self.on_working()
         return worker
 
-    async def supervisor(
+    async def supervisor(  # noqa: PLR0913 - all by name, and each has its default
         self,
         workers: int,
         *,
+        task_queue: str | None = None,
+        argv: Sequence[str] | None = None,
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
-    ) -> SupervisorProcess:
-        """Start the target's supervisor with so many workers; wait until all poll."""
-        supervisor = await self.stack.start_supervisor(
-            workers, arguments=arguments, settings=settings, links=links
-        )
-        self.note(f"{supervisor.child.name} is ready with {workers} workers")
+    ) -> Supervisor:
+        """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
+        which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
+        """
+        if self.stack.target.supervisor:
+            found: Supervisor = await self.stack.start_supervisor(
+                workers,
+                task_queue=task_queue,
+                argv=argv,
+                arguments=arguments,
+                settings=settings,
+                links=links,
+            )
+        else:
+            found = await self.stack.keep_workers(
+                workers, task_queue=task_queue, argv=argv, settings=settings, links=links
+            )
+        self.note(f"{found.name} is ready with {workers} workers")
         self.on_working()
-        return supervisor
+        return found
 
     async def begin(self, fault: Fault) -> None:
         """Inject a fault. It is healed by `end`, or by `heal` at the latest."""

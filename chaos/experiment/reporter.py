@@ -65,7 +65,7 @@ def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Plann
 
 
 def _billed_usd(target: Target, folder: Path) -> Decimal:
-    """What was billed so far. Raises OSError and ValueError where it cannot be read, or not yet."""
+    """What was billed so far. Raises whatever the target's own reading raises."""
     return sum((bill.amount_usd for bill in target.bills(folder)), Decimal(0))
 
 

@@ -167,7 +167,9 @@ class Overall(Result):
 
 
 class RunResult(Result):
-    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process."""
+    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process,
+    `workflows` is the load that the user has chosen; older versions did not record it.
+    """
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     run_id: str
@@ -178,6 +180,7 @@ class RunResult(Result):
     suite_estimates: tuple[SuiteEstimate, ...] = ()
     topology: Topology = Topology.DEV
     seed: int | None = None
+    workflows: Count | None = None
     versions: dict[str, str]
     cpu_s: dict[str, Seconds] = {}
     scenarios: tuple[ScenarioResult, ...]
@@ -191,7 +194,7 @@ def case_result(
     """Put the findings of a case and the figures of its evidence together."""
     proven = {check.name for check in proofs(case)}
     hit = all(f.verdict is Verdict.PASSED for f in findings if f.check in proven)
-    ambiguous = tuple(map(InDoubt.model_validate, evidence.in_doubt))
+    ambiguous = tuple(InDoubt.model_validate(each.model_dump()) for each in evidence.in_doubt)
     return CaseResult(
         name=case.name,
         control=case.must_fail is not None,

@@ -263,9 +263,10 @@ async def _experiment(
                 await save_specs(folder, lab.specs, target.data_converter)
                 save_prefix(folder, stack.temporal.prefix)
                 await lab.save(folder)
-                await asyncio.to_thread(save_books, folder, target.reading)
                 ids = [f"{stack.temporal.prefix}{spec.workflow_id}" for spec in lab.specs]
                 await save_histories(stack.client, folder, ids, lab.started)
+                # Last, for it is the target's own code that reads them.
+                await asyncio.to_thread(save_books, folder, target.reading)
     except _EXPECTED_TROUBLE as error:
         journal.add(Event.TROUBLE, str(error))
     except Exception as error:  # noqa: BLE001 - a broken scenario must not end the run

@@ -270,6 +270,7 @@ class Runner:
             mode=self._mode,
             topology=self.choice.topology,
             seed=_seed_of(self.chosen),
+            workflows=self.options.workflows,
             budget_usd=self.live.budget_usd if self.live else None,
             paid_usd=self.paid_usd,
             suite_estimates=next(

@@ -76,15 +76,20 @@ def on_topology(scenario: Scenario, topology: Topology) -> Scenario:
     return replace(scenario, cases=kept)
 
 
-COMMON = (
+SURVIVAL = (
     workflows_end_as_expected,
     no_workflow_task_fails,
     billed_at_most_expected,
     all_expected_is_billed,
+    no_secret_is_kept(CANARY),
+)
+"""What must hold of any target whatever breaks meanwhile, drawn at random or not."""
+
+COMMON = (
+    *SURVIVAL,
     attempts_are_as_expected,
     recovers_within_its_bound,
     no_unplanned_exit,
-    no_secret_is_kept(CANARY),
 )
 """What must hold after every case of any target. Add `replays_with` your workflows, and what yours
 must never do.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaos.faults.base import AnyFault, Family, Fault
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
-from chaos.faults.process import KillWorker, PauseWorker, SleepWorker
+from chaos.faults.process import KillWorker, PauseWorker
 from chaos.faults.server import ServerDown, ServerPaused
 from chaos.faults.service import ServiceDown
 from chaos.faults.storage import (
@@ -33,7 +33,6 @@ __all__ = [
     "ServerDown",
     "ServerPaused",
     "ServiceDown",
-    "SleepWorker",
     "back_up",
     "disk_of",
     "try_damaged",

@@ -9,12 +9,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 
 class Family(StrEnum):
-    """What a fault breaks, as a user chooses it."""
+    """What a fault of the harness's breaks, as a user chooses it; a target may have others."""
 
     KILL = "kill"
     NETWORK = "network"
-    API = "api"
     SERVER = "server"
+    SERVICE = "service"
 
 
 class Fault(BaseModel):
@@ -27,7 +27,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: ClassVar[Family]
+    family: ClassVar[str]
     kinds: ClassVar[dict[str, type[Fault]]] = {}
     """All that are known, a target's own among them, by their `type`."""
 
@@ -59,7 +59,7 @@ class Fault(BaseModel):
 def _of_its_kind(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    kind = Fault.kinds.get(value.get("type", ""))
+    kind = Fault.kinds.get(str(value.get("type")))
     if kind is None:
         raise ValueError(f"{value.get('type')!r} is none of {', '.join(sorted(Fault.kinds))}")
     return kind.model_validate(value)

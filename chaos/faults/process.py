@@ -1,14 +1,17 @@
-"""A worker process is killed or put to sleep: one of a fleet, or one that stands alone."""
+"""A worker process is killed or put to sleep."""
 
 from __future__ import annotations
 
 import signal
 from contextlib import suppress
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import psutil
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
+from chaos.environment.keeper import WorkerKeeper
+from chaos.environment.stack import NotHereError
+from chaos.environment.supervisor import Supervisor
 from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
 from chaos.process.child import Child
@@ -17,38 +20,85 @@ from chaos.process.waiting import wait_until
 EFFECT_DEADLINE_SECONDS = 10.0
 
 
-class _OnWorker(Fault):
-    """A fault of one of the first fleet's workers, at a `place` from 0, modulo how many there are.
+class OnWorker(Fault):
+    """A fault of one worker: by its name, such as `worker-1`; or, of a target's own supervisor,
+    whose workers have no names, by its place from 0, modulo how many the first one has.
 
-    A fleet that is replacing all of them has none for a moment, and then this waits for one.
+    Where all are being replaced there is none for a moment, and then this waits for one.
     """
 
     family: ClassVar[Family] = Family.KILL
 
-    place: int = Field(ge=0)
+    place: int | None = Field(default=None, ge=0)
+    worker: str | None = None
     _pid: int | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if (self.place is None) is (self.worker is None):
+            raise ValueError("name either the worker or its place")
+        return self
 
     @property
     def target(self) -> str:
-        """The workers of the fleet have no names of their own."""
-        return "fleet-1-worker"
+        """The workers of a supervisor share a name."""
+        return self.worker or "fleet-1-worker"
 
-    async def _send(self, lab: Lab, number: signal.Signals) -> psutil.Process:
-        fleet = lab.stack.supervisors[0]
+    async def _found(self, lab: Lab) -> int:
+        """Wait until it is there; its pid."""
         await wait_until(
-            lambda: bool(fleet.pids),
-            what=f"{fleet.child.name} has a worker",
+            lambda: bool(self._pids(lab)),
+            what=f"{self.target} is there",
             deadline_seconds=EFFECT_DEADLINE_SECONDS,
         )
-        pids = fleet.pids
-        pid = self._pid = pids[self.place % len(pids)]
-        process = psutil.Process(pid)
-        fleet.signal(pid, number)
-        return process
+        pids = self._pids(lab)
+        self._pid = pids[(self.place or 0) % len(pids)]
+        return self._pid
+
+    def _pids(self, lab: Lab) -> list[int]:
+        if not self.worker:
+            return list(_supervisor(lab).pids)
+        child = self._child(lab)
+        return [child.pid] if child.is_alive else []
+
+    def _send(self, lab: Lab, number: signal.Signals) -> None:
+        if self.worker:
+            self._child(lab).send(number)
+        elif self._pid:
+            _supervisor(lab).signal(self._pid, number)
+
+    def _watch(self, lab: Lab) -> None:
+        """See to it that its end is journaled."""
+        if self._pid and not self.worker:
+            _supervisor(lab).watch(psutil.Process(self._pid))
+
+    async def _until_gone(self, lab: Lab) -> None:
+        """Wait until its end was seen; by then it may have been started again."""
+        if self.worker:
+            await wait_until(
+                lambda: self._pid not in self._pids(lab),
+                what=f"{self.target} is gone",
+                deadline_seconds=EFFECT_DEADLINE_SECONDS,
+            )
+        elif self._pid:
+            await _supervisor(lab).until_gone([self._pid])
+
+    def _child(self, lab: Lab) -> Child:
+        for worker in lab.stack.workers:
+            if worker.child.name == self.worker:
+                return worker.child
+        raise NotHereError(f"this stack has no {self.worker}.")
 
 
-class KillWorker(_OnWorker):
-    """SIGKILL; the fleet replaces it."""
+def _supervisor(lab: Lab) -> Supervisor:
+    first = next(iter(lab.stack.supervisors), None)
+    if first is None or isinstance(first, WorkerKeeper):
+        raise NotHereError("no supervisor of the target's own runs: name the worker instead.")
+    return first
+
+
+class KillWorker(OnWorker):
+    """SIGKILL; what keeps it replaces it."""
 
     type: Literal["kill_worker"] = "kill_worker"
 
@@ -59,12 +109,15 @@ class KillWorker(_OnWorker):
 
     async def inject(self, lab: Lab) -> None:
         """Kill it and see it gone."""
-        process = await self._send(lab, signal.SIGKILL)
-        await lab.stack.supervisors[0].until_gone([process.pid])
+        await self._found(lab)
+        self._send(lab, signal.SIGKILL)
+        await self._until_gone(lab)
 
 
-class PauseWorker(_OnWorker):
-    """SIGSTOP, and SIGCONT when it is healed; a fleet kills and replaces a worker that sleeps."""
+class PauseWorker(OnWorker):
+    """SIGSTOP, and SIGCONT when it is healed; a target's own supervisor may replace a worker that
+    sleeps.
+    """
 
     type: Literal["pause_worker"] = "pause_worker"
 
@@ -74,50 +127,23 @@ class PauseWorker(_OnWorker):
         return "pause"
 
     async def inject(self, lab: Lab) -> None:
-        """Put it to sleep."""
-        await self._send(lab, signal.SIGSTOP)
-
-    async def heal(self, lab: Lab) -> None:
-        """Wake it up, unless its fleet has replaced it."""
-        if self._pid and self._pid in lab.stack.supervisors[0].pids:
-            with suppress(psutil.NoSuchProcess):
-                lab.stack.supervisors[0].signal(self._pid, signal.SIGCONT)
-
-
-class SleepWorker(Fault):
-    """SIGSTOP of a worker without a fleet, counted from 1, and SIGCONT when it is healed."""
-
-    family: ClassVar[Family] = Family.KILL
-
-    type: Literal["sleep_worker"] = "sleep_worker"
-    worker: int = Field(ge=1)
-
-    @property
-    def kind(self) -> str:
-        """As the journal has it."""
-        return "pause"
-
-    @property
-    def target(self) -> str:
-        """The worker's name."""
-        return f"worker-{self.worker}"
-
-    async def inject(self, lab: Lab) -> None:
-        """Put it to sleep and see that it sleeps."""
-        child = self._child(lab)
-        child.pause()
-        process = psutil.Process(child.pid)
+        """Put it to sleep, and see that it sleeps, unless it was replaced before."""
+        process = psutil.Process(await self._found(lab))
+        self._send(lab, signal.SIGSTOP)
         await wait_until(
-            lambda: process.status() == psutil.STATUS_STOPPED,
-            what=f"{child.name} sleeps",
+            lambda: _sleeps(process) or process.pid not in self._pids(lab),
+            what=f"{self.target} sleeps",
             deadline_seconds=EFFECT_DEADLINE_SECONDS,
         )
 
     async def heal(self, lab: Lab) -> None:
         """Wake it up, unless it is gone."""
-        child = self._child(lab)
-        if child.is_alive:
-            child.resume()
+        if self._pid in self._pids(lab):
+            with suppress(psutil.NoSuchProcess):
+                self._send(lab, signal.SIGCONT)
 
-    def _child(self, lab: Lab) -> Child:
-        return lab.stack.workers[self.worker - 1].child
+
+def _sleeps(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    return False

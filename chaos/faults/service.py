@@ -12,7 +12,7 @@ from chaos.faults.base import Family, Fault
 class ServiceDown(Fault):
     """SIGKILL of a service, and a start on the same port when it is healed."""
 
-    family: ClassVar[Family] = Family.API
+    family: ClassVar[Family] = Family.SERVICE
 
     type: Literal["service_down"] = "service_down"
     service: str

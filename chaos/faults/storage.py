@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.environment.disk import SmallDisk
+from chaos.environment.disk import FOLDER, SmallDisk
 from chaos.environment.server import DATABASE, SERVER, SIDECARS
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab
@@ -116,7 +116,7 @@ def disk_of(lab: Lab, whose: str) -> SmallDisk:
     """The small disk of the server, or of a worker by its name."""
     if whose != SERVER:
         (owner,) = (w.child for w in lab.stack.workers if w.child.name == whose)
-        return SmallDisk(owner)
+        return SmallDisk(owner, lab.stack.placement.scratch / FOLDER)
     if lab.stack.server.disk is None:
         raise ChildError("the server of this stack has no disk of its own: see StackSpec.disk_mib.")
     return lab.stack.server.disk

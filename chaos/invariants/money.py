@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from chaos.evidence.bills import Thing
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status
+from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants import invariant, safety
 from chaos.invariants.doubt import of_unfinished
 
@@ -18,28 +20,43 @@ def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
     One more is allowed only where a fault cut the request off in flight; that is counted as waste
     and shown.
     """
-    billed = billed_times(evidence)
-    for spec in evidence.specs:
-        for (item, key), due in spec.due.items():
-            allowed = due + (key in spec.may_be_charged_twice)
-            count = billed.pop((item, key), 0)
-            if count > allowed:
-                yield f"{item} {key!r} was billed {count} times instead of {allowed}"
-    for (item, key), count in billed.items():
-        yield f"{item} {key!r} was billed {count} times and asked for by no workflow"
+    asked_for = _asked_for(evidence)
+    for thing, count in billed_times(evidence).items():
+        (item, key), specs = thing, asked_for.get(thing, ())
+        excused = sum(key in spec.may_be_charged_twice for spec in specs)
+        allowed = _due(thing, specs) + excused
+        if not specs:
+            yield f"{item} {key!r} was billed {count} times and asked for by no workflow"
+        elif count > allowed:
+            yield f"{item} {key!r} was billed {count} times instead of {allowed}"
 
 
 @invariant
 def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
     """What was delivered was also billed: else the books have lost something."""
     billed = billed_times(evidence)
-    for spec in evidence.specs:
-        for (item, key), due in spec.due.items():
-            if billed[item, key] < due:
-                problem = f"{item} {key!r} was billed {billed[item, key]} times, not {due}"
-                yield of_unfinished(evidence.workflows.get(spec.workflow_id), problem)
+    for thing, specs in _asked_for(evidence).items():
+        (item, key), due = thing, _due(thing, specs)
+        if billed[thing] < due:
+            found = [evidence.workflows.get(spec.workflow_id) for spec in specs]
+            running = next((each for each in found if each and each.status is Status.RUNNING), None)
+            problem = f"{item} {key!r} was billed {billed[thing]} times, not {due}"
+            yield of_unfinished(running, problem)
 
 
 def billed_times(evidence: Evidence) -> Counter[Thing]:
     """How often each thing was billed; one of nothing counts as well."""
     return Counter(bill.thing for bill in evidence.bills)
+
+
+def _asked_for(evidence: Evidence) -> Mapping[Thing, Sequence[WorkflowSpec]]:
+    """Whose charge each thing is: several workflows may share one."""
+    found: dict[Thing, list[WorkflowSpec]] = {}
+    for spec in evidence.specs:
+        for thing in spec.due:
+            found.setdefault(thing, []).append(spec)
+    return found
+
+
+def _due(thing: Thing, specs: Sequence[WorkflowSpec]) -> int:
+    return sum(spec.due[thing] for spec in specs)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 import httpx
 
 KEPT_SECONDS = 2.0
-"""How long an idle connection is used again. uvicorn closes it after 5 s, and a request that is
-sent in that very moment would be lost."""
+"""How long an idle connection is used again. Servers close it sooner or later (uvicorn after 5 s),
+and a request that is sent in that very moment would be lost."""
 
 
 class ControlError(Exception):

@@ -6,23 +6,12 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
-import uvicorn
-
-from chaos.network.control_routes import make_app
+from chaos.network.control_routes import ControlRoutes
+from chaos.network.control_server import ControlServer
 from chaos.network.journal import NetworkJournal
 from chaos.network.proxy import Proxy, Upstream
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 async def serve(
@@ -53,24 +42,11 @@ async def serve(
 async def _serve_until(
     told: asyncio.Future[str | None], proxy: Proxy, control: socket.socket
 ) -> None:
-    server = _Server(
-        uvicorn.Config(
-            make_app(proxy),
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[control]))
+    serving = asyncio.create_task(ControlServer(ControlRoutes(proxy).answer).serve(control))
     await asyncio.wait((told, serving), return_when=asyncio.FIRST_COMPLETED)
     if not told.done():
         told.set_result("The control port has failed: start the proxy again.")
     proxy.stop()
-    # uvicorn would look only at its next tick, and wait for its clients.
     serving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await serving

@@ -1,98 +1,79 @@
 """The pytest side: options, the fixture that runs the scenarios, the table at the end.
 
-Nothing heavy is imported until a scenario is to run.
+pytest loads it for each project where it is installed: nothing heavy is imported until a scenario
+is to run, and where there is none, nothing is shown.
+
+PYTEST_DONT_REWRITE: nothing here rests on an assert, and a conftest may have imported it before.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from chaos.evidence.text import line, lines, plain
-from chaos.plugin import once, options
+from chaos.evidence.text import lines, plain
+from chaos.plugin import given, hooks, once, options
+from chaos.plugin.collecting import MARK, Collecting, require_different
 
 if TYPE_CHECKING:
-    from chaos.experiment.events import View
-    from chaos.experiment.lab import Options
     from chaos.experiment.runner import Runner
     from chaos.experiment.scenario import Scenario
 
 
-_SCENARIOS: pytest.StashKey[Sequence[Scenario]] = pytest.StashKey()
-_SEEDED: pytest.StashKey[Scenario] = pytest.StashKey()
+_COLLECTING: pytest.StashKey[Collecting] = pytest.StashKey()
+_CHOSEN: pytest.StashKey[dict[pytest.Item, Scenario]] = pytest.StashKey()
+_LEFT_OUT: pytest.StashKey[set[str]] = pytest.StashKey()
 _RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 _ANSWERS: pytest.StashKey[once.Answers] = pytest.StashKey()
 _NOT_STARTED = "Nothing was run: --setup-only and --setup-plan start no scenario."
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the chaos suite."""
+    """Add the options of the chaos suite, and what a project may set for all its runs."""
     group = parser.getgroup("chaos", "fault-tolerance scenarios (pytest -m chaos)")
     options.add_options(group.addoption)
+    given.add_ini_keys(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the one hook that a project's conftest may have."""
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw or read the schedules that were asked for: a mistake is told before anything is done."""
+    """Refuse options that contradict each other before anything is done."""
     config.addinivalue_line(
-        "markers", "chaos: a scenario that starts, breaks and heals a whole stack of real processes"
+        "markers",
+        f"{MARK}: a scenario that starts, breaks and heals a whole stack of real processes",
     )
     if not once.is_worker(config):
         config.pluginmanager.register(once.Controller(), "chaos_controller")
-    if schedules := _schedules(config):
-        config.stash[_SEEDED] = schedules
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Refuse what would pay without end."""
-    once.require_no_watch(config)
+    given.require_no_stray_path(config)
+    config.stash[_COLLECTING] = Collecting(config)
+    config.stash[_COLLECTING].require_consistent_options()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give the test of scenarios those of its module or else of the catalogue, or the schedules
-    that were asked for.
-    """
-    if metafunc.definition.get_closest_marker("chaos") and "scenario" in metafunc.fixturenames:
-        from chaos.experiment.catalogue import scenarios_of  # noqa: PLC0415 - see the docstring
-
-        seeded = metafunc.config.stash.get(_SEEDED, None)
-        own = getattr(metafunc.module, "SCENARIOS", None)
-        scenarios = own or ((seeded,) if seeded else scenarios_of(metafunc.config.rootpath))
-        metafunc.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
+    """Give the tests of scenarios their scenarios."""
+    metafunc.config.stash[_COLLECTING].parametrize(metafunc)
 
 
-def _schedules(config: pytest.Config) -> Scenario | None:
-    seeds, replay = config.getoption("--seed"), config.getoption("--replay")
-    drawing = config.getoption("--faults") or config.getoption("--duration")
-    if drawing and not seeds:
-        raise pytest.UsageError("--faults and --duration belong to --seed, which is not given.")
-    if seeds and replay:
-        raise pytest.UsageError(
-            "--seed draws new schedules, --replay takes saved ones: choose one."
-        )
-    if not seeds and not replay:
-        return None
-    from chaos.faults import Family  # noqa: PLC0415 - see the module's docstring
-    from chaos.search.draw import Wishes, draw  # noqa: PLC0415 - likewise
-    from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
-    from chaos.search.seeded import seeded, seeded_of  # noqa: PLC0415 - likewise
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the scenarios where nobody has asked for them."""
+    config.stash[_COLLECTING].select(items)
 
-    if replay:
-        try:
-            return seeded_of(replay)
-        except ScheduleError as error:
-            raise pytest.UsageError("\n".join(lines(str(error)))) from None
-    wishes = Wishes(
-        families=tuple(Family(name) for name in config.getoption("--faults") or options.FAMILIES),
-        duration_seconds=config.getoption("--duration") or options.DEFAULT_DURATION_SECONDS,
-        workflows=config.getoption("--workflows") or options.DEFAULT_SEEDED_WORKFLOWS,
-    )
-    return seeded([draw(seed, wishes) for seed in seeds])
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say how to have what was left out."""
+    count = config.stash[_COLLECTING].left_out
+    if not count or config.option.verbose < 0:
+        return []
+    tests = "1 test" if count == 1 else f"{count} tests"
+    return [f"chaos: {tests} of scenarios deselected; -m {MARK} runs them, or to name their file"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,54 +82,27 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     It comes before pytest-xdist's own, which sends tests on their way.
     """
-    tests = [item for item in session.items if item.get_closest_marker("chaos")]
-    asked = {
-        item: spec.params["scenario"]
-        for item in tests
-        if (spec := getattr(item, "callspec", None))
-        and "scenario" in spec.params
-        and once.will_ask(item)
-    }
-    chosen = list(asked.values())
-    seeded = session.config.stash.get(_SEEDED, None)
-    if seeded and any(scenario is not seeded for scenario in chosen):
-        raise pytest.UsageError(
-            "--seed and --replay know the suite's own workflows only; leave them out here."
-        )
-    if chosen and not __debug__:
-        raise pytest.UsageError(
-            "Python runs with -O, or PYTHONOPTIMIZE is set: it leaves out the assert statements on "
-            "which verdicts may rest; run without."
-        )
-    _require_different(chosen)
-    once.require_one_run(session.config, list(asked))
-    session.config.stash[_SCENARIOS] = chosen
-
-
-def _require_different(chosen: Sequence[Scenario]) -> None:
-    names = [scenario.name for scenario in chosen]
-    twice = next((each for each in chosen if names.count(each.name) > 1), None)
-    if twice is None:
-        return
-    if all(each is twice for each in chosen if each.name == twice.name):
-        raise pytest.UsageError(
-            f"{plain(twice.name)} was chosen {names.count(twice.name)} times, and a scenario runs "
-            "once in a run: leave --count or --keep-duplicates out, or have one test of it."
-        )
-    raise pytest.UsageError(
-        f"two scenarios are named {plain(twice.name)}, and would share a folder; rename one."
-    )
+    chosen = session.config.stash[_COLLECTING].chosen(session.items)
+    once.require_one_run(session.config, list(chosen))
+    session.config.stash[_CHOSEN] = chosen
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Run all chosen scenarios while their tests wait for them, and end what is left of them."""
-    chosen = session.config.stash.get(_SCENARIOS, [])
+    chosen = session.config.stash.get(_CHOSEN, {})
     if not chosen or not _are_to_run(session):
         return (yield)
+    scenarios = _after_the_hook(session.config, list(chosen.values()))
+    if not scenarios:
+        return (yield)
     from chaos.experiment.runner import RunError  # noqa: PLC0415 - see the module's docstring
+    from chaos.plugin.running import make_runner  # noqa: PLC0415 - likewise
 
-    runner = _make_runner(session.config, chosen)
+    project = session.config.stash[_COLLECTING].common_project(list(chosen))
+    runner = make_runner(session.config, scenarios, project)
+    session.config.stash[_RUNNER] = runner
+    session.config.stash[_ANSWERS] = once.Answers()
     try:
         try:
             runner.start()
@@ -156,7 +110,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         finally:
             runner.stop()
     except RunError as error:
-        raise pytest.UsageError("\n".join(lines(str(error)))) from None
+        raise given.refusal(session.config, str(error)) from None
 
 
 def _are_to_run(session: pytest.Session) -> bool:
@@ -167,36 +121,14 @@ def _are_to_run(session: pytest.Session) -> bool:
     return not (only_shown or is_broken or once.is_worker(session.config))
 
 
-def _options(config: pytest.Config) -> Options:
-    from chaos.experiment.lab import Options  # noqa: PLC0415 - see the module's docstring
-
-    return Options(workflows=config.getoption("--workflows") or options.DEFAULT_WORKFLOWS)
-
-
-def _make_runner(config: pytest.Config, chosen: Sequence[Scenario]) -> Runner:
-    if config.getoption("--temporal-server") and config.getoption("--topology") != "postgres":
-        raise pytest.UsageError("--temporal-server belongs to --topology postgres.")
-    from chaos.environment.provision import Choice  # noqa: PLC0415 - see the module's docstring
-    from chaos.environment.temporal import Topology  # noqa: PLC0415 - likewise
-    from chaos.experiment.runner import Runner  # noqa: PLC0415 - likewise
-    from chaos.report.files import write_reports  # noqa: PLC0415 - likewise
-
-    config.stash[_ANSWERS] = once.Answers()
-    runner = config.stash[_RUNNER] = Runner(
-        chosen=chosen,
-        choice=Choice(
-            topology=Topology(config.getoption("--topology")),
-            temporal_cli=config.getoption("--temporal-cli"),
-            temporal_server=config.getoption("--temporal-server"),
-        ),
-        options=_options(config),
-        write=write_reports,
-        worker_argv=config.getoption("--worker-command") or (),
-        project=config.rootpath,
-        reports=(config.getoption("--reports") or config.rootpath / "reports").absolute(),
-        view=_view(config),
-    )
-    return runner
+def _after_the_hook(config: pytest.Config, chosen: Sequence[Scenario]) -> Sequence[Scenario]:
+    """What is to be run, once the project's conftest had its say. Raises UsageError."""
+    changed = config.hook.pytest_chaos_scenarios(config=config, scenarios=tuple(chosen))
+    scenarios: Sequence[Scenario] = chosen if changed is None else changed
+    require_different(scenarios)
+    kept = {each.name for each in scenarios}
+    config.stash[_LEFT_OUT] = {each.name for each in chosen} - kept
+    return scenarios
 
 
 @pytest.fixture
@@ -207,6 +139,8 @@ def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     stash = request.config.stash
 
     def survives(scenario: Scenario) -> None:
+        if scenario.name in stash.get(_LEFT_OUT, ()):
+            pytest.skip(plain(f"{scenario.name} was left out by pytest_chaos_scenarios."))
         if (runner := stash.get(_RUNNER, None)) is None:
             pytest.fail(plain(f"{scenario.name} was not run here."), pytrace=False)
         if reason := runner.why_not_run(scenario):
@@ -220,42 +154,11 @@ def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     return survives
 
 
-def _view(config: pytest.Config) -> View:
-    """The live view on a terminal, else plain lines, each at once although pytest captures output.
-
-    A quiet pytest shows neither.
-    """
-    from chaos.experiment.events import NoView  # noqa: PLC0415 - see the module's docstring
-    from chaos.plugin.view.live import LiveView  # noqa: PLC0415 - likewise
-    from chaos.plugin.view.plain import PlainView  # noqa: PLC0415 - likewise
-    from chaos.plugin.view.terminal import Terminal, can_be_drawn_on  # noqa: PLC0415 - likewise
-
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    if reporter is None or capture is None or config.get_verbosity() < 0:
-        return NoView()
-    writer = config.get_terminal_writer()
-    if not config.getoption("--plain") and can_be_drawn_on(sys.stdout, os.environ):
-        descriptor = os.dup(sys.stdout.fileno())
-        config.add_cleanup(lambda: os.close(descriptor))
-        return LiveView(
-            Terminal(descriptor, writer.hasmarkup, column=lambda: writer.width_of_current_line)
-        )
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(text)
-            reporter.flush()
-
-    return PlainView(say)
-
-
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show the tables of results and costs, and the OVERALL line."""
-    if config.stash.get(_SCENARIOS, []) and config.option.setuponly:
+    if config.stash.get(_CHOSEN, {}) and config.option.setuponly:
         terminalreporter.write_line(_NOT_STARTED)
     runner = config.stash.get(_RUNNER, None)
     if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):

@@ -23,9 +23,6 @@ _FORKED = (
     "pytest-forked would wait for the scenarios in processes that do not run them: leave --forked "
     "out."
 )
-_WATCHED = (
-    "--looponfail would pay again after every change of a file: leave it out, or leave --live out."
-)
 _REFUSAL = "chaos_refusal"
 """The attribute of a report of a worker of pytest-xdist that has the sentence."""
 
@@ -43,12 +40,6 @@ def require_one_run(config: pytest.Config, tests: Sequence[pytest.Item]) -> None
         raise pytest.UsageError(_RERUN)
     elif any(_is_forked(test) for test in tests):
         raise pytest.UsageError(_FORKED)
-
-
-def require_no_watch(config: pytest.Config) -> None:
-    """Refuse to pay each time that a file changes. Raises UsageError."""
-    if config.getoption("--live") and config.getoption("looponfail", default=False):
-        raise pytest.UsageError(_WATCHED)
 
 
 def will_ask(test: pytest.Item) -> bool:

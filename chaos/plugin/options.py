@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
 
 from chaos.evidence import numbers
 from chaos.evidence.numbers import is_whole, quoted
 
-DEFAULT_BUDGET_USD = Decimal("15.00")
 DEFAULT_WORKFLOWS = 5
 DEFAULT_SEEDED_WORKFLOWS = 30
 DEFAULT_DURATION_SECONDS = 60.0
+DEFAULT_TOPOLOGY = "dev"
+TOPOLOGIES = (DEFAULT_TOPOLOGY, "postgres", "external")
+"""As `chaos.environment.temporal.Topology` has them, which takes a second to import."""
 MOST_SEEDS = 1000
 
-FAMILIES = ("kill", "network", "api", "server")
-"""As `chaos.faults.Family` has them, which takes a second to import."""
+PREFIX = "--chaos-"
+"""Of all options, so that they meet no other plugin's."""
 
 Add = Callable[..., object]
 """`addoption` of a group of pytest's, or `add_argument` of argparse: they take the same."""
-
-
-def amount(text: str) -> Decimal:
-    """Dollars. This and the others raise ArgumentTypeError."""
-    if not 0 < numbers.number(text) < 100_000:
-        raise ArgumentTypeError(f"must be an amount in USD, such as 15.00, not {quoted(text)}")
-    return Decimal(text)
-
 
 count = numbers.whole(1, 1000)
 """A number of workflows."""
 
 
 def command(text: str) -> tuple[str, ...]:
-    """A program and its arguments, as a shell would read them."""
+    """A program and its arguments, as a shell would read them.
+
+    This and the others raise ArgumentTypeError.
+    """
     try:
         argv = tuple(shlex.split(text))
     except ValueError as error:
@@ -63,11 +60,10 @@ def seeds(text: str) -> Sequence[int]:
 
 
 def families(text: str) -> Sequence[str]:
-    """Kinds of faults, with commas between them."""
+    """Kinds of faults, with commas between them; which there are, a target says."""
     names = tuple(name.strip() for name in text.split(","))
-    unknown = [name for name in names if name not in FAMILIES]
-    if unknown:
-        raise ArgumentTypeError(f"must be of {', '.join(FAMILIES)}, not {quoted(unknown[0])}")
+    if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
+        raise ArgumentTypeError(f"must be kinds of faults such as kill,network, not {quoted(text)}")
     return names
 
 
@@ -79,96 +75,90 @@ def duration_seconds(text: str) -> float:
     return seconds
 
 
-def add_options(add: Add) -> None:
-    """Declare the options of a run: for pytest, and for the help of `python -m chaos run`."""
-    _add_where(add)
-    _add_what(add)
-    _add_seeded(add)
-    _add_live(add)
+def add_options(add: Add, prefix: str = PREFIX) -> None:
+    """Declare the options of a run: for pytest, and for the help of `python -m chaos run`.
+
+    A project's own conftest may declare them a second time with a shorter prefix. Whatever it is,
+    `chaos_topology` and so on are where the values are found; None was not given.
+    """
+
+    def declare(name: str, **more: object) -> None:
+        dest = f"chaos_{name.replace('-', '_')}"
+        add(f"{prefix}{name}", **{"dest": dest, "default": None, **more})
+
+    _declare_where(declare)
+    _declare_what(declare)
+    _declare_seeded(declare, prefix)
 
 
-def _add_where(add: Add) -> None:
-    add(
-        "--temporal-cli",
+def _declare_where(declare: Add) -> None:
+    declare(
+        "temporal-cli",
         type=Path,
         metavar="PATH",
         help="the `temporal` program to use (default: found or installed)",
     )
-    add(
-        "--topology",
-        choices=("dev", "postgres", "external"),
-        default="dev",
+    declare(
+        "topology",
+        choices=TOPOLOGIES,
         help="what Temporal is: one dev server; a process for each role, on PostgreSQL; "
-        "or the cluster that the TEMPORAL_* variables name (default: dev)",
+        f"or the cluster that the TEMPORAL_* variables name (default: {DEFAULT_TOPOLOGY})",
     )
-    add(
-        "--temporal-server",
+    declare(
+        "temporal-server",
         type=Path,
         metavar="PATH",
-        help="the `temporal-server` program for --topology postgres (default: found or installed)",
+        help="the `temporal-server` program for the topology postgres (default: found or "
+        "installed)",
     )
 
 
-def _add_what(add: Add) -> None:
-    add(
-        "--workflows",
+def _declare_what(declare: Add) -> None:
+    declare(
+        "workflows",
         type=count,
         metavar="N",
-        help=f"workflows in the concurrency scenario (default: {DEFAULT_WORKFLOWS}), "
+        help=f"workflows in a scenario of load (default: {DEFAULT_WORKFLOWS}), "
         f"or in each seeded schedule (default: {DEFAULT_SEEDED_WORKFLOWS})",
     )
-    add(
-        "--reports",
+    declare(
+        "reports",
         type=Path,
         metavar="FOLDER",
         help="where runs are kept (default: reports/ beside pyproject.toml)",
     )
-    add(
-        "--worker-command",
+    declare(
+        "worker-command",
         type=command,
         metavar="'PROGRAM …'",
-        help="the worker that is started and broken (default: python -m workflows.worker)",
+        help="the worker that is started and broken (default: the target's own)",
     )
-    add("--plain", action="store_true", help="no live view on a terminal: a line for each event")
+    declare("plain", action="store_true", help="no live view on a terminal: a line for each event")
 
 
-def _add_seeded(add: Add) -> None:
-    add(
-        "--seed",
+def _declare_seeded(declare: Add, prefix: str) -> None:
+    declare(
+        "seed",
         type=seeds,
         metavar="N[-M]",
         help="instead of the scenarios: faults drawn at random, from this seed or each of these",
     )
-    add(
-        "--faults",
+    declare(
+        "faults",
         type=families,
         metavar="KIND,…",
-        help="with --seed: of kill, network, api and server (default: all)",
+        help=f"with {prefix}seed: of the target's kinds, such as kill, network and server "
+        "(default: all)",
     )
-    add(
-        "--duration",
+    declare(
+        "duration",
         type=duration_seconds,
         metavar="SECONDS",
-        help=f"with --seed: how long faults come (default: {DEFAULT_DURATION_SECONDS:g})",
+        help=f"with {prefix}seed: how long faults come (default: {DEFAULT_DURATION_SECONDS:g})",
     )
-    add(
-        "--replay",
+    declare(
+        "replay",
         type=Path,
         metavar="RUN",
-        help="instead of the scenarios: the schedules of a run that was made with --seed",
+        help=f"instead of the scenarios: the schedules of a run that was made with {prefix}seed",
     )
-
-
-def _add_live(add: Add) -> None:
-    add(
-        "--live",
-        action="store_true",
-        help="pay the real API (GEMINI_API_KEY); says what it will cost, and asks",
-    )
-    add(
-        "--budget",
-        type=amount,
-        metavar="USD",
-        help=f"the most that a live run may pay (default: {DEFAULT_BUDGET_USD})",
-    )
-    add("--yes", action="store_true", help="do not ask before a live run pays")

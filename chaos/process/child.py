@@ -75,7 +75,13 @@ def guest_environment(
     given = child_environment(mark, home, {})
     del given["PYTHONPATH"]
     own = {name: os.environ[name] for name in passed if name in os.environ}
-    return {**given, **_activated(folder, given.get("PATH", os.defpath)), **own, **extra}
+    return {
+        **given,
+        **_activated(folder, given.get("PATH", os.defpath)),
+        **own,
+        **extra,
+        MARK: mark,
+    }
 
 
 def _activated(folder: Path, path: str) -> dict[str, str]:
@@ -264,6 +270,10 @@ class Child:
             self._running().send_to_group(number)
         else:
             self._running().send_signal(number)
+
+    async def until_ended(self) -> None:
+        """Wait for the end of the newest start, however long that takes."""
+        await self._exited.wait()
 
     async def wait(self, deadline_seconds: float) -> int:
         """Wait for the exit and return its code (negative: the signal that ended it)."""

@@ -17,7 +17,7 @@ from chaos.search.explore.plan import Choice
 from chaos.search.explore.points import Point
 from chaos.search.explore.state import Outcome, State, Try
 
-HEAD = ("Workflow", "Moment", "Points", "Hit", "Ended", "Billed ÷ ideal", "Ambiguous", "Recovery")
+HEAD = ("Workflow", "Moment", "Points", "Hit", "Ended", "Billed ÷ ideal", "In doubt", "Recovery")
 
 
 class Summary(BaseModel):
@@ -96,20 +96,20 @@ def markdown(report: Report, state: State) -> str:
 
 def cells(outcome: Outcome) -> Sequence[str]:
     """A row of the table."""
-    target, last = outcome.target, outcome.last
-    what = f"{target.stop.moment.name} {target.stop.what}".rstrip()
-    points = points_in_short(target.stop.points)
+    point, last = outcome.crash_point, outcome.last
+    what = f"{point.stop.moment.name} {point.stop.what}".rstrip()
+    points = points_in_short(point.stop.points)
     if last is None:
-        return (target.load, what, points, "not tried", "", "", "", "")
-    hit = f"{len(outcome.proven)} of {len(target.stop.points)}"
+        return (point.spec, what, points, "not tried", "", "", "", "")
+    hit = f"{len(outcome.proven)} of {len(point.stop.points)}"
     return (
-        target.load,
+        point.spec,
         what,
         points,
         hit if outcome.verdict is Verdict.PASSED else f"{hit}, {outcome.verdict.upper()}",
         last.status,
         f"{last.billed_usd / last.ideal_usd:.2f}" if last.ideal_usd else "?",
-        str(last.ambiguous),
+        str(last.in_doubt),
         "-" if last.recovery_seconds is None else f"{last.recovery_seconds:.2f} s",
     )
 
@@ -145,7 +145,7 @@ def total_lines(summary: Summary) -> Sequence[str]:
 def problem_lines(state: State) -> Sequence[str]:
     """Why a moment is not passed."""
     return [
-        f"{outcome.target.name}: {outcome.verdict}, {_why(outcome)}"
+        f"{outcome.crash_point.name}: {outcome.verdict}, {_why(outcome)}"
         for outcome in state.outcomes()
         if outcome.verdict is not Verdict.PASSED and outcome.tries
     ]
@@ -155,7 +155,7 @@ def _why(outcome: Outcome) -> str:
     bad = [each for each in outcome.tries if each.verdict is not Verdict.PASSED]
     if bad:
         return f"{bad[-1].workflow_id}: {bad[-1].reason}"
-    missing = [p.name for p in outcome.target.stop.points if p.name not in outcome.proven]
+    missing = [p.name for p in outcome.crash_point.stop.points if p.name not in outcome.proven]
     return f"not proven to be hit: {', '.join(missing)}"
 
 
@@ -167,7 +167,7 @@ def _summary(outcomes: Sequence[Outcome]) -> Summary:
     seconds = _busy_seconds(tries)
     recoveries = [each.recovery_seconds for each in counts if each.recovery_seconds is not None]
     return Summary(
-        points=sum(len(outcome.target.stop.points) for outcome in outcomes),
+        points=sum(len(outcome.crash_point.stop.points) for outcome in outcomes),
         points_hit=hit,
         moments=len(outcomes),
         moments_hit=len(counts),
@@ -194,9 +194,9 @@ def _busy_seconds(tries: Sequence[Try]) -> float:
 
 
 def _row(outcome: Outcome) -> Row:
-    stop = outcome.target.stop
+    stop = outcome.crash_point.stop
     return Row(
-        workflow=outcome.target.load,
+        workflow=outcome.crash_point.spec,
         moment=stop.moment.name,
         what=stop.what,
         points=tuple(point.name for point in stop.points),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.evidence.text import cell, plain
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.experiment.results import RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
-from chaos.report.reading import ReadingError, read_run
 from chaos.report.table import aligned, usd
 
 LAST = 10

@@ -11,25 +11,17 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from chaos.environment.proxy import API, SERVER
 from chaos.evidence.journal import Event
+from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
-from chaos.faults import BadApi, KillWorker
+from chaos.faults import BadNetwork, PauseWorker
 from chaos.process.waiting import wait_until
-from chaos.search.load import asked_by
-from chaos.search.schedule import Order, Planned, Schedule
-from tests.chaos.video.fake_api.settings import LatencyChange
+from chaos.search.draw import ONE_AT_A_TIME
+from chaos.search.load import load_of, spec_of
+from chaos.search.schedule import Planned, PlannedStart, Schedule
 
 START_DEADLINE_SECONDS = 60.0
 CONVERGE_DEADLINE_SECONDS = 240.0
-RESUBMISSIONS = 2
-"""How often an operator would start an operation again whose three attempts met three faults."""
-
-LATENCIES = LatencyChange(image_seconds=0.5, video_seconds=4.0)
-"""Long enough that a fleet of three has work in hand all the time."""
-
-SETTINGS = {"AMBIGUOUS_RESENDS": "9"}
-"""Nobody is there to decide, and a call may be cut off several times by chance."""
 
 
 def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
@@ -38,20 +30,30 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
     schedule = schedule.model_copy(deep=True)
 
     async def experiment(lab: Lab) -> None:
-        await lab.api.set_latencies(LATENCIES)
-        fleet = await lab.supervisor(schedule.workers, settings=SETTINGS, links=(SERVER, API))
+        conditions = lab.stack.target.drawn
+        if conditions.prepare:
+            await conditions.prepare(lab)
+        supervisor = await lab.supervisor(
+            schedule.workers, settings=conditions.settings, links=_links(schedule)
+        )
         begin = asyncio.get_running_loop().time()
         targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:
-            for order in schedule.orders:
-                group.create_task(_start(lab, order, begin))
+            for start in schedule.starts:
+                group.create_task(_start(lab, start, begin))
             for planned in schedule.faults:
-                group.create_task(_strike(lab, planned, begin, targets[_alone(planned)]))
+                group.create_task(_inject(lab, planned, begin, targets[_alone(planned)]))
         lab.note("all faults are healed")
-        await fleet.until_complete(lab.client)
+        await supervisor.until_complete(lab.client)
         await _resubmit(lab, schedule)
 
     return experiment
+
+
+def _links(schedule: Schedule) -> tuple[str, ...]:
+    """Where the links lead that are to go bad; the others need no proxy."""
+    faults = [planned.fault for planned in schedule.faults]
+    return tuple(sorted({f.link.partition(">")[2] for f in faults if isinstance(f, BadNetwork)}))
 
 
 async def _at(seconds: float, begin: float) -> None:
@@ -59,13 +61,14 @@ async def _at(seconds: float, begin: float) -> None:
     await asyncio.sleep(max(0.0, begin + seconds - asyncio.get_running_loop().time()))
 
 
-async def _start(lab: Lab, order: Order, begin: float) -> None:
+async def _start(lab: Lab, start: PlannedStart, begin: float) -> None:
     """Start a workflow at its time, or as soon as the server is there to take it."""
-    await _at(order.at_seconds, begin)
+    await _at(start.at_seconds, begin)
+    spec = spec_of(start, lab.stack.target)
 
     async def taken() -> bool:
         try:
-            await lab.start(asked_by(order))
+            await lab.start(spec)
         except RPCError:
             return False
         except WorkflowAlreadyStartedError as error:  # it was taken, and the answer was lost
@@ -74,46 +77,47 @@ async def _start(lab: Lab, order: Order, begin: float) -> None:
 
     await wait_until(
         taken,
-        what=f"{order.workflow_id} is started",
+        what=f"{start.workflow_id} is started",
         deadline_seconds=START_DEADLINE_SECONDS,
         interval_seconds=0.2,
     )
 
 
-async def _strike(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) -> None:
-    """A server that takes long to come back must be back before it is struck again."""
+async def _inject(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) -> None:
+    """A server that takes long to come back must be back before its next fault."""
     await _at(planned.at_seconds, begin)
     async with turn, lab.during(planned.fault):
         await _at(planned.ends_at_seconds, begin)
 
 
 def _alone(planned: Planned) -> str:
-    """What no two faults may be at: a server, a link, or a single answer of the API."""
+    """What no two faults may be at: a server, a link, a worker that sleeps; else just itself."""
     fault = planned.fault
-    return fault.model_dump_json() if isinstance(fault, BadApi | KillWorker) else fault.target
+    one_at_a_time = fault.family in ONE_AT_A_TIME or isinstance(fault, PauseWorker)
+    return fault.target if one_at_a_time else fault.model_dump_json()
 
 
 async def _resubmit(lab: Lab, schedule: Schedule) -> None:
-    """Start again, under their ids, the operations that have used up their attempts.
-
-    That is what the README tells an operator to do. `restarts_are_explained` judges whether each
-    had to be.
+    """Start again, under their ids, the workflows that have failed, as often as the target's
+    operators would. Whether each had to be is for an invariant of the target's to judge.
     """
-    for _ in range(RESUBMISSIONS):
+    for _ in range(lab.stack.target.resubmissions):
         await lab.converge(CONVERGE_DEADLINE_SECONDS)
-        failed = [order for order in schedule.orders if await _has_failed(lab, order)]
-        for order in failed:
+        failed = [
+            spec for spec in load_of(schedule, lab.stack.target) if await _has_failed(lab, spec)
+        ]
+        for spec in failed:
             lab.journal.add(
-                Event.STAGE, f"{order.workflow_id} failed: it is started again", target="operator"
+                Event.STAGE, f"{spec.workflow_id} failed: it is started again", target="operator"
             )
-            await lab.start(asked_by(order))
+            await lab.start(spec)
         if not failed:
             return
 
 
-async def _has_failed(lab: Lab, order: Order) -> bool:
+async def _has_failed(lab: Lab, spec: WorkflowSpec) -> bool:
     try:
-        described = await lab.handle(order.workflow_id).describe(rpc_timeout=timedelta(seconds=5))
+        described = await lab.handle(spec.workflow_id).describe(rpc_timeout=timedelta(seconds=5))
     except RPCError:
         return False
     return described.status is WorkflowExecutionStatus.FAILED

@@ -36,7 +36,7 @@ class Shrinking:
     def shrink(self, schedule: Schedule) -> Schedule:
         """The shortest that was found; the schedule itself where nothing shorter fails."""
         best = self._least(schedule, schedule.faults, _with_faults, least=0)
-        best = self._least(best, best.orders, _with_orders, least=1)
+        best = self._least(best, best.starts, _with_starts, least=1)
         trimmed = trim(best)
         return trimmed if self._first_failing([trimmed]) == 0 else best
 
@@ -58,7 +58,7 @@ class Shrinking:
             found = self._first_failing(candidates)
             if found is not None:
                 items, best, pieces = subsets[found], candidates[found], 2
-                self.say(f"still fails with {len(best.faults)} fault(s), {len(best.orders)} load")
+                self.say(f"still fails with {len(best.faults)} fault(s), {len(best.starts)} load")
             elif pieces >= len(items):
                 break
             else:
@@ -86,16 +86,16 @@ class Shrinking:
 
 def trim(schedule: Schedule) -> Schedule:
     """Without the time before its first workflow, and after its last event."""
-    first = min(order.at_seconds for order in schedule.orders)
-    orders = [o.model_copy(update={"at_seconds": o.at_seconds - first}) for o in schedule.orders]
+    first = min(start.at_seconds for start in schedule.starts)
+    starts = [s.model_copy(update={"at_seconds": s.at_seconds - first}) for s in schedule.starts]
     faults = [
         f.model_copy(update={"at_seconds": max(0.0, f.at_seconds - first)}) for f in schedule.faults
     ]
-    last = max([o.at_seconds for o in orders] + [f.at_seconds for f in faults])
+    last = max([s.at_seconds for s in starts] + [f.at_seconds for f in faults])
     longest = last + max((f.lasting_seconds for f in faults), default=0.0)
     return schedule.model_copy(
         update={
-            "orders": tuple(orders),
+            "starts": tuple(starts),
             "faults": tuple(faults),
             "duration_seconds": min(schedule.duration_seconds, max(1.0, round(longest, 2))),
         }
@@ -115,8 +115,8 @@ def _with_faults(schedule: Schedule, faults: Sequence[object]) -> Schedule:
     return schedule.model_copy(update={"faults": tuple(faults)})
 
 
-def _with_orders(schedule: Schedule, orders: Sequence[object]) -> Schedule:
-    return schedule.model_copy(update={"orders": tuple(orders)})
+def _with_starts(schedule: Schedule, starts: Sequence[object]) -> Schedule:
+    return schedule.model_copy(update={"starts": tuple(starts)})
 
 
 def _key(schedule: Schedule) -> str:

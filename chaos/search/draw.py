@@ -1,21 +1,22 @@
-"""From a seed to a schedule: the same seed and wishes give the same schedule, everywhere."""
+"""From a seed to a schedule: the same seed, wishes and target give the same, everywhere."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from chaos.environment.proxy import API, SERVER, link_name
+from chaos.environment.proxy import SERVER, link_name
+from chaos.environment.target import Target
 from chaos.faults import (
     AnyFault,
-    BadApi,
     BadNetwork,
     Family,
     KillWorker,
     PauseWorker,
     ServerDown,
     ServerPaused,
+    ServiceDown,
 )
 from chaos.network.toxics import (
     AnyToxic,
@@ -26,107 +27,133 @@ from chaos.network.toxics import (
     ResetPeer,
     Stream,
 )
-from chaos.search.load import asked_by
-from chaos.search.schedule import Order, Planned, Schedule
-from tests.chaos.video.fake_api.ledger import Call
-from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from chaos.search.load import spec_of
+from chaos.search.schedule import Planned, PlannedStart, Schedule, ScheduleError
 
-FLEET = "fleet-1"
+SUPERVISOR = "fleet-1"
 WORKERS = 3
 SECONDS_PER_FAULT = 2.5
 LAST_START = 0.8
 """Of the duration: what starts later would meet few faults."""
-LONGEST_SERIES = 3
+FIRST_FAULT_SECONDS = 1.0
+"""What comes sooner may keep the first workflow from being started, and meet nothing."""
 REST_SECONDS = 2.0
 """Between two faults of one server or link: it is to work again in the meantime."""
 
-_LINKS = tuple(link_name(FLEET, end) for end in (SERVER, API))
-_PASSING = (
-    FaultKind.STATUS,
-    FaultKind.DELAY,
-    FaultKind.RESET,
-    FaultKind.MALFORMED,
-    FaultKind.EMPTY,
-    FaultKind.TRUNCATED,
-)
-"""What another attempt mends; the others end a workflow, and that is no question of chance."""
-
-_STATUSES = {When.BEFORE_BILLING: (429, 500, 503), When.AFTER_BILLING: (500, 502, 504)}
-"""429 and 503 say that nothing was accepted; a provider that bills then would be lying."""
+ONE_AT_A_TIME = frozenset({Family.SERVER, Family.NETWORK, Family.SERVICE})
+"""Families whose faults would hide each other at one target."""
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user asks for."""
+    """What a user asks for; without `families` all that the target has."""
 
-    families: Sequence[Family] = tuple(Family)
+    families: Sequence[str] = ()
     duration_seconds: float = 60.0
     workflows: int = 30
 
 
-def draw(seed: int, wishes: Wishes) -> Schedule:
-    """The schedule of a seed. Faults of one target never overlap."""
-    dice = random.Random(seed)  # noqa: S311 - no secret
-    orders = _draw_orders(dice, wishes)
-    families = tuple(sorted(set(wishes.families)))
+def families_of(target: Target) -> tuple[str, ...]:
+    """What can break of a target: what the harness can break, and what is the target's own."""
+    services = (Family.SERVICE,) if any(s.may_die for s in target.services) else ()
+    return (Family.KILL, Family.NETWORK, Family.SERVER, *services, *target.draws)
+
+
+def draw(seed: int, wishes: Wishes, target: Target) -> Schedule:
+    """The schedule of a seed. Faults of one server, service or link never overlap.
+
+    Raises ScheduleError where the target has no such faults, or no workflows.
+    """
+    families = _families(wishes, target)
+    dice = _Dice(target, wishes, random.Random(seed))  # noqa: S311 - no secret
+    dice.draw_starts()
     count = max(1, round(wishes.duration_seconds / SECONDS_PER_FAULT))
-    drawn = [_draw_fault(dice, families, n, orders, wishes) for n in range(1, count + 1)]
+    drawn = [dice.fault(families, number) for number in range(1, count + 1)]
     return Schedule(
         seed=seed,
         families=families,
         duration_seconds=wishes.duration_seconds,
         workers=WORKERS,
-        orders=orders,
+        starts=tuple(dice.starts),
         faults=_apart(sorted(drawn, key=lambda planned: planned.at_seconds)),
     )
 
 
-def _draw_orders(dice: random.Random, wishes: Wishes) -> tuple[Order, ...]:
-    """Half singles, half series; the first starts at once."""
-    last = wishes.duration_seconds * LAST_START
-    times = sorted(round(dice.uniform(0, last), 2) for _ in range(wishes.workflows - 1))
-    return tuple(
-        Order(
-            workflow_id=f"load-{number:03}",
-            videos=dice.choice((None, dice.randint(2, LONGEST_SERIES))),
-            at_seconds=at,
-        )
-        for number, at in enumerate([0.0, *times], start=1)
-    )
+def _families(wishes: Wishes, target: Target) -> tuple[str, ...]:
+    if not target.specs:
+        raise ScheduleError("the target names no specs: without workflows nothing can be drawn.")
+    known = families_of(target)
+    for name in wishes.families:
+        if name not in known:
+            raise ScheduleError(f"the target has no faults {name!r}; it has {', '.join(known)}.")
+    return tuple(sorted({str(name) for name in wishes.families or known}))
 
 
-def _draw_fault(
-    dice: random.Random,
-    families: Sequence[Family],
-    number: int,
-    orders: Sequence[Order],
-    wishes: Wishes,
-) -> Planned:
-    family = dice.choice(families)
-    lasting = round(dice.uniform(1.0, 5.0), 2)
-    at = round(dice.uniform(0.0, max(0.0, wishes.duration_seconds - lasting)), 2)
-    if family is Family.API:
-        return _draw_answer(dice, orders, wishes)
-    fault = _DRAWN[family](dice, number)
-    instant = isinstance(fault, KillWorker)
-    return Planned(at_seconds=at, lasting_seconds=0 if instant else lasting, fault=fault)
+@dataclass
+class _Dice:
+    """What is drawn of one seed."""
+
+    target: Target
+    wishes: Wishes
+    random: random.Random
+    starts: list[PlannedStart] = field(default_factory=list)
+
+    def draw_starts(self) -> None:
+        """Of each spec about as many; the first starts at once."""
+        last = self.wishes.duration_seconds * LAST_START
+        count = self.wishes.workflows - 1
+        times = sorted(round(self.random.uniform(0, last), 2) for _ in range(count))
+        names = tuple(self.target.specs)
+        self.starts += [
+            PlannedStart(
+                workflow_id=f"load-{number:03}", spec=self.random.choice(names), at_seconds=at
+            )
+            for number, at in enumerate([0.0, *times], start=1)
+        ]
+
+    def fault(self, families: Sequence[str], number: int) -> Planned:
+        """A fault of any of the families."""
+        family = self.random.choice(families)
+        if family in self.target.draws:
+            return self._own(family)
+        lasting = round(self.random.uniform(1.0, 5.0), 2)
+        latest = max(0.0, self.wishes.duration_seconds - lasting)
+        at = round(self.random.uniform(min(FIRST_FAULT_SECONDS, latest), latest), 2)
+        fault = self._of_the_harness(Family(family), number)
+        instant = isinstance(fault, KillWorker)
+        return Planned(at_seconds=at, lasting_seconds=0 if instant else lasting, fault=fault)
+
+    def _own(self, family: str) -> Planned:
+        """A fault of the target's own meets one workflow; until the end, for when is not known."""
+        start = self.random.choice(self.starts)
+        fault = self.target.draws[family](self.random, spec_of(start, self.target))
+        lasting = round(self.wishes.duration_seconds - start.at_seconds, 2)
+        return Planned(at_seconds=start.at_seconds, lasting_seconds=lasting, fault=fault)
+
+    def _of_the_harness(self, family: Family, number: int) -> AnyFault:
+        match family:
+            case Family.KILL:
+                return self._kill()
+            case Family.SERVER:
+                return self.random.choice((ServerDown(), ServerPaused()))
+            case Family.SERVICE:
+                mortal = [service.name for service in self.target.services if service.may_die]
+                return ServiceDown(service=self.random.choice(mortal))
+            case Family.NETWORK:
+                ends = (SERVER, *(service.name for service in self.target.services))
+                link = link_name(SUPERVISOR, self.random.choice(ends))
+                return BadNetwork(link=link, toxic=_toxic(self.random, f"toxic-{number}"))
+
+    def _kill(self) -> AnyFault:
+        place = self.random.randrange(WORKERS)
+        # Kills are what this is for; a sleeping worker is only a slower way to die.
+        kind = self.random.choice((KillWorker, KillWorker, KillWorker, PauseWorker))
+        if self.target.supervisor:
+            return kind(place=place)
+        return kind(worker=f"worker-{place + 1}")
 
 
-def _draw_kill(dice: random.Random, _number: int) -> AnyFault:
-    place = dice.randrange(WORKERS)
-    # Kills are what this is for; a sleeping worker is only a slower way to die in a fleet.
-    return dice.choice((KillWorker(place=place),) * 3 + (PauseWorker(place=place),))
-
-
-def _draw_server(dice: random.Random, _number: int) -> AnyFault:
-    return dice.choice((ServerDown(), ServerPaused()))
-
-
-def _draw_network(dice: random.Random, number: int) -> AnyFault:
-    return BadNetwork(link=dice.choice(_LINKS), toxic=_draw_toxic(dice, f"toxic-{number}"))
-
-
-def _draw_toxic(dice: random.Random, name: str) -> AnyToxic:
+def _toxic(dice: random.Random, name: str) -> AnyToxic:
     delay = round(dice.uniform(0.05, 0.5), 3)
     width = dice.randrange(5_000, 100_000)
     one_way = dice.choice((Stream.UPSTREAM, Stream.DOWNSTREAM))
@@ -142,34 +169,6 @@ def _draw_toxic(dice: random.Random, name: str) -> AnyToxic:
     )
 
 
-def _draw_answer(dice: random.Random, orders: Sequence[Order], wishes: Wishes) -> Planned:
-    """One call of one workflow is answered badly; until the end, for its time is not known."""
-    order = dice.choice(orders)
-    asked = asked_by(order)
-    call = dice.choice(tuple(Call))
-    prompt = asked.character_prompt if call is Call.IMAGE else dice.choice(asked.video_prompts)
-    kind = dice.choice(_PASSING)
-    when = dice.choice(tuple(When))
-    status = dice.choice(_STATUSES[when]) if kind is FaultKind.STATUS else 503
-    rule = FaultRule(
-        call=call,
-        kind=kind,
-        when=when,
-        match=prompt,
-        status=status,
-        delay_seconds=round(dice.uniform(0.5, 4.0), 2) if kind is FaultKind.DELAY else 0,
-    )
-    lasting = round(wishes.duration_seconds - order.at_seconds, 2)
-    return Planned(at_seconds=order.at_seconds, lasting_seconds=lasting, fault=BadApi(rule=rule))
-
-
-_DRAWN: Mapping[Family, Callable[[random.Random, int], AnyFault]] = {
-    Family.KILL: _draw_kill,
-    Family.SERVER: _draw_server,
-    Family.NETWORK: _draw_network,
-}
-
-
 def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
     """Without those that would begin at a target while another fault is at it.
 
@@ -179,7 +178,7 @@ def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
     busy_until: dict[str, float] = {}
     for planned in faults:
         target = planned.fault.target
-        alone = planned.fault.family in {Family.SERVER, Family.NETWORK}
+        alone = planned.fault.family in ONE_AT_A_TIME
         if alone and planned.at_seconds < busy_until.get(target, 0.0):
             continue
         busy_until[target] = planned.ends_at_seconds + REST_SECONDS

@@ -1,19 +1,24 @@
-"""The workflows of a schedule, and what they must come to whatever the dice say."""
+"""The workflows of a schedule, as its target knows them."""
 
 from __future__ import annotations
 
+from chaos.environment.target import Target
 from chaos.evidence.spec import WorkflowSpec
-from chaos.search.schedule import Order, Schedule
-from tests.chaos.video import specs
+from chaos.search.schedule import PlannedStart, Schedule, ScheduleError
 
 
-def asked_by(order: Order) -> WorkflowSpec:
-    """It completes. Any of its calls may be cut off in flight; which, nobody can say before."""
-    name = order.workflow_id
-    plain = specs.series(name, order.videos) if order.videos else specs.single(name)
-    return plain.model_copy(update={"may_be_charged_twice": plain.prompts})
+def spec_of(start: PlannedStart, target: Target) -> WorkflowSpec:
+    """What a workflow is asked for. Raises ScheduleError where the target does not know it."""
+    make = target.specs.get(target.former_specs.get(start.spec, start.spec))
+    if make is None:
+        known = ", ".join(target.specs) or "none"
+        raise ScheduleError(
+            f"the schedule starts {start.workflow_id} as {start.spec!r}, and the target's specs "
+            f"are {known}: replay it in the project whose run it is of."
+        )
+    return make(start.workflow_id)
 
 
-def load_of(schedule: Schedule) -> tuple[WorkflowSpec, ...]:
-    """All of them, in the order in which they start."""
-    return tuple(asked_by(order) for order in schedule.orders)
+def load_of(schedule: Schedule, target: Target) -> tuple[WorkflowSpec, ...]:
+    """All of them, in the order in which they start. Raises ScheduleError."""
+    return tuple(spec_of(start, target) for start in schedule.starts)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chaos.evidence.files import read_file, write_file
-from chaos.faults import AnyFault, Family
+from chaos.faults import AnyFault
 
 FILE = "schedule.json"
 """Where a case's folder keeps its schedule."""
+
+_OF_A_START = ("workflow_id", "at_seconds")
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -40,11 +43,11 @@ class Planned(_Part):
         return self.at_seconds + self.lasting_seconds
 
 
-class Order(_Part):
-    """A workflow that starts at a time: a single, or a series of so many `videos`."""
+class PlannedStart(_Part):
+    """A workflow that starts at a time; `spec` is a name of `Target.specs`."""
 
     workflow_id: str
-    videos: int | None = None
+    spec: str
     at_seconds: Seconds
 
 
@@ -54,14 +57,28 @@ class Schedule(_Part):
     `part` tells the candidates of one seed apart when a schedule is shrunk.
     """
 
-    version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
+    version: Literal[2] = Field(default=2, alias="schema", serialization_alias="schema")
     seed: int
     part: int | None = None
-    families: tuple[Family, ...]
+    families: tuple[str, ...]
     duration_seconds: float = Field(gt=0, le=86_400, allow_inf_nan=False)
     workers: int = Field(ge=1)
-    orders: tuple[Order, ...]
+    starts: tuple[PlannedStart, ...]
     faults: tuple[Planned, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_before(cls, fields: Any) -> Any:
+        """A file of schema 1. It told workflows apart by what they were asked for, such as
+        `videos=2`, which is the name of the spec: `Target.former_specs` knows it.
+        """
+        if not isinstance(fields, dict) or fields.get("schema") != 1:
+            return fields
+        orders = fields.get("orders")
+        if not isinstance(orders, list) or not all(isinstance(each, dict) for each in orders):
+            return fields
+        known = {name: value for name, value in fields.items() if name != "orders"}
+        return {**known, "schema": 2, "starts": [_start(order) for order in orders]}
 
     @property
     def name(self) -> str:
@@ -72,6 +89,12 @@ class Schedule(_Part):
         """Save it in a case's folder."""
         text = self.model_dump_json(by_alias=True, indent=1)
         write_file(folder / FILE, f"{text}\n")
+
+
+def _start(order: dict[str, Any]) -> dict[str, Any]:
+    asked = [f"{k}={json.dumps(v)}" for k, v in sorted(order.items()) if k not in _OF_A_START]
+    kept = {name: order[name] for name in _OF_A_START if name in order}
+    return {**kept, "spec": ",".join(asked)}
 
 
 def read_schedule(file: Path) -> Schedule:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.environment.provision import Choice
-from chaos.environment.worker import WORKER_ARGV
+from chaos.environment.target import Target
 from chaos.experiment.lab import Options
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.experiment.results import CaseResult
 from chaos.experiment.runner import RunError, Runner
 from chaos.invariants.verdict import Verdict
-from chaos.report.recheck.recorded import RecheckError, RecordedCase, read_results
 from chaos.search.ddmin import Shrinking
+from chaos.search.load import load_of
 from chaos.search.schedule import FILE, Schedule, ScheduleError, read_schedule
 from chaos.search.seeded import AT_ONCE, NAME, seeded
 
@@ -37,12 +38,15 @@ class Shrunk:
 
 @dataclass(frozen=True)
 class Means:
-    """With what schedules are run, and how many at most."""
+    """With what schedules of which target are run, and how many at most. `worker_argv` is the
+    user's own program in place of the target's.
+    """
 
+    target: Target
     most_runs: int
     say: Callable[[str], None]
     choice: Choice = field(default_factory=Choice)
-    worker_argv: Sequence[str] = WORKER_ARGV
+    worker_argv: Sequence[str] = ()
 
 
 def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
@@ -59,7 +63,7 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
 
     def fails(schedules: Sequence[Schedule]) -> Sequence[bool]:
         runner = Runner(
-            chosen=(seeded(_numbered(schedules)),),
+            chosen=(seeded(_numbered(schedules), means.target),),
             choice=means.choice,
             options=Options(),
             reports=folder,
@@ -67,6 +71,10 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
         )
         return [bool(checks & _failed_checks(found)) for found in _cases(runner)]
 
+    try:
+        load_of(schedule, means.target)
+    except ScheduleError as error:
+        raise ShrinkError(str(error)) from None
     search = Shrinking(run=fails, most_runs=means.most_runs, at_once=AT_ONCE, say=means.say)
     after = search.shrink(schedule)
     folder.mkdir(exist_ok=True)
@@ -97,10 +105,10 @@ def _failed_checks(case: CaseResult) -> set[str]:
     return {check.check for check in case.checks if check.verdict is Verdict.FAILED}
 
 
-def _failed_case(run: Path, name: str | None) -> RecordedCase:
+def _failed_case(run: Path, name: str | None) -> CaseResult:
     try:
-        recorded = read_results(run)
-    except RecheckError as error:
+        recorded = read_run(run)
+    except ReadingError as error:
         raise ShrinkError(str(error)) from None
     cases = [case for s in recorded.scenarios if s.name == NAME for case in s.cases]
     if not cases:

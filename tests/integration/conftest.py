@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from chaos.environment.stack import Place, Stack, StackSpec
+from chaos.environment.stack import Stack, StackConfig, StackSpec
 from chaos.evidence.journal import Journal
-from chaos.experiment.lab import Lab, Options
+from chaos.experiment.lab import Options
 from chaos.process.child import child_environment, spawning
 from chaos.process.ports import Port
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import Guard
 from chaos.process.spawner import Spawner
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.target import VIDEO
 from tests.integration.workflows.bench import Bench
 
 if TYPE_CHECKING:
@@ -68,8 +70,8 @@ def waiting_program(
 
 @pytest.fixture(scope="session")
 def spawner(guard: Guard) -> Iterator[Spawner]:
-    """Starts the suite's own programs."""
-    with spawning(guard) as spawner:
+    """Starts the video system's programs."""
+    with spawning(guard, VIDEO.preload, VIDEO.cwd) as spawner:
         yield spawner
 
 
@@ -105,9 +107,13 @@ def bench_in(guard: Guard, spawner: Spawner, temporal_cli: Path) -> BenchIn:
         scratch.mkdir()
         journal = Journal(evidence / "journal.jsonl", announce=print)
         try:
-            place = Place(guard.mark, scratch, evidence, temporal_cli, spawner=spawner)
-            async with Stack(spec, place, journal) as stack:
-                yield Bench(Lab(stack, journal, Options()), evidence)
+            config = StackConfig(guard.mark, scratch, evidence, temporal_cli, spawner=spawner)
+            async with Stack(spec, VIDEO, config, journal) as stack:
+                lab = VideoLab(stack, journal, Options())
+                try:
+                    yield Bench(lab, evidence)
+                finally:
+                    await lab.close()
         finally:
             journal.close()
 

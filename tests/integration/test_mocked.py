@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from chaos.environment.stack import StackSpec
-from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.history import Status
 from chaos.process.child import CANARY
 from tests.chaos.video import specs
 from tests.chaos.video.live_api import LOOPBACK_VARIABLE, is_loopback
+from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
 
@@ -48,7 +48,7 @@ async def bench(
     monkeypatch.chdir(tmp_path)
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         # Not forked: then the system tells the environment of what forks.
-        await bench.lab.worker(argv=("/usr/bin/env", *WORKER_ARGV))
+        await bench.lab.worker(argv=("/usr/bin/env", *VIDEO.worker))
         yield bench
 
 

@@ -43,7 +43,7 @@ import sys
 
 import pytest
 
-from chaos.kit import Case, Scenario, StackSpec, System, invariant
+from chaos import Case, Scenario, Target, invariant
 
 
 async def nothing(lab):
@@ -55,9 +55,6 @@ def holds(evidence):
     yield from ()
 
 
-SHOP = StackSpec(
-    system=System(worker=(sys.executable,), task_queue="q", folder=".", recovery_seconds=5)
-)
 SCENARIOS = (
     Scenario(
         number=1,
@@ -66,12 +63,12 @@ SCENARIOS = (
         cases=(
             Case(
                 name="once",
+                target=Target(worker=(sys.executable,), task_queue="q"),
                 experiment=nothing,
                 load=lambda _: (),
                 proofs=(),
                 undisturbed=True,
                 invariants=(holds,),
-                stack=SHOP,
             ),
         ),
     ),
@@ -102,12 +99,12 @@ class Guest:
         (self.folder / "conftest.py").write_text(CONFTEST)
         (self.folder / "test_guest.py").write_text(GUEST.format(mark=mark))
 
-    def pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def pytest(self, *arguments: str, size: str = "chaos") -> subprocess.CompletedProcess[str]:
         plugins = ("-p", "no:cacheprovider", "-p", "xdist.plugin")
         temporary = self.folder / "tmp"
         temporary.mkdir()
         return subprocess.run(
-            [sys.executable, "-m", "pytest", *plugins, *arguments],
+            [sys.executable, "-m", "pytest", "-m", size, *plugins, *arguments],
             cwd=self.folder,
             env={**_environment(), "TMPDIR": str(temporary)},
             stdin=subprocess.DEVNULL,
@@ -153,12 +150,10 @@ def guest(tmp_path: Path) -> Guest:
     ("arguments", "sentence"),
     [
         (["-n", "2"], "leave -n and --dist out, or add -n 0"),
-        (["-n", "1", "--live", "--yes"], "leave -n and --dist out, or add -n 0"),
         (["--dist", "each", "--tx", "popen"], "leave -n and --dist out, or add -n 0"),
         (["--reruns", "1"], "a rerun of its test would run nothing"),
         (["--force-reruns", "1"], "a rerun of its test would run nothing"),
         (["--forked"], "leave --forked out"),
-        (["-p", "xdist.looponfail", "-f", "--live"], "--looponfail would pay again"),
         (
             ["--keep-duplicates", "test_guest.py", "test_guest.py"],
             "nothing was chosen 2 times, and a scenario runs once in a run",
@@ -225,7 +220,7 @@ def test_without_workers_it_runs_once(arguments: Sequence[str], guest: Guest) ->
 def test_workers_may_run_all_that_is_no_scenario(guest: Guest) -> None:
     guest.write()
 
-    run = guest.pytest("-n", "2", "-m", "not chaos")
+    run = guest.pytest("-n", "2", size="not chaos")
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert "1 passed" in run.stdout

@@ -258,7 +258,7 @@ def test_the_users_own_key_is_nowhere(finished: Run) -> None:
 @pytest.mark.parametrize(
     ("lacking", "reason"),
     [
-        ({"PG_BIN": "/nowhere"}, "no initdb and postgres in /nowhere; install PostgreSQL"),
+        ({"PG_BIN": "/nowhere"}, "no initdb, postgres and psql in /nowhere; install PostgreSQL"),
         ({"PATH": "/usr/bin:/bin"}, "there is no Temporal server, nor Go to build it; install Go"),
     ],
     ids=["PostgreSQL", "Go"],

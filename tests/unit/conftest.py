@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from temporalio.api.history.v1 import History
@@ -12,8 +12,10 @@ from temporalio.client import WorkflowHistory
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
+from tests.chaos.video.evidence import VideoEvidence
+from tests.unit.kept import kept
 
-EVIDENCE = Path(__file__).parents[1] / "data" / "evidence"
+E = TypeVar("E", bound=Evidence)
 
 Edit = Callable[[History], None]
 
@@ -25,45 +27,45 @@ def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def worker_crash() -> Evidence:
-    return Evidence.load(EVIDENCE / "worker_crash" / "sigkill_twice")
+def worker_crash() -> VideoEvidence:
+    return kept("worker_crash", "sigkill_twice")
 
 
 @pytest.fixture
-def retry_config() -> Evidence:
-    return Evidence.load(EVIDENCE / "retry_config" / "policy_and_behaviour")
+def retry_config() -> VideoEvidence:
+    return kept("retry_config", "policy_and_behaviour")
 
 
 @pytest.fixture
-def server_restart() -> Evidence:
-    return Evidence.load(EVIDENCE / "server_restart" / "sigkill")
+def server_restart() -> VideoEvidence:
+    return kept("server_restart", "sigkill")
 
 
 @pytest.fixture
-def each_role() -> Evidence:
-    return Evidence.load(EVIDENCE / "server_restart" / "each_role")
+def each_role() -> VideoEvidence:
+    return kept("server_restart", "each_role")
 
 
 @pytest.fixture
-def control() -> Evidence:
-    return Evidence.load(EVIDENCE / "server_restart" / "control_in_memory")
+def control() -> VideoEvidence:
+    return kept("server_restart", "control_in_memory")
 
 
 @pytest.fixture
-def checkpoint() -> Evidence:
-    return Evidence.load(EVIDENCE / "checkpoint" / "sigkill_after_video_1")
+def checkpoint() -> VideoEvidence:
+    return kept("checkpoint", "sigkill_after_video_1")
 
 
 @pytest.fixture
-def concurrency() -> Evidence:
-    return Evidence.load(EVIDENCE / "concurrency" / "one_worker")
+def concurrency() -> VideoEvidence:
+    return kept("concurrency", "one_worker")
 
 
 @pytest.fixture
-def with_history() -> Callable[[Evidence, str, Edit], Evidence]:
+def with_history() -> Callable[[E, str, Edit], E]:
     """The evidence with one workflow's last run changed by `edit`."""
 
-    def change(evidence: Evidence, workflow_id: str, edit: Edit) -> Evidence:
+    def change(evidence: E, workflow_id: str, edit: Edit) -> E:
         workflow = evidence.workflows[workflow_id]
         history = History()
         history.events.extend(workflow.runs[-1].events)

@@ -10,7 +10,7 @@ from pathlib import Path
 from chaos.experiment.results import CaseResult, RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
-from chaos.report.reading import evidence_folder
+from chaos.report.evidence import evidence_folder
 from chaos.search.schedule import FILE, ScheduleError, read_schedule
 
 
@@ -64,7 +64,7 @@ class Commands:
             return (same,)
         options = (
             f"--seed {drawn.seed} --faults {','.join(drawn.families)} "
-            f"--duration {drawn.duration_seconds:g} --workflows {len(drawn.orders)}"
+            f"--duration {drawn.duration_seconds:g} --workflows {len(drawn.starts)}"
         )
         return (same, Command(self._with(options), "drawn anew from its seed"))
 

@@ -65,7 +65,7 @@ class Step:
 Key = tuple[str, str, int]
 """A run's id, an activity's id, and the number of an attempt."""
 
-_BEGAN = re.compile(r"workflows\.alerts: (\{.*\})")
+_BEGAN = re.compile(r"[\w.]+: (\{.*\})")
 _FAILED = re.compile(
     r"Completing activity as failed \(\{'activity_id': '([^']*)'.*?'attempt': (\d+)"
     r".*?'workflow_run_id': '([^']*)'"
@@ -99,7 +99,9 @@ class Seen:
 
 
 def seen_in(lines: Sequence[Line]) -> Seen:
-    """Read it out of the alerts, which tell of every second attempt, and the SDK's own warnings."""
+    """Read it out of the SDK's own warnings, and of lines in which a worker tells as JSON of an
+    attempt that it begins: its `run_id`, `activity_id`, number (`attempt`) and `time`.
+    """
     began: dict[Key, datetime] = {}
     failed: dict[Key, datetime] = {}
     for line in lines:

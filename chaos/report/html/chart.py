@@ -338,7 +338,7 @@ _LEGEND = {
     "exit": "ended",
     "start": "started again",
     "ready": "ready",
-    "refusal": "API answered with an error",
+    "refusal": "service answered with an error",
     "paid": "paid",
     "doubt": "paid or not: openly in doubt",
     "twice": "paid once more than needed",

@@ -93,7 +93,7 @@ def excerpt(lines: Sequence[Line], windows: Sequence[Window], *, most: int) -> E
 
 def _in_short(text: str) -> str:
     """What a worker says of an attempt, without the names that are the same in every line."""
-    begun = re.match(r"workflows\.alerts: (\{.*\})$", text)
+    begun = re.match(r"[\w.]+: (\{.*\})$", text)
     if begun:
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             told = json.loads(begun[1])

@@ -1,7 +1,7 @@
 """What happened in a case, in seconds from its begin: from evidence to values, and nothing drawn.
 
 The begin is the journal's first entry. Three witnesses meet here: the journal tells of faults and
-processes, the histories of workflows, the provider's ledger of what was paid.
+processes, the histories of workflows, the bills of what was paid.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from google.protobuf.json_format import ParseError
 from chaos.evidence.case import Evidence
 from chaos.evidence.files import is_own_file
 from chaos.evidence.journal import Entry, Event, read_journal
+from chaos.experiment.reading import ReadingError
 from chaos.experiment.results import (
     CaseResult,
     CheckResult,
@@ -29,19 +30,18 @@ from chaos.experiment.results import (
 from chaos.invariants.verdict import Verdict, merge
 from chaos.network.journal import NetworkJournalError
 from chaos.report.compare import Comparison, compare, conclusion
+from chaos.report.evidence import evidence_folder
 from chaos.report.html.again import Command, Commands
 from chaos.report.html.chart import SHOWN, Chart, charts
 from chaos.report.html.logs import Excerpt, Window, excerpt, read_lines
 from chaos.report.html.timeline import timeline
 from chaos.report.html.values import Timeline
-from chaos.report.reading import ReadingError, evidence_folder
 from chaos.report.table import totals
 from chaos.report.trend import Trend, trend
-from tests.chaos.video.fake_api.ledger import LedgerError
 
 UNREADABLE = (
     *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
-    *(LedgerError, NetworkJournalError, ParseError),
+    *(NetworkJournalError, ParseError),
 )
 """What the reading of damaged evidence raises."""
 
@@ -52,6 +52,9 @@ _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=5)
 _MOST_FILES = 40
 _FOLDERS = ("histories", "children", "logs", "network")
 
+
+Reader = Callable[[Path], Evidence]
+"""Reads the evidence in a case's folder."""
 
 FIRST_INVARIANT = "workflows_end_as_expected"
 """The one that stood first in every case of older runs."""
@@ -207,10 +210,12 @@ class RunView:
         return sorted(found, key=lambda s: s.result.verdict is not Verdict.FAILED)
 
 
-def run_view(run: RunResult, folder: Path, against: RunResult | None) -> RunView:
-    """All that is to be shown of a run."""
+def run_view(
+    run: RunResult, folder: Path, against: RunResult | None, read: Reader = Evidence.load
+) -> RunView:
+    """All that is to be shown of a run whose evidence is to be read so."""
     again = Commands(run, folder)
-    scenarios = tuple(_scenario(s, folder, again) for s in run.scenarios)
+    scenarios = tuple(_scenario(s, folder, again, read) for s in run.scenarios)
     return RunView(
         result=run,
         verdict=merge(s.verdict for s in run.scenarios),
@@ -239,16 +244,20 @@ def _wall_s(run: RunResult, scenarios: Sequence[ScenarioView]) -> float:
     return max([longest, *((end - run.started_at).total_seconds() for end in ends)])
 
 
-def _scenario(scenario: ScenarioResult, folder: Path, again: Commands) -> ScenarioView:
+def _scenario(
+    scenario: ScenarioResult, folder: Path, again: Commands, read: Reader
+) -> ScenarioView:
     return ScenarioView(
         result=scenario,
         anchor=_anchor(scenario.name),
-        cases=tuple(_case(scenario, case, folder, again) for case in scenario.cases),
+        cases=tuple(_case(scenario, case, folder, again, read) for case in scenario.cases),
         commands=again.of(scenario),
     )
 
 
-def _case(scenario: ScenarioResult, case: CaseResult, folder: Path, again: Commands) -> CaseView:
+def _case(
+    scenario: ScenarioResult, case: CaseResult, folder: Path, again: Commands, read: Reader
+) -> CaseView:
     own = evidence_folder(folder, scenario.name, case.name)
     journal = _journal(own)
     begin = journal[0].at if journal else None
@@ -257,7 +266,7 @@ def _case(scenario: ScenarioResult, case: CaseResult, folder: Path, again: Comma
     found: Timeline | None = None
     trouble = ""
     try:
-        found = timeline(Evidence.load(own), lines, recovered)
+        found = timeline(read(own), lines, recovered)
     except UNREADABLE as error:
         trouble = f"Its evidence cannot be read, so there is no timeline: {_words(error)}"
     chart, others = charts(found) if found else (None, None)
@@ -337,7 +346,7 @@ def _windows_of_faults(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    # With those of its own that a system's services put there.
+    # With those of its own that a target's services put there.
     patterns = ("[!.]*", *(f"{name}/*" for name in _FOLDERS))
     found = (file for pattern in patterns for file in folder.glob(pattern))
     return (file for file in found if is_own_file(file, folder))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chaos.evidence.case import Evidence
 from chaos.evidence.files import write_file
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.report.html.page import document, render
-from chaos.report.html.views import RunView, run_view
-from chaos.report.reading import ReadingError, read_run
+from chaos.report.html.views import Reader, RunView, run_view
 
 NAME = "report.html"
 
@@ -19,8 +20,11 @@ class HtmlError(Exception):
     """The page could not be made. One sentence: what happened and what to do."""
 
 
-def write_html(folder: Path, *, against: Path | None = None) -> Path:
-    """Write the page of a run, held `against` another; whole or not at all. Raises HtmlError."""
+def write_html(folder: Path, *, against: Path | None = None, read: Reader = Evidence.load) -> Path:
+    """Write the page of a run, held `against` another; whole or not at all. Raises HtmlError.
+
+    `read` reads the evidence of a case.
+    """
     try:
         run = read_run(folder)
         other = read_run(against) if against else None
@@ -28,7 +32,7 @@ def write_html(folder: Path, *, against: Path | None = None) -> Path:
         raise HtmlError(f"{NAME} was not written: {error}") from None
     target = folder / NAME
     try:
-        view = run_view(run, folder, other)
+        view = run_view(run, folder, other, read)
         write_file(target, _fitting(view))
     except OSError as error:
         raise HtmlError(

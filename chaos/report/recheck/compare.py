@@ -9,15 +9,14 @@ from pydantic import Field
 
 from chaos.experiment.results import CaseResult, Result, RunResult, ScenarioResult
 from chaos.experiment.run import KEY_CHECK
-from chaos.experiment.scenario import Scenario
+from chaos.experiment.scenario import Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
-from chaos.report.recheck.damage import ledger_is_torn
+from chaos.report.recheck.damage import torn_books
 from chaos.report.recheck.judging import DOUBT, UNREADABLE, Folders
 from chaos.report.recheck.recorded import RecordedCase, RecordedRun
-from tests.chaos.video.estimate import in_mode, on_topology
 
 _FIGURES = ("cost_usd", "ideal_cost_usd", "waste_usd", "billed")
-"""What the provider's ledger says of a case."""
+"""What the bills say of a case."""
 
 
 class Difference(Result):
@@ -105,11 +104,8 @@ def notes(
     for scenario in now:
         for case in scenario.cases:
             place = scenario.name, case.name
-            if place in folders and ledger_is_torn(folders[place]):
-                yield (
-                    f"{'/'.join(place)}: ledger.jsonl ends in the middle of a line, which is left "
-                    "out: the fake API answers only what is written whole"
-                )
+            for file in torn_books(folders[place]) if place in folders else ():
+                yield f"{'/'.join(place)}: {file.name} ends in the middle of a line"
             if place in known:
                 yield from (f"{'/'.join(place)}: {n}" for n in _check_notes(known[place], case))
     yield from _new_cases(recorded, now, catalogue)

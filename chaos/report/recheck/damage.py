@@ -2,8 +2,8 @@
 
 A journal is written line by line, so one that ends in the middle of a line tells of a harness that
 was killed, or of a file that was cut. What came after is not known, so nothing is judged by the
-rest. A ledger's unfinished last line is left out as it is in a run: its writer, the fake API, is
-killed on purpose at times, and answers only when the whole line is on the disk.
+rest. The books of a target's services are its own to read: these may be killed on purpose, and an
+unfinished last line of theirs may mean nothing. It is told, and that is all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from chaos.evidence.files import read_file
 from chaos.evidence.histories import CHILDREN, HISTORIES
+
+JOURNAL = "journal.jsonl"
 
 
 def damage(folder: Path, error: Exception) -> str:
@@ -29,9 +31,13 @@ def damage(folder: Path, error: Exception) -> str:
     return f"it is not as today's code reads it: {' '.join(str(error).split())[:300]}"
 
 
-def ledger_is_torn(folder: Path) -> bool:
-    """Whether the ledger ends in the middle of a line, which is then left out."""
-    file = folder / "ledger.jsonl"
+def torn_books(folder: Path) -> list[Path]:
+    """What services have written line by line, and ends in the middle of one."""
+    files = (file for file in sorted(folder.glob("*.jsonl")) if file.name != JOURNAL)
+    return [file for file in files if _is_torn(file)]
+
+
+def _is_torn(file: Path) -> bool:
     try:
         content = read_file(file)
     except OSError:  # what is wrong with it is told where it is judged

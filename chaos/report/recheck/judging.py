@@ -11,9 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.environment.target import Target
 from chaos.evidence.bills import Mode
-from chaos.evidence.case import HISTORIES, Evidence
-from chaos.experiment.judge import SAFETY, judge, reason_of, safety, verdict_of
+from chaos.evidence.case import Evidence
+from chaos.evidence.histories import HISTORIES
+from chaos.evidence.spec import OLD_SPECS, SPECS
+from chaos.experiment.judge import judge, proofs, reason_of, safety, verdict_of
 from chaos.experiment.lab import Lab
 from chaos.experiment.results import (
     CaseResult,
@@ -24,18 +27,18 @@ from chaos.experiment.results import (
     scenario_result,
 )
 from chaos.experiment.run import KEY_CHECK
-from chaos.experiment.scenario import Case, Scenario
+from chaos.experiment.scenario import COMMON, Case, Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Finding, Verdict
-from chaos.report.recheck.damage import damage
+from chaos.report.evidence import UNNAMED, load_evidence
+from chaos.report.recheck.damage import JOURNAL, damage
 from chaos.report.recheck.recorded import RecordedCase, RecordedRun, RecordedScenario
-from tests.chaos.video.estimate import in_mode, on_topology
 
 DOUBT = "recheck"
 """The check of a case that cannot be judged in full."""
 UNREADABLE = "evidence"
 """The check of a case whose evidence, or some of it, cannot be read; so in a run as well."""
 
-_TRACES = ("journal.jsonl", "expectations.json", "ledger.jsonl", HISTORIES)
+_TRACES = (JOURNAL, SPECS, OLD_SPECS, HISTORIES)
 
 Folders = Mapping[tuple[str, str], Path]
 """The folders with evidence, by the names of scenario and case."""
@@ -77,27 +80,41 @@ class Judging:
             self._case(scenario, case, before.get(case), folders.get(case))
             for case in dict.fromkeys([*before, *folders])
         ]
-        nothing = broken_case_result(_stand_in("none"), "the run has neither result nor evidence")
-        return scenario_result(scenario, cases or [nothing])
+        nothing = _stand_in("none")
+        nothing_result = broken_case_result(nothing, "the run has neither result nor evidence")
+        return scenario_result(scenario, cases or [nothing_result])
 
     def _case(
         self, scenario: Scenario, name: str, recorded: RecordedCase | None, folder: Path | None
     ) -> CaseResult:
         """Whatever is wrong with the evidence of one case, the others are judged."""
+        control = bool(recorded and recorded.control)
         case = self._code(scenario, name)
-        known = case or _stand_in(name, control=bool(recorded and recorded.control))
+        known = case or _stand_in(name, control=control)
         if folder is None:
             return broken_case_result(
                 known, "the folder with its evidence is not there, or is empty"
             )
         try:
-            evidence = Evidence.load(folder)
+            if case:
+                evidence = case.target.load_evidence(folder)
+            else:
+                target, evidence = load_evidence(folder, self._targets)
+                known = _stand_in(name, target, control=control)
         except Exception as error:  # noqa: BLE001 - it may be damaged in any way
             return broken_case_result(known, damage(folder, error))
         doubts = [*self._doubts(scenario, name, recorded, evidence)]
         findings = [*_findings(known, evidence, doubts), *self._secrets(known, evidence, recorded)]
         seconds = recorded.duration_s if recorded else _journal_seconds(evidence)
         return self._result(known, evidence, findings, seconds)
+
+    @property
+    def _targets(self) -> Sequence[Target]:
+        """Those of today's code, each once."""
+        found: list[Target] = []
+        for scenario in self.catalogue:
+            found += [case.target for case in scenario.cases if case.target not in found]
+        return found
 
     def _code(self, scenario: Scenario, name: str) -> Case | None:
         """Today's code of a case, in the run's mode and topology."""
@@ -112,9 +129,7 @@ class Judging:
         if recorded is None:
             yield "results.json has no result of it: it was broken off, or was removed there"
         if not scenario.cases:
-            hint = " (--scenarios names the file of your own)"
-            own = hint if evidence.timings.recovery_seconds is not None else ""
-            yield f"today's code has no scenario {scenario.name}{own}"
+            yield f"today's code has no scenario {scenario.name}"
         elif name not in {case.name for case in scenario.cases}:
             yield f"today's code has no case {name} of {scenario.name}"
         elif self._code(scenario, name) is None:
@@ -150,7 +165,7 @@ class Judging:
             update={
                 "verdict": verdict_of(findings),
                 "reason": _reason(findings),
-                "checks": check_results(findings),
+                "checks": check_results(findings, {check.name for check in proofs(case)}),
             }
         )
 
@@ -166,8 +181,6 @@ def _findings(case: Case, evidence: Evidence, doubts: Sequence[str]) -> Sequence
     if not doubts:
         return judge(case, evidence)
     doubt = Finding(DOUBT, Verdict.UNKNOWN, tuple(doubts))
-    if evidence.timings.recovery_seconds is not None and case.stack.system is None:
-        return (doubt,)  # it is of another system, and what that must never do is not known here
     return (doubt, *(check.examine(evidence) for check in safety(case)))
 
 
@@ -185,17 +198,22 @@ def _journal_seconds(evidence: Evidence) -> float:
     return (max(times) - min(times)).total_seconds() if times else 0.0
 
 
-def _stand_in(name: str, *, control: bool = False) -> Case:
-    """For a case that today's code does not have. A control's bills count in no sum."""
+def _stand_in(name: str, target: Target = UNNAMED, *, control: bool = False) -> Case:
+    """For a case that today's code does not have: it must hold what holds of any of its target.
+
+    A control's bills count in no sum.
+    """
 
     async def experiment(lab: Lab) -> None:
         del lab
 
+    checks = {check.name: check for check in (*COMMON, *target.invariants)}
     return Case(
         name=name,
+        target=target,
         experiment=experiment,
         proofs=(),
         load=lambda _: (),
-        invariants=(),
-        must_fail=SAFETY[0] if control else None,
+        invariants=tuple(checks.values()),
+        must_fail=COMMON[0] if control else None,
     )

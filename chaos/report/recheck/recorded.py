@@ -12,11 +12,10 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.bills import Mode
+from chaos.evidence.bills import Mode, Usd
+from chaos.experiment.reading import ReadingError, read_as
 from chaos.experiment.results import CheckResult, Count, NotRun, Result, Seconds
 from chaos.invariants.verdict import Verdict
-from chaos.report.reading import ReadingError, read_as
-from tests.chaos.video.fake_api.ledger import Usd
 
 
 class RecheckError(Exception):

@@ -45,7 +45,7 @@ def _markdown(found: Recheck) -> str:
     parts += [paragraph(_conclusion(found)), paragraph(overall_line(found.result))]
     for title, lines in _sections(found).items():
         parts += [f"## {title}", bullets([escaped(line) for line in lines])]
-    parts += ["## Cost, by the ledger", "\n".join(cost_table_lines(found.result, escaped))]
+    parts += ["## Cost, by the bills", "\n".join(cost_table_lines(found.result, escaped))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,50 +1,42 @@
 """Puts all that there is to know of one try into a folder, laid out as a case's evidence.
 
-The processes, and so the provider's books and the fleet's log, belong to many tries; each gets what
-is about its own workflow.
+The processes, and so the books and the harness's journal, belong to many tries; each gets what is
+about its own workflow, and about the worker that died for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from temporalio.client import Client
-
-from chaos.evidence.bills import REFERENCE
-from chaos.evidence.case import (
-    WorkflowSpec,
-    save_billing,
-    save_histories,
-    save_paid_calls,
-    save_specs,
-)
+from chaos.evidence.case import save_billing, save_prefix, save_timings
 from chaos.evidence.files import read_if_there, write_file
+from chaos.evidence.histories import save_histories
+from chaos.evidence.journal import read_journal
+from chaos.evidence.spec import WorkflowSpec, save_specs
+from chaos.experiment.lab import Lab
 from chaos.search.explore.moments import Passed, hit_file, passed_file
-from tests.chaos.video.fake_api.ledger import Billed, Received, Record, read_ledger, to_line
 
 HIT = "hit.json"
 PASSED = "passed.jsonl"
-FLEET_LOG = "logs/fleet.log"
+JOURNAL = "journal.jsonl"
+LOG = "logs/workers.log"
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the witnesses are while the processes live. `stack` is the folder of their evidence."""
-
-    client: Client
-    ledger_url: str
-    stack: Path
-    lane: Path
-
-
-async def keep(source: Source, folder: Path, asked: WorkflowSpec, fleet_log: bytes) -> None:
-    """Fill a try's folder."""
-    await save_histories(source.client, folder, [asked.workflow_id])
-    await asyncio.to_thread(_keep_files, source, folder, asked, fleet_log)
+async def keep(lab: Lab, lane: Path, folder: Path, spec: WorkflowSpec, log: bytes) -> None:
+    """Fill a try's folder. `lane` is where its workers wrote which moments they passed."""
+    target, real_id = lab.stack.target, lab.handle(spec.workflow_id).id
+    await save_specs(folder, [spec], target.data_converter)
+    await save_histories(lab.client, folder, [real_id], lab.started)
+    save_billing(folder, target.billing)
+    save_timings(folder, target.timings)
+    save_prefix(folder, lab.stack.temporal.prefix)
+    await asyncio.to_thread(_keep_lines, lab.stack.evidence_folder, lane, folder, spec)
+    (folder / LOG).parent.mkdir(exist_ok=True)
+    write_file(folder / LOG, log)
+    await lab.keep(spec, folder)
 
 
 def read_hit(folder: Path) -> Passed | None:
@@ -59,36 +51,18 @@ def read_passed(folder: Path) -> Sequence[Passed]:
     return [Passed.model_validate_json(line) for line in lines]
 
 
-def _keep_files(source: Source, folder: Path, asked: WorkflowSpec, fleet_log: bytes) -> None:
-    workflow_id = asked.workflow_id
-    save_specs(folder, [asked])
-    save_billing(folder, REFERENCE)
-    save_paid_calls(source.ledger_url, folder, [workflow_id])
-    books = read_ledger(source.stack / "ledger.jsonl")
-    lines = b"".join(to_line(record) for record in _about(books, asked))
-    write_file(folder / "ledger.jsonl", lines)
-    (folder / FLEET_LOG).parent.mkdir(exist_ok=True)
-    write_file(folder / FLEET_LOG, fleet_log)
+def _keep_lines(stack: Path, lane: Path, folder: Path, spec: WorkflowSpec) -> None:
     for file, name in (
-        (hit_file(source.lane, workflow_id), HIT),
-        (passed_file(source.lane, workflow_id), PASSED),
-        (source.stack / "artifacts" / workflow_id, f"artifacts/{workflow_id}"),
+        (hit_file(lane, spec.workflow_id), HIT),
+        (passed_file(lane, spec.workflow_id), PASSED),
     ):
         if file.exists():
-            (folder / name).parent.mkdir(exist_ok=True)
             shutil.move(file, folder / name)
-
-
-def _about(books: Sequence[Record], asked: WorkflowSpec) -> Iterator[Record]:
-    """The records of a workflow: by its prompts, and by what the provider called its videos."""
-    bills = [r for r in books if isinstance(r, Billed) and r.prompt in asked.prompts]
-    names = {bill.operation for bill in bills} | {bill.file for bill in bills}
-    wanted = {bill.request_id for bill in bills}
-    for record in books:
-        if isinstance(record, Received) and (
-            record.prompt in asked.prompts
-            or (record.operation or record.file or "") in names - {None}
-        ):
-            wanted.add(record.request_id)
-        if record.request_id in wanted:
-            yield record
+    hit = read_hit(folder)
+    entries = [
+        entry
+        for entry in read_journal(stack / JOURNAL)
+        if entry.workflow_id == spec.workflow_id or (hit and entry.pid == hit.pid)
+    ]
+    lines = [entry.model_dump_json(exclude_defaults=True) for entry in entries]
+    write_file(folder / JOURNAL, "".join(f"{line}\n" for line in lines))

@@ -2,6 +2,7 @@
 
 A lane and the worker that it dooms are two processes. They meet in a folder: the lane arms a moment
 there, and the worker says which moments it passes and, at the armed one, that it is about to die.
+`doomed.py`, which may import nothing of ours, writes and reads the same by hand.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from chaos.evidence.files import read_if_there, write_file
-
-FOLDER_VARIABLE = "EXPLORE_FOLDER"
-"""Set for a doomed worker: the folder of its lane."""
 
 ARMED = "armed.json"
 

@@ -1,8 +1,8 @@
 """From a fault-free run to the points at which a worker may die, and the moments that cover them.
 
-Each event of the history is a point before and one after, and so is each call of the API. What the
-server writes in one transaction cannot be told apart by any death of a worker: the points of such
-events share a moment. A moment runs once and counts for all points that it covers.
+Each event of the history is a point before and one after, and so is each call of a service. What
+the server writes in one transaction cannot be told apart by any death of a worker: the points of
+such events share a moment. A moment runs once and counts for all points that it covers.
 
 A task that was scheduled and not started needs a moment of its own. The server hands a task at once
 to an open poll of the worker that has just reported, also when that is dead by then; so there the
@@ -81,7 +81,8 @@ def stops(workflow: Workflow, passed: Sequence[Passed]) -> Sequence[Stop]:
     `passed` is what the worker of the fault-free run told.
     """
     found: dict[Moment, list[Point]] = {}
-    for point, moment in (*_of_events(list(workflow.events)), *_of_calls(passed)):
+    events = _of_events(workflow.workflow_id, list(workflow.events))
+    for point, moment in (*events, *_of_calls(passed)):
         found.setdefault(moment, []).append(point)
     told = {line.moment: line.what for line in passed}
     expected = found.keys() - {IDLE, BOOTING, *map(unpolled, told)}
@@ -115,7 +116,7 @@ def _of_calls(passed: Sequence[Passed]) -> Iterator[tuple[Point, Moment]]:
             yield Point(side=side, what=line.what, call=calls), line.moment
 
 
-def _of_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[Point, Moment]]:
+def _of_events(workflow_id: str, events: Sequence[HistoryEvent]) -> Iterator[tuple[Point, Moment]]:
     tasks, activities = 0, _numbers(events)
     before = after = waiting = BOOTING
     for event in events:
@@ -142,8 +143,8 @@ def _of_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[Point, Moment]]
                 waiting = unpolled(after)
             case _:
                 raise PlanError(
-                    f"event {event.event_id} is {name}, of which chaos/search/explore/points.py does not "
-                    "know when a worker can die before and after it: add it there."
+                    f"event {event.event_id} of {workflow_id} is {name}, of which it is not known "
+                    "when a worker can die before and after it: explore a workflow without it."
                 )
         yield Point(side=Side.BEFORE, what=name, event=event.event_id), before
         yield Point(side=Side.AFTER, what=name, event=event.event_id), after

@@ -1,8 +1,9 @@
 """Whether a try's worker died where it should, by its evidence, and which points that hit.
 
-The worker's own last line, what the fleet saw of its end, the server's history and the provider's
-books must tell the same. A point is proven by itself: the event after which a worker died must have
-been written by then, and the one before which it died must have come later.
+The worker's own last line, what the harness saw of its end and the server's history must tell the
+same, and so must the books of who was called, where the target can read them. A point is proven by
+itself: the event after which a worker died must have been written by then, and the one before which
+it died must have come later.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from datetime import UTC, datetime
 from temporalio.api.history.v1 import HistoryEvent
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.files import read_file
 from chaos.evidence.history import Workflow
+from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
-from chaos.search.explore.keep import FLEET_LOG, read_hit, read_passed
+from chaos.search.explore.keep import read_hit, read_passed
 from chaos.search.explore.moments import Passed, Stage
-from chaos.search.explore.plan import Reference, Target
+from chaos.search.explore.plan import CrashPoint, Reference
 from chaos.search.explore.points import Point, Side, event_names
 
 
-def was_killed_there(target: Target) -> Invariant:
-    """The fleet's worker came to the moment, and was gone by SIGKILL from there on."""
+def was_killed_there(crash_point: CrashPoint) -> Invariant:
+    """A worker came to the moment, and was gone by SIGKILL from there on. How a supervisor's worker
+    has ended only its parent knows.
+    """
 
     @proof("was_killed_there")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -31,27 +34,27 @@ def was_killed_there(target: Target) -> Invariant:
         if hit is None:
             yield "no worker came there before the workflow ended"
             return
-        if hit.moment != target.stop.moment:
+        if hit.moment != crash_point.stop.moment:
             yield f"a worker died at {hit.moment.name} instead"
-        log = read_file(evidence.folder / FLEET_LOG).decode(errors="replace")
-        if f"(pid {hit.pid}) is lost (SIGKILL)" not in log:
-            yield f"the fleet did not lose its worker {hit.pid} by SIGKILL"
+        gone = evidence.first_entry(Event.EXITED, after=hit.at, pid=hit.pid)
+        if gone is None or gone.exit_code not in {-9, None}:
+            yield f"worker {hit.pid} was not seen to end by SIGKILL"
         if any(line.pid == hit.pid and line.at > hit.at for line in read_passed(evidence.folder)):
             yield f"worker {hit.pid} went on after its last line"
 
     return judge
 
 
-def proven(evidence: Evidence, target: Target, reference: Reference) -> Sequence[Point]:
+def proven(evidence: Evidence, crash_point: CrashPoint, reference: Reference) -> Sequence[Point]:
     """The points that the evidence shows to be hit."""
     hit = read_hit(evidence.folder)
     workflow = evidence.workflows.get(hit.workflow_id) if hit else None
-    if hit is None or workflow is None or was_killed_there(target).examine(evidence).problems:
+    if hit is None or workflow is None or was_killed_there(crash_point).examine(evidence).problems:
         return ()
     is_hit = _event_test(workflow, hit, reference)
     return [
         point
-        for point in target.stop.points
+        for point in crash_point.stop.points
         if (_call_is_hit(evidence, hit, point.side) if point.call else is_hit(point))
     ]
 
@@ -78,16 +81,10 @@ def _had_begun(later: Sequence[HistoryEvent]) -> bool:
 
 
 def _call_is_hit(evidence: Evidence, hit: Passed, side: Side) -> bool:
-    """Whether the provider saw as many requests as had left, and its answer where one had come."""
+    """Whether who is called has seen as many requests as had left, and has answered the last."""
     own = [line for line in read_passed(evidence.folder) if line.pid == hit.pid]
     left = sum(line.moment.stage is Stage.LEAVING for line in own)
-    seen = [request for request in evidence.received if request.at <= hit.at]
-    if len(seen) != left:
-        return False
-    if side is Side.BEFORE:
-        return True
-    answer = evidence.answers.get(seen[-1].request_id) if seen else None
-    return answer is not None and answer.client_connected and answer.kind == "ok"
+    return evidence.confirms_call(hit.at, left, replied=side is Side.AFTER)
 
 
 def recovery_seconds(workflow: Workflow, hit: Passed) -> float | None:

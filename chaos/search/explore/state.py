@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from chaos.evidence.files import append_to, read_if_there, write_file
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict, merge
-from chaos.search.explore.plan import Choice, Plan, Target
+from chaos.search.explore.plan import Choice, CrashPoint, Plan
 
 PREFIX = "explore-"
 PLAN = "plan.json"
@@ -40,7 +40,7 @@ class Try(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    target: str
+    crash_point: str
     workflow_id: str
     began_at: AwareDatetime
     ended_at: AwareDatetime
@@ -51,27 +51,27 @@ class Try(BaseModel):
     status: Status = Status.LOST
     billed_usd: Decimal = Decimal(0)
     ideal_usd: Decimal = Decimal(0)
-    ambiguous: int = 0
+    in_doubt: int = 0
     recovery_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All tries of a target, oldest first."""
+    """All tries of a crash point, oldest first."""
 
-    target: Target
+    crash_point: CrashPoint
     tries: Sequence[Try]
 
     @property
     def proven(self) -> Sequence[str]:
         """The points that were hit in any of them."""
         hit = {name for each in self.tries for name in each.proven}
-        return [point.name for point in self.target.stop.points if point.name in hit]
+        return [point.name for point in self.crash_point.stop.points if point.name in hit]
 
     @property
     def all_are_proven(self) -> bool:
         """Whether no point is left to hit."""
-        return len(self.proven) == len(self.target.stop.points)
+        return len(self.proven) == len(self.crash_point.stop.points)
 
     @property
     def verdict(self) -> Verdict:
@@ -164,35 +164,35 @@ class State:
         self.plan = plan
 
     def add(self, found: Try) -> Outcome:
-        """Put a try on record, durably; what is known of its target now."""
+        """Put a try on record, durably; what is known of its crash point now."""
         self._file.write(f"{found.model_dump_json()}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
         self.tries.append(found)
-        return next(o for o in self.outcomes() if o.target.name == found.target)
+        return next(o for o in self.outcomes() if o.crash_point.name == found.crash_point)
 
     def outcomes(self) -> Sequence[Outcome]:
-        """What is known of each chosen target."""
+        """What is known of each chosen crash point."""
         if self.plan is None:
             return []
         return [
-            Outcome(target, [each for each in self.tries if each.target == target.name])
-            for target in self.plan.targets
+            Outcome(point, [each for each in self.tries if each.crash_point == point.name])
+            for point in self.plan.crash_points
         ]
 
     @property
     def is_finished(self) -> bool:
-        """Whether no target is left to try."""
+        """Whether no crash point is left to try."""
         return self.plan is not None and all(outcome.is_done for outcome in self.outcomes())
 
-    def new_id(self, target: Target) -> str:
+    def new_id(self, crash_point: CrashPoint) -> str:
         """An id that no try had, not even one that was broken off. Makes the try's folder."""
         for number in range(1, 1_000):
             with suppress(FileExistsError):
-                workflow_id = f"{target.name}-try-{number}"
+                workflow_id = f"{crash_point.name}-try-{number}"
                 (self.folder / TRIES / workflow_id).mkdir()
                 return workflow_id
-        raise StateError(f"{target.name} was begun a thousand times; begin anew with --fresh.")
+        raise StateError(f"{crash_point.name} was begun a thousand times; begin anew with --fresh.")
 
     def close(self) -> None:
         """Let others have it."""

@@ -12,8 +12,12 @@ import os
 import sys
 import threading
 import time
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+PRICES_USD = {"charges": Decimal("0.30"), "refunds": Decimal("0.00"), "parcels": Decimal("6.50")}
+"""What the shop pays for each."""
 
 ANSWER_SECONDS = float(os.environ.get("ANSWER_SECONDS", "1"))
 PADDING_BYTES = int(os.environ.get("PADDING_BYTES", "0"))
@@ -35,7 +39,13 @@ class Books:
         with self._lock:
             if key not in self._ids:
                 self._ids[key] = f"{thing}-{len(self._ids) + 1}"
-                entry = {"at": time.time(), "thing": thing, "key": key, "id": self._ids[key]}
+                entry = {
+                    "at": time.time(),
+                    "thing": thing,
+                    "key": key,
+                    "id": self._ids[key],
+                    "price_usd": str(PRICES_USD[thing]),
+                }
                 with self._file.open("a") as file:
                     file.write(json.dumps({**entry, **order}) + "\n")
             return self._ids[key]

@@ -2,111 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 import pytest
-from tests.shop import CHARGES, CHECKS, PARCELS, SHOP, order, until_booked
 
-from chaos.kit import (
-    BadNetwork,
-    Case,
-    Lab,
-    ResetPeer,
-    Scenario,
-    ServerDown,
-    Stream,
-    killed_while_open,
-    network_was_hit,
-    was_down,
-)
-
-KILLED = order("order-killed", attempts={"charge_card": 2})
-
-
-async def worker_dies_charging(lab: Lab) -> None:
-    """SIGKILL when the money is taken and the worker does not know it yet."""
-    first = await lab.worker()
-    await lab.start(KILLED)
-    await until_booked(lab, CHARGES, KILLED.workflow_id)
-    await lab.strike(first.child, signal.SIGKILL)
-    await lab.worker()
-
-
-OUTAGE = order("order-outage")
-
-
-async def server_restarts(lab: Lab) -> None:
-    """The Temporal server is killed while a parcel is handed over, and starts on its database."""
-    await lab.worker()
-    await lab.start(OUTAGE)
-    await until_booked(lab, PARCELS, OUTAGE.workflow_id)
-    async with lab.during(ServerDown()):
-        lab.note("the server is down")
-
-
-HUNG_UP = order("order-hung-up", attempts={"charge_card": 2})
-
-
-async def payments_hang_up(lab: Lab) -> None:
-    """Each connection to the payment provider is reset, until the first attempt has failed."""
-    toxic = ResetPeer(stream=Stream.UPSTREAM)
-    await lab.worker(links=("payments",))
-    async with lab.during(BadNetwork(link="worker-1>payments", toxic=toxic)):
-        await lab.start(HUNG_UP)
-        await lab.until_failed(HUNG_UP.workflow_id, "charge_card", attempts=1)
-
-
-SCENARIOS = (
-    Scenario(
-        number=1,
-        name="worker_dies_charging",
-        title="Worker Dies While It Charges",
-        cases=(
-            Case(
-                name="sigkill",
-                experiment=worker_dies_charging,
-                load=lambda _: (KILLED,),
-                proofs=(killed_while_open(("worker-1",), KILLED.workflow_id, "charge_card"),),
-                invariants=CHECKS,
-                stack=SHOP,
-            ),
-        ),
-    ),
-    Scenario(
-        number=2,
-        name="server_restarts",
-        title="Server Restarts While It Ships",
-        cases=(
-            Case(
-                name="sigkill",
-                experiment=server_restarts,
-                load=lambda _: (OUTAGE,),
-                proofs=(was_down("temporal-server", OUTAGE.workflow_id),),
-                invariants=CHECKS,
-                stack=SHOP,
-            ),
-        ),
-    ),
-    Scenario(
-        number=3,
-        name="payments_hang_up",
-        title="Payments Hang Up",
-        cases=(
-            Case(
-                name="reset",
-                experiment=payments_hang_up,
-                load=lambda _: (HUNG_UP,),
-                proofs=(network_was_hit("worker-1>payments", ("reset_peer",)),),
-                invariants=CHECKS,
-                stack=SHOP,
-            ),
-        ),
-    ),
-)
+from chaos import Scenario
 
 
 @pytest.mark.chaos
 def test_orders_survive(scenario: Scenario, survives: Callable[[Scenario], None]) -> None:
-    """Each of `SCENARIOS`; they run side by side."""
+    """Each scenario of the shop, or what `--seed` draws; they run side by side."""
     survives(scenario)

@@ -1,4 +1,4 @@
-"""What scenarios cost live, before anything is sent."""
+"""What scenarios cost live, and what a user is told of it before anything is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from chaos.evidence.bills import Billing, Mode, SuiteEstimate
 from chaos.evidence.spec import WorkflowSpec, cost_usd
 from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Scenario, in_mode
-from tests.chaos.video.live_api import LiveApi, default_models
+from chaos.report.table import aligned, usd
+from tests.chaos.video.live_api import LiveApi, LiveError, default_models
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.chaos.video.target import VIDEO
 
@@ -31,6 +32,29 @@ def suite_estimate_usd(
 ) -> Decimal:
     """What all of them cost together."""
     return sum((estimate_usd(each, options, billing) for each in scenarios), Decimal(0))
+
+
+def require_affordable(chosen: Sequence[Scenario], options: Options, live: LiveApi) -> None:
+    """Raises LiveError where all is expected to cost more than the budget."""
+    estimate = suite_estimate_usd(chosen, options, live.billing)
+    if estimate > live.budget_usd:
+        raise LiveError(
+            f"these scenarios are expected to cost {usd(estimate)} with {live.models}, more than "
+            f"the budget of {usd(live.budget_usd)}: choose fewer with -k, set a cheaper "
+            "GEMINI_VIDEO_MODEL, or raise --budget."
+        )
+
+
+def notice(chosen: Sequence[Scenario], options: Options, live: LiveApi) -> list[str]:
+    """The estimate, scenario by scenario, and the budget."""
+    costs = [(each.title, estimate_usd(each, options, live.billing)) for each in chosen]
+    total = sum((cost for _, cost in costs), Decimal(0))
+    rows = [(title, usd(cost)) for title, cost in costs]
+    return [
+        f"LIVE: this pays real money, with {live.models}.",
+        *aligned([("Scenario", "Estimate"), *rows, ("Total", usd(total))]),
+        f"Budget: {usd(live.budget_usd)}. A call that would pass it is not sent.",
+    ]
 
 
 def suite_estimates(

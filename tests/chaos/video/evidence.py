@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,6 +83,14 @@ class VideoEvidence(Evidence):
     def answers(self) -> dict[str, Answered]:
         """The provider's answers, by request id."""
         return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
+
+    def confirms_call(self, at: datetime, left: int, *, replied: bool) -> bool:
+        """Whether the provider had seen as many requests, and the last answer had arrived."""
+        seen = [request for request in self.received if request.at <= at]
+        if len(seen) != left:
+            return False
+        answer = self.answers.get(seen[-1].request_id) if seen else None
+        return not replied or bool(answer and answer.client_connected and answer.kind == "ok")
 
     def specified_workflows(self) -> Iterator[tuple[VideoSpec, Workflow]]:
         """Each spec with its workflow, where that exists."""
@@ -163,6 +172,20 @@ def refusals(folder: Path) -> Iterator[Refusal]:
 
 def _specs(folder: Path) -> Sequence[VideoSpec]:
     return [spec for spec in load_specs(folder, VideoSpec) if isinstance(spec, VideoSpec)]
+
+
+def ledger_about(folder: Path, spec: VideoSpec) -> bytes:
+    """The provider's records of one workflow: by its prompts, and by what its videos are called."""
+    books = read_ledger(folder / LEDGER)
+    bills = [r for r in books if isinstance(r, Billed) and r.prompt in spec.prompts]
+    names = {name for bill in bills for name in (bill.operation, bill.file) if name}
+    wanted = {bill.request_id for bill in bills} | {
+        record.request_id
+        for record in books
+        if isinstance(record, Received)
+        and (record.prompt in spec.prompts or names & {record.operation, record.file})
+    }
+    return b"".join(to_line(record) for record in books if record.request_id in wanted)
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:

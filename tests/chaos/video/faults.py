@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PrivateAttr
 
-from chaos.faults.base import Family, Fault
+from chaos.faults.base import Fault
 from tests.chaos.video.evidence import FAKE_API
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.lab import VideoLab
@@ -15,7 +15,7 @@ from tests.chaos.video.lab import VideoLab
 class BadApi(Fault):
     """The fake API answers some requests by a rule."""
 
-    family: ClassVar[Family] = Family.API
+    family: ClassVar[str] = "api"
 
     type: Literal["bad_api"] = "bad_api"
     rule: FaultRule

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from chaos.environment.supervisor import SupervisorProcess
+from chaos.evidence.case import save_books
+from chaos.evidence.files import write_file
+from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import LONGEST_LOOK_SECONDS, EndedEarlyError, Lab
 from chaos.process.waiting import wait_until
-from tests.chaos.video.evidence import save_live_ledger, save_paid_calls
+from tests.chaos.video.evidence import LEDGER, ledger_about, save_live_ledger, save_paid_calls
 from tests.chaos.video.fake_api.control import FakeApi
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
@@ -88,6 +94,28 @@ class VideoLab(Lab):
         await asyncio.to_thread(save_paid_calls, self.ledger_url, folder, ids)
         if self.stack.target.live:
             save_live_ledger(folder, self.video_specs())
+
+    async def supervisor(self, workers: int, **options: Any) -> SupervisorProcess:
+        """By the fleet, which is a process of its own."""
+        found = await super().supervisor(workers, **options)
+        if not isinstance(found, SupervisorProcess):
+            raise TypeError("the video system has a supervisor of its own.")
+        return found
+
+    async def keep(self, spec: WorkflowSpec, folder: Path) -> None:
+        """With the provider's books about it, the workers' record, and the files."""
+        await asyncio.to_thread(self._keep_own, spec, folder)
+
+    def _keep_own(self, spec: WorkflowSpec, folder: Path) -> None:
+        whole, real_id = self.stack.evidence_folder, self.handle(spec.workflow_id).id
+        save_paid_calls(self.ledger_url, folder, [real_id])
+        if isinstance(spec, VideoSpec):
+            write_file(folder / LEDGER, ledger_about(whole, spec))
+        artifacts = whole / "artifacts" / real_id
+        if artifacts.exists():
+            (folder / "artifacts").mkdir()
+            shutil.move(artifacts, folder / "artifacts" / real_id)
+        save_books(folder, self.stack.target.reading)
 
     async def close(self) -> None:
         """Let go of the witness and of the fake API's control."""

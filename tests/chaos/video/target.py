@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from chaos.environment.target import Placement, Service, Target
+from chaos.environment.needs import Need
+from chaos.environment.target import Placement, Service, Target, Up
 from chaos.evidence.bills import SuiteEstimate
 from chaos.evidence.case import Timings
+from tests.chaos.video import drawing
 from tests.chaos.video.evidence import VideoEvidence, bills, paid_requests, refusals
 from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.rules import IN_A_LINE
 from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import SLOTS, series, single
@@ -65,7 +68,8 @@ def kept(place: Placement) -> dict[str, str]:
     }
 
 
-def _settings(place: Placement) -> Mapping[str, str]:
+def settings(place: Placement) -> Mapping[str, str]:
+    """Of a worker that pays the fake API."""
     return {
         **kept(place),
         "LEDGER_URL": ledger_url(place.scratch),
@@ -90,11 +94,23 @@ def _estimates() -> tuple[SuiteEstimate, ...]:
     return estimates()
 
 
+def _needs(folder: Path) -> Iterable[Need]:
+    from tests.chaos.video.machine import needs  # noqa: PLC0415 - likewise
+
+    return needs(folder)
+
+
+def _up() -> Up:
+    from tests.chaos.video.by_hand import by_hand  # noqa: PLC0415 - likewise
+
+    return by_hand()
+
+
 VIDEO = Target(
     worker=(sys.executable, "-m", "workflows.worker"),
     task_queue=policies.TASK_QUEUE,
     cwd=PROJECT,
-    settings=_settings,
+    settings=settings,
     services=(
         Service(
             name=API,
@@ -118,11 +134,21 @@ VIDEO = Target(
         "series": lambda workflow_id: series(workflow_id, 2),
         "long_series": lambda workflow_id: series(workflow_id, 3),
     },
+    former_specs=drawing.FORMER_SPECS,
+    invariants=drawing.INVARIANTS,
+    draws={"api": drawing.draw_answer},
+    drawn=drawing.DRAWN,
+    explored=drawing.EXPLORED,
+    resubmissions=drawing.RESUBMISSIONS,
+    is_paid=drawing.is_paid,
     scenarios=_scenarios,
     evidence=VideoEvidence,
     lab=VideoLab,
     slots=SLOTS,
     estimates=_estimates,
     packages=("google-genai",),
+    needs=_needs,
+    up=_up,
+    listed={"rules of bad_api": IN_A_LINE},
 )
 """Against the fake API."""

@@ -21,11 +21,11 @@ from temporalio.api.enums.v1 import PendingActivityState
 from chaos.environment.stack import StackSpec
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.history import Status, Workflow
-from chaos.evidence.spec import WorkflowSpec
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.alerts.http_receiver import PATH, Answer, HttpReceiver
 from tests.integration.alerts.mail_receiver import PASSWORD, MailReceiver
 from tests.integration.conftest import BenchIn
@@ -124,19 +124,19 @@ async def receivers_in(folder: Path) -> AsyncIterator[Receivers]:
         yield Receivers(webhook, mail, folder)
 
 
-async def fail_twice(bench: Bench, asked: WorkflowSpec) -> None:
+async def fail_twice(bench: Bench, asked: VideoSpec) -> None:
     rule = FaultRule(
         call=Call.IMAGE, kind=FaultKind.STATUS, status=503, times=2, match=asked.character_prompt
     )
     await bench.lab.api.add_rule(rule)
 
 
-async def worker_of(bench: Bench, asked: WorkflowSpec, receivers: Receivers) -> WorkerProcess:
+async def worker_of(bench: Bench, asked: VideoSpec, receivers: Receivers) -> WorkerProcess:
     """A worker for one workflow only."""
     return await bench.lab.worker(task_queue=asked.workflow_id, settings=receivers.settings())
 
 
-async def waits_for(bench: Bench, asked: WorkflowSpec, attempt: int) -> bool:
+async def waits_for(bench: Bench, asked: VideoSpec, attempt: int) -> bool:
     """Whether the attempt before this one has failed and this one has not begun."""
     described = await bench.handle(asked).describe()
     return any(
@@ -146,7 +146,7 @@ async def waits_for(bench: Bench, asked: WorkflowSpec, attempt: int) -> bool:
     )
 
 
-async def requests(bench: Bench, asked: WorkflowSpec) -> int:
+async def requests(bench: Bench, asked: VideoSpec) -> int:
     """How often the API was asked for the workflow's character."""
     prompts = [prompt for call, prompt in await bench.requested(asked) if call is Call.IMAGE]
     return len(prompts)
@@ -156,7 +156,7 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> N
     await wait_until(condition, what=what, deadline_seconds=DEADLINE_SECONDS)
 
 
-async def completed(bench: Bench, asked: WorkflowSpec, receivers: Receivers) -> None:
+async def completed(bench: Bench, asked: VideoSpec, receivers: Receivers) -> None:
     """The workflow has ended and no alert waits: nothing more can come."""
     await until(lambda: bench.lab.has_ended(asked.workflow_id), f"{asked.workflow_id} ends")
     await until(lambda: not receivers.waiting(), "no alert waits")

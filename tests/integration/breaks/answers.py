@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import (
     api_errors,
     api_slow,
@@ -31,7 +31,7 @@ PERMANENT = _hastily(permanent_failures.SCENARIO.cases[0])
 POISONED = _hastily(no_interference.SCENARIO.cases[0])
 
 
-async def _no_fault(lab: Lab) -> None:
+async def _no_fault(lab: VideoLab) -> None:
     await lab.worker()
     for asked in TRANSIENT.load(lab.options):
         await lab.start(asked)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.headroom import Meter, Strain
 from chaos.experiment.admission import Admission
 from chaos.experiment.lab import Options
@@ -21,6 +20,7 @@ from chaos.process.child import spawning
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import MARK, Guard
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.chaos.video.target import VIDEO
 
 SIDE_BY_SIDE = 10
 
@@ -79,7 +79,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
                 temporal_cli=cli.path,
                 options=Options(workflows=2),
                 announce=lambda *_: None,
-                worker_argv=argv if broken.sabotage else WORKER_ARGV,
+                worker_argv=argv if broken.sabotage else VIDEO.worker,
                 admission=admission,
                 spawner=spawner,
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.experiment.lab import Lab
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video import specs
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import (
     checkpoint,
     concurrency,
@@ -24,12 +24,12 @@ CRASH = worker_crash.SCENARIO.cases[0]
 SERIES = checkpoint.SCENARIO.cases[0]
 
 
-async def _nothing_is_killed(lab: Lab) -> None:
+async def _nothing_is_killed(lab: VideoLab) -> None:
     await lab.worker()
     await lab.start(specs.single("crash-single"))
 
 
-async def _one_after_the_other(lab: Lab) -> None:
+async def _one_after_the_other(lab: VideoLab) -> None:
     await lab.worker()
     for number in range(1, 3):
         await lab.start(specs.single(f"load-{number:03}"))

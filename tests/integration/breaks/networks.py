@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.evidence.spec import WorkflowSpec
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case
 from chaos.faults import BadNetwork
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import network_api, network_server
 from tests.chaos.video.scenarios.network_server import begin, trials
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.breaks.breaking import Break
 
 SABOTAGE = "tests.integration.breaks.sabotage_network"
@@ -20,12 +20,12 @@ API_BROKEN, _, API_SILENT = network_api.SCENARIO.cases
 CUT = network_server.CUT
 
 
-async def _nothing(lab: Lab, asked: WorkflowSpec, fault: BadNetwork) -> None:
+async def _nothing(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     del fault
     await begin(lab, asked)
 
 
-async def _too_late(lab: Lab, asked: WorkflowSpec, fault: BadNetwork) -> None:
+async def _too_late(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
     await begin(lab, asked)
     await lab.until_ended(asked.workflow_id)
     async with lab.during(fault):

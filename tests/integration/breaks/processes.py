@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import fleet, out_of_memory, worker_stop
 from tests.integration.breaks.breaking import Break
 
@@ -17,7 +17,7 @@ def _broken(name: str, case: Case, check: str) -> Break:
     return Break(name, case, check, module=SABOTAGE)
 
 
-async def _has_memory_enough(lab: Lab) -> None:
+async def _has_memory_enough(lab: VideoLab) -> None:
     (asked,) = out_of_memory.SCENARIO.cases[0].load(lab.options)
     await lab.supervisor(1)
     await lab.start(asked)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import database_damage, disk_full, server_pause
 from tests.integration.breaks.breaking import Break
 
@@ -37,19 +37,19 @@ def _on_ledger(name: str, check: str) -> Break:
     return Break(name, replace(LEDGER, experiment=experiment), check, sabotage=False)
 
 
-async def _is_never_paused(lab: Lab) -> None:
+async def _is_never_paused(lab: VideoLab) -> None:
     (asked,) = PAUSE.load(lab.options)
     await lab.worker()
     await lab.start(asked)
 
 
-async def _has_room(lab: Lab) -> None:
+async def _has_room(lab: VideoLab) -> None:
     await lab.worker()
     for asked in SERVER.load(lab.options):
         await lab.start(asked)
 
 
-async def _held_until_tried_again(lab: Lab) -> None:
+async def _held_until_tried_again(lab: VideoLab) -> None:
     """A server takes the result of an attempt that it counts as lost until the next one begins."""
     held = await server_pause.held_through_an_outage(lab)
     waiting = UNDER_LOAD.load(lab.options)[-1].workflow_id

@@ -149,7 +149,7 @@ def test_no_verdict_is_given_where_asserts_are_left_out(
     [
         *(("chaos list", 0), ("chaos report RUN", 0), ("chaos clean --reports=REPORTS", 0)),
         *(("workflows.worker", 2), ("workflows.fleet", 2), ("workflows.service --port=x", 2)),
-        *(("chaos.search.explore --help", 0), ("chaos shrink RUN", 2)),
+        *(("chaos explore --help", 0), ("chaos shrink RUN", 2)),
     ],
 )
 def test_all_else_works_where_asserts_are_left_out(command: str, code: int, run: Path) -> None:

@@ -33,7 +33,7 @@ async def disk(own_guard: Guard, tmp_path: Path) -> AsyncIterator[SmallDisk]:
     journal = Journal(tmp_path / "journal.jsonl", announce=print)
     site = ProcessFactory(own_guard.mark, tmp_path, tmp_path / "logs", journal)
     command = mounting(tmp_path / FOLDER, ("sleep", "infinity"), SIZE_MIB)
-    disk = SmallDisk(site.child(DISK, command))
+    disk = SmallDisk(site.child(DISK, command), tmp_path / FOLDER)
     await disk.hold()
     yield disk
     await disk.owner.discard()

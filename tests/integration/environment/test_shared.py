@@ -14,12 +14,13 @@ from temporalio.client import WorkflowExecutionStatus
 from chaos.environment import shared
 from chaos.environment.server import DevMaker, TemporalServer
 from chaos.environment.shared import SharingMaker
-from chaos.environment.stack import NotHereError, Place, Stack
+from chaos.environment.stack import NotHereError, Stack, StackConfig
 from chaos.environment.temporal import SHARED_SERVER, StackSpec
 from chaos.evidence.journal import Event, Journal, read_journal
 from chaos.process.reaper import Guard
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import wait_until
+from tests.chaos.video.target import VIDEO
 from workflows.models import SingleVideoInput
 
 pytestmark = pytest.mark.timeout(120)
@@ -38,7 +39,7 @@ class Run:
         evidence, scratch = self.maker.folder / name, self.maker.scratch / name
         scratch.mkdir()
         journal = Journal(evidence / "journal.jsonl", lambda _: None)
-        place = Place(
+        config = StackConfig(
             mark=self.maker.mark,
             scratch=scratch,
             evidence=evidence,
@@ -48,7 +49,7 @@ class Run:
             spawner=self._spawner,
         )
         try:
-            async with Stack(spec, place, journal) as stack:
+            async with Stack(spec, VIDEO, config, journal) as stack:
                 yield stack
         finally:
             journal.close()

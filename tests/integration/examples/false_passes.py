@@ -14,16 +14,17 @@ from dataclasses import replace
 import pytest
 from tests.shop import CHARGES, CHECKS, SHOP, order, shop, until_booked
 
-from chaos.kit import (
+from chaos import (
     Case,
     Event,
     Evidence,
     Invariant,
     Lab,
+    PauseWorker,
     Scenario,
     ServerDown,
-    SleepWorker,
-    StackSpec,
+    Target,
+    Timings,
     WorkflowSpec,
     killed_while_open,
     proof,
@@ -67,7 +68,7 @@ async def server_dies_when_all_is_done(lab: Lab) -> None:
 async def pause_of_an_idle_worker(lab: Lab) -> None:
     """It is awake again when there is something to do."""
     await lab.worker()
-    async with lab.during(SleepWorker(worker=1)):
+    async with lab.during(PauseWorker(worker="worker-1")):
         await asyncio.sleep(1)  # the fault lasts so long
     await lab.start(PAUSED)
 
@@ -82,25 +83,24 @@ async def worker_dies_charging(lab: Lab) -> None:
     await lab.worker()
 
 
-def _promising(seconds: float) -> StackSpec:
+def _promising(seconds: float) -> Target:
     slow = shop(ANSWER_SECONDS=str(ANSWER_SECONDS))
-    assert slow.system
-    return replace(slow, system=replace(slow.system, recovery_seconds=seconds))
+    return replace(slow, timings=Timings(recovery_seconds=seconds))
 
 
 def _case(
     experiment: Callable[[Lab], Awaitable[None]],
     asked: WorkflowSpec,
     *proofs: Invariant,
-    stack: StackSpec = SHOP,
+    target: Target = SHOP,
 ) -> Case:
     return Case(
         name=experiment.__name__,
+        target=target,
         experiment=experiment,
         load=lambda _: (asked,),
         proofs=proofs,
         invariants=CHECKS,
-        stack=stack,
     )
 
 
@@ -117,7 +117,7 @@ SCENARIOS = (
                 worker_dies_charging,
                 LATE,
                 killed_while_open(("worker-1",), LATE.workflow_id, "charge_card"),
-                stack=_promising(1.0),
+                target=_promising(1.0),
             ),
         ),
     ),

@@ -8,7 +8,6 @@ import psutil
 import pytest
 
 from chaos.environment.proxy import SERVER, link_name
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import Lab, Options
 from chaos.experiment.results import CaseResult
@@ -22,6 +21,8 @@ from chaos.network.toxics import BlackHole, Stream
 from chaos.process.reaper import Guard
 from chaos.process.spawner import Spawner
 from tests.chaos.video import specs
+from tests.chaos.video.case import COMMON
+from tests.chaos.video.target import VIDEO
 
 LINK = link_name("worker-1", SERVER)
 HOLE = BadNetwork(link=LINK, toxic=BlackHole(stream=Stream.BOTH))
@@ -79,7 +80,9 @@ async def _judged(
         name="only",
         experiment=experiment,  # type: ignore[arg-type] # an experiment; named so for brevity
         proofs=(),
+        target=VIDEO,
         load=lambda _: (ASKED,),
+        invariants=COMMON,
     )
     context = RunContext(
         mark=guard.mark,
@@ -97,7 +100,7 @@ async def test_an_exception_inside_a_fault_leaves_every_fault_healed(
     guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path
 ) -> None:
     result = await _judged(_breaks_within_faults, guard, spawner, temporal_cli, tmp_path)
-    evidence = Evidence.load(tmp_path / "healing" / "only")
+    evidence = VIDEO.load_evidence(tmp_path / "healing" / "only")
 
     assert result.verdict is Verdict.UNKNOWN
     assert "broke while it was injected" in result.reason
@@ -112,7 +115,7 @@ async def test_a_fault_that_cannot_be_healed_keeps_no_other_from_it(
     guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path
 ) -> None:
     result = await _judged(_cannot_heal_one, guard, spawner, temporal_cli, tmp_path)
-    evidence = Evidence.load(tmp_path / "healing" / "only")
+    evidence = VIDEO.load_evidence(tmp_path / "healing" / "only")
 
     assert result.verdict is Verdict.UNKNOWN
     assert "nobody could not be healed" in result.reason

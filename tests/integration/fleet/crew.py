@@ -18,11 +18,11 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.history import Activity, Workflow
-from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import CANARY
 from chaos.process.waiting import wait_until
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench
 from workflows.ledger import Ledger
 from workflows.models import WORKER_LOST
@@ -109,24 +109,24 @@ class Crew:
         (lost,) = found
         return lost
 
-    async def start(self, asked: WorkflowSpec) -> None:
+    async def start(self, asked: VideoSpec) -> None:
         """Start a workflow on its queue."""
         await self.bench.lab.start(asked, task_queue=self.fleet.task_queue)
 
-    async def awaiting(self, asked: WorkflowSpec) -> tuple[Hold, int]:
+    async def awaiting(self, asked: VideoSpec) -> tuple[Hold, int]:
         """Start a workflow and wait until it awaits a video that is held; whose hands it is in."""
         hold = await self.bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
         await self.start(asked)
         return hold, await self.waits_in_attempt(asked, 1)
 
-    async def drawing(self, asked: WorkflowSpec) -> tuple[Hold, int]:
+    async def drawing(self, asked: VideoSpec) -> tuple[Hold, int]:
         """Start a workflow and wait until its image request is held; whose hands it is in."""
         hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await self.start(asked)
         await hold.caught(DEADLINE_SECONDS)
         return hold, await in_hand(self.bench, asked, DRAW, 1)
 
-    async def waits_in_attempt(self, asked: WorkflowSpec, number: int) -> int:
+    async def waits_in_attempt(self, asked: VideoSpec, number: int) -> int:
         """Wait until this attempt polls for the video; the worker's pid."""
         pid = await in_hand(self.bench, asked, WAIT, number)
         # Only the attempt in hand polls, and its worker has told of it before.
@@ -182,7 +182,7 @@ def require_no_secret(bench: Bench, text: str) -> None:
     assert CANARY not in text
 
 
-async def in_hand(bench: Bench, asked: WorkflowSpec, kind: str, attempt: int) -> int:
+async def in_hand(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> int:
     """Wait until a worker has this attempt of an activity in hand; the worker's pid."""
     found: list[PendingActivityInfo] = []
 
@@ -205,7 +205,7 @@ async def in_hand(bench: Bench, asked: WorkflowSpec, kind: str, attempt: int) ->
     return pid_of(found[0].last_worker_identity)
 
 
-async def ends(bench: Bench, asked: WorkflowSpec, deadline_seconds: float) -> Workflow:
+async def ends(bench: Bench, asked: VideoSpec, deadline_seconds: float) -> Workflow:
     """Wait until a workflow has ended; its history."""
     await wait_until(
         lambda: bench.lab.has_ended(asked.workflow_id),
@@ -215,7 +215,7 @@ async def ends(bench: Bench, asked: WorkflowSpec, deadline_seconds: float) -> Wo
     return await bench.workflow(asked)
 
 
-async def paid(bench: Bench, asked: WorkflowSpec, step: str) -> Sequence[PaidCall]:
+async def paid(bench: Bench, asked: VideoSpec, step: str) -> Sequence[PaidCall]:
     """The requests for a step, by the workers' own ledger."""
 
     def read() -> Sequence[PaidCall]:

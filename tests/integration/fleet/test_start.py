@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos.environment.supervisor import FLEET_ARGV
 from chaos.evidence.journal import Journal
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
 from chaos.process.reaper import Guard, marked_processes
 from chaos.process.waiting import wait_until
+from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import waiting_program
 from tests.integration.fleet.crew import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench
@@ -42,7 +42,7 @@ def complaint(guard: Guard, tmp_path: Path, yard: Bench) -> Start:
         temporal = yard.lab.stack.temporal.worker_environment
         environment = child_environment(guard.mark, tmp_path, {**temporal, **settings})
         ended = subprocess.run(
-            [*FLEET_ARGV, "--workers", "2"],
+            [*VIDEO.supervisor, "--workers", "2"],
             env=environment,
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ async def test_metrics_of_more_workers_than_there_are_ports_are_told(complaint: 
 def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
     """A fleet that waits for a Temporal that is not there."""
     settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY}
-    with waiting_program(FLEET_ARGV, guard, tmp_path, settings) as process:
+    with waiting_program(VIDEO.supervisor, guard, tmp_path, settings) as process:
         yield process
 
 
@@ -166,7 +166,7 @@ def lone(guard: Guard, tmp_path: Path, yard: Bench) -> Iterator[Child]:
     journal = Journal(tmp_path / "journal.jsonl", announce=print)
     yield Child(
         name="lone-fleet",
-        argv=[*FLEET_ARGV, "--workers", "1", "--command", "no-such-program --at-all"],
+        argv=[*VIDEO.supervisor, "--workers", "1", "--command", "no-such-program --at-all"],
         environment=child_environment(guard.mark, tmp_path, environment),
         folder=tmp_path,
         log=tmp_path / "fleet.log",

@@ -144,14 +144,14 @@ def test_a_folder_without_the_programs_is_named_with_what_to_do(
         PostgresPrograms.find()
 
     assert str(raised.value) == (
-        f"no initdb and postgres in {tmp_path}; install PostgreSQL's server (on Debian the "
+        f"no initdb, postgres and psql in {tmp_path}; install PostgreSQL's server (on Debian the "
         "package postgresql), or set PG_BIN to the folder of its programs."
     )
 
 
 def _fake_programs(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    for name in ("initdb", "postgres"):
+    for name in ("initdb", "postgres", "psql"):
         (folder / name).touch(mode=0o755)
     return folder
 

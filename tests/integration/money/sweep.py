@@ -13,23 +13,21 @@ from pathlib import Path
 import psutil
 
 from chaos.environment.worker import WorkerProcess
-from chaos.evidence.case import (
-    Evidence,
-    WorkflowSpec,
-    save_histories,
-    save_paid_calls,
-    save_specs,
-)
+from chaos.evidence.histories import save_histories
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
-from chaos.experiment.lab import Lab
+from chaos.evidence.spec import save_specs
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence, save_paid_calls
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.ledger import Answered
 from tests.chaos.video.fake_api.rules import When
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 from tests.integration.money.boundaries import AT_THE_PROVIDER, Boundary, Point
 from tests.integration.workflows.bench import Bench
 from workflows.models import CHARACTER
@@ -38,7 +36,7 @@ from workflows.paid_calls import State
 REACH_DEADLINE_SECONDS = 60.0
 CONVERGE_DEADLINE_SECONDS = 150.0
 
-Treatment = Callable[[Lab, "Reached"], Awaitable[None]]
+Treatment = Callable[[VideoLab, "Reached"], Awaitable[None]]
 
 
 @dataclass
@@ -74,7 +72,7 @@ class Row:
         return self.billed_usd / self.ideal_usd
 
 
-def asked(point: Point) -> WorkflowSpec:
+def asked(point: Point) -> VideoSpec:
     """The workflow of a point, and what may happen to it there."""
     plan = (
         specs.series(point.workflow_id, point.videos)
@@ -85,7 +83,7 @@ def asked(point: Point) -> WorkflowSpec:
     return plan.model_copy(update={"may_be_charged_twice": doubtful})
 
 
-def prompt(plan: WorkflowSpec, step: str) -> str:
+def prompt(plan: VideoSpec, step: str) -> str:
     """What the provider is asked for in a step."""
     return next(prompt for prompt, of in plan.steps.items() if of == step)
 
@@ -99,19 +97,19 @@ class Sweep:
     successor_argv: Sequence[str] | None = None
     seats: Seats = field(default_factory=Seats)
 
-    async def run(self, bench: Bench, points: Sequence[Point]) -> Evidence:
+    async def run(self, bench: Bench, points: Sequence[Point]) -> VideoEvidence:
         """Every point on one server, each with a workflow, a queue and two workers of its own."""
         lab = bench.lab
         async with asyncio.TaskGroup() as group:
             for point in points:
                 group.create_task(self._run(lab, point))
         ids = [plan.workflow_id for plan in lab.specs]
-        save_specs(bench.folder, lab.specs)
+        await save_specs(bench.folder, lab.specs, VIDEO.data_converter)
         save_paid_calls(lab.ledger_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
-        return Evidence.load(bench.folder)
+        return VideoEvidence.load(bench.folder, VIDEO.reading)
 
-    async def _run(self, lab: Lab, point: Point) -> None:
+    async def _run(self, lab: VideoLab, point: Point) -> None:
         """Bring a workflow to its point, strike, and wait until another worker has ended it."""
         async with self.seats.workflows:
             reached = await _reach(lab, point, self.seats)
@@ -128,18 +126,18 @@ class Sweep:
             await self.heal(lab, reached)
 
 
-async def kill(lab: Lab, reached: Reached) -> None:
+async def kill(lab: VideoLab, reached: Reached) -> None:
     """SIGKILL at the point."""
     await lab.strike(reached.worker.child, signal.SIGKILL)
     if reached.hold:
         await reached.hold.release()
 
 
-async def leave_dead(lab: Lab, reached: Reached) -> None:
+async def leave_dead(lab: VideoLab, reached: Reached) -> None:
     """A killed worker needs no healing."""
 
 
-async def freeze(lab: Lab, reached: Reached) -> None:
+async def freeze(lab: VideoLab, reached: Reached) -> None:
     """SIGSTOP at the point, where it has not stopped by itself."""
     child = reached.worker.child
     lab.journal.add(Event.FAULT, kind="pause", target=child.name, pid=child.pid)
@@ -149,7 +147,7 @@ async def freeze(lab: Lab, reached: Reached) -> None:
         await reached.hold.release()
 
 
-async def thaw(lab: Lab, reached: Reached) -> None:
+async def thaw(lab: VideoLab, reached: Reached) -> None:
     """SIGCONT when all is over; then let the worker finish what it has in hand, and stop."""
     child = reached.worker.child
     lab.healed(child.name)
@@ -157,7 +155,7 @@ async def thaw(lab: Lab, reached: Reached) -> None:
     await child.terminate()
 
 
-def rows(evidence: Evidence, points: Sequence[Point]) -> Sequence[Row]:
+def rows(evidence: VideoEvidence, points: Sequence[Point]) -> Sequence[Row]:
     """The table, from the saved evidence alone."""
     plans = {plan.workflow_id: plan for plan in evidence.specs}
     return [_row(evidence, point, plans[point.workflow_id]) for point in points]
@@ -184,7 +182,7 @@ def publish(text: str, name: str) -> None:
     (folder / name).write_text(text)
 
 
-def _row(evidence: Evidence, point: Point, plan: WorkflowSpec) -> Row:
+def _row(evidence: VideoEvidence, point: Point, plan: VideoSpec) -> Row:
     bills = [bill for bill in evidence.billed if bill.prompt in plan.prompts]
     calls = evidence.calls_for(plan, prompt(plan, point.step))
     workflow = evidence.workflows.get(plan.workflow_id)
@@ -192,12 +190,12 @@ def _row(evidence: Evidence, point: Point, plan: WorkflowSpec) -> Row:
         point=point,
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in bills), Decimal(0)),
-        ideal_usd=evidence.ideal_cost_usd(plan),
+        ideal_usd=evidence.cost_usd(plan),
         ambiguous=sum(call.state in {State.AMBIGUOUS, State.LATE} for call in calls),
     )
 
 
-async def _reach(lab: Lab, point: Point, seats: Seats) -> Reached:
+async def _reach(lab: VideoLab, point: Point, seats: Seats) -> Reached:
     plan = asked(point)
     argv = (
         *(sys.executable, "-m", "tests.integration.money.stopping"),
@@ -221,7 +219,7 @@ async def _reach(lab: Lab, point: Point, seats: Seats) -> Reached:
     return Reached(point, worker, hold)
 
 
-async def _hold(lab: Lab, point: Point, plan: WorkflowSpec) -> Hold | None:
+async def _hold(lab: VideoLab, point: Point, plan: VideoSpec) -> Hold | None:
     if point.boundary not in AT_THE_PROVIDER:
         return None
     before = point.boundary is Boundary.REQUEST_RECEIVED
@@ -234,7 +232,9 @@ async def _hold(lab: Lab, point: Point, plan: WorkflowSpec) -> Hold | None:
     )
 
 
-async def _let_the_reply_go(lab: Lab, child: Child, hold: Hold, request_id: str | None) -> None:
+async def _let_the_reply_go(
+    lab: VideoLab, child: Child, hold: Hold, request_id: str | None
+) -> None:
     """The reply leaves the provider, and a client that is asleep does not take it."""
     child.pause()
     await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)

@@ -12,17 +12,15 @@ import pytest_asyncio
 from pydantic import ValidationError
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import (
-    Evidence,
-    WorkflowSpec,
-    save_histories,
-    save_paid_calls,
-    save_specs,
-)
+from chaos.evidence.histories import save_histories
 from chaos.evidence.history import Status
+from chaos.evidence.spec import save_specs
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence, save_paid_calls
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.money.sweep import publish
 from workflows.models import CHARACTER, video_step
@@ -51,7 +49,7 @@ class Answer:
     when: When
 
     @property
-    def asked(self) -> WorkflowSpec:
+    def asked(self) -> VideoSpec:
         return specs.single(f"{self.call}-{self.kind}-{self.when}".replace("_", "-"))
 
     @property
@@ -117,7 +115,7 @@ def expected(answer: Answer) -> Expected:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> VideoEvidence:
     """A workflow for each answer, all at once on a few workers."""
     folder = tmp_path_factory.mktemp("answers")
     async with bench_in(folder, StackSpec(persistent=False)) as bench:
@@ -129,14 +127,14 @@ async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) 
         await asyncio.gather(*(lab.start(answer.asked) for answer in ANSWERS))
         await lab.converge(200)
         ids = [answer.asked.workflow_id for answer in ANSWERS]
-        save_specs(bench.folder, lab.specs)
+        await save_specs(bench.folder, lab.specs, VIDEO.data_converter)
         save_paid_calls(lab.ledger_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
-    return Evidence.load(bench.folder)
+    return VideoEvidence.load(bench.folder, VIDEO.reading)
 
 
 @pytest.fixture(scope="module")
-def operations(evidence: Evidence) -> Mapping[str, str]:
+def operations(evidence: VideoEvidence) -> Mapping[str, str]:
     """The prompt of each of the provider's operations and files."""
     return {
         name: bill.prompt
@@ -146,7 +144,7 @@ def operations(evidence: Evidence) -> Mapping[str, str]:
     }
 
 
-def requests(evidence: Evidence, answer: Answer, operations: Mapping[str, str]) -> int:
+def requests(evidence: VideoEvidence, answer: Answer, operations: Mapping[str, str]) -> int:
     """How many requests of this call the provider saw for the workflow."""
     prompts = answer.asked.prompts
     return sum(
@@ -156,7 +154,7 @@ def requests(evidence: Evidence, answer: Answer, operations: Mapping[str, str]) 
     )
 
 
-def states(evidence: Evidence, answer: Answer) -> Sequence[State]:
+def states(evidence: VideoEvidence, answer: Answer) -> Sequence[State]:
     return [
         call.state
         for call in evidence.paid_calls
@@ -164,7 +162,7 @@ def states(evidence: Evidence, answer: Answer) -> Sequence[State]:
     ]
 
 
-def seen(evidence: Evidence, answer: Answer, operations: Mapping[str, str]) -> Expected:
+def seen(evidence: VideoEvidence, answer: Answer, operations: Mapping[str, str]) -> Expected:
     """What came of an answer, by the three witnesses."""
     workflow = evidence.workflows[answer.asked.workflow_id]
     attempts = [a.attempt for a in workflow.activities if a.kind == ACTIVITY[answer.call]]
@@ -180,7 +178,7 @@ def seen(evidence: Evidence, answer: Answer, operations: Mapping[str, str]) -> E
 
 
 @pytest.fixture(scope="module", autouse=True)
-def table(evidence: Evidence, operations: Mapping[str, str]) -> None:
+def table(evidence: VideoEvidence, operations: Mapping[str, str]) -> None:
     """Left where the runs' reports are."""
     lines = ["| call | answer | when | ended | attempts | billed | ambiguous |", "|---" * 7 + "|"]
     for answer in ANSWERS:
@@ -194,7 +192,7 @@ def table(evidence: Evidence, operations: Mapping[str, str]) -> None:
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.asked.workflow_id)
 async def test_an_answer_costs_and_leads_to_what_the_rules_say(
-    answer: Answer, evidence: Evidence, operations: Mapping[str, str]
+    answer: Answer, evidence: VideoEvidence, operations: Mapping[str, str]
 ) -> None:
     failure = evidence.workflows[answer.asked.workflow_id].failure_message
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import ideal_cost_usd
 from chaos.evidence.history import Status, Workflow
+from chaos.evidence.spec import cost_usd
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Billed
 from tests.chaos.video.target import VIDEO
@@ -20,7 +20,7 @@ from tests.integration.workflows.bench import Bench
 pytestmark = pytest.mark.timeout(180)
 
 ASKED = [specs.single(f"of-a-budget-{number:02}") for number in range(20)]
-SINGLE_USD = ideal_cost_usd(ASKED[0], VIDEO.billing)
+SINGLE_USD = cost_usd(ASKED[0], VIDEO.billing)
 BUDGET_USD = SINGLE_USD * Decimal("7.5")
 
 

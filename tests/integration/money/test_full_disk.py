@@ -1,6 +1,7 @@
 """A disk that is full: nothing is paid for that cannot be kept, and what is paid for waits.
 
-`tests/chaos/video/scenarios/disk_full.py` has several of these moments at once; here each stands alone.
+`tests/chaos/video/scenarios/disk_full.py` has several of these moments at once; here each stands
+alone.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import pytest
 
 from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
 from chaos.environment.stack import StackSpec
-from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.history import Status
-from chaos.evidence.spec import WorkflowSpec
+from chaos.faults import disk_of
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
 
@@ -36,10 +38,7 @@ class FullWorker:
 
     bench: Bench
     child: Child
-
-    @property
-    def disk(self) -> SmallDisk:
-        return SmallDisk(self.child)
+    disk: SmallDisk
 
     async def says(self, words: str) -> None:
         await wait_until(
@@ -50,11 +49,11 @@ class FullWorker:
 
 
 async def worker_on(bench: Bench, setting: str, value: str) -> FullWorker:
-    folder = bench.lab.stack.services["api"].child.folder / FOLDER
+    folder = bench.lab.stack.placement.scratch / FOLDER
     worker = await bench.lab.worker(
-        argv=mounting(folder, WORKER_ARGV), settings={setting: value.format(folder=folder)}
+        argv=mounting(folder, VIDEO.worker), settings={setting: value.format(folder=folder)}
     )
-    return FullWorker(bench, worker.child)
+    return FullWorker(bench, worker.child, disk_of(bench.lab, worker.child.name))
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ async def ledger_disk(bench: Bench) -> FullWorker:
     return await worker_on(bench, "LEDGER_URL", "sqlite:///{folder}/paid.db")
 
 
-async def completes_when_started_again(bench: Bench, asked: WorkflowSpec) -> None:
+async def completes_when_started_again(bench: Bench, asked: VideoSpec) -> None:
     await bench.lab.start(asked)
     workflow = await bench.ended(asked)
     assert workflow.status is Status.COMPLETED

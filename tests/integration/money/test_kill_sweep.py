@@ -11,13 +11,14 @@ import pytest
 import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
+from chaos.invariants.money import billed_at_most_expected
 from tests.chaos.video.case import COMMON
-from tests.chaos.video.invariants.money import billed_at_most_expected, every_bill_is_on_record
+from tests.chaos.video.evidence import VideoEvidence
+from tests.chaos.video.invariants.money import every_bill_is_on_record
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import EXPLORED, Boundary, Point, points
 from tests.integration.money.sweep import Row, Sweep, kill, leave_dead, publish, rows, table
@@ -39,13 +40,13 @@ HOLDS = [check for check in COMMON if check is not attempts_are_as_expected]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def evidence(
     chosen: Sequence[Point], bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
-) -> Evidence:
+) -> VideoEvidence:
     async with bench_in(tmp_path_factory.mktemp("kills"), StackSpec(persistent=False)) as bench:
         return await Sweep(kill, leave_dead).run(bench, chosen)
 
 
 @pytest.fixture(scope="module")
-def found(evidence: Evidence, chosen: Sequence[Point]) -> Mapping[Point, Row]:
+def found(evidence: VideoEvidence, chosen: Sequence[Point]) -> Mapping[Point, Row]:
     found = rows(evidence, chosen)
     publish(table(found), "kill-sweep.md")
     return {row.point: row for row in found}
@@ -68,7 +69,9 @@ async def test_a_worker_killed_there_costs_nothing_twice(
 
 
 @pytest.mark.parametrize("check", HOLDS, ids=lambda check: check.name)
-async def test_every_invariant_holds_over_all_of_them(check: Invariant, evidence: Evidence) -> None:
+async def test_every_invariant_holds_over_all_of_them(
+    check: Invariant, evidence: VideoEvidence
+) -> None:
     finding = await asyncio.to_thread(check.examine, evidence)
     assert finding.problems == ()
 
@@ -87,7 +90,9 @@ async def test_a_successor_that_forgets_what_was_bought_is_seen(
     assert every_bill_is_on_record.examine(broken).problems
 
 
-async def test_each_worker_died_of_its_kill(evidence: Evidence, chosen: Sequence[Point]) -> None:
+async def test_each_worker_died_of_its_kill(
+    evidence: VideoEvidence, chosen: Sequence[Point]
+) -> None:
     journal = evidence.journal
     struck = [entry.pid for entry in journal if entry.event is Event.FAULT]
     died = {entry.pid: entry.exit_code for entry in journal if entry.event is Event.EXITED}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import save_paid_calls
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import save_paid_calls
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn

@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from tests.chaos.video.case import COMMON
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import NOT_YET_SENT, Point, points
@@ -37,13 +37,13 @@ PAID = {Call.IMAGE, Call.VIDEO_START}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def evidence(
     chosen: Sequence[Point], bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
-) -> Evidence:
+) -> VideoEvidence:
     async with bench_in(tmp_path_factory.mktemp("zombies"), StackSpec(persistent=False)) as bench:
         return await Sweep(freeze, thaw).run(bench, chosen)
 
 
 @pytest.fixture(scope="module")
-def found(evidence: Evidence, chosen: Sequence[Point]) -> Mapping[Point, Row]:
+def found(evidence: VideoEvidence, chosen: Sequence[Point]) -> Mapping[Point, Row]:
     found = rows(evidence, chosen)
     publish(table(found), "zombie-sweep.md")
     return {row.point: row for row in found}
@@ -64,7 +64,7 @@ async def test_a_worker_that_slept_there_pays_for_nothing(
 
 
 async def test_no_paid_request_comes_from_a_worker_that_woke_up(
-    evidence: Evidence, chosen: Sequence[Point]
+    evidence: VideoEvidence, chosen: Sequence[Point]
 ) -> None:
     wakes = [e.at for e in evidence.journal if e.event is Event.HEALED]
     assert len(wakes) == len(chosen)
@@ -79,7 +79,7 @@ async def test_no_paid_request_comes_from_a_worker_that_woke_up(
     assert late == []
 
 
-async def test_each_slept_longer_than_its_heartbeat_timeout(evidence: Evidence) -> None:
+async def test_each_slept_longer_than_its_heartbeat_timeout(evidence: VideoEvidence) -> None:
     slept = {e.target: e.at for e in evidence.journal if e.event is Event.FAULT}
     woke = {e.target: e.at for e in evidence.journal if e.event is Event.HEALED}
 
@@ -87,6 +87,8 @@ async def test_each_slept_longer_than_its_heartbeat_timeout(evidence: Evidence) 
 
 
 @pytest.mark.parametrize("check", HOLDS, ids=lambda check: check.name)
-async def test_every_invariant_holds_over_all_of_them(check: Invariant, evidence: Evidence) -> None:
+async def test_every_invariant_holds_over_all_of_them(
+    check: Invariant, evidence: VideoEvidence
+) -> None:
     finding = await asyncio.to_thread(check.examine, evidence)
     assert finding.problems == ()

@@ -12,10 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chaos.environment.stack import StackSpec
 from chaos.process.child import child_environment
 from chaos.process.reaper import Guard, marked_processes
-from chaos.process.spawner import Spawner, SpawnerError, may_fork
+from chaos.process.spawner import Spawner, SpawnerError
 from chaos.process.started import End
+from tests.chaos.video.target import API, VIDEO
+from tests.integration.conftest import BenchIn
 
 PROGRAM = """
 import os, sys, threading, time
@@ -184,5 +187,22 @@ def test_one_that_cannot_be_started_is_told_so(
         (("temporal",), False),
     ],
 )
-def test_only_the_suites_own_programs_are_forked(argv: tuple[str, ...], may: bool) -> None:
-    assert may_fork(argv) is may
+def test_only_programs_of_what_was_preloaded_are_forked(
+    argv: tuple[str, ...], may: bool, tmp_path: Path
+) -> None:
+    assert Spawner({}, tmp_path, VIDEO.preload).may_start(argv) is may
+
+
+async def test_the_workers_and_services_of_a_target_are_forked(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        worker = await bench.lab.worker()
+        own = (worker.child, bench.lab.stack.services[API].child)
+        lines = [psutil.Process(child.pid).cmdline() for child in own]
+        folders = [psutil.Process(child.pid).cwd() for child in own]
+        server = psutil.Process(bench.lab.stack.server.child.pid).cmdline()
+
+    assert all("chaos.process.spawner" in line for line in lines)
+    assert folders == [str(VIDEO.cwd)] * 2
+    assert "chaos.process.spawner" not in server

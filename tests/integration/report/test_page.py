@@ -95,7 +95,11 @@ async def test_the_first_screen_says_what_broke_and_how_to_run_it_again(open_rep
         trouble = page.get_by_role("article", name="1. Worker Crash Recovery")
 
         await expect(page.get_by_role("heading", level=1)).to_have_text("✕ 1 of 3 scenarios failed")
-        for text in (f"it does not {NASTY}", "kill at worker-1", "pytest -m chaos -k worker_crash"):
+        for text in (
+            f"it does not {NASTY}",
+            "kill at worker-1",
+            "python -m chaos run worker_crash",
+        ):
             await expect(trouble.get_by_text(text)).to_be_in_viewport()
 
 
@@ -173,13 +177,13 @@ async def test_a_drawing_tells_its_events_one_by_one(open_report: Open) -> None:
 
 async def test_a_command_can_be_copied(open_report: Open) -> None:
     async with open_report() as page:
-        button = page.get_by_role("button", name="Copy: pytest -m chaos -k worker_crash").first
+        button = page.get_by_role("button", name="Copy: python -m chaos run worker_crash").first
         await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         await button.click()
 
         await expect(button).to_have_text("Copied")
         copied = await page.evaluate("navigator.clipboard.readText()")
-        assert copied == "pytest -m chaos -k worker_crash"
+        assert copied == "python -m chaos run worker_crash"
 
 
 async def test_in_print_all_is_open_and_light(open_report: Open) -> None:

@@ -1,4 +1,4 @@
-"""`python -m chaos.search.explore`, on real processes: a sample, an end in the middle, a planted bug."""
+"""`python -m chaos explore`, on real processes: a sample, an end in the middle, a planted bug."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ import pytest
 from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Guard, marked_processes
 from chaos.search.explore.explorer import Means, explore
-from chaos.search.explore.plan import Choice, Load, Plan
+from chaos.search.explore.plan import Choice, Plan
 from chaos.search.explore.state import State, Try
+from tests.chaos.video.target import VIDEO
 
 PROJECT = Path(__file__).parents[3]
-PLAN = PROJECT / "tests" / "unit" / "chaos" / "explore" / "evidence" / "plan.json"
+PLAN = PROJECT / "tests" / "unit" / "chaos" / "search" / "explore" / "evidence" / "plan.json"
 QUICK = ("single-activity-3-completing", "single-activity-3-completed", "single-worker-idle")
 """Moments that are over soon: what was in hand was reported to the fleet."""
 
@@ -41,7 +42,8 @@ class Exploration:
                 [
                     sys.executable,
                     "-m",
-                    "chaos.search.explore",
+                    "chaos",
+                    "explore",
                     f"--reports={self.reports}",
                     *arguments,
                 ],
@@ -141,16 +143,16 @@ def test_it_goes_on_where_it_was_ended(
     assert first.end() == (130 if number is signal.SIGINT else -9), first.output
     first.until(lambda: not first.left_behind() and not first.scratch(), "nothing is left behind")
     done = first.tries()
-    assert 0 < len({each.target for each in done}) < len(QUICK)
+    assert 0 < len({each.crash_point for each in done}) < len(QUICK)
 
     second = start(*arguments)
 
     assert second.end() == 0, second.output
     assert "going on in" in second.output
     assert second.tries()[: len(done)] == done
-    assert sorted({each.target for each in second.tries()}) == sorted(QUICK)
-    again = {each.target for each in second.tries()[len(done) :]}
-    assert again.isdisjoint(each.target for each in done if each.proven)
+    assert sorted({each.crash_point for each in second.tries()}) == sorted(QUICK)
+    again = {each.crash_point for each in second.tries()[len(done) :]}
+    assert again.isdisjoint(each.crash_point for each in done if each.proven)
 
 
 def test_what_is_not_begun_when_the_time_is_up_is_no_pass(
@@ -167,16 +169,20 @@ async def test_a_worker_that_forgets_what_it_bought_is_found(
 ) -> None:
     folder = prepared(["single-activity-3-completing", "single-task-4-completed"])
     means = Means(
+        target=VIDEO,
         temporal_cli=temporal_cli,
         guard=guard,
         say=print,
         lanes=2,
-        worker=("tests.integration.breaks.sabotage", "forgets_what_was_bought"),
+        worker=(
+            *(sys.executable, "-m"),
+            *("tests.integration.breaks.sabotage", "forgets_what_was_bought"),
+        ),
     )
     with closing(State.open(folder)) as state:
         assert state.plan
         await explore(state, state.plan.choice, means)
-        found = {outcome.target.name: outcome for outcome in state.outcomes()}
+        found = {outcome.crash_point.name: outcome for outcome in state.outcomes()}
 
     paying, paid = found["single-activity-3-completing"], found["single-task-4-completed"]
     assert paying.verdict is Verdict.FAILED
@@ -187,5 +193,5 @@ async def test_a_worker_that_forgets_what_it_bought_is_found(
 def test_the_plan_of_these_tests_is_of_the_single() -> None:
     plan = Plan.model_validate_json(PLAN.read_bytes())
 
-    assert plan.choice == Choice(loads=(Load.SINGLE,))
+    assert plan.choice == Choice(specs=("single",))
     assert set(QUICK) <= set(plan.chosen)

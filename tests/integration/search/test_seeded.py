@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.provision import Choice
-from chaos.environment.worker import WORKER_ARGV
 from chaos.experiment.lab import Options
 from chaos.experiment.results import CaseResult
 from chaos.experiment.runner import Runner
@@ -22,6 +21,7 @@ from chaos.search.draw import Wishes, draw
 from chaos.search.schedule import FILE, Planned, Schedule
 from chaos.search.seeded import seeded, seeded_of
 from chaos.search.shrink import Means, shrink
+from tests.chaos.video.target import VIDEO
 from tests.integration.fleet.crew import is_there
 
 PROJECT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ def _sabotaged(name: str) -> Sequence[str]:
 def _run(schedule: Schedule, reports: Path, worker_argv: Sequence[str]) -> CaseResult:
     return _cases(
         Runner(
-            chosen=(seeded([schedule]),),
+            chosen=(seeded([schedule], VIDEO),),
             choice=Choice(),
             options=Options(),
             reports=reports,
@@ -71,14 +71,14 @@ def _kills(at_seconds: Sequence[float]) -> Sequence[Planned]:
 
 def _with_kills(at_seconds: Sequence[float]) -> Schedule:
     """A small load, kills, and a few faults beside them."""
-    drawn = draw(3, Wishes((Family.API,), duration_seconds=10, workflows=3))
+    drawn = draw(3, Wishes(("api",), duration_seconds=10, workflows=3), VIDEO)
     faults = sorted([*_kills(at_seconds), *drawn.faults], key=lambda planned: planned.at_seconds)
     return drawn.model_copy(update={"faults": tuple(faults)})
 
 
 def _storm() -> Schedule:
     """A worker of the fleet is killed every two seconds, and nothing else goes wrong."""
-    drawn = draw(5, Wishes((Family.KILL,), duration_seconds=STORM_SECONDS, workflows=30))
+    drawn = draw(5, Wishes((Family.KILL,), duration_seconds=STORM_SECONDS, workflows=30), VIDEO)
     count = int(STORM_SECONDS / KILLS_EVERY_SECONDS)
     # Not to the end: on a fast machine nothing is left to be struck by then.
     kills = _kills([KILLS_EVERY_SECONDS * number for number in range(1, count - 3)])
@@ -87,7 +87,7 @@ def _storm() -> Schedule:
 
 @pytest.mark.sample
 def test_a_schedule_of_all_families_converges_and_can_be_judged_again(tmp_path: Path) -> None:
-    schedule = draw(1, Wishes(duration_seconds=12, workflows=6))
+    schedule = draw(1, Wishes(duration_seconds=12, workflows=6), VIDEO)
     command = ("-m", "pytest", "-m", "chaos", "-p", "no:cacheprovider", "tests/chaos")
     options = ("--seed", "1", "--duration", "12", "--workflows", "6", f"--reports={tmp_path}")
     ended = subprocess.run(
@@ -103,7 +103,7 @@ def test_a_schedule_of_all_families_converges_and_can_be_judged_again(tmp_path: 
     assert "OVERALL: 1/1 tests passed" in ended.stdout
     run = (tmp_path / "latest").resolve()
     assert json.loads((run / "results.json").read_text())["seed"] == 1
-    (case,) = seeded_of(run).cases
+    (case,) = seeded_of(run, VIDEO).cases
     assert case.name == "seed_1"
     assert (run / "seeded" / "seed_1" / FILE).read_text().strip() == schedule.model_dump_json(
         by_alias=True, indent=1
@@ -137,7 +137,7 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
 
     run = (tmp_path / "latest").resolve()
     replayed = Runner(
-        chosen=(seeded_of(run),),
+        chosen=(seeded_of(run, VIDEO),),
         choice=Choice(),
         options=Options(),
         reports=tmp_path / "replay",
@@ -145,7 +145,7 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
     )
     assert check in _failed(_cases(replayed))
 
-    found = shrink(run, Means(most_runs=15, say=lambda _: None, worker_argv=argv))
+    found = shrink(run, Means(target=VIDEO, most_runs=15, say=lambda _: None, worker_argv=argv))
     assert 1 <= len(found.after.faults) < len(schedule.faults)
     assert found.file.exists()
     # Which worker has the step in hand is chance, so a kill of one may miss it.
@@ -155,7 +155,7 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
 
 def test_a_fleet_that_loses_a_worker_every_two_seconds_loses_no_work(tmp_path: Path) -> None:
     schedule = _storm()
-    case = _run(schedule, tmp_path, WORKER_ARGV)
+    case = _run(schedule, tmp_path, ())
 
     assert case.verdict is Verdict.PASSED, case.reason
     log = (tmp_path / "latest" / "seeded" / schedule.name / "logs" / "fleet-1.log").read_text()

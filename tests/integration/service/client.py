@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import httpx
 
-from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
 from chaos.process.waiting import wait_until
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 
 SERVICE_ARGV = (sys.executable, "-m", "workflows.service")
@@ -43,7 +43,7 @@ def service_child(
     )
 
 
-def request_of(asked: WorkflowSpec) -> Json:
+def request_of(asked: VideoSpec) -> Json:
     """The body that asks for it."""
     config: Json = {"characterPrompt": asked.character_prompt}
     if asked.workflow_type == "SingleVideo":
@@ -87,27 +87,25 @@ class ServiceClient:
             return await self.http.post(path)
         return await self.http.post(path, json=body)
 
-    async def start(self, asked: WorkflowSpec) -> httpx.Response:
+    async def start(self, asked: VideoSpec) -> httpx.Response:
         """Start an operation under the id that is expected; it must be accepted."""
         body = {**request_of(asked), "operationId": asked.workflow_id}
         response = await self.post("/api/template-workflow", body)
         assert response.status_code == 202, response.text
         return response
 
-    async def control(self, verb: str, asked: WorkflowSpec) -> httpx.Response:
+    async def control(self, verb: str, asked: VideoSpec) -> httpx.Response:
         """Pause, resume, cancel or restart it."""
         return await self.post(f"/api/{verb}/{asked.workflow_id}")
 
-    async def status(self, asked: WorkflowSpec) -> Json:
+    async def status(self, asked: VideoSpec) -> Json:
         """Its status; it must be told."""
         response = await self.http.get(f"/api/status/{asked.workflow_id}")
         assert response.status_code == 200, response.text
         answer: Json = response.json()
         return answer
 
-    async def until(
-        self, asked: WorkflowSpec, condition: Callable[[Json], object], what: str
-    ) -> Json:
+    async def until(self, asked: VideoSpec, condition: Callable[[Json], object], what: str) -> Json:
         """Wait until its status is so; the status."""
         answers: list[Json] = []
 
@@ -120,7 +118,7 @@ class ServiceClient:
         )
         return answers[-1]
 
-    async def ended(self, asked: WorkflowSpec, status: str = "completed") -> Json:
+    async def ended(self, asked: VideoSpec, status: str = "completed") -> Json:
         """Wait until it has ended so; its status."""
         answer = await self.until(asked, lambda now: now["status"] != "running", what="it ends")
         assert answer["status"] == status, answer

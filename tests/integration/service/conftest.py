@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
 from chaos.process.ports import Port
 from chaos.process.reaper import Guard
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.settings import LatencyChange
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.conftest import BenchIn
 from tests.integration.service.client import ServiceClient, service_child
 from tests.integration.workflows.bench import Bench
@@ -38,7 +38,7 @@ class Served:
     api: ServiceClient
     child: Child
 
-    async def held_at_its_image(self, asked: WorkflowSpec) -> Hold:
+    async def held_at_its_image(self, asked: VideoSpec) -> Hold:
         """Start an operation whose image request is held at the provider."""
         hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await self.api.start(asked)

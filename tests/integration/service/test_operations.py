@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from chaos.evidence.spec import WorkflowSpec
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.service.client import Json, errors, request_of
 from tests.integration.service.conftest import Served
 from tests.integration.workflows.bench import DEADLINE_SECONDS
@@ -132,7 +132,7 @@ async def test_an_operation_started_by_other_means_is_the_same_if_its_prompts_ar
 
 async def test_workflows_of_other_types_are_neither_shown_nor_touched(served: Served) -> None:
     await served.bench.lab.client.start_workflow("Foreign", id="foreign", task_queue="nobody")
-    foreign = WorkflowSpec(
+    foreign = VideoSpec(
         workflow_id="foreign",
         workflow_type="SingleVideo",
         character_prompt="c",
@@ -294,7 +294,7 @@ async def test_a_second_attempt_is_an_alert(served: Served) -> None:
 # Decide
 
 
-async def undecided(served: Served, asked: WorkflowSpec) -> Json:
+async def undecided(served: Served, asked: VideoSpec) -> Json:
     await lose_reply(served, Call.VIDEO_START, asked.video_prompts[0])
     await served.api.start(asked)
     return await served.api.until(

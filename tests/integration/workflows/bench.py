@@ -8,13 +8,17 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHandle
 
-from chaos.evidence.case import Evidence, WorkflowSpec, save_histories, save_specs
+from chaos.evidence.histories import save_histories
 from chaos.evidence.history import Workflow
-from chaos.experiment.lab import Lab
+from chaos.evidence.spec import save_specs
 from chaos.process.waiting import wait_until
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.ledger import Billed, Call, Received
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.target import VIDEO
 from workflows.models import Choice, Decision, Progress, Stage, video_step
 from workflows.policies import TASK_QUEUE
 
@@ -25,23 +29,23 @@ DEADLINE_SECONDS = 30.0
 class Bench:
     """The lab, and the folder where its evidence is put."""
 
-    lab: Lab
+    lab: VideoLab
     folder: Path
 
     @property
     def artifacts(self) -> Path:
         return self.folder / "artifacts"
 
-    def handle(self, asked: WorkflowSpec) -> WorkflowHandle[object, object]:
+    def handle(self, asked: VideoSpec) -> WorkflowHandle[object, object]:
         return self.lab.client.get_workflow_handle(asked.workflow_id)
 
-    async def progress(self, asked: WorkflowSpec) -> Progress:
+    async def progress(self, asked: VideoSpec) -> Progress:
         """What the workflow's query answers now."""
         answer: Progress = await self.handle(asked).query("progress", result_type=Progress)
         return answer
 
     async def until(
-        self, asked: WorkflowSpec, condition: Callable[[Progress], bool], what: str
+        self, asked: VideoSpec, condition: Callable[[Progress], bool], what: str
     ) -> Progress:
         """Wait until the query answers so; the answer."""
         answers: list[Progress] = []
@@ -54,7 +58,7 @@ class Bench:
         return answers[-1]
 
     async def ended(
-        self, asked: WorkflowSpec, *, deadline_seconds: float = DEADLINE_SECONDS
+        self, asked: VideoSpec, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> Workflow:
         """Wait until it has ended, however; its history."""
         await wait_until(
@@ -64,22 +68,22 @@ class Bench:
         )
         return await self.workflow(asked)
 
-    async def run(self, asked: WorkflowSpec, *, task_queue: str = TASK_QUEUE) -> Workflow:
+    async def run(self, asked: VideoSpec, *, task_queue: str = TASK_QUEUE) -> Workflow:
         """Start it, also once more after it has ended, and wait for its end; its history."""
         await self.lab.start(asked, task_queue=task_queue)
         return await self.ended(asked)
 
-    async def workflow(self, asked: WorkflowSpec) -> Workflow:
+    async def workflow(self, asked: VideoSpec) -> Workflow:
         """All that the server recorded of it so far."""
         await save_histories(self.lab.client, self.folder, [asked.workflow_id])
-        save_specs(self.folder, self.lab.specs)
-        return Evidence.load(self.folder).workflows[asked.workflow_id]
+        await save_specs(self.folder, self.lab.specs, VIDEO.data_converter)
+        return VideoEvidence.load(self.folder, VIDEO.reading).workflows[asked.workflow_id]
 
     async def hold(self, target: HoldTarget, prompt: str) -> Hold:
         """Hold the next request, or rendering, of a prompt."""
         return await self.lab.api.hold(HoldRequest(call=target, match=prompt))
 
-    async def billed(self, asked: WorkflowSpec) -> Sequence[str]:
+    async def billed(self, asked: VideoSpec) -> Sequence[str]:
         """The prompts that the provider billed for it, in order."""
         ledger = await self.lab.api.ledger()
         bills = [record for record in ledger if isinstance(record, Billed)]
@@ -98,7 +102,7 @@ class Bench:
         assert name
         return name
 
-    async def requested(self, asked: WorkflowSpec) -> Sequence[tuple[Call, str]]:
+    async def requested(self, asked: VideoSpec) -> Sequence[tuple[Call, str]]:
         """The paid requests that reached the provider for it, in order."""
         ledger = await self.lab.api.ledger()
         received = [record for record in ledger if isinstance(record, Received)]
@@ -122,7 +126,7 @@ def final(workflow: Workflow) -> Progress:
     return result
 
 
-async def until_undecided(bench: Bench, asked: WorkflowSpec) -> Progress:
+async def until_undecided(bench: Bench, asked: VideoSpec) -> Progress:
     """Wait until it asks what to do; what it tells."""
     return await bench.until(
         asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
@@ -131,7 +135,7 @@ async def until_undecided(bench: Bench, asked: WorkflowSpec) -> Progress:
 
 async def decide(
     bench: Bench,
-    asked: WorkflowSpec,
+    asked: VideoSpec,
     choice: Choice,
     *,
     step: str = video_step(1),

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from chaos.evidence.history import Status
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger
@@ -42,7 +42,7 @@ async def lose_reply(bench: Bench, call: Call, prompt: str, times: int = 1) -> N
     await bench.lab.api.add_rule(rule)
 
 
-async def undecided(bench: Bench, asked: WorkflowSpec) -> Progress:
+async def undecided(bench: Bench, asked: VideoSpec) -> Progress:
     """Start a workflow that loses the reply to its first video, and asks."""
     await lose_reply(bench, Call.VIDEO_START, asked.video_prompts[0])
     await bench.lab.start(asked, task_queue=ASK)
@@ -231,7 +231,7 @@ async def test_an_image_cannot_be_called_made(asking: Bench) -> None:
     assert await asking.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
 
 
-def leave_intent(bench: Bench, asked: WorkflowSpec, deadline_seconds: float) -> None:
+def leave_intent(bench: Bench, asked: VideoSpec, deadline_seconds: float) -> None:
     """Record the intent to start its video, as a worker does that then dies."""
     ledger = Ledger.open(bench.lab.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
     try:
@@ -322,7 +322,7 @@ async def test_a_pause_and_its_end_while_undecided_change_nothing(asking: Bench)
 
 
 async def signal_by_cli(
-    cli: Path, bench: Bench, asked: WorkflowSpec, decision: Mapping[str, str]
+    cli: Path, bench: Bench, asked: VideoSpec, decision: Mapping[str, str]
 ) -> None:
     """Decide as a user does at the command line."""
     argv = [
@@ -366,8 +366,8 @@ async def test_a_choice_that_does_not_exist_changes_nothing(
 class Resending:
     """Two workflows of a worker that sends again once: one lost a reply, one lost two."""
 
-    once: WorkflowSpec
-    twice: WorkflowSpec
+    once: VideoSpec
+    twice: VideoSpec
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -7,18 +7,18 @@ from decimal import Decimal
 import pytest
 
 from chaos.evidence.history import Status
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 from workflows.models import Progress, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def held_at_its_character(bench: Bench, asked: WorkflowSpec) -> Hold:
+async def held_at_its_character(bench: Bench, asked: VideoSpec) -> Hold:
     """Start a workflow whose image request is held."""
     hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
     await bench.lab.start(asked)
@@ -26,7 +26,7 @@ async def held_at_its_character(bench: Bench, asked: WorkflowSpec) -> Hold:
     return hold
 
 
-async def paused_after_its_character(bench: Bench, asked: WorkflowSpec) -> Progress:
+async def paused_after_its_character(bench: Bench, asked: VideoSpec) -> Progress:
     """Pause a workflow during its first step, and let that step end."""
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).signal("pause")

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from chaos.evidence.history import Status
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from workflows.ledger import Ledger
 from workflows.models import Choice, Item, Stage, video_step
@@ -37,12 +37,12 @@ async def plan(bench: Bench, *rules: FaultRule) -> None:
         await bench.lab.api.add_rule(rule)
 
 
-def ends(asked: WorkflowSpec, kind: FaultKind, number: int = 1) -> FaultRule:
+def ends(asked: VideoSpec, kind: FaultKind, number: int = 1) -> FaultRule:
     """How the first video of that prompt ends."""
     return FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[number - 1])
 
 
-def file_of_another(asked: WorkflowSpec, times: int) -> FaultRule:
+def file_of_another(asked: VideoSpec, times: int) -> FaultRule:
     """What the provider says of a file of another project, and of one that there is not."""
     message = "You do not have permission to access the File abc123 or it may not exist."
     error = {"code": 403, "status": "PERMISSION_DENIED", "message": message}

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final
 from workflows.models import Stage
 
@@ -91,7 +91,7 @@ async def test_progress_is_told_after_a_failure(blocked: Workflow, bench: Bench)
     assert (progress.stage, progress.failure) == (Stage.FAILED, blocked.failure_message)
 
 
-async def undelivered(bench: Bench, asked: WorkflowSpec, kind: FaultKind) -> Workflow:
+async def undelivered(bench: Bench, asked: VideoSpec, kind: FaultKind) -> Workflow:
     """Run a single whose video the provider begins and never delivers."""
     final = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
     rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.stack import StackSpec
-from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.history import Status
 from chaos.process.child import child_environment
 from chaos.process.reaper import Guard
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
 from workflows.ledger_engine import file_of
@@ -53,7 +53,7 @@ def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[st
         "LEDGER_URL": bench.lab.ledger_url,
     }
     return subprocess.run(
-        WORKER_ARGV,
+        VIDEO.worker,
         env=child_environment(guard.mark, bench.folder, settings),
         cwd=bench.folder,
         stdin=subprocess.DEVNULL,

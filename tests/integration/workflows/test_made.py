@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from chaos.evidence.history import Status
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, decide, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.ledger import Ledger
@@ -39,7 +39,7 @@ PASSING = {
 """What another attempt gets over."""
 
 
-async def undecided(bench: Bench, asked: WorkflowSpec) -> str:
+async def undecided(bench: Bench, asked: VideoSpec) -> str:
     """Start a workflow whose reply for its video is lost, until it asks; the name of the video
     that the provider began.
     """
@@ -55,7 +55,7 @@ async def undecided(bench: Bench, asked: WorkflowSpec) -> str:
     return await bench.provider_operation(asked.video_prompts[0])
 
 
-async def starts(bench: Bench, asked: WorkflowSpec) -> int:
+async def starts(bench: Bench, asked: VideoSpec) -> int:
     """How often the provider was asked to begin its video."""
     return [call for call, _ in await bench.requested(asked)].count(Call.VIDEO_START)
 

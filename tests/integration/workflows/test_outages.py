@@ -10,13 +10,13 @@ import pytest
 
 from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.fake_api.settings import LatencyChange
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
 from workflows.models import Stage
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OUTAGE_SECONDS = 300.0
 
 
-def away(call: Call, asked: WorkflowSpec, **fields: int | None) -> FaultRule:
+def away(call: Call, asked: VideoSpec, **fields: int | None) -> FaultRule:
     """The provider does not take a call."""
     prompt = asked.prompts[0 if call is Call.IMAGE else 1]
     return FaultRule(

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Billed, Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,18 +23,18 @@ VIDEO = ["start_video", "await_video", "download_video"]
 FREE = Decimal(0)
 
 
-def blocked(workflow_id: str) -> WorkflowSpec:
+def blocked(workflow_id: str) -> VideoSpec:
     """A series of three whose second prompt the provider refuses."""
     return with_video(specs.series(workflow_id, videos=3), 2, f"{workflow_id} does it [blocked].")
 
 
-def with_video(asked: WorkflowSpec, number: int, prompt: str) -> WorkflowSpec:
+def with_video(asked: VideoSpec, number: int, prompt: str) -> VideoSpec:
     prompts = list(asked.video_prompts)
     prompts[number - 1] = prompt
     return asked.asking(videos=tuple(prompts))
 
 
-def mended(asked: WorkflowSpec) -> WorkflowSpec:
+def mended(asked: VideoSpec) -> VideoSpec:
     return with_video(asked, 2, f"the hero of {asked.workflow_id}, mended.")
 
 
@@ -116,7 +116,7 @@ async def begun(quick_bench: Bench) -> Bench:
     ids=["another character", "another video 1", "another video 3", "one more", "one less"],
 )
 async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_once(
-    begun: Bench, step: str, other: WorkflowSpec
+    begun: Bench, step: str, other: VideoSpec
 ) -> None:
     before = await begun.calls()
     workflow = await begun.run(mended(other))
@@ -163,7 +163,7 @@ async def test_a_video_that_was_withheld_may_be_reworded(quick_bench: Bench) -> 
     assert await quick_bench.billed(reworded) == list(reworded.prompts)
 
 
-async def billed_usd(bench: Bench, asked: WorkflowSpec) -> Decimal:
+async def billed_usd(bench: Bench, asked: VideoSpec) -> Decimal:
     ledger = await bench.lab.api.ledger()
     bills = [r for r in ledger if isinstance(r, Billed) and r.prompt in asked.prompts]
     return sum((bill.amount_usd for bill in bills), Decimal(0))

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
-from chaos.evidence.spec import WorkflowSpec
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final
 from workflows.models import Progress, Stage
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 class Completed:
     """A single video that ran undisturbed."""
 
-    asked: WorkflowSpec
+    asked: VideoSpec
     before: datetime
     workflow: Workflow
     result: Progress

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos.environment.worker import WORKER_ARGV
 from chaos.evidence.history import Status
 from chaos.process.child import child_environment
 from chaos.process.ports import Port
 from chaos.process.reaper import Guard
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import waiting_program
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 
@@ -33,7 +33,7 @@ def start(guard: Guard, tmp_path: Path, nobody: Port) -> Start:
 
     def start(**settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            WORKER_ARGV,
+            VIDEO.worker,
             env=child_environment(
                 guard.mark, tmp_path, {"TEMPORAL_ADDRESS": nobody.address, **settings}
             ),
@@ -117,7 +117,7 @@ async def test_a_namespace_that_does_not_exist_is_told(start: Start, bench: Benc
 def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
     """A worker that has two keys and waits for a Temporal that is not there."""
     settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": KEY}
-    with waiting_program(WORKER_ARGV, guard, tmp_path, settings) as process:
+    with waiting_program(VIDEO.worker, guard, tmp_path, settings) as process:
         yield process
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 
 from chaos.evidence.history import Status, Workflow
-from chaos.evidence.spec import WorkflowSpec
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 from workflows import policies
 
@@ -26,7 +26,7 @@ async def stop_has_begun(child: Child) -> None:
     )
 
 
-async def stop_while_awaiting(bench: Bench, asked: WorkflowSpec) -> tuple[int, Hold]:
+async def stop_while_awaiting(bench: Bench, asked: VideoSpec) -> tuple[int, Hold]:
     """Stop the only worker while a video is rendered; its exit code."""
     first = await bench.lab.worker()
     hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
@@ -36,7 +36,7 @@ async def stop_while_awaiting(bench: Bench, asked: WorkflowSpec) -> tuple[int, H
     return await first.child.wait(WELL_WITHIN_GRACE_SECONDS), hold
 
 
-async def stop_while_paying(bench: Bench, asked: WorkflowSpec) -> int:
+async def stop_while_paying(bench: Bench, asked: VideoSpec) -> int:
     """Stop the only worker while its image request is on its way; its exit code."""
     first = await bench.lab.worker()
     hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
@@ -48,7 +48,7 @@ async def stop_while_paying(bench: Bench, asked: WorkflowSpec) -> int:
     return await first.child.wait(WELL_WITHIN_GRACE_SECONDS)
 
 
-async def completed_by_another(bench: Bench, asked: WorkflowSpec) -> Workflow:
+async def completed_by_another(bench: Bench, asked: VideoSpec) -> Workflow:
     await bench.lab.worker()
     workflow = await bench.ended(asked)
     assert workflow.status is Status.COMPLETED

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from chaos.evidence.case import Evidence
-
-EVIDENCE = Path(__file__).parents[2] / "data" / "evidence"
-
-
-@pytest.fixture
-def server_restart() -> Evidence:
-    return Evidence.load(EVIDENCE / "server_restart" / "sigkill")
+from tests.chaos.video.evidence import VideoEvidence
+from tests.unit.kept import kept
 
 
 @pytest.fixture
-def concurrency() -> Evidence:
-    return Evidence.load(EVIDENCE / "concurrency" / "one_worker")
+def server_restart() -> VideoEvidence:
+    return kept("server_restart", "sigkill")
+
+
+@pytest.fixture
+def concurrency() -> VideoEvidence:
+    return kept("concurrency", "one_worker")

@@ -1,96 +1,80 @@
+"""`import chaos` costs nothing, and has all that a project needs."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from temporalio import workflow
 
-from chaos import kit
-from chaos.environment.temporal import StackSpec
-from chaos.evidence.bills import Mode
-from chaos.evidence.case import Evidence, Promise, save_promise
-from chaos.experiment.judge import SAFETY, judge, safety
-from chaos.experiment.scenario import Case
-from chaos.invariants import invariant
-from chaos.invariants.survival import replays_with
-from chaos.invariants.verdict import Verdict
-from tests.chaos.video.estimate import in_mode
-from tests.chaos.video.scenarios.worker_crash import SCENARIO
+import chaos
 
-SYSTEM = kit.System(worker=("true",), task_queue="mine", recovery_seconds=5)
-VIDEOS = SCENARIO.cases[0]
+HEAVY = ("temporalio", "pydantic", "google", "pytest", "rich")
+
+SURVEY = """
+import sys
+import chaos
+assert dir(chaos)
+heavy = [name for name in sys.argv[1:] if name in sys.modules]
+ours = sorted(name for name in sys.modules if name.startswith("chaos."))
+print(heavy, ours)
+"""
 
 
-@workflow.defn(name="SingleVideo", sandboxed=False)
-class _Another:
-    """Not what the histories were made by."""
-
-    @workflow.run
-    async def run(self, argument: dict[str, str]) -> None:
-        del argument
-
-
-@invariant
-def _never_holds(evidence: Evidence) -> Iterator[str]:
-    del evidence
-    yield "never"
+def _run(code: str, *arguments: str) -> str:
+    """What Python prints that has imported nothing yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
+    )
+    return done.stdout
 
 
-def _guest() -> Case:
-    return replace(VIDEOS, stack=StackSpec(system=SYSTEM), invariants=(*kit.COMMON, _never_holds))
+def test_to_import_it_imports_nothing_else() -> None:
+    assert _run(SURVEY, *HEAVY) == "[] []\n"
 
 
-def test_everything_that_the_kit_names_is_there() -> None:
-    assert sorted(kit.__all__, key=str) == sorted(set(kit.__all__))
-    assert [name for name in kit.__all__ if not hasattr(kit, name)] == []
+def test_a_name_is_imported_when_it_is_used() -> None:
+    code = "import sys, chaos; chaos.Bill; print('pydantic' in sys.modules)"
+
+    assert _run(code) == "True\n"
 
 
-def test_of_another_system_no_prompts_and_bills_are_judged(worker_crash: Evidence) -> None:
-    case = _guest()
-    troubled = replace(worker_crash, journal=worker_crash.journal)
-    troubled.__dict__["troubles"] = ["it broke off"]
+@pytest.mark.parametrize("name", chaos.__all__)
+def test_each_name_is_there_and_is_called_so(name: str) -> None:
+    found = getattr(chaos, name)
 
-    names = [finding.check for finding in judge(case, troubled)]
-
-    assert safety(VIDEOS) == SAFETY
-    assert names == ["experiment", "no_workflow_task_fails"]
+    assert getattr(found, "__name__", name) == name
+    assert name in dir(chaos)
 
 
-def test_its_own_invariants_are_judged(worker_crash: Evidence) -> None:
-    found = {f.check: f.verdict for f in judge(_guest(), worker_crash)}
+def test_each_name_is_listed_once_and_for_readers_of_types_as_well() -> None:
+    source = Path(chaos.__file__ or "").read_text()
 
-    assert found["_never_holds"] is Verdict.FAILED
-    assert found["workflows_end_as_expected"] is Verdict.PASSED
-
-
-def test_histories_of_other_code_do_not_replay(worker_crash: Evidence) -> None:
-    finding = replays_with([_Another]).examine(worker_crash)
-
-    assert finding.check == "histories_replay"
-    assert finding.verdict is Verdict.FAILED
+    assert len(set(chaos.__all__)) == len(chaos.__all__) > 50
+    typed = re.findall(r"(?m)^    from chaos\.\S+ import (\w+) as (\w+)$", source)
+    assert [name for name, _ in typed] == [shown for _, shown in typed]
+    assert sorted(name for name, _ in typed) == sorted(chaos.__all__)
 
 
-def test_a_promise_is_kept_with_the_evidence(tmp_path: Path, worker_crash: Evidence) -> None:
-    (tmp_path / "expectations.json").write_text("[]")
-    save_promise(tmp_path, Promise(recovery_seconds=12.5))
-
-    assert Evidence.load(tmp_path).recovery_seconds == 12.5
-    assert worker_crash.recovery_seconds is None
+def test_a_module_that_is_not_imported_yet_is_still_found() -> None:
+    assert (
+        _run("from chaos.evidence import bills; print(bills.__name__)") == "chaos.evidence.bills\n"
+    )
 
 
-def test_another_system_is_never_run_live() -> None:
-    guest = replace(SCENARIO, cases=(_guest(),))
-
-    assert len(in_mode(SCENARIO, Mode.LIVE).cases) == 1
-    assert in_mode(guest, Mode.LIVE).cases == ()
-    assert len(in_mode(guest, Mode.MOCKED).cases) == 1
+@pytest.mark.parametrize("name", ["Expectation", "System", "kit", "__wrapped__"])
+def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"^module 'chaos' has no attribute '{name}'$"):
+        getattr(chaos, name)
 
 
-@pytest.mark.parametrize("arguments", [(), ({"order_id": "a"}, 3)])
-def test_what_is_asked_of_others_has_no_prompts(arguments: tuple[object, ...]) -> None:
-    asked = kit.WorkflowSpec(workflow_id="a", workflow_type="Order", arguments=arguments)
-
-    assert (asked.prompts, dict(asked.steps), dict(asked.ideal)) == ((), {}, {})
-    assert kit.WorkflowSpec.model_validate_json(asked.model_dump_json()) == asked
+def test_an_unknown_name_cannot_be_imported() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'Nonsense' from 'chaos'"):
+        exec("from chaos import Nonsense", {})  # noqa: S102 - as a user writes it

@@ -10,14 +10,8 @@ from pydantic import SecretStr
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Billing, Mode
 from chaos.experiment.lab import Options
-from chaos.experiment.scenario import Scenario
-from tests.chaos.video.estimate import (
-    estimate_usd,
-    in_mode,
-    on_topology,
-    suite_estimate_usd,
-    suite_estimates,
-)
+from chaos.experiment.scenario import Scenario, in_mode, on_topology
+from tests.chaos.video.estimate import estimate_usd, suite_estimate_usd, suite_estimates
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.live_api import LiveApi
 from tests.chaos.video.scenarios.catalogue import all_scenarios

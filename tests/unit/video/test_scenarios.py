@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from chaos.evidence.case import Evidence
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.case import COMMON
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.unit.kept import EVIDENCE, kept
 
-EVIDENCE = Path(__file__).parents[2] / "data" / "evidence"
 FIRST = ["worker_crash", "retry_config", "server_restart", "checkpoint", "concurrency"]
 KEPT = sorted(
     (folder.parent.parent.name, folder.parent.name)
@@ -41,7 +38,7 @@ def test_every_case_proves_its_fault_and_asks_for_all_common_invariants(
 
 @pytest.mark.parametrize(("scenario", "case"), KEPT, ids="/".join)
 def test_the_kept_evidence_is_judged_as_passed(scenario: str, case: str) -> None:
-    findings = judge(_case(scenario, case), Evidence.load(EVIDENCE / scenario / case))
+    findings = judge(_case(scenario, case), kept(scenario, case))
 
     assert verdict_of(findings) is Verdict.PASSED, reason_of(findings)
 

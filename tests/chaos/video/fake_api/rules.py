@@ -56,6 +56,28 @@ class FaultKind(StrEnum):
     REDIRECT = "redirect"
 
 
+IN_A_LINE = {
+    FaultKind.DELAY: "the reply comes later",
+    FaultKind.STATUS: "a reply of any status, headers and body",
+    FaultKind.HANG: "no answer until the client leaves",
+    FaultKind.RESET: "the connection is reset without an answer",
+    FaultKind.RESET_BODY: "half of the true body, then a reset",
+    FaultKind.TRUNCATED: "half of the true body, then a regular close",
+    FaultKind.MALFORMED: "200 and a JSON body that is none",
+    FaultKind.EMPTY: "200 without a body",
+    FaultKind.HTML: "200 and a web page",
+    FaultKind.RAI_FILTERED: "the safety filter keeps the result back",
+    FaultKind.FAILED_OPERATION: "the video's operation will end in an error",
+    FaultKind.LARGE: "the true reply, and more that carries nothing",
+    FaultKind.UNDELIVERED: "the video is billed and done, without a video or an error",
+    FaultKind.EXPIRED: "the video is billed, and not found any more once it is done",
+    FaultKind.INLINE: "the reply to a poll carries the video itself",
+    FaultKind.DRAFTS: "the true image comes last, behind a thought and a draft",
+    FaultKind.REDIRECT: "the same is to be had at another host, which refuses the key",
+}
+"""Each kind, for `python -m chaos list`."""
+
+
 class When(StrEnum):
     """The two points of a request's way: before the work, or when it is done and billed."""
 

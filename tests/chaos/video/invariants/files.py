@@ -24,8 +24,8 @@ def artifacts_exist_with_their_hash(evidence: VideoEvidence) -> Iterator[str]:
                 yield f"{artifact.path} is missing"
             elif _hash(file.read_bytes()) != artifact.sha256:
                 yield f"{artifact.path} is not what was made"
-        if len(artifacts) != sum(expected.due.values()):
-            problem = f"{expected.workflow_id} has {len(artifacts)} files, not {sum(expected.due.values())}"
+        if len(artifacts) != (due := sum(expected.due.values())):
+            problem = f"{expected.workflow_id} has {len(artifacts)} files, not {due}"
             yield of_unfinished(workflow, problem)
 
 

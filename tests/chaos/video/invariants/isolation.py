@@ -37,7 +37,7 @@ def _signs_of_trouble(evidence: VideoEvidence, expected: VideoSpec) -> Iterator[
         return
     yield from _repeated(evidence, workflow)
     billed = Counter(
-        (bill.item, bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
+        (str(bill.item), bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
     )
     for item, prompt in sorted(billed.keys() | expected.due.keys()):
         found, ideal = billed[item, prompt], expected.due[item, prompt]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from chaos.evidence.journal import Event
-from chaos.invariants import invariant
+from chaos.invariants import invariant, safety
 from chaos.invariants.doubt import of_unfinished
 from tests.chaos.video.evidence import VideoEvidence
 from workflows.models import Progress
@@ -26,7 +26,7 @@ def checkpoints_are_complete_and_in_order(evidence: VideoEvidence) -> Iterator[s
             yield f"{expected.workflow_id}: a checkpoint is older than the one before it"
 
 
-@invariant
+@safety
 def progress_never_goes_back(evidence: VideoEvidence) -> Iterator[str]:
     """Each answer to the progress query, and at last the result, goes on from the one before."""
     for expected, workflow in evidence.specified_workflows():

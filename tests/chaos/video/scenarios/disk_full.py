@@ -95,7 +95,7 @@ def ledger(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable
             await lab.converge(lab.step_deadline_seconds)
         finally:
             # Nobody writes any more: all have ended. It goes to where the stack looks for it.
-            disk.copy_out(disk.owner.folder)
+            disk.copy_out(lab.stack.placement.scratch)
 
     return experiment
 
@@ -131,7 +131,7 @@ async def _is_refused(lab: VideoLab) -> None:
 async def _worker_with_a_small_disk(
     lab: VideoLab, argv: Sequence[str], setting: str, value_of: Callable[[Path], str]
 ) -> SmallDisk:
-    folder = lab.stack.services["api"].child.folder / FOLDER
+    folder = lab.stack.placement.scratch / FOLDER
     worker = await lab.worker(argv=mounting(folder, argv), settings={setting: value_of(folder)})
     return disk_of(lab, worker.child.name)
 

@@ -8,7 +8,7 @@ import signal
 from chaos.environment.temporal import SHARED_SERVER, Topology
 from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Scenario
-from chaos.faults import SleepWorker
+from chaos.faults import PauseWorker
 from chaos.invariants.proofs import was_paused
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
@@ -82,12 +82,12 @@ async def _sleeps_briefly(lab: VideoLab) -> None:
     await lab.start(_NAPPING)
     async with lab.watched(_NAPPING.workflow_id):
         await image.caught(lab.step_deadline_seconds)
-        async with lab.during(SleepWorker(worker=1)):
+        async with lab.during(PauseWorker(worker="worker-1")):
             await image.release()
             await asyncio.sleep(NAP_SECONDS)  # the sleep itself
         await video.caught(lab.step_deadline_seconds)
         await lab.until_polled(_NAPPING.video_prompts[0])
-        async with lab.during(SleepWorker(worker=1)):
+        async with lab.during(PauseWorker(worker="worker-1")):
             await asyncio.sleep(NAP_SECONDS)  # the sleep itself
         await lab.until_polled(_NAPPING.video_prompts[0])
         await video.release()
@@ -104,7 +104,7 @@ async def _sleeps_long(lab: VideoLab) -> None:
     held = (image, *videos)
     await asyncio.gather(*(each.caught(lab.step_deadline_seconds) for each in held))
     await asyncio.gather(*(lab.until_polled(prompt) for prompt in prompts))
-    async with lab.during(SleepWorker(worker=1)):
+    async with lab.during(PauseWorker(worker="worker-1")):
         await image.release()
         await lab.worker()
         lab.note("waiting until the server misses the heartbeats (30 s) and retries (10 s)")

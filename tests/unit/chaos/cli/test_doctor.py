@@ -9,14 +9,14 @@ import pytest
 from chaos.__main__ import main
 from chaos.cli import doctor, machine
 from chaos.cli.doctor import lacking_packages
-from chaos.cli.machine import Finding, State
+from chaos.environment.needs import Need, State
 
-HERE = Finding(State.OK, "Temporal CLI", "all scenarios", "/opt/temporal")
-ABSENT = Finding(State.MISSING, "Temporal CLI", "all scenarios", "none", "install Go")
-UNUSED = Finding(State.OPTIONAL, "PostgreSQL", "--topology postgres", "none", "install it")
+HERE = Need(State.OK, "Temporal CLI", "all scenarios", "/opt/temporal")
+ABSENT = Need(State.MISSING, "Temporal CLI", "all scenarios", "none", "install Go")
+UNUSED = Need(State.OPTIONAL, "PostgreSQL", "--topology postgres", "none", "install it")
 
 
-def _say(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> int:
+def _say(monkeypatch: pytest.MonkeyPatch, *findings: Need) -> int:
     monkeypatch.setattr(machine, "examine", lambda _: iter(findings))
     return main(["doctor"])
 

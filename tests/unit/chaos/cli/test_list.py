@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from chaos import faults
 from chaos.__main__ import main
-from chaos.cli import list as module
+from chaos.faults import Fault
 from chaos.network.toxics import AnyToxic
 from tests.chaos.video.fake_api.rules import FaultKind
 from tests.chaos.video.scenarios.catalogue import all_scenarios
@@ -41,16 +42,13 @@ def test_it_tells_where_a_scenario_can_run_if_not_everywhere(lines: list[str]) -
 
 
 def test_each_fault_toxic_and_rule_has_a_line(lines: list[str]) -> None:
-    union = [*get_args(get_args(faults.AnyFault)[0]), *get_args(get_args(AnyToxic)[0])]
-    kinds = {kind.model_fields["type"].default for kind in union} | set(FaultKind)
-    kinds |= {"disk_full", "damaged_database"}
+    toxics = get_args(get_args(AnyToxic)[0])
+    kinds = {toxic.model_fields["type"].default for toxic in toxics} | set(FaultKind)
+    kinds |= set(Fault.kinds)
 
     first_words = [line.split()[0] for line in lines if line]
+    assert {"bad_api", "kill_worker", "latency", "redirect"} <= kinds
     assert [kind for kind in kinds if first_words.count(kind) != 1] == []
-
-
-def test_each_rule_is_described_and_none_that_does_not_exist() -> None:
-    assert set(module._RULES) == set(FaultKind)
 
 
 def test_no_line_is_cut_where_there_is_no_terminal(lines: list[str]) -> None:
@@ -70,3 +68,61 @@ def test_programs_get_all_cases(capsys: pytest.CaptureFixture[str]) -> None:
         "what": "The fake API answers some requests by a rule",
         "family": "api",
     }
+
+
+GUEST = """
+from chaos import Scenario, Target
+
+TARGET = Target(
+    worker=("no-such-worker",),
+    task_queue="orders",
+    scenarios=lambda: [Scenario(number=7, name="mine", title="My Own", cases=())],
+    listed={"ways to fail": {"late": "the parcel comes later"}},
+)
+"""
+
+
+def test_in_a_project_of_others_it_lists_what_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From any folder within it."""
+    (tmp_path / "listed_guest.py").write_text(GUEST)
+    (tmp_path / "pyproject.toml").write_text('[tool.chaos]\ntargets = ["listed_guest:TARGET"]\n')
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path / "src")
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+    assert main(["list"]) == 0
+
+    said = capsys.readouterr().out.splitlines()
+    assert said[:3] == ["SCENARIOS", "No  Name  Title   Cases  Only", " 7  mine  My Own      0"]
+    assert said[-2:] == ["WAYS TO FAIL", "late  the parcel comes later"]
+    assert any(line.startswith("kill_worker") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("[tool.chaos", "cannot be read"),
+        ('[tool.chaos]\ntargets = "one"\n', 'must be a list of "module:attribute"'),
+        ('[tool.chaos]\ntargets = ["no_such_module:X"]\n', "cannot be imported"),
+        ('[tool.chaos]\ntargets = ["json:loads"]\n', "is no chaos.Target"),
+    ],
+)
+def test_a_table_that_is_wrong_is_a_sentence(
+    table: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(table)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+    assert main(["list"]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert sentence in said.err
+    assert said.err.count("\n") == 1

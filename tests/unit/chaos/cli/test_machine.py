@@ -10,10 +10,12 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from chaos.cli.machine import GIB, Finding, State, examine
+from chaos.cli.machine import GIB, examine
 from chaos.environment import disk
+from chaos.environment.needs import Need, State
+from chaos.environment.target import Target
 
-KEY = "AIza-canary-of-the-doctor"
+PROJECT = Path(__file__).parents[4]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     disk.why_there_are_none.cache_clear()
 
 
-def _look(tmp_path: Path) -> dict[str, Finding]:
+def _look(tmp_path: Path) -> dict[str, Need]:
     return {each.what: each for each in examine(tmp_path)}
 
 
@@ -44,9 +46,9 @@ def test_where_nothing_may_be_fetched_only_the_cli_is_missing(
     assert "install Go 1.25 or newer" in found["Temporal CLI"].how
     assert "TEMPORAL_CLI" in found["Temporal CLI"].how
     assert "Its download is skipped, because CHAOS_NO_DOWNLOAD" in found["Temporal CLI"].how
-    for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "Chromium"):
+    for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "targets"):
         assert (found[what].state, found[what].found) == (State.OPTIONAL, "none"), what
-    assert "no initdb and postgres" in found["PostgreSQL"].how
+    assert "no initdb, postgres and psql" in found["PostgreSQL"].how
 
 
 def test_it_leaves_no_cache_behind(tmp_path: Path) -> None:
@@ -149,25 +151,35 @@ def test_of_a_cli_of_the_users_own_it_says_where_it_was_named(
     assert _look(tmp_path)["Temporal CLI"].found == named
 
 
-def test_the_key_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _look(tmp_path)["GEMINI_API_KEY"].state is State.OPTIONAL
+def test_a_target_says_what_else_its_project_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
 
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-    found = _look(tmp_path)
+    def needs(project: Path) -> Iterator[Need]:
+        asked.append(project)
+        yield Need(State.MISSING, "a printer", "all parcels", "none")
 
-    assert (found["GEMINI_API_KEY"].state, found["GEMINI_API_KEY"].found) == (State.OK, "set")
-    assert not [each for each in found.values() if KEY in str(each)]
+    target = Target(worker=("no-such-worker",), task_queue="orders", needs=needs)
+    monkeypatch.setattr("chaos.cli.machine.required_targets", lambda _: (target,))
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "tests").mkdir()
+
+    assert _look(tmp_path / "tests")["a printer"].state is State.MISSING
+    assert asked == [tmp_path]
 
 
-def test_a_key_in_the_projects_file_counts(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"GEMINI_API_KEY={KEY}\n")
+def test_without_targets_a_sentence_says_what_to_add(tmp_path: Path) -> None:
+    found = _look(tmp_path)["targets"]
 
-    assert _look(tmp_path)["GEMINI_API_KEY"].state is State.OK
+    assert (found.state, found.found) == (State.OPTIONAL, "none")
+    assert found.how.startswith(f"{tmp_path}/pyproject.toml names no target: add a table")
 
 
 def test_scenarios_that_need_a_small_disk_are_named(tmp_path: Path) -> None:
-    found = _look(tmp_path)["small disks"]
+    assert "small disks" not in _look(tmp_path)
 
+    found = _look(PROJECT)["small disks"]
     assert (found.state, found.needed_by) == (State.OPTIONAL, "disk_full")
     assert found.how.startswith("a small disk needs the programs unshare, nsenter and mount")
 
@@ -176,13 +188,11 @@ def test_scenarios_that_need_a_small_disk_are_named(tmp_path: Path) -> None:
     ("free_gib", "state"),
     [(20, State.OK), (4, State.OPTIONAL), (0.4, State.MISSING)],
 )
-def test_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_gib: float, state: State
-) -> None:
+def test_memory(monkeypatch: pytest.MonkeyPatch, free_gib: float, state: State) -> None:
     free = SimpleNamespace(available=int(free_gib * GIB))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
 
-    found = _look(tmp_path)["memory"]
+    found = _look(PROJECT)["memory"]
     assert found.state is state
     assert bool(found.how) is (state is not State.OK)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from chaos import __main__ as module
 from chaos.__main__ import main
-from chaos.cli.parser import make_parser
+from chaos.cli.parser import PROGRAM, make_parser
 
-COMMANDS = ("list", "run", "up", "report", "recheck", "shrink", "clean", "doctor", "completion")
+COMMANDS = (
+    *("list", "run", "up", "report", "recheck", "shrink", "explore"),
+    *("clean", "doctor", "completion"),
+)
 
 
 def _help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -26,13 +30,12 @@ def _help(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_each_command_has_help_with_an_example(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/chaos"])
+    monkeypatch.setattr(sys, "argv", [f"/somewhere/bin/{PROGRAM}"])
 
     text = _help(capsys, name)
 
-    assert f"usage: chaos {name}" in text
-    assert "example" in text
-    assert f"\n  chaos {name}" in text or f"chaos {name} " in text.partition("example")[2]
+    assert f"usage: {PROGRAM} {name}" in text
+    assert f"{PROGRAM} {name}" in text.partition("example")[2]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -58,7 +61,7 @@ def test_the_commands_are_those_that_the_help_lists(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("program", "name"),
     [
-        ("/somewhere/bin/chaos", "chaos"),
+        (f"/somewhere/bin/{PROGRAM}", PROGRAM),
         ("/somewhere/chaos/__main__.py", "python -m chaos"),
         ("-c", "python -m chaos"),
     ],
@@ -91,7 +94,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
 
-    assert capsys.readouterr().out.startswith("chaos ")
+    assert capsys.readouterr().out.startswith("temporal-chaos ")
 
 
 def _carrying_out(do: Callable[[], int]) -> Callable[[object], int]:
@@ -155,4 +158,21 @@ def test_a_letter_that_the_output_has_not_is_a_question_mark(
 
 
 def test_a_parser_can_be_made_for_any_name() -> None:
-    assert make_parser("chaos").prog == "chaos"
+    assert make_parser("mine").prog == "mine"
+
+
+def test_what_cannot_be_done_here_is_a_sentence_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert [main([name]) for name in ("list", "up")] == [2, 2]
+    assert main(["recheck", "RUN"]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    sentence = (
+        f"{tmp_path}/pyproject.toml names no target: add a table [tool.chaos] with "
+        'targets = ["module:attribute"], each a chaos.Target.'
+    )
+    assert said.err.splitlines() == [sentence] * 3

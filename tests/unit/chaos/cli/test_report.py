@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from chaos.cli import report
-from chaos.evidence.case import Evidence
 from chaos.experiment.judge import judge
 from chaos.experiment.results import CaseResult, RunResult, case_result
 from chaos.invariants.verdict import Verdict
 from chaos.report.files import write_reports
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.chaos.video.target import VIDEO
 from tests.unit.chaos.report.made_runs import a_run, a_scenario
 
 DATA = Path(__file__).parents[3] / "data" / "evidence" / "worker_crash"
@@ -43,7 +43,7 @@ def _digests(folder: Path) -> Mapping[str, str]:
 @pytest.fixture
 def crash() -> CaseResult:
     case = next(s for s in all_scenarios() if s.name == "worker_crash").cases[0]
-    evidence = Evidence.load(DATA / "sigkill_twice")
+    evidence = VIDEO.load_evidence(DATA / "sigkill_twice")
     findings = judge(case, evidence)
     return case_result(
         case, evidence, findings, root=evidence.folder.parents[1], duration_s=12.3456

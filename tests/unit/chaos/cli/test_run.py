@@ -7,9 +7,9 @@ import re
 import pytest
 
 from chaos.__main__ import main
-from chaos.cli.run import scenario_names, split
+from chaos.cli.run import for_pytest, split
 from chaos.plugin import options
-from tests.chaos.video.scenarios.catalogue import all_scenarios
+from chaos.plugin.options import PREFIX
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,33 @@ def test_from_its_first_option_on_all_goes_to_pytest(
     assert [list(part) for part in split(given)] == [own, passed_on]
 
 
-def test_the_names_are_those_of_the_catalogue() -> None:
-    assert scenario_names() == sorted(scenario.name for scenario in all_scenarios())
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        ([], []),
+        (["--topology", "postgres"], [f"{PREFIX}topology", "postgres"]),
+        (
+            ["--replay=reports/latest", "--plain"],
+            [f"{PREFIX}replay=reports/latest", f"{PREFIX}plain"],
+        ),
+        (
+            ["-k", "a", "--durations=3", "--no-such-option"],
+            ["-k", "a", "--durations=3", "--no-such-option"],
+        ),
+    ],
+)
+def test_the_harness_options_have_their_long_names_in_pytest(
+    given: list[str], passed_on: list[str]
+) -> None:
+    """What is not its own goes on as it is."""
+    assert for_pytest(given) == passed_on
 
 
 def test_its_help_shows_all_options_of_the_suite_and_no_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     declared: list[str] = []
-    options.add_options(lambda name, **_: declared.append(name))
+    options.add_options(lambda name, **_: declared.append(name), "--")
 
     with pytest.raises(SystemExit, match="0"):
         main(["run", "--help"])

@@ -12,6 +12,7 @@ from chaos.__main__ import main
 from chaos.evidence import numbers
 from chaos.plugin import options
 from chaos.search.explore.__main__ import main as explore
+from tests.chaos.video.live import amount
 from workflows.fleet.__main__ import main as fleet
 from workflows.service.__main__ import _parser as service_parser
 from workflows.settings import SettingsError
@@ -24,7 +25,7 @@ NO_NUMBERS = (
 @pytest.mark.parametrize("text", NO_NUMBERS)
 @pytest.mark.parametrize(
     "read",
-    [numbers.whole(0), numbers.port, options.count, options.duration_seconds, options.amount],
+    [numbers.whole(0), numbers.port, options.count, options.duration_seconds, amount],
 )
 def test_no_reader_takes_what_only_python_would(read: Callable[[str], object], text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="must be a") as refused:

@@ -10,10 +10,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
+from chaos.evidence.bills import Bill, PaidRequest
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.experiment.cost import (
-    ambiguous_calls,
     billed_usd,
     ideal_usd,
     possible_waste_usd,
@@ -31,10 +31,8 @@ from chaos.experiment.results import (
 from chaos.report.files import markdown
 from chaos.report.junit import junit
 from chaos.report.table import ambiguous_lines, cost, cost_table_lines, usd
-from tests.chaos.video.fake_api.ledger import Billed, Item
+from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.scenarios.catalogue import all_scenarios
-from workflows.models import Item as PaidItem
-from workflows.paid_calls import PaidCall, State
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 FIXTURES = ("worker_crash", "retry_config", "server_restart", "checkpoint", "concurrency")
@@ -43,16 +41,16 @@ SENT_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WithHistory = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 
 
-def _bill(evidence: Evidence, item: Item, number: int = 0) -> Billed:
-    return [bill for bill in evidence.billed if bill.item is item][number]
+def _bill(evidence: Evidence, item: Item, number: int = 0) -> Bill:
+    return [bill for bill in evidence.bills if bill.item == item][number]
 
 
 def _fault_at(evidence: Evidence) -> datetime:
     return next(entry.at for entry in evidence.journal if entry.event is Event.FAULT)
 
 
-def _billed_too(evidence: Evidence, bill: Billed) -> Evidence:
-    return replace(evidence, ledger=[*evidence.ledger, bill])
+def _billed_too(evidence: Evidence, bill: Bill) -> Evidence:
+    return replace(evidence, bills=[*evidence.bills, bill])
 
 
 def _struck_at(evidence: Evidence, at: datetime, kind: str = "kill") -> Evidence:
@@ -63,21 +61,21 @@ def _struck_at(evidence: Evidence, at: datetime, kind: str = "kill") -> Evidence
     return replace(evidence, journal=journal)
 
 
-def _call(state: State, **fields: object) -> PaidCall:
-    """The worker's record of the image in flight when the first worker of `worker_crash` died."""
-    call = PaidCall(
+def _request(**fields: object) -> PaidRequest:
+    """The workers' record of the image in flight when the first worker of `worker_crash` died."""
+    request = PaidRequest(
         operation_id="crash-single",
         step="character",
         number=1,
-        item=PaidItem.IMAGE,
-        model="gemini-2.5-flash-image",
+        item="image",
         cost_usd=Decimal("0.039"),
-        state=state,
+        state="ambiguous",
         sent_at=SENT_AT,
-        deadline_at=SENT_AT + timedelta(seconds=5),
         reason="no outcome before the deadline",
+        key="a portrait of the hero of crash-single",
+        in_doubt=True,
     )
-    return call.model_copy(update=fields)
+    return request.model_copy(update=fields)
 
 
 def _scenario(name: str, *evidences: Evidence, numbers: tuple[int, ...] = (0,)) -> ScenarioResult:
@@ -102,13 +100,14 @@ def _run(*scenarios: ScenarioResult) -> RunResult:
 
 @pytest.fixture
 def doubtful(worker_crash: Evidence) -> Evidence:
-    """The crash with what the workers' ledger says of it: one call in doubt, then the rest."""
-    calls = (
-        _call(State.AMBIGUOUS),
-        _call(State.DONE, number=2, reason=None),
-        _call(State.DONE, step="video-001", item=PaidItem.VIDEO, cost_usd=Decimal("1.20")),
+    """The crash with what the workers' record says of it: one request in doubt, then the rest."""
+    done = {"state": "done", "reason": None, "in_doubt": False}
+    requests = (
+        _request(),
+        _request(number=2, **done),
+        _request(step="video-001", item="video", cost_usd=Decimal("1.20"), **done),
     )
-    return replace(worker_crash, paid_calls=calls)
+    return replace(worker_crash, paid_requests=requests)
 
 
 def test_checkpoints_save_the_character_and_two_videos_of_a_series(checkpoint: Evidence) -> None:
@@ -178,11 +177,10 @@ def test_a_workflow_that_had_ended_before_the_fault_saves_nothing(checkpoint: Ev
 def test_a_workflow_that_began_after_the_fault_saves_nothing(checkpoint: Evidence) -> None:
     blow = checkpoint.workflows["checkpoint-series"].started_at - timedelta(seconds=1)
     paid = [
-        record.model_copy(update={"at": blow - timedelta(seconds=1)})
-        for record in checkpoint.ledger
+        bill.model_copy(update={"at": blow - timedelta(seconds=1)}) for bill in checkpoint.bills
     ]
 
-    assert saved_usd(replace(_struck_at(checkpoint, blow), ledger=paid)) == 0
+    assert saved_usd(replace(_struck_at(checkpoint, blow), bills=paid)) == 0
 
 
 def test_a_workflow_that_never_completes_saves_nothing(
@@ -220,7 +218,7 @@ def test_a_doubled_bill_is_waste(checkpoint: Evidence) -> None:
 
 
 def test_a_bill_that_nobody_asked_for_is_waste(checkpoint: Evidence) -> None:
-    stray = _bill(checkpoint, Item.IMAGE).model_copy(update={"prompt": "something else"})
+    stray = _bill(checkpoint, Item.IMAGE).model_copy(update={"key": "something else"})
 
     assert waste_usd(_billed_too(checkpoint, stray)) == Decimal("0.039")
 
@@ -228,34 +226,32 @@ def test_a_bill_that_nobody_asked_for_is_waste(checkpoint: Evidence) -> None:
 @pytest.mark.parametrize("free", [False, True], ids=["missing", "at no price"])
 def test_a_missing_bill_does_not_hide_a_doubled_one(checkpoint: Evidence, free: bool) -> None:
     lost, doubled = (_bill(checkpoint, Item.VIDEO, number) for number in (0, 1))
-    ledger = [*(record for record in checkpoint.ledger if record != lost), doubled]
+    bills = [*(bill for bill in checkpoint.bills if bill != lost), doubled]
     if free:
-        ledger.append(lost.model_copy(update={"amount_usd": Decimal(0)}))
+        bills.append(lost.model_copy(update={"amount_usd": Decimal(0)}))
 
-    result = _scenario("checkpoint", replace(checkpoint, ledger=ledger))
+    result = _scenario("checkpoint", replace(checkpoint, bills=bills))
 
     assert result.cost_usd == result.ideal_cost_usd
     assert result.waste_usd == Decimal("1.20")
     assert cost(result) == "$3.64 (ideal $3.64, waste $1.20, missing $1.20)"
 
 
-@pytest.mark.parametrize(
-    ("state", "listed"),
-    [
-        (State.INTENT, True),
-        (State.DONE, False),
-        (State.REFUSED, False),
-        (State.AMBIGUOUS, True),
-        (State.LATE, True),
-    ],
-)
-def test_only_calls_without_a_use_are_possible_waste(
-    worker_crash: Evidence, state: State, listed: bool
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_only_requests_without_a_use_are_possible_waste(
+    worker_crash: Evidence, in_doubt: bool
 ) -> None:
-    calls = ambiguous_calls(replace(worker_crash, paid_calls=(_call(state),)))
+    requests = (_request(in_doubt=in_doubt), _request(number=2, in_doubt=False))
+    doubts = replace(worker_crash, paid_requests=requests).in_doubt
 
-    assert bool(calls) is listed
-    assert possible_waste_usd(calls) == (Decimal("0.039") if listed else 0)
+    assert bool(doubts) is in_doubt
+    assert possible_waste_usd(doubts) == (Decimal("0.039") if in_doubt else 0)
+
+
+def test_what_an_item_without_a_price_was_billed_is_all_waste(checkpoint: Evidence) -> None:
+    stamp = _bill(checkpoint, Item.IMAGE).model_copy(update={"item": "stamp"})
+
+    assert waste_usd(_billed_too(checkpoint, stamp)) == Decimal("0.039")
 
 
 def test_an_ambiguous_call_is_listed_with_its_cost_and_why(doubtful: Evidence) -> None:
@@ -291,12 +287,12 @@ def test_the_results_carry_the_costs_of_the_case_and_of_the_scenario(doubtful: E
 
 
 def test_a_control_counts_in_no_cost(server_restart: Evidence, control: Evidence) -> None:
-    restart = _call(State.AMBIGUOUS, operation_id="restart-single")
+    restart = _request(operation_id="restart-single")
     wasteful = _billed_too(control, _bill(control, Item.VIDEO))
     result = _scenario(
         "server_restart",
         server_restart,
-        replace(wasteful, paid_calls=(restart,)),
+        replace(wasteful, paid_requests=(restart,)),
         numbers=(0, 2),
     )
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
+from chaos.environment.target import Target
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
+from chaos.experiment.judge import safety as safety_of
 from chaos.experiment.lab import Lab
-from chaos.experiment.scenario import Case
-from chaos.invariants import Invariant, invariant, proof
+from chaos.experiment.scenario import COMMON, Case
+from chaos.invariants import Invariant, invariant, proof, safety
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
+TARGET = Target(worker=("true",), task_queue="mine")
 FALSE_PASSES = Path(__file__).parents[3] / "data" / "false_passes"
 
 
@@ -24,7 +27,7 @@ def holds(evidence: Evidence) -> Iterator[str]:
 
 @invariant
 def does_not_hold(evidence: Evidence) -> Iterator[str]:
-    yield f"{len(evidence.billed)} bills are too many"
+    yield f"{len(evidence.bills)} bills are too many"
 
 
 @invariant
@@ -46,6 +49,7 @@ async def _no_experiment(lab: Lab) -> None:
 def _case(*invariants: Invariant, proofs: tuple[Invariant, ...] = (holds,)) -> Case:
     return Case(
         name="case",
+        target=TARGET,
         experiment=_no_experiment,
         load=lambda _: (),
         proofs=proofs,
@@ -94,7 +98,7 @@ def test_an_experiment_in_trouble_is_unknown_unless_safety_was_broken(checkpoint
 
     assert verdict_of(judge(case, broken_off)) is Verdict.UNKNOWN
 
-    paid_twice = replace(broken_off, ledger=[*checkpoint.ledger, checkpoint.billed[-1]])
+    paid_twice = replace(broken_off, bills=[*checkpoint.bills, checkpoint.bills[-1]])
     assert verdict_of(judge(case, paid_twice)) is Verdict.FAILED
 
 
@@ -146,3 +150,42 @@ def test_of_a_schedule_that_was_drawn_any_fault_that_met_work_is_enough(
 
     assert verdict_of(judge(replace(_case(holds), seed=4), evidence)) is Verdict.PASSED
     assert verdict_of(judge(_case(holds), evidence)) is Verdict.UNKNOWN
+
+
+@safety
+def never_holds(evidence: Evidence) -> Iterator[str]:
+    del evidence
+    yield "never"
+
+
+def test_an_experiment_that_broke_off_is_judged_by_what_its_own_target_holds_at_any_moment(
+    checkpoint: Evidence,
+) -> None:
+    """No target is judged by another's invariants, whatever those find in its evidence."""
+    trouble = Entry(at=checkpoint.journal[0].at, event=Event.TROUBLE, text="no worker came up")
+    broken_off = replace(checkpoint, journal=[*checkpoint.journal, trouble])
+    case = _case(*COMMON, does_not_hold, never_holds)
+
+    names = [finding.check for finding in judge(case, broken_off)]
+
+    assert names == ["experiment", *(check.name for check in safety_of(case))]
+    assert names[1:] == ["no_workflow_task_fails", "billed_at_most_expected", "never_holds"]
+
+
+def test_what_holds_of_any_target_names_nothing_of_the_video_system() -> None:
+    assert [check.name for check in COMMON] == [
+        "workflows_end_as_expected",
+        "no_workflow_task_fails",
+        "billed_at_most_expected",
+        "all_expected_is_billed",
+        "attempts_are_as_expected",
+        "recovers_within_its_bound",
+        "no_unplanned_exit",
+        "no_secret_is_kept",
+    ]
+
+
+def test_a_case_says_whom_it_tests_and_by_what_it_is_judged() -> None:
+    needed = {f.name for f in fields(Case) if f.default is MISSING and f.default_factory is MISSING}
+
+    assert {"target", "invariants"} <= needed

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +17,13 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
+from chaos.environment.target import Live, Target
 from chaos.evidence.journal import Journal
-from chaos.experiment.lab import AWAITED_AT_ONCE, Lab, Options
+from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.lab import AWAITED_AT_ONCE, STEP_DEADLINE_SECONDS, Lab, Options
 from chaos.process.waiting import DeadlineExceededError, wait_until
-from tests.chaos.video import specs
 
+TARGET = Target(worker=("true",), task_queue="orders")
 IDS = tuple(f"w-{n}" for n in range(100))
 
 
@@ -64,13 +68,11 @@ class Server:
 
 
 def _lab(tmp_path: Path, server: Server, ids: Iterable[str], ended: list[str]) -> Lab:
-    stack: Any = SimpleNamespace(
-        has_api=False, live=False, client=server, temporal=SimpleNamespace(prefix="")
-    )
+    stack: Any = SimpleNamespace(target=TARGET, client=server, temporal=SimpleNamespace(prefix=""))
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
     journal.close()  # nothing is read of it
     lab = Lab(stack, journal, Options(), on_ended=ended.append)
-    lab.specs.extend(specs.single(workflow_id) for workflow_id in ids)
+    lab.specs.extend(WorkflowSpec(workflow_id=each, workflow_type="Order") for each in ids)
     return lab
 
 
@@ -155,3 +157,17 @@ async def test_a_server_that_is_too_busy_to_tell_what_is_in_hand_is_asked_again(
     await _lab(tmp_path, server, [], []).until_in_hand("w-0", "charge")
 
     assert not answers
+
+
+@pytest.mark.parametrize(
+    ("live", "seconds"),
+    [(None, STEP_DEADLINE_SECONDS), (Live(Decimal(1), (), lambda _: None, 900.0), 900.0)],
+    ids=["mocked", "live"],
+)
+async def test_a_step_may_take_as_long_as_real_paid_work_needs(
+    live: Live | None, seconds: float, tmp_path: Path
+) -> None:
+    lab = _lab(tmp_path, Server(), [], [])
+    lab.stack.target = replace(TARGET, live=live)
+
+    assert lab.step_deadline_seconds == seconds

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from chaos.evidence.bills import InDoubt
 from chaos.evidence.case import Evidence
 from chaos.experiment.judge import judge
 from chaos.experiment.results import (
     CaseResult,
+    CheckResult,
     Overall,
     RunResult,
     ScenarioResult,
@@ -130,6 +133,47 @@ def test_a_load_is_held_against_its_ideal(concurrency: Evidence) -> None:
     assert load.workflows == 5
     assert load.ideal_s == pytest.approx(load.work_s / 3, abs=0.001)
     assert load.wall_s >= load.ideal_s
+
+
+def test_of_a_target_without_known_slots_no_load_is_told(concurrency: Evidence) -> None:
+    scenario = SCENARIOS["concurrency"]
+    (case, *_) = scenario.cases
+    unknown = replace(case, target=replace(case.target, slots=None))
+
+    assert _case(replace(scenario, cases=(unknown,)), concurrency).load is None
+
+
+def test_the_checks_that_prove_the_fault_are_named_as_such(crashed: ScenarioResult) -> None:
+    (case,) = crashed.cases
+    proofs = [check.check for check in case.checks if check.is_proof]
+
+    assert proofs == [
+        "killed_during_request[worker-1]",
+        "killed_during_render[worker-2]",
+        "faults_met_work",
+    ]
+    assert [check.is_proof for check in case.checks[len(proofs) :]] == [False] * (
+        len(case.checks) - len(proofs)
+    )
+
+
+def test_results_that_an_older_version_wrote_name_no_proofs(crashed: ScenarioResult) -> None:
+    (check, *_) = crashed.cases[0].checks
+    older = check.model_dump_json(exclude={"is_proof"})
+
+    assert check.is_proof
+    assert not CheckResult.model_validate_json(older).is_proof
+
+
+def test_results_tell_of_what_is_in_doubt_and_keep_the_targets_own_key(
+    worker_crash: Evidence, crashed: ScenarioResult
+) -> None:
+    (doubt,) = worker_crash.in_doubt
+    (told,) = json.loads(crashed.model_dump_json())["ambiguous"]
+
+    assert told.keys() == InDoubt.model_fields.keys()
+    assert doubt.key not in json.dumps(told)
+    assert ScenarioResult.model_validate_json(crashed.model_dump_json()) == crashed
 
 
 def test_the_table_is_markdown_with_aligned_columns(run: RunResult) -> None:

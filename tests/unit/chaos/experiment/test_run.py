@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from chaos.environment.target import Live
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.experiment import run
@@ -27,9 +28,6 @@ from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.scenarios.catalogue import all_scenarios
-
-if TYPE_CHECKING:
-    from tests.chaos.video.live_api import LiveApi
 
 PASSED, FAILED, UNKNOWN = Verdict.PASSED, Verdict.FAILED, Verdict.UNKNOWN
 
@@ -70,6 +68,19 @@ def test_a_secret_of_the_connection_in_any_file_fails_the_case(
     assert _added(*SECRETS).examine(evidence).verdict is Verdict.FAILED
 
 
+def test_a_secret_of_a_live_target_is_looked_for_as_well(
+    tmp_path: Path, worker_crash: Evidence
+) -> None:
+    live = Live(Decimal(15), ("the-key-that-pays",), lambda _: None)
+    paying = replace(CASE, target=replace(CASE.target, live=live))
+    (check,) = _with_the_users_secrets(paying, _context()).invariants[len(CASE.invariants) :]
+    evidence = replace(worker_crash, folder=tmp_path)
+    assert check.examine(evidence).verdict is Verdict.PASSED
+
+    (tmp_path / "worker.log").write_text("paying with the-key-that-pays")
+    assert check.examine(evidence).verdict is Verdict.FAILED
+
+
 def test_where_there_is_no_secret_nothing_is_added() -> None:
     assert _with_the_users_secrets(CASE, _context()) is CASE
     assert _with_the_users_secrets(CONTROL, _context(*SECRETS)) is CONTROL
@@ -79,6 +90,7 @@ class Stage:
     """Cases whose tries end with the verdicts that a test has planned for them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.case = CASE
         self.planned: dict[str, list[Verdict]] = {}
         self.ran: list[str] = []
         self.leave_no_folder: set[str] = set()
@@ -89,7 +101,7 @@ class Stage:
 
     def scenario(self, name: str, **verdicts: list[Verdict]) -> Scenario:
         self.planned |= {f"{name}/{case}": list(planned) for case, planned in verdicts.items()}
-        cases = tuple(replace(CASE, name=case) for case in verdicts)
+        cases = tuple(replace(self.case, name=case) for case in verdicts)
         return Scenario(number=1, name=name, title=name, cases=cases)
 
     async def _run_case(self, scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
@@ -163,7 +175,8 @@ async def test_what_has_failed_is_never_run_again(stage: Stage) -> None:
 
 
 async def test_nobody_pays_for_a_second_try(stage: Stage) -> None:
-    stage.context = replace(stage.context, live=cast("LiveApi", object()))
+    live = Live(Decimal(15), ("a-key",), lambda _: None)
+    stage.case = replace(CASE, target=replace(CASE.target, live=live))
 
     await stage.run(stage.scenario("doubtful", a=[UNKNOWN]))
 

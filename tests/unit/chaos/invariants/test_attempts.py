@@ -2,95 +2,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, History
+from temporalio.api.history.v1 import History
 
 from chaos.evidence.case import Evidence
-from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video.fake_api.ledger import Call, Received
-from tests.chaos.video.invariants.retries import ALL_KINDS, policy_is_as_required
-from tests.chaos.video.scenarios.retry_config import SCENARIO
+
+RECOVERS = "retry-recovers"
+"""Its image took three attempts, as its fault explains."""
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
-CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}
-POLICY = policy_is_as_required(*ALL_KINDS)
-SPACED = [check for name, check in CHECKS.items() if name.startswith("retries_are_spaced")]
-OUTLASTS = CHECKS["outlasts_its_outage[retry-outlasts]"]
-AT_ONCE = CHECKS["fails_at_once[retry-refused]"]
+
+
+def _explained(evidence: Evidence, attempts: int | tuple[int, int]) -> Evidence:
+    """The evidence with so many attempts at the image explained."""
+    specs = [
+        spec.model_copy(update={"attempts": {"generate_character": attempts}})
+        if spec.workflow_id == RECOVERS
+        else spec
+        for spec in evidence.specs
+    ]
+    return replace(evidence, specs=specs)
 
 
 def test_real_evidence_holds(retry_config: Evidence) -> None:
-    checks = (POLICY, attempts_are_as_expected, *SPACED, AT_ONCE)
-    assert len(checks) == 5
-    for check in checks:
-        assert check.examine(retry_config).problems == ()
-
-
-def _other_interval(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.retry_policy.initial_interval.FromSeconds(9)
-
-
-def _other_attempts(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.retry_policy.maximum_attempts = 4
-
-
-def _other_coefficient(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.retry_policy.backoff_coefficient = 1.5
-
-
-def _no_types(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    del scheduled.retry_policy.non_retryable_error_types[:]
-
-
-def _other_start_to_close(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.start_to_close_timeout.FromSeconds(60)
-
-
-def _other_schedule_to_close(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.schedule_to_close_timeout.FromSeconds(60)
-
-
-def _no_heartbeat(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.heartbeat_timeout.FromSeconds(0)
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        _other_interval,
-        _other_attempts,
-        _other_coefficient,
-        _no_types,
-        _other_start_to_close,
-        _other_schedule_to_close,
-        _no_heartbeat,
-    ],
-)
-def test_any_other_policy_fails(
-    retry_config: Evidence,
-    with_history: Change,
-    edit: Callable[[ActivityTaskScheduledEventAttributes], None],
-) -> None:
-    def edit_last(history: History) -> None:
-        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        edit(
-            [e for e in history.events if e.event_type == kind][
-                -1
-            ].activity_task_scheduled_event_attributes
-        )
-
-    broken = with_history(retry_config, "retry-recovers", edit_last)
-
-    assert POLICY.examine(broken).verdict is Verdict.FAILED
-
-
-def test_a_policy_that_was_never_seen_is_no_pass(retry_config: Evidence) -> None:
-    assert POLICY.examine(replace(retry_config, workflows={})).problems
+    assert attempts_are_as_expected.examine(retry_config).problems == ()
 
 
 def test_an_attempt_more_than_the_faults_explain_fails(
@@ -101,96 +40,34 @@ def test_an_attempt_more_than_the_faults_explain_fails(
         last = [e for e in history.events if e.event_type == kind][-1]
         last.activity_task_started_event_attributes.attempt = 2
 
-    broken = with_history(retry_config, "retry-recovers", once_more)
+    broken = with_history(retry_config, RECOVERS, once_more)
 
     assert attempts_are_as_expected.examine(broken).verdict is Verdict.FAILED
 
 
-@pytest.mark.parametrize("check", SPACED, ids=lambda check: check.name)
-def test_a_retry_that_comes_too_soon_fails(check: Invariant, retry_config: Evidence) -> None:
-    requests = [r for r in retry_config.received if r.call in {Call.IMAGE, Call.VIDEO_START}]
-    for request in requests:
-        sooner = request.model_copy(update={"at": request.at - timedelta(seconds=3)})
-        broken = replace(
-            retry_config, ledger=[sooner if r is request else r for r in retry_config.ledger]
-        )
-        if check.examine(broken).verdict is Verdict.FAILED:
-            return
-    pytest.fail("no shifted request was noticed")
-
-
-def test_a_fourth_request_fails(retry_config: Evidence) -> None:
-    images = [r for r in retry_config.received if r.call is Call.IMAGE]
-    prompt = "a portrait of the hero of retry-recovers"
-    last = [r for r in images if r.prompt == prompt][-1]
-
-    broken = replace(retry_config, ledger=[*retry_config.ledger, last])
-
-    assert CHECKS["retries_are_spaced[retry-recovers]"].examine(broken).problems
-
-
-def test_a_retry_of_a_permanent_error_fails(retry_config: Evidence) -> None:
-    refused = next(r for r in retry_config.received if not r.key_valid)
-    assert isinstance(refused, Received)
-
-    broken = replace(retry_config, ledger=[*retry_config.ledger, refused])
-
-    assert AT_ONCE.examine(broken).verdict is Verdict.FAILED
-
-
-def test_an_outage_that_was_outlasted_holds(retry_config: Evidence) -> None:
-    assert OUTLASTS.examine(retry_config).problems == ()
-
-
-def test_an_activity_that_was_not_tried_anew_fails(
-    retry_config: Evidence, with_history: Change
+@pytest.mark.parametrize("explained", [3, (3, 3), (1, 3), (3, 5)])
+def test_a_number_or_a_range_that_has_the_attempts_made_holds(
+    explained: int | tuple[int, int], retry_config: Evidence
 ) -> None:
-    def once(history: History) -> None:
-        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        for event in history.events:
-            scheduled = event.activity_task_scheduled_event_attributes
-            if event.event_type == kind and scheduled.activity_type.name == "start_video":
-                scheduled.retry_policy.maximum_attempts = 9  # so they were not used up
-
-    broken = with_history(retry_config, "retry-outlasts", once)
-
-    assert OUTLASTS.examine(broken).problems == (
-        "retry-outlasts: start_video was not tried anew after all its attempts had failed",
-    )
+    assert attempts_are_as_expected.examine(_explained(retry_config, explained)).problems == ()
 
 
-def test_an_activity_that_was_tried_anew_without_a_wait_fails(
-    retry_config: Evidence, with_history: Change
+@pytest.mark.parametrize(
+    ("explained", "wanted"),
+    [(2, "2"), (4, "4"), ((1, 2), "1 to 2"), ((4, 6), "4 to 6"), ((5, 5), "5")],
+)
+def test_more_or_fewer_attempts_than_that_fail_and_the_reason_names_both(
+    explained: int | tuple[int, int], wanted: str, retry_config: Evidence
 ) -> None:
-    def sooner(history: History) -> None:
-        kind = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        last = [
-            event
-            for event in history.events
-            if event.event_type == kind
-            and event.activity_task_scheduled_event_attributes.activity_type.name == "start_video"
-        ][-1]
-        last.event_time.FromDatetime(last.event_time.ToDatetime() - timedelta(seconds=5))
+    finding = attempts_are_as_expected.examine(_explained(retry_config, explained))
 
-    broken = with_history(retry_config, "retry-outlasts", sooner)
-
-    (problem,) = OUTLASTS.examine(broken).problems
-    assert problem.startswith("retry-outlasts: start_video was tried anew after 2")
+    assert finding.verdict is Verdict.FAILED
+    assert finding.problems == (f"{RECOVERS}: generate_character took 3 attempt(s), not {wanted}",)
 
 
-@pytest.mark.parametrize(("seconds", "holds"), [(29.9, False), (30.05, True), (33.9, True)])
-def test_a_workflows_own_wait_may_last_from_its_least_to_a_tenth_more(
-    retry_config: Evidence, seconds: float, *, holds: bool
-) -> None:
-    check = CHECKS["retries_are_spaced[retry-outlasts]"]
-    prompt = "the hero of retry-outlasts, scene 2."
-    *_, third, fourth = [
-        r for r in retry_config.received if r.call is Call.VIDEO_START and r.prompt == prompt
-    ]
-    moved = fourth.model_copy(update={"at": third.at + timedelta(seconds=seconds)})
+def test_an_activity_that_no_spec_names_needs_one_attempt(retry_config: Evidence) -> None:
+    specs = [spec.model_copy(update={"attempts": {}}) for spec in retry_config.specs]
 
-    changed = replace(
-        retry_config, ledger=[moved if r is fourth else r for r in retry_config.ledger]
-    )
+    finding = attempts_are_as_expected.examine(replace(retry_config, specs=specs))
 
-    assert (check.examine(changed).problems == ()) is holds
+    assert f"{RECOVERS}: generate_character took 3 attempt(s), not 1" in finding.problems

@@ -16,10 +16,11 @@ from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late, Lost, invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.doubt import Tolerance, unless_about
+from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
 from chaos.invariants.survival import workflows_end_as_expected
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.isolation import no_interference
-from tests.chaos.video.invariants.money import all_expected_is_billed, billed_at_most_expected
 from tests.chaos.video.invariants.progress import checkpoints_are_complete_and_in_order
 
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
@@ -146,18 +147,18 @@ def test_a_workflow_that_has_not_ended_may_only_be_late(
 def test_what_a_workflow_lacks_that_has_ended_is_lost_on_a_starved_machine_as_well(
     checkpoint: Evidence,
 ) -> None:
-    unpaid = replace(checkpoint, ledger=())
+    unpaid = replace(checkpoint, bills=())
 
     assert all_expected_is_billed.examine(_on(BUSY, unpaid)).verdict is Verdict.FAILED
 
 
 def test_what_is_billed_twice_is_red_on_a_starved_machine(checkpoint: Evidence) -> None:
-    twice = replace(checkpoint, ledger=(*checkpoint.ledger, *checkpoint.billed))
+    twice = replace(checkpoint, bills=(*checkpoint.bills, *checkpoint.bills))
 
     assert billed_at_most_expected.examine(_on(BUSY, twice)).verdict is Verdict.FAILED
 
 
-def test_a_lost_checkpoint_is_red_on_a_starved_machine(checkpoint: Evidence) -> None:
+def test_a_lost_checkpoint_is_red_on_a_starved_machine(checkpoint: VideoEvidence) -> None:
     (asked,) = checkpoint.specs
     more = asked.model_copy(update={"checkpoints": (*asked.checkpoints, "one-more")})
     changed = replace(checkpoint, specs=(more,))

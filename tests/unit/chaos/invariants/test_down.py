@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,14 +9,14 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants.proofs import was_down
 from chaos.invariants.verdict import Verdict
+from tests.unit.kept import kept
 
-EVIDENCE = Path(__file__).parents[3] / "data" / "evidence" / "server_pause" / "twice_in_a_row"
 SERVER = "temporal-server"
 
 
 @pytest.fixture
 def evidence() -> Evidence:
-    return Evidence.load(EVIDENCE)
+    return kept("server_pause", "twice_in_a_row")
 
 
 def test_real_evidence_proves_that_it_was_down(evidence: Evidence) -> None:

@@ -49,12 +49,12 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_a_process_that_ends_of_itself_fails(worker_crash: Evidence) -> None:
-    broken = _early(worker_crash, _exit(worker_crash, "fake-api"))
+    broken = _early(worker_crash, _exit(worker_crash, "api"))
 
     finding = no_unplanned_exit.examine(broken)
 
     assert finding.verdict is Verdict.FAILED
-    assert finding.problems == ("fake-api (pid 6514) ended by itself, code 137",)
+    assert finding.problems == ("api (pid 6514) ended by itself, code 137",)
 
 
 def test_an_exit_before_the_announced_end_fails(worker_crash: Evidence) -> None:

@@ -88,7 +88,7 @@ def test_of_several_pauses_one_has_to_be_long_enough(concurrency: Evidence, work
 
 def test_a_death_is_proven_by_its_exit_code(worker_crash: Evidence) -> None:
     assert died_of("worker-1", -9).examine(worker_crash).problems == ()
-    for check in (died_of("worker-1", 1), died_of("worker-3", -9), died_of("fake-api", -9)):
+    for check in (died_of("worker-1", 1), died_of("worker-3", -9), died_of("api", -9)):
         assert check.examine(worker_crash).verdict is Verdict.UNKNOWN
 
 
@@ -114,18 +114,14 @@ def test_who_was_to_die_of_itself_must_not_have_been_killed_by_the_suite(
 
 
 @pytest.mark.parametrize("check", [IMAGE_OPEN, VIDEO_OPEN], ids=lambda check: check.name)
-def test_a_kill_with_an_activity_in_hand_is_proven_by_history_or_ledger(
+def test_a_kill_with_an_activity_in_hand_is_proven_by_history(
     check: Invariant, worker_crash: Evidence
 ) -> None:
     assert check.examine(worker_crash).problems == ()
-    assert check.examine(replace(worker_crash, ledger=())).problems == ()
-    activities_gone = replace(
-        worker_crash.workflows["crash-single"], runs=worker_crash.workflows["crash-single"].runs
-    )
+    activities_gone = replace(worker_crash.workflows["crash-single"])
     activities_gone.__dict__["activities"] = ()  # the cached property
     forgotten = replace(worker_crash, workflows={"crash-single": activities_gone})
-    assert check.examine(forgotten).problems == ()
-    assert check.examine(replace(forgotten, ledger=())).verdict is Verdict.UNKNOWN
+    assert check.examine(forgotten).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("missing", [Event.SIGNALED, Event.EXITED])

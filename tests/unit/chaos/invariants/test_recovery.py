@@ -10,11 +10,12 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.api.history.v1 import History
 
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import WORKER_LOST
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery import Recovery, recoveries, took_over
-from chaos.invariants.recovery.bounds import HANDOVER_SECONDS, KEEPALIVE_SECONDS, RECONNECT_SECONDS
+from chaos.invariants.recovery.bounds import RECONNECT_SECONDS, handover_seconds
 from chaos.invariants.recovery.queues import may_serve, queues
-from workflows.models import WORKER_LOST
+from tests.unit.chaos.invariants.timed import with_timings
 from workflows.policies import IMAGE_DEADLINE_SECONDS, STICKY_QUEUE_TIMEOUT
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
@@ -93,9 +94,9 @@ def test_a_killed_workers_bound_is_heartbeat_backoff_and_handover(checkpoint: Ev
     assert gone
     lived = (gone.at - _fault(checkpoint).at).total_seconds()
 
-    predicted = lived + HEARTBEAT_SECONDS + BACKOFF_SECONDS + HANDOVER_SECONDS
+    predicted = lived + HEARTBEAT_SECONDS + BACKOFF_SECONDS + handover_seconds(checkpoint)
     assert recovery.bound == pytest.approx(predicted, abs=0.002)
-    assert STICKY_QUEUE_TIMEOUT.total_seconds() + 2 == HANDOVER_SECONDS
+    assert STICKY_QUEUE_TIMEOUT.total_seconds() + 2 == handover_seconds(checkpoint)
     assert recovery.waited < recovery.bound
 
 
@@ -107,7 +108,7 @@ def test_a_worker_that_comes_late_is_waited_for(checkpoint: Evidence) -> None:
         at=fault.at + timedelta(seconds=18.05),
     )
 
-    assert _only(late).bound == pytest.approx(18.05 + HANDOVER_SECONDS, abs=0.002)
+    assert _only(late).bound == pytest.approx(18.05 + handover_seconds(checkpoint), abs=0.002)
 
 
 def test_a_server_that_is_down_when_the_attempt_is_due_is_waited_for(checkpoint: Evidence) -> None:
@@ -126,7 +127,7 @@ def test_a_server_that_is_down_when_the_attempt_is_due_is_waited_for(checkpoint:
         ),
     )
 
-    predicted = 18.02 + RECONNECT_SECONDS + HANDOVER_SECONDS
+    predicted = 18.02 + RECONNECT_SECONDS + handover_seconds(checkpoint)
     assert recoveries(down)[at].bound == pytest.approx(predicted, abs=0.002)
 
 
@@ -145,7 +146,7 @@ def _outage_bound(evidence: Evidence, over: datetime) -> float:
     download = workflow.activities[-1]
     reconnected = over + timedelta(seconds=RECONNECT_SECONDS)
     waits = (over - _fault(evidence).at) + (reconnected - download.scheduled_at)
-    return waits.total_seconds() + HANDOVER_SECONDS
+    return waits.total_seconds() + handover_seconds(evidence)
 
 
 def test_an_outages_bound_is_its_length_and_the_time_to_reconnect(
@@ -175,14 +176,16 @@ def test_an_apis_fault_is_counted_from_the_answer_that_failed(retry_config: Evid
 
     assert recovery.detect == 0
     assert recovery.reschedule == 20.0
-    assert recovery.bound == 20.0 + HANDOVER_SECONDS
+    assert recovery.bound == 20.0 + handover_seconds(retry_config)
 
 
 def test_a_link_to_the_api_may_keep_a_call_until_its_deadline(retry_config: Evidence) -> None:
-    """Of what did not come to the provider its ledger tells nothing."""
+    """Of what did not come to the provider its books tell nothing."""
     asked = [a for a in retry_config.specs if a.workflow_id == "retry-recovers"]
     workflow = retry_config.workflows["retry-recovers"]
-    unheard = replace(retry_config, ledger=(), specs=asked, workflows={"retry-recovers": workflow})
+    unheard = replace(
+        retry_config, refusals=(), specs=asked, workflows={"retry-recovers": workflow}
+    )
     fault = _fault(unheard)
     cut = _changed(
         unheard, lambda e: e.event is Event.FAULT, kind="black_hole", target="worker-1>api"
@@ -190,7 +193,7 @@ def test_a_link_to_the_api_may_keep_a_call_until_its_deadline(retry_config: Evid
     healed_at = fault.at + timedelta(seconds=30)
     cut = _with(cut, Entry(at=healed_at, event=Event.HEALED, target="worker-1>api"))
 
-    assert _only(cut).bound == 30 + IMAGE_DEADLINE_SECONDS + 20.0 + HANDOVER_SECONDS
+    assert _only(cut).bound == 30 + IMAGE_DEADLINE_SECONDS + 20.0 + handover_seconds(retry_config)
 
 
 def test_a_worker_lost_in_a_fleet_has_no_heartbeat_to_wait_for(
@@ -204,7 +207,7 @@ def test_a_worker_lost_in_a_fleet_has_no_heartbeat_to_wait_for(
     recovery = _only(lost)
     until_ready = (ready.at - _fault(checkpoint).at).total_seconds()
     assert recovery.waited == pytest.approx(after)
-    assert recovery.bound == pytest.approx(until_ready + HANDOVER_SECONDS, abs=0.002)
+    assert recovery.bound == pytest.approx(until_ready + handover_seconds(checkpoint), abs=0.002)
 
 
 @pytest.mark.parametrize(("kind", "silence"), [("kill", 0.0), ("pause", HEARTBEAT_SECONDS)])
@@ -220,7 +223,9 @@ def test_a_fleet_has_the_time_that_its_workers_needed_to_start(
         Entry(at=begin + timedelta(seconds=4), event=Event.READY, target="fleet-1", pid=77),
     )
 
-    assert _only(fleet).bound == pytest.approx(silence + 4 + HANDOVER_SECONDS, abs=0.002)
+    assert _only(fleet).bound == pytest.approx(
+        silence + 4 + handover_seconds(checkpoint), abs=0.002
+    )
 
 
 @pytest.mark.parametrize(("healed_after", "lasts"), [(5.0, 0.0), (25.0, 25.0)])
@@ -229,22 +234,22 @@ def test_a_silent_link_may_be_noticed_by_its_keepalive_or_the_heartbeat(
 ) -> None:
     silent = _instead(checkpoint, "black_hole", "worker-1>server", healed_after)
 
-    noticed = max(KEEPALIVE_SECONDS, HEARTBEAT_SECONDS, lasts)
-    least = noticed + BACKOFF_SECONDS + HANDOVER_SECONDS
+    noticed = max(checkpoint.timings.keepalive_seconds, HEARTBEAT_SECONDS, lasts)
+    least = noticed + BACKOFF_SECONDS + handover_seconds(checkpoint)
     assert least - 0.01 <= _only(silent).bound <= least + RECONNECT_SECONDS
 
 
 def test_a_worker_that_is_paused_misses_its_heartbeat_from_then_on(checkpoint: Evidence) -> None:
     paused = _instead(checkpoint, "pause", "worker-1", healed_after=30)
 
-    predicted = HEARTBEAT_SECONDS + BACKOFF_SECONDS + HANDOVER_SECONDS
+    predicted = HEARTBEAT_SECONDS + BACKOFF_SECONDS + handover_seconds(checkpoint)
     assert _only(paused).bound == pytest.approx(predicted, abs=0.002)
 
 
 def test_a_crash_loop_may_cost_attempts_until_it_is_healed(checkpoint: Evidence) -> None:
     looping = _instead(checkpoint, "crash_loop", "worker-1", healed_after=9)
 
-    predicted = 9 + HEARTBEAT_SECONDS + BACKOFF_SECONDS + HANDOVER_SECONDS
+    predicted = 9 + HEARTBEAT_SECONDS + BACKOFF_SECONDS + handover_seconds(checkpoint)
     assert _only(looping).bound == pytest.approx(predicted, abs=0.002)
 
 
@@ -263,7 +268,7 @@ def test_a_slow_link_is_no_outage(kind: str, concurrency: Evidence) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "target"),
-    [("pause", "worker-1"), ("kill", "worker-1"), ("delay", "fake-api"), ("full", "disk")],
+    [("pause", "worker-1"), ("kill", "worker-1"), ("delay", "api"), ("full", "disk")],
 )
 def test_a_fault_that_cost_nothing_has_no_recovery(
     kind: str, target: str, concurrency: Evidence
@@ -343,4 +348,43 @@ def test_a_time_limit_beside_a_heartbeat_is_no_dead_worker(
 
 
 def test_a_systems_own_promise_is_its_bound(checkpoint: Evidence) -> None:
-    assert _only(replace(checkpoint, recovery_seconds=7.5)).bound == 7.5
+    assert _only(with_timings(checkpoint, recovery_seconds=7.5)).bound == 7.5
+
+
+@pytest.mark.parametrize("sticky_queue_seconds", [0.0, 1.0, 10.0])
+def test_a_workflow_task_may_wait_as_long_as_the_targets_sticky_queue(
+    sticky_queue_seconds: float, checkpoint: Evidence
+) -> None:
+    before = _only(checkpoint).bound - checkpoint.timings.sticky_queue_seconds
+
+    changed = with_timings(checkpoint, sticky_queue_seconds=sticky_queue_seconds)
+
+    assert _only(changed).bound == pytest.approx(before + sticky_queue_seconds, abs=0.002)
+
+
+def test_a_silent_link_is_noticed_by_the_targets_own_keepalive(checkpoint: Evidence) -> None:
+    silent = _instead(checkpoint, "black_hole", "worker-1>server", healed_after=5.0)
+    slower = checkpoint.timings.keepalive_seconds + 60
+
+    noticed = _only(with_timings(silent, keepalive_seconds=slower)).bound
+
+    assert noticed >= _only(silent).bound + 60 - 0.01
+
+
+def test_an_activity_may_wait_for_an_answer_as_long_as_its_target_says(
+    retry_config: Evidence,
+) -> None:
+    bounds = []
+    for seconds in (5.0, 50.0):
+        told = with_timings(retry_config, call_seconds={"generate_character": seconds})
+        cut = _changed(
+            replace(told, refusals=()),
+            lambda e: e.event is Event.FAULT,
+            kind="black_hole",
+            target="worker-1>api",
+        )
+        healed_at = _fault(cut).at + timedelta(seconds=30)
+        cut = _with(cut, Entry(at=healed_at, event=Event.HEALED, target="worker-1>api"))
+        bounds.append(_only(cut).bound)
+
+    assert bounds[1] - bounds[0] == pytest.approx(45.0)

@@ -15,6 +15,7 @@ from chaos.invariants import Invariant, Late, Unmeasured
 from chaos.invariants.proofs import killed_while_open
 from chaos.invariants.recovers import recovers_within_its_bound
 from chaos.invariants.verdict import Verdict
+from tests.unit.chaos.invariants.timed import with_timings
 
 FALSE_PASSES = Path(__file__).parents[3] / "data" / "false_passes"
 
@@ -64,7 +65,7 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
         ("checkpoint", "kill at worker-1"),
         ("server_restart", "kill at temporal-server"),
         ("each_role", "kill at everything"),
-        ("retry_config", "status_503 at fake-api"),
+        ("retry_config", "status_503 at api"),
     ],
 )
 def test_a_recovery_that_takes_longer_fails(
@@ -109,7 +110,7 @@ def test_a_promise_is_not_kept_by_a_heartbeat_that_was_old_already(late: Evidenc
 
 def test_a_recovery_that_nobody_measured_is_unknown(late: Evidence) -> None:
     """As where a system says that it sends heartbeats more often than it does."""
-    finding = recovers_within_its_bound.examine(replace(late, heartbeat_interval_seconds=1.0))
+    finding = recovers_within_its_bound.examine(with_timings(late, heartbeat_interval_seconds=1.0))
 
     assert finding.verdict is Verdict.UNKNOWN
     problem, why = finding.problems
@@ -151,7 +152,8 @@ def test_a_step_that_the_workflow_itself_makes_anew_is_taken_up(
     """A system may promise that as well; where it does not, no timeout does."""
     changed = with_history(late, "promised-too-much", _lost_for_good_and_made_anew)
 
-    assert recovers_within_its_bound.examine(replace(changed, recovery_seconds=60.0)).problems == ()
+    promising = with_timings(changed, recovery_seconds=60.0)
+    assert recovers_within_its_bound.examine(promising).problems == ()
     finding = recovers_within_its_bound.examine(changed)
     assert finding.verdict is Verdict.UNKNOWN
 
@@ -218,13 +220,13 @@ def test_a_promise_holds_for_whatever_a_worker_had_in_hand(case: str, problem: s
     """A local activity, an attempt whose time is up before its heartbeat is missed, a child's."""
     evidence = Evidence.load(FALSE_PASSES / case)
     calm = [entry for entry in evidence.journal if entry.event is not Event.STRAIN]
-    hasty = replace(evidence, journal=calm, recovery_seconds=1.0)
+    hasty = with_timings(replace(evidence, journal=calm), recovery_seconds=1.0)
 
     finding = recovers_within_its_bound.examine(hasty)
 
     assert finding.verdict is Verdict.FAILED
     assert finding.problems == (f"{problem}, not within 1.0 s",)
-    patient = replace(hasty, recovery_seconds=25.0)
+    patient = with_timings(hasty, recovery_seconds=25.0)
     assert recovers_within_its_bound.examine(patient).problems == ()
 
 

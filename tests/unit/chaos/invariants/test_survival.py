@@ -3,19 +3,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.invariants.survival import (
-    histories_replay,
     no_workflow_task_fails,
+    replays_with,
     workflows_end_as_expected,
 )
 from chaos.invariants.verdict import Verdict
+from workflows.registry import WORKFLOWS
+
+histories_replay = replays_with(WORKFLOWS)
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
+
+
+@workflow.defn(name="SingleVideo", sandboxed=False)
+class _Another:
+    """Not what the histories were made by."""
+
+    @workflow.run
+    async def run(self, argument: dict[str, str]) -> None:
+        del argument
+
+
+def test_histories_of_other_code_do_not_replay(worker_crash: Evidence) -> None:
+    finding = replays_with([_Another]).examine(worker_crash)
+
+    assert finding.check == "histories_replay"
+    assert finding.verdict is Verdict.FAILED
 
 
 def test_real_evidence_holds(concurrency: Evidence, retry_config: Evidence) -> None:

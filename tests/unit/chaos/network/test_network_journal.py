@@ -12,6 +12,7 @@ from chaos.network.journal import (
     NetworkJournalError,
     PutOn,
     Started,
+    read_links,
     read_network_journal,
 )
 from chaos.network.toxics import Latency, Stream
@@ -89,3 +90,16 @@ def test_a_full_disk_is_explained() -> None:
     with pytest.raises(NetworkJournalError, match="make room"):
         journal.add(RECORDS[0])
     journal.close()
+
+
+def test_each_links_journal_is_found_under_its_links_name(tmp_path: Path) -> None:
+    assert read_links(tmp_path) == {}
+    journals = tmp_path / "network"
+    journals.mkdir()
+    write(journals / "worker-1-to-server.jsonl")
+    (journals / "fleet-1-to-api.jsonl").touch()
+
+    found = read_links(tmp_path)
+
+    assert list(found) == ["fleet-1>api", "worker-1>server"]
+    assert found == {"fleet-1>api": (), "worker-1>server": RECORDS}

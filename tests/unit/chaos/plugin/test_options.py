@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from decimal import Decimal
 
 import pytest
 
-from chaos.faults import Family
+from chaos.environment.temporal import Topology
 from chaos.plugin import options
 
 
@@ -15,9 +14,12 @@ def test_a_seed_stands_alone_or_for_a_range() -> None:
     assert list(options.seeds("1-3")) == [1, 2, 3]
 
 
-def test_families_are_those_that_there_are() -> None:
-    assert tuple(Family) == options.FAMILIES
-    assert options.families("kill, api") == ("kill", "api")
+def test_topologies_are_those_that_there_are() -> None:
+    assert tuple(Topology) == options.TOPOLOGIES
+
+
+def test_families_are_a_targets_own() -> None:
+    assert options.families("kill, slow-bank") == ("kill", "slow-bank")
 
 
 def test_a_command_is_read_as_a_shell_would() -> None:
@@ -26,7 +28,6 @@ def test_a_command_is_read_as_a_shell_would() -> None:
 
 def test_the_others_are_read() -> None:
     assert options.count("12") == 12
-    assert options.amount("1.50") == Decimal("1.50")
     assert options.duration_seconds("7.5") == 7.5
 
 
@@ -40,7 +41,7 @@ def test_the_others_are_read() -> None:
         (options.seeds, "3-1"),
         (options.seeds, "1-5000"),
         (options.seeds, "9" * 30),
-        (options.families, "kill,flood"),
+        (options.families, "kill,Flood!"),
         (options.families, ""),
         (options.command, ""),
         (options.command, "'"),
@@ -50,8 +51,6 @@ def test_the_others_are_read() -> None:
         (options.duration_seconds, "nan"),
         (options.count, "0"),
         (options.count, "many"),
-        (options.amount, "-1"),
-        (options.amount, "NaN"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_can(

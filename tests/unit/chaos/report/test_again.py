@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
-from chaos.experiment.results import LoadResult
 from chaos.report.again import again, not_passed
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
 
@@ -15,9 +14,9 @@ RUN = a_run(a_scenario("good"), a_scenario("bad", a_case("one", "broke"), number
 
 
 def test_all_of_it_or_what_is_named() -> None:
-    assert again(RUN) == "pytest -m chaos"
-    assert again(RUN, ["good"]) == "pytest -m chaos -k good"
-    assert again(RUN, ["good", "bad"]) == "pytest -m chaos -k 'good or bad'"
+    assert again(RUN) == "python -m chaos run"
+    assert again(RUN, ["good"]) == "python -m chaos run good"
+    assert again(RUN, ["good", "bad"]) == "python -m chaos run good bad"
 
 
 def test_what_did_not_pass_is_named() -> None:
@@ -33,22 +32,22 @@ def test_it_runs_where_and_as_it_ran() -> None:
         }
     )
 
-    assert again(live) == "pytest -m chaos --topology postgres --live --budget 2.50"
+    assert again(live) == "python -m chaos run --topology postgres --live --budget 2.50"
 
 
 def test_as_many_workflows_are_started_as_were_told() -> None:
-    load = LoadResult(workflows=50, wall_s=9.0, work_s=9.0, ideal_s=3.0)
-    loaded = a_run(a_scenario("good"), a_scenario("concurrency", a_case(load=load)))
+    loaded = RUN.model_copy(update={"workflows": 50})
+    usual = RUN.model_copy(update={"workflows": 5})
 
-    assert again(loaded) == "pytest -m chaos --workflows 50"
-    assert again(loaded, ["concurrency"]) == "pytest -m chaos -k concurrency --workflows 50"
-    assert again(loaded, ["good"]) == "pytest -m chaos -k good"
+    assert again(loaded) == "python -m chaos run --workflows 50"
+    assert again(loaded, ["good"]) == "python -m chaos run good --workflows 50"
+    assert again(usual) == "python -m chaos run"
 
 
 def test_schedules_from_a_seed_are_replayed_and_not_drawn_anew() -> None:
     seeded = RUN.model_copy(update={"seed": 7})
 
-    assert again(seeded, ["seeded"]) == "pytest -m chaos --replay=reports/2026-01-02T03-04-05Z"
+    assert again(seeded, ["seeded"]) == "python -m chaos run --replay=reports/2026-01-02T03-04-05Z"
 
 
 def test_a_hostile_name_is_one_word_for_the_shell() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
@@ -13,19 +13,16 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.report.explored import report_of, write_report
-from chaos.search.explore.plan import Plan, Target
-from chaos.search.explore.state import MOST_TRIES, State, Try
-from tests.unit.chaos.search.explore.conftest import BEGIN
+from chaos.search.explore.state import MOST_TRIES, State
+from tests.unit.chaos.search.explore.kept import BEGIN, PLAN, crash_point, try_of
 
-TryOf = Callable[..., Try]
-Targets = Callable[[str], Target]
 NAMES = ("single-worker-booting", "single-activity-2-call-1-replied", "single-task-6-completed")
 
 
 @pytest.fixture
-def state(tmp_path: Path, plan: Plan) -> Iterator[State]:
+def state(tmp_path: Path) -> Iterator[State]:
     with closing(State.begin(tmp_path)) as state:
-        state.save_plan(plan.model_copy(update={"chosen": NAMES}))
+        state.save_plan(PLAN.model_copy(update={"chosen": NAMES}))
         yield state
 
 
@@ -34,10 +31,10 @@ def text_of(state: State) -> str:
     return (state.folder / "explore.md").read_text()
 
 
-def test_all_well(state: State, target: Targets, try_of: TryOf) -> None:
-    booting, replied, last = map(target, NAMES)
+def test_all_well(state: State) -> None:
+    booting, replied, last = map(crash_point, NAMES)
     state.add(try_of(booting, recovery_seconds=2.0))
-    state.add(try_of(replied, billed_usd=Decimal("1.278"), ambiguous=1))
+    state.add(try_of(replied, billed_usd=Decimal("1.278"), in_doubt=1))
     state.add(try_of(last, recovery_seconds=None))
     text = text_of(state)
 
@@ -51,40 +48,36 @@ def test_all_well(state: State, target: Targets, try_of: TryOf) -> None:
     )
 
 
-def test_what_was_not_tried_is_not_hit(state: State, target: Targets, try_of: TryOf) -> None:
-    state.add(try_of(target(NAMES[0])))
+def test_what_was_not_tried_is_not_hit(state: State) -> None:
+    state.add(try_of(crash_point(NAMES[0])))
     text = text_of(state)
 
     assert "3 of 6 points hit, at 1 of 3 moments: 1 passed, 0 failed, 2 unknown." in text
     assert text.count("not tried") == 2
 
 
-def test_what_was_never_hit_is_unknown_and_named(
-    state: State, target: Targets, try_of: TryOf
-) -> None:
-    points = tuple(point.name for point in target(NAMES[0]).stop.points)
+def test_what_was_never_hit_is_unknown_and_named(state: State) -> None:
+    points = tuple(point.name for point in crash_point(NAMES[0]).stop.points)
     for number in range(1, MOST_TRIES + 1):
-        state.add(try_of(target(NAMES[0]), number, proven=points[:2]))
+        state.add(try_of(crash_point(NAMES[0]), number, proven=points[:2]))
     text = text_of(state)
 
     assert "| 2 of 3, UNKNOWN |" in text
     assert "not proven to be hit: before event 3 WORKFLOW_TASK_STARTED" in text
 
 
-def test_a_failure_is_named_with_its_reason(state: State, target: Targets, try_of: TryOf) -> None:
-    state.add(try_of(target(NAMES[0]), verdict=Verdict.FAILED, reason="it was paid for twice"))
+def test_a_failure_is_named_with_its_reason(state: State) -> None:
+    state.add(try_of(crash_point(NAMES[0]), verdict=Verdict.FAILED, reason="it was paid for twice"))
     text = text_of(state)
 
     assert "| 3 of 3, FAILED |" in text
     assert "single-worker-booting: failed, single-worker-booting-try-1: it was paid" in text
 
 
-def test_time_counts_once_and_only_while_something_runs(
-    state: State, target: Targets, try_of: TryOf
-) -> None:
+def test_time_counts_once_and_only_while_something_runs(state: State) -> None:
     for number, (begin, end) in enumerate([(0, 30), (10, 40), (12, 20), (1000, 1020)], start=1):
         began_at, ended_at = BEGIN + timedelta(seconds=begin), BEGIN + timedelta(seconds=end)
-        state.add(try_of(target(NAMES[0]), number, began_at=began_at, ended_at=ended_at))
+        state.add(try_of(crash_point(NAMES[0]), number, began_at=began_at, ended_at=ended_at))
     report = report_of(state)
 
     assert report
@@ -92,8 +85,8 @@ def test_time_counts_once_and_only_while_something_runs(
     assert report.summary.points_a_minute == 3.0
 
 
-def test_tools_read_the_same(state: State, target: Targets, try_of: TryOf) -> None:
-    state.add(try_of(target(NAMES[0])))
+def test_tools_read_the_same(state: State) -> None:
+    state.add(try_of(crash_point(NAMES[0])))
     write_report(state)
     data = json.loads((state.folder / "explore.json").read_text())
 

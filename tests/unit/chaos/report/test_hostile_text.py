@@ -18,7 +18,7 @@ from rich.console import Console
 
 from chaos import plugin
 from chaos.__main__ import main
-from chaos.experiment.cost import AmbiguousCall
+from chaos.evidence.bills import InDoubt
 from chaos.experiment.events import CaseName, Finished, News, Planned, PlannedCase, Said, Told
 from chaos.experiment.results import NotRun, RunResult
 from chaos.invariants.verdict import Verdict
@@ -72,7 +72,7 @@ def _hostile(value: Any) -> Any:
 
 
 def _run() -> RunResult:
-    doubtful = AmbiguousCall(
+    doubtful = InDoubt(
         operation_id="x",
         step="x",
         number=1,

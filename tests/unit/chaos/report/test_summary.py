@@ -75,7 +75,7 @@ def test_what_did_not_pass_is_told_with_the_way_to_run_it_again() -> None:
 
     assert "- one, `it_holds`: it broke" in text
     assert "- one, `it_holds`: who knows" in text
-    assert "```sh\npytest -m chaos -k 'bad or odd'\n```" in text
+    assert "```sh\npython -m chaos run bad odd\n```" in text
     assert "- `disk`: nobody may mount here" in text
 
 

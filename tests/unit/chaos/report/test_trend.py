@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from chaos.environment.temporal import Topology
+from chaos.experiment.reading import ReadingError
 from chaos.experiment.results import ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.files import write_reports
-from chaos.report.reading import ReadingError
 from chaos.report.trend import sparkline, trend, trend_lines
 from tests.unit.chaos.report.made_runs import (
     STARTED_AT,

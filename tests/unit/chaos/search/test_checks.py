@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from temporalio.api.enums.v1 import EventType, RetryState
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.case import Evidence
@@ -17,9 +16,10 @@ from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.invariants.verdict import Verdict
-from chaos.search.checks import restarts_are_explained, schedule_was_carried_out
+from chaos.search.checks import schedule_was_carried_out
 from chaos.search.schedule import FILE, read_schedule
 from chaos.search.seeded import seeded
+from tests.chaos.video.target import VIDEO
 
 FOLDER = Path(__file__).parents[3] / "data" / "evidence" / "seeded" / "seed_4"
 SCHEDULE = read_schedule(FOLDER / FILE)
@@ -27,7 +27,7 @@ SCHEDULE = read_schedule(FOLDER / FILE)
 
 @pytest.fixture
 def evidence() -> Evidence:
-    return Evidence.load(FOLDER)
+    return VIDEO.load_evidence(FOLDER)
 
 
 def _problems(evidence: Evidence) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def _without(evidence: Evidence, drop: Callable[[Entry], bool]) -> Evidence:
 
 
 def test_the_kept_evidence_passes(evidence: Evidence) -> None:
-    (case,) = seeded([SCHEDULE]).cases
+    (case,) = seeded([SCHEDULE], VIDEO).cases
     findings = judge(case, evidence)
 
     assert verdict_of(findings) is Verdict.PASSED, reason_of(findings)
@@ -76,7 +76,34 @@ def test_a_fault_that_was_not_healed_is_seen(evidence: Evidence) -> None:
 def test_a_fault_without_any_load_shows_nothing(evidence: Evidence) -> None:
     problems = _problems(replace(evidence, workflows={}))
 
-    assert "no workflow was open" in problems[0]
+    assert problems == tuple(
+        f"no workflow was open during any fault of the family {family}"
+        for family in sorted({planned.fault.family for planned in SCHEDULE.faults})
+    )
+
+
+def _ended_by(workflow: Workflow, end: datetime) -> Workflow:
+    """The same workflow, as if its last event had come at that time."""
+    run = workflow.runs[-1]
+    *before, last = run.events
+    closed = HistoryEvent()
+    closed.CopyFrom(last)
+    closed.event_time.FromDatetime(end)
+    return replace(workflow, runs=(WorkflowHistory(run.workflow_id, [*before, closed]),))
+
+
+def test_a_fault_between_two_workflows_is_no_doubt_where_others_met_work(
+    evidence: Evidence,
+) -> None:
+    """As if all workflows had ended before the last fault, of a family that has others."""
+    last = SCHEDULE.faults[-1].fault.family
+    assert [planned.fault.family for planned in SCHEDULE.faults].count(last) > 1
+    begun = evidence.first_entry(Event.WORKFLOW)
+    assert begun
+    end = begun.at + timedelta(seconds=SCHEDULE.faults[-1].at_seconds - 0.5)
+    ended = {name: _ended_by(each, end) for name, each in evidence.workflows.items()}
+
+    assert _problems(replace(evidence, workflows=ended)) == ()
 
 
 def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
@@ -85,47 +112,6 @@ def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
     assert "no worker got a signal" in problems
 
 
-def test_toxics_that_met_nobody_are_seen(evidence: Evidence) -> None:
-    alone = replace(evidence)
-    vars(alone)["network"] = {}
-
-    assert "no toxic met a connection" in _problems(alone)
-
-
-def _restarted(evidence: Evidence, kind: str, state: RetryState.ValueType) -> Evidence:
-    """One workflow, as if it had been started again after its last activity had failed so."""
-    workflow_id, workflow = next(iter(evidence.workflows.items()))
-    events = History()
-    events.events.extend(workflow.runs[-1].events[:-1])
-    failed = HistoryEvent(event_type=EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED)
-    failed.activity_task_failed_event_attributes.retry_state = state
-    failed.activity_task_failed_event_attributes.failure.application_failure_info.type = kind
-    closing = HistoryEvent(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED)
-    closing.workflow_execution_failed_event_attributes.failure.message = "it failed"
-    first = WorkflowHistory(workflow_id, [*events.events, failed, closing])
-    runs = Workflow(workflow_id, (first, *workflow.runs))
-    return replace(evidence, workflows={**evidence.workflows, workflow_id: runs})
-
-
-EXHAUSTED = RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED
-
-
-def test_three_attempts_that_met_the_network_explain_a_restart(evidence: Evidence) -> None:
-    finding = restarts_are_explained.examine(_restarted(evidence, "Unreachable", EXHAUSTED))
-
-    assert finding.verdict is Verdict.PASSED
-
-
-@pytest.mark.parametrize(
-    ("kind", "state"),
-    [
-        ("OtherPromptError", EXHAUSTED),
-        ("Unreachable", RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE),
-    ],
-)
-def test_any_other_failure_explains_none(
-    kind: str, state: RetryState.ValueType, evidence: Evidence
-) -> None:
-    finding = restarts_are_explained.examine(_restarted(evidence, kind, state))
-
-    assert finding.verdict is Verdict.FAILED
+def test_toxics_that_met_nobody_are_seen(evidence: Evidence, tmp_path: Path) -> None:
+    """Without the proxies' journals nobody knows of any connection."""
+    assert "no toxic met a connection" in _problems(replace(evidence, folder=tmp_path))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from chaos.faults import Fault
 from chaos.search.ddmin import Shrinking, trim
 from chaos.search.draw import Wishes, draw
 from chaos.search.schedule import Schedule
+from tests.unit.chaos.search.guest import GUEST
 
-SCHEDULE = draw(11, Wishes(duration_seconds=60, workflows=12))
-FAULTS = [planned.fault for planned in SCHEDULE.faults]
+SCHEDULE = draw(11, Wishes(duration_seconds=60, workflows=12), GUEST)
+PARTS = SCHEDULE.faults
+"""Two may be the same fault, at other times."""
 
 
 def _search(
@@ -24,42 +27,47 @@ def _search(
 
 
 def _has(schedule: Schedule, *numbers: int) -> bool:
-    left = [planned.fault for planned in schedule.faults]
-    return all(FAULTS[number] in left for number in numbers)
+    left = [(planned.fault, planned.lasting_seconds) for planned in schedule.faults]
+    wanted = [(PARTS[number].fault, PARTS[number].lasting_seconds) for number in numbers]
+    return all(each in left for each in wanted)
+
+
+def _shown(schedule: Schedule) -> Sequence[Fault]:
+    return [planned.fault for planned in schedule.faults]
 
 
 def test_the_one_fault_that_matters_is_found() -> None:
     _, found = _search(lambda schedule: _has(schedule, 5))
 
-    assert [planned.fault for planned in found.faults] == [FAULTS[5]]
-    assert len(found.orders) == 1
+    assert _shown(found) == [PARTS[5].fault]
+    assert len(found.starts) == 1
 
 
 def test_two_faults_that_matter_together_are_found() -> None:
     _, found = _search(lambda schedule: _has(schedule, 2, 9))
 
-    assert [planned.fault for planned in found.faults] == [FAULTS[2], FAULTS[9]]
+    assert _shown(found) == [PARTS[2].fault, PARTS[9].fault]
 
 
 def test_the_workflow_that_matters_is_kept() -> None:
-    wanted = SCHEDULE.orders[7].workflow_id
-    _, found = _search(lambda schedule: wanted in {order.workflow_id for order in schedule.orders})
+    wanted = SCHEDULE.starts[7].workflow_id
+    _, found = _search(lambda schedule: wanted in {start.workflow_id for start in schedule.starts})
 
-    assert [order.workflow_id for order in found.orders] == [wanted]
+    assert [start.workflow_id for start in found.starts] == [wanted]
 
 
 def test_a_failure_that_no_fault_causes_leaves_no_fault() -> None:
     _, found = _search(lambda _: True)
 
     assert found.faults == ()
-    assert len(found.orders) == 1
+    assert len(found.starts) == 1
 
 
 def test_what_does_not_fail_again_stays_as_it_was() -> None:
     _, found = _search(lambda _: False)
 
     assert found.faults == SCHEDULE.faults
-    assert found.orders == SCHEDULE.orders
+    assert found.starts == SCHEDULE.starts
 
 
 def test_no_more_is_run_than_was_allowed() -> None:
@@ -90,13 +98,13 @@ def test_what_fails_by_chance_only_is_not_kept() -> None:
 
     _, found = _search(fails, confirmations=2)
 
-    assert [planned.fault for planned in found.faults] == [FAULTS[2], FAULTS[9]]
+    assert _shown(found) == [PARTS[2].fault, PARTS[9].fault]
 
 
 def test_the_time_before_the_first_workflow_is_cut_off() -> None:
-    late = SCHEDULE.model_copy(update={"orders": SCHEDULE.orders[-1:], "faults": ()})
+    late = SCHEDULE.model_copy(update={"starts": SCHEDULE.starts[-1:], "faults": ()})
 
-    assert trim(late).orders[0].at_seconds == 0
+    assert trim(late).starts[0].at_seconds == 0
     assert trim(late).duration_seconds < SCHEDULE.duration_seconds
 
 

@@ -10,12 +10,11 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import WorkflowHistory
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
-from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Outcome, Received, Record
 from tests.chaos.video.invariants.answers import (
     api_answered,
@@ -27,6 +26,7 @@ from tests.chaos.video.invariants.answers import (
     retries_wait,
     undelivered_costs_nothing,
 )
+from tests.chaos.video.specs import VideoSpec
 
 RECOVERS = specs.single("retry-recovers")
 ONE = specs.single("load-001")
@@ -36,13 +36,13 @@ GIVEN_UP = given_up_at_its_deadline(ONE, DEADLINE_SECONDS)
 Change = Callable[[Record], Record | None]
 
 
-def changed(evidence: Evidence, change: Change) -> Evidence:
+def changed(evidence: VideoEvidence, change: Change) -> VideoEvidence:
     """The evidence with each record of the provider's changed, or left out."""
     found = [change(record) for record in evidence.ledger]
     return replace(evidence, ledger=[record for record in found if record])
 
 
-def request(evidence: Evidence, asked: WorkflowSpec, call: Call) -> Received:
+def request(evidence: VideoEvidence, asked: VideoSpec, call: Call) -> Received:
     """A workflow's first request of that call."""
     bills = [bill for bill in evidence.billed if bill.prompt in asked.prompts]
     known = {*asked.prompts, *(b.operation for b in bills), *(b.file for b in bills)} - {None}
@@ -51,7 +51,9 @@ def request(evidence: Evidence, asked: WorkflowSpec, call: Call) -> Received:
     )
 
 
-def answered(evidence: Evidence, asked: WorkflowSpec, call: Call, **update: object) -> Evidence:
+def answered(
+    evidence: VideoEvidence, asked: VideoSpec, call: Call, **update: object
+) -> VideoEvidence:
     """The evidence with the answer to a workflow's first request of that call changed."""
     request_id = request(evidence, asked, call).request_id
 
@@ -62,13 +64,15 @@ def answered(evidence: Evidence, asked: WorkflowSpec, call: Call, **update: obje
     return changed(evidence, change)
 
 
-def late(evidence: Evidence, asked: WorkflowSpec, call: Call, seconds: float) -> Evidence:
+def late(evidence: VideoEvidence, asked: VideoSpec, call: Call, seconds: float) -> VideoEvidence:
     """The evidence with that answer so long after its request."""
     at = request(evidence, asked, call).at + timedelta(seconds=seconds)
     return answered(evidence, asked, call, at=at)
 
 
-def test_a_planned_answer_is_proven_by_its_kind_number_and_bill(retry_config: Evidence) -> None:
+def test_a_planned_answer_is_proven_by_its_kind_number_and_bill(
+    retry_config: VideoEvidence,
+) -> None:
     def verdict(kind: str, **options: object) -> Verdict:
         return api_answered(RECOVERS, Call.IMAGE, kind, **options).examine(retry_config).verdict  # type: ignore[arg-type]
 
@@ -82,7 +86,7 @@ def test_a_planned_answer_is_proven_by_its_kind_number_and_bill(retry_config: Ev
 
 @pytest.mark.parametrize("call", [Call.POLL, Call.DOWNLOAD])
 def test_polls_and_downloads_are_known_by_what_they_ask_for(
-    retry_config: Evidence, call: Call
+    retry_config: VideoEvidence, call: Call
 ) -> None:
     spoiled = answered(retry_config, RECOVERS, call, kind="html")
     other = specs.single("another")
@@ -90,7 +94,7 @@ def test_polls_and_downloads_are_known_by_what_they_ask_for(
     assert api_answered(other, call, "html").examine(spoiled).verdict is Verdict.UNKNOWN
 
 
-def test_a_slow_answer_is_proven_by_its_time(concurrency: Evidence) -> None:
+def test_a_slow_answer_is_proven_by_its_time(concurrency: VideoEvidence) -> None:
     check = api_was_slow(ONE, Call.IMAGE, 8.0)
     slow = late(concurrency, ONE, Call.IMAGE, 8.0)
     assert check.examine(slow).verdict is Verdict.PASSED
@@ -100,10 +104,12 @@ def test_a_slow_answer_is_proven_by_its_time(concurrency: Evidence) -> None:
     assert check.examine(nobody).verdict is Verdict.UNKNOWN
 
 
-def test_a_hang_is_proven_by_the_time_at_which_its_sender_leaves(concurrency: Evidence) -> None:
+def test_a_hang_is_proven_by_the_time_at_which_its_sender_leaves(
+    concurrency: VideoEvidence,
+) -> None:
     check = client_gave_up(ONE, Call.IMAGE, 10.0)
 
-    def left_after(seconds: float) -> Evidence:
+    def left_after(seconds: float) -> VideoEvidence:
         left = answered(concurrency, ONE, Call.IMAGE, client_connected=False)
         return late(left, ONE, Call.IMAGE, seconds)
 
@@ -113,18 +119,18 @@ def test_a_hang_is_proven_by_the_time_at_which_its_sender_leaves(concurrency: Ev
     assert check.examine(late(concurrency, ONE, Call.IMAGE, 10)).verdict is Verdict.UNKNOWN
 
 
-def test_a_retry_comes_after_its_wait(retry_config: Evidence) -> None:
+def test_a_retry_comes_after_its_wait(retry_config: VideoEvidence) -> None:
     wait = retries_wait(RECOVERS, {Call.IMAGE: 15.0})  # one comes after 10 s, one after 20 s
     assert len(wait.examine(retry_config).problems) == 1
     assert "again after 10" in wait.examine(retry_config).problems[0]
 
 
-def test_a_retry_that_comes_too_late_fails(retry_config: Evidence) -> None:
+def test_a_retry_that_comes_too_late_fails(retry_config: VideoEvidence) -> None:
     (problem,) = retries_wait(RECOVERS, {Call.IMAGE: 10.0}).examine(retry_config).problems
     assert "again after 20" in problem
 
 
-def test_where_nothing_was_sent_again_no_wait_is_shown(concurrency: Evidence) -> None:
+def test_where_nothing_was_sent_again_no_wait_is_shown(concurrency: VideoEvidence) -> None:
     finding = retries_wait(ONE, {Call.IMAGE: 10.0}).examine(concurrency)
     assert finding.problems == ("load-001: no image call was sent again",)
 
@@ -135,12 +141,12 @@ AWAITED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
 
 def given_up(
-    evidence: Evidence,
+    evidence: VideoEvidence,
     *,
     after_seconds: float = DEADLINE_SECONDS,
     message: str = "(VIDEO_DEADLINE_SECONDS) {name} under the same id, without paying again",
     status: EventType.ValueType = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
-) -> Evidence:
+) -> VideoEvidence:
     """The evidence with a run before that of ONE, which awaited its video for so long."""
     workflow = evidence.workflows[ONE.workflow_id]
     kept = History()
@@ -168,7 +174,7 @@ def given_up(
     return replace(evidence, workflows={**evidence.workflows, ONE.workflow_id: changed_workflow})
 
 
-def begun_again(evidence: Evidence) -> Evidence:
+def begun_again(evidence: VideoEvidence) -> VideoEvidence:
     """The evidence with the video's start sent twice."""
     first = request(evidence, ONE, Call.VIDEO_START)
     again = first.model_copy(update={"request_id": "again"})
@@ -176,7 +182,7 @@ def begun_again(evidence: Evidence) -> Evidence:
     return replace(evidence, ledger=[*evidence.ledger, again, answer])
 
 
-def test_a_video_that_was_given_up_and_then_fetched_holds(concurrency: Evidence) -> None:
+def test_a_video_that_was_given_up_and_then_fetched_holds(concurrency: VideoEvidence) -> None:
     assert GIVEN_UP.examine(given_up(concurrency)).problems == ()
 
 
@@ -195,7 +201,9 @@ def test_a_video_that_was_given_up_and_then_fetched_holds(concurrency: Evidence)
     ],
     ids=["no", "late", "early", "no advice", "no name", "timed out", "begun again"],
 )
-def test_anything_else_fails(concurrency: Evidence, spoil: Callable[[Evidence], Evidence]) -> None:
+def test_anything_else_fails(
+    concurrency: VideoEvidence, spoil: Callable[[VideoEvidence], VideoEvidence]
+) -> None:
     finding = GIVEN_UP.examine(spoil(concurrency))
     assert finding.verdict is Verdict.FAILED, finding
 
@@ -203,7 +211,7 @@ def test_anything_else_fails(concurrency: Evidence, spoil: Callable[[Evidence], 
 # A video that was not delivered
 
 
-def undelivered(evidence: Evidence, amount_usd: str = "0") -> Evidence:
+def undelivered(evidence: VideoEvidence, amount_usd: str = "0") -> VideoEvidence:
     """The evidence with a bill for a video that was begun before the one that was delivered."""
     paid = next(b for b in evidence.billed if b.prompt == ONE.video_prompts[0])
     other = {"sha256": None, "file": None, "outcome": Outcome.FAILED, "operation": "models/m/o/1"}
@@ -211,7 +219,7 @@ def undelivered(evidence: Evidence, amount_usd: str = "0") -> Evidence:
     return replace(evidence, ledger=[*evidence.ledger, paid.model_copy(update=other | amount)])
 
 
-def test_a_video_that_was_not_delivered_costs_nothing(concurrency: Evidence) -> None:
+def test_a_video_that_was_not_delivered_costs_nothing(concurrency: VideoEvidence) -> None:
     check: Invariant = undelivered_costs_nothing(ONE)
     assert check.examine(undelivered(concurrency)).verdict is Verdict.PASSED
     assert check.examine(undelivered(concurrency, "1.20")).verdict is Verdict.FAILED
@@ -226,7 +234,7 @@ def test_a_video_that_was_not_delivered_costs_nothing(concurrency: Evidence) -> 
 # A redirect to another host
 
 
-def redirected(evidence: Evidence, **update: object) -> Evidence:
+def redirected(evidence: VideoEvidence, **update: object) -> VideoEvidence:
     """The evidence with the first download of a workflow as one that a redirect led elsewhere."""
     ours = request(evidence, RECOVERS, Call.DOWNLOAD)
 
@@ -238,12 +246,12 @@ def redirected(evidence: Evidence, **update: object) -> Evidence:
     return changed(evidence, change)
 
 
-def test_a_redirected_request_without_the_key_holds(retry_config: Evidence) -> None:
+def test_a_redirected_request_without_the_key_holds(retry_config: VideoEvidence) -> None:
     check = key_stays_at_its_host(RECOVERS)
     assert check.examine(redirected(retry_config)).problems == ()
 
 
-def test_a_key_that_went_along_fails(retry_config: Evidence) -> None:
+def test_a_key_that_went_along_fails(retry_config: VideoEvidence) -> None:
     check = key_stays_at_its_host(RECOVERS)
     problem = "retry-recovers: the key was sent to another host, with a download"
     assert check.examine(redirected(retry_config, key_valid=True)).problems == (problem,)
@@ -251,13 +259,13 @@ def test_a_key_that_went_along_fails(retry_config: Evidence) -> None:
     assert check.examine(given).problems == (problem,)
 
 
-def test_without_a_redirect_nothing_was_seen(retry_config: Evidence) -> None:
+def test_without_a_redirect_nothing_was_seen(retry_config: VideoEvidence) -> None:
     problems = key_stays_at_its_host(RECOVERS).examine(retry_config).problems
     assert problems == ("retry-recovers: no request went to another host",)
 
 
 def test_some_answers_of_a_kind_are_enough_where_their_number_is_not_said(
-    retry_config: Evidence,
+    retry_config: VideoEvidence,
 ) -> None:
     some = api_answered(RECOVERS, Call.IMAGE, "status 503", times=None)
     assert some.examine(retry_config).problems == ()
@@ -268,14 +276,14 @@ def test_some_answers_of_a_kind_are_enough_where_their_number_is_not_said(
 # What is bought again
 
 
-def bought_again(evidence: Evidence) -> Evidence:
+def bought_again(evidence: VideoEvidence) -> VideoEvidence:
     """The evidence with one more bill for a workflow's video, a minute after the first."""
     bill = next(b for b in evidence.billed if b.prompt == RECOVERS.video_prompts[0])
     again = bill.model_copy(update={"at": bill.at + timedelta(minutes=1)})
     return replace(evidence, ledger=[*evidence.ledger, again])
 
 
-def with_decision(evidence: Evidence, later: timedelta) -> Evidence:
+def with_decision(evidence: VideoEvidence, later: timedelta) -> VideoEvidence:
     """The evidence with a decision so much after the workflow's start."""
     workflow = evidence.workflows[RECOVERS.workflow_id]
     (run,) = workflow.runs
@@ -287,7 +295,7 @@ def with_decision(evidence: Evidence, later: timedelta) -> Evidence:
     return replace(evidence, workflows=runs)
 
 
-def test_what_is_bought_again_after_a_decision_holds(retry_config: Evidence) -> None:
+def test_what_is_bought_again_after_a_decision_holds(retry_config: VideoEvidence) -> None:
     check = bought_again_by_decision(RECOVERS)
     decided = with_decision(bought_again(retry_config), timedelta(seconds=50))
     assert check.examine(decided).problems == ()
@@ -295,7 +303,7 @@ def test_what_is_bought_again_after_a_decision_holds(retry_config: Evidence) -> 
 
 
 def test_what_is_bought_again_without_a_decision_or_before_it_fails(
-    retry_config: Evidence,
+    retry_config: VideoEvidence,
 ) -> None:
     check = bought_again_by_decision(RECOVERS)
     problem = f"{RECOVERS.video_prompts[0]!r} was bought again, and nobody had decided it"

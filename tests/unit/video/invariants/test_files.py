@@ -6,20 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import Evidence
+from chaos.evidence.bills import Charge
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video.fake_api.ledger import Billed, Received
+from tests.chaos.video.evidence import VideoEvidence
+from tests.chaos.video.fake_api.ledger import Billed, Item, Received
 from tests.chaos.video.invariants.files import (
     artifacts_are_their_own,
     artifacts_exist_with_their_hash,
 )
+from tests.unit.kept import load
 
 
 @pytest.fixture
-def copied(concurrency: Evidence, tmp_path: Path) -> Evidence:
+def copied(concurrency: VideoEvidence, tmp_path: Path) -> VideoEvidence:
     """The same evidence in a folder that a test may change."""
     shutil.copytree(concurrency.folder, tmp_path / "case")
-    return Evidence.load(tmp_path / "case")
+    return load(tmp_path / "case")
 
 
 @pytest.mark.parametrize("name", ["concurrency", "checkpoint", "worker_crash", "retry_config"])
@@ -29,7 +31,7 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
     assert artifacts_are_their_own.examine(evidence).problems == ()
 
 
-def test_a_missing_file_fails(copied: Evidence) -> None:
+def test_a_missing_file_fails(copied: VideoEvidence) -> None:
     (copied.folder / "artifacts" / "load-001" / "video-001.mp4").unlink()
 
     finding = artifacts_exist_with_their_hash.examine(copied)
@@ -37,7 +39,7 @@ def test_a_missing_file_fails(copied: Evidence) -> None:
     assert finding.problems == ("load-001/video-001.mp4 is missing",)
 
 
-def test_an_altered_file_fails(copied: Evidence) -> None:
+def test_an_altered_file_fails(copied: VideoEvidence) -> None:
     with (copied.folder / "artifacts" / "load-001" / "character.png").open("ab") as file:
         file.write(b"!")
 
@@ -46,15 +48,16 @@ def test_an_altered_file_fails(copied: Evidence) -> None:
     assert finding.problems == ("load-001/character.png is not what was made",)
 
 
-def test_a_file_that_no_result_names_is_missed(concurrency: Evidence) -> None:
-    asked = [e.model_copy(update={"made": 3}) for e in concurrency.specs]
+def test_a_file_that_no_result_names_is_missed(concurrency: VideoEvidence) -> None:
+    more = Charge(item=Item.VIDEO, key="one more")
+    asked = [e.model_copy(update={"charges": (*e.charges, more)}) for e in concurrency.specs]
 
     finding = artifacts_exist_with_their_hash.examine(replace(concurrency, specs=asked))
 
     assert finding.verdict is Verdict.FAILED
 
 
-def test_a_file_made_for_another_prompt_fails(concurrency: Evidence) -> None:
+def test_a_file_made_for_another_prompt_fails(concurrency: VideoEvidence) -> None:
     mixed_up = [
         record.model_copy(update={"prompt": record.prompt.replace("load-001", "load-002")})
         if isinstance(record, Billed)
@@ -67,7 +70,7 @@ def test_a_file_made_for_another_prompt_fails(concurrency: Evidence) -> None:
     assert finding.verdict is Verdict.FAILED
 
 
-def test_a_video_started_from_another_character_fails(concurrency: Evidence) -> None:
+def test_a_video_started_from_another_character_fails(concurrency: VideoEvidence) -> None:
     foreign = [
         record.model_copy(update={"image_sha256": "0" * 64})
         if isinstance(record, Received) and record.image_sha256

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
 from tests.chaos.video.invariants.fleets import (
     died_again_and_again,
@@ -17,7 +17,7 @@ from tests.chaos.video.invariants.fleets import (
     worker_and_server_were_killed,
     workers_were_killed_at_once,
 )
-from tests.unit.chaos.invariants.struck import (
+from tests.unit.video.invariants.struck import (
     FLEET,
     TARGET,
     Change,
@@ -36,20 +36,20 @@ WITH_SERVER = worker_and_server_were_killed(FLEET, 3)
 
 
 @pytest.fixture
-def one(worker_crash: Evidence, with_history: Change, tmp_path: Path) -> Evidence:
+def one(worker_crash: VideoEvidence, with_history: Change, tmp_path: Path) -> VideoEvidence:
     """The second worker of the crash, as a fleet's: it awaited the video."""
     lost = lost_with(pid_of(worker_crash, "worker-2"), "await_video")
     return told_by_a_fleet(with_history(worker_crash, CRASH, lost), tmp_path, ["worker-2"])
 
 
 @pytest.fixture
-def loop(worker_crash: Evidence, tmp_path: Path) -> Evidence:
+def loop(worker_crash: VideoEvidence, tmp_path: Path) -> VideoEvidence:
     """Both workers of the crash: one had the image in flight, one awaited the video."""
     return told_by_a_fleet(worker_crash, tmp_path, ["worker-1", "worker-2"])
 
 
 @pytest.fixture
-def hung(one: Evidence) -> Evidence:
+def hung(one: VideoEvidence) -> VideoEvidence:
     """The kill as a hang, whose end the fleet saw to."""
     pid = next(entry.pid for entry in one.journal if entry.event is Event.SIGNALED)
     says(one.folder, f"(pid {pid}) hangs; it is killed")
@@ -65,7 +65,9 @@ def hung(one: Evidence) -> Evidence:
 
 
 @pytest.fixture
-def with_server(server_restart: Evidence, with_history: Change, tmp_path: Path) -> Evidence:
+def with_server(
+    server_restart: VideoEvidence, with_history: Change, tmp_path: Path
+) -> VideoEvidence:
     """The worker of the restart was killed with the server."""
     pid = pid_of(server_restart, "worker-1")
     evidence = with_history(server_restart, RESTART, lost_with(pid, "await_video"))
@@ -87,14 +89,14 @@ def test_what_was_struck_is_proven(
     assert check.examine(request.getfixturevalue(name)).problems == ()
 
 
-def test_fewer_than_planned_are_unknown(one: Evidence) -> None:
+def test_fewer_than_planned_are_unknown(one: VideoEvidence) -> None:
     finding = workers_were_killed_at_once(FLEET, 2).examine(one)
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "struck, not 2" in finding.problems[0]
 
 
-def test_one_after_the_other_is_not_at_once(loop: Evidence) -> None:
+def test_one_after_the_other_is_not_at_once(loop: VideoEvidence) -> None:
     finding = workers_were_killed_at_once(FLEET, 2).examine(loop)
 
     assert "the workers of fleet-1 were not struck at once" in finding.problems
@@ -104,7 +106,7 @@ def test_one_after_the_other_is_not_at_once(loop: Evidence) -> None:
 def test_a_worker_that_was_not_seen_to_end_is_unknown(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    evidence: Evidence = request.getfixturevalue(name)
+    evidence: VideoEvidence = request.getfixturevalue(name)
     check = {"one": ONE, "loop": LOOP, "with_server": WITH_SERVER}[name]
 
     unseen = without(evidence, lambda e: e.event is Event.EXITED and e.target == TARGET)
@@ -117,7 +119,7 @@ def test_a_worker_that_was_not_seen_to_end_is_unknown(
 def test_a_worker_that_nothing_was_lost_with_is_unknown(
     name: str, request: pytest.FixtureRequest, with_history: Change
 ) -> None:
-    evidence: Evidence = request.getfixturevalue(name)
+    evidence: VideoEvidence = request.getfixturevalue(name)
     check, workflow_id = {"one": (ONE, CRASH), "with_server": (WITH_SERVER, RESTART)}[name]
 
     idle = with_history(evidence, workflow_id, lost_with(1, "await_video"))
@@ -125,8 +127,8 @@ def test_a_worker_that_nothing_was_lost_with_is_unknown(
     assert "had no wait in hand" in check.examine(idle).problems[0]
 
 
-def test_a_loop_whose_workers_had_nothing_yet_is_unknown(loop: Evidence) -> None:
-    def of(*calls: Call) -> Evidence:
+def test_a_loop_whose_workers_had_nothing_yet_is_unknown(loop: VideoEvidence) -> None:
+    def of(*calls: Call) -> VideoEvidence:
         ledger = [r for r in loop.ledger if not (isinstance(r, Received) and r.call in calls)]
         return replace(loop, ledger=ledger)
 
@@ -135,11 +137,11 @@ def test_a_loop_whose_workers_had_nothing_yet_is_unknown(loop: Evidence) -> None
     assert "after the last kill" in LOOP.examine(of(Call.POLL)).problems[1]
 
 
-def test_a_loop_that_is_too_short_is_unknown(loop: Evidence) -> None:
+def test_a_loop_that_is_too_short_is_unknown(loop: VideoEvidence) -> None:
     assert "not 5" in died_again_and_again(FLEET, CRASH, 4).examine(loop).problems[0]
 
 
-def test_a_hang_that_lasts_too_long_or_is_not_noticed_is_unknown(hung: Evidence) -> None:
+def test_a_hang_that_lasts_too_long_or_is_not_noticed_is_unknown(hung: VideoEvidence) -> None:
     late = hung_until_replaced(FLEET, 0).examine(hung)
     says(hung.folder, "nothing")
 
@@ -149,7 +151,7 @@ def test_a_hang_that_lasts_too_long_or_is_not_noticed_is_unknown(hung: Evidence)
     assert HANG.examine(quiet).problems == ("no worker of fleet-1 was made to hang",)
 
 
-def test_a_server_that_was_struck_at_another_time_is_unknown(with_server: Evidence) -> None:
+def test_a_server_that_was_struck_at_another_time_is_unknown(with_server: VideoEvidence) -> None:
     later = [
         entry.model_copy(update={"at": entry.at - timedelta(seconds=2)})
         if entry.target == TARGET
@@ -162,7 +164,7 @@ def test_a_server_that_was_struck_at_another_time_is_unknown(with_server: Eviden
     assert problems == ("the worker and the server were not struck at once",)
 
 
-def test_a_server_that_was_down_too_briefly_is_unknown(with_server: Evidence) -> None:
+def test_a_server_that_was_down_too_briefly_is_unknown(with_server: VideoEvidence) -> None:
     finding = worker_and_server_were_killed(FLEET, 60).examine(with_server)
 
     assert finding.problems == ("the server was not down for 60 s and then back",)

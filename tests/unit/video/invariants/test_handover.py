@@ -7,10 +7,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.handover import (
     nothing_is_repeated,
@@ -21,22 +21,22 @@ from tests.chaos.video.invariants.handover import (
     taken_over_while_asleep,
     wait_is_handed_on,
 )
-from tests.unit.chaos.invariants.struck import Change, pid_of
+from tests.unit.video.invariants.struck import Change, pid_of
 
 WORKER, RESTART, SERIES = "worker-1", "restart-single", "checkpoint-series"
 MOMENT = timedelta(milliseconds=5)
 
 
-def _wait(evidence: Evidence) -> Activity:
+def _wait(evidence: VideoEvidence) -> Activity:
     return next(a for a in evidence.workflows[RESTART].activities if a.kind == "await_video")
 
 
-def _image(evidence: Evidence) -> tuple[datetime, datetime]:
+def _image(evidence: VideoEvidence) -> tuple[datetime, datetime]:
     sent = next(r for r in evidence.received if r.call is Call.IMAGE)
     return sent.at, evidence.answers[sent.request_id].at
 
 
-def _with(evidence: Evidence, *signals: tuple[datetime, str]) -> Evidence:
+def _with(evidence: VideoEvidence, *signals: tuple[datetime, str]) -> VideoEvidence:
     """The worker of the restart got these signals."""
     pid = pid_of(evidence, WORKER)
     entries = [
@@ -46,11 +46,11 @@ def _with(evidence: Evidence, *signals: tuple[datetime, str]) -> Evidence:
     return replace(evidence, journal=sorted([*evidence.journal, *entries], key=lambda e: e.at))
 
 
-def _slept(evidence: Evidence, start: datetime, end: datetime) -> Evidence:
+def _slept(evidence: VideoEvidence, start: datetime, end: datetime) -> VideoEvidence:
     return _with(evidence, (start, "SIGSTOP"), (end, "SIGCONT"))
 
 
-def _stopped(evidence: Evidence, at: datetime, exit_code: int = 0) -> Evidence:
+def _stopped(evidence: VideoEvidence, at: datetime, exit_code: int = 0) -> VideoEvidence:
     told = _with(evidence, (at, "SIGTERM"))
     pid = pid_of(evidence, WORKER)
     gone = Entry(at=at + MOMENT, event=Event.EXITED, target=WORKER, pid=pid, exit_code=exit_code)
@@ -58,7 +58,7 @@ def _stopped(evidence: Evidence, at: datetime, exit_code: int = 0) -> Evidence:
     return replace(told, journal=sorted([*before, gone], key=lambda e: e.at))
 
 
-def test_a_stop_in_a_wait_is_proven(server_restart: Evidence) -> None:
+def test_a_stop_in_a_wait_is_proven(server_restart: VideoEvidence) -> None:
     check = stopped_while_awaiting(WORKER, RESTART)
     began = _wait(server_restart).started_at
     assert began
@@ -72,7 +72,7 @@ def test_a_stop_in_a_wait_is_proven(server_restart: Evidence) -> None:
 
 
 def test_a_wait_that_goes_from_hand_to_hand_holds(
-    checkpoint: Evidence, with_history: Change
+    checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     def first_attempts(history: History) -> None:
         for event in history.events:
@@ -86,14 +86,14 @@ def test_a_wait_that_goes_from_hand_to_hand_holds(
     assert "took 2 attempts" in wait_is_handed_on(SERIES, 600).examine(checkpoint).problems[0]
 
 
-def test_a_wait_that_stays_where_it_is_fails(server_restart: Evidence) -> None:
+def test_a_wait_that_stays_where_it_is_fails(server_restart: VideoEvidence) -> None:
     finding = wait_is_handed_on(RESTART, 600).examine(server_restart)
 
     assert finding.verdict is Verdict.FAILED
     assert "was not handed on" in finding.problems[0]
 
 
-def test_a_sleep_when_an_answer_comes_is_proven(server_restart: Evidence) -> None:
+def test_a_sleep_when_an_answer_comes_is_proven(server_restart: VideoEvidence) -> None:
     check = slept_during_request(WORKER, Call.IMAGE, server_restart.specs[0].prompts[0])
     sent, answered = _image(server_restart)
     middle = sent + (answered - sent) / 2
@@ -107,7 +107,7 @@ def test_a_sleep_when_an_answer_comes_is_proven(server_restart: Evidence) -> Non
         assert check.examine(_slept(server_restart, start, end)).verdict is Verdict.UNKNOWN
 
 
-def test_a_sleep_in_a_wait_is_proven(server_restart: Evidence) -> None:
+def test_a_sleep_in_a_wait_is_proven(server_restart: VideoEvidence) -> None:
     check = slept_during_wait(WORKER, RESTART)
     wait = _wait(server_restart)
     assert wait.started_at
@@ -119,7 +119,7 @@ def test_a_sleep_in_a_wait_is_proven(server_restart: Evidence) -> None:
     assert check.examine(after).verdict is Verdict.UNKNOWN
 
 
-def test_a_sleep_until_all_is_over_is_proven(server_restart: Evidence) -> None:
+def test_a_sleep_until_all_is_over_is_proven(server_restart: VideoEvidence) -> None:
     check = taken_over_while_asleep(WORKER, RESTART)
     workflow = server_restart.workflows[RESTART]
     ended = workflow.closed_at
@@ -131,7 +131,7 @@ def test_a_sleep_until_all_is_over_is_proven(server_restart: Evidence) -> None:
     assert check.examine(awake).verdict is Verdict.UNKNOWN
 
 
-def test_what_is_sent_after_the_sleep_fails(server_restart: Evidence) -> None:
+def test_what_is_sent_after_the_sleep_fails(server_restart: VideoEvidence) -> None:
     check = sends_nothing_paid_when_it_wakes(WORKER)
     sent, answered = _image(server_restart)
     last = max(record.at for record in server_restart.ledger)
@@ -159,11 +159,11 @@ def test_what_is_repeated_fails(
         assert any(word in problem for problem in problems)
 
 
-def test_what_is_done_once_holds(server_restart: Evidence) -> None:
+def test_what_is_done_once_holds(server_restart: VideoEvidence) -> None:
     assert nothing_is_repeated(RESTART).examine(server_restart).problems == ()
 
 
-def test_a_step_that_is_scheduled_twice_fails(server_restart: Evidence) -> None:
+def test_a_step_that_is_scheduled_twice_fails(server_restart: VideoEvidence) -> None:
     shorter = server_restart.specs[0].model_copy(update={"video_prompts": ()})
     evidence = replace(server_restart, specs=[shorter])
 

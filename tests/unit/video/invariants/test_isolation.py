@@ -7,19 +7,19 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
-from chaos.evidence.case import Evidence
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Billed
 from tests.chaos.video.invariants.isolation import no_interference
 
 POISONED = "retry-refused"
 CHECK = no_interference({POISONED})
 
-Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
+Change = Callable[[VideoEvidence, str, Callable[[History], None]], VideoEvidence]
 
 
 @pytest.fixture
-def mixed(concurrency: Evidence, retry_config: Evidence) -> Evidence:
+def mixed(concurrency: VideoEvidence, retry_config: VideoEvidence) -> VideoEvidence:
     """Five that completed undisturbed, and one that failed."""
     (asked,) = (e for e in retry_config.specs if e.workflow_id == POISONED)
     return replace(
@@ -29,17 +29,17 @@ def mixed(concurrency: Evidence, retry_config: Evidence) -> Evidence:
     )
 
 
-def test_real_evidence_holds(mixed: Evidence) -> None:
+def test_real_evidence_holds(mixed: VideoEvidence) -> None:
     assert CHECK.examine(mixed).problems == ()
 
 
-def test_a_poisoned_workflow_that_completes_fails(mixed: Evidence) -> None:
+def test_a_poisoned_workflow_that_completes_fails(mixed: VideoEvidence) -> None:
     healthy = replace(mixed, workflows={**mixed.workflows, POISONED: mixed.workflows["load-001"]})
 
     assert CHECK.examine(healthy).problems == (f"{POISONED} did not fail",)
 
 
-def test_another_that_fails_as_well_fails(mixed: Evidence) -> None:
+def test_another_that_fails_as_well_fails(mixed: VideoEvidence) -> None:
     broken = replace(mixed, workflows={**mixed.workflows, "load-001": mixed.workflows[POISONED]})
 
     finding = CHECK.examine(broken)
@@ -48,7 +48,9 @@ def test_another_that_fails_as_well_fails(mixed: Evidence) -> None:
     assert "load-001 was not spared" in finding.problems[0]
 
 
-def test_another_that_needs_a_second_attempt_fails(mixed: Evidence, with_history: Change) -> None:
+def test_another_that_needs_a_second_attempt_fails(
+    mixed: VideoEvidence, with_history: Change
+) -> None:
     def twice(history: History) -> None:
         kind = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
         started = [event for event in history.events if event.event_type == kind]
@@ -60,7 +62,7 @@ def test_another_that_needs_a_second_attempt_fails(mixed: Evidence, with_history
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_another_that_is_billed_otherwise_fails(mixed: Evidence, times: int) -> None:
+def test_another_that_is_billed_otherwise_fails(mixed: VideoEvidence, times: int) -> None:
     (bill,) = (b for b in mixed.billed if b.prompt == "the hero of load-003 waves")
     others = [r for r in mixed.ledger if not (isinstance(r, Billed) and r is bill)]
 
@@ -69,7 +71,7 @@ def test_another_that_is_billed_otherwise_fails(mixed: Evidence, times: int) -> 
     assert f"was billed {times} times, not 1" in CHECK.examine(broken).problems[0]
 
 
-def test_nobody_to_be_spared_fails(mixed: Evidence) -> None:
+def test_nobody_to_be_spared_fails(mixed: VideoEvidence) -> None:
     alone = replace(mixed, specs=mixed.specs[-1:])
 
     assert CHECK.examine(alone).problems == ("there was no other workflow to be spared",)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.launches import refused_to_start
 
 BEGUN = datetime(2026, 11, 25, tzinfo=UTC)
@@ -25,14 +25,14 @@ STARTED, READY, SIGNALED = entry(0, Event.STARTED), entry(1, Event.READY), entry
 REFUSED, CRASHED = entry(2, Event.EXITED, 2), entry(2, Event.EXITED, 1)
 
 
-def evidence(base: Evidence, folder: Path, *journal: Entry, log: str = SAID) -> Evidence:
+def evidence(base: VideoEvidence, folder: Path, *journal: Entry, log: str = SAID) -> VideoEvidence:
     (folder / "logs").mkdir()
     (folder / "logs" / "worker-1.log").write_text(log)
     return replace(base, folder=folder, journal=journal)
 
 
 def test_a_worker_that_ended_at_once_and_said_why_holds(
-    concurrency: Evidence, tmp_path: Path
+    concurrency: VideoEvidence, tmp_path: Path
 ) -> None:
     seen = evidence(concurrency, tmp_path, STARTED, REFUSED)
     assert CHECK.examine(seen).problems == ()
@@ -52,7 +52,7 @@ def test_a_worker_that_ended_at_once_and_said_why_holds(
     ids=["never", "lives", "crashed", "worked", "signaled", "silent", "trace"],
 )
 def test_any_other_end_proves_nothing(
-    concurrency: Evidence, tmp_path: Path, journal: tuple[Entry, ...], log: str
+    concurrency: VideoEvidence, tmp_path: Path, journal: tuple[Entry, ...], log: str
 ) -> None:
     seen = evidence(concurrency, tmp_path, *journal, log=log)
     assert CHECK.examine(seen).verdict is Verdict.UNKNOWN

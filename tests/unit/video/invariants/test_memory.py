@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from chaos.environment.memory import KERNEL, WATCHER
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Answered, Call
 from tests.chaos.video.invariants.memory import died_out_of_memory
-from tests.unit.chaos.invariants.struck import Change, lost_with, pid_of, without
+from tests.unit.video.invariants.struck import Change, lost_with, pid_of, without
 
 CRASH = "crash-single"
 CHECK = died_out_of_memory(CRASH, Call.IMAGE, "generate_character")
@@ -18,8 +18,8 @@ CHECK = died_out_of_memory(CRASH, Call.IMAGE, "generate_character")
 
 @pytest.fixture(params=[KERNEL, WATCHER])
 def starved(
-    worker_crash: Evidence, with_history: Change, request: pytest.FixtureRequest
-) -> Evidence:
+    worker_crash: VideoEvidence, with_history: Change, request: pytest.FixtureRequest
+) -> VideoEvidence:
     """The first worker of the crash died for want of memory, and of the image."""
     pid = pid_of(worker_crash, "worker-1")
     evidence = with_history(worker_crash, CRASH, lost_with(pid, "generate_character"))
@@ -37,11 +37,11 @@ def starved(
     return replace(evidence, ledger=ledger, journal=[*journal, said])
 
 
-def test_a_worker_that_died_for_want_of_memory_is_proven(starved: Evidence) -> None:
+def test_a_worker_that_died_for_want_of_memory_is_proven(starved: VideoEvidence) -> None:
     assert CHECK.examine(starved).problems == ()
 
 
-def test_what_was_not_limited_or_not_struck_is_unknown(starved: Evidence) -> None:
+def test_what_was_not_limited_or_not_struck_is_unknown(starved: VideoEvidence) -> None:
     free = without(starved, lambda entry: entry.kind == "out_of_memory")
     lived = without(starved, lambda entry: entry.event is Event.STAGE)
     unseen = without(starved, lambda entry: entry.event is Event.EXITED)
@@ -52,14 +52,16 @@ def test_what_was_not_limited_or_not_struck_is_unknown(starved: Evidence) -> Non
     assert "was not seen to end" in CHECK.examine(unseen).problems[0]
 
 
-def test_a_reply_that_was_not_large_is_unknown(starved: Evidence, worker_crash: Evidence) -> None:
+def test_a_reply_that_was_not_large_is_unknown(
+    starved: VideoEvidence, worker_crash: VideoEvidence
+) -> None:
     small = replace(starved, ledger=worker_crash.ledger)
 
     assert CHECK.examine(small).problems == ("no image request got a large reply",)
 
 
 def test_a_step_that_was_not_lost_with_it_is_unknown(
-    starved: Evidence, with_history: Change
+    starved: VideoEvidence, with_history: Change
 ) -> None:
     other = with_history(starved, CRASH, lost_with(1, "generate_character"))
 

@@ -1,25 +1,27 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import Evidence
+from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video.fake_api.ledger import Billed, Item
+from tests.chaos.video.evidence import LEDGER, VideoEvidence
+from tests.chaos.video.fake_api.ledger import Billed, Item, Record, to_line
 from tests.chaos.video.invariants.money import (
-    all_expected_is_billed,
     billed_once_or_openly_ambiguous,
-    billed_at_most_expected,
     cost_matches_ledger,
     every_bill_is_on_record,
 )
+from tests.unit.kept import load
 from workflows.paid_calls import State
 
 
-def _bill(evidence: Evidence, item: Item) -> Billed:
+def _bill(evidence: VideoEvidence, item: Item) -> Billed:
     return next(bill for bill in evidence.billed if bill.item is item)
 
 
@@ -35,16 +37,25 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
         assert check.examine(evidence).problems == ()
 
 
-def test_a_video_billed_twice_fails(checkpoint: Evidence) -> None:
-    twice = replace(checkpoint, ledger=[*checkpoint.ledger, _bill(checkpoint, Item.VIDEO)])
+def _read_again(evidence: VideoEvidence, ledger: Sequence[Record], folder: Path) -> VideoEvidence:
+    """The evidence with its bills read from another ledger of the provider."""
+    shutil.copytree(evidence.folder, folder, dirs_exist_ok=True)
+    (folder / LEDGER).write_bytes(b"".join(map(to_line, ledger)))
+    return load(folder)
 
-    finding = billed_at_most_expected.examine(twice)
+
+def test_a_video_billed_twice_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
+    ledger = [*checkpoint.ledger, _bill(checkpoint, Item.VIDEO)]
+
+    finding = billed_at_most_expected.examine(_read_again(checkpoint, ledger, tmp_path))
 
     assert finding.verdict is Verdict.FAILED
     assert "billed 2 times instead of 1" in finding.problems[0]
 
 
-def test_one_more_image_is_allowed_only_where_a_fault_explains_it(worker_crash: Evidence) -> None:
+def test_one_more_image_is_allowed_only_where_a_fault_explains_it(
+    worker_crash: VideoEvidence, tmp_path: Path
+) -> None:
     strict = [
         expected.model_copy(update={"may_be_charged_twice": ()}) for expected in worker_crash.specs
     ]
@@ -52,26 +63,28 @@ def test_one_more_image_is_allowed_only_where_a_fault_explains_it(worker_crash: 
 
     for broken in (
         replace(worker_crash, specs=strict),
-        replace(worker_crash, ledger=thrice),
+        _read_again(worker_crash, thrice, tmp_path),
     ):
         assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
 
 
-def test_a_bill_for_what_nobody_asked_for_fails(checkpoint: Evidence) -> None:
+def test_a_bill_for_what_nobody_asked_for_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
-    broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
+    broken = _read_again(checkpoint, [*checkpoint.ledger, stray], tmp_path)
 
     assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
 
 
-def test_a_bill_missing_from_the_ledger_fails(checkpoint: Evidence) -> None:
+def test_a_bill_missing_from_the_ledger_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
     video = _bill(checkpoint, Item.VIDEO)
-    broken = replace(checkpoint, ledger=[r for r in checkpoint.ledger if r is not video])
+    rest = [record for record in checkpoint.ledger if record is not video]
+
+    broken = _read_again(checkpoint, rest, tmp_path)
 
     assert all_expected_is_billed.examine(broken).verdict is Verdict.FAILED
 
 
-def test_a_result_that_hides_a_cost_fails(checkpoint: Evidence) -> None:
+def test_a_result_that_hides_a_cost_fails(checkpoint: VideoEvidence) -> None:
     dearer = [
         record.model_copy(update={"amount_usd": Decimal("9.99")})
         if isinstance(record, Billed) and record.item is Item.IMAGE
@@ -85,7 +98,7 @@ def test_a_result_that_hides_a_cost_fails(checkpoint: Evidence) -> None:
     assert "says $3.639" in finding.problems[0]
 
 
-def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: Evidence) -> None:
+def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: VideoEvidence) -> None:
     twice = [*checkpoint.ledger, _bill(checkpoint, Item.IMAGE)]
 
     finding = cost_matches_ledger.examine(replace(checkpoint, ledger=twice))
@@ -93,14 +106,14 @@ def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: Eviden
     assert "says $3.639 and at most $0 of waste, but $3.678 was billed" in finding.problems[0]
 
 
-def test_a_result_that_tells_of_more_than_was_billed_fails(checkpoint: Evidence) -> None:
+def test_a_result_that_tells_of_more_than_was_billed_fails(checkpoint: VideoEvidence) -> None:
     video = _bill(checkpoint, Item.VIDEO)
     fewer = [record for record in checkpoint.ledger if record is not video]
 
     assert cost_matches_ledger.examine(replace(checkpoint, ledger=fewer)).problems
 
 
-def test_a_bill_without_a_record_fails(worker_crash: Evidence) -> None:
+def test_a_bill_without_a_record_fails(worker_crash: VideoEvidence) -> None:
     only_done = [call for call in worker_crash.paid_calls if call.state is State.DONE]
 
     finding = every_bill_is_on_record.examine(replace(worker_crash, paid_calls=only_done))
@@ -108,7 +121,7 @@ def test_a_bill_without_a_record_fails(worker_crash: Evidence) -> None:
     assert "was billed 2 times; on record is" in finding.problems[0]
 
 
-def test_two_outcomes_of_one_step_fail(checkpoint: Evidence) -> None:
+def test_two_outcomes_of_one_step_fail(checkpoint: VideoEvidence) -> None:
     twice = (*checkpoint.paid_calls, checkpoint.paid_calls[0])
 
     finding = every_bill_is_on_record.examine(replace(checkpoint, paid_calls=twice))
@@ -130,7 +143,7 @@ def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
 
 @pytest.mark.parametrize("state", [State.AMBIGUOUS, State.LATE, State.INTENT])
 def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
-    state: State, worker_crash: Evidence
+    state: State, worker_crash: VideoEvidence
 ) -> None:
     def problems(shown: State) -> Sequence[str]:
         calls = tuple(
@@ -144,7 +157,7 @@ def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
     assert "was billed 2 times; 0 call(s)" in problems(State.REFUSED)[0]
 
 
-def test_a_doubt_about_another_step_excuses_nothing(worker_crash: Evidence) -> None:
+def test_a_doubt_about_another_step_excuses_nothing(worker_crash: VideoEvidence) -> None:
     twice = [*worker_crash.ledger, _bill(worker_crash, Item.VIDEO)]
 
     finding = billed_once_or_openly_ambiguous.examine(replace(worker_crash, ledger=twice))
@@ -152,7 +165,7 @@ def test_a_doubt_about_another_step_excuses_nothing(worker_crash: Evidence) -> N
     assert finding.verdict is Verdict.FAILED
 
 
-def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: Evidence) -> None:
+def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: VideoEvidence) -> None:
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
     broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
 

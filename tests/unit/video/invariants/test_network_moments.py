@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from chaos.network.journal import Hit, NetworkJournal, PutOn, TakenOff
 from chaos.network.toxics import Down, Stream
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.invariants.network import (
     awaited_when_hit,
@@ -34,10 +34,10 @@ MOMENT = timedelta(milliseconds=1)
 
 
 @pytest.fixture
-def bad(tmp_path: Path) -> Callable[..., Evidence]:
+def bad(tmp_path: Path) -> Callable[..., VideoEvidence]:
     """The evidence with a link that was down in these spans."""
 
-    def add(evidence: Evidence, spans: Sequence[Span], *, hit: bool = True) -> Evidence:
+    def add(evidence: VideoEvidence, spans: Sequence[Span], *, hit: bool = True) -> VideoEvidence:
         folder = tmp_path / "case"
         shutil.copytree(evidence.folder, folder)
         (folder / "network").mkdir()
@@ -54,10 +54,10 @@ def bad(tmp_path: Path) -> Callable[..., Evidence]:
     return add
 
 
-Bad = Callable[..., Evidence]
+Bad = Callable[..., VideoEvidence]
 
 
-def verdict(check: Invariant, evidence: Evidence) -> Verdict:
+def verdict(check: Invariant, evidence: VideoEvidence) -> Verdict:
     return check.examine(evidence).verdict
 
 
@@ -65,65 +65,65 @@ class TestBadThroughout:
     CHECK = bad_throughout(LINK, "down", "restart-single")
 
     def test_from_before_the_start_until_after_the_end(
-        self, server_restart: Evidence, bad: Bad
+        self, server_restart: VideoEvidence, bad: Bad
     ) -> None:
         begin, end = self._life(server_restart)
         assert (
             verdict(self.CHECK, bad(server_restart, [(begin - SECOND, end + SECOND)])) == "passed"
         )
 
-    def test_one_that_was_never_taken_off(self, server_restart: Evidence, bad: Bad) -> None:
+    def test_one_that_was_never_taken_off(self, server_restart: VideoEvidence, bad: Bad) -> None:
         begin, _ = self._life(server_restart)
         assert verdict(self.CHECK, bad(server_restart, [(begin - SECOND, None)])) == "passed"
 
     @pytest.mark.parametrize(("late", "early"), [(MOMENT, -MOMENT), (-MOMENT, -MOMENT)])
     def test_not_for_a_part_of_it(
-        self, server_restart: Evidence, bad: Bad, late: timedelta, early: timedelta
+        self, server_restart: VideoEvidence, bad: Bad, late: timedelta, early: timedelta
     ) -> None:
         begin, end = self._life(server_restart)
         assert verdict(self.CHECK, bad(server_restart, [(begin + late, end + early)])) == "unknown"
 
-    def test_not_without_a_journal(self, server_restart: Evidence) -> None:
+    def test_not_without_a_journal(self, server_restart: VideoEvidence) -> None:
         assert verdict(self.CHECK, server_restart) == "unknown"
 
-    def test_not_by_another_toxic(self, server_restart: Evidence, bad: Bad) -> None:
+    def test_not_by_another_toxic(self, server_restart: VideoEvidence, bad: Bad) -> None:
         begin, _ = self._life(server_restart)
         check = bad_throughout(LINK, "latency", "restart-single")
         assert verdict(check, bad(server_restart, [(begin - SECOND, None)])) == "unknown"
 
-    def _life(self, evidence: Evidence) -> tuple[datetime, datetime]:
+    def _life(self, evidence: VideoEvidence) -> tuple[datetime, datetime]:
         workflow = evidence.workflows["restart-single"]
         assert workflow.closed_at
         return workflow.started_at, workflow.closed_at
 
 
 class TestAwaitedWhenHit:
-    def check(self, evidence: Evidence, times: int = 1) -> Invariant:
+    def check(self, evidence: VideoEvidence, times: int = 1) -> Invariant:
         (asked,) = evidence.specs
         return awaited_when_hit(LINK, "down", asked.workflow_id, asked.video_prompts[0], times)
 
-    def moment(self, evidence: Evidence) -> datetime:
+    def moment(self, evidence: VideoEvidence) -> datetime:
         found = evidence.first_entry(Event.SIGNALED)
         assert found
         return found.at
 
-    def test_while_it_was_polled(self, server_restart: Evidence, bad: Bad) -> None:
+    def test_while_it_was_polled(self, server_restart: VideoEvidence, bad: Bad) -> None:
         at = self.moment(server_restart)
         assert verdict(self.check(server_restart), bad(server_restart, [(at, None)])) == "passed"
 
-    def test_as_often_as_planned(self, server_restart: Evidence, bad: Bad) -> None:
+    def test_as_often_as_planned(self, server_restart: VideoEvidence, bad: Bad) -> None:
         at = self.moment(server_restart)
         evidence = bad(server_restart, [(at, at + MOMENT), (at + 2 * MOMENT, None)])
         assert verdict(self.check(evidence, 2), evidence) == "passed"
         assert verdict(self.check(evidence, 3), evidence) == "unknown"
 
-    def test_not_without_an_effect(self, server_restart: Evidence, bad: Bad) -> None:
+    def test_not_without_an_effect(self, server_restart: VideoEvidence, bad: Bad) -> None:
         at = self.moment(server_restart)
         evidence = bad(server_restart, [(at, None)], hit=False)
         assert verdict(self.check(evidence), evidence) == "unknown"
 
     def test_not_before_the_first_poll_or_after_the_end(
-        self, server_restart: Evidence, bad: Bad
+        self, server_restart: VideoEvidence, bad: Bad
     ) -> None:
         polls = [r.at for r in server_restart.received if r.call is Call.POLL]
         end = server_restart.workflows["restart-single"].closed_at
@@ -133,7 +133,7 @@ class TestAwaitedWhenHit:
 
 
 class TestInFlightWhenHit:
-    def test_a_request_without_an_answer(self, worker_crash: Evidence, bad: Bad) -> None:
+    def test_a_request_without_an_answer(self, worker_crash: VideoEvidence, bad: Bad) -> None:
         killed = worker_crash.first_entry(Event.SIGNALED)
         assert killed
         prompt = worker_crash.specs[0].character_prompt
@@ -141,14 +141,16 @@ class TestInFlightWhenHit:
         assert verdict(check, bad(worker_crash, [(killed.at, None)])) == "passed"
 
     @pytest.mark.parametrize("call", [Call.IMAGE, Call.VIDEO_START, Call.DOWNLOAD])
-    def test_not_when_all_is_answered(self, worker_crash: Evidence, bad: Bad, call: Call) -> None:
+    def test_not_when_all_is_answered(
+        self, worker_crash: VideoEvidence, bad: Bad, call: Call
+    ) -> None:
         end = worker_crash.ledger[-1].at
         asked = worker_crash.specs[0]
         prompt = asked.character_prompt if call is Call.IMAGE else asked.video_prompts[0]
         check = in_flight_when_hit(LINK, "down", call, prompt)
         assert verdict(check, bad(worker_crash, [(end + SECOND, None)])) == "unknown"
 
-    def test_not_another_request(self, worker_crash: Evidence, bad: Bad) -> None:
+    def test_not_another_request(self, worker_crash: VideoEvidence, bad: Bad) -> None:
         killed = worker_crash.first_entry(Event.SIGNALED)
         assert killed
         prompt = worker_crash.specs[0].video_prompts[0]
@@ -157,7 +159,7 @@ class TestInFlightWhenHit:
 
 
 class TestRefusedBeforeSent:
-    def test_a_call_of_which_nothing_came(self, server_restart: Evidence, bad: Bad) -> None:
+    def test_a_call_of_which_nothing_came(self, server_restart: VideoEvidence, bad: Bad) -> None:
         (asked,) = server_restart.specs
         image = asked.character_prompt
         (call,) = server_restart.calls_for(asked, image)
@@ -175,11 +177,13 @@ class TestRefusedBeforeSent:
 
 
 class TestDoubts:
-    def test_a_call_in_doubt(self, worker_crash: Evidence, server_restart: Evidence) -> None:
+    def test_a_call_in_doubt(
+        self, worker_crash: VideoEvidence, server_restart: VideoEvidence
+    ) -> None:
         assert verdict(nothing_is_ambiguous("crash-single"), worker_crash) == "failed"
         assert verdict(nothing_is_ambiguous("restart-single"), server_restart) == "passed"
 
-    def test_one_in_doubt_and_one_done(self, worker_crash: Evidence) -> None:
+    def test_one_in_doubt_and_one_done(self, worker_crash: VideoEvidence) -> None:
         asked = worker_crash.specs[0]
         check = openly_ambiguous(asked.workflow_id, asked.character_prompt)
         hidden = [

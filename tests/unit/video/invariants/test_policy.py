@@ -7,13 +7,13 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import History, HistoryEvent
 
-from chaos.evidence.case import Evidence
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.policy import attempts_within_policy
 from workflows.models import UNDECIDED, WORKER_LOST
 from workflows.policies import MAX_WORKER_LOSSES
 
-Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
+Change = Callable[[VideoEvidence, str, Callable[[History], None]], VideoEvidence]
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 
@@ -59,7 +59,7 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_an_attempt_above_the_recorded_maximum_fails(
-    checkpoint: Evidence, with_history: Change
+    checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     def fourth(history: History) -> None:
         _events(history, STARTED)[-1].activity_task_started_event_attributes.attempt = 4
@@ -70,7 +70,7 @@ def test_an_attempt_above_the_recorded_maximum_fails(
     assert finding.problems == ("checkpoint-series: download_video took attempt 4 of 3",)
 
 
-def test_a_policy_without_an_end_fails(checkpoint: Evidence, with_history: Change) -> None:
+def test_a_policy_without_an_end_fails(checkpoint: VideoEvidence, with_history: Change) -> None:
     def endless(history: History) -> None:
         scheduled = _events(history, SCHEDULED)[0].activity_task_scheduled_event_attributes
         scheduled.retry_policy.maximum_attempts = 0
@@ -81,7 +81,7 @@ def test_a_policy_without_an_end_fails(checkpoint: Evidence, with_history: Chang
 
 
 def test_an_attempt_after_a_permanent_failure_fails(
-    checkpoint: Evidence, with_history: Change
+    checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     def tried_again(history: History) -> None:
         started = _events(history, STARTED)[-1].activity_task_started_event_attributes
@@ -97,7 +97,7 @@ def test_an_attempt_after_a_permanent_failure_fails(
     "failure", [_failure("Refused", permanent=True), _failure("ApplicationFailure")]
 )
 def test_a_step_scheduled_anew_after_a_permanent_failure_fails(
-    failure: Failure, checkpoint: Evidence, with_history: Change
+    failure: Failure, checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     broken = with_history(
         checkpoint, "checkpoint-series", lambda history: _tried_before(history, failure, 1)
@@ -107,7 +107,7 @@ def test_a_step_scheduled_anew_after_a_permanent_failure_fails(
 
 
 def test_an_open_call_that_was_settled_is_asked_for_again(
-    checkpoint: Evidence, with_history: Change
+    checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     failure = _failure(UNDECIDED, permanent=True)
     settled = with_history(
@@ -119,7 +119,7 @@ def test_an_open_call_that_was_settled_is_asked_for_again(
 
 @pytest.mark.parametrize("failure", [_silence(), _failure(WORKER_LOST)], ids=["silent", "seen"])
 def test_lost_workers_cost_so_many_schedulings_and_no_more(
-    failure: Failure, checkpoint: Evidence, with_history: Change
+    failure: Failure, checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     def problems(times: int) -> Sequence[str]:
         lost = with_history(
@@ -132,7 +132,7 @@ def test_lost_workers_cost_so_many_schedulings_and_no_more(
 
 
 def test_a_step_that_an_outage_postponed_may_be_scheduled_anew(
-    checkpoint: Evidence, with_history: Change
+    checkpoint: VideoEvidence, with_history: Change
 ) -> None:
     def postponed(history: History) -> None:
         _tried_before(history, _failure("QuotaUsedUp", permanent=True), times=2)

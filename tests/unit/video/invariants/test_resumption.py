@@ -8,9 +8,9 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Billed
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
 
@@ -19,25 +19,25 @@ WORDS = ("the character", "GEMINI_API_KEY")
 CHECK = resumed_from_its_checkpoint(ID, WORDS, kept=1)
 
 
-def _with_runs(evidence: Evidence, *runs: WorkflowHistory) -> Evidence:
+def _with_runs(evidence: VideoEvidence, *runs: WorkflowHistory) -> VideoEvidence:
     return replace(evidence, workflows={**evidence.workflows, ID: Workflow(ID, runs)})
 
 
 @pytest.fixture
-def refused(retry_config: Evidence) -> WorkflowHistory:
+def refused(retry_config: VideoEvidence) -> WorkflowHistory:
     """A run that failed at once, and said why."""
     return retry_config.workflows["retry-refused"].runs[0]
 
 
 @pytest.fixture
-def completed(retry_config: Evidence) -> WorkflowHistory:
+def completed(retry_config: VideoEvidence) -> WorkflowHistory:
     return retry_config.workflows[ID].runs[0]
 
 
 @pytest.fixture
 def resumed(
-    retry_config: Evidence, refused: WorkflowHistory, completed: WorkflowHistory
-) -> Evidence:
+    retry_config: VideoEvidence, refused: WorkflowHistory, completed: WorkflowHistory
+) -> VideoEvidence:
     """Two real runs as those of one id, and its image as one that was paid for in the first."""
     early = [
         record.model_copy(update={"at": record.at - timedelta(minutes=1)})
@@ -48,12 +48,12 @@ def resumed(
     return _with_runs(replace(retry_config, ledger=early), refused, completed)
 
 
-def test_a_failed_run_and_one_that_goes_on_hold(resumed: Evidence) -> None:
+def test_a_failed_run_and_one_that_goes_on_hold(resumed: VideoEvidence) -> None:
     assert CHECK.examine(resumed).problems == ()
 
 
 def test_one_that_was_not_started_again_fails(
-    resumed: Evidence, completed: WorkflowHistory
+    resumed: VideoEvidence, completed: WorkflowHistory
 ) -> None:
     finding = CHECK.examine(_with_runs(resumed, completed))
 
@@ -61,26 +61,30 @@ def test_one_that_was_not_started_again_fails(
     assert finding.problems == (f"{ID} was not started again",)
 
 
-def test_a_first_run_that_did_not_fail_fails(resumed: Evidence, completed: WorkflowHistory) -> None:
+def test_a_first_run_that_did_not_fail_fails(
+    resumed: VideoEvidence, completed: WorkflowHistory
+) -> None:
     finding = CHECK.examine(_with_runs(resumed, completed, completed))
 
     assert f"{ID}, run 1 is completed, not failed" in finding.problems
 
 
-def test_a_second_run_that_fails_as_well_fails(resumed: Evidence, refused: WorkflowHistory) -> None:
+def test_a_second_run_that_fails_as_well_fails(
+    resumed: VideoEvidence, refused: WorkflowHistory
+) -> None:
     finding = CHECK.examine(_with_runs(resumed, refused, refused))
 
     assert finding.problems == (f"{ID} did not complete when it was started again",)
 
 
-def test_a_failure_that_does_not_say_why_fails(resumed: Evidence) -> None:
+def test_a_failure_that_does_not_say_why_fails(resumed: VideoEvidence) -> None:
     check = resumed_from_its_checkpoint(ID, ("the disk",), kept=1)
 
     assert "lacks 'the disk'" in check.examine(resumed).problems[0]
 
 
 def test_a_failure_that_was_retried_fails(
-    resumed: Evidence, refused: WorkflowHistory, completed: WorkflowHistory
+    resumed: VideoEvidence, refused: WorkflowHistory, completed: WorkflowHistory
 ) -> None:
     events = copy.deepcopy(refused.events)
     kind = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
@@ -93,7 +97,7 @@ def test_a_failure_that_was_retried_fails(
     assert problems == (f"{ID}: generate_character was retried (3 attempts)",)
 
 
-def test_what_was_not_paid_for_before_the_failure_fails(resumed: Evidence) -> None:
+def test_what_was_not_paid_for_before_the_failure_fails(resumed: VideoEvidence) -> None:
     check = resumed_from_its_checkpoint(ID, WORDS, kept=2)
 
     problems = check.examine(resumed).problems
@@ -102,7 +106,7 @@ def test_what_was_not_paid_for_before_the_failure_fails(resumed: Evidence) -> No
     assert "was not paid for before" in problems[0]
 
 
-def test_what_is_paid_for_again_fails(resumed: Evidence) -> None:
+def test_what_is_paid_for_again_fails(resumed: VideoEvidence) -> None:
     bill = next(b for b in resumed.billed if b.prompt == f"a portrait of the hero of {ID}")
     again = bill.model_copy(update={"at": bill.at + timedelta(minutes=2)})
 

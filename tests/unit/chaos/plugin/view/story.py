@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
-from pathlib import Path
 
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.events import (
@@ -34,15 +33,32 @@ NAMES = (
 """Those of the catalogue, as long as they are there."""
 
 
+class Books:
+    """What a case was billed, as its target reads it: each in turn, the last again and again."""
+
+    def __init__(self, *said: str | Exception) -> None:
+        self.said: list[str | Exception] = list(said)
+
+    def __call__(self) -> Decimal:
+        said = self.said[0] if len(self.said) == 1 else self.said.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return Decimal(said)
+
+
 def case(
-    name: CaseName = ONE, *, workflows: int = 1, control: bool = False, ledger: Path = Path("none")
+    name: CaseName = ONE,
+    *,
+    workflows: int = 1,
+    control: bool = False,
+    billed_usd: Callable[[], Decimal] = lambda: Decimal(0),
 ) -> PlannedCase:
     return PlannedCase(
         name=name,
         workflows=workflows,
         ideal_usd=ONE_VIDEO_USD * workflows,
         control=control,
-        ledger=ledger,
+        billed_usd=billed_usd,
     )
 
 

@@ -1,59 +1,62 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
-from chaos.experiment.events import Billed
-from chaos.plugin.view.bills import Bills, LedgerTail
-from tests.chaos.video.fake_api.ledger import Billed as Bill
-from tests.chaos.video.fake_api.ledger import Item, now, read_ledger, to_line
-from tests.unit.chaos.plugin.view.story import ONE, case
+import pytest
 
-EVIDENCE = Path(__file__).parents[4] / "data" / "evidence"
+from chaos.experiment.events import Billed, CaseName
+from chaos.plugin.view.bills import Bills
+from tests.unit.chaos.plugin.view.story import ONE, Books, case
 
-
-def _bill(usd: str) -> bytes:
-    return to_line(
-        Bill(
-            at=now(),
-            request_id="r",
-            item=Item.IMAGE,
-            model="m",
-            prompt="p",
-            amount_usd=Decimal(usd),
-        )
-    )
+OTHER = CaseName("concurrency", "one_worker", alone=True)
 
 
-def test_a_ledger_is_read_on_as_it_grows_and_only_whole_lines_count(tmp_path: Path) -> None:
-    tail = LedgerTail(tmp_path / "ledger.jsonl")
-    assert not tail.read()
-
-    first, second = _bill("0.039"), _bill("1.20")
-    tail.path.write_bytes(first + second[:-20])
-    assert tail.read()
-    assert tail.usd == Decimal("0.039")
-    assert not tail.read()
-
-    tail.path.write_bytes(first + second)
-    assert tail.read()
-    assert tail.usd == Decimal("1.239")
+class BooksError(Exception):
+    """A target's own, of which the harness knows nothing."""
 
 
-def test_a_kept_ledger_comes_to_the_sum_of_its_bills() -> None:
-    ledgers = sorted(EVIDENCE.glob("*/*/ledger.jsonl"))
-    assert ledgers
-    for ledger in ledgers:
-        tail = LedgerTail(ledger)
-        tail.read()
-        assert tail.usd == sum(r.amount_usd for r in read_ledger(ledger) if isinstance(r, Bill))
+def test_only_cases_that_were_billed_something_are_told_each_once() -> None:
+    books = Books("0", "0.039", "0.039", "1.239")
+    bills = Bills([case(billed_usd=books), case(OTHER)])
+
+    assert [list(bills.read()) for _ in range(5)] == [
+        [],
+        [Billed(ONE, Decimal("0.039"))],
+        [],
+        [Billed(ONE, Decimal("1.239"))],
+        [],
+    ]
 
 
-def test_only_cases_with_new_bills_are_told(tmp_path: Path) -> None:
-    bills = Bills([case(ledger=tmp_path / "ledger.jsonl")])
+def test_what_is_taken_back_is_told_as_well() -> None:
+    bills = Bills([case(billed_usd=Books("1.20", "0"))])
+
+    assert [list(bills.read()) for _ in range(2)] == [
+        [Billed(ONE, Decimal("1.20"))],
+        [Billed(ONE, Decimal(0))],
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(), ValueError("half a line"), KeyError("usd"), BooksError()],
+    ids=repr,
+)
+def test_books_that_cannot_be_read_yet_have_nothing_new_and_keep_nothing_from_the_others(
+    error: Exception,
+) -> None:
+    unreadable: Callable[[], Decimal] = Books(error, error, "1.20")
+    bills = Bills([case(billed_usd=unreadable), case(OTHER, billed_usd=Books("0.039"))])
+
+    assert list(bills.read()) == [Billed(OTHER, Decimal("0.039"))]
     assert list(bills.read()) == []
-
-    (tmp_path / "ledger.jsonl").write_bytes(_bill("1.20"))
-
     assert list(bills.read()) == [Billed(ONE, Decimal("1.20"))]
+
+
+def test_what_was_told_stands_while_its_books_cannot_be_read() -> None:
+    bills = Bills([case(billed_usd=Books("1.20", OSError(), "1.20"))])
+
+    assert len(list(bills.read())) == 1
+    assert list(bills.read()) == []
     assert list(bills.read()) == []

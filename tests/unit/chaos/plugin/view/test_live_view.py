@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import time
-from pathlib import Path
 
 import pytest
 from rich.console import Console, ConsoleDimensions, RenderableType
@@ -10,8 +9,7 @@ from rich.console import Console, ConsoleDimensions, RenderableType
 from chaos.evidence.journal import Event
 from chaos.experiment.events import Planned
 from chaos.plugin.view.live import LiveView
-from tests.unit.chaos.plugin.view.story import ONE, case, journaled, told
-from tests.unit.chaos.plugin.view.test_bills import _bill
+from tests.unit.chaos.plugin.view.story import ONE, Books, case, journaled, told
 
 
 class Screen:
@@ -42,9 +40,14 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
 
 
 @pytest.fixture
-def view(screen: Screen, tmp_path: Path) -> LiveView:
+def books() -> Books:
+    return Books("0")
+
+
+@pytest.fixture
+def view(screen: Screen, books: Books) -> LiveView:
     view = LiveView(screen)
-    view.tell(told(0, Planned((case(ledger=tmp_path / "ledger.jsonl"),))))
+    view.tell(told(0, Planned((case(billed_usd=books),))))
     return view
 
 
@@ -96,13 +99,11 @@ def test_after_it_was_left_it_is_drawn_at_once(view: LiveView, screen: Screen) -
     assert [bool(frame) for frame in screen.frames] == [True, False, True]
 
 
-def test_it_shows_what_the_ledger_has_billed(
-    view: LiveView, screen: Screen, tmp_path: Path
-) -> None:
+def test_it_shows_what_was_billed_so_far(view: LiveView, screen: Screen, books: Books) -> None:
     view.refresh(1.0)
     assert "$" not in screen.frames[-1].replace("ideal cost $", "")
 
-    (tmp_path / "ledger.jsonl").write_bytes(_bill("1.20"))
+    books.said = ["1.20"]
     view.refresh(2.5)
     assert screen.frames[-1].count("$1.20") == 2
     assert ONE.scenario in screen.frames[-1]

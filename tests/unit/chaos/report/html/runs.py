@@ -21,7 +21,7 @@ from chaos.experiment.results import (
 from chaos.invariants.verdict import Finding, Verdict
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
-EVIDENCE = Path(__file__).parents[5] / "data" / "evidence"
+EVIDENCE = Path(__file__).parents[4] / "data" / "evidence"
 CRASH = ("worker_crash", "sigkill_twice")
 LOAD = ("concurrency", "one_worker")
 RETRY = ("retry_config", "policy_and_behaviour")
@@ -48,7 +48,9 @@ def a_run(
                 (own / "logs" / log).write_text(text)
         scenario = catalogue[name]
         case = next(case for case in scenario.cases if case.name == case_name)
-        judged = case_result(case, Evidence.load(own), findings, root=folder, duration_s=12.3)
+        judged = case_result(
+            case, case.target.load_evidence(own), findings, root=folder, duration_s=12.3
+        )
         scenarios.append(scenario_result(scenario, [judged]))
     passed = sum(scenario.verdict is Verdict.PASSED for scenario in scenarios)
     run = RunResult(

@@ -7,7 +7,7 @@ import pytest
 from chaos.environment.temporal import Topology
 from chaos.experiment.results import RunResult
 from chaos.report.html.again import Commands
-from tests.unit.chaos.report.html.runs import CRASH, EVIDENCE, LOAD, PASSED, a_run, failed
+from tests.unit.chaos.report.html.runs import CRASH, EVIDENCE, PASSED, a_run, failed
 
 
 def _lines(run: RunResult, folder: Path) -> list[str]:
@@ -18,7 +18,7 @@ def test_a_scenario_is_run_again_by_its_name(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", {CRASH: PASSED})
 
     assert _lines(run, tmp_path / "run") == [
-        "pytest -m chaos -k worker_crash",
+        "python -m chaos run worker_crash",
         f"python -m chaos recheck {tmp_path / 'run'}",
     ]
 
@@ -26,23 +26,8 @@ def test_a_scenario_is_run_again_by_its_name(tmp_path: Path) -> None:
 def test_as_it_was_run(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", {CRASH: PASSED}, topology=Topology.POSTGRES)
 
-    assert _lines(run, tmp_path / "run")[0].endswith("-k worker_crash --topology postgres")
-    assert Commands(run, tmp_path).of_all().text == "pytest -m chaos --topology postgres"
-
-
-@pytest.mark.parametrize(("workflows", "option"), [(5, ""), (50, " --workflows 50")])
-def test_with_as_many_workflows(tmp_path: Path, workflows: int, option: str) -> None:
-    run = a_run(tmp_path / "run", {LOAD: PASSED})
-    scenario = run.scenarios[0]
-    case = scenario.cases[0]
-    assert case.load
-    load = case.load.model_copy(update={"workflows": workflows})
-    scenario = scenario.model_copy(update={"cases": (case.model_copy(update={"load": load}),)})
-    run = run.model_copy(update={"scenarios": (scenario,)})
-
-    (again, _) = Commands(run, tmp_path / "run").of(scenario)
-
-    assert again.text == f"pytest -m chaos -k concurrency{option}"
+    assert _lines(run, tmp_path / "run")[0].endswith("run worker_crash --topology postgres")
+    assert Commands(run, tmp_path).of_all().text == "python -m chaos run --topology postgres"
 
 
 def test_a_folder_below_this_one_is_named_from_here(
@@ -64,11 +49,11 @@ def test_a_schedule_is_replayed_or_drawn_anew(tmp_path: Path) -> None:
 
     same, drawn = commands.of_case(scenario, scenario.cases[0])
 
-    assert same.text == f"pytest -m chaos --replay={file}"
-    assert drawn.text.startswith("pytest -m chaos --seed 4 --faults ")
+    assert same.text == f"python -m chaos run --replay={file}"
+    assert drawn.text.startswith("python -m chaos run --seed 4 --faults ")
     assert drawn.text.endswith(" --duration 12 --workflows 5")
     assert _lines(run, tmp_path / "run")[:2] == [
-        f"pytest -m chaos --replay={tmp_path / 'run'}",
+        f"python -m chaos run --replay={tmp_path / 'run'}",
         f"python -m chaos shrink {tmp_path / 'run'}",
     ]
 

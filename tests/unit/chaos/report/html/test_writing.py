@@ -24,7 +24,7 @@ from tests.unit.chaos.report.html.runs import CRASH, LOAD, PASSED, RETRY, a_run,
 from tests.unit.chaos.report.made_runs import STARTED_AT
 from tests.unit.chaos.report.made_runs import a_run as a_made_run
 
-ORDERS = Path(__file__).parents[5] / "data" / "orders"
+ORDERS = Path(__file__).parents[4] / "data" / "orders"
 NASTY = "<script>alert(1)</script>"
 PROBLEM = f"it was billed twice {NASTY}"
 
@@ -62,7 +62,7 @@ def test_what_broke_stands_first_with_its_reason_and_the_way_back(
     assert "2. Retry Configuration" not in top
     assert f"billed_at_most_expected {PROBLEM}" in top
     assert "kill at worker-1, " in top
-    assert "pytest -m chaos -k worker_crash" in top
+    assert "python -m chaos run worker_crash" in top
     assert "2. Retry Configuration" in rest
     assert broken.run_id in top
 
@@ -177,15 +177,15 @@ def _torn_history(case: Path) -> None:
     history.write_text(history.read_text()[:500])
 
 
-def _damaged_ledger(case: Path) -> None:
-    (case / "ledger.jsonl").write_text("nonsense\n")
+def _damaged_bills(case: Path) -> None:
+    (case / "bills.json").write_text("nonsense\n")
 
 
 def _no_expectations(case: Path) -> None:
     (case / "expectations.json").unlink()
 
 
-@pytest.mark.parametrize("damage", [_no_journal, _torn_history, _damaged_ledger, _no_expectations])
+@pytest.mark.parametrize("damage", [_no_journal, _torn_history, _damaged_bills, _no_expectations])
 @pytest.mark.usefixtures("broken")
 def test_of_damaged_evidence_the_figures_are_left(
     folder: Path, damage: Callable[[Path], None]
@@ -284,7 +284,7 @@ def test_a_live_run_says_what_was_paid_and_runs_live_again(folder: Path) -> None
 
     assert "Mode live Topology" in text
     assert "Paid at most $1.278 of $15.00" in text
-    assert "pytest -m chaos -k worker_crash --live" in text
+    assert "python -m chaos run worker_crash --live" in text
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"schema": 2}'])
@@ -351,10 +351,10 @@ def test_a_document_runs_its_own_script_and_no_other() -> None:
     assert page.startswith("<!doctype html>")
 
 
-def test_a_system_of_ones_own_has_its_own_files_and_its_own_scenarios(tmp_path: Path) -> None:
+def test_a_guests_run_has_its_own_files_and_its_own_scenarios(tmp_path: Path) -> None:
     run = Path(shutil.copytree(ORDERS, tmp_path / "run"))
 
     page = write_html(run).read_text()
 
-    assert "--scenarios TEST_FILE" in page
+    assert "python -m chaos run worker_dies_charging" in page
     assert 'href="worker_dies_charging/sigkill/charges.jsonl"' in page

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from chaos.__main__ import main
-from chaos.evidence.case import Evidence
 from chaos.experiment.judge import judge
 from chaos.experiment.results import NotRun, Overall, RunResult, case_result, scenario_result
 from chaos.experiment.run import KEY_CHECK
@@ -44,7 +43,7 @@ def _record(folder: Path, *found_then: Finding) -> RunResult:
         cases = []
         for name in CASES.get(scenario.name, ()):
             (case,) = (each for each in scenario.cases if each.name == name)
-            evidence = Evidence.load(folder / scenario.name / name)
+            evidence = case.target.load_evidence(folder / scenario.name / name)
             findings = [*judge(case, evidence), *(() if case.must_fail else found_then)]
             cases.append(case_result(case, evidence, findings, root=folder, duration_s=12.3456))
         if cases:
@@ -262,13 +261,13 @@ def test_a_torn_ledger_is_judged_as_in_a_run_and_said(run: Path) -> None:
         ("ledger.jsonl", b"{}\n\xff\n{}\n", "ledger.jsonl is damaged: line 2 is no JSON"),
         ("expectations.json", b"", "expectations.json is damaged: it is no JSON"),
         ("paid_calls.json", b"[" * 100_000, "paid_calls.json is damaged: it is no JSON"),
-        ("billing.json", b"{}", "it is not as today's code reads it: "),
+        ("billing.json", b'{"mode": "free"}', "it is not as today's code reads it: "),
         (
             "histories/restart-single.run-1.json",
             b'{"events": [',
             "histories/restart-single.run-1.json is damaged: it is no JSON",
         ),
-        ("expectations.json", None, "expectations.json is missing"),
+        ("expectations.json", None, "specs.json is missing"),
     ],
 )
 def test_evidence_that_cannot_be_read_is_unknown_and_named(

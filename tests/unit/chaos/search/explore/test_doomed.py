@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -57,8 +58,8 @@ def go_on(watch: Watch, workflow_id: str) -> None:
 
 def complete(watch: Watch, workflow_id: str) -> None:
     completion = WorkflowActivationCompletion(run_id=f"run of {workflow_id}")
-    watch.task(completion, Stage.COMPLETING)
-    watch.task(completion, Stage.COMPLETED)
+    watch.task(completion, "completing")
+    watch.task(completion, "completed")
 
 
 def names(folder: Path, workflow_id: str) -> Sequence[str]:
@@ -158,3 +159,36 @@ def test_without_an_open_poll_it_dies_after_the_report(
     assert len(kills) == 1
     assert hit
     assert hit.moment == unpolled(COMPLETED_1)
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("/charges", "charges"),
+        ("/orders/17/refunds", "refunds"),
+        ("/orders/17", "orders"),
+        ("/v1beta/models/veo-3.1:predictLongRunning", "predictLongRunning"),
+        ("/v1beta/models/veo-3.1/operations/5f2c", "operations"),
+        ("/", "/"),
+    ],
+)
+def test_a_call_is_named_without_ids(path: str, what: str) -> None:
+    assert doomed.asked(path) == what
+
+
+def test_only_connections_to_the_server_are_cut() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(("127.0.0.1", 0)) as other,
+        socket.create_connection(server.getsockname()) as polls,
+        socket.create_connection(other.getsockname()) as pays,
+        server.accept()[0] as polled,
+        other.accept()[0] as paid,
+    ):
+        doomed.cut_connections(f"127.0.0.1:{server.getsockname()[1]}")
+
+        assert polled.recv(1) == b""
+        with pytest.raises(OSError, match="Broken pipe"):
+            polls.sendall(b"x")
+        pays.sendall(b"x")
+        assert paid.recv(1) == b"x"

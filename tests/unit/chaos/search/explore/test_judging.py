@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import Evidence
 from chaos.invariants.verdict import Verdict
-from chaos.search.explore.judging import judge_try
-from chaos.search.explore.keep import FLEET_LOG, HIT, PASSED
-from chaos.search.explore.plan import Load, Plan, Target
+from chaos.search.explore.judging import Attempt, judge_try
+from chaos.search.explore.keep import HIT, JOURNAL, LOG, PASSED
+from chaos.search.explore.plan import Plan
 from chaos.search.explore.state import Try
-from tests.unit.chaos.search.explore.conftest import BEGIN
+from tests.chaos.video.target import VIDEO
+from tests.unit.chaos.search.explore.kept import BEGIN, crash_point
 
 REPLIED = "single-activity-2-call-1-replied"
 POLLED = "single-task-2-polled"
@@ -29,9 +29,14 @@ Judge = Callable[[Path], Try]
 
 
 @pytest.fixture
-def judge(plan: Plan, target: Callable[[str], Target]) -> Judge:
-    reference = plan.reference(Load.SINGLE)
-    return lambda folder: judge_try(folder, target(folder.name), reference, BEGIN, BEGIN)
+def judge(plan: Plan) -> Judge:
+    reference = plan.reference("single")
+
+    def judge_kept(folder: Path) -> Try:
+        attempt = Attempt(VIDEO, crash_point(folder.name), reference)
+        return judge_try(folder, attempt, BEGIN, BEGIN)
+
+    return judge_kept
 
 
 Kept = Callable[[str], Path]
@@ -59,8 +64,8 @@ def test_a_real_try_passes_and_proves_its_points(
 def test_the_window_shows_in_the_bill(kept: Kept, judge: Judge) -> None:
     twice, once = judge(kept(REPLIED)), judge(kept(COMPLETING))
 
-    assert (twice.billed_usd - twice.ideal_usd, twice.ambiguous) == (Decimal("0.039"), 1)
-    assert (once.billed_usd - once.ideal_usd, once.ambiguous) == (Decimal(0), 0)
+    assert (twice.billed_usd - twice.ideal_usd, twice.in_doubt) == (Decimal("0.039"), 1)
+    assert (once.billed_usd - once.ideal_usd, once.in_doubt) == (Decimal(0), 0)
 
 
 def test_a_task_that_the_dead_worker_was_given_does_not_prove_that_it_waited(
@@ -85,7 +90,11 @@ def of_another_process(folder: Path) -> None:
 
 
 def ended_by_itself(folder: Path) -> None:
-    edit(folder / FLEET_LOG, "is lost (SIGKILL)", "is lost (exit code 1)")
+    edit(folder / JOURNAL, '"event": "exited"', '"event": "exited", "exit_code": 1')
+
+
+def was_not_seen_to_end(folder: Path) -> None:
+    (folder / JOURNAL).write_text("")
 
 
 def went_on_after_its_death(folder: Path) -> None:
@@ -100,6 +109,7 @@ UNPROVEN = (
     of_another_moment,
     of_another_process,
     ended_by_itself,
+    was_not_seen_to_end,
     went_on_after_its_death,
 )
 
@@ -118,14 +128,14 @@ def test_a_kill_that_is_not_proven_proves_nothing(
 
 def died_later(folder: Path) -> None:
     hit = json.loads((folder / HIT).read_text())
-    later = Evidence.load(folder).workflows[hit["workflow_id"]].closed_at
+    later = VIDEO.load_evidence(folder).workflows[hit["workflow_id"]].closed_at
     assert later
     edit(folder / HIT, hit["at"], later.isoformat().replace("+00:00", "Z"))
 
 
 def died_sooner(folder: Path) -> None:
     hit = json.loads((folder / HIT).read_text())
-    sooner = Evidence.load(folder).workflows[hit["workflow_id"]].started_at
+    sooner = VIDEO.load_evidence(folder).workflows[hit["workflow_id"]].started_at
     edit(folder / HIT, hit["at"], sooner.isoformat().replace("+00:00", "Z"))
 
 
@@ -159,7 +169,7 @@ def test_a_request_that_another_task_had_sent_may_be_billed_again(kept: Kept, ju
     found = judge(kept(AHEAD))
 
     assert found.verdict is Verdict.PASSED, found.reason
-    assert (found.billed_usd - found.ideal_usd, found.ambiguous) == (Decimal("1.20"), 1)
+    assert (found.billed_usd - found.ideal_usd, found.in_doubt) == (Decimal("1.20"), 1)
 
 
 def without_the_departure(folder: Path) -> None:
@@ -227,7 +237,7 @@ def a_file_is_gone(folder: Path) -> None:
 
 
 def the_key_is_told(folder: Path) -> None:
-    (folder / FLEET_LOG).write_text((folder / FLEET_LOG).read_text() + "AIza-canary-0123")
+    (folder / LOG).write_text((folder / LOG).read_text() + "AIza-canary-0123")
 
 
 def an_activity_was_tried_in_vain(folder: Path) -> None:

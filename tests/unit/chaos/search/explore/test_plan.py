@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 
-from chaos.search.explore.plan import Choice, Load, Plan
+from chaos.search.explore.plan import Choice, Plan
 
 
 def sample(plan: Plan, size: int, seed: int = 0) -> Plan:
-    choice = Choice(loads=(Load.SINGLE,), sample=size, seed=seed)
+    choice = Choice(specs=("single",), sample=size, seed=seed)
     return Plan.of(choice, plan.references)
 
 
 def test_without_a_sample_all_is_chosen(plan: Plan) -> None:
-    assert len(plan.targets) == len(plan.everything) == 55
+    assert len(plan.crash_points) == len(plan.everything) == 55
 
 
 def test_a_sample_has_one_of_each_kind_before_any_kind_has_two(plan: Plan) -> None:
-    kinds = {target.stop.kind for target in plan.everything}
+    kinds = {each.stop.kind for each in plan.everything}
 
-    counted = Counter(target.stop.kind for target in sample(plan, len(kinds)).targets)
+    counted = Counter(each.stop.kind for each in sample(plan, len(kinds)).crash_points)
 
     assert counted == Counter(kinds)
 
@@ -30,4 +30,4 @@ def test_the_seed_alone_decides(plan: Plan) -> None:
 
 
 def test_a_sample_may_be_larger_than_all(plan: Plan) -> None:
-    assert len(sample(plan, 1000).targets) == 55
+    assert len(sample(plan, 1000).crash_points) == 55

@@ -108,7 +108,7 @@ def test_an_event_that_nobody_thought_of_is_told(workflow: Workflow, passed: lis
     timer = HistoryEvent(event_id=36, event_type=EventType.EVENT_TYPE_TIMER_STARTED)
     history = WorkflowHistory(workflow.workflow_id, [*workflow.events, timer])
 
-    with pytest.raises(PlanError, match="event 36 is TIMER_STARTED"):
+    with pytest.raises(PlanError, match="event 36 of single-fault-free-stack-1 is TIMER_STARTED"):
         stops(replace(workflow, runs=(history,)), passed)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chaos.invariants.verdict import Verdict
-from chaos.search.explore.plan import Choice, Plan, Target
-from chaos.search.explore.state import MOST_TRIES, RESULTS, Outcome, State, StateError, Try
+from chaos.search.explore.plan import Choice, Plan
+from chaos.search.explore.state import MOST_TRIES, RESULTS, Outcome, State, StateError
+from tests.unit.chaos.search.explore.kept import crash_point, try_of
 
-TryOf = Callable[..., Try]
-Targets = Callable[[str], Target]
 NAME = "single-activity-3-completing"
 
 
@@ -24,38 +23,36 @@ def state(tmp_path: Path, plan: Plan) -> Iterator[State]:
         yield state
 
 
-def test_what_is_done_is_there_again(state: State, target: Targets, try_of: TryOf) -> None:
-    state.add(try_of(target(NAME)))
+def test_what_is_done_is_there_again(state: State) -> None:
+    state.add(try_of(crash_point(NAME)))
     state.close()
 
     with closing(State.open(state.folder)) as again:
-        left = [outcome.target.name for outcome in again.outcomes() if not outcome.is_done]
+        left = [outcome.crash_point.name for outcome in again.outcomes() if not outcome.is_done]
 
-        assert again.tries == [try_of(target(NAME))]
+        assert again.tries == [try_of(crash_point(NAME))]
         assert left == ["single-task-2-polled"]
 
 
-def test_a_line_that_was_cut_off_is_as_if_never_written(
-    state: State, target: Targets, try_of: TryOf
-) -> None:
-    state.add(try_of(target(NAME)))
+def test_a_line_that_was_cut_off_is_as_if_never_written(state: State) -> None:
+    state.add(try_of(crash_point(NAME)))
     state.close()
     with (state.folder / RESULTS).open("ab") as file:
-        file.write(b'{"target": "single-ta')
+        file.write(b'{"crash_point": "single-ta')
 
     with closing(State.open(state.folder)) as again:
-        again.add(try_of(target("single-task-2-polled")))
+        again.add(try_of(crash_point("single-task-2-polled")))
 
     with closing(State.open(state.folder)) as last:
-        assert [each.target for each in last.tries] == [NAME, "single-task-2-polled"]
+        assert [each.crash_point for each in last.tries] == [NAME, "single-task-2-polled"]
 
 
-def test_a_try_that_was_broken_off_keeps_its_id(state: State, target: Targets) -> None:
-    assert state.new_id(target(NAME)) == f"{NAME}-try-1"
+def test_a_try_that_was_broken_off_keeps_its_id(state: State) -> None:
+    assert state.new_id(crash_point(NAME)) == f"{NAME}-try-1"
     state.close()
 
     with closing(State.open(state.folder)) as again:
-        assert again.new_id(target(NAME)) == f"{NAME}-try-2"
+        assert again.new_id(crash_point(NAME)) == f"{NAME}-try-2"
 
 
 def test_two_processes_do_not_share_one(state: State) -> None:
@@ -76,25 +73,23 @@ def test_a_damaged_one_is_refused(state: State) -> None:
         State.open(state.folder)
 
 
-def test_the_newest_unfinished_of_the_same_choice_goes_on(
-    state: State, plan: Plan, target: Targets, try_of: TryOf
-) -> None:
+def test_the_newest_unfinished_of_the_same_choice_goes_on(state: State, plan: Plan) -> None:
     reports = state.folder.parent
     assert State.newest_unfinished(reports, plan.choice) is None  # it is open
     state.close()
-    assert State.newest_unfinished(reports, Choice(sample=3)) is None
+    assert State.newest_unfinished(reports, Choice(specs=("single",), sample=3)) is None
     left = State.newest_unfinished(reports, plan.choice)
     assert left
     with closing(left):
         assert left.folder == state.folder
         for name in (NAME, "single-task-2-polled"):
-            left.add(try_of(target(name)))
+            left.add(try_of(crash_point(name)))
 
     assert State.newest_unfinished(reports, plan.choice) is None
 
 
-def test_points_of_several_tries_count_together(target: Targets, try_of: TryOf) -> None:
-    booting = target("single-worker-booting")
+def test_points_of_several_tries_count_together() -> None:
+    booting = crash_point("single-worker-booting")
     names = tuple(point.name for point in booting.stop.points)
     first, second = try_of(booting, 1, proven=names[:2]), try_of(booting, 2, proven=names[2:])
 
@@ -103,22 +98,24 @@ def test_points_of_several_tries_count_together(target: Targets, try_of: TryOf) 
     assert Outcome(booting, [first, second]).verdict is Verdict.PASSED
 
 
-def test_a_point_that_is_never_hit_is_unknown_in_the_end(target: Targets, try_of: TryOf) -> None:
-    missed = [try_of(target(NAME), n, proven=()) for n in range(1, MOST_TRIES + 1)]
-    outcome = Outcome(target(NAME), missed)
+def test_a_point_that_is_never_hit_is_unknown_in_the_end() -> None:
+    missed = [try_of(crash_point(NAME), n, proven=()) for n in range(1, MOST_TRIES + 1)]
+    outcome = Outcome(crash_point(NAME), missed)
 
     assert outcome.is_done
     assert outcome.verdict is Verdict.UNKNOWN
 
 
-def test_a_failure_is_not_mended_by_another_try(target: Targets, try_of: TryOf) -> None:
-    failed = try_of(target(NAME), 1, verdict=Verdict.FAILED)
+def test_a_failure_is_not_mended_by_another_try() -> None:
+    failed = try_of(crash_point(NAME), 1, verdict=Verdict.FAILED)
 
-    assert Outcome(target(NAME), [failed]).is_done
-    assert Outcome(target(NAME), [failed, try_of(target(NAME), 2)]).verdict is Verdict.FAILED
+    assert Outcome(crash_point(NAME), [failed]).is_done
+    assert (
+        Outcome(crash_point(NAME), [failed, try_of(crash_point(NAME), 2)]).verdict is Verdict.FAILED
+    )
 
 
-def test_a_check_that_broke_is_no_pass(target: Targets, try_of: TryOf) -> None:
-    broken = try_of(target(NAME), 1, verdict=Verdict.UNKNOWN)
+def test_a_check_that_broke_is_no_pass() -> None:
+    broken = try_of(crash_point(NAME), 1, verdict=Verdict.UNKNOWN)
 
-    assert Outcome(target(NAME), [broken]).verdict is Verdict.UNKNOWN
+    assert Outcome(crash_point(NAME), [broken]).verdict is Verdict.UNKNOWN

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from temporalio.api.history.v1 import History
 
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
+from tests.chaos.video.evidence import VideoEvidence
 
 FLEET = "fleet-1"
 TARGET = f"{FLEET}-worker"
 
-Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
+Change = Callable[[VideoEvidence, str, Callable[[History], None]], VideoEvidence]
 
 
-def pid_of(evidence: Evidence, worker: str) -> int:
+def pid_of(evidence: VideoEvidence, worker: str) -> int:
     """Of a worker that was started once."""
     started = evidence.first_entry(Event.STARTED, target=worker)
     assert started
@@ -25,7 +25,9 @@ def pid_of(evidence: Evidence, worker: str) -> int:
     return started.pid
 
 
-def told_by_a_fleet(evidence: Evidence, folder: Path, workers: Collection[str]) -> Evidence:
+def told_by_a_fleet(
+    evidence: VideoEvidence, folder: Path, workers: Collection[str]
+) -> VideoEvidence:
     """These workers are a fleet's, and it has logged that they died of SIGKILL."""
     says(
         folder, *(f"(pid {pid_of(evidence, w)}) is lost (SIGKILL): failed_over=1" for w in workers)
@@ -63,6 +65,6 @@ def lost_with(pid: int, kind: str) -> Callable[[History], None]:
     return edit
 
 
-def without(evidence: Evidence, drop: Callable[[Entry], bool]) -> Evidence:
+def without(evidence: VideoEvidence, drop: Callable[[Entry], bool]) -> VideoEvidence:
     """The evidence without some of the journal."""
     return replace(evidence, journal=[entry for entry in evidence.journal if not drop(entry)])

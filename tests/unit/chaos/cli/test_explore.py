@@ -1,4 +1,4 @@
-"""The command line, up to where processes would be started."""
+"""`chaos explore`, up to where processes would be started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.search.explore.__main__ import main
+from chaos.__main__ import main
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,6 @@ from chaos.search.explore.__main__ import main
         ["--minutes", "nan"],
         ["--minutes", "inf"],
         ["--lanes", "65"],
-        ["--workflow", "none"],
         ["--fresh", "--resume", "x"],
         ["--samp", "3"],
     ],
@@ -28,16 +27,30 @@ from chaos.search.explore.__main__ import main
 )
 def test_a_wrong_option_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(wrong)
+        main(["explore", *wrong])
 
     assert ended.value.code == 2
     assert "error:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--workflow", "none"], "must be one of the target's specs: single, series, long_series"),
+        (["--target", "tests.chaos.video.target:NONE"], "cannot be imported"),
+    ],
+)
+def test_what_the_project_does_not_have_is_told(
+    wrong: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explore", *wrong]) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_what_is_no_exploration_cannot_be_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--resume", str(tmp_path / "nothing")]) == 2
+    assert main(["explore", "--resume", str(tmp_path / "nothing")]) == 2
     assert "is no exploration's folder" in capsys.readouterr().err
 
 
@@ -46,14 +59,14 @@ def test_a_program_that_is_not_there_is_told(
 ) -> None:
     missing = tmp_path / "temporal"
 
-    assert main(["--reports", str(tmp_path), "--temporal-cli", str(missing)]) == 2
+    assert main(["explore", "--reports", str(tmp_path), "--temporal-cli", str(missing)]) == 2
     assert str(missing) in capsys.readouterr().err
 
 
 def test_the_help_is_there_at_once() -> None:
     code = (
-        "import sys\nfrom contextlib import suppress\nfrom chaos.search.explore.__main__ import main\n"
-        "with suppress(SystemExit): main(['--help'])\n"
+        "import sys\nfrom contextlib import suppress\nfrom chaos.__main__ import main\n"
+        "with suppress(SystemExit): main(['explore', '--help'])\n"
         "print(sorted({'temporalio', 'pydantic', 'psutil'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

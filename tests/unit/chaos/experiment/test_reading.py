@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from chaos.experiment.reading import ReadingError, read_run
 from chaos.report.files import write_reports
-from chaos.report.reading import ReadingError, read_run
 from tests.unit.chaos.report.made_runs import a_run, a_scenario
 
 NEWER = ("waste_usd", "possible_waste_usd", "saved_usd", "ambiguous")

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from chaos.evidence.case import PREFIX, Evidence, save_live_ledger, save_prefix
+from chaos.evidence.case import PREFIX, save_prefix
 from chaos.invariants.attempts import attempts_are_as_expected
-from chaos.invariants.survival import histories_replay, workflows_end_as_expected
+from chaos.invariants.survival import workflows_end_as_expected
+from tests.chaos.video.case import histories_replay
+from tests.chaos.video.evidence import save_live_ledger
 from tests.chaos.video.fake_api.ledger import Received, read_ledger
 from tests.chaos.video.invariants.files import artifacts_are_their_own
 from tests.chaos.video.invariants.money import every_bill_is_on_record
+from tests.unit.kept import EVIDENCE, load
 
-KEPT = Path(__file__).parents[2] / "data" / "evidence" / "checkpoint" / "sigkill_after_video_1"
+KEPT = EVIDENCE / "checkpoint" / "sigkill_after_video_1"
 MARK = "chaos-2026-01-02T03-04-05Z-abc123-checkpoint-"
 ID = "checkpoint-series"
 
@@ -36,17 +39,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_judges_sees_no_prefix(folder: Path) -> None:
-    evidence = Evidence.load(folder)
+    evidence = load(folder)
 
     assert list(evidence.workflows) == [ID]
     assert {call.operation_id for call in evidence.paid_calls} == {ID}
+    assert {request.operation_id for request in evidence.paid_requests} == {ID}
+    assert all(request.key for request in evidence.paid_requests)
     for check in (workflows_end_as_expected, every_bill_is_on_record, attempts_are_as_expected):
         assert check.examine(evidence).problems == ()
     assert histories_replay.examine(evidence).problems == ()
 
 
 def test_the_real_id_and_the_history_under_it_are_found(folder: Path) -> None:
-    evidence = Evidence.load(folder)
+    evidence = load(folder)
 
     assert evidence.real_id(ID) == f"{MARK}{ID}"
     assert evidence.history_file(evidence.workflows[ID]).exists()
@@ -54,7 +59,7 @@ def test_the_real_id_and_the_history_under_it_are_found(folder: Path) -> None:
 
 
 def test_a_file_outside_the_folder_of_the_real_id_is_seen(folder: Path) -> None:
-    problems = artifacts_are_their_own.examine(Evidence.load(folder)).problems
+    problems = artifacts_are_their_own.examine(load(folder)).problems
 
     assert f"checkpoint-series/character.png lies outside the folder of {ID}" in problems
 
@@ -62,13 +67,13 @@ def test_a_file_outside_the_folder_of_the_real_id_is_seen(folder: Path) -> None:
 def test_without_its_prefix_the_workflow_is_lost(folder: Path) -> None:
     (folder / PREFIX).unlink()
 
-    problems = workflows_end_as_expected.examine(Evidence.load(folder)).problems
+    problems = workflows_end_as_expected.examine(load(folder)).problems
 
     assert problems == (f"{ID} is lost: the server has no history of it",)
 
 
 def test_a_live_ledger_is_written_from_calls_with_a_prefix(folder: Path) -> None:
-    save_live_ledger(folder, Evidence.load(folder).specs)
+    save_live_ledger(folder, load(folder).specs)
 
     records = read_ledger(folder / "ledger.jsonl")
     assert len([r for r in records if isinstance(r, Received)]) == 4

@@ -1,17 +1,14 @@
-"""The faults that the other file leaves out: one order for each."""
+"""The faults that `scenarios.py` leaves out: one order for each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
-import pytest
 from tests.shop import CHARGES, CHECKS, SHOP, order, shop, until_booked
 
-from chaos.kit import (
+from chaos import (
     Case,
-    Event,
-    Evidence,
     Invariant,
     KillWorker,
     Lab,
@@ -20,11 +17,9 @@ from chaos.kit import (
     Scenario,
     ServerPaused,
     ServiceDown,
-    SleepWorker,
-    StackSpec,
+    Target,
     WorkflowSpec,
     killed_while_open,
-    proof,
     ran_out_of_memory,
     was_down,
     was_paused,
@@ -37,44 +32,26 @@ MORE_BYTES = 16 * 2**20
 LARGE = shop(PADDING_BYTES=str(64 * 2**20), ANSWER_SECONDS="0.5")
 """The answers do not fit into what the worker may still take."""
 
-KILLED = order("order-fleet-killed", attempts={"charge_card": 2})
-PAUSED = order("order-fleet-paused", attempts={"charge_card": 2})
+KILLED = order("order-worker-replaced", attempts={"charge_card": 2})
 SLEPT = order("order-slept")
 STOOD_STILL = order("order-stood-still")
 AWAY = order("order-away", attempts={"charge_card": 2})
 SWELLED = order("order-swelled", attempts={"charge_card": 2})
 
 
-@proof("a_sleeper_was_replaced")
-def a_sleeper_was_replaced(evidence: Evidence) -> Iterator[str]:
-    """A proof of one's own: the fleet says of the worker that was stopped that it is lost."""
-    stop = evidence.first_entry(Event.SIGNALED, target="fleet-1-worker", signal="SIGSTOP")
-    log = (evidence.folder / "logs" / "fleet-1.log").read_text()
-    if stop is None or f"(pid {stop.pid}) is lost" not in log:
-        yield "the fleet did not miss the worker that was stopped"
-
-
-async def kill_of_a_fleet(lab: Lab) -> None:
-    """SIGKILL of a fleet's only worker; the fleet starts another."""
+async def kill_of_a_kept_worker(lab: Lab) -> None:
+    """SIGKILL of the only worker; the harness, which keeps it, starts it again."""
     await lab.supervisor(1)
     await _charging(lab, KILLED)
-    async with lab.during(KillWorker(place=0)):
+    async with lab.during(KillWorker(worker="worker-1")):
         await lab.until_ended(KILLED.workflow_id)
-
-
-async def pause_of_a_fleet(lab: Lab) -> None:
-    """SIGSTOP: the fleet kills what sleeps, and replaces it."""
-    await lab.supervisor(1)
-    await _charging(lab, PAUSED)
-    async with lab.during(PauseWorker(place=0)):
-        await lab.until_ended(PAUSED.workflow_id)
 
 
 async def sleeping_worker(lab: Lab) -> None:
     """SIGSTOP for a while; it goes on as if nothing had been."""
     await lab.worker()
     await _charging(lab, SLEPT)
-    async with lab.during(SleepWorker(worker=1)):
+    async with lab.during(PauseWorker(worker="worker-1")):
         await asyncio.sleep(PAUSE_SECONDS)  # the fault lasts so long
 
 
@@ -96,11 +73,11 @@ async def payments_die(lab: Lab) -> None:
 
 async def out_of_memory(lab: Lab) -> None:
     """The answer does not fit into the worker's memory, and the OOM killer ends it."""
-    fleet = await lab.supervisor(1)
+    kept = await lab.supervisor(1)
     await _charging(lab, SWELLED)
-    struck = list(fleet.pids)
-    async with lab.during(OutOfMemory(place=0, more_bytes=MORE_BYTES)):
-        await fleet.until_gone(struck)
+    struck = list(kept.pids)
+    async with lab.during(OutOfMemory(worker="worker-1", more_bytes=MORE_BYTES)):
+        await kept.until_gone(struck)
 
 
 async def _charging(lab: Lab, asked: WorkflowSpec) -> None:
@@ -112,20 +89,16 @@ def _case(
     experiment: Callable[[Lab], Awaitable[None]],
     asked: WorkflowSpec,
     proof: Invariant,
-    stack: StackSpec = SHOP,
+    target: Target = SHOP,
 ) -> Case:
     return Case(
         name=experiment.__name__,
+        target=target,
         experiment=experiment,
         load=lambda _: (asked,),
         proofs=(proof,),
         invariants=CHECKS,
-        stack=stack,
     )
-
-
-def _taken_over(asked: WorkflowSpec) -> Invariant:
-    return killed_while_open(("fleet-1-worker",), asked.workflow_id, "charge_card")
 
 
 SCENARIOS = (
@@ -134,18 +107,15 @@ SCENARIOS = (
         name="every_fault",
         title="Every Other Fault",
         cases=(
-            _case(kill_of_a_fleet, KILLED, _taken_over(KILLED)),
-            _case(pause_of_a_fleet, PAUSED, a_sleeper_was_replaced),
+            _case(
+                kill_of_a_kept_worker,
+                KILLED,
+                killed_while_open(("worker-1",), KILLED.workflow_id, "charge_card"),
+            ),
             _case(sleeping_worker, SLEPT, was_paused("worker-1", PAUSE_SECONDS)),
             _case(sleeping_server, STOOD_STILL, was_paused("temporal-server", PAUSE_SECONDS)),
             _case(payments_die, AWAY, was_down("payments", AWAY.workflow_id)),
-            _case(out_of_memory, SWELLED, ran_out_of_memory("fleet-1-worker"), LARGE),
+            _case(out_of_memory, SWELLED, ran_out_of_memory("worker-1"), LARGE),
         ),
     ),
 )
-
-
-@pytest.mark.chaos
-def test_orders_survive(scenario: Scenario, survives: Callable[[Scenario], None]) -> None:
-    """The cases run side by side."""
-    survives(scenario)

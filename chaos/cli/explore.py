@@ -1,42 +1,39 @@
-"""`python -m chaos.search.explore`: a SIGKILL before and after each event and each call of a workflow.
-
-What is needed is imported when it is, so that the help is there at once.
-"""
+"""`explore`: a SIGKILL before and after each event and call of a workflow."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.evidence import text as shown
+from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import OutputError, say
 from chaos.evidence.numbers import number, quoted, whole
-from chaos.process.streams import complain, give_up, mend_streams
+from chaos.process.streams import complain, give_up
 
 if TYPE_CHECKING:
+    from chaos.environment.target import Target
     from chaos.search.explore.plan import Choice
     from chaos.search.explore.state import State
 
-_NOT_ALL_WELL = 1
-_UNUSABLE = 2
-_INTERRUPTED = 130
 _MOST_LANES = 64
 
 _DESCRIPTION = """\
-Records a fault-free run of the single video and of a series of three, and makes points of it:
-before and after each event of its history and each call of the paid API. Brings a worker of a real
-fleet to each of them, where it dies by SIGKILL; another ends the workflow. What became of it is
-judged by the server's history, the provider's ledger and the workers' ledger."""
+Records a fault-free run of each workflow that the project's first target names in its specs, and
+makes points of it: before and after each event of its history, and each HTTP call that an activity
+makes by httpx. Brings a worker to each of them, where it dies by SIGKILL; another ends the
+workflow. What became of it is judged by the server's history and the books that the target can
+read. The worker must be a Python program that keeps to the task queue it is given."""
 _MORE = """\
 examples:
-  python -m chaos.search.explore                            all points; or go on with those left
-  python -m chaos.search.explore --sample 24 --minutes 5    some of every kind
+  %(prog)s                          all points; or go on with those left
+  %(prog)s --sample 24 --minutes 5  some of every kind
 
-What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is known. After Ctrl-C,
-or when the time was up, the same command goes on where it ended.
+What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is
+known. After Ctrl-C, or when the time was up, the same command goes on where it
+ended.
 
 exit code:
   0    all chosen points were provably hit, and all invariants hold
@@ -45,27 +42,32 @@ exit code:
   130  Ctrl-C; what was done is kept"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Explore; the exit code."""
-    mend_streams()
-    given = _parser().parse_args(arguments)
-    try:
-        return _explore(given)
-    except KeyboardInterrupt:
-        complain("interrupted; the same command goes on from here.")
-        return _INTERRUPTED
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m chaos.search.explore",
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "explore",
+        summary="kill a worker at each boundary of a workflow",
         description=_DESCRIPTION,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        more=_MORE,
     )
+    _add_options(parser)
+    parser.set_defaults(command=_explore)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--workflow", choices=("single", "series", "both"), default="both", help="default: both")
+    add(
+        "--target",
+        metavar="MODULE:NAME",
+        help="what is explored (default: the first of [tool.chaos] in pyproject.toml)",
+    )
+    add(
+        "--workflow",
+        action="append",
+        metavar="SPEC",
+        help="one of the target's specs; may be given again (default: all)",
+    )
     add(
         "--sample",
         type=whole(1),
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--lanes",
         type=whole(1, _MOST_LANES),
         metavar="N",
-        help="fleets side by side (default: 4 a core)",
+        help="workers side by side (default: 4 a core)",
     )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this exploration")
@@ -95,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
-    return parser
 
 
 def _minutes(text: str) -> float:
@@ -106,27 +107,50 @@ def _minutes(text: str) -> float:
 
 
 def _explore(given: argparse.Namespace) -> int:
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the docstring
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
-    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415 - see above
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
-    from chaos.search.explore.plan import Choice, Load  # noqa: PLC0415 - likewise
+    from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
     from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
 
     unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
-    loads = tuple(Load) if given.workflow == "both" else (Load(given.workflow),)
-    choice = Choice(loads=loads, sample=given.sample, seed=given.seed)
     try:
+        target = _target(given)
+        specs = tuple(given.workflow or target.specs)
+        choice = Choice(specs=specs, sample=given.sample, seed=given.seed)
         state = _state(given, choice)
         try:
-            return _run(given, choice, state)
+            return _run(given, target, choice, state)
+        except KeyboardInterrupt:
+            complain("interrupted; the same command goes on from here.")
+            return INTERRUPTED
         finally:
             state.close()
-    except (*unusable, PlanError, StateError) as error:
+    except (*unusable, CatalogueError, PlanError, StateError) as error:
         complain(f"explore: {error}")
     except OSError as error:
         complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
-    return _UNUSABLE
+    return UNUSABLE
+
+
+def _target(given: argparse.Namespace) -> Target:
+    """What is explored. Raises CatalogueError, and PlanError where it has no such workflows."""
+    from chaos.experiment.catalogue import (  # noqa: PLC0415 - see above
+        project_of,
+        target_named,
+        target_of,
+    )
+    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
+
+    here = project_of(Path.cwd())
+    target = target_named(given.target, here) if given.target else target_of(here)
+    wanted = given.workflow or list(target.specs)
+    if not wanted or set(wanted) - set(target.specs):
+        known = ", ".join(target.specs) or "none"
+        raise PlanError(f"a workflow to explore must be one of the target's specs: {known}.")
+    return target
 
 
 def _state(given: argparse.Namespace, choice: Choice) -> State:
@@ -141,17 +165,18 @@ def _state(given: argparse.Namespace, choice: Choice) -> State:
     return left or State.begin(reports)
 
 
-def _run(given: argparse.Namespace, choice: Choice, state: State) -> int:
+def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State) -> int:
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
     from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
     from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
-    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415 - likewise
+    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415
 
     _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:
         with Guard() as guard:
             cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
             means = Means(
+                target=target,
                 temporal_cli=cli.path,
                 guard=guard,
                 say=_say,
@@ -163,7 +188,7 @@ def _run(given: argparse.Namespace, choice: Choice, state: State) -> int:
         report = write_report(state)
         if report:
             _tell(state)
-    return 0 if report and report.summary.passed == report.summary.moments else _NOT_ALL_WELL
+    return 0 if report and report.summary.passed == report.summary.moments else NEGATIVE
 
 
 def _tell(state: State) -> None:
@@ -182,11 +207,6 @@ def _tell(state: State) -> None:
 def _say(text: str) -> None:
     """A line on standard output. One that nobody reads is no reason to end an exploration."""
     try:
-        sys.stdout.write(f"{shown.line(text)}\n")
-        sys.stdout.flush()
-    except OSError:
+        say(text)
+    except (OSError, OutputError):
         give_up(sys.stdout)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,9 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from chaos.experiment.events import Said, Told
-from chaos.plugin import _view
-from chaos.plugin.view import NoView
+from chaos.experiment.events import NoView, Said, Told
+from chaos.plugin.running import view_of
 from chaos.plugin.view.live import LiveView
 from chaos.plugin.view.plain import PlainView
 
@@ -29,7 +28,8 @@ class Config:
     def __init__(self, *, verbosity: int = 0, plain: bool = False, lacking: str = "") -> None:
         self.lines: list[str] = []
         self.cleanups: list[Callable[[], None]] = []
-        self._verbosity, self._plain, self._lacking = verbosity, plain, lacking
+        self.option = SimpleNamespace(verbose=verbosity)
+        self._plain, self._lacking = plain, lacking
         self.pluginmanager = self
 
     def get_plugin(self, name: str) -> Any:
@@ -41,12 +41,13 @@ class Config:
         }
         return None if name == self._lacking else plugins[name]
 
-    def get_verbosity(self) -> int:
-        return self._verbosity
+    def getoption(self, name: str) -> bool | None:
+        assert name == "chaos_plain"
+        return True if self._plain else None
 
-    def getoption(self, name: str) -> bool:
-        assert name == "--plain"
-        return self._plain
+    def getini(self, name: str) -> bool:
+        assert name == "chaos_plain"
+        return False
 
     def get_terminal_writer(self) -> Any:
         return SimpleNamespace(hasmarkup=True, width_of_current_line=0)
@@ -56,7 +57,7 @@ class Config:
 
     def view(self) -> object:
         config: Any = self
-        return _view(config)
+        return view_of(config)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,10 +12,6 @@ from chaos.experiment.results import Result, RunResult
 
 _MOST_BYTES = 64 * 1024 * 1024
 """A run of all scenarios has 0.3 MB of results."""
-
-_LONGEST_NAME = 255
-"""Of a file, in bytes, for most systems."""
-_NOWHERE = ".no-such-case"
 
 R = TypeVar("R", bound=Result)
 
@@ -54,15 +49,6 @@ def read_as(wanted: type[R], folder: Path) -> R:
     if "schema_version" not in found.model_fields_set:
         raise _damaged(file, "schema: Field required")
     return found
-
-
-def evidence_folder(run: Path, scenario: str, case: str) -> Path:
-    """Where the evidence of a case is. A name that would lead out of the run leads to nothing."""
-    for name in (scenario, case):
-        is_one = name not in {"", ".", ".."} and not {"/", "\0"} & set(name)
-        if not is_one or len(os.fsencode(name)) > _LONGEST_NAME:
-            return run / _NOWHERE
-    return run / scenario / case
 
 
 def _complaint(file: Path, error: ValidationError) -> ReadingError:

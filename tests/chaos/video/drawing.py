@@ -1,0 +1,121 @@
+"""What is drawn of the video system: bad answers of its API, and what must hold after them."""
+
+from __future__ import annotations
+
+import random
+
+from chaos.environment.target import Conditions
+from chaos.evidence.spec import WorkflowSpec
+from chaos.invariants.money import all_expected_is_billed
+from chaos.invariants.secrets import no_secret_is_kept
+from chaos.invariants.survival import (
+    no_workflow_task_fails,
+    replays_with,
+    workflows_end_as_expected,
+)
+from chaos.process.child import CANARY
+from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
+from tests.chaos.video.fake_api.settings import LatencyChange
+from tests.chaos.video.faults import BadApi
+from tests.chaos.video.invariants.files import (
+    artifacts_are_their_own,
+    artifacts_exist_with_their_hash,
+)
+from tests.chaos.video.invariants.money import (
+    billed_once_or_openly_ambiguous,
+    cost_matches_ledger,
+    every_bill_is_on_record,
+)
+from tests.chaos.video.invariants.policy import attempts_within_policy
+from tests.chaos.video.invariants.progress import checkpoints_are_complete_and_in_order
+from tests.chaos.video.invariants.restarts import restarts_are_explained
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.specs import VideoSpec
+from workflows.registry import WORKFLOWS
+
+RESUBMISSIONS = 2
+"""How often an operator would start an operation again whose three attempts met three faults."""
+
+FORMER_SPECS = {"videos=null": "single", "videos=2": "series", "videos=3": "long_series"}
+"""How schedules of the releases before 0.2 call them."""
+
+PAID = ("generateContent", "predictLongRunning")
+"""The requests that cost money."""
+
+_PASSING = (
+    FaultKind.STATUS,
+    FaultKind.DELAY,
+    FaultKind.RESET,
+    FaultKind.MALFORMED,
+    FaultKind.EMPTY,
+    FaultKind.TRUNCATED,
+)
+"""What another attempt mends; the others end a workflow, and that is no question of chance."""
+
+_STATUSES = {When.BEFORE_BILLING: (429, 500, 503), When.AFTER_BILLING: (500, 502, 504)}
+"""429 and 503 say that nothing was accepted; a provider that bills then would be lying."""
+
+INVARIANTS = (
+    workflows_end_as_expected,
+    no_workflow_task_fails,
+    replays_with(WORKFLOWS),
+    billed_once_or_openly_ambiguous,
+    all_expected_is_billed,
+    cost_matches_ledger,
+    every_bill_is_on_record,
+    checkpoints_are_complete_and_in_order,
+    artifacts_exist_with_their_hash,
+    artifacts_are_their_own,
+    attempts_within_policy,
+    restarts_are_explained,
+    no_secret_is_kept(CANARY),
+)
+"""What holds whatever the dice say; what a given fault explains, nobody knows before."""
+
+
+async def _slow_enough(lab: VideoLab) -> None:
+    """A supervisor's three workers have work in hand all the time."""
+    await lab.api.set_latencies(LatencyChange(image_seconds=0.5, video_seconds=4.0))
+
+
+async def _polled_twice(lab: VideoLab) -> None:
+    """A video takes so long that a worker asks for it as often in every run: see `EXPLORED`."""
+    await lab.api.set_latencies(LatencyChange(video_seconds=0.8))
+
+
+DRAWN = Conditions(
+    prepare=_slow_enough,
+    # Nobody is there to decide, and a call may be cut off several times by chance.
+    settings={"AMBIGUOUS_RESENDS": "9"},
+)
+EXPLORED = Conditions(
+    prepare=_polled_twice,
+    # Once in vain and once more.
+    settings={"VIDEO_POLL_SECONDS": "0.9"},
+)
+
+
+def draw_answer(dice: random.Random, spec: WorkflowSpec) -> BadApi:
+    """One call of one workflow is answered badly."""
+    if not isinstance(spec, VideoSpec):
+        raise TypeError(f"{spec.workflow_id} asks for no videos.")
+    call = dice.choice(tuple(Call))
+    prompt = spec.character_prompt if call is Call.IMAGE else dice.choice(spec.video_prompts)
+    kind = dice.choice(_PASSING)
+    when = dice.choice(tuple(When))
+    status = dice.choice(_STATUSES[when]) if kind is FaultKind.STATUS else 503
+    rule = FaultRule(
+        call=call,
+        kind=kind,
+        when=when,
+        match=prompt,
+        status=status,
+        delay_seconds=round(dice.uniform(0.5, 4.0), 2) if kind is FaultKind.DELAY else 0,
+    )
+    return BadApi(rule=rule)
+
+
+def is_paid(_activity: str, request: str) -> bool:
+    """Whether the provider bills a request each time that it arrives."""
+    return request in PAID

@@ -1,0 +1,112 @@
+"""Schedules serve a guest as they serve us: `examples/orders`, copied, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.faults import BadNetwork, KillWorker, ServerPaused
+from chaos.network.toxics import Latency, Stream
+from chaos.search.schedule import FILE, Planned, PlannedStart, Schedule, read_schedule
+
+PROJECT = Path(__file__).parents[3]
+FORGETFUL = f"{sys.executable} -m tests.forgetful_worker"
+CHECK = "billed_at_most_expected"
+STARTS_SECONDS = [0.5 * number for number in range(12)]
+KILLS_SECONDS = 3.0
+"""A charge is answered 1 s after it is booked: at any time amid the starts some are in between."""
+
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    ignore = shutil.ignore_patterns("reports", "__pycache__")
+    return Path(shutil.copytree(PROJECT / "examples/orders", tmp_path / "orders", ignore=ignore))
+
+
+def _chaos(project: Path, cli: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "chaos", *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "TEMPORAL_CLI": str(cli)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _schedule() -> Schedule:
+    """All workers are killed while cards are charged; the other faults change nothing."""
+    slow = Latency(stream=Stream.BOTH, latency_seconds=0.05)
+    return Schedule(
+        seed=1,
+        families=("kill", "network", "server"),
+        duration_seconds=10,
+        workers=3,
+        starts=tuple(
+            PlannedStart(workflow_id=f"load-{number:03}", spec="order", at_seconds=at)
+            for number, at in enumerate(STARTS_SECONDS, start=1)
+        ),
+        faults=(
+            *(
+                Planned(
+                    at_seconds=KILLS_SECONDS,
+                    lasting_seconds=0,
+                    fault=KillWorker(worker=f"worker-{number}"),
+                )
+                for number in (1, 2, 3)
+            ),
+            Planned(
+                at_seconds=4.5,
+                lasting_seconds=2,
+                fault=BadNetwork(link="fleet-1>payments", toxic=slow),
+            ),
+            Planned(at_seconds=7, lasting_seconds=1, fault=ServerPaused()),
+        ),
+    )
+
+
+@pytest.mark.sample
+def test_a_seed_of_a_guest_passes_and_is_judged_again(orders: Path, temporal_cli: Path) -> None:
+    options = ("--seed", "1", "--duration", "15", "--workflows", "12")
+    ended = _chaos(orders, temporal_cli, "run", *options)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (case,) = _cases(orders / "reports" / "latest")
+    assert (case["name"], case["verdict"]) == ("seed_1", "passed")
+    assert case["billed_usd"] == case["ideal_usd"] == "81.60"
+    again = _chaos(orders, temporal_cli, "recheck", "reports/latest")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_a_planted_fault_of_a_guest_is_replayed_and_shrunk(
+    orders: Path, temporal_cli: Path
+) -> None:
+    _schedule().write(orders)
+    command = ("--worker-command", FORGETFUL)
+
+    ended = _chaos(orders, temporal_cli, "run", f"--replay={FILE}", *command)
+
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    run = (orders / "reports" / "latest").resolve()
+    (case,) = _cases(run)
+    assert CHECK in {check["check"] for check in case["checks"] if check["verdict"] == "failed"}
+    shrunk = _chaos(orders, temporal_cli, "shrink", str(run), "--runs", "20", *command)
+    assert shrunk.returncode == 0, shrunk.stdout + shrunk.stderr
+    left = read_schedule(run / "shrink" / FILE)
+    assert 1 <= len(left.faults) <= 3
+    assert {planned.fault.kind for planned in left.faults} == {"kill"}
+
+
+def _cases(run: Path) -> list[dict[str, Any]]:
+    results = json.loads((run / "results.json").read_bytes())
+    return [case for scenario in results["scenarios"] for case in scenario["cases"]]

@@ -1,0 +1,169 @@
+"""A project's targets: found as its `pyproject.toml` names them, or told in a sentence why not."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chaos.environment.target import Target
+from chaos.experiment.catalogue import CatalogueError, scenarios_of, target_of, targets_of
+
+PROJECT = Path(__file__).parents[4]
+TARGET = """
+from chaos import Scenario, Target
+
+FIRST = Target(
+    worker=("true",),
+    task_queue="first",
+    scenarios=lambda: [Scenario(1, "one", "One", ()), Scenario(2, "two", "Two", ())],
+)
+SECOND = Target(
+    worker=("true",), task_queue="second", scenarios=lambda: [Scenario(3, "three", "Three", ())]
+)
+NOTHING = "text"
+"""
+
+Project = Callable[..., Path]
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """Makes a project whose module, of a name of its own, is called as `{module}` in its table."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+
+    def make(targets: str = '["{module}:FIRST"]', code: str = TARGET, table: str = "") -> Path:
+        module = f"guest_{next(_NUMBERS)}"
+        (tmp_path / f"{module}.py").write_text(code)
+        named = table or f"[tool.chaos]\ntargets = {targets.replace('{module}', module)}\n"
+        (tmp_path / "pyproject.toml").write_text(named)
+        targets_of.cache_clear()
+        return tmp_path
+
+    yield make
+    targets_of.cache_clear()
+    for name in set(sys.modules) - before:
+        if name.startswith("guest_"):
+            del sys.modules[name]
+
+
+def _sentence(folder: Path, ask: Callable[[Path], object] = targets_of) -> str:
+    """What a user is told: one line, which ends as a sentence does."""
+    with pytest.raises(CatalogueError) as caught:
+        ask(folder)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith((".", ";"))
+    assert not re.search(r"\.\s", said.replace(str(folder), ""))
+    return said
+
+
+def test_targets_are_found_from_the_projects_folder_in_their_order(project: Project) -> None:
+    targets = targets_of(project('["{module}:SECOND", "{module}:FIRST"]'))
+
+    assert [target.task_queue for target in targets] == ["second", "first"]
+    assert all(isinstance(target, Target) for target in targets)
+
+
+def test_the_first_one_is_drawn_from_and_explored(project: Project) -> None:
+    assert target_of(project('["{module}:SECOND", "{module}:FIRST"]')).task_queue == "second"
+
+
+def test_the_scenarios_of_all_targets_are_the_projects(project: Project) -> None:
+    folder = project('["{module}:FIRST", "{module}:SECOND"]')
+
+    assert [scenario.name for scenario in scenarios_of(folder)] == ["one", "two", "three"]
+
+
+def test_a_target_is_imported_once(project: Project) -> None:
+    folder = project()
+
+    assert targets_of(folder)[0] is targets_of(folder)[0]
+
+
+def test_this_project_has_its_videos() -> None:
+    (video, *_) = targets_of(PROJECT)
+
+    assert len(video.scenarios()) == 18
+    assert [scenario.number for scenario in scenarios_of(PROJECT)][:18] == list(range(1, 19))
+
+
+@pytest.mark.parametrize("table", ["[project]\nname = 'x'\n", "[tool.chaos]\n"])
+def test_a_project_without_targets_has_none(table: str, project: Project) -> None:
+    folder = project(table=table)
+
+    assert targets_of(folder) == []
+    assert scenarios_of(folder) == []
+    assert 'add [tool.chaos] with targets = ["module:attribute"].' in _sentence(folder, target_of)
+
+
+def test_a_folder_without_a_project_has_none(tmp_path: Path) -> None:
+    assert targets_of(tmp_path / "nowhere") == []
+    assert "names no target" in _sentence(tmp_path / "nowhere", target_of)
+
+
+@pytest.mark.parametrize(
+    "targets", ['"{module}:FIRST"', "[1]", '["{module}.FIRST"]', '[["{module}:FIRST"]]', "{a = 1}"]
+)
+def test_targets_of_another_form_are_told(targets: str, project: Project) -> None:
+    assert 'must be a list of "module:attribute".' in _sentence(project(targets))
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["tool = 3\n", "[tool]\nchaos = 'x'\n", "tool.chaos = ['module:attribute']\n"],
+    ids=["no table", "text", "a list"],
+)
+def test_a_table_of_another_form_is_told(table: str, project: Project) -> None:
+    assert "[tool.chaos]" in _sentence(project(table=table))
+
+
+def test_a_project_file_that_cannot_be_read_is_told(project: Project) -> None:
+    folder = project(table="[tool.chaos\n")
+
+    assert "pyproject.toml cannot be read (" in _sentence(folder)
+
+
+def test_a_folder_of_its_name_is_told(tmp_path: Path) -> None:
+    targets_of.cache_clear()
+    (tmp_path / "pyproject.toml").mkdir()
+
+    assert "cannot be read (" in _sentence(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("targets", "code", "why"),
+    [
+        ('["no_such_module_at_all:X"]', TARGET, "ModuleNotFoundError"),
+        ('["{module}:THIRD"]', TARGET, "AttributeError"),
+        ('["{module}:FIRST"]', "1 / 0", "ZeroDivisionError"),
+        ('["{module}:FIRST"]', "def", "SyntaxError"),
+        ('["{module}:FIRST"]', "raise SystemError('two\\nlines')", "SystemError"),
+        ('[":FIRST"]', TARGET, "ValueError"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_target_that_cannot_be_imported_is_told_with_its_cause(
+    targets: str, code: str, why: str, project: Project
+) -> None:
+    said = _sentence(project(targets, code))
+
+    assert "of [tool.chaos] cannot be imported (" in said
+    assert why in said
+
+
+def test_what_is_no_target_is_told(project: Project) -> None:
+    assert "of [tool.chaos] is no chaos.Target." in _sentence(project('["{module}:NOTHING"]'))
+
+
+def test_what_was_wrong_is_looked_at_again(project: Project) -> None:
+    _sentence(project('["{module}:THIRD"]'))
+
+    assert [target.task_queue for target in targets_of(project())] == ["first"]

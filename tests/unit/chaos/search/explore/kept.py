@@ -1,0 +1,40 @@
+"""What the tests of explorations and of their report share: a real plan, and tries of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from chaos.evidence.history import Status
+from chaos.invariants.verdict import Verdict
+from chaos.search.explore.plan import CrashPoint, Plan
+from chaos.search.explore.state import Try
+
+KEPT = Path(__file__).parent / "evidence"
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = Plan.model_validate_json((KEPT / "plan.json").read_bytes())
+
+
+def crash_point(name: str) -> CrashPoint:
+    """By its name."""
+    return next(each for each in PLAN.crash_points if each.name == name)
+
+
+def try_of(crash_point: CrashPoint, number: int = 1, **changes: object) -> Try:
+    """A try of a crash point that hit all its points, with `changes`."""
+    whole = Try(
+        crash_point=crash_point.name,
+        workflow_id=f"{crash_point.name}-try-{number}",
+        began_at=BEGIN,
+        ended_at=BEGIN + timedelta(seconds=30),
+        verdict=Verdict.PASSED,
+        reason="16 checks hold",
+        proven=tuple(point.name for point in crash_point.stop.points),
+        pid=42,
+        status=Status.COMPLETED,
+        billed_usd=Decimal("1.239"),
+        ideal_usd=Decimal("1.239"),
+        recovery_seconds=1.5,
+    )
+    return whole.model_copy(update=changes)

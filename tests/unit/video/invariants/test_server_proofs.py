@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History
+
+from chaos.evidence.journal import Event
+from chaos.invariants import Invariant
+from chaos.invariants.verdict import Verdict
+from tests.chaos.video.evidence import VideoEvidence
+from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.scenarios import server_restart as restart_scenario
+from tests.unit.kept import as_live
+from tests.unit.video.invariants.struck import Change, without
+
+(SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
+(DOWN_FOR_LONG,) = restart_scenario.SCENARIO.cases[3].proofs
+STRUCK = restart_scenario.SCENARIO.cases[4].proofs
+FRONTEND_STRUCK, ALL_STRUCK = STRUCK[0], STRUCK[-1]
+
+
+def test_real_evidence_proves_that_the_server_was_down(server_restart: VideoEvidence) -> None:
+    assert SERVER_DOWN.examine(server_restart).problems == ()
+
+
+@pytest.mark.parametrize("missing", [Event.SIGNALED, Event.EXITED, Event.READY])
+def test_a_server_that_was_not_seen_down_and_back_is_unknown(
+    missing: Event, server_restart: VideoEvidence
+) -> None:
+    unseen = without(
+        server_restart,
+        lambda entry: entry.event is missing and entry.target == "temporal-server",
+    )
+
+    assert SERVER_DOWN.examine(unseen).verdict is Verdict.UNKNOWN
+
+
+def test_an_outage_that_was_too_short_is_unknown(server_restart: VideoEvidence) -> None:
+    gone = next(
+        entry
+        for entry in server_restart.journal
+        if entry.event is Event.EXITED and entry.target == "temporal-server"
+    )
+    late = gone.model_copy(update={"at": gone.at + timedelta(seconds=1.9)})
+    journal = [late if entry is gone else entry for entry in server_restart.journal]
+
+    assert SERVER_DOWN.examine(replace(server_restart, journal=journal)).problems
+
+
+def test_an_outage_in_which_nobody_waited_is_unknown(server_restart: VideoEvidence) -> None:
+    idle = [
+        record
+        for record in server_restart.ledger
+        if not (isinstance(record, Received) and record.call is Call.POLL)
+    ]
+
+    assert SERVER_DOWN.examine(replace(server_restart, ledger=idle)).problems
+
+
+def test_an_outage_of_3_s_is_no_long_one(server_restart: VideoEvidence) -> None:
+    finding = DOWN_FOR_LONG.examine(server_restart)
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("the server was not down for 20 s and then back",)
+
+
+def test_every_blow_at_a_cluster_is_proven(each_role: VideoEvidence) -> None:
+    assert len(STRUCK) == 7
+    assert [check.examine(each_role).problems for check in STRUCK] == [()] * 7
+
+
+@pytest.mark.parametrize("check", STRUCK, ids=lambda check: check.name)
+@pytest.mark.parametrize(
+    "missing", [Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY]
+)
+def test_a_blow_at_a_cluster_that_was_not_seen_is_unknown(
+    check: Invariant, missing: Event, each_role: VideoEvidence
+) -> None:
+    unseen = without(each_role, lambda entry: entry.event is missing)
+
+    assert check.examine(unseen).verdict is Verdict.UNKNOWN
+
+
+def test_a_blow_that_left_one_process_alive_is_unknown(each_role: VideoEvidence) -> None:
+    (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
+    spared = without(
+        each_role,
+        lambda e: e.event is Event.SIGNALED and e.target == "temporal-worker" and e.at > struck.at,
+    )
+    finding = ALL_STRUCK.examine(spared)
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("temporal-worker was not seen to die of SIGKILL",)
+
+
+def test_processes_that_were_never_gone_together_are_unknown(each_role: VideoEvidence) -> None:
+    (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
+    journal = [
+        entry.model_copy(update={"at": entry.at + timedelta(minutes=1)})
+        if entry.event is Event.EXITED and entry.target == "postgres" and entry.at > struck.at
+        else entry
+        for entry in each_role.journal
+    ]
+    finding = ALL_STRUCK.examine(replace(each_role, journal=journal))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "were not gone at the same time" in finding.problems[0]
+
+
+def test_a_process_that_came_back_as_itself_was_not_killed(each_role: VideoEvidence) -> None:
+    struck = each_role.first_entry(Event.SIGNALED, target="temporal-frontend")
+    assert struck
+    journal = [
+        entry.model_copy(update={"pid": struck.pid})
+        if entry.event is Event.READY and entry.target == "temporal-frontend"
+        else entry
+        for entry in each_role.journal
+    ]
+    finding = FRONTEND_STRUCK.examine(replace(each_role, journal=journal))
+
+    assert finding.problems == ("temporal-frontend was not seen to come back",)
+
+
+@pytest.mark.parametrize("seconds", [-60, +60])
+def test_a_blow_while_another_video_was_in_hand_is_unknown(
+    seconds: int, each_role: VideoEvidence
+) -> None:
+    """The wait for the video of this blow was over by then, or had not begun."""
+    times = {Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY}
+    journal = [
+        entry.model_copy(update={"at": entry.at + timedelta(seconds=seconds)})
+        if entry.event in times
+        else entry
+        for entry in each_role.journal
+    ]
+    findings = [check.examine(replace(each_role, journal=journal)) for check in STRUCK]
+
+    assert {finding.verdict for finding in findings} == {Verdict.UNKNOWN}
+    assert "was not awaiting" in findings[0].problems[-1]
+
+
+def test_a_video_that_nobody_asked_about_was_not_in_hand(each_role: VideoEvidence) -> None:
+    unasked = [
+        record
+        for record in each_role.ledger
+        if not (isinstance(record, Received) and record.call is Call.POLL)
+    ]
+
+    assert FRONTEND_STRUCK.examine(replace(each_role, ledger=unasked)).problems
+
+
+def test_live_the_history_proves_what_no_poll_can(server_restart: VideoEvidence) -> None:
+    assert SERVER_DOWN.examine(as_live(server_restart)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        (EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, +1),
+        (EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, -2),
+    ],
+    ids=["began in the outage", "ended in the outage"],
+)
+def test_live_a_wait_that_did_not_last_through_the_outage_is_unknown(
+    kind: EventType.ValueType, seconds: int, server_restart: VideoEvidence, with_history: Change
+) -> None:
+    def moved(history: History) -> None:
+        for event in history.events:
+            if event.event_type == kind:
+                at = event.event_time.ToDatetime() + timedelta(seconds=seconds)
+                event.event_time.FromDatetime(at)
+
+    finding = SERVER_DOWN.examine(with_history(as_live(server_restart), "restart-single", moved))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "was not awaiting its video while the server was down" in finding.problems[0]
