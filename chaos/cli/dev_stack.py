@@ -49,7 +49,7 @@ class DevStack:
         self._require_folder()
         up = self.target.up() if self.target.up else Up(self.target, hints=_HINTS)
         preload = tuple(up.target.preload)
-        with Guard() as guard, spawning(guard, preload, up.target.cwd) as spawner:
+        with Guard() as guard, spawning(guard, preload, up.target.folder_in(None)) as spawner:
             cli = find_program(
                 TEMPORAL_CLI, temporal_cli, announce=self.say, env_mark={MARK: guard.mark}
             )

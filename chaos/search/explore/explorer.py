@@ -79,7 +79,7 @@ async def explore(state: State, choice: Choice, means: Means) -> None:
     scratch.mkdir()
     target = means.target
     journal = Journal(evidence / JOURNAL, lambda _: None)
-    with closing(journal), spawning(means.guard, target.preload, target.cwd) as spawner:
+    with closing(journal), spawning(means.guard, target.preload, target.folder_in(None)) as spawner:
         config = StackConfig(
             mark=means.guard.mark,
             scratch=scratch,
