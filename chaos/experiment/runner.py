@@ -184,7 +184,7 @@ class Runner:
             except OSError as error:
                 raise RunError(
                     f"the results could not be written to {self.folder} ({error.strerror}); "
-                    "make room there, or choose another folder with --reports."
+                    "make room there, or choose another folder with --chaos-reports."
                 ) from None
 
     def _done(self) -> list[ScenarioResult]:
@@ -354,6 +354,6 @@ def _make_folder(reports: Path, at: datetime) -> Path:
     except OSError as error:
         raise RunError(
             f"the folder for reports {reports} cannot be written to ({error.strerror}); "
-            "choose another with --reports."
+            "choose another with --chaos-reports."
         ) from None
     raise RunError(f"{reports} already holds a hundred runs of this second; try again.")

@@ -116,7 +116,7 @@ def schedules_of(run: Path) -> Sequence[Schedule]:
     files = sorted(run.glob(f"*/*/{FILE}"))
     if not files:
         raise ScheduleError(
-            f"{run} has no {FILE}: name the folder of a run that was made with --seed, "
+            f"{run} has no {FILE}: name the folder of a run that was made with --chaos-seed, "
             "or the file itself."
         )
     return tuple(read_schedule(file) for file in files)
