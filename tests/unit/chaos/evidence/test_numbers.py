@@ -11,7 +11,6 @@ import pytest
 from chaos.__main__ import main
 from chaos.evidence import numbers
 from chaos.plugin import options
-from chaos.search.explore.__main__ import main as explore
 from tests.chaos.video.live import amount
 from workflows.fleet.__main__ import main as fleet
 from workflows.service.__main__ import _parser as service_parser
@@ -52,14 +51,13 @@ COMMANDS: tuple[tuple[Callable[[list[str]], int], str], ...] = (
     (main, "clean --keep="),
     (main, "clean --yes --keep="),
     (main, "up --workers="),
-    (main, "up --service-port="),
     (main, "report --trend --last="),
     (main, "report --against=x --noise="),
     (main, "shrink x --runs="),
-    (explore, "--sample="),
-    (explore, "--seed="),
-    (explore, "--lanes="),
-    (explore, "--minutes="),
+    (main, "explore --sample="),
+    (main, "explore --seed="),
+    (main, "explore --lanes="),
+    (main, "explore --minutes="),
     (fleet, "--workers="),
 )
 
