@@ -227,7 +227,7 @@ def test_an_exploration_is_told_as_harmlessly(tmp_path: Path, plan_file: Path) -
     state.save_plan(Plan.model_validate_json(plan_file.read_bytes()))
     assert state.plan
     found = Try(
-        target=state.plan.crash_points[0].name,
+        crash_point=state.plan.crash_points[0].name,
         workflow_id=HOSTILE,
         began_at=STARTED_AT,
         ended_at=STARTED_AT,
