@@ -106,7 +106,8 @@ async def save_specs(folder: Path, specs: Sequence[WorkflowSpec], converter: Dat
 def load_specs(folder: Path, kind: type[WorkflowSpec]) -> tuple[WorkflowSpec, ...]:
     """What was asked for, also as an earlier release has written it."""
     adapter = TypeAdapter(tuple[kind, ...])  # type: ignore[valid-type]  # the guest's own
-    content = read_if_there(folder / OLD_SPECS)
+    there = (read_if_there(folder / name) for name in (SPECS, OLD_SPECS))
+    content = next((each for each in there if each is not None), None)
     if content is None:
-        content = read_file(folder / SPECS)
+        content = read_file(folder / SPECS)  # raises: that is what is missing
     return adapter.validate_json(content, context=True)

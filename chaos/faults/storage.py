@@ -19,6 +19,7 @@ from chaos.environment.server import DATABASE, SERVER, SIDECARS
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab
 from chaos.faults.base import Family, Fault
+from chaos.invariants.recovery.retries import RESTORE
 from chaos.process.child import ChildError
 
 BACKUP = "temporal.backup.db"
@@ -155,7 +156,7 @@ async def restore(lab: Lab) -> None:
     for old in (file, *_sidecars(file)):
         old.unlink(missing_ok=True)
     shutil.copy(file.parent / BACKUP, file)
-    _tell(lab, "restore", f"restored: {_describe(file)}")
+    _tell(lab, RESTORE, f"restored: {_describe(file)}")
     await server.start()
 
 

@@ -149,6 +149,6 @@ VIDEO = Target(
     packages=("google-genai",),
     needs=_needs,
     up=_up,
-    listed={"rules of bad_api": {str(kind): text for kind, text in IN_A_LINE.items()}},
+    listed={"rules of bad_api": {str(kind): what for kind, what in IN_A_LINE.items()}},
 )
 """Against the fake API."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
+from chaos.invariants.recovery.retries import RESTORE
 from chaos.invariants.storage import damage_done, done_to_storage, fault_at
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
@@ -62,7 +63,7 @@ def paid_between_backup_and_damage(workflow_id: str) -> Invariant:
 
     @proof("paid_between_backup_and_damage")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        moments = [done_to_storage(evidence, kind) for kind in ("backup", "damage", "restore")]
+        moments = [done_to_storage(evidence, kind) for kind in ("backup", "damage", RESTORE)]
         if None in moments:
             yield "there was no backup, no damage or no restoration"
             return

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from chaos.cli import report
+from chaos.evidence.case import save_books
+from chaos.evidence.spec import save_specs
 from chaos.experiment.judge import judge
 from chaos.experiment.results import CaseResult, RunResult, case_result
 from chaos.invariants.verdict import Verdict
@@ -244,3 +246,33 @@ def test_a_folder_that_cannot_be_written_is_told_after_the_tables(
     assert "OVERALL: 1/1 tests passed" in shown.out
     assert "could not be written" in shown.err
     assert list((runs / "new").glob(".*")) == []
+
+
+BILLED = "image billed, $0.039"
+
+
+def test_what_an_older_version_left_on_record_is_read_by_the_projects_targets(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It kept no books of its own; where no target is named the page is made without them."""
+    assert not list((runs / "new").rglob("bills.json"))
+
+    assert _chaos_report(runs / "new") == 0
+    assert BILLED in (runs / "new" / "report.html").read_text()
+
+    monkeypatch.chdir(tmp_path)
+    assert _chaos_report(runs / "new") == 0
+    assert BILLED not in (runs / "new" / "report.html").read_text()
+
+
+async def test_what_is_saved_today_needs_no_target(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = runs / "new" / "worker_crash" / "sigkill_twice"
+    await save_specs(case, VIDEO.load_evidence(case).specs, VIDEO.data_converter)
+    save_books(case, VIDEO.reading)
+    monkeypatch.chdir(tmp_path)
+
+    assert _chaos_report(runs / "new") == 0
+
+    assert BILLED in (runs / "new" / "report.html").read_text()
