@@ -56,7 +56,8 @@ def test_each_fault_is_read_back_with_all_that_is_its_own() -> None:
     read = Kept.model_validate_json(kept.model_dump_json())
 
     assert read == kept
-    assert [type(fault) for fault in read.faults] == [KillWorker, BadNetwork]
+    kinds: list[type[Fault]] = [KillWorker, BadNetwork]
+    assert [type(fault) for fault in read.faults] == kinds
     assert '"latency_seconds":2.5' in kept.model_dump_json()
 
 

@@ -207,13 +207,22 @@ def _lost_for_good_and_made_anew(history: History) -> None:
     [
         (
             "worker_dies_in_a_local_activity",
-            "after the fault kill at worker-1 a task of local itself was taken up after 7.0 s",
+            (
+                "after the fault kill at worker-1 a task of local itself was taken up after 7.0 s, "
+                "not within 1.0 s"
+            ),
         ),
         (
             "worker_dies_before_the_time_is_up",
-            "after the fault kill at worker-1 work went on after 7.9 s",
+            (
+                "after the fault kill at worker-1 work went on after 7.9 s, not within 1.0 s "
+                "(slow: its heartbeat timeout of 8 s is not below its start-to-close of 8 s)"
+            ),
         ),
-        ("worker_dies_with_a_child", "after the fault kill at worker-1 work went on after 6.5 s"),
+        (
+            "worker_dies_with_a_child",
+            "after the fault kill at worker-1 work went on after 6.5 s, not within 1.0 s",
+        ),
     ],
 )
 def test_a_promise_holds_for_whatever_a_worker_had_in_hand(case: str, problem: str) -> None:
@@ -225,7 +234,7 @@ def test_a_promise_holds_for_whatever_a_worker_had_in_hand(case: str, problem: s
     finding = recovers_within_its_bound.examine(hasty)
 
     assert finding.verdict is Verdict.FAILED
-    assert finding.problems == (f"{problem}, not within 1.0 s",)
+    assert finding.problems == (problem,)
     patient = with_timings(hasty, recovery_seconds=25.0)
     assert recovers_within_its_bound.examine(patient).problems == ()
 
