@@ -107,7 +107,7 @@ def test_a_project_without_targets_has_none(table: str, project: Project) -> Non
 
     assert targets_of(folder) == []
     assert scenarios_of(folder) == []
-    assert 'add [tool.chaos] with targets = ["module:attribute"].' in _sentence(folder, target_of)
+    assert 'add a table [tool.chaos] with targets = ["module:attribute"]' in _sentence(folder, target_of)
 
 
 def test_a_folder_without_a_project_has_none(tmp_path: Path) -> None:
@@ -182,12 +182,12 @@ def test_a_target_that_cannot_be_imported_is_told_with_its_cause(
 ) -> None:
     said = _sentence(project(targets, code))
 
-    assert "of [tool.chaos] cannot be imported (" in said
+    assert " cannot be imported (" in said
     assert why in said
 
 
 def test_what_is_no_target_is_told(project: Project) -> None:
-    assert "of [tool.chaos] is no chaos.Target." in _sentence(project('["{module}:NOTHING"]'))
+    assert " is no chaos.Target." in _sentence(project('["{module}:NOTHING"]'))
 
 
 def test_a_module_of_another_project_is_never_taken_for_its_own(

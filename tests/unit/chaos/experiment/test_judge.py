@@ -178,10 +178,10 @@ def test_what_holds_of_any_target_names_nothing_of_the_video_system() -> None:
         "no_workflow_task_fails",
         "billed_at_most_expected",
         "all_expected_is_billed",
+        "no_secret_is_kept",
         "attempts_are_as_expected",
         "recovers_within_its_bound",
         "no_unplanned_exit",
-        "no_secret_is_kept",
     ]
 
 
