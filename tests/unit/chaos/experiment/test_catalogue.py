@@ -107,7 +107,8 @@ def test_a_project_without_targets_has_none(table: str, project: Project) -> Non
 
     assert targets_of(folder) == []
     assert scenarios_of(folder) == []
-    assert 'add a table [tool.chaos] with targets = ["module:attribute"]' in _sentence(folder, target_of)
+    added = 'add a table [tool.chaos] with targets = ["module:attribute"]'
+    assert added in _sentence(folder, target_of)
 
 
 def test_a_folder_without_a_project_has_none(tmp_path: Path) -> None:
