@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from chaos.process.child import IMPORT_PATH, child_environment, guest_environmen
 from chaos.process.reaper import MARK
 
 HOME = Path("/scratch")
+of_a_guest = partial(guest_environment, folder=Path("/of/the/guest"))
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +29,13 @@ def test_a_program_of_ours_finds_the_suite() -> None:
 
 
 def test_a_guests_program_finds_no_path_of_the_suite() -> None:
-    environment = guest_environment("mark", HOME, {})
+    environment = of_a_guest("mark", HOME, {})
 
     assert "PYTHONPATH" not in environment
     assert not [name for name, value in environment.items() if IMPORT_PATH in value.split(":")]
 
 
-@pytest.mark.parametrize("environment", [child_environment, guest_environment])
+@pytest.mark.parametrize("environment", [child_environment, of_a_guest])
 def test_nothing_of_the_users_gets_in_by_itself(
     environment: Callable[..., dict[str, str]],
 ) -> None:
@@ -44,7 +46,7 @@ def test_nothing_of_the_users_gets_in_by_itself(
 
 
 def test_a_guest_gets_the_variables_that_it_asks_for_where_the_user_has_set_them() -> None:
-    environment = guest_environment("mark", HOME, {}, ("GUEST_DATABASE", "NOT_SET", "PYTHONPATH"))
+    environment = of_a_guest("mark", HOME, {}, ("GUEST_DATABASE", "NOT_SET", "PYTHONPATH"))
 
     assert environment["GUEST_DATABASE"] == "postgres://guest"
     assert environment["PYTHONPATH"] == "/of/the/user"
@@ -54,7 +56,7 @@ def test_a_guest_gets_the_variables_that_it_asks_for_where_the_user_has_set_them
 def test_what_a_case_sets_wins_over_what_the_user_has_set() -> None:
     settings = {"GUEST_DATABASE": "sqlite://", "PYTHONPATH": "/of/the/guest"}
 
-    environment = guest_environment("mark", HOME, settings, ("GUEST_DATABASE", "PYTHONPATH"))
+    environment = of_a_guest("mark", HOME, settings, ("GUEST_DATABASE", "PYTHONPATH"))
 
     assert environment["GUEST_DATABASE"] == "sqlite://"
     assert environment["PYTHONPATH"] == "/of/the/guest"
@@ -66,4 +68,4 @@ def test_a_guest_cannot_hide_from_who_ends_the_runs_processes(
     """The user's shell may be of another run: it is the run's own mark that counts."""
     monkeypatch.setenv(MARK, "of-another-run")
 
-    assert guest_environment("mark", HOME, {}, (MARK,))[MARK] == "mark"
+    assert of_a_guest("mark", HOME, {}, (MARK,))[MARK] == "mark"
