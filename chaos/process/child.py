@@ -62,9 +62,9 @@ def guest_environment(
     mark: str,
     home: Path,
     extra: Mapping[str, str],
+    passed: Sequence[str] = (),
     *,
     folder: Path,
-    passed: Sequence[str] = (),
 ) -> dict[str, str]:
     """The same for a program that is not ours and runs in `folder`: nothing of the suite's is on
     its path, and it has the user's variables that are `passed`.
