@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("chaos.invariants", "chaos.search", "chaos.search.explore", "chaos.experiment.scenario")
+ROOMS = ("chaos.invariants", "chaos.search", "tests.chaos.video")
 """Where invariants are defined."""
 
 _PROPERTY = "seen red"
