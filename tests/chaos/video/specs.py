@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import model_validator
 
@@ -17,7 +17,8 @@ SLOTS = MAX_CONCURRENT_ACTIVITIES
 """Activities that one worker does at once."""
 
 
-SINGLE, SERIES = "SingleVideo", "SeriesVideo"
+SINGLE: Final = "SingleVideo"
+SERIES: Final = "SeriesVideo"
 
 
 class VideoSpec(WorkflowSpec):
@@ -25,6 +26,7 @@ class VideoSpec(WorkflowSpec):
     a mix-up shows.
     """
 
+    workflow_type: Literal["SingleVideo", "SeriesVideo"]
     character_prompt: str
     video_prompts: tuple[str, ...]
     checkpoints: tuple[str, ...] = ()
