@@ -114,6 +114,8 @@ def _follow(blocks: list[Block], folder: Path) -> None:
     for block in blocks:
         if block.language == "python":
             (folder / "tests" / "test_sleep.py").write_text(block.text)
+        elif block.language == "toml":
+            assert block.text in (PROJECT / "examples" / "orders" / "pyproject.toml").read_text()
         elif block.language == "bash":
             lines = [x for x in block.text.splitlines() if not x.startswith(_PREPARES)]
             run = _bash("\n".join(lines), folder)

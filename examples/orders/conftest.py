@@ -1,3 +1,0 @@
-"""Makes the fault-tolerance suite known to pytest."""
-
-pytest_plugins = ["chaos.plugin"]
