@@ -96,9 +96,9 @@ class Target:
 
     `worker` is the command line of one worker. It gets `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and
     `TASK_QUEUE`, what `settings` add, and those of the user's variables that `passed` names; its
-    HOME is a scratch folder unless `HOME` is passed. It runs in `cwd`, by default the project's
-    root, and `python` is that of the project's `.venv` or `venv`, where it has one. It is `ready`
-    when it is seen to poll, whatever it polls for, unless something else is said. `kinds` are the
+    HOME is a scratch folder unless `HOME` is passed. It runs in `cwd`, which may be `SCRATCH`, by
+    default the project's root, and `python` is that of the project's `.venv` or `venv`, where it
+    has one. It is `ready` when it is seen to poll, whatever it polls for, unless something else is said. `kinds` are the
     other kinds of workers, by the names under which scenarios start them. What a worker's command
     line starts, such as the program under `sh -c` or `npm start`, is part of the worker, and is
     killed and paused with it. Workers that know only a fixed address find a dev server of their own
@@ -132,7 +132,7 @@ class Target:
 
     worker: Sequence[str]
     task_queue: str
-    cwd: Path | None = None
+    cwd: Path | str | None = None
     settings: Mapping[str, str] | Callable[[Placement], Mapping[str, str]] = field(
         default_factory=dict
     )
@@ -176,8 +176,11 @@ class Target:
         return self.kinds[name]
 
     def folder_in(self, project: Path | None) -> Path:
-        """Where its processes run; without a `project` in that where the run was begun."""
-        return (project or project_of(Path.cwd())) / (self.cwd or "")
+        """Where its modules are found, and its processes run unless that is a scratch folder;
+        without a `project` in that where the run was begun.
+        """
+        own = "" if self.cwd in {None, SCRATCH} else str(self.cwd)
+        return (project or project_of(Path.cwd())) / own
 
     def placed(self, spec: StackSpec) -> StackSpec:
         """A stack as its workers need it: on a server of its own where what they know is fixed."""
@@ -263,7 +266,8 @@ class Placement:
     @property
     def cwd(self) -> Path:
         """Where the target's processes run."""
-        return self.target.folder_in(self.project)
+        is_scratch = self.target.cwd == SCRATCH
+        return self.scratch if is_scratch else self.target.folder_in(self.project)
 
     def worker(self, kind: str | None = None) -> list[str]:
         """The command line of a worker."""

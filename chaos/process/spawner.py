@@ -235,7 +235,7 @@ def _become(request: Mapping[str, Any], output: int) -> NoReturn:
         os.closerange(3, _MOST_DESCRIPTORS)
         os.setsid()
         os.chdir(request["folder"])
-        _leave_our_path(request["environment"])
+        _take_its_path(request["environment"])
         os.environ.clear()
         os.environ.update(request["environment"])
         module, *arguments = request["argv"]
@@ -257,13 +257,14 @@ def _become(request: Mapping[str, Any], output: int) -> NoReturn:
         os._exit(code)
 
 
-def _leave_our_path(environment: Mapping[str, str]) -> None:
+def _take_its_path(environment: Mapping[str, str]) -> None:
     """A program that is not ours finds nothing of the suite's, unless that is installed for it."""
     ours, theirs = (
-        set(of.get("PYTHONPATH", "").split(os.pathsep)) for of in (os.environ, environment)
+        [each for each in of.get("PYTHONPATH", "").split(os.pathsep) if each]
+        for of in (os.environ, environment)
     )
-    hidden = ours - theirs - set(site.getsitepackages())
-    sys.path[1:] = [each for each in sys.path[1:] if each not in hidden]
+    hidden = {*ours, *theirs} - set(site.getsitepackages())
+    sys.path[1:] = [*theirs, *(each for each in sys.path[1:] if each not in hidden)]
 
 
 def _exit_code(code: object) -> int:

@@ -22,7 +22,7 @@ from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import Guard
 from chaos.process.spawner import Spawner
 from tests.chaos.video.lab import VideoLab
-from tests.chaos.video.target import VIDEO
+from tests.chaos.video.target import PROJECT, VIDEO
 from tests.integration.workflows.bench import Bench
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def waiting_program(
 @pytest.fixture(scope="session")
 def spawner(guard: Guard) -> Iterator[Spawner]:
     """Starts the video system's programs."""
-    with spawning(guard, VIDEO.preload, VIDEO.cwd) as spawner:
+    with spawning(guard, VIDEO.preload, PROJECT) as spawner:
         yield spawner
 
 

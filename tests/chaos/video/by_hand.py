@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
-from chaos.environment.target import Placement, Service, Up
-from tests.chaos.video.target import API, VIDEO, ledger_url, settings
+from chaos.environment.target import PORT, Placement, Service, Up
+from tests.chaos.video.target import API, PROJECT, VIDEO, ledger_url, settings
 
 _PACE = ("--image-seconds", "2", "--video-start-seconds", "0.5", "--video-seconds", "6")
 """How long the fake API takes: long enough to be watched, and to break something meanwhile."""
@@ -42,8 +42,9 @@ def by_hand() -> Up:
                 name="service",
                 argv=(
                     *(sys.executable, "-m", "workflows.service"),
-                    *("--host", "127.0.0.1", "--port", "{port}"),
+                    *("--host", "127.0.0.1", "--port", PORT),
                 ),
+                settings={"PYTHONPATH": str(PROJECT)},
             ),
         ),
         hints=_HINTS,

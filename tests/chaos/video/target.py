@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from chaos.environment.needs import Need
-from chaos.environment.target import Placement, Service, Target, Up
+from chaos.environment.target import EVIDENCE, PORT, SCRATCH, SECRET, Placement, Service, Target, Up
 from chaos.evidence.bills import SuiteEstimate
 from chaos.evidence.case import Timings
 from tests.chaos.video import drawing
@@ -61,8 +61,9 @@ def ledger_url(folder: Path) -> str:
 
 
 def kept(place: Placement) -> dict[str, str]:
-    """What the workers need to keep what they paid for."""
+    """What the workers need to be found, and to keep what they paid for."""
     return {
+        "PYTHONPATH": str(PROJECT),
         "ARTIFACTS_DIR": str(place.evidence / "artifacts"),
         "PAY_WHILE_LOCKED": place.run_tag,
     }
@@ -109,17 +110,18 @@ def _up() -> Up:
 VIDEO = Target(
     worker=(sys.executable, "-m", "workflows.worker"),
     task_queue=policies.TASK_QUEUE,
-    cwd=PROJECT,
+    # Not the project: its `.env` is the user's own, with a key, a budget and real alerts.
+    cwd=SCRATCH,
     settings=settings,
     services=(
         Service(
             name=API,
             argv=(
                 *(sys.executable, "-m", "tests.chaos.video.fake_api"),
-                *("--port", "{port}", "--ledger", "{evidence}/ledger.jsonl"),
+                *("--port", PORT, "--ledger", f"{EVIDENCE}/ledger.jsonl"),
             ),
             variable="GOOGLE_GEMINI_BASE_URL",
-            settings={KEY_VARIABLE: "{secret}"},
+            settings={KEY_VARIABLE: SECRET, "PYTHONPATH": str(PROJECT)},
         ),
     ),
     supervisor=(sys.executable, "-m", "workflows.fleet"),

@@ -20,7 +20,7 @@ from chaos.process.child import spawning
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import MARK, Guard
 from tests.chaos.video.scenarios.catalogue import all_scenarios
-from tests.chaos.video.target import VIDEO
+from tests.chaos.video.target import PROJECT, VIDEO
 
 SIDE_BY_SIDE = 10
 
@@ -67,7 +67,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     home = Scenario(number=0, name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 
-    with Guard() as guard, spawning(guard, VIDEO.preload, VIDEO.cwd) as spawner:
+    with Guard() as guard, spawning(guard, VIDEO.preload, PROJECT) as spawner:
         cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})
 
         async def run(number: int, broken: Break) -> CaseResult:

@@ -202,7 +202,8 @@ async def test_the_workers_and_services_of_a_target_are_forked(
         lines = [psutil.Process(child.pid).cmdline() for child in own]
         folders = [psutil.Process(child.pid).cwd() for child in own]
         server = psutil.Process(bench.lab.stack.server.child.pid).cmdline()
+        scratch = bench.lab.stack.placement.scratch
 
     assert all("chaos.process.spawner" in line for line in lines)
-    assert folders == [str(VIDEO.cwd)] * 2
+    assert folders == [str(scratch)] * 2  # not the project, whose `.env` is the user's own
     assert "chaos.process.spawner" not in server
