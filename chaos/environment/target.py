@@ -98,8 +98,8 @@ class Target:
     `TASK_QUEUE`, what `settings` add, and those of the user's variables that `passed` names; its
     HOME is a scratch folder unless `HOME` is passed. It runs in `cwd`, which may be `SCRATCH`, by
     default the project's root, and `python` is that of the project's `.venv` or `venv`, where it
-    has one. It is `ready` when it is seen to poll, whatever it polls for, unless something else is said. `kinds` are the
-    other kinds of workers, by the names under which scenarios start them. What a worker's command
+    has one. It is `ready` when it is seen to poll, whatever it polls for, unless something else is
+    said. `kinds` are the other kinds, by the names under which scenarios start them. What a worker's command
     line starts, such as the program under `sh -c` or `npm start`, is part of the worker, and is
     killed and paused with it. Workers that know only a fixed address find a dev server of their own
     at `port` of localhost, those that know only one namespace at that `namespace`; of cases that
