@@ -99,14 +99,14 @@ class Target:
     HOME is a scratch folder unless `HOME` is passed. It runs in `cwd`, which may be `SCRATCH`, by
     default the project's root, and `python` is that of the project's `.venv` or `venv`, where it
     has one. It is `ready` when it is seen to poll, whatever it polls for, unless something else is
-    said. `kinds` are the other kinds, by the names under which scenarios start them. What a worker's command
-    line starts, such as the program under `sh -c` or `npm start`, is part of the worker, and is
-    killed and paused with it. Workers that know only a fixed address find a dev server of their own
-    at `port` of localhost, those that know only one namespace at that `namespace`; of cases that
-    want the same port one runs at a time. `supervisor` is a command line that takes
-    `--workers N`, and keeps so many; without one the harness itself starts a worker again that has
-    died. Python programs of ours that this interpreter runs, such as `python -m orders.worker`,
-    start in less time by fork where `preload` names what they import.
+    said. `kinds` are the other kinds, by the names under which scenarios start them. What a
+    worker's command line starts, such as the program under `sh -c` or `npm start`, is part of the
+    worker, and is killed and paused with it. Workers that know only a fixed address find a dev
+    server of their own at `port` of localhost, those that know only one namespace at that
+    `namespace`; of cases that want the same port one runs at a time. `supervisor` is a command line
+    that takes `--workers N`, and keeps so many; without one the harness itself starts a worker
+    again that has died. Python programs of ours that this interpreter runs, such as `python -m
+    orders.worker`, start in less time by fork where `preload` names what they import.
 
     `timings` are what the target says of itself. `prices_usd` has the price of each item. `bills`,
     `paid_requests` and `refusals` read from a case's folder what was billed, what the workers have
