@@ -35,7 +35,7 @@ def test_no_case_passes_whose_fault_hit_nothing_or_whose_promise_was_broken(tmp_
     cli = find_temporal_cli(None, announce=print).path
 
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-m", "chaos", "--plain"],
+        [sys.executable, "-m", "pytest", "-m", "chaos", "--chaos-plain"],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "TEMPORAL_CLI": str(cli)},
         capture_output=True,
