@@ -55,10 +55,10 @@ def _completion(given: argparse.Namespace) -> int:
 
 def _scenario_names() -> list[str]:
     """None in a project that names no target."""
-    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
+    from chaos.cli.project import scenarios_here  # noqa: PLC0415 - see the package's docstring
 
     try:
-        return sorted(each.name for target in targets_here() for each in target.scenarios())
+        return sorted(each.name for each in scenarios_here(may_be_none=True))
     except UnusableError:
         return []
 

@@ -120,7 +120,8 @@ def _requirements() -> Sequence[str]:
     file = _PROJECT / "pyproject.toml"
     if file.exists():
         return tuple(tomllib.loads(file.read_text(encoding="utf-8"))["project"]["dependencies"])
-    return metadata.requires(_DISTRIBUTION) or ()
+    found = metadata.requires(_DISTRIBUTION) or ()
+    return [text for text in found if "extra ==" not in text]  # of extras nobody is lacking
 
 
 def _is_lacking(text: str) -> bool:

@@ -47,10 +47,9 @@ def add(commands: Commands) -> None:
 
 
 def _list(given: argparse.Namespace) -> int:
-    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
+    from chaos.cli.project import scenarios_here, targets_here  # noqa: PLC0415 - see the package
 
-    targets = targets_here()
-    scenarios = [scenario for target in targets for scenario in target.scenarios()]
+    targets, scenarios = targets_here(), scenarios_here()
     groups = _groups(targets)
     if given.json:
         put(json.dumps(_as_data(scenarios, groups), indent=2))

@@ -19,7 +19,12 @@ from chaos.environment import disk
 from chaos.environment.memory import HIERARCHIES
 from chaos.environment.needs import Need, State
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
-from chaos.experiment.catalogue import CatalogueError, project_of, required_targets
+from chaos.experiment.catalogue import (
+    CatalogueError,
+    project_of,
+    required_targets,
+    scenarios_in,
+)
 from chaos.experiment.run import STACKS_AT_ONCE
 from chaos.experiment.scenario import Scenario
 from chaos.process.programs import (
@@ -59,10 +64,10 @@ def examine(folder: Path) -> Iterator[Need]:
     try:
         project = project_of(folder)
         targets = required_targets(project)
+        scenarios = [scenario for target in targets for scenario in scenarios_in(target)]
     except CatalogueError as error:
-        project, targets = folder, ()
+        project, targets, scenarios = folder, (), []
         yield Need(State.OPTIONAL, "targets", "list, up, recheck, explore", "none", str(error))
-    scenarios = [scenario for target in targets for scenario in target.scenarios()]
     yield from _needs_of_scenarios(scenarios)
     yield _memory_limit()
     yield _memory(scenarios)

@@ -10,12 +10,30 @@ from pathlib import Path
 
 from chaos.cli import UnusableError
 from chaos.environment.target import Target
-from chaos.experiment.catalogue import CatalogueError, project_of, required_targets
+from chaos.experiment.catalogue import (
+    CatalogueError,
+    project_of,
+    required_targets,
+    scenarios_in,
+    scenarios_of,
+)
+from chaos.experiment.scenario import Scenario
 
 
 def targets_here() -> Sequence[Target]:
     """The targets of the project in the current folder. Raises UnusableError."""
     try:
         return required_targets(project_of(Path.cwd()))
+    except CatalogueError as error:
+        raise UnusableError(str(error)) from None
+
+
+def scenarios_here(*, may_be_none: bool = False) -> Sequence[Scenario]:
+    """The scenarios of these. Raises UnusableError."""
+    try:
+        project = project_of(Path.cwd())
+        if may_be_none:
+            return [s for target in required_targets(project) for s in scenarios_in(target)]
+        return scenarios_of(project)
     except CatalogueError as error:
         raise UnusableError(str(error)) from None

@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
 
 def _catalogue(run: Path) -> Sequence[Scenario]:
     """Those of this project, and the schedules of a run, which no catalogue has."""
-    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
+    from chaos.cli.project import scenarios_here, targets_here  # noqa: PLC0415 - see the package's docstring
 
     if not __debug__:
         raise UnusableError(
@@ -58,20 +58,18 @@ def _catalogue(run: Path) -> Sequence[Scenario]:
             "which verdicts may rest; run without."
         )
     targets = targets_here()
-    own = [scenario for target in targets for scenario in target.scenarios()]
+    own = scenarios_here(may_be_none=True)
     return [*own, *_seeded(run, targets[0])]
 
 
 def _seeded(run: Path, target: Target) -> Sequence[Scenario]:
     from chaos.search.schedule import ScheduleError, schedules_of  # noqa: PLC0415 - likewise
-
-    try:
-        schedules = schedules_of(run)
-    except ScheduleError:  # it has none, or they are damaged: what was recorded of them is doubtful
-        return ()
     from chaos.search.seeded import seeded  # noqa: PLC0415 - likewise
 
-    return (seeded(schedules, target),)
+    try:
+        return (seeded(schedules_of(run), target),)
+    except ScheduleError:  # none, damaged, or of another target: what was recorded is doubtful
+        return ()
 
 
 def _recheck(given: argparse.Namespace) -> int:

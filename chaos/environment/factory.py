@@ -46,17 +46,19 @@ class ProcessFactory:
         extra: Mapping[str, str],
         *,
         folder: Path,
+        project: Path | None = None,
         passed: Sequence[str] = (),
         is_group: bool = True,
     ) -> Child:
         """A process of the target's own in its folder: nothing of the suite is in its environment
-        or on its path. Unless it is no group, what it starts itself is part of it.
+        or on its path, and `python` is that of its `project`, by default of the folder's. Unless it
+        is no group, what it starts itself is part of it.
         """
         return Child(
             name=name,
             argv=argv,
             environment=guest_environment(
-                self.mark, self.scratch, extra, folder=folder, passed=passed
+                self.mark, self.scratch, extra, folder=project or folder, passed=passed
             ),
             folder=folder,
             log=self.logs / f"{name}.log",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +71,9 @@ class WorkerKeeper:
             except (ChildError, DeadlineExceededError, OSError):
                 longer = max(FIRST_PAUSE_SECONDS, 2 * pause_seconds)
                 pause_seconds = min(LONGEST_PAUSE_SECONDS, longer)
+            except Exception as error:  # noqa: BLE001 - the target's own, of when it is ready
+                worker.child.journal.add(Event.TROUBLE, f"{worker.child.name}: {error!r}")
+                return
             else:
                 pause_seconds = 0.0
 
@@ -120,9 +122,7 @@ class WorkerKeeper:
         """Start none any more, and end those that are there."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(worker.child.discard() for worker in self.kept))
 
     def _child(self, pid: int) -> Child:

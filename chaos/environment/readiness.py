@@ -118,14 +118,16 @@ class Arrival:
     """The start of one worker, leader of the process group `pid`, as its pollers tell of it.
 
     `before` are those that are not its own unless they poll again, and when they last did.
-    `is_connected` tells whether it is connected with the server. `is_alone` is False where other
-    workers start meanwhile, so that a poller of an unknown identity may be theirs.
+    Where the server did not answer then, `unseen_until` is the start: what polled before is not
+    known. `is_connected` tells whether it is connected with the server. `is_alone` is False where
+    other workers start meanwhile, so that a poller of an unknown identity may be theirs.
     """
 
     before: dict[Key, datetime]
     whose: Callable[[str], Whose]
     is_connected: Callable[[], bool]
     is_alone: bool = True
+    unseen_until: datetime | None = None
     pollers: Sequence[Poller] = ()
     _since: float | None = field(default=None, init=False)
     _kinds: frozenset[tuple[str, str]] = field(default=frozenset(), init=False)
@@ -147,8 +149,11 @@ class Arrival:
         whose, before = self.whose(poller.identity), self.before.get(poller.key)
         if whose is Whose.ANOTHERS:
             return "is another process"
-        if before is None:
+        if before is None and self.unseen_until is None:
             return None
+        before = before or self.unseen_until or poller.last_access
+        if whose is Whose.OWN and poller.key not in self.before:
+            return None  # it was told to nobody before, and no other has its pid
         if poller.last_access <= before:
             return "was there before the start, and has not polled since"
         # The poll of one that was killed ends a moment after it, and counts as an access.

@@ -340,10 +340,15 @@ class Stack:
         return DevMaker(self._config.temporal_cli)
 
     async def _discard(self) -> None:
-        await asyncio.gather(
+        # Whatever becomes of one, the others end as well.
+        ends = await asyncio.gather(
             *(supervisor.discard() for supervisor in self.supervisors),
             *(worker.child.discard() for worker in self.workers),
             *(proxy.discard() for proxy in self.links.values()),
             *(service.discard() for service in self.services.values()),
             *([self._temporal.discard(self._own)] if self._temporal else []),
+            return_exceptions=True,
         )
+        for error in ends:
+            if isinstance(error, BaseException):
+                raise error

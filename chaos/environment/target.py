@@ -71,7 +71,7 @@ class Live:
     """
 
     budget_usd: Decimal
-    secrets: Sequence[str]
+    secrets: Sequence[str] = field(repr=False)
     paid_usd: Callable[[Path], Decimal | None]
     step_deadline_seconds: float = 900.0
 
@@ -297,6 +297,7 @@ class Placement:
             argv,
             settings,
             folder=self.cwd,
+            project=self.target.folder_in(self.project),
             passed=self.target.passed,
             is_group=is_group,
         )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache, partial
 
 from temporalio.client import Client
@@ -70,8 +71,13 @@ class WorkerProcess:
                 f"port {self.ready.number}, by which {self.child.name} is seen to be ready, is "
                 "open already: end what listens there, or choose another."
             )
-        before = await pollers_of(client, queues) or ()
-        arrival = Arrival(dict(noted(before)), self._knower(), self._is_connected)
+        before = await pollers_of(client, queues)
+        arrival = Arrival(
+            dict(noted(before or ())),
+            self._knower(),
+            self._is_connected,
+            unseen_until=datetime.now(UTC) if before is None else None,
+        )
         log_end = self.child.log.stat().st_size if self.child.log.exists() else 0
         polls = self.ready if isinstance(self.ready, Polls) else Polls()
         try:

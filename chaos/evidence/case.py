@@ -162,6 +162,11 @@ class Evidence:
         return found
 
     @property
+    def newest_specs(self) -> Sequence[WorkflowSpec]:
+        """The last one of each workflow: one that is started again owes nothing twice."""
+        return list({spec.workflow_id: spec for spec in self.specs}.values())
+
+    @property
     def in_doubt(self) -> Sequence[PaidRequest]:
         """Those that may have been paid for in vain."""
         return [request for request in self.paid_requests if request.in_doubt]

@@ -40,8 +40,26 @@ def targets_of(project: Path) -> Sequence[Target]:
 
 
 def scenarios_of(project: Path) -> Sequence[Scenario]:
-    """All scenarios of a project's targets. Raises CatalogueError."""
-    return [scenario for target in targets_of(project) for scenario in target.scenarios()]
+    """All scenarios of a project's targets, one at the least. Raises CatalogueError."""
+    found = [each for target in required_targets(project) for each in scenarios_in(target)]
+    if not found:
+        raise CatalogueError(
+            f"no target of {project / 'pyproject.toml'} has scenarios: name them in "
+            "Target.scenarios, or as SCENARIOS in the module of their test."
+        )
+    return found
+
+
+def scenarios_in(target: Target) -> Sequence[Scenario]:
+    """Those of one target. Raises CatalogueError."""
+    try:
+        return list(target.scenarios())
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise CatalogueError(
+            f"the scenarios of a target cannot be had ({plain(repr(error))})."
+        ) from error
 
 
 def target_of(project: Path) -> Target:
@@ -86,7 +104,10 @@ def _table(file: Path) -> dict[str, Any] | None:
 
 def _names(project: Path) -> Sequence[str]:
     file = project / "pyproject.toml"
-    names = (_table(file) or {}).get("targets", [])
+    table = _table(file) or {}
+    if unknown := sorted(set(table) - {"targets"}):
+        raise CatalogueError(f"{file}: [tool.chaos] has no {unknown[0]!r}, only targets.")
+    names = table.get("targets", [])
     if not isinstance(names, list) or not all(isinstance(n, str) and ":" in n for n in names):
         raise CatalogueError(f'{file}: [tool.chaos] targets must be a list of "module:attribute".')
     return names
@@ -99,7 +120,9 @@ def target_named(name: str, project: Path) -> Target:
         sys.path.insert(0, str(project))
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:
+    except BaseException as error:  # a module may as well end the program
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise CatalogueError(
             f"the target {name!r} cannot be imported ({plain(repr(error))})."
         ) from error

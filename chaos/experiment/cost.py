@@ -24,23 +24,35 @@ def billed_usd(evidence: Evidence) -> Decimal:
 
 def ideal_usd(evidence: Evidence) -> Decimal:
     """What an undisturbed run would have cost."""
-    return sum(map(evidence.cost_usd, evidence.specs), ZERO)
+    return sum((_due_usd(evidence, thing, n) for thing, n in _due(evidence).items()), ZERO)
 
 
 def waste_usd(evidence: Evidence) -> Decimal:
     """What was billed beyond the ideal, thing by thing: a missing bill makes up for none."""
-    due = sum((spec.due for spec in evidence.specs), Counter[Thing]())
+    due = _due(evidence)
     billed: defaultdict[Thing, Decimal] = defaultdict(Decimal)
     for bill in evidence.bills:
         billed[bill.thing] += bill.amount_usd
-    prices = evidence.billing.prices_usd
     return sum(
         (
-            max(ZERO, amount - prices.get(thing[0], ZERO) * due[thing])
+            max(ZERO, amount - _due_usd(evidence, thing, due[thing]))
             for thing, amount in billed.items()
         ),
         ZERO,
     )
+
+
+def _due(evidence: Evidence) -> Counter[Thing]:
+    return sum((spec.due for spec in evidence.newest_specs), Counter[Thing]())
+
+
+def _due_usd(evidence: Evidence, thing: Thing, times: int) -> Decimal:
+    """At the target's price; where it names none, what so many first bills of it were."""
+    price = evidence.billing.prices_usd.get(thing[0])
+    if price is not None:
+        return price * times
+    amounts = [bill.amount_usd for bill in evidence.bills if bill.thing == thing]
+    return sum(amounts[:times], ZERO)
 
 
 def possible_waste_usd(calls: Sequence[InDoubt]) -> Decimal:

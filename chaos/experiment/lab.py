@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.environment.stack import Stack
 from chaos.environment.supervisor import Supervisor
 from chaos.environment.worker import WorkerProcess
+from chaos.evidence.bills import Bill
 from chaos.evidence.case import save_books
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event, Journal
@@ -128,6 +129,7 @@ class Lab:
     specs: list[WorkflowSpec] = field(default_factory=list)
     started: dict[str, list[str]] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
+    _begun: dict[str, datetime] = field(default_factory=dict)
     _schedules: list[FollowedSchedule] = field(default_factory=list)
     _not_yet: set[str] = field(default_factory=set)
 
@@ -192,10 +194,19 @@ class Lab:
     def _keep_books(self, spec: WorkflowSpec, folder: Path) -> None:
         whole, reading = self.stack.evidence_folder, self.stack.target.reading
         keys = {charge.key for charge in spec.charges}
+        known = {charge.key for each in self.specs for charge in each.charges}
+        begun = self._begun.get(spec.workflow_id)
+
+        def is_its_own(bill: Bill) -> bool:
+            """What nobody asked for is everybody's, as long as it came while this one ran."""
+            return bill.key in keys or (
+                bill.key not in known and begun is not None and bill.at >= begun
+            )
+
         owner = self.handle(spec.workflow_id).id
         only = replace(
             reading,
-            bills=lambda _: [b for b in reading.bills(whole) if b.key in keys],
+            bills=lambda _: [bill for bill in reading.bills(whole) if is_its_own(bill)],
             paid_requests=lambda _: [
                 r for r in reading.paid_requests(whole) if r.operation_id == owner
             ],
@@ -227,7 +238,8 @@ class Lab:
         """Start a workflow, or one that has ended once more; it should end as `asked` says."""
         if asked not in self.specs:
             self.specs.append(asked)
-        self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
+        entry = self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
+        self._begun.setdefault(asked.workflow_id, entry.at)
         place = StartOptions(
             workflow_id=self.stack.own(asked.workflow_id),
             task_queue=self.stack.own_queue(task_queue or self.stack.task_queue),

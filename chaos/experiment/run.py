@@ -26,7 +26,7 @@ from chaos.experiment.results import (
     case_result,
     scenario_result,
 )
-from chaos.experiment.saving import ends_the_run, note_trouble, save_all
+from chaos.experiment.saving import ends_the_run, note_trouble, save_all, save_all_books
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.secrets import no_secret_is_kept
 from chaos.invariants.verdict import Verdict
@@ -279,6 +279,7 @@ async def _experiment(
         if ends_the_run(error):
             raise
         note_trouble(journal, folder, error)
+    await save_all_books(target, folder, journal)
 
 
 async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from chaos.environment.provision import Choice, Chooser, Ground, NotInstalledErr
 from chaos.environment.shared import SharingMaker
 from chaos.environment.target import Live, Target
 from chaos.environment.temporal import Maker, Topology
-from chaos.evidence.bills import Mode
+from chaos.evidence.bills import Mode, SuiteEstimate
 from chaos.experiment.admission import Admission
 from chaos.experiment.cpu import Used, cpu_seconds
 from chaos.experiment.events import News, NoView, Said, Told, View
@@ -111,6 +111,11 @@ class Runner:
 
     def start(self) -> None:
         """Make the run's folder, find what it stands on and begin. Raises RunError."""
+        if self.live and any(target.live != self.live for target in self.targets):
+            raise RunError(
+                "some of these cases pay real money and others do not: choose the ones or the "
+                "others, for a run has one mode and one budget."
+            )
         self.folder = _make_folder(self.reports, self._started_at)
         self._hold = Hold(self.folder)
         self._announce(plan(self.scenarios, self.options, self.folder))
@@ -171,10 +176,18 @@ class Runner:
         if self._thread.is_alive():
             self._thread.join(STOP_DEADLINE_SECONDS)
         self._drain()
+        unknown: RunError | None = None
         if self.live and self._thread.ident:
-            self.paid_usd = self.live.paid_usd(self.folder)
-        if self.missing:
-            return
+            try:
+                self.paid_usd = self.live.paid_usd(self.folder)
+            except RunError as error:  # the results are written all the same
+                unknown = error
+        if not self.missing:
+            self._write()
+        if unknown:
+            raise unknown
+
+    def _write(self) -> None:
         done = self._done()
         began = self._ready.done() and not self._ready.exception()
         if done or (began and not self.scenarios):
@@ -263,6 +276,14 @@ class Runner:
     def _set_result(self, result: ScenarioResult) -> None:
         self._results[result.name].set_result(result)
 
+    def _suite_estimates(self) -> tuple[SuiteEstimate, ...]:
+        """Those of the first target that has any; what it cannot tell costs no results."""
+        for target in self.targets:
+            with suppress(Exception):
+                if found := tuple(target.estimates()):
+                    return found
+        return ()
+
     def _outcome(self, done: Sequence[ScenarioResult]) -> RunResult:
         return RunResult(
             run_id=self.folder.name,
@@ -273,13 +294,11 @@ class Runner:
             workflows=self.options.workflows,
             budget_usd=self.live.budget_usd if self.live else None,
             paid_usd=self.paid_usd,
-            suite_estimates=next(
-                (found for t in self.targets if (found := tuple(t.estimates()))), ()
-            ),
+            suite_estimates=self._suite_estimates(),
             versions={
                 "python": platform.python_version(),
                 "temporalio": version("temporalio"),
-                **{name: version(name) for target in self.targets for name in target.packages},
+                **{name: _version(name) for target in self.targets for name in target.packages},
                 "server": self._ready.result().server_version,
             },
             cpu_s=cpu_seconds(self.folder, self._used_before, Used.now()),
@@ -287,6 +306,14 @@ class Runner:
             not_run=self._not_run,
             overall=self.overall,
         )
+
+
+def _version(package: str) -> str:
+    """A target's libraries may be in an environment of its own."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed here"
 
 
 def _sharing(maker: Maker, guard: Guard, folder: Path) -> AbstractAsyncContextManager[Maker]:

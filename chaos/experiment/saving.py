@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from chaos.environment.target import Target
 from chaos.evidence.case import BOOKS, save_book, save_prefix
 from chaos.evidence.files import write_file
 from chaos.evidence.histories import save_histories
@@ -16,6 +17,8 @@ from chaos.evidence.spec import save_specs
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case
 from chaos.process.child import ChildError
+
+_Step = tuple[str, Callable[[], Awaitable[None]]]
 
 _EXPECTED_TROUBLE = (ChildError, TimeoutError)
 
@@ -56,7 +59,7 @@ async def save_all(case: Case, lab: Lab, folder: Path) -> None:
     async def save_prefix_too() -> None:
         save_prefix(folder, prefix)
 
-    steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+    steps: list[_Step] = [
         ("the lab could not be closed", lab.close),
         (
             "the specs could not be saved",
@@ -65,19 +68,30 @@ async def save_all(case: Case, lab: Lab, folder: Path) -> None:
         ("the prefix could not be saved", save_prefix_too),
         ("the histories could not be saved", save_all_histories),
         ("the lab could not be saved", partial(lab.save, folder)),
-        *(
-            (
-                f"the target's {book.text} cannot be read",
-                partial(asyncio.to_thread, save_book, folder, target.reading, book),
-            )
-            for book in BOOKS
-        ),
         ("a schedule could not be deleted", lab.delete_schedules),
     ]
+    await _take(steps, lab.journal)
+
+
+async def save_all_books(target: Target, folder: Path, journal: Journal) -> None:
+    """Keep what the books of both sides say. The stack is down: while its processes live, somebody
+    may still be paid.
+    """
+    steps: list[_Step] = [
+        (
+            f"the target's {book.text} cannot be read",
+            partial(asyncio.to_thread, save_book, folder, target.reading, book),
+        )
+        for book in BOOKS
+    ]
+    await _take(steps, journal)
+
+
+async def _take(steps: Sequence[_Step], journal: Journal) -> None:
     for what, step in steps:
         try:
             await step()
         except BaseException as error:
             if ends_the_run(error):
                 raise
-            lab.journal.add(Event.TROUBLE, f"{what}: {error!r}")
+            journal.add(Event.TROUBLE, f"{what}: {error!r}")

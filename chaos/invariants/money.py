@@ -9,7 +9,7 @@ from chaos.evidence.bills import Thing
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.evidence.spec import WorkflowSpec
-from chaos.invariants import invariant, safety
+from chaos.invariants import Unmeasured, invariant, safety
 from chaos.invariants.doubt import of_unfinished
 
 
@@ -26,7 +26,9 @@ def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
         excused = sum(key in spec.may_be_charged_twice for spec in specs)
         allowed = _due(thing, specs) + excused
         if not specs:
-            yield f"{item} {key!r} was billed {count} times and asked for by no workflow"
+            problem = f"{item} {key!r} was billed {count} times and asked for by no workflow"
+            # Where an experiment broke off, nobody may have come to say what it asked for.
+            yield Unmeasured(problem) if evidence.troubles else problem
         elif count > allowed:
             yield f"{item} {key!r} was billed {count} times instead of {allowed}"
 
@@ -52,7 +54,7 @@ def billed_times(evidence: Evidence) -> Counter[Thing]:
 def _asked_for(evidence: Evidence) -> Mapping[Thing, Sequence[WorkflowSpec]]:
     """Whose charge each thing is: several workflows may share one."""
     found: dict[Thing, list[WorkflowSpec]] = {}
-    for spec in evidence.specs:
+    for spec in evidence.newest_specs:
         for thing in spec.due:
             found.setdefault(thing, []).append(spec)
     return found

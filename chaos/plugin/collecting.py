@@ -82,7 +82,8 @@ class Collecting:
 
     def is_asked_for(self, test: pytest.Item) -> bool:
         """By `-m`, by a seed, or because its file or itself was named."""
-        if MARK in re.findall(r"\w+", self.config.option.markexpr) or self.is_seeded:
+        # `not chaos` is one finding, and asks for none.
+        if MARK in re.findall(r"(?:not\s+)?\w+", self.config.option.markexpr) or self.is_seeded:
             return True
         invocation = self.config.invocation_params
         typed = {str(argument) for argument in invocation.args} & set(self.config.args)
@@ -132,9 +133,16 @@ class Collecting:
             own: Sequence[Scenario] = getattr(metafunc.module, "SCENARIOS", ())
             return own or scenarios_of(project)
         except CatalogueError as error:
-            # Raised here it would be a broken test, of which pytest shows a stack trace.
-            self.wrong = str(error)
-            return []
+            return self._none(str(error))
+
+    def _none(self, wrong: str) -> Sequence[Scenario]:
+        """Say what is wrong when all is collected: raised here it would be a broken test, of which
+        pytest shows a stack trace. A worker of pytest-xdist has nobody else to tell it to.
+        """
+        if once.is_worker(self.config):
+            raise pytest.Collector.CollectError(wrong)
+        self.wrong = wrong
+        return []
 
     def _schedules(self, project: Path) -> Sequence[Scenario]:
         from chaos.plugin.seeded import seeded_for  # noqa: PLC0415 - slow
@@ -144,8 +152,7 @@ class Collecting:
             try:
                 self._seeded[project] = seeded_for(self.config, project)
             except ScheduleError as error:
-                self.wrong = str(error)
-                return []
+                return self._none(str(error))
         return [self._seeded[project]]
 
     def _again(self, tests: Sequence[pytest.Item]) -> list[pytest.Item]:

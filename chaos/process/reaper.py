@@ -65,7 +65,7 @@ class Guard:
         nameless.rename(self.folder)
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, *_COMMAND, self.mark],
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

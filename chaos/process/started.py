@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -69,10 +70,14 @@ class Started:
         """The same for the group that it leads, some of which may outlive it."""
         if self._was_reaped and psutil.pid_exists(self.pid):
             raise ProcessLookupError(self.pid)  # that number is another's now
+        strays = _strays(self.pid)
         if group_of(self.pid):
             os.killpg(self.pid, number)
         else:  # it is gone, or has just begun and leads none yet
             self.send_signal(number)
+        for stray in strays:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                stray.send_signal(number)
 
     def wait(self) -> End | None:
         """Wait for its end; None where nobody could see how it went."""
@@ -80,6 +85,20 @@ class Started:
         if end is None and self._process is not None:
             self._process.wait()
         return end
+
+
+def _strays(leader: int) -> Sequence[psutil.Process]:
+    """The descendants of a group's leader that have left the group, as by `setsid`."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = psutil.Process(leader).children(recursive=True)
+        return [each for each in found if _group(each.pid) not in {None, leader}]
+    return ()
+
+
+def _group(pid: int) -> int | None:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return None
 
 
 class Executed(Started):

@@ -100,7 +100,9 @@ class Judging:
                 evidence = case.target.load_evidence(folder)
             else:
                 target, evidence = load_evidence(folder, self._targets)
-                known = _stand_in(name, target, control=control)
+                # Of several targets nobody can tell whose it was.
+                is_its_own = len(self._targets) == 1
+                known = _stand_in(name, target if is_its_own else UNNAMED, control=control)
         except Exception as error:  # noqa: BLE001 - it may be damaged in any way
             return broken_case_result(known, damage(folder, error))
         doubts = [*self._doubts(scenario, name, recorded, evidence)]

@@ -28,7 +28,10 @@ from tests.chaos.video.invariants.money import (
     every_bill_is_on_record,
 )
 from tests.chaos.video.invariants.policy import attempts_within_policy
-from tests.chaos.video.invariants.progress import checkpoints_are_complete_and_in_order
+from tests.chaos.video.invariants.progress import (
+    checkpoints_are_complete_and_in_order,
+    progress_never_goes_back,
+)
 from tests.chaos.video.invariants.restarts import restarts_are_explained
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
@@ -65,6 +68,7 @@ INVARIANTS = (
     cost_matches_ledger,
     every_bill_is_on_record,
     checkpoints_are_complete_and_in_order,
+    progress_never_goes_back,
     artifacts_exist_with_their_hash,
     artifacts_are_their_own,
     attempts_within_policy,

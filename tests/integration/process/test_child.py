@@ -64,6 +64,28 @@ async def test_a_killed_child_is_journaled_with_its_signal(make: Make, tmp_path:
     assert not child.is_alive
 
 
+async def test_a_killed_group_takes_along_who_has_left_it(make: Make, tmp_path: Path) -> None:
+    gone = tmp_path / "pid"
+    child = make(
+        "import os, subprocess, sys, time\n"
+        "stray = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        f"open({str(gone)!r}, 'w').write(str(stray.pid))\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    child.is_group = True
+    child.start()
+    await _until_up(child)
+    stray = psutil.Process(int(gone.read_text()))
+
+    await child.kill()
+
+    await wait_until(
+        lambda: not stray.is_running() or stray.status() == psutil.STATUS_ZOMBIE,
+        what="the stray is gone",
+        deadline_seconds=5,
+    )
+
+
 async def test_an_exit_nobody_asked_for_is_journaled(make: Make, tmp_path: Path) -> None:
     child = make("raise SystemExit(3)")
     child.start()

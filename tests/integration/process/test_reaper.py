@@ -75,6 +75,15 @@ def _alive(mark: str) -> int:
     return sum(found == mark for _, found in marked_processes())
 
 
+def test_it_is_found_where_the_suite_is_not_installed() -> None:
+    """It runs from the checkout's folder, whose name comes first on Python's path."""
+    with Guard() as guard:
+        reaper = guard._process
+        assert reaper
+        assert Path(psutil.Process(reaper.pid).cwd()) == Path(__file__).parents[3]
+        assert reaper.poll() is None
+
+
 async def test_a_killed_run_leaves_no_child_grandchild_or_folder(start: Start) -> None:
     parent = start(PARENT, os.environ)
     assert parent.stdout

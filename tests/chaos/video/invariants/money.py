@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from chaos.invariants import invariant
+from chaos.invariants import Unmeasured, invariant, safety
 from chaos.invariants.doubt import of_unfinished
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Item
@@ -51,7 +51,7 @@ def every_bill_is_on_record(evidence: VideoEvidence) -> Iterator[str]:
                 yield f"{item} {prompt!r} has {states[State.DONE]} outcomes"
 
 
-@invariant
+@safety
 def billed_once_or_openly_ambiguous(evidence: VideoEvidence) -> Iterator[str]:
     """Beyond a step's first bill there are at most as many as its calls that the workers' own
     ledger openly calls in doubt; and nobody is billed for what nobody asked for.
@@ -63,9 +63,12 @@ def billed_once_or_openly_ambiguous(evidence: VideoEvidence) -> Iterator[str]:
             in_doubt = sum(call.state in IN_DOUBT for call in calls)
             bills = billed.pop((item, prompt), 0)
             if bills > 1 + in_doubt:
-                yield f"{item} {prompt!r} was billed {bills} times; {in_doubt} call(s) are in doubt"
+                problem = f"{item} {prompt!r} was billed {bills} times; {in_doubt} call(s) in doubt"
+                is_lost = evidence.troubles and not calls  # of an experiment that broke off
+                yield Unmeasured(problem) if is_lost else problem
     for (item, prompt), bills in billed.items():
-        yield f"{item} {prompt!r} was billed {bills} times and asked for by no workflow"
+        problem = f"{item} {prompt!r} was billed {bills} times and asked for by no workflow"
+        yield Unmeasured(problem) if evidence.troubles else problem
 
 
 def _wanted(expected: VideoSpec) -> Iterator[tuple[Item, str]]:

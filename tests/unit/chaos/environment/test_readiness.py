@@ -119,6 +119,17 @@ def test_who_was_there_before_counts_when_it_polls_again_from_a_connected_proces
     )
 
 
+def test_where_the_server_was_silent_only_a_later_poll_counts() -> None:
+    arrival = _arrival(own=["7@here"])
+    arrival.unseen_until = NOW
+
+    assert arrival.why_not(_poller(identity="shop"))  # of one that was killed before, perhaps
+    assert arrival.why_not(_poller(identity="shop", seconds=1)) is None
+    assert arrival.why_not(_poller(identity="7@here")) is None
+    arrival.is_connected = lambda: False
+    assert arrival.why_not(_poller(identity="shop", seconds=1))
+
+
 def test_other_processes_of_this_machine_never_count() -> None:
     arrival = _arrival(others=["7@here"])
 

@@ -106,9 +106,30 @@ def test_a_project_without_targets_has_none(table: str, project: Project) -> Non
     folder = project(table=table)
 
     assert targets_of(folder) == []
-    assert scenarios_of(folder) == []
     added = 'add a table [tool.chaos] with targets = ["module:attribute"]'
     assert added in _sentence(folder, target_of)
+    assert added in _sentence(folder, scenarios_of)
+
+
+def test_a_misspelt_key_is_told(project: Project) -> None:
+    folder = project(table="[tool.chaos]\ntarget = ['a:b']\n")
+
+    assert "[tool.chaos] has no 'target', only targets" in _sentence(folder, targets_of)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import sys\nsys.exit(0)", "cannot be imported (SystemExit(0))"),
+        (TARGET.replace("Scenario(1", "Missing(1"), "the scenarios of a target cannot be had"),
+        (
+            "from chaos import Target\nFIRST = Target(worker=('x',), task_queue='q')",
+            "has scenarios",
+        ),
+    ],
+)
+def test_a_target_that_gives_no_scenarios_is_told(code: str, words: str, project: Project) -> None:
+    assert words in _sentence(project(code=code), scenarios_of)
 
 
 def test_a_folder_without_a_project_has_none(tmp_path: Path) -> None:

@@ -67,6 +67,22 @@ def test_what_is_billed_twice_fails() -> None:
     assert finding.problems == ("card 'order-1' was billed 2 times instead of 1",)
 
 
+def test_an_order_that_is_started_again_owes_nothing_twice() -> None:
+    again = (ORDER, ORDER.model_copy(update={"attempts": {"charge_card": 2}}))
+
+    assert all_expected_is_billed.examine(_evidence(*PAID.bills, specs=again)).problems == ()
+    twice = _evidence(*PAID.bills, _bill(CARD), specs=again)
+    assert billed_at_most_expected.examine(twice).verdict is Verdict.FAILED
+
+
+def test_a_bill_of_an_experiment_that_broke_off_may_be_of_somebody_who_did_not_say_so() -> None:
+    broken = Entry(at=AT, event=Event.TROUBLE, text="no worker came")
+    nobodys = replace(_evidence(_bill(CARD), specs=()), journal=(broken,))
+
+    assert billed_at_most_expected.examine(nobodys).verdict is Verdict.UNKNOWN
+    assert billed_at_most_expected.examine(replace(nobodys, journal=())).verdict is Verdict.FAILED
+
+
 def test_one_of_nothing_counts_as_well() -> None:
     """A second booking is one, whatever it says that it costs."""
     twice = _evidence(_bill(CARD), _bill(CARD, "0"), _bill(PARCEL))

@@ -15,6 +15,7 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
+from chaos.faults import Family, Fault
 from chaos.invariants.verdict import Verdict
 from chaos.search.checks import schedule_was_carried_out
 from chaos.search.schedule import FILE, read_schedule
@@ -77,9 +78,15 @@ def test_a_fault_without_any_load_shows_nothing(evidence: Evidence) -> None:
     problems = _problems(replace(evidence, workflows={}))
 
     assert problems == tuple(
-        f"no workflow was open during any fault of the family {family}"
-        for family in sorted({planned.fault.family for planned in SCHEDULE.faults})
+        f"no workflow was open during any fault of the kind {kind}"
+        for kind in sorted({_kind(planned.fault) for planned in SCHEDULE.faults})
     )
+
+
+def _kind(fault: Fault) -> str:
+    """One toxic may stand in for another."""
+    is_toxic = fault.family == Family.NETWORK
+    return fault.family if is_toxic else f"{fault.family} by {fault.kind}"
 
 
 def _ended_by(workflow: Workflow, end: datetime) -> Workflow:
@@ -95,15 +102,29 @@ def _ended_by(workflow: Workflow, end: datetime) -> Workflow:
 def test_a_fault_between_two_workflows_is_no_doubt_where_others_met_work(
     evidence: Evidence,
 ) -> None:
-    """As if all workflows had ended before the last fault, of a family that has others."""
-    last = SCHEDULE.faults[-1].fault.family
-    assert [planned.fault.family for planned in SCHEDULE.faults].count(last) > 1
+    """As if all workflows had ended before the last fault, a toxic as some before it."""
+    last = _kind(SCHEDULE.faults[-1].fault)
+    assert [_kind(planned.fault) for planned in SCHEDULE.faults].count(last) > 1
     begun = evidence.first_entry(Event.WORKFLOW)
     assert begun
     end = begun.at + timedelta(seconds=SCHEDULE.faults[-1].at_seconds - 0.5)
     ended = {name: _ended_by(each, end) for name, each in evidence.workflows.items()}
 
     assert _problems(replace(evidence, workflows=ended)) == ()
+
+
+def test_no_kind_of_fault_stands_in_for_another(evidence: Evidence) -> None:
+    """As if all workflows had ended when the server had slept, and before a worker did."""
+    first = next(planned for planned in SCHEDULE.faults if planned.fault.family == Family.KILL)
+    begun = evidence.first_entry(Event.WORKFLOW)
+    assert begun
+    end = begun.at + timedelta(seconds=first.at_seconds - 0.5)
+    ended = {name: _ended_by(each, end) for name, each in evidence.workflows.items()}
+
+    problems = _problems(replace(evidence, workflows=ended))
+
+    assert "no workflow was open during any fault of the kind kill by pause" in problems
+    assert "no workflow was open during any fault of the kind server by pause" not in problems
 
 
 def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
