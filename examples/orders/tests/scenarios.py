@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.shop import CHARGES, CHECKS, PARCELS, SHOP, order, until_booked
+from tests.shop import CHARGES, CHECKS, PARCELS, SHOP, order, shop, until_booked
 
 from chaos import (
     BadNetwork,
@@ -30,6 +30,9 @@ async def worker_dies_charging(lab: Lab) -> None:
     await lab.strike(first.child, signal.SIGKILL)
     await lab.worker()
 
+
+SLOW = shop(ANSWER_SECONDS="3")
+"""The parcel is still in hand when the server is gone, on a busy machine as well."""
 
 OUTAGE = order("order-outage")
 
@@ -78,7 +81,7 @@ SCENARIOS = (
         cases=(
             Case(
                 name="sigkill",
-                target=SHOP,
+                target=SLOW,
                 experiment=server_restarts,
                 load=lambda _: (OUTAGE,),
                 proofs=(was_down("temporal-server", OUTAGE.workflow_id),),

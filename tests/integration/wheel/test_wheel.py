@@ -59,7 +59,8 @@ def test_it_ships_the_package_chaos_alone(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     chaos = {str(f.relative_to(PROJECT)) for f in (PROJECT / "chaos").rglob("*") if f.is_file()}
 
-    assert {n for n in names if ".dist-info/" not in n} == {n for n in chaos if ".pyc" not in n}
+    sources = {name for name in chaos if "__pycache__" not in name}
+    assert {name for name in names if ".dist-info/" not in name} == sources
     assert {"chaos/py.typed", "chaos/report/html/templates/report.html"} <= names
 
 
