@@ -23,7 +23,7 @@ from chaos.environment.worker import Ready, WorkerKind
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal, SuiteEstimate
 from chaos.evidence.case import Evidence, Reading, Timings
 from chaos.evidence.spec import WorkflowSpec
-from chaos.process.child import Child, project_of
+from chaos.process.child import Child, nearest_project
 from chaos.process.ports import Port
 
 READY_DEADLINE_SECONDS = 30.0
@@ -180,7 +180,7 @@ class Target:
         without a `project` in that where the run was begun.
         """
         own = "" if self.cwd in {None, SCRATCH} else str(self.cwd)
-        return (project or project_of(Path.cwd())) / own
+        return (project or nearest_project(Path.cwd())) / own
 
     def placed(self, spec: StackSpec) -> StackSpec:
         """A stack as its workers need it: on a server of its own where what they know is fixed."""

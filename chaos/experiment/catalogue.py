@@ -14,6 +14,7 @@ from typing import Any
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
 from chaos.experiment.scenario import Scenario
+from chaos.process.child import nearest_project
 
 
 class CatalogueError(Exception):
@@ -25,9 +26,7 @@ def project_of(folder: Path) -> Path:
     with a `pyproject.toml`, or else the folder itself.
     """
     folder = folder.absolute()
-    upwards = (folder, *folder.parents)
-    nearest = next((each for each in upwards if (each / "pyproject.toml").is_file()), folder)
-    return project_above(folder) or nearest
+    return project_above(folder) or nearest_project(folder)
 
 
 @cache

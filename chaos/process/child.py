@@ -81,7 +81,7 @@ def guest_environment(
 
 def _activated(folder: Path, path: str) -> dict[str, str]:
     """What the activation of a project's virtual environment sets; nothing where it has none."""
-    places = (each / name for each in (folder, project_of(folder)) for name in _VENVS)
+    places = (each / name for each in (folder, nearest_project(folder)) for name in _VENVS)
     found = next((place for place in places if (place / "bin" / "python").exists()), None)
     if found is None:
         return {}
@@ -90,7 +90,7 @@ def _activated(folder: Path, path: str) -> dict[str, str]:
     return {"PATH": os.pathsep.join([str(found / "bin"), *others]), "VIRTUAL_ENV": str(found)}
 
 
-def project_of(folder: Path) -> Path:
+def nearest_project(folder: Path) -> Path:
     """The root of the project that a folder belongs to, by its `pyproject.toml`; else itself."""
     roots = (each for each in (folder, *folder.parents) if (each / "pyproject.toml").is_file())
     return next(roots, folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.process.child import IMPORT_PATH, guest_environment, project_of
+from chaos.process.child import IMPORT_PATH, guest_environment, nearest_project
 
 
 def _environment(folder: Path, *passed: str, **extra: str) -> dict[str, str]:
@@ -79,5 +79,5 @@ def test_a_project_is_where_its_settings_are(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "a" / "b").mkdir(parents=True)
 
-    assert project_of(tmp_path / "a" / "b") == tmp_path
-    assert project_of(Path("/")) == Path("/")
+    assert nearest_project(tmp_path / "a" / "b") == tmp_path
+    assert nearest_project(Path("/")) == Path("/")
