@@ -80,14 +80,19 @@ def _was_started_anew(evidence: VideoEvidence, kill: Entry, back: Entry) -> bool
 def _in_hand(
     evidence: VideoEvidence, workflow_id: str, prompt: str, start: datetime, end: datetime
 ) -> bool:
-    """Whether a video was begun, and by the history its wait lasted from before until after."""
+    """Whether a video was begun and asked about before, and its wait ended after. Who asks has been
+    given the wait: its attempt may be lost to the fault, and then the history tells of the next.
+    """
     bill = video(evidence, prompt)
     if bill is None or bill.at >= start or not any(p.at < start for p in polls_of(evidence, bill)):
         return False
     asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
     waits = [a for a in evidence.workflows[workflow_id].activities if a.kind == "await_video"]
     number = asked.video_prompts.index(prompt)
-    return len(waits) > number and lasted(waits[number], start, end)
+    if len(waits) <= number:
+        return False
+    wait = waits[number]
+    return wait.scheduled_at < start and wait.closed_at is not None and end < wait.closed_at
 
 
 def _waited_through(

@@ -142,6 +142,28 @@ def test_a_blow_while_another_video_was_in_hand_is_unknown(
     assert "was not awaiting" in findings[0].problems[-1]
 
 
+def test_a_wait_whose_report_was_lost_in_the_outage_was_in_hand(
+    each_role: VideoEvidence, with_history: Change
+) -> None:
+    """The history tells of its next attempt alone, which began when all was back."""
+
+    def second_attempt(history: History) -> None:
+        last = [  # but its download
+            event
+            for event in history.events
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+        ][-2]
+        last.activity_task_started_event_attributes.attempt = 2
+        last.event_time.FromDatetime(last.event_time.ToDatetime() + timedelta(minutes=1))
+        completed = history.events[last.event_id]
+        completed.event_time.FromDatetime(last.event_time.ToDatetime() + timedelta(seconds=1))
+
+    retried = with_history(each_role, "roles-series", second_attempt)
+
+    assert retried.workflows["roles-series"].activities[-2].attempt == 2
+    assert ALL_STRUCK.examine(retried).problems == ()
+
+
 def test_a_video_that_nobody_asked_about_was_not_in_hand(each_role: VideoEvidence) -> None:
     unasked = [
         record
