@@ -1,0 +1,123 @@
+"""The fourth witness: what passed between a worker and its server or services, and when.
+
+A file of JSON lines for each line of the wire, `wire/LINE.jsonl` in a case's folder. A payload is
+never in it, and of a request to a service no more than hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from chaos.wire.boundary import Crossing
+
+FOLDER = "wire"
+"""Where a case's folder keeps them."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: datetime = Field(default_factory=_now)
+
+
+class Opened(_Record):
+    """The line listens. Addresses are `host:port`; `namespace` is what requests are sent on with,
+    where that is not their own.
+    """
+
+    event: Literal["opened"] = "opened"
+    listen: str
+    upstream: str
+    namespace: str = ""
+
+
+class Polled(_Record):
+    """A worker has asked for its first task of a kind (`workflow` or `activity`) of a queue, over
+    this connection.
+    """
+
+    event: Literal["polled"] = "polled"
+    queue: str
+    kind: str
+    identity: str
+
+
+class Called(_Record):
+    """A call is over. `method` is that of the API, or `POST /charges`. It came in `at`, was sent on
+    `forwarded_at`, answered `replied_at` and handed to the worker `delivered_at`; what is None did
+    not happen. `status` is what the worker was told: the name of a gRPC status, or a number of
+    HTTP's; empty where it was told nothing. `decision` is what was decided about it at a
+    breakpoint. Of a request to a service there are the hash of its body and its idempotency key.
+    """
+
+    event: Literal["called"] = "called"
+    method: str
+    forwarded_at: datetime | None = None
+    replied_at: datetime | None = None
+    delivered_at: datetime | None = None
+    status: str = ""
+    crossings: tuple[Crossing, ...] = ()
+    decision: str = ""
+    body_sha256: str = ""
+    idempotency_key: str = ""
+
+
+class Reached(_Record):
+    """A call, the `passage`, is held at a breakpoint; at `DELIVERED` nothing is held."""
+
+    event: Literal["reached"] = "reached"
+    breakpoint: int
+    passage: int
+    crossing: Crossing
+
+
+class Decided(_Record):
+    """What became of a passage: `resume`, `drop`, `silence`, a status, or `left` where the worker
+    was gone.
+    """
+
+    event: Literal["decided"] = "decided"
+    passage: int
+    decision: str
+
+
+class Closed(_Record):
+    """The line was told to end. Without this record its process was killed, or is still there."""
+
+    event: Literal["closed"] = "closed"
+
+
+WireRecord = Annotated[
+    Opened | Polled | Called | Reached | Decided | Closed, Field(discriminator="event")
+]
+RECORD: TypeAdapter[WireRecord] = TypeAdapter(WireRecord)
+
+
+def read_wire(case: Path) -> Mapping[str, Sequence[WireRecord]]:
+    """What each line of a case has on record, by its name, such as `worker-1` (to the server) or
+    `worker-1>payments`; an unfinished last line of a file is left out.
+    """
+    found = {}
+    for file in sorted((case / FOLDER).glob("*.jsonl")):
+        lines = file.read_bytes().split(b"\n")[:-1]
+        found[line_of(file)] = tuple(RECORD.validate_json(line) for line in lines)
+    return found
+
+
+def line_of(file: Path) -> str:
+    """The line whose records a file has."""
+    return file.stem.replace("-to-", ">")
+
+
+def file_name(line: str) -> str:
+    """The file of a line in a case's folder `wire`."""
+    return f"{line.replace('>', '-to-')}.jsonl"
