@@ -45,6 +45,7 @@ class Peer:
     def __init__(self, role: type[h11.CLIENT | h11.SERVER]) -> None:
         self.http = h11.Connection(role, max_incomplete_event_size=_HEAD_BYTES)
         self.left = asyncio.Event()
+        self.asked_for_head = False
         self._reader = _Reader(self._ended)
         self._writer: asyncio.StreamWriter
         self._scope: asyncio.Timeout | None = None
@@ -78,6 +79,8 @@ class Peer:
             self.http.receive_data(await self._reader.read(_CHUNK_BYTES))
         if isinstance(event, type):  # h11.PAUSED: it says more than it was asked for
             raise h11.RemoteProtocolError("out of turn")
+        if isinstance(event, h11.Request):
+            self.asked_for_head = event.method == b"HEAD"
         return event
 
     async def send(self, event: h11.Event) -> None:
@@ -91,17 +94,17 @@ class Peer:
     @contextlib.asynccontextmanager
     async def while_there(self) -> AsyncIterator[None]:
         """What is in it is given up when the peer leaves: raises PeerLeftError."""
+        outer, scope = self._scope, asyncio.timeout(None)
         try:
-            async with asyncio.timeout(None) as self._scope:
-                if self.left.is_set():
-                    self._ended()
+            async with scope:
+                self._watch(scope)
                 yield
         except TimeoutError:
-            if self._scope is None or not self._scope.expired():
+            if not scope.expired():
                 raise
             raise PeerLeftError from None
         finally:
-            self._scope = None
+            self._watch(outer)
 
     def rests(self) -> bool:
         """Whether another request can follow; if so, its turn has begun."""
@@ -123,6 +126,9 @@ class Peer:
 
     def _ended(self) -> None:
         self.left.set()
-        if self._scope is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended, or is about to
-                self._scope.reschedule(0)
+        self._watch(self._scope)
+
+    def _watch(self, scope: asyncio.Timeout | None) -> None:
+        self._scope = scope
+        if scope and self.left.is_set() and not scope.expired():
+            scope.reschedule(0)
