@@ -43,7 +43,11 @@ SHOP = Target(
 )
 
 
-def _order(**attempts: int) -> WorkflowSpec:
+NEXT_TOO = {"ship_parcel": (1, 2)}
+"""While a reply is held the server goes on, and the same worker may get what comes next."""
+
+
+def _order(**attempts: int | tuple[int, int]) -> WorkflowSpec:
     return WorkflowSpec(
         workflow_id="order-1",
         workflow_type="Order",
@@ -71,7 +75,7 @@ def _booked(run: GuestRun) -> Sequence[str]:
 async def test_a_worker_that_dies_when_the_server_knows_costs_no_second_attempt(
     guest_run: GuestRun,
 ) -> None:
-    order = _order()
+    order = _order(**NEXT_TOO)
 
     async def experiment(lab: Lab) -> None:
         await lab.worker(wire=True)
@@ -145,7 +149,7 @@ async def test_what_is_held_stands_still_and_goes_on_when_the_experiment_is_over
 async def test_of_kept_workers_the_one_that_made_the_call_dies_and_is_replaced(
     guest_run: GuestRun,
 ) -> None:
-    order = _order()
+    order = _order(**NEXT_TOO)
     kept: list[Supervisor] = []
 
     async def experiment(lab: Lab) -> None:
