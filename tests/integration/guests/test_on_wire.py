@@ -112,6 +112,22 @@ async def test_a_report_that_never_arrives_is_sent_again(guest_run: GuestRun) ->
     assert fault.target == "worker-1>server"
 
 
+@pytest.mark.parametrize("action", ["fail:RESOURCE_EXHAUSTED", "delay:0.5", "silence"])
+async def test_what_may_become_of_a_call_a_search_can_hold_as_data(
+    guest_run: GuestRun, action: str
+) -> None:
+    order, place = _order(), "activity charge_card completing"
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        await lab.start(order)
+        fault = AtBoundary(boundary=place, action=action, worker="worker-1")
+        async with lab.during(AtBoundary.model_validate_json(fault.model_dump_json())):
+            await lab.until_ended("order-1")
+
+    await _judged(guest_run, order, experiment, hit_at(place, action))
+
+
 async def test_a_service_that_has_answered_a_dead_worker_is_asked_again(
     guest_run: GuestRun,
 ) -> None:
