@@ -22,6 +22,7 @@ class WireJournal:
         self.line = line
         self._path = folder / file_name(line)
         self._on_failure = on_failure
+        self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _cut_unfinished_line(self._path)
@@ -33,7 +34,11 @@ class WireJournal:
             ) from None
 
     def add(self, record: WireRecord) -> None:
-        """Write one record; it is the kernel's when this returns."""
+        """Write one record; it is the kernel's when this returns. What comes after `close` is lost:
+        the line has ended, and its number may be another file's by then.
+        """
+        if self._is_closed:
+            return
         data = RECORD.dump_json(record) + b"\n"
         try:
             written = os.write(self._descriptor, data)
@@ -45,6 +50,7 @@ class WireJournal:
 
     def close(self) -> None:
         """Give the file up."""
+        self._is_closed = True
         os.close(self._descriptor)
 
     def _fail(self, reason: str) -> None:

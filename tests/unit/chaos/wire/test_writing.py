@@ -54,6 +54,16 @@ def test_an_unfinished_record_is_left_out_and_written_over(tmp_path: Path) -> No
     assert read_wire(tmp_path) == {"worker-1": (RECORDS[0], *RECORDS[2:])}
 
 
+def test_what_comes_after_the_end_is_lost(tmp_path: Path) -> None:
+    journal = WireJournal(tmp_path / FOLDER, "worker-1", on_failure=pytest.fail)
+    journal.close()
+    with (tmp_path / "another").open("wb") as another:  # it may get the same number
+        journal.add(Closed())
+        another.flush()
+    assert (tmp_path / "another").read_bytes() == b""
+    assert read_wire(tmp_path) == {"worker-1": ()}
+
+
 def test_where_no_wire_was_there_is_nothing(tmp_path: Path) -> None:
     assert read_wire(tmp_path) == {}
 
