@@ -101,17 +101,17 @@ class Server:
 
     def __init__(self) -> None:
         self.in_hand = InHand()
-        self._tracker = Tracker(self.in_hand)
+        self.tracker = Tracker(self.in_hand)
 
     def call(
         self, method: str, request: Message, reply: Message | None, scope: str = "s"
     ) -> list[str]:
         """Without a reply it was lost before the server took it."""
-        sent = self._tracker.sent(scope, method, request)
+        sent = self.tracker.sent(scope, method, request)
         if reply is None:
             return words(sent)
-        reported, assigned = self._tracker.answered(scope, method, reply, sent)
-        delivered = self._tracker.handed_over(scope, "worker-1", assigned)
+        reported, assigned = self.tracker.answered(scope, method, reply, sent)
+        delivered = self.tracker.handed_over(scope, "worker-1", assigned)
         return words((*sent, *reported, *assigned, *delivered))
 
     def workflow_task(self, reply: PollWorkflowTaskQueueResponse, scope: str = "s") -> list[str]:
@@ -272,6 +272,14 @@ def test_a_report_that_is_lost_leaves_the_activity_in_hand(server: Server) -> No
         "activity pack completing 1"
     ]
     assert len(server.in_hand.of("worker-1")) == 1
+
+
+def test_a_worker_that_is_gone_has_nothing_in_hand(server: Server) -> None:
+    server.activity_task(activity_task(b"a1", "1"))
+    server.tracker.left("worker-2")
+    assert len(server.in_hand.of("worker-1")) == 1
+    server.tracker.left("worker-1")
+    assert server.in_hand.of("worker-1") == ()
 
 
 def test_heartbeats_are_numbered_one_by_one(server: Server) -> None:
