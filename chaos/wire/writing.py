@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from chaos.evidence.files import cut_unfinished_line
 from chaos.wire.journal import RECORD, WireRecord, file_name
 
 
@@ -25,7 +26,7 @@ class WireJournal:
         self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _cut_unfinished_line(self._path)
+            cut_unfinished_line(self._path)
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise WireJournalError(
@@ -58,11 +59,3 @@ class WireJournal:
             f"The journal {self._path} cannot be written ({reason}): make room for it and "
             "start again."
         )
-
-
-def _cut_unfinished_line(path: Path) -> None:
-    """Its writer was killed at it; the next record must not be written behind it."""
-    if path.is_file():
-        whole_bytes = path.read_bytes().rfind(b"\n") + 1
-        if whole_bytes < path.stat().st_size:
-            os.truncate(path, whole_bytes)
