@@ -117,7 +117,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def cut_unfinished_line(path: Path) -> None:
-    """Its writer was killed at it; the next record must not be written behind it. Raises OSError."""
+    """Its writer was killed at it; the next must not be written behind it. Raises OSError."""
     if path.is_file():
         whole_bytes = path.read_bytes().rfind(b"\n") + 1
         if whole_bytes < path.stat().st_size:
