@@ -80,7 +80,8 @@ class Handler(BaseHTTPRequestHandler):
             content = json.dumps(self.headers.items()).encode()
             self._reply(200, content)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Quiet."""
