@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chaos.wire.boundary import Boundary, Crossing
-from chaos.wire.journal import Called, Opened
+from chaos.wire.journal import Called, Opened, WireRecord
 from chaos.wire.repeats import Harm, Repeat, repeats
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -131,7 +131,7 @@ def test_polling_is_no_repeat_but_asking_again_after_an_error_is() -> None:
 
 def test_workers_take_over_from_each_other_and_services_do_not() -> None:
     opened = Opened(listen="127.0.0.1:1", upstream="127.0.0.1:2")
-    wire = {
+    wire: dict[str, list[WireRecord]] = {
         "worker-1": [call("POST /charges")],
         "worker-1>payments": [opened, call()],
         "worker-2>payments": [call(attempt=2)],
