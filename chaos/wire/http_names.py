@@ -19,7 +19,7 @@ _KEY_HEADERS = (
 """By which services tell a repeated request. `X-Request-Id` is none: it is new for each attempt."""
 
 _DIGIT = re.compile(r"[0-9]")
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 def subject_of(request: h11.Request) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
@@ -129,6 +128,19 @@ async def test_a_hundred_requests_share_one_connection(service: Service) -> None
     writer.close()
     calls = await service.calls(100)
     assert [call.crossings[0].boundary.ordinal for call in calls] == list(range(1, 101))
+
+
+async def test_requests_that_come_at_once_are_answered_one_after_the_other(
+    service: Service,
+) -> None:
+    reader, writer = await service.raw()
+    one = b"POST /x HTTP/1.1\r\nHost: it\r\nContent-Length: 1\r\n\r\n"
+    writer.write(one + b"a" + one + b"b" + one + b"c")
+    for body in (b"a", b"b", b"c"):
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(1) == body
+    writer.close()
+    assert len(await service.calls(3)) == 3
 
 
 async def test_fifty_clients_at_once_each_get_their_own(service: Service) -> None:
@@ -306,9 +318,8 @@ async def test_the_line_takes_little_time(
 
     direct = await median_seconds(service.direct.number)
     added_ms = 1000 * (await median_seconds(service.port.number) - direct)
-    record_property("added_ms", json.dumps(added_ms))
-    print(f"added by the line: {added_ms:.2f} ms, directly {1000 * direct:.2f} ms")
-    assert added_ms < 20  # a machine with nothing to spare; the figure is in the report
+    record_property("added_ms", added_ms)
+    assert added_ms < 20  # a millisecond and less, where the machine is not busy
 
 
 async def _rest(reader: asyncio.StreamReader) -> bytes:
