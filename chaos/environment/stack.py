@@ -122,9 +122,7 @@ class Stack:
     def wire(self) -> WireServer:
         """What holds calls at boundaries; there is none before a worker is on it."""
         if self._ways.wire is None:
-            raise NotHereError(
-                "no worker of this stack is on the wire: start it with wire=True."
-            )
+            raise NotHereError("no worker of this stack is on the wire: start it with wire=True.")
         return self._ways.wire
 
     @property
@@ -172,7 +170,7 @@ class Stack:
     ) -> None:
         await self._discard()
 
-    async def start_worker(
+    async def start_worker(  # noqa: PLR0913 - all by name, and each has its default
         self,
         *,
         kind: str | None = None,
@@ -236,7 +234,7 @@ class Stack:
         self.workers.append(worker)
         return worker
 
-    async def keep_workers(
+    async def keep_workers(  # noqa: PLR0913 - all by name, and each has its default
         self,
         workers: int,
         *,

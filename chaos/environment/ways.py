@@ -69,9 +69,7 @@ class Ways:
         await asyncio.gather(*(proxy.start() for proxy in started.values()))
         return Way({end: proxy.address for end, proxy in started.items()})
 
-    async def on_wire(
-        self, temporal: Temporal, client: str, way: Way, namespace: str = ""
-    ) -> Way:
+    async def on_wire(self, temporal: Temporal, client: str, way: Way, namespace: str = "") -> Way:
         """Put lines of a client before the server, in a namespace of its own if that is named, and
         before each service that speaks HTTP; what is behind them is its way.
         """

@@ -80,7 +80,7 @@ def _kept(file: Path, data: str) -> Path:
 
 @dataclass
 class Line:
-    """An open line, and what has polled over it. `pids_of` tells which processes are a client's."""
+    """An open line, and what has polled over it."""
 
     spec: LineSpec
     port: Port
@@ -93,25 +93,25 @@ class Line:
         return self.spec.name
 
     def polled(
-        self, since: datetime, pids: Callable[[], Sequence[int]] | None = None
+        self, since: datetime | None = None, pids: Callable[[], Sequence[int]] | None = None
     ) -> list[Polled]:
         """What has polled over it since, and where others share it, of these processes only."""
-        found = [poll for poll in self.wire.polls(self.name) if poll.at >= since]
+        found = [poll for poll in self.wire.polls(self.name) if not since or poll.at >= since]
         if pids is None:
             return found
         own = pids()
         return [poll for poll in found if self.owner(poll.peer, own) is not None]
 
     def owner(self, peer: int, pids: Sequence[int]) -> int | None:
-        """Which of these processes has, or had when it was asked first, the end of a connection
-        that came from that port; None where none of them has.
+        """Which of these processes has, or had when it was last seen, the end of a connection that
+        came from that port; None where none of them has.
         """
-        if peer not in self._owners:
+        if self._owners.get(peer) not in pids:
             found = next((pid for pid in pids if peer in _own_ports(pid, self.port.number)), None)
             if found is None:
                 return None
             self._owners[peer] = found
-        return self._owners[peer] if self._owners[peer] in pids else None
+        return self._owners[peer]
 
 
 def _own_ports(pid: int, to: int) -> Sequence[int]:
@@ -203,6 +203,6 @@ class WireServer:
         """The one connection is kept: the process ends with it."""
         try:
             self._wire = await Wire.connect(self.control_port.number)
-        except OSError:
+        except WireError:
             return False
         return True

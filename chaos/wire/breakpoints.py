@@ -110,7 +110,7 @@ class Breakpoints:
             and (here.kind, here.subject, here.stage) == (there.kind, there.subject, there.stage)
             and (here.kind is Kind.CALL or here.ordinal == there.ordinal)
             and spec.workflow_id in {"", crossing.workflow_id}
-            and spec.line in {"", line}
+            and spec.line in {"", line, line.partition(">")[0]}
             and spec.attempt in {0, crossing.attempt}
         )
 
