@@ -293,10 +293,11 @@ class Lab:
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
         wire: bool = False,
+        namespace: str = "",
     ) -> Supervisor:
         """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
         which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
-        On the `wire` their calls can be held, by `at`.
+        On the `wire` their calls can be held, by `at`, and may go to a `namespace` of their own.
         """
         if self.stack.target.supervisor:
             found: Supervisor = await self.stack.start_supervisor(
@@ -307,10 +308,17 @@ class Lab:
                 settings=settings,
                 links=links,
                 wire=wire,
+                namespace=namespace,
             )
         else:
             found = await self.stack.keep_workers(
-                workers, task_queue=task_queue, argv=argv, settings=settings, links=links, wire=wire
+                workers,
+                task_queue=task_queue,
+                argv=argv,
+                settings=settings,
+                links=links,
+                wire=wire,
+                namespace=namespace,
             )
         self.note(f"{found.name} is ready with {workers} workers")
         self.on_working()
