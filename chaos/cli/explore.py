@@ -86,8 +86,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--action",
         choices=("kill", "drop"),
         default="kill",
-        help="kill the worker, or lose the call alone: of a report the server knows, and the worker "
-        "is told that the connection broke (default: kill)",
+        help="kill the worker, or lose the call alone: the worker is told that the connection "
+        "broke (default: kill)",
     )
     add("--minutes", type=_minutes, metavar="N", help="begin no stop after so long")
     add(

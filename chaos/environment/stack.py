@@ -289,8 +289,8 @@ class Stack:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
         `argv` is the command line of a worker in place of its own. They share the proxies of what
-        `links` names, and the lines of the `wire`, and so does the supervisor itself. There they may
-        have a `namespace` that is made for them.
+        `links` names, and the lines of the `wire`, and so does the supervisor itself. There they
+        may have a `namespace` that is made for them.
         """
         if not self.target.supervisor:
             raise NotHereError("this target names no supervisor of its workers: keep_workers does.")

@@ -19,9 +19,7 @@ HEAD = ("Workflow", "Stop", "Hit", "Ended", "Billed ÷ ideal", "In doubt", "Reco
 
 
 class Summary(BaseModel):
-    """The totals. Points are the boundaries of the stops, and both those of the choice; `seconds` is
-    when anything ran.
-    """
+    """The totals. Points are the boundaries of the chosen stops; `seconds` is when anything ran."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -121,7 +121,9 @@ class _Exploration:
                 try:
                     await lane.give_up(found.workflow_id)
                 except _TROUBLE as error:
-                    self.means.say(f"{lane.name} cannot be started again, the others go on: {error}")
+                    self.means.say(
+                        f"{lane.name} cannot be started again, the others go on: {error}"
+                    )
                     return
 
     @property

@@ -79,7 +79,11 @@ class Lane:
         await self.start()
 
     async def attempt(
-        self, spec: WorkflowSpec, folder: Path, stop: Stop | None = None, action: Action = Action.KILL
+        self,
+        spec: WorkflowSpec,
+        folder: Path,
+        stop: Stop | None = None,
+        action: Action = Action.KILL,
     ) -> None:
         """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
         comes there; put all that there is to know of it into the folder.
@@ -160,7 +164,9 @@ class Lane:
             if action is Action.KILL:
                 self.supervisor.signal(pid, signal.SIGKILL)
         except psutil.NoSuchProcess:
-            raise ChildError(f"worker {pid} of {self.name} was gone before it was struck.") from None
+            raise ChildError(
+                f"worker {pid} of {self.name} was gone before it was struck."
+            ) from None
         self.lab.journal.add(
             Event.FAULT,
             f"{action} at {passage.crossing.boundary} of {spec.workflow_id}",
