@@ -213,7 +213,7 @@ class Stack:
             return way
         return await self._ways.on_wire(self.temporal, client, way, namespace)
 
-    def _new_worker(  # noqa: PLR0913, PLR0917 - what a worker is made of
+    def _new_worker(  # noqa: PLR0913 - what a worker is made of
         self,
         name: str,
         task_queue: str | None,

@@ -90,6 +90,11 @@ class Ways:
             namespace=namespace,
             port=self.fixed_port,
         )
+        if line.spec.namespace != namespace:
+            raise NotHereError(
+                f"workers that know only the address localhost:{self.fixed} share a line, and it "
+                "leads to one namespace."
+            )
         opened = {SERVER: line}
         for name, service in self.services.items():
             if service.service.variable and service.service.url.startswith("http://"):

@@ -268,15 +268,22 @@ class Lab:
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
         wire: bool = False,
+        namespace: str = "",
     ) -> WorkerProcess:
         """Start a worker, with `settings` over its environment; wait until it is ready. `kind`
         names one of the target's other kinds.
 
         What `links` names (`SERVER`, a service) it reaches through a proxy of its own. On the
-        `wire` its calls can be held, by `at`.
+        `wire` its calls can be held, by `at`, and its requests may go to a `namespace` made for it.
         """
         worker = await self.stack.start_worker(
-            kind=kind, task_queue=task_queue, argv=argv, settings=settings, links=links, wire=wire
+            kind=kind,
+            task_queue=task_queue,
+            argv=argv,
+            settings=settings,
+            links=links,
+            wire=wire,
+            namespace=namespace,
         )
         what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
         self.note(f"{worker.child.name} is ready ({what})")
@@ -297,7 +304,7 @@ class Lab:
     ) -> Supervisor:
         """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
         which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
-        On the `wire` their calls can be held, by `at`, and may go to a `namespace` of their own.
+        On the `wire` their calls can be held, by `at`, and go to a `namespace` made for them.
         """
         if self.stack.target.supervisor:
             found: Supervisor = await self.stack.start_supervisor(
