@@ -103,12 +103,7 @@ class Lane:
                 if struck := passage is not None:
                     await self._strike(spec, passage, action, pid)
         with suppress(DeadlineExceededError):
-            await wait_until(
-                lambda: self.lab.has_ended(spec.workflow_id),
-                what=f"{spec.workflow_id} ends",
-                deadline_seconds=END_DEADLINE_SECONDS,
-                interval_seconds=_ASK_SECONDS,
-            )
+            await self._until_ended(spec, END_DEADLINE_SECONDS)
         dead = pid if struck and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
@@ -139,24 +134,25 @@ class Lane:
         )
 
     async def _reached(self, spec: WorkflowSpec, breakpoint_: Breakpoint) -> Passage | None:
-        """The call that comes there, at once; None where the workflow ends before, or never does."""
+        """The call that comes there, at once; None where the workflow ends before."""
         reached = asyncio.create_task(breakpoint_.reached())
-        over = asyncio.create_task(self._until_ended(spec))
+        over = asyncio.create_task(self._until_ended(spec, HIT_DEADLINE_SECONDS))
         try:
-            await asyncio.wait(
-                {reached, over},
-                timeout=HIT_DEADLINE_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait({reached, over}, return_when=asyncio.FIRST_COMPLETED)
             return reached.result() if reached.done() else None
         finally:
             for task in (reached, over):
                 task.cancel()
             await asyncio.gather(reached, over, return_exceptions=True)
 
-    async def _until_ended(self, spec: WorkflowSpec) -> None:
-        while not await self.lab.has_ended(spec.workflow_id):
-            await asyncio.sleep(_ASK_SECONDS)
+    async def _until_ended(self, spec: WorkflowSpec, deadline_seconds: float) -> None:
+        """Raises DeadlineExceededError."""
+        await wait_until(
+            lambda: self.lab.has_ended(spec.workflow_id),
+            what=f"{spec.workflow_id} ends",
+            deadline_seconds=deadline_seconds,
+            interval_seconds=_ASK_SECONDS,
+        )
 
     async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action, pid: int) -> None:
         """While the call is held there. First the kill, for at `delivered` nothing is held."""

@@ -44,7 +44,7 @@ class Reference(BaseModel):
     def of(
         cls, spec: str, workflow: Workflow, records: Mapping[str, Sequence[WireRecord]]
     ) -> Reference:
-        """Of what a fault-free run left. Raises PlanError where the history and the wire disagree."""
+        """Of what a fault-free run left. Raises PlanError where history and wire disagree."""
         disturbed = [e for e in workflow.events if e.event_type in _DISTURBED]
         on_wire = Counter(
             (crossing.boundary.kind, crossing.boundary.stage)
