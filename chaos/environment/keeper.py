@@ -57,11 +57,6 @@ class WorkerKeeper:
         """The workers that are alive now."""
         return [worker.child.pid for worker in self.kept if worker.child.is_alive]
 
-    @property
-    def clients(self) -> Sequence[str]:
-        """Each has lines of its own."""
-        return [worker.child.name for worker in self.kept]
-
     async def start(self) -> None:
         """Start all and wait until they are ready; from then on they are kept."""
         await asyncio.gather(*(self._start(worker) for worker in self.kept))

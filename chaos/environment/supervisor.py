@@ -58,10 +58,6 @@ class Supervisor(Protocol):
     def pids(self) -> Sequence[int]:
         """The workers that it has now."""
 
-    @property
-    def clients(self) -> Sequence[str]:
-        """Whose lines on the wire its workers use, by name."""
-
     def target_of(self, pid: int) -> str:
         """What one of its workers is called in the journal."""
 
@@ -157,11 +153,6 @@ class SupervisorProcess:
     def logs(self) -> Sequence[Path]:
         """Its own, which has that of its workers."""
         return [self.child.log]
-
-    @property
-    def clients(self) -> Sequence[str]:
-        """Itself: they share its lines."""
-        return [self.name]
 
     @property
     def target(self) -> str:
