@@ -84,14 +84,6 @@ class VideoEvidence(Evidence):
         """The provider's answers, by request id."""
         return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
 
-    def confirms_call(self, at: datetime, left: int, *, replied: bool) -> bool:
-        """Whether the provider had seen as many requests, and the last answer had arrived."""
-        seen = [request for request in self.received if request.at <= at]
-        if len(seen) != left:
-            return False
-        answer = self.answers.get(seen[-1].request_id) if seen else None
-        return not replied or bool(answer and answer.client_connected and answer.kind == "ok")
-
     def specified_workflows(self) -> Iterator[tuple[VideoSpec, Workflow]]:
         """Each spec with its workflow, where that exists."""
         for spec in self.specs:

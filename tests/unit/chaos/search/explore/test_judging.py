@@ -200,7 +200,9 @@ def its_activity_was_about_to_report(folder: Path) -> None:
     (file,) = (f for f in (folder / "wire").iterdir() if "to-api" not in f.name)
     boundary = {
         **request["crossings"][0]["boundary"],
-        **{"kind": "activity", "subject": "generate_character", "stage": "completing"},
+        "kind": "activity",
+        "subject": "generate_character",
+        "stage": "completing",
     }
     report = {**request, "crossings": [{**request["crossings"][0], "boundary": boundary}]}
     file.write_text(f"{file.read_text()}{json.dumps(report)}\n")
