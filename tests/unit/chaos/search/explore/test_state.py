@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.search.explore.plan import Choice, Plan
-from chaos.search.explore.state import MOST_TRIES, RESULTS, Outcome, State, StateError
+from chaos.search.explore.state import MOST_TRIES, PLAN, RESULTS, Outcome, State, StateError
 from chaos.wire.boundary import Boundary
 from tests.unit.chaos.search.explore.kept import crash_point, try_of
 
@@ -72,6 +73,17 @@ def test_a_damaged_one_is_refused(state: State) -> None:
     (state.folder / RESULTS).write_text("{}\n")
 
     with pytest.raises(StateError, match="damaged"):
+        State.open(state.folder)
+
+
+def test_one_of_a_version_without_the_wire_is_refused(state: State) -> None:
+    state.close()
+    old = {"moment": {"actor": "task", "stage": "polled"}, "what": "", "points": []}
+    plan = json.loads((state.folder / PLAN).read_text())
+    plan["references"][0]["stops"] = [old]
+    (state.folder / PLAN).write_text(json.dumps(plan))
+
+    with pytest.raises(StateError, match="or of another version; begin anew with --fresh"):
         State.open(state.folder)
 
 
