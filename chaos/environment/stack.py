@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import secrets
 import shlex
@@ -87,6 +88,7 @@ class Stack:
         self.services: dict[str, ServiceProcess] = {}
         self._ways = Ways(self._factory, config.evidence, self.services, target.port)
         self._numbers = itertools.count(1)
+        self._supervisor_numbers = itertools.count(1)
         self._temporal: Temporal | None = None
         self._own: list[str] = []
         self._arrivals: list[Arrival] = []
@@ -143,6 +145,14 @@ class Stack:
     def own_queue(self, task_queue: str) -> str:
         """The task queue that the stack has under that name."""
         return f"{self.temporal.prefix}{task_queue}"
+
+    def in_namespace(self, namespace: str) -> Self:
+        """The same stack, whose client works in a namespace of a line. Only the stack itself ends
+        what was started by either.
+        """
+        seen = copy.copy(self)
+        seen.client = Client(**{**self.client.config(), "namespace": namespace})  # type: ignore[arg-type]  # as the SDK's own documentation copies a client
+        return seen
 
     async def __aenter__(self) -> Self:
         try:
@@ -247,7 +257,8 @@ class Stack:
     ) -> WorkerKeeper:
         """Start so many workers, and each again when it has died; wait until all of them are ready.
 
-        They share the proxies of what `links` names; on the `wire` each has lines of its own.
+        They share the proxies of what `links` names; on the `wire` each has lines of its own, and
+        all may have a `namespace` there.
         """
         task_queue = task_queue or self.task_queue
         name = self._next_supervisor()
@@ -262,7 +273,7 @@ class Stack:
         return keeper
 
     def _next_supervisor(self) -> str:
-        return f"fleet-{len(self.supervisors) + 1}"
+        return f"fleet-{next(self._supervisor_numbers)}"
 
     async def start_supervisor(  # noqa: PLR0913 - all by name, and each has its default
         self,
@@ -279,7 +290,8 @@ class Stack:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
         `argv` is the command line of a worker in place of its own. They share the proxies of what
-        `links` names, and the lines of the `wire`, and so does the supervisor itself.
+        `links` names, and the lines of the `wire`, and so does the supervisor itself. There they
+        may have a `namespace` that is made for them.
         """
         if not self.target.supervisor:
             raise NotHereError("this target names no supervisor of its workers: keep_workers does.")

@@ -3,36 +3,91 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
+from temporalio.api.enums.v1 import EventType
 
-from chaos.search.explore.points import Stop
+from chaos.evidence.history import Status, Workflow
+from chaos.search.explore.points import Phase, PlanError, Stop, own_crossings, stops
+from chaos.wire.boundary import Kind, Stage
+from chaos.wire.journal import WireRecord
+
+_TASK_DONE = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED}
+_DISTURBED = {EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
+
+
+class Action(StrEnum):
+    """What is done at a stop. `KILL`: the worker's processes die while the call is held there, and
+    it goes no further. `DROP`: nothing but that happens to the call, and the worker is told that
+    the connection broke.
+    """
+
+    KILL = "kill"
+    DROP = "drop"
 
 
 class Reference(BaseModel):
-    """A fault-free run of a spec: the types of its events, in order, and its stops."""
+    """A fault-free run of a spec: its stops, how long it took, and how many attempts an activity of
+    each type did at the most.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     spec: str
-    events: tuple[str, ...]
     stops: tuple[Stop, ...]
+    seconds: float = 0.0
+    attempts: Mapping[str, int] = {}
+
+    @classmethod
+    def of(
+        cls, spec: str, workflow: Workflow, records: Mapping[str, Sequence[WireRecord]]
+    ) -> Reference:
+        """Of what a fault-free run left. Raises PlanError where history and wire disagree."""
+        disturbed = [e for e in workflow.events if e.event_type in _DISTURBED]
+        on_wire = Counter(
+            (crossing.boundary.kind, crossing.boundary.stage)
+            for crossing in {c for _, c in own_crossings(records, workflow.workflow_id)}
+        )
+        done = sum(e.event_type in _TASK_DONE for e in workflow.events)
+        begun = sum(activity.attempt > 0 for activity in workflow.activities)
+        if (
+            disturbed
+            or done > on_wire[Kind.WORKFLOW_TASK, Stage.COMPLETED]
+            or begun > on_wire[Kind.ACTIVITY, Stage.ASSIGNED]
+            or workflow.status is Status.RUNNING
+        ):
+            raise PlanError(
+                f"the history of {workflow.workflow_id} and the wire do not agree, or it has not "
+                "ended: was the run disturbed, or are there workers beside the target's own?"
+            )
+        attempts: dict[str, int] = {}
+        for each in workflow.activities:
+            attempts[each.kind] = max(each.attempt, attempts.get(each.kind, 1))
+        found = tuple(stops(records, workflow.workflow_id))
+        took = ((workflow.closed_at or workflow.started_at) - workflow.started_at).total_seconds()
+        return cls(spec=spec, stops=found, seconds=took, attempts=attempts)
 
 
 class CrashPoint(BaseModel):
-    """A stop of a workflow, at which a worker is to die; `spec` is a name of `Target.specs`."""
+    """A stop of a workflow, at which a worker is to be struck; `spec` is a name of `Target.specs`,
+    `seconds` and `attempts` are those of its fault-free run.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     spec: str
     stop: Stop
+    action: Action = Action.KILL
+    seconds: float = 0.0
+    attempts: Mapping[str, int] = {}
 
     @property
     def name(self) -> str:
         """Its own, and fit for a file."""
-        return f"{self.spec}-{self.stop.moment.name}"
+        return f"{self.spec}-{self.stop.name}"
 
 
 class Choice(BaseModel):
@@ -43,6 +98,7 @@ class Choice(BaseModel):
     specs: tuple[str, ...]
     sample: int | None = None
     seed: int = 0
+    action: Action = Action.KILL
 
 
 class Plan(BaseModel):
@@ -57,7 +113,7 @@ class Plan(BaseModel):
     @classmethod
     def of(cls, choice: Choice, references: Sequence[Reference]) -> Plan:
         """Choose."""
-        everything = _crash_points(references)
+        everything = _crash_points(references, choice.action)
         chosen = everything if choice.sample is None else _spread(everything, choice)
         return cls(
             choice=choice,
@@ -68,20 +124,28 @@ class Plan(BaseModel):
     @property
     def everything(self) -> Sequence[CrashPoint]:
         """All crash points that there are."""
-        return _crash_points(self.references)
+        return _crash_points(self.references, self.choice.action)
 
     @property
     def crash_points(self) -> Sequence[CrashPoint]:
         """Those that were chosen, in the order of the workflows."""
         return [each for each in self.everything if each.name in self.chosen]
 
-    def reference(self, spec: str) -> Reference:
-        """The fault-free run of a workflow."""
-        return next(found for found in self.references if found.spec == spec)
 
-
-def _crash_points(references: Sequence[Reference]) -> Sequence[CrashPoint]:
-    return [CrashPoint(spec=found.spec, stop=stop) for found in references for stop in found.stops]
+def _crash_points(references: Sequence[Reference], action: Action) -> Sequence[CrashPoint]:
+    """What is handed over cannot be dropped any more."""
+    return [
+        CrashPoint(
+            spec=found.spec,
+            stop=stop,
+            action=action,
+            seconds=found.seconds,
+            attempts=found.attempts,
+        )
+        for found in references
+        for stop in found.stops
+        if action is Action.KILL or stop.phase is not Phase.HANDED_OVER
+    ]
 
 
 def _spread(crash_points: Sequence[CrashPoint], choice: Choice) -> Sequence[CrashPoint]:

@@ -24,6 +24,7 @@ def request(target: str = "/", **headers: str) -> h11.Request:
         ("?secret", "/"),
         ("http://user:secret@it:8080/charges?key=secret", "/charges"),
         ("http://it", "/"),
+        ("/v1/models/image-3.1:generate", "/*/models/*:generate"),
         ("/a%20b/c", "/*/c"),
         ("/to/http://it/x", "/to/http://it/x"),
         ("*", "*"),
