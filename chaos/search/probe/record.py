@@ -32,6 +32,10 @@ class Moment(_Saved):
 class Cell(_Saved):
     """One boundary, one action, and what became of the workflow. `findings` has the worst first.
 
+    `also` are boundaries at which the same call was: nothing that happens to a worker can tell them
+    apart. Calls of a `service` are counted by themselves, and `is_own` is False of what a child
+    workflow does.
+
     `recovered_seconds` is from the disturbance until a worker was given anything of the workflow
     again, `bound_seconds` the most that its own timeouts allow; None where there was nothing more
     to give.
@@ -39,6 +43,9 @@ class Cell(_Saved):
 
     boundary: Boundary
     action: str
+    also: tuple[Boundary, ...] = ()
+    service: str = ""
+    is_own: bool = True
     workflow_id: str
     folder: str
     findings: tuple[Finding, ...]
