@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from chaos.experiment.scenario import SURVIVAL as SURVIVAL
     from chaos.experiment.scenario import Case as Case
     from chaos.experiment.scenario import Scenario as Scenario
+    from chaos.faults import AtBoundary as AtBoundary
     from chaos.faults import BadNetwork as BadNetwork
     from chaos.faults import Fault as Fault
     from chaos.faults import KillWorker as KillWorker
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from chaos.invariants import proof as proof
     from chaos.invariants import safety as safety
     from chaos.invariants.proofs import died_of as died_of
+    from chaos.invariants.proofs import hit_at as hit_at
     from chaos.invariants.proofs import killed_while_open as killed_while_open
     from chaos.invariants.proofs import network_was_hit as network_was_hit
     from chaos.invariants.proofs import ran_out_of_memory as ran_out_of_memory
@@ -80,6 +82,9 @@ if TYPE_CHECKING:
     from chaos.network.toxics import Stream as Stream
     from chaos.network.toxics import Timeout as Timeout
     from chaos.process.waiting import wait_until as wait_until
+    from chaos.wire.boundary import Boundary as Boundary
+    from chaos.wire.boundary import Kind as Kind
+    from chaos.wire.boundary import Stage as Stage
 
 _PLACES = {
     "chaos.environment.proxy": ("SERVER",),
@@ -105,6 +110,7 @@ _PLACES = {
     "chaos.experiment.lab": ("Lab", "Options"),
     "chaos.experiment.scenario": ("COMMON", "SURVIVAL", "Case", "Scenario"),
     "chaos.faults": (
+        "AtBoundary",
         "BadNetwork",
         "Fault",
         "KillWorker",
@@ -117,6 +123,7 @@ _PLACES = {
     "chaos.invariants": ("Invariant", "Late", "invariant", "proof", "safety"),
     "chaos.invariants.proofs": (
         "died_of",
+        "hit_at",
         "killed_while_open",
         "network_was_hit",
         "ran_out_of_memory",
@@ -137,6 +144,7 @@ _PLACES = {
         "Timeout",
     ),
     "chaos.process.waiting": ("wait_until",),
+    "chaos.wire.boundary": ("Boundary", "Kind", "Stage"),
 }
 _PLACE_OF = {name: module for module, names in _PLACES.items() for name in names}
 

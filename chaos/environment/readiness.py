@@ -120,7 +120,8 @@ class Arrival:
     `before` are those that are not its own unless they poll again, and when they last did.
     Where the server did not answer then, `unseen_until` is the start: what polled before is not
     known. `is_connected` tells whether it is connected with the server. `is_alone` is False where
-    other workers start meanwhile, so that a poller of an unknown identity may be theirs.
+    other workers start meanwhile, so that a poller of an unknown identity may be theirs. Of one on
+    the wire it is known when it was `begun_at`, and what has polled since.
     """
 
     before: dict[Key, datetime]
@@ -128,6 +129,7 @@ class Arrival:
     is_connected: Callable[[], bool]
     is_alone: bool = True
     unseen_until: datetime | None = None
+    begun_at: datetime | None = None
     pollers: Sequence[Poller] = ()
     _since: float | None = field(default=None, init=False)
     _kinds: frozenset[tuple[str, str]] = field(default=frozenset(), init=False)
@@ -174,7 +176,9 @@ class Arrival:
         told = [f"It must poll {' and '.join(queues)} for {kinds} tasks"]
         if not self.pollers:
             told.append("nobody polls there")
-        told += [f"{each} {self.why_not(each) or 'counts'}" for each in self.pollers]
+        for each in self.pollers:
+            counts = "counts" if each.queue in queues else "is another queue's"
+            told.append(f"{each} {self.why_not(each) or counts}")
         return f"{'; '.join(told)}."
 
 
@@ -229,11 +233,16 @@ def _is_below(pid: int, leader: int) -> bool:
 
 def is_connected(leader: int, port: int) -> bool:
     """Whether a process of a worker has a connection to that port, wherever that is."""
+    return any(port in _ports(pid) for pid in tree_of(leader))
+
+
+def tree_of(leader: int) -> Sequence[int]:
+    """A worker's processes: it, all that descend from it, and its process group."""
     try:
         below = {child.pid for child in psutil.Process(leader).children(recursive=True)}
     except psutil.NoSuchProcess:
         below = set()
-    return any(port in _ports(pid) for pid in {leader, *below, *group_of(leader)})
+    return sorted({leader, *below, *group_of(leader)})
 
 
 def port_of(address: str) -> int:

@@ -129,7 +129,7 @@ class DevMaker:
         """One whose data is in the stack's scratch folder, or on a small disk there. Raises
         ChildError where the port that it must have is taken.
         """
-        port = _fixed(spec.port) if spec.port else Port()
+        port = fixed_port(spec.port) if spec.port and not spec.wire else Port()
         disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
         folder = disk.folder if disk else site.scratch
         database = folder / DATABASE if spec.persistent else None
@@ -140,7 +140,8 @@ class DevMaker:
         return TemporalServer(child, port, database, disk, ui_port, spec.namespace)
 
 
-def _fixed(number: int) -> Port:
+def fixed_port(number: int) -> Port:
+    """The one where workers look for Temporal that know no other. Raises ChildError."""
     try:
         return Port(number=number)
     except PortTakenError as error:

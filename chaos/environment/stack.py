@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,22 +17,20 @@ from temporalio.client import Client
 from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
-from chaos.environment.proxy import SERVER, ProxyServer, link_name
+from chaos.environment.proxy import ProxyServer
 from chaos.environment.readiness import Arrival, Polls, port_of
-from chaos.environment.server import DevMaker, TemporalServer
+from chaos.environment.server import DevMaker, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
 from chaos.environment.target import Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import Maker, StackSpec, Temporal
+from chaos.environment.ways import NotHereError, Way, Ways
+from chaos.environment.wire import WireServer
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
 from chaos.process.child import CANARY
 from chaos.process.spawner import Spawner
 
 __all__ = ["NotHereError", "Stack", "StackConfig", "StackSpec"]
-
-
-class NotHereError(Exception):
-    """A stack has no such part. The sentence says which, and where it would be."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,6 @@ class Stack:
         self.secret = f"{CANARY}{secrets.token_hex(12)}"
         self.workers: list[WorkerProcess] = []
         self.supervisors: list[Supervisor] = []
-        self.links: dict[str, ProxyServer] = {}
         self.placement = Placement(
             target,
             self._factory,
@@ -87,6 +85,8 @@ class Stack:
             config.project,
         )
         self.services: dict[str, ServiceProcess] = {}
+        self._ways = Ways(self._factory, config.evidence, self.services, target.port)
+        self._numbers = itertools.count(1)
         self._temporal: Temporal | None = None
         self._own: list[str] = []
         self._arrivals: list[Arrival] = []
@@ -114,6 +114,18 @@ class Stack:
         return self._temporal
 
     @property
+    def links(self) -> dict[str, ProxyServer]:
+        """The proxies of its links, by names such as `worker-1>server`."""
+        return self._ways.links
+
+    @property
+    def wire(self) -> WireServer:
+        """What holds calls at boundaries; there is none before a worker is on it."""
+        if self._ways.wire is None:
+            raise NotHereError("no worker of this stack is on the wire: start it with wire=True.")
+        return self._ways.wire
+
+    @property
     def evidence_folder(self) -> Path:
         """Where all that is kept of the stack goes."""
         return self._config.evidence
@@ -135,6 +147,8 @@ class Stack:
     async def __aenter__(self) -> Self:
         try:
             (self._config.scratch / "temporal.toml").touch()
+            if self.target.port and self._spec.wire:
+                self._ways.fixed_port = fixed_port(self.target.port)
             self._temporal = temporal = await self._maker().make(self._spec, self._factory)
             for service in self.target.services:
                 self.services[service.name] = self.placement.service(service)
@@ -156,7 +170,7 @@ class Stack:
     ) -> None:
         await self._discard()
 
-    async def start_worker(
+    async def start_worker(  # noqa: PLR0913 - all by name, and each has its default
         self,
         *,
         kind: str | None = None,
@@ -164,23 +178,39 @@ class Stack:
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
+        wire: bool = False,
+        namespace: str = "",
     ) -> WorkerProcess:
         """Start one more worker, of one of the target's other kinds where `kind` names it, with
         `settings` over its environment; wait until it is ready.
 
-        It reaches what `links` names (`SERVER`, a service) through a proxy of its own.
+        It reaches what `links` names (`SERVER`, a service) through a proxy of its own. On the
+        `wire` it speaks to Temporal and to services over HTTP by lines of its own, whose calls can
+        be held; there its requests may go to a `namespace` that is made for them.
         """
-        linked = await self._linked(f"worker-{len(self.workers) + 1}", links)
-        own = {**linked, **(settings or {})}
-        worker = self._new_worker(task_queue, argv, own, kind=kind)
+        name = self._next_worker()
+        way = await self._ways.linked(self.temporal, name, links)
+        way = await self._on_wire(name, way, wire=wire, namespace=namespace)
+        worker = self._new_worker(name, task_queue, argv, way, settings, kind=kind)
         await worker.start(self.client)
         return worker
 
-    def _new_worker(
+    def _next_worker(self) -> str:
+        return f"worker-{next(self._numbers)}"
+
+    async def _on_wire(self, client: str, way: Way, *, wire: bool, namespace: str = "") -> Way:
+        """A client's way, with lines before it if it is to be on the wire."""
+        if not (wire or self._spec.wire):
+            return way
+        return await self._ways.on_wire(self.temporal, client, way, namespace)
+
+    def _new_worker(  # noqa: PLR0913, PLR0917 - what a worker is made of
         self,
+        name: str,
         task_queue: str | None,
         argv: Sequence[str] | None,
-        settings: Mapping[str, str],
+        way: Way,
+        settings: Mapping[str, str] | None,
         *,
         kind: str | None = None,
     ) -> WorkerProcess:
@@ -189,8 +219,7 @@ class Stack:
             raise NotHereError(f"this target has no kind of workers that is called {kind!r}.")
         made_of = self.target.worker_kind(kind)
         task_queue = task_queue or made_of.task_queue
-        environment = {**self._worker_environment(task_queue, kind), **settings}
-        name = f"worker-{len(self.workers) + 1}"
+        environment = self._led(way, self._worker_environment(task_queue, kind), settings)
         child = self.placement.child(name, argv or self._worker_argv(kind), environment)
         others = made_of.ready.queues if isinstance(made_of.ready, Polls) else ()
         worker = WorkerProcess(
@@ -200,11 +229,12 @@ class Stack:
             queues=[self.own_queue(queue) for queue in others],
             arrivals=self._arrivals,
             server_port=port_of(environment["TEMPORAL_ADDRESS"]),
+            line=way.line,
         )
         self.workers.append(worker)
         return worker
 
-    async def keep_workers(
+    async def keep_workers(  # noqa: PLR0913 - all by name, and each has its default
         self,
         workers: int,
         *,
@@ -212,15 +242,19 @@ class Stack:
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
+        wire: bool = False,
     ) -> WorkerKeeper:
         """Start so many workers, and each again when it has died; wait until all of them are ready.
 
-        They share the proxies of what `links` names.
+        They share the proxies of what `links` names; on the `wire` each has lines of its own.
         """
         task_queue = task_queue or self.task_queue
         name = self._next_supervisor()
-        own = {**await self._linked(name, links), **(settings or {})}
-        kept = [self._new_worker(task_queue, argv, own) for _ in range(workers)]
+        linked = await self._ways.linked(self.temporal, name, links)
+        kept = []
+        for own in [self._next_worker() for _ in range(workers)]:
+            way = await self._on_wire(own, linked, wire=wire)
+            kept.append(self._new_worker(own, task_queue, argv, way, settings))
         keeper = WorkerKeeper(name, kept, self.client)
         self.supervisors.append(keeper)
         await keeper.start()
@@ -238,27 +272,26 @@ class Stack:
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
+        wire: bool = False,
     ) -> SupervisorProcess:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
         `argv` is the command line of a worker in place of its own. They share the proxies of what
-        `links` names, and so does the supervisor itself.
+        `links` names, and the lines of the `wire`, and so does the supervisor itself.
         """
         if not self.target.supervisor:
             raise NotHereError("this target names no supervisor of its workers: keep_workers does.")
         task_queue = task_queue or self.task_queue
         name = self._next_supervisor()
-        environment = {
-            **self._worker_environment(task_queue),
-            **await self._linked(name, links),
-            **(settings or {}),
-        }
+        way = await self._ways.linked(self.temporal, name, links)
+        way = await self._on_wire(name, way, wire=wire)
+        environment = self._led(way, self._worker_environment(task_queue), settings)
         own = argv or self._config.worker_argv
         program = ("--command", shlex.join(own)) if own else ()
         whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
         # Its workers lead groups of their own, and it can be struck without them.
         child = self.placement.child(name, whole, environment, is_group=False)
-        supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue))
+        supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue), way.line)
         self.supervisors.append(supervisor)
         await supervisor.start(self.client)
         return supervisor
@@ -270,31 +303,12 @@ class Stack:
         await process.start()
         return process
 
-    async def _linked(self, client: str, links: Sequence[str]) -> dict[str, str]:
-        """Start the proxies of a client's links; the variables by which it finds them."""
-        if SERVER in links and self.target.port:
-            raise NotHereError(
-                f"workers that know only the address localhost:{self.target.port} cannot be led to "
-                "the server through a link."
-            )
-        journals = self._config.evidence / "network"
-        upstreams = {
-            SERVER: self.temporal.address,
-            **{name: service.port.address for name, service in self.services.items()},
-        }
-        for end in links:
-            if end not in upstreams:
-                raise NotHereError(f"this stack has no {end!r} for a link to lead to.")
-            journals.mkdir(exist_ok=True)
-            name = link_name(client, end)
-            self.links[name] = ProxyServer.before(self._factory, name, upstreams[end], journals)
-        started = {end: self.links[link_name(client, end)] for end in links}
-        await asyncio.gather(*(proxy.start() for proxy in started.values()))
-        addresses = {end: proxy.address for end, proxy in started.items()}
-        return {
-            **({"TEMPORAL_ADDRESS": addresses[SERVER]} if SERVER in addresses else {}),
-            **self._service_variables(addresses),
-        }
+    def _led(
+        self, way: Way, environment: Mapping[str, str], settings: Mapping[str, str] | None
+    ) -> dict[str, str]:
+        """A worker's environment, by which it goes that way."""
+        services = self._service_variables(way.addresses)
+        return {**way.over(environment, services), **(settings or {})}
 
     def _service_variables(self, addresses: Mapping[str, str]) -> dict[str, str]:
         """How a worker finds the services that are at these addresses."""
@@ -344,7 +358,7 @@ class Stack:
         ends = await asyncio.gather(
             *(supervisor.discard() for supervisor in self.supervisors),
             *(worker.child.discard() for worker in self.workers),
-            *(proxy.discard() for proxy in self.links.values()),
+            self._ways.discard(),
             *(service.discard() for service in self.services.values()),
             *([self._temporal.discard(self._own)] if self._temporal else []),
             return_exceptions=True,

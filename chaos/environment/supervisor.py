@@ -14,6 +14,7 @@ from typing import Protocol
 import psutil
 from temporalio.client import Client
 
+from chaos.environment.wire import Line
 from chaos.environment.worker import READY_DEADLINE_SECONDS as WORKER_READY_DEADLINE_SECONDS
 from chaos.environment.worker import polls
 from chaos.evidence.journal import Event
@@ -80,11 +81,14 @@ class Supervisor(Protocol):
 
 @dataclass
 class SupervisorProcess:
-    """A supervisor of so many `workers`, and the task queue where they can be seen to listen."""
+    """A supervisor of so many `workers`, and the task queue where they can be seen to listen: by
+    their `line`, where they are on the wire.
+    """
 
     child: Child
     workers: int
     task_queue: str
+    line: Line | None = None
     _watched: set[int] = field(default_factory=set, init=False)
 
     @property
@@ -120,9 +124,16 @@ class SupervisorProcess:
         if len(pids) != self.workers:
             return False
         for pid in pids:
-            if not await polls(client, self.task_queue, pid):
+            if not await self._polls(client, pid):
                 return False
         return True
+
+    async def _polls(self, client: Client, pid: int) -> bool:
+        if self.line is None:
+            return await polls(client, self.task_queue, pid)
+        found = self.line.polled(pids=lambda: [pid])
+        kinds = {poll.kind for poll in found if poll.queue == self.task_queue}
+        return kinds >= {"workflow", "activity"}
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.environment.factory import ProcessFactory
 from chaos.process.child import ChildError
+from chaos.process.waiting import wait_until
 
 NAMESPACE = "default"
 READY_DEADLINE_SECONDS = 30.0
@@ -48,7 +49,8 @@ class StackSpec:
     `ui` a dev server has its Web UI. One that `shares_server` may get a namespace of its own on a
     server that others use as well: nothing may be done to that, and what is said of its data or
     configuration does not count. Workers whose address is fixed find a dev server at this `port`,
-    and those whose namespace is, at this one.
+    and those whose namespace is, at this one. With `wire` all workers are on the wire, and those
+    whose address is fixed find a line of that at the `port`.
     """
 
     persistent: bool = True
@@ -58,6 +60,7 @@ class StackSpec:
     shares_server: bool = False
     port: int | None = None
     namespace: str = NAMESPACE
+    wire: bool = False
 
     @property
     def is_fixed(self) -> bool:
@@ -159,15 +162,27 @@ async def register(temporal: Temporal, namespace: str) -> bool:
     return True
 
 
-async def answers(temporal: Temporal) -> bool:
-    """Whether the namespace can be described, by a new connection: one that has failed waits
-    longer before each retry.
+async def add_namespace(temporal: Temporal, namespace: str) -> None:
+    """Make one beside its own, and wait until it answers. Raises DeadlineExceededError."""
+
+    async def is_there() -> bool:
+        return await register(temporal, namespace) and await answers(temporal, namespace)
+
+    await wait_until(
+        is_there,
+        what=f"the namespace {namespace} answers",
+        deadline_seconds=READY_DEADLINE_SECONDS,
+    )
+
+
+async def answers(temporal: Temporal, namespace: str | None = None) -> bool:
+    """Whether the namespace can be described, its own unless another is named, by a new connection:
+    one that has failed waits longer before each retry.
     """
+    asked = DescribeNamespaceRequest(namespace=namespace or temporal.namespace)
     try:
         client = await temporal.connect()
-        await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=temporal.namespace), timeout=timedelta(seconds=1)
-        )
+        await client.workflow_service.describe_namespace(asked, timeout=timedelta(seconds=1))
     except (RuntimeError, RPCError):
         return False
     return True

@@ -15,14 +15,17 @@ from chaos.environment.readiness import (
     Arrival,
     LogLine,
     OpenPort,
+    Poller,
     Polls,
     Whose,
     claim,
     is_connected,
     noted,
     pollers_of,
+    tree_of,
     whose,
 )
+from chaos.environment.wire import EVERYBODY, Line
 from chaos.process.child import Child, ChildError
 from chaos.process.ports import is_open
 from chaos.process.waiting import DeadlineExceededError
@@ -53,7 +56,8 @@ class WorkerProcess:
     """A worker, the task queue where it can be seen to listen, and when it is ready.
 
     `queues` are the others where it must be seen. `arrivals` are the workers of the same stack that
-    are starting now; the server listens at `server_port`.
+    are starting now; the server listens at `server_port`. One on the wire is seen to poll by its
+    own `line`, and the server is not asked.
     """
 
     child: Child
@@ -62,6 +66,12 @@ class WorkerProcess:
     queues: Sequence[str] = ()
     arrivals: list[Arrival] = field(default_factory=list)
     server_port: int = 0
+    line: Line | None = None
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """The processes that it is made of."""
+        return tree_of(self.child.pid)
 
     async def start(self, client: Client) -> None:
         """Start it and wait until it is ready. Raises ChildError, DeadlineExceededError."""
@@ -71,17 +81,11 @@ class WorkerProcess:
                 f"port {self.ready.number}, by which {self.child.name} is seen to be ready, is "
                 "open already: end what listens there, or choose another."
             )
-        before = await pollers_of(client, queues)
-        arrival = Arrival(
-            dict(noted(before or ())),
-            self._knower(),
-            self._is_connected,
-            unseen_until=datetime.now(UTC) if before is None else None,
-        )
+        arrival = self._on_line() if self.line else await self._by_server(client, queues)
         log_end = self.child.log.stat().st_size if self.child.log.exists() else 0
         polls = self.ready if isinstance(self.ready, Polls) else Polls()
         try:
-            with _arriving(arrival, self.arrivals):
+            with _arriving(arrival, self.arrivals, is_sure=self.line is not None):
                 await self.child.start_ready(
                     partial(self._is_ready, client, arrival, log_end),
                     what=f"{self.child.name} {self._what(queues)}",
@@ -91,12 +95,52 @@ class WorkerProcess:
         except DeadlineExceededError as error:
             if not isinstance(self.ready, Polls):
                 raise
-            raise DeadlineExceededError(f"{error} {arrival.reasons(polls, queues)}") from None
+            why = arrival.reasons(polls, queues)
+            raise DeadlineExceededError(f"{error} {why}{self._others(arrival)}") from None
+
+    async def _by_server(self, client: Client, queues: Sequence[str]) -> Arrival:
+        """By the server's word: what polled before the start is not this worker's."""
+        before = await pollers_of(client, queues)
+        return Arrival(
+            dict(noted(before or ())),
+            self._knower(),
+            self._is_connected,
+            unseen_until=datetime.now(UTC) if before is None else None,
+        )
+
+    def _on_line(self) -> Arrival:
+        """By the wire: what comes over its line from its own processes is its own."""
+        return Arrival({}, lambda _: Whose.OWN, lambda: True, begun_at=datetime.now(UTC))
+
+    async def _pollers(
+        self, client: Client, arrival: Arrival, queues: Sequence[str]
+    ) -> Sequence[Poller] | None:
+        if self.line is None or arrival.begun_at is None:
+            return await pollers_of(client, queues)
+        # A line that all share tells whose a poll is only by the connection that it came over.
+        pids = (lambda: self.pids) if self.line.name == EVERYBODY else None
+        return [
+            Poller(poll.queue, poll.kind, poll.identity, "", poll.at)
+            for poll in self.line.polled(arrival.begun_at, pids)
+        ]
+
+    def _others(self, arrival: Arrival) -> str:
+        """What came over its line as well, and does not count."""
+        if self.line is None:
+            return ""
+        counted = {(each.identity, each.last_access) for each in arrival.pollers}
+        told = [
+            f" Over its line {poll.identity} polled {poll.queue} for {poll.kind} tasks as well: "
+            "that was before the start, or another process."
+            for poll in self.line.polled()
+            if (poll.identity, poll.at) not in counted
+        ]
+        return "".join(told)
 
     async def _is_ready(self, client: Client, arrival: Arrival, log_end: int) -> bool:
         queues = (self.task_queue, *self.queues)
         if isinstance(self.ready, Polls):
-            found = await pollers_of(client, queues)
+            found = await self._pollers(client, arrival, queues)
             if found is None:
                 return False
             settled = arrival.look(found, time.monotonic())
@@ -108,7 +152,8 @@ class WorkerProcess:
         else:
             is_ready = await self.ready(self)
         if is_ready:  # for the journal: under which names it polls
-            arrival.look(await pollers_of(client, queues) or (), time.monotonic())
+            found = await self._pollers(client, arrival, queues)
+            arrival.look(found or (), time.monotonic())
         return is_ready
 
     def _what(self, queues: Sequence[str]) -> str:
@@ -127,15 +172,19 @@ class WorkerProcess:
 
 
 @contextmanager
-def _arriving(arrival: Arrival, arrivals: list[Arrival]) -> Iterator[None]:
-    """While a worker starts; where it got ready, its pollers are none of the others'."""
+def _arriving(arrival: Arrival, arrivals: list[Arrival], *, is_sure: bool) -> Iterator[None]:
+    """While a worker starts; where it got ready, its pollers are none of the others'. Who is sure
+    of its own needs no such word from them.
+    """
     for other in arrivals:
         other.is_alone = arrival.is_alone = False
-    arrivals.append(arrival)
+    if not is_sure:
+        arrivals.append(arrival)
     try:
         yield
     finally:
-        arrivals.remove(arrival)
+        if not is_sure:
+            arrivals.remove(arrival)
         claim(arrival.counting(), arrivals)
 
 

@@ -40,7 +40,8 @@ class Entry(BaseModel):
 
     `cpu_seconds` were used by a process that has ended, and by the children that it had waited for;
     None where nobody could tell, and in journals of older versions. `identities` are the names
-    under which a worker that is ready was seen to poll, where they can be told from others'.
+    under which a worker that is ready was seen to poll, where they can be told from others'. A
+    fault at a `boundary` of the wire hit the call that the wire calls `passage`.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -58,6 +59,8 @@ class Entry(BaseModel):
     progress: dict[str, Any] | None = None
     strain: Strain | None = None
     identities: tuple[str, ...] = ()
+    boundary: str | None = None
+    passage: int | None = None
 
     @field_validator("text")
     @classmethod

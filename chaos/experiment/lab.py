@@ -31,9 +31,11 @@ from chaos.evidence.case import save_books
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.boundaries import BoundaryWatch
 from chaos.experiment.schedules import FollowedSchedule
 from chaos.process.child import Child
 from chaos.process.waiting import DeadlineExceededError, wait_until, within
+from chaos.wire.boundary import Boundary
 
 SAMPLE_INTERVAL_SECONDS = 0.25
 FOLLOW_AGAIN_SECONDS = 0.5
@@ -106,6 +108,10 @@ class Fault(Protocol):
     def target(self) -> str:
         """To whom."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it waits for its moment, and tells the journal by itself when that has come."""
+
     async def inject(self, lab: Any) -> None:
         """Do it, and see the effect."""
 
@@ -132,6 +138,7 @@ class Lab:
     _begun: dict[str, datetime] = field(default_factory=dict)
     _schedules: list[FollowedSchedule] = field(default_factory=list)
     _not_yet: set[str] = field(default_factory=set)
+    _watches: list[BoundaryWatch] = field(default_factory=list)
 
     @property
     def step_deadline_seconds(self) -> float:
@@ -252,7 +259,7 @@ class Lab:
         """An expected workflow as the server has it."""
         return self.client.get_workflow_handle(f"{self.stack.temporal.prefix}{workflow_id}")
 
-    async def worker(
+    async def worker(  # noqa: PLR0913 - all by name, and each has its default
         self,
         *,
         kind: str | None = None,
@@ -260,14 +267,16 @@ class Lab:
         argv: Sequence[str] | None = None,
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
+        wire: bool = False,
     ) -> WorkerProcess:
         """Start a worker, with `settings` over its environment; wait until it is ready. `kind`
         names one of the target's other kinds.
 
-        What `links` names (`SERVER`, a service) it reaches through a proxy of its own.
+        What `links` names (`SERVER`, a service) it reaches through a proxy of its own. On the
+        `wire` its calls can be held, by `at`.
         """
         worker = await self.stack.start_worker(
-            kind=kind, task_queue=task_queue, argv=argv, settings=settings, links=links
+            kind=kind, task_queue=task_queue, argv=argv, settings=settings, links=links, wire=wire
         )
         what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
         self.note(f"{worker.child.name} is ready ({what})")
@@ -283,9 +292,11 @@ class Lab:
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
+        wire: bool = False,
     ) -> Supervisor:
         """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
         which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
+        On the `wire` their calls can be held, by `at`.
         """
         if self.stack.target.supervisor:
             found: Supervisor = await self.stack.start_supervisor(
@@ -295,20 +306,54 @@ class Lab:
                 arguments=arguments,
                 settings=settings,
                 links=links,
+                wire=wire,
             )
         else:
             found = await self.stack.keep_workers(
-                workers, task_queue=task_queue, argv=argv, settings=settings, links=links
+                workers, task_queue=task_queue, argv=argv, settings=settings, links=links, wire=wire
             )
         self.note(f"{found.name} is ready with {workers} workers")
         self.on_working()
         return found
 
+    async def at(
+        self,
+        boundary: str | Boundary,
+        *,
+        workflow_id: str | None = None,
+        worker: WorkerProcess | str | None = None,
+        attempt: int = 0,
+        times: int = 1,
+    ) -> BoundaryWatch:
+        """Have the wire hold what comes to a boundary, such as `activity charge_card completed`: of
+        one workflow and one worker if they are named, and of one `attempt`, so many `times`.
+
+            charged = await lab.at("activity charge_card completed")
+            await lab.start(order)
+            hit = await charged.reached()
+            await hit.kill()
+
+        When the experiment is over, all that is still held goes on. Raises BoundaryError.
+        """
+        found = await self.stack.wire.wire.set(
+            Boundary.parse(boundary) if isinstance(boundary, str) else boundary,
+            workflow_id=self.handle(workflow_id).id if workflow_id else "",
+            line=worker.child.name if isinstance(worker, WorkerProcess) else worker or "",
+            attempt=attempt,
+            times=times,
+        )
+        watch = BoundaryWatch(
+            self.stack, self.journal, found, self.step_deadline_seconds, workflow_id or ""
+        )
+        self._watches.append(watch)
+        return watch
+
     async def begin(self, fault: Fault) -> None:
         """Inject a fault. It is healed by `end`, or by `heal` at the latest."""
-        self.journal.add(
-            Event.FAULT, f"{fault.kind} at {fault.target}", kind=fault.kind, target=fault.target
-        )
+        if not fault.is_late:
+            self.journal.add(
+                Event.FAULT, f"{fault.kind} at {fault.target}", kind=fault.kind, target=fault.target
+            )
         self._faults.append(fault)
         await fault.inject(self)
 
@@ -329,12 +374,16 @@ class Lab:
             await self.end(fault)
 
     async def heal(self) -> None:
-        """Heal every fault that is still there, each whatever becomes of the others."""
+        """Heal every fault that is still there, each whatever becomes of the others, and let go on
+        what is held at a boundary.
+        """
         for fault in tuple(self._faults):
             try:
                 await self.end(fault)
             except Exception as error:  # noqa: BLE001 - the others have to be healed all the same
                 self.journal.add(Event.TROUBLE, f"{fault.target} could not be healed: {error!r}")
+        for watch in self._watches:
+            await watch.release()
 
     async def strike(self, child: Child, number: signal.Signals) -> None:
         """Send a deadly signal as the planned fault, and see the process end."""

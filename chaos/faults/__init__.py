@@ -17,9 +17,11 @@ from chaos.faults.storage import (
     disk_of,
     try_damaged,
 )
+from chaos.faults.wire import AtBoundary
 
 __all__ = [
     "AnyFault",
+    "AtBoundary",
     "BadNetwork",
     "Damage",
     "DamagedDatabase",

@@ -15,6 +15,7 @@ class Family(StrEnum):
     NETWORK = "network"
     SERVER = "server"
     SERVICE = "service"
+    WIRE = "wire"
 
 
 class Fault(BaseModel):
@@ -47,6 +48,11 @@ class Fault(BaseModel):
     def target(self) -> str:
         """To whom."""
         raise NotImplementedError
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it waits for its moment, and tells the journal by itself when that has come."""
+        return False
 
     async def inject(self, lab: Any) -> None:
         """Do it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Status, Workflow
 from chaos.invariants import Late, Lost
+from chaos.invariants.delivery import Fate, fate_of
 from chaos.invariants.recovery import has_a_cause, went_silent
 
 
@@ -38,8 +39,16 @@ def of_unfinished(workflow: Workflow | None, problem: str) -> str:
 
 def of_repeated(evidence: Evidence, workflow: Workflow, activity: Activity, problem: str) -> str:
     """An attempt too many, after one that went silent, was lost on its way to a worker or on a
-    worker that starved: with no fault to explain it nobody knows where, with one it may be late.
+    worker that starved: with no fault to explain it nobody knows where, unless the wire saw it;
+    with one it may be late.
     """
     if not went_silent(activity):
         return problem
-    return Late(problem) if has_a_cause(evidence, workflow, activity) else Lost(problem)
+    if has_a_cause(evidence, workflow, activity):
+        return Late(problem)
+    fate = fate_of(evidence, workflow, activity)
+    if fate is None:
+        return Lost(problem)
+    told = f"{problem}; attempt {activity.attempt - 1}: {fate.value}"
+    # What the worker had is the worker's to answer for, as far as it was given time.
+    return Late(told) if fate is Fate.UNREPORTED else Lost(told)

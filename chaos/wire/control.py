@@ -67,7 +67,8 @@ class LineSpec(BaseModel):
 
 class BreakpointSpec(BaseModel):
     """Where calls are to be held: at a boundary, of one workflow and one line if they are named,
-    `times` times. The `workflow_id` is that on the server. An `attempt` of 0 is any.
+    `times` times. The `workflow_id` is that on the server. `worker-1` stands for its lines to
+    services as well. An `attempt` of 0 is any.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,5 +1,6 @@
 """Proofs that a fault hit its target at the planned moment. Without them: unknown."""
 
+from chaos.invariants.proofs.boundaries import hit_at
 from chaos.invariants.proofs.down import was_down
 from chaos.invariants.proofs.memory import ran_out_of_memory
 from chaos.invariants.proofs.network import network_was_hit
@@ -7,6 +8,7 @@ from chaos.invariants.proofs.process import died_of, killed_while_open, was_paus
 
 __all__ = [
     "died_of",
+    "hit_at",
     "killed_while_open",
     "network_was_hit",
     "ran_out_of_memory",

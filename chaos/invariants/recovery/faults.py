@@ -15,8 +15,8 @@ DEV_SERVER = "temporal-server"
 _SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close"})
 """Faults of the network under which everything goes on."""
 
-_SILENCING = frozenset({"black_hole", "half_open", "timeout"})
-"""Faults of the network that no end of a connection tells of."""
+_SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence"})
+"""Faults of the network, and of a call on the wire, that no end of a connection tells of."""
 
 _STRIKING_WORKERS = frozenset({"kill", "terminate", "pause", "hang", "out_of_memory", "crash_loop"})
 

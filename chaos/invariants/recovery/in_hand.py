@@ -12,6 +12,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery.boundaries import why_missed
 from chaos.invariants.recovery.faults import Struck, is_over_by, struck
 from chaos.invariants.recovery.queues import may_concern, queues
 from chaos.invariants.recovery.retries import RESTORE, took_over
@@ -42,8 +43,10 @@ def met_work(evidence: Evidence, fault: Entry) -> bool:
     """Whether a fault met work: a worker's, or that of its line to the server, something that this
     worker had in hand, or that came for it while it stood still or was cut off; the server's, a
     workflow that was open while it lasted; that of something which only activities use, a workflow
-    that did more than wait meanwhile.
+    that did more than wait meanwhile. At a boundary the wire itself has seen what it met.
     """
+    if fault.passage is not None:
+        return why_missed(evidence, fault) is None
     known = queues(evidence)
     workflows = [w for w in evidence.all_workflows if may_concern(known, fault, w)]
     if (struck(fault) is Struck.WORKER and fault.kind != "crash_loop") or is_of_a_link(fault):

@@ -15,55 +15,60 @@ from chaos.experiment.judge import reason_of, verdict_of
 from chaos.experiment.scenario import SURVIVAL
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Finding, Verdict
-from chaos.search.explore.keep import read_hit, read_passed
-from chaos.search.explore.moments import Actor, Moment, Passed, Stage
-from chaos.search.explore.plan import CrashPoint, Reference
-from chaos.search.explore.proofs import proven, recovery_seconds, was_killed_there
+from chaos.search.explore.hits import Hit, Wire, hit_of
+from chaos.search.explore.plan import CrashPoint
+from chaos.search.explore.points import service_of
+from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.explore.state import Try
+from chaos.wire.boundary import Kind, Stage
+from chaos.wire.journal import Called, read_wire
 
-_SCHEDULED = "ACTIVITY_TASK_SCHEDULED"
-_OVER = {Stage.COMPLETED, Stage.UNPOLLED}
+MOST_LOST = 2
+"""Attempts that one hit can cost an activity: the one in hand, and, where that is scheduled anew at
+once, the one that was given to a poll of the dead.
+"""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a folder was to show: the death of a worker of this target at this point."""
+    """What a folder was to show: that a worker of this target was struck at this point."""
 
     target: Target
     crash_point: CrashPoint
-    reference: Reference
 
 
 def judge_try(folder: Path, attempt: Attempt, began_at: datetime, ended_at: datetime) -> Try:
-    """What one worker's death at one moment came to."""
-    evidence = explained(attempt.target.load_evidence(folder), attempt.target)
-    findings = findings_of(evidence, attempt)
+    """What one hit came to."""
+    point = attempt.crash_point
+    loaded = attempt.target.load_evidence(folder)
+    hit, wire = hit_of(loaded, point.stop), read_wire(folder)
+    evidence = explained(loaded, attempt.target, hit, wire)
+    findings = findings_of(evidence, attempt, hit)
     (asked,) = evidence.specs
     workflow = evidence.workflows.get(asked.workflow_id)
-    hit = read_hit(folder)
-    hits = proven(evidence, attempt.crash_point, attempt.reference)
     return Try(
-        crash_point=attempt.crash_point.name,
+        crash_point=point.name,
         workflow_id=asked.workflow_id,
         began_at=began_at,
         ended_at=ended_at,
         verdict=verdict_of(findings),
         reason=reason_of(findings),
-        proven=tuple(point.name for point in hits),
+        is_reached=hit is not None,
+        proven=tuple(str(boundary) for boundary in proven(evidence, point)),
         pid=hit.pid if hit else None,
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in evidence.bills), Decimal(0)),
         ideal_usd=evidence.cost_usd(asked),
         in_doubt=len(evidence.in_doubt),
-        recovery_seconds=recovery_seconds(workflow, hit) if workflow and hit else None,
+        recovery_seconds=recovery_seconds(wire, hit) if hit else None,
     )
 
 
-def findings_of(evidence: Evidence, attempt: Attempt) -> Sequence[Finding]:
+def findings_of(evidence: Evidence, attempt: Attempt, hit: Hit | None) -> Sequence[Finding]:
     """The proof that it was hit, then all that must hold whatever was hit."""
-    point, reference = attempt.crash_point, attempt.reference
+    point = attempt.crash_point
     held = {check.name: check for check in (*SURVIVAL, *attempt.target.invariants)}
-    checks = (was_killed_there(point), *held.values(), attempts_are_explained(point, reference))
+    checks = (was_hit(point), *held.values(), attempts_are_explained(point, hit))
     return [check.examine(evidence) for check in checks]
 
 
@@ -79,62 +84,89 @@ def broken_try(crash_point: CrashPoint, workflow_id: str, began_at: datetime, wh
     )
 
 
-def explained(evidence: Evidence, target: Target) -> Evidence:
-    """The evidence with its spec as the kill has it: a charge may be billed again whose paid
-    request had left the dead worker, unless its activity was about to report. The n-th paid request
-    is that of the n-th charge; of a target whose requests cost nothing when they come again, none
-    is paid.
+def explained(evidence: Evidence, target: Target, hit: Hit | None, wire: Wire) -> Evidence:
+    """The evidence with its spec as the hit has it: a charge may be billed again whose paid request
+    had been sent on, unless its activity was about to report. The n-th paid request is that of the
+    n-th charge; of a target whose requests cost nothing when they come again, none is paid.
 
-    The worker's own lines tell, not the moment alone: another of its tasks may have been further.
-    A request that has not left cannot have been billed.
+    The wire tells, not the stop alone: another of the worker's tasks may have been further. A
+    request that was not sent on cannot have been billed.
     """
-    hit = read_hit(evidence.folder)
     if hit is None:
         return evidence
-    own = [line for line in read_passed(evidence.folder) if line.pid == hit.pid]
-    moments = [*(line.moment for line in own), hit.moment]
-    paid = [line.moment for line in own if _is_paid(line, target)]
     (asked,) = evidence.specs
     doubtful = [
         charge.key
-        for call, charge in zip(paid, asked.charges, strict=False)
-        if Moment(actor=Actor.ACTIVITY, number=call.number, stage=Stage.COMPLETING) not in moments
+        for call, charge in zip(_paid(wire, target, hit), asked.charges, strict=False)
+        if not _was_reported(wire, call, hit)
     ]
     excused = (*asked.may_be_charged_twice, *doubtful)
     return replace(evidence, specs=(asked.model_copy(update={"may_be_charged_twice": excused}),))
 
 
-def _is_paid(line: Passed, target: Target) -> bool:
-    """Whether a request leaves that costs money."""
-    kind, _, request = line.what.partition(" ")
-    return line.moment.stage is Stage.LEAVING and target.is_paid(kind, request)
+def _paid(wire: Wire, target: Target, hit: Hit) -> Sequence[Called]:
+    """The requests that cost money and were sent on before the worker was gone, in order."""
+    sent = [
+        call
+        for line, records in wire.items()
+        if service_of(line)
+        for call in records
+        if isinstance(call, Called) and call.forwarded_at and call.forwarded_at <= hit.over_at
+    ]
+    return sorted((call for call in sent if _is_paid(call, target)), key=lambda call: call.at)
 
 
-def attempts_are_explained(crash_point: CrashPoint, reference: Reference) -> Invariant:
-    """The activity that was struck is tried once more, no other is, and none is scheduled anew.
+def _is_paid(call: Called, target: Target) -> bool:
+    request = asked_for(call.method.partition(" ")[2])
+    return any(target.is_paid(kind, request) for kind in _during(call))
 
-    One that was open when the worker died may have been given to a poll of its, or not. Each of its
-    connections can lose one attempt so: where the worker broke one before, there were two.
+
+def _during(call: Called) -> Sequence[str]:
+    return [kind for crossing in call.crossings for kind in crossing.during]
+
+
+def _was_reported(wire: Wire, request: Called, hit: Hit) -> bool:
+    """Whether its activity was about to report when the worker was gone."""
+    return any(
+        crossing.boundary.kind is Kind.ACTIVITY
+        and crossing.boundary.stage is Stage.COMPLETING
+        and crossing.boundary.subject in _during(request)
+        for records in wire.values()
+        for call in records
+        if isinstance(call, Called) and request.at <= call.at <= hit.over_at
+        for crossing in call.crossings
+    )
+
+
+def asked_for(path: str) -> str:
+    """What a request asks for, such as `charges` or `generateContent`: the last word of its path
+    that is no id, which has a digit.
     """
-    moment = crash_point.stop.moment
-    most = 3 if moment.stage is Stage.UNPOLLED else 2
-    is_struck = moment.actor in {Actor.ACTIVITY, Actor.CALL} and moment.stage not in _OVER
+    words = [word.rpartition(":")[2] for word in path.split("/") if word]
+    named = [word for word in words if word != "*" and not any(map(str.isdigit, word))]
+    return named[-1] if named else "/"
+
+
+def attempts_are_explained(crash_point: CrashPoint, hit: Hit | None) -> Invariant:
+    """What was in hand when the worker died is tried once more, and nothing else is.
+
+    An activity that was open then may have been given to a poll of the dead, or not.
+    """
 
     def judge(evidence: Evidence) -> Iterator[str]:
-        hit = read_hit(evidence.folder)
         if hit is None:
             return
-        (workflow,) = evidence.workflows.values()
-        if (found := len(workflow.activities)) != reference.events.count(_SCHEDULED):
-            yield f"{found} activities were scheduled, not {reference.events.count(_SCHEDULED)}"
-        for place, activity in enumerate(workflow.activities, start=1):
-            fewest = 2 if is_struck and place == moment.number else 1
-            allowed = range(fewest, (most if _is_open(activity, hit.at) else 1) + 1)
-            if activity.attempt not in allowed:
-                yield f"{activity.kind}, activity {place}, took {activity.attempt} attempt(s)"
+        for workflow in evidence.all_workflows:
+            for place, activity in enumerate(workflow.activities, start=1):
+                usual = crash_point.attempts.get(activity.kind, 1)
+                most = usual + (MOST_LOST if _is_open(activity, hit) else 0)
+                if activity.attempt > most:
+                    yield f"{activity.kind}, activity {place}, took {activity.attempt} attempt(s)"
 
     return Invariant("attempts_are_explained", judge)
 
 
-def _is_open(activity: Activity, at: datetime) -> bool:
-    return activity.scheduled_at <= at and (activity.closed_at is None or at < activity.closed_at)
+def _is_open(activity: Activity, hit: Hit) -> bool:
+    """Whether it was in hand, or could be given out, until its worker was gone."""
+    is_scheduled = activity.scheduled_at <= hit.over_at
+    return is_scheduled and (activity.closed_at is None or hit.at < activity.closed_at)

@@ -1,68 +1,73 @@
 """Puts all that there is to know of one try into a folder, laid out as a case's evidence.
 
-The processes, and so the books and the harness's journal, belong to many tries; each gets what is
-about its own workflow, and about the worker that died for it.
+The processes, and so the books, the harness's journal and the wire's, belong to many tries; each
+gets what is about its own workflow, and about the worker that was struck for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.evidence.case import save_billing, save_prefix, save_timings
-from chaos.evidence.files import read_if_there, write_file
+from chaos.evidence.files import write_file
 from chaos.evidence.histories import save_histories
 from chaos.evidence.journal import read_journal
 from chaos.evidence.spec import WorkflowSpec, save_specs
 from chaos.experiment.lab import Lab
-from chaos.search.explore.moments import Passed, hit_file, passed_file
+from chaos.wire.journal import FOLDER
 
-HIT = "hit.json"
-PASSED = "passed.jsonl"
 JOURNAL = "journal.jsonl"
 LOG = "logs/workers.log"
 
 
-async def keep(lab: Lab, lane: Path, folder: Path, spec: WorkflowSpec, log: bytes) -> None:
-    """Fill a try's folder. `lane` is where its workers wrote which moments they passed."""
+@dataclass(frozen=True)
+class Since:
+    """Where the files of a lane ended when a try began: its workers' logs, its lines' journals."""
+
+    logs: Mapping[Path, int]
+    lines: Mapping[Path, int]
+
+
+async def keep(
+    lab: Lab, folder: Path, spec: WorkflowSpec, since: Since, *, pid: int | None = None
+) -> None:
+    """Fill a try's folder. `pid` is the worker that was struck."""
     target, real_id = lab.stack.target, lab.handle(spec.workflow_id).id
     await save_specs(folder, [spec], target.data_converter)
     await save_histories(lab.client, folder, [real_id], lab.started)
     save_billing(folder, target.billing)
     save_timings(folder, target.timings)
     save_prefix(folder, lab.stack.temporal.prefix)
-    await asyncio.to_thread(_keep_lines, lab.stack.evidence_folder, lane, folder, spec)
-    (folder / LOG).parent.mkdir(exist_ok=True)
-    write_file(folder / LOG, log)
+    await asyncio.to_thread(_keep_lines, lab.stack.evidence_folder, folder, spec, since, pid)
     await lab.keep(spec, folder)
 
 
-def read_hit(folder: Path) -> Passed | None:
-    """The last line of the worker that died in this try."""
-    content = read_if_there(folder / HIT)
-    return None if content is None else Passed.model_validate_json(content)
+def ends(files: Sequence[Path]) -> Mapping[Path, int]:
+    """Where these files end now; one that is not there yet has no end."""
+    return {file: file.stat().st_size for file in files if file.exists()}
 
 
-def read_passed(folder: Path) -> Sequence[Passed]:
-    """The moments that the try's workers passed."""
-    lines = (read_if_there(folder / PASSED) or b"").split(b"\n")[:-1]
-    return [Passed.model_validate_json(line) for line in lines]
-
-
-def _keep_lines(stack: Path, lane: Path, folder: Path, spec: WorkflowSpec) -> None:
-    for file, name in (
-        (hit_file(lane, spec.workflow_id), HIT),
-        (passed_file(lane, spec.workflow_id), PASSED),
-    ):
-        if file.exists():
-            shutil.move(file, folder / name)
-    hit = read_hit(folder)
+def _keep_lines(
+    stack: Path, folder: Path, spec: WorkflowSpec, since: Since, pid: int | None
+) -> None:
+    for name in (Path(LOG).parent, FOLDER):
+        (folder / name).mkdir(exist_ok=True)
+    for file, begin in since.lines.items():
+        write_file(folder / FOLDER / file.name, _from(file, begin))
+    write_file(folder / LOG, b"".join(_from(*log) for log in since.logs.items()))
     entries = [
         entry
         for entry in read_journal(stack / JOURNAL)
-        if entry.workflow_id == spec.workflow_id or (hit and entry.pid == hit.pid)
+        if entry.workflow_id == spec.workflow_id or (pid and entry.pid == pid)
     ]
     lines = [entry.model_dump_json(exclude_defaults=True) for entry in entries]
     write_file(folder / JOURNAL, "".join(f"{line}\n" for line in lines))
+
+
+def _from(file: Path, begin: int) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(begin)
+        return opened.read()

@@ -1,12 +1,15 @@
-"""A worker on a task queue of its own, which dies once for each workflow.
+"""A worker behind lines of the wire, in a namespace of its own, which is struck once for each
+workflow.
 
-What keeps it starts another, so the worker that ends a workflow is the one that the next dooms.
+What keeps it starts another, so the worker that ends a workflow is the one that is struck in the
+next. The namespace is the lane's alone: a worker that knows only one task queue or one namespace
+works as it is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,24 +17,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+from temporalio.service import RPCError
 
 from chaos.environment.supervisor import Supervisor
-from chaos.evidence.files import write_file
+from chaos.environment.wire import EVERYBODY, client_of
+from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
+from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
-from chaos.search.explore.doomed import FOLDER_VARIABLE
-from chaos.search.explore.moments import (
-    BOOTING,
-    IDLE,
-    Armed,
-    Moment,
-    Passed,
-    arm,
-    hit_file,
-    read_hit,
-    read_passed,
-)
+from chaos.search.explore.keep import Since, ends, keep
+from chaos.search.explore.plan import Action
+from chaos.search.explore.points import Stop, service_of
+from chaos.wire.control import Breakpoint, Decision, Passage, Wire, WireError
+from chaos.wire.journal import FOLDER, file_name
 
 SETTLED_SECONDS = 2.2
 """A supervisor may fill the place of a worker that was ready for a while at once, and let others
@@ -45,79 +44,71 @@ _ASK_SECONDS = 0.1
 
 @dataclass
 class Lane:
-    """In its folder the doomed worker, whose command line is `worker`, finds what is armed."""
+    """`lab` sees the lane's namespace, which has its name; `worker` is a command line in place of
+    the target's own.
+    """
 
     lab: Lab
     name: str
-    folder: Path
-    worker: Sequence[str]
-    settings: Mapping[str, str]
+    worker: Sequence[str] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
     _supervisor: Supervisor | None = None
-    _seen: dict[int, float] = field(default_factory=dict)
 
     @property
     def supervisor(self) -> Supervisor:
         """Once it was started."""
         if self._supervisor is None:
-            raise RuntimeError(f"{self.name} was not started.")
+            raise ChildError(f"{self.name} has no worker.")
         return self._supervisor
 
     async def start(self) -> None:
-        """Have a worker kept and wait until it polls; on a busy machine, `run` waits on."""
-        self.folder.mkdir(exist_ok=True)
-        with suppress(DeadlineExceededError):
-            await self.lab.supervisor(
-                1,
-                task_queue=self.name,
-                argv=self.worker,
-                settings={**self.settings, FOLDER_VARIABLE: str(self.folder)},
-            )
-        stack = self.lab.stack
-        queue = stack.own_queue(self.name)
-        self._supervisor = [each for each in stack.supervisors if each.task_queue == queue][-1]
+        """Have a worker kept, and wait until it is ready. Raises ChildError, WireError,
+        DeadlineExceededError.
+        """
+        self._supervisor = None
+        self._supervisor = await self.lab.supervisor(
+            1, argv=self.worker or None, settings=self.settings, wire=True, namespace=self.name
+        )
 
-    async def restart(self) -> None:
-        """Begin anew with another worker."""
-        await self.supervisor.discard()
+    async def give_up(self, workflow_id: str) -> None:
+        """Leave nothing of a workflow to the next one: end it, and begin with another worker."""
+        with suppress(RPCError):
+            await self.lab.handle(workflow_id).terminate("it was given up")
+        if self._supervisor:
+            await self._supervisor.discard()
         await self.start()
 
-    def log_ends(self) -> Mapping[Path, int]:
-        """Where the logs of its workers end now."""
-        return {log: log.stat().st_size for log in self.supervisor.logs if log.exists()}
+    async def attempt(
+        self, spec: WorkflowSpec, folder: Path, stop: Stop | None = None, action: Action = Action.KILL
+    ) -> None:
+        """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
+        comes there; put all that there is to know of it into the folder.
 
-    def logged_since(self, ends: Mapping[Path, int]) -> bytes:
-        """What its workers have said since then."""
-        logs = [log for log in self.supervisor.logs if log.exists()]
-        return b"".join(log.read_bytes()[ends.get(log, 0) :] for log in logs)
-
-    async def run(self, asked: WorkflowSpec, moment: Moment | None) -> None:
-        """Run a workflow until it ends, or should have, and have its worker die at the moment, if
-        it comes there. Raises DeadlineExceededError or ChildError where that cannot be carried out.
+        Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
+        out. A workflow that does not end is no trouble of ours: its history shows it.
         """
-        pid = await self._is_settled()
-        if moment:
-            arm(self.folder, Armed(workflow_id=asked.workflow_id, moment=moment))
-        if moment in {IDLE, BOOTING}:
-            await self._kill_the_idle(asked, pid, has_to_prove=moment == IDLE)
-        await self.lab.start(asked, task_queue=self.name)
-        if moment:
-            await wait_until(
-                lambda: self._is_hit_or_over(asked),
-                what=f"{asked.workflow_id} is hit",
-                deadline_seconds=HIT_DEADLINE_SECONDS,
-            )
-            await self._end_is_seen(asked)
-        # One that does not end is no trouble of ours: its history shows it.
+        pid = await self._settled()
+        since = Since(ends(self.supervisor.logs), ends(self._journals))
+        if stop is None:
+            await self.lab.start(spec)
+            struck = False
+        else:
+            async with await self._set(spec, stop) as breakpoint_:
+                await self.lab.start(spec)
+                passage = await self._reached(spec, breakpoint_)
+                if struck := passage is not None:
+                    await self._strike(spec, passage, action, pid)
         with suppress(DeadlineExceededError):
             await wait_until(
-                lambda: self.lab.has_ended(asked.workflow_id),
-                what=f"{asked.workflow_id} ends",
+                lambda: self.lab.has_ended(spec.workflow_id),
+                what=f"{spec.workflow_id} ends",
                 deadline_seconds=END_DEADLINE_SECONDS,
                 interval_seconds=_ASK_SECONDS,
             )
-        self._note_readiness(asked)
+        dead = pid if struck and action is Action.KILL else None
+        await keep(self.lab, folder, spec, since, pid=dead)
 
-    async def _is_settled(self) -> int:
+    async def _settled(self) -> int:
         """Wait until the worker polls, and has been ready for so long that it may die; its pid."""
         await wait_until(
             lambda: self.supervisor.is_complete(self.lab.client),
@@ -125,37 +116,80 @@ class Lane:
             deadline_seconds=READY_DEADLINE_SECONDS,
             interval_seconds=_ASK_SECONDS,
         )
-        (pid,) = self.supervisor.pids
-        since = self._seen.setdefault(pid, time.time())
+        polled_at = max(poll.at for line in self._lines() for poll in self._wire.polls(line))
         await wait_until(
-            lambda: time.time() - since >= SETTLED_SECONDS,
-            what=f"worker {pid} is old enough",
+            lambda: (datetime.now(UTC) - polled_at).total_seconds() >= SETTLED_SECONDS,
+            what=f"the worker of {self.name} is old enough",
             deadline_seconds=2 * SETTLED_SECONDS,
         )
+        (pid,) = self.supervisor.pids
         return pid
 
-    async def _kill_the_idle(self, asked: WorkflowSpec, pid: int, *, has_to_prove: bool) -> None:
-        """Kill the worker from outside, and see it gone; the next one takes a moment to boot."""
-        if has_to_prove:
-            last = Passed(workflow_id=asked.workflow_id, moment=IDLE, pid=pid, at=datetime.now(UTC))
-            hit = hit_file(self.folder, asked.workflow_id)
-            write_file(hit, f"{last.model_dump_json()}\n")
-        self.supervisor.signal(pid, signal.SIGKILL)
-        await self.supervisor.until_gone([pid])
+    async def _set(self, spec: WorkflowSpec, stop: Stop) -> Breakpoint:
+        is_named = stop.is_own and not stop.service
+        (line,) = self._lines(stop.service)
+        return await self._wire.set(
+            stop.boundary,
+            workflow_id=self.lab.handle(spec.workflow_id).id if is_named else "",
+            line=line,
+        )
 
-    async def _is_hit_or_over(self, asked: WorkflowSpec) -> bool:
-        for pid in self.supervisor.pids:
-            with suppress(psutil.NoSuchProcess):
-                self.supervisor.watch(psutil.Process(pid))
-        if read_hit(self.folder, asked.workflow_id):
-            return True
-        return await self.lab.has_ended(asked.workflow_id)
+    async def _reached(self, spec: WorkflowSpec, breakpoint_: Breakpoint) -> Passage | None:
+        """The call that comes there, at once; None where the workflow ends before, or never does."""
+        reached = asyncio.create_task(breakpoint_.reached())
+        over = asyncio.create_task(self._until_ended(spec))
+        try:
+            await asyncio.wait(
+                {reached, over},
+                timeout=HIT_DEADLINE_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return reached.result() if reached.done() else None
+        finally:
+            for task in (reached, over):
+                task.cancel()
+            await asyncio.gather(reached, over, return_exceptions=True)
 
-    async def _end_is_seen(self, asked: WorkflowSpec) -> None:
-        if hit := read_hit(self.folder, asked.workflow_id):
-            await self.supervisor.until_gone([hit.pid])
+    async def _until_ended(self, spec: WorkflowSpec) -> None:
+        while not await self.lab.has_ended(spec.workflow_id):
+            await asyncio.sleep(_ASK_SECONDS)
 
-    def _note_readiness(self, asked: WorkflowSpec) -> None:
-        """A worker is known to be ready from its first moment on."""
-        for line in read_passed(self.folder, asked.workflow_id):
-            self._seen.setdefault(line.pid, line.at.timestamp())
+    async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action, pid: int) -> None:
+        """While the call is held there. First the kill, for at `delivered` nothing is held."""
+        try:
+            if action is Action.KILL:
+                self.supervisor.signal(pid, signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            raise ChildError(f"worker {pid} of {self.name} was gone before it was struck.") from None
+        self.lab.journal.add(
+            Event.FAULT,
+            f"{action} at {passage.crossing.boundary} of {spec.workflow_id}",
+            kind=action,
+            target=passage.line,
+            pid=pid if action is Action.KILL else None,
+            workflow_id=spec.workflow_id,
+            boundary=str(passage.crossing.boundary),
+            passage=passage.number,
+        )
+        if action is Action.KILL:
+            await self.supervisor.until_gone([pid])
+        with suppress(WireError):  # with the worker the call is gone as well
+            await self._wire.decide(passage, Decision.DROP)
+
+    @property
+    def _wire(self) -> Wire:
+        return self.lab.stack.wire.wire
+
+    @property
+    def _journals(self) -> list[Path]:
+        folder = self.lab.stack.evidence_folder / FOLDER
+        return [folder / file_name(line) for line in self._own_lines]
+
+    @property
+    def _own_lines(self) -> list[str]:
+        own = {*self.supervisor.clients, EVERYBODY}
+        return [line for line in self.lab.stack.wire.lines if client_of(line) in own]
+
+    def _lines(self, service: str = "") -> list[str]:
+        """Those of its worker that lead to a service, or to the server."""
+        return [line for line in self._own_lines if service_of(line) == service]

@@ -4,35 +4,52 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from chaos.search.explore.points import Stop
+from chaos.search.explore.points import Phase, Stop
+
+
+class Action(StrEnum):
+    """What is done at a stop. `KILL`: the worker's processes die while the call is held there, and
+    it goes no further. `DROP`: nothing but that happens to the call, and the worker is told that
+    the connection broke.
+    """
+
+    KILL = "kill"
+    DROP = "drop"
 
 
 class Reference(BaseModel):
-    """A fault-free run of a spec: the types of its events, in order, and its stops."""
+    """A fault-free run of a spec: its stops, and how many attempts an activity of each type took at
+    the most.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     spec: str
-    events: tuple[str, ...]
     stops: tuple[Stop, ...]
+    attempts: Mapping[str, int] = {}
 
 
 class CrashPoint(BaseModel):
-    """A stop of a workflow, at which a worker is to die; `spec` is a name of `Target.specs`."""
+    """A stop of a workflow, at which a worker is to be struck; `spec` is a name of `Target.specs`,
+    `attempts` are those of its fault-free run.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     spec: str
     stop: Stop
+    action: Action = Action.KILL
+    attempts: Mapping[str, int] = {}
 
     @property
     def name(self) -> str:
         """Its own, and fit for a file."""
-        return f"{self.spec}-{self.stop.moment.name}"
+        return f"{self.spec}-{self.stop.name}"
 
 
 class Choice(BaseModel):
@@ -43,6 +60,7 @@ class Choice(BaseModel):
     specs: tuple[str, ...]
     sample: int | None = None
     seed: int = 0
+    action: Action = Action.KILL
 
 
 class Plan(BaseModel):
@@ -57,7 +75,7 @@ class Plan(BaseModel):
     @classmethod
     def of(cls, choice: Choice, references: Sequence[Reference]) -> Plan:
         """Choose."""
-        everything = _crash_points(references)
+        everything = _crash_points(references, choice.action)
         chosen = everything if choice.sample is None else _spread(everything, choice)
         return cls(
             choice=choice,
@@ -68,20 +86,22 @@ class Plan(BaseModel):
     @property
     def everything(self) -> Sequence[CrashPoint]:
         """All crash points that there are."""
-        return _crash_points(self.references)
+        return _crash_points(self.references, self.choice.action)
 
     @property
     def crash_points(self) -> Sequence[CrashPoint]:
         """Those that were chosen, in the order of the workflows."""
         return [each for each in self.everything if each.name in self.chosen]
 
-    def reference(self, spec: str) -> Reference:
-        """The fault-free run of a workflow."""
-        return next(found for found in self.references if found.spec == spec)
 
-
-def _crash_points(references: Sequence[Reference]) -> Sequence[CrashPoint]:
-    return [CrashPoint(spec=found.spec, stop=stop) for found in references for stop in found.stops]
+def _crash_points(references: Sequence[Reference], action: Action) -> Sequence[CrashPoint]:
+    """What is handed over cannot be dropped any more."""
+    return [
+        CrashPoint(spec=found.spec, stop=stop, action=action, attempts=found.attempts)
+        for found in references
+        for stop in found.stops
+        if action is Action.KILL or stop.phase is not Phase.HANDED_OVER
+    ]
 
 
 def _spread(crash_points: Sequence[CrashPoint], choice: Choice) -> Sequence[CrashPoint]:

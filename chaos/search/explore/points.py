@@ -1,168 +1,197 @@
-"""From a fault-free run to the points at which a worker may die, and the moments that cover them.
+"""From the wire records of a fault-free run to the stops at which a worker can be struck.
 
-Each event of the history is a point before and one after, and so is each call of a service. What
-the server writes in one transaction cannot be told apart by any death of a worker: the points of
-such events share a moment. A moment runs once and counts for all points that it covers.
-
-A task that was scheduled and not started needs a moment of its own. The server hands a task at once
-to an open poll of the worker that has just reported, also when that is dead by then; so there the
-worker dies with no poll open.
+A stop is one call at one phase, and all the boundaries that it is at then: a workflow task that
+completes with markers and is answered with an eager activity is at all of these at once, and one
+death shows what becomes of each. Every boundary is at one stop only, the first that comes to it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 
-from chaos.evidence.history import Workflow
-from chaos.search.explore.moments import BOOTING, IDLE, Actor, Moment, Passed, Stage, unpolled
+from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.journal import Called, WireRecord
 
-_PREFIX = "EVENT_TYPE_"
-_BY_A_TASK = {"WORKFLOW_TASK_COMPLETED", "ACTIVITY_TASK_SCHEDULED", "WORKFLOW_EXECUTION_COMPLETED"}
-"""What the server writes when a worker completes a workflow task."""
+MANY_HEARTBEATS = 4
+"""From so many of an activity on the last one is a stop as well as the first."""
+
+_NAME_LENGTH = 80
 
 
 class PlanError(Exception):
-    """A run cannot be made points of. One sentence: what is new in it, or missing."""
+    """A run cannot be made stops of. One sentence: what is new in it, or missing."""
 
 
-class Side(StrEnum):
-    """On which side of an event or a call a worker dies."""
+class Phase(StrEnum):
+    """Where a call is: not sent on yet, answered and not handed over, or over."""
 
-    BEFORE = "before"
-    AFTER = "after"
+    ASKED = "asked"
+    ANSWERED = "answered"
+    HANDED_OVER = "handed_over"
+
+    @classmethod
+    def of(cls, stage: Stage) -> Phase:
+        """That of a call which is at this stage of something."""
+        if stage is Stage.DELIVERED:
+            return cls.HANDED_OVER
+        return cls.ASKED if stage in _ASKED else cls.ANSWERED
+
+    def time_of(self, call: Called) -> datetime:
+        """When a call came to it, or at the latest."""
+        if self is Phase.ASKED:
+            return call.at
+        if self is Phase.ANSWERED:
+            return call.replied_at or call.at
+        return call.delivered_at or call.replied_at or call.at
 
 
-class Point(BaseModel):
-    """Before or after the event with this number, from 1, or the call with this number."""
-
-    model_config = ConfigDict(frozen=True)
-
-    side: Side
-    what: str
-    event: int = 0
-    call: int = 0
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        number = f"call {self.call}" if self.call else f"event {self.event}"
-        return f"{self.side} {number} {self.what}"
+_ASKED = {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}
 
 
 class Stop(BaseModel):
-    """A moment and the points that a death at it shows; `what` is the activity or the call."""
+    """The boundaries of a call at one phase; a breakpoint at the first of them shows all.
+
+    Calls of a `service` are counted by themselves. `is_own` is False of what a child workflow does,
+    whose id may be another in each run.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    moment: Moment
-    what: str
-    points: tuple[Point, ...]
+    boundaries: tuple[Boundary, ...]
+    service: str = ""
+    is_own: bool = True
+
+    @property
+    def boundary(self) -> Boundary:
+        """The one at which the call is held."""
+        return self.boundaries[0]
+
+    @property
+    def phase(self) -> Phase:
+        """Where the call is."""
+        return Phase.of(self.boundary.stage)
 
     @property
     def kind(self) -> str:
         """What it has in common with others, whatever its number."""
-        what = self.what if self.moment.actor in {Actor.ACTIVITY, Actor.CALL} else ""
-        return f"{self.moment.actor} {what} {self.moment.stage}"
+        return f"{self.boundary.kind} {self.boundary.subject} {self.boundary.stage}"
+
+    @property
+    def name(self) -> str:
+        """Its own in a run, and fit for a file."""
+        text = f"{self.service} {self.boundary}" if self.service else str(self.boundary)
+        text = text if self.is_own else f"child {text}"
+        slug = re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.")
+        if re.fullmatch(r"[A-Za-z0-9_. ]+", text) and len(slug) <= _NAME_LENGTH:
+            return slug
+        # Two texts may look alike without what a file cannot have.
+        return f"{slug[:_NAME_LENGTH]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def event_names(workflow: Workflow) -> Sequence[str]:
-    """The types of a workflow's events, in order."""
-    return [_name(event) for event in workflow.events]
+@dataclass(frozen=True)
+class Come:
+    """A call that came to a phase: when, and where it is then."""
+
+    at: datetime
+    stop: Stop
 
 
-def stops(workflow: Workflow, passed: Sequence[Passed]) -> Sequence[Stop]:
-    """All of them, in the order in which a worker comes to them. Raises PlanError.
-
-    `passed` is what the worker of the fault-free run told.
+def stops(records: Mapping[str, Sequence[WireRecord]], workflow_id: str) -> Sequence[Stop]:
+    """All of a run, in the order in which the calls came to them. `records` are those of one
+    worker's lines, and of nothing but this workflow and what it started.
     """
-    found: dict[Moment, list[Point]] = {}
-    events = _of_events(workflow.workflow_id, list(workflow.events))
-    for point, moment in (*events, *_of_calls(passed)):
-        found.setdefault(moment, []).append(point)
-    told = {line.moment: line.what for line in passed}
-    expected = found.keys() - {IDLE, BOOTING, *map(unpolled, told)}
-    if odd := told.keys() ^ expected:
-        names = ", ".join(sorted(moment.name for moment in odd))
-        raise PlanError(
-            f"the history of {workflow.workflow_id} and its worker do not agree about {names}: "
-            "was the run disturbed?"
+    found = sorted(_come(records, workflow_id), key=lambda come: come.at)
+    seen: set[tuple[str, bool, Boundary]] = set()
+    chosen: list[Stop] = []
+    for stop in _some_heartbeats([come.stop for come in found]):
+        new = [b for b in stop.boundaries if (stop.service, stop.is_own, b) not in seen]
+        seen |= {(stop.service, stop.is_own, boundary) for boundary in new}
+        if new:
+            chosen.append(stop.model_copy(update={"boundaries": tuple(new)}))
+    return chosen
+
+
+def service_of(line: str) -> str:
+    """The service that a line leads to; empty of one to the server."""
+    return line.partition(">")[2]
+
+
+def _come(records: Mapping[str, Sequence[WireRecord]], workflow_id: str) -> Iterator[Come]:
+    for line, of_line in records.items():
+        calls = [record for record in of_line if isinstance(record, Called) and record.crossings]
+        if service := service_of(line):
+            yield from _of_service(service, calls)
+        else:
+            for call in calls:
+                yield from _of_task(call, workflow_id)
+
+
+def _of_task(call: Called, workflow_id: str) -> Iterator[Come]:
+    phases: defaultdict[tuple[Phase, bool], list[Boundary]] = defaultdict(list)
+    for crossing in call.crossings:
+        is_own = crossing.workflow_id == workflow_id
+        phases[Phase.of(crossing.boundary.stage), is_own].append(crossing.boundary)
+    for (phase, is_own), boundaries in phases.items():
+        yield Come(phase.time_of(call), Stop(boundaries=tuple(boundaries), is_own=is_own))
+
+
+def _of_service(service: str, calls: Sequence[Called]) -> Iterator[Come]:
+    """Counted anew: a breakpoint counts from when it is set on, which is before the workflow."""
+    counted: Counter[str] = Counter()
+    for call in sorted(calls, key=lambda each: each.at):
+        counted[call.crossings[0].boundary.subject] += 1
+        for crossing in call.crossings:
+            ordinal = counted[crossing.boundary.subject]
+            boundary = crossing.boundary.model_copy(update={"ordinal": ordinal})
+            at = Phase.of(boundary.stage).time_of(call)
+            yield Come(at, Stop(boundaries=(boundary,), service=service))
+
+
+def _some_heartbeats(found: Sequence[Stop]) -> Iterator[Stop]:
+    """Without those heartbeats of an activity that are neither its first nor, of many, its last.
+
+    Of each activity: those of one type from one assignment of it to the next.
+    """
+    activities: Counter[str] = Counter()
+    beats: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for stop in found:
+        first = stop.boundary
+        if first.kind is Kind.HEARTBEAT and first.stage is Stage.COMPLETING:
+            beats[first.subject, activities[first.subject]].append(first.ordinal)
+        activities.update(
+            b.subject
+            for b in stop.boundaries
+            if b.kind is Kind.ACTIVITY and b.stage is Stage.ASSIGNED
         )
-    whats = {**told, **{unpolled(moment): what for moment, what in told.items()}}
-    return [
-        Stop(moment=moment, what=whats.get(moment, ""), points=tuple(found[moment]))
-        for moment in sorted(found, key=_place)
-    ]
+    kept = {
+        (subject, ordinal)
+        for (subject, _), ordinals in beats.items()
+        for ordinal in (
+            ordinals[0],
+            *([ordinals[-1]] if len(ordinals) >= MANY_HEARTBEATS else []),
+        )
+    }
+    for stop in found:
+        is_heartbeat = stop.boundary.kind is Kind.HEARTBEAT
+        if not is_heartbeat or (stop.boundary.subject, stop.boundary.ordinal) in kept:
+            yield stop
 
 
-def _place(moment: Moment) -> tuple[int, bool, int, int, int]:
-    """In the order of a worker's life; what two of its threads do at once has an order as well."""
-    stage = tuple(Stage).index(moment.stage)
-    calls = tuple(Stage).index(Stage.LEAVING)
-    is_activitys = moment.actor in {Actor.ACTIVITY, Actor.CALL}
-    return moment.number, is_activitys, calls if moment.call else stage, moment.call, stage
-
-
-def _of_calls(passed: Sequence[Passed]) -> Iterator[tuple[Point, Moment]]:
-    calls = 0
-    for line in passed:
-        if line.moment.actor is Actor.CALL:
-            calls += line.moment.stage is Stage.LEAVING
-            side = Side.BEFORE if line.moment.stage is Stage.LEAVING else Side.AFTER
-            yield Point(side=side, what=line.what, call=calls), line.moment
-
-
-def _of_events(workflow_id: str, events: Sequence[HistoryEvent]) -> Iterator[tuple[Point, Moment]]:
-    tasks, activities = 0, _numbers(events)
-    before = after = waiting = BOOTING
-    for event in events:
-        name = _name(event)
-        tasks += name == "WORKFLOW_TASK_STARTED"
-        match name:
-            case "WORKFLOW_EXECUTION_STARTED":
-                before, after = IDLE, BOOTING
-            case "WORKFLOW_TASK_SCHEDULED":
-                pass  # in one transaction with the event before it
-            case "WORKFLOW_TASK_STARTED":
-                before, after = waiting, _task(tasks, Stage.POLLED)
-            case _ if name in _BY_A_TASK:
-                before, after = _task(tasks, Stage.COMPLETING), _task(tasks, Stage.COMPLETED)
-                waiting = unpolled(after)
-            case "ACTIVITY_TASK_STARTED":
-                number = activities[event.activity_task_started_event_attributes.scheduled_event_id]
-                before, after = waiting, _activity(number, Stage.POLLED)
-            case "ACTIVITY_TASK_COMPLETED":
-                closed = event.activity_task_completed_event_attributes
-                number = activities[closed.scheduled_event_id]
-                before = _activity(number, Stage.COMPLETING)
-                after = _activity(number, Stage.COMPLETED)
-                waiting = unpolled(after)
-            case _:
-                raise PlanError(
-                    f"event {event.event_id} of {workflow_id} is {name}, of which it is not known "
-                    "when a worker can die before and after it: explore a workflow without it."
-                )
-        yield Point(side=Side.BEFORE, what=name, event=event.event_id), before
-        yield Point(side=Side.AFTER, what=name, event=event.event_id), after
-
-
-def _numbers(events: Sequence[HistoryEvent]) -> Mapping[int, int]:
-    """The number of each activity, by the event that scheduled it."""
-    ids = [e.event_id for e in events if _name(e) == "ACTIVITY_TASK_SCHEDULED"]
-    return {event_id: number for number, event_id in enumerate(ids, start=1)}
-
-
-def _task(number: int, stage: Stage) -> Moment:
-    return Moment(actor=Actor.TASK, number=number, stage=stage)
-
-
-def _activity(number: int, stage: Stage) -> Moment:
-    return Moment(actor=Actor.ACTIVITY, number=number, stage=stage)
-
-
-def _name(event: HistoryEvent) -> str:
-    return EventType.Name(event.event_type).removeprefix(_PREFIX)
+def own_crossings(
+    records: Mapping[str, Sequence[WireRecord]], workflow_id: str
+) -> Iterator[tuple[Called, Crossing]]:
+    """Each call to the server with each boundary of a workflow that it came to."""
+    for line, of_line in records.items():
+        for record in of_line:
+            if isinstance(record, Called) and not service_of(line):
+                for crossing in record.crossings:
+                    if crossing.workflow_id == workflow_id:
+                        yield record, crossing

@@ -1,108 +1,169 @@
-"""Whether a try's worker died where it should, by its evidence, and which points that hit.
+"""Whether a try's worker was struck where it should be, by its evidence, and which boundaries that
+hit.
 
-The worker's own last line, what the harness saw of its end and the server's history must tell the
-same, and so must the books of who was called, where the target can read them. A point is proven by
-itself: the event after which a worker died must have been written by then, and the one before which
-it died must have come later.
+Three witnesses must tell the same: the wire, that the call came there and went no further; the
+journal, that the process got a SIGKILL after that and was seen to be gone; and the server's
+history. A boundary is proven by itself: what is assigned, in hand or about to be reported must not
+be reported in the history, and that attempt must have been lost with its worker; what was reported
+must be there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.enums.v1 import EventType
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Workflow
-from chaos.evidence.journal import Event
+from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.invariants import Invariant, proof
-from chaos.search.explore.keep import read_hit, read_passed
-from chaos.search.explore.moments import Passed, Stage
-from chaos.search.explore.plan import CrashPoint, Reference
-from chaos.search.explore.points import Point, Side, event_names
+from chaos.search.explore.hits import Hit, Wire, hit_of
+from chaos.search.explore.plan import Action, CrashPoint
+from chaos.search.explore.points import Phase, Stop
+from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.journal import Called
+
+NOT_REACHED = "no call came there before the workflow ended"
+
+_TASK_ENDS = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+}
+
+_REPORTED = {Stage.COMPLETED, Stage.FAILED}
 
 
-def was_killed_there(crash_point: CrashPoint) -> Invariant:
-    """A worker came to the moment, and was gone by SIGKILL from there on. How a supervisor's worker
-    has ended only its parent knows.
-    """
+def was_hit(crash_point: CrashPoint) -> Invariant:
+    """A call came to the stop and went no further; where its worker was to die, it did."""
 
-    @proof("was_killed_there")
+    @proof("was_hit")
     def judge(evidence: Evidence) -> Iterator[str]:
-        hit = read_hit(evidence.folder)
+        hit = hit_of(evidence, crash_point.stop)
         if hit is None:
-            yield "no worker came there before the workflow ended"
+            yield NOT_REACHED
             return
-        if hit.moment != crash_point.stop.moment:
-            yield f"a worker died at {hit.moment.name} instead"
-        gone = evidence.first_entry(Event.EXITED, after=hit.at, pid=hit.pid)
-        if gone is None or gone.exit_code not in {-9, None}:
-            yield f"worker {hit.pid} was not seen to end by SIGKILL"
-        if any(line.pid == hit.pid and line.at > hit.at for line in read_passed(evidence.folder)):
-            yield f"worker {hit.pid} went on after its last line"
+        if crash_point.stop.phase is not Phase.HANDED_OVER and not hit.is_lost:
+            yield f"the call was not lost there: {hit.decision or 'nobody decided about it'}"
+        if crash_point.action is Action.KILL:
+            yield from _death(hit)
 
     return judge
 
 
-def proven(evidence: Evidence, crash_point: CrashPoint, reference: Reference) -> Sequence[Point]:
-    """The points that the evidence shows to be hit."""
-    hit = read_hit(evidence.folder)
-    workflow = evidence.workflows.get(hit.workflow_id) if hit else None
-    if hit is None or workflow is None or was_killed_there(crash_point).examine(evidence).problems:
+def _death(hit: Hit) -> Iterator[str]:
+    if hit.pid is None:
+        yield "no worker was sent a SIGKILL after that"
+    elif hit.gone_at is None or hit.exit_code not in {-9, None}:
+        yield f"worker {hit.pid} was not seen to end by SIGKILL"
+
+
+def proven(evidence: Evidence, crash_point: CrashPoint) -> Sequence[Boundary]:
+    """The boundaries that the evidence shows to be hit."""
+    hit = hit_of(evidence, crash_point.stop)
+    if hit is None or was_hit(crash_point).examine(evidence).problems:
         return ()
-    is_hit = _event_test(workflow, hit, reference)
     return [
-        point
-        for point in crash_point.stop.points
-        if (_call_is_hit(evidence, hit, point.side) if point.call else is_hit(point))
+        boundary
+        for boundary in crash_point.stop.boundaries
+        if (crossing := _crossing(hit, crash_point.stop, boundary))
+        and _is_in_history(evidence, crossing, hit, crash_point.action)
     ]
 
 
-def _event_test(workflow: Workflow, hit: Passed, reference: Reference) -> Callable[[Point], bool]:
-    """Says of a point whether its event was there, or was not, when the worker died.
+def _crossing(hit: Hit, stop: Stop, boundary: Boundary) -> Crossing | None:
+    """Where the held call was at that boundary as well."""
+    if stop.service:
+        return hit.crossing
+    return next((each for each in hit.crossings if each.boundary == boundary), None)
 
-    Up to the kill the history must be the fault-free one.
+
+def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Action) -> bool:
+    """Whether the history fits. Of a query it tells nothing, nor of a call that no activity made."""
+    boundary = crossing.boundary
+    # A worker that is only told of a broken connection has its work in hand still.
+    is_gone = action is Action.KILL or boundary.stage is Stage.ASSIGNED
+    if boundary.kind is Kind.QUERY:
+        return True
+    if boundary.kind is Kind.CALL:
+        return not (crossing.during and is_gone) or any(
+            _is_lost(activity, hit.at, 1)
+            for workflow in evidence.all_workflows
+            for activity in workflow.activities
+            if activity.kind in crossing.during
+        )
+    workflow = _workflow(evidence, crossing.workflow_id)
+    if workflow is None:
+        return False
+    if boundary.kind in {Kind.ACTIVITY, Kind.HEARTBEAT}:
+        return _activity_fits(workflow, crossing, hit.at, is_gone=is_gone)
+    return _task_fits(workflow, hit.at, boundary.stage, is_gone=is_gone)
+
+
+def _workflow(evidence: Evidence, real_id: str) -> Workflow | None:
+    """Of the children those that have the server's own ids already."""
+    ours = (w for w in evidence.workflows.values() if evidence.real_id(w.workflow_id) == real_id)
+    children = (child for child in evidence.children if child.workflow_id == real_id)
+    return next(iter((*ours, *children)), None)
+
+
+def _activity_fits(workflow: Workflow, crossing: Crossing, at: datetime, *, is_gone: bool) -> bool:
+    """Whether an activity of that type was so far, which is enough: which of several of one type
+    that run at once has which number only the wire knows.
     """
-    events = list(workflow.events)
-    there = sum(_at(event) <= hit.at for event in events)
-    if tuple(event_names(workflow)[:there]) != reference.events[:there]:
-        return lambda _: False
-    there += _had_begun(events[there:])
-    return lambda point: (point.event <= there) is (point.side is Side.AFTER)
+    boundary = crossing.boundary
+    is_over = boundary.kind is Kind.ACTIVITY and boundary.stage in _REPORTED
+    return any(
+        _was_reported(activity, at, crossing.attempt, boundary.stage)
+        if is_over
+        else not is_gone or _is_lost(activity, at, crossing.attempt)
+        for activity in workflow.activities
+        if activity.kind == boundary.subject
+    )
 
 
-def _had_begun(later: Sequence[HistoryEvent]) -> bool:
-    """Whether the activity of the next event had begun before.
-
-    The server writes its start when it has ended, and then that of the last attempt.
-    """
-    return bool(later) and later[0].activity_task_started_event_attributes.attempt > 1
-
-
-def _call_is_hit(evidence: Evidence, hit: Passed, side: Side) -> bool:
-    """Whether who is called has seen as many requests as had left, and has answered the last."""
-    own = [line for line in read_passed(evidence.folder) if line.pid == hit.pid]
-    left = sum(line.moment.stage is Stage.LEAVING for line in own)
-    return evidence.confirms_call(hit.at, left, replied=side is Side.AFTER)
+def _is_lost(activity: Activity, at: datetime, attempt: int) -> bool:
+    """Whether it was open then, and that attempt came to nothing."""
+    if activity.scheduled_at > at or (activity.closed_at and activity.closed_at <= at):
+        return False
+    return activity.attempt > attempt or not activity.completed
 
 
-def recovery_seconds(workflow: Workflow, hit: Passed) -> float | None:
-    """From the kill until another process took up a task or an activity; None: none was left."""
-    dead = f"{hit.pid}@"
-    taken = [
-        at
-        for event in workflow.events
-        for at, by in [(_at(event), _taken_by(event))]
-        if by and not by.startswith(dead) and at > hit.at
+def _was_reported(activity: Activity, at: datetime, attempt: int, stage: Stage) -> bool:
+    if activity.closed_at and activity.closed_at <= at:
+        return activity.completed is (stage is Stage.COMPLETED)
+    return stage is Stage.FAILED and activity.attempt > attempt
+
+
+def _task_fits(workflow: Workflow, at: datetime, stage: Stage, *, is_gone: bool) -> bool:
+    """Whether a workflow task was open then and came to nothing, or the last one was reported."""
+    is_open, last_end, ends_later = False, None, None
+    for event in workflow.events:
+        is_start = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+        if time_of(event) <= at:
+            is_open = is_start or (is_open and event.event_type not in _TASK_ENDS)
+            last_end = event.event_type if event.event_type in _TASK_ENDS else last_end
+        elif is_open and event.event_type in _TASK_ENDS:
+            ends_later = event.event_type
+            break
+    if stage is Stage.COMPLETED:
+        return last_end == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    if stage is Stage.FAILED:
+        return last_end == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+    came_to_nothing = ends_later != EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return is_open and (came_to_nothing or not is_gone)
+
+
+def recovery_seconds(wire: Wire, hit: Hit) -> float | None:
+    """From the hit until the next worker was given work over the same lines; None: none was."""
+    given = [
+        call.delivered_at
+        for records in wire.values()
+        for call in records
+        if isinstance(call, Called)
+        and call.delivered_at
+        and call.delivered_at > hit.over_at
+        and any(crossing.boundary.stage is Stage.DELIVERED for crossing in call.crossings)
     ]
-    return (min(taken) - hit.at).total_seconds() if taken else None
-
-
-def _taken_by(event: HistoryEvent) -> str:
-    task = event.workflow_task_started_event_attributes.identity
-    return str(task or event.activity_task_started_event_attributes.identity)
-
-
-def _at(event: HistoryEvent) -> datetime:
-    return event.event_time.ToDatetime(tzinfo=UTC)
+    return (min(given) - hit.at).total_seconds() if given else None

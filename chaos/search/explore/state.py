@@ -24,7 +24,7 @@ PLAN = "plan.json"
 RESULTS = "points.jsonl"
 TRIES = "tries"
 MOST_TRIES = 5
-"""How often a moment is tried whose points were not all hit: the server may have been faster."""
+"""How often a stop is tried whose boundaries were not all hit: the worker may have been faster."""
 
 
 class StateError(Exception):
@@ -32,10 +32,11 @@ class StateError(Exception):
 
 
 class Try(BaseModel):
-    """One worker brought to one moment, and what became of its workflow.
+    """One hit at one stop, and what became of its workflow.
 
-    `proven` are the points that it provably hit. `recovery_seconds` is from the kill until another
-    process took the workflow up; None where nothing was left to do.
+    `is_reached` tells whether any call came there before the workflow ended, `proven` which
+    boundaries were provably hit. `recovery_seconds` is from the hit until a worker was given work
+    again; None where nothing was left to do.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -46,6 +47,7 @@ class Try(BaseModel):
     ended_at: AwareDatetime
     verdict: Verdict
     reason: str
+    is_reached: bool = False
     proven: tuple[str, ...] = ()
     pid: int | None = None
     status: Status = Status.LOST
@@ -64,18 +66,23 @@ class Outcome:
 
     @property
     def proven(self) -> Sequence[str]:
-        """The points that were hit in any of them."""
+        """The boundaries that were hit in any of them."""
         hit = {name for each in self.tries for name in each.proven}
-        return [point.name for point in self.crash_point.stop.points if point.name in hit]
+        return [name for name in map(str, self.crash_point.stop.boundaries) if name in hit]
 
     @property
     def all_are_proven(self) -> bool:
-        """Whether no point is left to hit."""
-        return len(self.proven) == len(self.crash_point.stop.points)
+        """Whether no boundary is left to hit."""
+        return len(self.proven) == len(self.crash_point.stop.boundaries)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether any try has come there; the order of things need not be the same in each run."""
+        return any(each.is_reached for each in self.tries)
 
     @property
     def verdict(self) -> Verdict:
-        """A failure is certain; a pass takes all points, hit in tries that passed."""
+        """A failure is certain; a pass takes all boundaries, hit in tries that passed."""
         if any(each.verdict is Verdict.FAILED for each in self.tries):
             return Verdict.FAILED
         judged = merge(each.verdict for each in self.tries if each.proven)

@@ -1,0 +1,124 @@
+"""The ways that lead from a stack's workers to its Temporal and its services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.environment.factory import ProcessFactory
+from chaos.environment.proxy import SERVER, ProxyServer, link_name
+from chaos.environment.target import ServiceProcess
+from chaos.environment.temporal import Temporal, add_namespace
+from chaos.environment.wire import EVERYBODY, Line, WireServer, line_name, plain, upstream_of
+from chaos.process.ports import Port
+from chaos.wire.control import Protocol, Upstream
+
+
+class NotHereError(Exception):
+    """A stack has no such part. The sentence says which, and where it would be."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a client reaches what it speaks to: `addresses` by what is there (`SERVER`, a service),
+    where these are not the real ones. Who is on the wire has a `line` to the server.
+    """
+
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    line: Line | None = None
+
+    def over(self, environment: Mapping[str, str], services: Mapping[str, str]) -> dict[str, str]:
+        """An environment with it; `services` are the variables of the services there."""
+        known = plain(environment) if self.line else dict(environment)
+        server = {"TEMPORAL_ADDRESS": self.addresses[SERVER]} if SERVER in self.addresses else {}
+        return {**known, **server, **services}
+
+
+@dataclass
+class Ways:
+    """All of a stack. Workers that know only one address of Temporal's have the port `fixed`, and
+    with `fixed_port` that is the wire's.
+    """
+
+    site: ProcessFactory
+    evidence: Path
+    services: Mapping[str, ServiceProcess]
+    fixed: int | None = None
+    fixed_port: Port | None = None
+    links: dict[str, ProxyServer] = field(default_factory=dict, init=False)
+    wire: WireServer | None = field(default=None, init=False)
+
+    async def linked(self, temporal: Temporal, client: str, links: Sequence[str]) -> Way:
+        """Start the proxies of a client's links."""
+        if SERVER in links and self.fixed and not self.fixed_port:
+            raise NotHereError(
+                f"workers that know only the address localhost:{self.fixed} cannot be led to the "
+                "server through a link."
+            )
+        journals = self.evidence / "network"
+        upstreams = self._real(temporal)
+        for end in links:
+            if end not in upstreams:
+                raise NotHereError(f"this stack has no {end!r} for a link to lead to.")
+            journals.mkdir(exist_ok=True)
+            name = link_name(client, end)
+            self.links[name] = ProxyServer.before(self.site, name, upstreams[end], journals)
+        started = {end: self.links[link_name(client, end)] for end in links}
+        await asyncio.gather(*(proxy.start() for proxy in started.values()))
+        return Way({end: proxy.address for end, proxy in started.items()})
+
+    async def on_wire(self, temporal: Temporal, client: str, way: Way, namespace: str = "") -> Way:
+        """Put lines of a client before the server, in a namespace of its own if that is named, and
+        before each service that speaks HTTP; what is behind them is its way.
+        """
+        if self.fixed and not self.fixed_port:
+            raise NotHereError(
+                f"workers that know only the address localhost:{self.fixed} are on the wire where "
+                "the stack's server leaves them that port: stack=StackSpec(wire=True)."
+            )
+        if namespace:
+            await self._add(temporal, namespace)
+        ends = {**self._real(temporal), **way.addresses}
+        if self.wire is None:
+            self.wire = WireServer.below(self.site, self.evidence)
+        upstream = upstream_of(ends[SERVER], temporal.worker_environment, self.site.scratch / "tls")
+        line = await self.wire.open(
+            EVERYBODY if self.fixed_port else client,
+            upstream,
+            namespace=namespace,
+            port=self.fixed_port,
+        )
+        opened = {SERVER: line}
+        for name, service in self.services.items():
+            if service.service.variable and service.service.url.startswith("http://"):
+                opened[name] = await self.wire.open(
+                    line_name(client, name),
+                    Upstream(address=ends[name]),
+                    protocol=Protocol.HTTP,
+                )
+        addresses = {end: each.port.address for end, each in opened.items()}
+        return Way({**way.addresses, **addresses}, line)
+
+    async def discard(self) -> None:
+        """End all proxies, each whatever becomes of the others."""
+        wire = [self.wire.discard()] if self.wire else []
+        ends = await asyncio.gather(
+            *wire, *(proxy.discard() for proxy in self.links.values()), return_exceptions=True
+        )
+        if self.fixed_port:
+            self.fixed_port.release()
+        for error in ends:
+            if isinstance(error, BaseException):
+                raise error
+
+    def _real(self, temporal: Temporal) -> dict[str, str]:
+        """The addresses of all that there is."""
+        services = {name: service.port.address for name, service in self.services.items()}
+        return {SERVER: temporal.address, **services}
+
+    async def _add(self, temporal: Temporal, namespace: str) -> None:
+        if temporal.prefix:
+            raise NotHereError("on a cluster that others run no namespace is made for a line.")
+        await add_namespace(temporal, namespace)

@@ -1,0 +1,272 @@
+"""Breakpoints of an experiment, and what it does with the calls that are held there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import psutil
+
+from chaos.environment.stack import NotHereError, Stack
+from chaos.environment.supervisor import SupervisorProcess
+from chaos.environment.wire import client_of, link_of
+from chaos.evidence.journal import Event, Journal
+from chaos.process.child import ChildError
+from chaos.process.waiting import DeadlineExceededError, within
+from chaos.wire.boundary import Boundary, Stage
+from chaos.wire.control import Breakpoint, Decision, Passage, WireError
+from chaos.wire.journal import Called, read_wire
+
+MOST_TOLD = 12
+"""Boundaries that an error names of those which were seen."""
+
+GONE_SECONDS = 60.0
+
+_AT_ONCE_SECONDS = 0.01
+"""In which the client hands out what it was told of."""
+
+
+class Worker(Protocol):
+    """The process that made a call, by its name in the journal."""
+
+    @property
+    def name(self) -> str:
+        """As the journal has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its own."""
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, which is journaled."""
+
+    async def until_ended(self) -> None:
+        """Wait until it is gone."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A worker of a target's own supervisor."""
+
+    supervisor: SupervisorProcess
+    pid: int
+
+    @property
+    def name(self) -> str:
+        """They share one."""
+        return self.supervisor.target
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.supervisor.signal(self.pid, number)
+
+    async def until_ended(self) -> None:
+        """Wait until it is gone, and the journal says so."""
+        await self.supervisor.until_gone([self.pid])
+
+
+def worker_of(stack: Stack, passage: Passage) -> Worker:
+    """Whose call it is that is held. Raises NotHereError where that process is gone."""
+    client = client_of(passage.line)
+    children = [worker.child for worker in stack.workers]
+    for child in children:
+        if child.name == client:
+            return child
+    for supervisor in stack.supervisors:
+        if supervisor.name == client and isinstance(supervisor, SupervisorProcess):
+            pid = stack.wire.lines[passage.line].owner(passage.peer, supervisor.pids)
+            if pid:
+                return Kept(supervisor, pid)
+    for worker in stack.workers:
+        if stack.wire.lines[passage.line].owner(passage.peer, worker.pids):
+            return worker.child
+    raise NotHereError(f"the worker whose call is held on the line {passage.line} is gone.")
+
+
+@dataclass
+class Hit:
+    """A call at a boundary, held there until it is decided what becomes of it; at `delivered` the
+    worker has it already, and nothing is held. What is done here is journaled as a fault of the
+    `target`: of the worker, or of its way, such as `worker-1>server`.
+    """
+
+    stack: Stack
+    journal: Journal
+    passage: Passage
+    workflow_id: str = ""
+    target: str = field(default="", init=False)
+    _paused: Worker | None = field(default=None, init=False)
+    _is_decided: bool = field(default=False, init=False)
+
+    @property
+    def boundary(self) -> Boundary:
+        """Where it is."""
+        return self.passage.crossing.boundary
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still to be decided about."""
+        return not self._is_decided and self.boundary.stage is not Stage.DELIVERED
+
+    @property
+    def worker(self) -> Worker:
+        """Whose call it is. Raises NotHereError where that process is gone."""
+        return worker_of(self.stack, self.passage)
+
+    async def kill(self) -> None:
+        """SIGKILL to the worker, with all that its command line has started; see it gone. What it
+        would have sent is lost with it, and what it would have heard.
+        """
+        worker = self.worker
+        self._tell("kill", worker)
+        worker.send(signal.SIGKILL)
+        async with within(f"{worker.name} ends", GONE_SECONDS):
+            await worker.until_ended()
+        await self._decide(Decision.DROP)
+
+    def pause(self) -> None:
+        """SIGSTOP to the worker, whose call stays where it is: until `resume_worker`."""
+        worker = self._paused = self.worker
+        self._tell("pause", worker)
+        worker.send(signal.SIGSTOP)
+
+    async def resume_worker(self) -> None:
+        """SIGCONT to a worker that was paused; its call goes on."""
+        worker, self._paused = self._paused, None
+        if worker is None:
+            return
+        with contextlib.suppress(ChildError, psutil.NoSuchProcess):  # it is gone
+            worker.send(signal.SIGCONT)
+        self._healed()
+        await self.resume()
+
+    async def drop(self) -> None:
+        """A request never gets where it is going, of a reply the worker never hears: it is told at
+        once that the connection broke.
+        """
+        await self._break("drop", Decision.DROP)
+
+    async def silence(self) -> None:
+        """As `drop`, and the worker is told nothing until its own deadline."""
+        await self._break("silence", Decision.SILENCE)
+
+    async def fail(self, status: str) -> None:
+        """Answer the worker with that status of gRPC's, such as `UNAVAILABLE`, or of HTTP's."""
+        await self._break("fail", status)
+
+    async def delay(self, seconds: float) -> None:
+        """The call goes on so much later."""
+        self._tell("delay")
+        await asyncio.sleep(seconds)  # the fault lasts so long
+        await self.resume()
+        self._healed()
+
+    async def resume(self) -> None:
+        """The call goes on as if nothing had been; one that was decided about does already."""
+        await self._decide(Decision.RESUME)
+
+    async def release(self) -> None:
+        """Whatever was done to it, let it go on: the experiment is over."""
+        await self.resume_worker()
+        await self.resume()
+
+    async def _break(self, kind: str, decision: str) -> None:
+        self._tell(kind)
+        await self._decide(decision)
+        self._healed()
+
+    async def _decide(self, decision: str) -> None:
+        if not self.is_held:
+            return
+        self._is_decided = True
+        if decision in {Decision.RESUME, Decision.DROP}:
+            with contextlib.suppress(WireError):  # whoever made the call is gone, and so is this
+                await self.stack.wire.wire.decide(self.passage, decision)
+        else:
+            await self.stack.wire.wire.decide(self.passage, decision)
+
+    def _tell(self, kind: str, worker: Worker | None = None) -> None:
+        target = worker.name if worker else link_of(self.passage.line)
+        self.target = target
+        self.journal.add(
+            Event.FAULT,
+            f"{kind} at {self.boundary} of {self.workflow_id or self.passage.line}",
+            kind=kind,
+            target=target,
+            pid=worker.pid if worker else None,
+            workflow_id=self.workflow_id or None,
+            boundary=str(self.boundary),
+            passage=self.passage.number,
+        )
+
+    def _healed(self) -> None:
+        self.journal.add(Event.HEALED, f"{self.target} is healed", target=self.target)
+
+
+@dataclass
+class BoundaryWatch:
+    """A breakpoint of an experiment, set until it is removed or the experiment is over."""
+
+    stack: Stack
+    journal: Journal
+    breakpoint: Breakpoint
+    deadline_seconds: float
+    workflow_id: str = ""
+    _hits: list[Hit] = field(default_factory=list, init=False)
+
+    async def reached(self) -> Hit:
+        """The next call that has come there, once it has. Raises DeadlineExceededError, which names
+        the boundaries that there were instead.
+        """
+        boundary = self.breakpoint.spec.boundary
+        of = f" of {self.workflow_id}" if self.workflow_id else ""
+        try:
+            async with within(f"the boundary {boundary}{of} is reached", self.deadline_seconds):
+                passage = await self.breakpoint.reached()
+        except DeadlineExceededError as error:
+            raise DeadlineExceededError(f"{error} {self._told()}") from None
+        crossing = passage.crossing
+        owner = crossing.workflow_id.removeprefix(self.stack.temporal.prefix) or self.workflow_id
+        self.journal.add(
+            Event.STAGE, f"the wire has a call at {boundary}{f' of {owner}' if owner else ''}"
+        )
+        self._hits.append(Hit(self.stack, self.journal, passage, owner))
+        return self._hits[-1]
+
+    async def remove(self) -> None:
+        """Hold no more calls there; those that are held are so until they are decided about."""
+        with contextlib.suppress(WireError):  # it is gone, with all its breakpoints
+            await self.breakpoint.remove()
+
+    async def release(self) -> None:
+        """Remove it, and let go on what is held there, also what nobody has asked for."""
+        await self.remove()
+        while True:
+            try:
+                async with asyncio.timeout(_AT_ONCE_SECONDS):
+                    passage = await self.breakpoint.reached()
+            except (TimeoutError, WireError):
+                break
+            self._hits.append(Hit(self.stack, self.journal, passage))
+        for hit in self._hits:
+            await hit.release()
+
+    def _told(self) -> str:
+        real = f"{self.stack.temporal.prefix}{self.workflow_id}" if self.workflow_id else ""
+        seen = list(dict.fromkeys(_seen(self.stack, real)))
+        more = " and others" if len(seen) > MOST_TOLD else ""
+        names = ", ".join(f"{each!r}" for each in seen[-MOST_TOLD:])
+        return f"The wire has seen {names}{more}." if seen else "The wire has seen no boundary."
+
+
+def _seen(stack: Stack, workflow_id: str) -> Iterator[str]:
+    """The boundaries that any call has come to, of that workflow if it is named."""
+    for records in read_wire(stack.evidence_folder).values():
+        for record in records:
+            for crossing in record.crossings if isinstance(record, Called) else ():
+                if not workflow_id or crossing.workflow_id in {"", workflow_id}:
+                    yield str(crossing.boundary)

@@ -1,0 +1,147 @@
+"""The breakpoints that are set, and the calls that are held at them until somebody decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from chaos.wire.boundary import Crossing, Kind
+from chaos.wire.control import BreakpointSpec, Decision, Passage
+from chaos.wire.journal import Decided, Reached
+from chaos.wire.writing import WireJournal
+
+LEFT = "left"
+"""What is on record as decided where the worker was gone before anybody decided."""
+
+Tell = Callable[[Mapping[str, Any]], None]
+"""Tells the control client of an event, as it is written in `chaos.wire.control`."""
+
+
+class DecisionError(Exception):
+    """A decision cannot be carried out; the message says why."""
+
+
+@dataclass
+class _Set:
+    spec: BreakpointSpec
+    times_reached: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class _Held:
+    decision: asyncio.Future[str]
+    statuses: Collection[str]
+
+
+class Breakpoints:
+    """Those of all lines of the process."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._set: dict[int, _Set] = {}
+        self._held: dict[int, _Held] = {}
+        self._passed: set[int] = set()
+        self._numbers = count(1)
+
+    def set(self, spec: BreakpointSpec) -> None:
+        """Hold calls there from now on."""
+        self._set[spec.number] = _Set(spec)
+
+    def remove(self, number: int) -> None:
+        """Hold no more calls there. Those that are held stay so until it is decided."""
+        self._set.pop(number, None)
+
+    def decide(self, passage: int, decision: str) -> None:
+        """Let a held call go on so. Raises DecisionError."""
+        if passage in self._passed and decision == Decision.RESUME:
+            return
+        held = self._held.get(passage)
+        if held is None or held.decision.done():
+            raise DecisionError(f"Passage {passage} is not held: its worker is gone, or it is past.")
+        if decision not in held.statuses and decision not in set(Decision):
+            known = ", ".join((*Decision, *held.statuses))
+            raise DecisionError(f"{decision!r} cannot be decided here: choose of {known}.")
+        held.decision.set_result(decision)
+
+    async def at(
+        self, journal: WireJournal, crossings: Sequence[Crossing], statuses: Collection[str]
+    ) -> str:
+        """What is decided about a call that has come to these boundaries, as soon as it is: one of
+        Decision or of `statuses`, which are those that the line can answer with; empty where no
+        breakpoint is. Whoever is cancelled meanwhile has left.
+        """
+        decision = ""
+        for crossing in crossings if self._set else ():
+            for found in self._reached(journal.line, crossing):
+                decision = await self._hold(journal, found, crossing, statuses)
+                if decision != Decision.RESUME:
+                    return decision
+        return decision
+
+    def are_at(self, line: str, crossings: Sequence[Crossing]) -> bool:
+        """Whether a breakpoint is at one of these."""
+        return any(self._is_at(each, line, c) for each in self._set.values() for c in crossings)
+
+    def tell_passed(self, journal: WireJournal, crossings: Sequence[Crossing]) -> None:
+        """Tell of boundaries where nothing is held: the worker has it already."""
+        for crossing in crossings:
+            for found in self._reached(journal.line, crossing):
+                self._passed.add(self._announce(journal, found, crossing))
+
+    def _reached(self, line: str, crossing: Crossing) -> Sequence[_Set]:
+        """The breakpoints that it comes to, and has used up by one."""
+        found = []
+        for each in self._set.values():
+            if self._is_at(each, line, crossing) and _is_its_turn(each, line, crossing):
+                each.times_reached += 1
+                found.append(each)
+        return found
+
+    def _is_at(self, each: _Set, line: str, crossing: Crossing) -> bool:
+        spec, here = each.spec, crossing.boundary
+        there = spec.boundary
+        return (
+            each.times_reached < spec.times
+            and (here.kind, here.subject, here.stage) == (there.kind, there.subject, there.stage)
+            and (here.kind is Kind.CALL or here.ordinal == there.ordinal)
+            and spec.workflow_id in {"", crossing.workflow_id}
+            and spec.line in {"", line, line.partition(">")[0]}
+            and spec.attempt in {0, crossing.attempt}
+        )
+
+    def _announce(self, journal: WireJournal, found: _Set, crossing: Crossing) -> int:
+        number = next(self._numbers)
+        breakpoint_ = found.spec.number
+        journal.add(Reached(breakpoint=breakpoint_, passage=number, crossing=crossing))
+        passage = Passage(
+            number=number, breakpoint=breakpoint_, line=journal.line, crossing=crossing
+        )
+        self._tell({"event": "reached", **passage.model_dump(mode="json")})
+        return number
+
+    async def _hold(
+        self, journal: WireJournal, found: _Set, crossing: Crossing, statuses: Collection[str]
+    ) -> str:
+        number = self._announce(journal, found, crossing)
+        held = _Held(asyncio.get_running_loop().create_future(), statuses)
+        self._held[number] = held
+        decision = LEFT
+        try:
+            decision = await held.decision
+        finally:
+            del self._held[number]
+            journal.add(Decided(passage=number, decision=decision))
+        return decision
+
+
+def _is_its_turn(each: _Set, line: str, crossing: Crossing) -> bool:
+    """Calls are counted here, from when the breakpoint is set on; all else has its number."""
+    if crossing.boundary.kind is not Kind.CALL:
+        return True
+    each.calls[line] += 1
+    return each.calls[line] >= each.spec.boundary.ordinal

@@ -1,0 +1,30 @@
+"""Which activities the worker of each line has in hand, for the calls that they make."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+_MOST = 10_000
+
+
+class InHand:
+    """Kept by line and activity. An activity whose next attempt is given out has been let go of."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[Hashable, tuple[str, str]] = OrderedDict()
+
+    def take(self, line: str, activity: Hashable, subject: str) -> None:
+        """The worker of a line has been given an activity."""
+        self._held.pop(activity, None)
+        self._held[activity] = line, subject
+        if len(self._held) > _MOST:
+            self._held.popitem(last=False)
+
+    def give_back(self, activity: Hashable) -> None:
+        """The server has taken its report."""
+        self._held.pop(activity, None)
+
+    def of(self, line: str) -> tuple[str, ...]:
+        """What the worker of a line is busy with, such as `charge_card`, in alphabetic order."""
+        return tuple(sorted({subject for owner, subject in self._held.values() if owner == line}))
