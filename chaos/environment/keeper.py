@@ -43,6 +43,11 @@ class WorkerKeeper:
         return self.kept[0].task_queue
 
     @property
+    def clients(self) -> Sequence[str]:
+        """Its workers: each has lines of its own."""
+        return [worker.child.name for worker in self.kept]
+
+    @property
     def logs(self) -> Sequence[Path]:
         """One of each."""
         return [worker.child.log for worker in self.kept]

@@ -204,7 +204,7 @@ class Stack:
             return way
         return await self._ways.on_wire(self.temporal, client, way, namespace)
 
-    def _new_worker(  # noqa: PLR0913, PLR0917 - what a worker is made of
+    def _new_worker(  # noqa: PLR0913 - what a worker is made of
         self,
         name: str,
         task_queue: str | None,
@@ -243,6 +243,7 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
         wire: bool = False,
+        namespace: str = "",
     ) -> WorkerKeeper:
         """Start so many workers, and each again when it has died; wait until all of them are ready.
 
@@ -253,7 +254,7 @@ class Stack:
         linked = await self._ways.linked(self.temporal, name, links)
         kept = []
         for own in [self._next_worker() for _ in range(workers)]:
-            way = await self._on_wire(own, linked, wire=wire)
+            way = await self._on_wire(own, linked, wire=wire, namespace=namespace)
             kept.append(self._new_worker(own, task_queue, argv, way, settings))
         keeper = WorkerKeeper(name, kept, self.client)
         self.supervisors.append(keeper)
@@ -273,6 +274,7 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
         wire: bool = False,
+        namespace: str = "",
     ) -> SupervisorProcess:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
@@ -284,7 +286,7 @@ class Stack:
         task_queue = task_queue or self.task_queue
         name = self._next_supervisor()
         way = await self._ways.linked(self.temporal, name, links)
-        way = await self._on_wire(name, way, wire=wire)
+        way = await self._on_wire(name, way, wire=wire, namespace=namespace)
         environment = self._led(way, self._worker_environment(task_queue), settings)
         own = argv or self._config.worker_argv
         program = ("--command", shlex.join(own)) if own else ()

@@ -47,6 +47,10 @@ class Supervisor(Protocol):
         """Where its workers listen."""
 
     @property
+    def clients(self) -> Sequence[str]:
+        """Whose lines its workers have, where they are on the wire."""
+
+    @property
     def logs(self) -> Sequence[Path]:
         """Where its workers' output goes."""
 
@@ -139,6 +143,11 @@ class SupervisorProcess:
     def name(self) -> str:
         """That of its process."""
         return self.child.name
+
+    @property
+    def clients(self) -> Sequence[str]:
+        """Its own, which its workers share."""
+        return [self.name]
 
     @property
     def logs(self) -> Sequence[Path]:

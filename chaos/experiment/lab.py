@@ -268,15 +268,22 @@ class Lab:
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
         wire: bool = False,
+        namespace: str = "",
     ) -> WorkerProcess:
         """Start a worker, with `settings` over its environment; wait until it is ready. `kind`
         names one of the target's other kinds.
 
         What `links` names (`SERVER`, a service) it reaches through a proxy of its own. On the
-        `wire` its calls can be held, by `at`.
+        `wire` its calls can be held, by `at`, and its requests may go to a `namespace` made for it.
         """
         worker = await self.stack.start_worker(
-            kind=kind, task_queue=task_queue, argv=argv, settings=settings, links=links, wire=wire
+            kind=kind,
+            task_queue=task_queue,
+            argv=argv,
+            settings=settings,
+            links=links,
+            wire=wire,
+            namespace=namespace,
         )
         what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
         self.note(f"{worker.child.name} is ready ({what})")
@@ -293,10 +300,11 @@ class Lab:
         settings: Mapping[str, str] | None = None,
         links: Sequence[str] = (),
         wire: bool = False,
+        namespace: str = "",
     ) -> Supervisor:
         """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
         which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
-        On the `wire` their calls can be held, by `at`.
+        On the `wire` their calls can be held, by `at`, and go to a `namespace` made for them.
         """
         if self.stack.target.supervisor:
             found: Supervisor = await self.stack.start_supervisor(
@@ -307,10 +315,17 @@ class Lab:
                 settings=settings,
                 links=links,
                 wire=wire,
+                namespace=namespace,
             )
         else:
             found = await self.stack.keep_workers(
-                workers, task_queue=task_queue, argv=argv, settings=settings, links=links, wire=wire
+                workers,
+                task_queue=task_queue,
+                argv=argv,
+                settings=settings,
+                links=links,
+                wire=wire,
+                namespace=namespace,
             )
         self.note(f"{found.name} is ready with {workers} workers")
         self.on_working()

@@ -15,7 +15,6 @@ class Family(StrEnum):
     NETWORK = "network"
     SERVER = "server"
     SERVICE = "service"
-    WIRE = "wire"
 
 
 class Fault(BaseModel):

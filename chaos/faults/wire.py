@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr
 
 from chaos.experiment.boundaries import BoundaryWatch, Hit
 from chaos.experiment.lab import Lab
-from chaos.faults.base import Family, Fault
+from chaos.faults.base import Fault
 from chaos.wire.boundary import Boundary
 
 
@@ -29,7 +29,7 @@ class AtBoundary(Fault):
     are named.
     """
 
-    family: ClassVar[Family] = Family.WIRE
+    family: ClassVar[str] = "wire"
 
     type: Literal["at_boundary"] = "at_boundary"
     boundary: ByText

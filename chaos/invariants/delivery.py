@@ -37,7 +37,9 @@ class Attempt:
     def passed(self, records: Sequence[WireRecord]) -> Iterator[tuple[Called, Stage]]:
         """The calls that were about it, and how far it was with each."""
         for record in records:
-            for crossing in record.crossings if isinstance(record, Called) else ():
+            if not isinstance(record, Called):
+                continue
+            for crossing in record.crossings:
                 place = crossing.boundary
                 if (place.kind, place.subject, crossing.workflow_id, crossing.attempt) == (
                     Kind.ACTIVITY,

@@ -62,7 +62,9 @@ class Breakpoints:
             return
         held = self._held.get(passage)
         if held is None or held.decision.done():
-            raise DecisionError(f"Passage {passage} is not held: its worker is gone, or it is past.")
+            raise DecisionError(
+                f"Passage {passage} is not held: its worker is gone, or it is past."
+            )
         if decision not in held.statuses and decision not in set(Decision):
             known = ", ".join((*Decision, *held.statuses))
             raise DecisionError(f"{decision!r} cannot be decided here: choose of {known}.")

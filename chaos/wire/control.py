@@ -2,6 +2,7 @@
 
 Requests and replies are JSON lines on one TCP connection, and what happens is told unasked:
 
+    {"id": 0, "do": "hello"}                          {"id": 0}
     {"id": 1, "do": "open", "line": {…}}              {"id": 1}
     {"id": 2, "do": "set", "breakpoint": {…}}         {"id": 2}
     {"id": 3, "do": "remove", "breakpoint": 1}        {"id": 3}
@@ -9,18 +10,31 @@ Requests and replies are JSON lines on one TCP connection, and what happens is t
      "decision": "drop"}                              {"id": 4} or {"id": 4, "error": "…"}
     {"id": 5, "do": "close", "line": "worker-1"}      {"id": 5}
                                                       {"event": "reached", "breakpoint": 1, …}
-                                                      {"event": "polled", "line": "worker-1", …}
+                                                      {"event": "polled", "line": "worker-1",
+                                                       "polled": {…}}
 
-When the connection ends, the process ends.
+The first that says a thing is the client. When its connection ends, the process ends.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
+from itertools import count
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chaos.wire.boundary import Boundary, Crossing
+from chaos.wire.journal import Polled
+
+MOST_BYTES = 1 << 20
+"""Of one line on the connection."""
+
+_HOST = "127.0.0.1"
 
 
 class WireError(Exception):
@@ -103,3 +117,176 @@ class Decision(StrEnum):
     RESUME = "resume"
     DROP = "drop"
     SILENCE = "silence"
+
+
+class Breakpoint:
+    """One that is set. Use it by `async with`, or remove it."""
+
+    def __init__(self, wire: Wire, spec: BreakpointSpec) -> None:
+        self.spec = spec
+        self._wire = wire
+        self._passages: asyncio.Queue[Passage | None] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(WireError):
+            await self.remove()
+
+    async def reached(self) -> Passage:
+        """The next call that is held here, once it is. Raises WireError if the wire ends before."""
+        passage = await self._passages.get()
+        if passage is None:
+            self._passages.put_nowait(None)
+            raise WireError(self._wire.why_gone)
+        return passage
+
+    async def remove(self) -> None:
+        """Hold no more calls here; those that are held stay so until it is decided."""
+        await self._wire.send("remove", breakpoint=self.spec.number)
+
+    def add(self, passage: Passage | None) -> None:
+        """Of the wire: a call is held here; None: none ever will."""
+        self._passages.put_nowait(passage)
+
+
+class Wire:
+    """The client. All of it raises WireError where the wire refuses or is gone."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.why_gone = "The wire is gone: its process has ended. Its log says why."
+        self._writer = writer
+        self._numbers = count()
+        self._replies: dict[int, asyncio.Future[None]] = {}
+        self._breakpoints: dict[int, Breakpoint] = {}
+        self._polls: dict[str, list[Polled]] = {}
+        self._told = asyncio.Condition()
+        self._is_gone = False
+        self._reading = asyncio.create_task(self._read(reader))
+
+    @classmethod
+    async def connect(cls, port: int) -> Wire:
+        """The client of the wire whose control port this is. Raises WireError."""
+        try:
+            reader, writer = await asyncio.open_connection(_HOST, port, limit=MOST_BYTES)
+        except OSError as error:
+            raise WireError(
+                f"No wire listens on {_HOST}:{port} ({error.strerror}): start `python -m "
+                "chaos.wire` first."
+            ) from None
+        wire = cls(reader, writer)
+        try:
+            await wire.send("hello")
+        except BaseException:
+            await wire.aclose()
+            raise
+        return wire
+
+    async def open(self, line: LineSpec) -> None:
+        """Have the wire listen for a worker."""
+        await self.send("open", line=line.model_dump(mode="json"))
+
+    async def close_line(self, name: str) -> None:
+        """End a line; its worker finds nobody there."""
+        await self.send("close", line=name)
+
+    async def set(
+        self,
+        boundary: Boundary,
+        *,
+        workflow_id: str = "",
+        line: str = "",
+        attempt: int = 0,
+        times: int = 1,
+    ) -> Breakpoint:
+        """Hold calls at a boundary, as `BreakpointSpec` says."""
+        spec = BreakpointSpec(
+            number=len(self._breakpoints) + 1,
+            boundary=boundary,
+            workflow_id=workflow_id,
+            line=line,
+            attempt=attempt,
+            times=times,
+        )
+        # Known before it is set: a call may come to it before the reply.
+        found = self._breakpoints[spec.number] = Breakpoint(self, spec)
+        await self.send("set", breakpoint=spec.model_dump(mode="json"))
+        return found
+
+    async def decide(self, passage: Passage, decision: str) -> None:
+        """Let a held call go on: a `Decision`, or the name of a status that the worker gets."""
+        await self.send("decide", passage=passage.number, decision=decision)
+
+    def polls(self, line: str) -> list[Polled]:
+        """Which queues have been polled through a line so far, in order: each once by a
+        connection of a worker.
+        """
+        return list(self._polls.get(line, ()))
+
+    async def next_polls(self, line: str, after: int) -> Sequence[Polled]:
+        """The polls of a line that follow the first so many, once there is one."""
+        async with self._told:
+            await self._told.wait_for(lambda: self._is_gone or len(self.polls(line)) > after)
+        if len(self.polls(line)) <= after:
+            raise WireError(self.why_gone)
+        return self.polls(line)[after:]
+
+    async def aclose(self) -> None:
+        """Hang up, which ends the wire's process."""
+        self._writer.close()
+        self._reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reading
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def send(self, do: str, **what: object) -> None:
+        """Ask for one thing, and wait until it is done."""
+        if self._is_gone:
+            raise WireError(self.why_gone)
+        number = next(self._numbers)
+        reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(json.dumps({"id": number, "do": do, **what}).encode() + b"\n")
+            await reply
+        finally:
+            del self._replies[number]
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            with suppress(ConnectionError):
+                while line := await reader.readline():
+                    await self._take(json.loads(line))
+        finally:
+            await self._end()
+
+    async def _take(self, message: Mapping[str, Any]) -> None:
+        event = message.get("event")
+        if event == "reached":
+            passage = Passage.model_validate(message)
+            self._breakpoints[passage.breakpoint].add(passage)
+        elif event == "polled":
+            line, polled = message["line"], Polled.model_validate(message["polled"])
+            async with self._told:
+                self._polls.setdefault(line, []).append(polled)
+                self._told.notify_all()
+        elif reply := self._replies.get(message["id"]):
+            self._answer(reply, message.get("error"))
+
+    def _answer(self, reply: asyncio.Future[None], error: str | None) -> None:
+        if reply.done():
+            return
+        if error is None:
+            reply.set_result(None)
+        else:
+            reply.set_exception(WireError(error))
+
+    async def _end(self) -> None:
+        self._is_gone = True
+        for reply in self._replies.values():
+            self._answer(reply, self.why_gone)
+        for each in self._breakpoints.values():
+            each.add(None)
+        async with self._told:
+            self._told.notify_all()

@@ -1,0 +1,172 @@
+"""One request to a service and its reply, from the first byte to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import h11
+
+from chaos.wire.boundary import Crossing, Stage
+from chaos.wire.breakpoints import LEFT
+from chaos.wire.control import Decision
+from chaos.wire.http_gate import Gate
+from chaos.wire.http_messages import (
+    answer,
+    for_client,
+    for_service,
+    read_early,
+    send_if_open,
+    why_refused,
+)
+from chaos.wire.http_names import idempotency_key_of, subject_of
+from chaos.wire.http_peer import Peer, PeerLeftError
+from chaos.wire.journal import Called
+
+
+class Call:
+    """Passes a request of a client on, or does what is decided at the gate."""
+
+    def __init__(self, client: Peer, request: h11.Request, gate: Gate) -> None:
+        self._client = client
+        self._request = request
+        self._gate = gate
+        self._subject = subject_of(request)
+        self._number = gate.number(self._subject)
+        self._awaits_continue = client.http.they_are_waiting_for_100_continue
+        self._crossings: list[Crossing] = []
+        self._notes: dict[str, Any] = {
+            "at": _now(),
+            "method": self._subject,
+            "idempotency_key": idempotency_key_of(request),
+        }
+
+    def record(self) -> Called:
+        """As far as it came."""
+        return Called(crossings=tuple(self._crossings), **self._notes)
+
+    async def run(self, connect: Callable[[], Awaitable[Peer]]) -> None:
+        """Until the client has its reply, or is cut off. Raises PeerLeftError, and OSError or
+        h11.RemoteProtocolError where the client breaks off.
+        """
+        if sentence := why_refused(self._request):
+            await self._refuse(502, sentence)
+            return
+        decision = await self._decision(self._cross(Stage.LEAVING))
+        upstream = None
+        if decision == Decision.RESUME:
+            try:
+                upstream = await connect()
+            except OSError:
+                self._client.reset()  # as near to "refused" as it gets for one who was accepted
+                return
+            self._notes["forwarded_at"] = _now()
+            await send_if_open(upstream, for_service(self._request))
+        await self._both_ways(upstream, decision)
+
+    async def _both_ways(self, upstream: Peer | None, decision: str) -> None:
+        uploading = asyncio.create_task(self._upload(upstream))
+        try:
+            async with self._client.while_there():
+                await (self._download(upstream) if upstream else self._enforce(decision))
+                if not self._awaits_continue:
+                    await uploading
+        except PeerLeftError:
+            await uploading  # what has come in full the service gets, as it would without us
+            raise
+        finally:
+            uploading.cancel()
+            await asyncio.gather(uploading, return_exceptions=True)
+
+    def _cross(self, stage: Stage) -> Crossing:
+        self._crossings.append(self._gate.crossing(self._subject, stage, self._number))
+        return self._crossings[-1]
+
+    async def _decision(self, crossing: Crossing) -> str:
+        if not self._gate.is_watched(crossing):
+            return Decision.RESUME
+        try:
+            async with self._client.while_there():
+                decision = await self._gate.decided(crossing)
+        except PeerLeftError:
+            self._notes["decision"] = LEFT
+            raise
+        if decision:
+            self._notes["decision"] = decision
+        return decision or Decision.RESUME
+
+    async def _enforce(self, decision: str) -> None:
+        if decision == Decision.DROP:
+            self._client.reset()
+        elif decision == Decision.SILENCE:
+            await self._client.left.wait()
+        else:
+            await self._refuse(int(decision), f"A breakpoint answers with {decision}.")
+
+    async def _upload(self, upstream: Peer | None) -> None:
+        """The body, to the service or to nobody; its hash is noted if all of it has come."""
+        digest = hashlib.sha256()
+        event: h11.Event | None = None
+        while not isinstance(event, h11.EndOfMessage):
+            try:
+                event = await self._client.next()
+            except h11.RemoteProtocolError:
+                self._client.reset()
+                raise
+            if isinstance(event, h11.Data):
+                digest.update(event.data)
+            if upstream:
+                await send_if_open(upstream, event)
+        self._notes["body_sha256"] = digest.hexdigest()
+
+    async def _download(self, upstream: Peer) -> None:
+        """The reply, to the client; at a breakpoint what was decided."""
+        try:
+            while isinstance(event := await upstream.next(), h11.InformationalResponse):
+                self._awaits_continue = self._awaits_continue and event.status_code != 100
+                await self._client.send(for_client(event))
+            self._notes["replied_at"] = _now()
+            events = [event]
+            crossing = self._cross(Stage.ANSWERED)
+            if self._gate.is_watched(crossing):
+                await read_early(upstream, events)
+            if (decision := await self._decision(crossing)) != Decision.RESUME:
+                upstream.close()
+                await self._enforce(decision)
+                return
+            await self._deliver(upstream, events)
+        except h11.RemoteProtocolError as error:
+            await self._broke_off(upstream, error)
+        except OSError:
+            self._client.reset()
+
+    async def _deliver(self, upstream: Peer, events: list[h11.Event]) -> None:
+        """What was read of the reply, and the rest as it comes."""
+        for event in events:
+            await self._client.send(for_client(event))
+            if isinstance(event, h11.Response):
+                self._notes["status"] = str(event.status_code)
+        while not isinstance(events[-1], h11.EndOfMessage):
+            events = [await upstream.next()]
+            await self._client.send(events[-1])
+        self._notes["delivered_at"] = _now()
+
+    async def _broke_off(self, upstream: Peer, error: h11.RemoteProtocolError) -> None:
+        """The service has ended the connection, or what it says is no HTTP."""
+        if upstream.left.is_set() or "status" in self._notes:
+            self._client.close()
+        else:
+            await self._refuse(502, f"The service's reply is not HTTP/1.1: {error}.")
+        upstream.close()
+
+    async def _refuse(self, status: int, sentence: str) -> None:
+        """Answer in the service's place."""
+        await answer(self._client, status, sentence)
+        self._notes |= {"status": str(status), "delivered_at": _now()}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

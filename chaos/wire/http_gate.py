@@ -1,0 +1,45 @@
+"""The boundaries of a line's calls, and what is decided there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+
+from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.breakpoints import Breakpoints
+from chaos.wire.writing import WireJournal
+
+STATUSES = tuple(str(status.value) for status in HTTPStatus if status >= HTTPStatus.OK)
+"""With which a call can be answered in the service's place."""
+
+DuringOf = Callable[[], tuple[str, ...]]
+"""Which activities the workers of a line have in hand, such as `charge_card`."""
+
+
+class Gate:
+    """One for each line."""
+
+    def __init__(self, breakpoints: Breakpoints, journal: WireJournal, during: DuringOf) -> None:
+        self._breakpoints = breakpoints
+        self._journal = journal
+        self._during = during
+        self._counts: Counter[str] = Counter()
+
+    def number(self, subject: str) -> int:
+        """Of a new call, among those of its subject since the line was opened."""
+        self._counts[subject] += 1
+        return self._counts[subject]
+
+    def crossing(self, subject: str, stage: Stage, number: int) -> Crossing:
+        """A call comes to a boundary, now."""
+        boundary = Boundary(kind=Kind.CALL, subject=subject, stage=stage, ordinal=number)
+        return Crossing(boundary=boundary, during=self._during())
+
+    def is_watched(self, crossing: Crossing) -> bool:
+        """Whether the call may have to be held there."""
+        return self._breakpoints.are_at(self._journal.line, (crossing,))
+
+    async def decided(self, crossing: Crossing) -> str:
+        """What becomes of it, as soon as that is known; empty where it has not to be held."""
+        return await self._breakpoints.at(self._journal, (crossing,), STATUSES)
