@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 
+from chaos.wire.boundary import Crossing
+
 _MOST = 10_000
 
 
@@ -12,12 +14,12 @@ class InHand:
     """Kept by line and activity. An activity whose next attempt is given out has been let go of."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[Hashable, tuple[str, str]] = OrderedDict()
+        self._held: OrderedDict[Hashable, tuple[str, Crossing]] = OrderedDict()
 
-    def take(self, line: str, activity: Hashable, subject: str) -> None:
+    def take(self, line: str, activity: Hashable, delivered: Crossing) -> None:
         """The worker of a line has been given an activity."""
         self._held.pop(activity, None)
-        self._held[activity] = line, subject
+        self._held[activity] = line, delivered
         if len(self._held) > _MOST:
             self._held.popitem(last=False)
 
@@ -25,6 +27,6 @@ class InHand:
         """The server has taken its report."""
         self._held.pop(activity, None)
 
-    def of(self, line: str) -> tuple[str, ...]:
-        """What the worker of a line is busy with, such as `charge_card`, in alphabetic order."""
-        return tuple(sorted({subject for owner, subject in self._held.values() if owner == line}))
+    def of(self, line: str) -> tuple[Crossing, ...]:
+        """What the worker of a line is busy with, as it was delivered."""
+        return tuple(crossing for owner, crossing in self._held.values() if owner == line)

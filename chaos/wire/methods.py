@@ -72,7 +72,8 @@ def _fields(descriptor: Descriptor) -> tuple[FieldDescriptor, ...]:
 
 
 def _is_name(field: FieldDescriptor) -> bool:
-    is_info = field.containing_type.full_name == _INFO and field.name == "name"
+    owner = field.containing_type
+    is_info = owner is not None and owner.full_name == _INFO and field.name == "name"
     return is_info or (field.name in _NAMES and field.type == FieldDescriptor.TYPE_STRING)
 
 

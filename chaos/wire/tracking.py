@@ -87,10 +87,11 @@ class Tracker:
         self, scope: str, line: str, assigned: Sequence[Crossing]
     ) -> Sequence[Crossing]:
         """What was assigned to the worker of a line has gone to it."""
-        for crossing in assigned:
+        delivered = tuple(_at(crossing, Stage.DELIVERED) for crossing in assigned)
+        for crossing in delivered:
             if crossing.boundary.kind is Kind.ACTIVITY:
-                self._in_hand.take(line, _holding(scope, crossing), crossing.boundary.subject)
-        return tuple(_at(crossing, Stage.DELIVERED) for crossing in assigned)
+                self._in_hand.take(line, _holding(scope, crossing), crossing)
+        return delivered
 
     def _activity(self, scope: str, method: str, request: Any) -> Task | None:
         if not method.endswith("ById"):
