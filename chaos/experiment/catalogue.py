@@ -33,7 +33,8 @@ def project_of(folder: Path) -> Path:
 def targets_of(project: Path) -> Sequence[Target]:
     """Those that `[tool.chaos] targets` names as `module:attribute`; none without such a table.
 
-    Modules are found from the project's folder as pytest finds them. Raises CatalogueError.
+    Modules are found from the project's folder and those of pytest's `pythonpath`. Raises
+    CatalogueError.
     """
     return [target_named(name, project) for name in _names(project)]
 
@@ -87,18 +88,31 @@ def project_above(folder: Path) -> Path | None:
     return None
 
 
-def _table(file: Path) -> dict[str, Any] | None:
-    """`[tool.chaos]` of a project; None where it has none. Raises CatalogueError."""
+def _table(file: Path, *names: str) -> dict[str, Any] | None:
+    """`[tool.chaos]` of a project, or another table of tools; None where it has none.
+
+    Raises CatalogueError.
+    """
     try:
-        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
+        found: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
-    found = tool.get("chaos") if isinstance(tool, dict) else None
+    path = ("tool", *(names or ("chaos",)))
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
     if not isinstance(found, dict | None):
-        raise CatalogueError(f"{file}: [tool.chaos] must be a table.")
+        raise CatalogueError(f"{file}: [{'.'.join(path)}] must be a table.")
     return found
+
+
+def _import_folders(project: Path) -> Sequence[str]:
+    """Where its modules are, the last first: as pytest has them, and the project itself."""
+    options = _table(project / "pyproject.toml", "pytest", "ini_options") or {}
+    named = options.get("pythonpath", [])
+    listed = named.split() if isinstance(named, str) else named
+    return [*(str((project / each).resolve()) for each in reversed(listed)), str(project)]
 
 
 def _names(project: Path) -> Sequence[str]:
@@ -115,8 +129,9 @@ def _names(project: Path) -> Sequence[str]:
 def target_named(name: str, project: Path) -> Target:
     """The one that a project has as `module:attribute`. Raises CatalogueError."""
     module, _, attribute = name.partition(":")
-    if str(project) not in sys.path:
-        sys.path.insert(0, str(project))
+    for folder in _import_folders(project):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     try:
         found = getattr(importlib.import_module(module), attribute)
     except BaseException as error:  # a module may as well end the program

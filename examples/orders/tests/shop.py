@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from orders.doubles import PRICES_USD
+from orders import doubles
 from orders.workflow import Order, OrderInput
 
 from chaos import (
@@ -80,7 +80,7 @@ def _double(name: str, books: str, settings: Mapping[str, str]) -> Service:
     """A stand-in, whose books are kept with the evidence: it may die and come back with them."""
     return Service(
         name=name,
-        argv=(sys.executable, "-m", "orders.doubles", PORT, f"{EVIDENCE}/{books}"),
+        argv=(sys.executable, doubles.__file__, PORT, f"{EVIDENCE}/{books}"),
         variable=f"{name.upper()}_URL",
         settings=settings,
         may_die=True,
@@ -93,16 +93,16 @@ def _scenarios() -> Sequence[Scenario]:
     return (*scenarios.SCENARIOS, *every_fault.SCENARIOS)
 
 
-def shop(**doubles: str) -> Target:
-    """What is started for a case; `doubles` are settings of the two stand-ins."""
+def shop(**settings: str) -> Target:
+    """What is started for a case; `settings` are those of the two stand-ins."""
     return Target(
         worker=(sys.executable, "-m", "orders.worker"),
         task_queue="orders",
         cwd=Path(__file__).parent.parent,
-        services=(_double("payments", CHARGES, doubles), _double("carrier", PARCELS, doubles)),
+        services=(_double("payments", CHARGES, settings), _double("carrier", PARCELS, settings)),
         # 15 s until a lost heartbeat is noticed, 3 s of backoff, and what a start takes.
         timings=Timings(recovery_seconds=25),
-        prices_usd=PRICES_USD,
+        prices_usd=doubles.PRICES_USD,
         bills=bills,
         specs={"order": order, "large_order": large_order},
         invariants=(*SURVIVAL, _replays),
