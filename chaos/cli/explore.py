@@ -1,4 +1,4 @@
-"""`explore`: a SIGKILL before and after each event and call of a workflow."""
+"""`explore`: a worker is struck at each boundary of a workflow."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 _MOST_LANES = 64
 
 _DESCRIPTION = """\
-Records a fault-free run of each workflow that the project's first target names in its specs, and
-makes points of it: before and after each event of its history, and each HTTP call that an activity
-makes by httpx. Brings a worker to each of them, where it dies by SIGKILL; another ends the
-workflow. What became of it is judged by the server's history and the books that the target can
-read. The worker must be a Python program that keeps to the task queue it is given."""
+Records a fault-free run of each workflow that the project's first target names in its specs, as the
+wire between its worker, Temporal and its services sees it, and makes points of it: each boundary of
+a workflow task, an activity, a heartbeat or a call. Holds the call at each of them while the worker
+is killed; another ends the workflow. What became of it is judged by the server's history and the
+books that the target can read. The worker may be any program, in any language."""
 _MORE = """\
 examples:
   %(prog)s                          all points, or what is left
   %(prog)s --sample 24 --minutes 5  some of every kind
+  %(prog)s --action drop            the worker lives, its call is lost
 
 What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is
 known. After Ctrl-C, or when the time was up, the same command goes on where it
@@ -72,7 +73,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--sample",
         type=whole(1),
         metavar="N",
-        help="so many moments only, spread over all kinds",
+        help="so many stops only, spread over all kinds",
     )
     add(
         "--seed",
@@ -81,7 +82,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which ones --sample takes (default: 0)",
     )
-    add("--minutes", type=_minutes, metavar="N", help="begin no moment after so long")
+    add(
+        "--action",
+        choices=("kill", "drop"),
+        default="kill",
+        help="kill the worker, or lose the call alone: the worker is told that the connection "
+        "broke (default: kill)",
+    )
+    add("--minutes", type=_minutes, metavar="N", help="begin no stop after so long")
     add(
         "--lanes",
         type=whole(1, _MOST_LANES),
@@ -111,15 +119,17 @@ def _explore(given: argparse.Namespace) -> int:
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
-    from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
+    from chaos.search.explore.plan import Action, Choice  # noqa: PLC0415 - likewise
     from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
+    from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
-    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
+    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
     try:
         target = _target(given)
         specs = tuple(given.workflow or target.specs)
-        choice = Choice(specs=specs, sample=given.sample, seed=given.seed)
+        action = Action(given.action)
+        choice = Choice(specs=specs, sample=given.sample, seed=given.seed, action=action)
         state = _state(given, choice)
         try:
             return _run(given, target, choice, state)
@@ -169,7 +179,8 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
     from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
     from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
-    from chaos.search.explore.explorer import DEFAULT_LANES, Means, explore  # noqa: PLC0415
+    from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
+    from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
 
     _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:
@@ -188,7 +199,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
         report = write_report(state)
         if report:
             _tell(state)
-    return 0 if report and report.summary.passed == report.summary.moments else NEGATIVE
+    return 0 if report and report.summary.passed == report.summary.stops else NEGATIVE
 
 
 def _tell(state: State) -> None:
@@ -200,7 +211,7 @@ def _tell(state: State) -> None:
             _say(line)
         left = sum(not outcome.is_done for outcome in state.outcomes())
         if left:
-            _say(f"{left} moments are left; the same command goes on with them.")
+            _say(f"{left} stops are left; the same command goes on with them.")
         _say(f"the table is in {state.folder / 'explore.md'}")
 
 

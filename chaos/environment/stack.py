@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import secrets
 import shlex
@@ -144,6 +145,14 @@ class Stack:
         """The task queue that the stack has under that name."""
         return f"{self.temporal.prefix}{task_queue}"
 
+    def in_namespace(self, namespace: str) -> Self:
+        """The same stack, whose client works in a namespace of a line. Only the stack itself ends
+        what was started by either.
+        """
+        seen = copy.copy(self)
+        seen.client = Client(**{**self.client.config(), "namespace": namespace})  # type: ignore[arg-type]  # as the SDK's own documentation copies a client
+        return seen
+
     async def __aenter__(self) -> Self:
         try:
             (self._config.scratch / "temporal.toml").touch()
@@ -247,7 +256,8 @@ class Stack:
     ) -> WorkerKeeper:
         """Start so many workers, and each again when it has died; wait until all of them are ready.
 
-        They share the proxies of what `links` names; on the `wire` each has lines of its own.
+        They share the proxies of what `links` names; on the `wire` each has lines of its own, and
+        all may have a `namespace` there.
         """
         task_queue = task_queue or self.task_queue
         name = self._next_supervisor()
@@ -279,7 +289,8 @@ class Stack:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
         `argv` is the command line of a worker in place of its own. They share the proxies of what
-        `links` names, and the lines of the `wire`, and so does the supervisor itself.
+        `links` names, and the lines of the `wire`, and so does the supervisor itself. There they
+        may have a `namespace` that is made for them.
         """
         if not self.target.supervisor:
             raise NotHereError("this target names no supervisor of its workers: keep_workers does.")

@@ -80,12 +80,6 @@ class Ways:
             )
         if namespace:
             await self._add(temporal, namespace)
-        if self.wire and self.fixed_port and EVERYBODY in self.wire.lines:
-            if self.wire.lines[EVERYBODY].spec.namespace != namespace:
-                raise NotHereError(
-                    f"workers that know only the address localhost:{self.fixed} share a line, and "
-                    "it leads to one namespace."
-                )
         ends = {**self._real(temporal), **way.addresses}
         if self.wire is None:
             self.wire = WireServer.below(self.site, self.evidence)
@@ -96,6 +90,11 @@ class Ways:
             namespace=namespace,
             port=self.fixed_port,
         )
+        if line.spec.namespace != namespace:
+            raise NotHereError(
+                f"workers that know only the address localhost:{self.fixed} share a line, and it "
+                "leads to one namespace."
+            )
         opened = {SERVER: line}
         for name, service in self.services.items():
             if service.service.variable and service.service.url.startswith("http://"):

@@ -15,8 +15,8 @@ from chaos.environment.factory import ProcessFactory
 from chaos.environment.proxy import SERVER, link_name
 from chaos.process.child import Child
 from chaos.process.ports import Port
-from chaos.wire.control import LineSpec, Polled, Protocol, Upstream, Wire, WireError
-from chaos.wire.journal import FOLDER
+from chaos.wire.control import LineSpec, Protocol, Upstream, Wire, WireError
+from chaos.wire.journal import FOLDER, Polled
 
 READY_DEADLINE_SECONDS = 30.0
 
@@ -120,7 +120,11 @@ def _own_ports(pid: int, to: int) -> Sequence[int]:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
         return ()
-    return [each.laddr.port for each in connections if each.raddr and each.raddr.port == to]
+    return [
+        each.laddr.port
+        for each in connections
+        if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == to
+    ]
 
 
 @dataclass

@@ -70,7 +70,7 @@ def fate_of(evidence: Evidence, workflow: Workflow, activity: Activity) -> Fate 
     given = [call for call, stage in passed if stage is Stage.ASSIGNED]
     if not given:
         return Fate.NEVER_GIVEN
-    if not any(call.delivered_at for call in given):
+    if not any(call.delivered_at and call.status == "OK" for call in given):
         return Fate.NOT_DELIVERED
     told = any(stage in _REPORTS for _, stage in passed)
     return Fate.REPORTED if told else Fate.UNREPORTED

@@ -6,29 +6,28 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import groupby
 
 from pydantic import BaseModel, ConfigDict
 
 from chaos.evidence.files import write_file
 from chaos.invariants.verdict import Verdict
 from chaos.report.markdown import bullets, escaped, paragraph, table
-from chaos.search.explore.plan import Choice
-from chaos.search.explore.points import Point
-from chaos.search.explore.state import Outcome, State, Try
+from chaos.search.explore.plan import Action, Choice
+from chaos.search.explore.state import NOT_REACHED, Outcome, State, Try
 
-HEAD = ("Workflow", "Moment", "Points", "Hit", "Ended", "Billed ÷ ideal", "In doubt", "Recovery")
+HEAD = ("Workflow", "Stop", "Hit", "Ended", "Billed ÷ ideal", "In doubt", "Recovery")
 
 
 class Summary(BaseModel):
-    """The totals. Points and moments are those of the choice; `seconds` is when anything ran."""
+    """The totals. Points are the boundaries of the chosen stops; `seconds` is when anything ran."""
 
     model_config = ConfigDict(frozen=True)
 
     points: int
     points_hit: int
-    moments: int
-    moments_hit: int
+    stops: int
+    stops_hit: int
+    stops_not_reached: int
     passed: int
     failed: int
     unknown: int
@@ -42,15 +41,16 @@ class Summary(BaseModel):
 
 
 class Row(BaseModel):
-    """One moment, and the try that counts."""
+    """One stop, and the try that counts."""
 
     model_config = ConfigDict(frozen=True)
 
     workflow: str
-    moment: str
-    what: str
+    stop: str
+    action: Action
     points: tuple[str, ...]
     hit: tuple[str, ...]
+    is_reached: bool
     verdict: Verdict
     tries: int
     counts: Try | None
@@ -63,7 +63,7 @@ class Report(BaseModel):
 
     choice: Choice
     summary: Summary
-    moments: tuple[Row, ...]
+    stops: tuple[Row, ...]
 
 
 def report_of(state: State) -> Report | None:
@@ -72,7 +72,7 @@ def report_of(state: State) -> Report | None:
         return None
     outcomes = state.outcomes()
     rows = tuple(_row(outcome) for outcome in outcomes)
-    return Report(choice=state.plan.choice, summary=_summary(outcomes), moments=rows)
+    return Report(choice=state.plan.choice, summary=_summary(outcomes), stops=rows)
 
 
 def write_report(state: State) -> Report | None:
@@ -85,7 +85,7 @@ def write_report(state: State) -> Report | None:
 
 
 def markdown(report: Report, state: State) -> str:
-    """A row for each moment, what is wrong, and the totals."""
+    """A row for each stop, what is wrong, and the totals."""
     rows = [[escaped(cell) for cell in cells(outcome)] for outcome in state.outcomes()]
     parts = [f"# {escaped(state.folder.name)}"]
     parts += ["\n".join(map(paragraph, total_lines(report.summary))), table(HEAD, rows)]
@@ -97,16 +97,13 @@ def markdown(report: Report, state: State) -> str:
 def cells(outcome: Outcome) -> Sequence[str]:
     """A row of the table."""
     point, last = outcome.crash_point, outcome.last
-    what = f"{point.stop.moment.name} {point.stop.what}".rstrip()
-    points = points_in_short(point.stop.points)
+    what = ", ".join(map(str, point.stop.boundaries))
     if last is None:
-        return (point.spec, what, points, "not tried", "", "", "", "")
-    hit = f"{len(outcome.proven)} of {len(point.stop.points)}"
+        return (point.spec, what, "not tried", "", "", "", "")
     return (
         point.spec,
         what,
-        points,
-        hit if outcome.verdict is Verdict.PASSED else f"{hit}, {outcome.verdict.upper()}",
+        hit_in_short(outcome),
         last.status,
         f"{last.billed_usd / last.ideal_usd:.2f}" if last.ideal_usd else "?",
         str(last.in_doubt),
@@ -114,25 +111,24 @@ def cells(outcome: Outcome) -> Sequence[str]:
     )
 
 
-def points_in_short(points: Sequence[Point]) -> str:
-    """Such as `after 4, 5; before 6`, by the events' numbers, or `before call 1`."""
-    parts = []
-    for side, same in groupby(points, key=lambda point: point.side):
-        numbers = [f"call {point.call}" if point.call else str(point.event) for point in same]
-        parts.append(f"{side} {', '.join(numbers)}")
-    return "; ".join(parts)
+def hit_in_short(outcome: Outcome) -> str:
+    """Such as `2 of 2`, or what is wrong."""
+    if not outcome.is_reached:
+        return NOT_REACHED
+    hit = f"{len(outcome.proven)} of {len(outcome.crash_point.stop.boundaries)}"
+    return hit if outcome.verdict is Verdict.PASSED else f"{hit}, {outcome.verdict.upper()}"
 
 
 def total_lines(summary: Summary) -> Sequence[str]:
     """The figures of the whole."""
     worst = summary.worst_recovery_seconds
     hit = (
-        f"{summary.points_hit} of {summary.points} points hit, at {summary.moments_hit} of "
-        f"{summary.moments} moments: {summary.passed} passed, {summary.failed} failed, "
-        f"{summary.unknown} unknown."
+        f"{summary.points_hit} of {summary.points} points hit, at {summary.stops_hit} of "
+        f"{summary.stops} stops: {summary.passed} passed, {summary.failed} failed, "
+        f"{summary.unknown} unknown{_not_reached(summary)}."
     )
     paid = (
-        f"Billed exactly once: {summary.billed_once} of {summary.moments_hit}; in all "
+        f"Billed exactly once: {summary.billed_once} of {summary.stops_hit}; in all "
         f"${summary.billed_usd} of an ideal ${summary.ideal_usd}."
     )
     speed = (
@@ -142,8 +138,13 @@ def total_lines(summary: Summary) -> Sequence[str]:
     return [hit, paid, speed]
 
 
+def _not_reached(summary: Summary) -> str:
+    count = summary.stops_not_reached
+    return f", {count} of these {NOT_REACHED}" if count else ""
+
+
 def problem_lines(state: State) -> Sequence[str]:
-    """Why a moment is not passed."""
+    """Why a stop is not passed."""
     return [
         f"{outcome.crash_point.name}: {outcome.verdict}, {_why(outcome)}"
         for outcome in state.outcomes()
@@ -155,7 +156,8 @@ def _why(outcome: Outcome) -> str:
     bad = [each for each in outcome.tries if each.verdict is not Verdict.PASSED]
     if bad:
         return f"{bad[-1].workflow_id}: {bad[-1].reason}"
-    missing = [p.name for p in outcome.crash_point.stop.points if p.name not in outcome.proven]
+    boundaries = map(str, outcome.crash_point.stop.boundaries)
+    missing = [name for name in boundaries if name not in outcome.proven]
     return f"not proven to be hit: {', '.join(missing)}"
 
 
@@ -167,10 +169,11 @@ def _summary(outcomes: Sequence[Outcome]) -> Summary:
     seconds = _busy_seconds(tries)
     recoveries = [each.recovery_seconds for each in counts if each.recovery_seconds is not None]
     return Summary(
-        points=sum(len(outcome.crash_point.stop.points) for outcome in outcomes),
+        points=sum(len(outcome.crash_point.stop.boundaries) for outcome in outcomes),
         points_hit=hit,
-        moments=len(outcomes),
-        moments_hit=len(counts),
+        stops=len(outcomes),
+        stops_hit=len(counts),
+        stops_not_reached=sum(bool(o.tries) and not o.is_reached for o in outcomes),
         passed=verdicts[Verdict.PASSED],
         failed=verdicts[Verdict.FAILED],
         unknown=verdicts[Verdict.UNKNOWN],
@@ -194,13 +197,14 @@ def _busy_seconds(tries: Sequence[Try]) -> float:
 
 
 def _row(outcome: Outcome) -> Row:
-    stop = outcome.crash_point.stop
+    point = outcome.crash_point
     return Row(
-        workflow=outcome.crash_point.spec,
-        moment=stop.moment.name,
-        what=stop.what,
-        points=tuple(point.name for point in stop.points),
+        workflow=point.spec,
+        stop=point.stop.name,
+        action=point.action,
+        points=tuple(map(str, point.stop.boundaries)),
         hit=tuple(outcome.proven),
+        is_reached=outcome.is_reached,
         verdict=outcome.verdict,
         tries=len(outcome.tries),
         counts=outcome.last,

@@ -33,6 +33,15 @@ class _Set:
 
 
 @dataclass(frozen=True)
+class _Call:
+    """One at a boundary, on a line, from a worker's port."""
+
+    journal: WireJournal
+    crossing: Crossing
+    peer: int
+
+
+@dataclass(frozen=True)
 class _Held:
     decision: asyncio.Future[str]
     statuses: Collection[str]
@@ -71,16 +80,21 @@ class Breakpoints:
         held.decision.set_result(decision)
 
     async def at(
-        self, journal: WireJournal, crossings: Sequence[Crossing], statuses: Collection[str]
+        self,
+        journal: WireJournal,
+        crossings: Sequence[Crossing],
+        statuses: Collection[str],
+        peer: int = 0,
     ) -> str:
-        """What is decided about a call that has come to these boundaries, as soon as it is: one of
-        Decision or of `statuses`, which are those that the line can answer with; empty where no
-        breakpoint is. Whoever is cancelled meanwhile has left.
+        """What is decided about a call that has come to these boundaries from a worker's port
+        `peer`, as soon as it is: one of Decision or of `statuses`, which are those that the line
+        can answer with; empty where no breakpoint is. Whoever is cancelled meanwhile has left.
         """
         decision = ""
         for crossing in crossings if self._set else ():
             for found in self._reached(journal.line, crossing):
-                decision = await self._hold(journal, found, crossing, statuses)
+                reached = _Call(journal, crossing, peer)
+                decision = await self._hold(reached, found, statuses)
                 if decision != Decision.RESUME:
                     return decision
         return decision
@@ -89,11 +103,13 @@ class Breakpoints:
         """Whether a breakpoint is at one of these."""
         return any(self._is_at(each, line, c) for each in self._set.values() for c in crossings)
 
-    def tell_passed(self, journal: WireJournal, crossings: Sequence[Crossing]) -> None:
+    def tell_passed(
+        self, journal: WireJournal, crossings: Sequence[Crossing], peer: int = 0
+    ) -> None:
         """Tell of boundaries where nothing is held: the worker has it already."""
         for crossing in crossings:
             for found in self._reached(journal.line, crossing):
-                self._passed.add(self._announce(journal, found, crossing))
+                self._passed.add(self._announce(_Call(journal, crossing, peer), found))
 
     def _reached(self, line: str, crossing: Crossing) -> Sequence[_Set]:
         """The breakpoints that it comes to, and has used up by one."""
@@ -116,20 +132,22 @@ class Breakpoints:
             and spec.attempt in {0, crossing.attempt}
         )
 
-    def _announce(self, journal: WireJournal, found: _Set, crossing: Crossing) -> int:
+    def _announce(self, call: _Call, found: _Set) -> int:
         number = next(self._numbers)
-        breakpoint_ = found.spec.number
+        journal, breakpoint_, crossing = call.journal, found.spec.number, call.crossing
         journal.add(Reached(breakpoint=breakpoint_, passage=number, crossing=crossing))
         passage = Passage(
-            number=number, breakpoint=breakpoint_, line=journal.line, crossing=crossing
+            number=number,
+            breakpoint=breakpoint_,
+            line=journal.line,
+            crossing=crossing,
+            peer=call.peer,
         )
         self._tell({"event": "reached", **passage.model_dump(mode="json")})
         return number
 
-    async def _hold(
-        self, journal: WireJournal, found: _Set, crossing: Crossing, statuses: Collection[str]
-    ) -> str:
-        number = self._announce(journal, found, crossing)
+    async def _hold(self, call: _Call, found: _Set, statuses: Collection[str]) -> str:
+        number = self._announce(call, found)
         held = _Held(asyncio.get_running_loop().create_future(), statuses)
         self._held[number] = held
         decision = LEFT
@@ -137,7 +155,7 @@ class Breakpoints:
             decision = await held.decision
         finally:
             del self._held[number]
-            journal.add(Decided(passage=number, decision=decision))
+            call.journal.add(Decided(passage=number, decision=decision))
         return decision
 
 

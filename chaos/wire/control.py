@@ -96,7 +96,9 @@ class BreakpointSpec(BaseModel):
 
 
 class Passage(BaseModel):
-    """A call that has come to a breakpoint and is held there, but for `DELIVERED`."""
+    """A call that has come to a breakpoint and is held there, but for `DELIVERED`. `peer` is the
+    worker's own port, from which it has connected; 0 where that is not known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,6 +106,7 @@ class Passage(BaseModel):
     breakpoint: int
     line: str
     crossing: Crossing
+    peer: int = 0
 
 
 class Decision(StrEnum):

@@ -107,7 +107,7 @@ class Call:
         if not crossings:
             return
         self._crossings += tuple(crossings)
-        decision = await self._work.at(crossings)
+        decision = await self._work.at(crossings, self._context.peer())
         self._decision = decision or self._decision
         match decision:
             case "" | Decision.RESUME:

@@ -86,9 +86,9 @@ class Work:
             return (), ()
         return self._tracker.answered(self.scope(request), name, reply, sent)
 
-    async def at(self, crossings: Sequence[Crossing]) -> str:
+    async def at(self, crossings: Sequence[Crossing], peer: str) -> str:
         """What is decided about a call there; empty where it is not held."""
-        return await self._breakpoints.at(self.journal, crossings, STATUSES)
+        return await self._breakpoints.at(self.journal, crossings, STATUSES, _port_of(peer))
 
     def handing_over(
         self, request: Message | None, assigned: Sequence[Crossing], context: Any
@@ -115,7 +115,9 @@ class Work:
             self._polled[key] = None
             if len(self._polled) > _MOST_POLLS:
                 self._polled.popitem(last=False)
-            polled = Polled(queue=queue.name, kind=kind, identity=request.identity)
+            polled = Polled(
+                queue=queue.name, kind=kind, identity=request.identity, peer=_port_of(peer)
+            )
             self.journal.add(polled)
             said = polled.model_dump(mode="json")
             self._tell({"event": "polled", "line": self._line, "polled": said})
@@ -129,6 +131,12 @@ class Work:
         waiting = self._unproven.get(peer, [])
         if delivered in waiting:
             waiting.remove(delivered)
-            self._breakpoints.tell_passed(self.journal, delivered)
+            self._breakpoints.tell_passed(self.journal, delivered, _port_of(peer))
         if not waiting:
             self._unproven.pop(peer, None)
+
+
+def _port_of(peer: str) -> int:
+    """The worker's own, of `ipv4:127.0.0.1:40312`."""
+    number = peer.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0

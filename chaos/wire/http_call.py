@@ -90,7 +90,7 @@ class Call:
             return Decision.RESUME
         try:
             async with self._client.while_there():
-                decision = await self._gate.decided(crossing)
+                decision = await self._gate.decided(crossing, self._client.port)
         except PeerLeftError:
             self._notes["decision"] = LEFT
             raise

@@ -40,6 +40,8 @@ class Gate:
         """Whether the call may have to be held there."""
         return self._breakpoints.are_at(self._journal.line, (crossing,))
 
-    async def decided(self, crossing: Crossing) -> str:
-        """What becomes of it, as soon as that is known; empty where it has not to be held."""
-        return await self._breakpoints.at(self._journal, (crossing,), STATUSES)
+    async def decided(self, crossing: Crossing, peer: int) -> str:
+        """What becomes of it, as soon as that is known; empty where it has not to be held. It comes
+        from the worker's port `peer`.
+        """
+        return await self._breakpoints.at(self._journal, (crossing,), STATUSES, peer)

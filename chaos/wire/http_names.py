@@ -18,7 +18,9 @@ _KEY_HEADERS = (
 )
 """By which services tell a repeated request. `X-Request-Id` is none: it is new for each attempt."""
 
-_DIGIT = re.compile(r"[0-9]")
+_WITH_A_DIGIT = re.compile(r"[^/:]*[0-9][^/:]*")
+"""A word of a path; `models/x-1:predict` has three."""
+
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -28,8 +30,7 @@ def subject_of(request: h11.Request) -> str:
     """
     target = _ORIGIN.sub("", request.target.decode("ascii", "replace"), count=1)
     path = re.split(r"[?#]", target, maxsplit=1)[0] or "/"
-    words = ("*" if _DIGIT.search(word) else word for word in path.split("/"))
-    return f"{request.method.decode('ascii')} {'/'.join(words)}"
+    return f"{request.method.decode('ascii')} {_WITH_A_DIGIT.sub('*', path)}"
 
 
 def idempotency_key_of(request: h11.Request) -> str:

@@ -50,6 +50,11 @@ class Peer:
         self._writer: asyncio.StreamWriter
         self._scope: asyncio.Timeout | None = None
 
+    @property
+    def port(self) -> int:
+        """Where its end of the connection is."""
+        return int(self._writer.get_extra_info("peername")[1])
+
     @classmethod
     def accept(cls, use: Callable[[Peer], None]) -> asyncio.StreamReaderProtocol:
         """The protocol for a connection that comes in."""

@@ -42,13 +42,14 @@ class Opened(_Record):
 
 class Polled(_Record):
     """A worker has asked for its first task of a kind (`workflow` or `activity`) of a queue, over
-    this connection.
+    this connection, which comes from its port `peer`.
     """
 
     event: Literal["polled"] = "polled"
     queue: str
     kind: str
     identity: str
+    peer: int = 0
 
 
 class Called(_Record):

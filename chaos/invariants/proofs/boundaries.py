@@ -8,14 +8,15 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.recovery.boundaries import why_missed
-from chaos.wire.boundary import Boundary
+from chaos.wire.boundary import Boundary, Kind
 
 
 def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = "") -> Invariant:
     """A call was at that boundary, of that workflow if it is named, and the fault hit it there:
     `kill`, `pause`, `drop`, `silence`, `fail` or `delay`. Raises BoundaryError.
     """
-    place = str(Boundary.parse(boundary) if isinstance(boundary, str) else boundary)
+    wanted = Boundary.parse(boundary) if isinstance(boundary, str) else boundary
+    place = str(wanted)
     kind = action.partition(":")[0]
 
     @proof(f"hit_at[{place}: {kind}]")
@@ -24,7 +25,9 @@ def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = ""
             entry
             for entry in evidence.journal
             if entry.event is Event.FAULT
-            and (entry.boundary, entry.kind) == (place, kind)
+            and entry.kind == kind
+            and entry.boundary
+            and _is_there(Boundary.parse(entry.boundary), wanted)
             and workflow_id in {"", entry.workflow_id}
         ]
         of = f" of {workflow_id}" if workflow_id else ""
@@ -35,3 +38,10 @@ def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = ""
             yield from missed
 
     return judge
+
+
+def _is_there(place: Boundary, wanted: Boundary) -> bool:
+    """Calls are counted from when a breakpoint was set on: nobody asks for the number on record."""
+    if wanted.kind is Kind.CALL:
+        place = place.model_copy(update={"ordinal": wanted.ordinal})
+    return place == wanted

@@ -1,6 +1,6 @@
-"""Kills a worker before and after each event of a history and each call of a service, once each.
+"""Strikes a worker at each boundary of a workflow that the wire sees, once each.
 
-`python -m chaos explore` records a fault-free history of each of a target's workflows, makes
-the crash points of it, brings a worker to each of them, and judges what became of it by the
-evidence alone.
+`python -m chaos explore` records a fault-free run of each of a target's workflows, makes stops of
+what passed on the wire, brings a worker to each of them, and judges what became of it by the
+evidence alone. `chaos.search.explore.lanes` is where others do the same with one stop.
 """

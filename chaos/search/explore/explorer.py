@@ -1,4 +1,4 @@
-"""One stack, several lanes: each takes the next crash point, until none is left or time is up."""
+"""Several lanes on one stack: each takes the next crash point, until none is left or time is up."""
 
 from __future__ import annotations
 
@@ -6,64 +6,37 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from temporalio.service import RPCError
 
-from chaos.environment.stack import Stack, StackConfig, StackSpec
-from chaos.environment.target import Target
 from chaos.evidence.history import Status
-from chaos.evidence.journal import Journal
-from chaos.experiment.lab import Lab, Options
 from chaos.invariants.verdict import Verdict
-from chaos.process.child import ChildError, spawning
-from chaos.process.reaper import Guard
+from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError
-from chaos.search.explore.doom import doom
 from chaos.search.explore.judging import Attempt, broken_try, judge_try
-from chaos.search.explore.keep import JOURNAL, keep, read_passed
 from chaos.search.explore.lane import Lane
-from chaos.search.explore.moments import Actor, Stage
+from chaos.search.explore.lanes import Lanes, Means, open_lanes
 from chaos.search.explore.plan import Choice, CrashPoint, Plan, Reference
-from chaos.search.explore.points import PlanError, event_names, stops
-from chaos.search.explore.state import TRIES, Outcome, State, StateError, Try
-
-DEFAULT_LANES = 4 * (os.cpu_count() or 1)
-"""Most of a lane's time is waiting: for a workflow task's 10 s, or for a missing heartbeat."""
+from chaos.search.explore.points import PlanError
+from chaos.search.explore.state import NOT_REACHED, TRIES, Outcome, State, StateError, Try
+from chaos.wire.boundary import Kind, Stage
+from chaos.wire.control import WireError
+from chaos.wire.journal import read_wire
 
 REFERENCE_TRIES = 3
 
-SPEC = StackSpec(
-    persistent=False,
-    # Else an activity may begin in the very answer that schedules it, and nobody dies in between.
-    dynamic_config={"system.enableActivityEagerExecution": "false"},
-)
-
-_TO_HEARTBEATS = {(Actor.ACTIVITY, Stage.POLLED), (Actor.TASK, Stage.COMPLETED)}
+_TO_HEARTBEATS = {
+    (Kind.ACTIVITY, Stage.ASSIGNED),
+    (Kind.ACTIVITY, Stage.DELIVERED),
+    (Kind.WORKFLOW_TASK, Stage.COMPLETED),
+}
 """Where a worker dies that was given an activity and has not told a supervisor so."""
 
-_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError, RPCError)
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Means:
-    """What an exploration runs with. `worker` is a command line in place of the target's; no crash
-    point is begun after `seconds`.
-    """
-
-    target: Target
-    temporal_cli: Path
-    guard: Guard
-    say: Say
-    lanes: int = DEFAULT_LANES
-    seconds: float | None = None
-    worker: Sequence[str] = ()
+_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError, RPCError, WireError)
 
 
 async def explore(state: State, choice: Choice, means: Means) -> None:
@@ -74,67 +47,38 @@ async def explore(state: State, choice: Choice, means: Means) -> None:
     if state.is_finished:
         return
     number = len(list(state.folder.glob("stack-*"))) + 1
-    evidence = state.folder / f"stack-{number}"
-    scratch = means.guard.folder / "explore"
-    scratch.mkdir()
-    target = means.target
-    journal = Journal(evidence / JOURNAL, lambda _: None)
-    with closing(journal), spawning(means.guard, target.preload, target.folder_in(None)) as spawner:
-        config = StackConfig(
-            mark=means.guard.mark,
-            scratch=scratch,
-            evidence=evidence,
-            temporal_cli=means.temporal_cli,
-            name="explore",
-            spawner=spawner,
-        )
-        async with Stack(SPEC, target, config, journal) as stack:
-            lab: Lab = (target.lab or Lab)(stack, journal, Options())
-            try:
-                if target.explored.prepare:
-                    await target.explored.prepare(lab)
-                await _Exploration(state, means, lab, evidence, scratch).run(choice)
-            finally:
-                await lab.close()
+    async with open_lanes(means, state.folder / f"stack-{number}") as lanes:
+        await _Exploration(state, means, lanes).run(choice)
 
 
 @dataclass
 class _Exploration:
     state: State
     means: Means
-    lab: Lab
-    stack: Path
-    scratch: Path
+    lanes: Lanes
     _starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
     )
     _began: float = field(default_factory=time.monotonic)
 
     async def run(self, choice: Choice) -> None:
-        worker = doom(self.means.worker or self.lab.stack.placement.worker())
-        first = self._lane(1, worker)
+        first = self.lanes.make(1)
         await first.start()
         if self.state.plan is None:
             references = [await self._reference(first, spec) for spec in choice.specs]
             self.state.save_plan(Plan.of(choice, references))
         left = deque(sorted(self._left(), key=_slow_first))
-        count = min(self.means.lanes, len(left))
-        lanes = [self._lane(number, worker) for number in range(2, count + 1)]
+        count = min(self.means.most_lanes, len(left))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._work(first, left))
-                for lane in lanes:
-                    group.create_task(self._begin_to_work(lane, left))
+                for number in range(2, count + 1):
+                    group.create_task(self._begin_to_work(self.lanes.make(number), left))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
     def _left(self) -> Sequence[CrashPoint]:
         return [outcome.crash_point for outcome in self.state.outcomes() if not outcome.is_done]
-
-    def _lane(self, number: int, worker: Sequence[str]) -> Lane:
-        name = f"lane-{number}"
-        settings = self.means.target.explored.settings
-        return Lane(self.lab, name, self.scratch / name, worker, settings)
 
     async def _reference(self, lane: Lane, spec: str) -> Reference:
         """Run a workflow that nobody disturbs, and make stops of it. Raises PlanError.
@@ -146,20 +90,13 @@ class _Exploration:
                 return await self._fault_free(lane, spec, number)
         return await self._fault_free(lane, spec, REFERENCE_TRIES)
 
-    async def _fault_free(self, lane: Lane, spec: str, number: int) -> Reference:
-        asked = self.means.target.specs[spec](f"{spec}-fault-free-{self.stack.name}-{number}")
-        folder = self.state.folder / TRIES / asked.workflow_id
+    async def _fault_free(self, lane: Lane, name: str, number: int) -> Reference:
+        spec = self.means.target.specs[name](f"{name}-fault-free-{self.lanes.folder.name}-{number}")
+        folder = self.state.folder / TRIES / spec.workflow_id
         folder.mkdir()
-        ends = lane.log_ends()
-        await lane.run(asked, None)
-        await keep(self.lab, lane.folder, folder, asked, lane.logged_since(ends))
-        evidence = self.means.target.load_evidence(folder)
-        workflow = evidence.workflows[asked.workflow_id]
-        return Reference(
-            spec=spec,
-            events=tuple(event_names(workflow)),
-            stops=tuple(stops(workflow, read_passed(folder))),
-        )
+        await lane.attempt(spec, folder)
+        workflow = self.means.target.load_evidence(folder).workflows[spec.workflow_id]
+        return Reference.of(name, workflow, read_wire(folder))
 
     async def _begin_to_work(self, lane: Lane, left: deque[CrashPoint]) -> None:
         """Start a lane; where that is not possible there is one less."""
@@ -172,12 +109,22 @@ class _Exploration:
             await self._work(lane, left)
 
     async def _work(self, lane: Lane, left: deque[CrashPoint]) -> None:
+        """Until none is left, or its worker cannot be started again."""
         while left and not self._time_is_up:
             crash_point = left.popleft()
-            outcome = self.state.add(await self._try(lane, crash_point))
+            found = await self._try(lane, crash_point)
+            outcome = self.state.add(found)
             self._tell(outcome)
             if not outcome.is_done:
                 left.append(crash_point)
+            if found.status is Status.RUNNING or not found.is_carried_out:
+                try:
+                    await lane.give_up(found.workflow_id)
+                except _TROUBLE as error:
+                    self.means.say(
+                        f"{lane.name} cannot be started again, the others go on: {error}"
+                    )
+                    return
 
     @property
     def _time_is_up(self) -> bool:
@@ -188,30 +135,18 @@ class _Exploration:
         return time.monotonic() - self._began
 
     async def _try(self, lane: Lane, crash_point: CrashPoint) -> Try:
-        """Bring a worker to a crash point, and judge what came of it by the files alone."""
+        """Strike a worker at a crash point, and judge what came of it by the files alone."""
         workflow_id, began_at = self.state.new_id(crash_point), datetime.now(UTC)
         folder = self.state.folder / TRIES / workflow_id
-        asked = self.means.target.specs[crash_point.spec](workflow_id)
-        ends = lane.log_ends()
+        target = self.means.target
         try:
-            await lane.run(asked, crash_point.stop.moment)
+            spec = target.specs[crash_point.spec](workflow_id)
+            await lane.attempt(spec, folder, crash_point.stop, crash_point.action)
             ended_at = datetime.now(UTC)
-            await keep(self.lab, lane.folder, folder, asked, lane.logged_since(ends))
         except _TROUBLE as error:
-            await self._clear(lane, workflow_id)
             return broken_try(crash_point, workflow_id, began_at, f"it could not be tried: {error}")
-        reference = self._plan.reference(crash_point.spec)
-        attempt = Attempt(self.means.target, crash_point, reference)
-        found = await asyncio.to_thread(judge_try, folder, attempt, began_at, ended_at)
-        if found.status is Status.RUNNING:
-            await self._clear(lane, workflow_id)
-        return found
-
-    async def _clear(self, lane: Lane, workflow_id: str) -> None:
-        """Leave nothing of a try to the next one."""
-        with suppress(RPCError):
-            await self.lab.handle(workflow_id).terminate("it was given up")
-        await lane.restart()
+        attempt = Attempt(target, crash_point)
+        return await asyncio.to_thread(judge_try, folder, attempt, began_at, ended_at)
 
     @property
     def _plan(self) -> Plan:
@@ -225,7 +160,9 @@ class _Exploration:
         done = sum(each.is_done for each in self.state.outcomes())
         seconds = last.recovery_seconds
         recovered = "" if seconds is None else f", taken up after {seconds:.2f} s"
-        what = f"{len(last.proven)} of {len(outcome.crash_point.stop.points)} points hit{recovered}"
+        points = len(outcome.crash_point.stop.boundaries)
+        hit = f"{len(last.proven)} of {points} points hit" if last.is_reached else NOT_REACHED
+        what = f"{hit}{recovered}"
         because = "" if last.verdict is Verdict.PASSED else f" ({last.reason})"
         self.means.say(
             f"{self._age_seconds:6.1f} s  {done}/{len(self._plan.chosen)}  "
@@ -235,7 +172,7 @@ class _Exploration:
 
 def _slow_first(crash_point: CrashPoint) -> int:
     """Those that wait for a heartbeat or a workflow task first: they take longest."""
-    moment = crash_point.stop.moment
-    if (moment.actor, moment.stage) in _TO_HEARTBEATS:
+    boundary = crash_point.stop.boundary
+    if (boundary.kind, boundary.stage) in _TO_HEARTBEATS:
         return 0
-    return 1 if moment.actor is Actor.TASK else 2
+    return 1 if boundary.kind is Kind.WORKFLOW_TASK else 2

@@ -81,6 +81,7 @@ def broken_try(crash_point: CrashPoint, workflow_id: str, began_at: datetime, wh
         ended_at=datetime.now(UTC),
         verdict=Verdict.UNKNOWN,
         reason=why,
+        is_carried_out=False,
     )
 
 

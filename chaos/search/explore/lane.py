@@ -79,7 +79,11 @@ class Lane:
         await self.start()
 
     async def attempt(
-        self, spec: WorkflowSpec, folder: Path, stop: Stop | None = None, action: Action = Action.KILL
+        self,
+        spec: WorkflowSpec,
+        folder: Path,
+        stop: Stop | None = None,
+        action: Action = Action.KILL,
     ) -> None:
         """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
         comes there; put all that there is to know of it into the folder.
@@ -99,12 +103,7 @@ class Lane:
                 if struck := passage is not None:
                     await self._strike(spec, passage, action, pid)
         with suppress(DeadlineExceededError):
-            await wait_until(
-                lambda: self.lab.has_ended(spec.workflow_id),
-                what=f"{spec.workflow_id} ends",
-                deadline_seconds=END_DEADLINE_SECONDS,
-                interval_seconds=_ASK_SECONDS,
-            )
+            await self._until_ended(spec, END_DEADLINE_SECONDS)
         dead = pid if struck and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
@@ -135,24 +134,25 @@ class Lane:
         )
 
     async def _reached(self, spec: WorkflowSpec, breakpoint_: Breakpoint) -> Passage | None:
-        """The call that comes there, at once; None where the workflow ends before, or never does."""
+        """The call that comes there, at once; None where the workflow ends before."""
         reached = asyncio.create_task(breakpoint_.reached())
-        over = asyncio.create_task(self._until_ended(spec))
+        over = asyncio.create_task(self._until_ended(spec, HIT_DEADLINE_SECONDS))
         try:
-            await asyncio.wait(
-                {reached, over},
-                timeout=HIT_DEADLINE_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait({reached, over}, return_when=asyncio.FIRST_COMPLETED)
             return reached.result() if reached.done() else None
         finally:
             for task in (reached, over):
                 task.cancel()
             await asyncio.gather(reached, over, return_exceptions=True)
 
-    async def _until_ended(self, spec: WorkflowSpec) -> None:
-        while not await self.lab.has_ended(spec.workflow_id):
-            await asyncio.sleep(_ASK_SECONDS)
+    async def _until_ended(self, spec: WorkflowSpec, deadline_seconds: float) -> None:
+        """Raises DeadlineExceededError."""
+        await wait_until(
+            lambda: self.lab.has_ended(spec.workflow_id),
+            what=f"{spec.workflow_id} ends",
+            deadline_seconds=deadline_seconds,
+            interval_seconds=_ASK_SECONDS,
+        )
 
     async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action, pid: int) -> None:
         """While the call is held there. First the kill, for at `delivered` nothing is held."""
@@ -160,7 +160,9 @@ class Lane:
             if action is Action.KILL:
                 self.supervisor.signal(pid, signal.SIGKILL)
         except psutil.NoSuchProcess:
-            raise ChildError(f"worker {pid} of {self.name} was gone before it was struck.") from None
+            raise ChildError(
+                f"worker {pid} of {self.name} was gone before it was struck."
+            ) from None
         self.lab.journal.add(
             Event.FAULT,
             f"{action} at {passage.crossing.boundary} of {spec.workflow_id}",

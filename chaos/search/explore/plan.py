@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
+from temporalio.api.enums.v1 import EventType
 
-from chaos.search.explore.points import Phase, Stop
+from chaos.evidence.history import Status, Workflow
+from chaos.search.explore.points import Phase, PlanError, Stop, own_crossings, stops
+from chaos.wire.boundary import Kind, Stage
+from chaos.wire.journal import WireRecord
+
+_TASK_DONE = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED}
+_DISTURBED = {EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
 
 
 class Action(StrEnum):
@@ -32,6 +39,34 @@ class Reference(BaseModel):
     spec: str
     stops: tuple[Stop, ...]
     attempts: Mapping[str, int] = {}
+
+    @classmethod
+    def of(
+        cls, spec: str, workflow: Workflow, records: Mapping[str, Sequence[WireRecord]]
+    ) -> Reference:
+        """Of what a fault-free run left. Raises PlanError where history and wire disagree."""
+        disturbed = [e for e in workflow.events if e.event_type in _DISTURBED]
+        on_wire = Counter(
+            (crossing.boundary.kind, crossing.boundary.stage)
+            for crossing in {c for _, c in own_crossings(records, workflow.workflow_id)}
+        )
+        done = sum(e.event_type in _TASK_DONE for e in workflow.events)
+        begun = sum(activity.attempt > 0 for activity in workflow.activities)
+        if (
+            disturbed
+            or done > on_wire[Kind.WORKFLOW_TASK, Stage.COMPLETED]
+            or begun > on_wire[Kind.ACTIVITY, Stage.ASSIGNED]
+            or workflow.status is Status.RUNNING
+        ):
+            raise PlanError(
+                f"the history of {workflow.workflow_id} and the wire do not agree, or it has not "
+                "ended: was the run disturbed, or are there workers beside the target's own?"
+            )
+        attempts: dict[str, int] = {}
+        for each in workflow.activities:
+            attempts[each.kind] = max(each.attempt, attempts.get(each.kind, 1))
+        found = tuple(stops(records, workflow.workflow_id))
+        return cls(spec=spec, stops=found, attempts=attempts)
 
 
 class CrashPoint(BaseModel):

@@ -80,7 +80,7 @@ def _crossing(hit: Hit, stop: Stop, boundary: Boundary) -> Crossing | None:
 
 
 def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Action) -> bool:
-    """Whether the history fits. Of a query it tells nothing, nor of a call that no activity made."""
+    """Whether the history fits. It tells nothing of a query, nor of calls outside activities."""
     boundary = crossing.boundary
     # A worker that is only told of a broken connection has its work in hand still.
     is_gone = action is Action.KILL or boundary.stage is Stage.ASSIGNED

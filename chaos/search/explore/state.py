@@ -23,6 +23,7 @@ PREFIX = "explore-"
 PLAN = "plan.json"
 RESULTS = "points.jsonl"
 TRIES = "tries"
+NOT_REACHED = "not reached"
 MOST_TRIES = 5
 """How often a stop is tried whose boundaries were not all hit: the worker may have been faster."""
 
@@ -34,7 +35,8 @@ class StateError(Exception):
 class Try(BaseModel):
     """One hit at one stop, and what became of its workflow.
 
-    `is_reached` tells whether any call came there before the workflow ended, `proven` which
+    `is_carried_out` is False where the harness could not, of which nothing is known. `is_reached`
+    tells whether any call came there before the workflow ended, `proven` which
     boundaries were provably hit. `recovery_seconds` is from the hit until a worker was given work
     again; None where nothing was left to do.
     """
@@ -47,6 +49,7 @@ class Try(BaseModel):
     ended_at: AwareDatetime
     verdict: Verdict
     reason: str
+    is_carried_out: bool = True
     is_reached: bool = False
     proven: tuple[str, ...] = ()
     pid: int | None = None
