@@ -104,7 +104,8 @@ class Boundary(BaseModel):
 
 class Crossing(BaseModel):
     """A boundary that a call has come to, and whose. `during` are the activities that the line's
-    workers had in hand when a service was called, such as `charge_card`.
+    worker had in hand when a service was called, such as `charge_card` or the second, `charge_card
+    2`. Such a call is of their workflow if they have but one, and of the attempt of one alone.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -41,6 +41,7 @@ class Call:
         self._notes: dict[str, Any] = {
             "at": _now(),
             "method": self._subject,
+            "target_sha256": hashlib.sha256(request.target).hexdigest(),
             "idempotency_key": idempotency_key_of(request),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
@@ -13,17 +13,17 @@ from chaos.wire.writing import WireJournal
 STATUSES = tuple(str(status.value) for status in HTTPStatus if status >= HTTPStatus.OK)
 """With which a call can be answered in the service's place."""
 
-DuringOf = Callable[[], tuple[str, ...]]
-"""Which activities the workers of a line have in hand, such as `charge_card`."""
+Busy = Callable[[], Sequence[Crossing]]
+"""The activities that the worker of a line has in hand, as they were delivered."""
 
 
 class Gate:
     """One for each line."""
 
-    def __init__(self, breakpoints: Breakpoints, journal: WireJournal, during: DuringOf) -> None:
+    def __init__(self, breakpoints: Breakpoints, journal: WireJournal, busy: Busy) -> None:
         self._breakpoints = breakpoints
         self._journal = journal
-        self._during = during
+        self._busy = busy
         self._counts: Counter[str] = Counter()
 
     def number(self, subject: str) -> int:
@@ -34,7 +34,16 @@ class Gate:
     def crossing(self, subject: str, stage: Stage, number: int) -> Crossing:
         """A call comes to a boundary, now."""
         boundary = Boundary(kind=Kind.CALL, subject=subject, stage=stage, ordinal=number)
-        return Crossing(boundary=boundary, during=self._during())
+        busy = self._busy()
+        runs = {(activity.workflow_id, activity.run_id) for activity in busy}
+        workflow_id, run_id = runs.pop() if len(runs) == 1 else ("", "")
+        return Crossing(
+            boundary=boundary,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            attempt=busy[0].attempt if len(busy) == 1 else 1,
+            during=tuple(sorted(_name(activity.boundary) for activity in busy)),
+        )
 
     def is_watched(self, crossing: Crossing) -> bool:
         """Whether the call may have to be held there."""
@@ -45,3 +54,9 @@ class Gate:
         from the worker's port `peer`.
         """
         return await self._breakpoints.at(self._journal, (crossing,), STATUSES, peer)
+
+
+def _name(activity: Boundary) -> str:
+    """As in a boundary's own words, without the number of the first."""
+    ordinal = activity.ordinal
+    return activity.subject if ordinal == 1 else f"{activity.subject} {ordinal}"

@@ -13,25 +13,25 @@ from chaos.network.proxy import PortError, listen
 from chaos.wire.breakpoints import Breakpoints
 from chaos.wire.control import LineSpec, Upstream, WireError
 from chaos.wire.http_call import Call
-from chaos.wire.http_gate import DuringOf, Gate
+from chaos.wire.http_gate import Busy, Gate
 from chaos.wire.http_messages import answer
 from chaos.wire.http_peer import Peer, PeerLeftError
 from chaos.wire.writing import WireJournal
 
 
 class HttpLine:
-    """Listens for the worker at the port of `spec`, from `start` to `stop`. `during` tells what
+    """Listens for the worker at the port of `spec`, from `start` to `stop`. `busy` tells what
     that worker has in hand.
     """
 
     def __init__(
-        self, spec: LineSpec, breakpoints: Breakpoints, journal: WireJournal, during: DuringOf
+        self, spec: LineSpec, breakpoints: Breakpoints, journal: WireJournal, busy: Busy
     ) -> None:
         """Raises WireError."""
         self._port = spec.port
         self._service = _Service(spec.upstream)
         self._journal = journal
-        self._gate = Gate(breakpoints, journal, during)
+        self._gate = Gate(breakpoints, journal, busy)
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 

@@ -57,7 +57,8 @@ class Called(_Record):
     `forwarded_at`, answered `replied_at` and handed to the worker `delivered_at`; what is None did
     not happen. `status` is what the worker was told: the name of a gRPC status, or a number of
     HTTP's; empty where it was told nothing. `decision` is what was decided about it at a
-    breakpoint. Of a request to a service there are the hash of its body and its idempotency key.
+    breakpoint. Of a request to a service there are the hashes of its whole target and of its body
+    (empty if not all of it came), and its idempotency key.
     """
 
     event: Literal["called"] = "called"
@@ -68,6 +69,7 @@ class Called(_Record):
     status: str = ""
     crossings: tuple[Crossing, ...] = ()
     decision: str = ""
+    target_sha256: str = ""
     body_sha256: str = ""
     idempotency_key: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol as Shape
 
@@ -10,6 +11,7 @@ from chaos.network.proxy import HOST, PortError, listen
 from chaos.wire.breakpoints import Breakpoints, Tell
 from chaos.wire.control import LineSpec, Protocol, WireError
 from chaos.wire.grpc_line import GrpcLine
+from chaos.wire.http_line import HttpLine
 from chaos.wire.in_hand import InHand
 from chaos.wire.journal import Closed, Opened
 from chaos.wire.tracking import Tracker
@@ -80,7 +82,8 @@ class Lines:
 
     def _made(self, spec: LineSpec, journal: WireJournal) -> Line:
         if spec.protocol is Protocol.HTTP:
-            raise WireError("HTTP is not spoken yet.")
+            worker = spec.name.partition(">")[0]
+            return HttpLine(spec, self._breakpoints, journal, partial(self._in_hand.of, worker))
         return GrpcLine(spec, self._breakpoints, journal, self._tracker, self._tell)
 
 
