@@ -8,8 +8,8 @@ from typing import Any
 
 from chaos.evidence.history import Status
 from chaos.search.probe.differences import Place, differing, unmasked
-from chaos.search.probe.observed import Observed, Sent
-from chaos.wire.boundary import Boundary
+from chaos.search.probe.observed import Observed
+from chaos.wire.repeats import Repeat
 
 
 class NoBaselineError(Exception):
@@ -18,8 +18,8 @@ class NoBaselineError(Exception):
 
 @dataclass(frozen=True)
 class Baseline:
-    """`masks` are the places at which undisturbed results differ; `runs`, `times` and `things` are
-    the most that any of them had.
+    """`masks` are the places at which undisturbed results differ; `runs`, `times` and `repeated`
+    are the most that any of them had.
     """
 
     statuses: frozenset[Status]
@@ -29,10 +29,9 @@ class Baseline:
     seconds: float
     runs: Mapping[str, int]
     times: Mapping[str, int]
-    things: Mapping[str, int]
-    calls_during: frozenset[str]
+    repeated: Mapping[str, int]
+    calling: frozenset[str]
     failed_tasks: int
-    boundaries: Sequence[Boundary]
 
     @classmethod
     def of(cls, runs: Sequence[Observed]) -> Baseline:
@@ -49,28 +48,28 @@ class Baseline:
             has_result=all(each.has_result for each in runs),
             seconds=max(each.seconds for each in runs),
             runs=_most([each.runs for each in runs]),
-            times=_most([{sent.call: sent.times for sent in each.sent} for each in runs]),
-            things=_most([{s.call: s.things or 0 for s in each.sent} for each in runs]),
-            calls_during=frozenset().union(*(each.calls_during for each in runs)),
+            times=_most([each.times for each in runs]),
+            repeated=_most([_repeated(each) for each in runs]),
+            calling=frozenset().union(*(each.calling for each in runs)),
             failed_tasks=max(len(each.failed_tasks) for each in runs),
-            # Only what all of them came to can be expected of the next one.
-            boundaries=[
-                b for b in first.boundaries if all(b in each.boundaries for each in others)
-            ],
         )
 
     def differences(self, run: Observed) -> Sequence[Place]:
         """Where its result is not that of any undisturbed run."""
         return unmasked(differing(self.outcome, run.outcome), self.masks)
 
-    def repeated(self, run: Observed) -> Iterator[tuple[Sent, bool]]:
-        """What it asked of services more often than is normal, and whether they can tell that it is
-        nothing new.
-        """
-        for each in run.sent:
-            if each.times > self.times.get(each.call, 0):
-                can_tell = each.things is None or each.things <= self.things.get(each.call, 0)
-                yield each, can_tell
+    def asked_again(self, run: Observed) -> Iterator[Repeat]:
+        """What it asked of services again that no undisturbed run did as often."""
+        for each in run.repeats:
+            if len(each.calls) > self.repeated.get(_what(each), 1):
+                yield each
+
+    def asked_more(self, run: Observed) -> Iterator[tuple[str, int]]:
+        """What it asked of services more often than is normal, and yet never the same again."""
+        known = {_what(each) for each in run.repeats}
+        for what, times in run.times.items():
+            if what not in known and times > self.times.get(what, times):
+                yield what, times
 
     def ran_again(self, run: Observed) -> Iterator[tuple[str, int]]:
         """The activities that ran more often than is normal, and how often."""
@@ -86,6 +85,14 @@ def _require_an_end(run: Observed) -> None:
             "with: probe a workflow that ends by itself, and see that its worker takes all of its "
             "tasks."
         )
+
+
+def _what(repeat: Repeat) -> str:
+    return f"{repeat.service} {repeat.method}"
+
+
+def _repeated(run: Observed) -> Mapping[str, int]:
+    return _most([{_what(each): len(each.calls)} for each in run.repeats])
 
 
 def _most(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:

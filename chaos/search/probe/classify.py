@@ -11,11 +11,27 @@ from chaos.evidence.history import Status, Workflow
 from chaos.search.probe.baseline import Baseline
 from chaos.search.probe.differences import told
 from chaos.search.probe.fate import Fate, Finding, worst_first
-from chaos.search.probe.observed import Observed, Sent
+from chaos.search.probe.observed import Observed
 from chaos.search.probe.waiting import shortest, waits
+from chaos.wire.repeats import Harm, Repeat
 
 _NON_DETERMINISTIC = "NonDeterministic"
 _MOST_PLACES = 5
+
+_MEANING = {
+    Harm.TWICE: Fate.DONE_TWICE,
+    # Of a lane's worker all calls are those of its one workflow.
+    Harm.PERHAPS: Fate.DONE_TWICE,
+    Harm.TELLS: Fate.SENT_AGAIN,
+    Harm.NONE: Fate.SENT_AGAIN,
+}
+_CANNOT_TELL = "the same body without one idempotency key, so the service cannot tell"
+_WORDS = {
+    Harm.TWICE: _CANNOT_TELL,
+    Harm.PERHAPS: _CANNOT_TELL,
+    Harm.TELLS: "the service can tell that it is the same",
+    Harm.NONE: "that changes nothing",
+}
 
 
 @dataclass(frozen=True)
@@ -99,21 +115,22 @@ def _stuck(run: Disturbed, workflow: Workflow) -> Finding:
 
 
 def _twice(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
-    for sent, can_tell in baseline.repeated(observed):
-        normal = baseline.times.get(sent.call, 0)
-        yield _sent(sent, normal, can_tell=can_tell)
+    for repeat in baseline.asked_again(observed):
+        yield Finding(fate=_MEANING[repeat.harm], text=_told(repeat), what=repeat.method)
+    for what, times in baseline.asked_more(observed):
+        text = (
+            f"{what} was sent {times} times, undisturbed {baseline.times[what]}, each time with "
+            "another body, and with no one key by which the service could tell"
+        )
+        yield Finding(fate=Fate.DONE_TWICE, text=text, what=what)
     for name, times in baseline.ran_again(observed):
-        kind = name.rpartition(" ")[0]
-        if kind not in baseline.calls_during | observed.calls_during:
+        if name not in baseline.calling | observed.calling:
             text = f"{name} ran {times} times, and what it does could not be seen"
-            yield Finding(fate=Fate.RAN_TWICE, text=text, what=kind)
+            yield Finding(fate=Fate.RAN_TWICE, text=text, what=name)
 
 
-def _sent(sent: Sent, normal: int, *, can_tell: bool) -> Finding:
-    during = f" during {', '.join(sent.during)}" if sent.during else ""
-    text = f"{sent.call} was sent {sent.times} times{during}, undisturbed {normal}"
-    if can_tell:
-        text += "; the service can tell that it is the same"
-        return Finding(fate=Fate.SENT_AGAIN, text=text, what=sent.call)
-    text += "; there is no one key by which the service could tell that it is the same"
-    return Finding(fate=Fate.DONE_TWICE, text=text, what=sent.call)
+def _told(repeat: Repeat) -> str:
+    """Without the times, which are in the timeline: what is found alike is told once."""
+    during = f" during {', '.join(repeat.during)}" if repeat.during else ""
+    asked = f"{repeat.service} was asked {len(repeat.calls)} times for {repeat.method}{during}"
+    return f"{asked}: {_WORDS[repeat.harm]}"

@@ -12,12 +12,12 @@ from chaos.search.explore.hits import hit_of
 from chaos.search.explore.plan import CrashPoint
 from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.probe.baseline import Baseline
+from chaos.search.probe.bounds import bound_seconds
 from chaos.search.probe.classify import Disturbed, classify
 from chaos.search.probe.fate import Fate, Finding
 from chaos.search.probe.observed import observe
 from chaos.search.probe.plan import Point
 from chaos.search.probe.record import Cell
-from chaos.search.probe.recovered import bound_seconds
 from chaos.search.probe.timeline import timeline
 from chaos.wire.journal import read_wire
 

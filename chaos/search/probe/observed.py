@@ -11,32 +11,23 @@ from temporalio.api.common.v1 import Payload
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import FailedTask, Status, Workflow
+from chaos.search.explore.points import own_crossings, service_of
 from chaos.search.probe.differences import anonymous, content_of
-from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.boundary import Crossing, Kind, Stage
 from chaos.wire.journal import Called, WireRecord
+from chaos.wire.repeats import Repeat, repeats
 
 _GOT = {Stage.ASSIGNED, Stage.DELIVERED}
 _REPORTS = {Stage.COMPLETING, Stage.COMPLETED, Stage.FAILING, Stage.FAILED}
-_HARMLESS = {"GET", "HEAD", "OPTIONS"}
-"""Methods of HTTP that change nothing, by its standard."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """All requests of one kind, such as `POST /charges`. `things` is how many of them a service can
-    tell apart by their keys, one without a key always; None where the method changes nothing.
-    """
-
-    call: str
-    times: int
-    things: int | None
-    during: tuple[str, ...] = ()
+_READS = ("GET ", "HEAD ", "OPTIONS ", "TRACE ")
 
 
 @dataclass(frozen=True)
 class Observed:
     """One run. `outcome` is its result or its failure, without what is of this run only; `runs` is
-    how often a worker was given each activity, by its name and its ordinal.
+    how often a worker was given each activity, by its name and, but for the first, its number.
+    `repeats` is what services were asked for again, `times` how often they were asked for anything
+    that changes something, by the service and the method; `calling` are activities that asked.
     """
 
     workflow_id: str
@@ -45,10 +36,10 @@ class Observed:
     has_result: bool
     seconds: float
     runs: Mapping[str, int]
-    sent: Sequence[Sent]
-    calls_during: frozenset[str]
+    repeats: Sequence[Repeat]
+    times: Mapping[str, int]
+    calling: frozenset[str]
     failed_tasks: Sequence[FailedTask]
-    boundaries: Sequence[Boundary]
 
 
 def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Observed:
@@ -56,11 +47,8 @@ def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Obs
     (spec,) = evidence.newest_specs
     workflow = evidence.workflows.get(spec.workflow_id)
     real_id = evidence.real_id(spec.workflow_id)
-    called = [each for line in wire.values() for each in line if isinstance(each, Called)]
-    calls = [each for each in called if _service_call(each)]
-    tasks = [each for each in called if not _service_call(each)]
-    crossings = [(each, c) for each in tasks for c in each.crossings if c.workflow_id == real_id]
-    during = frozenset(name for each in calls for c in each.crossings for name in c.during)
+    crossings = tuple(own_crossings(wire, real_id))
+    calls = tuple(_calls(wire))
     return Observed(
         workflow_id=spec.workflow_id,
         status=workflow.status if workflow else Status.LOST,
@@ -68,15 +56,26 @@ def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Obs
         has_result=bool(workflow and _result(workflow)),
         seconds=_seconds(workflow),
         runs=_runs(crossings) or (_attempts(workflow) if workflow else {}),
-        sent=tuple(_sent(calls)),
-        calls_during=during,
+        repeats=repeats(wire),
+        times=Counter(what for what, call in calls if _changes_something(call)),
+        calling=frozenset(n for _, call in calls for c in call.crossings for n in c.during),
         failed_tasks=workflow.failed_tasks if workflow else (),
-        boundaries=tuple(dict.fromkeys(c.boundary for _, c in crossings)),
     )
 
 
-def _service_call(called: Called) -> bool:
-    return any(crossing.boundary.kind is Kind.CALL for crossing in called.crossings)
+def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Called]]:
+    """Each request of a service, by what was asked of whom."""
+    for line, records in wire.items():
+        if service := service_of(line):
+            for record in records:
+                if isinstance(record, Called):
+                    yield f"{service} {record.method}", record
+
+
+def _changes_something(call: Called) -> bool:
+    """Whether the service has got it, has not turned it away, and may have changed something."""
+    is_refused = call.status.startswith("4") and call.status != call.decision
+    return bool(call.forwarded_at) and not is_refused and not call.method.startswith(_READS)
 
 
 def _result(workflow: Workflow) -> Sequence[Payload]:
@@ -108,7 +107,7 @@ def _runs(crossings: Iterable[tuple[Called, Crossing]]) -> Mapping[str, int]:
         if boundary.kind is Kind.ACTIVITY and (
             boundary.stage in _REPORTS or (boundary.stage in _GOT and called.delivered_at)
         ):
-            found[f"{boundary.subject} {boundary.ordinal}"].add(crossing.attempt)
+            found[_name(boundary.subject, boundary.ordinal)].add(crossing.attempt)
     return {name: len(attempts) for name, attempts in found.items()}
 
 
@@ -119,23 +118,11 @@ def _attempts(workflow: Workflow) -> Mapping[str, int]:
     for activity in workflow.activities:
         ordinals[activity.kind] += 1
         pending = activity.pending.attempt if activity.pending else 0
-        found[f"{activity.kind} {ordinals[activity.kind]}"] = max(activity.attempt, pending)
+        name = _name(activity.kind, ordinals[activity.kind])
+        found[name] = max(activity.attempt, pending)
     return found
 
 
-def _sent(calls: Iterable[Called]) -> Iterator[Sent]:
-    """What reached the services."""
-    same: dict[str, list[Called]] = defaultdict(list)
-    for each in calls:
-        if each.forwarded_at:
-            same[each.crossings[0].boundary.subject].append(each)
-    for call, found in same.items():
-        keys = {each.idempotency_key for each in found if each.idempotency_key}
-        without = sum(not each.idempotency_key for each in found)
-        during = {name for each in found for c in each.crossings for name in c.during}
-        yield Sent(
-            call=call,
-            times=len(found),
-            things=None if call.split(" ")[0] in _HARMLESS else len(keys) + without,
-            during=tuple(sorted(during)),
-        )
+def _name(kind: str, ordinal: int) -> str:
+    """As the wire calls an activity that a worker has in hand."""
+    return kind if ordinal == 1 else f"{kind} {ordinal}"

@@ -1,10 +1,7 @@
-"""How long it took until a worker was given anything of a disturbed workflow again, and how long it
-may have taken by the workflow's own timeouts.
-"""
+"""How long it may take until work goes on after a disturbance, by the workflow's own timeouts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chaos.evidence.case import Evidence
@@ -12,25 +9,8 @@ from chaos.evidence.history import Activity, Workflow
 from chaos.evidence.journal import Event
 from chaos.invariants.recovery import handover_seconds
 from chaos.wire.boundary import Boundary, Kind, Stage
-from chaos.wire.journal import Called, WireRecord
 
 _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
-_GIVEN = {Stage.ASSIGNED, Stage.DELIVERED}
-
-
-def recovered_seconds(
-    wire: Mapping[str, Sequence[WireRecord]], real_id: str, hit_at: datetime
-) -> float | None:
-    """From the disturbance on; None where nothing was given out any more."""
-    given = [
-        call.delivered_at
-        for line in wire.values()
-        for call in line
-        if isinstance(call, Called) and call.delivered_at and call.delivered_at > hit_at
-        for crossing in call.crossings
-        if crossing.workflow_id == real_id and crossing.boundary.stage in _GIVEN
-    ]
-    return round((min(given) - hit_at).total_seconds(), 3) if given else None
 
 
 def bound_seconds(
