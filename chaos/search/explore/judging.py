@@ -17,7 +17,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Finding, Verdict
 from chaos.search.explore.hits import Hit, Wire, hit_of
 from chaos.search.explore.plan import CrashPoint
-from chaos.search.explore.points import service_of
+from chaos.search.explore.points import during, service_of
 from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.explore.state import Try
 from chaos.wire.boundary import Kind, Stage
@@ -123,7 +123,7 @@ def _is_paid(call: Called, target: Target) -> bool:
 
 
 def _during(call: Called) -> Sequence[str]:
-    return [kind for crossing in call.crossings for kind in crossing.during]
+    return [kind for crossing in call.crossings for kind in during(crossing)]
 
 
 def _was_reported(wire: Wire, request: Called, hit: Hit) -> bool:

@@ -185,6 +185,11 @@ def _some_heartbeats(found: Sequence[Stop]) -> Iterator[Stop]:
             yield stop
 
 
+def during(crossing: Crossing) -> Sequence[str]:
+    """The types of the activities that were in hand; those of the second have its number."""
+    return [re.sub(r" [0-9]+$", "", name) for name in crossing.during]
+
+
 def own_crossings(
     records: Mapping[str, Sequence[WireRecord]], workflow_id: str
 ) -> Iterator[tuple[Called, Crossing]]:

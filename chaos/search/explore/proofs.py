@@ -20,7 +20,7 @@ from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.invariants import Invariant, proof
 from chaos.search.explore.hits import Hit, Wire, hit_of
 from chaos.search.explore.plan import Action, CrashPoint
-from chaos.search.explore.points import Phase, Stop
+from chaos.search.explore.points import Phase, Stop, during
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called
 
@@ -88,10 +88,10 @@ def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Act
         return True
     if boundary.kind is Kind.CALL:
         return not (crossing.during and is_gone) or any(
-            _is_lost(activity, hit.at, 1)
+            _is_lost(activity, hit.at, crossing.attempt)
             for workflow in evidence.all_workflows
             for activity in workflow.activities
-            if activity.kind in crossing.during
+            if activity.kind in during(crossing)
         )
     workflow = _workflow(evidence, crossing.workflow_id)
     if workflow is None:
