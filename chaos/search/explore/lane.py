@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +40,9 @@ READY_DEADLINE_SECONDS = 120.0
 HIT_DEADLINE_SECONDS = 60.0
 END_DEADLINE_SECONDS = 150.0
 _ASK_SECONDS = 0.1
+
+Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
+"""Returns when a workflow has ended, or nobody has to wait for that any more."""
 
 
 @dataclass
@@ -84,9 +87,11 @@ class Lane:
         folder: Path,
         stop: Stop | None = None,
         action: Action = Action.KILL,
+        wait: Wait | None = None,
     ) -> None:
         """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
-        comes there; put all that there is to know of it into the folder.
+        comes there; put all that there is to know of it into the folder. `wait` may wait in its own
+        way for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
         out. A workflow that does not end is no trouble of ours: its history shows it.
@@ -103,7 +108,10 @@ class Lane:
                 if struck := passage is not None:
                     await self._strike(spec, passage, action, pid)
         with suppress(DeadlineExceededError):
-            await self._until_ended(spec, END_DEADLINE_SECONDS)
+            if wait:
+                await wait(self.lab, spec)
+            else:
+                await self._until_ended(spec, END_DEADLINE_SECONDS)
         dead = pid if struck and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 

@@ -80,10 +80,10 @@ class Baseline:
 
 def _require_an_end(run: Observed) -> None:
     if run.status in {Status.RUNNING, Status.LOST}:
+        why = f" ({run.waits_for})" if run.waits_for else ""
         raise NoBaselineError(
-            f"the undisturbed run {run.workflow_id} did not end, so there is nothing to compare "
-            "with: probe a workflow that ends by itself, and see that its worker takes all of its "
-            "tasks."
+            f"{run.workflow_id}, which nobody disturbed, did not end{why}: probe a workflow that "
+            "ends by itself within two minutes, and see that its worker takes all of its tasks."
         )
 
 

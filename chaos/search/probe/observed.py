@@ -11,6 +11,7 @@ from temporalio.api.common.v1 import Payload
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import FailedTask, Status, Workflow
+from chaos.invariants.hanging import hanging
 from chaos.search.explore.points import own_crossings, service_of
 from chaos.search.probe.differences import anonymous, content_of
 from chaos.wire.boundary import Crossing, Kind, Stage
@@ -27,7 +28,8 @@ class Observed:
     """One run. `outcome` is its result or its failure, without what is of this run only; `runs` is
     how often a worker was given each activity, by its name and, but for the first, its number.
     `repeats` is what services were asked for again, `times` how often they were asked for anything
-    that changes something, by the service and the method; `calling` are activities that asked.
+    that changes something, by the service and the method; `calling` are activities that asked. One
+    that is open `waits_for` something.
     """
 
     workflow_id: str
@@ -40,6 +42,7 @@ class Observed:
     times: Mapping[str, int]
     calling: frozenset[str]
     failed_tasks: Sequence[FailedTask]
+    waits_for: str = ""
 
 
 def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Observed:
@@ -60,6 +63,7 @@ def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Obs
         times=Counter(what for what, call in calls if _changes_something(call)),
         calling=frozenset(n for _, call in calls for c in call.crossings for n in c.during),
         failed_tasks=workflow.failed_tasks if workflow else (),
+        waits_for=hanging(evidence, workflow) if workflow else "",
     )
 
 
