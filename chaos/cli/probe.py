@@ -89,8 +89,8 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
         "--env",
         action="append",
         default=[],
-        metavar="NAME[=VALUE]",
-        help="a variable that the worker gets; without a value your own; may be given again",
+        metavar="NAME",
+        help="one of your own variables that the worker gets, such as HOME; may be given again",
     )
     add("--cwd", type=Path, default=Path(), metavar="FOLDER", help="where it runs (default: here)")
     add("--port", type=port, metavar="N", help="the fixed port at which it looks for Temporal")
@@ -257,7 +257,7 @@ _OF_THE_SYSTEM = (
 
 
 def command_of(given: argparse.Namespace) -> str:
-    """What was typed, for a shell, without what chooses points; patience belongs to what is found."""
+    """What was typed, for a shell, without what chooses points."""
     words = ["temporal-chaos", "probe"]
     for name in _OF_THE_SYSTEM:
         value = getattr(given, name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from temporalio.common import RawValue
 
 from chaos.environment.readiness import LogLine, Polls
 from chaos.environment.target import Service, Target
-from chaos.evidence.history import Status
 from chaos.evidence.numbers import quoted
 from chaos.evidence.spec import WorkflowSpec
 from chaos.evidence.text import plain
@@ -62,14 +61,12 @@ class Given:
         worker = _words("--worker", self.worker)
         _require(worker, queue, name)
         arguments = tuple(map(_argument, self.inputs))
-        settings, passed = _variables(self.variables)
         return Target(
             worker=worker,
             task_queue=queue,
             cwd=self.cwd.absolute(),
             services=tuple(map(_service, self.services)),
-            settings=settings,
-            passed=passed,
+            passed=tuple(self.variables),
             ready=LogLine(self.ready_line) if self.ready_line else Polls(),
             port=self.port,
             specs={name: lambda workflow_id: self._spec(name, workflow_id, arguments)},
@@ -86,11 +83,6 @@ class Given:
                 *(_like(p, like.workflow_id if like else "", workflow_id) for p in payloads),
             ),
         )
-
-
-def ending(spec: WorkflowSpec, status: Status) -> WorkflowSpec:
-    """The same, where it is known how it ends."""
-    return spec.model_copy(update={"status": status})
 
 
 def of_target(target: Target, spec: str) -> Target:
@@ -149,20 +141,6 @@ def _service(text: str) -> Service:
             "{port} there."
         )
     return Service(name=variable.lower().removesuffix("_url"), argv=argv, variable=variable)
-
-
-def _variables(texts: Sequence[str]) -> tuple[Mapping[str, str], Sequence[str]]:
-    """`NAME=VALUE` are set, `NAME` alone is the user's own."""
-    settings, passed = {}, []
-    for text in texts:
-        name, is_set, value = text.partition("=")
-        if not name:
-            raise GivenError(f"--env is NAME or NAME=VALUE, not {quoted(text)}.")
-        if is_set:
-            settings[name] = value
-        else:
-            passed.append(name)
-    return settings, passed
 
 
 def _argument(text: str) -> Any:

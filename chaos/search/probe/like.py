@@ -34,14 +34,13 @@ async def run_like(workflow_id: str, address: str = "", namespace: str = "") -> 
     where = config["target_host"]
     try:
         client = await Client.connect(**config)
-        history = await client.get_workflow_handle(workflow_id).fetch_history(
-            page_size=1, rpc_timeout=_PATIENCE
-        )
+        handle = client.get_workflow_handle(workflow_id)
+        first = await anext(handle.fetch_history_events(page_size=1, rpc_timeout=_PATIENCE))
     except RPCError as error:
         raise GivenError(_reason(error, workflow_id, where)) from None
     except (RuntimeError, ValueError) as error:
         raise GivenError(_unreachable(where, str(error))) from None
-    started = history.events[0].workflow_execution_started_event_attributes
+    started = first.workflow_execution_started_event_attributes
     return Run(
         workflow_id=workflow_id,
         workflow_type=started.workflow_type.name,

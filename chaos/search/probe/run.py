@@ -15,7 +15,7 @@ from pathlib import Path
 
 from temporalio.service import RPCError
 
-from chaos.evidence.headroom import Meter
+from chaos.evidence.headroom import Meter, Strain
 from chaos.evidence.journal import Event
 from chaos.process.child import ChildError
 from chaos.process.waiting import CLOCK, DeadlineExceededError
@@ -179,10 +179,10 @@ class Probing:
 
     @contextmanager
     def _strain_is_noted(self, lane: Lane, workflow_id: str) -> Iterator[None]:
-        journal = lane.lab.journal
-        with self._meter.watched(
-            lambda strain: journal.add(Event.STRAIN, strain=strain, workflow_id=workflow_id)
-        ):
+        def note(strain: Strain) -> None:
+            lane.lab.journal.add(Event.STRAIN, strain=strain, workflow_id=workflow_id)
+
+        with self._meter.watched(note):
             yield
 
     def _with_command(self, cell: Cell) -> Cell:

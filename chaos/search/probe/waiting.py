@@ -71,9 +71,9 @@ def _activity(workflow: Workflow, pending: PendingActivity, hit_at: datetime) ->
         return Wait(f"{name} waits for a worker{why}", max(0.0, due))
     if scheduled is None or pending.started_at > hit_at:
         return Wait(f"{name} runs", 0.0)
-    due, limit = _taken_up_again(scheduled, pending)
+    again_at, limit = _taken_up_again(scheduled, pending)
     policy = policy_told(scheduled) or f"its heartbeat timeout is {limit:g} s"
-    seconds = _since(hit_at, due)
+    seconds = _since(hit_at, again_at)
     return Wait(
         f"{name} is not with any worker, and would be taken up again only after {seconds:.0f} s: "
         f"{policy}",
