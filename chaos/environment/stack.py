@@ -88,6 +88,7 @@ class Stack:
         self.services: dict[str, ServiceProcess] = {}
         self._ways = Ways(self._factory, config.evidence, self.services, target.port)
         self._numbers = itertools.count(1)
+        self._supervisor_numbers = itertools.count(1)
         self._temporal: Temporal | None = None
         self._own: list[str] = []
         self._arrivals: list[Arrival] = []
@@ -272,7 +273,7 @@ class Stack:
         return keeper
 
     def _next_supervisor(self) -> str:
-        return f"fleet-{len(self.supervisors) + 1}"
+        return f"fleet-{next(self._supervisor_numbers)}"
 
     async def start_supervisor(  # noqa: PLR0913 - all by name, and each has its default
         self,

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,8 @@ from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.explore.keep import Since, ends, keep
 from chaos.search.explore.plan import Action
-from chaos.search.explore.points import Stop, service_of
+from chaos.search.explore.points import Phase, Stop, service_of
+from chaos.wire.boundary import Stage
 from chaos.wire.control import Breakpoint, Decision, Passage, Wire, WireError
 from chaos.wire.journal import FOLDER, file_name
 
@@ -102,7 +103,7 @@ class Lane:
             await self.lab.start(spec)
             struck = False
         else:
-            async with await self._set(spec, stop) as breakpoint_:
+            async with self._set(spec, stop) as breakpoint_:
                 await self.lab.start(spec)
                 passage = await self._reached(spec, breakpoint_)
                 if struck := passage is not None:
@@ -132,14 +133,23 @@ class Lane:
         (pid,) = self.supervisor.pids
         return pid
 
-    async def _set(self, spec: WorkflowSpec, stop: Stop) -> Breakpoint:
+    @asynccontextmanager
+    async def _set(self, spec: WorkflowSpec, stop: Stop) -> AsyncIterator[Breakpoint]:
+        """A breakpoint at the stop. What is handed over cannot be held: there the report is, so that
+        the worker is not faster than its end.
+        """
         is_named = stop.is_own and not stop.service
+        workflow_id = self.lab.handle(spec.workflow_id).id if is_named else ""
         (line,) = self._lines(stop.service)
-        return await self._wire.set(
-            stop.boundary,
-            workflow_id=self.lab.handle(spec.workflow_id).id if is_named else "",
-            line=line,
-        )
+        reports = (Stage.COMPLETING, Stage.FAILING) if stop.phase is Phase.HANDED_OVER else ()
+        async with AsyncExitStack() as all_set:
+            for stage in (stop.boundary.stage, *reports):
+                boundary = stop.boundary.model_copy(update={"stage": stage})
+                found = await self._wire.set(boundary, workflow_id=workflow_id, line=line)
+                await all_set.enter_async_context(found)
+                if stage is stop.boundary.stage:
+                    breakpoint_ = found
+            yield breakpoint_
 
     async def _reached(self, spec: WorkflowSpec, breakpoint_: Breakpoint) -> Passage | None:
         """The call that comes there, at once; None where the workflow ends before."""
