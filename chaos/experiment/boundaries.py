@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import psutil
@@ -257,16 +258,22 @@ class BoundaryWatch:
 
     def _told(self) -> str:
         real = f"{self.stack.temporal.prefix}{self.workflow_id}" if self.workflow_id else ""
-        seen = list(dict.fromkeys(_seen(self.stack, real)))
+        there = self.breakpoint.spec.boundary
+        seen = sorted(dict.fromkeys(_seen(self.stack, real)), key=partial(_distance, there))
         more = " and others" if len(seen) > MOST_TOLD else ""
-        names = ", ".join(f"{each!r}" for each in seen[-MOST_TOLD:])
+        names = ", ".join(f"'{each}'" for each in seen[:MOST_TOLD])
         return f"The wire has seen {names}{more}." if seen else "The wire has seen no boundary."
 
 
-def _seen(stack: Stack, workflow_id: str) -> Iterator[str]:
+def _distance(wanted: Boundary, seen: Boundary) -> int:
+    """What is most like the boundary that nobody came to is told first."""
+    return (wanted.kind != seen.kind) + (wanted.subject != seen.subject)
+
+
+def _seen(stack: Stack, workflow_id: str) -> Iterator[Boundary]:
     """The boundaries that any call has come to, of that workflow if it is named."""
     for records in read_wire(stack.evidence_folder).values():
         for record in records:
             for crossing in record.crossings if isinstance(record, Called) else ():
                 if not workflow_id or crossing.workflow_id in {"", workflow_id}:
-                    yield str(crossing.boundary)
+                    yield crossing.boundary

@@ -1,0 +1,223 @@
+"""An order whose worker is on the wire, and what is done to its calls at their boundaries."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chaos import AtBoundary, Lab, Service, Target, Timings, WorkflowSpec, hit_at
+from chaos.environment.supervisor import Supervisor
+from chaos.evidence.journal import Event
+from chaos.experiment.results import CaseResult
+from chaos.invariants import Invariant
+from chaos.invariants.verdict import Verdict
+from chaos.process.waiting import DeadlineExceededError
+from chaos.wire.journal import Decided, read_wire
+from tests.integration.guests.conftest import GuestRun
+
+ORDERS = Path(__file__).parents[3] / "examples" / "orders"
+CHARGED = "activity charge_card completed"
+ASKED = "call POST /charges answered"
+
+
+def _double(name: str) -> Service:
+    return Service(
+        name=name,
+        argv=(sys.executable, "-m", "orders.doubles", "{port}", f"{{evidence}}/{name}.jsonl"),
+        variable=f"{name.upper()}_URL",
+        settings={"ANSWER_SECONDS": "0.1"},
+    )
+
+
+SHOP = Target(
+    worker=(sys.executable, "-m", "orders.worker"),
+    task_queue="orders",
+    cwd=ORDERS,
+    services=(_double("payments"), _double("carrier")),
+    timings=Timings(recovery_seconds=25),
+)
+
+
+NEXT_TOO = {"ship_parcel": (1, 2)}
+"""While a reply is held the server goes on, and the same worker may get what comes next."""
+
+
+def _order(**attempts: int | tuple[int, int]) -> WorkflowSpec:
+    return WorkflowSpec(
+        workflow_id="order-1",
+        workflow_type="Order",
+        arguments=({"order_id": "order-1", "amount_cents": 4990, "address": "Chaos Lane 1"},),
+        attempts=attempts,
+    )
+
+
+async def _judged(
+    run: GuestRun,
+    spec: WorkflowSpec,
+    experiment: Callable[[Lab], Awaitable[None]],
+    *proofs: Invariant,
+) -> CaseResult:
+    result = await run.judged(SHOP, spec, experiment, name="wire", proofs=proofs)
+    assert result.verdict is Verdict.PASSED, result.reason
+    return result
+
+
+def _booked(run: GuestRun) -> Sequence[str]:
+    books = run.evidence.folder / "payments.jsonl"
+    return [json.loads(line)["key"] for line in books.read_text().splitlines()]
+
+
+async def test_a_worker_that_dies_when_the_server_knows_costs_no_second_attempt(
+    guest_run: GuestRun,
+) -> None:
+    order = _order(**NEXT_TOO)
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        charged = await lab.at(CHARGED, workflow_id="order-1")
+        await lab.start(order)
+        await (await charged.reached()).kill()
+        await lab.worker(wire=True)
+
+    await _judged(guest_run, order, experiment, hit_at(CHARGED, workflow_id="order-1"))
+
+    (fault,) = [e for e in guest_run.evidence.journal if e.event is Event.FAULT]
+    assert (fault.kind, fault.target, fault.boundary) == ("kill", "worker-1", f"{CHARGED} 1")
+    assert sorted(read_wire(guest_run.evidence.folder)) == [
+        *("worker-1", "worker-1>carrier", "worker-1>payments"),
+        *("worker-2", "worker-2>carrier", "worker-2>payments"),
+    ]
+
+
+async def test_a_report_that_never_arrives_is_sent_again(guest_run: GuestRun) -> None:
+    order, reported = _order(), "activity charge_card completing"
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        point = await lab.at(reported)
+        await lab.start(order)
+        await (await point.reached()).drop()
+
+    await _judged(guest_run, order, experiment, hit_at(reported, "drop"))
+
+    (fault,) = [e for e in guest_run.evidence.journal if e.event is Event.FAULT]
+    assert fault.target == "worker-1>server"
+
+
+async def test_a_service_that_has_answered_a_dead_worker_is_asked_again(
+    guest_run: GuestRun,
+) -> None:
+    order = _order(charge_card=2)
+
+    async def experiment(lab: Lab) -> None:
+        worker = await lab.worker(wire=True)
+        answered = await lab.at(ASKED, worker=worker)
+        await lab.start(order)
+        hit = await answered.reached()
+        assert hit.passage.crossing.during == ("charge_card",)
+        await hit.kill()
+        await lab.worker(wire=True)
+
+    await _judged(guest_run, order, experiment, hit_at(ASKED))
+
+    assert _booked(guest_run) == ["charge-order-1"]
+
+
+async def test_what_is_held_stands_still_and_goes_on_when_the_experiment_is_over(
+    guest_run: GuestRun,
+) -> None:
+    order = _order()
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        given = await lab.at("activity ship_parcel assigned")
+        await lab.start(order)
+        await given.reached()
+        assert not await lab.has_ended("order-1")
+
+    await _judged(guest_run, order, experiment)
+
+    records = read_wire(guest_run.evidence.folder)["worker-1"]
+    assert [r.decision for r in records if isinstance(r, Decided)] == ["resume"]
+
+
+async def test_of_kept_workers_the_one_that_made_the_call_dies_and_is_replaced(
+    guest_run: GuestRun,
+) -> None:
+    order = _order(**NEXT_TOO)
+    kept: list[Supervisor] = []
+
+    async def experiment(lab: Lab) -> None:
+        kept.append(await lab.supervisor(2, wire=True))
+        await lab.start(order)
+        async with lab.during(AtBoundary(boundary=CHARGED, action="kill")):
+            await kept[0].until_complete(lab.client)
+
+    await _judged(guest_run, order, experiment, hit_at(CHARGED))
+
+    evidence = guest_run.evidence
+    (fault,) = [e for e in evidence.journal if e.event is Event.FAULT]
+    charged = next(a for a in evidence.workflows["order-1"].activities if a.kind == "charge_card")
+    assert charged.worker.startswith(f"{fault.pid}@")
+    assert evidence.first_entry(Event.READY, after=fault.at, target=fault.target)
+
+
+async def test_a_worker_sleeps_at_a_boundary_and_goes_on(guest_run: GuestRun) -> None:
+    order = _order()
+    given = "activity ship_parcel delivered"
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        point = await lab.at(given)
+        await lab.start(order)
+        hit = await point.reached()
+        hit.pause()
+        await hit.resume_worker()
+
+    await _judged(guest_run, order, experiment, hit_at(given, "pause"))
+
+
+async def test_a_boundary_that_nobody_comes_to_is_told_with_those_that_there_were(
+    guest_run: GuestRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = _order()
+    monkeypatch.setattr("chaos.experiment.lab.STEP_DEADLINE_SECONDS", 5.0)
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        never = await lab.at("activity charge_card failing", workflow_id="order-1")
+        await lab.start(order)
+        with pytest.raises(DeadlineExceededError) as error:
+            await never.reached()
+        assert "the boundary activity charge_card failing 1 of order-1 is reached" in str(error)
+        assert "'activity charge_card completed 1'" in str(error.value)
+
+    await _judged(guest_run, order, experiment)
+
+
+async def test_a_worker_on_the_wire_may_work_in_another_namespace(guest_run: GuestRun) -> None:
+    order = _order()
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True, namespace="lane-1")
+        description = await lab.stack.temporal.connect()
+        config = description.config()
+        config["namespace"] = "lane-1"
+        client = type(description)(**config)
+        handle = await client.start_workflow(
+            "Order",
+            order.arguments[0],
+            id="order-of-the-lane",
+            task_queue=lab.stack.own_queue("orders"),
+            execution_timeout=timedelta(seconds=30),
+        )
+        assert (await handle.result())["charge_id"] == "charges-1"
+        await lab.worker()
+        await lab.start(order)
+
+    await _judged(guest_run, order, experiment)
