@@ -129,6 +129,7 @@ class Probing:
 
     async def _undisturbed_run(self, lane: Lane, number: int) -> tuple[Observed, Sequence[Stop]]:
         folder = self.folder / RUNS / f"undisturbed-{number}"
+        folder.mkdir()
         spec = self.means.target.specs[self.wanted.spec](folder.name)
         patience = Patience(_UNDISTURBED_PATIENCE * self.wanted.patience_seconds, 0.0)
         await lane.attempt(spec, folder, wait=patience.wait)
@@ -166,6 +167,7 @@ class Probing:
         earlier = self._cells.get(point.name)
         tries = earlier.tries + 1 if earlier else 1
         folder = self.folder / RUNS / f"{point.name}-{tries}"
+        folder.mkdir()
         judge, began_at = self._judge, datetime.now(UTC)
         patience = Patience(judge.patience_seconds, judge.baseline.seconds)
         try:
