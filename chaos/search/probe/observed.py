@@ -77,9 +77,10 @@ def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Call
 
 
 def _changes_something(call: Called) -> bool:
-    """Whether the service has got it, has not turned it away, and may have changed something."""
+    """Whether the service has got all of it, has not turned it away, and may have changed something."""
     is_refused = call.status.startswith("4") and call.status != call.decision
-    return bool(call.forwarded_at) and not is_refused and not call.method.startswith(_READS)
+    was_whole = bool(call.forwarded_at and call.body_sha256)
+    return was_whole and not is_refused and not call.method.startswith(_READS)
 
 
 def _result(workflow: Workflow) -> Sequence[Payload]:

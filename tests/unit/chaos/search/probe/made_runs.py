@@ -63,12 +63,14 @@ def given(text: str, attempt: int = 1, seconds: float = 1.0) -> Called:
     )
 
 
-def asked(
+def asked(  # noqa: PLR0913 - each by its name
     subject: str = "POST /charges",
     *,
     key: str = "",
     during: Sequence[str] = ("charge_card",),
     forwarded: bool = True,
+    body: str = "same",
+    status: str = "200",
 ) -> Called:
     """A request of a service."""
     crossing = Crossing(boundary=Boundary.parse(f"call {subject} answered"), during=tuple(during))
@@ -78,7 +80,8 @@ def asked(
         forwarded_at=at(1) if forwarded else None,
         crossings=(crossing,),
         idempotency_key=key,
-        body_sha256="same",
+        body_sha256=body,
+        status=status,
     )
 
 

@@ -175,7 +175,10 @@ def test_a_request_that_is_sent_again_with_another_key_is_done_twice() -> None:
     (one,) = found(run, asked(key="a"), asked(key="b"), baseline=once)
 
     assert one.fate is Fate.DONE_TWICE
-    assert one.text.startswith("POST /charges was sent 2 times during charge_card, undisturbed 1")
+    assert one.text == (
+        "payments was asked 2 times for POST /charges during charge_card: the same body without "
+        "one idempotency key, so the service cannot tell"
+    )
 
 
 def test_a_request_without_a_key_is_done_twice() -> None:
@@ -197,6 +200,21 @@ def test_what_a_service_can_tell_is_sent_again_and_not_done_twice(subject: str, 
 
     assert one.fate is Fate.SENT_AGAIN
     assert not one.fate.is_bad
+
+
+def test_a_request_whose_body_and_key_are_new_each_time_is_done_twice() -> None:
+    once = normal(*[seen(evidence(charged(RIGHT)), asked(key="a"))] * 2)
+    run = found(evidence(charged(RIGHT)), asked(key="a"), asked(key="b", body="b"), baseline=once)
+
+    assert [each.fate for each in run] == [Fate.DONE_TWICE]
+    assert run[0].text.startswith("payments POST /charges was sent 2 times, undisturbed 1")
+
+
+def test_a_request_that_was_turned_away_was_not_done() -> None:
+    once = normal(*[seen(evidence(charged(RIGHT)), asked())] * 2)
+    run = found(evidence(charged(RIGHT)), asked(status="409"), asked(), baseline=once)
+
+    assert [each.fate for each in run] == [Fate.SURVIVED]
 
 
 def test_a_request_that_never_left_was_not_sent_twice() -> None:
