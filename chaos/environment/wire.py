@@ -13,6 +13,7 @@ import psutil
 
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.proxy import SERVER, link_name
+from chaos.evidence.files import write_file
 from chaos.process.child import Child
 from chaos.process.ports import Port
 from chaos.wire.control import LineSpec, Protocol, Upstream, Wire, WireError
@@ -72,9 +73,8 @@ def plain(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _kept(file: Path, data: str) -> Path:
-    file.parent.mkdir(exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(data)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    write_file(file, data)
     return file
 
 

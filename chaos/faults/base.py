@@ -15,6 +15,7 @@ class Family(StrEnum):
     NETWORK = "network"
     SERVER = "server"
     SERVICE = "service"
+    WIRE = "wire"
 
 
 class Fault(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr
 
 from chaos.experiment.boundaries import BoundaryWatch, Hit
 from chaos.experiment.lab import Lab
-from chaos.faults.base import Fault
+from chaos.faults.base import Family, Fault
 from chaos.wire.boundary import Boundary
 
 
@@ -23,13 +23,13 @@ ByText = Annotated[
 
 
 class AtBoundary(Fault):
-    """A call of a worker on the wire is held at a boundary, and then: `kill` or `pause` the worker,
-    `drop` the call or its reply, `silence` it, `fail:UNAVAILABLE` or another status, `delay:2`
-    seconds. It waits until the first such call comes, of one workflow, worker and attempt if they
-    are named.
+    """A worker is killed or paused at a boundary of its work, or its call there is dropped,
+    silenced, failed or delayed. The `action` is `kill`, `pause`, `drop`, `silence`,
+    `fail:UNAVAILABLE` or another status, or `delay:2` seconds. It waits for the first such call, of
+    one workflow, worker and attempt if they are named.
     """
 
-    family: ClassVar[str] = "wire"
+    family: ClassVar[Family] = Family.WIRE
 
     type: Literal["at_boundary"] = "at_boundary"
     boundary: ByText

@@ -143,6 +143,8 @@ class _Dice:
                 ends = (SERVER, *(service.name for service in self.target.services))
                 link = link_name(SUPERVISOR, self.random.choice(ends))
                 return BadNetwork(link=link, toxic=_toxic(self.random, f"toxic-{number}"))
+            case Family.WIRE:
+                raise ScheduleError("which boundaries there will be nobody knows beforehand.")
 
     def _kill(self) -> AnyFault:
         place = self.random.randrange(WORKERS)

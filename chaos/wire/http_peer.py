@@ -113,7 +113,8 @@ class Peer:
 
     def rests(self) -> bool:
         """Whether another request can follow; if so, its turn has begun."""
-        if self.http.our_state is not h11.DONE or self.http.their_state is not h11.DONE:
+        states = {self.http.our_state, self.http.their_state}
+        if states != {h11.DONE} or self._writer.is_closing():
             return False
         self.http.start_next_cycle()
         return True

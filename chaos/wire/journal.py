@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from chaos.evidence.files import read_if_there
 from chaos.wire.boundary import Crossing
 
 FOLDER = "wire"
@@ -111,7 +112,7 @@ def read_wire(case: Path) -> Mapping[str, Sequence[WireRecord]]:
     """
     found = {}
     for file in sorted((case / FOLDER).glob("*.jsonl")):
-        lines = file.read_bytes().split(b"\n")[:-1]
+        lines = (read_if_there(file) or b"").split(b"\n")[:-1]
         found[line_of(file)] = tuple(RECORD.validate_json(line) for line in lines)
     return found
 

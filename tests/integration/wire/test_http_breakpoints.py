@@ -1,0 +1,231 @@
+"""Calls of a service that are held, and each thing that can become of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from chaos.wire.boundary import Boundary, Stage
+from chaos.wire.control import Decision, LineSpec, Protocol, Upstream, WireError
+from chaos.wire.journal import Called
+from tests.integration.wire.bed import DEADLINE_SECONDS, Bed, WireProcess, reached
+from tests.integration.wire.http_bed import Service, service_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOUBLES = Path(__file__).parents[3] / "examples" / "orders" / "orders" / "doubles.py"
+BODY = b'{"amount": 7}'
+POST = b"POST /x HTTP/1.1\r\nHost: it\r\nContent-Length: 13\r\n\r\n" + BODY
+SILENT_SECONDS = 0.3
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def service(module_bed: Bed, process: WireProcess) -> AsyncIterator[Service]:
+    async with service_in(module_bed, process) as service:
+        yield service
+
+
+@pytest.mark.parametrize("stage", [Stage.LEAVING, Stage.ANSWERED])
+async def test_a_held_call_goes_on_when_it_is_resumed(service: Service, stage: Stage) -> None:
+    async with service.client() as client, await service.set(f"call POST /x {stage}") as held:
+        asked = asyncio.create_task(client.post("/x", content=BODY))
+        passage = await reached(held)
+        assert len(service.booked()) == (stage is Stage.ANSWERED)
+        assert not asked.done()
+        await service.wire.decide(passage, Decision.RESUME)
+        assert (await asked).content == BODY
+        assert (await client.post("/x", content=BODY)).content == BODY
+    first, second = await service.calls(2)
+    assert [c.boundary.stage for c in first.crossings] == [Stage.LEAVING, Stage.ANSWERED]
+    assert (first.decision, second.decision) == ("resume", "")
+
+
+@pytest.mark.parametrize("stage", [Stage.LEAVING, Stage.ANSWERED])
+async def test_one_that_is_dropped_ends_in_a_reset(service: Service, stage: Stage) -> None:
+    reader, writer = await service.raw()
+    async with await service.set(f"call POST /x {stage}") as held:
+        writer.write(POST)
+        await service.wire.decide(await reached(held), Decision.DROP)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+    writer.close()
+    call = await _only_call(service, stage)
+    assert (call.decision, call.status, call.delivered_at) == ("drop", "", None)
+
+
+@pytest.mark.parametrize("stage", [Stage.LEAVING, Stage.ANSWERED])
+async def test_one_that_is_silenced_hears_nothing_until_it_leaves(
+    service: Service, stage: Stage
+) -> None:
+    reader, writer = await service.raw()
+    async with await service.set(f"call POST /x {stage}") as held:
+        writer.write(POST)
+        await service.wire.decide(await reached(held), Decision.SILENCE)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SILENT_SECONDS):
+                await reader.read()
+    assert service.process.calls(service.line) == []
+    writer.close()
+    call = await _only_call(service, stage)
+    assert (call.decision, call.status, call.delivered_at) == ("silence", "", None)
+
+
+@pytest.mark.parametrize("stage", [Stage.LEAVING, Stage.ANSWERED])
+async def test_one_can_be_answered_in_the_services_place(service: Service, stage: Stage) -> None:
+    async with service.client() as client, await service.set(f"call POST /x {stage}") as held:
+        asked = asyncio.create_task(client.post("/x", content=BODY))
+        await service.wire.decide(await reached(held), "503")
+        reply = await asked
+        assert reply.reason_phrase == "Service Unavailable"
+        assert reply.text == "A breakpoint answers with 503.\n"
+        assert len(service.booked()) == (stage is Stage.ANSWERED)
+        assert (await client.post("/x", content=BODY)).content == BODY  # the next one is none's
+    first, second = await service.calls(2)
+    assert (first.decision, first.status, second.status) == ("503", "503", "200")
+    assert first.body_sha256 == second.body_sha256 != ""
+
+
+@pytest.mark.parametrize("stage", [Stage.LEAVING, Stage.ANSWERED])
+async def test_a_client_that_leaves_while_it_is_held_is_seen_to(
+    service: Service, stage: Stage
+) -> None:
+    _, writer = await service.raw()
+    async with await service.set(f"call POST /x {stage}") as held:
+        writer.write(POST)
+        passage = await reached(held)
+        writer.close()
+        call = await _only_call(service, stage)
+        assert (call.decision, call.status) == ("left", "")
+        assert service.process.decisions(service.line) == ["left"]
+        with pytest.raises(WireError, match="is not held"):
+            await service.wire.decide(passage, Decision.RESUME)
+
+
+async def test_it_can_be_held_at_both_ends(service: Service) -> None:
+    async with (
+        service.client() as client,
+        await service.set("call POST /x leaving") as leaving,
+        await service.set("call POST /x answered") as answered,
+    ):
+        asked = asyncio.create_task(client.post("/x", content=BODY))
+        await service.wire.decide(await reached(leaving), Decision.RESUME)
+        await service.wire.decide(await reached(answered), "429")
+        assert (await asked).status_code == 429
+
+
+async def test_calls_are_counted_from_when_the_breakpoint_is_set(service: Service) -> None:
+    async with service.client() as client:
+        await client.post("/x")
+        async with await service.set("call POST /x leaving 2") as held:
+            await client.post("/x")
+            await client.post("/y")
+            asked = asyncio.create_task(client.post("/x"))
+            passage = await reached(held)
+            assert passage.crossing.boundary.ordinal == 3
+            await service.wire.decide(passage, Decision.RESUME)
+            assert (await asked).status_code == 200
+
+
+async def test_a_reply_that_is_too_large_to_keep_is_held_as_well(service: Service) -> None:
+    size = 5_000_000
+    async with service.client() as client:
+        path = f"/bytes-{size}"
+        async with await service.set("call POST /* answered") as held:
+            asked = asyncio.create_task(client.post(path))
+            await service.wire.decide(await reached(held), Decision.RESUME)
+            assert len((await asked).content) == size
+        async with await service.set("call POST /* answered") as held:
+            asked = asyncio.create_task(client.post(path))
+            await service.wire.decide(await reached(held), "500")
+            assert (await asked).status_code == 500
+        assert (await client.post("/x", content=BODY)).content == BODY
+
+
+async def test_a_service_that_dies_while_the_call_is_held_is_gone_for_it(service: Service) -> None:
+    reader, writer = await service.raw()
+    async with await service.set("call POST /x leaving") as held:
+        writer.write(POST)
+        passage = await reached(held)
+        await service.child.kill()
+        await service.wire.decide(passage, Decision.RESUME)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+    writer.close()
+
+
+async def test_who_waits_for_leave_to_send_is_refused_before_it_sends(service: Service) -> None:
+    reader, writer = await service.raw()
+    async with await service.set("call POST /x leaving") as held:
+        writer.write(POST.replace(b"Host", b"Expect: 100-continue\r\nHost").removesuffix(BODY))
+        await service.wire.decide(await reached(held), "503")
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+    writer.close()
+    (call,) = await service.calls(1)
+    assert (call.status, call.body_sha256) == ("503", "")
+
+
+async def test_a_reply_to_head_and_one_of_204_have_no_body(service: Service) -> None:
+    async with service.client() as client:
+        async with await service.set("call HEAD /x leaving") as held:
+            asked = asyncio.create_task(client.head("/x"))
+            await service.wire.decide(await reached(held), "503")
+            assert (await asked).content == b""
+        async with await service.set("call POST /x leaving") as held:
+            asked = asyncio.create_task(client.post("/x"))
+            await service.wire.decide(await reached(held), "204")
+            assert (await asked).content == b""
+        assert (await client.post("/x", content=BODY)).content == BODY
+
+
+async def test_what_is_no_decision_is_refused_with_a_sentence(service: Service) -> None:
+    async with service.client() as client, await service.set("call POST /x leaving") as held:
+        asked = asyncio.create_task(client.post("/x"))
+        passage = await reached(held)
+        for text in ("UNAVAILABLE", "199", "600", "0503", "five"):
+            with pytest.raises(WireError, match="cannot be decided here"):
+                await service.wire.decide(passage, text)
+        await service.wire.decide(passage, Decision.RESUME)
+        await asked
+
+
+async def test_executed_and_then_failed_leaves_the_booking_and_an_error(
+    module_bed: Bed, process: WireProcess
+) -> None:
+    """And the retry, with its key, is no second one."""
+    direct, port, books = module_bed.port(), module_bed.port(), module_bed.folder / "bank.books"
+    argv = [sys.executable, DOUBLES, direct.number, books]
+    bank = module_bed.child("bank", argv, {"ANSWER_SECONDS": "0"})
+    await bank.start_ready(direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS)
+    spec = LineSpec(
+        name="worker-1>bank",
+        port=port.number,
+        protocol=Protocol.HTTP,
+        upstream=Upstream(address=direct.address),
+    )
+    await process.wire.open(spec)
+    headers = {"Idempotency-Key": "order-1"}
+    async with httpx.AsyncClient(base_url=f"http://{port.address}", headers=headers) as client:
+        boundary = Boundary.parse("call POST /charges answered")
+        async with await process.wire.set(boundary, line=spec.name) as held:
+            asked = asyncio.create_task(client.post("/charges", json={"order": "1"}))
+            await process.wire.decide(await reached(held), "503")
+            assert (await asked).status_code == 503
+        assert len(books.read_text().splitlines()) == 1
+        assert (await client.post("/charges", json={"order": "1"})).json()["id"] == "charges-1"
+    assert len(books.read_text().splitlines()) == 1
+    await process.wire.close_line(spec.name)
+
+
+async def _only_call(service: Service, stage: Stage) -> Called:
+    """It was sent on only if it was held afterwards."""
+    (call,) = await service.calls(1)
+    assert len(service.booked()) == (stage is Stage.ANSWERED)
+    assert (call.forwarded_at is not None) == (stage is Stage.ANSWERED)
+    assert (call.replied_at is not None) == (stage is Stage.ANSWERED)
+    return call
