@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-
-from tests.shop import CHARGES, CHECKS, PARCELS, SHOP, order, shop, until_booked
+from tests.shop import CHECKS, SHOP, order
 
 from chaos import (
     BadNetwork,
@@ -24,26 +22,26 @@ KILLED = order("order-killed", attempts={"charge_card": 2})
 
 async def worker_dies_charging(lab: Lab) -> None:
     """SIGKILL when the money is taken and the worker does not know it yet."""
-    first = await lab.worker()
+    await lab.worker(wire=True)
+    charged = await lab.at("call POST /charges answered")
     await lab.start(KILLED)
-    await until_booked(lab, CHARGES, KILLED.workflow_id)
-    await lab.strike(first.child, signal.SIGKILL)
+    hit = await charged.reached()
+    await hit.kill()
     await lab.worker()
 
-
-SLOW = shop(ANSWER_SECONDS="3")
-"""The parcel is still in hand when the server is gone, on a busy machine as well."""
 
 OUTAGE = order("order-outage")
 
 
 async def server_restarts(lab: Lab) -> None:
     """The Temporal server is killed while a parcel is handed over, and starts on its database."""
-    await lab.worker()
+    await lab.worker(wire=True)
+    handed_over = await lab.at("call POST /parcels answered")
     await lab.start(OUTAGE)
-    await until_booked(lab, PARCELS, OUTAGE.workflow_id)
+    hit = await handed_over.reached()
     async with lab.during(ServerDown()):
-        lab.note("the server is down")
+        lab.note("the server is down, and the worker does not know that the parcel is gone")
+    await hit.resume()
 
 
 HUNG_UP = order("order-hung-up", attempts={"charge_card": 2})
@@ -81,7 +79,7 @@ SCENARIOS = (
         cases=(
             Case(
                 name="sigkill",
-                target=SLOW,
+                target=SHOP,
                 experiment=server_restarts,
                 load=lambda _: (OUTAGE,),
                 proofs=(was_down("temporal-server", OUTAGE.workflow_id),),
