@@ -1,4 +1,5 @@
-"""A limit to how much more memory a running process may take, and what ends it there.
+"""A limit to how much more memory a running process may take with what it has started, and what
+ends it there.
 
 The kernel's own OOM killer does it where a memory cgroup may be made. Elsewhere a watcher of ours
 does it as earlyoom or systemd-oomd would: from outside, by SIGKILL.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,36 +70,38 @@ HIERARCHIES = (
 
 @dataclass(frozen=True)
 class KernelLimit:
-    """A memory cgroup with one process in it.
+    """A memory cgroup with a process in it, and all below it: `npm start` needs little itself.
 
-    What that has already stays charged to where it came from, so the limit counts only what comes.
+    What they have already stays charged to where it came from, so the limit counts only what comes.
     """
 
     hierarchy: Hierarchy
     folder: Path
-    process: psutil.Process
     origin: Path | None
     hold: Hold
     kind: str = KERNEL
 
     @classmethod
     def on(cls, process: psutil.Process, more_bytes: int, hierarchy: Hierarchy, run: Path) -> Self:
-        """Put the process into a cgroup that is named by its run's folder. Raises OSError."""
+        """Put the processes into a cgroup that is named by its run's folder. Raises OSError."""
         _remove_stale(hierarchy.root, run)
         folder = hierarchy.root / f"{run.name}-{process.pid}"
-        origin = _origin(process, hierarchy.root)
+        origin, tree = _origin(process, hierarchy.root), _tree(process)
         folder.mkdir()
         hold = Hold(folder)
         try:
             _write(folder / hierarchy.limit, str(more_bytes))
             with suppress(OSError):  # there is none where the kernel counts no swap
                 _write(folder / hierarchy.swap, hierarchy.swap_limit or str(more_bytes))
-            _write(folder / "cgroup.procs", str(process.pid))
+            for each in tree:
+                with suppress(ProcessLookupError):  # what the process started may have ended
+                    _write(folder / "cgroup.procs", str(each.pid))
         except OSError:
+            _move_back(folder, origin)
             hold.release()
             folder.rmdir()
             raise
-        return cls(hierarchy, folder, process, origin, hold)
+        return cls(hierarchy, folder, origin, hold)
 
     def killed(self) -> str | None:
         """The kernel's own counter."""
@@ -108,11 +111,9 @@ class KernelLimit:
         return None
 
     def lift(self) -> None:
-        """Let a process that lives go back to where it was, and remove the cgroup."""
+        """Let the processes that live go back to where they were, and remove the cgroup."""
         self.hold.release()
-        if self.origin and self.process.is_running():
-            with suppress(OSError):
-                _write(self.origin / "cgroup.procs", str(self.process.pid))
+        _move_back(self.folder, self.origin)
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
@@ -129,9 +130,11 @@ class KernelLimit:
 
 @dataclass
 class WatchedLimit:
-    """A thread that looks every few milliseconds how much memory a process has."""
+    """A thread that looks every few milliseconds how much memory a process has, with all below it;
+    of these it ends the largest, as the kernel does.
+    """
 
-    process: psutil.Process
+    tree: Sequence[psutil.Process]
     most_bytes: int
     kind: str = WATCHER
     _seen: str | None = field(default=None, init=False)
@@ -140,7 +143,8 @@ class WatchedLimit:
     @classmethod
     def on(cls, process: psutil.Process, more_bytes: int) -> Self:
         """Begin to watch."""
-        found = cls(process, process.memory_info().rss + more_bytes)
+        tree = _tree(process)
+        found = cls(tree, sum(map(_rss_bytes, tree)) + more_bytes)
         threading.Thread(target=found._watch, name=f"oom {process.pid}", daemon=True).start()
         return found
 
@@ -153,23 +157,46 @@ class WatchedLimit:
         self._over.set()
 
     def _watch(self) -> None:
-        with suppress(psutil.NoSuchProcess):
-            while not self._over.wait(_LOOK_SECONDS):
-                rss_bytes = self.process.memory_info().rss
-                if rss_bytes > self.most_bytes:
-                    self._seen = f"it had {rss_bytes} bytes, with {self.most_bytes} allowed"
-                    self.process.kill()
-                    return
+        while self.tree[0].is_running() and not self._over.wait(_LOOK_SECONDS):
+            rss_bytes = sum(map(_rss_bytes, self.tree))
+            if rss_bytes > self.most_bytes:
+                self._seen = f"it had {rss_bytes} bytes, with {self.most_bytes} allowed"
+                with suppress(psutil.NoSuchProcess):
+                    max(self.tree, key=_rss_bytes).kill()
+                return
 
 
 def limit_memory(process: psutil.Process, more_bytes: int, run: Path) -> Limit:
-    """Let a process take so much more memory than it has. `run` is the folder of the run, which
-    goes with it: by that the next run tells what is left over.
+    """Let a process take so much more memory than it has, with all below it. `run` is the folder of
+    the run, which goes with it: by that the next run tells what is left over.
     """
     for hierarchy in HIERARCHIES:
         with suppress(OSError):
             return KernelLimit.on(process, more_bytes, hierarchy, run)
     return WatchedLimit.on(process, more_bytes)
+
+
+def _tree(process: psutil.Process) -> Sequence[psutil.Process]:
+    """It, and all below it. Raises psutil.NoSuchProcess where it is gone."""
+    return [process, *process.children(recursive=True)]
+
+
+def _rss_bytes(process: psutil.Process) -> int:
+    """What it has; 0 where it is gone."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _move_back(folder: Path, origin: Path | None) -> None:
+    """Let what is in a cgroup go back to where it came from."""
+    procs = folder / "cgroup.procs"
+    if origin is None or not procs.exists():  # there is none where the folder became no cgroup
+        return
+    for pid in procs.read_text().split():
+        with suppress(OSError):  # it may have ended
+            _write(origin / procs.name, pid)
 
 
 def _remove_stale(root: Path, run: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,8 @@ from chaos.environment import memory
 from chaos.environment.memory import KERNEL, WATCHER, KernelLimit, Limit, WatchedLimit, limit_memory
 
 MORE_BYTES = 8_000_000
+SHELL_SAYS = 128
+"""What a shell adds to the number of the signal that ended a program."""
 HUNGRY = """
 import sys
 had = bytearray(40_000_000)
@@ -29,9 +33,21 @@ Process = subprocess.Popen[str]
 @pytest.fixture
 def hungry() -> Iterator[Process]:
     """A process that takes as much memory as each line of its input says."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HUNGRY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with _started(sys.executable, "-c", HUNGRY) as process:
+        yield process
+
+
+@pytest.fixture
+def starter() -> Iterator[Process]:
+    """One that takes nothing itself, as `npm start`: it waits for what it has started."""
+    with _started("sh", "-c", f"{shlex.join([sys.executable, '-c', HUNGRY])}; exit $?") as process:
+        yield process
+
+
+@contextmanager
+def _started(*argv: str) -> Iterator[Process]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as process:
         assert _says(process) == "ready\n"
         yield process
         process.kill()
@@ -84,6 +100,20 @@ def test_who_wants_too_much_is_killed(put_on: PutOn, kind: str, hungry: Process,
         assert hungry.wait(10) == -signal.SIGKILL
         assert limit.killed()
         assert limit.kind == kind
+    finally:
+        limit.lift()
+
+
+@LIMITS
+def test_what_a_process_has_started_counts_as_well(
+    put_on: PutOn, kind: str, starter: Process, run: Path
+) -> None:
+    limit = put_on(starter, run)
+    assert limit.kind == kind
+    _feed(starter, 400_000_000)
+    try:
+        assert starter.wait(10) == SHELL_SAYS + signal.SIGKILL
+        assert limit.killed()
     finally:
         limit.lift()
 

@@ -40,10 +40,22 @@ _NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """Makes a project whose module, of a name of its own, is called as `{module}` in its table."""
+def clean_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test imports from its own folders is forgotten after it."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
+    targets_of.cache_clear()
+    yield
+    targets_of.cache_clear()
+    for name in set(sys.modules) - before:
+        if name.startswith("guest_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def project(tmp_path: Path, clean_imports: None) -> Project:
+    """Makes a project whose module, of a name of its own, is called as `{module}` in its table."""
+    del clean_imports
 
     def make(targets: str = '["{module}:FIRST"]', code: str = TARGET, table: str = "") -> Path:
         module = f"guest_{next(_NUMBERS)}"
@@ -53,11 +65,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         targets_of.cache_clear()
         return tmp_path
 
-    yield make
-    targets_of.cache_clear()
-    for name in set(sys.modules) - before:
-        if name.startswith("guest_"):
-            del sys.modules[name]
+    return make
 
 
 def _sentence(folder: Path, ask: Callable[[Path], object] = targets_of) -> str:
@@ -76,6 +84,23 @@ def test_targets_are_found_from_the_projects_folder_in_their_order(project: Proj
 
     assert [target.task_queue for target in targets] == ["second", "first"]
     assert all(isinstance(target, Target) for target in targets)
+
+
+@pytest.mark.parametrize("written", ['["src", "../shared"]', '"src ../shared"'])
+def test_modules_are_found_where_pytest_finds_them(
+    written: str, tmp_path: Path, clean_imports: None
+) -> None:
+    del clean_imports
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    for folder in (shared, own / "src"):
+        folder.mkdir(parents=True)
+    (shared / "guest_shared.py").write_text(TARGET)
+    (own / "src" / "guest_own.py").write_text("from guest_shared import SECOND")
+    options = f"[tool.pytest.ini_options]\npythonpath = {written}\n"
+    (own / "pyproject.toml").write_text(f'{options}[tool.chaos]\ntargets = ["guest_own:SECOND"]\n')
+
+    assert [target.task_queue for target in targets_of(own)] == ["second"]
+    assert sys.path[:3] == [str(own), str(own / "src"), str(shared)]
 
 
 def test_the_first_one_is_drawn_from_and_explored(project: Project) -> None:
