@@ -10,11 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chaos.evidence.history import Activity, Workflow
+from temporalio.api.enums.v1 import EventType
+
+from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.evidence.pending import PendingActivity
 from chaos.invariants.hanging import policy_told
 
 NEVER = math.inf
+DEAF_SECONDS = 10.0
+"""For so long an activity may go on after a heartbeat that told it of its cancellation."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ def _activity(workflow: Workflow, pending: PendingActivity, hit_at: datetime) ->
         if workflow.pending and pending.due_at and pending.due_at > workflow.pending.at:
             return Wait(f"{name} is due after {due:.0f} s{why}", due, is_certain=True)
         return Wait(f"{name} waits for a worker{why}", max(0.0, due))
+    if pending.cancel_requested and _has_heard(workflow, scheduled, pending):
+        text = f"{name} was told of its cancellation, and goes on as if it had not heard"
+        return Wait(text, NEVER, is_certain=True)
     if scheduled is None or pending.started_at > hit_at:
         return Wait(f"{name} runs", 0.0)
     again_at, limit = _taken_up_again(scheduled, pending)
@@ -80,6 +87,18 @@ def _activity(workflow: Workflow, pending: PendingActivity, hit_at: datetime) ->
         seconds,
         is_certain=True,
     )
+
+
+def _has_heard(workflow: Workflow, activity: Activity | None, pending: PendingActivity) -> bool:
+    """Whether its heartbeats have long been answered by its cancellation."""
+    asked = [
+        time_of(event)
+        for event in workflow.events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+    ]
+    if not asked or activity is None or pending.heartbeat_at is None:
+        return False
+    return (pending.heartbeat_at - max(asked)).total_seconds() > DEAF_SECONDS
 
 
 def _taken_up_again(activity: Activity, pending: PendingActivity) -> tuple[datetime, float]:
