@@ -125,7 +125,7 @@ def _twice(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
         yield Finding(fate=Fate.DONE_TWICE, text=text, what=what)
     for name, times in baseline.ran_again(observed):
         if name not in baseline.calling | observed.calling:
-            text = f"{name} ran {times} times, and what it does could not be seen"
+            text = f"{name} was begun {times} times, and what it does could not be seen"
             yield Finding(fate=Fate.RAN_TWICE, text=text, what=name)
 
 

@@ -77,7 +77,7 @@ def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Call
 
 
 def _changes_something(call: Called) -> bool:
-    """Whether the service has got all of it, has not turned it away, and may have done something."""
+    """Whether the service has got all of it, and has not turned it away, and it is no reading."""
     is_refused = call.status.startswith("4") and call.status != call.decision
     was_whole = bool(call.forwarded_at and call.body_sha256)
     return was_whole and not is_refused and not call.method.startswith(_READS)
