@@ -113,7 +113,7 @@ def fault_tolerance(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """A worker killed before and after each event and each call. Arguments go to the program."""
+    """A worker killed at each boundary of its workflows. Arguments go to the program."""
     _install(session)
     session.run("python", "-m", "chaos", "explore", *session.posargs)
 

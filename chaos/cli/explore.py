@@ -30,7 +30,7 @@ _MORE = """\
 examples:
   %(prog)s                          all points, or what is left
   %(prog)s --sample 24 --minutes 5  some of every kind
-  %(prog)s --action drop            the worker lives, its call is lost
+  %(prog)s --action drop            its call alone is lost
 
 What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is
 known. After Ctrl-C, or when the time was up, the same command goes on where it

@@ -141,7 +141,8 @@ class _Exploration:
         target = self.means.target
         try:
             spec = target.specs[crash_point.spec](workflow_id)
-            await lane.attempt(spec, folder, crash_point.stop, crash_point.action)
+            point = crash_point
+            await lane.attempt(spec, folder, point.stop, point.action, usual_seconds=point.seconds)
             ended_at = datetime.now(UTC)
         except _TROUBLE as error:
             return broken_try(crash_point, workflow_id, began_at, f"it could not be tried: {error}")

@@ -49,13 +49,14 @@ Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
 @dataclass
 class Lane:
     """`lab` sees the lane's namespace, which has its name; `worker` is a command line in place of
-    the target's own.
+    the target's own. A workflow that was struck has so long to end, beside what it takes anyway.
     """
 
     lab: Lab
     name: str
     worker: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    end_deadline_seconds: float = END_DEADLINE_SECONDS
     _supervisor: Supervisor | None = None
 
     @property
@@ -88,11 +89,13 @@ class Lane:
         folder: Path,
         stop: Stop | None = None,
         action: Action = Action.KILL,
+        *,
+        usual_seconds: float = 0.0,
         wait: Wait | None = None,
     ) -> None:
         """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
-        comes there; put all that there is to know of it into the folder. `wait` may wait in its own
-        way for its end.
+        comes there; put all that there is to know of it into the folder. Undisturbed it takes
+        `usual_seconds`. `wait` may wait in its own way for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
         out. A workflow that does not end is no trouble of ours: its history shows it.
@@ -105,14 +108,15 @@ class Lane:
         else:
             async with self._set(spec, stop) as breakpoint_:
                 await self.lab.start(spec)
-                passage = await self._reached(spec, breakpoint_)
+                longest = HIT_DEADLINE_SECONDS + usual_seconds
+                passage = await self._reached(spec, breakpoint_, longest)
                 if struck := passage is not None:
                     await self._strike(spec, passage, action, pid)
         with suppress(DeadlineExceededError):
             if wait:
                 await wait(self.lab, spec)
             else:
-                await self._until_ended(spec, END_DEADLINE_SECONDS)
+                await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
         dead = pid if struck and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
@@ -124,19 +128,22 @@ class Lane:
             deadline_seconds=READY_DEADLINE_SECONDS,
             interval_seconds=_ASK_SECONDS,
         )
-        polled_at = max(poll.at for line in self._lines() for poll in self._wire.polls(line))
+        polls = [poll.at for line in self._lines() for poll in self._wire.polls(line)]
+        polled_at = max(polls, default=datetime.now(UTC))
         await wait_until(
             lambda: (datetime.now(UTC) - polled_at).total_seconds() >= SETTLED_SECONDS,
             what=f"the worker of {self.name} is old enough",
             deadline_seconds=2 * SETTLED_SECONDS,
         )
-        (pid,) = self.supervisor.pids
-        return pid
+        pids = self.supervisor.pids
+        if len(pids) != 1:
+            raise ChildError(f"{self.name} has {len(pids)} workers, not one.")
+        return pids[0]
 
     @asynccontextmanager
     async def _set(self, spec: WorkflowSpec, stop: Stop) -> AsyncIterator[Breakpoint]:
-        """A breakpoint at the stop. What is handed over cannot be held: there the report is, so that
-        the worker is not faster than its end.
+        """A breakpoint at the stop. What is handed over cannot be held: its report is, so that the
+        worker is not faster than its end.
         """
         is_named = stop.is_own and not stop.service
         workflow_id = self.lab.handle(spec.workflow_id).id if is_named else ""
@@ -151,10 +158,12 @@ class Lane:
                     breakpoint_ = found
             yield breakpoint_
 
-    async def _reached(self, spec: WorkflowSpec, breakpoint_: Breakpoint) -> Passage | None:
+    async def _reached(
+        self, spec: WorkflowSpec, breakpoint_: Breakpoint, deadline_seconds: float
+    ) -> Passage | None:
         """The call that comes there, at once; None where the workflow ends before."""
         reached = asyncio.create_task(breakpoint_.reached())
-        over = asyncio.create_task(self._until_ended(spec, HIT_DEADLINE_SECONDS))
+        over = asyncio.create_task(self._until_ended(spec, deadline_seconds))
         try:
             await asyncio.wait({reached, over}, return_when=asyncio.FIRST_COMPLETED)
             return reached.result() if reached.done() else None

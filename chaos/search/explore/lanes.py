@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
@@ -78,8 +79,7 @@ async def open_lanes(means: Means, folder: Path) -> AsyncIterator[Lanes]:
 
     Raises ChildError, DeadlineExceededError.
     """
-    scratch = means.guard.folder / folder.name
-    scratch.mkdir()
+    scratch = Path(tempfile.mkdtemp(prefix="explore-", dir=means.guard.folder))
     target = means.target
     journal = Journal(folder / JOURNAL, lambda _: None)
     with closing(journal), spawning(means.guard, target.preload, target.folder_in(None)) as spawner:

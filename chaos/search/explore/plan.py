@@ -30,14 +30,15 @@ class Action(StrEnum):
 
 
 class Reference(BaseModel):
-    """A fault-free run of a spec: its stops, and how many attempts an activity of each type took at
-    the most.
+    """A fault-free run of a spec: its stops, how long it took, and how many attempts an activity of
+    each type did at the most.
     """
 
     model_config = ConfigDict(frozen=True)
 
     spec: str
     stops: tuple[Stop, ...]
+    seconds: float = 0.0
     attempts: Mapping[str, int] = {}
 
     @classmethod
@@ -66,12 +67,13 @@ class Reference(BaseModel):
         for each in workflow.activities:
             attempts[each.kind] = max(each.attempt, attempts.get(each.kind, 1))
         found = tuple(stops(records, workflow.workflow_id))
-        return cls(spec=spec, stops=found, attempts=attempts)
+        took = ((workflow.closed_at or workflow.started_at) - workflow.started_at).total_seconds()
+        return cls(spec=spec, stops=found, seconds=took, attempts=attempts)
 
 
 class CrashPoint(BaseModel):
     """A stop of a workflow, at which a worker is to be struck; `spec` is a name of `Target.specs`,
-    `attempts` are those of its fault-free run.
+    `seconds` and `attempts` are those of its fault-free run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +81,7 @@ class CrashPoint(BaseModel):
     spec: str
     stop: Stop
     action: Action = Action.KILL
+    seconds: float = 0.0
     attempts: Mapping[str, int] = {}
 
     @property
@@ -132,7 +135,13 @@ class Plan(BaseModel):
 def _crash_points(references: Sequence[Reference], action: Action) -> Sequence[CrashPoint]:
     """What is handed over cannot be dropped any more."""
     return [
-        CrashPoint(spec=found.spec, stop=stop, action=action, attempts=found.attempts)
+        CrashPoint(
+            spec=found.spec,
+            stop=stop,
+            action=action,
+            seconds=found.seconds,
+            attempts=found.attempts,
+        )
         for found in references
         for stop in found.stops
         if action is Action.KILL or stop.phase is not Phase.HANDED_OVER

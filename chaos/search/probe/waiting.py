@@ -17,6 +17,10 @@ from chaos.evidence.pending import PendingActivity
 from chaos.invariants.hanging import policy_told
 
 NEVER = math.inf
+
+MANY_ATTEMPTS = 4
+"""Of a workflow task: the first may be lost with its worker, and one more on a busy machine."""
+
 DEAF_SECONDS = 10.0
 """For so long an activity may go on after a heartbeat that told it of its cancellation."""
 
@@ -122,6 +126,13 @@ def _task(workflow: Workflow, hit_at: datetime) -> Iterator[Wait]:
         is_certain = "NonDeterministic" in failing.cause
         text = f"its workflow task fails again and again (attempt {task.attempt}): {failing}"
         yield Wait(text, NEVER, is_certain=is_certain)
+    elif task.attempt >= MANY_ATTEMPTS:
+        yield Wait(
+            f"its workflow task is at attempt {task.attempt}: workers are given it, and none "
+            "completes it; of a replay that fails SDKs tell at the first attempt only",
+            NEVER,
+            is_certain=True,
+        )
     elif task.started_at:
         limit = _task_seconds(workflow)
         seconds = _since(hit_at, task.started_at) + limit

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -83,14 +82,6 @@ class VideoEvidence(Evidence):
     def answers(self) -> dict[str, Answered]:
         """The provider's answers, by request id."""
         return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
-
-    def confirms_call(self, at: datetime, left: int, *, replied: bool) -> bool:
-        """Whether the provider had seen as many requests, and the last answer had arrived."""
-        seen = [request for request in self.received if request.at <= at]
-        if len(seen) != left:
-            return False
-        answer = self.answers.get(seen[-1].request_id) if seen else None
-        return not replied or bool(answer and answer.client_connected and answer.kind == "ok")
 
     def specified_workflows(self) -> Iterator[tuple[VideoSpec, Workflow]]:
         """Each spec with its workflow, where that exists."""

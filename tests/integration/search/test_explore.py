@@ -18,15 +18,22 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Guard, marked_processes
-from chaos.search.explore.explorer import Means, explore
+from chaos.search.explore.explorer import explore
+from chaos.search.explore.lanes import Means
 from chaos.search.explore.plan import Choice, Plan
 from chaos.search.explore.state import State, Try
 from tests.chaos.video.target import VIDEO
 
 PROJECT = Path(__file__).parents[3]
 PLAN = PROJECT / "tests" / "unit" / "chaos" / "search" / "explore" / "evidence" / "plan.json"
-QUICK = ("single-activity-3-completing", "single-activity-3-completed", "single-worker-idle")
-"""Moments that are over soon: what was in hand was reported to the fleet."""
+REPORTING = "single-activity-start_video-completing-1"
+PAID_FOR = "single-workflow_task-SingleVideo-completed-4"
+QUICK = (
+    REPORTING,
+    "single-activity-await_video-completing-1",
+    "single-heartbeat-start_video-completing-1",
+)
+"""Stops that are over soon: what was in hand was reported to the fleet."""
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
@@ -104,7 +111,7 @@ def start(tmp_path: Path, temporal_cli: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Callable[[Sequence[str]], Path]:
-    """Makes an exploration of these moments alone, which has not begun."""
+    """Makes an exploration of these stops alone, which has not begun."""
 
     def make(chosen: Sequence[str]) -> Path:
         plan = Plan.model_validate_json(PLAN.read_bytes())
@@ -122,10 +129,10 @@ def test_a_sample_is_hit_and_nothing_is_left_behind(start: Start) -> None:
     assert exploration.end() == 0, exploration.output
     report = json.loads((exploration.folder / "explore.json").read_text())
     summary = report["summary"]
-    assert (summary["moments"], summary["passed"]) == (5, 5)
+    assert (summary["stops"], summary["passed"]) == (5, 5)
     assert summary["points_hit"] == summary["points"] >= 5
-    assert len({row["counts"]["pid"] for row in report["moments"]}) == 5
-    assert "of 5 moments: 5 passed, 0 failed" in (exploration.folder / "explore.md").read_text()
+    assert len({row["counts"]["pid"] for row in report["stops"]}) == 5
+    assert "of 5 stops: 5 passed, 0 failed" in (exploration.folder / "explore.md").read_text()
     assert exploration.left_behind() == []
     assert exploration.scratch() == []
 
@@ -137,7 +144,7 @@ def test_it_goes_on_where_it_was_ended(
     folder = prepared(QUICK)
     arguments = (f"--resume={folder}", "--lanes=1")
     first = start(*arguments)
-    first.until(first.tries, "a moment is done")
+    first.until(first.tries, "a stop is done")
     first.process.send_signal(number)
 
     assert first.end() == (130 if number is signal.SIGINT else -9), first.output
@@ -161,13 +168,13 @@ def test_what_is_not_begun_when_the_time_is_up_is_no_pass(
     exploration = start(f"--resume={prepared(QUICK)}", "--lanes=1", "--minutes=0.001")
 
     assert exploration.end() == 1, exploration.output
-    assert "3 moments are left; the same command goes on with them." in exploration.output
+    assert "3 stops are left; the same command goes on with them." in exploration.output
 
 
 async def test_a_worker_that_forgets_what_it_bought_is_found(
     guard: Guard, temporal_cli: Path, prepared: Callable[[Sequence[str]], Path]
 ) -> None:
-    folder = prepared(["single-activity-3-completing", "single-task-4-completed"])
+    folder = prepared([REPORTING, PAID_FOR])
     means = Means(
         target=VIDEO,
         temporal_cli=temporal_cli,
@@ -184,7 +191,7 @@ async def test_a_worker_that_forgets_what_it_bought_is_found(
         await explore(state, state.plan.choice, means)
         found = {outcome.crash_point.name: outcome for outcome in state.outcomes()}
 
-    paying, paid = found["single-activity-3-completing"], found["single-task-4-completed"]
+    paying, paid = found[REPORTING], found[PAID_FOR]
     assert paying.verdict is Verdict.FAILED
     assert "billed_at_most_expected" in paying.tries[-1].reason
     assert paid.verdict is Verdict.PASSED, paid.tries

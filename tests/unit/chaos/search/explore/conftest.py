@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from chaos.evidence.history import Workflow
-from chaos.search.explore.keep import read_passed
-from chaos.search.explore.moments import Passed
+from chaos.search.explore.hits import Wire
 from chaos.search.explore.plan import Plan
+from chaos.wire.journal import read_wire
 from tests.chaos.video.target import VIDEO
-from tests.unit.chaos.search.explore.kept import KEPT, PLAN
-
-FAULT_FREE = "single-fault-free-stack-1"
+from tests.unit.chaos.search.explore.kept import FAULT_FREE, KEPT, PLAN
 
 
 @pytest.fixture
@@ -30,9 +28,9 @@ def workflow() -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def passed() -> list[Passed]:
-    """What the undisturbed workflow's worker told."""
-    return list(read_passed(KEPT / FAULT_FREE))
+def records() -> Wire:
+    """What passed on the lines of the undisturbed workflow's worker."""
+    return read_wire(KEPT / FAULT_FREE)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from chaos.search.explore.plan import CrashPoint, Plan
 from chaos.search.explore.state import Try
 
 KEPT = Path(__file__).parent / "evidence"
+FAULT_FREE = "single-fault-free-stack-1-1"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan.model_validate_json((KEPT / "plan.json").read_bytes())
 
@@ -22,7 +23,7 @@ def crash_point(name: str) -> CrashPoint:
 
 
 def try_of(crash_point: CrashPoint, number: int = 1, **changes: object) -> Try:
-    """A try of a crash point that hit all its points, with `changes`."""
+    """A try of a crash point that hit all its boundaries, with `changes`."""
     whole = Try(
         crash_point=crash_point.name,
         workflow_id=f"{crash_point.name}-try-{number}",
@@ -30,7 +31,8 @@ def try_of(crash_point: CrashPoint, number: int = 1, **changes: object) -> Try:
         ended_at=BEGIN + timedelta(seconds=30),
         verdict=Verdict.PASSED,
         reason="16 checks hold",
-        proven=tuple(point.name for point in crash_point.stop.points),
+        is_reached=True,
+        proven=tuple(map(str, crash_point.stop.boundaries)),
         pid=42,
         status=Status.COMPLETED,
         billed_usd=Decimal("1.239"),

@@ -1,121 +1,192 @@
-"""A real history becomes points, and each has its moment."""
+"""The records of a run become stops, and every boundary is at one of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import WorkflowHistory
 
-from chaos.evidence.history import Workflow
-from chaos.search.explore.moments import Actor, Passed, Stage
-from chaos.search.explore.points import PlanError, Side, Stop, stops
+from chaos.search.explore.hits import Wire
+from chaos.search.explore.points import Phase, Stop, during, stops
+from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.journal import Called, Polled
+from tests.unit.chaos.search.explore.kept import FAULT_FREE
 
-SAME_TRANSACTION = (
-    ("WORKFLOW_EXECUTION_STARTED", "WORKFLOW_TASK_SCHEDULED"),
-    ("WORKFLOW_TASK_COMPLETED", "ACTIVITY_TASK_SCHEDULED"),
-    ("ACTIVITY_TASK_COMPLETED", "WORKFLOW_TASK_SCHEDULED"),
-    ("WORKFLOW_TASK_COMPLETED", "WORKFLOW_EXECUTION_COMPLETED"),
-)
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+WORKFLOW = "order-1"
 
 
-@pytest.fixture
-def found(workflow: Workflow, passed: list[Passed]) -> Sequence[Stop]:
-    return stops(workflow, passed)
-
-
-def test_each_event_and_each_call_has_a_point_on_both_sides(
-    found: Sequence[Stop], workflow: Workflow
-) -> None:
-    points = Counter(
-        (p.side, "call" if p.call else "event", p.call or p.event) for s in found for p in s.points
+def call(second: float, *boundaries: str, workflow_id: str = WORKFLOW, **more: Any) -> Called:
+    """One that begins then, is answered a tenth later, and handed over another tenth later."""
+    at = BEGIN + timedelta(seconds=second)
+    return Called(
+        at=at,
+        method="some",
+        forwarded_at=at,
+        replied_at=at + timedelta(seconds=0.1),
+        delivered_at=at + timedelta(seconds=0.2),
+        crossings=tuple(
+            Crossing(boundary=Boundary.parse(each), workflow_id=workflow_id, **more)
+            for each in boundaries
+        ),
     )
-    events = range(1, len(list(workflow.events)) + 1)
 
-    assert points == Counter(
-        [(side, "event", number) for side in Side for number in events]
-        + [(side, "call", number) for side in Side for number in range(1, 6)]
+
+def names(found: Sequence[Stop]) -> list[list[str]]:
+    return [[str(boundary) for boundary in stop.boundaries] for stop in found]
+
+
+def test_a_real_run_has_each_boundary_once_in_the_order_of_the_worker(records: Wire) -> None:
+    found = stops(records, FAULT_FREE)
+    counted = Counter(str(b) for stop in found for b in stop.boundaries)
+
+    assert set(counted.values()) == {1}
+    assert len(found) == 64
+    first = [str(stop.boundary) for stop in found[:6]]
+    assert first == [
+        "workflow_task SingleVideo assigned 1",
+        "workflow_task SingleVideo delivered 1",
+        "workflow_task SingleVideo completing 1",
+        "workflow_task SingleVideo completed 1",
+        "activity open_operation assigned 1",
+        "activity open_operation delivered 1",
+    ]
+    assert str(found[-1].boundary) == "workflow_task SingleVideo completed 6"
+
+
+def test_calls_of_a_service_stand_within_their_activity(records: Wire) -> None:
+    found = [str(stop.boundary) for stop in stops(records, FAULT_FREE)]
+    start = [i for i, name in enumerate(found) if "predictLongRunning" in name]
+
+    assert [found[i].rpartition(":")[2] for i in start] == [
+        "predictLongRunning leaving 1",
+        "predictLongRunning answered 1",
+    ]
+    assert found.index("activity start_video delivered 1") < start[0]
+    assert start[-1] < found.index("activity start_video completing 1")
+
+
+def test_what_one_call_is_at_is_one_stop() -> None:
+    report = call(
+        0,
+        "workflow_task Order completing",
+        "marker local completing",
+        "workflow_task Order completed",
+        "marker local completed",
+        "activity charge assigned",
+        "activity charge delivered",
     )
-    assert sum(points.values()) == 80
-    assert len(found) == 55
+    found = stops({"worker-1": [report]}, WORKFLOW)
+
+    assert names(found) == [
+        ["workflow_task Order completing 1", "marker local completing 1"],
+        [
+            "workflow_task Order completed 1",
+            "marker local completed 1",
+            "activity charge assigned 1",
+        ],
+        ["activity charge delivered 1"],
+    ]
+    assert [stop.phase for stop in found] == [Phase.ASKED, Phase.ANSWERED, Phase.HANDED_OVER]
 
 
-@pytest.mark.parametrize(
-    ("point", "moment"),
-    [
-        ("before event 1 WORKFLOW_EXECUTION_STARTED", "worker-idle"),
-        ("before event 2 WORKFLOW_TASK_SCHEDULED", "worker-idle"),
-        ("after event 2 WORKFLOW_TASK_SCHEDULED", "worker-booting"),
-        ("before event 3 WORKFLOW_TASK_STARTED", "worker-booting"),
-        ("after event 3 WORKFLOW_TASK_STARTED", "task-1-polled"),
-        ("before event 5 ACTIVITY_TASK_SCHEDULED", "task-1-completing"),
-        ("after event 4 WORKFLOW_TASK_COMPLETED", "task-1-completed"),
-        ("before event 6 ACTIVITY_TASK_STARTED", "task-1-unpolled"),
-        ("after event 6 ACTIVITY_TASK_STARTED", "activity-1-polled"),
-        ("before event 8 WORKFLOW_TASK_SCHEDULED", "activity-1-completing"),
-        ("after event 8 WORKFLOW_TASK_SCHEDULED", "activity-1-completed"),
-        ("before event 9 WORKFLOW_TASK_STARTED", "activity-1-unpolled"),
-        ("before call 1 generate_character generateContent", "activity-2-call-1-leaving"),
-        ("after call 2 start_video predictLongRunning", "activity-3-call-1-replied"),
-        ("before call 4 await_video operations", "activity-4-call-2-leaving"),
-        ("before event 35 WORKFLOW_EXECUTION_COMPLETED", "task-6-completing"),
-        ("after event 35 WORKFLOW_EXECUTION_COMPLETED", "task-6-completed"),
-    ],
-)
-def test_a_point_has_the_moment_of_its_worker(
-    point: str, moment: str, found: Sequence[Stop]
-) -> None:
-    assert [s.moment.name for s in found for p in s.points if p.name == point] == [moment]
+def test_a_further_attempt_is_no_further_boundary() -> None:
+    lines = {
+        "worker-1": [
+            call(0, "activity charge assigned", "activity charge delivered"),
+            call(1, "activity charge failing", "activity charge failed"),
+            call(2, "activity charge assigned", "activity charge delivered", attempt=2),
+            call(3, "activity charge completing", "activity charge completed", attempt=2),
+        ]
+    }
 
-
-@pytest.mark.parametrize(("first", "second"), SAME_TRANSACTION)
-def test_events_of_one_transaction_share_their_moments(
-    first: str, second: str, found: Sequence[Stop]
-) -> None:
-    of = {(p.side, p.event): (s.moment, p.what) for s in found for p in s.points if p.event}
-    pairs = [
-        (side, event)
-        for side, event in of
-        if of[side, event][1] == first and of.get((side, event + 1), ("", ""))[1] == second
+    assert [stop.boundary.stage for stop in stops(lines, WORKFLOW)] == [
+        *(Stage.ASSIGNED, Stage.DELIVERED, Stage.FAILING, Stage.FAILED),
+        *(Stage.COMPLETING, Stage.COMPLETED),
     ]
 
-    assert pairs
-    assert all(of[side, event][0] == of[side, event + 1][0] for side, event in pairs)
+
+def test_empty_polls_and_other_records_are_none() -> None:
+    poll = Polled(queue="q", kind="workflow", identity="me")
+
+    assert stops({"worker-1": [poll, call(0)]}, WORKFLOW) == []
 
 
-def test_the_order_is_that_of_the_worker(found: Sequence[Stop]) -> None:
-    third = [stop.moment for stop in found if stop.moment.number == 3]
+def test_what_a_child_does_is_told_apart() -> None:
+    lines = {
+        "worker-1": [
+            call(0, "workflow_task Order assigned"),
+            call(1, "workflow_task Order assigned", workflow_id="child-7"),
+        ]
+    }
+    own, child = stops(lines, WORKFLOW)
 
-    assert [(moment.actor, moment.stage) for moment in third] == [
-        (Actor.TASK, Stage.POLLED),
-        (Actor.TASK, Stage.COMPLETING),
-        (Actor.TASK, Stage.COMPLETED),
-        (Actor.TASK, Stage.UNPOLLED),
-        (Actor.ACTIVITY, Stage.POLLED),
-        (Actor.CALL, Stage.LEAVING),
-        (Actor.CALL, Stage.REPLIED),
-        (Actor.ACTIVITY, Stage.COMPLETING),
-        (Actor.ACTIVITY, Stage.COMPLETED),
-        (Actor.ACTIVITY, Stage.UNPOLLED),
+    assert (own.is_own, child.is_own) == (True, False)
+    assert own.name == "workflow_task-Order-assigned-1"
+    assert child.name == "child-workflow_task-Order-assigned-1"
+
+
+def test_calls_are_counted_from_the_begin_of_the_run() -> None:
+    """A line that has had others before numbers them higher."""
+    leaving, answered = "call POST /charges leaving 7", "call POST /charges answered 7"
+    again = "call POST /charges leaving 9", "call POST /charges answered 9"
+    other = "call GET /charges leaving 3", "call GET /charges answered 3"
+    lines = {"worker-1>payments": [call(2, *again), call(0, leaving, answered), call(1, *other)]}
+    found = stops(lines, WORKFLOW)
+
+    assert {stop.service for stop in found} == {"payments"}
+    assert [name for (name,) in names(found)] == [
+        *("call POST /charges leaving 1", "call POST /charges answered 1"),
+        *("call GET /charges leaving 1", "call GET /charges answered 1"),
+        *("call POST /charges leaving 2", "call POST /charges answered 2"),
     ]
 
 
-def test_an_event_that_nobody_thought_of_is_told(workflow: Workflow, passed: list[Passed]) -> None:
-    timer = HistoryEvent(event_id=36, event_type=EventType.EVENT_TYPE_TIMER_STARTED)
-    history = WorkflowHistory(workflow.workflow_id, [*workflow.events, timer])
-
-    with pytest.raises(PlanError, match="event 36 of single-fault-free-stack-1 is TIMER_STARTED"):
-        stops(replace(workflow, runs=(history,)), passed)
-
-
-def test_a_worker_that_did_not_tell_all_is_no_reference(
-    workflow: Workflow, passed: list[Passed]
+@pytest.mark.parametrize(("count", "kept"), [(1, [1]), (3, [1]), (4, [1, 4]), (40, [1, 40])])
+def test_of_the_heartbeats_of_an_activity_the_first_counts_and_of_many_the_last(
+    count: int, kept: list[int]
 ) -> None:
-    without = [p for p in passed if p.moment.name != "activity-3-completing"]
+    beats = [
+        call(n, f"heartbeat charge completing {n}", f"heartbeat charge completed {n}")
+        for n in range(1, count + 1)
+    ]
+    found = stops({"worker-1": [call(0, "activity charge assigned"), *beats]}, WORKFLOW)
 
-    with pytest.raises(PlanError, match="do not agree about activity-3-completing"):
-        stops(workflow, without)
+    ordinals = [s.boundary.ordinal for s in found if s.boundary.kind is Kind.HEARTBEAT]
+    assert ordinals == [n for n in kept for _ in ("completing", "completed")]
+
+
+def test_the_next_activity_of_the_type_has_a_first_heartbeat_as_well() -> None:
+    lines = {
+        "worker-1": [
+            call(0, "activity charge assigned"),
+            *(call(n, f"heartbeat charge completing {n}") for n in (1, 2)),
+            call(3, "activity charge assigned 2"),
+            *(call(n, f"heartbeat charge completing {n}") for n in (4, 5)),
+        ]
+    }
+    found = stops(lines, WORKFLOW)
+
+    beats = [s.boundary.ordinal for s in found if s.boundary.kind is Kind.HEARTBEAT]
+    assert beats == [1, 4]
+
+
+@pytest.mark.parametrize(("one", "other"), [("activity a-b completing", "activity a/b completing")])
+def test_a_name_is_its_own_and_fit_for_a_file(one: str, other: str) -> None:
+    first, second = (Stop(boundaries=(Boundary.parse(text),)).name for text in (one, other))
+
+    assert first != second
+    assert first.startswith("activity-a-b-completing-1-")
+    assert len(Stop(boundaries=(Boundary.parse(f"activity {'x' * 500} failed"),)).name) < 100
+
+
+def test_the_number_of_an_activity_in_hand_is_no_part_of_its_type() -> None:
+    leaving = Boundary.parse("call GET / leaving")
+
+    assert list(during(Crossing(boundary=leaving, during=("charge", "ship 2")))) == [
+        "charge",
+        "ship",
+    ]

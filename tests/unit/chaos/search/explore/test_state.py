@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,16 +11,18 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.search.explore.plan import Choice, Plan
-from chaos.search.explore.state import MOST_TRIES, RESULTS, Outcome, State, StateError
+from chaos.search.explore.state import MOST_TRIES, PLAN, RESULTS, Outcome, State, StateError
+from chaos.wire.boundary import Boundary
 from tests.unit.chaos.search.explore.kept import crash_point, try_of
 
-NAME = "single-activity-3-completing"
+NAME = "single-activity-start_video-completing-1"
+TASK = "single-workflow_task-SingleVideo-delivered-2"
 
 
 @pytest.fixture
 def state(tmp_path: Path, plan: Plan) -> Iterator[State]:
     with closing(State.begin(tmp_path)) as state:
-        state.save_plan(plan.model_copy(update={"chosen": (NAME, "single-task-2-polled")}))
+        state.save_plan(plan.model_copy(update={"chosen": (NAME, TASK)}))
         yield state
 
 
@@ -31,7 +34,7 @@ def test_what_is_done_is_there_again(state: State) -> None:
         left = [outcome.crash_point.name for outcome in again.outcomes() if not outcome.is_done]
 
         assert again.tries == [try_of(crash_point(NAME))]
-        assert left == ["single-task-2-polled"]
+        assert left == [TASK]
 
 
 def test_a_line_that_was_cut_off_is_as_if_never_written(state: State) -> None:
@@ -41,10 +44,10 @@ def test_a_line_that_was_cut_off_is_as_if_never_written(state: State) -> None:
         file.write(b'{"crash_point": "single-ta')
 
     with closing(State.open(state.folder)) as again:
-        again.add(try_of(crash_point("single-task-2-polled")))
+        again.add(try_of(crash_point(TASK)))
 
     with closing(State.open(state.folder)) as last:
-        assert [each.crash_point for each in last.tries] == [NAME, "single-task-2-polled"]
+        assert [each.crash_point for each in last.tries] == [NAME, TASK]
 
 
 def test_a_try_that_was_broken_off_keeps_its_id(state: State) -> None:
@@ -73,6 +76,17 @@ def test_a_damaged_one_is_refused(state: State) -> None:
         State.open(state.folder)
 
 
+def test_one_of_a_version_without_the_wire_is_refused(state: State) -> None:
+    state.close()
+    old = {"moment": {"actor": "task", "stage": "polled"}, "what": "", "points": []}
+    plan = json.loads((state.folder / PLAN).read_text())
+    plan["references"][0]["stops"] = [old]
+    (state.folder / PLAN).write_text(json.dumps(plan))
+
+    with pytest.raises(StateError, match="or of another version; begin anew with --fresh"):
+        State.open(state.folder)
+
+
 def test_the_newest_unfinished_of_the_same_choice_goes_on(state: State, plan: Plan) -> None:
     reports = state.folder.parent
     assert State.newest_unfinished(reports, plan.choice) is None  # it is open
@@ -82,28 +96,39 @@ def test_the_newest_unfinished_of_the_same_choice_goes_on(state: State, plan: Pl
     assert left
     with closing(left):
         assert left.folder == state.folder
-        for name in (NAME, "single-task-2-polled"):
+        for name in (NAME, TASK):
             left.add(try_of(crash_point(name)))
 
     assert State.newest_unfinished(reports, plan.choice) is None
 
 
-def test_points_of_several_tries_count_together() -> None:
-    booting = crash_point("single-worker-booting")
-    names = tuple(point.name for point in booting.stop.points)
-    first, second = try_of(booting, 1, proven=names[:2]), try_of(booting, 2, proven=names[2:])
+def test_boundaries_of_several_tries_count_together() -> None:
+    point = crash_point(NAME)
+    second = Boundary.parse("activity ship assigned")
+    stop = point.stop.model_copy(update={"boundaries": (*point.stop.boundaries, second)})
+    both = point.model_copy(update={"stop": stop})
+    one, other = try_of(point, 1), try_of(point, 2, proven=(str(second),))
 
-    assert Outcome(booting, [first]).verdict is Verdict.UNKNOWN
-    assert not Outcome(booting, [first]).is_done
-    assert Outcome(booting, [first, second]).verdict is Verdict.PASSED
+    assert Outcome(both, [one]).verdict is Verdict.UNKNOWN
+    assert not Outcome(both, [one]).is_done
+    assert Outcome(both, [one, other]).verdict is Verdict.PASSED
 
 
-def test_a_point_that_is_never_hit_is_unknown_in_the_end() -> None:
+def test_a_boundary_that_is_never_hit_is_unknown_in_the_end() -> None:
     missed = [try_of(crash_point(NAME), n, proven=()) for n in range(1, MOST_TRIES + 1)]
     outcome = Outcome(crash_point(NAME), missed)
 
     assert outcome.is_done
     assert outcome.verdict is Verdict.UNKNOWN
+
+
+def test_a_stop_that_no_run_comes_to_is_told_apart_from_one_that_was_not_proven() -> None:
+    passing = [try_of(crash_point(NAME), 1, proven=(), is_reached=False)]
+    missing = [*passing, try_of(crash_point(NAME), 2, proven=())]
+
+    assert not Outcome(crash_point(NAME), passing).is_reached
+    assert not Outcome(crash_point(NAME), passing).is_done
+    assert Outcome(crash_point(NAME), missing).is_reached
 
 
 def test_a_failure_is_not_mended_by_another_try() -> None:

@@ -1,0 +1,111 @@
+"""Explored as it is: a command line that knows one queue and one namespace, under a shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chaos.environment.target import Target
+from chaos.evidence.journal import Event
+from chaos.evidence.spec import WorkflowSpec
+from chaos.invariants.verdict import Verdict
+from chaos.process.reaper import Guard
+from chaos.search.explore.explorer import explore
+from chaos.search.explore.lanes import Lanes, Means, open_lanes
+from chaos.search.explore.plan import Action, Choice, Plan
+from chaos.search.explore.points import Stop, stops
+from chaos.search.explore.state import State
+from chaos.wire.boundary import Boundary
+from chaos.wire.journal import read_wire
+from tests.integration.search.plain_worker import QUEUE
+
+PROJECT = Path(__file__).parents[3]
+RUN = f"{shlex.quote(sys.executable)} -m tests.integration.search.plain_worker"
+PLAIN = Target(
+    worker=("sh", "-c", f"{RUN}; exit $?"),
+    task_queue=QUEUE,
+    cwd=PROJECT,
+    specs={
+        "plain": lambda name: WorkflowSpec(workflow_id=name, workflow_type="Plain", arguments=(2,))
+    },
+)
+
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def means(guard: Guard, temporal_cli: Path) -> Means:
+    return Means(target=PLAIN, temporal_cli=temporal_cli, guard=guard, say=print, lanes=3)
+
+
+@pytest.fixture
+async def lanes(means: Means, tmp_path: Path) -> AsyncIterator[Lanes]:
+    async with open_lanes(means, tmp_path / "stack") as opened:
+        yield opened
+
+
+@pytest.mark.sample
+async def test_timers_children_and_further_runs_are_explored(means: Means, tmp_path: Path) -> None:
+    choice = Choice(specs=("plain",), sample=6)
+    with closing(State.begin(tmp_path)) as state:
+        await explore(state, choice, means)
+        outcomes = {outcome.crash_point.name: outcome for outcome in state.outcomes()}
+
+    assert state.plan
+    kinds = {each.stop.kind for each in state.plan.everything}
+    assert {"workflow_task Child completing", "workflow_task Plain completing"} <= kinds
+    assert any(not each.stop.is_own for each in state.plan.everything)
+    verdicts = {name: outcome.verdict for name, outcome in outcomes.items()}
+    assert set(verdicts.values()) == {Verdict.PASSED}, [o.tries for o in outcomes.values()]
+    assert len(verdicts) == 6
+
+
+async def test_one_stop_can_be_tried_by_itself_with_either_action(
+    lanes: Lanes, tmp_path: Path
+) -> None:
+    """What `probe` is made of."""
+    lane = lanes.make(1)
+    await lane.start()
+    folders = {name: tmp_path / name for name in ("undisturbed", "killed", "dropped")}
+    for folder in folders.values():
+        folder.mkdir()
+
+    await lane.attempt(PLAIN.specs["plain"]("undisturbed"), folders["undisturbed"])
+    found = stops(read_wire(folders["undisturbed"]), "undisturbed")
+    own = [each for each in found if each.is_own]
+    stop = next(each for each in own if str(each.boundary) == "activity greet completing 1")
+    await lane.attempt(PLAIN.specs["plain"]("killed"), folders["killed"], stop)
+    await lane.attempt(PLAIN.specs["plain"]("dropped"), folders["dropped"], stop, Action.DROP)
+
+    evidence = {name: PLAIN.load_evidence(folder) for name, folder in folders.items()}
+    attempts = {
+        name: [activity.attempt for activity in each.workflows[name].activities]
+        for name, each in evidence.items()
+    }
+    assert attempts == {"undisturbed": [1, 1], "killed": [2, 1], "dropped": [1, 1]}
+    struck = {
+        name: [entry.kind for entry in each.journal if entry.event is Event.FAULT]
+        for name, each in evidence.items()
+    }
+    assert struck == {"undisturbed": [], "killed": ["kill"], "dropped": ["drop"]}
+
+
+async def test_a_stop_that_no_run_comes_to_is_not_reached(means: Means, tmp_path: Path) -> None:
+    choice = Choice(specs=("plain",), sample=1)
+    with closing(State.begin(tmp_path)) as state:
+        await explore(state, choice, Means(**{**vars(means), "seconds": 0.001}))
+        assert state.plan
+        never = Stop(boundaries=(Boundary.parse("activity greet completing 7"),))
+        reference = state.plan.references[0].model_copy(update={"stops": (never,)})
+        state.save_plan(Plan.of(Choice(specs=("plain",)), [reference]))
+        await explore(state, choice, means)
+        (outcome,) = state.outcomes()
+
+    assert (outcome.verdict, outcome.is_reached) == (Verdict.UNKNOWN, False)
+    assert json.loads(outcome.tries[-1].model_dump_json())["status"] == "completed"
