@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -69,11 +70,7 @@ class GrpcLine(grpc.GenericRpcHandler):
                 return await Call(self._work, method, forward, context).answer(request)
 
             return grpc.unary_unary_rpc_method_handler(one)
-
-        def many(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-            return self._stream(method, requests, context)
-
-        return grpc.stream_stream_rpc_method_handler(many)
+        return grpc.stream_stream_rpc_method_handler(partial(self._stream, method))
 
     async def _stream(
         self, method: str, requests: AsyncIterator[bytes], context: Any

@@ -154,7 +154,8 @@ def _without(faults: tuple[ActiveFault, ...], healed: str | None) -> tuple[Activ
 def _remark_of(at_seconds: float, case: CaseName, entry: Entry) -> Remark | None:
     match entry.event:
         case Event.FAULT:
-            return Remark(at_seconds, str(case), f"{entry.kind} at {entry.target}")
+            place = f", boundary {entry.boundary}" if entry.boundary else ""
+            return Remark(at_seconds, str(case), f"{entry.kind} at {entry.target}{place}")
         case Event.TROUBLE:
             return Remark(at_seconds, str(case), entry.text, is_bad=True)
         case _:

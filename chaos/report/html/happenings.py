@@ -33,8 +33,9 @@ def _is_told(entry: Entry, blows: Sequence[Entry]) -> bool:
 def _words(entry: Entry) -> str:
     name = f"{entry.target}{f' (pid {entry.pid})' if entry.pid else ''}"
     code = "" if entry.exit_code is None else f" with code {entry.exit_code}"
+    place = f", boundary {entry.boundary}" if entry.boundary else ""
     told = {
-        Event.FAULT: f"fault: {plain(entry.kind)} at {name}",
+        Event.FAULT: f"fault: {plain(entry.kind)} at {name}{place}",
         Event.HEALED: f"{entry.target} is healed",
         Event.EXITED: f"{name} ended{code}",
         Event.STARTED: f"{name} is started",

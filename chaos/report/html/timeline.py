@@ -64,7 +64,8 @@ def _faults(
             end, words = start + recovery, "over when its work was done again"
         else:
             end, words = start, "a moment only, or never seen to be over"
-        detail = f"fault: {plain(entry.kind)} at {entry.target}, at {start:.1f} s; {words}"
+        place = f", boundary {entry.boundary}" if entry.boundary else ""
+        detail = f"fault: {plain(entry.kind)} at {entry.target}{place}, at {start:.1f} s; {words}"
         yield Span(start, min(max(start, end), clock.last), "fault", name, detail)
 
 

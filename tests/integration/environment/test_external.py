@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from chaos.environment.external import EXECUTION_TIMEOUT
+from chaos.environment.external import EXECUTION_TIMEOUT, Connection, ExternalMaker
+from chaos.environment.stack import NotHereError, Stack, StackConfig
+from chaos.environment.target import Target
+from chaos.environment.temporal import StackSpec
+from chaos.evidence.journal import Journal
+from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.lab import Lab, Options
+from chaos.process.reaper import Guard
 from chaos.process.waiting import wait_until
 from tests.integration.environment.conftest import Foreign, StartRun
 
@@ -21,6 +30,11 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 INNOCENT = "somebody-elses"
+ORDERS = Target(
+    worker=(sys.executable, "-m", "orders.worker"),
+    task_queue="orders",
+    cwd=Path(__file__).parents[3] / "examples" / "orders",
+)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -110,6 +124,30 @@ async def test_a_run_that_is_killed_leaves_nothing_that_goes_on_for_ever(
     assert attributes.workflow_execution_timeout.ToTimedelta() == EXECUTION_TIMEOUT
 
 
+async def test_on_the_wire_a_worker_needs_no_certificate(
+    foreign: Foreign, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in foreign.environment.items():
+        monkeypatch.setenv(name, value)
+    maker = ExternalMaker.for_run(Connection.load(), "wire")
+    (tmp_path / "scratch").mkdir()
+    config = StackConfig(guard.mark, tmp_path / "scratch", tmp_path / "case", None, maker=maker)
+    journal = Journal(tmp_path / "case" / "journal.jsonl", lambda _: None)
+    async with Stack(StackSpec(), ORDERS, config, journal) as stack:
+        worker = await stack.start_worker(wire=True)
+        assert not [name for name in worker.child.environment if name.startswith("TEMPORAL_TLS")]
+        lab = Lab(stack, journal, Options())
+        taken = await lab.at("workflow_task Unknown failed", workflow_id="unknown-1")
+        await lab.start(WorkflowSpec(workflow_id="unknown-1", workflow_type="Unknown"))
+        hit = await taken.reached()
+        assert hit.workflow_id == "unknown-1"
+        await hit.resume()
+        with pytest.raises(NotHereError, match="others run no namespace is made"):
+            await stack.start_worker(wire=True, namespace="lane-1")
+    journal.close()
+    _assert_no_secret((tmp_path / "case").rglob("*"), foreign)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -165,5 +203,5 @@ async def _all(client: Client, name: str) -> list[WorkflowHandle]:  # type: igno
 def _assert_no_secret(files: object, foreign: Foreign) -> None:
     key = foreign.certificates.tls.client_key.read_bytes().splitlines()[1]
     kept = [f.read_bytes() for f in files if f.is_file()]  # type: ignore[attr-defined]  # paths
-    assert len(kept) > 5
+    assert len(kept) > 3
     assert not any(key in content for content in kept)

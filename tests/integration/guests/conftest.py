@@ -82,7 +82,11 @@ def stack_of(guard: Guard, temporal_cli: Path, tmp_path: Path) -> StackOf:
 
     @asynccontextmanager
     async def make(
-        target: Target, *, below: str = "", project: Path | None = None
+        target: Target,
+        *,
+        below: str = "",
+        project: Path | None = None,
+        wire: bool = False,
     ) -> AsyncIterator[Stack]:
         folder = tmp_path / below
         (folder / "scratch").mkdir(parents=True)
@@ -91,7 +95,8 @@ def stack_of(guard: Guard, temporal_cli: Path, tmp_path: Path) -> StackOf:
             guard.mark, folder / "scratch", folder / "evidence", temporal_cli, project=project
         )
         try:
-            async with Stack(StackSpec(persistent=False), target, config, journal) as stack:
+            spec = StackSpec(persistent=False, wire=wire)
+            async with Stack(spec, target, config, journal) as stack:
                 yield stack
         finally:
             journal.close()

@@ -99,6 +99,25 @@ async def test_a_fixed_namespace_is_there_from_the_start(stack_of: StackOf) -> N
         assert stack.temporal.address != f"127.0.0.1:{PORT}"
 
 
+async def test_on_the_wire_a_line_has_the_port_and_the_server_another(stack_of: StackOf) -> None:
+    async with stack_of(BANK, wire=True) as stack:
+        assert stack.temporal.address != f"127.0.0.1:{PORT}"
+        await stack.start_worker()
+        await stack.start_worker()
+        (line,) = stack.wire.lines.values()
+        assert line.port.number == PORT
+        polled = {line.owner(p.peer, w.pids) for p in line.polled() for w in stack.workers}
+        assert polled - {None} == {worker.child.pid for worker in stack.workers}
+
+
+async def test_who_knows_one_address_is_on_the_wire_only_where_the_server_leaves_it(
+    stack_of: StackOf,
+) -> None:
+    async with stack_of(BANK) as stack:
+        with pytest.raises(NotHereError, match=r"that port: stack=StackSpec\(wire=True\)"):
+            await stack.start_worker(wire=True)
+
+
 async def test_no_link_leads_a_worker_elsewhere_that_knows_one_address(stack_of: StackOf) -> None:
     async with stack_of(BANK) as stack:
         with pytest.raises(NotHereError, match="know only the address localhost:7233"):

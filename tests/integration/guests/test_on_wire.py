@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -10,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from chaos import AtBoundary, Lab, Service, Target, Timings, WorkflowSpec, hit_at
+from chaos import AtBoundary, Lab, Polls, Service, Target, Timings, WorkflowSpec, hit_at
 from chaos.environment.supervisor import Supervisor
 from chaos.evidence.journal import Event
 from chaos.experiment.results import CaseResult
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from chaos.process.waiting import DeadlineExceededError
-from chaos.wire.journal import Decided, read_wire
-from tests.integration.guests.conftest import GuestRun
+from chaos.wire.journal import Decided, Opened, read_wire
+from tests.integration.guests.conftest import GuestRun, StackOf
 
 ORDERS = Path(__file__).parents[3] / "examples" / "orders"
 CHARGED = "activity charge_card completed"
@@ -61,8 +63,9 @@ async def _judged(
     spec: WorkflowSpec,
     experiment: Callable[[Lab], Awaitable[None]],
     *proofs: Invariant,
+    target: Target = SHOP,
 ) -> CaseResult:
-    result = await run.judged(SHOP, spec, experiment, name="wire", proofs=proofs)
+    result = await run.judged(target, spec, experiment, name="wire", proofs=proofs)
     assert result.verdict is Verdict.PASSED, result.reason
     return result
 
@@ -107,6 +110,22 @@ async def test_a_report_that_never_arrives_is_sent_again(guest_run: GuestRun) ->
 
     (fault,) = [e for e in guest_run.evidence.journal if e.event is Event.FAULT]
     assert fault.target == "worker-1>server"
+
+
+@pytest.mark.parametrize("action", ["fail:RESOURCE_EXHAUSTED", "delay:0.5", "silence"])
+async def test_what_may_become_of_a_call_a_search_can_hold_as_data(
+    guest_run: GuestRun, action: str
+) -> None:
+    order, place = _order(), "activity charge_card completing"
+
+    async def experiment(lab: Lab) -> None:
+        await lab.worker(wire=True)
+        await lab.start(order)
+        fault = AtBoundary(boundary=place, action=action, worker="worker-1")
+        async with lab.during(AtBoundary.model_validate_json(fault.model_dump_json())):
+            await lab.until_ended("order-1")
+
+    await _judged(guest_run, order, experiment, hit_at(place, action))
 
 
 async def test_a_service_that_has_answered_a_dead_worker_is_asked_again(
@@ -165,6 +184,65 @@ async def test_of_kept_workers_the_one_that_made_the_call_dies_and_is_replaced(
     charged = next(a for a in evidence.workflows["order-1"].activities if a.kind == "charge_card")
     assert charged.worker.startswith(f"{fault.pid}@")
     assert evidence.first_entry(Event.READY, after=fault.at, target=fault.target)
+
+
+SUPERVISOR = """
+import subprocess, sys, time
+def start():
+    return subprocess.Popen([sys.executable, "-m", "orders.worker"], start_new_session=True)
+workers = [start() for _ in range(int(sys.argv[sys.argv.index("--workers") + 1]))]
+while True:
+    workers = [each if each.poll() is None else start() for each in workers]
+    time.sleep(0.1)
+"""
+
+
+async def test_of_workers_that_share_a_line_the_one_that_made_the_call_dies(
+    guest_run: GuestRun,
+) -> None:
+    supervised = dataclasses.replace(SHOP, supervisor=(sys.executable, "-c", SUPERVISOR))
+    order = _order(**NEXT_TOO)
+
+    async def experiment(lab: Lab) -> None:
+        supervisor = await lab.supervisor(2, wire=True)
+        charged = await lab.at(CHARGED)
+        await lab.start(order)
+        await (await charged.reached()).kill()
+        await supervisor.until_complete(lab.client)
+
+    await _judged(guest_run, order, experiment, hit_at(CHARGED), target=supervised)
+
+    evidence = guest_run.evidence
+    (fault,) = [e for e in evidence.journal if e.event is Event.FAULT]
+    charge = next(a for a in evidence.workflows["order-1"].activities if a.kind == "charge_card")
+    assert fault.target == "fleet-1-worker"
+    assert charge.worker.startswith(f"{fault.pid}@")
+
+
+async def test_behind_a_line_there_may_be_a_link_that_goes_bad(stack_of: StackOf) -> None:
+    async with stack_of(SHOP) as stack:
+        await stack.start_worker(links=("server", "payments"), wire=True)
+        records = read_wire(stack.evidence_folder)
+        links = stack.links
+
+    for line, link in (("worker-1", "worker-1>server"), ("worker-1>payments",) * 2):
+        (opened,) = [r for r in records[line] if isinstance(r, Opened)]
+        assert opened.upstream == links[link].address
+
+
+async def test_a_worker_that_polls_elsewhere_is_not_ready_and_it_is_said_what_polled(
+    stack_of: StackOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos.environment.worker.READY_DEADLINE_SECONDS", 6.0)
+    waiting = dataclasses.replace(SHOP, ready=Polls(queues=("parcels",)))
+
+    async with stack_of(waiting) as stack:
+        with pytest.raises(DeadlineExceededError) as error:
+            await stack.start_worker(wire=True)
+
+    said = str(error.value)
+    assert "It must poll orders and parcels for workflow or activity tasks;" in said
+    assert re.search(r"\d+@\S+ \(activity tasks of orders\) counts", said)
 
 
 async def test_a_worker_sleeps_at_a_boundary_and_goes_on(guest_run: GuestRun) -> None:

@@ -42,8 +42,10 @@ async def server(module_bed: Bed, temporal_cli: Path) -> TemporalServer:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def process(module_bed: Bed) -> WireProcess:
-    return await start_wire(module_bed)
+async def process(module_bed: Bed) -> AsyncIterator[WireProcess]:
+    process = await start_wire(module_bed)
+    yield process
+    await process.wire.aclose()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

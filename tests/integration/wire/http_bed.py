@@ -70,12 +70,14 @@ class Service:
 
 
 @asynccontextmanager
-async def service_in(bed: Bed, process: WireProcess) -> AsyncIterator[Service]:
+async def service_in(
+    bed: Bed, process: WireProcess, worker: str = "worker-1"
+) -> AsyncIterator[Service]:
     name = uuid4().hex[:8]
     direct, port, books = bed.port(), bed.port(), bed.folder / f"{name}.books"
     child = bed.child(name, [sys.executable, SERVICE, direct.number, books])
     await child.start_ready(direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS)
-    line = f"worker-{name}>payments"
+    line = f"{worker}>payments"
     upstream = Upstream(address=direct.address)
     spec = LineSpec(name=line, port=port.number, protocol=Protocol.HTTP, upstream=upstream)
     await process.wire.open(spec)

@@ -227,7 +227,9 @@ async def test_half_a_request_is_none_for_the_service_and_has_no_hash(service: S
 
 async def test_who_waits_for_leave_to_send_gets_it_from_the_service(service: Service) -> None:
     reader, writer = await service.raw()
-    writer.write(b"POST /x HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    writer.write(
+        b"POST /x HTTP/1.1\r\nHost: it\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    )
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
     writer.write(b"hi")
     assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
@@ -326,6 +328,4 @@ async def _until_booked(service: Service, count: int) -> None:
 
 
 async def _until_open(service: Service) -> None:
-    await wait_until(
-        service.direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS
-    )
+    await wait_until(service.direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS)

@@ -183,6 +183,5 @@ async def test_a_reply_of_more_than_4_mb_passes(
             await handle.execute_update("leave", "x" * 1_500_000)
         await lane.worker.kill()
         await lane.start_worker()
-        parcels = await handle.query("parcels")
-        assert sum(map(len, parcels)) == 6_000_000
+        assert await handle.execute_update("leave", "one more") == 5
     await own.wire.aclose()
