@@ -173,7 +173,14 @@ class Probing:
         try:
             spec = self.means.target.specs[self.wanted.spec](folder.name)
             with self._strain_is_noted(lane, folder.name):
-                await lane.attempt(spec, folder, point.stop, point.action, wait=patience.wait)
+                await lane.attempt(
+                    spec,
+                    folder,
+                    point.stop,
+                    point.action,
+                    usual_seconds=judge.baseline.seconds,
+                    wait=patience.wait,
+                )
         except _TROUBLE as error:
             return self._with_command(broken(folder, point, tries=tries, why=str(error))), False
         cell = await asyncio.to_thread(judge.cell, folder, point, tries=tries, began_at=began_at)

@@ -93,3 +93,23 @@ def test_a_workflow_task_is_waited_for(started: float | None) -> None:
 def test_nothing_is_known_of_what_nobody_asked_the_server_about() -> None:
     assert list(waits(Made().workflow(), at(2))) == []
     assert shortest([]) is None
+
+
+def test_a_workflow_task_that_nobody_ever_completes_is_certain() -> None:
+    task = PendingTask(attempt=4, since=at(3), started_at=at(8))
+    found = waits(Made().workflow(Pending(at=at(9), task=task)), at(2))
+
+    assert outlasts(found, PATIENCE) is found[0]
+    assert "attempt 4: workers are given it, and none completes it" in found[0].text
+
+
+@pytest.mark.parametrize(("heard_at", "is_deaf"), [(40.0, True), (6.0, False)])
+def test_an_activity_that_goes_on_after_its_cancellation_is_deaf(
+    heard_at: float, *, is_deaf: bool
+) -> None:
+    made = scheduled(heartbeat=3)
+    made.add("ACTIVITY_TASK_CANCEL_REQUESTED", 5)
+    pending = with_worker(3, heartbeat_at=at(heard_at), cancel_requested=True)
+    found = waits(made.workflow(pending), at(2))
+
+    assert (outlasts(found, PATIENCE) is not None) is is_deaf
