@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaos.evidence.files import read_file, write_file
+from chaos.search.explore.plan import Action
 from chaos.search.probe.fate import Fate, Finding
-from chaos.wire.boundary import Boundary
+from chaos.wire.boundary import Boundary, Stage
 
 PROBE = "probe.json"
 
@@ -96,8 +97,8 @@ class Probe(_Saved):
 
     @property
     def worst_first(self) -> Sequence[Cell]:
-        """Its cells, the worst first."""
-        return sorted(self.cells, key=lambda cell: cell.fate.gravity)
+        """Its cells, the worst first, and those that are alike in the order of a worker's life."""
+        return sorted(self.cells, key=lambda cell: (cell.fate.gravity, *_place(cell)))
 
     @property
     def hit(self) -> int:
@@ -113,6 +114,13 @@ class Probe(_Saved):
     def all_findings(self) -> Sequence[Finding]:
         """Of all cells."""
         return [finding for cell in self.cells for finding in cell.findings]
+
+
+def _place(cell: Cell) -> tuple[str, int, int, bool]:
+    boundary = cell.boundary
+    stage = tuple(Stage).index(boundary.stage)
+    subject = f"{boundary.kind} {boundary.subject}"
+    return subject, boundary.ordinal, stage, cell.action != Action.KILL
 
 
 def save_probe(folder: Path, probe: Probe) -> None:
