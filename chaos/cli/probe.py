@@ -34,20 +34,21 @@ result, not deterministic, done twice. All of it happens on a Temporal server of
 machine; services are started beside it, too, so let them be doubles. No code is needed."""
 _MORE = """\
 examples:
-  %(prog)s --worker 'npm start' --task-queue orders --workflow Order \\
-    --input '{"order_id": "{id}", "amount_cents": 4990}' \\
+  %(prog)s --worker 'npm start' --task-queue orders \\
+    --workflow Order --input '{"order_id": "{id}", "amount_cents": 4990}' \\
     --service 'PAYMENTS_URL=python doubles.py {port} {evidence}/charges.jsonl'
-  %(prog)s --worker 'go run ./worker' --env HOME --like order-4711
-  %(prog)s --target tests.shop:SHOP --spec order --sample 12
+  %(prog)s --worker 'go run .' --env HOME --like order-7
+  %(prog)s --target tests.shop:SHOP --spec order
 
-Your worker finds the server by TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; one that knows only
-localhost:7233 needs --port 7233. Of your own variables it gets those that --env names.
+A worker finds its server by TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; for one
+that knows only localhost:7233 say --port 7233.
 
 exit code:
   0    nothing bad at any point that was tried
-  1    something is lost, stuck, different, failed, not deterministic, or done twice in a way that
-       the service cannot tell; or no point was provably hit
-  2    it cannot begin: something is missing or wrong, or the workflow does not end undisturbed
+  1    something is lost, stuck, different, failed, not deterministic, or done
+       twice in a way that the service cannot tell; or no point was hit
+  2    it cannot begin: something is missing or wrong, or the workflow does not
+       end undisturbed
   130  Ctrl-C; what was done is kept, and the page is written"""
 
 
