@@ -26,6 +26,7 @@ _NEEDED = {
     "tests/integration/report": ("playwright",),
     "tests/integration/service": ("playwright", "schemathesis"),
     "tests/integration/test_view.py": ("pyte",),
+    "tests/integration/wire": ("trustme",),
     "tests/unit/benchmarks": ("matplotlib",),
     "tests/unit/chaos/report/test_hostile_text.py": ("markdown_it",),
     "tests/unit/chaos/report/test_markdown.py": ("markdown_it",),

@@ -107,12 +107,12 @@ async def _work(bed: Bed, way: Way, count: int) -> None:
     worker = bed.child(f"worker-{way.name}", [sys.executable, str(_WORKER)], way.address)
     worker.start()
     at_once = asyncio.Semaphore(_AT_ONCE)
-    queue = {"task_queue": "parcels"}
 
     async def one(name: str) -> None:
         async with at_once:
+            workflow_id = f"{way.name}-{len(way.seconds)}-{name}"
             start = way.client.execute_workflow
-            await start("Packing", "A", id=f"{way.name}-{len(way.seconds)}-{name}", **queue)
+            await start("Packing", "A", id=workflow_id, task_queue="parcels")
 
     await one("first")  # the worker is there
     cpu, began = _cpu_seconds(bed), time.perf_counter()

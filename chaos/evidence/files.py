@@ -114,3 +114,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def cut_unfinished_line(path: Path) -> None:
+    """Its writer was killed at it; the next must not be written behind it. Raises OSError."""
+    if path.is_file():
+        whole_bytes = path.read_bytes().rfind(b"\n") + 1
+        if whole_bytes < path.stat().st_size:
+            os.truncate(path, whole_bytes)

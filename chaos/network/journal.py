@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from chaos.evidence.files import read_if_there
+from chaos.evidence.files import cut_unfinished_line, read_if_there
 from chaos.network.toxics import AnyToxic, Stream
 
 FOLDER = "network"
@@ -150,7 +150,7 @@ class NetworkJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            _cut_unfinished_line(path)
+            cut_unfinished_line(path)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise NetworkJournalError(
@@ -173,14 +173,6 @@ class NetworkJournal:
     def close(self) -> None:
         """Give the file up."""
         os.close(self._descriptor)
-
-
-def _cut_unfinished_line(path: Path) -> None:
-    """Its writer was killed at it; the next record must not be written behind it."""
-    if path.is_file():
-        whole_bytes = path.read_bytes().rfind(b"\n") + 1
-        if whole_bytes < path.stat().st_size:
-            os.truncate(path, whole_bytes)
 
 
 def read_network_journal(path: Path) -> tuple[NetworkRecord, ...]:

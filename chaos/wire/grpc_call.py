@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from chaos.wire import methods
 from chaos.wire.boundary import Crossing
+from chaos.wire.breakpoints import LEFT
 from chaos.wire.control import Decision
 from chaos.wire.grpc_upstream import Metadata, passed_on
 from chaos.wire.grpc_work import Work
@@ -48,10 +49,11 @@ class Call:
 
     async def answer(self, data: bytes) -> bytes:
         """The reply. Whoever is cancelled has no worker any more."""
-        try:
-            return await self._answered(data)
-        finally:
-            self._work.journal.add(self._record())
+        with self._work.in_flight(self._context.peer()):
+            try:
+                return await self._answered(data)
+            finally:
+                self._work.journal.add(self._record())
 
     async def _answered(self, data: bytes) -> bytes:
         request = self._work.read(self._method, "Request", data)
@@ -107,7 +109,11 @@ class Call:
         if not crossings:
             return
         self._crossings += tuple(crossings)
-        decision = await self._work.at(crossings, self._context.peer())
+        try:
+            decision = await self._work.at(crossings, self._context.peer())
+        except asyncio.CancelledError:
+            self._decision = LEFT
+            raise
         self._decision = decision or self._decision
         match decision:
             case "" | Decision.RESUME:

@@ -36,6 +36,10 @@ _CALLING = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 5000),  # how long one connection may take
     ("grpc.max_reconnect_backoff_ms", 250),
+    # As the SDKs do: the worker's own pings are answered here, and tell it nothing of its server.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 15_000),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 _OF_A_HOP = ("content-type", "te", "user-agent", "host")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -48,7 +49,8 @@ class Work:
         self._breakpoints = breakpoints
         self._tracker = tracker
         self._tell = tell
-        self._polled: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._in_flight: Counter[str] = Counter()
+        self._polled: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
         self._unproven: dict[str, list[Sequence[Crossing]]] = {}
 
     def read(self, method: str, part: str, data: bytes) -> Message | None:
@@ -100,6 +102,17 @@ class Work:
             context.add_done_callback(lambda _: self._expect_proof(peer, delivered))
         return delivered
 
+    @contextmanager
+    def in_flight(self, peer: str) -> Iterator[None]:
+        """A call of a connection is on its way, during the block."""
+        self._in_flight[peer] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[peer] -= 1
+            if not self._in_flight[peer]:
+                del self._in_flight[peer]
+
     def called(self, peer: str, method: str, request: Any) -> None:
         """A worker has called: it has what it was sent before, and may have polled."""
         for delivered in tuple(self._unproven.get(peer, ())):
@@ -112,15 +125,21 @@ class Work:
             return  # it is the worker's own, and it polls it beside the other
         key = peer, request.identity, queue.name, kind
         if key not in self._polled:
-            self._polled[key] = None
-            if len(self._polled) > _MOST_POLLS:
-                self._polled.popitem(last=False)
-            polled = Polled(
-                queue=queue.name, kind=kind, identity=request.identity, peer=_port_of(peer)
-            )
-            self.journal.add(polled)
-            said = polled.model_dump(mode="json")
-            self._tell({"event": "polled", "line": self._line, "polled": said})
+            self._tell_polled(key)
+
+    def _tell_polled(self, key: tuple[str, str, str, str]) -> None:
+        peer, identity, queue, kind = key
+        is_known = any(known[0] == peer for known in self._polled)
+        if not is_known and set(self._in_flight) == {peer}:
+            # One that lives always waits for something: whoever was here before is gone.
+            self._tracker.left(self._line)
+        self._polled[key] = None
+        if len(self._polled) > _MOST_POLLS:
+            self._polled.popitem(last=False)
+        polled = Polled(queue=queue, kind=kind, identity=identity, peer=_port_of(peer))
+        self.journal.add(polled)
+        said = polled.model_dump(mode="json")
+        self._tell({"event": "polled", "line": self._line, "polled": said})
 
     def _expect_proof(self, peer: str, delivered: Sequence[Crossing]) -> None:
         self._unproven.setdefault(peer, []).append(delivered)

@@ -26,6 +26,9 @@ from chaos.wire.http_names import idempotency_key_of, subject_of
 from chaos.wire.http_peer import Peer, PeerLeftError
 from chaos.wire.journal import Called
 
+_LAST_SECONDS = 5.0
+"""How long a service may take what came before its client left."""
+
 
 class Call:
     """Passes a request of a client on, or does what is decided at the gate."""
@@ -76,7 +79,9 @@ class Call:
                 if not self._awaits_continue:
                     await uploading
         except PeerLeftError:
-            await uploading  # what has come in full the service gets, as it would without us
+            # What has come in full the service gets, as it would without us, if it listens.
+            async with asyncio.timeout(_LAST_SECONDS):
+                await uploading
             raise
         finally:
             uploading.cancel()

@@ -80,6 +80,8 @@ class _Service:
     def __init__(self, upstream: Upstream) -> None:
         """Raises WireError."""
         host, _, port = upstream.address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise WireError(f"{upstream.address!r} is no address: give one such as 127.0.0.1:8080.")
         self._address = host.strip("[]"), int(port)
         self._tls: dict[str, Any] = {}
         if upstream.tls:

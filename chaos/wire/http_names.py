@@ -21,7 +21,7 @@ _KEY_HEADERS = (
 _WITH_A_DIGIT = re.compile(r"[^/:]*[0-9][^/:]*")
 """A word of a path; `models/x-1:predict` has three."""
 
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 def subject_of(request: h11.Request) -> str:

@@ -91,7 +91,7 @@ class Peer:
     async def send(self, event: h11.Event) -> None:
         """Say something, no faster than it listens. Raises OSError."""
         if data := self.http.send(event):
-            if self._writer.is_closing():
+            if self.left.is_set() or self._writer.is_closing():
                 raise ConnectionResetError
             self._writer.write(data)
             await self._writer.drain()

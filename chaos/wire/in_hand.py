@@ -27,6 +27,11 @@ class InHand:
         """The server has taken its report."""
         self._held.pop(activity, None)
 
+    def leave(self, line: str) -> None:
+        """The worker of a line has nothing in hand any more: it is gone."""
+        for activity in [key for key, (owner, _) in self._held.items() if owner == line]:
+            del self._held[activity]
+
     def of(self, line: str) -> tuple[Crossing, ...]:
         """What the worker of a line is busy with, as it was delivered."""
         return tuple(crossing for owner, crossing in self._held.values() if owner == line)

@@ -59,21 +59,21 @@ class Repeat:
         )
 
     def _meaning(self) -> str:
-        key = "with an idempotency key" if _keys(self.calls) == {""} else "with the same key"
+        key = "no idempotency key" if _keys(self.calls) == {""} else "not the same key"
         match self.harm:
             case Harm.TWICE:
-                return f"the same body each time and not {key}, so it was done each time"
+                return f"with the same body and {key}, so it cannot tell that it is the same"
             case Harm.PERHAPS:
                 return (
-                    f"the same body each time and not {key}, so it was done each time, unless "
+                    f"with the same body and {key}, so it cannot tell that it is the same, unless "
                     "several workflows asked, each for itself"
                 )
             case Harm.TELLS if "" in _keys(self.calls):
-                return "a second time changes nothing where the service keeps to HTTP"
+                return "which changes nothing the second time where it keeps to HTTP"
             case Harm.TELLS:
-                return "the idempotency key is the same, by which the service can tell"
+                return "with the same idempotency key, by which it can tell"
             case Harm.NONE:
-                return "it was asked to read only"
+                return "which only reads"
 
 
 def repeats(wire: Mapping[str, Sequence[WireRecord]]) -> tuple[Repeat, ...]:

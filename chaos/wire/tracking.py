@@ -93,6 +93,10 @@ class Tracker:
                 self._in_hand.take(line, _holding(scope, crossing), crossing)
         return delivered
 
+    def left(self, line: str) -> None:
+        """The worker of a line is gone, with all that it had in hand."""
+        self._in_hand.leave(line)
+
     def _activity(self, scope: str, method: str, request: Any) -> Task | None:
         if not method.endswith("ById"):
             return self._memory.task(request.task_token)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from chaos.evidence.files import cut_unfinished_line
 from chaos.wire.journal import RECORD, WireRecord, file_name
 
 
@@ -22,9 +23,10 @@ class WireJournal:
         self.line = line
         self._path = folder / file_name(line)
         self._on_failure = on_failure
+        self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _cut_unfinished_line(self._path)
+            cut_unfinished_line(self._path)
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise WireJournalError(
@@ -33,7 +35,11 @@ class WireJournal:
             ) from None
 
     def add(self, record: WireRecord) -> None:
-        """Write one record; it is the kernel's when this returns."""
+        """Write one record; it is the kernel's when this returns. What comes after `close` is lost:
+        the line has ended, and its number may be another file's by then.
+        """
+        if self._is_closed:
+            return
         data = RECORD.dump_json(record) + b"\n"
         try:
             written = os.write(self._descriptor, data)
@@ -45,6 +51,7 @@ class WireJournal:
 
     def close(self) -> None:
         """Give the file up."""
+        self._is_closed = True
         os.close(self._descriptor)
 
     def _fail(self, reason: str) -> None:
@@ -52,11 +59,3 @@ class WireJournal:
             f"The journal {self._path} cannot be written ({reason}): make room for it and "
             "start again."
         )
-
-
-def _cut_unfinished_line(path: Path) -> None:
-    """Its writer was killed at it; the next record must not be written behind it."""
-    if path.is_file():
-        whole_bytes = path.read_bytes().rfind(b"\n") + 1
-        if whole_bytes < path.stat().st_size:
-            os.truncate(path, whole_bytes)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.search.explore.points import Phase, Stop, service_of
-from chaos.wire.boundary import Boundary, Crossing
+from chaos.wire.boundary import Crossing
 from chaos.wire.control import Decision
 from chaos.wire.journal import Called, Decided, Reached, WireRecord, read_wire
 
@@ -48,20 +48,24 @@ class Hit:
 
 def hit_of(evidence: Evidence, stop: Stop) -> Hit | None:
     """The hit of a stop in a try's folder; None where no call came there."""
+    own = {evidence.real_id(spec.workflow_id) for spec in evidence.specs}
     for line, records in read_wire(evidence.folder).items():
         if service_of(line) != stop.service:
             continue
         for record in records:
-            if isinstance(record, Reached) and _is_at(record.crossing.boundary, stop):
+            if isinstance(record, Reached) and _is_at(record.crossing, stop, own):
                 return _with_the_end(evidence, _held(records, record))
     return None
 
 
-def _is_at(reached: Boundary, stop: Stop) -> bool:
-    """Calls of services were counted by the breakpoint."""
+def _is_at(reached: Crossing, stop: Stop, own: Collection[str]) -> bool:
+    """Calls of services were counted by the breakpoint; a child may have a boundary of the same
+    words as its parent.
+    """
     if stop.service:
-        reached = reached.model_copy(update={"ordinal": stop.boundary.ordinal})
-    return reached == stop.boundary
+        counted = reached.boundary.model_copy(update={"ordinal": stop.boundary.ordinal})
+        return counted == stop.boundary
+    return reached.boundary == stop.boundary and stop.is_own is (reached.workflow_id in own)
 
 
 def _held(records: Sequence[WireRecord], reached: Reached) -> Hit:
@@ -88,11 +92,8 @@ def _with_the_end(evidence: Evidence, hit: Hit) -> Hit:
     if killed is None or killed.pid is None:
         return hit
     gone = evidence.first_entry(Event.EXITED, after=hit.at, pid=killed.pid)
-    return Hit(
-        hit.at,
-        hit.crossing,
-        hit.crossings,
-        hit.decision,
+    return replace(
+        hit,
         pid=killed.pid,
         exit_code=gone.exit_code if gone else None,
         gone_at=gone.at if gone else None,

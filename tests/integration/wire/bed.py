@@ -35,6 +35,7 @@ class Bed:
     journal: Journal
     children: list[Child] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
+    wires: list[Wire] = field(default_factory=list)
 
     def child(
         self, name: str, argv: Sequence[object], extra: Mapping[str, str] | None = None
@@ -50,6 +51,8 @@ class Bed:
         return self.ports[-1]
 
     async def discard(self) -> None:
+        for wire in self.wires:
+            await wire.aclose()
         for child in self.children:
             await child.discard()
         for port in self.ports:
@@ -110,7 +113,8 @@ async def start_wire(bed: Bed) -> WireProcess:
     await child.start_ready(
         control.is_open, what="the wire listens", deadline_seconds=DEADLINE_SECONDS
     )
-    return WireProcess(bed, child, await Wire.connect(control.number))
+    bed.wires.append(await Wire.connect(control.number))
+    return WireProcess(bed, child, bed.wires[-1])
 
 
 @dataclass
@@ -138,8 +142,8 @@ class Lane:
                 seen += len(polls)
                 kinds |= {poll.kind for poll in polls if poll.queue == QUEUE}
 
-    async def set(self, text: str, **options: int) -> Breakpoint:
-        return await self.wire.set(Boundary.parse(text), line=self.line, **options)
+    async def set(self, text: str, attempt: int = 0) -> Breakpoint:
+        return await self.wire.set(Boundary.parse(text), line=self.line, attempt=attempt)
 
     def crossings(self, workflow_id: str) -> list[Crossing]:
         """All that a workflow's calls were at, call by call."""

@@ -46,8 +46,8 @@ class Service:
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, timeout=DEADLINE_SECONDS)
 
-    async def set(self, text: str, **options: int) -> Breakpoint:
-        return await self.wire.set(Boundary.parse(text), line=self.line, **options)
+    async def set(self, text: str) -> Breakpoint:
+        return await self.wire.set(Boundary.parse(text), line=self.line)
 
     def booked(self) -> Sequence[tuple[str, str]]:
         """What it was asked for, and the hashes of the bodies."""
@@ -71,14 +71,21 @@ class Service:
 
 @asynccontextmanager
 async def service_in(
-    bed: Bed, process: WireProcess, worker: str = "worker-1"
+    bed: Bed,
+    process: WireProcess,
+    worker: str = "",
+    *,
+    certificates: Path | None = None,
+    **tls: str | bool,
 ) -> AsyncIterator[Service]:
+    """A service, and a line to it: a worker's, or one of nobody."""
     name = uuid4().hex[:8]
     direct, port, books = bed.port(), bed.port(), bed.folder / f"{name}.books"
-    child = bed.child(name, [sys.executable, SERVICE, direct.number, books])
+    given = [certificates] if certificates else []
+    child = bed.child(name, [sys.executable, SERVICE, direct.number, books, *given])
     await child.start_ready(direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS)
-    line = f"{worker}>payments"
-    upstream = Upstream(address=direct.address)
+    line = f"{worker or name}>payments"
+    upstream = Upstream.model_validate({"address": direct.address, **tls})
     spec = LineSpec(name=line, port=port.number, protocol=Protocol.HTTP, upstream=upstream)
     await process.wire.open(spec)
     try:

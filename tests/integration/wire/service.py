@@ -1,4 +1,5 @@
 """A service for the tests of lines: `python service.py PORT BOOKS`. What it gets, it echoes.
+With a `FOLDER` of certificates as well, it speaks TLS, and asks for its client's.
 
 Each request is put on the books, before it is answered. The path says how: `/chunked` in chunks,
 `/half` half of what was promised and no more, `/early` before the body was read, `/none` not at
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -80,7 +82,8 @@ class Handler(BaseHTTPRequestHandler):
             content = json.dumps(self.headers.items()).encode()
             self._reply(200, content)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Quiet."""
@@ -139,4 +142,11 @@ class Service(ThreadingHTTPServer):
 if __name__ == "__main__":
     Handler.books = Path(sys.argv[2])
     Handler.books.touch()
-    Service(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    service = Service(("127.0.0.1", int(sys.argv[1])), Handler)
+    if sys.argv[3:]:
+        folder = Path(sys.argv[3])
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(folder / "server.pem")
+        service.socket = context.wrap_socket(service.socket, server_side=True)
+    service.serve_forever()

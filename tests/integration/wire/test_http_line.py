@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
@@ -306,9 +305,8 @@ async def test_the_line_takes_little_time(
 
     direct = await median_seconds(service.direct.number)
     added_ms = 1000 * (await median_seconds(service.port.number) - direct)
-    record_property("added_ms", json.dumps(added_ms))
-    print(f"added by the line: {added_ms:.2f} ms, directly {1000 * direct:.2f} ms")
-    assert added_ms < 20  # a machine with nothing to spare; the figure is in the report
+    record_property("added_ms", added_ms)
+    assert added_ms < 20  # a millisecond and less, where the machine is not busy
 
 
 async def _rest(reader: asyncio.StreamReader) -> bytes:

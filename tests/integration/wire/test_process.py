@@ -90,7 +90,6 @@ async def test_it_ends_in_order_when_told(own: WireProcess) -> None:
     for attempt in (waiting, own.wire.set(BOUNDARY), own.wire.next_polls("worker-1", 0)):
         with pytest.raises(WireError, match="The wire is gone"):
             await attempt
-    await own.wire.aclose()
 
 
 async def test_what_it_saw_is_known_after_a_sigkill(own: WireProcess) -> None:
@@ -99,7 +98,6 @@ async def test_what_it_saw_is_known_after_a_sigkill(own: WireProcess) -> None:
     assert [type(record) for record in own.records("worker-1")] == [Opened]
     with pytest.raises(WireError, match="The wire is gone"):
         await own.wire.close_line("worker-1")
-    await own.wire.aclose()
 
 
 @pytest.mark.parametrize("has_client", [True, False])
@@ -129,7 +127,6 @@ async def test_it_has_one_client(own: WireProcess, bed: Bed) -> None:
     with pytest.raises(WireError, match="has another client"):
         await Wire.connect(control)
     await own.line("worker-1", NOBODY)
-    await own.wire.aclose()
 
 
 async def test_where_no_wire_is_nobody_connects(bed: Bed) -> None:
@@ -148,7 +145,6 @@ async def test_a_line_that_cannot_be_opened_is_explained(own: WireProcess) -> No
         await own.wire.close_line("worker-2")
     await own.wire.close_line("worker-1")
     await own.wire.open(spec)
-    await own.wire.aclose()
 
 
 async def test_a_worker_outlives_a_restart_of_the_server_behind_its_line(
@@ -169,7 +165,6 @@ async def test_a_worker_outlives_a_restart_of_the_server_behind_its_line(
         handle = await again("Packing", "B", id="b", task_queue=QUEUE)
         async with asyncio.timeout(DEADLINE_SECONDS):
             assert await handle.result() == "B packed"
-    await own.wire.aclose()
 
 
 async def test_a_reply_of_more_than_4_mb_passes(
@@ -184,4 +179,3 @@ async def test_a_reply_of_more_than_4_mb_passes(
         await lane.worker.kill()
         await lane.start_worker()
         assert await handle.execute_update("leave", "one more") == 5
-    await own.wire.aclose()

@@ -17,7 +17,7 @@ from chaos.environment.server import TemporalServer
 from chaos.environment.temporal import connect
 from chaos.wire.journal import read_wire
 from chaos.wire.repeats import Harm, Repeat, repeats
-from tests.integration.wire.bed import DEADLINE_SECONDS, Bed, Lane, WireProcess, reached
+from tests.integration.wire.bed import DEADLINE_SECONDS, QUEUE, Bed, Lane, WireProcess, reached
 from tests.integration.wire.conftest import NewNamespace
 from tests.integration.wire.http_bed import Service, service_in
 
@@ -48,8 +48,8 @@ async def paying(
 @pytest.mark.parametrize(
     ("key", "harm", "meaning"),
     [
-        ("", Harm.TWICE, "not with an idempotency key, so it was done each time."),
-        ("order-7", Harm.TELLS, "the idempotency key is the same, by which the service can tell."),
+        ("", Harm.TWICE, "no idempotency key, so it cannot tell that it is the same."),
+        ("order-7", Harm.TELLS, "with the same idempotency key, by which it can tell."),
     ],
 )
 async def test_a_worker_killed_before_it_heard_the_answer_asks_again(
@@ -110,7 +110,7 @@ async def test_executed_and_then_failed_is_paid_twice_without_a_key(
 
 async def _start(lane: Lane, key: str = "", times: int = 1) -> WorkflowHandle[object, object]:
     return await lane.client.start_workflow(
-        "Paying", args=[key, times], id="order-7", task_queue="paying"
+        "Paying", args=[key, times], id="order-7", task_queue=QUEUE
     )
 
 

@@ -43,7 +43,13 @@ class Paying:
 
 async def main() -> None:
     client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])
-    worker = Worker(client, task_queue="paying", workflows=[Paying], activities=[charge])
+    worker = Worker(
+        client,
+        task_queue="parcels",
+        workflows=[Paying],
+        activities=[charge],
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
     await worker.run()
 
 

@@ -131,6 +131,13 @@ def test_what_was_not_reached_is_told_as_that(kept: Kept) -> None:
     assert NOT_REACHED in found.reason
 
 
+def test_the_same_boundary_of_a_child_is_another(kept: Kept) -> None:
+    folder = kept(COMPLETING)
+    change(folder, "reached", lambda r: r["crossing"].update(workflow_id="a-child"))
+
+    assert not judge(folder).is_reached
+
+
 def shifted(folder: Path, seconds: float) -> None:
     """As if the call had come there so much later."""
 

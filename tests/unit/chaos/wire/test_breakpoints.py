@@ -1,0 +1,214 @@
+"""Calls are held where a breakpoint is, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.wire.boundary import Boundary, Crossing
+from chaos.wire.breakpoints import LEFT, Breakpoints, DecisionError
+from chaos.wire.control import BreakpointSpec
+from chaos.wire.journal import Decided, Reached, read_wire
+from chaos.wire.writing import WireJournal
+
+STATUSES = ("UNAVAILABLE",)
+
+
+def crossing(text: str, workflow_id: str = "w", attempt: int = 1) -> Crossing:
+    return Crossing(boundary=Boundary.parse(text), workflow_id=workflow_id, attempt=attempt)
+
+
+PACK = crossing("activity pack completing")
+CALL = crossing("call POST /charges leaving")
+
+
+class Bed:
+    """Breakpoints, a line, and what their client hears."""
+
+    def __init__(self, case: Path) -> None:
+        self.case = case
+        self.heard: list[Mapping[str, Any]] = []
+        self.breakpoints = Breakpoints(self.heard.append)
+        self.journals = {
+            line: WireJournal(case / "wire", line, pytest.fail) for line in ("one", "two")
+        }
+        self._tasks: set[asyncio.Task[str]] = set()
+
+    def set(self, text: str, **options: Any) -> None:
+        number = options.pop("number", 1)
+        self.breakpoints.set(
+            BreakpointSpec(number=number, boundary=Boundary.parse(text), **options)
+        )
+
+    def call(self, *crossings: Crossing, line: str = "one") -> asyncio.Task[str]:
+        at = self.breakpoints.at(self.journals[line], crossings, STATUSES)
+        task = asyncio.create_task(at)
+        self._tasks.add(task)
+        return task
+
+    async def held(self, *crossings: Crossing, line: str = "one") -> asyncio.Task[str]:
+        """A call that is held."""
+        task = self.call(*crossings, line=line)
+        await asyncio.sleep(0)
+        assert not task.done(), "it was not held"
+        return task
+
+    async def passes(self, *crossings: Crossing, line: str = "one") -> bool:
+        task = self.call(*crossings, line=line)
+        await asyncio.sleep(0)
+        return task.done() and task.result() == ""
+
+    @property
+    def passages(self) -> Sequence[tuple[int, int]]:
+        """The breakpoint and the passage of all that is told."""
+        return [(event["breakpoint"], event["number"]) for event in self.heard]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks)
+        for journal in self.journals.values():
+            journal.close()
+
+
+@pytest.fixture
+async def bed(tmp_path: Path) -> Any:
+    bed = Bed(tmp_path)
+    yield bed
+    await bed.close()
+
+
+async def test_a_call_is_held_until_it_is_decided(bed: Bed) -> None:
+    bed.set("activity pack completing")
+    task = await bed.held(PACK)
+    assert bed.heard == [
+        {
+            "event": "reached",
+            "number": 1,
+            "breakpoint": 1,
+            "line": "one",
+            "crossing": PACK.model_dump(mode="json"),
+        }
+    ]
+    bed.breakpoints.decide(1, "drop")
+    assert await task == "drop"
+    reached, decided = read_wire(bed.case)["one"]
+    assert isinstance(reached, Reached)
+    assert (reached.passage, reached.crossing) == (1, PACK)
+    assert isinstance(decided, Decided)
+    assert (decided.passage, decided.decision) == (1, "drop")
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "activity pack completed",
+        "activity pack completing 2",
+        "activity send completing",
+        "workflow_task pack completing",
+    ],
+)
+async def test_at_another_boundary_nothing_is_held(bed: Bed, elsewhere: str) -> None:
+    bed.set(elsewhere)
+    assert await bed.passes(PACK)
+
+
+@pytest.mark.parametrize("of", [{"workflow_id": "x"}, {"line": "two"}, {"attempt": 2}])
+async def test_nothing_else_is_held_than_what_is_named(bed: Bed, of: dict[str, Any]) -> None:
+    bed.set("activity pack completing", **of)
+    assert await bed.passes(PACK)
+    await bed.held(crossing("activity pack completing", "x", attempt=2), line="two")
+
+
+async def test_it_is_reached_as_often_as_it_is_told(bed: Bed) -> None:
+    bed.set("activity pack completing", times=2)
+    await bed.held(PACK)
+    await bed.held(PACK)
+    assert await bed.passes(PACK)
+
+
+async def test_one_that_is_removed_holds_no_more_and_lets_nobody_go(bed: Bed) -> None:
+    bed.set("activity pack completing", times=2)
+    task = await bed.held(PACK)
+    bed.breakpoints.remove(1)
+    assert await bed.passes(PACK)
+    bed.breakpoints.decide(1, "resume")
+    assert await task == "resume"
+
+
+async def test_a_call_at_two_boundaries_is_held_at_each_in_turn(bed: Bed) -> None:
+    bed.set("activity pack completing")
+    bed.set("marker m completing", number=2)
+    task = await bed.held(PACK, crossing("marker m completing"))
+    assert bed.passages == [(1, 1)]
+    bed.breakpoints.decide(1, "resume")
+    await asyncio.sleep(0)
+    assert bed.passages == [(1, 1), (2, 2)]
+    bed.breakpoints.decide(2, "UNAVAILABLE")
+    assert await task == "UNAVAILABLE"
+
+
+async def test_what_is_not_resumed_comes_to_no_other_boundary(bed: Bed) -> None:
+    bed.set("activity pack completing")
+    bed.set("marker m completing", number=2)
+    task = await bed.held(PACK, crossing("marker m completing"))
+    bed.breakpoints.decide(1, "silence")
+    assert await task == "silence"
+    assert bed.passages == [(1, 1)]
+
+
+async def test_calls_are_held_side_by_side(bed: Bed) -> None:
+    bed.set("activity pack completing", times=2)
+    first, second = await bed.held(PACK), await bed.held(PACK)
+    bed.breakpoints.decide(2, "drop")
+    assert await second == "drop"
+    assert not first.done()
+
+
+async def test_whoever_goes_away_has_left(bed: Bed) -> None:
+    bed.set("activity pack completing")
+    task = await bed.held(PACK)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    _, decided = read_wire(bed.case)["one"]
+    assert isinstance(decided, Decided)
+    assert decided.decision == LEFT
+    with pytest.raises(DecisionError, match="Passage 1 is not held"):
+        bed.breakpoints.decide(1, "resume")
+
+
+@pytest.mark.parametrize("decision", ["", "500", "left", "unavailable"])
+async def test_what_cannot_be_decided_is_explained(bed: Bed, decision: str) -> None:
+    bed.set("activity pack completing")
+    task = await bed.held(PACK)
+    with pytest.raises(DecisionError, match="choose of resume, drop, silence, UNAVAILABLE"):
+        bed.breakpoints.decide(1, decision)
+    assert not task.done()
+
+
+async def test_a_boundary_that_is_passed_holds_nothing(bed: Bed) -> None:
+    delivered = crossing("activity pack delivered")
+    bed.set("activity pack delivered")
+    assert bed.breakpoints.are_at("one", (PACK, delivered))
+    bed.breakpoints.tell_passed(bed.journals["one"], (PACK, delivered))
+    assert bed.passages == [(1, 1)]
+    assert not bed.breakpoints.are_at("one", (PACK, delivered))
+    bed.breakpoints.decide(1, "resume")
+    with pytest.raises(DecisionError, match="Passage 1 is not held"):
+        bed.breakpoints.decide(1, "drop")
+
+
+async def test_calls_of_services_are_counted_from_when_it_is_set(bed: Bed) -> None:
+    assert await bed.passes(CALL)
+    bed.set("call POST /charges leaving 2")
+    assert await bed.passes(CALL)
+    assert await bed.passes(CALL, line="two"), "each line counts its own"
+    await bed.held(CALL)
+    assert await bed.passes(CALL)
