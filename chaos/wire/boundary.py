@@ -69,7 +69,8 @@ class Boundary(BaseModel):
     `subject` is the type of the workflow, the activity, the query or the update, the name of the
     marker, or the method and path of a call, whose words with a digit are `*`. `ordinal` counts
     from 1 what has the same kind and subject, within its workflow; attempts of one activity count
-    once. Calls are counted on their line, from when a breakpoint is set on.
+    once. Calls are counted on their line: at a breakpoint from when that is set on, on record from
+    when the line was opened.
     """
 
     model_config = ConfigDict(frozen=True)

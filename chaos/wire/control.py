@@ -110,7 +110,8 @@ class Passage(BaseModel):
 
 
 class Decision(StrEnum):
-    """What becomes of a held call, beside a status of gRPC's by its name.
+    """What becomes of a held call, beside a status: gRPC's by its name, HTTP's by its number.
+    After the service has answered, that is a call that was carried out and then failed.
 
     `RESUME`: it goes on. `DROP`: before it was sent on, it never is, and afterwards its reply is
     lost; the worker is told at once that the connection broke (`UNAVAILABLE`; of HTTP, a reset).

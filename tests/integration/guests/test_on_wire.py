@@ -116,7 +116,8 @@ async def test_a_report_that_never_arrives_is_sent_again(guest_run: GuestRun) ->
 async def test_what_may_become_of_a_call_a_search_can_hold_as_data(
     guest_run: GuestRun, action: str
 ) -> None:
-    order, place = _order(), "activity charge_card completing"
+    # Of who hears nothing the heartbeat may be missed before it asks again.
+    order, place = _order(charge_card=(1, 2)), "activity charge_card completing"
 
     async def experiment(lab: Lab) -> None:
         await lab.worker(wire=True)

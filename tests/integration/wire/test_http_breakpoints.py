@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -130,6 +132,41 @@ async def test_calls_are_counted_from_when_the_breakpoint_is_set(service: Servic
             assert passage.crossing.boundary.ordinal == 3
             await service.wire.decide(passage, Decision.RESUME)
             assert (await asked).status_code == 200
+
+
+async def test_a_request_of_any_size_is_held_before_the_service_has_any_of_it(
+    service: Service,
+) -> None:
+    body = b"x" * 20_000_000
+    async with service.client() as client, await service.set("call POST /x leaving") as held:
+        asked = asyncio.create_task(client.post("/x", content=body))
+        passage = await reached(held)
+        connected = psutil.Process(service.child.pid).net_connections("tcp")
+        assert all(each.status != "ESTABLISHED" for each in connected)
+        await service.wire.decide(passage, Decision.RESUME)
+        assert (await asked).text == hashlib.sha256(body).hexdigest()
+
+
+async def test_a_line_that_is_closed_lets_go_of_what_it_holds(service: Service) -> None:
+    reader, writer = await service.raw()
+    async with await service.set("call POST /x leaving") as held:
+        writer.write(POST)
+        await reached(held)
+        await service.wire.close_line(service.line)
+        with pytest.raises(ConnectionRefusedError):
+            await service.raw()
+        assert await reader.read() == b""
+        assert service.process.decisions(service.line) == ["left"]
+    writer.close()
+    spec = LineSpec(
+        name=service.line,
+        port=service.port.number,
+        protocol=Protocol.HTTP,
+        upstream=Upstream(address=service.direct.address),
+    )
+    await service.wire.open(spec)
+    async with service.client() as client:
+        assert (await client.post("/x", content=BODY)).content == BODY
 
 
 async def test_a_reply_that_is_too_large_to_keep_is_held_as_well(service: Service) -> None:

@@ -130,6 +130,19 @@ async def test_a_hundred_requests_share_one_connection(service: Service) -> None
     assert [call.crossings[0].boundary.ordinal for call in calls] == list(range(1, 101))
 
 
+async def test_requests_that_come_at_once_are_answered_one_after_the_other(
+    service: Service,
+) -> None:
+    reader, writer = await service.raw()
+    one = b"POST /x HTTP/1.1\r\nHost: it\r\nContent-Length: 1\r\n\r\n"
+    writer.write(one + b"a" + one + b"b" + one + b"c")
+    for body in (b"a", b"b", b"c"):
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(1) == body
+    writer.close()
+    assert len(await service.calls(3)) == 3
+
+
 async def test_fifty_clients_at_once_each_get_their_own(service: Service) -> None:
     async def ask(number: int) -> None:
         async with service.client() as client:
