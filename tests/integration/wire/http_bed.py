@@ -76,7 +76,7 @@ async def service_in(
     worker: str = "",
     *,
     certificates: Path | None = None,
-    **tls: str | bool,
+    tls: Upstream | None = None,
 ) -> AsyncIterator[Service]:
     """A service, and a line to it: a worker's, or one of nobody."""
     name = uuid4().hex[:8]
@@ -85,7 +85,7 @@ async def service_in(
     child = bed.child(name, [sys.executable, SERVICE, direct.number, books, *given])
     await child.start_ready(direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS)
     line = f"{worker or name}>payments"
-    upstream = Upstream.model_validate({"address": direct.address, **tls})
+    upstream = (tls or Upstream(address="")).model_copy(update={"address": direct.address})
     spec = LineSpec(name=line, port=port.number, protocol=Protocol.HTTP, upstream=upstream)
     await process.wire.open(spec)
     try:

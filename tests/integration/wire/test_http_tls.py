@@ -31,22 +31,22 @@ def certificates(tmp_path: Path) -> Path:
 async def test_the_service_is_trusted_by_its_name_and_knows_its_client(
     module_bed: Bed, process: WireProcess, certificates: Path
 ) -> None:
-    tls = {
-        "tls": True,
-        "ca_file": str(certificates / "ca.pem"),
-        "certificate_file": str(certificates / "client.pem"),
-        "server_name": NAME,
-    }
+    tls = Upstream(
+        address="",
+        tls=True,
+        ca_file=str(certificates / "ca.pem"),
+        certificate_file=str(certificates / "client.pem"),
+        server_name=NAME,
+    )
     body = b"x" * 3_000_000
-    async with service_in(module_bed, process, certificates=certificates, **tls) as service:
+    async with service_in(module_bed, process, certificates=certificates, tls=tls) as service:
         async with service.client() as client:
             for _ in range(3):
                 assert len((await client.post("/x", content=body)).content) == 64
         await service.calls(3)
-    wrong: dict[str, str | bool]
     for wrong in ({"server_name": "mail.test"}, {"ca_file": ""}, {"certificate_file": ""}):
-        given = tls | wrong
-        async with service_in(module_bed, process, certificates=certificates, **given) as service:
+        given = tls.model_copy(update=wrong)
+        async with service_in(module_bed, process, certificates=certificates, tls=given) as service:
             async with service.client() as client:
                 with pytest.raises(httpx.TransportError):
                     await client.post("/x", content=body)
