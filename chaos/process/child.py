@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import re
 import signal
 import site
 import subprocess
@@ -37,6 +38,8 @@ _VENVS = (".venv", "venv")
 """Where projects have their virtual environment."""
 
 _LINE_LENGTH = 400
+_FRAME = re.compile(r"\s+at ")
+"""Of JavaScript, Java and .NET, whose traces begin with what was wrong; Python's end with it."""
 _GROUP_INTERVAL_SECONDS = 0.01
 _DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 
@@ -165,7 +168,9 @@ class Child:
         return self._process is not None and not self._exited.is_set()
 
     def start(self) -> None:
-        """Start it, in a session of its own, so that Ctrl-C reaches only the run itself."""
+        """Start it, in a session of its own, so that Ctrl-C reaches only the run itself. Raises
+        ChildError where there is no such program.
+        """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         exited = self._exited = asyncio.Event()
         self._was_ended = False
@@ -185,17 +190,23 @@ class Child:
         return None
 
     def _executed(self) -> Started:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - no shell, and the callers name the programs
-                list(self.argv),
-                env=dict(self.environment),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **_rights(self.user),
-            )
+        try:
+            with self.log.open("ab") as log:
+                process = subprocess.Popen(  # noqa: S603 - no shell, and the callers name the programs
+                    list(self.argv),
+                    env=dict(self.environment),
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    **_rights(self.user),
+                )
+        except (FileNotFoundError, PermissionError) as error:
+            raise ChildError(
+                f"{self.name} cannot be started, for {error.filename} cannot be executed "
+                f"({error.strerror}): build or install it, or mend the command line."
+            ) from None
         return Executed(process)
 
     async def start_ready(
@@ -305,10 +316,11 @@ class Child:
                 await self.wait(10)
 
     def last_lines(self, count: int = 5) -> str:
-        """The end of its log, for error messages."""
+        """The end of its log without the frames of stack traces, for error messages."""
         if not self.log.exists():
             return "(no log)"
-        lines = self.log.read_text(errors="replace").splitlines()[-count:]
+        said = self.log.read_text(errors="replace").splitlines()
+        lines = [line for line in said if line.strip() and not _FRAME.match(line)][-count:]
         # Temporal's servers put a whole stack trace into each.
         return "\n".join(line[:_LINE_LENGTH] for line in lines) or "(silent)"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -135,6 +136,28 @@ async def test_a_child_that_ended_too_early_is_reported_with_its_last_lines(make
 
     with pytest.raises(ChildError, match="the port is taken"):
         child.require_alive()
+
+
+async def test_what_was_wrong_is_told_though_a_long_trace_follows(make: Make) -> None:
+    trace = "".join(f"    at frame{number} (file.js:{number})\n" for number in range(10))
+    child = make(f"raise SystemExit('Error: no module\\n' + {trace!r} + '\\n\\nNode.js v20')")
+    child.start()
+    await child.wait(20)
+
+    assert child.last_lines() == "Error: no module\nNode.js v20"
+
+
+@pytest.mark.parametrize("mode", [None, 0o644])
+async def test_a_program_that_was_not_built_is_told(
+    mode: int | None, make: Make, tmp_path: Path
+) -> None:
+    program = tmp_path / "worker"
+    if mode is not None:
+        program.touch(mode)
+    child = dataclasses.replace(make(""), argv=("./worker",))
+
+    with pytest.raises(ChildError, match=r"for \./worker cannot be executed \(.+\): build or"):
+        child.start()
 
 
 async def test_nothing_of_the_users_environment_gets_in(
