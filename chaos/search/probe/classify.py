@@ -9,7 +9,7 @@ from datetime import datetime
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.search.probe.baseline import Baseline
-from chaos.search.probe.differences import told
+from chaos.search.probe.differences import Place, told
 from chaos.search.probe.fate import Fate, Finding, worst_first
 from chaos.search.probe.observed import Observed
 from chaos.search.probe.waiting import shortest, waits
@@ -78,11 +78,16 @@ def _ends(run: Disturbed, baseline: Baseline) -> Iterator[Finding]:
     elif observed.status is Status.COMPLETED and baseline.has_result and not observed.has_result:
         yield Finding(fate=Fate.LOST, text="it completed, and its result is gone")
     elif places := baseline.differences(observed):
-        more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
-        where = ", ".join(map(told, places[:_MOST_PLACES]))
-        kind = "result" if observed.status is Status.COMPLETED else "failure"
-        text = f"its {kind} is not that of the undisturbed runs: {where}{more}"
-        yield Finding(fate=Fate.OTHER_RESULT, text=text)
+        yield Finding(fate=Fate.OTHER_RESULT, text=_different(workflow, places))
+
+
+def _different(workflow: Workflow, places: Sequence[Place]) -> str:
+    """Of a result where it differs, and not what is there."""
+    if workflow.status is not Status.COMPLETED:
+        return f"it is {workflow.status} otherwise than undisturbed: {workflow.failure_told}"
+    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+    where = ", ".join(map(told, places[:_MOST_PLACES]))
+    return f"its result is not that of the undisturbed runs: {where}{more}"
 
 
 def _tasks(observed: Observed, baseline: Baseline) -> Iterator[Finding]:

@@ -88,11 +88,7 @@ def test_the_id_of_a_run_in_its_result_is_no_difference() -> None:
 
 
 def test_what_fails_that_completed_undisturbed_has_failed() -> None:
-    made = Made().ended("FAILED")
-    attributes = made.events[-1].workflow_execution_failed_event_attributes
-    attributes.failure.CopyFrom(refused("no such card", "Refused"))
-
-    (one,) = found(evidence(made))
+    (one,) = found(evidence(_failed("no such card")))
 
     assert one.fate is Fate.FAILED
     assert one.text == "it is failed, undisturbed it is completed: Refused: no such card"
@@ -103,6 +99,22 @@ def test_what_completes_that_failed_undisturbed_is_another_result() -> None:
 
     assert found(evidence(charged(RIGHT)), baseline=failing)[0].fate is Fate.OTHER_RESULT
     assert found(evidence(Made().ended("FAILED")), baseline=failing)[0].fate is Fate.SURVIVED
+
+
+def _failed(message: str) -> Made:
+    made = Made().ended("FAILED")
+    attributes = made.events[-1].workflow_execution_failed_event_attributes
+    attributes.failure.CopyFrom(refused(message, "Refused"))
+    return made
+
+
+def test_what_fails_for_another_reason_is_another_result_and_the_reason_is_told() -> None:
+    failing = normal(*[seen(evidence(_failed("no such card")))] * 2)
+
+    assert found(evidence(_failed("no such card")), baseline=failing)[0].fate is Fate.SURVIVED
+    (one,) = found(evidence(_failed("timed out")), baseline=failing)
+    assert one.fate is Fate.OTHER_RESULT
+    assert one.text == "it is failed otherwise than undisturbed: Refused: timed out"
 
 
 def test_a_replay_that_decides_differently_is_not_deterministic_even_if_it_ends_well() -> None:
