@@ -201,7 +201,10 @@ class SupervisorProcess:
 
     async def until_gone(self, pids: Collection[int]) -> None:
         """Wait until none of these is among its workers any more, and the journal says so."""
-        left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+        left = []
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                left.append(psutil.Process(pid))
         await wait_until(
             lambda: not set(pids) & self._watched and not any(map(_is_there, left)),
             what=f"the struck workers of {self.child.name} are gone",

@@ -26,6 +26,9 @@ def crossing(text: str, workflow_id: str = "w", attempt: int = 1) -> Crossing:
 PACK = crossing("activity pack completing")
 CALL = crossing("call POST /charges leaving")
 
+PEER = 40312
+"""The port of the worker's end of a connection."""
+
 
 class Bed:
     """Breakpoints, a line, and what their client hears."""
@@ -35,7 +38,8 @@ class Bed:
         self.heard: list[Mapping[str, Any]] = []
         self.breakpoints = Breakpoints(self.heard.append)
         self.journals = {
-            line: WireJournal(case / "wire", line, pytest.fail) for line in ("one", "two")
+            line: WireJournal(case / "wire", line, pytest.fail)
+            for line in ("one", "two", "one>payments")
         }
         self._tasks: set[asyncio.Task[str]] = set()
 
@@ -46,7 +50,7 @@ class Bed:
         )
 
     def call(self, *crossings: Crossing, line: str = "one") -> asyncio.Task[str]:
-        at = self.breakpoints.at(self.journals[line], crossings, STATUSES)
+        at = self.breakpoints.at(self.journals[line], crossings, STATUSES, PEER)
         task = asyncio.create_task(at)
         self._tasks.add(task)
         return task
@@ -94,6 +98,7 @@ async def test_a_call_is_held_until_it_is_decided(bed: Bed) -> None:
             "breakpoint": 1,
             "line": "one",
             "crossing": PACK.model_dump(mode="json"),
+            "peer": PEER,
         }
     ]
     bed.breakpoints.decide(1, "drop")
@@ -124,6 +129,13 @@ async def test_nothing_else_is_held_than_what_is_named(bed: Bed, of: dict[str, A
     bed.set("activity pack completing", **of)
     assert await bed.passes(PACK)
     await bed.held(crossing("activity pack completing", "x", attempt=2), line="two")
+
+
+async def test_a_workers_name_stands_for_its_lines_to_services_as_well(bed: Bed) -> None:
+    bed.set("activity pack completing", line="one")
+
+    assert await bed.passes(PACK, line="two")
+    await bed.held(PACK, line="one>payments")
 
 
 async def test_it_is_reached_as_often_as_it_is_told(bed: Bed) -> None:
