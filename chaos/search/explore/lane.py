@@ -83,7 +83,7 @@ class Lane:
             await self._supervisor.discard()
         await self.start()
 
-    async def attempt(
+    async def attempt(  # noqa: PLR0913 - the last two by name, each with its default
         self,
         spec: WorkflowSpec,
         folder: Path,
