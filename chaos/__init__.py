@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from chaos.network.toxics import Slicer as Slicer
     from chaos.network.toxics import Stream as Stream
     from chaos.network.toxics import Timeout as Timeout
+    from chaos.plugin.probe import ProbeFailed as ProbeFailed
+    from chaos.plugin.probe import probe as probe
     from chaos.process.waiting import wait_until as wait_until
     from chaos.wire.boundary import Boundary as Boundary
     from chaos.wire.boundary import Kind as Kind
@@ -143,6 +145,7 @@ _PLACES = {
         "Stream",
         "Timeout",
     ),
+    "chaos.plugin.probe": ("ProbeFailed", "probe"),
     "chaos.process.waiting": ("wait_until",),
     "chaos.wire.boundary": ("Boundary", "Kind", "Stage"),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +41,9 @@ READY_DEADLINE_SECONDS = 120.0
 HIT_DEADLINE_SECONDS = 60.0
 END_DEADLINE_SECONDS = 150.0
 _ASK_SECONDS = 0.1
+
+Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
+"""Returns when a workflow has ended, or nobody has to wait for that any more."""
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Lane:
             await self._supervisor.discard()
         await self.start()
 
-    async def attempt(
+    async def attempt(  # noqa: PLR0913 - the last two by name, each with its default
         self,
         spec: WorkflowSpec,
         folder: Path,
@@ -88,10 +91,11 @@ class Lane:
         action: Action = Action.KILL,
         *,
         usual_seconds: float = 0.0,
+        wait: Wait | None = None,
     ) -> None:
         """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
         comes there; put all that there is to know of it into the folder. Undisturbed it takes
-        `usual_seconds`.
+        `usual_seconds`. `wait` may wait in its own way for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
         out. A workflow that does not end is no trouble of ours: its history shows it.
@@ -109,7 +113,10 @@ class Lane:
                 if struck := passage is not None:
                     await self._strike(spec, passage, action, pid)
         with suppress(DeadlineExceededError):
-            await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
+            if wait:
+                await wait(self.lab, spec)
+            else:
+                await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
         dead = pid if struck and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 

@@ -14,7 +14,7 @@ from chaos.__main__ import main
 from chaos.cli.parser import PROGRAM, make_parser
 
 COMMANDS = (
-    *("list", "run", "up", "report", "recheck", "shrink", "explore"),
+    *("list", "run", "up", "report", "recheck", "shrink", "explore", "probe"),
     *("clean", "doctor", "completion"),
 )
 

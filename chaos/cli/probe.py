@@ -1,0 +1,278 @@
+"""`probe`: what of a workflow is lost, stuck, different or done twice when its worker dies."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli.terminal import OutputError, say, say_all
+from chaos.evidence.numbers import number, port, quoted, whole
+from chaos.process.streams import complain, give_up
+
+if TYPE_CHECKING:
+    from chaos.environment.target import Target
+    from chaos.search.explore.plan import Action
+    from chaos.search.probe.plan import Choice
+    from chaos.search.probe.run import Probing
+    from chaos.wire.boundary import Boundary
+
+_MOST_LANES = 64
+_ACTIONS = ("kill", "drop")
+
+_DESCRIPTION = """\
+Starts your worker, in whatever language, and runs a workflow on it: twice undisturbed, then once
+for each moment at which a crash makes a difference. There the worker is killed, or the server's
+answer to it is lost. What became of the workflow is told for each: survived, lost, stuck, another
+result, not deterministic, done twice. All of it happens on a Temporal server of its own on this
+machine; services are started beside it, too, so let them be doubles. No code is needed."""
+_MORE = """\
+examples:
+  %(prog)s --worker 'npm start' --task-queue orders \\
+    --workflow Order --input '{"order_id": "{id}", "amount_cents": 4990}' \\
+    --service 'PAYMENTS_URL=python doubles.py {port} {evidence}/charges.jsonl'
+  %(prog)s --worker 'go run .' --env HOME --like order-7
+  %(prog)s --target tests.shop:SHOP --spec order
+
+A worker finds its server by TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; for one
+that knows only localhost:7233 say --port 7233.
+
+exit code:
+  0    nothing bad at any point that was tried
+  1    something is lost, stuck, different, failed, not deterministic, or done
+       twice in a way that the service cannot tell; or no point was hit
+  2    it cannot begin: something is missing or wrong, or the workflow does not
+       end undisturbed
+  130  Ctrl-C; what was done is kept, and the page is written"""
+
+
+def add(commands: Commands) -> None:
+    """Make it known."""
+    parser = add_parser(
+        commands,
+        "probe",
+        summary="kill any worker at every boundary of a workflow, without code",
+        description=_DESCRIPTION,
+        more=_MORE,
+    )
+    _add_system(parser)
+    _add_choice(parser)
+    parser.set_defaults(command=_probe)
+
+
+def _add_system(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("what is probed").add_argument
+    add("--worker", default="", metavar="COMMAND", help="the command line that starts a worker")
+    add("--task-queue", default="", metavar="NAME", help="the queue that it polls")
+    add("--workflow", default="", metavar="TYPE", help="the type of the workflow")
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="an argument of it, {id} in it is the workflow's id; may be given again",
+    )
+    add(
+        "--service",
+        action="append",
+        default=[],
+        metavar="VARIABLE=COMMAND",
+        help="a service that it asks, and the variable by which the worker finds it; the command "
+        "may hold {port} and {evidence}; may be given again",
+    )
+    add(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="one of your own variables that the worker gets, such as HOME; may be given again",
+    )
+    add("--cwd", type=Path, default=Path(), metavar="FOLDER", help="where it runs (default: here)")
+    add("--port", type=port, metavar="N", help="the fixed port at which it looks for Temporal")
+    add("--ready-line", default="", metavar="REGEX", help="a line of its log by which it is ready")
+    add(
+        "--like", default="", metavar="ID", help="take type, queue and input of a workflow that ran"
+    )
+    add("--address", default="", metavar="HOST:PORT", help="where --like is read (localhost:7233)")
+    add("--namespace", default="", metavar="NAME", help="likewise")
+    add("--target", default="", metavar="MODULE:NAME", help="a project's target in place of these")
+    add("--spec", default="", metavar="NAME", help="one of its specs")
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("how much of it").add_argument
+    add("--sample", type=whole(1), metavar="N", help="so many points only, spread over all kinds")
+    add("--minutes", type=_minutes, metavar="N", help="begin no point after so long")
+    add("--lanes", type=whole(1, _MOST_LANES), metavar="N", help="workers side by side")
+    add(
+        "--patience",
+        type=whole(1, 3600),
+        default=60,
+        metavar="SECONDS",
+        help="what stands still for longer is stuck (default: 60)",
+    )
+    add("--at", action="append", default=[], metavar="BOUNDARY", help="there only; again for more")
+    add("--action", choices=_ACTIONS, action="append", default=[], help="that only")
+    add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
+    add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
+
+
+def _minutes(text: str) -> float:
+    minutes = number(text)
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
+    return minutes
+
+
+def _probe(given: argparse.Namespace) -> int:
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the package
+    from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
+    from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
+    from chaos.search.probe.baseline import NoBaselineError  # noqa: PLC0415 - likewise
+    from chaos.search.probe.given import GivenError  # noqa: PLC0415 - likewise
+    from chaos.wire.boundary import BoundaryError  # noqa: PLC0415 - likewise
+    from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
+
+    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
+    try:
+        target = _target(given)
+        return _run(given, target, _choice(given))
+    except (*unusable, CatalogueError, GivenError, NoBaselineError, BoundaryError) as error:
+        complain(f"probe: {error}")
+    except OSError as error:
+        complain(f"probe: {error.strerror} ({error.filename}); make room, then try again.")
+    return UNUSABLE
+
+
+def _target(given: argparse.Namespace) -> Target:
+    """What is probed, with one spec. Raises GivenError, CatalogueError."""
+    from chaos.experiment.catalogue import project_of, target_named  # noqa: PLC0415 - see above
+    from chaos.search.probe.given import Given, GivenError, of_target  # noqa: PLC0415 - likewise
+    from chaos.search.probe.like import run_like  # noqa: PLC0415 - likewise
+
+    if given.target:
+        if given.worker:
+            raise GivenError("--target has a worker of its own: leave out --worker.")
+        return of_target(target_named(given.target, project_of(Path.cwd())), given.spec)
+    if not given.worker:
+        Given().target()  # raises: that is what to begin with
+    like = None
+    if given.like:
+        like = asyncio.run(run_like(given.like, given.address, given.namespace))
+    return Given(
+        worker=given.worker,
+        task_queue=given.task_queue,
+        workflow=given.workflow,
+        inputs=given.input,
+        services=given.service,
+        variables=given.env,
+        ready_line=given.ready_line,
+        cwd=given.cwd,
+        port=given.port,
+        like=like,
+    ).target()
+
+
+def _choice(given: argparse.Namespace) -> Choice:
+    """Which points. Raises BoundaryError."""
+    from chaos.search.explore.plan import Action  # noqa: PLC0415 - see above
+    from chaos.search.probe.plan import Choice  # noqa: PLC0415 - likewise
+    from chaos.wire.boundary import Boundary  # noqa: PLC0415 - likewise
+
+    at: Sequence[Boundary] = tuple(map(Boundary.parse, given.at))
+    actions: Sequence[Action] = tuple(map(Action, given.action or _ACTIONS))
+    return Choice(at=at, actions=actions, sample=given.sample)
+
+
+def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
+    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
+    from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
+    from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
+    from chaos.search.probe.folder import new_folder  # noqa: PLC0415 - likewise
+    from chaos.search.probe.run import Probing, Wanted  # noqa: PLC0415 - likewise
+
+    (spec,) = target.specs
+    with Guard() as guard:
+        cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
+        means = Means(
+            target=target,
+            temporal_cli=cli.path,
+            guard=guard,
+            say=_say,
+            lanes=given.lanes or DEFAULT_LANES,
+            seconds=60 * given.minutes if given.minutes else None,
+        )
+        wanted = Wanted(spec, command_of(given), choice, float(given.patience))
+        probing = Probing(new_folder(given.reports), wanted, means)
+        _say(f"probing into {probing.folder}")
+        try:
+            asyncio.run(probing.run())
+        except KeyboardInterrupt:
+            _report(probing)
+            return INTERRUPTED
+        except BaseException:
+            with suppress(OSError):
+                _report(probing)
+            raise
+    return 0 if _report(probing) else NEGATIVE
+
+
+def _report(probing: Probing) -> bool:
+    """Write the reports, and tell the gist of them; whether all is fine. Raises OSError."""
+    from chaos.report.probed import terminal_lines, write_reports  # noqa: PLC0415 - see above
+
+    record = probing.record()
+    if not record.undisturbed:
+        return False
+    page = write_reports(probing.folder, record)
+    try:
+        say_all(("", *terminal_lines(record), f"To read: {page}"))
+    except (OSError, OutputError):
+        give_up(sys.stdout)
+    return record.is_fine
+
+
+_OF_THE_SYSTEM = (
+    "worker",
+    "task_queue",
+    "workflow",
+    "input",
+    "service",
+    "env",
+    "cwd",
+    "port",
+    "ready_line",
+    "like",
+    "address",
+    "namespace",
+    "target",
+    "spec",
+)
+
+
+def command_of(given: argparse.Namespace) -> str:
+    """What was typed, for a shell, without what chooses points."""
+    words = ["temporal-chaos", "probe"]
+    for name in _OF_THE_SYSTEM:
+        value = getattr(given, name)
+        for each in value if isinstance(value, list) else [value]:
+            if each not in {"", None, Path()}:
+                words += [f"--{name.replace('_', '-')}", str(each)]
+    if given.patience != 60:
+        words += ["--patience", str(given.patience)]
+    return shlex.join(words)
+
+
+def _say(text: str) -> None:
+    """A line on standard output. One that nobody reads is no reason to end a probe."""
+    try:
+        say(text)
+    except (OSError, OutputError):
+        give_up(sys.stdout)

@@ -1,0 +1,222 @@
+"""What the page of a probe shows: a matrix with the worst first, and each cell's own timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from chaos.invariants.verdict import Verdict
+from chaos.report.html.again import Command
+from chaos.search.probe.fate import Fate, Finding
+from chaos.search.probe.record import Cell, Moment, Probe
+from chaos.wire.boundary import Boundary, Kind, Stage
+
+SIGNS = {Verdict.PASSED: "✓", Verdict.FAILED: "✕", Verdict.UNKNOWN: "?"}
+
+WIDTH = 900.0
+_LEFT, _RIGHT = 90.0, 20.0
+LANES = ("history", "process", "wire", "service")
+_LANE_OF = {"kill": "process", "exit": "process", "start": "process", "hit": "wire"}
+_LANE_HEIGHT = 26.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment in the drawing."""
+
+    x: float
+    y: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A time on the axis."""
+
+    x: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A timeline as a drawing; `hit_x` is where the disturbance is."""
+
+    width: float
+    height: float
+    hit_x: float
+    lanes: Sequence[tuple[str, float]]
+    marks: Sequence[Mark]
+    ticks: Sequence[Tick]
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One point: its place on the page, its verdict, what is drawn of it."""
+
+    anchor: str
+    cell: Cell
+    verdict: Verdict
+    sign: str
+    title: str
+    drawing: Drawing | None
+    command: Command
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row of the matrix: for each column the points that are in it."""
+
+    title: str
+    places: Sequence[Sequence[CellView]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What was found at several points alike."""
+
+    fate: Fate
+    text: str
+    cells: Sequence[CellView]
+
+
+@dataclass(frozen=True)
+class ProbeView:
+    """The whole page."""
+
+    name: str
+    probe: Probe
+    verdict: Verdict
+    headline: str
+    columns: Sequence[str]
+    rows: Sequence[RowView]
+    cells: Sequence[CellView]
+    problems: Sequence[Problem]
+    remarks: Sequence[Problem]
+    command: Command
+
+
+def probe_view(name: str, probe: Probe) -> ProbeView:
+    """All that the page shows of a probe."""
+    views = [_cell(number, each) for number, each in enumerate(probe.worst_first, start=1)]
+    columns = [s for s in Stage if any(s in _stages(view.cell) for view in views)]
+    problems = list(_problems(views))
+    bad = [each for each in problems if each.fate.is_bad]
+    return ProbeView(
+        name=name,
+        probe=probe,
+        verdict=_verdict_of(probe),
+        headline=_headline(probe),
+        columns=[str(stage) for stage in columns],
+        rows=list(_rows(views, columns)),
+        cells=views,
+        problems=bad,
+        remarks=[each for each in problems if not each.fate.is_bad],
+        command=Command(probe.command, "probes all of it again"),
+    )
+
+
+def _verdict_of(probe: Probe) -> Verdict:
+    if probe.is_fine:
+        return Verdict.PASSED
+    return Verdict.FAILED if any(cell.fate.is_bad for cell in probe.cells) else Verdict.UNKNOWN
+
+
+def _headline(probe: Probe) -> str:
+    bad = sum(cell.fate.is_bad for cell in probe.cells)
+    if not probe.cells:
+        return "Nothing was tried"
+    if bad:
+        return f"{probe.workflow} breaks at {bad} of {len(probe.cells)} points"
+    if not probe.hit:
+        return f"None of {len(probe.cells)} points was provably hit"
+    return f"{probe.workflow} survives at {probe.hit} of {len(probe.cells)} points"
+
+
+def _cell(number: int, cell: Cell) -> CellView:
+    verdict = _verdict(cell.fate)
+    return CellView(
+        anchor=f"point-{number}",
+        cell=cell,
+        verdict=verdict,
+        sign=SIGNS[verdict],
+        title=f"{_what(cell.boundary)}, {cell.boundary.stage}",
+        drawing=_drawing(cell.timeline) if cell.timeline else None,
+        command=Command(cell.command, "repeats just this"),
+    )
+
+
+def _verdict(fate: Fate) -> Verdict:
+    if fate.is_bad:
+        return Verdict.FAILED
+    return Verdict.PASSED if fate is Fate.SURVIVED else Verdict.UNKNOWN
+
+
+def _what(boundary: Boundary) -> str:
+    kind = "" if boundary.kind is Kind.ACTIVITY else f"{str(boundary.kind).replace('_', ' ')} "
+    ordinal = f" #{boundary.ordinal}" if boundary.ordinal > 1 else ""
+    return f"{kind}{boundary.subject}{ordinal}"
+
+
+def _stages(cell: Cell) -> set[Stage]:
+    return {boundary.stage for boundary in (cell.boundary, *cell.also)}
+
+
+def _rows(views: Sequence[CellView], columns: Sequence[Stage]) -> Iterator[RowView]:
+    """The row of the worst point first; a point at several boundaries is in the row of each."""
+    seen: dict[str, list[tuple[Stage, CellView]]] = {}
+    for view in views:
+        for boundary in (view.cell.boundary, *view.cell.also):
+            whose = "" if view.cell.is_own else " of a child"
+            where = f" ({view.cell.service})" if view.cell.service else ""
+            row = seen.setdefault(f"{_what(boundary)}{where}{whose}", [])
+            row.append((boundary.stage, view))
+    for title, places in seen.items():
+        yield RowView(title, [[v for stage, v in places if stage is column] for column in columns])
+
+
+def _problems(views: Sequence[CellView]) -> Iterator[Problem]:
+    """What is to be told, the worst first; what was found alike at several points once."""
+    found = [
+        (finding, view)
+        for view in views
+        for finding in view.cell.findings
+        if finding.fate is not Fate.SURVIVED
+    ]
+    found.sort(key=lambda each: (each[0].fate.gravity, each[0].text))
+    for (fate, text), same in groupby(found, key=lambda each: _key(each[0])):
+        yield Problem(fate, text, [view for _, view in same])
+
+
+def _key(finding: Finding) -> tuple[Fate, str]:
+    return finding.fate, finding.text
+
+
+def _drawing(timeline: Sequence[Moment]) -> Drawing:
+    first = min(0.0, timeline[0].seconds)
+    last = max(timeline[-1].seconds, first + 0.1)
+
+    def x(seconds: float) -> float:
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (seconds - first) / (last - first)
+
+    lanes = {name: (number + 0.5) * _LANE_HEIGHT for number, name in enumerate(LANES)}
+    marks = [
+        Mark(
+            x(each.seconds),
+            lanes[_LANE_OF.get(each.mark, each.mark)],
+            each.mark,
+            f"{each.seconds:+.2f} s: {each.text}",
+        )
+        for each in timeline
+    ]
+    step = _step(last - first)
+    numbers = range(int(first / step) - 1, int(last / step) + 2)
+    ticks = [Tick(x(n * step), f"{n * step:+g} s") for n in numbers if first <= n * step <= last]
+    height = _LANE_HEIGHT * len(LANES) + 20
+    return Drawing(WIDTH, height, x(0.0), list(lanes.items()), marks, ticks)
+
+
+def _step(span: float) -> float:
+    """The distance of the axis' times: ten of them at most, of round numbers."""
+    return next((s for s in (0.1, 0.5, 1, 5, 10, 30, 60) if span / s <= 10), span / 5)

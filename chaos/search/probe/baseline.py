@@ -1,0 +1,103 @@
+"""What is normal: what two undisturbed runs show, and in what they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.evidence.history import Status
+from chaos.search.probe.differences import Place, differing, unmasked
+from chaos.search.probe.observed import Observed
+from chaos.wire.repeats import Repeat
+
+
+class NoBaselineError(Exception):
+    """The undisturbed runs show nothing to compare with. One sentence: why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """`masks` are the places at which undisturbed results differ; `runs`, `times` and `repeated`
+    are the most that any of them had.
+    """
+
+    statuses: frozenset[Status]
+    outcome: Any
+    masks: frozenset[Place]
+    has_result: bool
+    seconds: float
+    runs: Mapping[str, int]
+    times: Mapping[str, int]
+    repeated: Mapping[str, int]
+    calling: frozenset[str]
+    failed_tasks: int
+
+    @classmethod
+    def of(cls, runs: Sequence[Observed]) -> Baseline:
+        """Of undisturbed runs, two as a rule. Raises NoBaselineError."""
+        for run in runs:
+            _require_an_end(run)
+        first, *others = runs
+        same = {each.status for each in runs} == {first.status}
+        masks = {place for other in others for place in differing(first.outcome, other.outcome)}
+        return cls(
+            statuses=frozenset(each.status for each in runs),
+            outcome=first.outcome,
+            masks=frozenset(masks if same else {()}),
+            has_result=all(each.has_result for each in runs),
+            seconds=max(each.seconds for each in runs),
+            runs=_most([each.runs for each in runs]),
+            times=_most([each.times for each in runs]),
+            repeated=_most([_repeated(each) for each in runs]),
+            calling=frozenset().union(*(each.calling for each in runs)),
+            failed_tasks=max(len(each.failed_tasks) for each in runs),
+        )
+
+    def differences(self, run: Observed) -> Sequence[Place]:
+        """Where its result is not that of any undisturbed run."""
+        return unmasked(differing(self.outcome, run.outcome), self.masks)
+
+    def asked_again(self, run: Observed) -> Iterator[Repeat]:
+        """What it asked of services again that no undisturbed run did as often."""
+        for each in run.repeats:
+            if len(each.calls) > self.repeated.get(_what(each), 1):
+                yield each
+
+    def asked_more(self, run: Observed) -> Iterator[tuple[str, int]]:
+        """What it asked of services more often than is normal, and yet never the same again."""
+        known = {_what(each) for each in run.repeats}
+        for what, times in run.times.items():
+            if what not in known and times > self.times.get(what, times):
+                yield what, times
+
+    def ran_again(self, run: Observed) -> Iterator[tuple[str, int]]:
+        """The activities that ran more often than is normal, and how often."""
+        for name, times in run.runs.items():
+            if times > max(1, self.runs.get(name, 0)):
+                yield name, times
+
+
+def _require_an_end(run: Observed) -> None:
+    if run.status in {Status.RUNNING, Status.LOST}:
+        why = f" ({run.waits_for})" if run.waits_for else ""
+        raise NoBaselineError(
+            f"{run.workflow_id}, which nobody disturbed, did not end{why}: probe a workflow that "
+            "ends by itself within two minutes, and see that its worker takes all of its tasks."
+        )
+
+
+def _what(repeat: Repeat) -> str:
+    return f"{repeat.service} {repeat.method}"
+
+
+def _repeated(run: Observed) -> Mapping[str, int]:
+    return _most([{_what(each): len(each.calls)} for each in run.repeats])
+
+
+def _most(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for each in counts:
+        for name, number in each.items():
+            found[name] = max(number, found.get(name, 0))
+    return found

@@ -1,0 +1,47 @@
+"""How long it may take until work goes on after a disturbance, by the workflow's own timeouts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity, Workflow
+from chaos.evidence.journal import Event
+from chaos.invariants.recovery import handover_seconds
+from chaos.wire.boundary import Boundary, Kind, Stage
+
+_IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
+
+
+def bound_seconds(
+    evidence: Evidence, workflow: Workflow, boundary: Boundary, hit_at: datetime
+) -> float | None:
+    """When what was in hand is due again, or a new worker ready, and a handover; None where the
+    history does not tell what was.
+    """
+    due = _due_seconds(workflow, boundary)
+    if due is None:
+        return None
+    ready = [e.at for e in evidence.journal if e.event is Event.READY and e.at > hit_at]
+    started = (min(ready) - hit_at).total_seconds() if ready else 0.0
+    return round(max(due, started) + handover_seconds(evidence), 3)
+
+
+def _due_seconds(workflow: Workflow, boundary: Boundary) -> float | None:
+    if boundary.kind is Kind.ACTIVITY and boundary.stage in _IN_HAND:
+        same = [each for each in workflow.activities if each.kind == boundary.subject]
+        if boundary.ordinal > len(same):
+            return None
+        activity = same[boundary.ordinal - 1]
+        return _limit_seconds(activity) + activity.retry_policy.initial_interval.ToSeconds()
+    if boundary.kind in {Kind.ACTIVITY, Kind.WORKFLOW_TASK}:
+        started = workflow.runs[-1].events[0].workflow_execution_started_event_attributes
+        return started.workflow_task_timeout.ToTimedelta().total_seconds()
+    return None
+
+
+def _limit_seconds(activity: Activity) -> float:
+    """How long the server takes a dead worker's attempt for one that is at work."""
+    if activity.has_heartbeats:
+        return activity.heartbeat_seconds
+    return activity.start_to_close_seconds or activity.schedule_to_close_seconds

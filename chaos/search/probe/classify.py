@@ -1,0 +1,141 @@
+"""From the evidence of a disturbed run to what became of it: a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status, Workflow
+from chaos.search.probe.baseline import Baseline
+from chaos.search.probe.differences import Place, told
+from chaos.search.probe.fate import Fate, Finding, worst_first
+from chaos.search.probe.observed import Observed
+from chaos.search.probe.waiting import shortest, waits
+from chaos.wire.repeats import Harm, Repeat
+
+_NON_DETERMINISTIC = "NonDeterministic"
+_MOST_PLACES = 5
+
+_MEANING = {
+    Harm.TWICE: Fate.DONE_TWICE,
+    # Of a lane's worker all calls are those of its one workflow.
+    Harm.PERHAPS: Fate.DONE_TWICE,
+    Harm.TELLS: Fate.SENT_AGAIN,
+    Harm.NONE: Fate.SENT_AGAIN,
+}
+_CANNOT_TELL = "the same body without one idempotency key, so the service cannot tell"
+_WORDS = {
+    Harm.TWICE: _CANNOT_TELL,
+    Harm.PERHAPS: _CANNOT_TELL,
+    Harm.TELLS: "the service can tell that it is the same",
+    Harm.NONE: "that changes nothing",
+}
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A run that was disturbed at `hit_at`. `not_hit` says why it did not provably come to that;
+    then `hit_at` is when the run began.
+    """
+
+    evidence: Evidence
+    observed: Observed
+    hit_at: datetime
+    patience_seconds: float
+    not_hit: str = ""
+
+    @property
+    def workflow(self) -> Workflow | None:
+        """None where it is lost."""
+        return self.evidence.workflows.get(self.observed.workflow_id)
+
+
+def classify(run: Disturbed, baseline: Baseline) -> Sequence[Finding]:
+    """All that is found, the worst first; one at the least.
+
+    What broke is certain, whether or not the disturbance is proven to have caused it. That nothing
+    broke shows nothing without that proof.
+    """
+    found = [*_ends(run, baseline), *_twice(run.observed, baseline)]
+    if run.not_hit:
+        found = [each for each in found if each.fate is not Fate.STUCK]
+        found.append(Finding(fate=Fate.UNKNOWN, text=run.not_hit))
+    return worst_first(found) or [Finding(fate=Fate.SURVIVED, text="it ended as undisturbed")]
+
+
+def _ends(run: Disturbed, baseline: Baseline) -> Iterator[Finding]:
+    workflow, observed = run.workflow, run.observed
+    if workflow is None:
+        yield Finding(fate=Fate.LOST, text="the server knows no such workflow any more")
+        return
+    yield from _tasks(observed, baseline)
+    if observed.status is Status.RUNNING:
+        yield _stuck(run, workflow)
+    elif observed.status not in baseline.statuses:
+        yield _other_end(workflow, observed, baseline)
+    elif observed.status is Status.COMPLETED and baseline.has_result and not observed.has_result:
+        yield Finding(fate=Fate.LOST, text="it completed, and its result is gone")
+    elif places := baseline.differences(observed):
+        yield Finding(fate=Fate.OTHER_RESULT, text=_different(workflow, places))
+
+
+def _different(workflow: Workflow, places: Sequence[Place]) -> str:
+    """Of a result where it differs, and not what is there."""
+    if workflow.status is not Status.COMPLETED:
+        return f"it is {workflow.status} otherwise than undisturbed: {workflow.failure_told}"
+    more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
+    where = ", ".join(map(told, places[:_MOST_PLACES]))
+    return f"its result is not that of the undisturbed runs: {where}{more}"
+
+
+def _tasks(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
+    """Its workflow tasks that failed as they fail when a replay decides differently."""
+    failed = [each for each in observed.failed_tasks if _NON_DETERMINISTIC in each.cause]
+    if len(observed.failed_tasks) > baseline.failed_tasks and failed:
+        yield Finding(fate=Fate.NOT_DETERMINISTIC, text=f"a workflow task failed: {failed[0]}")
+
+
+def _other_end(workflow: Workflow, observed: Observed, baseline: Baseline) -> Finding:
+    normal = " or ".join(sorted(baseline.statuses))
+    why = f": {workflow.failure_told}" if workflow.failure_told else ""
+    text = f"it is {observed.status}, undisturbed it is {normal}{why}"
+    is_better = observed.status is Status.COMPLETED
+    return Finding(fate=Fate.OTHER_RESULT if is_better else Fate.FAILED, text=text)
+
+
+def _stuck(run: Disturbed, workflow: Workflow) -> Finding:
+    """Open at the end: whether that is its own doing, or a busy machine's."""
+    found = waits(workflow, run.hit_at, run.evidence.descendants(workflow))
+    first = shortest(found)
+    text = "; ".join(wait.text for wait in found[:3]) or "it is open, and what it waits for unknown"
+    strain = run.evidence.strain
+    is_sure = first is not None and (first.is_certain or workflow.failing is not None)
+    if not is_sure and strain and strain.is_busy:
+        return Finding(fate=Fate.UNKNOWN, text=f"{text}; the machine was too busy: {strain}")
+    limit = f"not ended {run.patience_seconds:g} s after the disturbance: "
+    is_longer = first is not None and first.is_certain and first.seconds > run.patience_seconds
+    return Finding(fate=Fate.STUCK, text=text if is_longer else f"{limit}{text}")
+
+
+def _twice(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
+    for repeat in baseline.asked_again(observed):
+        yield Finding(fate=_MEANING[repeat.harm], text=_told(repeat), what=repeat.method)
+    for what, times in baseline.asked_more(observed):
+        text = (
+            f"{what} was sent {times} times, undisturbed {baseline.times[what]}, each time with "
+            "another body, and with no one key by which the service could tell"
+        )
+        yield Finding(fate=Fate.DONE_TWICE, text=text, what=what)
+    for name, times in baseline.ran_again(observed):
+        if name not in baseline.calling | observed.calling:
+            text = f"{name} was begun {times} times, and what it does could not be seen"
+            yield Finding(fate=Fate.RAN_TWICE, text=text, what=name)
+
+
+def _told(repeat: Repeat) -> str:
+    """Without the times, which are in the timeline: what is found alike is told once."""
+    during = f" during {', '.join(repeat.during)}" if repeat.during else ""
+    asked = f"{repeat.service} was asked {len(repeat.calls)} times for {repeat.method}{during}"
+    return f"{asked}: {_WORDS[repeat.harm]}"

@@ -1,0 +1,94 @@
+"""From a disturbed run's folder to its cell. Pure: it can be done again from the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from chaos.environment.target import Target
+from chaos.evidence.case import Evidence
+from chaos.search.explore.hits import hit_of
+from chaos.search.explore.plan import CrashPoint
+from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
+from chaos.search.probe.baseline import Baseline
+from chaos.search.probe.bounds import bound_seconds
+from chaos.search.probe.classify import Disturbed, classify
+from chaos.search.probe.fate import Fate, Finding
+from chaos.search.probe.observed import observe
+from chaos.search.probe.plan import Point
+from chaos.search.probe.record import Cell
+from chaos.search.probe.timeline import timeline
+from chaos.wire.journal import read_wire
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What all runs of a probe are judged by. `command` repeats all of it; with a boundary and an
+    action, just that.
+    """
+
+    target: Target
+    spec: str
+    baseline: Baseline
+    patience_seconds: float
+
+    def cell(self, folder: Path, point: Point, *, tries: int, began_at: datetime) -> Cell:
+        """What became of the run whose evidence is in a folder."""
+        evidence = self.target.load_evidence(folder)
+        wire = read_wire(folder)
+        hit = hit_of(evidence, point.stop)
+        hit_at = hit.at if hit else began_at
+        observed = observe(evidence, wire)
+        run = Disturbed(
+            evidence=evidence,
+            observed=observed,
+            hit_at=hit_at,
+            patience_seconds=self.patience_seconds,
+            not_hit=self._not_hit(evidence, point),
+        )
+        workflow = run.workflow
+        boundary = point.stop.boundary
+        bound = bound_seconds(evidence, workflow, boundary, hit_at) if workflow else None
+        return Cell(
+            **_place(point),
+            workflow_id=observed.workflow_id,
+            folder=folder.name,
+            findings=tuple(classify(run, self.baseline)),
+            tries=tries,
+            seconds=observed.seconds,
+            recovered_seconds=recovery_seconds(wire, hit) if hit else None,
+            bound_seconds=bound,
+            timeline=tuple(timeline(evidence, workflow, wire, hit_at)),
+        )
+
+    def _not_hit(self, evidence: Evidence, point: Point) -> str:
+        crash = CrashPoint(spec=self.spec, stop=point.stop, action=point.action)
+        problems = was_hit(crash).examine(evidence).problems
+        if problems:
+            return f"not provably hit: {problems[0]}"
+        if not evidence.workflows or proven(evidence, crash):
+            return ""
+        return "not provably hit: the server's history does not show it"
+
+
+def broken(folder: Path, point: Point, *, tries: int, why: str) -> Cell:
+    """One that could not be carried out, of which nothing is known."""
+    return Cell(
+        **_place(point),
+        workflow_id=folder.name,
+        folder=folder.name,
+        findings=(Finding(fate=Fate.UNKNOWN, text=f"it could not be tried: {why}"),),
+        tries=tries,
+    )
+
+
+def _place(point: Point) -> dict[str, object]:
+    first, *others = point.stop.boundaries
+    return {
+        "boundary": first,
+        "also": tuple(others),
+        "service": point.stop.service,
+        "is_own": point.stop.is_own,
+        "action": str(point.action),
+    }

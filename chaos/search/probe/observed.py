@@ -1,0 +1,133 @@
+"""What the evidence of one run shows, as far as it is compared with other runs of the same."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import FailedTask, Status, Workflow
+from chaos.invariants.hanging import hanging
+from chaos.search.explore.points import own_crossings, service_of
+from chaos.search.probe.differences import anonymous, content_of
+from chaos.wire.boundary import Crossing, Kind, Stage
+from chaos.wire.journal import Called, WireRecord
+from chaos.wire.repeats import Repeat, repeats
+
+_GOT = {Stage.ASSIGNED, Stage.DELIVERED}
+_REPORTS = {Stage.COMPLETING, Stage.COMPLETED, Stage.FAILING, Stage.FAILED}
+_READS = ("GET ", "HEAD ", "OPTIONS ", "TRACE ")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One run. `outcome` is its result or its failure, without what is of this run only; `runs` is
+    how often a worker was given each activity, by its name and, but for the first, its number.
+    `repeats` is what services were asked for again, `times` how often they were asked for anything
+    that changes something, by the service and the method; `calling` are activities that asked. One
+    that is open `waits_for` something.
+    """
+
+    workflow_id: str
+    status: Status
+    outcome: Any
+    has_result: bool
+    seconds: float
+    runs: Mapping[str, int]
+    repeats: Sequence[Repeat]
+    times: Mapping[str, int]
+    calling: frozenset[str]
+    failed_tasks: Sequence[FailedTask]
+    waits_for: str = ""
+
+
+def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Observed:
+    """The one workflow that a folder is about."""
+    (spec,) = evidence.newest_specs
+    workflow = evidence.workflows.get(spec.workflow_id)
+    real_id = evidence.real_id(spec.workflow_id)
+    crossings = tuple(own_crossings(wire, real_id))
+    calls = tuple(_calls(wire))
+    return Observed(
+        workflow_id=spec.workflow_id,
+        status=workflow.status if workflow else Status.LOST,
+        outcome=_outcome(workflow, real_id) if workflow else None,
+        has_result=bool(workflow and _result(workflow)),
+        seconds=_seconds(workflow),
+        runs=_runs(crossings) or (_attempts(workflow) if workflow else {}),
+        repeats=repeats(wire),
+        times=Counter(what for what, call in calls if _changes_something(call)),
+        calling=frozenset(n for _, call in calls for c in call.crossings for n in c.during),
+        failed_tasks=workflow.failed_tasks if workflow else (),
+        waits_for=hanging(evidence, workflow) if workflow else "",
+    )
+
+
+def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Called]]:
+    """Each request of a service, by what was asked of whom."""
+    for line, records in wire.items():
+        if service := service_of(line):
+            for record in records:
+                if isinstance(record, Called):
+                    yield f"{service} {record.method}", record
+
+
+def _changes_something(call: Called) -> bool:
+    """Whether the service has got all of it, and has not turned it away, and it is no reading."""
+    is_refused = call.status.startswith("4") and call.status != call.decision
+    was_whole = bool(call.forwarded_at and call.body_sha256)
+    return was_whole and not is_refused and not call.method.startswith(_READS)
+
+
+def _result(workflow: Workflow) -> Sequence[Payload]:
+    return workflow.last_event.workflow_execution_completed_event_attributes.result.payloads
+
+
+def _outcome(workflow: Workflow, real_id: str) -> Any:
+    names = [
+        (real_id, "{id}"),
+        (workflow.workflow_id, "{id}"),
+        *((run.run_id, "{run}") for run in workflow.runs),
+    ]
+    if workflow.status is Status.COMPLETED:
+        return content_of(_result(workflow), names)
+    return anonymous(workflow.failure_told, names)
+
+
+def _seconds(workflow: Workflow | None) -> float:
+    if workflow is None or workflow.closed_at is None:
+        return 0.0
+    return (workflow.closed_at - workflow.started_at).total_seconds()
+
+
+def _runs(crossings: Iterable[tuple[Called, Crossing]]) -> Mapping[str, int]:
+    """By the wire: of each activity the attempts that a worker was given, or reported on."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for called, crossing in crossings:
+        boundary = crossing.boundary
+        if boundary.kind is Kind.ACTIVITY and (
+            boundary.stage in _REPORTS or (boundary.stage in _GOT and called.delivered_at)
+        ):
+            found[_name(boundary.subject, boundary.ordinal)].add(crossing.attempt)
+    return {name: len(attempts) for name, attempts in found.items()}
+
+
+def _attempts(workflow: Workflow) -> Mapping[str, int]:
+    """By the history, where no wire has told: each attempt was given to somebody."""
+    ordinals: Counter[str] = Counter()
+    found = {}
+    for activity in workflow.activities:
+        ordinals[activity.kind] += 1
+        pending = activity.pending.attempt if activity.pending else 0
+        name = _name(activity.kind, ordinals[activity.kind])
+        found[name] = max(activity.attempt, pending)
+    return found
+
+
+def _name(kind: str, ordinal: int) -> str:
+    """As the wire calls an activity that a worker has in hand."""
+    return kind if ordinal == 1 else f"{kind} {ordinal}"

@@ -1,0 +1,133 @@
+"""What a probe has found, as it is saved: `probe.json`, from which all reports are made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from chaos.evidence.files import read_file, write_file
+from chaos.search.explore.plan import Action
+from chaos.search.probe.fate import Fate, Finding
+from chaos.wire.boundary import Boundary, Stage
+
+PROBE = "probe.json"
+
+
+class _Saved(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Moment(_Saved):
+    """A line of a timeline: `seconds` after the disturbance, who did what. `mark` is what kind of
+    thing it is.
+    """
+
+    seconds: float
+    mark: str
+    text: str
+
+
+class Cell(_Saved):
+    """One boundary, one action, and what became of the workflow. `findings` has the worst first.
+
+    `also` are boundaries at which the same call was: nothing that happens to a worker can tell them
+    apart. Calls of a `service` are counted by themselves, and `is_own` is False of what a child
+    workflow does.
+
+    `recovered_seconds` is from the disturbance until a worker was given anything of the workflow
+    again, `bound_seconds` the most that its own timeouts allow; None where there was nothing more
+    to give.
+    """
+
+    boundary: Boundary
+    action: str
+    also: tuple[Boundary, ...] = ()
+    service: str = ""
+    is_own: bool = True
+    workflow_id: str
+    folder: str
+    findings: tuple[Finding, ...]
+    tries: int = 1
+    seconds: float = 0.0
+    recovered_seconds: float | None = None
+    bound_seconds: float | None = None
+    timeline: tuple[Moment, ...] = ()
+    command: str = ""
+
+    @property
+    def fate(self) -> Fate:
+        """The worst."""
+        return self.findings[0].fate
+
+
+class Undisturbed(_Saved):
+    """A run that nothing was done to."""
+
+    workflow_id: str
+    folder: str
+    status: str
+    seconds: float
+
+
+class Probe(_Saved):
+    """All of it. `found` is how many points there are, of which `chosen` were to be tried; `ended`
+    says why it ended before all of them were, if it did. `masked` are the places at which
+    undisturbed results differ.
+    """
+
+    workflow: str
+    command: str
+    began_at: AwareDatetime
+    seconds: float
+    found: int
+    chosen: int
+    undisturbed: tuple[Undisturbed, ...]
+    masked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    ended: str = ""
+    cells: tuple[Cell, ...] = ()
+
+    @property
+    def fates(self) -> Counter[Fate]:
+        """How many cells came to what."""
+        return Counter(cell.fate for cell in self.cells)
+
+    @property
+    def worst_first(self) -> Sequence[Cell]:
+        """Its cells, the worst first, and those that are alike in the order of a worker's life."""
+        return sorted(self.cells, key=lambda cell: (cell.fate.gravity, *_place(cell)))
+
+    @property
+    def hit(self) -> int:
+        """How many points were provably hit."""
+        return len(self.cells) - self.fates[Fate.UNKNOWN]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether something was shown, and nothing bad."""
+        return self.hit > 0 and not any(finding.fate.is_bad for finding in self.all_findings)
+
+    @property
+    def all_findings(self) -> Sequence[Finding]:
+        """Of all cells."""
+        return [finding for cell in self.cells for finding in cell.findings]
+
+
+def _place(cell: Cell) -> tuple[str, int, int, bool]:
+    boundary = cell.boundary
+    stage = tuple(Stage).index(boundary.stage)
+    subject = f"{boundary.kind} {boundary.subject}"
+    return subject, boundary.ordinal, stage, cell.action != Action.KILL
+
+
+def save_probe(folder: Path, probe: Probe) -> None:
+    """Write it, whole or not at all."""
+    write_file(folder / PROBE, probe.model_dump_json(indent=1) + "\n")
+
+
+def load_probe(folder: Path) -> Probe:
+    """Read it."""
+    return Probe.model_validate_json(read_file(folder / PROBE))

@@ -1,0 +1,104 @@
+"""What happened around a disturbance, line by line: the wire, the processes, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.history import Status, Workflow
+from chaos.evidence.journal import Entry, Event
+from chaos.search.probe.record import Moment
+from chaos.wire.boundary import Crossing, Kind, Stage
+from chaos.wire.journal import Called, Decided, Reached, WireRecord
+
+MOST_LINES = 60
+"""Of one timeline; what is nearest to the disturbance is shown."""
+
+_PROCESSES = {Event.STARTED, Event.READY, Event.SIGNALED, Event.EXITED}
+
+_HOW_FAR = {
+    Stage.ASSIGNED: "given out",
+    Stage.DELIVERED: "with its worker",
+    Stage.COMPLETING: "reported done",
+    Stage.COMPLETED: "is done",
+    Stage.FAILING: "reported failed",
+    Stage.FAILED: "has failed",
+    Stage.LEAVING: "asked",
+    Stage.ANSWERED: "answered",
+}
+
+
+def timeline(
+    evidence: Evidence,
+    workflow: Workflow | None,
+    wire: Mapping[str, Sequence[WireRecord]],
+    hit_at: datetime,
+) -> Sequence[Moment]:
+    """In the order of time, `hit_at` is 0."""
+    found = [
+        *_ends(workflow),
+        *(told for entry in evidence.journal for told in _of_process(entry)),
+        *(told for line in wire.values() for record in line for told in _of_wire(record)),
+    ]
+    moments = [
+        Moment(seconds=round((at - hit_at).total_seconds(), 3), mark=mark, text=text)
+        for at, mark, text in found
+    ]
+    nearest = sorted(moments, key=lambda each: abs(each.seconds))[:MOST_LINES]
+    return sorted(nearest, key=lambda each: each.seconds)
+
+
+_Told = tuple[datetime, str, str]
+
+
+def _ends(workflow: Workflow | None) -> Iterator[_Told]:
+    if workflow is None:
+        return
+    yield workflow.started_at, "history", f"{workflow.kind} is started"
+    if workflow.status is not Status.RUNNING and workflow.closed_at:
+        yield workflow.closed_at, "history", f"{workflow.kind} is {workflow.status}"
+
+
+def _of_process(entry: Entry) -> Iterator[_Told]:
+    if entry.event in _PROCESSES:
+        name = entry.target or "a process"
+        pid = f" (pid {entry.pid})" if entry.pid else ""
+        signal = f" {entry.signal}" if entry.signal else ""
+        mark = {Event.SIGNALED: "kill", Event.EXITED: "exit"}.get(entry.event, "start")
+        yield entry.at, mark, f"{name}{pid}: {entry.event}{signal}"
+
+
+def _of_wire(record: WireRecord) -> Iterator[_Told]:
+    if isinstance(record, Reached):
+        yield record.at, "hit", f"the boundary is reached: {record.crossing.boundary}"
+    elif isinstance(record, Decided):
+        yield record.at, "hit", f"what becomes of that call: {record.decision}"
+    elif isinstance(record, Called):
+        for crossing in record.crossings:
+            yield _when(record, crossing), *_of_call(record, crossing)
+
+
+def _when(called: Called, crossing: Crossing) -> datetime:
+    """When a call was at a boundary, as near as it is on record."""
+    stage = crossing.boundary.stage
+    if stage is Stage.DELIVERED:
+        return called.delivered_at or called.at
+    if stage in {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}:
+        return called.at
+    return called.replied_at or called.at
+
+
+def _of_call(called: Called, crossing: Crossing) -> tuple[str, str]:
+    boundary = crossing.boundary
+    is_service = boundary.kind is Kind.CALL
+    words = f"{boundary.subject}: {_HOW_FAR[boundary.stage]}"
+    if not is_service:
+        words = f"{str(boundary.kind).replace('_', ' ')} {words}"
+    if crossing.attempt > 1:
+        words += f", attempt {crossing.attempt}"
+    if boundary.stage is Stage.ANSWERED and called.status:
+        words += f" {called.status}"
+    if called.decision:
+        words += f" ({called.decision})"
+    return "service" if is_service else "wire", words

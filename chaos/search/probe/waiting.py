@@ -1,0 +1,155 @@
+"""What an open workflow waits for, and how long it will, by its own timeouts as they are recorded.
+
+Nobody has to wait for a timeout of ten minutes to know that it is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio.api.enums.v1 import EventType
+
+from chaos.evidence.history import Activity, Workflow, time_of
+from chaos.evidence.pending import PendingActivity
+from chaos.invariants.hanging import policy_told
+
+NEVER = math.inf
+
+MANY_ATTEMPTS = 4
+"""Of a workflow task: the first may be lost with its worker, and one more on a busy machine."""
+
+DEAF_SECONDS = 10.0
+"""For so long an activity may go on after a heartbeat that told it of its cancellation."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One thing that a workflow waits for. `seconds` after the disturbance it goes on by itself, at
+    the earliest; `NEVER` where nothing that is known will make it. `is_certain` where it is no
+    matter of how fast a machine is.
+    """
+
+    text: str
+    seconds: float
+    is_certain: bool = False
+
+
+def waits(
+    workflow: Workflow, hit_at: datetime, children: Sequence[Workflow] = ()
+) -> Sequence[Wait]:
+    """All that it waits for, by the server's description; empty where that is not on record."""
+    pending = workflow.pending
+    if pending is None:
+        return []
+    found = [
+        *_task(workflow, hit_at),
+        *(_activity(workflow, each, hit_at) for each in pending.activities),
+        *(_timer(due, hit_at) for due in workflow.timers),
+        *(wait for child in children for wait in waits(child, hit_at)),
+    ]
+    if found:
+        return found
+    return [Wait("it waits for a signal, an update or a condition: nothing is pending", NEVER)]
+
+
+def shortest(found: Sequence[Wait]) -> Wait | None:
+    """What makes it go on first; None where nothing is known."""
+    return min(found, key=lambda wait: wait.seconds, default=None)
+
+
+def outlasts(found: Sequence[Wait], patience_seconds: float) -> Wait | None:
+    """What a workflow is certain to wait for beyond all patience, so that nobody has to; None where
+    it may go on before.
+    """
+    first = shortest(found)
+    return first if first and first.is_certain and first.seconds > patience_seconds else None
+
+
+def _activity(workflow: Workflow, pending: PendingActivity, hit_at: datetime) -> Wait:
+    scheduled = next((a for a in workflow.activities if a.activity_id == pending.activity_id), None)
+    name = f"{pending.kind}, attempt {pending.attempt}"
+    if pending.started_at is None:
+        due = _since(hit_at, pending.due_at) if pending.due_at else 0.0
+        why = f", for the last failed: {pending.last_failure}" if pending.last_failure else ""
+        if workflow.pending and pending.due_at and pending.due_at > workflow.pending.at:
+            return Wait(f"{name} is due after {due:.0f} s{why}", due, is_certain=True)
+        return Wait(f"{name} waits for a worker{why}", max(0.0, due))
+    if pending.cancel_requested and _has_heard(workflow, scheduled, pending):
+        text = f"{name} was told of its cancellation, and goes on as if it had not heard"
+        return Wait(text, NEVER, is_certain=True)
+    if scheduled is None or pending.started_at > hit_at:
+        return Wait(f"{name} runs", 0.0)
+    again_at, limit = _taken_up_again(scheduled, pending)
+    policy = policy_told(scheduled) or f"its heartbeat timeout is {limit:g} s"
+    seconds = _since(hit_at, again_at)
+    return Wait(
+        f"{name} is not with any worker, and would be taken up again only after {seconds:.0f} s: "
+        f"{policy}",
+        seconds,
+        is_certain=True,
+    )
+
+
+def _has_heard(workflow: Workflow, activity: Activity | None, pending: PendingActivity) -> bool:
+    """Whether its heartbeats have long been answered by its cancellation."""
+    asked = [
+        time_of(event)
+        for event in workflow.events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+    ]
+    if not asked or activity is None or pending.heartbeat_at is None:
+        return False
+    return (pending.heartbeat_at - max(asked)).total_seconds() > DEAF_SECONDS
+
+
+def _taken_up_again(activity: Activity, pending: PendingActivity) -> tuple[datetime, float]:
+    """When the server gives up an attempt that nobody has, and which limit that is."""
+    started = pending.started_at or activity.scheduled_at
+    if activity.has_heartbeats:
+        alive = max(started, pending.heartbeat_at or started)
+        return alive + timedelta(seconds=activity.heartbeat_seconds), activity.heartbeat_seconds
+    if activity.start_to_close_seconds:
+        limit = activity.start_to_close_seconds
+        return started + timedelta(seconds=limit), limit
+    limit = activity.schedule_to_close_seconds
+    return activity.scheduled_at + timedelta(seconds=limit), limit
+
+
+def _task(workflow: Workflow, hit_at: datetime) -> Iterator[Wait]:
+    task = workflow.pending.task if workflow.pending else None
+    if task is None:
+        return
+    if failing := workflow.failing:
+        is_certain = "NonDeterministic" in failing.cause
+        text = f"its workflow task fails again and again (attempt {task.attempt}): {failing}"
+        yield Wait(text, NEVER, is_certain=is_certain)
+    elif task.attempt >= MANY_ATTEMPTS:
+        yield Wait(
+            f"its workflow task is at attempt {task.attempt}: workers are given it, and none "
+            "completes it; of a replay that fails SDKs tell at the first attempt only",
+            NEVER,
+            is_certain=True,
+        )
+    elif task.started_at:
+        limit = _task_seconds(workflow)
+        seconds = _since(hit_at, task.started_at) + limit
+        yield Wait(f"its workflow task has {limit:g} s from its start on", seconds)
+    else:
+        yield Wait(f"its workflow task, attempt {task.attempt}, waits for a worker", 0.0)
+
+
+def _task_seconds(workflow: Workflow) -> float:
+    started = workflow.runs[-1].events[0].workflow_execution_started_event_attributes
+    return started.workflow_task_timeout.ToTimedelta().total_seconds()
+
+
+def _timer(due: datetime, hit_at: datetime) -> Wait:
+    seconds = _since(hit_at, due)
+    return Wait(f"a timer of its own ends after {seconds:.0f} s", seconds, is_certain=True)
+
+
+def _since(hit_at: datetime, then: datetime) -> float:
+    return max(0.0, (then - hit_at).total_seconds())
