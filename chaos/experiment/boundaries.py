@@ -18,7 +18,7 @@ from chaos.environment.wire import client_of, link_of
 from chaos.evidence.journal import Event, Journal
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, within
-from chaos.wire.boundary import Boundary, Stage
+from chaos.wire.boundary import Boundary
 from chaos.wire.control import Breakpoint, Decision, Passage, WireError
 from chaos.wire.journal import Called, read_wire
 
@@ -91,8 +91,8 @@ def worker_of(stack: Stack, passage: Passage) -> Worker:
 @dataclass
 class Hit:
     """A call at a boundary, held there until it is decided what becomes of it; at `delivered` the
-    worker has it already, and nothing is held. What is done here is journaled as a fault of the
-    `target`: of the worker, or of its way, such as `worker-1>server`.
+    worker is busy with it, and its report is held when that comes. What is done here is journaled
+    as a fault of the `target`: of the worker, or of its way, such as `worker-1>server`.
     """
 
     stack: Stack
@@ -111,7 +111,7 @@ class Hit:
     @property
     def is_held(self) -> bool:
         """Whether it is still to be decided about."""
-        return not self._is_decided and self.boundary.stage is not Stage.DELIVERED
+        return not self._is_decided
 
     @property
     def worker(self) -> Worker:

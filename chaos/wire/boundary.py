@@ -29,10 +29,11 @@ class Stage(StrEnum):
     """How far it is with that.
 
     `ASSIGNED`: the server has given it out, and the worker has not got it. `DELIVERED`: the worker
-    has it. `COMPLETING`: the worker reports, and the server has not heard. `COMPLETED`: the server
-    has taken the report, and the worker does not know. `FAILING` and `FAILED` are the same of a
-    report that it failed or was cancelled. Of a call of a service, `LEAVING` is before the service
-    gets it, `ANSWERED` after the service has answered and before the worker hears.
+    has it, and its report is held back. `COMPLETING`: the worker reports, and the server has not
+    heard. `COMPLETED`: the server has taken the report, and the worker does not know. `FAILING` and
+    `FAILED` are the same of a report that it failed or was cancelled. Of a call of a service,
+    `LEAVING` is before the service gets it, `ANSWERED` after the service has answered and before
+    the worker hears.
     """
 
     ASSIGNED = "assigned"

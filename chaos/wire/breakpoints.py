@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from chaos.wire.boundary import Crossing, Kind
+from chaos.wire.boundary import Crossing, Kind, Stage
 from chaos.wire.control import BreakpointSpec, Decision, Passage
 from chaos.wire.journal import Decided, Reached
 from chaos.wire.writing import WireJournal
 
 LEFT = "left"
 """What is on record as decided where the worker was gone before anybody decided."""
+
+_REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Tells the control client of an event, as it is written in `chaos.wire.control`."""
@@ -43,8 +45,34 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Held:
-    decision: asyncio.Future[str]
+    """`statuses` are those that can be decided, beside what Decision has."""
+
     statuses: Collection[str]
+    decision: asyncio.Future[str] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+@dataclass
+class Delivery:
+    """Work that goes to a worker at a breakpoint. Its next report waits until it is decided about
+    the `passage`, which has a number once it is told.
+    """
+
+    call: _Call
+    breakpoint: int
+    held: _Held
+    passage: int = 0
+
+    def is_of(self, crossing: Crossing) -> bool:
+        """Whether that is a report of this very attempt."""
+        own, here = self.call.crossing, crossing.boundary
+        return (
+            here.stage in _REPORTS
+            and here == own.boundary.model_copy(update={"stage": here.stage})
+            and (crossing.workflow_id, crossing.run_id, crossing.attempt)
+            == (own.workflow_id, own.run_id, own.attempt)
+        )
 
 
 class Breakpoints:
@@ -54,7 +82,7 @@ class Breakpoints:
         self._tell = tell
         self._set: dict[int, _Set] = {}
         self._held: dict[int, _Held] = {}
-        self._passed: set[int] = set()
+        self._delivered: list[Delivery] = []
         self._numbers = count(1)
 
     def set(self, spec: BreakpointSpec) -> None:
@@ -62,13 +90,14 @@ class Breakpoints:
         self._set[spec.number] = _Set(spec)
 
     def remove(self, number: int) -> None:
-        """Hold no more calls there. Those that are held stay so until it is decided."""
+        """Hold no more calls there. Those that are held stay so until it is decided, and of what
+        was delivered no more is told.
+        """
         self._set.pop(number, None)
+        self._delivered = [d for d in self._delivered if d.passage or d.breakpoint != number]
 
     def decide(self, passage: int, decision: str) -> None:
         """Let a held call go on so. Raises DecisionError."""
-        if passage in self._passed and decision == Decision.RESUME:
-            return
         held = self._held.get(passage)
         if held is None or held.decision.done():
             raise DecisionError(
@@ -78,6 +107,8 @@ class Breakpoints:
             known = ", ".join((*Decision, *held.statuses))
             raise DecisionError(f"{decision!r} cannot be decided here: choose of {known}.")
         held.decision.set_result(decision)
+        if decision == Decision.RESUME:
+            self._let_report(passage)
 
     async def at(
         self,
@@ -91,7 +122,11 @@ class Breakpoints:
         can answer with; empty where no breakpoint is. Whoever is cancelled meanwhile has left.
         """
         decision = ""
-        for crossing in crossings if self._set else ():
+        for crossing in crossings:
+            for delivery in [each for each in self._delivered if each.is_of(crossing)]:
+                decision = await self._report(delivery)
+                if decision != Decision.RESUME:
+                    return decision
             for found in self._reached(journal.line, crossing):
                 reached = _Call(journal, crossing, peer)
                 decision = await self._hold(reached, found, statuses)
@@ -103,13 +138,29 @@ class Breakpoints:
         """Whether a breakpoint is at one of these."""
         return any(self._is_at(each, line, c) for each in self._set.values() for c in crossings)
 
-    def tell_passed(
-        self, journal: WireJournal, crossings: Sequence[Crossing], peer: int = 0
-    ) -> None:
-        """Tell of boundaries where nothing is held: the worker has it already."""
-        for crossing in crossings:
-            for found in self._reached(journal.line, crossing):
-                self._passed.add(self._announce(_Call(journal, crossing, peer), found))
+    def deliver(
+        self,
+        journal: WireJournal,
+        crossings: Sequence[Crossing],
+        statuses: Collection[str],
+        peer: int = 0,
+    ) -> Sequence[Delivery]:
+        """Hold the reports of what goes to a worker at breakpoints. That it is there is told when
+        it is proven, by `tell_delivered` or by the report.
+        """
+        found = [
+            Delivery(_Call(journal, crossing, peer), each.spec.number, _Held(statuses))
+            for crossing in crossings
+            for each in self._reached(journal.line, crossing)
+        ]
+        self._delivered += found
+        return found
+
+    def tell_delivered(self, delivery: Delivery) -> None:
+        """The worker has it: told once, and not where nobody waits for it any more."""
+        if delivery in self._delivered and not delivery.passage:
+            delivery.passage = self._announce(delivery.call, delivery.breakpoint)
+            self._held[delivery.passage] = delivery.held
 
     def _reached(self, line: str, crossing: Crossing) -> Sequence[_Set]:
         """The breakpoints that it comes to, and has used up by one."""
@@ -132,9 +183,9 @@ class Breakpoints:
             and spec.attempt in {0, crossing.attempt}
         )
 
-    def _announce(self, call: _Call, found: _Set) -> int:
+    def _announce(self, call: _Call, breakpoint_: int) -> int:
         number = next(self._numbers)
-        journal, breakpoint_, crossing = call.journal, found.spec.number, call.crossing
+        journal, crossing = call.journal, call.crossing
         journal.add(Reached(breakpoint=breakpoint_, passage=number, crossing=crossing))
         passage = Passage(
             number=number,
@@ -147,15 +198,31 @@ class Breakpoints:
         return number
 
     async def _hold(self, call: _Call, found: _Set, statuses: Collection[str]) -> str:
-        number = self._announce(call, found)
-        held = _Held(asyncio.get_running_loop().create_future(), statuses)
-        self._held[number] = held
+        number = self._announce(call, found.spec.number)
+        held = self._held[number] = _Held(statuses)
+        return await self._decided(call.journal, number, held)
+
+    async def _report(self, delivery: Delivery) -> str:
+        """What is decided about the work that is reported."""
+        self.tell_delivered(delivery)
+        self._delivered.remove(delivery)
+        return await self._decided(delivery.call.journal, delivery.passage, delivery.held)
+
+    def _let_report(self, passage: int) -> None:
+        """What was delivered there, and is not reported yet, will not be held."""
+        for delivery in [each for each in self._delivered if each.passage == passage]:
+            self._delivered.remove(delivery)
+            del self._held[passage]
+            decided = Decided(passage=passage, decision=Decision.RESUME)
+            delivery.call.journal.add(decided)
+
+    async def _decided(self, journal: WireJournal, passage: int, held: _Held) -> str:
         decision = LEFT
         try:
             decision = await held.decision
         finally:
-            del self._held[number]
-            call.journal.add(Decided(passage=number, decision=decision))
+            del self._held[passage]
+            journal.add(Decided(passage=passage, decision=decision))
         return decision
 
 

@@ -96,8 +96,9 @@ class BreakpointSpec(BaseModel):
 
 
 class Passage(BaseModel):
-    """A call that has come to a breakpoint and is held there, but for `DELIVERED`. `peer` is the
-    worker's own port, from which it has connected; 0 where that is not known.
+    """A call that has come to a breakpoint and is held there; at `DELIVERED` the next report of the
+    same attempt is what is held, when it comes. `peer` is the worker's own port, from which it has
+    connected; 0 where that is not known.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -14,7 +14,7 @@ from temporalio.api.enums.v1 import TaskQueueKind
 
 from chaos.wire import methods
 from chaos.wire.boundary import Crossing
-from chaos.wire.breakpoints import Breakpoints, Tell
+from chaos.wire.breakpoints import Breakpoints, Delivery, Tell
 from chaos.wire.control import LineSpec
 from chaos.wire.journal import Polled
 from chaos.wire.tracking import ACTIVITY_POLL, TRACKED, WORKFLOW_POLL, Tracker
@@ -51,7 +51,7 @@ class Work:
         self._tell = tell
         self._in_flight: Counter[str] = Counter()
         self._polled: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
-        self._unproven: dict[str, list[Sequence[Crossing]]] = {}
+        self._unproven: dict[str, list[Sequence[Delivery]]] = {}
 
     def read(self, method: str, part: str, data: bytes) -> Message | None:
         """A `Request` or a `Response`, where it is needed and can be read."""
@@ -95,11 +95,14 @@ class Work:
     def handing_over(
         self, request: Message | None, assigned: Sequence[Crossing], context: Any
     ) -> Sequence[Crossing]:
-        """What is given out goes to the worker. That it is there is told when it is proven."""
+        """What is given out goes to the worker. Where a breakpoint is, its report is held from now
+        on, and that the worker has it is told when it is proven.
+        """
         delivered = self._tracker.handed_over(self.scope(request), self._line, assigned)
         peer = context.peer()
-        if self._breakpoints.are_at(self._line, delivered):
-            context.add_done_callback(lambda _: self._expect_proof(peer, delivered))
+        held = self._breakpoints.deliver(self.journal, delivered, STATUSES, _port_of(peer))
+        if held:
+            context.add_done_callback(lambda _: self._expect_proof(peer, held))
         return delivered
 
     @contextmanager
@@ -141,16 +144,17 @@ class Work:
         said = polled.model_dump(mode="json")
         self._tell({"event": "polled", "line": self._line, "polled": said})
 
-    def _expect_proof(self, peer: str, delivered: Sequence[Crossing]) -> None:
+    def _expect_proof(self, peer: str, delivered: Sequence[Delivery]) -> None:
         self._unproven.setdefault(peer, []).append(delivered)
         loop = asyncio.get_running_loop()
         loop.call_later(_DELIVERED_SECONDS, self._tell_delivered, peer, delivered)
 
-    def _tell_delivered(self, peer: str, delivered: Sequence[Crossing]) -> None:
+    def _tell_delivered(self, peer: str, delivered: Sequence[Delivery]) -> None:
         waiting = self._unproven.get(peer, [])
         if delivered in waiting:
             waiting.remove(delivered)
-            self._breakpoints.tell_passed(self.journal, delivered, _port_of(peer))
+            for each in delivered:
+                self._breakpoints.tell_delivered(each)
         if not waiting:
             self._unproven.pop(peer, None)
 

@@ -76,7 +76,9 @@ class Called(_Record):
 
 
 class Reached(_Record):
-    """A call, the `passage`, is held at a breakpoint; at `DELIVERED` nothing is held."""
+    """A call, the `passage`, is held at a breakpoint; at `DELIVERED` the worker has what it was
+    given, and its report will be held.
+    """
 
     event: Literal["reached"] = "reached"
     breakpoint: int
@@ -86,7 +88,7 @@ class Reached(_Record):
 
 class Decided(_Record):
     """What became of a passage: `resume`, `drop`, `silence`, a status, or `left` where the worker
-    was gone.
+    was gone. At `DELIVERED`, all but `resume` becomes of the report, when that comes.
     """
 
     event: Literal["decided"] = "decided"

@@ -21,9 +21,12 @@ def why_missed(evidence: Evidence, fault: Entry) -> str | None:
     if not reached or str(reached[0].crossing.boundary) != fault.boundary:
         return f"{what} hit nothing: the wire had no call there"
     decided = [r for r in records if isinstance(r, Decided) and r.passage == fault.passage]
-    is_held = reached[0].crossing.boundary.stage is not Stage.DELIVERED
-    if is_held and not decided:
-        return f"{what} hit nothing: the wire still had the call when it ended"
+    # Who dies of what it was given may never have come to report it.
+    may_be_silent = reached[0].crossing.boundary.stage is Stage.DELIVERED and (
+        fault.kind in _OF_WORKERS
+    )
+    if not decided and not may_be_silent:
+        return f"{what} hit nothing: nothing became of the call before the wire ended"
     wanted = _DECIDED_AS.get(fault.kind or "")
     if wanted and decided and decided[0].decision != wanted:
         return f"{what} hit nothing: what became of the call is {decided[0].decision!r}"

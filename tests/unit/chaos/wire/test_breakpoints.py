@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chaos.wire.boundary import Boundary, Crossing
-from chaos.wire.breakpoints import LEFT, Breakpoints, DecisionError
+from chaos.wire.breakpoints import LEFT, Breakpoints, DecisionError, Delivery
 from chaos.wire.control import BreakpointSpec
 from chaos.wire.journal import Decided, Reached, read_wire
 from chaos.wire.writing import WireJournal
@@ -24,6 +24,7 @@ def crossing(text: str, workflow_id: str = "w", attempt: int = 1) -> Crossing:
 
 
 PACK = crossing("activity pack completing")
+DELIVERED = crossing("activity pack delivered")
 CALL = crossing("call POST /charges leaving")
 
 PEER = 40312
@@ -66,6 +67,14 @@ class Bed:
         task = self.call(*crossings, line=line)
         await asyncio.sleep(0)
         return task.done() and task.result() == ""
+
+    def deliver(self, *crossings: Crossing) -> Sequence[Delivery]:
+        return self.breakpoints.deliver(self.journals["one"], crossings, STATUSES)
+
+    @property
+    def decisions(self) -> Sequence[str]:
+        records = read_wire(self.case)["one"]
+        return [each.decision for each in records if isinstance(each, Decided)]
 
     @property
     def passages(self) -> Sequence[tuple[int, int]]:
@@ -205,16 +214,73 @@ async def test_what_cannot_be_decided_is_explained(bed: Bed, decision: str) -> N
     assert not task.done()
 
 
-async def test_a_boundary_that_is_passed_holds_nothing(bed: Bed) -> None:
-    delivered = crossing("activity pack delivered")
+async def test_the_report_of_what_was_delivered_waits_until_it_is_decided(bed: Bed) -> None:
     bed.set("activity pack delivered")
-    assert bed.breakpoints.are_at("one", (PACK, delivered))
-    bed.breakpoints.tell_passed(bed.journals["one"], (PACK, delivered))
+    (delivery,) = bed.deliver(DELIVERED)
+    bed.breakpoints.tell_delivered(delivery)
     assert bed.passages == [(1, 1)]
-    assert not bed.breakpoints.are_at("one", (PACK, delivered))
+    task = await bed.held(PACK, line="two")
+    bed.breakpoints.decide(1, "drop")
+    assert await task == "drop"
+    assert bed.decisions == ["drop"]
+    assert await bed.passes(PACK), "it is the next report alone"
+
+
+async def test_a_report_tells_that_it_was_delivered(bed: Bed) -> None:
+    bed.set("activity pack delivered")
+    (delivery,) = bed.deliver(DELIVERED)
+    task = await bed.held(crossing("activity pack failing"))
+    bed.breakpoints.tell_delivered(delivery)
+    assert bed.passages == [(1, 1)], "it is told once"
     bed.breakpoints.decide(1, "resume")
+    assert await task == "resume"
+
+
+async def test_what_was_resumed_before_its_report_is_not_held(bed: Bed) -> None:
+    bed.set("activity pack delivered")
+    (delivery,) = bed.deliver(DELIVERED)
+    bed.breakpoints.tell_delivered(delivery)
+    bed.breakpoints.decide(1, "resume")
+    assert bed.decisions == ["resume"]
+    assert await bed.passes(PACK)
     with pytest.raises(DecisionError, match="Passage 1 is not held"):
         bed.breakpoints.decide(1, "drop")
+
+
+async def test_what_was_decided_before_its_report_becomes_of_it(bed: Bed) -> None:
+    bed.set("activity pack delivered")
+    (delivery,) = bed.deliver(DELIVERED)
+    bed.breakpoints.tell_delivered(delivery)
+    bed.breakpoints.decide(1, "UNAVAILABLE")
+    assert bed.decisions == []
+    assert await bed.call(PACK) == "UNAVAILABLE"
+    assert bed.decisions == ["UNAVAILABLE"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        crossing("activity pack completing", "x"),
+        crossing("activity pack completing", attempt=2),
+        crossing("activity pack completing 2"),
+        crossing("heartbeat pack completing"),
+        crossing("activity pack completed"),
+    ],
+)
+async def test_no_other_call_waits_for_what_was_delivered(bed: Bed, other: Crossing) -> None:
+    bed.set("activity pack delivered")
+    bed.deliver(DELIVERED)
+    assert await bed.passes(other)
+
+
+async def test_where_it_was_removed_nobody_waits_for_a_delivery(bed: Bed) -> None:
+    """Nobody would decide about it."""
+    bed.set("activity pack delivered")
+    (delivery,) = bed.deliver(DELIVERED)
+    bed.breakpoints.remove(1)
+    bed.breakpoints.tell_delivered(delivery)
+    assert bed.passages == []
+    assert await bed.passes(PACK)
 
 
 async def test_calls_of_services_are_counted_from_when_it_is_set(bed: Bed) -> None:
