@@ -14,8 +14,8 @@ from temporalio.service import RPCError
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
-from chaos.faults import BadNetwork, PauseWorker
-from chaos.process.waiting import wait_until
+from chaos.faults import AtBoundary, BadNetwork, PauseWorker
+from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.draw import ONE_AT_A_TIME
 from chaos.search.load import load_of, spec_of
 from chaos.search.schedule import Planned, PlannedStart, Schedule
@@ -39,10 +39,11 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
         begin = asyncio.get_running_loop().time()
         targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:
-            for start in schedule.starts:
-                group.create_task(_start(lab, start, begin))
+            # At the same time a fault comes first: it may wait for the workflow's first task.
             for planned in schedule.faults:
                 group.create_task(_inject(lab, planned, begin, targets[_alone(planned)]))
+            for start in schedule.starts:
+                group.create_task(_start(lab, start, begin))
         lab.note("all faults are healed")
         await supervisor.until_complete(lab.client)
         await _resubmit(lab, schedule)
@@ -86,8 +87,21 @@ async def _start(lab: Lab, start: PlannedStart, begin: float) -> None:
 async def _inject(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) -> None:
     """A server that takes long to come back must be back before its next fault."""
     await _at(planned.at_seconds, begin)
+    if isinstance(planned.fault, AtBoundary):
+        await _inject_there(lab, planned)
+        return
     async with turn, lab.during(planned.fault):
         await _at(planned.ends_at_seconds, begin)
+
+
+async def _inject_there(lab: Lab, planned: Planned) -> None:
+    """It lasts from when its call has come; that none came is for the proof to tell."""
+    try:
+        async with lab.during(planned.fault):
+            await asyncio.sleep(planned.lasting_seconds)  # the fault lasts so long
+    except DeadlineExceededError as error:
+        lab.note(str(error))
+        await lab.end(planned.fault)
 
 
 def _alone(planned: Planned) -> str:

@@ -7,10 +7,12 @@ from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.faults import Family
+from chaos.faults import AtBoundary, Family
 from chaos.invariants import Invariant, proof
+from chaos.invariants.recovery.boundaries import why_missed
 from chaos.network.journal import read_links
 from chaos.search.schedule import Planned, Schedule
+from chaos.wire.boundary import Boundary
 
 LATE_SECONDS = 15.0
 """A kill waits until there is a worker; a server that is started waits until it answers."""
@@ -18,7 +20,8 @@ LATE_SECONDS = 15.0
 
 def schedule_was_carried_out(schedule: Schedule) -> Invariant:
     """Each fault was injected at its time and healed, and of each family at least one came while a
-    workflow was open: between short workflows there are gaps, which chance may hit.
+    workflow was open: between short workflows there are gaps, which chance may hit. Each that waits
+    for a call hit one.
     """
 
     @proof("schedule_was_carried_out")
@@ -30,6 +33,9 @@ def schedule_was_carried_out(schedule: Schedule) -> Invariant:
         left = [entry for entry in evidence.journal if entry.event is Event.FAULT]
         met: dict[str, bool] = {}
         for planned in schedule.faults:
+            if isinstance(planned.fault, AtBoundary):
+                yield from _not_hit(evidence, left, planned, begun)
+                continue
             fault = _take(left, planned, begun)
             what = f"{planned.fault.kind} at {planned.fault.target}, {planned.at_seconds:g} s"
             if fault is None:
@@ -62,6 +68,29 @@ def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
         late = (entry.at - begun).total_seconds() - planned.at_seconds
         same = (entry.kind, entry.target) == (planned.fault.kind, planned.fault.target)
         if same and -1.0 <= late <= LATE_SECONDS:
+            left.remove(entry)
+            return entry
+    return None
+
+
+def _not_hit(
+    evidence: Evidence, left: list[Entry], planned: Planned, begun: datetime
+) -> Iterator[str]:
+    """Why a fault that waits for a call has not hit one; of what was in vain nothing is told."""
+    missed = f"no {planned.fault.kind} came to {planned.fault.boundary}"
+    while fault := _take_there(left, planned, begun):
+        why = why_missed(evidence, fault)
+        if why is None:
+            return
+        missed = why
+    yield missed
+
+
+def _take_there(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
+    for entry in left:
+        late = (entry.at - begun).total_seconds() - planned.at_seconds
+        is_there = entry.boundary and planned.fault.boundary.covers(Boundary.parse(entry.boundary))
+        if is_there and entry.kind == planned.fault.kind and late >= -1.0:
             left.remove(entry)
             return entry
     return None
