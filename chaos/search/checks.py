@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
@@ -14,6 +14,7 @@ from chaos.network.journal import read_links
 from chaos.search.schedule import Planned, Schedule
 from chaos.wire.boundary import Boundary
 
+EARLY_SECONDS = 1.0
 LATE_SECONDS = 15.0
 """A kill waits until there is a worker; a server that is started waits until it answers."""
 
@@ -34,7 +35,8 @@ def schedule_was_carried_out(schedule: Schedule) -> Invariant:
         met: dict[str, bool] = {}
         for planned in schedule.faults:
             if isinstance(planned.fault, AtBoundary):
-                yield from _not_hit(evidence, left, planned, begun)
+                since = begun + timedelta(seconds=planned.at_seconds - EARLY_SECONDS)
+                yield from _not_hit(evidence, left, planned.fault, since)
                 continue
             fault = _take(left, planned, begun)
             what = f"{planned.fault.kind} at {planned.fault.target}, {planned.at_seconds:g} s"
@@ -67,33 +69,32 @@ def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
     for entry in left:
         late = (entry.at - begun).total_seconds() - planned.at_seconds
         same = (entry.kind, entry.target) == (planned.fault.kind, planned.fault.target)
-        if same and -1.0 <= late <= LATE_SECONDS:
+        if same and -EARLY_SECONDS <= late <= LATE_SECONDS:
             left.remove(entry)
             return entry
     return None
 
 
 def _not_hit(
-    evidence: Evidence, left: list[Entry], planned: Planned, begun: datetime
+    evidence: Evidence, left: list[Entry], fault: AtBoundary, since: datetime
 ) -> Iterator[str]:
-    """Why a fault that waits for a call has not hit one; of what was in vain nothing is told."""
-    missed = f"no {planned.fault.kind} came to {planned.fault.boundary}"
-    while fault := _take_there(left, planned, begun):
-        why = why_missed(evidence, fault)
+    """Why a fault that waits for a call has not hit one; of those that went with their workers
+    before, nothing is told.
+    """
+    missed = f"no {fault.kind} came to {fault.boundary}"
+    for entry in [each for each in left if each.at >= since and _is_there(each, fault)]:
+        left.remove(entry)
+        why = why_missed(evidence, entry)
         if why is None:
             return
         missed = why
     yield missed
 
 
-def _take_there(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
-    for entry in left:
-        late = (entry.at - begun).total_seconds() - planned.at_seconds
-        is_there = entry.boundary and planned.fault.boundary.covers(Boundary.parse(entry.boundary))
-        if is_there and entry.kind == planned.fault.kind and late >= -1.0:
-            left.remove(entry)
-            return entry
-    return None
+def _is_there(entry: Entry, fault: AtBoundary) -> bool:
+    if not entry.boundary or entry.kind != fault.kind:
+        return False
+    return fault.boundary.covers(Boundary.parse(entry.boundary))
 
 
 def _one_was_open(evidence: Evidence, begin: datetime, end: datetime) -> bool:
