@@ -56,6 +56,11 @@ class AtBoundary(Fault):
         return (self._hit and self._hit.target) or self.worker or "wire"
 
     @property
+    def has_hit(self) -> bool:
+        """Whether its call has come."""
+        return self._hit is not None
+
+    @property
     def is_late(self) -> bool:
         """It is in the journal from the moment on in which the call came."""
         return True
@@ -76,6 +81,7 @@ class AtBoundary(Fault):
         try:
             await self._do(self._hit)
         except (WireError, ChildError, NotHereError, psutil.NoSuchProcess):
+            self._hit = None
             await watch.release()
             return False
         return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import WorkflowExecutionStatus
@@ -39,11 +40,16 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
         begin = asyncio.get_running_loop().time()
         targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:
+            over = asyncio.Event()
             # At the same time a fault comes first: it may wait for the workflow's first task.
             for planned in schedule.faults:
-                group.create_task(_inject(lab, planned, begin, targets[_alone(planned)]))
-            for start in schedule.starts:
-                group.create_task(_start(lab, start, begin))
+                if isinstance(planned.fault, AtBoundary):
+                    group.create_task(_inject_there(lab, planned, planned.fault, begin, over))
+                else:
+                    group.create_task(_inject(lab, planned, begin, targets[_alone(planned)]))
+            starts = [group.create_task(_start(lab, start, begin)) for start in schedule.starts]
+            if schedule.is_on_wire:
+                group.create_task(_tell_over(lab, starts, over))
         lab.note("all faults are healed")
         await supervisor.until_complete(lab.client)
         await _resubmit(lab, schedule)
@@ -87,21 +93,36 @@ async def _start(lab: Lab, start: PlannedStart, begin: float) -> None:
 async def _inject(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) -> None:
     """A server that takes long to come back must be back before its next fault."""
     await _at(planned.at_seconds, begin)
-    if isinstance(planned.fault, AtBoundary):
-        await _inject_there(lab, planned)
-        return
     async with turn, lab.during(planned.fault):
         await _at(planned.ends_at_seconds, begin)
 
 
-async def _inject_there(lab: Lab, planned: Planned) -> None:
-    """It lasts from when its call has come; that none came is for the proof to tell."""
+async def _inject_there(
+    lab: Lab, planned: Planned, fault: AtBoundary, begin: float, over: asyncio.Event
+) -> None:
+    """It lasts from when its call has come. That none came is for the proof to tell."""
+    await _at(planned.at_seconds, begin)
+    waiting = asyncio.create_task(lab.begin(fault))
+    ending = asyncio.create_task(over.wait())
     try:
-        async with lab.during(planned.fault):
+        await asyncio.wait((waiting, ending), return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done() or fault.has_hit:
+            await waiting
             await asyncio.sleep(planned.lasting_seconds)  # the fault lasts so long
     except DeadlineExceededError as error:
         lab.note(str(error))
-        await lab.end(planned.fault)
+    finally:
+        waiting.cancel()
+        ending.cancel()
+        await lab.end(fault)
+
+
+async def _tell_over(lab: Lab, starts: Sequence[asyncio.Task[None]], over: asyncio.Event) -> None:
+    """When all workflows have ended no call comes any more."""
+    await asyncio.wait(starts)
+    with suppress(DeadlineExceededError):
+        await lab.converge(CONVERGE_DEADLINE_SECONDS)
+    over.set()
 
 
 def _alone(planned: Planned) -> str:

@@ -111,7 +111,7 @@ def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
     if Family.KILL in families and not signals & {"SIGKILL", "SIGSTOP"}:
         yield "no worker got a signal"
     if Family.NETWORK in families and not any(
-        record.event == "put_on" and record.connections
+        record.event == "hit" or (record.event == "put_on" and record.connections)
         for records in read_links(evidence.folder).values()
         for record in records
     ):

@@ -17,6 +17,8 @@ from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.faults import AtBoundary, Family, Fault
 from chaos.invariants.verdict import Verdict
+from chaos.network.journal import Hit, NetworkJournal
+from chaos.network.toxics import Stream
 from chaos.search.checks import schedule_was_carried_out
 from chaos.search.schedule import FILE, Planned, read_schedule
 from chaos.search.seeded import seeded
@@ -138,6 +140,18 @@ def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
 def test_toxics_that_met_nobody_are_seen(evidence: Evidence, tmp_path: Path) -> None:
     """Without the proxies' journals nobody knows of any connection."""
     assert "no toxic met a connection" in _problems(replace(evidence, folder=tmp_path))
+
+
+def test_toxics_that_met_only_who_came_later_have_met_somebody(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    """Of clients that connect anew for each request nobody may be there at first."""
+    (tmp_path / "network").mkdir()
+    journal = NetworkJournal(tmp_path / "network" / "fleet-1-to-api.jsonl")
+    journal.add(Hit(name="toxic-1", connection=1, stream=Stream.UPSTREAM))
+    journal.close()
+
+    assert "no toxic met a connection" not in _problems(replace(evidence, folder=tmp_path))
 
 
 BROKEN_OFF = Planned(
