@@ -51,6 +51,11 @@ class Service:
     settings: Mapping[str, str] = field(default_factory=dict)
     may_die: bool = False
 
+    @property
+    def is_on_wire(self) -> bool:
+        """Whether calls of a worker on the wire can be held: it speaks HTTP, where it is told."""
+        return self.variable is not None and self.url.startswith("http://")
+
 
 @dataclass(frozen=True)
 class Conditions:

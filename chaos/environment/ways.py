@@ -97,7 +97,7 @@ class Ways:
             )
         opened = {SERVER: line}
         for name, service in self.services.items():
-            if service.service.variable and service.service.url.startswith("http://"):
+            if service.service.is_on_wire:
                 opened[name] = await self.wire.open(
                     line_name(client, name),
                     Upstream(address=ends[name]),

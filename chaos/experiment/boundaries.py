@@ -127,7 +127,8 @@ class Hit:
         worker.send(signal.SIGKILL)
         async with within(f"{worker.name} ends", GONE_SECONDS):
             await worker.until_ended()
-        await self._decide(Decision.DROP)
+        with contextlib.suppress(WireError):  # the call has gone with its worker
+            await self._decide(Decision.DROP)
 
     def pause(self) -> None:
         """SIGSTOP to the worker, whose call stays where it is: until `resume_worker`."""
@@ -163,12 +164,13 @@ class Hit:
         """The call goes on so much later."""
         self._tell("delay")
         await asyncio.sleep(seconds)  # the fault lasts so long
-        await self.resume()
+        await self._decide(Decision.RESUME)
         self._healed()
 
     async def resume(self) -> None:
         """The call goes on as if nothing had been; one that was decided about does already."""
-        await self._decide(Decision.RESUME)
+        with contextlib.suppress(WireError):  # whoever made the call is gone, and so is this
+            await self._decide(Decision.RESUME)
 
     async def release(self) -> None:
         """Whatever was done to it, let it go on: the experiment is over."""
@@ -181,13 +183,8 @@ class Hit:
         self._healed()
 
     async def _decide(self, decision: str) -> None:
-        if not self.is_held:
-            return
-        self._is_decided = True
-        if decision in {Decision.RESUME, Decision.DROP}:
-            with contextlib.suppress(WireError):  # whoever made the call is gone, and so is this
-                await self.stack.wire.wire.decide(self.passage, decision)
-        else:
+        if self.is_held:
+            self._is_decided = True
             await self.stack.wire.wire.decide(self.passage, decision)
 
     def _tell(self, kind: str, worker: Worker | None = None) -> None:

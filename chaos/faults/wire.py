@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
+import psutil
 from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr
 
+from chaos.environment.stack import NotHereError
 from chaos.experiment.boundaries import BoundaryWatch, Hit
 from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
+from chaos.process.child import ChildError
 from chaos.wire.boundary import Boundary
+from chaos.wire.control import WireError
 
 
 def _parsed(value: Any) -> Any:
@@ -26,7 +30,8 @@ class AtBoundary(Fault):
     """A worker is killed or paused at a boundary of its work, or its call there is dropped,
     silenced, failed or delayed. The `action` is `kill`, `pause`, `drop`, `silence`,
     `fail:UNAVAILABLE` or another status, or `delay:2` seconds. It waits for the first such call, of
-    one workflow, worker and attempt if they are named.
+    one workflow, worker and attempt if they are named; where that worker has died of something else
+    meanwhile, for the next one.
     """
 
     family: ClassVar[Family] = Family.WIRE
@@ -51,19 +56,37 @@ class AtBoundary(Fault):
         return (self._hit and self._hit.target) or self.worker or "wire"
 
     @property
+    def has_hit(self) -> bool:
+        """Whether its call has come."""
+        return self._hit is not None
+
+    @property
     def is_late(self) -> bool:
         """It is in the journal from the moment on in which the call came."""
         return True
 
     async def inject(self, lab: Lab) -> None:
         """Wait for the call, and do it."""
-        self._watch = await lab.at(
+        while not await self._is_done(lab):
+            lab.note(f"the call at {self.boundary} has gone with its worker")
+
+    async def _is_done(self, lab: Lab) -> bool:
+        watch = self._watch = await lab.at(
             self.boundary,
             workflow_id=self.workflow_id or None,
             worker=self.worker or None,
             attempt=self.attempt,
         )
-        hit = self._hit = await self._watch.reached()
+        self._hit = await watch.reached()
+        try:
+            await self._do(self._hit)
+        except (WireError, ChildError, NotHereError, psutil.NoSuchProcess):
+            self._hit = None
+            await watch.release()
+            return False
+        return True
+
+    async def _do(self, hit: Hit) -> None:
         kind, _, what = self.action.partition(":")
         match kind:
             case "kill":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import WorkflowExecutionStatus
@@ -14,8 +15,8 @@ from temporalio.service import RPCError
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
-from chaos.faults import BadNetwork, PauseWorker
-from chaos.process.waiting import wait_until
+from chaos.faults import AtBoundary, BadNetwork, PauseWorker
+from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.draw import ONE_AT_A_TIME
 from chaos.search.load import load_of, spec_of
 from chaos.search.schedule import Planned, PlannedStart, Schedule
@@ -39,10 +40,16 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
         begin = asyncio.get_running_loop().time()
         targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:
-            for start in schedule.starts:
-                group.create_task(_start(lab, start, begin))
+            over = asyncio.Event()
+            # At the same time a fault comes first: it may wait for the workflow's first task.
             for planned in schedule.faults:
-                group.create_task(_inject(lab, planned, begin, targets[_alone(planned)]))
+                if isinstance(planned.fault, AtBoundary):
+                    group.create_task(_inject_there(lab, planned, planned.fault, begin, over))
+                else:
+                    group.create_task(_inject(lab, planned, begin, targets[_alone(planned)]))
+            starts = [group.create_task(_start(lab, start, begin)) for start in schedule.starts]
+            if schedule.is_on_wire:
+                group.create_task(_tell_over(lab, starts, over))
         lab.note("all faults are healed")
         await supervisor.until_complete(lab.client)
         await _resubmit(lab, schedule)
@@ -88,6 +95,34 @@ async def _inject(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) 
     await _at(planned.at_seconds, begin)
     async with turn, lab.during(planned.fault):
         await _at(planned.ends_at_seconds, begin)
+
+
+async def _inject_there(
+    lab: Lab, planned: Planned, fault: AtBoundary, begin: float, over: asyncio.Event
+) -> None:
+    """It lasts from when its call has come. That none came is for the proof to tell."""
+    await _at(planned.at_seconds, begin)
+    waiting = asyncio.create_task(lab.begin(fault))
+    ending = asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait((waiting, ending), return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done() or fault.has_hit:
+            await waiting
+            await asyncio.sleep(planned.lasting_seconds)  # the fault lasts so long
+    except DeadlineExceededError as error:
+        lab.note(str(error))
+    finally:
+        waiting.cancel()
+        ending.cancel()
+        await lab.end(fault)
+
+
+async def _tell_over(lab: Lab, starts: Sequence[asyncio.Task[None]], over: asyncio.Event) -> None:
+    """When all workflows have ended no call comes any more."""
+    await asyncio.wait(starts)
+    with suppress(DeadlineExceededError):
+        await lab.converge(CONVERGE_DEADLINE_SECONDS)
+    over.set()
 
 
 def _alone(planned: Planned) -> str:

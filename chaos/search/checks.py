@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.faults import Family
+from chaos.faults import AtBoundary, Family
 from chaos.invariants import Invariant, proof
+from chaos.invariants.recovery.boundaries import why_missed
 from chaos.network.journal import read_links
 from chaos.search.schedule import Planned, Schedule
+from chaos.wire.boundary import Boundary
 
+EARLY_SECONDS = 1.0
 LATE_SECONDS = 15.0
 """A kill waits until there is a worker; a server that is started waits until it answers."""
 
 
 def schedule_was_carried_out(schedule: Schedule) -> Invariant:
     """Each fault was injected at its time and healed, and of each family at least one came while a
-    workflow was open: between short workflows there are gaps, which chance may hit.
+    workflow was open: between short workflows there are gaps, which chance may hit. Each that waits
+    for a call hit one.
     """
 
     @proof("schedule_was_carried_out")
@@ -30,6 +34,10 @@ def schedule_was_carried_out(schedule: Schedule) -> Invariant:
         left = [entry for entry in evidence.journal if entry.event is Event.FAULT]
         met: dict[str, bool] = {}
         for planned in schedule.faults:
+            if isinstance(planned.fault, AtBoundary):
+                since = begun + timedelta(seconds=planned.at_seconds - EARLY_SECONDS)
+                yield from _not_hit(evidence, left, planned.fault, since)
+                continue
             fault = _take(left, planned, begun)
             what = f"{planned.fault.kind} at {planned.fault.target}, {planned.at_seconds:g} s"
             if fault is None:
@@ -61,10 +69,32 @@ def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
     for entry in left:
         late = (entry.at - begun).total_seconds() - planned.at_seconds
         same = (entry.kind, entry.target) == (planned.fault.kind, planned.fault.target)
-        if same and -1.0 <= late <= LATE_SECONDS:
+        if same and -EARLY_SECONDS <= late <= LATE_SECONDS:
             left.remove(entry)
             return entry
     return None
+
+
+def _not_hit(
+    evidence: Evidence, left: list[Entry], fault: AtBoundary, since: datetime
+) -> Iterator[str]:
+    """Why a fault that waits for a call has not hit one; of those that went with their workers
+    before, nothing is told.
+    """
+    missed = f"no {fault.kind} came to {fault.boundary}"
+    for entry in [each for each in left if each.at >= since and _is_there(each, fault)]:
+        left.remove(entry)
+        why = why_missed(evidence, entry)
+        if why is None:
+            return
+        missed = why
+    yield missed
+
+
+def _is_there(entry: Entry, fault: AtBoundary) -> bool:
+    if not entry.boundary or entry.kind != fault.kind:
+        return False
+    return fault.boundary.covers(Boundary.parse(entry.boundary))
 
 
 def _one_was_open(evidence: Evidence, begin: datetime, end: datetime) -> bool:
@@ -81,7 +111,7 @@ def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
     if Family.KILL in families and not signals & {"SIGKILL", "SIGSTOP"}:
         yield "no worker got a signal"
     if Family.NETWORK in families and not any(
-        record.event == "put_on" and record.connections
+        record.event == "hit" or (record.event == "put_on" and record.connections)
         for records in read_links(evidence.folder).values()
         for record in records
     ):

@@ -27,6 +27,7 @@ from chaos.network.toxics import (
     ResetPeer,
     Stream,
 )
+from chaos.search.draw_wire import draw_at_boundary
 from chaos.search.load import spec_of
 from chaos.search.schedule import Planned, PlannedStart, Schedule, ScheduleError
 
@@ -56,7 +57,7 @@ class Wishes:
 def families_of(target: Target) -> tuple[str, ...]:
     """What can break of a target: what the harness can break, and what is the target's own."""
     services = (Family.SERVICE,) if any(s.may_die for s in target.services) else ()
-    return (Family.KILL, Family.NETWORK, Family.SERVER, *services, *target.draws)
+    return (Family.KILL, Family.NETWORK, Family.SERVER, *services, Family.WIRE, *target.draws)
 
 
 def draw(seed: int, wishes: Wishes, target: Target) -> Schedule:
@@ -116,6 +117,8 @@ class _Dice:
         family = self.random.choice(families)
         if family in self.target.draws:
             return self._own(family)
+        if family == Family.WIRE:
+            return self._at_boundary()
         lasting = round(self.random.uniform(1.0, 5.0), 2)
         latest = max(0.0, self.wishes.duration_seconds - lasting)
         at = round(self.random.uniform(min(FIRST_FAULT_SECONDS, latest), latest), 2)
@@ -129,6 +132,19 @@ class _Dice:
         fault = self.target.draws[family](self.random, spec_of(start, self.target))
         lasting = round(self.wishes.duration_seconds - start.at_seconds, 2)
         return Planned(at_seconds=start.at_seconds, lasting_seconds=lasting, fault=fault)
+
+    def _at_boundary(self) -> Planned:
+        """From the start of a workflow on it waits for its call."""
+        start = self.random.choice(self.starts)
+        workflows = sum(each.at_seconds >= start.at_seconds for each in self.starts)
+        fault = draw_at_boundary(self.random, self.target, workflows)
+        longest = min(5.0, self.wishes.duration_seconds - start.at_seconds)
+        lasting = round(self.random.uniform(min(1.0, longest), longest), 2)
+        return Planned(
+            at_seconds=start.at_seconds,
+            lasting_seconds=lasting if fault.kind == "pause" else 0,
+            fault=fault,
+        )
 
     def _of_the_harness(self, family: Family, number: int) -> AnyFault:
         match family:
@@ -144,7 +160,7 @@ class _Dice:
                 link = link_name(SUPERVISOR, self.random.choice(ends))
                 return BadNetwork(link=link, toxic=_toxic(self.random, f"toxic-{number}"))
             case Family.WIRE:
-                raise ScheduleError("which boundaries there will be nobody knows beforehand.")
+                raise AssertionError("it is drawn for the start of a workflow")
 
     def _kill(self) -> AnyFault:
         place = self.random.randrange(WORKERS)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chaos.evidence.files import read_file, write_file
-from chaos.faults import AnyFault
+from chaos.faults import AnyFault, AtBoundary
 
 FILE = "schedule.json"
 """Where a case's folder keeps its schedule."""
@@ -54,10 +54,13 @@ class PlannedStart(_Part):
 class Schedule(_Part):
     """All that happens in one experiment. It is resolved: running it draws nothing any more.
 
+    Since schema 3 a seed draws faults of the wire as well. What it drew by schema 2 it still draws
+    of these `families`, asked for by their names.
+
     `part` tells the candidates of one seed apart when a schedule is shrunk.
     """
 
-    version: Literal[2] = Field(default=2, alias="schema", serialization_alias="schema")
+    version: Literal[3] = Field(default=3, alias="schema", serialization_alias="schema")
     seed: int
     part: int | None = None
     families: tuple[str, ...]
@@ -69,21 +72,29 @@ class Schedule(_Part):
     @model_validator(mode="before")
     @classmethod
     def _as_before(cls, fields: Any) -> Any:
-        """A file of schema 1. It told workflows apart by what they were asked for, such as
-        `videos=2`, which is the name of the spec: `Target.former_specs` knows it.
+        """A file of schema 2, which lacks nothing, or of schema 1. That told workflows apart by
+        what they were asked for, such as `videos=2`, which is the name of the spec:
+        `Target.former_specs` knows it.
         """
+        if isinstance(fields, dict) and fields.get("schema") == 2:
+            return {**fields, "schema": 3}
         if not isinstance(fields, dict) or fields.get("schema") != 1:
             return fields
         orders = fields.get("orders")
         if not isinstance(orders, list) or not all(isinstance(each, dict) for each in orders):
             return fields
         known = {name: value for name, value in fields.items() if name != "orders"}
-        return {**known, "schema": 2, "starts": [_start(order) for order in orders]}
+        return {**known, "schema": 3, "starts": [_start(order) for order in orders]}
 
     @property
     def name(self) -> str:
         """What its case is called."""
         return f"seed_{self.seed}" if self.part is None else f"seed_{self.seed}_{self.part}"
+
+    @property
+    def is_on_wire(self) -> bool:
+        """Whether a fault waits for a call of a worker."""
+        return any(isinstance(planned.fault, AtBoundary) for planned in self.faults)
 
     def write(self, folder: Path) -> None:
         """Save it in a case's folder."""

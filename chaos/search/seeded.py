@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.environment.target import Target
-from chaos.environment.temporal import Topology
+from chaos.environment.temporal import StackSpec, Topology
 from chaos.evidence.bills import Mode
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
@@ -56,6 +56,7 @@ def _case(schedule: Schedule, target: Target) -> Case:
         proofs=(schedule_was_carried_out(schedule),),
         invariants=tuple(target.invariants),
         converge_deadline_seconds=CONVERGE_DEADLINE_SECONDS,
+        stack=StackSpec(wire=schedule.is_on_wire),
         modes=frozenset({Mode.MOCKED}),
         topologies=servers if strikes_server else servers | {Topology.POSTGRES},
         seed=schedule.seed,

@@ -59,6 +59,9 @@ STAGES = {
 }
 """Which stages a kind has."""
 
+ANY = "*"
+"""In the place of a subject: whatever it is of."""
+
 _TEXT = re.compile(
     r"(?P<kind>[a-z_]+) (?P<subject>.+) (?P<stage>[a-z]+)(?: (?P<ordinal>[0-9]{1,6}))?"
 )
@@ -71,7 +74,9 @@ class Boundary(BaseModel):
     marker, or the method and path of a call, whose words with a digit are `*`. `ordinal` counts
     from 1 what has the same kind and subject, within its workflow; attempts of one activity count
     once. Calls are counted on their line: at a breakpoint from when that is set on, on record from
-    when the line was opened.
+    when the line was opened. A breakpoint's subject may be `*`: of the same kind whatever comes to
+    that stage is counted there from when it is set on, of all workflows and on all lines that it is
+    for, as in `activity * completing 2`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +85,19 @@ class Boundary(BaseModel):
     subject: str = Field(min_length=1)
     stage: Stage
     ordinal: int = Field(default=1, ge=1)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a breakpoint counts what comes there, by which its number is known."""
+        return self.kind is Kind.CALL or self.subject == ANY
+
+    def covers(self, other: Boundary) -> bool:
+        """Whether a call that is there is meant, if need be by its turn."""
+        return (
+            (self.kind, self.stage) == (other.kind, other.stage)
+            and self.subject in {ANY, other.subject}
+            and (self.is_counted or self.ordinal == other.ordinal)
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject} {self.stage} {self.ordinal}"

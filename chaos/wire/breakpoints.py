@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from chaos.wire.boundary import Crossing, Kind, Stage
+from chaos.wire.boundary import ANY, Crossing, Stage
 from chaos.wire.control import BreakpointSpec, Decision, Passage
 from chaos.wire.journal import Decided, Reached
 from chaos.wire.writing import WireJournal
@@ -31,7 +31,7 @@ class DecisionError(Exception):
 class _Set:
     spec: BreakpointSpec
     times_reached: int = 0
-    calls: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -162,22 +162,20 @@ class Breakpoints:
             delivery.passage = self._announce(delivery.call, delivery.breakpoint)
             self._held[delivery.passage] = delivery.held
 
-    def _reached(self, line: str, crossing: Crossing) -> Sequence[_Set]:
-        """The breakpoints that it comes to, and has used up by one."""
-        found = []
-        for each in self._set.values():
-            if self._is_at(each, line, crossing) and _is_its_turn(each, line, crossing):
+    def _reached(self, line: str, crossing: Crossing) -> Iterator[_Set]:
+        """The breakpoints that it comes to, one by one, each of which it has used up by one. Those
+        to which it comes no more have not been reached.
+        """
+        for each in tuple(self._set.values()):
+            if self._is_at(each, line, crossing) and _is_its_turn(each, line):
                 each.times_reached += 1
-                found.append(each)
-        return found
+                yield each
 
     def _is_at(self, each: _Set, line: str, crossing: Crossing) -> bool:
-        spec, here = each.spec, crossing.boundary
-        there = spec.boundary
+        spec = each.spec
         return (
             each.times_reached < spec.times
-            and (here.kind, here.subject, here.stage) == (there.kind, there.subject, there.stage)
-            and (here.kind is Kind.CALL or here.ordinal == there.ordinal)
+            and spec.boundary.covers(crossing.boundary)
             and spec.workflow_id in {"", crossing.workflow_id}
             and spec.line in {"", line, line.partition(">")[0]}
             and spec.attempt in {0, crossing.attempt}
@@ -226,9 +224,11 @@ class Breakpoints:
         return decision
 
 
-def _is_its_turn(each: _Set, line: str, crossing: Crossing) -> bool:
-    """Calls are counted here, from when the breakpoint is set on; all else has its number."""
-    if crossing.boundary.kind is not Kind.CALL:
+def _is_its_turn(each: _Set, line: str) -> bool:
+    """Some are counted here, from when the breakpoint is set on; all else has its number."""
+    there = each.spec.boundary
+    if not there.is_counted:
         return True
-    each.calls[line] += 1
-    return each.calls[line] >= each.spec.boundary.ordinal
+    counted_by = "" if there.subject == ANY else line
+    each.counts[counted_by] += 1
+    return each.counts[counted_by] >= there.ordinal

@@ -8,7 +8,7 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.recovery.boundaries import why_missed
-from chaos.wire.boundary import Boundary, Kind
+from chaos.wire.boundary import Boundary
 
 
 def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = "") -> Invariant:
@@ -27,7 +27,7 @@ def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = ""
             if entry.event is Event.FAULT
             and entry.kind == kind
             and entry.boundary
-            and _is_there(Boundary.parse(entry.boundary), wanted)
+            and wanted.covers(Boundary.parse(entry.boundary))
             and workflow_id in {"", entry.workflow_id}
         ]
         of = f" of {workflow_id}" if workflow_id else ""
@@ -38,10 +38,3 @@ def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = ""
             yield from missed
 
     return judge
-
-
-def _is_there(place: Boundary, wanted: Boundary) -> bool:
-    """Calls are counted from when a breakpoint was set on: nobody asks for the number on record."""
-    if wanted.kind is Kind.CALL:
-        place = place.model_copy(update={"ordinal": wanted.ordinal})
-    return place == wanted

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chaos.faults import BadNetwork, KillWorker, ServerPaused
+from chaos.faults import AtBoundary, BadNetwork, KillWorker, ServerPaused
 from chaos.network.toxics import Latency, Stream
 from chaos.search.schedule import FILE, Planned, PlannedStart, Schedule, read_schedule
 
@@ -105,6 +105,28 @@ def test_a_planted_fault_of_a_guest_is_replayed_and_shrunk(
     left = read_schedule(run / "shrink" / FILE)
     assert 1 <= len(left.faults) <= 3
     assert {planned.fault.kind for planned in left.faults} == {"kill"}
+
+
+def test_a_planted_fault_that_a_lost_answer_brings_to_light_is_drawn_and_shrunk(
+    orders: Path, temporal_cli: Path
+) -> None:
+    """Of the faults that this seed draws, three delay what the worker says again; one loses what
+    the service has done.
+    """
+    options = ("--seed", "120", "--faults", "wire", "--duration", "10", "--workflows", "4")
+    command = ("--worker-command", FORGETFUL)
+
+    ended = _chaos(orders, temporal_cli, "run", *options, *command)
+
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    run = (orders / "reports" / "latest").resolve()
+    (case,) = _cases(run)
+    assert CHECK in {check["check"] for check in case["checks"] if check["verdict"] == "failed"}
+    shrunk = _chaos(orders, temporal_cli, "shrink", str(run), "--runs", "24", *command)
+    assert shrunk.returncode == 0, shrunk.stdout + shrunk.stderr
+    (left,) = read_schedule(run / "shrink" / FILE).faults
+    assert isinstance(left.fault, AtBoundary)
+    assert (str(left.fault.boundary), left.fault.action) == ("call * answered 1", "drop")
 
 
 def _cases(run: Path) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ def test_a_kill_is_proven_by_the_wire_and_by_the_end_of_the_process(tmp_path: Pa
     assert met_work(evidence, KILLED[0])
 
 
-def test_at_delivered_nothing_is_held_and_so_nothing_is_decided(tmp_path: Path) -> None:
+def test_who_dies_of_what_was_delivered_may_never_report_it(tmp_path: Path) -> None:
     journal = (_fault(place=DELIVERED), *KILLED[1:])
 
     assert not hit_at(DELIVERED).examine(_case(tmp_path, [_reached(DELIVERED)], journal)).problems
@@ -77,6 +77,19 @@ def test_a_call_is_known_whatever_its_number_is_on_its_line(tmp_path: Path) -> N
     evidence = _case(tmp_path, [_reached(FOUND), _decided()], journal)
 
     assert hit_at(CALL).examine(evidence).problems == ()
+
+
+def test_a_fault_of_the_report_of_what_was_delivered_needs_that_report(tmp_path: Path) -> None:
+    evidence = _case(tmp_path, [_reached(DELIVERED)], (_fault("drop", DELIVERED),))
+
+    assert hit_at(DELIVERED, "drop").examine(evidence).verdict is Verdict.UNKNOWN
+
+
+def test_whatever_a_fault_was_meant_for_it_may_have_hit_any_of(tmp_path: Path) -> None:
+    evidence = _case(tmp_path, [_reached(), _decided()], KILLED)
+
+    assert hit_at("activity * completed 4").examine(evidence).problems == ()
+    assert hit_at("activity * completing 4").examine(evidence).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(

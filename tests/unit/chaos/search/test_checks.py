@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,15 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
-from chaos.faults import Family, Fault
+from chaos.faults import AtBoundary, Family, Fault
 from chaos.invariants.verdict import Verdict
+from chaos.network.journal import Hit, NetworkJournal
+from chaos.network.toxics import Stream
 from chaos.search.checks import schedule_was_carried_out
-from chaos.search.schedule import FILE, read_schedule
+from chaos.search.schedule import FILE, Planned, read_schedule
 from chaos.search.seeded import seeded
+from chaos.wire.boundary import Boundary, Crossing
+from chaos.wire.journal import RECORD, Decided, Reached
 from tests.chaos.video.target import VIDEO
 
 FOLDER = Path(__file__).parents[3] / "data" / "evidence" / "seeded" / "seed_4"
@@ -136,3 +140,71 @@ def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
 def test_toxics_that_met_nobody_are_seen(evidence: Evidence, tmp_path: Path) -> None:
     """Without the proxies' journals nobody knows of any connection."""
     assert "no toxic met a connection" in _problems(replace(evidence, folder=tmp_path))
+
+
+def test_toxics_that_met_only_who_came_later_have_met_somebody(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    """Of clients that connect anew for each request nobody may be there at first."""
+    (tmp_path / "network").mkdir()
+    journal = NetworkJournal(tmp_path / "network" / "fleet-1-to-api.jsonl")
+    journal.add(Hit(name="toxic-1", connection=1, stream=Stream.UPSTREAM))
+    journal.close()
+
+    assert "no toxic met a connection" not in _problems(replace(evidence, folder=tmp_path))
+
+
+BROKEN_OFF = Planned(
+    at_seconds=2,
+    lasting_seconds=0,
+    fault=AtBoundary(boundary=Boundary.parse("call * answered 2"), action="drop"),
+)
+
+
+def _dropped(folder: Path, *, found: str, at_seconds: float, decision: str = "drop") -> Evidence:
+    """The kept evidence, as if a call had been dropped as well."""
+    kept = VIDEO.load_evidence(FOLDER)
+    begun = kept.first_entry(Event.WORKFLOW)
+    assert begun
+    at = begun.at + timedelta(seconds=at_seconds)
+    crossing = Crossing(boundary=Boundary.parse(found))
+    records = (
+        Reached(at=at, breakpoint=1, passage=1, crossing=crossing),
+        Decided(at=at, passage=1, decision=decision),
+    )
+    (folder / "wire").mkdir()
+    lines = [RECORD.dump_json(record) + b"\n" for record in records]
+    (folder / "wire" / "fleet-1-to-api.jsonl").write_bytes(b"".join(lines))
+    fault = Entry(
+        at=at, event=Event.FAULT, kind="drop", target="fleet-1>api", boundary=found, passage=1
+    )
+    return replace(kept, folder=folder, journal=[*kept.journal, fault])
+
+
+def _of_the_wire(evidence: Evidence) -> Sequence[str]:
+    """What there is to say of a schedule with that fault alone."""
+    schedule = SCHEDULE.model_copy(update={"faults": (BROKEN_OFF,)})
+    return schedule_was_carried_out(schedule).examine(evidence).problems
+
+
+def test_a_fault_at_a_boundary_hit_a_call_that_came_there(tmp_path: Path) -> None:
+    evidence = _dropped(tmp_path, found="call POST /videos answered 7", at_seconds=40)
+
+    assert _of_the_wire(evidence) == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "at_seconds", "decision", "problem"),
+    [
+        ("call POST /videos leaving 7", 40, "drop", "no drop came to call * answered 2"),
+        ("call POST /videos answered 7", 0.5, "drop", "no drop came to call * answered 2"),
+        ("call POST /videos answered 7", 40, "left", "what became of the call is 'left'"),
+    ],
+)
+def test_a_fault_at_a_boundary_that_is_not_proven_leaves_the_verdict_open(
+    tmp_path: Path, found: str, at_seconds: float, decision: str, problem: str
+) -> None:
+    evidence = _dropped(tmp_path, found=found, at_seconds=at_seconds, decision=decision)
+    (told,) = _of_the_wire(evidence)
+
+    assert problem in told

@@ -44,9 +44,9 @@ def test_the_one_fault_that_matters_is_found() -> None:
 
 
 def test_two_faults_that_matter_together_are_found() -> None:
-    _, found = _search(lambda schedule: _has(schedule, 2, 9))
+    _, found = _search(lambda schedule: _has(schedule, 2, 10))
 
-    assert _shown(found) == [PARTS[2].fault, PARTS[9].fault]
+    assert _shown(found) == [PARTS[2].fault, PARTS[10].fault]
 
 
 def test_the_workflow_that_matters_is_kept() -> None:
@@ -71,10 +71,10 @@ def test_what_does_not_fail_again_stays_as_it_was() -> None:
 
 
 def test_no_more_is_run_than_was_allowed() -> None:
-    search, found = _search(lambda schedule: _has(schedule, 2, 9), most_runs=4)
+    search, found = _search(lambda schedule: _has(schedule, 2, 10), most_runs=4)
 
     assert search.tried <= 4
-    assert _has(found, 2, 9)
+    assert _has(found, 2, 10)
 
 
 def test_nothing_is_run_twice() -> None:
@@ -82,7 +82,7 @@ def test_nothing_is_run_twice() -> None:
 
     def fails(schedule: Schedule) -> bool:
         seen.append(schedule.model_dump_json())
-        return _has(schedule, 2, 9)
+        return _has(schedule, 2, 10)
 
     search, _ = _search(fails)
 
@@ -90,15 +90,15 @@ def test_nothing_is_run_twice() -> None:
 
 
 def test_what_fails_by_chance_only_is_not_kept() -> None:
-    """Without fault 9 it fails each third time."""
+    """Without fault 10 it fails each third time."""
     times = itertools.count()
 
     def fails(schedule: Schedule) -> bool:
-        return _has(schedule, 2, 9) or (_has(schedule, 2) and next(times) % 3 == 0)
+        return _has(schedule, 2, 10) or (_has(schedule, 2) and next(times) % 3 == 0)
 
     _, found = _search(fails, confirmations=2)
 
-    assert _shown(found) == [PARTS[2].fault, PARTS[9].fault]
+    assert _shown(found) == [PARTS[2].fault, PARTS[10].fault]
 
 
 def test_the_time_before_the_first_workflow_is_cut_off() -> None:

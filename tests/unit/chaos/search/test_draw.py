@@ -7,11 +7,13 @@ from itertools import pairwise
 import pytest
 
 from chaos.environment.target import Target
-from chaos.faults import BadNetwork, Family, KillWorker, PauseWorker, ServiceDown
+from chaos.faults import AtBoundary, BadNetwork, Family, KillWorker, PauseWorker, ServiceDown
 from chaos.faults.process import OnWorker
 from chaos.search.carry_out import experiment_of
 from chaos.search.draw import LAST_START, REST_SECONDS, Wishes, draw, families_of
 from chaos.search.schedule import Planned, ScheduleError
+from chaos.search.seeded import seeded
+from chaos.wire.boundary import Kind, Stage
 from tests.chaos.video.faults import BadApi
 from tests.chaos.video.target import VIDEO
 from tests.unit.chaos.search.guest import GUEST, PLAIN, SUPERVISED
@@ -49,9 +51,9 @@ def test_the_wishes_are_kept() -> None:
 @pytest.mark.parametrize(
     ("target", "families"),
     [
-        (PLAIN, {"kill", "network", "server"}),
-        (GUEST, {"kill", "network", "server", "service", "refusal"}),
-        (VIDEO, {"kill", "network", "server", "api"}),
+        (PLAIN, {"kill", "network", "server", "wire"}),
+        (GUEST, {"kill", "network", "server", "service", "wire", "refusal"}),
+        (VIDEO, {"kill", "network", "server", "wire", "api"}),
     ],
     ids=["plain", "guest", "video"],
 )
@@ -70,7 +72,9 @@ def test_all_specs_of_a_target_are_drawn() -> None:
 
 
 def test_a_family_that_the_target_has_not_is_told() -> None:
-    with pytest.raises(ScheduleError, match=r"no faults 'api'; it has kill, network, server\.$"):
+    with pytest.raises(
+        ScheduleError, match=r"no faults 'api'; it has kill, network, server, wire\.$"
+    ):
         draw(1, Wishes(("api",)), PLAIN)
 
 
@@ -87,6 +91,66 @@ def test_workers_are_named_where_the_harness_keeps_them() -> None:
     assert {fault.target for fault in supervised} == {"fleet-1-worker"}
     assert {fault.place for fault in supervised} == {0, 1, 2}
     assert {type(fault) for fault in kept} == {KillWorker, PauseWorker}
+
+
+@TARGETS
+def test_at_a_boundary_no_more_calls_are_waited_for_than_will_come(
+    target: Target,
+) -> None:
+    """Each workflow has a task and an activity at least."""
+    for seed in SEEDS:
+        schedule = draw(seed, Wishes((Family.WIRE,), workflows=3), target)
+        assert schedule.is_on_wire
+        for planned in schedule.faults:
+            fault = planned.fault
+            assert isinstance(fault, AtBoundary)
+            to_come = [s for s in schedule.starts if s.at_seconds >= planned.at_seconds]
+            assert 1 <= fault.boundary.ordinal <= len(to_come)
+            assert planned.at_seconds in {start.at_seconds for start in schedule.starts}
+
+
+def _boundaries(target: Target) -> Sequence[AtBoundary]:
+    drawn = _drawn(target, Wishes((Family.WIRE,)))
+    return [p.fault for p in drawn if isinstance(p.fault, AtBoundary)]
+
+
+def test_all_that_may_become_of_a_call_is_drawn_at_each_kind_of_boundary() -> None:
+    drawn: dict[Kind, set[str]] = {}
+    for fault in _boundaries(GUEST):
+        drawn.setdefault(fault.boundary.kind, set()).add(fault.kind)
+
+    every = {"kill", "pause", "drop", "fail", "delay"}
+    assert drawn == {Kind.WORKFLOW_TASK: every, Kind.ACTIVITY: every, Kind.CALL: every}
+
+
+def test_without_a_service_over_http_no_call_is_waited_for() -> None:
+    assert Kind.CALL not in {fault.boundary.kind for fault in _boundaries(PLAIN)}
+
+
+def test_no_service_says_of_what_it_did_that_it_has_not_accepted_it() -> None:
+    said = {(f.boundary.stage, f.action) for f in _boundaries(GUEST) if "fail:5" in f.action}
+
+    assert said == {(Stage.LEAVING, "fail:503"), (Stage.ANSWERED, "fail:502")}
+
+
+@TARGETS
+def test_without_a_fault_at_a_boundary_nobody_is_on_the_wire(target: Target) -> None:
+    schedule = draw(1, Wishes((Family.KILL, Family.NETWORK)), target)
+    (without,) = seeded([schedule], target).cases
+    (with_them,) = seeded([draw(1, Wishes((Family.WIRE,)), target)], target).cases
+
+    assert not without.stack.wire
+    assert with_them.stack.wire
+
+
+def test_of_the_families_that_there_were_a_seed_draws_what_it_drew_by_schema_2() -> None:
+    wishes = Wishes(("kill", "network", "server"), duration_seconds=10, workflows=3)
+    schedule = draw(1, wishes, PLAIN)
+
+    assert [f"{p.at_seconds} {p.fault.kind} {p.fault.target}" for p in schedule.faults] == [
+        "1.13 kill worker-1",
+        "3.34 down fleet-1>server",
+    ]
 
 
 def test_only_a_service_that_may_die_is_killed() -> None:

@@ -108,17 +108,25 @@ def test_a_schedule_of_schema_1_is_read_and_its_target_still_knows_its_workflows
     )
 
 
-def test_a_schedule_of_schema_1_is_written_as_one_of_schema_2(tmp_path: Path) -> None:
+def test_a_schedule_of_schema_1_is_written_as_one_of_schema_3(tmp_path: Path) -> None:
     schedule = read_schedule(RECORDED)
     schedule.write(tmp_path)
 
-    assert '"schema": 2' in (tmp_path / FILE).read_text()
+    assert '"schema": 3' in (tmp_path / FILE).read_text()
     assert read_schedule(tmp_path / FILE) == schedule
 
 
 def test_a_schedule_of_somebody_else_is_told_in_one_sentence() -> None:
     with pytest.raises(ScheduleError, match="as 'videos=null', and the target's specs are order, "):
         load_of(read_schedule(RECORDED), GUEST)
+
+
+def test_a_schedule_of_schema_2_is_read(tmp_path: Path) -> None:
+    schedule = draw(5, Wishes(), GUEST)
+    text = schedule.model_dump_json(by_alias=True)
+    (tmp_path / FILE).write_text(text.replace('"schema":3', '"schema":2'))
+
+    assert read_schedule(tmp_path / FILE) == schedule
 
 
 @pytest.mark.parametrize("orders", ["7", "[7]", "null"])

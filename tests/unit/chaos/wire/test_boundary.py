@@ -15,6 +15,7 @@ from chaos.wire.boundary import Boundary, BoundaryError, Kind, Stage
         "query how many? completed 2",
         "call POST /charges/* answered 3",
         "marker core_local_activity completing 1",
+        "activity * completing 2",
     ],
 )
 def test_its_words_name_it(text: str) -> None:
@@ -43,3 +44,23 @@ def test_without_a_number_it_is_the_first() -> None:
 def test_what_names_none_is_explained(text: str, why: str) -> None:
     with pytest.raises(BoundaryError, match=why):
         Boundary.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "is_covered"),
+    [
+        ("activity pack completing 2", "activity pack completing 2", True),
+        ("activity pack completing 2", "activity pack completing 1", False),
+        ("activity pack completing", "activity send completing", False),
+        ("activity * completing 2", "activity send completing 7", True),
+        ("activity * completing", "activity send completed", False),
+        ("activity * completing", "heartbeat send completing", False),
+        ("call POST /charges leaving", "call POST /charges leaving 7", True),
+        ("call POST /charges leaving", "call GET /charges leaving", False),
+        ("call * leaving", "call GET /charges leaving 7", True),
+    ],
+)
+def test_it_covers_what_is_there_and_what_a_breakpoint_has_to_count(
+    text: str, other: str, is_covered: bool
+) -> None:
+    assert Boundary.parse(text).covers(Boundary.parse(other)) is is_covered

@@ -182,6 +182,24 @@ async def test_what_is_not_resumed_comes_to_no_other_boundary(bed: Bed) -> None:
     bed.breakpoints.decide(1, "silence")
     assert await task == "silence"
     assert bed.passages == [(1, 1)]
+    await bed.held(crossing("marker m completing"))
+    assert bed.passages == [(1, 1), (2, 2)], "the other waits for the next"
+
+
+async def test_whatever_it_is_of_is_counted_from_when_it_is_set_on(bed: Bed) -> None:
+    assert await bed.passes(PACK)
+    bed.set("activity * completing 2")
+    assert await bed.passes(crossing("activity send completed"))
+    assert await bed.passes(PACK, line="two"), "it is the first"
+    await bed.held(crossing("activity send completing 5", "x", attempt=3))
+    assert await bed.passes(PACK)
+
+
+async def test_of_one_workflow_only_that_is_counted(bed: Bed) -> None:
+    bed.set("activity * completing 2", workflow_id="x")
+    assert await bed.passes(PACK, PACK)
+    assert await bed.passes(crossing("activity pack completing", "x"))
+    await bed.held(crossing("activity send completing", "x"))
 
 
 async def test_calls_are_held_side_by_side(bed: Bed) -> None:
