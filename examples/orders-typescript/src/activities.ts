@@ -24,6 +24,7 @@ export async function ship_parcel(order: OrderInput): Promise<string> {
 /** Ask for a thing once: who is asked again with the same key answers as before. */
 async function ask(service: string, thing: string, order: OrderInput, key: string): Promise<string> {
   // So that it is soon known when this worker does not live any more.
+  heartbeat();
   const beating = setInterval(() => heartbeat(), HEARTBEAT_MS);
   try {
     const response = await fetch(`${process.env[service]}/${thing}`, {
