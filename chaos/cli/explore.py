@@ -115,7 +115,8 @@ def _minutes(text: str) -> float:
 
 
 def _explore(given: argparse.Namespace) -> int:
-    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the docstring
+    from chaos.evidence.files import NoFolderError  # noqa: PLC0415 - see the docstring
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - likewise
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
@@ -124,7 +125,7 @@ def _explore(given: argparse.Namespace) -> int:
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
-    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
+    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
     try:
         target = _target(given)
         specs = tuple(given.workflow or target.specs)
@@ -138,7 +139,7 @@ def _explore(given: argparse.Namespace) -> int:
             return INTERRUPTED
         finally:
             state.close()
-    except (*unusable, CatalogueError, PlanError, StateError) as error:
+    except (*unusable, NoFolderError, WireError, CatalogueError, PlanError, StateError) as error:
         complain(f"explore: {error}")
     except OSError as error:
         complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
@@ -164,7 +165,7 @@ def _target(given: argparse.Namespace) -> Target:
 
 
 def _state(given: argparse.Namespace, choice: Choice) -> State:
-    """The exploration to go on with, or a new one. Raises StateError."""
+    """The exploration to go on with, or a new one. Raises StateError, NoFolderError."""
     from chaos.search.explore.state import State  # noqa: PLC0415 - see above
 
     if given.resume:

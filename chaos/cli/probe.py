@@ -131,7 +131,8 @@ def _minutes(text: str) -> float:
 
 
 def _probe(given: argparse.Namespace) -> int:
-    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the package
+    from chaos.evidence.files import NoFolderError  # noqa: PLC0415 - see the package
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - likewise
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
@@ -141,10 +142,11 @@ def _probe(given: argparse.Namespace) -> int:
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
     unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
+    wrong = (BoundaryError, CatalogueError, GivenError, NoBaselineError, NoFolderError)
     try:
         target = _target(given)
         return _run(given, target, _choice(given))
-    except (*unusable, CatalogueError, GivenError, NoBaselineError, BoundaryError) as error:
+    except (*unusable, *wrong) as error:
         complain(f"probe: {error}")
     except OSError as error:
         complain(f"probe: {error.strerror} ({error.filename}); make room, then try again.")
@@ -192,11 +194,11 @@ def _choice(given: argparse.Namespace) -> Choice:
 
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
-    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
+    from chaos.evidence.files import new_folder  # noqa: PLC0415 - see above
+    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - likewise
     from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
     from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
-    from chaos.search.probe.folder import new_folder  # noqa: PLC0415 - likewise
-    from chaos.search.probe.run import Probing, Wanted  # noqa: PLC0415 - likewise
+    from chaos.search.probe.run import PREFIX, Probing, Wanted  # noqa: PLC0415 - likewise
 
     (spec,) = target.specs
     with Guard() as guard:
@@ -210,7 +212,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
             seconds=60 * given.minutes if given.minutes else None,
         )
         wanted = Wanted(spec, command_of(given), choice, float(given.patience))
-        probing = Probing(new_folder(given.reports), wanted, means)
+        probing = Probing(new_folder(given.reports.absolute(), PREFIX), wanted, means)
         _say(f"probing into {probing.folder}")
         try:
             asyncio.run(probing.run())

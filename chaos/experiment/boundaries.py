@@ -14,7 +14,7 @@ import psutil
 
 from chaos.environment.stack import NotHereError, Stack
 from chaos.environment.supervisor import SupervisorProcess
-from chaos.environment.wire import client_of, link_of
+from chaos.environment.wire import EVERYBODY, client_of, link_of
 from chaos.evidence.journal import Event, Journal
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, within
@@ -72,18 +72,17 @@ class Kept:
 
 def worker_of(stack: Stack, passage: Passage) -> Worker:
     """Whose call it is that is held. Raises NotHereError where that process is gone."""
-    client = client_of(passage.line)
-    children = [worker.child for worker in stack.workers]
-    for child in children:
-        if child.name == client:
-            return child
+    client, line = client_of(passage.line), stack.wire.lines[passage.line]
+    for worker in stack.workers:
+        if worker.child.name == client:
+            return worker.child
     for supervisor in stack.supervisors:
-        if supervisor.name == client and isinstance(supervisor, SupervisorProcess):
-            pid = stack.wire.lines[passage.line].owner(passage.peer, supervisor.pids)
+        if isinstance(supervisor, SupervisorProcess) and client in {supervisor.name, EVERYBODY}:
+            pid = line.owner(passage.peer, supervisor.pids)
             if pid:
                 return Kept(supervisor, pid)
     for worker in stack.workers:
-        if stack.wire.lines[passage.line].owner(passage.peer, worker.pids):
+        if client == EVERYBODY and line.owner(passage.peer, worker.pids):
             return worker.child
     raise NotHereError(f"the worker whose call is held on the line {passage.line} is gone.")
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.evidence.files import write_file
-from chaos.invariants.verdict import Verdict
 from chaos.report.html.page import document, render
 from chaos.report.html.probe import probe_view
 from chaos.report.markdown import bullets, code, escaped, paragraph, table
@@ -36,13 +35,6 @@ def html(name: str, probe: Probe) -> str:
     """One page that needs no network."""
     view = probe_view(name, probe)
     return document(f"{view.headline}: {name}", render("probe.html", view=view))
-
-
-def verdict(probe: Probe) -> Verdict:
-    """Of the whole."""
-    if any(finding.fate.is_bad for finding in probe.all_findings):
-        return Verdict.FAILED
-    return Verdict.PASSED if probe.hit else Verdict.UNKNOWN
 
 
 def terminal_lines(probe: Probe) -> Sequence[str]:
@@ -83,7 +75,7 @@ def cells(cell: Cell) -> Sequence[str]:
         recovered += f" of {cell.bound_seconds:.1f} s"
     ordinal = f" {cell.boundary.ordinal}" if cell.boundary.ordinal > 1 else ""
     return (
-        f"{str(cell.boundary.kind).replace('_', ' ')} {cell.boundary.subject}{ordinal}",
+        f"{cell.boundary.kind.words} {cell.boundary.subject}{ordinal}",
         str(cell.boundary.stage),
         cell.action,
         str(cell.fate),

@@ -24,6 +24,11 @@ class Kind(StrEnum):
     MARKER = "marker"
     CALL = "call"
 
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return self.replace("_", " ")
+
 
 class Stage(StrEnum):
     """How far it is with that.
@@ -45,6 +50,9 @@ class Stage(StrEnum):
     LEAVING = "leaving"
     ANSWERED = "answered"
 
+
+REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
+"""Where a worker reports, and the server has not heard."""
 
 _OF_TASKS = frozenset(Stage) - {Stage.LEAVING, Stage.ANSWERED}
 _OF_REPORTS = frozenset({Stage.COMPLETING, Stage.COMPLETED})

@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from chaos.wire.boundary import Crossing, Kind, Stage
+from chaos.wire.boundary import REPORTS, Crossing, Kind
 from chaos.wire.control import BreakpointSpec, Decision, Passage
-from chaos.wire.journal import Decided, Reached
+from chaos.wire.journal import LEFT, Decided, Reached
 from chaos.wire.writing import WireJournal
-
-LEFT = "left"
-"""What is on record as decided where the worker was gone before anybody decided."""
-
-_REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Tells the control client of an event, as it is written in `chaos.wire.control`."""
@@ -68,7 +63,7 @@ class Delivery:
         """Whether that is a report of this very attempt."""
         own, here = self.call.crossing, crossing.boundary
         return (
-            here.stage in _REPORTS
+            here.stage in REPORTS
             and here == own.boundary.model_copy(update={"stage": here.stage})
             and (crossing.workflow_id, crossing.run_id, crossing.attempt)
             == (own.workflow_id, own.run_id, own.attempt)

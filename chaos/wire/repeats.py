@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from chaos.wire.boundary import Crossing
-from chaos.wire.journal import Called, WireRecord
+from chaos.wire.journal import Called, WireRecords
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -76,7 +76,7 @@ class Repeat:
                 return "which only reads"
 
 
-def repeats(wire: Mapping[str, Sequence[WireRecord]]) -> tuple[Repeat, ...]:
+def repeats(wire: WireRecords) -> tuple[Repeat, ...]:
     """Those of a case (`read_wire`), the worst first.
 
     Not among them is what never reached the service in full, what it turned away with a status of
@@ -90,7 +90,7 @@ def repeats(wire: Mapping[str, Sequence[WireRecord]]) -> tuple[Repeat, ...]:
     return tuple(sorted(found, key=lambda each: (list(Harm).index(each.harm), each.calls[0].at)))
 
 
-def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Called]]:
+def _calls(wire: WireRecords) -> Iterator[tuple[str, Called]]:
     """With the service: workers have a line each, and take over from each other."""
     for line, records in wire.items():
         service = line.partition(">")[2]

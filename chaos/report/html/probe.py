@@ -154,7 +154,7 @@ def _verdict(fate: Fate) -> Verdict:
 
 
 def _what(boundary: Boundary) -> str:
-    kind = "" if boundary.kind is Kind.ACTIVITY else f"{str(boundary.kind).replace('_', ' ')} "
+    kind = "" if boundary.kind is Kind.ACTIVITY else f"{boundary.kind.words} "
     ordinal = f" #{boundary.ordinal}" if boundary.ordinal > 1 else ""
     return f"{kind}{boundary.subject}{ordinal}"
 

@@ -9,9 +9,8 @@ works as it is.
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,17 +19,17 @@ import psutil
 from temporalio.service import RPCError
 
 from chaos.environment.supervisor import Supervisor
+from chaos.environment.ways import NotHereError
 from chaos.environment.wire import EVERYBODY, client_of
-from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.boundaries import Hit
 from chaos.experiment.lab import Lab
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.explore.keep import Since, ends, keep
 from chaos.search.explore.plan import Action
-from chaos.search.explore.points import Phase, Stop, service_of
-from chaos.wire.boundary import Stage
-from chaos.wire.control import Breakpoint, Decision, Passage, Wire, WireError
+from chaos.search.explore.points import Stop, service_of
+from chaos.wire.control import Breakpoint, Passage, Wire
 from chaos.wire.journal import FOLDER, file_name
 
 SETTLED_SECONDS = 2.2
@@ -106,12 +105,12 @@ class Lane:
             await self.lab.start(spec)
             struck = False
         else:
-            async with self._set(spec, stop) as breakpoint_:
+            async with await self._set(spec, stop) as breakpoint_:
                 await self.lab.start(spec)
                 longest = HIT_DEADLINE_SECONDS + usual_seconds
                 passage = await self._reached(spec, breakpoint_, longest)
                 if struck := passage is not None:
-                    await self._strike(spec, passage, action, pid)
+                    await self._strike(spec, passage, action)
         with suppress(DeadlineExceededError):
             if wait:
                 await wait(self.lab, spec)
@@ -140,23 +139,12 @@ class Lane:
             raise ChildError(f"{self.name} has {len(pids)} workers, not one.")
         return pids[0]
 
-    @asynccontextmanager
-    async def _set(self, spec: WorkflowSpec, stop: Stop) -> AsyncIterator[Breakpoint]:
-        """A breakpoint at the stop. What is handed over cannot be held: its report is, so that the
-        worker is not faster than its end.
-        """
+    async def _set(self, spec: WorkflowSpec, stop: Stop) -> Breakpoint:
+        """A breakpoint at the stop."""
         is_named = stop.is_own and not stop.service
         workflow_id = self.lab.handle(spec.workflow_id).id if is_named else ""
         (line,) = self._lines(stop.service)
-        reports = (Stage.COMPLETING, Stage.FAILING) if stop.phase is Phase.HANDED_OVER else ()
-        async with AsyncExitStack() as all_set:
-            for stage in (stop.boundary.stage, *reports):
-                boundary = stop.boundary.model_copy(update={"stage": stage})
-                found = await self._wire.set(boundary, workflow_id=workflow_id, line=line)
-                await all_set.enter_async_context(found)
-                if stage is stop.boundary.stage:
-                    breakpoint_ = found
-            yield breakpoint_
+        return await self._wire.set(stop.boundary, workflow_id=workflow_id, line=line)
 
     async def _reached(
         self, spec: WorkflowSpec, breakpoint_: Breakpoint, deadline_seconds: float
@@ -181,29 +169,13 @@ class Lane:
             interval_seconds=_ASK_SECONDS,
         )
 
-    async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action, pid: int) -> None:
-        """While the call is held there. First the kill, for at `delivered` nothing is held."""
+    async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action) -> None:
+        """While the call is held there."""
+        hit = Hit(self.lab.stack, self.lab.journal, passage, spec.workflow_id)
         try:
-            if action is Action.KILL:
-                self.supervisor.signal(pid, signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            raise ChildError(
-                f"worker {pid} of {self.name} was gone before it was struck."
-            ) from None
-        self.lab.journal.add(
-            Event.FAULT,
-            f"{action} at {passage.crossing.boundary} of {spec.workflow_id}",
-            kind=action,
-            target=passage.line,
-            pid=pid if action is Action.KILL else None,
-            workflow_id=spec.workflow_id,
-            boundary=str(passage.crossing.boundary),
-            passage=passage.number,
-        )
-        if action is Action.KILL:
-            await self.supervisor.until_gone([pid])
-        with suppress(WireError):  # with the worker the call is gone as well
-            await self._wire.decide(passage, Decision.DROP)
+            await (hit.kill() if action is Action.KILL else hit.drop())
+        except (NotHereError, psutil.NoSuchProcess):
+            raise ChildError(f"the worker of {self.name} was gone before it was struck.") from None
 
     @property
     def _wire(self) -> Wire:

@@ -15,7 +15,7 @@ from chaos.invariants.hanging import hanging
 from chaos.search.explore.points import own_crossings, service_of
 from chaos.search.probe.differences import anonymous, content_of
 from chaos.wire.boundary import Crossing, Kind, Stage
-from chaos.wire.journal import Called, WireRecord
+from chaos.wire.journal import Called, WireRecords
 from chaos.wire.repeats import Repeat, repeats
 
 _GOT = {Stage.ASSIGNED, Stage.DELIVERED}
@@ -45,7 +45,7 @@ class Observed:
     waits_for: str = ""
 
 
-def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Observed:
+def observe(evidence: Evidence, wire: WireRecords) -> Observed:
     """The one workflow that a folder is about."""
     (spec,) = evidence.newest_specs
     workflow = evidence.workflows.get(spec.workflow_id)
@@ -67,7 +67,7 @@ def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Obs
     )
 
 
-def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Called]]:
+def _calls(wire: WireRecords) -> Iterator[tuple[str, Called]]:
     """Each request of a service, by what was asked of whom."""
     for line, records in wire.items():
         if service := service_of(line):

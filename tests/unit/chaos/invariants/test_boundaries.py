@@ -88,6 +88,7 @@ def test_a_call_is_known_whatever_its_number_is_on_its_line(tmp_path: Path) -> N
         ([_reached(passage=4), _decided()], KILLED, "the wire had no call there"),
         ([_reached(DELIVERED), _decided()], KILLED, "the wire had no call there"),
         ([_reached()], KILLED, "nothing became of the call before the wire ended"),
+        ([_reached(), _decided("resume")], KILLED, "what became of the call is 'resume'"),
         ([_reached(), _decided()], KILLED[:2], "worker-1 (pid 7) got no signal, or lived on"),
         ([_reached(), _decided()], KILLED[::2], "worker-1 (pid 7) got no signal, or lived on"),
     ],
