@@ -14,13 +14,13 @@ import psutil
 
 from chaos.environment.stack import NotHereError, Stack
 from chaos.environment.supervisor import SupervisorProcess
-from chaos.environment.wire import EVERYBODY, client_of, link_of
+from chaos.environment.wire import EVERYBODY, link_of
 from chaos.evidence.journal import Event, Journal
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, within
 from chaos.wire.boundary import Boundary
 from chaos.wire.control import Breakpoint, Decision, Passage, WireError
-from chaos.wire.journal import Called, read_wire
+from chaos.wire.journal import Called, client_of, read_wire
 
 MOST_TOLD = 12
 """Boundaries that an error names of those which were seen."""

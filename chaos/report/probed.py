@@ -12,6 +12,7 @@ from chaos.report.markdown import bullets, code, escaped, paragraph, table
 from chaos.report.table import aligned
 from chaos.search.probe.fate import Fate
 from chaos.search.probe.record import Cell, Probe, save_probe
+from chaos.wire.boundary import numbered
 
 PAGE = "index.html"
 MARKDOWN = "probe.md"
@@ -73,10 +74,10 @@ def cells(cell: Cell) -> Sequence[str]:
     recovered = "-" if cell.recovered_seconds is None else f"{cell.recovered_seconds:.1f} s"
     if cell.recovered_seconds is not None and cell.bound_seconds is not None:
         recovered += f" of {cell.bound_seconds:.1f} s"
-    ordinal = f" {cell.boundary.ordinal}" if cell.boundary.ordinal > 1 else ""
+    boundary = cell.boundary
     return (
-        f"{cell.boundary.kind.words} {cell.boundary.subject}{ordinal}",
-        str(cell.boundary.stage),
+        f"{boundary.kind.words} {numbered(boundary.subject, boundary.ordinal)}",
+        str(boundary.stage),
         cell.action,
         str(cell.fate),
         recovered,

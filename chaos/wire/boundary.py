@@ -72,6 +72,11 @@ _TEXT = re.compile(
 )
 
 
+def numbered(subject: str, ordinal: int) -> str:
+    """One of several of the same: `charge_card`, and the second is `charge_card 2`."""
+    return subject if ordinal == 1 else f"{subject} {ordinal}"
+
+
 class Boundary(BaseModel):
     """One of them: `activity charge_card completing 1`.
 

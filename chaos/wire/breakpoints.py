@@ -11,7 +11,7 @@ from typing import Any
 
 from chaos.wire.boundary import REPORTS, Crossing, Kind
 from chaos.wire.control import BreakpointSpec, Decision, Passage
-from chaos.wire.journal import LEFT, Decided, Reached
+from chaos.wire.journal import LEFT, Decided, Reached, client_of
 from chaos.wire.writing import WireJournal
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -174,7 +174,7 @@ class Breakpoints:
             and (here.kind, here.subject, here.stage) == (there.kind, there.subject, there.stage)
             and (here.kind is Kind.CALL or here.ordinal == there.ordinal)
             and spec.workflow_id in {"", crossing.workflow_id}
-            and spec.line in {"", line, line.partition(">")[0]}
+            and spec.line in {"", line, client_of(line)}
             and spec.attempt in {0, crossing.attempt}
         )
 

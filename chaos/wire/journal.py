@@ -125,6 +125,16 @@ def read_wire(case: Path) -> WireRecords:
     return found
 
 
+def client_of(line: str) -> str:
+    """Whose line it is, such as `worker-1`."""
+    return line.partition(">")[0]
+
+
+def service_of(line: str) -> str:
+    """The service that a line leads to; empty of one to the server."""
+    return line.partition(">")[2]
+
+
 def line_of(file: Path) -> str:
     """The line whose records a file has."""
     return file.stem.replace("-to-", ">")

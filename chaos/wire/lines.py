@@ -13,7 +13,7 @@ from chaos.wire.control import LineSpec, Protocol, WireError
 from chaos.wire.grpc_line import GrpcLine
 from chaos.wire.http_line import HttpLine
 from chaos.wire.in_hand import InHand
-from chaos.wire.journal import Closed, Opened
+from chaos.wire.journal import Closed, Opened, client_of
 from chaos.wire.tracking import Tracker
 from chaos.wire.writing import WireJournal, WireJournalError
 
@@ -82,7 +82,7 @@ class Lines:
 
     def _made(self, spec: LineSpec, journal: WireJournal) -> Line:
         if spec.protocol is Protocol.HTTP:
-            worker = spec.name.partition(">")[0]
+            worker = client_of(spec.name)
             return HttpLine(spec, self._breakpoints, journal, partial(self._in_hand.of, worker))
         return GrpcLine(spec, self._breakpoints, journal, self._tracker, self._tell)
 

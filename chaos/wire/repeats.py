@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from chaos.wire.boundary import Crossing
-from chaos.wire.journal import Called, WireRecords
+from chaos.wire.journal import Called, WireRecords, service_of
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -84,27 +84,35 @@ def repeats(wire: WireRecords) -> tuple[Repeat, ...]:
     Workflows and activities that ask for the same are kept apart where it is known who asked.
     """
     found: list[Repeat] = []
-    for (service, method), calls in _grouped(_calls(wire), lambda each: (each[0], each[1].method)):
+    done = (each for each in service_calls(wire) if may_be_done(each[1]))
+    for (service, method), calls in _grouped(done, lambda each: (each[0], each[1].method)):
         asked = _without_polls(sorted((call for _, call in calls), key=lambda call: call.at))
         found += (Repeat(service, harm, group) for harm, group in _repeated(method, asked))
     return tuple(sorted(found, key=lambda each: (list(Harm).index(each.harm), each.calls[0].at)))
 
 
-def _calls(wire: WireRecords) -> Iterator[tuple[str, Called]]:
-    """With the service: workers have a line each, and take over from each other."""
+def service_calls(wire: WireRecords) -> Iterator[tuple[str, Called]]:
+    """Each request of a service, with its name: workers have a line each, and take over from each
+    other.
+    """
     for line, records in wire.items():
-        service = line.partition(">")[2]
+        service = service_of(line)
         for record in records if service else ():
-            if isinstance(record, Called) and _may_be_done(record):
+            if isinstance(record, Called):
                 yield service, record
 
 
-def _may_be_done(call: Called) -> bool:
+def may_be_done(call: Called) -> bool:
     """Whether the service had the whole request and has not turned it away. What a breakpoint
     answered is not the service's word.
     """
     is_refused = call.status.startswith("4") and call.status != call.decision
     return call.forwarded_at is not None and bool(call.body_sha256) and not is_refused
+
+
+def only_reads(call: Called) -> bool:
+    """Whether it is of a method that changes nothing."""
+    return _verb(call.method) in _READS
 
 
 def _without_polls(calls: Iterable[Called]) -> list[Called]:
@@ -123,7 +131,7 @@ def _without_polls(calls: Iterable[Called]) -> list[Called]:
 
 def _repeated(method: str, calls: Sequence[Called]) -> Iterator[tuple[Harm, tuple[Called, ...]]]:
     """Of the calls of a method, those that belong together."""
-    verb = method.partition(" ")[0]
+    verb = _verb(method)
     harmful: set[int] = set()
     for _, same in _grouped(calls, _what):
         if verb in _READS | _IDEMPOTENT:
@@ -181,6 +189,10 @@ def _grouped(
     for item in items:
         groups[key(item)].append(item)
     return list(groups.items())
+
+
+def _verb(method: str) -> str:
+    return method.partition(" ")[0]
 
 
 def _what(call: Called) -> tuple[str, str]:

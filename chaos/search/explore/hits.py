@@ -8,9 +8,9 @@ from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.search.explore.points import Phase, Stop, service_of
+from chaos.search.explore.points import Phase, Stop
 from chaos.wire.boundary import Crossing
-from chaos.wire.journal import Called, Reached, WireRecord, read_wire
+from chaos.wire.journal import Called, Reached, WireRecord, read_wire, service_of
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Finding, Verdict
 from chaos.search.explore.hits import Hit, hit_of
 from chaos.search.explore.plan import CrashPoint
-from chaos.search.explore.points import during, service_of
+from chaos.search.explore.points import during
 from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.explore.state import Try
 from chaos.wire.boundary import Kind, Stage
-from chaos.wire.journal import Called, WireRecords, read_wire
+from chaos.wire.journal import Called, WireRecords, read_wire, service_of
 
 MOST_LOST = 2
 """Attempts that one hit can cost an activity: the one in hand, and, where that is scheduled anew at

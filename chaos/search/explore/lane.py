@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from chaos.environment.supervisor import Supervisor
 from chaos.environment.ways import NotHereError
-from chaos.environment.wire import EVERYBODY, client_of
+from chaos.environment.wire import EVERYBODY
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.boundaries import Hit
 from chaos.experiment.lab import Lab
@@ -28,9 +28,9 @@ from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.explore.keep import Since, ends, keep
 from chaos.search.explore.plan import Action
-from chaos.search.explore.points import Stop, service_of
+from chaos.search.explore.points import Stop
 from chaos.wire.control import Breakpoint, Passage, Wire
-from chaos.wire.journal import FOLDER, file_name
+from chaos.wire.journal import FOLDER, client_of, file_name, service_of
 
 SETTLED_SECONDS = 2.2
 """A supervisor may fill the place of a worker that was ready for a while at once, and let others

@@ -18,7 +18,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
-from chaos.wire.journal import Called, WireRecords
+from chaos.wire.journal import Called, WireRecords, service_of
 
 MANY_HEARTBEATS = 4
 """From so many of an activity on the last one is a stop as well as the first."""
@@ -117,11 +117,6 @@ def stops(records: WireRecords, workflow_id: str) -> Sequence[Stop]:
         if new:
             chosen.append(stop.model_copy(update={"boundaries": tuple(new)}))
     return chosen
-
-
-def service_of(line: str) -> str:
-    """The service that a line leads to; empty of one to the server."""
-    return line.partition(">")[2]
 
 
 def _come(records: WireRecords, workflow_id: str) -> Iterator[Come]:
