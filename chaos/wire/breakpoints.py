@@ -51,7 +51,7 @@ class _Held:
 @dataclass
 class Delivery:
     """Work that goes to a worker at a breakpoint. Its next report waits until it is decided about
-    the `passage`, which has a number once it is told.
+    the `passage`, which has a number once the client has heard of it.
     """
 
     call: _Call
@@ -85,8 +85,8 @@ class Breakpoints:
         self._set[spec.number] = _Set(spec)
 
     def remove(self, number: int) -> None:
-        """Hold no more calls there. Those that are held stay so until it is decided, and of what
-        was delivered no more is told.
+        """Hold no more calls there. Those that are held stay so until it is decided; of what
+        was delivered there the client hears no more.
         """
         self._set.pop(number, None)
         self._delivered = [d for d in self._delivered if d.passage or d.breakpoint != number]
@@ -114,7 +114,8 @@ class Breakpoints:
     ) -> str:
         """What is decided about a call that has come to these boundaries from a worker's port
         `peer`, as soon as it is: one of Decision or of `statuses`, which are those that the line
-        can answer with; empty where no breakpoint is. Whoever is cancelled meanwhile has left.
+        can answer with; empty where no breakpoint is. A call that is cancelled meanwhile has lost
+        its worker.
         """
         decision = ""
         for crossing in crossings:
@@ -140,8 +141,8 @@ class Breakpoints:
         statuses: Collection[str],
         peer: int = 0,
     ) -> Sequence[Delivery]:
-        """Hold the reports of what goes to a worker at breakpoints. That it is there is told when
-        it is proven, by `tell_delivered` or by the report.
+        """Hold the reports of what goes to a worker at breakpoints. The client hears of it
+        when it is proven to be there, by `tell_delivered` or by the report.
         """
         found = [
             Delivery(_Call(journal, crossing, peer), each.spec.number, _Held(statuses))

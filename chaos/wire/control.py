@@ -1,6 +1,6 @@
 """The client of a wire: it opens lines, sets breakpoints, and decides about the calls held there.
 
-Requests and replies are JSON lines on one TCP connection, and what happens is told unasked:
+Requests and replies are JSON lines on one TCP connection, and events come unasked:
 
     {"id": 0, "do": "hello"}                          {"id": 0}
     {"id": 1, "do": "open", "line": {…}}              {"id": 1}
@@ -115,8 +115,8 @@ class Decision(StrEnum):
     After the service has answered, that is a call that was carried out and then failed.
 
     `RESUME`: it goes on. `DROP`: before it was sent on, it never is, and afterwards its reply is
-    lost; the worker is told at once that the connection broke (`UNAVAILABLE`; of HTTP, a reset).
-    `SILENCE`: the same, and the worker is told nothing until its own deadline.
+    lost; the worker's connection breaks at once (`UNAVAILABLE`; of HTTP, a reset). `SILENCE`: the
+    same, but the worker hears nothing until its own deadline.
     """
 
     RESUME = "resume"

@@ -47,7 +47,7 @@ class Call:
         self._trailing: Metadata = ()
 
     async def answer(self, data: bytes) -> bytes:
-        """The reply. Whoever is cancelled has no worker any more."""
+        """The reply. A call that is cancelled has lost its worker."""
         with self._work.in_flight(self._context.peer()):
             try:
                 return await self._answered(data)

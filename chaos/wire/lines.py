@@ -11,6 +11,7 @@ from chaos.network.proxy import HOST, PortError, listen
 from chaos.wire.breakpoints import Breakpoints, Tell
 from chaos.wire.control import LineSpec, Protocol, WireError
 from chaos.wire.grpc_line import GrpcLine
+from chaos.wire.grpc_work import Work
 from chaos.wire.http_line import HttpLine
 from chaos.wire.in_hand import InHand
 from chaos.wire.journal import Closed, Opened, client_of
@@ -84,7 +85,8 @@ class Lines:
         if spec.protocol is Protocol.HTTP:
             worker = client_of(spec.name)
             return HttpLine(spec, self._breakpoints, journal, partial(self._in_hand.of, worker))
-        return GrpcLine(spec, self._breakpoints, journal, self._tracker, self._tell)
+        work = Work(spec, self._breakpoints, journal, self._tracker, self._tell)
+        return GrpcLine(spec, work)
 
 
 def _check_free(port: int) -> None:

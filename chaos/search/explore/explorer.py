@@ -89,7 +89,7 @@ class _Exploration:
         return Reference.of(name, workflow, read_wire(folder))
 
     async def _try(self, lane: Lane, crash_point: CrashPoint) -> Try:
-        """Strike a worker at a crash point, and judge what came of it by the files alone."""
+        """Hit a workflow at a crash point, and judge what came of it by the files alone."""
         workflow_id, began_at = self.state.new_id(crash_point), datetime.now(UTC)
         folder = self.state.folder / TRIES / workflow_id
         target = self.means.target

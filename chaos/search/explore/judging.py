@@ -31,7 +31,7 @@ once, the one that was given to a poll of the dead.
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a folder was to show: that a worker of this target was struck at this point."""
+    """What a folder was to show: a hit at this crash point of this target."""
 
     target: Target
     crash_point: CrashPoint

@@ -1,7 +1,6 @@
-"""A worker behind lines of the wire, in a namespace of its own, which is struck once for each
-workflow.
+"""A worker behind lines of the wire, in a namespace of its own, hit once for each workflow.
 
-What keeps it starts another, so the worker that ends a workflow is the one that is struck in the
+Its supervisor starts another, so the worker that ends a workflow is the one that is hit in the
 next. The namespace is the lane's alone: a worker that knows only one task queue or one namespace
 works as it is.
 """
@@ -48,7 +47,7 @@ Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
 @dataclass
 class Lane:
     """`lab` sees the lane's namespace, which has its name; `worker` is a command line in place of
-    the target's own. A workflow that was struck has so long to end, beside what it takes anyway.
+    the target's own. A workflow that was hit has so long to end, beside what it takes anyway.
     """
 
     lab: Lab
@@ -92,8 +91,8 @@ class Lane:
         usual_seconds: float = 0.0,
         wait: Wait | None = None,
     ) -> None:
-        """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
-        comes there; put all that there is to know of it into the folder. Undisturbed it takes
+        """Run a workflow until it ends, or should have, and hit it at the stop if a call comes
+        there; put all that there is to know of it into the folder. Undisturbed it takes
         `usual_seconds`. `wait` may wait in its own way for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
@@ -103,20 +102,20 @@ class Lane:
         since = Since(ends(self.supervisor.logs), ends(self._journals))
         if stop is None:
             await self.lab.start(spec)
-            struck = False
+            is_hit = False
         else:
             async with await self._set(spec, stop) as breakpoint_:
                 await self.lab.start(spec)
                 longest = HIT_DEADLINE_SECONDS + usual_seconds
                 passage = await self._reached(spec, breakpoint_, longest)
-                if struck := passage is not None:
-                    await self._strike(spec, passage, action)
+                if is_hit := passage is not None:
+                    await self._hit(spec, passage, action)
         with suppress(DeadlineExceededError):
             if wait:
                 await wait(self.lab, spec)
             else:
                 await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
-        dead = pid if struck and action is Action.KILL else None
+        dead = pid if is_hit and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
     async def _settled(self) -> int:
@@ -169,13 +168,13 @@ class Lane:
             interval_seconds=_ASK_SECONDS,
         )
 
-    async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action) -> None:
+    async def _hit(self, spec: WorkflowSpec, passage: Passage, action: Action) -> None:
         """While the call is held there."""
         hit = Hit(self.lab.stack, self.lab.journal, passage, spec.workflow_id)
         try:
             await (hit.kill() if action is Action.KILL else hit.drop())
         except (NotHereError, psutil.NoSuchProcess):
-            raise ChildError(f"the worker of {self.name} was gone before it was struck.") from None
+            raise ChildError(f"the worker of {self.name} was gone before it was hit.") from None
 
     @property
     def _wire(self) -> Wire:

@@ -24,8 +24,7 @@ _Item = TypeVar("_Item")
 
 class Action(StrEnum):
     """What is done at a stop. `KILL`: the worker's processes die while the call is held there, and
-    it goes no further. `DROP`: nothing but that happens to the call, and the worker is told that
-    the connection broke.
+    it goes no further. `DROP`: only the call is lost, and the worker's connection breaks.
     """
 
     KILL = "kill"
@@ -73,8 +72,8 @@ class Reference(BaseModel):
 
 
 class CrashPoint(BaseModel):
-    """A stop of a workflow, at which a worker is to be struck; `spec` is a name of `Target.specs`,
-    `seconds` and `attempts` are those of its fault-free run.
+    """A stop of a workflow, and the `action` that hits it there; `spec` is a name of
+    `Target.specs`, `seconds` and `attempts` are those of its fault-free run.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,4 +1,4 @@
-"""From the wire records of a fault-free run to the stops at which a worker can be struck.
+"""From the wire records of a fault-free run to the stops at which a fault can hit.
 
 A stop is one call at one phase, and all the boundaries that it is at then: a workflow task that
 completes with markers and is answered with an eager activity is at all of these at once, and one

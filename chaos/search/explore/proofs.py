@@ -1,7 +1,6 @@
-"""Whether a try's worker was struck where it should be, by its evidence, and which boundaries that
-hit.
+"""Whether a try's fault hit where it should, by its evidence, and which boundaries it hit.
 
-Three witnesses must tell the same: the wire, that the call came there and went no further; the
+Three witnesses must agree: the wire, that the call came there and went no further; the
 journal, that the process got a SIGKILL after that and was seen to be gone; and the server's
 history. A boundary is proven by itself: what is assigned, in hand or about to be reported must not
 be reported in the history, and that attempt must have been lost with its worker; what was reported
@@ -75,7 +74,7 @@ def _crossing(hit: Hit, stop: Stop, boundary: Boundary) -> Crossing | None:
 def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Action) -> bool:
     """Whether the history fits. It tells nothing of a query, nor of calls outside activities."""
     boundary = crossing.boundary
-    # A worker that is only told of a broken connection has its work in hand still.
+    # A worker whose connection only breaks still has its work in hand.
     is_gone = action is Action.KILL or boundary.stage is Stage.ASSIGNED
     if boundary.kind is Kind.QUERY:
         return True

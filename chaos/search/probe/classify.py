@@ -135,7 +135,7 @@ def _twice(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
 
 
 def _told(repeat: Repeat) -> str:
-    """Without the times, which are in the timeline: what is found alike is told once."""
+    """Without the times, which are in the timeline: a finding that comes again is reported once."""
     during = f" during {', '.join(repeat.during)}" if repeat.during else ""
     asked = f"{repeat.service} was asked {len(repeat.calls)} times for {repeat.method}{during}"
     return f"{asked}: {_WORDS[repeat.harm]}"
