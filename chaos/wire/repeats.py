@@ -49,32 +49,6 @@ class Repeat:
         """The activities that the worker had in hand, of which one must have asked."""
         return tuple(sorted({name for call in self.calls for name in _owner(call).during}))
 
-    def __str__(self) -> str:
-        """A sentence."""
-        during = f" during {', '.join(self.during)}" if self.during else ""
-        times = ", ".join(f"{call.at:%H:%M:%S.%f}"[:-3] for call in self.calls)
-        return (
-            f"{self.service} was asked {len(self.calls)} times for {self.method}{during} "
-            f"(at {times}): {self._meaning()}."
-        )
-
-    def _meaning(self) -> str:
-        key = "no idempotency key" if _keys(self.calls) == {""} else "not the same key"
-        match self.harm:
-            case Harm.TWICE:
-                return f"with the same body and {key}, so it cannot tell that it is the same"
-            case Harm.PERHAPS:
-                return (
-                    f"with the same body and {key}, so it cannot tell that it is the same, unless "
-                    "several workflows asked, each for itself"
-                )
-            case Harm.TELLS if "" in _keys(self.calls):
-                return "which changes nothing the second time where it keeps to HTTP"
-            case Harm.TELLS:
-                return "with the same idempotency key, by which it can tell"
-            case Harm.NONE:
-                return "which only reads"
-
 
 def repeats(wire: WireRecords) -> tuple[Repeat, ...]:
     """Those of a case (`read_wire`), the worst first.
