@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
-from chaos.cli.terminal import OutputError, say
-from chaos.evidence.numbers import number, quoted, whole
-from chaos.process.streams import complain, give_up
+from chaos.cli.terminal import say_if_read
+from chaos.evidence.numbers import minutes, whole
+from chaos.process.streams import complain
 
 if TYPE_CHECKING:
     from chaos.environment.target import Target
@@ -86,10 +85,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--action",
         choices=("kill", "drop"),
         default="kill",
-        help="kill the worker, or lose the call alone: the worker is told that the connection "
-        "broke (default: kill)",
+        help="kill the worker, or only break the connection of its call (default: kill)",
     )
-    add("--minutes", type=_minutes, metavar="N", help="begin no stop after so long")
+    add("--minutes", type=minutes, metavar="N", help="begin no stop after so long")
     add(
         "--lanes",
         type=whole(1, _MOST_LANES),
@@ -107,15 +105,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
 
 
-def _minutes(text: str) -> float:
-    minutes = number(text)
-    if not minutes > 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
-    return minutes
-
-
 def _explore(given: argparse.Namespace) -> int:
-    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the docstring
+    from chaos.evidence.files import NoFolderError  # noqa: PLC0415 - see the docstring
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - likewise
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
@@ -124,7 +116,7 @@ def _explore(given: argparse.Namespace) -> int:
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
-    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
+    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
     try:
         target = _target(given)
         specs = tuple(given.workflow or target.specs)
@@ -138,7 +130,7 @@ def _explore(given: argparse.Namespace) -> int:
             return INTERRUPTED
         finally:
             state.close()
-    except (*unusable, CatalogueError, PlanError, StateError) as error:
+    except (*unusable, NoFolderError, WireError, CatalogueError, PlanError, StateError) as error:
         complain(f"explore: {error}")
     except OSError as error:
         complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
@@ -164,7 +156,7 @@ def _target(given: argparse.Namespace) -> Target:
 
 
 def _state(given: argparse.Namespace, choice: Choice) -> State:
-    """The exploration to go on with, or a new one. Raises StateError."""
+    """The exploration to go on with, or a new one. Raises StateError, NoFolderError."""
     from chaos.search.explore.state import State  # noqa: PLC0415 - see above
 
     if given.resume:
@@ -182,15 +174,17 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
     from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
     from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
 
-    _say(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
+    say_if_read(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:
         with Guard() as guard:
-            cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
+            cli = find_temporal_cli(
+                given.temporal_cli, announce=say_if_read, env_mark={MARK: guard.mark}
+            )
             means = Means(
                 target=target,
                 temporal_cli=cli.path,
                 guard=guard,
-                say=_say,
+                say=say_if_read,
                 lanes=given.lanes or DEFAULT_LANES,
                 seconds=60 * given.minutes if given.minutes else None,
             )
@@ -208,16 +202,8 @@ def _tell(state: State) -> None:
     report = report_of(state)
     if report:
         for line in (*problem_lines(state), *total_lines(report.summary)):
-            _say(line)
+            say_if_read(line)
         left = sum(not outcome.is_done for outcome in state.outcomes())
         if left:
-            _say(f"{left} stops are left; the same command goes on with them.")
-        _say(f"the table is in {state.folder / 'explore.md'}")
-
-
-def _say(text: str) -> None:
-    """A line on standard output. One that nobody reads is no reason to end an exploration."""
-    try:
-        say(text)
-    except (OSError, OutputError):
-        give_up(sys.stdout)
+            say_if_read(f"{left} stops are left; the same command goes on with them.")
+        say_if_read(f"the table is in {state.folder / 'explore.md'}")

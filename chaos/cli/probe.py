@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
-from chaos.cli.terminal import OutputError, say, say_all
-from chaos.evidence.numbers import number, port, quoted, whole
+from chaos.cli.terminal import OutputError, say_all, say_if_read
+from chaos.evidence.numbers import minutes, port, whole
 from chaos.process.streams import complain, give_up
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ _ACTIONS = ("kill", "drop")
 _DESCRIPTION = """\
 Starts your worker, in whatever language, and runs a workflow on it: twice undisturbed, then once
 for each moment at which a crash makes a difference. There the worker is killed, or the server's
-answer to it is lost. What became of the workflow is told for each: survived, lost, stuck, another
-result, not deterministic, done twice. All of it happens on a Temporal server of its own on this
-machine; services are started beside it, too, so let them be doubles. No code is needed."""
+answer to it is lost. The report says for each what became of the workflow: survived, lost, stuck,
+another result, not deterministic, done twice. All of it happens on a Temporal server of its own on
+this machine; services are started beside it, too, so let them be doubles. No code is needed."""
 _MORE = """\
 examples:
   %(prog)s --worker 'npm start' --task-queue orders \\
@@ -100,7 +100,7 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
         "--like", default="", metavar="ID", help="take type, queue and input of a workflow that ran"
     )
     add("--address", default="", metavar="HOST:PORT", help="where --like is read (localhost:7233)")
-    add("--namespace", default="", metavar="NAME", help="likewise")
+    add("--namespace", default="", metavar="NAME", help="its namespace there")
     add("--target", default="", metavar="MODULE:NAME", help="a project's target in place of these")
     add("--spec", default="", metavar="NAME", help="one of its specs")
 
@@ -108,7 +108,7 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("how much of it").add_argument
     add("--sample", type=whole(1), metavar="N", help="so many points only, spread over all kinds")
-    add("--minutes", type=_minutes, metavar="N", help="begin no point after so long")
+    add("--minutes", type=minutes, metavar="N", help="begin no point after so long")
     add("--lanes", type=whole(1, _MOST_LANES), metavar="N", help="workers side by side")
     add(
         "--patience",
@@ -123,15 +123,9 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
 
 
-def _minutes(text: str) -> float:
-    minutes = number(text)
-    if not minutes > 0:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
-    return minutes
-
-
 def _probe(given: argparse.Namespace) -> int:
-    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - see the package
+    from chaos.evidence.files import NoFolderError  # noqa: PLC0415 - see the package
+    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - likewise
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
@@ -141,10 +135,11 @@ def _probe(given: argparse.Namespace) -> int:
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
     unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
+    wrong = (BoundaryError, CatalogueError, GivenError, NoBaselineError, NoFolderError)
     try:
         target = _target(given)
         return _run(given, target, _choice(given))
-    except (*unusable, CatalogueError, GivenError, NoBaselineError, BoundaryError) as error:
+    except (*unusable, *wrong) as error:
         complain(f"probe: {error}")
     except OSError as error:
         complain(f"probe: {error.strerror} ({error.filename}); make room, then try again.")
@@ -192,26 +187,28 @@ def _choice(given: argparse.Namespace) -> Choice:
 
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
-    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
+    from chaos.evidence.files import new_folder  # noqa: PLC0415 - see above
+    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - likewise
     from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
     from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
-    from chaos.search.probe.folder import new_folder  # noqa: PLC0415 - likewise
-    from chaos.search.probe.run import Probing, Wanted  # noqa: PLC0415 - likewise
+    from chaos.search.probe.run import PREFIX, Probing, Wanted  # noqa: PLC0415 - likewise
 
     (spec,) = target.specs
     with Guard() as guard:
-        cli = find_temporal_cli(given.temporal_cli, announce=_say, env_mark={MARK: guard.mark})
+        cli = find_temporal_cli(
+            given.temporal_cli, announce=say_if_read, env_mark={MARK: guard.mark}
+        )
         means = Means(
             target=target,
             temporal_cli=cli.path,
             guard=guard,
-            say=_say,
+            say=say_if_read,
             lanes=given.lanes or DEFAULT_LANES,
             seconds=60 * given.minutes if given.minutes else None,
         )
         wanted = Wanted(spec, command_of(given), choice, float(given.patience))
-        probing = Probing(new_folder(given.reports), wanted, means)
-        _say(f"probing into {probing.folder}")
+        probing = Probing(new_folder(given.reports.absolute(), PREFIX), wanted, means)
+        say_if_read(f"probing into {probing.folder}")
         try:
             asyncio.run(probing.run())
         except KeyboardInterrupt:
@@ -268,11 +265,3 @@ def command_of(given: argparse.Namespace) -> str:
     if given.patience != 60:
         words += ["--patience", str(given.patience)]
     return shlex.join(words)
-
-
-def _say(text: str) -> None:
-    """A line on standard output. One that nobody reads is no reason to end a probe."""
-    try:
-        say(text)
-    except (OSError, OutputError):
-        give_up(sys.stdout)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from chaos.evidence.text import line, plain
+from chaos.process.streams import give_up
 
 _GAP = "  "
 
@@ -27,6 +28,14 @@ class OutputError(Exception):
 def say(text: str = "") -> None:
     """A line on standard output, at once; whatever is in the text, it is one line."""
     put(line(text))
+
+
+def say_if_read(text: str) -> None:
+    """A line of progress. One that nobody reads is no reason to end."""
+    try:
+        say(text)
+    except (OSError, OutputError):
+        give_up(sys.stdout)
 
 
 def say_all(texts: Iterable[str]) -> None:

@@ -42,11 +42,6 @@ def link_of(line: str) -> str:
     return line if ">" in line else link_name(line, SERVER)
 
 
-def client_of(line: str) -> str:
-    """Whose line it is, such as `worker-1`."""
-    return line.partition(">")[0]
-
-
 def upstream_of(address: str, environment: Mapping[str, str], folder: Path) -> Upstream:
     """The way to Temporal at an address, by a worker's own variables; what has to be in files for
     that is put into the folder, for this user's eyes only.

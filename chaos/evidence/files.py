@@ -11,11 +11,38 @@ import os
 import secrets
 import stat
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
 MOST_BYTES = 256 * 1024 * 1024
 """Of one file: a history, which Temporal bounds to 50 MB, takes less than that as JSON."""
+
+
+class NoFolderError(Exception):
+    """A folder for reports cannot be made. One sentence: why, and what to do."""
+
+
+def new_folder(
+    reports: Path, prefix: str = "", *, at: datetime | None = None, option: str = "--reports"
+) -> Path:
+    """A new folder there, named by the time, which is now if it is not given. `option` is the one
+    that names another place. Raises NoFolderError.
+    """
+    name = f"{prefix}{at or datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+            with suppress(FileExistsError):
+                folder = reports / f"{name}{suffix}"
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise NoFolderError(
+            f"the folder for reports {reports} cannot be written to ({error.strerror}); choose "
+            f"another with {option}."
+        ) from None
+    raise NoFolderError(f"{reports} already holds a hundred of this second; try again.")
 
 
 def write_file(path: Path, content: str | bytes) -> None:

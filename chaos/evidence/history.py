@@ -158,6 +158,12 @@ class Workflow:
         return None if self.status is Status.RUNNING else time_of(self.last_event)
 
     @property
+    def task_seconds(self) -> float:
+        """How long a workflow task of the newest run may take."""
+        started = self.runs[-1].events[0].workflow_execution_started_event_attributes
+        return started.workflow_task_timeout.ToTimedelta().total_seconds()
+
+    @property
     def failure_message(self) -> str:
         """Why it failed; empty where it did not."""
         attributes = self.last_event.workflow_execution_failed_event_attributes

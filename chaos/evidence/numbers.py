@@ -33,6 +33,14 @@ def port(text: str) -> int:
     return number
 
 
+def minutes(text: str) -> float:
+    """A time above 0. Raises ArgumentTypeError."""
+    found = number(text)
+    if not found > 0:
+        raise ArgumentTypeError(f"must be a number above 0, not {quoted(text)}")
+    return found
+
+
 def is_whole(text: str) -> bool:
     """Whether it is digits alone, and not too many of them."""
     return _WHOLE.fullmatch(text) is not None

@@ -14,13 +14,13 @@ import psutil
 
 from chaos.environment.stack import NotHereError, Stack
 from chaos.environment.supervisor import SupervisorProcess
-from chaos.environment.wire import client_of, link_of
+from chaos.environment.wire import EVERYBODY, link_of
 from chaos.evidence.journal import Event, Journal
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, within
 from chaos.wire.boundary import Boundary
 from chaos.wire.control import Breakpoint, Decision, Passage, WireError
-from chaos.wire.journal import Called, read_wire
+from chaos.wire.journal import Called, client_of, read_wire
 
 MOST_TOLD = 12
 """Boundaries that an error names of those which were seen."""
@@ -28,7 +28,7 @@ MOST_TOLD = 12
 GONE_SECONDS = 60.0
 
 _AT_ONCE_SECONDS = 0.01
-"""In which the client hands out what it was told of."""
+"""How long the client takes to hand out a passage that it has received."""
 
 
 class Worker(Protocol):
@@ -71,19 +71,18 @@ class Kept:
 
 
 def worker_of(stack: Stack, passage: Passage) -> Worker:
-    """Whose call it is that is held. Raises NotHereError where that process is gone."""
-    client = client_of(passage.line)
-    children = [worker.child for worker in stack.workers]
-    for child in children:
-        if child.name == client:
-            return child
+    """The worker whose call is held. Raises NotHereError where that process is gone."""
+    client, line = client_of(passage.line), stack.wire.lines[passage.line]
+    for worker in stack.workers:
+        if worker.child.name == client:
+            return worker.child
     for supervisor in stack.supervisors:
-        if supervisor.name == client and isinstance(supervisor, SupervisorProcess):
-            pid = stack.wire.lines[passage.line].owner(passage.peer, supervisor.pids)
+        if isinstance(supervisor, SupervisorProcess) and client in {supervisor.name, EVERYBODY}:
+            pid = line.owner(passage.peer, supervisor.pids)
             if pid:
                 return Kept(supervisor, pid)
     for worker in stack.workers:
-        if stack.wire.lines[passage.line].owner(passage.peer, worker.pids):
+        if client == EVERYBODY and line.owner(passage.peer, worker.pids):
             return worker.child
     raise NotHereError(f"the worker whose call is held on the line {passage.line} is gone.")
 
@@ -110,12 +109,12 @@ class Hit:
 
     @property
     def is_held(self) -> bool:
-        """Whether it is still to be decided about."""
+        """Whether nothing was decided about it yet."""
         return not self._is_decided
 
     @property
     def worker(self) -> Worker:
-        """Whose call it is. Raises NotHereError where that process is gone."""
+        """The worker that made the call. Raises NotHereError where that process is gone."""
         return worker_of(self.stack, self.passage)
 
     async def kill(self) -> None:
@@ -147,13 +146,11 @@ class Hit:
         await self.resume()
 
     async def drop(self) -> None:
-        """A request never gets where it is going, of a reply the worker never hears: it is told at
-        once that the connection broke.
-        """
+        """A request never arrives, a reply never reaches the worker: its connection breaks."""
         await self._break("drop", Decision.DROP)
 
     async def silence(self) -> None:
-        """As `drop`, and the worker is told nothing until its own deadline."""
+        """As `drop`, but the worker hears nothing until its own deadline."""
         await self._break("silence", Decision.SILENCE)
 
     async def fail(self, status: str) -> None:
@@ -173,7 +170,7 @@ class Hit:
             await self._decide(Decision.RESUME)
 
     async def release(self) -> None:
-        """Whatever was done to it, let it go on: the experiment is over."""
+        """The experiment is over: let the worker and its call go on, whatever was done to them."""
         await self.resume_worker()
         await self.resume()
 
@@ -241,7 +238,7 @@ class BoundaryWatch:
             await self.breakpoint.remove()
 
     async def release(self) -> None:
-        """Remove it, and let go on what is held there, also what nobody has asked for."""
+        """Remove it, and resume all that is held there, also what no `reached` has returned."""
         await self.remove()
         while True:
             try:
@@ -263,7 +260,7 @@ class BoundaryWatch:
 
 
 def _distance(wanted: Boundary, seen: Boundary) -> int:
-    """What is most like the boundary that nobody came to is told first."""
+    """An error names those first that are most like the wanted one."""
     return (wanted.kind != seen.kind) + (wanted.subject != seen.subject)
 
 

@@ -23,6 +23,7 @@ from chaos.environment.shared import SharingMaker
 from chaos.environment.target import Live, Target
 from chaos.environment.temporal import Maker, Topology
 from chaos.evidence.bills import Mode, SuiteEstimate
+from chaos.evidence.files import NoFolderError, new_folder
 from chaos.experiment.admission import Admission
 from chaos.experiment.cpu import Used, cpu_seconds
 from chaos.experiment.events import News, NoView, Said, Told, View
@@ -116,7 +117,10 @@ class Runner:
                 "some of these cases pay real money and others do not: choose the ones or the "
                 "others, for a run has one mode and one budget."
             )
-        self.folder = _make_folder(self.reports, self._started_at)
+        try:
+            self.folder = new_folder(self.reports, at=self._started_at, option="--chaos-reports")
+        except NoFolderError as error:
+            raise RunError(str(error)) from None
         self._hold = Hold(self.folder)
         self._announce(plan(self.scenarios, self.options, self.folder))
         self._thread.start()
@@ -366,21 +370,3 @@ def _why_none(mode: Mode, topology: Topology) -> str:
     if topology is Topology.EXTERNAL:
         return "it would strike the servers of a cluster that others run"
     return f"it has no {mode} case on the topology {topology}"
-
-
-def _make_folder(reports: Path, at: datetime) -> Path:
-    """A new folder for the run, named by its time. Raises RunError where none can be made."""
-    name = at.strftime("%Y-%m-%dT%H-%M-%SZ")
-    try:
-        reports.mkdir(parents=True, exist_ok=True)
-        for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-            with suppress(FileExistsError):
-                folder = reports / f"{name}{suffix}"
-                folder.mkdir()
-                return folder
-    except OSError as error:
-        raise RunError(
-            f"the folder for reports {reports} cannot be written to ({error.strerror}); "
-            "choose another with --chaos-reports."
-        ) from None
-    raise RunError(f"{reports} already holds a hundred runs of this second; try again.")

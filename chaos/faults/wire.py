@@ -23,7 +23,7 @@ def _parsed(value: Any) -> Any:
 ByText = Annotated[
     Boundary, BeforeValidator(_parsed), PlainSerializer(str, return_type=str, when_used="always")
 ]
-"""As people write it."""
+"""Written as its own words."""
 
 
 class AtBoundary(Fault):
@@ -103,7 +103,7 @@ class AtBoundary(Fault):
                 await hit.delay(float(what))
 
     async def heal(self, lab: Lab) -> None:
-        """Wake up who was paused; hold nothing there any more."""
+        """Resume a paused worker; hold nothing there any more."""
         del lab
         if self._watch:
             await self._watch.release()

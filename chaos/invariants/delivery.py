@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -11,10 +11,8 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow
 from chaos.evidence.journal import Event
 from chaos.invariants.recovery.faults import is_worker
-from chaos.wire.boundary import Kind, Stage
-from chaos.wire.journal import Called, WireRecord, read_wire
-
-_REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
+from chaos.wire.boundary import REPORTS, Kind, Stage
+from chaos.wire.journal import Called, WireRecord, WireRecords, read_wire
 
 
 class Fate(Enum):
@@ -72,11 +70,11 @@ def fate_of(evidence: Evidence, workflow: Workflow, activity: Activity) -> Fate 
         return Fate.NEVER_GIVEN
     if not any(call.delivered_at and call.status == "OK" for call in given):
         return Fate.NOT_DELIVERED
-    told = any(stage in _REPORTS for _, stage in passed)
+    told = any(stage in REPORTS for _, stage in passed)
     return Fate.REPORTED if told else Fate.UNREPORTED
 
 
-def _has_all_workers(evidence: Evidence, lines: Mapping[str, Sequence[WireRecord]]) -> bool:
+def _has_all_workers(evidence: Evidence, lines: WireRecords) -> bool:
     ready = {
         entry.target
         for entry in evidence.journal

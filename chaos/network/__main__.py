@@ -4,56 +4,45 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from chaos.evidence.numbers import is_whole, quoted, whole
 from chaos.network.journal import NetworkJournalError
+from chaos.network.program import FAILED, MISUSED, Parser, UsageError, allow_many_files, complain
 from chaos.network.proxy import HOST, PortError, Upstream, listen
 from chaos.network.server import serve
 
-_MISUSED = 2
-_JOURNAL_FAILED = 1
-
-
-class _UsageError(Exception):
-    """It cannot start; the message says why and what to do."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}. See --help for the options.")
+_PROGRAM = "chaos.network"
 
 
 def main() -> int:
     """Run until told to stop; the exit code."""
     try:
         return _run()
-    except (_UsageError, PortError, NetworkJournalError) as error:
-        _say(str(error))
-        return _MISUSED
+    except (UsageError, PortError, NetworkJournalError) as error:
+        complain(_PROGRAM, str(error))
+        return MISUSED
 
 
 def _run() -> int:
     options = _parser().parse_args()
     if options.upstream == Upstream(HOST, options.listen):
-        raise _UsageError("The proxy cannot be its own upstream: name another port.")
-    _allow_many_files()
+        raise UsageError("The proxy cannot be its own upstream: name another port.")
+    allow_many_files()
     control = listen(options.control)
     failure = asyncio.run(
         serve(options.listen, options.upstream, options.seed, options.journal, control)
     )
     if failure is None:
         return 0
-    _say(failure)
-    return _JOURNAL_FAILED
+    complain(_PROGRAM, failure)
+    return FAILED
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="chaos.network",
+def _parser() -> Parser:
+    parser = Parser(
+        prog=_PROGRAM,
         description="A TCP proxy whose faults are put on and taken off while it runs.",
         allow_abbrev=False,
     )
@@ -76,16 +65,6 @@ def _upstream(text: str) -> Upstream:
     if not (host and is_whole(number) and 0 < int(number) < 65536):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not HOST:PORT")
     return Upstream(host.removeprefix("[").removesuffix("]"), int(number))
-
-
-def _allow_many_files() -> None:
-    """Each connection takes two files, and many systems begin with 1024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _say(sentence: str) -> None:
-    print(f"chaos.network: {sentence}", file=sys.stderr)  # noqa: T201 - its user reads stderr
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.environment.target import Target
+from chaos.evidence.files import new_folder
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import MARK, Guard
 from chaos.report.probed import write_reports
 from chaos.search.explore.lanes import DEFAULT_LANES, Means
 from chaos.search.probe.fate import Fate
-from chaos.search.probe.folder import new_folder
 from chaos.search.probe.given import of_target
 from chaos.search.probe.plan import Choice
 from chaos.search.probe.record import Cell, Probe
-from chaos.search.probe.run import PATIENCE_SECONDS, Probing, Wanted
+from chaos.search.probe.run import PATIENCE_SECONDS, PREFIX, Probing, Wanted
 from chaos.wire.boundary import Boundary
 
 _MOST_TOLD = 5
@@ -62,7 +62,7 @@ def probe(  # noqa: PLR0913 - all by name, and each has its default
             seconds=None if minutes is None else 60 * minutes,
         )
         wanted = Wanted(spec, command, choice, patience_seconds)
-        probing = Probing(new_folder(reports), wanted, means)
+        probing = Probing(new_folder(reports.absolute(), PREFIX), wanted, means)
         try:
             asyncio.run(probing.run())
         finally:

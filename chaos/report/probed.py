@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.evidence.files import write_file
-from chaos.invariants.verdict import Verdict
 from chaos.report.html.page import document, render
 from chaos.report.html.probe import probe_view
 from chaos.report.markdown import bullets, code, escaped, paragraph, table
 from chaos.report.table import aligned
 from chaos.search.probe.fate import Fate
 from chaos.search.probe.record import Cell, Probe, save_probe
+from chaos.wire.boundary import numbered
 
 PAGE = "index.html"
 MARKDOWN = "probe.md"
@@ -36,13 +36,6 @@ def html(name: str, probe: Probe) -> str:
     """One page that needs no network."""
     view = probe_view(name, probe)
     return document(f"{view.headline}: {name}", render("probe.html", view=view))
-
-
-def verdict(probe: Probe) -> Verdict:
-    """Of the whole."""
-    if any(finding.fate.is_bad for finding in probe.all_findings):
-        return Verdict.FAILED
-    return Verdict.PASSED if probe.hit else Verdict.UNKNOWN
 
 
 def terminal_lines(probe: Probe) -> Sequence[str]:
@@ -81,10 +74,10 @@ def cells(cell: Cell) -> Sequence[str]:
     recovered = "-" if cell.recovered_seconds is None else f"{cell.recovered_seconds:.1f} s"
     if cell.recovered_seconds is not None and cell.bound_seconds is not None:
         recovered += f" of {cell.bound_seconds:.1f} s"
-    ordinal = f" {cell.boundary.ordinal}" if cell.boundary.ordinal > 1 else ""
+    boundary = cell.boundary
     return (
-        f"{str(cell.boundary.kind).replace('_', ' ')} {cell.boundary.subject}{ordinal}",
-        str(cell.boundary.stage),
+        f"{boundary.kind.words} {numbered(boundary.subject, boundary.ordinal)}",
+        str(boundary.stage),
         cell.action,
         str(cell.fate),
         recovered,

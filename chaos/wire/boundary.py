@@ -24,6 +24,11 @@ class Kind(StrEnum):
     MARKER = "marker"
     CALL = "call"
 
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return self.replace("_", " ")
+
 
 class Stage(StrEnum):
     """How far it is with that.
@@ -46,6 +51,9 @@ class Stage(StrEnum):
     ANSWERED = "answered"
 
 
+REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
+"""Where a worker reports, and the server has not heard."""
+
 _OF_TASKS = frozenset(Stage) - {Stage.LEAVING, Stage.ANSWERED}
 _OF_REPORTS = frozenset({Stage.COMPLETING, Stage.COMPLETED})
 STAGES = {
@@ -65,6 +73,11 @@ ANY = "*"
 _TEXT = re.compile(
     r"(?P<kind>[a-z_]+) (?P<subject>.+) (?P<stage>[a-z]+)(?: (?P<ordinal>[0-9]{1,6}))?"
 )
+
+
+def numbered(subject: str, ordinal: int) -> str:
+    """One of several of the same: `charge_card`, and the second is `charge_card 2`."""
+    return subject if ordinal == 1 else f"{subject} {ordinal}"
 
 
 class Boundary(BaseModel):

@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from chaos.wire.boundary import ANY, Crossing, Stage
+from chaos.wire.boundary import ANY, REPORTS, Crossing
 from chaos.wire.control import BreakpointSpec, Decision, Passage
-from chaos.wire.journal import Decided, Reached
+from chaos.wire.journal import LEFT, Decided, Reached, client_of
 from chaos.wire.writing import WireJournal
-
-LEFT = "left"
-"""What is on record as decided where the worker was gone before anybody decided."""
-
-_REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Tells the control client of an event, as it is written in `chaos.wire.control`."""
@@ -56,7 +51,7 @@ class _Held:
 @dataclass
 class Delivery:
     """Work that goes to a worker at a breakpoint. Its next report waits until it is decided about
-    the `passage`, which has a number once it is told.
+    the `passage`, which has a number once the client has heard of it.
     """
 
     call: _Call
@@ -68,7 +63,7 @@ class Delivery:
         """Whether that is a report of this very attempt."""
         own, here = self.call.crossing, crossing.boundary
         return (
-            here.stage in _REPORTS
+            here.stage in REPORTS
             and here == own.boundary.model_copy(update={"stage": here.stage})
             and (crossing.workflow_id, crossing.run_id, crossing.attempt)
             == (own.workflow_id, own.run_id, own.attempt)
@@ -90,8 +85,8 @@ class Breakpoints:
         self._set[spec.number] = _Set(spec)
 
     def remove(self, number: int) -> None:
-        """Hold no more calls there. Those that are held stay so until it is decided, and of what
-        was delivered no more is told.
+        """Hold no more calls there. Those that are held stay so until it is decided; of what
+        was delivered there the client hears no more.
         """
         self._set.pop(number, None)
         self._delivered = [d for d in self._delivered if d.passage or d.breakpoint != number]
@@ -119,7 +114,8 @@ class Breakpoints:
     ) -> str:
         """What is decided about a call that has come to these boundaries from a worker's port
         `peer`, as soon as it is: one of Decision or of `statuses`, which are those that the line
-        can answer with; empty where no breakpoint is. Whoever is cancelled meanwhile has left.
+        can answer with; empty where no breakpoint is. A call that is cancelled meanwhile has lost
+        its worker.
         """
         decision = ""
         for crossing in crossings:
@@ -145,8 +141,8 @@ class Breakpoints:
         statuses: Collection[str],
         peer: int = 0,
     ) -> Sequence[Delivery]:
-        """Hold the reports of what goes to a worker at breakpoints. That it is there is told when
-        it is proven, by `tell_delivered` or by the report.
+        """Hold the reports of what goes to a worker at breakpoints. The client hears of it
+        when it is proven to be there, by `tell_delivered` or by the report.
         """
         found = [
             Delivery(_Call(journal, crossing, peer), each.spec.number, _Held(statuses))
@@ -177,7 +173,7 @@ class Breakpoints:
             each.times_reached < spec.times
             and spec.boundary.covers(crossing.boundary)
             and spec.workflow_id in {"", crossing.workflow_id}
-            and spec.line in {"", line, line.partition(">")[0]}
+            and spec.line in {"", line, client_of(line)}
             and spec.attempt in {0, crossing.attempt}
         )
 

@@ -1,6 +1,6 @@
 """The client of a wire: it opens lines, sets breakpoints, and decides about the calls held there.
 
-Requests and replies are JSON lines on one TCP connection, and what happens is told unasked:
+Requests and replies are JSON lines on one TCP connection, and events come unasked:
 
     {"id": 0, "do": "hello"}                          {"id": 0}
     {"id": 1, "do": "open", "line": {…}}              {"id": 1}
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from itertools import count
@@ -115,8 +115,8 @@ class Decision(StrEnum):
     After the service has answered, that is a call that was carried out and then failed.
 
     `RESUME`: it goes on. `DROP`: before it was sent on, it never is, and afterwards its reply is
-    lost; the worker is told at once that the connection broke (`UNAVAILABLE`; of HTTP, a reset).
-    `SILENCE`: the same, and the worker is told nothing until its own deadline.
+    lost; the worker's connection breaks at once (`UNAVAILABLE`; of HTTP, a reset). `SILENCE`: the
+    same, but the worker hears nothing until its own deadline.
     """
 
     RESUME = "resume"
@@ -166,7 +166,6 @@ class Wire:
         self._replies: dict[int, asyncio.Future[None]] = {}
         self._breakpoints: dict[int, Breakpoint] = {}
         self._polls: dict[str, list[Polled]] = {}
-        self._told = asyncio.Condition()
         self._is_gone = False
         self._reading = asyncio.create_task(self._read(reader))
 
@@ -229,14 +228,6 @@ class Wire:
         """
         return list(self._polls.get(line, ()))
 
-    async def next_polls(self, line: str, after: int) -> Sequence[Polled]:
-        """The polls of a line that follow the first so many, once there is one."""
-        async with self._told:
-            await self._told.wait_for(lambda: self._is_gone or len(self.polls(line)) > after)
-        if len(self.polls(line)) <= after:
-            raise WireError(self.why_gone)
-        return self.polls(line)[after:]
-
     async def aclose(self) -> None:
         """Hang up, which ends the wire's process."""
         self._writer.close()
@@ -262,20 +253,18 @@ class Wire:
         try:
             with suppress(ConnectionError):
                 while line := await reader.readline():
-                    await self._take(json.loads(line))
+                    self._take(json.loads(line))
         finally:
-            await self._end()
+            self._end()
 
-    async def _take(self, message: Mapping[str, Any]) -> None:
+    def _take(self, message: Mapping[str, Any]) -> None:
         event = message.get("event")
         if event == "reached":
             passage = Passage.model_validate(message)
             self._breakpoints[passage.breakpoint].add(passage)
         elif event == "polled":
             line, polled = message["line"], Polled.model_validate(message["polled"])
-            async with self._told:
-                self._polls.setdefault(line, []).append(polled)
-                self._told.notify_all()
+            self._polls.setdefault(line, []).append(polled)
         elif reply := self._replies.get(message["id"]):
             self._answer(reply, message.get("error"))
 
@@ -287,11 +276,9 @@ class Wire:
         else:
             reply.set_exception(WireError(error))
 
-    async def _end(self) -> None:
+    def _end(self) -> None:
         self._is_gone = True
         for reply in self._replies.values():
             self._answer(reply, self.why_gone)
         for each in self._breakpoints.values():
             each.add(None)
-        async with self._told:
-            self._told.notify_all()

@@ -13,11 +13,10 @@ from google.protobuf.message import Message
 
 from chaos.wire import methods
 from chaos.wire.boundary import Crossing
-from chaos.wire.breakpoints import LEFT
 from chaos.wire.control import Decision
 from chaos.wire.grpc_upstream import Metadata, passed_on
 from chaos.wire.grpc_work import Work
-from chaos.wire.journal import Called
+from chaos.wire.journal import LEFT, Called
 
 Forward = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
@@ -48,7 +47,7 @@ class Call:
         self._trailing: Metadata = ()
 
     async def answer(self, data: bytes) -> bytes:
-        """The reply. Whoever is cancelled has no worker any more."""
+        """The reply. A call that is cancelled has lost its worker."""
         with self._work.in_flight(self._context.peer()):
             try:
                 return await self._answered(data)

@@ -10,13 +10,10 @@ import grpc
 import grpc.aio
 
 from chaos.network.proxy import HOST
-from chaos.wire.breakpoints import Breakpoints, Tell
 from chaos.wire.control import LineSpec, WireError
 from chaos.wire.grpc_call import Call, Forward
 from chaos.wire.grpc_upstream import LISTENING, channel, passed_on
 from chaos.wire.grpc_work import Work
-from chaos.wire.tracking import Tracker
-from chaos.wire.writing import WireJournal
 
 _Streams = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
 
@@ -29,16 +26,9 @@ passed on as streams, which such a call is as well.
 class GrpcLine(grpc.GenericRpcHandler):
     """Between a worker and its server, from `start` to `stop`."""
 
-    def __init__(
-        self,
-        spec: LineSpec,
-        breakpoints: Breakpoints,
-        journal: WireJournal,
-        tracker: Tracker,
-        tell: Tell,
-    ) -> None:
+    def __init__(self, spec: LineSpec, work: Work) -> None:
         self._spec = spec
-        self._work = Work(spec, breakpoints, journal, tracker, tell)
+        self._work = work
         self._server: grpc.aio.Server
         self._channel: grpc.aio.Channel
 

@@ -96,7 +96,7 @@ class Work:
         self, request: Message | None, assigned: Sequence[Crossing], context: Any
     ) -> Sequence[Crossing]:
         """What is given out goes to the worker. Where a breakpoint is, its report is held from now
-        on, and that the worker has it is told when it is proven.
+        on, and the client hears that the worker has it when that is proven.
         """
         delivered = self._tracker.handed_over(self.scope(request), self._line, assigned)
         peer = context.peer()
@@ -134,7 +134,7 @@ class Work:
         peer, identity, queue, kind = key
         is_known = any(known[0] == peer for known in self._polled)
         if not is_known and set(self._in_flight) == {peer}:
-            # One that lives always waits for something: whoever was here before is gone.
+            # One that lives always waits for something: any worker before it is gone.
             self._tracker.left(self._line)
         self._polled[key] = None
         if len(self._polled) > _MOST_POLLS:

@@ -11,7 +11,6 @@ from typing import Any
 import h11
 
 from chaos.wire.boundary import Crossing, Stage
-from chaos.wire.breakpoints import LEFT
 from chaos.wire.control import Decision
 from chaos.wire.http_gate import Gate
 from chaos.wire.http_messages import (
@@ -24,7 +23,7 @@ from chaos.wire.http_messages import (
 )
 from chaos.wire.http_names import idempotency_key_of, subject_of
 from chaos.wire.http_peer import Peer, PeerLeftError
-from chaos.wire.journal import Called
+from chaos.wire.journal import LEFT, Called
 
 _LAST_SECONDS = 5.0
 """How long a service may take what came before its client left."""

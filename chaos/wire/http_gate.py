@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
-from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.boundary import Boundary, Crossing, Kind, Stage, numbered
 from chaos.wire.breakpoints import Breakpoints
 from chaos.wire.writing import WireJournal
 
@@ -35,6 +35,7 @@ class Gate:
         """A call comes to a boundary, now."""
         boundary = Boundary(kind=Kind.CALL, subject=subject, stage=stage, ordinal=number)
         busy = self._busy()
+        places = [activity.boundary for activity in busy]
         runs = {(activity.workflow_id, activity.run_id) for activity in busy}
         workflow_id, run_id = runs.pop() if len(runs) == 1 else ("", "")
         return Crossing(
@@ -42,7 +43,7 @@ class Gate:
             workflow_id=workflow_id,
             run_id=run_id,
             attempt=busy[0].attempt if len(busy) == 1 else 1,
-            during=tuple(sorted(_name(activity.boundary) for activity in busy)),
+            during=tuple(sorted(numbered(each.subject, each.ordinal) for each in places)),
         )
 
     def is_watched(self, crossing: Crossing) -> bool:
@@ -54,9 +55,3 @@ class Gate:
         from the worker's port `peer`.
         """
         return await self._breakpoints.at(self._journal, (crossing,), STATUSES, peer)
-
-
-def _name(activity: Boundary) -> str:
-    """As in a boundary's own words, without the number of the first."""
-    ordinal = activity.ordinal
-    return activity.subject if ordinal == 1 else f"{activity.subject} {ordinal}"

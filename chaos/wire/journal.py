@@ -19,6 +19,9 @@ from chaos.wire.boundary import Crossing
 FOLDER = "wire"
 """Where a case's folder keeps them."""
 
+LEFT = "left"
+"""What is on record as decided where the worker was gone before that."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -107,8 +110,11 @@ WireRecord = Annotated[
 ]
 RECORD: TypeAdapter[WireRecord] = TypeAdapter(WireRecord)
 
+WireRecords = Mapping[str, Sequence[WireRecord]]
+"""What each line has on record, by its name."""
 
-def read_wire(case: Path) -> Mapping[str, Sequence[WireRecord]]:
+
+def read_wire(case: Path) -> WireRecords:
     """What each line of a case has on record, by its name, such as `worker-1` (to the server) or
     `worker-1>payments`; an unfinished last line of a file is left out.
     """
@@ -117,6 +123,16 @@ def read_wire(case: Path) -> Mapping[str, Sequence[WireRecord]]:
         lines = (read_if_there(file) or b"").split(b"\n")[:-1]
         found[line_of(file)] = tuple(RECORD.validate_json(line) for line in lines)
     return found
+
+
+def client_of(line: str) -> str:
+    """Whose line it is, such as `worker-1`."""
+    return line.partition(">")[0]
+
+
+def service_of(line: str) -> str:
+    """The service that a line leads to; empty of one to the server."""
+    return line.partition(">")[2]
 
 
 def line_of(file: Path) -> str:

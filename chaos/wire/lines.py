@@ -11,9 +11,10 @@ from chaos.network.proxy import HOST, PortError, listen
 from chaos.wire.breakpoints import Breakpoints, Tell
 from chaos.wire.control import LineSpec, Protocol, WireError
 from chaos.wire.grpc_line import GrpcLine
+from chaos.wire.grpc_work import Work
 from chaos.wire.http_line import HttpLine
 from chaos.wire.in_hand import InHand
-from chaos.wire.journal import Closed, Opened
+from chaos.wire.journal import Closed, Opened, client_of
 from chaos.wire.tracking import Tracker
 from chaos.wire.writing import WireJournal, WireJournalError
 
@@ -82,9 +83,10 @@ class Lines:
 
     def _made(self, spec: LineSpec, journal: WireJournal) -> Line:
         if spec.protocol is Protocol.HTTP:
-            worker = spec.name.partition(">")[0]
+            worker = client_of(spec.name)
             return HttpLine(spec, self._breakpoints, journal, partial(self._in_hand.of, worker))
-        return GrpcLine(spec, self._breakpoints, journal, self._tracker, self._tell)
+        work = Work(spec, self._breakpoints, journal, self._tracker, self._tell)
+        return GrpcLine(spec, work)
 
 
 def _check_free(port: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from chaos.wire.boundary import Crossing
-from chaos.wire.journal import Called, WireRecord
+from chaos.wire.journal import Called, WireRecords, service_of
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -49,34 +49,8 @@ class Repeat:
         """The activities that the worker had in hand, of which one must have asked."""
         return tuple(sorted({name for call in self.calls for name in _owner(call).during}))
 
-    def __str__(self) -> str:
-        """A sentence."""
-        during = f" during {', '.join(self.during)}" if self.during else ""
-        times = ", ".join(f"{call.at:%H:%M:%S.%f}"[:-3] for call in self.calls)
-        return (
-            f"{self.service} was asked {len(self.calls)} times for {self.method}{during} "
-            f"(at {times}): {self._meaning()}."
-        )
 
-    def _meaning(self) -> str:
-        key = "no idempotency key" if _keys(self.calls) == {""} else "not the same key"
-        match self.harm:
-            case Harm.TWICE:
-                return f"with the same body and {key}, so it cannot tell that it is the same"
-            case Harm.PERHAPS:
-                return (
-                    f"with the same body and {key}, so it cannot tell that it is the same, unless "
-                    "several workflows asked, each for itself"
-                )
-            case Harm.TELLS if "" in _keys(self.calls):
-                return "which changes nothing the second time where it keeps to HTTP"
-            case Harm.TELLS:
-                return "with the same idempotency key, by which it can tell"
-            case Harm.NONE:
-                return "which only reads"
-
-
-def repeats(wire: Mapping[str, Sequence[WireRecord]]) -> tuple[Repeat, ...]:
+def repeats(wire: WireRecords) -> tuple[Repeat, ...]:
     """Those of a case (`read_wire`), the worst first.
 
     Not among them is what never reached the service in full, what it turned away with a status of
@@ -84,27 +58,35 @@ def repeats(wire: Mapping[str, Sequence[WireRecord]]) -> tuple[Repeat, ...]:
     Workflows and activities that ask for the same are kept apart where it is known who asked.
     """
     found: list[Repeat] = []
-    for (service, method), calls in _grouped(_calls(wire), lambda each: (each[0], each[1].method)):
+    done = (each for each in service_calls(wire) if may_be_done(each[1]))
+    for (service, method), calls in _grouped(done, lambda each: (each[0], each[1].method)):
         asked = _without_polls(sorted((call for _, call in calls), key=lambda call: call.at))
         found += (Repeat(service, harm, group) for harm, group in _repeated(method, asked))
     return tuple(sorted(found, key=lambda each: (list(Harm).index(each.harm), each.calls[0].at)))
 
 
-def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Called]]:
-    """With the service: workers have a line each, and take over from each other."""
+def service_calls(wire: WireRecords) -> Iterator[tuple[str, Called]]:
+    """Each request of a service, with its name: workers have a line each, and take over from each
+    other.
+    """
     for line, records in wire.items():
-        service = line.partition(">")[2]
+        service = service_of(line)
         for record in records if service else ():
-            if isinstance(record, Called) and _may_be_done(record):
+            if isinstance(record, Called):
                 yield service, record
 
 
-def _may_be_done(call: Called) -> bool:
+def may_be_done(call: Called) -> bool:
     """Whether the service had the whole request and has not turned it away. What a breakpoint
     answered is not the service's word.
     """
     is_refused = call.status.startswith("4") and call.status != call.decision
     return call.forwarded_at is not None and bool(call.body_sha256) and not is_refused
+
+
+def only_reads(call: Called) -> bool:
+    """Whether it is of a method that changes nothing."""
+    return _verb(call.method) in _READS
 
 
 def _without_polls(calls: Iterable[Called]) -> list[Called]:
@@ -123,7 +105,7 @@ def _without_polls(calls: Iterable[Called]) -> list[Called]:
 
 def _repeated(method: str, calls: Sequence[Called]) -> Iterator[tuple[Harm, tuple[Called, ...]]]:
     """Of the calls of a method, those that belong together."""
-    verb = method.partition(" ")[0]
+    verb = _verb(method)
     harmful: set[int] = set()
     for _, same in _grouped(calls, _what):
         if verb in _READS | _IDEMPOTENT:
@@ -181,6 +163,10 @@ def _grouped(
     for item in items:
         groups[key(item)].append(item)
     return list(groups.items())
+
+
+def _verb(method: str) -> str:
+    return method.partition(" ")[0]
 
 
 def _what(call: Called) -> tuple[str, str]:

@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.wire.boundary import Stage
-from chaos.wire.journal import Decided, Reached, read_wire
+from chaos.wire.control import Decision
+from chaos.wire.journal import LEFT, Decided, Reached, read_wire
 
 _OF_WORKERS = frozenset({"kill", "pause"})
-_DECIDED_AS = {"drop": "drop", "silence": "silence", "delay": "resume"}
+_DECIDED_AS: Mapping[str, Collection[str]] = {
+    "kill": {Decision.DROP, LEFT},
+    "drop": {Decision.DROP},
+    "silence": {Decision.SILENCE},
+    "delay": {Decision.RESUME},
+}
 
 
 def why_missed(evidence: Evidence, fault: Entry) -> str | None:
     """Why a fault at a boundary is not proven to have hit it; None where it is: the wire had the
-    call there and did with it what the fault is, and who was killed was seen to end.
+    call there and did with it what the fault is, and a killed worker was seen to end.
     """
     what = f"the {fault.kind} at {fault.boundary}"
     records = [each for line in read_wire(evidence.folder).values() for each in line]
-    reached = [r for r in records if isinstance(r, Reached) and r.passage == fault.passage]
-    if not reached or str(reached[0].crossing.boundary) != fault.boundary:
+    reached = next(
+        (r for r in records if isinstance(r, Reached) and r.passage == fault.passage), None
+    )
+    if reached is None or str(reached.crossing.boundary) != fault.boundary:
         return f"{what} hit nothing: the wire had no call there"
-    decided = [r for r in records if isinstance(r, Decided) and r.passage == fault.passage]
-    # Who dies of what it was given may never have come to report it.
-    may_be_silent = reached[0].crossing.boundary.stage is Stage.DELIVERED and (
+    decided = next(
+        (r for r in records if isinstance(r, Decided) and r.passage == fault.passage), None
+    )
+    # A worker that dies of what it was given may never have come to report it.
+    may_be_silent = reached.crossing.boundary.stage is Stage.DELIVERED and (
         fault.kind in _OF_WORKERS
     )
     if not decided and not may_be_silent:
         return f"{what} hit nothing: nothing became of the call before the wire ended"
     wanted = _DECIDED_AS.get(fault.kind or "")
-    if wanted and decided and decided[0].decision != wanted:
-        return f"{what} hit nothing: what became of the call is {decided[0].decision!r}"
-    if fault.kind in _OF_WORKERS and not _was_hit(evidence, fault):
+    if wanted and decided and decided.decision not in wanted:
+        return f"{what} hit nothing: what became of the call is {decided.decision!r}"
+    if fault.kind in _OF_WORKERS and not _was_hit(evidence, fault, reached.at):
         return f"{what} hit nothing: {fault.target} (pid {fault.pid}) got no signal, or lived on"
     return None
 
 
-def _was_hit(evidence: Evidence, fault: Entry) -> bool:
-    """Whether the worker was seen to end after its SIGKILL, or got its SIGSTOP."""
+def _was_hit(evidence: Evidence, fault: Entry, reached_at: datetime) -> bool:
+    """Whether the worker was seen to end by its SIGKILL, or got its SIGSTOP."""
     name = "SIGKILL" if fault.kind == "kill" else "SIGSTOP"
-    told = evidence.first_entry(Event.SIGNALED, after=fault.at, pid=fault.pid, signal=name)
-    if told is None or fault.kind == "pause":
-        return told is not None
-    return evidence.first_entry(Event.EXITED, after=told.at, pid=fault.pid) is not None
+    sent = evidence.first_entry(Event.SIGNALED, after=reached_at, pid=fault.pid, signal=name)
+    if sent is None or fault.kind == "pause":
+        return sent is not None
+    gone = evidence.first_entry(Event.EXITED, after=sent.at, pid=fault.pid)
+    # Of a supervisor's worker the harness is not the parent, so its exit code is not known.
+    return gone is not None and gone.exit_code in {-signal.SIGKILL, None}

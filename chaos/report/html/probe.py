@@ -12,8 +12,6 @@ from chaos.search.probe.fate import Fate, Finding
 from chaos.search.probe.record import Cell, Moment, Probe
 from chaos.wire.boundary import Boundary, Kind, Stage
 
-SIGNS = {Verdict.PASSED: "✓", Verdict.FAILED: "✕", Verdict.UNKNOWN: "?"}
-
 WIDTH = 900.0
 _LEFT, _RIGHT = 90.0, 20.0
 LANES = ("history", "process", "wire", "service")
@@ -58,7 +56,6 @@ class CellView:
     anchor: str
     cell: Cell
     verdict: Verdict
-    sign: str
     title: str
     drawing: Drawing | None
     command: Command
@@ -135,12 +132,10 @@ def _headline(probe: Probe) -> str:
 
 
 def _cell(number: int, cell: Cell) -> CellView:
-    verdict = _verdict(cell.fate)
     return CellView(
         anchor=f"point-{number}",
         cell=cell,
-        verdict=verdict,
-        sign=SIGNS[verdict],
+        verdict=_verdict(cell.fate),
         title=f"{_what(cell.boundary)}, {cell.boundary.stage}",
         drawing=_drawing(cell.timeline) if cell.timeline else None,
         command=Command(cell.command, "repeats just this"),
@@ -154,7 +149,7 @@ def _verdict(fate: Fate) -> Verdict:
 
 
 def _what(boundary: Boundary) -> str:
-    kind = "" if boundary.kind is Kind.ACTIVITY else f"{str(boundary.kind).replace('_', ' ')} "
+    kind = "" if boundary.kind is Kind.ACTIVITY else f"{boundary.kind.words} "
     ordinal = f" #{boundary.ordinal}" if boundary.ordinal > 1 else ""
     return f"{kind}{boundary.subject}{ordinal}"
 

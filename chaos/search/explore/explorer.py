@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from temporalio.service import RPCError
 
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict
-from chaos.process.child import ChildError
-from chaos.process.waiting import DeadlineExceededError
 from chaos.search.explore.judging import Attempt, broken_try, judge_try
 from chaos.search.explore.lane import Lane
-from chaos.search.explore.lanes import Lanes, Means, open_lanes
+from chaos.search.explore.lanes import TROUBLE, Lanes, Means, open_lanes
 from chaos.search.explore.plan import Choice, CrashPoint, Plan, Reference
 from chaos.search.explore.points import PlanError
 from chaos.search.explore.state import NOT_REACHED, TRIES, Outcome, State, StateError, Try
 from chaos.wire.boundary import Kind, Stage
-from chaos.wire.control import WireError
 from chaos.wire.journal import read_wire
 
 REFERENCE_TRIES = 3
@@ -35,8 +28,6 @@ _TO_HEARTBEATS = {
     (Kind.WORKFLOW_TASK, Stage.COMPLETED),
 }
 """Where a worker dies that was given an activity and has not told a supervisor so."""
-
-_TROUBLE = (ChildError, DeadlineExceededError, TimeoutError, RPCError, WireError)
 
 
 async def explore(state: State, choice: Choice, means: Means) -> None:
@@ -56,10 +47,6 @@ class _Exploration:
     state: State
     means: Means
     lanes: Lanes
-    _starting: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
-    )
-    _began: float = field(default_factory=time.monotonic)
 
     async def run(self, choice: Choice) -> None:
         first = self.lanes.make(1)
@@ -68,14 +55,17 @@ class _Exploration:
             references = [await self._reference(first, spec) for spec in choice.specs]
             self.state.save_plan(Plan.of(choice, references))
         left = deque(sorted(self._left(), key=_slow_first))
-        count = min(self.means.most_lanes, len(left))
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._work(first, left))
-                for number in range(2, count + 1):
-                    group.create_task(self._begin_to_work(self.lanes.make(number), left))
-        except BaseExceptionGroup as several:
-            raise several.exceptions[0] from None
+
+        async def attempt(lane: Lane, crash_point: CrashPoint) -> str:
+            found = await self._try(lane, crash_point)
+            outcome = self.state.add(found)
+            self._tell(outcome)
+            if not outcome.is_done:
+                left.append(crash_point)
+            is_open = found.status is Status.RUNNING or not found.is_carried_out
+            return found.workflow_id if is_open else ""
+
+        await self.lanes.work_off([first], left, attempt)
 
     def _left(self) -> Sequence[CrashPoint]:
         return [outcome.crash_point for outcome in self.state.outcomes() if not outcome.is_done]
@@ -98,44 +88,8 @@ class _Exploration:
         workflow = self.means.target.load_evidence(folder).workflows[spec.workflow_id]
         return Reference.of(name, workflow, read_wire(folder))
 
-    async def _begin_to_work(self, lane: Lane, left: deque[CrashPoint]) -> None:
-        """Start a lane; where that is not possible there is one less."""
-        try:
-            async with self._starting:
-                await lane.start()
-        except _TROUBLE as error:
-            self.means.say(f"{lane.name} cannot be started, the others go on: {error}")
-        else:
-            await self._work(lane, left)
-
-    async def _work(self, lane: Lane, left: deque[CrashPoint]) -> None:
-        """Until none is left, or its worker cannot be started again."""
-        while left and not self._time_is_up:
-            crash_point = left.popleft()
-            found = await self._try(lane, crash_point)
-            outcome = self.state.add(found)
-            self._tell(outcome)
-            if not outcome.is_done:
-                left.append(crash_point)
-            if found.status is Status.RUNNING or not found.is_carried_out:
-                try:
-                    await lane.give_up(found.workflow_id)
-                except _TROUBLE as error:
-                    self.means.say(
-                        f"{lane.name} cannot be started again, the others go on: {error}"
-                    )
-                    return
-
-    @property
-    def _time_is_up(self) -> bool:
-        return self.means.seconds is not None and self._age_seconds >= self.means.seconds
-
-    @property
-    def _age_seconds(self) -> float:
-        return time.monotonic() - self._began
-
     async def _try(self, lane: Lane, crash_point: CrashPoint) -> Try:
-        """Strike a worker at a crash point, and judge what came of it by the files alone."""
+        """Hit a workflow at a crash point, and judge what came of it by the files alone."""
         workflow_id, began_at = self.state.new_id(crash_point), datetime.now(UTC)
         folder = self.state.folder / TRIES / workflow_id
         target = self.means.target
@@ -144,7 +98,7 @@ class _Exploration:
             point = crash_point
             await lane.attempt(spec, folder, point.stop, point.action, usual_seconds=point.seconds)
             ended_at = datetime.now(UTC)
-        except _TROUBLE as error:
+        except TROUBLE as error:
             return broken_try(crash_point, workflow_id, began_at, f"it could not be tried: {error}")
         attempt = Attempt(target, crash_point)
         return await asyncio.to_thread(judge_try, folder, attempt, began_at, ended_at)
@@ -165,9 +119,8 @@ class _Exploration:
         hit = f"{len(last.proven)} of {points} points hit" if last.is_reached else NOT_REACHED
         what = f"{hit}{recovered}"
         because = "" if last.verdict is Verdict.PASSED else f" ({last.reason})"
-        self.means.say(
-            f"{self._age_seconds:6.1f} s  {done}/{len(self._plan.chosen)}  "
-            f"{last.workflow_id}: {last.verdict}, {what}{because}"
+        self.means.tell(
+            f"{done}/{len(self._plan.chosen)}  {last.workflow_id}: {last.verdict}, {what}{because}"
         )
 
 

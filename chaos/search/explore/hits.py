@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.journal import Event
-from chaos.search.explore.points import Phase, Stop, service_of
+from chaos.evidence.journal import Entry, Event
+from chaos.search.explore.points import Phase, Stop
 from chaos.wire.boundary import Crossing
-from chaos.wire.control import Decision
-from chaos.wire.journal import Called, Decided, Reached, WireRecord, read_wire
-
-LEFT = "left"
-"""What became of a call whose worker was gone."""
-
-Wire = Mapping[str, Sequence[WireRecord]]
+from chaos.wire.journal import Called, Reached, WireRecord, read_wire, service_of
 
 
 @dataclass(frozen=True)
 class Hit:
     """A call that came to a stop `at` a time, by the wire; `crossings` are all where it was then.
 
-    `decision` is what became of it, empty where nothing was held. `pid` was sent a SIGKILL after
-    that, and `gone_at` is when it was seen to be gone.
+    `fault` is what was done there, by the journal, and `gone_at` when its worker was seen to be
+    gone, if it was killed.
     """
 
     at: datetime
     crossing: Crossing
     crossings: tuple[Crossing, ...]
-    decision: str
-    pid: int | None = None
-    exit_code: int | None = None
+    fault: Entry | None = None
     gone_at: datetime | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The worker that was killed."""
+        return self.fault.pid if self.fault else None
 
     @property
     def over_at(self) -> datetime:
         """From when on the dead worker does nothing any more."""
         return self.gone_at or self.at
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the call went no further."""
-        return self.decision in {LEFT, Decision.DROP, Decision.SILENCE}
 
 
 def hit_of(evidence: Evidence, stop: Stop) -> Hit | None:
@@ -54,7 +46,7 @@ def hit_of(evidence: Evidence, stop: Stop) -> Hit | None:
             continue
         for record in records:
             if isinstance(record, Reached) and _is_at(record.crossing, stop, own):
-                return _with_the_end(evidence, _held(records, record))
+                return _hit(evidence, records, record)
     return None
 
 
@@ -68,10 +60,18 @@ def _is_at(reached: Crossing, stop: Stop, own: Collection[str]) -> bool:
     return reached.boundary == stop.boundary and stop.is_own is (reached.workflow_id in own)
 
 
-def _held(records: Sequence[WireRecord], reached: Reached) -> Hit:
-    decided = (r for r in records if isinstance(r, Decided) and r.passage == reached.passage)
-    decision = next((record.decision for record in decided), "")
-    return Hit(reached.at, reached.crossing, _crossings(records, reached), decision)
+def _hit(evidence: Evidence, records: Sequence[WireRecord], reached: Reached) -> Hit:
+    done = (e for e in evidence.journal if e.event is Event.FAULT and e.passage == reached.passage)
+    fault = next(done, None)
+    pid = fault.pid if fault else None
+    gone = evidence.first_entry(Event.EXITED, after=reached.at, pid=pid) if pid else None
+    return Hit(
+        at=reached.at,
+        crossing=reached.crossing,
+        crossings=_crossings(records, reached),
+        fault=fault,
+        gone_at=gone.at if gone else None,
+    )
 
 
 def _crossings(records: Sequence[WireRecord], reached: Reached) -> tuple[Crossing, ...]:
@@ -85,16 +85,3 @@ def _crossings(records: Sequence[WireRecord], reached: Reached) -> tuple[Crossin
         ):
             return tuple(c for c in call.crossings if Phase.of(c.boundary.stage) is phase)
     return (reached.crossing,)
-
-
-def _with_the_end(evidence: Evidence, hit: Hit) -> Hit:
-    killed = evidence.first_entry(Event.SIGNALED, after=hit.at, signal="SIGKILL")
-    if killed is None or killed.pid is None:
-        return hit
-    gone = evidence.first_entry(Event.EXITED, after=hit.at, pid=killed.pid)
-    return replace(
-        hit,
-        pid=killed.pid,
-        exit_code=gone.exit_code if gone else None,
-        gone_at=gone.at if gone else None,
-    )

@@ -15,13 +15,13 @@ from chaos.experiment.judge import reason_of, verdict_of
 from chaos.experiment.scenario import SURVIVAL
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Finding, Verdict
-from chaos.search.explore.hits import Hit, Wire, hit_of
+from chaos.search.explore.hits import Hit, hit_of
 from chaos.search.explore.plan import CrashPoint
-from chaos.search.explore.points import during, service_of
+from chaos.search.explore.points import during
 from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.explore.state import Try
 from chaos.wire.boundary import Kind, Stage
-from chaos.wire.journal import Called, read_wire
+from chaos.wire.journal import Called, WireRecords, read_wire, service_of
 
 MOST_LOST = 2
 """Attempts that one hit can cost an activity: the one in hand, and, where that is scheduled anew at
@@ -31,7 +31,7 @@ once, the one that was given to a poll of the dead.
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a folder was to show: that a worker of this target was struck at this point."""
+    """What a folder was to show: a hit at this crash point of this target."""
 
     target: Target
     crash_point: CrashPoint
@@ -85,7 +85,7 @@ def broken_try(crash_point: CrashPoint, workflow_id: str, began_at: datetime, wh
     )
 
 
-def explained(evidence: Evidence, target: Target, hit: Hit | None, wire: Wire) -> Evidence:
+def explained(evidence: Evidence, target: Target, hit: Hit | None, wire: WireRecords) -> Evidence:
     """The evidence with its spec as the hit has it: a charge may be billed again whose paid request
     had been sent on, unless its activity was about to report. The n-th paid request is that of the
     n-th charge; of a target whose requests cost nothing when they come again, none is paid.
@@ -105,7 +105,7 @@ def explained(evidence: Evidence, target: Target, hit: Hit | None, wire: Wire) -
     return replace(evidence, specs=(asked.model_copy(update={"may_be_charged_twice": excused}),))
 
 
-def _paid(wire: Wire, target: Target, hit: Hit) -> Sequence[Called]:
+def _paid(wire: WireRecords, target: Target, hit: Hit) -> Sequence[Called]:
     """The requests that cost money and were sent on before the worker was gone, in order."""
     sent = [
         call
@@ -126,7 +126,7 @@ def _during(call: Called) -> Sequence[str]:
     return [kind for crossing in call.crossings for kind in during(crossing)]
 
 
-def _was_reported(wire: Wire, request: Called, hit: Hit) -> bool:
+def _was_reported(wire: WireRecords, request: Called, hit: Hit) -> bool:
     """Whether its activity was about to report when the worker was gone."""
     return any(
         crossing.boundary.kind is Kind.ACTIVITY

@@ -1,7 +1,7 @@
 """Puts all that there is to know of one try into a folder, laid out as a case's evidence.
 
 The processes, and so the books, the harness's journal and the wire's, belong to many tries; each
-gets what is about its own workflow, and about the worker that was struck for it.
+gets what is about its own workflow, and about the worker that was killed for it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Since:
 async def keep(
     lab: Lab, folder: Path, spec: WorkflowSpec, since: Since, *, pid: int | None = None
 ) -> None:
-    """Fill a try's folder. `pid` is the worker that was struck."""
+    """Fill a try's folder. `pid` is the worker that was killed."""
     target, real_id = lab.stack.target, lab.handle(spec.workflow_id).id
     await save_specs(folder, [spec], target.data_converter)
     await save_histories(lab.client, folder, [real_id], lab.started)

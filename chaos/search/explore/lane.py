@@ -1,7 +1,6 @@
-"""A worker behind lines of the wire, in a namespace of its own, which is struck once for each
-workflow.
+"""A worker behind lines of the wire, in a namespace of its own, hit once for each workflow.
 
-What keeps it starts another, so the worker that ends a workflow is the one that is struck in the
+Its supervisor starts another, so the worker that ends a workflow is the one that is hit in the
 next. The namespace is the lane's alone: a worker that knows only one task queue or one namespace
 works as it is.
 """
@@ -9,9 +8,8 @@ works as it is.
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,18 +18,18 @@ import psutil
 from temporalio.service import RPCError
 
 from chaos.environment.supervisor import Supervisor
-from chaos.environment.wire import EVERYBODY, client_of
-from chaos.evidence.journal import Event
+from chaos.environment.ways import NotHereError
+from chaos.environment.wire import EVERYBODY
 from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.boundaries import Hit
 from chaos.experiment.lab import Lab
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.explore.keep import Since, ends, keep
 from chaos.search.explore.plan import Action
-from chaos.search.explore.points import Phase, Stop, service_of
-from chaos.wire.boundary import Stage
-from chaos.wire.control import Breakpoint, Decision, Passage, Wire, WireError
-from chaos.wire.journal import FOLDER, file_name
+from chaos.search.explore.points import Stop
+from chaos.wire.control import Breakpoint, Passage, Wire
+from chaos.wire.journal import FOLDER, client_of, file_name, service_of
 
 SETTLED_SECONDS = 2.2
 """A supervisor may fill the place of a worker that was ready for a while at once, and let others
@@ -49,7 +47,7 @@ Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
 @dataclass
 class Lane:
     """`lab` sees the lane's namespace, which has its name; `worker` is a command line in place of
-    the target's own. A workflow that was struck has so long to end, beside what it takes anyway.
+    the target's own. A workflow that was hit has so long to end, beside what it takes anyway.
     """
 
     lab: Lab
@@ -93,8 +91,8 @@ class Lane:
         usual_seconds: float = 0.0,
         wait: Wait | None = None,
     ) -> None:
-        """Run a workflow until it ends, or should have, and strike its worker at the stop if a call
-        comes there; put all that there is to know of it into the folder. Undisturbed it takes
+        """Run a workflow until it ends, or should have, and hit it at the stop if a call comes
+        there; put all that there is to know of it into the folder. Undisturbed it takes
         `usual_seconds`. `wait` may wait in its own way for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
@@ -104,20 +102,20 @@ class Lane:
         since = Since(ends(self.supervisor.logs), ends(self._journals))
         if stop is None:
             await self.lab.start(spec)
-            struck = False
+            is_hit = False
         else:
-            async with self._set(spec, stop) as breakpoint_:
+            async with await self._set(spec, stop) as breakpoint_:
                 await self.lab.start(spec)
                 longest = HIT_DEADLINE_SECONDS + usual_seconds
                 passage = await self._reached(spec, breakpoint_, longest)
-                if struck := passage is not None:
-                    await self._strike(spec, passage, action, pid)
+                if is_hit := passage is not None:
+                    await self._hit(spec, passage, action)
         with suppress(DeadlineExceededError):
             if wait:
                 await wait(self.lab, spec)
             else:
                 await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
-        dead = pid if struck and action is Action.KILL else None
+        dead = pid if is_hit and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
     async def _settled(self) -> int:
@@ -140,23 +138,12 @@ class Lane:
             raise ChildError(f"{self.name} has {len(pids)} workers, not one.")
         return pids[0]
 
-    @asynccontextmanager
-    async def _set(self, spec: WorkflowSpec, stop: Stop) -> AsyncIterator[Breakpoint]:
-        """A breakpoint at the stop. What is handed over cannot be held: its report is, so that the
-        worker is not faster than its end.
-        """
+    async def _set(self, spec: WorkflowSpec, stop: Stop) -> Breakpoint:
+        """A breakpoint at the stop."""
         is_named = stop.is_own and not stop.service
         workflow_id = self.lab.handle(spec.workflow_id).id if is_named else ""
         (line,) = self._lines(stop.service)
-        reports = (Stage.COMPLETING, Stage.FAILING) if stop.phase is Phase.HANDED_OVER else ()
-        async with AsyncExitStack() as all_set:
-            for stage in (stop.boundary.stage, *reports):
-                boundary = stop.boundary.model_copy(update={"stage": stage})
-                found = await self._wire.set(boundary, workflow_id=workflow_id, line=line)
-                await all_set.enter_async_context(found)
-                if stage is stop.boundary.stage:
-                    breakpoint_ = found
-            yield breakpoint_
+        return await self._wire.set(stop.boundary, workflow_id=workflow_id, line=line)
 
     async def _reached(
         self, spec: WorkflowSpec, breakpoint_: Breakpoint, deadline_seconds: float
@@ -181,29 +168,13 @@ class Lane:
             interval_seconds=_ASK_SECONDS,
         )
 
-    async def _strike(self, spec: WorkflowSpec, passage: Passage, action: Action, pid: int) -> None:
-        """While the call is held there. First the kill, for at `delivered` nothing is held."""
+    async def _hit(self, spec: WorkflowSpec, passage: Passage, action: Action) -> None:
+        """While the call is held there."""
+        hit = Hit(self.lab.stack, self.lab.journal, passage, spec.workflow_id)
         try:
-            if action is Action.KILL:
-                self.supervisor.signal(pid, signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            raise ChildError(
-                f"worker {pid} of {self.name} was gone before it was struck."
-            ) from None
-        self.lab.journal.add(
-            Event.FAULT,
-            f"{action} at {passage.crossing.boundary} of {spec.workflow_id}",
-            kind=action,
-            target=passage.line,
-            pid=pid if action is Action.KILL else None,
-            workflow_id=spec.workflow_id,
-            boundary=str(passage.crossing.boundary),
-            passage=passage.number,
-        )
-        if action is Action.KILL:
-            await self.supervisor.until_gone([pid])
-        with suppress(WireError):  # with the worker the call is gone as well
-            await self._wire.decide(passage, Decision.DROP)
+            await (hit.kill() if action is Action.KILL else hit.drop())
+        except (NotHereError, psutil.NoSuchProcess):
+            raise ChildError(f"the worker of {self.name} was gone before it was hit.") from None
 
     @property
     def _wire(self) -> Wire:

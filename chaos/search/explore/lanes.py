@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
+
+from temporalio.service import RPCError
 
 from chaos.environment.stack import Stack, StackConfig, StackSpec
 from chaos.environment.target import Target
 from chaos.evidence.journal import Journal
 from chaos.experiment.lab import Lab, Options
-from chaos.process.child import spawning
+from chaos.process.child import ChildError, spawning
 from chaos.process.reaper import Guard
+from chaos.process.waiting import DeadlineExceededError
 from chaos.search.explore.keep import JOURNAL
 from chaos.search.explore.lane import Lane
+from chaos.wire.control import WireError
 
 DEFAULT_LANES = 4 * (os.cpu_count() or 1)
 """Most of a lane's time is waiting: for a workflow task's 10 s, or for a missing heartbeat."""
 
 SPEC = StackSpec(persistent=False, wire=True)
 
+TROUBLE = (ChildError, DeadlineExceededError, TimeoutError, RPCError, WireError)
+"""What may go wrong in one lane, and the others go on."""
+
 Say = Callable[[str], None]
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
 class Means:
-    """What an exploration runs with. `worker` is a command line in place of the target's; no stop
-    is begun after `seconds`.
+    """What an exploration or a probe runs with, from now on. `worker` is a command line in place of
+    the target's; no stop is begun after `seconds`.
     """
 
     target: Target
@@ -39,6 +51,21 @@ class Means:
     lanes: int = DEFAULT_LANES
     seconds: float | None = None
     worker: Sequence[str] = ()
+    _began: float = field(default_factory=time.monotonic, init=False)
+
+    @property
+    def age_seconds(self) -> float:
+        """How long it has been going on."""
+        return time.monotonic() - self._began
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether no stop is begun any more."""
+        return self.seconds is not None and self.age_seconds >= self.seconds
+
+    def tell(self, text: str) -> None:
+        """Say something, with the time."""
+        self.say(f"{self.age_seconds:6.1f} s  {text}")
 
     @property
     def most_lanes(self) -> int:
@@ -61,6 +88,50 @@ class Lanes:
         lab = replace(self.lab, stack=self.lab.stack.in_namespace(name))
         self._ends.push_async_callback(lab.close)
         return Lane(lab, name, self.means.worker, self.means.target.explored.settings)
+
+    async def work_off(
+        self,
+        started: Sequence[Lane],
+        left: deque[_Item],
+        attempt: Callable[[Lane, _Item], Awaitable[str]],
+    ) -> None:
+        """Have each lane attempt the next of what is left, until none is left or time is up; beside
+        those that are started there are more if there is enough to do. An attempt returns the
+        workflow that it leaves behind, if any: then its lane goes on with another worker.
+        """
+
+        async def work(lane: Lane) -> None:
+            while left and not self.means.time_is_up:
+                behind = await attempt(lane, left.popleft())
+                if behind and not await self._is_started(lane, lane.give_up(behind)):
+                    return
+
+        async def begin_to_work(lane: Lane) -> None:
+            async with starting:
+                is_started = await self._is_started(lane, lane.start())
+            if is_started:
+                await work(lane)
+
+        starting = asyncio.Semaphore(os.cpu_count() or 1)
+        count = min(self.means.most_lanes, len(left))
+        more = [self.make(number) for number in range(len(started) + 1, count + 1)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in started:
+                    group.create_task(work(lane))
+                for lane in more:
+                    group.create_task(begin_to_work(lane))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    async def _is_started(self, lane: Lane, starting: Awaitable[None]) -> bool:
+        """Whether that succeeds; where it does not there is one lane less."""
+        try:
+            await starting
+        except TROUBLE as error:
+            self.means.tell(f"{lane.name} cannot be started, the others go on: {error}")
+            return False
+        return True
 
     async def close(self) -> None:
         """Let go of what the labs hold."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from temporalio.api.enums.v1 import EventType
@@ -13,16 +14,17 @@ from temporalio.api.enums.v1 import EventType
 from chaos.evidence.history import Status, Workflow
 from chaos.search.explore.points import Phase, PlanError, Stop, own_crossings, stops
 from chaos.wire.boundary import Kind, Stage
-from chaos.wire.journal import WireRecord
+from chaos.wire.journal import WireRecords
 
 _TASK_DONE = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED}
 _DISTURBED = {EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
 
+_Item = TypeVar("_Item")
+
 
 class Action(StrEnum):
     """What is done at a stop. `KILL`: the worker's processes die while the call is held there, and
-    it goes no further. `DROP`: nothing but that happens to the call, and the worker is told that
-    the connection broke.
+    it goes no further. `DROP`: only the call is lost, and the worker's connection breaks.
     """
 
     KILL = "kill"
@@ -42,9 +44,7 @@ class Reference(BaseModel):
     attempts: Mapping[str, int] = {}
 
     @classmethod
-    def of(
-        cls, spec: str, workflow: Workflow, records: Mapping[str, Sequence[WireRecord]]
-    ) -> Reference:
+    def of(cls, spec: str, workflow: Workflow, records: WireRecords) -> Reference:
         """Of what a fault-free run left. Raises PlanError where history and wire disagree."""
         disturbed = [e for e in workflow.events if e.event_type in _DISTURBED]
         on_wire = Counter(
@@ -72,8 +72,8 @@ class Reference(BaseModel):
 
 
 class CrashPoint(BaseModel):
-    """A stop of a workflow, at which a worker is to be struck; `spec` is a name of `Target.specs`,
-    `seconds` and `attempts` are those of its fault-free run.
+    """A stop of a workflow, and the `action` that hits it there; `spec` is a name of
+    `Target.specs`, `seconds` and `attempts` are those of its fault-free run.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -114,7 +114,9 @@ class Plan(BaseModel):
     def of(cls, choice: Choice, references: Sequence[Reference]) -> Plan:
         """Choose."""
         everything = _crash_points(references, choice.action)
-        chosen = everything if choice.sample is None else _spread(everything, choice)
+        chosen = everything
+        if choice.sample is not None:
+            chosen = spread(everything, choice.sample, lambda each: each.stop.kind, choice.seed)
         return cls(
             choice=choice,
             references=tuple(references),
@@ -148,12 +150,14 @@ def _crash_points(references: Sequence[Reference], action: Action) -> Sequence[C
     ]
 
 
-def _spread(crash_points: Sequence[CrashPoint], choice: Choice) -> Sequence[CrashPoint]:
+def spread(
+    items: Sequence[_Item], most: int | None, kind: Callable[[_Item], Hashable], seed: int
+) -> Sequence[_Item]:
     """So many, as different as can be: no kind gets its second before each has its first."""
-    dice = random.Random(choice.seed)  # noqa: S311 - no secret depends on it
-    kinds: defaultdict[str, list[CrashPoint]] = defaultdict(list)
-    for each in dice.sample(crash_points, len(crash_points)):
-        kinds[each.stop.kind].append(each)
+    dice = random.Random(seed)  # noqa: S311 - no secret depends on it
+    kinds: defaultdict[Hashable, list[_Item]] = defaultdict(list)
+    for each in dice.sample(items, len(items)):
+        kinds[kind(each)].append(each)
     turns = [(turn, each) for same in kinds.values() for turn, each in enumerate(same)]
     turns.sort(key=lambda pair: pair[0])
-    return [each for _, each in turns[: choice.sample]]
+    return [each for _, each in turns[:most]]

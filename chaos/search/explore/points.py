@@ -1,4 +1,4 @@
-"""From the wire records of a fault-free run to the stops at which a worker can be struck.
+"""From the wire records of a fault-free run to the stops at which a fault can hit.
 
 A stop is one call at one phase, and all the boundaries that it is at then: a workflow task that
 completes with markers and is answered with an eager activity is at all of these at once, and one
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
-from chaos.wire.journal import Called, WireRecord
+from chaos.wire.journal import Called, WireRecords, service_of
 
 MANY_HEARTBEATS = 4
 """From so many of an activity on the last one is a stop as well as the first."""
@@ -104,7 +104,7 @@ class Come:
     stop: Stop
 
 
-def stops(records: Mapping[str, Sequence[WireRecord]], workflow_id: str) -> Sequence[Stop]:
+def stops(records: WireRecords, workflow_id: str) -> Sequence[Stop]:
     """All of a run, in the order in which the calls came to them. `records` are those of one
     worker's lines, and of nothing but this workflow and what it started.
     """
@@ -119,12 +119,7 @@ def stops(records: Mapping[str, Sequence[WireRecord]], workflow_id: str) -> Sequ
     return chosen
 
 
-def service_of(line: str) -> str:
-    """The service that a line leads to; empty of one to the server."""
-    return line.partition(">")[2]
-
-
-def _come(records: Mapping[str, Sequence[WireRecord]], workflow_id: str) -> Iterator[Come]:
+def _come(records: WireRecords, workflow_id: str) -> Iterator[Come]:
     for line, of_line in records.items():
         calls = [record for record in of_line if isinstance(record, Called) and record.crossings]
         if service := service_of(line):
@@ -190,9 +185,7 @@ def during(crossing: Crossing) -> Sequence[str]:
     return [re.sub(r" [0-9]+$", "", name) for name in crossing.during]
 
 
-def own_crossings(
-    records: Mapping[str, Sequence[WireRecord]], workflow_id: str
-) -> Iterator[tuple[Called, Crossing]]:
+def own_crossings(records: WireRecords, workflow_id: str) -> Iterator[tuple[Called, Crossing]]:
     """Each call to the server with each boundary of a workflow that it came to."""
     for line, of_line in records.items():
         for record in of_line:

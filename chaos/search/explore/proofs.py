@@ -1,7 +1,6 @@
-"""Whether a try's worker was struck where it should be, by its evidence, and which boundaries that
-hit.
+"""Whether a try's fault hit where it should, by its evidence, and which boundaries it hit.
 
-Three witnesses must tell the same: the wire, that the call came there and went no further; the
+Three witnesses must agree: the wire, that the call came there and went no further; the
 journal, that the process got a SIGKILL after that and was seen to be gone; and the server's
 history. A boundary is proven by itself: what is assigned, in hand or about to be reported must not
 be reported in the history, and that attempt must have been lost with its worker; what was reported
@@ -18,11 +17,12 @@ from temporalio.api.enums.v1 import EventType
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.invariants import Invariant, proof
-from chaos.search.explore.hits import Hit, Wire, hit_of
+from chaos.invariants.recovery.boundaries import why_missed
+from chaos.search.explore.hits import Hit, hit_of
 from chaos.search.explore.plan import Action, CrashPoint
-from chaos.search.explore.points import Phase, Stop, during
+from chaos.search.explore.points import Stop, during
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
-from chaos.wire.journal import Called
+from chaos.wire.journal import Called, WireRecords
 
 NOT_REACHED = "no call came there before the workflow ended"
 
@@ -43,20 +43,12 @@ def was_hit(crash_point: CrashPoint) -> Invariant:
         hit = hit_of(evidence, crash_point.stop)
         if hit is None:
             yield NOT_REACHED
-            return
-        if crash_point.stop.phase is not Phase.HANDED_OVER and not hit.is_lost:
-            yield f"the call was not lost there: {hit.decision or 'nobody decided about it'}"
-        if crash_point.action is Action.KILL:
-            yield from _death(hit)
+        elif hit.fault is None or hit.fault.kind != crash_point.action:
+            yield f"no {crash_point.action} came to the call that was held there"
+        elif problem := why_missed(evidence, hit.fault):
+            yield problem
 
     return judge
-
-
-def _death(hit: Hit) -> Iterator[str]:
-    if hit.pid is None:
-        yield "no worker was sent a SIGKILL after that"
-    elif hit.gone_at is None or hit.exit_code not in {-9, None}:
-        yield f"worker {hit.pid} was not seen to end by SIGKILL"
 
 
 def proven(evidence: Evidence, crash_point: CrashPoint) -> Sequence[Boundary]:
@@ -82,7 +74,7 @@ def _crossing(hit: Hit, stop: Stop, boundary: Boundary) -> Crossing | None:
 def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Action) -> bool:
     """Whether the history fits. It tells nothing of a query, nor of calls outside activities."""
     boundary = crossing.boundary
-    # A worker that is only told of a broken connection has its work in hand still.
+    # A worker whose connection only breaks still has its work in hand.
     is_gone = action is Action.KILL or boundary.stage is Stage.ASSIGNED
     if boundary.kind is Kind.QUERY:
         return True
@@ -155,7 +147,7 @@ def _task_fits(workflow: Workflow, at: datetime, stage: Stage, *, is_gone: bool)
     return is_open and (came_to_nothing or not is_gone)
 
 
-def recovery_seconds(wire: Wire, hit: Hit) -> float | None:
+def recovery_seconds(wire: WireRecords, hit: Hit) -> float | None:
     """From the hit until the next worker was given work over the same lines; None: none was."""
     given = [
         call.delivered_at

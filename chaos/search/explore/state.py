@@ -7,14 +7,13 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from chaos.evidence.files import append_to, read_if_there, write_file
+from chaos.evidence.files import append_to, new_folder, read_if_there, write_file
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict, merge
 from chaos.search.explore.plan import Choice, CrashPoint, Plan
@@ -115,20 +114,10 @@ class State:
 
     @classmethod
     def begin(cls, reports: Path) -> Self:
-        """A new one, named by the time. Raises StateError."""
-        name = f"{PREFIX}{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
-        try:
-            for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-                with suppress(FileExistsError):
-                    folder = reports / f"{name}{suffix}"
-                    (folder / TRIES).mkdir(parents=True)
-                    return cls.open(folder)
-        except OSError as error:
-            raise StateError(
-                f"the folder for reports {reports} cannot be written to ({error.strerror}); "
-                "choose another with --reports."
-            ) from None
-        raise StateError(f"{reports} already holds a hundred of this second; try again.")
+        """A new one, named by the time. Raises NoFolderError."""
+        folder = new_folder(reports, PREFIX)
+        (folder / TRIES).mkdir()
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Self:

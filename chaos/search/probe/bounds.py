@@ -35,8 +35,7 @@ def _due_seconds(workflow: Workflow, boundary: Boundary) -> float | None:
         activity = same[boundary.ordinal - 1]
         return _limit_seconds(activity) + activity.retry_policy.initial_interval.ToSeconds()
     if boundary.kind in {Kind.ACTIVITY, Kind.WORKFLOW_TASK}:
-        started = workflow.runs[-1].events[0].workflow_execution_started_event_attributes
-        return started.workflow_task_timeout.ToTimedelta().total_seconds()
+        return workflow.task_seconds
     return None
 
 

@@ -121,21 +121,21 @@ def _stuck(run: Disturbed, workflow: Workflow) -> Finding:
 
 def _twice(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
     for repeat in baseline.asked_again(observed):
-        yield Finding(fate=_MEANING[repeat.harm], text=_told(repeat), what=repeat.method)
+        yield Finding(fate=_MEANING[repeat.harm], text=_told(repeat))
     for what, times in baseline.asked_more(observed):
         text = (
             f"{what} was sent {times} times, undisturbed {baseline.times[what]}, each time with "
             "another body, and with no one key by which the service could tell"
         )
-        yield Finding(fate=Fate.DONE_TWICE, text=text, what=what)
+        yield Finding(fate=Fate.DONE_TWICE, text=text)
     for name, times in baseline.ran_again(observed):
         if name not in baseline.calling | observed.calling:
             text = f"{name} was begun {times} times, and what it does could not be seen"
-            yield Finding(fate=Fate.RAN_TWICE, text=text, what=name)
+            yield Finding(fate=Fate.RAN_TWICE, text=text)
 
 
 def _told(repeat: Repeat) -> str:
-    """Without the times, which are in the timeline: what is found alike is told once."""
+    """Without the times, which are in the timeline: a finding that comes again is reported once."""
     during = f" during {', '.join(repeat.during)}" if repeat.during else ""
     asked = f"{repeat.service} was asked {len(repeat.calls)} times for {repeat.method}{during}"
     return f"{asked}: {_WORDS[repeat.harm]}"

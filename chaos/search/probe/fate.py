@@ -42,13 +42,12 @@ class Fate(StrEnum):
 
 
 class Finding(BaseModel):
-    """One thing that was found out about a disturbed run. `what` is the activity or the call."""
+    """One thing that was found out about a disturbed run."""
 
     model_config = ConfigDict(frozen=True)
 
     fate: Fate
     text: str
-    what: str = ""
 
 
 def worst_first(findings: Iterable[Finding]) -> Sequence[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,14 @@ from temporalio.api.common.v1 import Payload
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import FailedTask, Status, Workflow
 from chaos.invariants.hanging import hanging
-from chaos.search.explore.points import own_crossings, service_of
+from chaos.search.explore.points import own_crossings
 from chaos.search.probe.differences import anonymous, content_of
-from chaos.wire.boundary import Crossing, Kind, Stage
-from chaos.wire.journal import Called, WireRecord
-from chaos.wire.repeats import Repeat, repeats
+from chaos.wire.boundary import Crossing, Kind, Stage, numbered
+from chaos.wire.journal import Called, WireRecords
+from chaos.wire.repeats import Repeat, may_be_done, only_reads, repeats, service_calls
 
 _GOT = {Stage.ASSIGNED, Stage.DELIVERED}
 _REPORTS = {Stage.COMPLETING, Stage.COMPLETED, Stage.FAILING, Stage.FAILED}
-_READS = ("GET ", "HEAD ", "OPTIONS ", "TRACE ")
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,13 @@ class Observed:
     waits_for: str = ""
 
 
-def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Observed:
+def observe(evidence: Evidence, wire: WireRecords) -> Observed:
     """The one workflow that a folder is about."""
     (spec,) = evidence.newest_specs
     workflow = evidence.workflows.get(spec.workflow_id)
     real_id = evidence.real_id(spec.workflow_id)
     crossings = tuple(own_crossings(wire, real_id))
-    calls = tuple(_calls(wire))
+    calls = tuple(service_calls(wire))
     return Observed(
         workflow_id=spec.workflow_id,
         status=workflow.status if workflow else Status.LOST,
@@ -60,27 +59,15 @@ def observe(evidence: Evidence, wire: Mapping[str, Sequence[WireRecord]]) -> Obs
         seconds=_seconds(workflow),
         runs=_runs(crossings) or (_attempts(workflow) if workflow else {}),
         repeats=repeats(wire),
-        times=Counter(what for what, call in calls if _changes_something(call)),
+        times=Counter(
+            f"{service} {call.method}"
+            for service, call in calls
+            if may_be_done(call) and not only_reads(call)
+        ),
         calling=frozenset(n for _, call in calls for c in call.crossings for n in c.during),
         failed_tasks=workflow.failed_tasks if workflow else (),
         waits_for=hanging(evidence, workflow) if workflow else "",
     )
-
-
-def _calls(wire: Mapping[str, Sequence[WireRecord]]) -> Iterator[tuple[str, Called]]:
-    """Each request of a service, by what was asked of whom."""
-    for line, records in wire.items():
-        if service := service_of(line):
-            for record in records:
-                if isinstance(record, Called):
-                    yield f"{service} {record.method}", record
-
-
-def _changes_something(call: Called) -> bool:
-    """Whether the service has got all of it, and has not turned it away, and it is no reading."""
-    is_refused = call.status.startswith("4") and call.status != call.decision
-    was_whole = bool(call.forwarded_at and call.body_sha256)
-    return was_whole and not is_refused and not call.method.startswith(_READS)
 
 
 def _result(workflow: Workflow) -> Sequence[Payload]:
@@ -112,7 +99,7 @@ def _runs(crossings: Iterable[tuple[Called, Crossing]]) -> Mapping[str, int]:
         if boundary.kind is Kind.ACTIVITY and (
             boundary.stage in _REPORTS or (boundary.stage in _GOT and called.delivered_at)
         ):
-            found[_name(boundary.subject, boundary.ordinal)].add(crossing.attempt)
+            found[numbered(boundary.subject, boundary.ordinal)].add(crossing.attempt)
     return {name: len(attempts) for name, attempts in found.items()}
 
 
@@ -123,11 +110,6 @@ def _attempts(workflow: Workflow) -> Mapping[str, int]:
     for activity in workflow.activities:
         ordinals[activity.kind] += 1
         pending = activity.pending.attempt if activity.pending else 0
-        name = _name(activity.kind, ordinals[activity.kind])
+        name = numbered(activity.kind, ordinals[activity.kind])
         found[name] = max(activity.attempt, pending)
     return found
-
-
-def _name(kind: str, ordinal: int) -> str:
-    """As the wire calls an activity that a worker has in hand."""
-    return kind if ordinal == 1 else f"{kind} {ordinal}"

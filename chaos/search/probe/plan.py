@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from chaos.search.explore.plan import Action
+from chaos.search.explore.plan import Action, spread
 from chaos.search.explore.points import Stop
 from chaos.search.probe.baseline import NoBaselineError
 from chaos.wire.boundary import Boundary, Stage
@@ -40,7 +38,7 @@ class Choice:
     sample: int | None = None
 
 
-def points(runs: Sequence[Sequence[Stop]], actions: Collection[Action]) -> Sequence[Point]:
+def points(runs: Sequence[Sequence[Stop]]) -> Sequence[Point]:
     """Those of stops that every undisturbed run came to, in the order of the first of them."""
     first, *others = runs
     known = [
@@ -57,14 +55,18 @@ def points(runs: Sequence[Sequence[Stop]], actions: Collection[Action]) -> Seque
         for stop in found
         if any(boundary.stage in _REPLY_CAN_BE_LOST for boundary in stop.boundaries)
     ]
-    return [each for each in (*kills, *drops) if each.action in actions]
+    return [*kills, *drops]
 
 
 def chosen(everything: Sequence[Point], choice: Choice) -> Sequence[Point]:
     """As different as can be, so that what has to be left out is much like something that was
-    tried: no kind gets its second before each has its first. Raises NoBaselineError.
+    tried. Raises NoBaselineError.
     """
-    wanted = [each for each in everything if not choice.at or _is_at(each.stop, choice.at)]
+    wanted = [
+        each
+        for each in everything
+        if each.action in choice.actions and (not choice.at or _is_at(each.stop, choice.at))
+    ]
     if not wanted:
         there = sorted({str(boundary) for each in everything for boundary in each.stop.boundaries})
         more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
@@ -72,13 +74,7 @@ def chosen(everything: Sequence[Point], choice: Choice) -> Sequence[Point]:
             "the undisturbed runs came to no such point; they came to "
             f"{'; '.join(there[:_MOST_NAMED]) or 'none at all'}{more}."
         )
-    dice = random.Random(0)  # noqa: S311 - no secret depends on it
-    kinds: defaultdict[tuple[Action, str], list[Point]] = defaultdict(list)
-    for each in dice.sample(wanted, len(wanted)):
-        kinds[each.action, each.stop.kind].append(each)
-    turns = [(turn, each) for same in kinds.values() for turn, each in enumerate(same)]
-    turns.sort(key=lambda pair: pair[0])
-    return [each for _, each in turns[: choice.sample]]
+    return spread(wanted, choice.sample, lambda each: (each.action, each.stop.kind), seed=0)
 
 
 def _is_at(stop: Stop, boundaries: Sequence[Boundary]) -> bool:

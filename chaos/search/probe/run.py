@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,15 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from temporalio.service import RPCError
-
 from chaos.evidence.headroom import Meter, Strain
 from chaos.evidence.journal import Event
-from chaos.process.child import ChildError
-from chaos.process.waiting import CLOCK, DeadlineExceededError
+from chaos.process.waiting import CLOCK
 from chaos.search.explore.lane import Lane
-from chaos.search.explore.lanes import Lanes, Means, open_lanes
-from chaos.search.explore.plan import Action
+from chaos.search.explore.lanes import TROUBLE, Lanes, Means, open_lanes
 from chaos.search.explore.points import Stop, stops
 from chaos.search.probe.baseline import Baseline
 from chaos.search.probe.differences import told
@@ -31,9 +25,9 @@ from chaos.search.probe.observed import Observed, observe
 from chaos.search.probe.patience import Patience
 from chaos.search.probe.plan import Choice, Point, chosen, points
 from chaos.search.probe.record import Cell, Probe, Undisturbed
-from chaos.wire.control import WireError
 from chaos.wire.journal import read_wire
 
+PREFIX = "probe-"
 RUNS = "runs"
 PATIENCE_SECONDS = 60.0
 MOST_TRIES = 3
@@ -42,8 +36,6 @@ MOST_TRIES = 3
 _UNDISTURBED_RUNS = 2
 _UNDISTURBED_PATIENCE = 2
 """Undisturbed, a workflow may take so many times as long as it may stand still later."""
-
-_TROUBLE = (ChildError, DeadlineExceededError, WireError, TimeoutError, RPCError)
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,6 @@ class Probing:
     means: Means
     notes: Sequence[str] = ()
     _meter: Meter = field(default_factory=Meter)
-    _began: float = field(default_factory=time.monotonic)
     _began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _undisturbed: list[Observed] = field(default_factory=list)
     _baseline: Baseline | None = None
@@ -75,9 +66,6 @@ class Probing:
     _chosen: Sequence[Point] = ()
     _cells: dict[str, Cell] = field(default_factory=dict)
     _ended: str = "it was broken off."
-    _starting: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
-    )
 
     async def run(self) -> None:
         """Try all chosen points. Raises NoBaselineError, and what its processes raise."""
@@ -95,19 +83,20 @@ class Probing:
         started = [lanes.make(number) for number in range(1, min(_UNDISTURBED_RUNS, count) + 1)]
         for lane in started:
             await lane.start()
-        self._say("two undisturbed runs say what is normal")
+        self.means.tell("two undisturbed runs say what is normal")
         await self._measure(started)
         left = deque(self._chosen)
-        self._say(f"{len(left)} of {len(self._found)} points are tried")
-        more = [lanes.make(number) for number in range(len(started) + 1, min(count, len(left)) + 1)]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for lane in started:
-                    group.create_task(self._work(lane, left))
-                for lane in more:
-                    group.create_task(self._begin_to_work(lane, left))
-        except BaseExceptionGroup as several:
-            raise several.exceptions[0] from None
+        self.means.tell(f"{len(left)} of {len(self._found)} points are tried")
+
+        async def attempt(lane: Lane, point: Point) -> str:
+            cell, is_clean = await self._try(lane, point)
+            self._cells[point.name] = cell
+            self._tell(cell)
+            if cell.fate is Fate.UNKNOWN and cell.tries < MOST_TRIES:
+                left.append(point)
+            return "" if is_clean else cell.workflow_id
+
+        await lanes.work_off(started, left, attempt)
         self._ended = "the time was up." if left else ""
 
     async def _measure(self, lanes: Sequence[Lane]) -> None:
@@ -123,9 +112,8 @@ class Probing:
             found = list(await asyncio.gather(*runs))
         self._undisturbed = [observed for observed, _ in found]
         self._baseline = Baseline.of(self._undisturbed)
-        self._found = points([stops_ for _, stops_ in found], tuple(Action))
-        wanted = [each for each in self._found if each.action in self.wanted.choice.actions]
-        self._chosen = chosen(wanted, self.wanted.choice)
+        self._found = points([stops_ for _, stops_ in found])
+        self._chosen = chosen(self._found, self.wanted.choice)
 
     async def _undisturbed_run(self, lane: Lane, number: int) -> tuple[Observed, Sequence[Stop]]:
         folder = self.folder / RUNS / f"undisturbed-{number}"
@@ -136,31 +124,6 @@ class Probing:
         evidence = self.means.target.load_evidence(folder)
         wire = read_wire(folder)
         return observe(evidence, wire), stops(wire, evidence.real_id(spec.workflow_id))
-
-    async def _begin_to_work(self, lane: Lane, left: deque[Point]) -> None:
-        """Start a lane; where that is not possible there is one less."""
-        try:
-            async with self._starting:
-                await lane.start()
-        except _TROUBLE as error:
-            self._say(f"{lane.name} cannot be started, the others go on: {error}")
-        else:
-            await self._work(lane, left)
-
-    async def _work(self, lane: Lane, left: deque[Point]) -> None:
-        while left and not self._time_is_up:
-            point = left.popleft()
-            cell, is_clean = await self._try(lane, point)
-            self._cells[point.name] = cell
-            self._tell(cell)
-            if cell.fate is Fate.UNKNOWN and cell.tries < MOST_TRIES:
-                left.append(point)
-            if not is_clean:
-                try:
-                    await lane.give_up(cell.workflow_id)
-                except _TROUBLE as error:
-                    self._say(f"{lane.name} cannot be started again, the others go on: {error}")
-                    return
 
     async def _try(self, lane: Lane, point: Point) -> tuple[Cell, bool]:
         """What became of one run, and whether it left nothing to the next."""
@@ -181,7 +144,7 @@ class Probing:
                     usual_seconds=judge.baseline.seconds,
                     wait=patience.wait,
                 )
-        except _TROUBLE as error:
+        except TROUBLE as error:
             return self._with_command(broken(folder, point, tries=tries, why=str(error))), False
         cell = await asyncio.to_thread(judge.cell, folder, point, tries=tries, began_at=began_at)
         return self._with_command(cell), await lane.lab.has_ended(folder.name)
@@ -210,24 +173,13 @@ class Probing:
             patience_seconds=self.wanted.patience_seconds,
         )
 
-    @property
-    def _time_is_up(self) -> bool:
-        return self.means.seconds is not None and self._age_seconds >= self.means.seconds
-
-    @property
-    def _age_seconds(self) -> float:
-        return time.monotonic() - self._began
-
     def _tell(self, cell: Cell) -> None:
         """One line a run."""
         again = "" if cell.tries == 1 else f", try {cell.tries}"
-        self._say(
+        self.means.tell(
             f"{len(self._cells)}/{len(self._chosen)} {cell.action} at {cell.boundary}: "
             f"{cell.fate}{again} ({cell.findings[0].text})"
         )
-
-    def _say(self, text: str) -> None:
-        self.means.say(f"{self._age_seconds:6.1f} s  {text}")
 
     def record(self) -> Probe:
         """For the reports."""
@@ -236,7 +188,7 @@ class Probing:
             workflow=self.wanted.spec,
             command=self.wanted.command,
             began_at=self._began_at,
-            seconds=self._age_seconds,
+            seconds=self.means.age_seconds,
             found=len(self._found),
             chosen=len(self._chosen),
             undisturbed=tuple(map(_undisturbed, self._undisturbed)),

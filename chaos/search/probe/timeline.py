@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Entry, Event
+from chaos.search.explore.points import Phase
 from chaos.search.probe.record import Moment
 from chaos.wire.boundary import Crossing, Kind, Stage
-from chaos.wire.journal import Called, Decided, Reached, WireRecord
+from chaos.wire.journal import Called, Decided, Reached, WireRecord, WireRecords
 
 MOST_LINES = 60
 """Of one timeline; what is nearest to the disturbance is shown."""
@@ -32,7 +33,7 @@ _HOW_FAR = {
 def timeline(
     evidence: Evidence,
     workflow: Workflow | None,
-    wire: Mapping[str, Sequence[WireRecord]],
+    wire: WireRecords,
     hit_at: datetime,
 ) -> Sequence[Moment]:
     """In the order of time, `hit_at` is 0."""
@@ -76,17 +77,8 @@ def _of_wire(record: WireRecord) -> Iterator[_Told]:
         yield record.at, "hit", f"what becomes of that call: {record.decision}"
     elif isinstance(record, Called):
         for crossing in record.crossings:
-            yield _when(record, crossing), *_of_call(record, crossing)
-
-
-def _when(called: Called, crossing: Crossing) -> datetime:
-    """When a call was at a boundary, as near as it is on record."""
-    stage = crossing.boundary.stage
-    if stage is Stage.DELIVERED:
-        return called.delivered_at or called.at
-    if stage in {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}:
-        return called.at
-    return called.replied_at or called.at
+            at = Phase.of(crossing.boundary.stage).time_of(record)
+            yield at, *_of_call(record, crossing)
 
 
 def _of_call(called: Called, crossing: Crossing) -> tuple[str, str]:
@@ -94,7 +86,7 @@ def _of_call(called: Called, crossing: Crossing) -> tuple[str, str]:
     is_service = boundary.kind is Kind.CALL
     words = f"{boundary.subject}: {_HOW_FAR[boundary.stage]}"
     if not is_service:
-        words = f"{str(boundary.kind).replace('_', ' ')} {words}"
+        words = f"{boundary.kind.words} {words}"
     if crossing.attempt > 1:
         words += f", attempt {crossing.attempt}"
     if boundary.stage is Stage.ANSWERED and called.status:

@@ -134,16 +134,11 @@ def _task(workflow: Workflow, hit_at: datetime) -> Iterator[Wait]:
             is_certain=True,
         )
     elif task.started_at:
-        limit = _task_seconds(workflow)
+        limit = workflow.task_seconds
         seconds = _since(hit_at, task.started_at) + limit
         yield Wait(f"its workflow task has {limit:g} s from its start on", seconds)
     else:
         yield Wait(f"its workflow task, attempt {task.attempt}, waits for a worker", 0.0)
-
-
-def _task_seconds(workflow: Workflow) -> float:
-    started = workflow.runs[-1].events[0].workflow_execution_started_event_attributes
-    return started.workflow_task_timeout.ToTimedelta().total_seconds()
 
 
 def _timer(due: datetime, hit_at: datetime) -> Wait:

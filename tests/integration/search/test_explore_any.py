@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ async def test_one_stop_can_be_tried_by_itself_with_either_action(
 async def test_a_stop_that_no_run_comes_to_is_not_reached(means: Means, tmp_path: Path) -> None:
     choice = Choice(specs=("plain",), sample=1)
     with closing(State.begin(tmp_path)) as state:
-        await explore(state, choice, Means(**{**vars(means), "seconds": 0.001}))
+        await explore(state, choice, replace(means, seconds=0.001))
         assert state.plan
         never = Stop(boundaries=(Boundary.parse("activity greet completing 7"),))
         reference = state.plan.references[0].model_copy(update={"stops": (never,)})

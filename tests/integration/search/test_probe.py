@@ -118,6 +118,8 @@ def _ended_after(process: subprocess.Popen[str], words: str) -> str:
     return "".join((*said, rest))
 
 
+@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.timeout(180)
 def test_after_an_interrupt_what_was_done_is_kept_and_nothing_is_left(
     tmp_path: Path, temporal_cli: Path

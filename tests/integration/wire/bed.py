@@ -17,6 +17,7 @@ from chaos.environment.temporal import OWN_CONFIG, connect
 from chaos.evidence.journal import Journal
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
+from chaos.process.waiting import wait_until
 from chaos.wire.boundary import Boundary, Crossing, Stage
 from chaos.wire.control import Breakpoint, Decision, LineSpec, Passage, Upstream, Wire
 from chaos.wire.journal import Called, Decided, WireRecord, read_wire
@@ -135,12 +136,12 @@ class Lane:
         """Start it (again) and wait until it polls for both kinds."""
         seen = len(self.wire.polls(self.line))
         self.worker.start()
-        kinds: set[str] = set()
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while kinds != {"workflow", "activity"}:
-                polls = await self.wire.next_polls(self.line, seen)
-                seen += len(polls)
-                kinds |= {poll.kind for poll in polls if poll.queue == QUEUE}
+
+        def polls() -> bool:
+            new = self.wire.polls(self.line)[seen:]
+            return {each.kind for each in new if each.queue == QUEUE} == {"workflow", "activity"}
+
+        await wait_until(polls, what="the worker polls", deadline_seconds=DEADLINE_SECONDS)
 
     async def set(self, text: str, attempt: int = 0) -> Breakpoint:
         return await self.wire.set(Boundary.parse(text), line=self.line, attempt=attempt)

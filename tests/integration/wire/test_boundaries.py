@@ -16,9 +16,8 @@ from temporalio.client import (
 
 from chaos.process.waiting import wait_until
 from chaos.wire.boundary import Stage
-from chaos.wire.breakpoints import LEFT
 from chaos.wire.control import Decision
-from chaos.wire.journal import Called, Polled, Reached
+from chaos.wire.journal import LEFT, Called, Polled, Reached
 from tests.integration.wire.bed import (
     DEADLINE_SECONDS,
     QUEUE,
@@ -32,6 +31,16 @@ from tests.integration.wire.conftest import LaneOf
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ALL = [Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.COMPLETED]
+OFTEN = [
+    ("activity pack", Stage.DELIVERED),
+    ("activity pack", Stage.COMPLETED),
+    ("workflow_task Packing", Stage.COMPLETING),
+]
+KILLED = [
+    pytest.param(what, stage, marks=() if (what, stage) in OFTEN else pytest.mark.nightly)
+    for what in ("activity pack", "workflow_task Packing")
+    for stage in ALL
+]
 LONGER_THAN_A_REPORT_TAKES = 0.5
 TASK_TIMEOUT = timedelta(seconds=1)
 
@@ -89,8 +98,7 @@ async def test_a_worker_that_is_not_held_passes_everything(lane: Lane) -> None:
     assert not [r for r in lane.process.records(lane.line) if isinstance(r, Reached)]
 
 
-@pytest.mark.parametrize("stage", ALL)
-@pytest.mark.parametrize("what", ["activity pack", "workflow_task Packing"])
+@pytest.mark.parametrize(("what", "stage"), KILLED)
 async def test_a_worker_killed_at_a_boundary_has_left_and_the_next_one_finishes(
     lane: Lane, what: str, stage: Stage
 ) -> None:
@@ -102,7 +110,7 @@ async def test_a_worker_killed_at_a_boundary_has_left_and_the_next_one_finishes(
     assert await result(handle) == "A packed"
 
     decisions = lane.process.decisions(lane.line)
-    # Who dies of what it was given may have come to report it, or not.
+    # A worker that dies of what it was given may have come to report it, or not.
     assert decisions in ([[], [LEFT]] if stage is Stage.DELIVERED else [[LEFT]])
     history = await handle.fetch_history()
     completed = [

@@ -87,7 +87,7 @@ async def test_it_ends_in_order_when_told(own: WireProcess) -> None:
     own.child.send(signal.SIGTERM)
     assert await own.child.wait(DEADLINE_SECONDS) == 0
     assert [type(record) for record in own.records("worker-1")] == [Opened, Closed]
-    for attempt in (waiting, own.wire.set(BOUNDARY), own.wire.next_polls("worker-1", 0)):
+    for attempt in (waiting, own.wire.set(BOUNDARY)):
         with pytest.raises(WireError, match="The wire is gone"):
             await attempt
 

@@ -45,15 +45,9 @@ async def paying(
         await process.wire.close_line(name)
 
 
-@pytest.mark.parametrize(
-    ("key", "harm", "meaning"),
-    [
-        ("", Harm.TWICE, "no idempotency key, so it cannot tell that it is the same."),
-        ("order-7", Harm.TELLS, "with the same idempotency key, by which it can tell."),
-    ],
-)
+@pytest.mark.parametrize(("key", "harm"), [("", Harm.TWICE), ("order-7", Harm.TELLS)])
 async def test_a_worker_killed_before_it_heard_the_answer_asks_again(
-    paying: tuple[Lane, Service], key: str, harm: Harm, meaning: str
+    paying: tuple[Lane, Service], key: str, harm: Harm
 ) -> None:
     lane, service = paying
     async with await service.set("call POST /charges answered") as held:
@@ -68,8 +62,6 @@ async def test_a_worker_killed_before_it_heard_the_answer_asks_again(
     assert [call.crossings[0].attempt for call in (first, second)] == [1, 2]
     (repeat,) = _repeats(lane, service)
     assert (repeat.harm, len(repeat.calls), repeat.during) == (harm, 2, ("charge",))
-    assert str(repeat).startswith("payments was asked 2 times for POST /charges during charge (at ")
-    assert str(repeat).endswith(meaning)
     assert len(service.booked()) == 2
 
 

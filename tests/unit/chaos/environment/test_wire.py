@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaos.environment.wire import client_of, line_name, link_of, plain, upstream_of
+from chaos.environment.wire import line_name, link_of, plain, upstream_of
 from chaos.wire.control import Upstream
+from chaos.wire.journal import client_of
 
 ADDRESS = "cloud.test:7233"
 SECURE = {

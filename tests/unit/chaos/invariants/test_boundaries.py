@@ -101,6 +101,7 @@ def test_whatever_a_fault_was_meant_for_it_may_have_hit_any_of(tmp_path: Path) -
         ([_reached(passage=4), _decided()], KILLED, "the wire had no call there"),
         ([_reached(DELIVERED), _decided()], KILLED, "the wire had no call there"),
         ([_reached()], KILLED, "nothing became of the call before the wire ended"),
+        ([_reached(), _decided("resume")], KILLED, "what became of the call is 'resume'"),
         ([_reached(), _decided()], KILLED[:2], "worker-1 (pid 7) got no signal, or lived on"),
         ([_reached(), _decided()], KILLED[::2], "worker-1 (pid 7) got no signal, or lived on"),
     ],

@@ -96,7 +96,7 @@ def _hostile() -> Probe:
             "folder": HOSTILE,
             "command": HOSTILE,
             "timeline": (moment,),
-            "findings": (Finding(fate=Fate.LOST, text=HOSTILE, what=HOSTILE),),
+            "findings": (Finding(fate=Fate.LOST, text=HOSTILE),),
         }
     )
     return probe(

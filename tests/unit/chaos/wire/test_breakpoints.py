@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from chaos.wire.boundary import Boundary, Crossing
-from chaos.wire.breakpoints import LEFT, Breakpoints, DecisionError, Delivery
+from chaos.wire.breakpoints import Breakpoints, DecisionError, Delivery
 from chaos.wire.control import BreakpointSpec
-from chaos.wire.journal import Decided, Reached, read_wire
+from chaos.wire.journal import LEFT, Decided, Reached, read_wire
 from chaos.wire.writing import WireJournal
 
 STATUSES = ("UNAVAILABLE",)

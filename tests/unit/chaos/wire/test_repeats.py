@@ -8,7 +8,7 @@ import pytest
 
 from chaos.wire.boundary import Boundary, Crossing
 from chaos.wire.journal import Called, Opened, WireRecord
-from chaos.wire.repeats import Harm, Repeat, repeats
+from chaos.wire.repeats import Harm, repeats
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SECONDS = count()
@@ -147,19 +147,3 @@ def test_the_worst_stands_first() -> None:
         "worker-1>payments": [call(), call(), *(call(body="c", workflow="") for _ in range(2))],
     }
     assert [repeat.harm for repeat in repeats(wire)] == list(Harm)
-
-
-def test_a_repeat_says_what_it_means() -> None:
-    at = [NOON + timedelta(seconds=1.5), NOON + timedelta(minutes=1)]
-    pair = tuple(call(at=each, during=("charge", "ship")) for each in at)
-    assert str(Repeat("payments", Harm.TWICE, pair)) == (
-        "payments was asked 2 times for POST /charges during charge, ship (at 12:00:01.500, "
-        "12:01:00.000): with the same body and no idempotency key, so it cannot tell that it is "
-        "the same."
-    )
-    other_keys = tuple(call(key=key) for key in "kl")
-    assert "the same body and not the same key" in str(Repeat("p", Harm.TWICE, other_keys))
-    assert str(Repeat("p", Harm.PERHAPS, pair)).endswith("asked, each for itself.")
-    assert str(Repeat("p", Harm.TELLS, other_keys[:1])).endswith("by which it can tell.")
-    assert str(Repeat("p", Harm.TELLS, pair)).endswith("second time where it keeps to HTTP.")
-    assert str(Repeat("p", Harm.NONE, pair)).endswith("which only reads.")

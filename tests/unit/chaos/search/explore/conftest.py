@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from chaos.evidence.history import Workflow
-from chaos.search.explore.hits import Wire
 from chaos.search.explore.plan import Plan
-from chaos.wire.journal import read_wire
+from chaos.wire.journal import WireRecords, read_wire
 from tests.chaos.video.target import VIDEO
 from tests.unit.chaos.search.explore.kept import FAULT_FREE, KEPT, PLAN
 
@@ -28,7 +27,7 @@ def workflow() -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def records() -> Wire:
+def records() -> WireRecords:
     """What passed on the lines of the undisturbed workflow's worker."""
     return read_wire(KEPT / FAULT_FREE)
 

@@ -99,6 +99,11 @@ def ended_by_itself(folder: Path) -> None:
 
 
 def nothing_was_killed(folder: Path) -> None:
+    lines = (folder / JOURNAL).read_text().splitlines(keepends=True)
+    (folder / JOURNAL).write_text("".join(each for each in lines if '"signaled"' not in each))
+
+
+def no_fault_is_on_record(folder: Path) -> None:
     (folder / JOURNAL).write_text("")
 
 
@@ -109,6 +114,7 @@ UNPROVEN = (
     another_process_was_killed,
     ended_by_itself,
     nothing_was_killed,
+    no_fault_is_on_record,
 )
 
 
@@ -183,9 +189,11 @@ def test_an_attempt_that_was_not_lost_proves_no_death(kept: Kept) -> None:
     assert judge(folder).proven == ()
 
 
-def test_a_worker_that_is_only_told_of_a_broken_connection_need_not_die(kept: Kept) -> None:
+def test_a_worker_whose_connection_only_breaks_need_not_die(kept: Kept) -> None:
     folder = kept(COMPLETING)
     nothing_was_killed(folder)
+    edit(folder / JOURNAL, '"kind":"kill"', '"kind":"drop"')
+    change(folder, "decided", lambda r: r.update(decision="drop"))
 
     found = judge(folder, Action.DROP)
 

@@ -11,11 +11,10 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.history import Workflow
-from chaos.search.explore.hits import Wire
 from chaos.search.explore.plan import Action, Choice, Plan, Reference
 from chaos.search.explore.points import Phase, PlanError
 from chaos.wire.boundary import Kind, Stage
-from chaos.wire.journal import Called
+from chaos.wire.journal import Called, WireRecords
 
 
 def sample(plan: Plan, size: int, seed: int = 0) -> Plan:
@@ -55,14 +54,18 @@ def test_what_is_handed_over_cannot_be_dropped(plan: Plan) -> None:
     assert not any(each.stop.boundary.stage is Stage.DELIVERED for each in dropped)
 
 
-def test_a_run_that_nobody_disturbed_is_a_reference(workflow: Workflow, records: Wire) -> None:
+def test_a_run_that_nobody_disturbed_is_a_reference(
+    workflow: Workflow, records: WireRecords
+) -> None:
     found = Reference.of("single", workflow, records)
 
     assert found.attempts["start_video"] == 1
     assert len(found.stops) == 64
 
 
-def test_a_workflow_task_that_timed_out_is_a_disturbance(workflow: Workflow, records: Wire) -> None:
+def test_a_workflow_task_that_timed_out_is_a_disturbance(
+    workflow: Workflow, records: WireRecords
+) -> None:
     late = HistoryEvent(event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
     history = WorkflowHistory(workflow.workflow_id, [late, *workflow.events])
 
@@ -75,7 +78,7 @@ def test_a_workflow_task_that_timed_out_is_a_disturbance(workflow: Workflow, rec
     [(Kind.WORKFLOW_TASK, Stage.COMPLETED), (Kind.ACTIVITY, Stage.ASSIGNED)],
 )
 def test_what_did_not_pass_on_the_wire_was_done_by_another(
-    kind: Kind, stage: Stage, workflow: Workflow, records: Wire
+    kind: Kind, stage: Stage, workflow: Workflow, records: WireRecords
 ) -> None:
     def is_hidden(record: object) -> bool:
         return isinstance(record, Called) and any(

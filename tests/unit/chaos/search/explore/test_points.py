@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from chaos.search.explore.hits import Wire
 from chaos.search.explore.points import Phase, Stop, during, stops
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
-from chaos.wire.journal import Called, Polled
+from chaos.wire.journal import Called, Polled, WireRecords
 from tests.unit.chaos.search.explore.kept import FAULT_FREE
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,7 +38,7 @@ def names(found: Sequence[Stop]) -> list[list[str]]:
     return [[str(boundary) for boundary in stop.boundaries] for stop in found]
 
 
-def test_a_real_run_has_each_boundary_once_in_the_order_of_the_worker(records: Wire) -> None:
+def test_a_real_run_has_each_boundary_once_in_the_order_of_the_worker(records: WireRecords) -> None:
     found = stops(records, FAULT_FREE)
     counted = Counter(str(b) for stop in found for b in stop.boundaries)
 
@@ -57,7 +56,7 @@ def test_a_real_run_has_each_boundary_once_in_the_order_of_the_worker(records: W
     assert str(found[-1].boundary) == "workflow_task SingleVideo completed 6"
 
 
-def test_calls_of_a_service_stand_within_their_activity(records: Wire) -> None:
+def test_calls_of_a_service_stand_within_their_activity(records: WireRecords) -> None:
     found = [str(stop.boundary) for stop in stops(records, FAULT_FREE)]
     start = [i for i, name in enumerate(found) if "predictLongRunning" in name]
 

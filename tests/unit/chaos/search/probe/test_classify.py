@@ -251,7 +251,8 @@ def test_an_activity_that_ran_again_unseen_is_told_apart_from_harm() -> None:
         given("activity charge_card assigned", attempt=2),
     )
 
-    assert (one.fate, one.what) == (Fate.RAN_TWICE, "charge_card")
+    assert one.fate is Fate.RAN_TWICE
+    assert one.text.startswith("charge_card was begun 2 times")
     assert not one.fate.is_bad
 
 
