@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_LANES = 64
 _ACTIONS = ("kill", "drop")
+_PATIENCE_SECONDS = 90  # chaos.search.probe.run says why; to import it here takes too long
 
 _DESCRIPTION = """\
 Starts your worker, in whatever language, and runs a workflow on it: twice undisturbed, then once
@@ -113,9 +114,9 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     add(
         "--patience",
         type=whole(1, 3600),
-        default=60,
+        default=_PATIENCE_SECONDS,
         metavar="SECONDS",
-        help="what stands still for longer is stuck (default: 60)",
+        help=f"what stands still for longer is stuck (default: {_PATIENCE_SECONDS})",
     )
     add("--at", action="append", default=[], metavar="BOUNDARY", help="there only; again for more")
     add("--action", choices=_ACTIONS, action="append", default=[], help="that only")
@@ -262,6 +263,6 @@ def command_of(given: argparse.Namespace) -> str:
         for each in value if isinstance(value, list) else [value]:
             if each not in {"", None, Path()}:
                 words += [f"--{name.replace('_', '-')}", str(each)]
-    if given.patience != 60:
+    if given.patience != _PATIENCE_SECONDS:
         words += ["--patience", str(given.patience)]
     return shlex.join(words)

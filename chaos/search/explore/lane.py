@@ -28,6 +28,7 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.explore.keep import Since, ends, keep
 from chaos.search.explore.plan import Action
 from chaos.search.explore.points import Stop
+from chaos.search.explore.resent import is_report, is_sent_again
 from chaos.wire.control import Breakpoint, Passage, Wire
 from chaos.wire.journal import FOLDER, client_of, file_name, service_of
 
@@ -38,6 +39,7 @@ wait."""
 READY_DEADLINE_SECONDS = 120.0
 HIT_DEADLINE_SECONDS = 60.0
 END_DEADLINE_SECONDS = 150.0
+SENT_AGAIN_SECONDS = 2.0
 _ASK_SECONDS = 0.1
 
 Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
@@ -100,22 +102,24 @@ class Lane:
         """
         pid = await self._settled()
         since = Since(ends(self.supervisor.logs), ends(self._journals))
+        passage = None
         if stop is None:
             await self.lab.start(spec)
-            is_hit = False
         else:
             async with await self._set(spec, stop) as breakpoint_:
                 await self.lab.start(spec)
                 longest = HIT_DEADLINE_SECONDS + usual_seconds
                 passage = await self._reached(spec, breakpoint_, longest)
-                if is_hit := passage is not None:
+                if passage:
                     await self._hit(spec, passage, action)
         with suppress(DeadlineExceededError):
             if wait:
                 await wait(self.lab, spec)
             else:
                 await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
-        dead = pid if is_hit and action is Action.KILL else None
+        if passage and action is Action.DROP:
+            await self._until_sent_again(passage, since)
+        dead = pid if passage and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
     async def _settled(self) -> int:
@@ -158,6 +162,19 @@ class Lane:
             for task in (reached, over):
                 task.cancel()
             await asyncio.gather(reached, over, return_exceptions=True)
+
+    async def _until_sent_again(self, passage: Passage, since: Since) -> None:
+        """Of a report whose reply was lost: the workflow may be over before its worker sends it
+        again. Whether one does is up to its SDK.
+        """
+        if is_report(passage.crossing):
+            with suppress(DeadlineExceededError):
+                await wait_until(
+                    lambda: is_sent_again(since.lines, passage.crossing),
+                    what=f"{passage.crossing.boundary} is reported again",
+                    deadline_seconds=SENT_AGAIN_SECONDS,
+                    interval_seconds=_ASK_SECONDS,
+                )
 
     async def _until_ended(self, spec: WorkflowSpec, deadline_seconds: float) -> None:
         """Raises DeadlineExceededError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from chaos.evidence.case import Evidence
@@ -14,12 +15,14 @@ _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 
 def bound_seconds(
-    evidence: Evidence, workflow: Workflow, boundary: Boundary, hit_at: datetime
+    evidence: Evidence, workflow: Workflow, boundaries: Sequence[Boundary], hit_at: datetime
 ) -> float | None:
-    """When what was in hand is due again, or a new worker ready, and a handover; None where the
-    history does not tell what was.
+    """When all is due again that a call was at, such as a workflow task that was reported and the
+    activity that came with the reply, or a new worker ready, and a handover; None where the history
+    does not tell what was.
     """
-    due = _due_seconds(workflow, boundary)
+    found = [_due_seconds(workflow, boundary) for boundary in boundaries]
+    due = max((seconds for seconds in found if seconds is not None), default=None)
     if due is None:
         return None
     ready = [e.at for e in evidence.journal if e.event is Event.READY and e.at > hit_at]

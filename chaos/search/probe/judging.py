@@ -48,8 +48,8 @@ class Judge:
             not_hit=self._not_hit(evidence, point),
         )
         workflow = run.workflow
-        boundary = point.stop.boundary
-        bound = bound_seconds(evidence, workflow, boundary, hit_at) if workflow else None
+        boundaries = point.stop.boundaries
+        bound = bound_seconds(evidence, workflow, boundaries, hit_at) if workflow else None
         return Cell(
             **_place(point),
             workflow_id=observed.workflow_id,

@@ -97,10 +97,15 @@ def _runs(crossings: Iterable[tuple[Called, Crossing]]) -> Mapping[str, int]:
     for called, crossing in crossings:
         boundary = crossing.boundary
         if boundary.kind is Kind.ACTIVITY and (
-            boundary.stage in _REPORTS or (boundary.stage in _GOT and called.delivered_at)
+            boundary.stage in _REPORTS or (boundary.stage in _GOT and _has_come(called))
         ):
             found[numbered(boundary.subject, boundary.ordinal)].add(crossing.attempt)
     return {name: len(attempts) for name, attempts in found.items()}
+
+
+def _has_come(called: Called) -> bool:
+    """Whether the worker has the reply: it may have been told of a lost connection instead."""
+    return called.delivered_at is not None and called.status == "OK"
 
 
 def _attempts(workflow: Workflow) -> Mapping[str, int]:

@@ -29,7 +29,9 @@ from chaos.wire.journal import read_wire
 
 PREFIX = "probe-"
 RUNS = "runs"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
+"""Longer than a minute and a retry: that is what most give an activity, and no defect."""
+
 MOST_TRIES = 3
 """How often a point is tried that was not provably hit: the workflow may have taken another way."""
 

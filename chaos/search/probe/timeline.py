@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.search.explore.points import Phase
+from chaos.search.explore.resent import REPORT_OF
 from chaos.search.probe.record import Moment
-from chaos.wire.boundary import Crossing, Kind, Stage
+from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Decided, Reached, WireRecord, WireRecords
 
 MOST_LINES = 60
@@ -28,6 +29,8 @@ _HOW_FAR = {
     Stage.LEAVING: "asked",
     Stage.ANSWERED: "answered",
 }
+_REPORTED = {report: taken for taken, report in REPORT_OF.items()}
+"""A report, and what the server has when it has taken it."""
 
 
 def timeline(
@@ -37,10 +40,12 @@ def timeline(
     hit_at: datetime,
 ) -> Sequence[Moment]:
     """In the order of time, `hit_at` is 0."""
+    records = [record for line in wire.values() for record in line]
+    taken = _taken(records)
     found = [
         *_ends(workflow),
         *(told for entry in evidence.journal for told in _of_process(entry)),
-        *(told for line in wire.values() for record in line for told in _of_wire(record)),
+        *(told for record in records for told in _of_wire(record, taken)),
     ]
     moments = [
         Moment(seconds=round((at - hit_at).total_seconds(), 3), mark=mark, text=text)
@@ -70,7 +75,28 @@ def _of_process(entry: Entry) -> Iterator[_Told]:
         yield entry.at, mark, f"{name}{pid}: {entry.event}{signal}"
 
 
-def _of_wire(record: WireRecord) -> Iterator[_Told]:
+_Report = tuple[str, str, Boundary, int]
+"""A run of a workflow, what the server has when it has taken the report, and of which attempt."""
+
+
+def _report(crossing: Crossing, taken: Stage) -> _Report:
+    boundary = crossing.boundary.model_copy(update={"stage": taken})
+    return crossing.workflow_id, crossing.run_id, boundary, crossing.attempt
+
+
+def _taken(records: Iterable[WireRecord]) -> Mapping[_Report, datetime]:
+    """The reports that the server took, and when each first came in."""
+    found: dict[_Report, datetime] = {}
+    for record in records:
+        if isinstance(record, Called):
+            for crossing in record.crossings:
+                if (stage := crossing.boundary.stage) in REPORT_OF:
+                    report = _report(crossing, stage)
+                    found[report] = min(record.at, found.get(report, record.at))
+    return found
+
+
+def _of_wire(record: WireRecord, taken: Mapping[_Report, datetime]) -> Iterator[_Told]:
     if isinstance(record, Reached):
         yield record.at, "hit", f"the boundary is reached: {record.crossing.boundary}"
     elif isinstance(record, Decided):
@@ -78,19 +104,38 @@ def _of_wire(record: WireRecord) -> Iterator[_Told]:
     elif isinstance(record, Called):
         for crossing in record.crossings:
             at = Phase.of(crossing.boundary.stage).time_of(record)
-            yield at, *_of_call(record, crossing)
+            yield at, *_of_call(record, crossing, taken)
 
 
-def _of_call(called: Called, crossing: Crossing) -> tuple[str, str]:
+def _of_call(
+    called: Called, crossing: Crossing, taken: Mapping[_Report, datetime]
+) -> tuple[str, str]:
     boundary = crossing.boundary
     is_service = boundary.kind is Kind.CALL
     words = f"{boundary.subject}: {_HOW_FAR[boundary.stage]}"
     if not is_service:
         words = f"{boundary.kind.words} {words}"
+        words += _answer(called, crossing, taken)
     if crossing.attempt > 1:
         words += f", attempt {crossing.attempt}"
     if boundary.stage is Stage.ANSWERED and called.status:
         words += f" {called.status}"
     if called.decision:
         words += f" ({called.decision})"
-    return "service" if is_service else "wire", words
+    return ("service" if is_service else "wire"), words
+
+
+def _answer(called: Called, crossing: Crossing, taken: Mapping[_Report, datetime]) -> str:
+    """What a report has come to that was not simply taken, or was sent before."""
+    stage = crossing.boundary.stage
+    refused = called.status if called.status != "OK" else ""
+    if stage in REPORT_OF:
+        return f", and the worker was told {refused}" if refused else ""
+    if stage not in _REPORTED:
+        return ""
+    first_at = taken.get(_report(crossing, _REPORTED[stage]))
+    again = " again" if first_at and called.at > first_at else ""
+    if again and refused:
+        return f"{again}, and told {refused}: the server knew"
+    is_taken = any(each.boundary.stage is _REPORTED[stage] for each in called.crossings)
+    return f"{again}, and told {refused}" if refused and not is_taken else again

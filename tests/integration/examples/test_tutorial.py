@@ -16,7 +16,7 @@ import pytest
 from chaos.process.programs import find_temporal_cli
 
 PROJECT = Path(__file__).parents[3]
-DEADLINE_SECONDS = 240
+DEADLINE_SECONDS = 400
 _BOTH = "cat tests/scenarios.py; grep -v __future__ tests/test_orders_survive.py"
 _PREPARES = ("python3 -m venv", "pip install")
 """Lines that make an environment: the test has one already."""
@@ -38,9 +38,11 @@ def _tutorial() -> list[Block]:
 
 def _without_figures(text: str) -> str:
     """Durations differ from run to run, and so do the widths of columns; a machine that is busy may
-    have to try twice.
+    have to try twice, and a slow one has more heartbeats to probe.
     """
-    return re.sub(r" +", " ", re.sub(r"\d+\.\d s", "… s", text.replace(", 2nd try", "")))
+    lines = text.replace(", 2nd try", "").splitlines()
+    masked = [re.sub(r"\d+", "…", x) if "points tried" in x else x for x in lines]
+    return re.sub(r" +", " ", re.sub(r"\d+\.\d s", "… s", "\n".join(masked)))
 
 
 def _bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:

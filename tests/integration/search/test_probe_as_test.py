@@ -47,10 +47,14 @@ def test_it_fails_with_the_worst_that_was_found(tmp_path: Path, temporal_cli: Pa
 @pytest.mark.nightly
 @pytest.mark.timeout(180)
 def test_it_tells_what_became_of_each_point(tmp_path: Path, temporal_cli: Path) -> None:
-    at = ["activity ship_parcel completed"]
+    at = ["activity ship_parcel completed", "workflow_task Order completed 2"]
     found = chaos.probe(TARGET, "order", at=at, reports=tmp_path, temporal_cli=temporal_cli)
 
     assert {(cell.action, cell.fate) for cell in found.cells} == {
         ("kill", Fate.SURVIVED),
         ("drop", Fate.SURVIVED),
     }
+    dropped = [cell for cell in found.cells if cell.action == "drop"]
+    told = [moment.text for cell in dropped for moment in cell.timeline]
+    for what in ("activity ship_parcel", "workflow task Order"):
+        assert f"{what}: reported done again, and told NOT_FOUND: the server knew" in told

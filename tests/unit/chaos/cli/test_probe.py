@@ -12,6 +12,7 @@ import pytest
 from chaos.__main__ import main
 from chaos.cli.parser import make_parser
 from chaos.cli.probe import command_of
+from chaos.search.probe.run import PATIENCE_SECONDS
 
 ENOUGH = ["--worker", "npm start", "--task-queue", "orders", "--workflow", "Order"]
 
@@ -91,13 +92,17 @@ def _parsed(*words: str) -> argparse.Namespace:
 
 
 def test_the_command_that_repeats_it_has_what_is_probed_and_not_what_was_chosen() -> None:
-    typed = [*ENOUGH, "--input", '{"id": "{id}"}', "--env", "HOME", "--patience", "90"]
+    typed = [*ENOUGH, "--input", '{"id": "{id}"}', "--env", "HOME", "--patience", "120"]
     command = command_of(_parsed(*typed, "--sample", "3", "--at", "activity x completing"))
 
     assert command == (
         "temporal-chaos probe --worker 'npm start' --task-queue orders --workflow Order "
-        """--input '{"id": "{id}"}' --env HOME --patience 90"""
+        """--input '{"id": "{id}"}' --env HOME --patience 120"""
     )
+
+
+def test_the_command_line_is_as_patient_as_a_test() -> None:
+    assert _parsed(*ENOUGH).patience == PATIENCE_SECONDS
 
 
 def test_the_help_is_there_at_once() -> None:

@@ -59,6 +59,7 @@ def given(text: str, attempt: int = 1, seconds: float = 1.0) -> Called:
         forwarded_at=then,
         replied_at=then,
         delivered_at=then,
+        status="OK",
         crossings=(crossing,),
     )
 

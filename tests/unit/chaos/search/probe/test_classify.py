@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
@@ -269,8 +271,15 @@ def test_an_activity_whose_services_are_seen_is_judged_by_what_they_were_asked()
     assert [each.fate for each in run] == [Fate.SURVIVED]
 
 
-def test_an_attempt_that_no_worker_got_did_not_run() -> None:
-    never = given("activity charge_card assigned").model_copy(update={"delivered_at": None})
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"delivered_at": None, "status": ""},  # the worker was killed
+        {"status": "UNAVAILABLE"},  # its reply was dropped, and it was told so
+    ],
+)
+def test_an_attempt_that_no_worker_got_did_not_run(fields: dict[str, Any]) -> None:
+    never = given("activity charge_card assigned").model_copy(update=fields)
     run = found(
         evidence(charged(RIGHT, attempt=2)),
         never,
