@@ -15,6 +15,7 @@ from chaos.wire.boundary import Boundary, BoundaryError, Kind, Stage
         "query how many? completed 2",
         "call POST /charges/* answered 3",
         "marker core_local_activity completing 1",
+        "activity two\nlines `and` more completing 1",
     ],
 )
 def test_its_words_name_it(text: str) -> None:
