@@ -86,8 +86,8 @@ def _ends(run: Disturbed, baseline: Baseline) -> Iterator[Finding]:
 def _gone_on_without(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
     for name in baseline.gave_up(observed):
         text = (
-            f"{name} came to nothing, which undisturbed it does not: it failed or timed out, was not "
-            "tried again, and the workflow ended as if it had been done"
+            f"{name} came to nothing, which undisturbed it does not: it failed or timed out, and "
+            "was not tried again; yet the workflow ended as if it had been done"
         )
         yield Finding(fate=Fate.LOST, text=text, what=name)
 
