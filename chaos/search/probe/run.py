@@ -16,6 +16,7 @@ from pathlib import Path
 from temporalio.service import RPCError
 
 from chaos.evidence.headroom import Meter, Strain
+from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.process.child import ChildError
 from chaos.process.waiting import CLOCK, DeadlineExceededError
@@ -253,4 +254,5 @@ def _undisturbed(run: Observed) -> Undisturbed:
         folder=run.workflow_id,
         status=run.status,
         seconds=run.seconds,
+        why=str(run.outcome) if run.status is Status.FAILED else "",
     )
