@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
 from chaos.cli.terminal import OutputError, say_all, say_if_read
-from chaos.evidence.numbers import minutes, port, whole
+from chaos.evidence.numbers import minutes, port, quoted, whole
 from chaos.process.streams import complain, give_up
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def _target(given: argparse.Namespace) -> Target:
         return of_target(target_named(given.target, project_of(Path.cwd())), given.spec)
     if not given.worker:
         Given().target()  # raises: that is what to begin with
+    if not given.cwd.is_dir():
+        raise GivenError(f"--cwd {quoted(str(given.cwd))} is no folder.")
     like = None
     if given.like:
         like = asyncio.run(run_like(given.like, given.address, given.namespace))
@@ -208,7 +210,8 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
             seconds=60 * given.minutes if given.minutes else None,
         )
         wanted = Wanted(spec, command_of(given), choice, float(given.patience))
-        probing = Probing(new_folder(given.reports.absolute(), PREFIX), wanted, means)
+        folder = new_folder(given.reports.absolute(), PREFIX)
+        probing = Probing(folder, wanted, means, notes_on(given))
         say_if_read(f"probing into {probing.folder}")
         try:
             asyncio.run(probing.run())
@@ -220,6 +223,16 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
                 _report(probing)
             raise
     return 0 if _report(probing) else NEGATIVE
+
+
+def notes_on(given: argparse.Namespace) -> Sequence[str]:
+    """What a reader of the reports should know of the input."""
+    from chaos.search.probe.given import ID  # noqa: PLC0415 - see above
+
+    if not given.input or any(ID in text for text in given.input):
+        return ()
+    shared = f"There is no {ID} in the input: each run meets what others left."
+    return (shared,)
 
 
 def _report(probing: Probing) -> bool:

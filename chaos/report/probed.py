@@ -61,7 +61,7 @@ def total_lines(probe: Probe) -> Sequence[str]:
     return [
         f"{tried}, {probe.hit} hit, in {probe.seconds:.0f} s: {counts or 'nothing was tried'}.",
         *([f"It ended early: {probe.ended}"] if probe.ended else []),
-        *probe.notes,
+        *probe.remarks,
     ]
 
 

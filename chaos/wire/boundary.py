@@ -71,7 +71,8 @@ ANY = "*"
 """In the place of a subject: whatever it is of."""
 
 _TEXT = re.compile(
-    r"(?P<kind>[a-z_]+) (?P<subject>.+) (?P<stage>[a-z]+)(?: (?P<ordinal>[0-9]{1,6}))?"
+    r"(?P<kind>[a-z_]+) (?P<subject>.+) (?P<stage>[a-z]+)(?: (?P<ordinal>[0-9]{1,6}))?",
+    re.DOTALL,  # a name may have any character
 )
 
 

@@ -18,8 +18,8 @@ class NoBaselineError(Exception):
 
 @dataclass(frozen=True)
 class Baseline:
-    """`masks` are the places at which undisturbed results differ; `runs`, `times` and `repeated`
-    are the most that any of them had.
+    """`masks` are the places at which undisturbed results differ; `runs`, `given_up`, `times` and
+    `repeated` are the most that any of them had.
     """
 
     statuses: frozenset[Status]
@@ -28,6 +28,7 @@ class Baseline:
     has_result: bool
     seconds: float
     runs: Mapping[str, int]
+    given_up: Mapping[str, int]
     times: Mapping[str, int]
     repeated: Mapping[str, int]
     calling: frozenset[str]
@@ -48,6 +49,7 @@ class Baseline:
             has_result=all(each.has_result for each in runs),
             seconds=max(each.seconds for each in runs),
             runs=_most([each.runs for each in runs]),
+            given_up=_most([each.given_up for each in runs]),
             times=_most([each.times for each in runs]),
             repeated=_most([_repeated(each) for each in runs]),
             calling=frozenset().union(*(each.calling for each in runs)),
@@ -70,6 +72,12 @@ class Baseline:
         for what, times in run.times.items():
             if what not in known and times > self.times.get(what, times):
                 yield what, times
+
+    def gave_up(self, run: Observed) -> Iterator[str]:
+        """The types of the activities that it went on without, and no undisturbed run did."""
+        for name, number in run.given_up.items():
+            if number > self.given_up.get(name, 0):
+                yield name
 
     def ran_again(self, run: Observed) -> Iterator[tuple[str, int]]:
         """The activities that ran more often than is normal, and how often."""

@@ -72,13 +72,24 @@ def _ends(run: Disturbed, baseline: Baseline) -> Iterator[Finding]:
         return
     yield from _tasks(observed, baseline)
     if observed.status is Status.RUNNING:
-        yield _stuck(run, workflow)
+        yield _stuck(run, workflow, baseline)
     elif observed.status not in baseline.statuses:
         yield _other_end(workflow, observed, baseline)
     elif observed.status is Status.COMPLETED and baseline.has_result and not observed.has_result:
         yield Finding(fate=Fate.LOST, text="it completed, and its result is gone")
     elif places := baseline.differences(observed):
         yield Finding(fate=Fate.OTHER_RESULT, text=_different(workflow, places))
+    else:
+        yield from _gone_on_without(observed, baseline)
+
+
+def _gone_on_without(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
+    for name in baseline.gave_up(observed):
+        text = (
+            f"{name} came to nothing, which undisturbed it does not: it failed or timed out, and "
+            "was not tried again; yet the workflow ended as if it had been done"
+        )
+        yield Finding(fate=Fate.LOST, text=text)
 
 
 def _different(workflow: Workflow, places: Sequence[Place]) -> str:
@@ -105,7 +116,7 @@ def _other_end(workflow: Workflow, observed: Observed, baseline: Baseline) -> Fi
     return Finding(fate=Fate.OTHER_RESULT if is_better else Fate.FAILED, text=text)
 
 
-def _stuck(run: Disturbed, workflow: Workflow) -> Finding:
+def _stuck(run: Disturbed, workflow: Workflow, baseline: Baseline) -> Finding:
     """Open at the end: whether that is its own doing, or a busy machine's."""
     found = waits(workflow, run.hit_at, run.evidence.descendants(workflow))
     first = shortest(found)
@@ -115,7 +126,8 @@ def _stuck(run: Disturbed, workflow: Workflow) -> Finding:
     if not is_sure and strain and strain.is_busy:
         return Finding(fate=Fate.UNKNOWN, text=f"{text}; the machine was too busy: {strain}")
     limit = f"not ended {run.patience_seconds:g} s after the disturbance: "
-    is_longer = first is not None and first.is_certain and first.seconds > run.patience_seconds
+    longest = run.patience_seconds + baseline.seconds
+    is_longer = first is not None and first.is_certain and first.seconds > longest
     return Finding(fate=Fate.STUCK, text=text if is_longer else f"{limit}{text}")
 
 

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict
 class Fate(StrEnum):
     """The worst one first.
 
-    `LOST`: there is no such workflow, or its result is gone. `STUCK`: it does not go on within a
-    bound of its own timeouts. `OTHER_RESULT`: neither undisturbed run returned that. `DONE_TWICE`:
-    a service was asked for the same thing again and cannot tell. `UNKNOWN`: the disturbance did not
-    provably hit, or the machine was too busy to judge. `SENT_AGAIN`: asked again with the same
-    idempotency key, or by a method that changes nothing. `RAN_TWICE`: an activity that asks no
-    service which could be seen was run again; whether that does harm only its authors know.
+    `LOST`: there is no such workflow, its result is gone, or it ended as usual without an activity
+    that came to nothing. `STUCK`: it does not go on within a bound of its own timeouts.
+    `OTHER_RESULT`: neither undisturbed run returned that. `DONE_TWICE`: a service was asked for the
+    same thing again and cannot tell. `UNKNOWN`: the disturbance did not provably hit, or the
+    machine was too busy to judge. `SENT_AGAIN`: asked again with the same idempotency key, or by a
+    method that changes nothing. `RAN_TWICE`: an activity was run again that was not seen to ask a
+    service for any change; whether that does harm only its authors know.
     """
 
     LOST = "lost"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import FailedTask, Status, Workflow
@@ -21,14 +23,23 @@ from chaos.wire.repeats import Repeat, may_be_done, only_reads, repeats, service
 _GOT = {Stage.ASSIGNED, Stage.DELIVERED}
 _REPORTS = {Stage.COMPLETING, Stage.COMPLETED, Stage.FAILING, Stage.FAILED}
 
+_LOCAL = {"core_local_activity", "LocalActivity"}
+"""The markers by which a worker reports a local activity: those of SDKs on Core, and the others."""
+
+_GIVEN_UP = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "activity_task_failed_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "activity_task_timed_out_event_attributes",
+}
+
 
 @dataclass(frozen=True)
 class Observed:
     """One run. `outcome` is its result or its failure, without what is of this run only; `runs` is
-    how often a worker was given each activity, by its name and, but for the first, its number.
-    `repeats` is what services were asked for again, `times` how often they were asked for anything
-    that changes something, by the service and the method; `calling` are activities that asked. One
-    that is open `waits_for` something.
+    how often a worker was given each activity, by its name and, but for the first, its number; of a
+    local one, how often it was reported. `given_up` is how many activities of a type failed or
+    timed out for good. `repeats` is what services were asked for again, `times` how often they were
+    asked for anything that changes something, by the service and the method; `calling` are
+    activities that asked for such. One that is open `waits_for` something.
     """
 
     workflow_id: str
@@ -37,6 +48,7 @@ class Observed:
     has_result: bool
     seconds: float
     runs: Mapping[str, int]
+    given_up: Mapping[str, int]
     repeats: Sequence[Repeat]
     times: Mapping[str, int]
     calling: frozenset[str]
@@ -58,13 +70,20 @@ def observe(evidence: Evidence, wire: WireRecords) -> Observed:
         has_result=bool(workflow and _result(workflow)),
         seconds=_seconds(workflow),
         runs=_runs(crossings) or (_attempts(workflow) if workflow else {}),
+        given_up=Counter(name for each in evidence.all_workflows for name in _given_up(each)),
         repeats=repeats(wire),
         times=Counter(
             f"{service} {call.method}"
             for service, call in calls
             if may_be_done(call) and not only_reads(call)
         ),
-        calling=frozenset(n for _, call in calls for c in call.crossings for n in c.during),
+        calling=frozenset(
+            name
+            for _, call in calls
+            if not only_reads(call)
+            for crossing in call.crossings
+            for name in crossing.during
+        ),
         failed_tasks=workflow.failed_tasks if workflow else (),
         waits_for=hanging(evidence, workflow) if workflow else "",
     )
@@ -92,11 +111,15 @@ def _seconds(workflow: Workflow | None) -> float:
 
 
 def _runs(crossings: Iterable[tuple[Called, Crossing]]) -> Mapping[str, int]:
-    """By the wire: of each activity the attempts that a worker was given, or reported on."""
-    found: dict[str, set[int]] = defaultdict(set)
+    """By the wire: of each activity the attempts that a worker was given, or reported on. A local
+    one is run again before it is reported again.
+    """
+    found: dict[str, set[int | datetime]] = defaultdict(set)
     for called, crossing in crossings:
         boundary = crossing.boundary
-        if boundary.kind is Kind.ACTIVITY and (
+        if boundary.kind is Kind.MARKER and boundary.subject in _LOCAL:
+            found[numbered("a local activity", boundary.ordinal)].add(called.at)
+        elif boundary.kind is Kind.ACTIVITY and (
             boundary.stage in _REPORTS or (boundary.stage in _GOT and _has_come(called))
         ):
             found[numbered(boundary.subject, boundary.ordinal)].add(crossing.attempt)
@@ -106,6 +129,18 @@ def _runs(crossings: Iterable[tuple[Called, Crossing]]) -> Mapping[str, int]:
 def _has_come(called: Called) -> bool:
     """Whether the worker has the reply: it may have been told of a lost connection instead."""
     return called.delivered_at is not None and called.status == "OK"
+
+
+def _given_up(workflow: Workflow) -> Iterator[str]:
+    """The types of the activities that failed or timed out, and will not be tried again."""
+    kinds = {}
+    for run in workflow.runs:
+        for event in run.events:
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                scheduled = event.activity_task_scheduled_event_attributes
+                kinds[event.event_id] = scheduled.activity_type.name
+            elif attributes := _GIVEN_UP.get(event.event_type):
+                yield kinds[getattr(event, attributes).scheduled_event_id]
 
 
 def _attempts(workflow: Workflow) -> Mapping[str, int]:

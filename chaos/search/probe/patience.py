@@ -28,9 +28,14 @@ class Patience:
     seconds: float
     undisturbed_seconds: float
 
+    @property
+    def longest_wait_seconds(self) -> float:
+        """What is certain to take longer is given up: its own timers run undisturbed as well."""
+        return self.seconds + self.undisturbed_seconds
+
     async def wait(self, lab: Lab, spec: WorkflowSpec) -> None:
         """Until it ends, or is certain to stand still for longer. Raises DeadlineExceededError."""
-        look = _Look(lab, spec, datetime.now(UTC), self.seconds)
+        look = _Look(lab, spec, datetime.now(UTC), self.longest_wait_seconds)
         await wait_until(
             look.is_over,
             what=f"{spec.workflow_id} ends",

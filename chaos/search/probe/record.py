@@ -64,12 +64,13 @@ class Cell(_Saved):
 
 
 class Undisturbed(_Saved):
-    """A run that nothing was done to."""
+    """A run that nothing was done to; `why` it failed, if it did."""
 
     workflow_id: str
     folder: str
     status: str
     seconds: float
+    why: str = ""
 
 
 class Probe(_Saved):
@@ -109,6 +110,19 @@ class Probe(_Saved):
     def is_fine(self) -> bool:
         """Whether something was shown, and nothing bad."""
         return self.hit > 0 and not any(finding.fate.is_bad for finding in self.all_findings)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What it could not compare, and its notes: each takes from what a pass means."""
+        compared = []
+        if len({run.status for run in self.undisturbed}) > 1:
+            compared = ["The undisturbed runs ended differently: no end is told from another."]
+        elif self.masked:
+            places = ", ".join(self.masked)
+            compared = [f"Not compared, for undisturbed results differ: {places}."]
+        reasons = dict.fromkeys(run.why for run in self.undisturbed if run.why)
+        fails = [f"Undisturbed it fails, is its input right? {why}" for why in reasons]
+        return [*compared, *fails, *self.notes]
 
     @property
     def all_findings(self) -> Sequence[Finding]:

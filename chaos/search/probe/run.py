@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chaos.evidence.headroom import Meter, Strain
+from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.process.waiting import CLOCK
 from chaos.search.explore.lane import Lane
@@ -207,4 +208,5 @@ def _undisturbed(run: Observed) -> Undisturbed:
         folder=run.workflow_id,
         status=run.status,
         seconds=run.seconds,
+        why=str(run.outcome) if run.status is Status.FAILED else "",
     )

@@ -123,7 +123,7 @@ def _task(workflow: Workflow, hit_at: datetime) -> Iterator[Wait]:
     if task is None:
         return
     if failing := workflow.failing:
-        is_certain = "NonDeterministic" in failing.cause
+        is_certain = "NonDeterministic" in failing.cause or task.attempt >= MANY_ATTEMPTS
         text = f"its workflow task fails again and again (attempt {task.attempt}): {failing}"
         yield Wait(text, NEVER, is_certain=is_certain)
     elif task.attempt >= MANY_ATTEMPTS:

@@ -11,7 +11,7 @@ import pytest
 
 from chaos.__main__ import main
 from chaos.cli.parser import make_parser
-from chaos.cli.probe import command_of
+from chaos.cli.probe import command_of, notes_on
 from chaos.search.probe.run import PATIENCE_SECONDS
 
 ENOUGH = ["--worker", "npm start", "--task-queue", "orders", "--workflow", "Order"]
@@ -46,6 +46,7 @@ def test_a_wrong_option_is_refused(wrong: list[str], capsys: pytest.CaptureFixtu
         (ENOUGH[:2], "--task-queue is missing"),
         (ENOUGH[:4], "--workflow is missing"),
         ([*ENOUGH, "--input", "{"], "--input is no JSON"),
+        ([*ENOUGH, "--cwd", "/nonesuch"], "'/nonesuch' is no folder"),
         ([*ENOUGH, "--at", "charge_card"], "names no boundary"),
         (["--target", "tests.chaos.video.target:NONE", "--spec", "x"], "cannot be imported"),
         (
@@ -99,6 +100,14 @@ def test_the_command_that_repeats_it_has_what_is_probed_and_not_what_was_chosen(
         "temporal-chaos probe --worker 'npm start' --task-queue orders --workflow Order "
         """--input '{"id": "{id}"}' --env HOME --patience 120"""
     )
+
+
+def test_an_input_that_all_runs_share_is_told() -> None:
+    (note,) = notes_on(_parsed(*ENOUGH, "--input", '"order-1"'))
+
+    assert "no {id} in the input" in note
+    assert not notes_on(_parsed(*ENOUGH, "--input", "7", "--input", '"{id}"'))
+    assert not notes_on(_parsed(*ENOUGH))
 
 
 def test_the_command_line_is_as_patient_as_a_test() -> None:

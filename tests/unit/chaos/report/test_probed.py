@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -13,7 +14,7 @@ from chaos.invariants.verdict import Verdict
 from chaos.report.html.probe import probe_view
 from chaos.report.probed import PAGE, html, markdown, terminal_lines, write_reports
 from chaos.search.probe.fate import Fate, Finding
-from chaos.search.probe.record import Probe, load_probe
+from chaos.search.probe.record import Probe, Undisturbed, load_probe
 from tests.unit.chaos.hostile import HOSTILE, forged, unseen
 from tests.unit.chaos.report.made_probe import CELLS, cell, probe
 
@@ -83,6 +84,26 @@ def test_the_page_asks_nobody_for_anything(tmp_path: Path) -> None:
     assert load_probe(tmp_path) == probe()
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"masked": ("the whole of it",)}, "undisturbed results differ: the whole of it"),
+        ({"statuses": ("completed", "failed")}, "no end is told from another"),
+        ({"why": "TypeError: no order"}, "Undisturbed it fails, is its input right? TypeError"),
+        ({"notes": ("There is no {id}.",)}, "There is no {id}."),
+    ],
+)
+def test_what_could_not_be_compared_is_told_everywhere(fields: dict[str, Any], words: str) -> None:
+    statuses, why = fields.pop("statuses", ("failed", "failed")), fields.pop("why", "")
+    run = Undisturbed(workflow_id="undisturbed-1", folder="1", status="", seconds=1, why=why)
+    runs = tuple(run.model_copy(update={"status": status}) for status in statuses)
+    made = probe(undisturbed=runs, **fields)
+
+    assert words in html("probe", made)
+    assert words in "\n".join(terminal_lines(made))
+    assert words in markdown(made).replace("\\", "")
+
+
 def _hostile() -> Probe:
     boundary = CELLS[2].boundary.model_copy(update={"subject": HOSTILE})
     moment = CELLS[0].timeline[0].model_copy(update={"text": HOSTILE})
@@ -105,6 +126,11 @@ def _hostile() -> Probe:
         command=HOSTILE,
         masked=(HOSTILE,),
         notes=(HOSTILE,),
+        undisturbed=(
+            Undisturbed(
+                workflow_id=HOSTILE, folder=HOSTILE, status=HOSTILE, seconds=1, why=HOSTILE
+            ),
+        ),
         ended=HOSTILE,
     )
 

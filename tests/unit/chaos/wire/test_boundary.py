@@ -16,6 +16,7 @@ from chaos.wire.boundary import Boundary, BoundaryError, Kind, Stage
         "call POST /charges/* answered 3",
         "marker core_local_activity completing 1",
         "activity * completing 2",
+        "activity two\nlines `and` more completing 1",
     ],
 )
 def test_its_words_name_it(text: str) -> None:

@@ -298,3 +298,50 @@ def test_the_worst_comes_first() -> None:
     run = found(evidence(charged({"id": 8})), asked(key="a"), asked(), baseline=once)
 
     assert [each.fate for each in run] == [Fate.OTHER_RESULT, Fate.DONE_TWICE]
+
+
+def _given_up() -> Made:
+    """An order that returned as usual though nobody charged its card."""
+    made = Made()
+    number = made.scheduled("charge_card")
+    closed = made.add("ACTIVITY_TASK_TIMED_OUT", 5)
+    closed.activity_task_timed_out_event_attributes.scheduled_event_id = number
+    return returned(made, RIGHT)
+
+
+def test_what_an_activity_should_have_done_is_lost_if_its_workflow_goes_on_without() -> None:
+    (one,) = found(evidence(_given_up()))
+
+    assert one.fate is Fate.LOST
+    assert "charge_card" in one.text
+
+
+def test_what_comes_to_nothing_undisturbed_as_well_is_not_lost() -> None:
+    usual = normal(*[seen(evidence(_given_up()))] * 2)
+
+    assert [each.fate for each in found(evidence(_given_up()), baseline=usual)] == [Fate.SURVIVED]
+
+
+def test_an_activity_that_is_only_seen_to_read_may_do_harm_unseen() -> None:
+    reads = asked("GET /charges")
+    once = normal(*[seen(evidence(charged(RIGHT)), reads)] * 2)
+    run = found(
+        evidence(charged(RIGHT, attempt=2)),
+        given("activity charge_card assigned"),
+        given("activity charge_card assigned", attempt=2),
+        *(reads, reads),
+        baseline=once,
+    )
+
+    assert [each.fate for each in run] == [Fate.SENT_AGAIN, Fate.RAN_TWICE]
+
+
+@pytest.mark.parametrize("marker", ["core_local_activity", "LocalActivity"])
+def test_a_local_activity_that_is_reported_again_ran_twice(marker: str) -> None:
+    calls = [given(f"marker {marker} completing", seconds=seconds) for seconds in (1, 12)]
+    once = normal(*[seen(evidence(charged(RIGHT)), calls[0])] * 2)
+
+    (one,) = found(evidence(charged(RIGHT)), *calls, baseline=once)
+
+    assert one.fate is Fate.RAN_TWICE
+    assert "a local activity" in one.text

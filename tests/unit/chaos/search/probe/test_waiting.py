@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
 from chaos.evidence.pending import Pending, PendingActivity, PendingTask
 from chaos.search.probe.waiting import NEVER, outlasts, shortest, waits
-from tests.unit.chaos.made_history import Made, at
+from tests.unit.chaos.made_history import Made, at, refused
 from tests.unit.chaos.search.probe.made_runs import with_worker
 
 PATIENCE = 60.0
@@ -101,6 +102,18 @@ def test_a_workflow_task_that_nobody_ever_completes_is_certain() -> None:
 
     assert outlasts(found, PATIENCE) is found[0]
     assert "attempt 4: workers are given it, and none completes it" in found[0].text
+
+
+@pytest.mark.parametrize(("attempt", "is_certain"), [(4, True), (2, False)])
+def test_a_workflow_task_that_fails_whoever_tries_it_is_certain(
+    attempt: int, *, is_certain: bool
+) -> None:
+    unhandled = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+    made = Made().task_failed(unhandled, refused("TypeError: no order"))
+    task = PendingTask(attempt=attempt, since=at(3))
+    found = waits(made.workflow(Pending(at=at(9), task=task)), at(2))
+
+    assert (outlasts(found, PATIENCE) is not None) is is_certain
 
 
 @pytest.mark.parametrize(("heard_at", "is_deaf"), [(40.0, True), (6.0, False)])
