@@ -61,4 +61,5 @@ async def test_when_all_workflows_have_ended_no_fault_waits_for_a_call_any_more(
     async with asyncio.timeout(10):
         await experiment_of(SCHEDULE)(lab)  # type: ignore[arg-type]  # it has all that is used
 
-    assert lab.did == ["waits", "load-001 starts", "all have ended", "healed", "complete"]
+    assert set(lab.did[:2]) == {"waits", "load-001 starts"}
+    assert lab.did[2:] == ["all have ended", "healed", "complete"]
