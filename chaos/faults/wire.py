@@ -52,8 +52,8 @@ class AtBoundary(Fault):
 
     @property
     def target(self) -> str:
-        """The worker, or its link: known when it has come there."""
-        return (self._hit and self._hit.target) or self.worker or "wire"
+        """The worker, or its link: known when it has come there; before that, the boundary."""
+        return (self._hit and self._hit.target) or self.worker or str(self.boundary)
 
     @property
     def has_hit(self) -> bool:

@@ -41,7 +41,8 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
         targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as group:
             over = asyncio.Event()
-            # At the same time a fault comes first: it may wait for the workflow's first task.
+            # Faults first: one may wait for the first task of what starts at the same time, which
+            # takes longer to come than the wire to know of it.
             for planned in schedule.faults:
                 if isinstance(planned.fault, AtBoundary):
                     group.create_task(_inject_there(lab, planned, planned.fault, begin, over))
