@@ -234,7 +234,7 @@ async def test_behind_a_line_there_may_be_a_link_that_goes_bad(stack_of: StackOf
 async def test_a_worker_that_polls_elsewhere_is_not_ready_and_it_is_said_what_polled(
     stack_of: StackOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chaos.environment.worker.READY_DEADLINE_SECONDS", 6.0)
+    monkeypatch.setattr("chaos.environment.worker.READY_DEADLINE_SECONDS", 15.0)
     waiting = dataclasses.replace(SHOP, ready=Polls(queues=("parcels",)))
 
     async with stack_of(waiting) as stack:
