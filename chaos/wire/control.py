@@ -237,6 +237,11 @@ class Wire:
             raise WireError(self.why_gone)
         return self.polls(line)[after:]
 
+    async def until_gone(self) -> None:
+        """Until its process has ended, whatever ended it."""
+        async with self._told:
+            await self._told.wait_for(lambda: self._is_gone)
+
     async def aclose(self) -> None:
         """Hang up, which ends the wire's process."""
         self._writer.close()

@@ -81,7 +81,9 @@ class Probing:
     )
 
     async def run(self) -> None:
-        """Try all chosen points. Raises NoBaselineError, and what its processes raise."""
+        """Try all chosen points. Raises NoBaselineError, and what its processes raise; ChildError
+        where it loses all of its workers.
+        """
         (self.folder / RUNS).mkdir()
         CLOCK.set(self._meter.fair_seconds)
         metering = asyncio.create_task(self._meter.run())
@@ -109,6 +111,9 @@ class Probing:
                     group.create_task(self._begin_to_work(lane, left))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
+        if left and not self._time_is_up:
+            self._ended = f"no worker could be started any more; {len(left)} points are left."
+            raise ChildError(self._ended)
         self._ended = "the time was up." if left else ""
 
     async def _measure(self, lanes: Sequence[Lane]) -> None:
