@@ -166,7 +166,7 @@ class Wire:
         self._replies: dict[int, asyncio.Future[None]] = {}
         self._breakpoints: dict[int, Breakpoint] = {}
         self._polls: dict[str, list[Polled]] = {}
-        self._is_gone = False
+        self._gone = asyncio.Event()
         self._reading = asyncio.create_task(self._read(reader))
 
     @classmethod
@@ -228,6 +228,10 @@ class Wire:
         """
         return list(self._polls.get(line, ()))
 
+    async def until_gone(self) -> None:
+        """Until its process has ended, whatever ended it."""
+        await self._gone.wait()
+
     async def aclose(self) -> None:
         """Hang up, which ends the wire's process."""
         self._writer.close()
@@ -239,7 +243,7 @@ class Wire:
 
     async def send(self, do: str, **what: object) -> None:
         """Ask for one thing, and wait until it is done."""
-        if self._is_gone:
+        if self._gone.is_set():
             raise WireError(self.why_gone)
         number = next(self._numbers)
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
@@ -277,7 +281,7 @@ class Wire:
             reply.set_exception(WireError(error))
 
     def _end(self) -> None:
-        self._is_gone = True
+        self._gone.set()
         for reply in self._replies.values():
             self._answer(reply, self.why_gone)
         for each in self._breakpoints.values():

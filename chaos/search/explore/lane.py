@@ -8,11 +8,12 @@ works as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 from temporalio.service import RPCError
@@ -42,7 +43,7 @@ END_DEADLINE_SECONDS = 150.0
 SENT_AGAIN_SECONDS = 2.0
 _ASK_SECONDS = 0.1
 
-Wait = Callable[[Lab, WorkflowSpec], Awaitable[None]]
+Wait = Callable[[Lab, WorkflowSpec], Coroutine[Any, Any, None]]
 """Returns when a workflow has ended, or nobody has to wait for that any more."""
 
 
@@ -112,15 +113,28 @@ class Lane:
                 passage = await self._reached(spec, breakpoint_, longest)
                 if passage:
                     await self._hit(spec, passage, action)
+        longest = self.end_deadline_seconds + usual_seconds
         with suppress(DeadlineExceededError):
-            if wait:
-                await wait(self.lab, spec)
-            else:
-                await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
+            await self._wired(wait(self.lab, spec) if wait else self._until_ended(spec, longest))
         if passage and action is Action.DROP:
             await self._until_sent_again(passage, since)
         dead = pid if passage and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
+
+    async def _wired(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Wait for that while there is a wire: without one no worker can go on, and that is no
+        fault of its workflow. Raises WireError.
+        """
+        over, gone = asyncio.create_task(waiting), asyncio.create_task(self._wire.until_gone())
+        try:
+            await asyncio.wait({over, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise WireError(self._wire.why_gone)
+            over.result()
+        finally:
+            for task in (over, gone):
+                task.cancel()
+            await asyncio.gather(over, gone, return_exceptions=True)
 
     async def _settled(self) -> int:
         """Wait until the worker polls, and has been ready for so long that it may die; its pid."""

@@ -71,7 +71,9 @@ class Probing:
     _ended: str = "it was broken off."
 
     async def run(self) -> None:
-        """Try all chosen points. Raises NoBaselineError, and what its processes raise."""
+        """Try all chosen points. Raises NoBaselineError, and what its processes raise; ChildError
+        where it loses all of its workers.
+        """
         (self.folder / RUNS).mkdir()
         CLOCK.set(self._meter.fair_seconds)
         metering = asyncio.create_task(self._meter.run())
@@ -100,6 +102,9 @@ class Probing:
             return "" if is_clean else cell.workflow_id
 
         await lanes.work_off(started, left, attempt)
+        if left and not self.means.time_is_up:
+            self._ended = f"no worker could be started any more; {len(left)} points are left."
+            raise ChildError(self._ended)
         self._ended = "the time was up." if left else ""
 
     async def _measure(self, lanes: Sequence[Lane]) -> None:

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chaos.process.reaper import marked_processes
@@ -106,13 +108,13 @@ def test_a_planted_fault_is_found_by_a_probe_alone(
     assert any(f.fate is fate and words in f.text for f in probe.all_findings), said
 
 
-def _ended_after(process: subprocess.Popen[str], words: str) -> str:
-    """Interrupt it when it has said that, and wait; what it said."""
+def _ended_after(process: subprocess.Popen[str], words: str, strike: Callable[[], object]) -> str:
+    """Strike when it has said that, and wait; what it said."""
     said = []
     for line in process.stdout or ():
         said.append(line)
         if words in line:
-            process.send_signal(signal.SIGINT)
+            strike()
             break
     rest, _ = process.communicate()
     return "".join((*said, rest))
@@ -133,7 +135,7 @@ def test_after_an_interrupt_what_was_done_is_kept_and_nothing_is_left(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = _ended_after(process, " 1/")
+    said = _ended_after(process, " 1/", lambda: process.send_signal(signal.SIGINT))
 
     assert process.returncode == 130, said
     (folder,) = (tmp_path / "reports").glob("probe-*")
@@ -142,6 +144,35 @@ def test_after_an_interrupt_what_was_done_is_kept_and_nothing_is_left(
     assert (folder / "index.html").exists()
     own = f"-{process.pid}-"
     assert not [process for process, mark in marked_processes() if own in Path(mark).name]
+
+
+@pytest.mark.timeout(180)
+def test_a_probe_that_loses_its_wire_is_no_pass(tmp_path: Path, temporal_cli: Path) -> None:
+    process = subprocess.Popen(
+        _command(tmp_path, "-m orders.worker", "--lanes", "2"),
+        cwd=ORDERS,
+        env=_environment(temporal_cli),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said = _ended_after(process, " 1/", lambda: _wire_of(process).kill())
+
+    assert process.returncode == 2, said
+    assert "probe: no worker could be started any more" in said
+    (folder,) = (tmp_path / "reports").glob("probe-*")
+    probe = load_probe(folder)
+    assert "no worker could be started any more" in probe.ended
+    assert not any(found.fate.is_bad for found in probe.all_findings)
+
+
+def _wire_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """It is forked by the spawner, and holds the port of each line."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    forked = [each for each in children if each.ppid() != process.pid]
+    (wire,) = (each for each in forked if "chaos.process.spawner" in each.cmdline())
+    return wire
 
 
 @pytest.mark.timeout(120)
