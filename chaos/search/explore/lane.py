@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from temporalio.service import RPCError
 
 from chaos.environment.supervisor import Supervisor
 from chaos.environment.wire import EVERYBODY, client_of
+from chaos.evidence.headroom import Meter, Strain
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
@@ -54,6 +55,7 @@ class Lane:
 
     lab: Lab
     name: str
+    meter: Meter
     worker: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     end_deadline_seconds: float = END_DEADLINE_SECONDS
@@ -102,23 +104,32 @@ class Lane:
         """
         pid = await self._settled()
         since = Since(ends(self.supervisor.logs), ends(self._journals))
-        if stop is None:
-            await self.lab.start(spec)
-            struck = False
-        else:
-            async with self._set(spec, stop) as breakpoint_:
+        struck = False
+        with self._strain_is_noted(spec):
+            if stop is None:
                 await self.lab.start(spec)
-                longest = HIT_DEADLINE_SECONDS + usual_seconds
-                passage = await self._reached(spec, breakpoint_, longest)
-                if struck := passage is not None:
-                    await self._strike(spec, passage, action, pid)
-        with suppress(DeadlineExceededError):
-            if wait:
-                await wait(self.lab, spec)
             else:
-                await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
+                async with self._set(spec, stop) as breakpoint_:
+                    await self.lab.start(spec)
+                    longest = HIT_DEADLINE_SECONDS + usual_seconds
+                    passage = await self._reached(spec, breakpoint_, longest)
+                    if struck := passage is not None:
+                        await self._strike(spec, passage, action, pid)
+            with suppress(DeadlineExceededError):
+                if wait:
+                    await wait(self.lab, spec)
+                else:
+                    await self._until_ended(spec, self.end_deadline_seconds + usual_seconds)
         dead = pid if struck and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
+
+    @contextmanager
+    def _strain_is_noted(self, spec: WorkflowSpec) -> Iterator[None]:
+        def note(strain: Strain) -> None:
+            self.lab.journal.add(Event.STRAIN, strain=strain, workflow_id=spec.workflow_id)
+
+        with self.meter.watched(note):
+            yield
 
     async def _settled(self) -> int:
         """Wait until the worker polls, and has been ready for so long that it may die; its pid."""
