@@ -21,6 +21,9 @@ from chaos.invariants.hanging import hanging
 from chaos.invariants.recovery import handover_seconds
 
 _LONGEST = 300
+_SLOW = "[TMPRL1101]"
+"""The number under which all SDKs say that a workflow's code took too long, by the wall clock."""
+
 _UNHEARD = frozenset({Status.FAILED, Status.TIMED_OUT})
 
 
@@ -98,7 +101,8 @@ def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
         task = workflow.pending.task if workflow.pending else None
         retried = f"; it is at attempt {task.attempt}" if task and task.attempt > 1 else ""
         more = f" ({len(failed)} in all; this is the first)" if len(failed) > 1 else ""
-        yield f"{workflow.workflow_id}: workflow task failed: {failed[0]}{retried}{more}"
+        told = f"{workflow.workflow_id}: workflow task failed: {failed[0]}{retried}{more}"
+        yield Late(told) if all(_SLOW in str(each) for each in failed) else told
 
 
 def replays_with(
@@ -137,7 +141,8 @@ async def _replay(workflows: Sequence[Workflow], replayer: Replayer) -> list[str
         for name, _ in runs:
             result = await anext(results)
             if result.replay_failure:
-                problems.append(f"{name}: {result.replay_failure}"[:_LONGEST])
+                told = f"{name}: {result.replay_failure}"[:_LONGEST]
+                problems.append(Late(told) if _SLOW in told else told)
     return problems
 
 

@@ -12,6 +12,9 @@ KEPT_SECONDS = 2.0
 """How long an idle connection is used again. Servers close it sooner or later (uvicorn after 5 s),
 and a request that is sent in that very moment would be lost."""
 
+ANSWER_SECONDS = 30.0
+"""On a starved machine either side may not run for seconds."""
+
 
 class ControlError(Exception):
     """A control request was refused; the message says why."""
@@ -33,6 +36,7 @@ class Control:
             base_url=base_url,
             trust_env=False,
             verify=no_certificates,
+            timeout=ANSWER_SECONDS,
             limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
         )
 

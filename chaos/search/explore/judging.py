@@ -14,6 +14,7 @@ from chaos.evidence.history import Activity, Status
 from chaos.experiment.judge import reason_of, verdict_of
 from chaos.experiment.scenario import SURVIVAL
 from chaos.invariants import Invariant
+from chaos.invariants.doubt import of_repeated
 from chaos.invariants.verdict import Finding, Verdict
 from chaos.search.explore.hits import Hit, hit_of
 from chaos.search.explore.plan import CrashPoint
@@ -162,7 +163,8 @@ def attempts_are_explained(crash_point: CrashPoint, hit: Hit | None) -> Invarian
                 usual = crash_point.attempts.get(activity.kind, 1)
                 most = usual + (MOST_LOST if _is_open(activity, hit) else 0)
                 if activity.attempt > most:
-                    yield f"{activity.kind}, activity {place}, took {activity.attempt} attempt(s)"
+                    told = f"{activity.kind}, activity {place}, took {activity.attempt} attempt(s)"
+                    yield of_repeated(evidence, workflow, activity, told)
 
     return Invariant("attempts_are_explained", judge)
 

@@ -8,8 +8,8 @@ works as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ from temporalio.service import RPCError
 from chaos.environment.supervisor import Supervisor
 from chaos.environment.ways import NotHereError
 from chaos.environment.wire import EVERYBODY
+from chaos.evidence.headroom import Meter, Strain
+from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.boundaries import Hit
 from chaos.experiment.lab import Lab
@@ -30,7 +32,7 @@ from chaos.search.explore.keep import Since, ends, keep
 from chaos.search.explore.plan import Action
 from chaos.search.explore.points import Stop
 from chaos.search.explore.resent import is_report, is_sent_again
-from chaos.wire.control import Breakpoint, Passage, Wire
+from chaos.wire.control import Breakpoint, Passage, Wire, WireError
 from chaos.wire.journal import FOLDER, client_of, file_name, service_of
 
 SETTLED_SECONDS = 2.2
@@ -55,6 +57,7 @@ class Lane:
 
     lab: Lab
     name: str
+    meter: Meter
     worker: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     end_deadline_seconds: float = END_DEADLINE_SECONDS
@@ -104,22 +107,32 @@ class Lane:
         pid = await self._settled()
         since = Since(ends(self.supervisor.logs), ends(self._journals))
         passage = None
-        if stop is None:
-            await self.lab.start(spec)
-        else:
-            async with await self._set(spec, stop) as breakpoint_:
+        with self._strain_is_noted(spec):
+            if stop is None:
                 await self.lab.start(spec)
-                longest = HIT_DEADLINE_SECONDS + usual_seconds
-                passage = await self._reached(spec, breakpoint_, longest)
-                if passage:
-                    await self._hit(spec, passage, action)
-        longest = self.end_deadline_seconds + usual_seconds
-        with suppress(DeadlineExceededError):
-            await self._wired(wait(self.lab, spec) if wait else self._until_ended(spec, longest))
-        if passage and action is Action.DROP:
-            await self._until_sent_again(passage, since)
+            else:
+                async with await self._set(spec, stop) as breakpoint_:
+                    await self.lab.start(spec)
+                    longest = HIT_DEADLINE_SECONDS + usual_seconds
+                    passage = await self._reached(spec, breakpoint_, longest)
+                    if passage:
+                        await self._hit(spec, passage, action)
+            longest = self.end_deadline_seconds + usual_seconds
+            end = wait(self.lab, spec) if wait else self._until_ended(spec, longest)
+            with suppress(DeadlineExceededError):
+                await self._wired(end)
+            if passage and action is Action.DROP:
+                await self._until_sent_again(passage, since)
         dead = pid if passage and action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
+
+    @contextmanager
+    def _strain_is_noted(self, spec: WorkflowSpec) -> Iterator[None]:
+        def note(strain: Strain) -> None:
+            self.lab.journal.add(Event.STRAIN, strain=strain, workflow_id=spec.workflow_id)
+
+        with self.meter.watched(note):
+            yield
 
     async def _wired(self, waiting: Coroutine[Any, Any, None]) -> None:
         """Wait for that while there is a wire: without one no worker can go on, and that is no

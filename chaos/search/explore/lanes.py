@@ -17,11 +17,12 @@ from temporalio.service import RPCError
 
 from chaos.environment.stack import Stack, StackConfig, StackSpec
 from chaos.environment.target import Target
+from chaos.evidence.headroom import Meter
 from chaos.evidence.journal import Journal
 from chaos.experiment.lab import Lab, Options
 from chaos.process.child import ChildError, spawning
 from chaos.process.reaper import Guard
-from chaos.process.waiting import DeadlineExceededError
+from chaos.process.waiting import CLOCK, DeadlineExceededError
 from chaos.search.explore.keep import JOURNAL
 from chaos.search.explore.lane import Lane
 from chaos.wire.control import WireError
@@ -75,11 +76,14 @@ class Means:
 
 @dataclass
 class Lanes:
-    """Those of one stack, whose evidence lies in `folder`; they end with it."""
+    """Those of one stack, whose evidence lies in `folder`; they end with it. The `meter` tells each
+    try how starved the machine was.
+    """
 
     lab: Lab
     means: Means
     folder: Path
+    meter: Meter
     _ends: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def make(self, number: int) -> Lane:
@@ -87,7 +91,7 @@ class Lanes:
         name = f"lane-{number}"
         lab = replace(self.lab, stack=self.lab.stack.in_namespace(name))
         self._ends.push_async_callback(lab.close)
-        return Lane(lab, name, self.means.worker, self.means.target.explored.settings)
+        return Lane(lab, name, self.meter, self.means.worker, self.means.target.explored.settings)
 
     async def work_off(
         self,
@@ -162,8 +166,8 @@ async def open_lanes(means: Means, folder: Path) -> AsyncIterator[Lanes]:
             name="explore",
             spawner=spawner,
         )
-        async with Stack(SPEC, target, config, journal) as stack:
-            lanes = Lanes((target.lab or Lab)(stack, journal, Options()), means, folder)
+        async with _metered() as meter, Stack(SPEC, target, config, journal) as stack:
+            lanes = Lanes((target.lab or Lab)(stack, journal, Options()), means, folder, meter)
             try:
                 if target.explored.prepare:
                     await target.explored.prepare(lanes.lab)
@@ -171,3 +175,15 @@ async def open_lanes(means: Means, folder: Path) -> AsyncIterator[Lanes]:
             finally:
                 await lanes.close()
                 await lanes.lab.close()
+
+
+@asynccontextmanager
+async def _metered() -> AsyncIterator[Meter]:
+    """How starved the machine is meanwhile, by which deadlines go as well."""
+    meter = Meter()
+    CLOCK.set(meter.fair_seconds)
+    metering = asyncio.create_task(meter.run())
+    try:
+        yield meter
+    finally:
+        metering.cancel()

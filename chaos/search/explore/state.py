@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from chaos.evidence.files import append_to, new_folder, read_if_there, write_file
 from chaos.evidence.history import Status
-from chaos.invariants.verdict import Verdict, merge
+from chaos.invariants.verdict import Verdict
 from chaos.search.explore.plan import Choice, CrashPoint, Plan
 
 PREFIX = "explore-"
@@ -87,8 +87,10 @@ class Outcome:
         """A failure is certain; a pass takes all boundaries, hit in tries that passed."""
         if any(each.verdict is Verdict.FAILED for each in self.tries):
             return Verdict.FAILED
-        judged = merge(each.verdict for each in self.tries if each.proven)
-        return judged if self.all_are_proven else Verdict.UNKNOWN
+        passed = (each.proven for each in self.tries if each.verdict is Verdict.PASSED)
+        shown = {name for proven in passed for name in proven}
+        all_passed = shown >= {str(each) for each in self.crash_point.stop.boundaries}
+        return Verdict.PASSED if all_passed else Verdict.UNKNOWN
 
     @property
     def is_done(self) -> bool:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chaos.evidence.headroom import Meter, Strain
 from chaos.evidence.history import Status
-from chaos.evidence.journal import Event
-from chaos.process.waiting import CLOCK
+from chaos.process.child import ChildError
 from chaos.search.explore.lane import Lane
 from chaos.search.explore.lanes import TROUBLE, Lanes, Means, open_lanes
 from chaos.search.explore.points import Stop, stops
@@ -61,7 +58,6 @@ class Probing:
     wanted: Wanted
     means: Means
     notes: Sequence[str] = ()
-    _meter: Meter = field(default_factory=Meter)
     _began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _undisturbed: list[Observed] = field(default_factory=list)
     _baseline: Baseline | None = None
@@ -75,13 +71,8 @@ class Probing:
         where it loses all of its workers.
         """
         (self.folder / RUNS).mkdir()
-        CLOCK.set(self._meter.fair_seconds)
-        metering = asyncio.create_task(self._meter.run())
-        try:
-            async with open_lanes(self.means, self.folder / "stack") as lanes:
-                await self._probe(lanes)
-        finally:
-            metering.cancel()
+        async with open_lanes(self.means, self.folder / "stack") as lanes:
+            await self._probe(lanes)
 
     async def _probe(self, lanes: Lanes) -> None:
         count = self.means.most_lanes
@@ -143,27 +134,18 @@ class Probing:
         patience = Patience(judge.patience_seconds, judge.baseline.seconds)
         try:
             spec = self.means.target.specs[self.wanted.spec](folder.name)
-            with self._strain_is_noted(lane, folder.name):
-                await lane.attempt(
-                    spec,
-                    folder,
-                    point.stop,
-                    point.action,
-                    usual_seconds=judge.baseline.seconds,
-                    wait=patience.wait,
-                )
+            await lane.attempt(
+                spec,
+                folder,
+                point.stop,
+                point.action,
+                usual_seconds=judge.baseline.seconds,
+                wait=patience.wait,
+            )
         except TROUBLE as error:
             return self._with_command(broken(folder, point, tries=tries, why=str(error))), False
         cell = await asyncio.to_thread(judge.cell, folder, point, tries=tries, began_at=began_at)
         return self._with_command(cell), await lane.lab.has_ended(folder.name)
-
-    @contextmanager
-    def _strain_is_noted(self, lane: Lane, workflow_id: str) -> Iterator[None]:
-        def note(strain: Strain) -> None:
-            lane.lab.journal.add(Event.STRAIN, strain=strain, workflow_id=workflow_id)
-
-        with self._meter.watched(note):
-            yield
 
     def _with_command(self, cell: Cell) -> Cell:
         at = shlex.quote(str(cell.boundary))

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
 from chaos.evidence.case import Evidence
+from chaos.evidence.headroom import CALM, Strain
 from chaos.evidence.history import Status
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants.survival import (
     no_workflow_task_fails,
     replays_with,
@@ -29,6 +33,16 @@ class _Another:
     @workflow.run
     async def run(self, argument: dict[str, str]) -> None:
         del argument
+
+
+@workflow.defn(name="SingleVideo", sandboxed=False)
+class _Slow:
+    """Does not yield for longer than the SDK's own two seconds."""
+
+    @workflow.run
+    async def run(self, argument: dict[str, str]) -> None:
+        del argument
+        time.sleep(3)  # noqa: ASYNC251 - that is the fault
 
 
 def test_histories_of_other_code_do_not_replay(worker_crash: Evidence) -> None:
@@ -91,6 +105,35 @@ def test_a_failed_workflow_task_fails(checkpoint: Evidence, with_history: Change
     broken = with_history(checkpoint, "checkpoint-series", fail)
 
     assert no_workflow_task_fails.examine(broken).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(("is_busy", "verdict"), [(True, Verdict.UNKNOWN), (False, Verdict.FAILED)])
+def test_code_that_was_too_slow_may_have_been_starved(
+    is_busy: bool, verdict: Verdict, checkpoint: Evidence, with_history: Change
+) -> None:
+    slow = "[TMPRL1101] Potential deadlock detected: workflow didn't yield within 2 second(s)."
+
+    def fail(history: History) -> None:
+        history.events[3].event_type = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        history.events[3].workflow_task_failed_event_attributes.failure.message = slow
+
+    strain = Strain(pressure=0.97, steal=0.0, lag_seconds=1.4) if is_busy else CALM
+    entry = Entry(at=checkpoint.journal[0].at, event=Event.STRAIN, strain=strain)
+    broken = with_history(checkpoint, "checkpoint-series", fail)
+
+    assert no_workflow_task_fails.examine(replace(broken, journal=[entry])).verdict is verdict
+
+
+@pytest.mark.parametrize(("is_busy", "verdict"), [(True, Verdict.UNKNOWN), (False, Verdict.FAILED)])
+def test_a_replay_that_was_too_slow_may_have_been_starved(
+    is_busy: bool, verdict: Verdict, worker_crash: Evidence
+) -> None:
+    strain = Strain(pressure=0.97, steal=0.0, lag_seconds=1.4) if is_busy else CALM
+    entry = Entry(at=worker_crash.journal[0].at, event=Event.STRAIN, strain=strain)
+
+    finding = replays_with([_Slow]).examine(replace(worker_crash, journal=[entry]))
+
+    assert finding.verdict is verdict, finding.problems
 
 
 def test_a_history_with_another_decision_does_not_replay(

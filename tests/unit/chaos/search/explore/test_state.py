@@ -114,6 +114,14 @@ def test_boundaries_of_several_tries_count_together() -> None:
     assert Outcome(both, [one, other]).verdict is Verdict.PASSED
 
 
+def test_what_a_busy_machine_left_open_is_shown_by_the_next_try() -> None:
+    point = crash_point(NAME)
+    unknown = try_of(point, 1, verdict=Verdict.UNKNOWN)
+
+    assert Outcome(point, [unknown]).verdict is Verdict.UNKNOWN
+    assert Outcome(point, [unknown, try_of(point, 2)]).verdict is Verdict.PASSED
+
+
 def test_a_boundary_that_is_never_hit_is_unknown_in_the_end() -> None:
     missed = [try_of(crash_point(NAME), n, proven=()) for n in range(1, MOST_TRIES + 1)]
     outcome = Outcome(crash_point(NAME), missed)
