@@ -7,26 +7,32 @@ from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow
-from chaos.evidence.journal import Event
 from chaos.invariants.recovery import handover_seconds
+from chaos.search.explore.hits import Wire
 from chaos.wire.boundary import Boundary, Kind, Stage
+from chaos.wire.journal import Polled
 
 _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 
 def bound_seconds(
-    evidence: Evidence, workflow: Workflow, boundaries: Sequence[Boundary], hit_at: datetime
+    evidence: Evidence,
+    wire: Wire,
+    workflow: Workflow,
+    boundaries: Sequence[Boundary],
+    hit_at: datetime,
 ) -> float | None:
     """When all is due again that a call was at, such as a workflow task that was reported and the
-    activity that came with the reply, or a new worker ready, and a handover; None where the history
+    activity that came with the reply, or a new worker polls, and a handover; None where the history
     does not tell what was.
     """
     found = [_due_seconds(workflow, boundary) for boundary in boundaries]
     due = max((seconds for seconds in found if seconds is not None), default=None)
     if due is None:
         return None
-    ready = [e.at for e in evidence.journal if e.event is Event.READY and e.at > hit_at]
-    started = (min(ready) - hit_at).total_seconds() if ready else 0.0
+    polls = [r.at for line in wire.values() for r in line if isinstance(r, Polled)]
+    started_at = min((at for at in polls if at > hit_at), default=hit_at)
+    started = (started_at - hit_at).total_seconds()
     return round(max(due, started) + handover_seconds(evidence), 3)
 
 

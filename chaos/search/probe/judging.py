@@ -49,7 +49,7 @@ class Judge:
         )
         workflow = run.workflow
         boundaries = point.stop.boundaries
-        bound = bound_seconds(evidence, workflow, boundaries, hit_at) if workflow else None
+        bound = bound_seconds(evidence, wire, workflow, boundaries, hit_at) if workflow else None
         return Cell(
             **_place(point),
             workflow_id=observed.workflow_id,

@@ -103,8 +103,8 @@ class Probe(_Saved):
 
     @property
     def hit(self) -> int:
-        """How many points were provably hit."""
-        return len(self.cells) - self.fates[Fate.UNKNOWN]
+        """How many points were provably hit; what broke at another is told all the same."""
+        return sum(all(f.fate is not Fate.UNKNOWN for f in cell.findings) for cell in self.cells)
 
     @property
     def is_fine(self) -> bool:

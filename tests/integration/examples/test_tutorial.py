@@ -54,6 +54,7 @@ def _bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
             **os.environ,
             "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
+            "PYTEST_ADDOPTS": "-p no:asyncio",  # a newcomer has no such plugin
             "SUITE": str(PROJECT),
         },
         capture_output=True,

@@ -58,6 +58,15 @@ def test_the_whole_is_as_good_as_its_worst_point(
     assert made.is_fine is (verdict is Verdict.PASSED)
 
 
+def test_what_broke_without_a_proven_hit_counts_as_broken_and_not_as_hit() -> None:
+    broken = cell("activity charge_card failed", Fate.OTHER_RESULT)
+    unproven = Finding(fate=Fate.UNKNOWN, text="not provably hit")
+    made = probe([broken.model_copy(update={"findings": (*broken.findings, unproven)})])
+
+    assert (made.hit, made.is_fine, made.worst_first[0].fate) == (0, False, Fate.OTHER_RESULT)
+    assert probe([broken]).hit == 1
+
+
 def test_each_cell_of_the_matrix_leads_to_its_timeline_and_its_command() -> None:
     page = html("probe", probe())
 
