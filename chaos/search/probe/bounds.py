@@ -8,16 +8,15 @@ from datetime import datetime
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow
 from chaos.invariants.recovery import handover_seconds
-from chaos.search.explore.hits import Wire
 from chaos.wire.boundary import Boundary, Kind, Stage
-from chaos.wire.journal import Polled
+from chaos.wire.journal import Polled, WireRecords
 
 _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 
 def bound_seconds(
     evidence: Evidence,
-    wire: Wire,
+    wire: WireRecords,
     workflow: Workflow,
     boundaries: Sequence[Boundary],
     hit_at: datetime,
