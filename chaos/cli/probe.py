@@ -27,6 +27,11 @@ _MOST_LANES = 64
 _ACTIONS = ("kill", "drop")
 _PATIENCE_SECONDS = 90  # chaos.search.probe.run says why; to import it here takes too long
 
+_FIXED_PORT = (
+    " A worker that looks for Temporal at a fixed port, and not at TEMPORAL_ADDRESS, needs --port, "
+    "such as --port 7233."
+)
+
 _DESCRIPTION = """\
 Starts your worker, in whatever language, and runs a workflow on it: twice undisturbed, then once
 for each moment at which a crash makes a difference. There the worker is killed, or the server's
@@ -135,11 +140,13 @@ def _probe(given: argparse.Namespace) -> int:
     from chaos.wire.boundary import BoundaryError  # noqa: PLC0415 - likewise
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
-    unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError, WireError)
+    unusable = (BadBinaryError, BinaryNotFoundError, WireError)
     wrong = (BoundaryError, CatalogueError, GivenError, NoBaselineError, NoFolderError)
     try:
         target = _target(given)
         return _run(given, target, _choice(given))
+    except (ChildError, DeadlineExceededError) as error:
+        complain(f"probe: {error}{_FIXED_PORT if given.worker and not given.port else ''}")
     except (*unusable, *wrong) as error:
         complain(f"probe: {error}")
     except OSError as error:

@@ -193,4 +193,5 @@ def test_a_worker_that_cannot_start_is_told_in_one_sentence(
 
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith("probe: ")
+    assert done.stderr.rstrip().endswith("needs --port, such as --port 7233.")
     assert "Traceback" not in done.stderr
