@@ -28,7 +28,7 @@ _ACTIONS = ("kill", "drop")
 _PATIENCE_SECONDS = 90  # chaos.search.probe.run says why; to import it here takes too long
 
 _FIXED_PORT = (
-    " A worker that looks for Temporal at a fixed port, and not at TEMPORAL_ADDRESS, needs --port, "
+    "\nA worker that looks for Temporal at a fixed port, and not at TEMPORAL_ADDRESS, needs --port, "
     "such as --port 7233."
 )
 
