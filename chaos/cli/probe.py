@@ -28,8 +28,8 @@ _ACTIONS = ("kill", "drop")
 _PATIENCE_SECONDS = 90  # chaos.search.probe.run says why; to import it here takes too long
 
 _FIXED_PORT = (
-    "\nA worker that looks for Temporal at a fixed port, and not at TEMPORAL_ADDRESS, needs --port, "
-    "such as --port 7233."
+    "\nA worker that looks for Temporal at a fixed port, and not at TEMPORAL_ADDRESS, needs "
+    "--port, such as --port 7233."
 )
 
 _DESCRIPTION = """\
