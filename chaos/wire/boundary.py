@@ -51,8 +51,8 @@ class Stage(StrEnum):
     ANSWERED = "answered"
 
 
-REPORTS = frozenset({Stage.COMPLETING, Stage.FAILING})
-"""Where a worker reports, and the server has not heard."""
+REPORTS = {Stage.COMPLETING: Stage.COMPLETED, Stage.FAILING: Stage.FAILED}
+"""Where a worker reports and the server has not heard, and where it is once the server has."""
 
 _OF_TASKS = frozenset(Stage) - {Stage.LEAVING, Stage.ANSWERED}
 _OF_REPORTS = frozenset({Stage.COMPLETING, Stage.COMPLETED})
@@ -116,6 +116,10 @@ class Boundary(BaseModel):
     def __str__(self) -> str:
         return f"{self.kind} {self.subject} {self.stage} {self.ordinal}"
 
+    def at(self, stage: Stage) -> Self:
+        """That of the same piece of work, at another stage."""
+        return self.model_copy(update={"stage": stage})
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """From its own words; without a number it is the first. Raises BoundaryError."""
@@ -149,3 +153,7 @@ class Crossing(BaseModel):
     run_id: str = ""
     attempt: int = 1
     during: tuple[str, ...] = ()
+
+    def at(self, stage: Stage) -> Self:
+        """The same piece of work, at another stage."""
+        return self.model_copy(update={"boundary": self.boundary.at(stage)})

@@ -64,7 +64,7 @@ class Delivery:
         own, here = self.call.crossing, crossing.boundary
         return (
             here.stage in REPORTS
-            and here == own.boundary.model_copy(update={"stage": here.stage})
+            and here == own.boundary.at(here.stage)
             and (crossing.workflow_id, crossing.run_id, crossing.attempt)
             == (own.workflow_id, own.run_id, own.attempt)
         )

@@ -9,11 +9,9 @@ from typing import Any
 from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.update.v1 import Rejection, Request, Response
 
-from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.in_hand import InHand
 from chaos.wire.remembered import Memory, Task
-
-_AFTER = {Stage.COMPLETING: Stage.COMPLETED, Stage.FAILING: Stage.FAILED}
 
 _ACTIVITY_REPORTS = {
     f"RespondActivityTask{outcome}{form}": stage
@@ -80,14 +78,14 @@ class Tracker:
                 self._memory.of((scope, crossing.workflow_id)).count(Kind.MARKER, boundary.subject)
             elif boundary.kind is Kind.ACTIVITY:
                 self._in_hand.give_back(_holding(scope, crossing))
-        reported = tuple(_at(crossing, _AFTER[crossing.boundary.stage]) for crossing in sent)
+        reported = tuple(crossing.at(REPORTS[crossing.boundary.stage]) for crossing in sent)
         return reported, _named(self._assigned(scope, method, reply))
 
     def handed_over(
         self, scope: str, line: str, assigned: Sequence[Crossing]
     ) -> Sequence[Crossing]:
         """What was assigned to the worker of a line has gone to it."""
-        delivered = tuple(_at(crossing, Stage.DELIVERED) for crossing in assigned)
+        delivered = tuple(crossing.at(Stage.DELIVERED) for crossing in assigned)
         for crossing in delivered:
             if crossing.boundary.kind is Kind.ACTIVITY:
                 self._in_hand.take(line, _holding(scope, crossing), crossing)
@@ -229,11 +227,6 @@ def _crossing(task: Task, stage: Stage, *, kind: Kind | None = None, ordinal: in
         attempt=task.attempt,
         during=(),
     )
-
-
-def _at(crossing: Crossing, stage: Stage) -> Crossing:
-    boundary = crossing.boundary.model_copy(update={"stage": stage})
-    return crossing.model_copy(update={"boundary": boundary})
 
 
 def _named(crossings: Iterator[Crossing] | Sequence[Crossing]) -> Sequence[Crossing]:

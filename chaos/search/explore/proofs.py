@@ -21,7 +21,7 @@ from chaos.invariants.recovery.boundaries import why_missed
 from chaos.search.explore.hits import Hit, hit_of
 from chaos.search.explore.plan import Action, CrashPoint
 from chaos.search.explore.points import Stop, during
-from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, WireRecords
 
 NOT_REACHED = "no call came there before the workflow ended"
@@ -32,7 +32,7 @@ _TASK_ENDS = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
 }
 
-_REPORTED = {Stage.COMPLETED, Stage.FAILED}
+_REPORTED = frozenset(REPORTS.values())
 
 
 def was_hit(crash_point: CrashPoint) -> Invariant:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from chaos.wire.boundary import Crossing, Kind, Stage
+from chaos.wire.boundary import REPORTS, Crossing, Kind
 from chaos.wire.journal import RECORD, Called, WireRecord
 
-REPORT_OF = {Stage.COMPLETED: Stage.COMPLETING, Stage.FAILED: Stage.FAILING}
+REPORT_OF = {taken: report for report, taken in REPORTS.items()}
 """What the server has when it has taken a report, and that report."""
 
 _WORK = {Kind.WORKFLOW_TASK, Kind.ACTIVITY}
@@ -27,9 +27,7 @@ def is_sent_again(journals: Mapping[Path, int], taken: Crossing) -> bool:
 
 def _calls(records: Sequence[WireRecord], taken: Crossing) -> Sequence[Called]:
     """Those that reported it."""
-    stage = REPORT_OF[taken.boundary.stage]
-    boundary = taken.boundary.model_copy(update={"stage": stage})
-    report = taken.model_copy(update={"boundary": boundary})
+    report = taken.at(REPORT_OF[taken.boundary.stage])
     return [r for r in records if isinstance(r, Called) and report in r.crossings]
 
 

@@ -11,7 +11,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.search.explore.points import Phase
 from chaos.search.explore.resent import REPORT_OF
 from chaos.search.probe.record import Moment
-from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
+from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Decided, Reached, WireRecord, WireRecords
 
 MOST_LINES = 60
@@ -29,8 +29,6 @@ _HOW_FAR = {
     Stage.LEAVING: "asked",
     Stage.ANSWERED: "answered",
 }
-_REPORTED = {report: taken for taken, report in REPORT_OF.items()}
-"""A report, and what the server has when it has taken it."""
 
 
 def timeline(
@@ -80,7 +78,7 @@ _Report = tuple[str, str, Boundary, int]
 
 
 def _report(crossing: Crossing, taken: Stage) -> _Report:
-    boundary = crossing.boundary.model_copy(update={"stage": taken})
+    boundary = crossing.boundary.at(taken)
     return crossing.workflow_id, crossing.run_id, boundary, crossing.attempt
 
 
@@ -131,11 +129,11 @@ def _answer(called: Called, crossing: Crossing, taken: Mapping[_Report, datetime
     refused = called.status if called.status != "OK" else ""
     if stage in REPORT_OF:
         return f", and the worker was told {refused}" if refused else ""
-    if stage not in _REPORTED:
+    if stage not in REPORTS:
         return ""
-    first_at = taken.get(_report(crossing, _REPORTED[stage]))
+    first_at = taken.get(_report(crossing, REPORTS[stage]))
     again = " again" if first_at and called.at > first_at else ""
     if again and refused:
         return f"{again}, and told {refused}: the server knew"
-    is_taken = any(each.boundary.stage is _REPORTED[stage] for each in called.crossings)
+    is_taken = any(each.boundary.stage is REPORTS[stage] for each in called.crossings)
     return f"{again}, and told {refused}" if refused and not is_taken else again
