@@ -1,4 +1,4 @@
-"""What a run tells to who watches it while it goes on. No verdict is made of it."""
+"""The events of a run, for a view of it while it goes on. No verdict is made of them."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What is done for all cases, such as building a program."""
+class Message:
+    """Something done for all cases, such as building a program."""
 
     about: str
     text: str
@@ -115,23 +115,23 @@ class Finished:
     reason: str
 
 
-News = Planned | Said | Reached | Journaled | WorkflowEnded | Billed | Judged | Finished
-Announce = Callable[[News], None]
+RunEvent = Planned | Message | Reached | Journaled | WorkflowEnded | Billed | Judged | Finished
+Emit = Callable[[RunEvent], None]
 
 
 @dataclass(frozen=True)
-class Told:
-    """News, with the seconds since the run began."""
+class TimedEvent:
+    """An event, with the seconds since the run began."""
 
     at_seconds: float
-    news: News
+    event: RunEvent
 
 
 class View(Protocol):
-    """Shows a run to who watches it. Everything is called by the thread that waits for results."""
+    """Shows a run while it goes on. Everything is called by the thread that waits for results."""
 
-    def tell(self, told: Told) -> None:
-        """Take note of what has happened."""
+    def handle(self, timed: TimedEvent) -> None:
+        """Take note of an event."""
 
     def refresh(self, now_seconds: float) -> None:
         """Show how things stand; called again and again while a result is waited for."""
@@ -143,7 +143,7 @@ class View(Protocol):
 class NoView:
     """Shows nothing."""
 
-    def tell(self, told: Told) -> None:
+    def handle(self, timed: TimedEvent) -> None:
         """Nothing."""
 
     def refresh(self, now_seconds: float) -> None:

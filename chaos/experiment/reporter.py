@@ -12,8 +12,8 @@ from chaos.evidence.headroom import Strain
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec, cost_usd
 from chaos.experiment.events import (
-    Announce,
     CaseName,
+    Emit,
     Journaled,
     Planned,
     PlannedCase,
@@ -26,24 +26,24 @@ from chaos.experiment.scenario import Case, Scenario
 
 
 class CaseReporter:
-    """A case's journal, and all else that is told of the case."""
+    """A case's journal, and all its other events."""
 
-    def __init__(self, case: CaseName, path: Path, announce: Announce) -> None:
+    def __init__(self, case: CaseName, path: Path, emit: Emit) -> None:
         self._case = case
-        self._announce = announce
-        self.journal = Journal(path, lambda entry: announce(Journaled(case, entry)))
+        self._emit = emit
+        self.journal = Journal(path, lambda entry: emit(Journaled(case, entry)))
 
     def strained(self, strain: Strain) -> None:
-        """So starved was the machine since it was last told."""
+        """So starved was the machine since the last entry."""
         self.journal.add(Event.STRAIN, strain=strain)
 
     def reached(self, stage: Stage) -> None:
         """It has come to its next stage."""
-        self._announce(Reached(self._case, stage))
+        self._emit(Reached(self._case, stage))
 
     def ended(self, workflow_id: str) -> None:
         """One of its workflows has ended."""
-        self._announce(WorkflowEnded(self._case, workflow_id))
+        self._emit(WorkflowEnded(self._case, workflow_id))
 
 
 def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Planned:
@@ -80,7 +80,7 @@ def _billed_usd(target: Target, folder: Path) -> Decimal:
 
 
 def case_name(scenario: Scenario, case: Case) -> CaseName:
-    """What it is called in all that is told."""
+    """Its name in all events."""
     return CaseName(scenario.name, case.name, alone=len(scenario.cases) == 1)
 
 

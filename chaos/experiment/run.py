@@ -15,7 +15,7 @@ from chaos.evidence.case import save_billing, save_timings
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import save_specs
 from chaos.experiment.admission import Admission, Seat
-from chaos.experiment.events import Announce, Finished, Judged, Said, Stage
+from chaos.experiment.events import Emit, Finished, Judged, Message, Stage
 from chaos.experiment.judge import judge
 from chaos.experiment.lab import EndedEarlyError, Lab, Options
 from chaos.experiment.reporter import CaseReporter, case_folder, case_name
@@ -64,7 +64,7 @@ class RunContext:
     folder: Path
     temporal_cli: Path | None
     options: Options
-    announce: Announce
+    emit: Emit
     worker_argv: Sequence[str] = ()
     maker: Maker | None = None
     secrets: Sequence[str] = ()
@@ -94,7 +94,7 @@ async def run_all(
 
     def finish(scenario: Scenario) -> None:
         result = scenario_result(scenario, found.pop(scenario.name))
-        context.announce(Finished(scenario.name, result.verdict, result.reason))
+        context.emit(Finished(scenario.name, result.verdict, result.reason))
         on_result(result)
 
     async def run_first(scenario: Scenario) -> None:
@@ -149,9 +149,9 @@ async def _run_again(
         folder.mkdir()
         aside.rename(folder / FIRST_TRY)
     except OSError as error:
-        context.announce(Said(name, f"has no second try ({error.strerror}: {folder})"))
+        context.emit(Message(name, f"has no second try ({error.strerror}: {folder})"))
         return first
-    context.announce(Said(name, "runs once more, alone"))
+    context.emit(Message(name, "runs once more, alone"))
     scratch = context.scratch / "second-try"
     second = await _safely(scenario, case, replace(context, scratch=scratch, is_second_try=True))
     return second.model_copy(update={"first_try": _moved(first)})
@@ -182,7 +182,7 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
         if ends_the_run(error):
             raise
         result = broken_case_result(case, f"there is no evidence that could be judged: {error!r}")
-    context.announce(Judged(case_name(scenario, case), result.verdict, result.reason))
+    context.emit(Judged(case_name(scenario, case), result.verdict, result.reason))
     return result
 
 
@@ -215,7 +215,7 @@ async def _run_seated(
     folder.mkdir(parents=True, exist_ok=context.is_second_try)
     scratch = case_folder(context.scratch, scenario, case)
     scratch.mkdir(parents=True)
-    reporter = CaseReporter(case_name(scenario, case), folder / "journal.jsonl", context.announce)
+    reporter = CaseReporter(case_name(scenario, case), folder / "journal.jsonl", context.emit)
     began = time.monotonic()
     try:
         config = StackConfig(

@@ -26,7 +26,7 @@ from chaos.evidence.bills import Mode, SuiteEstimate
 from chaos.evidence.files import NoFolderError, new_folder
 from chaos.experiment.admission import Admission
 from chaos.experiment.cpu import Used, cpu_seconds
-from chaos.experiment.events import News, NoView, Said, Told, View
+from chaos.experiment.events import Message, NoView, RunEvent, TimedEvent, View
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
 from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
@@ -76,7 +76,7 @@ class Runner:
     missing: str | None = None
     troubles: tuple[str, ...] = ()
     folder: Path = field(init=False)
-    _told: queue.SimpleQueue[Told] = field(default_factory=queue.SimpleQueue)
+    _events: queue.SimpleQueue[TimedEvent] = field(default_factory=queue.SimpleQueue)
     _cancel: threading.Event = field(default_factory=threading.Event)
     _ready: Future[Ground] = field(default_factory=Future)
 
@@ -122,7 +122,7 @@ class Runner:
         except NoFolderError as error:
             raise RunError(str(error)) from None
         self._hold = Hold(self.folder)
-        self._announce(plan(self.scenarios, self.options, self.folder))
+        self._emit(plan(self.scenarios, self.options, self.folder))
         self._thread.start()
         try:
             self._wait(self._ready)
@@ -211,7 +211,7 @@ class Runner:
         try:
             while not future.done():
                 with suppress(queue.Empty):
-                    self.view.tell(self._told.get(timeout=_DRAIN_SECONDS))
+                    self.view.handle(self._events.get(timeout=_DRAIN_SECONDS))
                 self._drain()
                 self.view.refresh(self._seconds())
         finally:
@@ -220,11 +220,11 @@ class Runner:
         return future.result()
 
     def _drain(self) -> None:
-        while not self._told.empty():
-            self.view.tell(self._told.get())
+        while not self._events.empty():
+            self.view.handle(self._events.get())
 
-    def _announce(self, news: News) -> None:
-        self._told.put(Told(self._seconds(), news))
+    def _emit(self, event: RunEvent) -> None:
+        self._events.put(TimedEvent(self._seconds(), event))
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
@@ -238,7 +238,7 @@ class Runner:
                 chooser = Chooser(
                     run_id=self.folder.name,
                     mark=guard.mark,
-                    announce=lambda text: self._announce(Said("temporal", text)),
+                    announce=lambda text: self._emit(Message("temporal", text)),
                     cancel=self._cancel,
                 )
                 ground = chooser.find(self.choice)
@@ -264,7 +264,7 @@ class Runner:
             folder=self.folder,
             temporal_cli=None,
             options=self.options,
-            announce=self._announce,
+            emit=self._emit,
             worker_argv=self.worker_argv,
             project=self.project,
             secrets=ground.secrets,

@@ -56,7 +56,7 @@ def context(tmp_path: Path) -> Iterator[RunContext]:
             folder=tmp_path,
             temporal_cli=find_temporal_cli(None, announce=print).path,
             options=Options(),
-            announce=lambda _: None,
+            emit=lambda _: None,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rich.console import ConsoleDimensions, RenderableType
 
-from chaos.experiment.events import Planned, Told
+from chaos.experiment.events import Planned, TimedEvent
 from chaos.plugin.view.bills import Bills
 from chaos.plugin.view.frame import frame
 from chaos.plugin.view.state import State, after
@@ -44,11 +44,11 @@ class LiveView:
     _next_seconds: float = field(default=0.0, init=False)
     _read_seconds: float = field(default=-READ_SECONDS, init=False)
 
-    def tell(self, told: Told) -> None:
+    def handle(self, timed: TimedEvent) -> None:
         """Take note of what has happened."""
-        if isinstance(told.news, Planned):
-            self._bills = Bills(told.news.cases)
-        self._state = after(self._state, told)
+        if isinstance(timed.event, Planned):
+            self._bills = Bills(timed.event.cases)
+        self._state = after(self._state, timed)
 
     def refresh(self, now_seconds: float) -> None:
         """Draw, unless that was just done or nothing would look different."""
@@ -58,7 +58,7 @@ class LiveView:
         if now_seconds >= self._read_seconds + READ_SECONDS:
             self._read_seconds = now_seconds
             for billed in self._bills.read():
-                self.tell(Told(now_seconds, billed))
+                self.handle(TimedEvent(now_seconds, billed))
         size = self.terminal.size
         shown = (self._state, int(now_seconds), size)
         if shown != self._drawn:

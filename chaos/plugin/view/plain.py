@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from chaos.evidence.text import line
-from chaos.experiment.events import Finished, Journaled, NoView, Said, Told
+from chaos.experiment.events import Finished, Journaled, Message, NoView, TimedEvent
 
 
 class PlainView(NoView):
@@ -15,25 +15,25 @@ class PlainView(NoView):
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
 
-    def tell(self, told: Told) -> None:
+    def handle(self, timed: TimedEvent) -> None:
         """Show its line, where it has one."""
-        if text := line_of(told):
+        if text := line_of(timed):
             with suppress(OSError):  # that nobody reads it is no reason to end a run
                 self._say(text)
 
 
-def line_of(told: Told) -> str | None:
+def line_of(timed: TimedEvent) -> str | None:
     """What happened to whom, and when; None where nobody needs to read of it."""
-    match told.news:
-        case Said(about=about, text=text):
-            return _line(told, about, text)
+    match timed.event:
+        case Message(about=about, text=text):
+            return _line(timed, about, text)
         case Journaled(case=case, entry=entry) if entry.text:
-            return _line(told, str(case), entry.text)
+            return _line(timed, str(case), entry.text)
         case Finished(scenario=scenario, verdict=verdict, reason=reason):
-            return _line(told, scenario, f"{verdict}: {reason}")
+            return _line(timed, scenario, f"{verdict}: {reason}")
         case _:
             return None
 
 
-def _line(told: Told, about: str, text: str) -> str:
-    return line(f"{told.at_seconds:6.1f} s  {about}: {text}")
+def _line(timed: TimedEvent, about: str, text: str) -> str:
+    return line(f"{timed.at_seconds:6.1f} s  {about}: {text}")

@@ -1,4 +1,4 @@
-"""How a run stands: a state, and what each news makes of it. Pure."""
+"""How a run stands: a state, and what each event makes of it. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from chaos.experiment.events import (
     Finished,
     Journaled,
     Judged,
+    Message,
     Planned,
     PlannedCase,
     Reached,
-    Said,
     Stage,
-    Told,
+    TimedEvent,
     WorkflowEnded,
 )
 from chaos.invariants.verdict import Verdict
@@ -78,31 +78,31 @@ class State:
     remarks: tuple[Remark, ...] = ()
 
 
-def after(state: State, told: Told) -> State:
+def after(state: State, timed: TimedEvent) -> State:
     """The state once that is known."""
-    match told.news:
+    match timed.event:
         case Planned(cases=planned):
             return replace(state, cases={case.name: CaseState(case) for case in planned})
-        case Said(about=about, text=text):
-            return _remarked(state, Remark(told.at_seconds, about, text))
+        case Message(about=about, text=text):
+            return _remarked(state, Remark(timed.at_seconds, about, text))
         case Finished(scenario=scenario, verdict=verdict, reason=reason):
             if verdict is Verdict.PASSED:
                 return state
-            remark = Remark(told.at_seconds, scenario, f"{verdict}: {reason}", is_bad=True)
+            remark = Remark(timed.at_seconds, scenario, f"{verdict}: {reason}", is_bad=True)
             return _remarked(state, remark)
         case Journaled(case=name, entry=entry):
-            known = _remarked(state, _remark_of(told.at_seconds, name, entry))
-            return _with(known, _journaled(known.cases[name], entry, told.at_seconds))
+            known = _remarked(state, _remark_of(timed.at_seconds, name, entry))
+            return _with(known, _journaled(known.cases[name], entry, timed.at_seconds))
         case Reached(case=name) | WorkflowEnded(case=name) | Billed(case=name) | Judged(case=name):
-            return _with(state, _case_after(state.cases[name], told))
+            return _with(state, _case_after(state.cases[name], timed))
 
 
-def _case_after(case: CaseState, told: Told) -> CaseState:
-    match told.news:
+def _case_after(case: CaseState, timed: TimedEvent) -> CaseState:
+    match timed.event:
         case Reached(stage=stage):
             if case.verdict is not None:  # its second try
                 case = CaseState(case.planned)
-            began = told.at_seconds if case.began_seconds is None else case.began_seconds
+            began = timed.at_seconds if case.began_seconds is None else case.began_seconds
             return replace(case, stage=stage, began_seconds=began)
         case WorkflowEnded(workflow_id=workflow_id):
             return replace(case, ended=case.ended | {workflow_id})
@@ -110,7 +110,7 @@ def _case_after(case: CaseState, told: Told) -> CaseState:
             return replace(case, billed_usd=usd)
         case Judged(verdict=verdict, reason=reason):
             return replace(
-                case, verdict=verdict, reason=reason, ended_seconds=told.at_seconds, faults=()
+                case, verdict=verdict, reason=reason, ended_seconds=timed.at_seconds, faults=()
             )
         case _:
             return case

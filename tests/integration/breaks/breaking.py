@@ -78,7 +78,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
                 folder=folder / str(number),
                 temporal_cli=cli.path,
                 options=Options(workflows=2),
-                announce=lambda *_: None,
+                emit=lambda *_: None,
                 worker_argv=argv if broken.sabotage else VIDEO.worker,
                 admission=admission,
                 spawner=spawner,

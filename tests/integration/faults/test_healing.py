@@ -90,7 +90,7 @@ async def _judged(
         folder=folder,
         temporal_cli=cli,
         options=Options(),
-        announce=lambda *_: None,
+        emit=lambda *_: None,
         spawner=spawner,
     )
     return await run_case(Scenario(0, "healing", "Healing", (case,)), case, context)

@@ -68,7 +68,7 @@ def guest_run(guard: Guard, temporal_cli: Path, tmp_path: Path) -> GuestRun:
             folder=tmp_path / "run",
             temporal_cli=temporal_cli,
             options=Options(),
-            announce=lambda _: None,
+            emit=lambda _: None,
         )
     )
 

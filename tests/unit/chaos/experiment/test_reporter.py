@@ -1,4 +1,4 @@
-"""What is told of a run before and while it goes on."""
+"""The events of a run before and while it goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from chaos.evidence.journal import Event, read_journal
-from chaos.experiment.events import CaseName, Journaled, News, Reached, Stage, WorkflowEnded
+from chaos.experiment.events import CaseName, Journaled, Reached, RunEvent, Stage, WorkflowEnded
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import CaseReporter, plan
 from tests.chaos.video.scenarios.catalogue import all_scenarios
@@ -15,16 +15,20 @@ from tests.unit.kept import EVIDENCE
 
 
 def test_a_case_tells_what_it_journals_and_what_it_does_not(tmp_path: Path) -> None:
-    told: list[News] = []
+    events: list[RunEvent] = []
     case = CaseName("concurrency", "one_worker", alone=True)
-    telling = CaseReporter(case, tmp_path / "journal.jsonl", told.append)
+    reporter = CaseReporter(case, tmp_path / "journal.jsonl", events.append)
 
-    telling.reached(Stage.STARTING)
-    entry = telling.journal.add(Event.STAGE, "worker-1 is ready")
-    telling.ended("w")
-    telling.journal.close()
+    reporter.reached(Stage.STARTING)
+    entry = reporter.journal.add(Event.STAGE, "worker-1 is ready")
+    reporter.ended("w")
+    reporter.journal.close()
 
-    assert told == [Reached(case, Stage.STARTING), Journaled(case, entry), WorkflowEnded(case, "w")]
+    assert events == [
+        Reached(case, Stage.STARTING),
+        Journaled(case, entry),
+        WorkflowEnded(case, "w"),
+    ]
     assert read_journal(tmp_path / "journal.jsonl") == (entry,)
 
 

@@ -14,7 +14,7 @@ from chaos.environment.target import Live
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.experiment import run
-from chaos.experiment.events import News
+from chaos.experiment.events import RunEvent
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import case_folder
 from chaos.experiment.results import (
@@ -44,7 +44,7 @@ def _context(*secrets: str) -> RunContext:
         folder=folder,
         temporal_cli=None,
         options=Options(),
-        announce=lambda *_: None,
+        emit=lambda *_: None,
         secrets=secrets,
     )
 
@@ -95,8 +95,8 @@ class Stage:
         self.ran: list[str] = []
         self.leave_no_folder: set[str] = set()
         self.results: list[ScenarioResult] = []
-        self.said: list[News] = []
-        self.context = replace(_context(), folder=folder, scratch=folder, announce=self.said.append)
+        self.events: list[RunEvent] = []
+        self.context = replace(_context(), folder=folder, scratch=folder, emit=self.events.append)
         monkeypatch.setattr(run, "run_case", self._run_case)
 
     def scenario(self, name: str, **verdicts: list[Verdict]) -> Scenario:
@@ -118,7 +118,7 @@ class Stage:
         workflow = WorkflowResult(
             workflow_id="w", run_id="r", status=Status.RUNNING, history=history
         )
-        return broken_case_result(case, "said so").model_copy(
+        return broken_case_result(case, "told so").model_copy(
             update={"verdict": verdict, "workflows": (workflow,)}
         )
 
@@ -210,4 +210,4 @@ async def test_where_the_first_try_cannot_be_put_aside_the_others_have_theirs(
     await stage.run(lost, doubtful)
 
     assert stage.verdicts() == {"lost": UNKNOWN, "doubtful": PASSED}
-    assert any("has no second try (No such file" in str(said) for said in stage.said)
+    assert any("has no second try (No such file" in str(event) for event in stage.events)

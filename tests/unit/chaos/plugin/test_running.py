@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from chaos.experiment.events import NoView, Said, Told
+from chaos.experiment.events import Message, NoView, TimedEvent
 from chaos.plugin.running import view_of
 from chaos.plugin.view.live import LiveView
 from chaos.plugin.view.plain import PlainView
@@ -110,5 +110,5 @@ def test_without_a_terminal_there_are_lines() -> None:
     view = config.view()
 
     assert isinstance(view, PlainView)
-    view.tell(Told(1.5, Said("temporal", "found")))
+    view.handle(TimedEvent(1.5, Message("temporal", "found")))
     assert config.lines == ["   1.5 s  temporal: found"]

@@ -19,7 +19,15 @@ from rich.console import Console
 from chaos import plugin
 from chaos.__main__ import main
 from chaos.evidence.bills import InDoubt
-from chaos.experiment.events import CaseName, Finished, News, Planned, PlannedCase, Said, Told
+from chaos.experiment.events import (
+    CaseName,
+    Finished,
+    Message,
+    Planned,
+    PlannedCase,
+    RunEvent,
+    TimedEvent,
+)
 from chaos.experiment.results import NotRun, RunResult
 from chaos.invariants.verdict import Verdict
 from chaos.plugin.once import Answers
@@ -199,8 +207,8 @@ def test_the_live_view_is_drawn_as_ever(draw: str) -> None:
         )
         for n in range(2 if draw == "rows" else 40)
     ]
-    state = after(Shown(), Told(0.0, Planned(tuple(cases))))
-    state = after(state, Told(1.0, Said(HOSTILE, HOSTILE)))
+    state = after(Shown(), TimedEvent(0.0, Planned(tuple(cases))))
+    state = after(state, TimedEvent(1.0, Message(HOSTILE, HOSTILE)))
     drawn = io.StringIO()
     console = Console(file=drawn, width=150, height=12, color_system=None)
 
@@ -212,10 +220,10 @@ def test_the_live_view_is_drawn_as_ever(draw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "news", [Said(HOSTILE, HOSTILE), Finished(HOSTILE, Verdict.FAILED, HOSTILE)]
+    "news", [Message(HOSTILE, HOSTILE), Finished(HOSTILE, Verdict.FAILED, HOSTILE)]
 )
-def test_a_line_of_the_plain_view_is_one(news: News) -> None:
-    line = line_of(Told(0.0, news))
+def test_a_line_of_the_plain_view_is_one(news: RunEvent) -> None:
+    line = line_of(TimedEvent(0.0, news))
 
     assert line
     assert "\n" not in line

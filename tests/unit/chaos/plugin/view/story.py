@@ -1,4 +1,4 @@
-"""Runs as they are told, without running anything."""
+"""Events of runs, without running anything."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chaos.experiment.events import (
     CaseName,
     Journaled,
     Judged,
-    News,
     Planned,
     PlannedCase,
     Reached,
+    RunEvent,
     Stage,
-    Told,
+    TimedEvent,
 )
 from chaos.invariants.verdict import Verdict
 from chaos.plugin.view.state import State, after
@@ -62,35 +62,35 @@ def case(
     )
 
 
-def state_of(planned: Iterable[PlannedCase], *told: Told) -> State:
-    return reduce(after, told, after(State(), Told(0, Planned(tuple(planned)))))
+def state_of(planned: Iterable[PlannedCase], *events: TimedEvent) -> State:
+    return reduce(after, events, after(State(), TimedEvent(0, Planned(tuple(planned)))))
 
 
-def journaled(at_seconds: float, event: Event, name: CaseName = ONE, **fields: str) -> Told:
+def journaled(at_seconds: float, event: Event, name: CaseName = ONE, **fields: str) -> TimedEvent:
     entry = Entry.model_validate({"at": datetime.now(UTC), "event": event, **fields})
-    return Told(at_seconds, Journaled(name, entry))
+    return TimedEvent(at_seconds, Journaled(name, entry))
 
 
-def fault(at_seconds: float, kind: str, target: str, name: CaseName = ONE) -> Told:
+def fault(at_seconds: float, kind: str, target: str, name: CaseName = ONE) -> TimedEvent:
     return journaled(at_seconds, Event.FAULT, name, kind=kind, target=target)
 
 
-def healed(at_seconds: float, target: str, name: CaseName = ONE) -> Told:
+def healed(at_seconds: float, target: str, name: CaseName = ONE) -> TimedEvent:
     return journaled(at_seconds, Event.HEALED, name, target=target)
 
 
-def reached(at_seconds: float, stage: Stage, name: CaseName = ONE) -> Told:
-    return Told(at_seconds, Reached(name, stage))
+def reached(at_seconds: float, stage: Stage, name: CaseName = ONE) -> TimedEvent:
+    return TimedEvent(at_seconds, Reached(name, stage))
 
 
 def judged(
     at_seconds: float, verdict: Verdict, name: CaseName = ONE, reason: str = "18 checks hold"
-) -> Told:
-    return Told(at_seconds, Judged(name, verdict, reason))
+) -> TimedEvent:
+    return TimedEvent(at_seconds, Judged(name, verdict, reason))
 
 
-def told(at_seconds: float, news: News) -> Told:
-    return Told(at_seconds, news)
+def timed(at_seconds: float, event: RunEvent) -> TimedEvent:
+    return TimedEvent(at_seconds, event)
 
 
 def alone(*scenarios: str) -> tuple[CaseName, ...]:
@@ -100,13 +100,13 @@ def alone(*scenarios: str) -> tuple[CaseName, ...]:
 def busy(names: tuple[CaseName, ...], *, passed: int, waiting: int, failed: int = 0) -> State:
     """Some have passed, then some have failed, the last ones wait; a fault is at all others."""
     running = names[passed + failed : len(names) - waiting]
-    news: list[Told] = []
+    events: list[TimedEvent] = []
     for name in names[: len(names) - waiting]:
-        news += [reached(1, Stage.STARTING, name), reached(2, Stage.RUNNING, name)]
-    news += [judged(40, Verdict.PASSED, name) for name in names[:passed]]
-    news += [
+        events += [reached(1, Stage.STARTING, name), reached(2, Stage.RUNNING, name)]
+    events += [judged(40, Verdict.PASSED, name) for name in names[:passed]]
+    events += [
         judged(45, Verdict.FAILED, name, "billed_at_most_expected: a video was billed twice")
         for name in names[passed : passed + failed]
     ]
-    news += [fault(50, "half_open", "worker-2>server", name) for name in running]
-    return state_of([case(name) for name in names], *news)
+    events += [fault(50, "half_open", "worker-2>server", name) for name in running]
+    return state_of([case(name) for name in names], *events)

@@ -23,7 +23,7 @@ from tests.unit.chaos.plugin.view.story import (
     judged,
     reached,
     state_of,
-    told,
+    timed,
 )
 
 EIGHTEEN = alone(*NAMES)
@@ -78,8 +78,8 @@ def test_a_row_shows_the_fault_for_how_long_the_workflows_the_bill_and_the_time(
         reached(4, Stage.RUNNING),
         fault(50, "kill", "worker-1"),
         journaled(51, Event.STAGE, text="waiting until the server misses the heartbeat"),
-        told(52, WorkflowEnded(ONE, "w")),
-        told(53, Billed(ONE, Decimal("1.278"))),
+        timed(52, WorkflowEnded(ONE, "w")),
+        timed(53, Billed(ONE, Decimal("1.278"))),
     )
 
     narrow = _line(_drawn(state, 80, 24), "● worker_crash")
@@ -106,7 +106,7 @@ def test_a_failure_is_shown_with_its_reason_in_its_row_and_among_the_remarks() -
         [case(), case(*alone("checkpoint"))],
         reached(2, Stage.RUNNING),
         judged(40, Verdict.FAILED, reason="billed_at_most_expected: twice"),
-        told(40, Finished("worker_crash", Verdict.FAILED, "billed_at_most_expected: twice")),
+        timed(40, Finished("worker_crash", Verdict.FAILED, "billed_at_most_expected: twice")),
     )
     drawn = _drawn(state, 120, 40)
 
@@ -123,7 +123,7 @@ def test_the_total_counts_verdicts_workflows_and_money() -> None:
 
 
 def test_the_figures_of_the_total_stand_below_those_of_the_rows() -> None:
-    billed = [told(9, Billed(name, Decimal("1.239"))) for name in EIGHTEEN]
+    billed = [timed(9, Billed(name, Decimal("1.239"))) for name in EIGHTEEN]
     state = state_of([case(name) for name in EIGHTEEN], *billed)
     for width, height in ((80, 24), (100, 30), (120, 40)):
         lines = _drawn(state, width, height).splitlines()

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleDimensions, RenderableType
 from chaos.evidence.journal import Event
 from chaos.experiment.events import Planned
 from chaos.plugin.view.live import LiveView
-from tests.unit.chaos.plugin.view.story import ONE, Books, case, journaled, told
+from tests.unit.chaos.plugin.view.story import ONE, Books, case, journaled, timed
 
 
 class Screen:
@@ -47,14 +47,14 @@ def books() -> Books:
 @pytest.fixture
 def view(screen: Screen, books: Books) -> LiveView:
     view = LiveView(screen)
-    view.tell(told(0, Planned((case(billed_usd=books),))))
+    view.handle(timed(0, Planned((case(billed_usd=books),))))
     return view
 
 
 def _for_ten_seconds(view: LiveView, *, eventful: bool) -> None:
     for tenth in range(100):
         if eventful:
-            view.tell(journaled(tenth / 10, Event.STAGE, text=f"note {tenth}"))
+            view.handle(journaled(tenth / 10, Event.STAGE, text=f"note {tenth}"))
         view.refresh(tenth / 10)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from chaos.evidence.journal import Event
-from chaos.experiment.events import Billed, CaseName, Stage, Told, WorkflowEnded
+from chaos.experiment.events import Billed, CaseName, Stage, TimedEvent, WorkflowEnded
 from chaos.invariants.verdict import Verdict
 from chaos.plugin.view.rows import Row, rows_of, total_of
 from tests.unit.chaos.plugin.view.story import (
@@ -16,15 +16,15 @@ from tests.unit.chaos.plugin.view.story import (
     judged,
     reached,
     state_of,
-    told,
+    timed,
 )
 
 KILLED, PAUSED, QUIET = (CaseName("fleet", case) for case in ("killed", "paused", "quiet"))
 
 
-def _fleet(*news: Told) -> Row:
+def _fleet(*events: TimedEvent) -> Row:
     """The row of a scenario with three cases, beside another one."""
-    fleet, _ = rows_of(state_of([case(KILLED), case(PAUSED), case(QUIET), case()], *news))
+    fleet, _ = rows_of(state_of([case(KILLED), case(PAUSED), case(QUIET), case()], *events))
     return fleet
 
 
@@ -103,12 +103,12 @@ def test_figures_are_summed_without_those_of_a_control() -> None:
     control = CaseName("fleet", "control")
     state = state_of(
         [case(KILLED, workflows=3), case(control, control=True, workflows=2), case()],
-        told(1, WorkflowEnded(KILLED, "a")),
-        told(1, WorkflowEnded(control, "b")),
-        told(1, WorkflowEnded(ONE, "c")),
-        told(2, Billed(KILLED, Decimal("1.2"))),
-        told(2, Billed(control, Decimal(100))),
-        told(2, Billed(ONE, Decimal("0.039"))),
+        timed(1, WorkflowEnded(KILLED, "a")),
+        timed(1, WorkflowEnded(control, "b")),
+        timed(1, WorkflowEnded(ONE, "c")),
+        timed(2, Billed(KILLED, Decimal("1.2"))),
+        timed(2, Billed(control, Decimal(100))),
+        timed(2, Billed(ONE, Decimal("0.039"))),
     )
 
     assert total_of(rows_of(state)) == (2, 4, Decimal("1.239"), 4 * ONE_VIDEO_USD)

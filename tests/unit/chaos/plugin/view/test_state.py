@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chaos.evidence.journal import Event, read_journal
-from chaos.experiment.events import Billed, Finished, Journaled, Said, Stage, WorkflowEnded
+from chaos.experiment.events import Billed, Finished, Journaled, Message, Stage, WorkflowEnded
 from chaos.invariants.verdict import Verdict
 from chaos.plugin.view.state import REMARKS_KEPT, State
 from tests.unit.chaos.plugin.view.story import (
@@ -18,7 +18,7 @@ from tests.unit.chaos.plugin.view.story import (
     judged,
     reached,
     state_of,
-    told,
+    timed,
 )
 
 EVIDENCE = Path(__file__).parents[4] / "data" / "evidence"
@@ -78,7 +78,7 @@ def test_no_fault_outlasts_its_experiment() -> None:
 @pytest.mark.parametrize("journal", sorted(EVIDENCE.glob("*/*/journal.jsonl")), ids=str)
 def test_the_journal_of_every_kept_run_can_be_told(journal: Path) -> None:
     entries = read_journal(journal)
-    state = state_of([case()], *(told(n, Journaled(ONE, e)) for n, e in enumerate(entries)))
+    state = state_of([case()], *(timed(n, Journaled(ONE, e)) for n, e in enumerate(entries)))
 
     faults = [(e.kind, e.target) for e in entries if e.event is Event.FAULT]
     assert {(f.kind, f.target) for f in state.cases[ONE].faults} <= set(faults)
@@ -90,7 +90,7 @@ def test_the_journal_of_every_kept_run_can_be_told(journal: Path) -> None:
 
 def test_a_workflow_that_is_started_again_has_not_ended() -> None:
     started = journaled(3, Event.WORKFLOW, workflow_id="w")
-    ended = told(5, WorkflowEnded(ONE, "w"))
+    ended = timed(5, WorkflowEnded(ONE, "w"))
 
     assert state_of([case()], started, ended, ended).cases[ONE].ended == {"w"}
     assert state_of([case()], started, ended, started).cases[ONE].ended == set()
@@ -108,8 +108,8 @@ def test_the_newest_note_is_kept_and_so_is_the_bill() -> None:
         [case()],
         journaled(3, Event.STAGE, text="worker-1 is ready"),
         journaled(4, Event.SIGNALED, text="SIGKILL to worker-1"),
-        told(5, Billed(ONE, Decimal("0.039"))),
-        told(6, Billed(ONE, Decimal("1.278"))),
+        timed(5, Billed(ONE, Decimal("0.039"))),
+        timed(6, Billed(ONE, Decimal("1.278"))),
     )
 
     assert state.cases[ONE].note == "SIGKILL to worker-1"
@@ -119,12 +119,12 @@ def test_the_newest_note_is_kept_and_so_is_the_bill() -> None:
 def test_faults_troubles_and_bad_verdicts_are_remarked_and_a_pass_is_not() -> None:
     state = state_of(
         [case()],
-        told(0, Said("temporal", "building temporal v1.5.1 from source")),
+        timed(0, Message("temporal", "building temporal v1.5.1 from source")),
         fault(3, "kill", "worker-1"),
         journaled(4, Event.STAGE, text="worker-2 is ready"),
         journaled(5, Event.TROUBLE, text="worker-2 ended"),
-        told(6, Finished("retry_config", Verdict.PASSED, "18 checks hold")),
-        told(7, Finished("worker_crash", Verdict.UNKNOWN, "worker-2 ended")),
+        timed(6, Finished("retry_config", Verdict.PASSED, "18 checks hold")),
+        timed(7, Finished("worker_crash", Verdict.UNKNOWN, "worker-2 ended")),
     )
 
     assert [(r.about, r.text, r.is_bad) for r in state.remarks] == [
