@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _RUN = Path("reports/latest")
 
-_IN_ASCII = str.maketrans("✓✗▁▂▃▄▅▆▇█", "+x12345678")
+_IN_ASCII = str.maketrans("✓✗", "+x")
 """Signs that must stay apart where the output's encoding has none of them."""
 
 _DESCRIPTION = """\
@@ -35,7 +35,7 @@ _MORE = """\
 examples:
   %(prog)s                      the last run
   %(prog)s RUN --against OTHER  what became red, dearer or slower
-  %(prog)s --trend              the last runs, side by side
+  %(prog)s --trend              the last ten runs, side by side
   %(prog)s --markdown | gh pr comment --body-file -
 
 exit code:
@@ -60,7 +60,7 @@ def add(commands: Commands) -> None:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--against", type=Path, metavar="OTHER", help="compare to this run")
     kind.add_argument(
-        "--trend", action="store_true", help="show the runs beside RUN instead; writes nothing"
+        "--trend", action="store_true", help="show the last ten runs beside RUN; writes nothing"
     )
     parser.add_argument(
         "--strict", action="store_true", help="with --against: exit code 1 if anything is worse"
@@ -72,13 +72,7 @@ def add(commands: Commands) -> None:
         help="with --against: what times may differ by, and always by 1 s (default: 20)",
     )
     parser.add_argument(
-        "--last",
-        type=numbers.whole(1, 1000),
-        metavar="N",
-        help="with --trend: so many runs (default: 10)",
-    )
-    parser.add_argument(
-        "--markdown", action="store_true", help="print Markdown alone; writes nothing"
+        "--markdown", action="store_true", help="print the summary alone; writes nothing"
     )
     parser.set_defaults(command=_report)
 
@@ -98,8 +92,8 @@ def _report(given: argparse.Namespace) -> int:
     if given.against is None and (given.strict or given.noise is not None):
         complain("--strict and --noise belong to --against, which is not given.")
         return UNUSABLE
-    if given.last is not None and not given.trend:
-        complain("--last belongs to --trend, which is not given.")
+    if given.trend and given.markdown:
+        complain("--markdown prints the summary of one run; leave out --trend.")
         return UNUSABLE
     try:
         return _trend(given) if given.trend else _run(given)
@@ -109,18 +103,9 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _trend(given: argparse.Namespace) -> int:
-    from chaos.report.trend import (  # noqa: PLC0415 - likewise
-        LAST,
-        trend,
-        trend_blocks,
-        trend_lines,
-    )
+    from chaos.report.trend import trend, trend_lines  # noqa: PLC0415 - likewise
 
-    found = trend(given.run.absolute().parent, given.last or LAST)
-    if given.markdown:
-        put(_writable("\n\n".join(trend_blocks(found))))
-    else:
-        _say_all(trend_lines(found, width=width()))
+    _say_all(trend_lines(trend(given.run.absolute().parent)))
     return 0
 
 

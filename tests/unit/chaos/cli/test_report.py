@@ -171,7 +171,7 @@ def test_the_trend_shows_the_runs_beside_it_and_writes_nothing(
 
     assert _chaos_report(runs / "latest", "--trend") == 0
 
-    assert capsys.readouterr().out.startswith("2 runs (mocked, topology dev)")
+    assert capsys.readouterr().out.startswith("Runs (mocked, topology dev): 2, ")
     assert sorted(runs.rglob("*")) == before
 
 
@@ -196,7 +196,7 @@ def test_verdicts_stay_apart_where_the_output_is_ascii(
         (["new", "--against", "nowhere"], "holds no results.json"),
         (["new", "--strict"], "belong to --against"),
         (["new", "--noise", "5"], "belong to --against"),
-        (["new", "--last", "5"], "belongs to --trend"),
+        (["new", "--trend", "--markdown"], "leave out --trend"),
         (["nowhere/at/all", "--trend"], "cannot be read"),
     ],
 )
@@ -222,8 +222,6 @@ def test_a_mistake_is_told_in_one_sentence_and_nothing_is_done(
     [
         ["--noise", "-1", "--against", "x"],
         ["--noise", "much", "--against", "x"],
-        ["--last", "0", "--trend"],
-        ["--last", "²", "--trend"],
         ["--trend", "--against", "x"],
     ],
 )

@@ -51,7 +51,6 @@ COMMANDS: tuple[tuple[Callable[[list[str]], int], str], ...] = (
     (main, "clean --keep="),
     (main, "clean --yes --keep="),
     (main, "up --workers="),
-    (main, "report --trend --last="),
     (main, "report --against=x --noise="),
     (main, "shrink x --runs="),
     (main, "explore --sample="),

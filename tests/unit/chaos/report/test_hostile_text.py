@@ -162,9 +162,7 @@ def test_the_page_has_no_element_of_it(folder: Path) -> None:
     assert not re.search(r"<(script>alert|img)|href=\"javascript", text)
 
 
-@pytest.mark.parametrize(
-    "options", [[], ["--trend"], ["--against"], ["--markdown"], ["--trend", "--markdown"]]
-)
+@pytest.mark.parametrize("options", [[], ["--trend"], ["--against"], ["--markdown"]])
 def test_no_report_steers_the_terminal(
     folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

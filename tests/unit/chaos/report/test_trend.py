@@ -1,4 +1,4 @@
-"""The runs that are kept, side by side, and openly what is left out."""
+"""The last runs that are kept, side by side, and what is left out of them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,9 @@ import pytest
 from chaos.environment.temporal import Topology
 from chaos.experiment.reading import ReadingError
 from chaos.experiment.results import ScenarioResult
-from chaos.invariants.verdict import Verdict
 from chaos.report.files import write_reports
-from chaos.report.trend import sparkline, trend, trend_lines
-from tests.unit.chaos.report.made_runs import (
-    STARTED_AT,
-    a_case,
-    a_fault,
-    a_recovery,
-    a_run,
-    a_scenario,
-)
-
-UNKNOWN = a_case("one", "who knows", verdict=Verdict.UNKNOWN)
+from chaos.report.trend import LAST, trend, trend_lines
+from tests.unit.chaos.report.made_runs import STARTED_AT, a_case, a_run, a_scenario
 
 Keep = Callable[..., Path]
 
@@ -48,138 +38,55 @@ def keep(tmp_path: Path) -> Keep:
     return one_more
 
 
-def test_a_row_shows_verdicts_times_and_bills_from_run_to_run(keep: Keep, tmp_path: Path) -> None:
-    keep(a_scenario("crash", a_case("one", duration_s=10.0)))
+def test_a_row_shows_what_passed_and_the_newest_figures(keep: Keep, tmp_path: Path) -> None:
+    keep(a_scenario("crash"))
     keep(a_scenario("crash", a_case("one", "broke", duration_s=80.0)))
     keep(a_scenario("other", number=2))
-    last = a_case("one", cost_usd=Decimal(2), faults=(a_fault(a_recovery(redo=10)),))
-    keep(a_scenario("crash", last))
+    keep(a_scenario("crash", a_case("one", cost_usd=Decimal(2))))
 
-    lines = trend_lines(trend(tmp_path))
+    title, _, _, row, _ = trend_lines(trend(tmp_path))
 
-    assert lines[0] == "4 runs (mocked, topology dev), run-0 to run-3"
-    assert [cell.strip() for cell in lines[6].split("|")[1:-1]] == [
-        "Crash",
-        "✓✗.✓",
-        "2 of 3",
-        "▂█.▅ 40.0 s",
-        "▇▇.█ 31.0 s",
-        "$2.00 ($1.24 to $2.00)",
-    ]
-    assert len({len(line) for line in lines if line.startswith("|")}) == 1
-    assert lines[-1] == "Passes sometimes, and sometimes does not: crash"
+    assert title.startswith(
+        "Runs (mocked, topology dev): 4, run-0 to run-3, oldest first; ✓ passed"
+    )
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells == ["Crash", "✓✗.✓", "2 of 3", "40.0 s", "26.0 s", "$2.00"]
 
 
-def test_a_scenario_that_always_passes_or_never_does_is_not_flaky(
-    keep: Keep, tmp_path: Path
-) -> None:
-    for _ in range(2):
-        keep(a_scenario("good"), a_scenario("odd", UNKNOWN, number=2))
+def test_only_the_last_runs_are_shown_by_their_time(keep: Keep, tmp_path: Path) -> None:
+    for number in range(LAST + 2):
+        keep(a_scenario(), started_at=STARTED_AT - timedelta(days=number))
 
-    found = trend(tmp_path)
+    shown = [run.run_id for run in trend(tmp_path).runs]
 
-    assert [(row.name, row.passed, row.is_flaky) for row in found.rows] == [
-        ("good", 2, False),
-        ("odd", 0, False),
-    ]
-    assert not any("sometimes" in line for line in trend_lines(found))
+    assert shown == [f"run-{number}" for number in reversed(range(LAST))]
 
 
-def test_latest_is_not_counted_twice_and_folders_of_other_things_are_no_runs(
-    keep: Keep, tmp_path: Path
-) -> None:
+def test_what_is_no_run_like_the_newest_is_left_out(keep: Keep, tmp_path: Path) -> None:
     keep(a_scenario())
-    (tmp_path / "explore-2026-01-02T03-04-05Z").mkdir()
-    (tmp_path / ".removing-x").mkdir()
+    (keep(a_scenario()) / "results.json").write_text('{"schema": 2}')
+    keep(a_scenario(), topology=Topology.POSTGRES)
+    for name in ("explore-2026-01-02T03-04-05Z", ".removing-x", "broken-off"):
+        (tmp_path / name).mkdir()
     (tmp_path / "README.md").touch()
 
     found = trend(tmp_path)
 
     assert (tmp_path / "latest").is_symlink()
-    assert len(found.runs) == 1
-    assert found.notes == ()
-
-
-def test_runs_that_cannot_be_read_are_left_out_openly(keep: Keep, tmp_path: Path) -> None:
-    keep(a_scenario())
-    (keep(a_scenario()) / "results.json").write_text('{"schema": 2}')
-    (tmp_path / "broken-off").mkdir()
-
-    found = trend(tmp_path)
-
-    assert len(found.runs) == 1
-    broken_off, other_schema = found.notes
-    assert broken_off == f"Left out: {tmp_path}/broken-off holds no results.json."
-    assert other_schema == (
-        f"Left out: {tmp_path}/run-1/results.json is of schema 2, and this version reads schema 1."
+    assert [run.run_id for run in found.runs] == ["run-2"]
+    file = f"{tmp_path}/run-1/results.json"
+    assert found.notes == (
+        f"Left out: {tmp_path}/broken-off holds no results.json.",
+        f"Left out: {file} is of schema 2, and this version reads schema 1.",
+        "Left out: 1 not mocked on the topology postgres, as the newest is.",
     )
-    assert trend_lines(found)[-2:] == list(found.notes)
+    assert trend_lines(found)[-3:] == list(found.notes)
 
 
-def test_only_runs_like_the_newest_are_compared(keep: Keep, tmp_path: Path) -> None:
-    keep(a_scenario())
-    keep(a_scenario(), topology=Topology.POSTGRES)
-
-    found = trend(tmp_path)
-
-    assert [run.run_id for run in found.runs] == ["run-1"]
-    assert found.notes == ("Left out: 1 not mocked on the topology postgres, as the newest is.",)
-
-
-def test_only_the_last_runs_are_shown(keep: Keep, tmp_path: Path) -> None:
-    for _ in range(3):
-        keep(a_scenario())
-
-    found = trend(tmp_path, last=2)
-
-    assert [run.run_id for run in found.runs] == ["run-1", "run-2"]
-    assert found.notes == ("Left out: 1 earlier (--last shows more).",)
-
-
-def test_runs_are_ordered_by_their_time_and_not_by_their_name(keep: Keep, tmp_path: Path) -> None:
-    keep(a_scenario())
-    keep(a_scenario(), started_at=STARTED_AT - timedelta(days=1))
-
-    assert [run.run_id for run in trend(tmp_path).runs] == ["run-1", "run-0"]
-
-
-def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(ReadingError, match="holds no run that can be read"):
         trend(tmp_path)
     with pytest.raises(ReadingError, match="cannot be read"):
         trend(tmp_path / "nowhere")
-
-
-def test_a_table_that_is_too_wide_loses_its_last_columns_openly(keep: Keep, tmp_path: Path) -> None:
-    keep(a_scenario())
-    whole = trend_lines(trend(tmp_path))
-    wide = len(whole[4])
-
-    assert trend_lines(trend(tmp_path), width=wide) == whole
-
-    narrow = trend_lines(trend(tmp_path), width=wide - 1)
-    assert "Billed" not in narrow[4]
-    assert "Slowest recovery" in narrow[4]
-    assert narrow[-1] == "For want of room: no Billed."
-    assert (
-        trend_lines(trend(tmp_path), width=5)[-1]
-        == "For want of room: no Slowest recovery, Billed."
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "line"),
-    [
-        ([], ""),
-        ([None], "."),
-        ([0.0, 0.0], "▁▁"),
-        ([1.0, None, 2.0], "▅.█"),
-        ([0.0, 7.0], "▁█"),
-    ],
-)
-def test_a_sparkline_is_drawn_from_nothing_to_the_greatest(
-    values: list[float | None], line: str
-) -> None:
-    assert sparkline(values) == line
