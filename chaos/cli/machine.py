@@ -21,9 +21,9 @@ from chaos.environment.needs import Need, State
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
 from chaos.experiment.catalogue import (
     CatalogueError,
+    known_scenarios,
     project_of,
     required_targets,
-    scenarios_in,
 )
 from chaos.experiment.run import STACKS_AT_ONCE
 from chaos.experiment.scenario import Scenario
@@ -64,9 +64,9 @@ def examine(folder: Path) -> Iterator[Need]:
     try:
         project = project_of(folder)
         targets = required_targets(project)
-        scenarios = [scenario for target in targets for scenario in scenarios_in(target)]
+        scenarios = known_scenarios(targets)
     except CatalogueError as error:
-        project, targets, scenarios = folder, (), []
+        project, targets, scenarios = folder, (), ()
         yield Need(State.OPTIONAL, "targets", "list, up, recheck, explore", "none", str(error))
     yield from _needs_of_scenarios(scenarios)
     yield _memory_limit()

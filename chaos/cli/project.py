@@ -12,9 +12,9 @@ from chaos.cli import UnusableError
 from chaos.environment.target import Target
 from chaos.experiment.catalogue import (
     CatalogueError,
+    known_scenarios,
     project_of,
     required_targets,
-    scenarios_in,
     scenarios_of,
 )
 from chaos.experiment.scenario import Scenario
@@ -33,7 +33,7 @@ def scenarios_here(*, may_be_none: bool = False) -> Sequence[Scenario]:
     try:
         project = project_of(Path.cwd())
         if may_be_none:
-            return [s for target in required_targets(project) for s in scenarios_in(target)]
+            return known_scenarios(required_targets(project))
         return scenarios_of(project)
     except CatalogueError as error:
         raise UnusableError(str(error)) from None

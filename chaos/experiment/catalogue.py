@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
-from chaos.experiment.scenario import Scenario
+from chaos.experiment.scenario import Scenario, numbered
 from chaos.process.child import nearest_project
 
 
@@ -39,9 +39,17 @@ def targets_of(project: Path) -> Sequence[Target]:
     return [target_named(name, project) for name in _names(project)]
 
 
+def known_scenarios(targets: Iterable[Target]) -> Sequence[Scenario]:
+    """All scenarios of these targets, numbered in their order; there may be none.
+
+    Raises CatalogueError.
+    """
+    return numbered(each for target in targets for each in _scenarios_in(target))
+
+
 def scenarios_of(project: Path) -> Sequence[Scenario]:
-    """All scenarios of a project's targets, one at the least. Raises CatalogueError."""
-    found = [each for target in required_targets(project) for each in scenarios_in(target)]
+    """Those of a project's targets, one at the least. Raises CatalogueError."""
+    found = known_scenarios(required_targets(project))
     if not found:
         raise CatalogueError(
             f"no target of {project / 'pyproject.toml'} has scenarios: name them in "
@@ -50,7 +58,7 @@ def scenarios_of(project: Path) -> Sequence[Scenario]:
     return found
 
 
-def scenarios_in(target: Target) -> Sequence[Scenario]:
+def _scenarios_in(target: Target) -> Sequence[Scenario]:
     """Those of one target. Raises CatalogueError."""
     try:
         return list(target.scenarios())

@@ -6,7 +6,7 @@ proofs that its fault hit.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,13 +56,27 @@ class Case:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A row of the results table. `cases_at_once` bounds those that run side by side."""
+    """A row of the results table. `cases_at_once` bounds those that run side by side.
 
-    number: int
+    `number` stands before the title, unless it is 0. Leave it out: the catalogue numbers a
+    project's scenarios in their order.
+    """
+
     name: str
     title: str
     cases: Sequence[Case]
+    number: int = 0
     cases_at_once: int | None = None
+
+
+def numbered(scenarios: Iterable[Scenario], after: int = 0) -> Sequence[Scenario]:
+    """The scenarios with their places as numbers, from `after` + 1; one that has a number keeps
+    it.
+    """
+    return tuple(
+        each if each.number else replace(each, number=place)
+        for place, each in enumerate(scenarios, start=after + 1)
+    )
 
 
 def in_mode(scenario: Scenario, mode: Mode) -> Scenario:

@@ -30,6 +30,7 @@ class Collecting:
     config: pytest.Config
     wrong: str | None = None
     left_out: int = 0
+    _known: dict[Path, Sequence[Scenario]] = field(default_factory=dict)  # by module or project
     _seeded: dict[Path, Scenario] = field(default_factory=dict)
     _projects: dict[Path, Path] = field(default_factory=dict)
 
@@ -125,13 +126,18 @@ class Collecting:
 
     def _scenarios(self, metafunc: pytest.Metafunc) -> Sequence[Scenario]:
         from chaos.experiment.catalogue import CatalogueError, scenarios_of  # noqa: PLC0415 - slow
+        from chaos.experiment.scenario import numbered  # noqa: PLC0415 - likewise
 
         project = self.project_of(metafunc.definition.path)
         try:
             if self.is_seeded:
                 return self._schedules(project)
             own: Sequence[Scenario] = getattr(metafunc.module, "SCENARIOS", ())
-            return own or scenarios_of(project)
+            source = metafunc.definition.path if own else project
+            if source not in self._known:
+                before = sum(map(len, self._known.values()))
+                self._known[source] = numbered(own, before) if own else scenarios_of(project)
+            return self._known[source]
         except CatalogueError as error:
             return self._none(str(error))
 

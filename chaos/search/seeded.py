@@ -21,12 +21,11 @@ AT_ONCE = 2
 """Cases at once: each has workers that are started over and over."""
 
 
-def seeded(schedules: Sequence[Schedule], target: Target, number: int = 0) -> Scenario:
-    """A row of the results: `number` stands before it in the table. Raises ScheduleError where the
-    target does not know the workflows.
+def seeded(schedules: Sequence[Schedule], target: Target) -> Scenario:
+    """A row of the results, without a number. Raises ScheduleError where the target does not know
+    the workflows.
     """
     return Scenario(
-        number=number,
         name=NAME,
         title="Seeded Schedules",
         cases=tuple(_case(schedule, target) for schedule in schedules),

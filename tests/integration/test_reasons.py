@@ -88,7 +88,7 @@ def starting(*specs: WorkflowSpec) -> Experiment:
 
 async def run_of(context: RunContext, *cases: Case) -> ScenarioResult:
     found: list[ScenarioResult] = []
-    scenario = Scenario(number=1, name="reasons", title="Reasons", cases=cases)
+    scenario = Scenario(name="reasons", title="Reasons", cases=cases)
     await run_all([scenario], context, found.append)
     (result,) = found
     for each in result.cases:

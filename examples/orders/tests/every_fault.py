@@ -103,7 +103,6 @@ def _case(
 
 SCENARIOS = (
     Scenario(
-        number=4,
         name="every_fault",
         title="Every Other Fault",
         cases=(

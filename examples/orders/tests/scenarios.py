@@ -58,7 +58,6 @@ async def payments_hang_up(lab: Lab) -> None:
 
 SCENARIOS = (
     Scenario(
-        number=1,
         name="worker_dies_charging",
         title="Worker Dies While It Charges",
         cases=(
@@ -73,7 +72,6 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        number=2,
         name="server_restarts",
         title="Server Restarts While It Ships",
         cases=(
@@ -88,7 +86,6 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        number=3,
         name="payments_hang_up",
         title="Payments Hang Up",
         cases=(

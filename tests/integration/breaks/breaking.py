@@ -64,7 +64,7 @@ class Unmeasured(Meter):
 async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     """Every broken case, run once for all checks that look at it."""
     admission = Admission(Unmeasured(), seats=SIDE_BY_SIDE)
-    home = Scenario(number=0, name="breaks", title="Breaks", cases=())
+    home = Scenario(name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 
     with Guard() as guard, spawning(guard, VIDEO.preload, PROJECT) as spawner:

@@ -106,7 +106,6 @@ def _case(
 
 SCENARIOS = (
     Scenario(
-        number=1,
         name="false_passes",
         title="False Passes",
         cases=(

@@ -93,7 +93,7 @@ async def _judged(
         emit=lambda *_: None,
         spawner=spawner,
     )
-    return await run_case(Scenario(0, "healing", "Healing", (case,)), case, context)
+    return await run_case(Scenario("healing", "Healing", (case,)), case, context)
 
 
 async def test_an_exception_inside_a_fault_leaves_every_fault_healed(

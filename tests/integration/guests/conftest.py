@@ -52,7 +52,7 @@ class GuestRun:
             undisturbed=not proofs,
             converge_deadline_seconds=40,
         )
-        result = await run_case(Scenario(1, "guest", "A guest", [case]), case, self.context)
+        result = await run_case(Scenario("guest", "A guest", [case]), case, self.context)
         self.evidence = target.load_evidence(self.context.folder / "guest" / name)
         return result
 

@@ -26,7 +26,6 @@ def holds(evidence):
 
 SCENARIOS = [
     Scenario(
-        number=1,
         name="nothing",
         title="Nothing",
         cases=[

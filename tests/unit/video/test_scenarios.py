@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pkgutil
+
 import pytest
 
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
+from tests.chaos.video import scenarios
 from tests.chaos.video.case import COMMON
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.unit.kept import EVIDENCE, kept
@@ -25,6 +28,12 @@ def _case(scenario: str, name: str) -> Case:
 def test_the_five_first_scenarios_come_first_and_all_are_numbered_in_order() -> None:
     assert [s.name for s in all_scenarios()][:5] == FIRST
     assert [s.number for s in all_scenarios()] == list(range(1, len(all_scenarios()) + 1))
+
+
+def test_each_file_is_in_the_catalogue_by_its_scenarios_name() -> None:
+    files = {module.name for module in pkgutil.iter_modules(scenarios.__path__)}
+
+    assert {s.name for s in all_scenarios()} == files - {"catalogue"}
 
 
 @pytest.mark.parametrize("scenario", all_scenarios(), ids=lambda s: s.name)

@@ -206,7 +206,6 @@ async def _decide(lab: VideoLab, asked: VideoSpec, choice: str) -> None:
 
 
 SCENARIO = Scenario(
-    number=12,
     name="api_errors",
     title="Failing API",
     cases=(

@@ -181,7 +181,6 @@ async def outage(lab: VideoLab) -> None:
 
 
 SCENARIO = Scenario(
-    number=11,
     name="api_slow",
     title="Slow API",
     cases=(

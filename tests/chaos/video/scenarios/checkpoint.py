@@ -36,7 +36,6 @@ async def experiment(lab: VideoLab) -> None:
 
 
 SCENARIO = Scenario(
-    number=4,
     name="checkpoint",
     title="Checkpoint Recovery",
     cases=(

@@ -28,7 +28,6 @@ async def experiment(lab: VideoLab) -> None:
 
 
 SCENARIO = Scenario(
-    number=5,
     name="concurrency",
     title="Concurrency",
     cases=(

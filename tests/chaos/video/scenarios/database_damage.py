@@ -138,7 +138,6 @@ def _case(
 
 
 SCENARIO = Scenario(
-    number=18,
     name="database_damage",
     title="Damaged Database",
     cases=(

@@ -170,7 +170,6 @@ async def _until_ended_or_paid(lab: VideoLab, asked: VideoSpec) -> None:
 _MOCKED = frozenset({Mode.MOCKED})
 
 SCENARIO = Scenario(
-    number=17,
     name="disk_full",
     title="Disk Full",
     cases=(

@@ -187,7 +187,6 @@ async def _holder(lab: VideoLab, workflow_id: str) -> int:
 
 
 SCENARIO = Scenario(
-    number=7,
     name="fleet",
     title="Fleet Failover",
     cases=(

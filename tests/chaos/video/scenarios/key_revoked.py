@@ -67,7 +67,6 @@ def _goes_on(asked: VideoSpec, call: str, kept: int) -> Invariant:
 
 
 SCENARIO = Scenario(
-    number=13,
     name="key_revoked",
     title="Key Revoked Halfway",
     cases=(

@@ -156,7 +156,6 @@ def _hole() -> Trial:
 
 
 SCENARIO = Scenario(
-    number=10,
     name="network_api",
     title="Network, Worker to API",
     cases=(

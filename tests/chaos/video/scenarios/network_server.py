@@ -246,7 +246,6 @@ def _given_up() -> Trial:
 CUT = _awaited("server-cut", Down(), made_in_an_outage)
 
 SCENARIO = Scenario(
-    number=9,
     name="network_server",
     title="Network, Worker to Server",
     cases=(

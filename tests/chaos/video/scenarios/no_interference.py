@@ -85,7 +85,6 @@ def _case(name: str, poisoned: VideoSpec, rules: Sequence[FaultRule], hit: Invar
 
 
 SCENARIO = Scenario(
-    number=15,
     name="no_interference",
     title="One Poisoned Workflow",
     cases=(

@@ -66,7 +66,6 @@ def _experiment(target: HoldTarget, asked: VideoSpec) -> Callable[[VideoLab], Aw
 
 
 SCENARIO = Scenario(
-    number=8,
     name="out_of_memory",
     title="Out of Memory",
     cases=(

@@ -107,7 +107,6 @@ async def _refused(lab: VideoLab) -> None:
 
 
 SCENARIO = Scenario(
-    number=14,
     name="permanent_failures",
     title="Permanent Failures",
     cases=(

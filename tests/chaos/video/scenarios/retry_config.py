@@ -82,7 +82,6 @@ def _refuse(call: Call, prompt: str, times: int) -> FaultRule:
 
 
 SCENARIO = Scenario(
-    number=2,
     name="retry_config",
     title="Retry Configuration",
     cases=(

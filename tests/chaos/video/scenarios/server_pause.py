@@ -94,7 +94,6 @@ async def held_through_an_outage(lab: VideoLab) -> Sequence[Held]:
 
 
 SCENARIO = Scenario(
-    number=16,
     name="server_pause",
     title="Server Pauses and Restarts",
     cases=(

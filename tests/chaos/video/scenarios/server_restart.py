@@ -100,7 +100,6 @@ def _case(
 
 
 SCENARIO = Scenario(
-    number=3,
     name="server_restart",
     title="Server Restart",
     cases=(

@@ -48,7 +48,6 @@ async def experiment(lab: VideoLab) -> None:
 
 
 SCENARIO = Scenario(
-    number=1,
     name="worker_crash",
     title="Worker Crash Recovery",
     cases=(

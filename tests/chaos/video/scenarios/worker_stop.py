@@ -116,7 +116,6 @@ async def _sleeps_long(lab: VideoLab) -> None:
 
 
 SCENARIO = Scenario(
-    number=6,
     name="worker_stop",
     title="Worker Stop and Sleep",
     cases=(

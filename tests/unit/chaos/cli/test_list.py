@@ -76,7 +76,7 @@ from chaos import Scenario, Target
 TARGET = Target(
     worker=("no-such-worker",),
     task_queue="orders",
-    scenarios=lambda: [Scenario(number=7, name="mine", title="My Own", cases=())],
+    scenarios=lambda: [Scenario(name="mine", title="My Own", cases=())],
     listed={"ways to fail": {"late": "the parcel comes later"}},
 )
 """
@@ -95,7 +95,7 @@ def test_in_a_project_of_others_it_lists_what_is_theirs(
     assert main(["list"]) == 0
 
     said = capsys.readouterr().out.splitlines()
-    assert said[:3] == ["SCENARIOS", "No  Name  Title   Cases  Only", " 7  mine  My Own      0"]
+    assert said[:3] == ["SCENARIOS", "No  Name  Title   Cases  Only", " 1  mine  My Own      0"]
     assert said[-2:] == ["WAYS TO FAIL", "late  the parcel comes later"]
     assert any(line.startswith("kill_worker") for line in said)
 

@@ -47,7 +47,7 @@ def _case(name: str = "case", **options: Any) -> Case:
 
 
 def _scenario(*cases: Case) -> Scenario:
-    return Scenario(number=1, name="orders", title="Orders", cases=cases)
+    return Scenario(name="orders", title="Orders", cases=cases)
 
 
 ERRORS = [ValueError("no"), SystemExit(2), pytest.fail.Exception("no"), pytest.skip.Exception("no")]

@@ -102,7 +102,7 @@ class Stage:
     def scenario(self, name: str, **verdicts: list[Verdict]) -> Scenario:
         self.planned |= {f"{name}/{case}": list(planned) for case, planned in verdicts.items()}
         cases = tuple(replace(self.case, name=case) for case in verdicts)
-        return Scenario(number=1, name=name, title=name, cases=cases)
+        return Scenario(name=name, title=name, cases=cases)
 
     async def _run_case(self, scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
         name = f"{scenario.name}/{case.name}"

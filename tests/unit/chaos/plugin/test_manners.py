@@ -26,7 +26,6 @@ async def nothing(lab):
 {target} = Target(worker=("true",), task_queue="q", scenarios=lambda: SCENARIOS)
 SCENARIOS = [
     Scenario(
-        number=1,
         name="{name}",
         title="Title",
         cases=[

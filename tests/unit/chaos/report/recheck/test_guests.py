@@ -62,7 +62,7 @@ def _scenario(name: str, case: str) -> Scenario:
         invariants=(charged_once,),
         undisturbed=True,
     )
-    return Scenario(number=1, name=name, title=name, cases=(known,))
+    return Scenario(name=name, title=name, cases=(known,))
 
 
 SCENARIOS = tuple(_scenario(*names) for names in CASES.items())
