@@ -16,7 +16,7 @@ from benchmarks.catalogue import Entry, entries
 from benchmarks.figures import Benchmark, Report
 from chaos.experiment.reading import ReadingError, read_run
 from chaos.process.programs import BadBinaryError, Binary, BinaryNotFoundError, find_temporal_cli
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 
 REPORTS = Path(__file__).parent.parent / "reports"
 
@@ -85,10 +85,10 @@ def _measure_all(chosen: Sequence[Entry], cli: Binary, *, quick: bool) -> tuple[
 
 
 def _measure(entry: Entry, temporal_cli: Path, *, quick: bool) -> Benchmark:
-    """Under a guard of its own, so that each begins on a machine that the last one has left."""
+    """Under a reaper of its own, so that each begins on a machine that the last one has left."""
     started_at, began, before = datetime.now(UTC), time.monotonic(), machine.load()
-    with Guard() as guard:
-        bed = Bed(guard.folder / "bench", guard.mark, temporal_cli)
+    with Reaper() as reaper:
+        bed = Bed(reaper.folder / "bench", reaper.run_tag, temporal_cli)
         bed.folder.mkdir()
         found = asyncio.run(entry.measure(bed, quick=quick))
         took = time.monotonic() - began

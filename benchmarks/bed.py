@@ -17,10 +17,10 @@ from tests.chaos.video.target import VIDEO
 
 @dataclass(frozen=True)
 class Bed:
-    """`folder` is temporary; all processes carry the run's `mark`."""
+    """`folder` is temporary; all processes carry the run's `run_tag`."""
 
     folder: Path
-    mark: str
+    run_tag: str
     temporal_cli: Path
 
     @asynccontextmanager
@@ -30,7 +30,7 @@ class Bed:
         scratch.mkdir(parents=True)
         journal = Journal(evidence / "journal.jsonl", lambda _: None)
         try:
-            config = StackConfig(self.mark, scratch, evidence, self.temporal_cli, name=name)
+            config = StackConfig(self.run_tag, scratch, evidence, self.temporal_cli, name=name)
             async with Stack(StackSpec(persistent=persistent), VIDEO, config, journal) as stack:
                 lab = VideoLab(stack, journal, Options())
                 try:
@@ -44,4 +44,4 @@ class Bed:
         """Where further processes of a lab's stack live."""
         scratch = lab.stack.evidence_folder.parent / "scratch"
         logs = lab.stack.evidence_folder / "logs"
-        return ProcessFactory(self.mark, scratch, logs, lab.journal)
+        return ProcessFactory(self.run_tag, scratch, logs, lab.journal)

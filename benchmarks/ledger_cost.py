@@ -140,7 +140,7 @@ async def measure(bed: Bed, *, quick: bool) -> Found:
     journal = Journal(folder / "journal.jsonl", lambda _: None)
     server, notes = None, []
     try:
-        server = Postgres.below(folder, mark=bed.mark, logs=folder, journal=journal)
+        server = Postgres.below(folder, run_tag=bed.run_tag, logs=folder, journal=journal)
         await server.start()
         subjects["PostgreSQL"] = partial(time_calls, server.url())
     except PostgresNotFoundError as error:

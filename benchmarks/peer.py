@@ -260,7 +260,7 @@ async def _fleet(lab: VideoLab, points: Sequence[Point], count: int) -> Trials:
         (pid,) = fleet.pids
 
         async def kill() -> None:
-            fleet.strike(pid, signal.SIGKILL)
+            fleet.signal(pid, signal.SIGKILL)
 
         await lab.start(job.asked, task_queue=queue)
         killed_at = await job.killed(kill, lambda: pid not in fleet.pids)

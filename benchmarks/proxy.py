@@ -31,7 +31,7 @@ from chaos.network.control import Network
 from chaos.network.toxics import AnyToxic, Bandwidth, Latency, ResetPeer, Stream
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 
 ROUNDS = 5
 TRIPS = 2000
@@ -169,9 +169,9 @@ async def _measure(way: Way, measured: Measured) -> None:
 
 @dataclass(frozen=True)
 class Bed:
-    """Where the processes live; all carry the run's mark."""
+    """Where the processes live; all carry the run's tag."""
 
-    guard: Guard
+    reaper: Reaper
     folder: Path
     journal: Journal
 
@@ -180,7 +180,7 @@ class Bed:
         self, name: str, argv: Sequence[str], is_ready: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[Child]:
         """A process, until the end of the block."""
-        environment = child_environment(self.guard.mark, self.folder, {})
+        environment = child_environment(self.reaper.run_tag, self.folder, {})
         log = self.folder / f"{name}.log"
         child = Child(name, argv, environment, self.folder, log, self.journal)
         try:
@@ -270,12 +270,12 @@ def find_toxiproxy() -> Path | None:
     return None
 
 
-async def run(guard: Guard) -> None:
+async def run(reaper: Reaper) -> None:
     """Measure all ways in turns, and print the table."""
-    folder = guard.folder / "benchmark"
+    folder = reaper.folder / "benchmark"
     folder.mkdir()
     journal = Journal(folder / "journal.jsonl", lambda _: None)
-    bed, upstream, program = Bed(guard, folder, journal), Port(), find_toxiproxy()
+    bed, upstream, program = Bed(reaper, folder, journal), Port(), find_toxiproxy()
     if program is None:
         print("without Toxiproxy: set TOXIPROXY to its server, or put it on the PATH")  # noqa: T201 - it says what it found
     argv = [sys.executable, "-m", "benchmarks.proxy", "serve", str(upstream.number)]
@@ -367,5 +367,5 @@ def _spread(seconds: Sequence[float]) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         serve()
-    with Guard() as started:
+    with Reaper() as started:
         asyncio.run(run(started))

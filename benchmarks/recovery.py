@@ -189,7 +189,7 @@ async def _alone(
         asked, hold = await _awaited(lab, queue, queue)
         await asyncio.sleep(SETTLING_SECONDS)
         pid = worker.child.pid
-        await lab.strike(worker.child, signal.SIGKILL)
+        await lab.signal(worker.child, signal.SIGKILL)
         await hold.release()
         async with starts:
             successor = await lab.worker(task_queue=queue, argv=argv)
@@ -215,7 +215,7 @@ async def _kill_in_fleet(lab: VideoLab, fleet: SupervisorProcess, name: str) -> 
     described = await lab.client.get_workflow_handle(asked.workflow_id).describe()
     pending = described.raw_description.pending_activities[0]
     pid = int(pending.last_worker_identity.split("@")[0])
-    fleet.strike(pid, signal.SIGKILL)
+    fleet.signal(pid, signal.SIGKILL)
     await hold.release()
     trial = _trial(await _ended(lab, asked), asked, pid)
     await fleet.until_complete(lab.client)

@@ -68,7 +68,7 @@ async def _outage(lab: VideoLab, name: str, *, kill: bool) -> Outage:
     holds = await asyncio.gather(*(_awaiting(lab, one) for one in asked))
     at = answers_at = datetime.now(UTC)
     if kill:
-        await lab.strike(lab.stack.server.child, signal.SIGKILL)
+        await lab.signal(lab.stack.server.child, signal.SIGKILL)
     await asyncio.gather(*(hold.release() for hold in holds))
     if kill:
         await lab.stack.server.start()

@@ -25,7 +25,7 @@ from chaos.evidence.journal import Journal
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.wire.control import LineSpec, Upstream, Wire
 
 _DEADLINE_SECONDS = 30.0
@@ -54,14 +54,16 @@ class Way:
 class Bed:
     """The server, the wire, and both ways."""
 
-    guard: Guard
+    reaper: Reaper
     folder: Path
     journal: Journal
     children: list[Child] = field(default_factory=list)
 
     def child(self, name: str, argv: list[str], address: str = "") -> Child:
         """A process that is ended with the bed."""
-        environment = child_environment(self.guard.mark, self.folder, {"TEMPORAL_ADDRESS": address})
+        environment = child_environment(
+            self.reaper.run_tag, self.folder, {"TEMPORAL_ADDRESS": address}
+        )
         log = self.folder / f"{name}.log"
         self.children.append(Child(name, argv, environment, self.folder, log, self.journal))
         return self.children[-1]
@@ -129,11 +131,11 @@ def _cpu_seconds(bed: Bed) -> float:
     return sum(each.user + each.system for each in times)
 
 
-async def run(guard: Guard, calls: int, workflows: int) -> None:
+async def run(reaper: Reaper, calls: int, workflows: int) -> None:
     """Measure both ways in turns, and print what was found."""
-    folder = guard.folder / "benchmark"
+    folder = reaper.folder / "benchmark"
     folder.mkdir()
-    bed = Bed(guard, folder, Journal(folder / "journal.jsonl", lambda _: None))
+    bed = Bed(reaper, folder, Journal(folder / "journal.jsonl", lambda _: None))
     cli = find_temporal_cli(None, announce=lambda _: None).path
     async with bed.ways(cli) as ways:
         for _ in range(0, calls, _SAMPLE):
@@ -171,5 +173,5 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--workflows", type=int, default=500)
     given = parser.parse_args()
-    with Guard() as started:
+    with Reaper() as started:
         asyncio.run(run(started, given.calls, given.workflows))

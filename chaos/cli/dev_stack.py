@@ -17,7 +17,7 @@ from chaos.evidence.journal import Journal
 from chaos.experiment.lab import Lab, Options
 from chaos.process.child import Child, ChildError, spawning
 from chaos.process.programs import TEMPORAL_CLI, find_program
-from chaos.process.reaper import MARK, Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import DeadlineExceededError
 
 _LOOK_SECONDS = 0.5
@@ -49,14 +49,14 @@ class DevStack:
         self._require_folder()
         up = self.target.up() if self.target.up else Up(self.target, hints=_HINTS)
         preload = tuple(up.target.preload)
-        with Guard() as guard, spawning(guard, preload, up.target.folder_in(None)) as spawner:
+        with Reaper() as reaper, spawning(reaper, preload, up.target.folder_in(None)) as spawner:
             cli = find_program(
-                TEMPORAL_CLI, temporal_cli, announce=self.say, env_mark={MARK: guard.mark}
+                TEMPORAL_CLI, temporal_cli, announce=self.say, environment=reaper.environment
             )
-            folder = self.keep or guard.folder / "kept"
+            folder = self.keep or reaper.folder / "kept"
             config = StackConfig(
-                mark=guard.mark,
-                scratch=guard.folder,
+                run_tag=reaper.run_tag,
+                scratch=reaper.folder,
                 evidence=folder,
                 temporal_cli=cli.path,
                 spawner=spawner,

@@ -169,21 +169,21 @@ def _state(given: argparse.Namespace, choice: Choice) -> State:
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State) -> int:
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
-    from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
+    from chaos.process.reaper import Reaper  # noqa: PLC0415 - likewise
     from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
     from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
     from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
 
     say_if_read(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:
-        with Guard() as guard:
+        with Reaper() as reaper:
             cli = find_temporal_cli(
-                given.temporal_cli, announce=say_if_read, env_mark={MARK: guard.mark}
+                given.temporal_cli, announce=say_if_read, environment=reaper.environment
             )
             means = Means(
                 target=target,
                 temporal_cli=cli.path,
-                guard=guard,
+                reaper=reaper,
                 say=say_if_read,
                 lanes=given.lanes or DEFAULT_LANES,
                 seconds=60 * given.minutes if given.minutes else None,

@@ -199,19 +199,19 @@ def _choice(given: argparse.Namespace) -> Choice:
 def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
     from chaos.evidence.files import new_folder  # noqa: PLC0415 - see above
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - likewise
-    from chaos.process.reaper import MARK, Guard  # noqa: PLC0415 - likewise
+    from chaos.process.reaper import Reaper  # noqa: PLC0415 - likewise
     from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
     from chaos.search.probe.run import PREFIX, Probing, Wanted  # noqa: PLC0415 - likewise
 
     (spec,) = target.specs
-    with Guard() as guard:
+    with Reaper() as reaper:
         cli = find_temporal_cli(
-            given.temporal_cli, announce=say_if_read, env_mark={MARK: guard.mark}
+            given.temporal_cli, announce=say_if_read, environment=reaper.environment
         )
         means = Means(
             target=target,
             temporal_cli=cli.path,
-            guard=guard,
+            reaper=reaper,
             say=say_if_read,
             lanes=given.lanes or DEFAULT_LANES,
             seconds=60 * given.minutes if given.minutes else None,

@@ -62,7 +62,7 @@ class TemporalCluster:
     @classmethod
     def at(  # noqa: PLR0913 - each is named by its caller
         cls,
-        site: ProcessFactory,
+        processes: ProcessFactory,
         postgres: Postgres,
         server: Path,
         spec: StackSpec,
@@ -72,18 +72,18 @@ class TemporalCluster:
     ) -> TemporalCluster:
         """Write the configuration of every process of the program `server`."""
         ports = {name: RolePorts() for name in ROLES}
-        settings = site.scratch / "dynamic.yaml"
+        settings = processes.scratch / "dynamic.yaml"
         settings.write_text(dynamic_config({**OWN_CONFIG, **spec.dynamic_config}))
         roles = {}
         for name, role in ROLES.items():
-            file = site.scratch / f"{name}.yaml"
+            file = processes.scratch / f"{name}.yaml"
             file.write_text(
                 role_config(
                     name, ports, database=postgres.port.address, dynamic_config=settings, tls=tls
                 )
             )
             start = ("--config-file", str(file), "--allow-no-auth", "start", "--service", role)
-            roles[name] = site.child(name, (str(server), *start))
+            roles[name] = processes.child(name, (str(server), *start))
         return cls(postgres, roles, ports, options or {})
 
     @property

@@ -247,7 +247,7 @@ class ExternalCluster:
 
 
 @dataclass(frozen=True)
-class ExternalMaker:
+class ExternalFactory:
     """Makes each stack's share of a cluster."""
 
     connection: Connection
@@ -256,16 +256,16 @@ class ExternalMaker:
     topology: Topology = Topology.EXTERNAL
 
     @classmethod
-    def for_run(cls, connection: Connection, run_id: str) -> ExternalMaker:
+    def for_run(cls, connection: Connection, run_id: str) -> ExternalFactory:
         """The run's id is its time, and another machine may begin a run at the same."""
         return cls(connection, f"chaos-{run_id}-{secrets.token_hex(3)}")
 
-    async def make(self, spec: StackSpec, site: ProcessFactory) -> ExternalCluster:
+    async def make(self, spec: StackSpec, processes: ProcessFactory) -> ExternalCluster:
         """The share of one stack. Raises ChildError where it would have to be configured."""
         spec.require_free(self.topology)
         if spec.dynamic_config or not spec.persistent:
             raise ChildError("a cluster that others run cannot be configured for one case.")
-        return ExternalCluster(self.connection, f"{self.run}-{site.name}-", site.journal)
+        return ExternalCluster(self.connection, f"{self.run}-{processes.name}-", processes.journal)
 
 
 def _first_line(error: Exception) -> str:

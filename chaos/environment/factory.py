@@ -13,12 +13,12 @@ from chaos.process.spawner import Spawner
 
 @dataclass(frozen=True)
 class ProcessFactory:
-    """`scratch` goes after the run, `logs` are kept. All processes carry the run's `mark`.
+    """`scratch` goes after the run, `logs` are kept. All processes carry the run's `run_tag`.
 
     `name` tells the stack from the others of its run. `spawner` starts Python programs by fork.
     """
 
-    mark: str
+    run_tag: str
     scratch: Path
     logs: Path
     journal: Journal
@@ -32,7 +32,7 @@ class ProcessFactory:
         return Child(
             name=name,
             argv=argv,
-            environment=child_environment(self.mark, self.scratch, extra or {}),
+            environment=child_environment(self.run_tag, self.scratch, extra or {}),
             folder=self.scratch,
             log=self.logs / f"{name}.log",
             journal=self.journal,
@@ -58,7 +58,7 @@ class ProcessFactory:
             name=name,
             argv=argv,
             environment=guest_environment(
-                self.mark, self.scratch, extra, folder=project or folder, passed=passed
+                self.run_tag, self.scratch, extra, folder=project or folder, passed=passed
             ),
             folder=folder,
             log=self.logs / f"{name}.log",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import Signals
 
 import psutil
 from temporalio.client import Client
@@ -102,13 +102,13 @@ class WorkerKeeper:
         """The name of one of them. Raises ChildError where it is gone."""
         return self._child(pid).name
 
-    def strike(self, pid: int, number: signal.Signals) -> None:
+    def signal(self, pid: int, number: Signals) -> None:
         """Send a signal to one of them, as the planned fault."""
         child = self._child(pid)
         child.journal.add(Event.FAULT, kind=FAULT_KINDS[number], target=child.name, pid=pid)
         child.send(number)
 
-    def signal(self, pid: int, number: signal.Signals) -> None:
+    def send(self, pid: int, number: Signals) -> None:
         """Send a signal to one of them."""
         self._child(pid).send(number)
 
@@ -119,7 +119,7 @@ class WorkerKeeper:
         """Wait until none of these is alive any more, and the journal says so."""
         await wait_until(
             lambda: not set(pids) & set(self.pids),
-            what=f"the struck workers of {self.name} are gone",
+            what=f"the killed workers of {self.name} are gone",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 

@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 import psutil
 
-from chaos.process.run_lock import Hold, is_held
+from chaos.process.run_lock import RunLock, is_held
 
 KERNEL, WATCHER = "oom_kill_by_the_kernel", "oom_kill_by_a_watcher"
 """How the journal calls the two."""
@@ -78,7 +78,7 @@ class KernelLimit:
     hierarchy: Hierarchy
     folder: Path
     origin: Path | None
-    hold: Hold
+    hold: RunLock
     kind: str = KERNEL
 
     @classmethod
@@ -88,7 +88,7 @@ class KernelLimit:
         folder = hierarchy.root / f"{run.name}-{process.pid}"
         origin, tree = _origin(process, hierarchy.root), _tree(process)
         folder.mkdir()
-        hold = Hold(folder)
+        hold = RunLock(folder)
         try:
             _write(folder / hierarchy.limit, str(more_bytes))
             with suppress(OSError):  # there is none where the kernel counts no swap
@@ -149,7 +149,7 @@ class WatchedLimit:
         return found
 
     def killed(self) -> str | None:
-        """What the watcher saw when it struck."""
+        """What the watcher saw when it killed the process."""
         return self._seen
 
     def lift(self) -> None:

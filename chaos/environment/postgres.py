@@ -106,7 +106,7 @@ class Postgres:
     port: Port
 
     @classmethod
-    def below(cls, scratch: Path, *, mark: str, logs: Path, journal: Journal) -> Postgres:
+    def below(cls, scratch: Path, *, run_tag: str, logs: Path, journal: Journal) -> Postgres:
         """A server that keeps its data in a scratch folder. Raises PostgresNotFoundError."""
         programs = PostgresPrograms.find()
         scratch = scratch.resolve()  # as the kernel names it, by which its children are found
@@ -118,7 +118,7 @@ class Postgres:
             return Child(
                 name=name,
                 argv=argv,
-                environment=child_environment(mark, scratch, {}),
+                environment=child_environment(run_tag, scratch, {}),
                 folder=scratch,
                 log=logs / f"{name}.log",
                 journal=journal,

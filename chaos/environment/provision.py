@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from chaos.environment.external import Connection, ExternalMaker
+from chaos.environment.external import Connection, ExternalFactory
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
-from chaos.environment.server import DevMaker
-from chaos.environment.template import PostgresMaker
-from chaos.environment.temporal import Maker, Topology
+from chaos.environment.server import DevFactory
+from chaos.environment.template import PostgresFactory
+from chaos.environment.temporal import TemporalFactory, Topology
 from chaos.process.programs import (
     TEMPORAL_CLI,
     TEMPORAL_SERVER,
@@ -24,7 +25,7 @@ from chaos.process.programs import (
     Program,
     find_program,
 )
-from chaos.process.reaper import MARK
+from chaos.process.reaper import RUN_TAG
 
 
 class NotInstalledError(Exception):
@@ -41,72 +42,67 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all stacks of a run stand on. `secrets` must be in no file that is kept."""
+class Provisioned:
+    """What all stacks of a run are made from. `secrets` must be in no file that is kept."""
 
-    maker: Maker
+    temporal_factory: TemporalFactory
     server_version: str
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Chooser:
-    """Finds the ground for a run with this mark. `cancel` ends the search at once."""
+def provision(
+    choice: Choice,
+    *,
+    run_id: str,
+    run_tag: str,
+    announce: Callable[[str], None],
+    cancel: threading.Event,
+) -> Provisioned:
+    """Find or install what the chosen topology needs, for the run with this tag. `cancel` ends the
+    search at once.
 
-    run_id: str
-    mark: str
-    announce: Callable[[str], None]
-    cancel: threading.Event
+    Raises NotInstalledError, ExternalError, BadBinaryError, BinaryNotFoundError and
+    SearchCancelledError.
+    """
+    find = partial(find_program, announce=announce, cancel=cancel, environment={RUN_TAG: run_tag})
+    if choice.topology is Topology.EXTERNAL:
+        return _external(run_id, announce)
+    if choice.topology is Topology.POSTGRES:
+        return _postgres(find, choice.temporal_server, run_tag)
+    cli = find(TEMPORAL_CLI, choice.temporal_cli)
+    return Provisioned(DevFactory(cli.path), cli.server_version)
 
-    def find(self, choice: Choice) -> Ground:
-        """Raises NotInstalledError, ExternalError, BadBinaryError, BinaryNotFoundError and
-        SearchCancelledError.
-        """
-        ways = {
-            Topology.DEV: self._dev,
-            Topology.POSTGRES: self._postgres,
-            Topology.EXTERNAL: self._external,
-        }
-        return ways[choice.topology](choice)
 
-    def _dev(self, choice: Choice) -> Ground:
-        cli = self._program(TEMPORAL_CLI, choice.temporal_cli)
-        return Ground(DevMaker(cli.path), cli.server_version)
-
-    def _postgres(self, choice: Choice) -> Ground:
-        try:
-            PostgresPrograms.find()
-            server = self._program(TEMPORAL_SERVER, choice.temporal_server)
-            sql_tool = self._program(TEMPORAL_SQL_TOOL, None)
-        except PostgresNotFoundError as error:
-            raise NotInstalledError(f"the topology postgres cannot run here: {error}") from None
-        except BinaryNotFoundError as error:
-            if shutil.which("go"):
-                raise
-            raise NotInstalledError(_no_program(error.program)) from None
-        if server.server_version != sql_tool.server_version:
-            raise BadBinaryError(
-                f"{server.path} is of version {server.server_version} and {sql_tool.path} of "
-                f"{sql_tool.server_version}: name two of the same version by "
-                f"{TEMPORAL_SERVER.variable} and {TEMPORAL_SQL_TOOL.variable}."
-            )
-        template = Path(self.mark) / "postgres-template"
-        maker = PostgresMaker(server.path, sql_tool.path, template, self.mark)
-        return Ground(maker, server.server_version)
-
-    def _external(self, choice: Choice) -> Ground:
-        del choice
-        connection = Connection.load()
-        version = asyncio.run(connection.look())
-        self.announce(f"using {connection.address}, namespace {connection.namespace}")
-        maker = ExternalMaker.for_run(connection, self.run_id)
-        return Ground(maker, version, tuple(connection.secrets))
-
-    def _program(self, program: Program, named: Path | None) -> Binary:
-        marked: Mapping[str, str] = {MARK: self.mark}
-        return find_program(
-            program, named, announce=self.announce, cancel=self.cancel, env_mark=marked
+def _postgres(
+    find: Callable[[Program, Path | None], Binary], named: Path | None, run_tag: str
+) -> Provisioned:
+    try:
+        PostgresPrograms.find()
+        server = find(TEMPORAL_SERVER, named)
+        sql_tool = find(TEMPORAL_SQL_TOOL, None)
+    except PostgresNotFoundError as error:
+        raise NotInstalledError(f"the topology postgres cannot run here: {error}") from None
+    except BinaryNotFoundError as error:
+        if shutil.which("go"):
+            raise
+        raise NotInstalledError(_no_program(error.program)) from None
+    if server.server_version != sql_tool.server_version:
+        raise BadBinaryError(
+            f"{server.path} is of version {server.server_version} and {sql_tool.path} of "
+            f"{sql_tool.server_version}: name two of the same version by "
+            f"{TEMPORAL_SERVER.variable} and {TEMPORAL_SQL_TOOL.variable}."
         )
+    template = Path(run_tag) / "postgres-template"
+    factory = PostgresFactory(server.path, sql_tool.path, template, run_tag)
+    return Provisioned(factory, server.server_version)
+
+
+def _external(run_id: str, announce: Callable[[str], None]) -> Provisioned:
+    connection = Connection.load()
+    version = asyncio.run(connection.look())
+    announce(f"using {connection.address}, namespace {connection.namespace}")
+    factory = ExternalFactory.for_run(connection, run_id)
+    return Provisioned(factory, version, tuple(connection.secrets))
 
 
 def _no_program(program: Program) -> str:

@@ -39,7 +39,7 @@ class ProxyServer:
 
     @classmethod
     def before(
-        cls, site: ProcessFactory, link: str, upstream: str, journals: Path, seed: int = 0
+        cls, processes: ProcessFactory, link: str, upstream: str, journals: Path, seed: int = 0
     ) -> Self:
         """A proxy of that link; it does not run yet."""
         port, control_port = Port(), Port()
@@ -49,7 +49,7 @@ class ProxyServer:
             *("--control", str(control_port.number), "--seed", str(seed)),
             *("--journal", str(journals / journal_name(link))),
         ]
-        child = site.child(f"proxy-{link.replace('>', '-to-')}", argv)
+        child = processes.child(f"proxy-{link.replace('>', '-to-')}", argv)
         return cls(child, port, control_port, Network(f"http://{control_port.address}"))
 
     @property

@@ -27,7 +27,7 @@ EVERYTHING = "everything"
 """All of them at once, as the target of a fault."""
 
 CLUSTER_TARGETS = (*ROLES, POSTGRES, EVERYTHING)
-"""Whatever of a cluster a fault can strike."""
+"""Whatever of a cluster a fault can hit."""
 
 DATABASE, VISIBILITY = "temporal", "temporal_visibility"
 FRONTEND = "temporal-frontend"

@@ -119,24 +119,24 @@ class TemporalServer:
 
 
 @dataclass(frozen=True)
-class DevMaker:
+class DevFactory:
     """Makes dev servers of a Temporal CLI."""
 
     cli: Path
     topology: Topology = Topology.DEV
 
-    async def make(self, spec: StackSpec, site: ProcessFactory) -> TemporalServer:
+    async def make(self, spec: StackSpec, processes: ProcessFactory) -> TemporalServer:
         """One whose data is in the stack's scratch folder, or on a small disk there. Raises
         ChildError where the port that it must have is taken.
         """
         port = fixed_port(spec.port) if spec.port and not spec.wire else Port()
-        disk = _small_disk(spec.disk_mib, site) if spec.disk_mib else None
-        folder = disk.folder if disk else site.scratch
+        disk = _small_disk(spec.disk_mib, processes) if spec.disk_mib else None
+        folder = disk.folder if disk else processes.scratch
         database = folder / DATABASE if spec.persistent else None
         ui_port = Port() if spec.ui else None
         config = {**OWN_CONFIG, **spec.dynamic_config}
         argv = TemporalServer.argv(self.cli, port, database, config, ui_port, spec.namespace)
-        child = site.child(SERVER, argv, LAZY)
+        child = processes.child(SERVER, argv, LAZY)
         return TemporalServer(child, port, database, disk, ui_port, spec.namespace)
 
 
@@ -151,7 +151,7 @@ def fixed_port(number: int) -> Port:
         ) from None
 
 
-def _small_disk(size_mib: int, site: ProcessFactory) -> SmallDisk:
+def _small_disk(size_mib: int, processes: ProcessFactory) -> SmallDisk:
     command = ("sleep", "infinity")
-    folder = site.scratch / FOLDER
-    return SmallDisk(site.child(DISK, mounting(folder, command, size_mib)), folder)
+    folder = processes.scratch / FOLDER
+    return SmallDisk(processes.child(DISK, mounting(folder, command, size_mib)), folder)

@@ -21,9 +21,9 @@ from temporalio.client import Client
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import (
     READY_DEADLINE_SECONDS,
-    Maker,
     StackSpec,
     Temporal,
+    TemporalFactory,
     Topology,
     answers,
     register,
@@ -103,15 +103,15 @@ class Guest:
 
 
 @dataclass
-class SharingMaker:
-    """Makes a share of a server for each stack that may have one; what `maker` makes, for others.
+class SharingFactory:
+    """Makes a share of a server for each stack that may have one; what `factory` makes, for others.
 
     The shared ones keep their data in memory, what they need for a while in `scratch`, and their
     words in `folder`. Use it by `async with`; it leaves no process behind.
     """
 
-    maker: Maker
-    mark: str
+    factory: TemporalFactory
+    run_tag: str
     scratch: Path
     folder: Path
     _hosts: list[tuple[Temporal, Guests]] = field(default_factory=list)
@@ -121,16 +121,16 @@ class SharingMaker:
     @property
     def topology(self) -> Topology:
         """Where it runs."""
-        return self.maker.topology
+        return self.factory.topology
 
-    async def make(self, spec: StackSpec, site: ProcessFactory) -> Temporal:
+    async def make(self, spec: StackSpec, processes: ProcessFactory) -> Temporal:
         """One for a stack. Raises ChildError."""
         if not spec.shares_server:
-            return await self.maker.make(spec, site)
+            return await self.factory.make(spec, processes)
         async with self._finding:
             host, guests = await self._host()
-            guests.journals[site.name] = site.journal
-        return Guest(host, guests, site.name, site.journal)
+            guests.journals[processes.name] = processes.journal
+        return Guest(host, guests, processes.name, processes.journal)
 
     async def _host(self) -> tuple[Temporal, Guests]:
         """One with room. Nobody comes to one that has lost a process."""
@@ -144,8 +144,8 @@ class SharingMaker:
         self._cleanup.callback(journal.close)
         scratch = self.scratch / name
         scratch.mkdir()
-        site = ProcessFactory(self.mark, scratch, logs, journal, name)
-        host = await self.maker.make(StackSpec(persistent=False), site)
+        processes = ProcessFactory(self.run_tag, scratch, logs, journal, name)
+        host = await self.factory.make(StackSpec(persistent=False), processes)
         self._cleanup.push_async_callback(host.discard, ())
         await host.start()
         self._hosts.append((host, guests))

@@ -20,10 +20,10 @@ from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
 from chaos.environment.proxy import ProxyServer
 from chaos.environment.readiness import Arrival, Polls, port_of
-from chaos.environment.server import DevMaker, TemporalServer, fixed_port
+from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
 from chaos.environment.target import Placement, Service, ServiceProcess, Target
-from chaos.environment.temporal import Maker, StackSpec, Temporal
+from chaos.environment.temporal import StackSpec, Temporal, TemporalFactory
 from chaos.environment.ways import NotHereError, Way, Ways
 from chaos.environment.wire import WireServer
 from chaos.environment.worker import WorkerProcess
@@ -39,18 +39,19 @@ class StackConfig:
     """Where a stack lives and what it runs: `scratch` goes after the run, `evidence` is kept, and
     so is `run_folder`, which outlives the case.
 
-    Its Temporal is a dev server of `temporal_cli`, unless `maker` makes another. `worker_argv` is
-    the user's own command line for this run. A `spawner` starts Python programs in less time. The
-    target's processes run in `project`, without it in the project where the run was begun.
+    Its Temporal is a dev server of `temporal_cli`, unless a `temporal_factory` makes another.
+    `worker_argv` is the user's own command line for this run. A `spawner` starts Python programs in
+    less time. The target's processes run in `project`, by default in the project of the current
+    folder.
     """
 
-    mark: str
+    run_tag: str
     scratch: Path
     evidence: Path
     temporal_cli: Path | None
     worker_argv: Sequence[str] = ()
     run_folder: Path | None = None
-    maker: Maker | None = None
+    temporal_factory: TemporalFactory | None = None
     name: str = "stack"
     spawner: Spawner | None = None
     project: Path | None = None
@@ -66,7 +67,7 @@ class Stack:
         self._config = config
         self.target = target
         self._factory = ProcessFactory(
-            mark=config.mark,
+            run_tag=config.run_tag,
             scratch=config.scratch,
             logs=config.evidence / "logs",
             journal=journal,
@@ -159,7 +160,9 @@ class Stack:
             (self._config.scratch / "temporal.toml").touch()
             if self.target.port and self._spec.wire:
                 self._ways.fixed_port = fixed_port(self.target.port)
-            self._temporal = temporal = await self._maker().make(self._spec, self._factory)
+            self._temporal = temporal = await self._temporal_factory().make(
+                self._spec, self._factory
+            )
             for service in self.target.services:
                 self.services[service.name] = self.placement.service(service)
             await asyncio.gather(
@@ -303,7 +306,7 @@ class Stack:
         own = argv or self._config.worker_argv
         program = ("--command", shlex.join(own)) if own else ()
         whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
-        # Its workers lead groups of their own, and it can be struck without them.
+        # Its workers lead groups of their own, and it can be killed without them.
         child = self.placement.child(name, whole, environment, is_group=False)
         supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue), way.line)
         self.supervisors.append(supervisor)
@@ -360,12 +363,14 @@ class Stack:
             **self.temporal.worker_environment,
         }
 
-    def _maker(self) -> Maker:
-        if self._config.maker:
-            return self._config.maker
+    def _temporal_factory(self) -> TemporalFactory:
+        if self._config.temporal_factory:
+            return self._config.temporal_factory
         if self._config.temporal_cli is None:
-            raise NotHereError("a stack needs a Temporal CLI, or another maker of its Temporal.")
-        return DevMaker(self._config.temporal_cli)
+            raise NotHereError(
+                "a stack needs a Temporal CLI, or another temporal_factory of its Temporal."
+            )
+        return DevFactory(self._config.temporal_cli)
 
     async def _discard(self) -> None:
         # Whatever becomes of one, the others end as well.

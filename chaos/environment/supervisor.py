@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import Signals
 from typing import Protocol
 
 import psutil
@@ -67,10 +68,10 @@ class Supervisor(Protocol):
     async def until_complete(self, client: Client) -> None:
         """Wait until all its workers are ready, those that were replaced included."""
 
-    def strike(self, pid: int, number: signal.Signals) -> None:
+    def signal(self, pid: int, number: Signals) -> None:
         """Send a signal to one of its workers, as the planned fault."""
 
-    def signal(self, pid: int, number: signal.Signals) -> None:
+    def send(self, pid: int, number: Signals) -> None:
         """Send a signal to one of its workers; its end is journaled."""
 
     def watch(self, process: psutil.Process) -> None:
@@ -164,12 +165,12 @@ class SupervisorProcess:
         del pid
         return self.target
 
-    def strike(self, pid: int, number: signal.Signals) -> None:
+    def signal(self, pid: int, number: Signals) -> None:
         """Send a signal to one of its workers, as the planned fault."""
         self.child.journal.add(Event.FAULT, kind=FAULT_KINDS[number], target=self.target, pid=pid)
-        self.signal(pid, number)
+        self.send(pid, number)
 
-    def signal(self, pid: int, number: signal.Signals) -> None:
+    def send(self, pid: int, number: Signals) -> None:
         """Send a signal to one of its workers; after a deadly one its end is journaled as well."""
         process = psutil.Process(pid)
         self.child.journal.add(
@@ -207,7 +208,7 @@ class SupervisorProcess:
                 left.append(psutil.Process(pid))
         await wait_until(
             lambda: not set(pids) & self._watched and not any(map(_is_there, left)),
-            what=f"the struck workers of {self.child.name} are gone",
+            what=f"the killed workers of {self.child.name} are gone",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 
@@ -221,7 +222,7 @@ class SupervisorProcess:
         await self.until_gone(pids)
         await wait_until(
             all_told,
-            what=f"{self.child.name} has failed over what the struck workers had",
+            what=f"{self.child.name} has failed over what the killed workers had",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 

@@ -266,7 +266,7 @@ class Placement:
     @property
     def run_tag(self) -> str:
         """What all processes of this run have in their environment."""
-        return self.factory.mark
+        return self.factory.run_tag
 
     @property
     def cwd(self) -> Path:

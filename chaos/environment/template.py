@@ -23,7 +23,7 @@ _SCHEMA_DEADLINE_SECONDS = 60.0
 
 
 @dataclass
-class PostgresMaker:
+class PostgresFactory:
     """Makes clusters of the programs `server` and `sql_tool`.
 
     `scratch` is a folder of its own, which goes after the run with all that is in it. With `tls`
@@ -33,24 +33,27 @@ class PostgresMaker:
     server: Path
     sql_tool: Path
     scratch: Path
-    mark: str
+    run_tag: str
     tls: FrontendTls | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     topology: Topology = Topology.POSTGRES
     _template: Path | None = None
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def make(self, spec: StackSpec, site: ProcessFactory) -> TemporalCluster:
+    async def make(self, spec: StackSpec, processes: ProcessFactory) -> TemporalCluster:
         """A cluster with data of its own. Raises ChildError."""
         spec.require_free(self.topology)
         template = await self._ready_template()
-        _let_through(site.scratch, Path(self.mark))
+        _let_through(processes.scratch, Path(self.run_tag))
         postgres = Postgres.below(
-            site.scratch, mark=site.mark, logs=site.logs, journal=site.journal
+            processes.scratch,
+            run_tag=processes.run_tag,
+            logs=processes.logs,
+            journal=processes.journal,
         )
         await asyncio.to_thread(_copy, template, postgres.data)
         return TemporalCluster.at(
-            site, postgres, self.server, spec, tls=self.tls, options=self.options
+            processes, postgres, self.server, spec, tls=self.tls, options=self.options
         )
 
     async def _ready_template(self) -> Path:
@@ -61,16 +64,18 @@ class PostgresMaker:
 
     async def _make_template(self) -> Path:
         self.scratch.mkdir(parents=True)
-        _let_through(self.scratch, Path(self.mark))
+        _let_through(self.scratch, Path(self.run_tag))
         journal = Journal(self.scratch / "journal.jsonl", lambda _: None)
-        site = ProcessFactory(self.mark, self.scratch, self.scratch / "logs", journal)
-        postgres = Postgres.below(self.scratch, mark=self.mark, logs=site.logs, journal=journal)
-        cluster = TemporalCluster.at(site, postgres, self.server, StackSpec())
+        processes = ProcessFactory(self.run_tag, self.scratch, self.scratch / "logs", journal)
+        postgres = Postgres.below(
+            self.scratch, run_tag=self.run_tag, logs=processes.logs, journal=journal
+        )
+        cluster = TemporalCluster.at(processes, postgres, self.server, StackSpec())
         try:
             await postgres.start()
             for database, schema in _SCHEMAS.items():
                 await postgres.create_database(database)
-                await self._make_schema(site, postgres, database, schema)
+                await self._make_schema(processes, postgres, database, schema)
             await cluster.initialise()
             # The one that did this would be looked for by all that come after it.
             await postgres.execute(DATABASE, "TRUNCATE cluster_membership")
@@ -81,7 +86,7 @@ class PostgresMaker:
         return postgres.data
 
     async def _make_schema(
-        self, site: ProcessFactory, postgres: Postgres, database: str, schema: str
+        self, processes: ProcessFactory, postgres: Postgres, database: str, schema: str
     ) -> None:
         where = ("--endpoint", "127.0.0.1", "--port", str(postgres.port.number))
         whose = ("--user", SUPERUSER, "--plugin", "postgres12", "--database", database)
@@ -89,7 +94,7 @@ class PostgresMaker:
             ("setup-schema", "--version", "0.0"),
             ("update-schema", "--schema-name", f"postgresql/v12/{schema}"),
         ):
-            tool = site.child(
+            tool = processes.child(
                 f"temporal-sql-tool-{database}-{step[0]}",
                 (str(self.sql_tool), *where, *whose, *step),
             )

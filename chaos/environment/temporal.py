@@ -118,14 +118,14 @@ class Temporal(Protocol):
         """Leave nothing behind: no process of the stack, and none of these, its workflows."""
 
 
-class Maker(Protocol):
+class TemporalFactory(Protocol):
     """Makes the Temporal of each stack of a run."""
 
     @property
     def topology(self) -> Topology:
         """Where it runs."""
 
-    async def make(self, spec: StackSpec, site: ProcessFactory) -> Temporal:
+    async def make(self, spec: StackSpec, processes: ProcessFactory) -> Temporal:
         """One for a stack; it does not run yet. Raises ChildError."""
 
 

@@ -42,7 +42,7 @@ class Ways:
     with `fixed_port` that is the wire's.
     """
 
-    site: ProcessFactory
+    processes: ProcessFactory
     evidence: Path
     services: Mapping[str, ServiceProcess]
     fixed: int | None = None
@@ -64,7 +64,7 @@ class Ways:
                 raise NotHereError(f"this stack has no {end!r} for a link to lead to.")
             journals.mkdir(exist_ok=True)
             name = link_name(client, end)
-            self.links[name] = ProxyServer.before(self.site, name, upstreams[end], journals)
+            self.links[name] = ProxyServer.before(self.processes, name, upstreams[end], journals)
         started = {end: self.links[link_name(client, end)] for end in links}
         await asyncio.gather(*(proxy.start() for proxy in started.values()))
         return Way({end: proxy.address for end, proxy in started.items()})
@@ -82,8 +82,10 @@ class Ways:
             await self._add(temporal, namespace)
         ends = {**self._real(temporal), **way.addresses}
         if self.wire is None:
-            self.wire = WireServer.below(self.site, self.evidence)
-        upstream = upstream_of(ends[SERVER], temporal.worker_environment, self.site.scratch / "tls")
+            self.wire = WireServer.below(self.processes, self.evidence)
+        upstream = upstream_of(
+            ends[SERVER], temporal.worker_environment, self.processes.scratch / "tls"
+        )
         line = await self.wire.open(
             EVERYBODY if self.fixed_port else client,
             upstream,

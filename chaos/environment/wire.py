@@ -136,14 +136,14 @@ class WireServer:
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @classmethod
-    def below(cls, site: ProcessFactory, evidence: Path) -> WireServer:
+    def below(cls, processes: ProcessFactory, evidence: Path) -> WireServer:
         """One whose journals are kept with the evidence; it does not run yet."""
         control_port, journals = Port(), evidence / FOLDER
         argv = [
             *(sys.executable, "-m", "chaos.wire"),
             *("--control", str(control_port.number), "--journals", str(journals)),
         ]
-        return cls(site.child("wire", argv), control_port, journals)
+        return cls(processes.child("wire", argv), control_port, journals)
 
     @property
     def wire(self) -> Wire:

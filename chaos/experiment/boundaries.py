@@ -63,7 +63,7 @@ class Kept:
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        self.supervisor.signal(self.pid, number)
+        self.supervisor.send(self.pid, number)
 
     async def until_ended(self) -> None:
         """Wait until it is gone, and the journal says so."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from signal import Signals
 from typing import Any, Protocol
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -400,14 +401,14 @@ class Lab:
         for watch in self._watches:
             await watch.release()
 
-    async def strike(self, child: Child, number: signal.Signals) -> None:
+    async def signal(self, child: Child, number: Signals) -> None:
         """Send a deadly signal as the planned fault, and see the process end."""
         self.journal.add(Event.FAULT, kind=_KINDS[number], target=child.name, pid=child.pid)
         child.send(number)
         await child.wait(STEP_DEADLINE_SECONDS)
 
-    async def strike_together(
-        self, target: str, children: Sequence[Child], number: signal.Signals
+    async def signal_together(
+        self, target: str, children: Sequence[Child], number: Signals
     ) -> None:
         """Send a deadly signal to several processes as one planned fault; see all of them end."""
         self.journal.add(Event.FAULT, kind=_KINDS[number], target=target)

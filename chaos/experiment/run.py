@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos.environment.stack import Stack, StackConfig
-from chaos.environment.temporal import Maker, Topology
+from chaos.environment.temporal import TemporalFactory, Topology
 from chaos.evidence.case import save_billing, save_timings
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import save_specs
@@ -54,19 +54,20 @@ class CaseError(Exception):
 class RunContext:
     """What all scenarios of a run share: `scratch` is removed after it, `folder` is kept.
 
-    Without a `maker` each stack has a dev server of `temporal_cli`. `secrets` are the user's, and
-    must be in no evidence. `admission` bounds the stacks of all scenarios, `turns` those of one,
-    and `ports` those whose Temporal must be at the same port. Targets run in `project`.
+    Without a `temporal_factory` each stack has a dev server of `temporal_cli`. `secrets` are the
+    user's, and must be in no evidence. `admission` bounds the stacks of all scenarios, `turns`
+    those of one, and `ports` those whose Temporal must be at the same port. Targets run in
+    `project`.
     """
 
-    mark: str
+    run_tag: str
     scratch: Path
     folder: Path
     temporal_cli: Path | None
     options: Options
     emit: Emit
     worker_argv: Sequence[str] = ()
-    maker: Maker | None = None
+    temporal_factory: TemporalFactory | None = None
     secrets: Sequence[str] = ()
     spawner: Spawner | None = None
     is_second_try: bool = False
@@ -219,13 +220,13 @@ async def _run_seated(
     began = time.monotonic()
     try:
         config = StackConfig(
-            mark=context.mark,
+            run_tag=context.run_tag,
             scratch=scratch,
             evidence=folder,
             temporal_cli=context.temporal_cli,
             worker_argv=context.worker_argv,
             run_folder=context.folder,
-            maker=context.maker,
+            temporal_factory=context.temporal_factory,
             name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
             spawner=context.spawner,
             project=context.project,

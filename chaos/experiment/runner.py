@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chaos.environment.external import ExternalError
-from chaos.environment.provision import Choice, Chooser, Ground, NotInstalledError
-from chaos.environment.shared import SharingMaker
+from chaos.environment.provision import Choice, NotInstalledError, Provisioned, provision
+from chaos.environment.shared import SharingFactory
 from chaos.environment.target import Live, Target
-from chaos.environment.temporal import Maker, Topology
+from chaos.environment.temporal import TemporalFactory, Topology
 from chaos.evidence.bills import Mode, SuiteEstimate
 from chaos.evidence.files import NoFolderError, new_folder
 from chaos.experiment.admission import Admission
@@ -35,8 +35,8 @@ from chaos.experiment.scenario import Case, Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
 from chaos.process.child import spawning
 from chaos.process.programs import BadBinaryError, BinaryNotFoundError, SearchCancelledError
-from chaos.process.reaper import Guard
-from chaos.process.run_lock import Hold
+from chaos.process.reaper import Reaper
+from chaos.process.run_lock import RunLock
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import CLOCK
 
@@ -78,7 +78,7 @@ class Runner:
     folder: Path = field(init=False)
     _events: queue.SimpleQueue[TimedEvent] = field(default_factory=queue.SimpleQueue)
     _cancel: threading.Event = field(default_factory=threading.Event)
-    _ready: Future[Ground] = field(default_factory=Future)
+    _ready: Future[Provisioned] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
         self.scenarios, self._not_run = _split(self.chosen, self._mode, self.choice.topology)
@@ -88,7 +88,7 @@ class Runner:
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._used_before = Used.now()
-        self._hold: Hold | None = None
+        self._hold: RunLock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
@@ -121,7 +121,7 @@ class Runner:
             self.folder = new_folder(self.reports, at=self._started_at, option="--chaos-reports")
         except NoFolderError as error:
             raise RunError(str(error)) from None
-        self._hold = Hold(self.folder)
+        self._hold = RunLock(self.folder)
         self._emit(plan(self.scenarios, self.options, self.folder))
         self._thread.start()
         try:
@@ -230,27 +230,27 @@ class Runner:
         return time.monotonic() - self._began
 
     def _main(self) -> None:
-        """The thread: everything that this run starts lives within the guard."""
+        """The thread: everything that this run starts lives within the reaper."""
         try:
             preload = dict.fromkeys(name for target in self.targets for name in target.preload)
             folder = next((t.folder_in(self.project) for t in self.targets if t.preload), None)
-            with Guard() as guard, spawning(guard, tuple(preload), folder) as spawner:
-                chooser = Chooser(
+            with Reaper() as reaper, spawning(reaper, tuple(preload), folder) as spawner:
+                provisioned = provision(
+                    self.choice,
                     run_id=self.folder.name,
-                    mark=guard.mark,
+                    run_tag=reaper.run_tag,
                     announce=lambda text: self._emit(Message("temporal", text)),
                     cancel=self._cancel,
                 )
-                ground = chooser.find(self.choice)
-                self._ready.set_result(ground)
-                asyncio.run(self._run_all(guard, spawner, ground))
+                self._ready.set_result(provisioned)
+                asyncio.run(self._run_all(reaper, spawner, provisioned))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the main thread
             futures: list[Future[Any]] = [self._ready, *self._results.values()]
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
 
-    async def _run_all(self, guard: Guard, spawner: Spawner, ground: Ground) -> None:
+    async def _run_all(self, reaper: Reaper, spawner: Spawner, provisioned: Provisioned) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         admission = Admission(
             seats=STACKS_AT_ONCE,
@@ -259,21 +259,27 @@ class Runner:
         CLOCK.set(admission.meter.fair_seconds)
         measuring = asyncio.create_task(admission.meter.run())
         context = RunContext(
-            mark=guard.mark,
-            scratch=guard.folder,
+            run_tag=reaper.run_tag,
+            scratch=reaper.folder,
             folder=self.folder,
             temporal_cli=None,
             options=self.options,
             emit=self._emit,
             worker_argv=self.worker_argv,
             project=self.project,
-            secrets=ground.secrets,
+            secrets=provisioned.secrets,
             spawner=spawner,
             admission=admission,
         )
         try:
-            async with _sharing(ground.maker, guard, self.folder) as maker:
-                await run_all(self.scenarios, replace(context, maker=maker), self._set_result)
+            async with _sharing(
+                provisioned.temporal_factory, reaper, self.folder
+            ) as temporal_factory:
+                await run_all(
+                    self.scenarios,
+                    replace(context, temporal_factory=temporal_factory),
+                    self._set_result,
+                )
         finally:
             measuring.cancel()
 
@@ -320,11 +326,13 @@ def _version(package: str) -> str:
         return "not installed here"
 
 
-def _sharing(maker: Maker, guard: Guard, folder: Path) -> AbstractAsyncContextManager[Maker]:
+def _sharing(
+    factory: TemporalFactory, reaper: Reaper, folder: Path
+) -> AbstractAsyncContextManager[TemporalFactory]:
     """Where the servers are ours, stacks may share one."""
-    if maker.topology is Topology.EXTERNAL:
-        return nullcontext(maker)
-    return SharingMaker(maker, guard.mark, guard.folder, folder)
+    if factory.topology is Topology.EXTERNAL:
+        return nullcontext(factory)
+    return SharingFactory(factory, reaper.run_tag, reaper.folder, folder)
 
 
 def _seed_of(scenarios: Sequence[Scenario]) -> int | None:

@@ -29,7 +29,7 @@ class OutOfMemory(OnWorker):
         return "out_of_memory"
 
     async def inject(self, lab: Lab) -> None:
-        """Put the limit in force; it strikes when the worker wants more."""
+        """Put the limit in force; the worker is killed when it wants more."""
         process = psutil.Process(await self._found(lab))
         self._watch(lab)
         run = Path(lab.stack.placement.run_tag)

@@ -65,7 +65,7 @@ class OnWorker(Fault):
         if self.worker:
             self._child(lab).send(number)
         elif self._pid:
-            _supervisor(lab).signal(self._pid, number)
+            _supervisor(lab).send(self._pid, number)
 
     def _watch(self, lab: Lab) -> None:
         """See to it that its end is journaled."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from chaos.network.journal import Closed, Counts, Effect, Hit, NetworkRecord, Opened
 from chaos.network.line import Line, Loop, Standing
 from chaos.network.toxics import AnyToxic, Side, Stream
-from chaos.network.toxics.base import Ending, Place
+from chaos.network.toxics.base import Ending, Position
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
@@ -105,9 +105,9 @@ class Connection:
     def put_on(self, toxic: AnyToxic, seed: int) -> None:
         """Let a toxic work here, at once."""
         for stream in toxic.stream.directions:
-            place = Place(seed, self.number, stream, self._loop.time())
-            self._lines[stream].put_on(toxic.known_as, toxic.behaviour(place))
-        toxic.strike(self)
+            position = Position(seed, self.number, stream, self._loop.time())
+            self._lines[stream].put_on(toxic.known_as, toxic.behaviour(position))
+        toxic.apply(self)
 
     def take_off(self, name: str) -> None:
         """Undo a toxic: what it kept back goes on. Ends the connection where that cannot be."""

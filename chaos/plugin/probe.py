@@ -9,7 +9,7 @@ from pathlib import Path
 from chaos.environment.target import Target
 from chaos.evidence.files import new_folder
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import MARK, Guard
+from chaos.process.reaper import Reaper
 from chaos.report.probed import write_reports
 from chaos.search.explore.lanes import DEFAULT_LANES, Means
 from chaos.search.probe.fate import Fate
@@ -51,12 +51,12 @@ def probe(  # noqa: PLR0913 - all by name, and each has its default
     own = of_target(target, spec)
     choice = Choice(at=tuple(map(Boundary.parse, at)), sample=sample)
     command = f"temporal-chaos probe --target MODULE:NAME --spec {spec}"
-    with Guard() as guard:
-        cli = find_temporal_cli(temporal_cli, announce=_unheard, env_mark={MARK: guard.mark})
+    with Reaper() as reaper:
+        cli = find_temporal_cli(temporal_cli, announce=_unheard, environment=reaper.environment)
         means = Means(
             target=own,
             temporal_cli=cli.path,
-            guard=guard,
+            reaper=reaper,
             say=_unheard,
             lanes=lanes,
             seconds=None if minutes is None else 60 * minutes,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from chaos.evidence.journal import Event, Journal
-from chaos.process.reaper import MARK, Guard
+from chaos.process.reaper import RUN_TAG, Reaper
 from chaos.process.spawner import Spawner, SpawnerError
 from chaos.process.started import Executed, Started, group_of
 from chaos.process.waiting import wait_until, within
@@ -48,11 +48,11 @@ class ChildError(Exception):
     """A process did not start, or ended before its time. The message has its last lines."""
 
 
-def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+def child_environment(run_tag: str, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """A clean environment: nothing of the user's keys, proxies or Temporal settings gets in."""
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-        MARK: mark,
+        RUN_TAG: run_tag,
         "HOME": str(home),
         "PYTHONPATH": IMPORT_PATH,
         "PYTHONUNBUFFERED": "1",
@@ -62,7 +62,7 @@ def child_environment(mark: str, home: Path, extra: Mapping[str, str]) -> dict[s
 
 
 def guest_environment(
-    mark: str,
+    run_tag: str,
     home: Path,
     extra: Mapping[str, str],
     passed: Sequence[str] = (),
@@ -75,11 +75,11 @@ def guest_environment(
     `python` is that of the virtual environment of its project, where this has one; else the first
     on the user's PATH, as in the user's own shell.
     """
-    given = child_environment(mark, home, {})
+    given = child_environment(run_tag, home, {})
     del given["PYTHONPATH"]
     own = {name: os.environ[name] for name in passed if name in os.environ}
     activated = _activated(folder, given.get("PATH", os.defpath))
-    return {**given, **activated, **own, **extra, MARK: mark}
+    return {**given, **activated, **own, **extra, RUN_TAG: run_tag}
 
 
 def _activated(folder: Path, path: str) -> dict[str, str]:
@@ -101,13 +101,13 @@ def nearest_project(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def spawning(
-    guard: Guard, preload: Sequence[str] = (), folder: Path | None = None
+    reaper: Reaper, preload: Sequence[str] = (), folder: Path | None = None
 ) -> Iterator[Spawner]:
-    """What starts Python programs by fork while a guard is there. It has imported `preload`, which
+    """What starts Python programs by fork while a reaper is there. It has imported `preload`, which
     is found from `folder`; without it, its imports wait until the first is started.
     """
-    environment = child_environment(guard.mark, guard.folder, {})
-    spawner = Spawner(environment, folder or guard.folder, preload)
+    environment = child_environment(reaper.run_tag, reaper.folder, {})
+    spawner = Spawner(environment, folder or reaper.folder, preload)
     if preload:
         spawner.begin()
     try:

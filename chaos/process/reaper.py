@@ -1,9 +1,9 @@
 """A small process that outlives the run for a moment and leaves nothing of it behind.
 
-`python -m chaos.process.reaper MARK`: waits until its standard input ends, which happens when
-the run's process is gone, however it went; then it ends all processes that carry the run's
-mark in their environment and removes the run's temporary folder. Children of children inherit
-the mark, and so does one that was started in the very moment of the kill.
+`python -m chaos.process.reaper RUN_TAG` waits until its standard input ends, which happens when
+the run's process is gone, however it ended. Then it kills all processes that carry the run tag in
+their environment, and removes the run's temporary folder. Children of children inherit the tag, and
+so does one that was started at the moment of the kill.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +30,7 @@ import psutil
 
 from chaos.process.segments import drop_shared_memory
 
-MARK = "CHAOS_RUN_FOLDER"
+RUN_TAG = "CHAOS_RUN_FOLDER"
 """The environment variable that all processes of a run carry."""
 
 _PREFIX = "chaos-run-"
@@ -41,17 +41,22 @@ _PATIENCE_SECONDS = 30.0
 _CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory"))
 
 
-class Guard:
-    """A run's temporary folder, its guardian, and its mark. Use it by `with`.
+class Reaper:
+    """A run's temporary folder, its reaper process, and its tag. Use it by `with`.
 
-    The mark is the folder's path. The folder stays locked while the run's process lives; a lock
+    The tag is the folder's path. The folder stays locked while the run's process lives; a lock
     ends with its process, whatever happens to clocks and process ids.
     """
 
     def __init__(self) -> None:
         name = f"{_PREFIX}{os.getpid()}-{uuid4().hex[:8]}"
         self.folder = Path(tempfile.gettempdir()).resolve() / name
-        self.mark = str(self.folder)
+        self.run_tag = str(self.folder)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What every process of the run has in its environment."""
+        return {RUN_TAG: self.run_tag}
 
     def __enter__(self) -> Self:
         sweep_stale()
@@ -64,7 +69,7 @@ class Guard:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         nameless.rename(self.folder)
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, *_COMMAND, self.mark],
+            [sys.executable, *_COMMAND, self.run_tag],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -79,7 +84,7 @@ class Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing behind, also where somebody has killed or stopped the guardian."""
+        """Leave nothing behind, also if somebody has killed or stopped the reaper process."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=_PATIENCE_SECONDS)
         if self._process.returncode != 0:
@@ -89,13 +94,13 @@ class Guard:
         os.close(self._lock)
 
 
-def sweep(mark: str) -> None:
-    """Kill all processes that carry the mark, until none has been seen for a moment."""
+def sweep(run_tag: str) -> None:
+    """Kill all processes that carry the tag, until none has been seen for a moment."""
     last_seen = time.monotonic()
     end = last_seen + _PATIENCE_SECONDS
     while time.monotonic() - last_seen < _QUIET_SECONDS and time.monotonic() < end:
-        for process, found in marked_processes():
-            if found == mark:
+        for process, found in tagged_processes():
+            if found == run_tag:
                 with contextlib.suppress(psutil.Error):  # it has just ended, or is another user's
                     process.kill()
                 last_seen = time.monotonic()
@@ -103,45 +108,45 @@ def sweep(mark: str) -> None:
 
 
 def sweep_stale() -> None:
-    """Clear up after runs whose process and guardian are both gone. What is in doubt stays."""
-    guarded = _guarded()
+    """Clear up after runs whose process and reaper are both gone. What is in doubt stays."""
+    reaped = _with_reaper()
     found: defaultdict[str, list[psutil.Process]] = defaultdict(list)
-    for process, mark in marked_processes():
-        found[mark].append(process)
+    for process, tag in tagged_processes():
+        found[tag].append(process)
     for folder in Path(tempfile.gettempdir()).resolve().glob(f"{_PREFIX}*"):
         found.setdefault(str(folder), [])
-    for mark, processes in found.items():
-        folder = Path(mark)
+    for tag, processes in found.items():
+        folder = Path(tag)
         is_named = folder.is_absolute() and _NAME.fullmatch(folder.name)
-        if is_named and _is_abandoned(folder, processes, is_guarded=mark in guarded):
-            sweep(mark)
+        if is_named and _is_abandoned(folder, processes, has_reaper=tag in reaped):
+            sweep(tag)
             if _is_held(folder) is False:
                 _remove(folder)
 
 
-def _guarded() -> set[str]:
-    """The marks of the runs whose guardian lives."""
+def _with_reaper() -> set[str]:
+    """The tags of the runs whose reaper lives."""
     found = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            *_, module, name, mark = ("", "", "", *process.cmdline())
+            *_, module, name, tag = ("", "", "", *process.cmdline())
             if (module, name) == _COMMAND:
-                found.add(mark)
+                found.add(tag)
     return found
 
 
-def _is_abandoned(folder: Path, processes: Sequence[psutil.Process], *, is_guarded: bool) -> bool:
+def _is_abandoned(folder: Path, processes: Sequence[psutil.Process], *, has_reaper: bool) -> bool:
     """Whether a run is dead, as its folder tells: that is looked for where its processes see it.
 
     A run may have other mounts than this process, and some of its processes others than the run.
-    A folder that nobody sees is gone only where they would see it here, and no guardian waits to
+    A folder that nobody sees is gone only where they would see it here, and no reaper waits to
     remove it; else it may be elsewhere.
     """
     views = [folder, *(Path(f"/proc/{each.pid}/root{folder}") for each in processes)]
     held = [_is_held(view) for view in views]
     if True in held:
         return False
-    return False in held or (not is_guarded and any(map(_sees_what_we_see, processes)))
+    return False in held or (not has_reaper and any(map(_sees_what_we_see, processes)))
 
 
 def _sees_what_we_see(process: psutil.Process) -> bool:
@@ -153,23 +158,23 @@ def _sees_what_we_see(process: psutil.Process) -> bool:
     return False
 
 
-def marked_processes() -> list[tuple[psutil.Process, str]]:
-    """The processes of all runs, each with its run's mark."""
+def tagged_processes() -> list[tuple[psutil.Process, str]]:
+    """The processes of all runs, each with its run's tag."""
     found = []
     for process in psutil.process_iter():
         try:
-            mark = _mark_of(process)
+            tag = _tag_of(process)
         except (psutil.Error, OSError):
             continue
-        if Path(mark).name.startswith(_PREFIX) and process.pid != os.getpid():
-            found.append((process, mark))
+        if Path(tag).name.startswith(_PREFIX) and process.pid != os.getpid():
+            found.append((process, tag))
     return found
 
 
-def _mark_of(process: psutil.Process) -> str:
+def _tag_of(process: psutil.Process) -> str:
     environment = process.environ()
     if environment:
-        return environment.get(MARK, "")
+        return environment.get(RUN_TAG, "")
     # PostgreSQL's children write their titles over their environment: they are told by the folder
     # that they work in. A user's shell in that folder has an environment, and is left alone.
     folder = Path(process.cwd())
@@ -220,12 +225,12 @@ def _is_held(folder: Path) -> bool | None:
     return False
 
 
-def main(mark: str) -> None:
+def main(run_tag: str) -> None:
     """Wait for the end of the run, then clear up."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    _clear_up(Path(mark))
+    _clear_up(Path(run_tag))
 
 
 if __name__ == "__main__":

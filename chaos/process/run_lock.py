@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-class Hold:
+class RunLock:
     """A lock on a folder. It ends by `release`, or with its process, however that ends."""
 
     def __init__(self, folder: Path) -> None:

@@ -3,7 +3,7 @@
 `python -m chaos.process.spawner FD MODULE …` is the process that forks: it imports the modules,
 then starts what it is asked for over the socket FD, and says how each of them ended. It has one
 thread and no connection, so that a fork leaves nothing half done behind. Everything it starts
-carries its mark.
+carries its run tag.
 
 A fork takes a quarter of the time of a start from nothing: the imports of a worker alone cost two
 seconds of a slow core.

@@ -1,4 +1,4 @@
-"""Fixtures of all that start processes: a guard, the server program, a stack without workers."""
+"""Fixtures of all that start processes: a reaper, the server program, a stack without workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chaos.experiment.lab import Options
 from chaos.process.child import child_environment, spawning
 from chaos.process.ports import Port
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.spawner import Spawner
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.target import PROJECT, VIDEO
@@ -37,10 +37,10 @@ BenchIn = Callable[[Path, StackSpec], AbstractAsyncContextManager[Bench]]
 
 
 @pytest.fixture(scope="session")
-def guard() -> Iterator[Guard]:
+def reaper() -> Iterator[Reaper]:
     """Whoever leaves something behind, this clears up."""
-    with Guard() as guard:
-        yield guard
+    with Reaper() as reaper:
+        yield reaper
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def nobody() -> Iterator[Port]:
 
 @contextmanager
 def waiting_program(
-    argv: Sequence[str], guard: Guard, folder: Path, settings: Mapping[str, str]
+    argv: Sequence[str], reaper: Reaper, folder: Path, settings: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     """A program in a folder of its own, its log to be read, for a block that may end it."""
     with subprocess.Popen(
         argv,
-        env=child_environment(guard.mark, folder, settings),
+        env=child_environment(reaper.run_tag, folder, settings),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -69,9 +69,9 @@ def waiting_program(
 
 
 @pytest.fixture(scope="session")
-def spawner(guard: Guard) -> Iterator[Spawner]:
+def spawner(reaper: Reaper) -> Iterator[Spawner]:
     """Starts the video system's programs."""
-    with spawning(guard, VIDEO.preload, PROJECT) as spawner:
+    with spawning(reaper, VIDEO.preload, PROJECT) as spawner:
         yield spawner
 
 
@@ -98,7 +98,7 @@ def temporal_cli() -> Path:
 
 
 @pytest.fixture(scope="session")
-def bench_in(guard: Guard, spawner: Spawner, temporal_cli: Path) -> BenchIn:
+def bench_in(reaper: Reaper, spawner: Spawner, temporal_cli: Path) -> BenchIn:
     """Makes a bench without workers in a folder."""
 
     @asynccontextmanager
@@ -107,7 +107,7 @@ def bench_in(guard: Guard, spawner: Spawner, temporal_cli: Path) -> BenchIn:
         scratch.mkdir()
         journal = Journal(evidence / "journal.jsonl", announce=print)
         try:
-            config = StackConfig(guard.mark, scratch, evidence, temporal_cli, spawner=spawner)
+            config = StackConfig(reaper.run_tag, scratch, evidence, temporal_cli, spawner=spawner)
             async with Stack(spec, VIDEO, config, journal) as stack:
                 lab = VideoLab(stack, journal, Options())
                 try:

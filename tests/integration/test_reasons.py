@@ -33,7 +33,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.survival import replays_with
 from chaos.invariants.verdict import Verdict
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from tests.data import reasons_worker
 
@@ -49,10 +49,10 @@ Experiment = Callable[[Lab], Awaitable[None]]
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[RunContext]:
-    with Guard() as guard:
+    with Reaper() as reaper:
         yield RunContext(
-            mark=guard.mark,
-            scratch=guard.folder,
+            run_tag=reaper.run_tag,
+            scratch=reaper.folder,
             folder=tmp_path,
             temporal_cli=find_temporal_cli(None, announce=print).path,
             options=Options(),
@@ -253,7 +253,7 @@ async def test_a_task_in_the_queue_of_a_worker_that_is_gone_says_so(context: Run
         worker = await lab.worker(settings={"CACHED": "10"})
         await lab.start(spec("order-1", "Wait", 3.0))
         await _until(lab, "order-1", lambda workflow: workflow.timers)
-        await lab.strike(worker.child, signal.SIGKILL)
+        await lab.signal(worker.child, signal.SIGKILL)
 
     result = await result_of(context, experiment)
 
@@ -349,7 +349,7 @@ async def test_a_late_recovery_of_a_childs_activity_says_that_it_has_no_heartbea
         await wait_until(
             lambda: _is_in_hand(lab, "order-1/child"), what="pack is begun", deadline_seconds=20
         )
-        await lab.strike(worker.child, signal.SIGKILL)
+        await lab.signal(worker.child, signal.SIGKILL)
         await lab.worker()
         await lab.until_ended("order-1")
 

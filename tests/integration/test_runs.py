@@ -26,7 +26,7 @@ from chaos.process.programs import (
     find_program,
     find_temporal_cli,
 )
-from chaos.process.reaper import marked_processes
+from chaos.process.reaper import tagged_processes
 from chaos.process.run_lock import is_held
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
@@ -64,7 +64,7 @@ class Run:
     def started(self) -> list[psutil.Process]:
         """Every living process that carries the run's mark."""
         prefix = f"chaos-run-{self.process.pid}-"
-        return [p for p, mark in marked_processes() if Path(mark).name.startswith(prefix)]
+        return [p for p, mark in tagged_processes() if Path(mark).name.startswith(prefix)]
 
     def scratch(self) -> list[Path]:
         """The run's temporary folders."""

@@ -22,7 +22,7 @@ import pyte
 import pytest
 
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import marked_processes
+from chaos.process.reaper import tagged_processes
 
 pytestmark = pytest.mark.nightly
 
@@ -106,7 +106,7 @@ class Seen:
         """The processes that still live and the folders that are still there."""
         name = f"chaos-run-{self.process.pid}-"
         return [
-            *(p for p, mark in marked_processes() if Path(mark).name.startswith(name)),
+            *(p for p, mark in tagged_processes() if Path(mark).name.startswith(name)),
             *Path(tempfile.gettempdir()).glob(f"{name}*"),
         ]
 

@@ -21,7 +21,7 @@ def faults_met_work(*, all_kinds: bool) -> Invariant:
         faults = [entry for entry in evidence.journal if entry.event is Event.FAULT]
         if all_kinds and not faults:
             yield (
-                "it hit nothing: no fault is on record. Strike by `lab.strike` or `lab.during`, "
+                "it hit nothing: no fault is on record. Use `lab.signal` or `lab.during`, "
                 "or, where nothing is broken, say so by `undisturbed=True`"
             )
         groups = [[*found] for _, found in groupby(sorted(faults, key=_what), key=_what)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chaos.network.toxics.base import Behaviour, Piece, Place, Toxic
+from chaos.network.toxics.base import Behaviour, Piece, Position, Toxic
 
 _STEPS_PER_SECOND = 50
 """Data goes on in steps, not when all of what was read has had its time."""
@@ -21,9 +21,9 @@ class Bandwidth(Toxic):
     type: Literal["bandwidth"] = "bandwidth"
     bytes_per_second: Annotated[int, Field(ge=1)]
 
-    def behaviour(self, place: Place) -> Behaviour:
+    def behaviour(self, position: Position) -> Behaviour:
         """A wire of that width."""
-        return _Wire(self.bytes_per_second, place.since)
+        return _Wire(self.bytes_per_second, position.since)
 
 
 class _Wire(Behaviour):

@@ -59,7 +59,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """One stream of one connection, where a behaviour begins at the time `since`."""
 
     seed: int
@@ -99,7 +99,7 @@ class Behaviour:
         return None
 
 
-class Struck(Protocol):
+class Affected(Protocol):
     """A connection, for a toxic that hits it as a whole."""
 
     def end(self, ending: Ending, because: str) -> None:
@@ -129,9 +129,9 @@ class Toxic(BaseModel):
         both = self.stream is Stream.BOTH
         return self.name or (self.type if both else f"{self.type}_{self.stream}")
 
-    def behaviour(self, _place: Place) -> Behaviour:
+    def behaviour(self, _position: Position) -> Behaviour:
         """What it does there."""
         return Behaviour()
 
-    def strike(self, connection: Struck) -> None:
+    def apply(self, connection: Affected) -> None:
         """What it does once to a connection as a whole, when its behaviours are in place."""

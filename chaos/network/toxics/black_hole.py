@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chaos.network.toxics.base import NEVER, Behaviour, Piece, Place, Toxic
+from chaos.network.toxics.base import NEVER, Behaviour, Piece, Position, Toxic
 
 
 class BlackHole(Toxic):
@@ -17,7 +17,7 @@ class BlackHole(Toxic):
 
     type: Literal["black_hole"] = "black_hole"
 
-    def behaviour(self, _place: Place) -> Behaviour:
+    def behaviour(self, _position: Position) -> Behaviour:
         """A hole."""
         return _Hole()
 

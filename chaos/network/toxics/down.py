@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from chaos.network.toxics.base import Ending, Stream, Struck, Toxic
+from chaos.network.toxics.base import Affected, Ending, Stream, Toxic
 
 
 class Down(Toxic):
@@ -18,6 +18,6 @@ class Down(Toxic):
     type: Literal["down"] = "down"
     stream: Literal[Stream.BOTH] = Stream.BOTH
 
-    def strike(self, connection: Struck) -> None:
+    def apply(self, connection: Affected) -> None:
         """Cut it."""
         connection.end(Ending.CLOSE, self.known_as)

@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 from chaos.network.toxics.base import (
     NEVER,
+    Affected,
     Behaviour,
     Ending,
     Piece,
-    Place,
+    Position,
     Side,
     Stream,
-    Struck,
     Toxic,
 )
 
@@ -33,11 +33,11 @@ class HalfOpen(Toxic):
     stream: Literal[Stream.BOTH] = Stream.BOTH
     gone: Side
 
-    def behaviour(self, _place: Place) -> Behaviour:
+    def behaviour(self, _position: Position) -> Behaviour:
         """Silence."""
         return _Silence()
 
-    def strike(self, connection: Struck) -> None:
+    def apply(self, connection: Affected) -> None:
         """Let go of one side."""
         connection.lose(self.gone, self.known_as)
 

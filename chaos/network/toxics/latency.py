@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Literal
 
-from chaos.network.toxics.base import Behaviour, Piece, Place, Seconds, Toxic
+from chaos.network.toxics.base import Behaviour, Piece, Position, Seconds, Toxic
 
 
 class Latency(Toxic):
@@ -19,15 +19,15 @@ class Latency(Toxic):
     latency_seconds: Seconds
     jitter_seconds: Seconds = 0
 
-    def behaviour(self, place: Place) -> Behaviour:
+    def behaviour(self, position: Position) -> Behaviour:
         """A delay whose jitter comes from the seed."""
-        return _Delay(self, place)
+        return _Delay(self, position)
 
 
 class _Delay(Behaviour):
-    def __init__(self, toxic: Latency, place: Place) -> None:
+    def __init__(self, toxic: Latency, position: Position) -> None:
         self._toxic = toxic
-        self._key = f"{place.seed}:{place.connection}:{place.stream}:{toxic.known_as}"
+        self._key = f"{position.seed}:{position.connection}:{position.stream}:{toxic.known_as}"
 
     def leaves_at(self, piece: Piece, at: float) -> float:
         return at + max(0.0, self._toxic.latency_seconds + self._jitter(piece))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chaos.network.toxics.base import Behaviour, Piece, Place, Toxic
+from chaos.network.toxics.base import Behaviour, Piece, Position, Toxic
 
 
 class LimitData(Toxic):
@@ -19,9 +19,9 @@ class LimitData(Toxic):
     type: Literal["limit_data"] = "limit_data"
     limit_bytes: Annotated[int, Field(ge=0)]
 
-    def behaviour(self, place: Place) -> Behaviour:
+    def behaviour(self, position: Position) -> Behaviour:
         """A meter that closes."""
-        return _Meter(self.limit_bytes, place.since)
+        return _Meter(self.limit_bytes, position.since)
 
 
 class _Meter(Behaviour):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Place, Seconds, Toxic
+from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Position, Seconds, Toxic
 
 
 class ResetPeer(Toxic):
@@ -20,11 +20,11 @@ class ResetPeer(Toxic):
     timeout_seconds: Seconds = 0
     wait_for_data: bool = True
 
-    def behaviour(self, place: Place) -> Behaviour:
+    def behaviour(self, position: Position) -> Behaviour:
         """A fuse, lit by data or at once."""
         if self.wait_for_data:
             return _Trap(self.timeout_seconds)
-        return _Fuse(place.since + self.timeout_seconds)
+        return _Fuse(position.since + self.timeout_seconds)
 
 
 class _Fuse(Behaviour):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos.network.toxics.base import Behaviour, Piece, Place, Seconds, Toxic
+from chaos.network.toxics.base import Behaviour, Piece, Position, Seconds, Toxic
 
 
 class Slicer(Toxic):
@@ -27,16 +27,16 @@ class Slicer(Toxic):
             raise ValueError("size_variation_bytes must be smaller than average_size_bytes.")
         return self
 
-    def behaviour(self, place: Place) -> Behaviour:
+    def behaviour(self, position: Position) -> Behaviour:
         """A knife whose cuts come from the seed."""
-        return _Knife(self, place)
+        return _Knife(self, position)
 
 
 class _Knife(Behaviour):
-    def __init__(self, toxic: Slicer, place: Place) -> None:
+    def __init__(self, toxic: Slicer, position: Position) -> None:
         self._toxic = toxic
-        self._key = f"{place.seed}:{place.connection}:{place.stream}:{toxic.known_as}"
-        self._free_at = place.since
+        self._key = f"{position.seed}:{position.connection}:{position.stream}:{toxic.known_as}"
+        self._free_at = position.since
 
     def most_bytes(self, piece: Piece) -> int:
         vary, average = self._toxic.size_variation_bytes, self._toxic.average_size_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chaos.network.toxics.base import Behaviour, Piece, Place, Seconds, Toxic
+from chaos.network.toxics.base import Behaviour, Piece, Position, Seconds, Toxic
 
 
 class SlowClose(Toxic):
@@ -16,7 +16,7 @@ class SlowClose(Toxic):
     type: Literal["slow_close"] = "slow_close"
     delay_seconds: Seconds
 
-    def behaviour(self, _place: Place) -> Behaviour:
+    def behaviour(self, _position: Position) -> Behaviour:
         """A delay for what has no bytes."""
         return _LateEnd(self.delay_seconds)
 

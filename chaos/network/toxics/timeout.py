@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Place, Seconds, Toxic
+from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Position, Seconds, Toxic
 
 
 class Timeout(Toxic):
@@ -20,9 +20,9 @@ class Timeout(Toxic):
     type: Literal["timeout"] = "timeout"
     timeout_seconds: Seconds = 0
 
-    def behaviour(self, place: Place) -> Behaviour:
+    def behaviour(self, position: Position) -> Behaviour:
         """A drain with a clock."""
-        return _Drain(place.since + self.timeout_seconds if self.timeout_seconds else NEVER)
+        return _Drain(position.since + self.timeout_seconds if self.timeout_seconds else NEVER)
 
 
 class _Drain(Behaviour):

@@ -83,7 +83,7 @@ def _started(command: Command, search: Search) -> Iterator[subprocess.Popen[byte
     with subprocess.Popen(  # noqa: S603 - no shell, and the callers name the programs
         [*leash, *command.argv],
         cwd=command.folder,
-        env={**os.environ, **command.environment, **search.env_mark},
+        env={**os.environ, **command.environment, **search.environment},
         stdin=subprocess.PIPE if command.is_leashed else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

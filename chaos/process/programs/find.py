@@ -63,14 +63,14 @@ def find_program(  # noqa: PLR0913 - all but the first two are what a search sha
     *,
     announce: Callable[[str], None],
     cancel: threading.Event | None = None,
-    env_mark: Mapping[str, str] = MappingProxyType({}),
+    environment: Mapping[str, str] = MappingProxyType({}),
     progress_interval_seconds: float = 15.0,
 ) -> Binary:
     """Find the program, or install it; that takes minutes, and says so.
 
     `explicit` is the value of its option; without it, its variable counts. `announce` gets lines
     to show while one waits. Setting `cancel` ends the search and its processes at once.
-    `env_mark` is added to the environment of all processes that are started.
+    `environment` is added to the environment of all processes that are started.
 
     Raises BadBinaryError where the file that the user named is not one, BinaryNotFoundError where
     no way leads to one, and SearchCancelledError.
@@ -80,7 +80,7 @@ def find_program(  # noqa: PLR0913 - all but the first two are what a search sha
         folder=cache_folder(),
         announce=announce,
         cancel=cancel or threading.Event(),
-        env_mark=env_mark,
+        environment=environment,
         progress_interval_seconds=progress_interval_seconds,
     )
     return _named_by_user(explicit, search) or _found(search)

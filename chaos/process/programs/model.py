@@ -103,7 +103,7 @@ class Search:
     """The cache folder."""
     announce: Callable[[str], None]
     cancel: threading.Event = field(default_factory=threading.Event)
-    env_mark: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of each process that the search starts."""
     progress_interval_seconds: float = 15.0
 

@@ -21,7 +21,7 @@ from chaos.evidence.headroom import Meter
 from chaos.evidence.journal import Journal
 from chaos.experiment.lab import Lab, Options
 from chaos.process.child import ChildError, spawning
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import CLOCK, DeadlineExceededError
 from chaos.search.explore.keep import JOURNAL
 from chaos.search.explore.lane import Lane
@@ -47,7 +47,7 @@ class Means:
 
     target: Target
     temporal_cli: Path
-    guard: Guard
+    reaper: Reaper
     say: Say
     lanes: int = DEFAULT_LANES
     seconds: float | None = None
@@ -154,12 +154,15 @@ async def open_lanes(means: Means, folder: Path) -> AsyncIterator[Lanes]:
 
     Raises ChildError, DeadlineExceededError.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="explore-", dir=means.guard.folder))
+    scratch = Path(tempfile.mkdtemp(prefix="explore-", dir=means.reaper.folder))
     target = means.target
     journal = Journal(folder / JOURNAL, lambda _: None)
-    with closing(journal), spawning(means.guard, target.preload, target.folder_in(None)) as spawner:
+    with (
+        closing(journal),
+        spawning(means.reaper, target.preload, target.folder_in(None)) as spawner,
+    ):
         config = StackConfig(
-            mark=means.guard.mark,
+            run_tag=means.reaper.run_tag,
             scratch=scratch,
             evidence=folder,
             temporal_cli=means.temporal_cli,

@@ -186,7 +186,7 @@ async def all_goes_wrong(
     seen.append(
         Seen(await requests(bench, ILL), receivers.waiting(), len(webhook.asked), receivers.got())
     )
-    await bench.lab.strike(first.child, signal.SIGKILL)
+    await bench.lab.signal(first.child, signal.SIGKILL)
     webhook.otherwise = Answer()
     await mail.come()
     second = await worker_of(bench, ILL, receivers)

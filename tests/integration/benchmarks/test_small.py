@@ -13,17 +13,19 @@ from benchmarks.bed import Bed
 from benchmarks.concurrency import IDEAL, THROUGHPUT, WALL, Plan, burst
 from benchmarks.peer import DBOS, FLEET, PAID
 from benchmarks.points import Point
-from chaos.process.reaper import Guard, marked_processes
+from chaos.process.reaper import Reaper, tagged_processes
 
 pytestmark = pytest.mark.nightly
 
 
 @pytest_asyncio.fixture
-async def bed(guard: Guard, temporal_cli: Path, tmp_path: Path) -> AsyncIterator[Bed]:
+async def bed(reaper: Reaper, temporal_cli: Path, tmp_path: Path) -> AsyncIterator[Bed]:
     """A bed whose processes are seen to be gone."""
-    before = {process.pid for process, _ in marked_processes()}
-    yield Bed(tmp_path, guard.mark, temporal_cli)
-    left = [p.pid for p, mark in marked_processes() if mark == guard.mark and p.pid not in before]
+    before = {process.pid for process, _ in tagged_processes()}
+    yield Bed(tmp_path, reaper.run_tag, temporal_cli)
+    left = [
+        p.pid for p, mark in tagged_processes() if mark == reaper.run_tag and p.pid not in before
+    ]
     assert left == []
 
 

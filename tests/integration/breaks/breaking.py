@@ -18,7 +18,7 @@ from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
 from chaos.process.child import spawning
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import MARK, Guard
+from chaos.process.reaper import Reaper
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.chaos.video.target import PROJECT, VIDEO
 
@@ -67,14 +67,14 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     home = Scenario(name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 
-    with Guard() as guard, spawning(guard, VIDEO.preload, PROJECT) as spawner:
-        cli = find_temporal_cli(None, announce=print, env_mark={MARK: guard.mark})
+    with Reaper() as reaper, spawning(reaper, VIDEO.preload, PROJECT) as spawner:
+        cli = find_temporal_cli(None, announce=print, environment=reaper.environment)
 
         async def run(number: int, broken: Break) -> CaseResult:
             argv = (sys.executable, "-m", broken.module, broken.name)
             context = RunContext(
-                mark=guard.mark,
-                scratch=guard.folder / str(number),
+                run_tag=reaper.run_tag,
+                scratch=reaper.folder / str(number),
                 folder=folder / str(number),
                 temporal_cli=cli.path,
                 options=Options(workflows=2),

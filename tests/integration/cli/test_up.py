@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from chaos.environment.temporal import connect
-from chaos.process.reaper import marked_processes
+from chaos.process.reaper import tagged_processes
 from chaos.process.waiting import wait_until
 from tests.chaos.video.fake_api.control import FakeApi
 from tests.chaos.video.fake_api.ledger import Billed, read_ledger
@@ -78,7 +78,7 @@ def _is_left(pid: int) -> bool:
     """Whether there is a process, or a folder, of the run that had this process id."""
     mark = f"chaos-run-{pid}-"
     folders = list(Path(tempfile.gettempdir()).glob(f"*{mark}*"))
-    return bool(folders or [each for each, found in marked_processes() if mark in found])
+    return bool(folders or [each for each, found in tagged_processes() if mark in found])
 
 
 @pytest.mark.timeout(120)
@@ -106,7 +106,7 @@ async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(up: Up, tmp_path:
     client = await connect(found["Temporal"])
     assert (await client.get_workflow_handle("my-video").describe()).workflow_type == "SingleVideo"
 
-    (server,) = (each for each, mark in marked_processes() if _is_server(each, mark, process.pid))
+    (server,) = (each for each, mark in tagged_processes() if _is_server(each, mark, process.pid))
     server.kill()
     _read_until(process, "temporal-server has ended; Ctrl-C ends the others.")
 

@@ -20,11 +20,11 @@ from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
 from chaos.environment.roles import FrontendTls
-from chaos.environment.template import PostgresMaker
+from chaos.environment.template import PostgresFactory
 from chaos.environment.temporal import StackSpec
 from chaos.evidence.journal import Journal
 from chaos.process.programs import TEMPORAL_SERVER, TEMPORAL_SQL_TOOL, find_program
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 
 PROJECT = Path(__file__).parents[3]
 SERVER_NAME = "temporal.test"
@@ -77,12 +77,12 @@ class Certificates:
         }
 
 
-MakeMaker = Callable[..., PostgresMaker]
+MakeFactory = Callable[..., PostgresFactory]
 
 
 @pytest.fixture(scope="session")
-def make_maker(guard: Guard) -> MakeMaker:
-    """Makes a maker of clusters, each with a template of its own."""
+def make_factory(reaper: Reaper) -> MakeFactory:
+    """Makes a factory of clusters, each with a template of its own."""
     try:
         PostgresPrograms.find()
     except PostgresNotFoundError as error:
@@ -90,24 +90,24 @@ def make_maker(guard: Guard) -> MakeMaker:
     server = find_program(TEMPORAL_SERVER, None, announce=print)
     sql_tool = find_program(TEMPORAL_SQL_TOOL, None, announce=print)
 
-    def make(name: str, **options: object) -> PostgresMaker:
-        scratch = guard.folder / name
-        return PostgresMaker(server.path, sql_tool.path, scratch, guard.mark, **options)  # type: ignore[arg-type]  # the tests' own spelling of two options
+    def make(name: str, **options: object) -> PostgresFactory:
+        scratch = reaper.folder / name
+        return PostgresFactory(server.path, sql_tool.path, scratch, reaper.run_tag, **options)  # type: ignore[arg-type]  # the tests' own spelling of two options
 
     return make
 
 
 @asynccontextmanager
 async def running(
-    maker: PostgresMaker, folder: Path, spec: StackSpec | None = None
+    factory: PostgresFactory, folder: Path, spec: StackSpec | None = None
 ) -> AsyncIterator[TemporalCluster]:
     """A cluster that answers."""
-    scratch, logs = maker.scratch.with_name(f"{maker.scratch.name}-cluster"), folder / "logs"
+    scratch, logs = factory.scratch.with_name(f"{factory.scratch.name}-cluster"), folder / "logs"
     scratch.mkdir()
     journal = Journal(folder / "journal.jsonl", lambda _: None)
     try:
-        site = ProcessFactory(maker.mark, scratch, logs, journal)
-        cluster = await maker.make(spec or StackSpec(), site)
+        site = ProcessFactory(factory.run_tag, scratch, logs, journal)
+        cluster = await factory.make(spec or StackSpec(), site)
         try:
             await cluster.start()
             yield cluster
@@ -119,13 +119,13 @@ async def running(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def foreign(
-    make_maker: MakeMaker, tmp_path_factory: pytest.TempPathFactory
+    make_factory: MakeFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Foreign]:
     """A cluster of somebody else's, which lets in only who has a certificate."""
     folder = tmp_path_factory.mktemp("foreign")
     certificates = Certificates.below(folder / "certificates")
-    maker = make_maker("foreign", tls=certificates.tls, options=certificates.options)
-    async with running(maker, folder) as cluster:
+    factory = make_factory("foreign", tls=certificates.tls, options=certificates.options)
+    async with running(factory, folder) as cluster:
         yield Foreign(cluster, certificates)
 
 

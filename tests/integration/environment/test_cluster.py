@@ -18,7 +18,7 @@ from chaos.environment.factory import ProcessFactory
 from chaos.environment.roles import ROLES
 from chaos.environment.temporal import NAMESPACE, StackSpec
 from chaos.evidence.journal import Journal
-from tests.integration.environment.conftest import MakeMaker, running
+from tests.integration.environment.conftest import MakeFactory, running
 
 pytestmark = [
     pytest.mark.nightly,
@@ -31,10 +31,10 @@ SPEC = StackSpec(dynamic_config={"limit.maxIDLength": "50"})
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster(
-    make_maker: MakeMaker, tmp_path_factory: pytest.TempPathFactory
+    make_factory: MakeFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[TemporalCluster]:
     """One for all tests, each of which leaves it running."""
-    async with running(make_maker("plain"), tmp_path_factory.mktemp("plain"), SPEC) as cluster:
+    async with running(make_factory("plain"), tmp_path_factory.mktemp("plain"), SPEC) as cluster:
         yield cluster
 
 
@@ -92,16 +92,16 @@ async def test_settings_of_the_stack_are_the_clusters(client: Client) -> None:
         await client.start_workflow("Any", id=TOO_LONG, task_queue="nobodys")
 
 
-async def test_two_stacks_of_a_run_share_no_data(make_maker: MakeMaker, tmp_path: Path) -> None:
+async def test_two_stacks_of_a_run_share_no_data(make_factory: MakeFactory, tmp_path: Path) -> None:
     """Each has a copy of the template, which has Temporal's schema and the namespace."""
-    maker = make_maker("twins")
+    factory = make_factory("twins")
     (tmp_path / "other").mkdir()
-    async with running(maker, tmp_path) as first:
-        scratch = maker.scratch.with_name("twins-other")
+    async with running(factory, tmp_path) as first:
+        scratch = factory.scratch.with_name("twins-other")
         scratch.mkdir()
         journal = Journal(tmp_path / "other" / "journal.jsonl", lambda _: None)
-        second = await maker.make(
-            StackSpec(), ProcessFactory(maker.mark, scratch, tmp_path / "o", journal)
+        second = await factory.make(
+            StackSpec(), ProcessFactory(factory.run_tag, scratch, tmp_path / "o", journal)
         )
         try:
             await second.start()

@@ -14,7 +14,7 @@ from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_no
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.server import DISK
 from chaos.evidence.journal import Journal
-from chaos.process.reaper import Guard, sweep
+from chaos.process.reaper import Reaper, sweep
 
 pytestmark = pytest.mark.skipif(why_there_are_none() is not None, reason=f"{why_there_are_none()}")
 
@@ -22,16 +22,16 @@ SIZE_MIB = 4
 
 
 @pytest.fixture
-def own_guard() -> Iterator[Guard]:
-    """One whose sweep strikes nobody else: other tests' servers carry the session's mark."""
-    with Guard() as guard:
-        yield guard
+def own_reaper() -> Iterator[Reaper]:
+    """One whose sweep kills nothing else: other tests' servers carry the session's tag."""
+    with Reaper() as reaper:
+        yield reaper
 
 
 @pytest.fixture
-async def disk(own_guard: Guard, tmp_path: Path) -> AsyncIterator[SmallDisk]:
+async def disk(own_reaper: Reaper, tmp_path: Path) -> AsyncIterator[SmallDisk]:
     journal = Journal(tmp_path / "journal.jsonl", announce=print)
-    site = ProcessFactory(own_guard.mark, tmp_path, tmp_path / "logs", journal)
+    site = ProcessFactory(own_reaper.run_tag, tmp_path, tmp_path / "logs", journal)
     command = mounting(tmp_path / FOLDER, ("sleep", "infinity"), SIZE_MIB)
     disk = SmallDisk(site.child(DISK, command), tmp_path / FOLDER)
     await disk.hold()
@@ -83,10 +83,10 @@ def test_what_is_on_it_can_be_kept_without_the_filler(disk: SmallDisk, tmp_path:
 
 
 async def test_nothing_is_left_when_the_runs_processes_are_swept(
-    disk: SmallDisk, own_guard: Guard
+    disk: SmallDisk, own_reaper: Reaper
 ) -> None:
     (disk.inside / "file").touch()
-    sweep(own_guard.mark)
+    sweep(own_reaper.run_tag)
     await disk.owner.wait(10)
 
     assert not disk.inside.exists()

@@ -13,14 +13,14 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from chaos.environment.external import EXECUTION_TIMEOUT, Connection, ExternalMaker
+from chaos.environment.external import EXECUTION_TIMEOUT, Connection, ExternalFactory
 from chaos.environment.stack import NotHereError, Stack, StackConfig
 from chaos.environment.target import Target
 from chaos.environment.temporal import StackSpec
 from chaos.evidence.journal import Journal
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab, Options
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from tests.integration.environment.conftest import Foreign, StartRun
 
@@ -125,13 +125,15 @@ async def test_a_run_that_is_killed_leaves_nothing_that_goes_on_for_ever(
 
 
 async def test_on_the_wire_a_worker_needs_no_certificate(
-    foreign: Foreign, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    foreign: Foreign, reaper: Reaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in foreign.environment.items():
         monkeypatch.setenv(name, value)
-    maker = ExternalMaker.for_run(Connection.load(), "wire")
+    factory = ExternalFactory.for_run(Connection.load(), "wire")
     (tmp_path / "scratch").mkdir()
-    config = StackConfig(guard.mark, tmp_path / "scratch", tmp_path / "case", None, maker=maker)
+    config = StackConfig(
+        reaper.run_tag, tmp_path / "scratch", tmp_path / "case", None, temporal_factory=factory
+    )
     journal = Journal(tmp_path / "case" / "journal.jsonl", lambda _: None)
     async with Stack(StackSpec(), ORDERS, config, journal) as stack:
         worker = await stack.start_worker(wire=True)

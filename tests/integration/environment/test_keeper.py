@@ -20,7 +20,7 @@ from chaos.experiment.lab import Lab, Options
 from chaos.faults import KillWorker, OutOfMemory, PauseWorker
 from chaos.invariants.recovery.faults import Struck, struck
 from chaos.process.child import ChildError
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 
 WORKER = """
@@ -65,7 +65,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest_asyncio.fixture
-async def lab(guard: Guard, temporal_cli: Path, tmp_path: Path) -> AsyncIterator[Lab]:
+async def lab(reaper: Reaper, temporal_cli: Path, tmp_path: Path) -> AsyncIterator[Lab]:
     guest, scratch = tmp_path / "guest", tmp_path / "scratch"
     guest.mkdir()
     scratch.mkdir()
@@ -74,7 +74,7 @@ async def lab(guard: Guard, temporal_cli: Path, tmp_path: Path) -> AsyncIterator
     target = Target(worker=(sys.executable, "work.py"), task_queue="guest", cwd=guest)
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
     config = StackConfig(
-        guard.mark, scratch, tmp_path / "evidence", temporal_cli, run_folder=tmp_path
+        reaper.run_tag, scratch, tmp_path / "evidence", temporal_cli, run_folder=tmp_path
     )
     async with Stack(StackSpec(persistent=False), target, config, journal) as stack:
         yield Lab(stack, journal, Options())
@@ -174,14 +174,14 @@ async def test_none_is_started_after_the_end(lab: Lab, tmp_path: Path) -> None:
     exited = [entry.pid for entry in _entries(tmp_path, Event.EXITED)]
     assert set(started) == set(exited)
     with pytest.raises(ChildError, match="no worker with the pid"):
-        kept.signal(pids[1], signal.SIGKILL)
+        kept.send(pids[1], signal.SIGKILL)
 
 
 async def test_a_planned_signal_is_journaled_before_it_is_sent(lab: Lab, tmp_path: Path) -> None:
     kept = await lab.supervisor(1)
     (pid,) = kept.pids
 
-    kept.strike(pid, signal.SIGTERM)
+    kept.signal(pid, signal.SIGTERM)
     await kept.until_gone([pid])
 
     (fault,) = _entries(tmp_path, Event.FAULT)

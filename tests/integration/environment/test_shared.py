@@ -12,12 +12,12 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from chaos.environment import shared
-from chaos.environment.server import DevMaker, TemporalServer
-from chaos.environment.shared import SharingMaker
+from chaos.environment.server import DevFactory, TemporalServer
+from chaos.environment.shared import SharingFactory
 from chaos.environment.stack import NotHereError, Stack, StackConfig
 from chaos.environment.temporal import SHARED_SERVER, StackSpec
 from chaos.evidence.journal import Event, Journal, read_journal
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import wait_until
 from tests.chaos.video.target import VIDEO
@@ -28,23 +28,23 @@ ASKED = SingleVideoInput(character_prompt="a fox", video_prompt="the fox runs")
 
 
 class Run:
-    """A run's maker, and stacks of it."""
+    """A run's factory, and stacks of it."""
 
-    def __init__(self, maker: SharingMaker, spawner: Spawner) -> None:
-        self.maker = maker
+    def __init__(self, factory: SharingFactory, spawner: Spawner) -> None:
+        self.factory = factory
         self._spawner = spawner
 
     @asynccontextmanager
     async def stack(self, name: str, spec: StackSpec = SHARED_SERVER) -> AsyncIterator[Stack]:
-        evidence, scratch = self.maker.folder / name, self.maker.scratch / name
+        evidence, scratch = self.factory.folder / name, self.factory.scratch / name
         scratch.mkdir()
         journal = Journal(evidence / "journal.jsonl", lambda _: None)
         config = StackConfig(
-            mark=self.maker.mark,
+            run_tag=self.factory.run_tag,
             scratch=scratch,
             evidence=evidence,
             temporal_cli=None,
-            maker=self.maker,
+            temporal_factory=self.factory,
             name=name,
             spawner=self._spawner,
         )
@@ -56,20 +56,20 @@ class Run:
 
 
 @pytest.fixture
-def run(guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path) -> Run:
-    scratch = guard.folder / tmp_path.name
+def run(reaper: Reaper, spawner: Spawner, temporal_cli: Path, tmp_path: Path) -> Run:
+    scratch = reaper.folder / tmp_path.name
     scratch.mkdir()
-    return Run(SharingMaker(DevMaker(temporal_cli), guard.mark, scratch, tmp_path), spawner)
+    return Run(SharingFactory(DevFactory(temporal_cli), reaper.run_tag, scratch, tmp_path), spawner)
 
 
 def _server_of(run: Run) -> TemporalServer:
-    host, _ = run.maker._hosts[0]
+    host, _ = run.factory._hosts[0]
     assert isinstance(host, TemporalServer)
     return host
 
 
 async def test_the_same_work_on_one_server_does_not_meet(run: Run) -> None:
-    async with run.maker:
+    async with run.factory:
         async with run.stack("one") as one, run.stack("two") as two:
             assert one.temporal.address == two.temporal.address
             for stack in (one, two):
@@ -91,16 +91,16 @@ async def test_the_same_work_on_one_server_does_not_meet(run: Run) -> None:
 
 
 async def test_a_stack_that_may_not_share_gets_a_server_of_its_own(run: Run) -> None:
-    async with run.maker:
+    async with run.factory:
         async with run.stack("own", StackSpec(persistent=False)) as own:
             assert own.server.child.is_alive
-        assert run.maker._hosts == []
+        assert run.factory._hosts == []
 
 
 async def test_all_guests_are_told_when_their_server_ends_and_the_next_one_gets_another(
     run: Run, tmp_path: Path
 ) -> None:
-    async with run.maker:
+    async with run.factory:
         async with run.stack("gone"):
             pass
         async with run.stack("here") as here:
@@ -123,7 +123,7 @@ async def test_all_guests_are_told_when_their_server_ends_and_the_next_one_gets_
 
 async def test_a_full_server_takes_nobody_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "GUESTS_AT_ONCE", 1)
-    async with run.maker:
+    async with run.factory:
         async with run.stack("one") as one, run.stack("two") as two:
             assert one.temporal.address != two.temporal.address
         async with run.stack("three") as three:
@@ -134,7 +134,7 @@ async def test_a_run_that_is_broken_off_leaves_no_server(run: Run) -> None:
     there = asyncio.Event()
 
     async def go() -> None:
-        async with run.maker, run.stack("one"):
+        async with run.factory, run.stack("one"):
             there.set()
             await asyncio.Event().wait()
 

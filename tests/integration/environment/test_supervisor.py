@@ -14,7 +14,7 @@ import pytest_asyncio
 from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.journal import Event, Journal, read_journal
 from chaos.process.child import Child, child_environment
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 
 PARENT = """
@@ -31,13 +31,13 @@ while True:
 
 
 @pytest_asyncio.fixture
-async def fleet(guard: Guard, tmp_path: Path) -> AsyncIterator[SupervisorProcess]:
+async def fleet(reaper: Reaper, tmp_path: Path) -> AsyncIterator[SupervisorProcess]:
     """A parent with two children, which says what they died of as a fleet does."""
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
     child = Child(
         name="fleet-1",
         argv=[sys.executable, "-c", PARENT],
-        environment=child_environment(guard.mark, tmp_path, {}),
+        environment=child_environment(reaper.run_tag, tmp_path, {}),
         folder=tmp_path,
         log=tmp_path / "fleet-1.log",
         journal=journal,
@@ -55,7 +55,7 @@ async def test_a_worker_that_is_killed_is_seen_to_end(
 ) -> None:
     struck, left = fleet.pids
 
-    fleet.strike(struck, signal.SIGKILL)
+    fleet.signal(struck, signal.SIGKILL)
     await fleet.until_failed_over([struck])
 
     told = [e for e in read_journal(tmp_path / "journal.jsonl") if e.target == fleet.target]
@@ -70,8 +70,8 @@ async def test_one_that_sleeps_or_hangs_is_left_to_the_fleet(
 ) -> None:
     paused, hung = fleet.pids
 
-    fleet.strike(paused, signal.SIGSTOP)
-    fleet.strike(hung, signal.SIGUSR1)
+    fleet.signal(paused, signal.SIGSTOP)
+    fleet.signal(hung, signal.SIGUSR1)
     await fleet.until_gone([hung])
 
     entries = read_journal(tmp_path / "journal.jsonl")
@@ -81,11 +81,11 @@ async def test_one_that_sleeps_or_hangs_is_left_to_the_fleet(
 
 async def test_nobody_is_struck_who_is_gone(fleet: SupervisorProcess) -> None:
     gone = fleet.pids[0]
-    fleet.strike(gone, signal.SIGKILL)
+    fleet.signal(gone, signal.SIGKILL)
     await fleet.until_failed_over([gone])
 
     with pytest.raises(psutil.NoSuchProcess):
-        fleet.strike(gone, signal.SIGKILL)
+        fleet.signal(gone, signal.SIGKILL)
 
 
 async def test_what_ends_with_it_tells_what_it_took(

@@ -51,7 +51,7 @@ def server_died(evidence: Evidence) -> Iterator[str]:
 async def kill_of_an_idle_worker(lab: Lab) -> None:
     """There is no workflow yet."""
     idle = await lab.worker()
-    await lab.strike(idle.child, signal.SIGKILL)
+    await lab.signal(idle.child, signal.SIGKILL)
     await lab.worker()
     await lab.start(KILLED)
 
@@ -79,7 +79,7 @@ async def worker_dies_charging(lab: Lab) -> None:
     await lab.start(LATE)
     await until_booked(lab, CHARGES, LATE.workflow_id)
     await asyncio.sleep(SINCE_HEARTBEAT_SECONDS)  # the age of a heartbeat
-    await lab.strike(first.child, signal.SIGKILL)
+    await lab.signal(first.child, signal.SIGKILL)
     await lab.worker()
 
 

@@ -18,7 +18,7 @@ from chaos.faults.base import Fault
 from chaos.invariants.verdict import Verdict
 from chaos.network.journal import read_links
 from chaos.network.toxics import BlackHole, Stream
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.spawner import Spawner
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON
@@ -74,7 +74,7 @@ async def _cannot_heal_one(lab: Lab) -> None:
 
 
 async def _judged(
-    experiment: object, guard: Guard, spawner: Spawner, cli: Path, folder: Path
+    experiment: object, reaper: Reaper, spawner: Spawner, cli: Path, folder: Path
 ) -> CaseResult:
     case = Case(
         name="only",
@@ -85,8 +85,8 @@ async def _judged(
         invariants=COMMON,
     )
     context = RunContext(
-        mark=guard.mark,
-        scratch=guard.folder / folder.name,
+        run_tag=reaper.run_tag,
+        scratch=reaper.folder / folder.name,
         folder=folder,
         temporal_cli=cli,
         options=Options(),
@@ -97,9 +97,9 @@ async def _judged(
 
 
 async def test_an_exception_inside_a_fault_leaves_every_fault_healed(
-    guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path
+    reaper: Reaper, spawner: Spawner, temporal_cli: Path, tmp_path: Path
 ) -> None:
-    result = await _judged(_breaks_within_faults, guard, spawner, temporal_cli, tmp_path)
+    result = await _judged(_breaks_within_faults, reaper, spawner, temporal_cli, tmp_path)
     evidence = VIDEO.load_evidence(tmp_path / "healing" / "only")
 
     assert result.verdict is Verdict.UNKNOWN
@@ -112,9 +112,9 @@ async def test_an_exception_inside_a_fault_leaves_every_fault_healed(
 
 
 async def test_a_fault_that_cannot_be_healed_keeps_no_other_from_it(
-    guard: Guard, spawner: Spawner, temporal_cli: Path, tmp_path: Path
+    reaper: Reaper, spawner: Spawner, temporal_cli: Path, tmp_path: Path
 ) -> None:
-    result = await _judged(_cannot_heal_one, guard, spawner, temporal_cli, tmp_path)
+    result = await _judged(_cannot_heal_one, reaper, spawner, temporal_cli, tmp_path)
     evidence = VIDEO.load_evidence(tmp_path / "healing" / "only")
 
     assert result.verdict is Verdict.UNKNOWN

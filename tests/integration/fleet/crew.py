@@ -136,7 +136,7 @@ class Crew:
     def kill(self, pid: int) -> datetime:
         """Kill a worker; when."""
         at = datetime.now(UTC)
-        self.fleet.strike(pid, signal.SIGKILL)
+        self.fleet.signal(pid, signal.SIGKILL)
         return at
 
     async def is_complete_again(self) -> None:

@@ -36,7 +36,7 @@ async def test_workers_whose_fleet_is_killed_finish_what_they_pay_for_and_end(
         pids = made.fleet.pids
         hold, pid = await made.drawing(asked)
         paused, idle = (other for other in pids if other != pid)
-        made.fleet.strike(paused, signal.SIGSTOP)  # it cannot see by itself that its fleet is gone
+        made.fleet.signal(paused, signal.SIGSTOP)  # it cannot see by itself that its fleet is gone
         await made.fleet.child.kill()
         await all_gone([paused, idle])
         assert is_there(pid)
@@ -112,7 +112,7 @@ async def test_a_fleet_with_nothing_in_hand_stops_at_once(yard: Bench) -> None:
 async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(yard: Bench) -> None:
     async with crew(yard, 1, name="one-stopped") as made:
         (pid,) = made.fleet.pids
-        made.fleet.strike(pid, signal.SIGTERM)
+        made.fleet.signal(pid, signal.SIGTERM)
         await made.says(f"worker-1 (pid {pid}) ended")
         await made.is_complete_again()
 

@@ -147,7 +147,7 @@ async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothin
 async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair: Crew) -> None:
     asked = specs.single("paused")
     hold, pid = await pair.awaiting(asked)
-    pair.fleet.strike(pid, signal.SIGSTOP)
+    pair.fleet.signal(pid, signal.SIGSTOP)
     lost = await pair.has_lost(pid)
     await hold.release()
     workflow = await pair.bench.ended(asked)
@@ -165,7 +165,7 @@ async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Cre
     asked = specs.single("paused-for-a-moment")
     hold, pid = await pair.awaiting(asked)
     worker = psutil.Process(pid)
-    pair.fleet.strike(pid, signal.SIGSTOP)
+    pair.fleet.signal(pid, signal.SIGSTOP)
     await wait_until(
         lambda: worker.status() == psutil.STATUS_STOPPED,
         what="it is stopped",

@@ -40,7 +40,7 @@ async def test_a_fleet_tries_until_the_server_is_back_and_then_fails_over(durabl
     server = durable.lab.stack.server
     async with crew(durable, 2, name=asked.workflow_id) as made:
         hold, pid = await made.awaiting(asked)
-        await durable.lab.strike(server.child, signal.SIGKILL)
+        await durable.lab.signal(server.child, signal.SIGKILL)
         killed_at = made.kill(pid)
         await wait_until(
             lambda: datetime.now(UTC) - killed_at > SDK_TRIES_FOR,

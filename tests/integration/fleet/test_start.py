@@ -17,7 +17,7 @@ import pytest
 from chaos.evidence.journal import Journal
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
-from chaos.process.reaper import Guard, marked_processes
+from chaos.process.reaper import Reaper, tagged_processes
 from chaos.process.waiting import wait_until
 from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import waiting_program
@@ -33,14 +33,14 @@ Start = Callable[..., str]
 
 
 @pytest.fixture
-def complaint(guard: Guard, tmp_path: Path, yard: Bench) -> Start:
+def complaint(reaper: Reaper, tmp_path: Path, yard: Bench) -> Start:
     """Starts a fleet with these settings in an empty folder, and returns the one line it says
     before it ends with exit code 2.
     """
 
     def start(**settings: str) -> str:
         temporal = yard.lab.stack.temporal.worker_environment
-        environment = child_environment(guard.mark, tmp_path, {**temporal, **settings})
+        environment = child_environment(reaper.run_tag, tmp_path, {**temporal, **settings})
         ended = subprocess.run(
             [*VIDEO.supervisor, "--workers", "2"],
             env=environment,
@@ -62,7 +62,7 @@ def complaint(guard: Guard, tmp_path: Path, yard: Bench) -> Start:
 def workers_in(folder: Path) -> list[psutil.Process]:
     """Processes of the run that work in a folder."""
     found = []
-    for process, _ in marked_processes():
+    for process, _ in tagged_processes():
         try:
             if process.cwd() == str(folder):
                 found.append(process)
@@ -127,10 +127,10 @@ async def test_metrics_of_more_workers_than_there_are_ports_are_told(complaint: 
 
 
 @pytest.fixture
-def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
+def waiting(reaper: Reaper, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
     """A fleet that waits for a Temporal that is not there."""
     settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY}
-    with waiting_program(VIDEO.supervisor, guard, tmp_path, settings) as process:
+    with waiting_program(VIDEO.supervisor, reaper, tmp_path, settings) as process:
         yield process
 
 
@@ -156,7 +156,7 @@ async def test_a_fleet_that_waits_says_so_and_stops_at_once(
 
 
 @pytest.fixture
-def lone(guard: Guard, tmp_path: Path, yard: Bench) -> Iterator[Child]:
+def lone(reaper: Reaper, tmp_path: Path, yard: Bench) -> Iterator[Child]:
     """A fleet whose workers cannot be started."""
     environment: Mapping[str, str] = {
         **yard.lab.stack.temporal.worker_environment,
@@ -167,7 +167,7 @@ def lone(guard: Guard, tmp_path: Path, yard: Bench) -> Iterator[Child]:
     yield Child(
         name="lone-fleet",
         argv=[*VIDEO.supervisor, "--workers", "1", "--command", "no-such-program --at-all"],
-        environment=child_environment(guard.mark, tmp_path, environment),
+        environment=child_environment(reaper.run_tag, tmp_path, environment),
         folder=tmp_path,
         log=tmp_path / "fleet.log",
         journal=journal,

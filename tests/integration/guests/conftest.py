@@ -19,7 +19,7 @@ from chaos.experiment.results import CaseResult
 from chaos.experiment.run import RunContext, run_case
 from chaos.experiment.scenario import COMMON, Case, Scenario
 from chaos.invariants import Invariant
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 
 GUESTS = Path(__file__).parents[2] / "data" / "guests"
 
@@ -58,12 +58,12 @@ class GuestRun:
 
 
 @pytest.fixture
-def guest_run(guard: Guard, temporal_cli: Path, tmp_path: Path) -> GuestRun:
+def guest_run(reaper: Reaper, temporal_cli: Path, tmp_path: Path) -> GuestRun:
     for name in ("scratch", "run"):
         (tmp_path / name).mkdir()
     return GuestRun(
         RunContext(
-            mark=guard.mark,
+            run_tag=reaper.run_tag,
             scratch=tmp_path / "scratch",
             folder=tmp_path / "run",
             temporal_cli=temporal_cli,
@@ -77,7 +77,7 @@ StackOf = Callable[..., AbstractAsyncContextManager[Stack]]
 
 
 @pytest.fixture
-def stack_of(guard: Guard, temporal_cli: Path, tmp_path: Path) -> StackOf:
+def stack_of(reaper: Reaper, temporal_cli: Path, tmp_path: Path) -> StackOf:
     """Makes a stack of a target; what it leaves behind is in the test's folder, or in one below."""
 
     @asynccontextmanager
@@ -92,7 +92,7 @@ def stack_of(guard: Guard, temporal_cli: Path, tmp_path: Path) -> StackOf:
         (folder / "scratch").mkdir(parents=True)
         journal = Journal(folder / "journal.jsonl", lambda _: None)
         config = StackConfig(
-            guard.mark, folder / "scratch", folder / "evidence", temporal_cli, project=project
+            reaper.run_tag, folder / "scratch", folder / "evidence", temporal_cli, project=project
         )
         try:
             spec = StackSpec(persistent=False, wire=wire)

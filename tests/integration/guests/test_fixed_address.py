@@ -49,7 +49,7 @@ async def _kill_in_mid_deposit(lab: Lab) -> None:
     worker = await lab.worker()
     await lab.start(TRANSFER)
     await lab.until_in_hand("transfer-1", "deposit")
-    await lab.strike(worker.child, signal.SIGKILL)
+    await lab.signal(worker.child, signal.SIGKILL)
     await lab.worker()
 
 

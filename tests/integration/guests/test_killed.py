@@ -51,7 +51,7 @@ def killed(
             await prepare(lab)
         await lab.start(spec)
         await lab.until_in_hand(spec.workflow_id, activity)
-        await lab.strike(worker.child, signal.SIGKILL)
+        await lab.signal(worker.child, signal.SIGKILL)
         await lab.worker()
 
     return experiment
@@ -125,7 +125,7 @@ async def test_workers_of_two_kinds_on_two_queues(guest_run: GuestRun) -> None:
         packer = await lab.worker(kind="packer")
         await lab.start(spec)
         await lab.until_in_hand("order-1", "pack")
-        await lab.strike(packer.child, signal.SIGKILL)
+        await lab.signal(packer.child, signal.SIGKILL)
         await lab.worker(kind="packer")
 
     result = await guest_run.judged(
@@ -240,7 +240,7 @@ async def test_a_kill_of_one_that_had_nothing_shows_nothing_whatever_its_name(
         await lab.start(spec)
         await lab.until_in_hand("order-1", "pack")
         idle = await lab.worker()
-        await lab.strike(idle.child, signal.SIGKILL)
+        await lab.signal(idle.child, signal.SIGKILL)
 
     result = await guest_run.judged(
         target, spec, experiment, proofs=[faults_met_work(all_kinds=True)]

@@ -24,7 +24,7 @@ from chaos.process.child import (
     guest_environment,
 )
 from chaos.process.ports import Port
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.spawner import Spawner
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from tests.integration.guests.conftest import GUESTS, StackOf
@@ -105,11 +105,11 @@ async def test_the_users_home_is_there_for_who_asks(
 
 
 def test_a_program_that_is_forked_finds_nothing_of_the_suites_either(
-    guard: Guard, tmp_path: Path
+    reaper: Reaper, tmp_path: Path
 ) -> None:
     (tmp_path / "telling.py").write_text("import sys\nprint(sys.path, flush=True)")
-    own = guest_environment(guard.mark, tmp_path, {}, folder=tmp_path)
-    ours = child_environment(guard.mark, tmp_path, {})
+    own = guest_environment(reaper.run_tag, tmp_path, {}, folder=tmp_path)
+    ours = child_environment(reaper.run_tag, tmp_path, {})
     spawner = Spawner(ours, tmp_path, ["telling"])
     try:
         for name, environment in (("own", own), ("ours", ours)):

@@ -84,7 +84,7 @@ async def _killed(activity: str, is_charged: bool, lab: Lab) -> None:
         what="the card is charged",
         deadline_seconds=lab.step_deadline_seconds,
     )
-    await lab.strike(worker.child, signal.SIGKILL)
+    await lab.signal(worker.child, signal.SIGKILL)
     await lab.worker()
 
 

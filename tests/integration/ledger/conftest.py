@@ -12,22 +12,22 @@ import pytest_asyncio
 from chaos.environment.postgres import Postgres, PostgresNotFoundError
 from chaos.evidence.journal import Journal
 from chaos.process.child import child_environment
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from workflows.ledger import Ledger
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres_if_any(
-    guard: Guard, tmp_path_factory: pytest.TempPathFactory
+    reaper: Reaper, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Postgres | PostgresNotFoundError]:
     """The server of all tests, or why there is none."""
     logs = tmp_path_factory.mktemp("postgres-logs")
-    scratch = guard.folder / "ledger-tests"
+    scratch = reaper.folder / "ledger-tests"
     scratch.mkdir()
     scratch.chmod(0o711)
     journal = Journal(logs / "journal.jsonl", lambda _: None)
     try:
-        server = Postgres.below(scratch, mark=guard.mark, logs=logs, journal=journal)
+        server = Postgres.below(scratch, run_tag=reaper.run_tag, logs=logs, journal=journal)
     except PostgresNotFoundError as error:
         yield error
         return
@@ -76,6 +76,6 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def environment(guard: Guard, tmp_path: Path) -> dict[str, str]:
+def environment(reaper: Reaper, tmp_path: Path) -> dict[str, str]:
     """For processes beside the test."""
-    return child_environment(guard.mark, tmp_path, {})
+    return child_environment(reaper.run_tag, tmp_path, {})

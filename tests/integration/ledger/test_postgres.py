@@ -20,14 +20,14 @@ RUN = """
 import asyncio
 import psycopg
 from chaos.environment.postgres import SUPERUSER, Postgres
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.evidence.journal import Journal
 
-async def main(guard):
-    scratch = guard.folder / "scratch"
+async def main(reaper):
+    scratch = reaper.folder / "scratch"
     scratch.mkdir()
     journal = Journal(scratch / "journal.jsonl", lambda _: None)
-    server = Postgres.below(scratch, mark=guard.mark, logs=scratch, journal=journal)
+    server = Postgres.below(scratch, run_tag=reaper.run_tag, logs=scratch, journal=journal)
     await server.start()
     session = await psycopg.AsyncConnection.connect(
         host="127.0.0.1", port=server.port.number, user=SUPERUSER, dbname="postgres"
@@ -35,8 +35,8 @@ async def main(guard):
     print(server.data, flush=True)
     await session.execute("SELECT pg_sleep(120)")
 
-with Guard() as guard:
-    asyncio.run(main(guard))
+with Reaper() as reaper:
+    asyncio.run(main(reaper))
 """
 
 

@@ -128,7 +128,7 @@ class Sweep:
 
 async def kill(lab: VideoLab, reached: Reached) -> None:
     """SIGKILL at the point."""
-    await lab.strike(reached.worker.child, signal.SIGKILL)
+    await lab.signal(reached.worker.child, signal.SIGKILL)
     if reached.hold:
         await reached.hold.release()
 

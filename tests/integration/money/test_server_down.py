@@ -52,7 +52,7 @@ async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
         await bench.lab.worker()
         await bench.lab.start(asked)
         await hold.caught(deadline_seconds=20)
-        await bench.lab.strike(server.child, signal.SIGKILL)
+        await bench.lab.signal(server.child, signal.SIGKILL)
         await hold.release()
         await outcome_recorded(bench, asked.workflow_id, step)
         await server.start()

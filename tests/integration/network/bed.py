@@ -41,7 +41,7 @@ class ProxyProcess:
     journal_path: Path
 
     @classmethod
-    def at(cls, folder: Path, mark: str, upstream: str, journal: Journal) -> ProxyProcess:
+    def at(cls, folder: Path, run_tag: str, upstream: str, journal: Journal) -> ProxyProcess:
         """One that is not started yet."""
         port, control = Port(), Port()
         path = folder / "network.jsonl"
@@ -49,7 +49,7 @@ class ProxyProcess:
         child = Child(
             name="proxy",
             argv=argv(*options, "--journal", path, "--seed", 7),
-            environment=child_environment(mark, folder, {}),
+            environment=child_environment(run_tag, folder, {}),
             folder=folder,
             log=folder / "proxy.log",
             journal=journal,
@@ -72,10 +72,10 @@ class ProxyProcess:
 
 
 @asynccontextmanager
-async def running(folder: Path, mark: str, upstream: str) -> AsyncIterator[ProxyProcess]:
+async def running(folder: Path, run_tag: str, upstream: str) -> AsyncIterator[ProxyProcess]:
     """A proxy that goes to an address."""
     journal = Journal(folder / "journal.jsonl", announce=print)
-    proxy = ProxyProcess.at(folder, mark, upstream, journal)
+    proxy = ProxyProcess.at(folder, run_tag, upstream, journal)
     try:
         await proxy.start()
         yield proxy

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from tests.integration.network.bed import Bed, ProxyProcess, running
 
 
@@ -22,11 +22,11 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proxy(
-    guard: Guard, listener: socket.socket, tmp_path_factory: pytest.TempPathFactory
+    reaper: Reaper, listener: socket.socket, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ProxyProcess]:
     """One process for all tests of a file; each leaves it healthy."""
     upstream = "127.0.0.1:{}".format(*listener.getsockname()[1:])
-    async with running(tmp_path_factory.mktemp("proxy"), guard.mark, upstream) as proxy:
+    async with running(tmp_path_factory.mktemp("proxy"), reaper.run_tag, upstream) as proxy:
         yield proxy
 
 

@@ -30,7 +30,7 @@ from chaos.network.journal import (
 from chaos.network.toxics import BlackHole, Down, Latency, ResetPeer, Stream
 from chaos.process.child import ChildError, child_environment
 from chaos.process.ports import Port
-from chaos.process.reaper import MARK, Guard
+from chaos.process.reaper import RUN_TAG, Reaper
 from chaos.process.waiting import wait_until
 from tests.integration.network.bed import DEADLINE_SECONDS, Bed, End, argv, running
 
@@ -40,10 +40,10 @@ ITSELF: dict[str, object] = {"upstream": "its own address"}
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def own(guard: Guard, listener: socket.socket, tmp_path: Path) -> AsyncIterator[Bed]:
+async def own(reaper: Reaper, listener: socket.socket, tmp_path: Path) -> AsyncIterator[Bed]:
     """A proxy of the test's own, to be ended."""
     upstream = "127.0.0.1:{}".format(*listener.getsockname()[1:])
-    async with running(tmp_path, guard.mark, upstream) as proxy:
+    async with running(tmp_path, reaper.run_tag, upstream) as proxy:
         bed = Bed(proxy, listener)
         yield bed
         bed.hang_up()
@@ -170,24 +170,24 @@ class TestEnd:
 
     async def test_it_dies_with_its_run(self, tmp_path: Path) -> None:
         with contextlib.ExitStack() as run:
-            guard = run.enter_context(Guard())
-            async with running(tmp_path, guard.mark, "127.0.0.1:9") as proxy:
-                assert psutil.Process(proxy.child.pid).environ()[MARK] == guard.mark
+            reaper = run.enter_context(Reaper())
+            async with running(tmp_path, reaper.run_tag, "127.0.0.1:9") as proxy:
+                assert psutil.Process(proxy.child.pid).environ()[RUN_TAG] == reaper.run_tag
                 run.close()
                 assert await proxy.child.wait(DEADLINE_SECONDS) == -signal.SIGKILL
 
-    async def test_a_journal_that_fails_ends_it(self, guard: Guard, tmp_path: Path) -> None:
+    async def test_a_journal_that_fails_ends_it(self, reaper: Reaper, tmp_path: Path) -> None:
         (tmp_path / "network.jsonl").symlink_to("/dev/full")
         with pytest.raises(ChildError, match="make room for it"):
-            async with running(tmp_path, guard.mark, "127.0.0.1:9"):
+            async with running(tmp_path, reaper.run_tag, "127.0.0.1:9"):
                 pass
 
 
-async def test_a_server_that_is_not_there_is_a_reset(guard: Guard, tmp_path: Path) -> None:
+async def test_a_server_that_is_not_there_is_a_reset(reaper: Reaper, tmp_path: Path) -> None:
     with contextlib.closing(socket.socket()) as nobody:
         nobody.bind(("127.0.0.1", 0))
         upstream = "127.0.0.1:{}".format(*nobody.getsockname()[1:])
-        async with running(tmp_path, guard.mark, upstream) as proxy:
+        async with running(tmp_path, reaper.run_tag, upstream) as proxy:
             with socket.create_connection(("127.0.0.1", proxy.port.number)) as sock:
                 name = "{}:{}".format(*sock.getsockname())
                 assert await End(sock).is_reset()

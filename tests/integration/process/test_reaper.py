@@ -17,7 +17,7 @@ import pytest
 from chaos.environment.disk import why_there_are_none
 from chaos.environment.postgres import Postgres, PostgresNotFoundError, PostgresPrograms
 from chaos.evidence.journal import Journal
-from chaos.process.reaper import MARK, Guard, marked_processes, sweep, sweep_stale
+from chaos.process.reaper import RUN_TAG, Reaper, sweep, sweep_stale, tagged_processes
 from chaos.process.segments import drop_shared_memory
 from chaos.process.waiting import wait_until
 
@@ -26,12 +26,12 @@ SLEEP = "import time; print('up', flush=True); time.sleep(120)"
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
 PARENT = f"""
 import subprocess, sys
-from chaos.process.reaper import MARK, Guard
-guard = Guard().__enter__()
+from chaos.process.reaper import RUN_TAG, Reaper
+reaper = Reaper().__enter__()
 child = subprocess.Popen(
-    [sys.executable, "-c", {CHILD!r}], env={{MARK: guard.mark}}, start_new_session=True
+    [sys.executable, "-c", {CHILD!r}], env={{RUN_TAG: reaper.run_tag}}, start_new_session=True
 )
-print(guard.mark, flush=True)
+print(reaper.run_tag, flush=True)
 child.wait()
 """
 ELSEWHERE = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"')
@@ -71,41 +71,41 @@ def abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _alive(mark: str) -> int:
-    return sum(found == mark for _, found in marked_processes())
+def _alive(tag: str) -> int:
+    return sum(found == tag for _, found in tagged_processes())
 
 
 def test_it_is_found_where_the_suite_is_not_installed() -> None:
     """It runs from the checkout's folder, whose name comes first on Python's path."""
-    with Guard() as guard:
-        reaper = guard._process
-        assert Path(psutil.Process(reaper.pid).cwd()) == Path(__file__).parents[3]
-        assert reaper.poll() is None
+    with Reaper() as reaper:
+        process = reaper._process
+        assert Path(psutil.Process(process.pid).cwd()) == Path(__file__).parents[3]
+        assert process.poll() is None
 
 
 async def test_a_killed_run_leaves_no_child_grandchild_or_folder(start: Start) -> None:
     parent = start(PARENT, os.environ)
     assert parent.stdout
-    mark = parent.stdout.readline().strip()
-    await wait_until(lambda: _alive(mark) == 2, what="both are up", deadline_seconds=20)
+    tag = parent.stdout.readline().strip()
+    await wait_until(lambda: _alive(tag) == 2, what="both are up", deadline_seconds=20)
 
     parent.send_signal(signal.SIGKILL)
 
-    await wait_until(lambda: _alive(mark) == 0, what="none is left", deadline_seconds=20)
-    await wait_until(lambda: not Path(mark).exists(), what="no folder", deadline_seconds=20)
+    await wait_until(lambda: _alive(tag) == 0, what="none is left", deadline_seconds=20)
+    await wait_until(lambda: not Path(tag).exists(), what="no folder", deadline_seconds=20)
 
 
-async def test_a_run_whose_guardian_died_too_is_cleared_up_by_the_next(
+async def test_a_run_whose_reaper_died_too_is_cleared_up_by_the_next(
     start: Start, abandoned: Path
 ) -> None:
-    with Guard() as guard:
+    with Reaper() as reaper:
         stale = str(abandoned)  # to begin was to clear up
-        left_over = start(f"import os; os.mkdir({stale!r}); {SLEEP}", {MARK: stale})
-        ours = start(SLEEP, {MARK: guard.mark})
+        left_over = start(f"import os; os.mkdir({stale!r}); {SLEEP}", {RUN_TAG: stale})
+        ours = start(SLEEP, {RUN_TAG: reaper.run_tag})
         assert left_over.stdout
         left_over.stdout.readline()
         await wait_until(
-            lambda: _alive(stale) + _alive(guard.mark) == 2, what="both", deadline_seconds=20
+            lambda: _alive(stale) + _alive(reaper.run_tag) == 2, what="both", deadline_seconds=20
         )
 
         sweep_stale()
@@ -116,53 +116,55 @@ async def test_a_run_whose_guardian_died_too_is_cleared_up_by_the_next(
         )
         assert ours.poll() is None, "a living run was hit"
     assert ours.wait(10) == -signal.SIGKILL
-    assert not guard.folder.exists()
+    assert not reaper.folder.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_run_whose_guardian_is_killed_or_stopped_clears_up_itself(
+def test_a_run_whose_reaper_is_killed_or_stopped_clears_up_itself(
     number: signal.Signals, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chaos.process.reaper._PATIENCE_SECONDS", 1.0)
-    with Guard() as guard:
-        child = start(SLEEP, {MARK: guard.mark})
-        guardian = _guardian(guard.mark)
-        guardian.send_signal(number)
+    with Reaper() as reaper:
+        child = start(SLEEP, {RUN_TAG: reaper.run_tag})
+        process = _reaper_of(reaper.run_tag)
+        process.send_signal(number)
 
-    assert not guardian.is_running()
+    assert not process.is_running()
     assert child.wait(10) == -signal.SIGKILL
-    assert not guard.folder.exists()
+    assert not reaper.folder.exists()
 
 
 @pytest.mark.skipif(why_there_are_none() is not None, reason="there are no mount namespaces here")
-@pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "its guardian was killed"])
+@pytest.mark.parametrize(
+    "has_reaper", [True, False], ids=["with a reaper", "its reaper was killed"]
+)
 async def test_a_living_run_with_other_mounts_is_not_taken_for_dead(
-    is_guarded: bool, start: Start, tmp_path: Path
+    has_reaper: bool, start: Start, tmp_path: Path
 ) -> None:
     before = (*ELSEWHERE, str(tmp_path))
     parent = start(PARENT, {**os.environ, "TMPDIR": str(tmp_path)}, before)
     assert parent.stdout
-    mark = parent.stdout.readline().strip()
-    assert mark.startswith(str(tmp_path))
-    await wait_until(lambda: _alive(mark) == 2, what="both are up", deadline_seconds=20)
-    if not is_guarded:
-        _guardian(mark).kill()
+    tag = parent.stdout.readline().strip()
+    assert tag.startswith(str(tmp_path))
+    await wait_until(lambda: _alive(tag) == 2, what="both are up", deadline_seconds=20)
+    if not has_reaper:
+        _reaper_of(tag).kill()
 
     sweep_stale()
 
-    assert not _is_there(Path(mark)), "the run has no mounts of its own"
+    assert not _is_there(Path(tag)), "the run has no mounts of its own"
     try:
-        assert _alive(mark) == 2
+        assert _alive(tag) == 2
     finally:
         parent.kill()
-        sweep(mark)
+        sweep(tag)
 
 
 @pytest.mark.skipif(why_there_are_none() is not None, reason="there are no mount namespaces here")
 async def test_a_dead_run_with_other_mounts_is_ended(start: Start, tmp_path: Path) -> None:
-    mark = str(tmp_path / f"chaos-run-1-{uuid4().hex[:8]}")
-    making = f"import os; os.mkdir({mark!r}); {SLEEP}"
-    left_over = start(making, {**os.environ, MARK: mark}, (*ELSEWHERE, str(tmp_path)))
+    tag = str(tmp_path / f"chaos-run-1-{uuid4().hex[:8]}")
+    making = f"import os; os.mkdir({tag!r}); {SLEEP}"
+    left_over = start(making, {**os.environ, RUN_TAG: tag}, (*ELSEWHERE, str(tmp_path)))
     assert left_over.stdout
     left_over.stdout.readline()
 
@@ -175,8 +177,8 @@ async def test_a_dead_run_with_other_mounts_is_ended(start: Start, tmp_path: Pat
 def test_a_process_that_does_not_see_the_folder_of_its_run_is_left_alone(
     start: Start, tmp_path: Path
 ) -> None:
-    mark = str(tmp_path / f"chaos-run-1-{uuid4().hex[:8]}")
-    somewhere = start(SLEEP, {**os.environ, MARK: mark}, (*ELSEWHERE, str(tmp_path)))
+    tag = str(tmp_path / f"chaos-run-1-{uuid4().hex[:8]}")
+    somewhere = start(SLEEP, {**os.environ, RUN_TAG: tag}, (*ELSEWHERE, str(tmp_path)))
     assert somewhere.stdout
     somewhere.stdout.readline()
 
@@ -186,7 +188,7 @@ def test_a_process_that_does_not_see_the_folder_of_its_run_is_left_alone(
 
 
 def test_a_dead_run_whose_folder_somebody_removed_is_ended(start: Start, abandoned: Path) -> None:
-    left_over = start(SLEEP, {MARK: str(abandoned)})
+    left_over = start(SLEEP, {RUN_TAG: str(abandoned)})
     assert left_over.stdout
     left_over.stdout.readline()
     abandoned.rmdir()
@@ -233,18 +235,18 @@ def test_a_link_in_place_of_a_folder_is_not_followed(
 
 @pytest.fixture
 async def postgres(
-    guard: Guard, tmp_path_factory: pytest.TempPathFactory
+    reaper: Reaper, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Postgres]:
     """A server that belongs to nobody's dead run."""
     try:
         PostgresPrograms.find()
     except PostgresNotFoundError as error:
         pytest.skip(str(error))
-    folder = guard.folder / f"pg-{uuid4().hex[:8]}"
+    folder = reaper.folder / f"pg-{uuid4().hex[:8]}"
     folder.mkdir(mode=0o711)
     logs = tmp_path_factory.mktemp("logs")
     journal = Journal(logs / "journal.jsonl", announce=print)
-    server = Postgres.below(folder, mark=guard.mark, logs=logs, journal=journal)
+    server = Postgres.below(folder, run_tag=reaper.run_tag, logs=logs, journal=journal)
     await server.start()
     yield server
     await server.discard()
@@ -321,8 +323,8 @@ def _is_there(folder: Path) -> bool:
     return folder.exists()
 
 
-def _guardian(mark: str) -> psutil.Process:
-    command = ["-m", "chaos.process.reaper", mark]
+def _reaper_of(tag: str) -> psutil.Process:
+    command = ["-m", "chaos.process.reaper", tag]
     found = [
         p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-3:] == command
     ]

@@ -14,7 +14,7 @@ import pytest
 
 from chaos.environment.stack import StackSpec
 from chaos.process.child import child_environment
-from chaos.process.reaper import Guard, marked_processes
+from chaos.process.reaper import Reaper, tagged_processes
 from chaos.process.spawner import Spawner, SpawnerError
 from chaos.process.started import End
 from tests.chaos.video.target import API, VIDEO
@@ -48,16 +48,16 @@ Run = Callable[..., End]
 
 
 @pytest.fixture
-def environment(guard: Guard, tmp_path: Path) -> Mapping[str, str]:
-    found = child_environment(guard.mark, tmp_path, {})
+def environment(reaper: Reaper, tmp_path: Path) -> Mapping[str, str]:
+    found = child_environment(reaper.run_tag, tmp_path, {})
     return {**found, "PYTHONPATH": f"{found['PYTHONPATH']}:{tmp_path}", "ONLY_HERE": "1"}
 
 
 @pytest.fixture
-def own(guard: Guard, tmp_path: Path) -> Iterator[Spawner]:
+def own(reaper: Reaper, tmp_path: Path) -> Iterator[Spawner]:
     """A spawner of the test's own."""
     (tmp_path / "program.py").write_text(PROGRAM)
-    spawner = Spawner(child_environment(guard.mark, tmp_path, {}), tmp_path)
+    spawner = Spawner(child_environment(reaper.run_tag, tmp_path, {}), tmp_path)
     yield spawner
     spawner.close()
 
@@ -125,7 +125,7 @@ def test_a_signal_ends_it_and_is_its_exit_code(
     process = psutil.Process(child.pid)
 
     assert os.getsid(child.pid) == child.pid
-    assert process.pid in {p.pid for p, _ in marked_processes()}
+    assert process.pid in {p.pid for p, _ in tagged_processes()}
     child.send_signal(signal.SIGKILL)
 
     end = child.wait()

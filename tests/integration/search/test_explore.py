@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from chaos.invariants.verdict import Verdict
-from chaos.process.reaper import Guard, marked_processes
+from chaos.process.reaper import Reaper, tagged_processes
 from chaos.search.explore.explorer import explore
 from chaos.search.explore.lanes import Means
 from chaos.search.explore.plan import Choice, Plan
@@ -77,7 +77,7 @@ class Exploration:
 
     def left_behind(self) -> Sequence[psutil.Process]:
         prefix = f"chaos-run-{self.process.pid}-"
-        return [p for p, mark in marked_processes() if Path(mark).name.startswith(prefix)]
+        return [p for p, mark in tagged_processes() if Path(mark).name.startswith(prefix)]
 
     def scratch(self) -> Sequence[Path]:
         return list(Path(tempfile.gettempdir()).glob(f"chaos-run-{self.process.pid}-*"))
@@ -172,13 +172,13 @@ def test_what_is_not_begun_when_the_time_is_up_is_no_pass(
 
 
 async def test_a_worker_that_forgets_what_it_bought_is_found(
-    guard: Guard, temporal_cli: Path, prepared: Callable[[Sequence[str]], Path]
+    reaper: Reaper, temporal_cli: Path, prepared: Callable[[Sequence[str]], Path]
 ) -> None:
     folder = prepared([REPORTING, PAID_FOR])
     means = Means(
         target=VIDEO,
         temporal_cli=temporal_cli,
-        guard=guard,
+        reaper=reaper,
         say=print,
         lanes=2,
         worker=(

@@ -16,7 +16,7 @@ from chaos.environment.target import Target
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.verdict import Verdict
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.search.explore.explorer import explore
 from chaos.search.explore.lanes import Lanes, Means, open_lanes
 from chaos.search.explore.plan import Action, Choice, Plan
@@ -41,8 +41,8 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def means(guard: Guard, temporal_cli: Path) -> Means:
-    return Means(target=PLAIN, temporal_cli=temporal_cli, guard=guard, say=print, lanes=3)
+def means(reaper: Reaper, temporal_cli: Path) -> Means:
+    return Means(target=PLAIN, temporal_cli=temporal_cli, reaper=reaper, say=print, lanes=3)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos.process.reaper import marked_processes
+from chaos.process.reaper import tagged_processes
 from chaos.search.probe.fate import Fate
 from chaos.search.probe.record import Probe, load_probe
 
@@ -143,7 +143,7 @@ def test_after_an_interrupt_what_was_done_is_kept_and_nothing_is_left(
     assert load_probe(folder).ended == "it was broken off."
     assert (folder / "index.html").exists()
     own = f"-{process.pid}-"
-    assert not [process for process, mark in marked_processes() if own in Path(mark).name]
+    assert not [process for process, mark in tagged_processes() if own in Path(mark).name]
 
 
 @pytest.mark.timeout(180)

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def service_child(
-    bench: Bench, mark: str, name: str, port: Port, settings: Mapping[str, str]
+    bench: Bench, run_tag: str, name: str, port: Port, settings: Mapping[str, str]
 ) -> Child:
     """The service's process before a bench's Temporal server."""
     scratch = bench.folder.parent / "scratch"
@@ -36,7 +36,7 @@ def service_child(
     return Child(
         name=name,
         argv=SERVICE_ARGV,
-        environment=child_environment(mark, scratch, environment),
+        environment=child_environment(run_tag, scratch, environment),
         folder=scratch,
         log=bench.folder / "logs" / f"{name}.log",
         journal=bench.lab.journal,

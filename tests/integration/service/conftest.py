@@ -12,7 +12,7 @@ import pytest_asyncio
 from chaos.environment.stack import StackSpec
 from chaos.process.child import Child
 from chaos.process.ports import Port
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.fake_api.settings import LatencyChange
@@ -50,7 +50,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
 @pytest.fixture(scope="session")
-def serve(guard: Guard) -> Serve:
+def serve(reaper: Reaper) -> Serve:
     """Starts a service before a bench, with these settings, and waits until it answers."""
 
     @asynccontextmanager
@@ -58,7 +58,7 @@ def serve(guard: Guard) -> Serve:
         bench: Bench, name: str = "service", **settings: str
     ) -> AsyncIterator[Served]:
         port = Port()
-        child = service_child(bench, guard.mark, name, port, settings)
+        child = service_child(bench, reaper.run_tag, name, port, settings)
         token = settings.get("SERVICE_TOKEN")
         api = ServiceClient(f"http://{port.address}", token)
         try:

@@ -16,7 +16,7 @@ import pytest
 from chaos.evidence.journal import Journal
 from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from tests.integration.service.client import SERVICE_ARGV, ServiceClient, errors
 from tests.integration.service.conftest import READY_SECONDS, Served
 from workflows.service.schemas import MAX_BODY_BYTES
@@ -28,14 +28,14 @@ Start = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def start(guard: Guard, tmp_path: Path, nobody: Port) -> Start:
+def start(reaper: Reaper, tmp_path: Path, nobody: Port) -> Start:
     """Starts a service that cannot run, in an empty folder, and waits for its end."""
 
     def start(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         extra = {"TEMPORAL_ADDRESS": nobody.address, **settings}
         return subprocess.run(
             [*SERVICE_ARGV, *arguments],
-            env=child_environment(guard.mark, tmp_path, extra),
+            env=child_environment(reaper.run_tag, tmp_path, extra),
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -48,7 +48,7 @@ def start(guard: Guard, tmp_path: Path, nobody: Port) -> Start:
 
 
 @pytest.fixture
-async def lonely(guard: Guard, tmp_path: Path, nobody: Port) -> AsyncIterator[tuple[Child, Port]]:
+async def lonely(reaper: Reaper, tmp_path: Path, nobody: Port) -> AsyncIterator[tuple[Child, Port]]:
     """A service with a token whose Temporal is away."""
     port, journal = Port(), Journal(tmp_path / "journal.jsonl", announce=print)
     settings = {
@@ -59,7 +59,7 @@ async def lonely(guard: Guard, tmp_path: Path, nobody: Port) -> AsyncIterator[tu
     child = Child(
         name="service",
         argv=SERVICE_ARGV,
-        environment=child_environment(guard.mark, tmp_path, settings),
+        environment=child_environment(reaper.run_tag, tmp_path, settings),
         folder=tmp_path,
         log=tmp_path / "service.log",
         journal=journal,

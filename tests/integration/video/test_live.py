@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import marked_processes, sweep
+from chaos.process.reaper import sweep, tagged_processes
 from tests.chaos.video.fake_api.ledger import Billed, Call, Received, read_ledger
 from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.live_api import LOOPBACK_VARIABLE
@@ -310,7 +310,7 @@ def test_no_paid_call_is_started_when_pytest_is_gone(run: LiveRun, provider: Pro
     process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
     state = f"/holds/{hold}"
     until(lambda: provider.control("GET", state)["state"] == "holding", run.output)
-    ours = [(p, m) for p, m in marked_processes() if f"chaos-run-{process.pid}-" in m]
+    ours = [(p, m) for p, m in tagged_processes() if f"chaos-run-{process.pid}-" in m]
     parents = {p.ppid() for p, _ in ours}
     # What forks the others ends by itself.
     orphans = [p for p, _ in ours if p.pid not in parents]

@@ -29,10 +29,10 @@ WORKER = Path(__file__).parents[2] / "data" / "guests" / "parcels" / "worker.py"
 
 @dataclass
 class Bed:
-    """Where the processes live; all carry the run's mark."""
+    """Where the processes live; all carry the run's tag."""
 
     folder: Path
-    mark: str
+    run_tag: str
     journal: Journal
     children: list[Child] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Bed:
     def child(
         self, name: str, argv: Sequence[object], extra: Mapping[str, str] | None = None
     ) -> Child:
-        environment = child_environment(self.mark, self.folder, extra or {})
+        environment = child_environment(self.run_tag, self.folder, extra or {})
         log = self.folder / f"{name}.log"
         child = Child(name, list(map(str, argv)), environment, self.folder, log, self.journal)
         self.children.append(child)
@@ -62,8 +62,8 @@ class Bed:
 
 
 @asynccontextmanager
-async def bed_in(folder: Path, mark: str) -> AsyncIterator[Bed]:
-    bed = Bed(folder, mark, Journal(folder / "journal.jsonl", announce=print))
+async def bed_in(folder: Path, run_tag: str) -> AsyncIterator[Bed]:
+    bed = Bed(folder, run_tag, Journal(folder / "journal.jsonl", announce=print))
     try:
         yield bed
     finally:

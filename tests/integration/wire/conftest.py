@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from chaos.environment.server import TemporalServer
 from chaos.environment.temporal import answers, register
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from tests.integration.wire.bed import (
     DEADLINE_SECONDS,
@@ -31,8 +31,10 @@ NewNamespace = Callable[[], Awaitable[str]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def module_bed(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bed]:
-    async with bed_in(tmp_path_factory.mktemp("wire"), guard.mark) as bed:
+async def module_bed(
+    reaper: Reaper, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bed]:
+    async with bed_in(tmp_path_factory.mktemp("wire"), reaper.run_tag) as bed:
         yield bed
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from chaos.process.child import child_environment
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from chaos.wire.boundary import Boundary
 from chaos.wire.control import LineSpec, Upstream, Wire, WireError
@@ -36,8 +36,8 @@ BOUNDARY = Boundary.parse("activity pack completing")
 
 
 @pytest.fixture
-async def bed(guard: Guard, tmp_path: Path) -> AsyncIterator[Bed]:
-    async with bed_in(tmp_path, guard.mark) as bed:
+async def bed(reaper: Reaper, tmp_path: Path) -> AsyncIterator[Bed]:
+    async with bed_in(tmp_path, reaper.run_tag) as bed:
         yield bed
 
 

@@ -12,7 +12,7 @@ import pytest
 from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
 from chaos.process.child import child_environment
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.target import VIDEO
@@ -44,7 +44,7 @@ def _away(ledger: Path) -> Iterator[None]:
     away.rmdir()
 
 
-def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[str]:
+def _start_another(bench: Bench, reaper: Reaper) -> subprocess.CompletedProcess[str]:
     """A worker with the same ledger and artifacts."""
     settings = {
         "GEMINI_API_KEY": "a-key",
@@ -54,7 +54,7 @@ def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[st
     }
     return subprocess.run(
         VIDEO.worker,
-        env=child_environment(guard.mark, bench.folder, settings),
+        env=child_environment(reaper.run_tag, bench.folder, settings),
         cwd=bench.folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -65,7 +65,7 @@ def _start_another(bench: Bench, guard: Guard) -> subprocess.CompletedProcess[st
 
 
 async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
-    bench_in: BenchIn, tmp_path: Path, guard: Guard
+    bench_in: BenchIn, tmp_path: Path, reaper: Reaper
 ) -> None:
     asked = specs.single("ledger-moved-away")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
@@ -80,7 +80,7 @@ async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
         await bench.until(asked, lambda now: len(now.artifacts) == 1, what="the character is made")
 
         with _away(ledger):
-            other = _start_another(bench, guard)
+            other = _start_another(bench, reaper)
             await bench.handle(asked).signal("resume")
             await bench.lab.until_failed(asked.workflow_id, "start_video", attempts=1)
             requested = await bench.requested(asked)

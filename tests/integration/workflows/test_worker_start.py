@@ -15,7 +15,7 @@ import pytest
 from chaos.evidence.history import Status
 from chaos.process.child import child_environment
 from chaos.process.ports import Port
-from chaos.process.reaper import Guard
+from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.target import VIDEO
@@ -28,14 +28,14 @@ Start = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def start(guard: Guard, tmp_path: Path, nobody: Port) -> Start:
+def start(reaper: Reaper, tmp_path: Path, nobody: Port) -> Start:
     """Starts a worker in an empty folder, with these settings, and waits for its end."""
 
     def start(**settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             VIDEO.worker,
             env=child_environment(
-                guard.mark, tmp_path, {"TEMPORAL_ADDRESS": nobody.address, **settings}
+                reaper.run_tag, tmp_path, {"TEMPORAL_ADDRESS": nobody.address, **settings}
             ),
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
@@ -114,10 +114,10 @@ async def test_a_namespace_that_does_not_exist_is_told(start: Start, bench: Benc
 
 
 @pytest.fixture
-def waiting(guard: Guard, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
+def waiting(reaper: Reaper, tmp_path: Path, nobody: Port) -> Iterator[subprocess.Popen[str]]:
     """A worker that has two keys and waits for a Temporal that is not there."""
     settings = {"TEMPORAL_ADDRESS": nobody.address, "GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": KEY}
-    with waiting_program(VIDEO.worker, guard, tmp_path, settings) as process:
+    with waiting_program(VIDEO.worker, reaper, tmp_path, settings) as process:
         yield process
 
 

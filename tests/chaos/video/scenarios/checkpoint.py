@@ -26,7 +26,7 @@ async def experiment(lab: VideoLab) -> None:
     async with lab.watched(_ASKED.workflow_id):
         await scene_2.caught(lab.step_deadline_seconds)
         await lab.until_polled(_SCENE_2)
-        await lab.strike(first.child, signal.SIGKILL)
+        await lab.signal(first.child, signal.SIGKILL)
         await lab.worker()
         lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
         await lab.until_polled(_SCENE_2)

@@ -93,12 +93,12 @@ async def _damage(lab: VideoLab, how: Damage, asked: VideoSpec, cure: _Cure = _W
     """
     await lab.until_polled(asked.video_prompts[0])
     (worker,) = lab.stack.workers
-    await lab.strike(lab.stack.server.child, signal.SIGTERM)
+    await lab.signal(lab.stack.server.child, signal.SIGTERM)
     fault = DamagedDatabase(how=how, seed=SEED)
     await lab.begin(fault)
     await try_damaged(lab, asked.workflow_id)
     if cure.new_workers:
-        await lab.strike(worker.child, signal.SIGKILL)
+        await lab.signal(worker.child, signal.SIGKILL)
     if cure.backup:
         await lab.end(fault)
     if cure.new_workers:

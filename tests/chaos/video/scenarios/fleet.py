@@ -73,7 +73,7 @@ def _losing(count: int) -> Callable[[VideoLab], Awaitable[None]]:
             holders = [await _holder(lab, asked.workflow_id) for asked in _MANY]
             struck = [pid for pid, _ in Counter(holders).most_common(count)]
             for pid in struck:
-                fleet.strike(pid, signal.SIGKILL)
+                fleet.signal(pid, signal.SIGKILL)
             await fleet.until_failed_over(struck)
             # Only now is it known which of them have lost their workers.
             for asked, holder in zip(_MANY, holders, strict=True):
@@ -97,14 +97,14 @@ async def _crash_loop(lab: VideoLab) -> None:
     async with lab.watched(_LOOP.workflow_id):
         await image.caught(lab.step_deadline_seconds)
         (pid,) = fleet.pids
-        fleet.strike(pid, signal.SIGKILL)
+        fleet.signal(pid, signal.SIGKILL)
         await fleet.until_gone([pid])
         await image.release()
         await video.caught(lab.step_deadline_seconds)
         for _ in range(DEATHS_IN_A_ROW):
             await lab.until_polled(prompt)
             (pid,) = fleet.pids
-            fleet.strike(pid, signal.SIGKILL)
+            fleet.signal(pid, signal.SIGKILL)
             await fleet.until_failed_over([pid])
         lab.note("now it is left alone; the fleet starts the next one after a growing wait")
         await lab.until_polled(prompt)
@@ -119,7 +119,7 @@ async def _hung_loop(lab: VideoLab) -> None:
     async with lab.watched(_HUNG.workflow_id):
         (video,) = await _all_are_awaited(lab, (_HUNG,))
         pid = await _holder(lab, _HUNG.workflow_id)
-        fleet.strike(pid, signal.SIGUSR1)
+        fleet.signal(pid, signal.SIGUSR1)
         lab.note("waiting until the fleet misses its sign of life (20 s)")
         await fleet.until_gone([pid])
         lab.healed(fleet.target)
@@ -138,10 +138,10 @@ async def _worker_and_server(lab: VideoLab) -> None:
         pid = await _holder(lab, _WITH_SERVER.workflow_id)
 
         async def strike_worker() -> None:
-            fleet.strike(pid, signal.SIGKILL)
+            fleet.signal(pid, signal.SIGKILL)
 
         # The server first, by some microseconds: the fleet has nobody to turn to.
-        await asyncio.gather(lab.strike(server.child, signal.SIGKILL), strike_worker())
+        await asyncio.gather(lab.signal(server.child, signal.SIGKILL), strike_worker())
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
         await server.start()
         lab.healed(server.child.name)

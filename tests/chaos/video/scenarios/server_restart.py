@@ -51,7 +51,7 @@ def _experiment(
         async with lab.watched(_ASKED.workflow_id):
             await video.caught(lab.step_deadline_seconds)
             await lab.until_polled(_VIDEO)
-            await lab.strike(server.child, number)
+            await lab.signal(server.child, number)
             await asyncio.sleep(outage_seconds)  # the outage itself
             await server.start()
             lab.healed(server.child.name)
@@ -74,7 +74,7 @@ async def _each_role(lab: VideoLab) -> None:
             struck = [cluster.processes[name] for name in names]
             await videos[number].caught(lab.step_deadline_seconds)
             await lab.until_polled(_SERIES.video_prompts[number])
-            await lab.strike_together(target, struck, signal.SIGKILL)
+            await lab.signal_together(target, struck, signal.SIGKILL)
             await videos[number].release()
             await cluster.start_again(*names)
             lab.healed(target)

@@ -67,7 +67,7 @@ async def _sigterm(lab: VideoLab) -> None:
         await video.caught(lab.step_deadline_seconds)
         await lab.until_polled(prompt)
         await lab.worker()
-        await lab.strike(first.child, signal.SIGTERM)
+        await lab.signal(first.child, signal.SIGTERM)
         await lab.until_polled(prompt)
         lab.healed(first.child.name)
         await video.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos.__main__ import main
-from chaos.process.run_lock import Hold
+from chaos.process.run_lock import RunLock
 
 OLD, NEW = "2026-01-01T10-00-00Z", "2026-01-02T10-00-00Z"
 
@@ -92,7 +92,7 @@ def test_what_is_kept_must_be_a_number(number: str, capsys: pytest.CaptureFixtur
 def test_a_run_that_is_written_stays_and_is_named(
     reports: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hold = Hold(reports / OLD)
+    hold = RunLock(reports / OLD)
 
     assert main(["clean", "--keep", "0", "--yes", f"--reports={reports}"]) == 0
     hold.release()

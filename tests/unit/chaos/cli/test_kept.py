@@ -19,7 +19,7 @@ from chaos.cli.kept import (
     kept_runs,
     remove,
 )
-from chaos.process.run_lock import Hold
+from chaos.process.run_lock import RunLock
 
 OLD, MIDDLE, NEW = (f"2026-01-0{day}T10-00-00Z" for day in (1, 2, 3))
 
@@ -152,7 +152,7 @@ def test_one_file_that_is_still_written_keeps_the_whole_run(reports: Path) -> No
 
 
 def test_a_run_that_its_writer_has_locked_stays(reports: Path) -> None:
-    hold = Hold(_run(reports, OLD))
+    hold = RunLock(_run(reports, OLD))
 
     assert _names(Plan.of(kept_runs(reports), keep=0).in_hand) == [OLD]
     assert Plan.of(kept_runs(reports), keep=0).going == []

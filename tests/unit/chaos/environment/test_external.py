@@ -10,7 +10,7 @@ import pytest
 from temporalio.envconfig import ClientConfig
 from temporalio.service import TLSConfig
 
-from chaos.environment.external import Connection, ExternalMaker, innermost
+from chaos.environment.external import Connection, ExternalFactory, innermost
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import StackSpec
 from chaos.evidence.journal import Journal
@@ -112,15 +112,15 @@ def test_of_a_nested_error_its_cause_is_told(text: str, cause: str) -> None:
 async def test_two_runs_of_one_second_share_no_name(tmp_path: Path) -> None:
     connection = Connection("there:1", {"namespace": "theirs", "tls": TLSConfig()})
     journal = Journal(tmp_path / "journal.jsonl", print)
-    site = ProcessFactory("mark", tmp_path, tmp_path, journal, "concurrency-one_worker")
-    makers = [ExternalMaker.for_run(connection, "2026-01-02T03-04-05Z") for _ in range(2)]
+    site = ProcessFactory("tag", tmp_path, tmp_path, journal, "concurrency-one_worker")
+    factories = [ExternalFactory.for_run(connection, "2026-01-02T03-04-05Z") for _ in range(2)]
 
-    prefixes = [(await maker.make(StackSpec(), site)).prefix for maker in makers]
+    prefixes = [(await factory.make(StackSpec(), site)).prefix for factory in factories]
 
     assert len(set(prefixes)) == 2
     for prefix in prefixes:
         assert prefix.startswith("chaos-2026-01-02T03-04-05Z-")
         assert prefix.endswith("-concurrency-one_worker-")
     with pytest.raises(ChildError, match="cannot be configured"):
-        await makers[0].make(StackSpec(dynamic_config={"a": "1"}), site)
+        await factories[0].make(StackSpec(dynamic_config={"a": "1"}), site)
     journal.close()

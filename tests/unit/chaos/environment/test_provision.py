@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chaos.environment import provision as choose
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
-from chaos.environment.provision import Choice, Chooser, NotInstalledError
-from chaos.environment.server import DevMaker
-from chaos.environment.template import PostgresMaker
+from chaos.environment.provision import Choice, NotInstalledError, Provisioned, provision
+from chaos.environment.server import DevFactory
+from chaos.environment.template import PostgresFactory
 from chaos.environment.temporal import Topology
 from chaos.process.programs import (
     TEMPORAL_CLI,
@@ -42,52 +41,52 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         path = named or Path("/found") / program.name
         return Binary(path, "answer", there[program.name], Source.CACHE)
 
-    monkeypatch.setattr(choose, "find_program", find)
+    monkeypatch.setattr("chaos.environment.provision.find_program", find)
     monkeypatch.setattr(PostgresPrograms, "find", lambda: PostgresPrograms(Path("/pg"), None))
     return there
 
 
-@pytest.fixture
-def chooser(tmp_path: Path) -> Chooser:
-    return Chooser("2026", str(tmp_path), print, threading.Event())
+def _provision(choice: Choice, folder: Path = Path("/run")) -> Provisioned:
+    return provision(
+        choice, run_id="2026", run_tag=str(folder), announce=print, cancel=threading.Event()
+    )
 
 
-def test_a_dev_server_is_the_clis(versions: dict[str, str], chooser: Chooser) -> None:
+def test_a_dev_server_is_the_clis(versions: dict[str, str]) -> None:
     versions.pop(TEMPORAL_SERVER.name)
-    ground = chooser.find(Choice(temporal_cli=Path("/mine")))
+    found = _provision(Choice(temporal_cli=Path("/mine")))
 
-    assert ground.maker == DevMaker(Path("/mine"))
-    assert (ground.server_version, ground.secrets) == ("1.29.1", ())
+    assert found.temporal_factory == DevFactory(Path("/mine"))
+    assert (found.server_version, found.secrets) == ("1.29.1", ())
 
 
 def test_a_cluster_is_of_the_servers_programs_and_needs_no_cli(
-    versions: dict[str, str], chooser: Chooser, tmp_path: Path
+    versions: dict[str, str], tmp_path: Path
 ) -> None:
     versions.pop(TEMPORAL_CLI.name)
-    ground = chooser.find(Choice(topology=Topology.POSTGRES, temporal_server=Path("/mine")))
+    choice = Choice(topology=Topology.POSTGRES, temporal_server=Path("/mine"))
+    found = _provision(choice, tmp_path)
 
-    assert isinstance(ground.maker, PostgresMaker)
-    assert (ground.maker.server, ground.maker.sql_tool) == (
+    assert isinstance(found.temporal_factory, PostgresFactory)
+    assert (found.temporal_factory.server, found.temporal_factory.sql_tool) == (
         Path("/mine"),
         Path("/found/temporal-sql-tool"),
     )
-    assert ground.maker.scratch.parent == tmp_path
-    assert ground.server_version == "1.31.2"
+    assert found.temporal_factory.scratch.parent == tmp_path
+    assert found.server_version == "1.31.2"
 
 
-def test_a_server_and_a_tool_that_do_not_fit_are_refused(
-    versions: dict[str, str], chooser: Chooser
-) -> None:
+def test_a_server_and_a_tool_that_do_not_fit_are_refused(versions: dict[str, str]) -> None:
     versions[TEMPORAL_SERVER.name] = "1.30.0"
 
     with pytest.raises(
         BadBinaryError, match=r"is of version 1\.30\.0 and .* of 1\.31\.2: name two"
     ):
-        chooser.find(POSTGRES)
+        _provision(POSTGRES)
 
 
 def test_without_postgresql_it_is_not_installed(
-    versions: dict[str, str], chooser: Chooser, monkeypatch: pytest.MonkeyPatch
+    versions: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none() -> PostgresPrograms:
         raise PostgresNotFoundError("no initdb anywhere; install it.")
@@ -95,7 +94,7 @@ def test_without_postgresql_it_is_not_installed(
     monkeypatch.setattr(PostgresPrograms, "find", none)
 
     with pytest.raises(NotInstalledError, match=r"cannot run here: no initdb anywhere; install"):
-        chooser.find(POSTGRES)
+        _provision(POSTGRES)
     assert versions
 
 
@@ -103,7 +102,6 @@ def test_without_postgresql_it_is_not_installed(
 def test_without_a_program_and_go_it_is_not_installed(
     program: Program,
     versions: dict[str, str],
-    chooser: Chooser,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -113,12 +111,11 @@ def test_without_a_program_and_go_it_is_not_installed(
     with pytest.raises(
         NotInstalledError, match=rf"no {program.title}, nor Go to build it; .* {program.variable}"
     ):
-        chooser.find(POSTGRES)
+        _provision(POSTGRES)
 
 
 def test_a_build_that_fails_is_no_reason_to_skip(
     versions: dict[str, str],
-    chooser: Chooser,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -128,4 +125,4 @@ def test_a_build_that_fails_is_no_reason_to_skip(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(BinaryNotFoundError, match="no luck"):
-        chooser.find(POSTGRES)
+        _provision(POSTGRES)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos.environment.external import Connection, ExternalMaker
+from chaos.environment.external import Connection, ExternalFactory
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.readiness import Polls
 from chaos.environment.target import Placement, Service, Target
-from chaos.environment.template import PostgresMaker
-from chaos.environment.temporal import SHARED_SERVER, Maker, StackSpec
+from chaos.environment.template import PostgresFactory
+from chaos.environment.temporal import SHARED_SERVER, StackSpec, TemporalFactory
 from chaos.environment.worker import WorkerKind
 from chaos.evidence.journal import Journal
 from chaos.process.child import ChildError
@@ -21,7 +21,7 @@ SECRET = "canary-1"
 @pytest.fixture
 def factory(tmp_path: Path) -> Iterator[ProcessFactory]:
     journal = Journal(tmp_path / "journal.jsonl", lambda _: None)
-    yield ProcessFactory("mark", tmp_path / "scratch", tmp_path / "logs", journal)
+    yield ProcessFactory("tag", tmp_path / "scratch", tmp_path / "logs", journal)
     journal.close()
 
 
@@ -116,17 +116,17 @@ def test_who_knows_one_address_or_namespace_only_has_a_server_of_its_own() -> No
 
 
 @pytest.mark.parametrize(
-    ("maker", "topology"),
+    ("temporal_factory", "topology"),
     [
-        (ExternalMaker(Connection("temporal.example:7233", {}), "chaos-1"), "external"),
-        (PostgresMaker(Path("server"), Path("sql"), Path("/template"), "mark"), "postgres"),
+        (ExternalFactory(Connection("temporal.example:7233", {}), "chaos-1"), "external"),
+        (PostgresFactory(Path("server"), Path("sql"), Path("/template"), "tag"), "postgres"),
     ],
 )
 async def test_other_topologies_refuse_a_fixed_address_in_a_sentence(
-    factory: ProcessFactory, maker: Maker, topology: str
+    factory: ProcessFactory, temporal_factory: TemporalFactory, topology: str
 ) -> None:
     with pytest.raises(ChildError) as refused:
-        await maker.make(StackSpec(port=7233, namespace="bank"), factory)
+        await temporal_factory.make(StackSpec(port=7233, namespace="bank"), factory)
 
     assert str(refused.value) == (
         "the target asks for a Temporal of its own (port 7233, namespace bank), which the "

@@ -39,7 +39,7 @@ SECRETS = ("a-key-of-the-cloud", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC")
 def _context(*secrets: str) -> RunContext:
     folder = Path("/nowhere")
     return RunContext(
-        mark="mark",
+        run_tag="tag",
         scratch=folder,
         folder=folder,
         temporal_cli=None,

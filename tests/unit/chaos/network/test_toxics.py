@@ -21,14 +21,14 @@ from chaos.network.toxics import (
     Stream,
     Timeout,
 )
-from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Place
+from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Position
 
 SINCE = 100.0
 END = Piece(offset=500, size_bytes=0, read_offset=500)
 
 
-def place(seed: int = 7, connection: int = 1) -> Place:
-    return Place(seed, connection, Stream.DOWNSTREAM, SINCE)
+def place(seed: int = 7, connection: int = 1) -> Position:
+    return Position(seed, connection, Stream.DOWNSTREAM, SINCE)
 
 
 def on(toxic: AnyToxic) -> Behaviour:
@@ -180,7 +180,7 @@ class TestSlicer:
             Slicer(stream=Stream.UPSTREAM, average_size_bytes=3, size_variation_bytes=3)
 
 
-class Struck:
+class Affected:
     """A connection that notes what is done to it."""
 
     def __init__(self) -> None:
@@ -195,15 +195,15 @@ class Struck:
 
 class TestWholeConnections:
     def test_down_cuts_and_refuses(self) -> None:
-        struck = Struck()
-        Down().strike(struck)
-        assert struck.done == [("close", "down")]
+        affected = Affected()
+        Down().apply(affected)
+        assert affected.done == [("close", "down")]
         assert Down.refuses
 
     def test_half_open_lets_go_of_one_side_of_those_that_exist(self) -> None:
-        struck = Struck()
-        HalfOpen(gone=Side.SERVER).strike(struck)
-        assert struck.done == [("server", "half_open")]
+        affected = Affected()
+        HalfOpen(gone=Side.SERVER).apply(affected)
+        assert affected.done == [("server", "half_open")]
         assert HalfOpen.spares_new
 
     def test_half_open_is_silent_and_ends_in_a_reset(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos.process.child import IMPORT_PATH, child_environment, guest_environment
-from chaos.process.reaper import MARK
+from chaos.process.reaper import RUN_TAG
 
 HOME = Path("/scratch")
 of_a_guest = partial(guest_environment, folder=Path("/of/the/guest"))
@@ -25,11 +25,11 @@ def users_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_program_of_ours_finds_the_suite() -> None:
-    assert child_environment("mark", HOME, {})["PYTHONPATH"] == IMPORT_PATH
+    assert child_environment("tag", HOME, {})["PYTHONPATH"] == IMPORT_PATH
 
 
 def test_a_guests_program_finds_no_path_of_the_suite() -> None:
-    environment = of_a_guest("mark", HOME, {})
+    environment = of_a_guest("tag", HOME, {})
 
     assert "PYTHONPATH" not in environment
     assert not [name for name, value in environment.items() if IMPORT_PATH in value.split(":")]
@@ -39,14 +39,14 @@ def test_a_guests_program_finds_no_path_of_the_suite() -> None:
 def test_nothing_of_the_users_gets_in_by_itself(
     environment: Callable[..., dict[str, str]],
 ) -> None:
-    found = environment("mark", HOME, {})
+    found = environment("tag", HOME, {})
 
     assert not {"GUEST_DATABASE", "TEMPORAL_ADDRESS"} & found.keys()
-    assert (found[MARK], found["HOME"], found["PATH"]) == ("mark", "/scratch", "/usr/bin")
+    assert (found[RUN_TAG], found["HOME"], found["PATH"]) == ("tag", "/scratch", "/usr/bin")
 
 
 def test_a_guest_gets_the_variables_that_it_asks_for_where_the_user_has_set_them() -> None:
-    environment = of_a_guest("mark", HOME, {}, ("GUEST_DATABASE", "NOT_SET", "PYTHONPATH"))
+    environment = of_a_guest("tag", HOME, {}, ("GUEST_DATABASE", "NOT_SET", "PYTHONPATH"))
 
     assert environment["GUEST_DATABASE"] == "postgres://guest"
     assert environment["PYTHONPATH"] == "/of/the/user"
@@ -56,7 +56,7 @@ def test_a_guest_gets_the_variables_that_it_asks_for_where_the_user_has_set_them
 def test_what_a_case_sets_wins_over_what_the_user_has_set() -> None:
     settings = {"GUEST_DATABASE": "sqlite://", "PYTHONPATH": "/of/the/guest"}
 
-    environment = of_a_guest("mark", HOME, settings, ("GUEST_DATABASE", "PYTHONPATH"))
+    environment = of_a_guest("tag", HOME, settings, ("GUEST_DATABASE", "PYTHONPATH"))
 
     assert environment["GUEST_DATABASE"] == "sqlite://"
     assert environment["PYTHONPATH"] == "/of/the/guest"
@@ -66,6 +66,6 @@ def test_a_guest_cannot_hide_from_who_ends_the_runs_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The user's shell may be of another run: it is the run's own mark that counts."""
-    monkeypatch.setenv(MARK, "of-another-run")
+    monkeypatch.setenv(RUN_TAG, "of-another-run")
 
-    assert of_a_guest("mark", HOME, {}, (MARK,))[MARK] == "mark"
+    assert of_a_guest("tag", HOME, {}, (RUN_TAG,))[RUN_TAG] == "tag"

@@ -10,7 +10,7 @@ from chaos.process.child import IMPORT_PATH, guest_environment, nearest_project
 
 
 def _environment(folder: Path, *passed: str, **extra: str) -> dict[str, str]:
-    return guest_environment("mark", Path("/scratch"), extra, folder=folder, passed=passed)
+    return guest_environment("tag", Path("/scratch"), extra, folder=folder, passed=passed)
 
 
 def _with_venv(project: Path, name: str = ".venv") -> Path:

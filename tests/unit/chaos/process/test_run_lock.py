@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chaos.process.run_lock import Hold, is_held
+from chaos.process.run_lock import RunLock, is_held
 
 
 def test_a_folder_is_held_until_the_last_hold_is_released(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
 
-    first, second = Hold(tmp_path), Hold(tmp_path)
+    first, second = RunLock(tmp_path), RunLock(tmp_path)
     assert is_held(tmp_path)
     first.release()
     assert is_held(tmp_path)
