@@ -35,7 +35,7 @@ from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import API
-from workflows.fleet.pace import YOUNG_SECONDS
+from workflows.fleet.restart_backoff import YOUNG_SECONDS
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 
 NAME = "peer"

@@ -25,7 +25,7 @@ from workflows.artifacts import ArtifactStore
 from workflows.cashier import Cashier
 from workflows.connection import connect_unless
 from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
-from workflows.fleet.reports import Membership, ReportingInterceptor
+from workflows.fleet.reports import ReportingInterceptor, SupervisorLink
 from workflows.gemini import Gemini
 from workflows.ledger_place import names_in_use, open_ledger
 from workflows.network import check_network
@@ -92,23 +92,23 @@ async def run(settings: Settings) -> None:
     if client is None:
         logger.info("stopped before Temporal was up")
         return
-    member = Membership.of_this_process()
-    ledger = await asyncio.to_thread(open_ledger, settings, member.sender if member else None)
+    link = SupervisorLink.of_this_process()
+    ledger = await asyncio.to_thread(open_ledger, settings, link.sender if link else None)
     try:
         async with Gemini(settings) as gemini:
             store = ArtifactStore(settings.artifacts_dir.absolute(), names_in_use(settings))
             cashier = Cashier(ledger, store, settings)
             activities = VideoActivities(gemini, cashier, store, settings)
-            interceptors = [ReportingInterceptor(member)] if member else []
+            interceptors = [ReportingInterceptor(link)] if link else []
             async with (
                 Alerts(alert_settings, settings.artifacts_dir.absolute() / ALERTS_FOLDER) as alerts,
-                _in_fleet(member, client, stop),  # till the worker has finished what it has
+                _supervised(link, client, stop),  # till the worker has finished what it has
                 build_worker(client, activities, settings, [*interceptors, alerts.interceptor]),
             ):
                 logger.info("working on task queue %s", settings.task_queue)
                 await stop.wait()
                 logger.info(
-                    "stopping: what is in hand may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT
+                    "stopping: attempts in flight may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT
                 )
     finally:
         ledger.close()
@@ -116,14 +116,14 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _in_fleet(
-    member: Membership | None, client: Client, stop: asyncio.Event
+async def _supervised(
+    link: SupervisorLink | None, client: Client, stop: asyncio.Event
 ) -> AsyncIterator[None]:
-    """Be a member of the fleet that started this worker, if one did."""
-    if member is None:
+    """Report to the supervisor that started this worker, if one did."""
+    if link is None:
         yield
     else:
-        async with member.kept(client.identity, stop.set):
+        async with link.kept(client.identity, stop.set):
             yield
 
 

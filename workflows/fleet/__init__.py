@@ -1,1 +1,1 @@
-"""Several workers on one machine that fail over to each other: `python -m workflows.fleet`."""
+"""The supervisor of several worker processes on one machine: `python -m workflows.fleet`."""

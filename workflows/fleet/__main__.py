@@ -1,6 +1,6 @@
-"""`python -m workflows.fleet --workers 3`: workers that fail over to each other.
+"""`python -m workflows.fleet --workers 3`: worker processes that fail over to each other.
 
-Settings are those of a worker. SIGTERM and Ctrl-C let all finish what they have in hand.
+It takes the settings of a worker. SIGTERM and Ctrl-C let all workers finish what is in flight.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from workflows.connection import connect_unless
 from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.fleet.failover import Failover
-from workflows.fleet.fleet import Fleet
 from workflows.fleet.output import Output
 from workflows.fleet.spawner import WORKER_ARGV, Spawner
+from workflows.fleet.supervisor import Supervisor
 from workflows.ledger_place import open_ledger
 from workflows.network import check_network
 from workflows.settings import Settings, SettingsError, load_settings
@@ -30,7 +30,7 @@ LAST_PORT = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 after a graceful stop, 1 where a worker had to be killed, 2 for a mistake."""
+    """Exit code 0 after a graceful stop, 1 if a worker had to be killed, 2 for a wrong setting."""
     mend_streams()
     options = _parser().parse_args(arguments)
     # It may be inherited that children are ignored, and then nobody can wait for one.
@@ -60,7 +60,7 @@ async def _run(
     workers: int, argv: Sequence[str], settings: Settings, output: Output, spawner: Spawner
 ) -> bool:
     metrics = _metrics(settings.metrics_address, workers)
-    check_network()  # each worker would end for it
+    check_network()  # otherwise each worker would end because of it
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
@@ -70,20 +70,22 @@ async def _run(
         return True
     ledger = await asyncio.to_thread(open_ledger, settings)
     try:
-        fleet = Fleet(argv, workers, Failover(client, ledger), metrics, output.write, spawner)
+        supervisor = Supervisor(
+            argv, workers, Failover(client, ledger), metrics, output.write, spawner
+        )
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, fleet.stop)
+            loop.add_signal_handler(name, supervisor.stop)
         if stop.is_set():  # while the ledger was opened
-            fleet.stop()
-        return await fleet.run()
+            supervisor.stop()
+        return await supervisor.run()
     finally:
         ledger.close()
 
 
 def _metrics(address: str | None, workers: int) -> Callable[[int], Mapping[str, str]]:
-    """Each worker offers its metrics at a port of its own, counted up from the one that is set.
+    """Each worker serves its metrics at a port of its own, counted up from the one that is set.
 
-    Raises SettingsError where there are not enough.
+    Raises SettingsError where there are too few ports.
     """
     if address is None:
         return lambda _: {}

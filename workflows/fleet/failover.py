@@ -1,8 +1,8 @@
-"""What a worker had in hand when it died is given to the others at once.
+"""Fails the attempts of a dead worker at once, so that other workers retry them.
 
 Only for a process that is known to be gone. Each attempt is failed by its task token, which names
-that attempt and no other: the server refuses it once the attempt is over, so a successor's cannot
-be hit. What cannot be done here is left to the heartbeats.
+that attempt and no other. Once the attempt has ended, the server refuses the token, so the next
+attempt cannot be failed by mistake. What cannot be done here is left to the heartbeats.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ logger = logging.getLogger("workflows.fleet")
 
 @dataclass(frozen=True)
 class Loss:
-    """A process that is gone, and what it had in hand. `how` says what ended it."""
+    """A worker process that is gone, and its attempts in flight. `how` says what ended it."""
 
     pid: int
     how: str
@@ -62,8 +62,8 @@ class _Outcome(Enum):
 
 @dataclass(frozen=True)
 class Handover:
-    """What became of a loss. `over`: attempts whose tokens the server refused, because they had
-    ended; `left`: those that only their heartbeats will show to be dead.
+    """The result of a failover. `over`: attempts whose tokens the server refused, because they
+    had ended; `left`: attempts that end only with their heartbeat timeout.
     """
 
     failed_over: int
@@ -83,15 +83,15 @@ class Handover:
 
 @dataclass(frozen=True)
 class Failover:
-    """Gives losses to the living. `ledger` is told that a sender is dead."""
+    """Fails over lost workers. The dead worker's open calls in `ledger` are settled first."""
 
     client: Client
     ledger: Ledger
 
     async def hand_over(self, loss: Loss) -> Handover:
-        """Do all that is possible until the heartbeats do the rest. Never raises for an outage."""
+        """Fail over all that is in flight, or leave it to the heartbeats. No outage raises here."""
         began = time.monotonic()
-        # First the ledger: the next attempt would else wait for the deadline of a dead sender.
+        # First the ledger: otherwise the next attempt waits for the deadline of a dead sender.
         calls = await self._give_up_on(loss.sender)
         sticky = asyncio.create_task(self._shut_sticky_queue(loss, began))
         outcomes = await asyncio.gather(
@@ -108,7 +108,7 @@ class Failover:
         )
 
     async def temporal_answers(self) -> bool:
-        """Whether the server is there, whatever it answers."""
+        """Whether the server answers, be it with an error."""
         try:
             await self.client.workflow_service.get_system_info(
                 GetSystemInfoRequest(), timeout=RPC_TIMEOUT
@@ -118,8 +118,8 @@ class Failover:
         return True
 
     async def find_sticky_queue(self, identity: str, workflow_id: str) -> str | None:
-        """The queue of a worker's own, where workflow tasks wait for it; None where this workflow
-        does not tell. Its name stands in no other place than a history.
+        """The sticky task queue of a worker, or None if this workflow's history does not name it.
+        Only a history has that name.
         """
         request = GetWorkflowExecutionHistoryReverseRequest(
             namespace=self.client.namespace,
@@ -141,7 +141,7 @@ class Failover:
         return None
 
     async def _give_up_on(self, sender: str) -> int:
-        """Settle the ledger's open calls of the dead, unless it is slow to answer."""
+        """Settle the ledger's open calls of the dead worker, unless the ledger is slow."""
         asking = asyncio.create_task(asyncio.to_thread(self.ledger.give_up_on, sender))
         try:
             return await asyncio.wait_for(asyncio.shield(asking), _LEDGER_SECONDS)
@@ -173,7 +173,7 @@ class Failover:
                 return _Outcome.FAILED_OVER
 
     async def _shut_sticky_queue(self, loss: Loss, began: float) -> bool:
-        """Make the server refuse the dead worker's queue, so that no workflow task waits there."""
+        """Shut the dead worker's sticky queue, so that no workflow task waits there."""
         if loss.identity is None:
             return False
         while True:

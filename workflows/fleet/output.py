@@ -1,5 +1,5 @@
-"""Standard error behind a queue: a terminal or a log collector that does not read it must not keep
-the fleet from failing over.
+"""Standard error behind a queue: a terminal or a log collector that stops reading must not block
+the supervisor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LAST_LINES_SECONDS = 2.0
 
 
 class Output:
-    """Takes text at once, as a stream of the logging module; what finds no room is dropped."""
+    """A stream for the logging module. `write` never blocks; lines without room are dropped."""
 
     def __init__(self, descriptor: int = 2, room_lines: int = ROOM_LINES) -> None:
         self._descriptor = descriptor
@@ -23,14 +23,14 @@ class Output:
         self._thread.start()
 
     def write(self, text: str) -> None:
-        """Have it written in its turn."""
+        """Queue a text."""
         try:
             self._lines.put_nowait(text)
         except queue.Full:
             self._dropped += 1
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing to do: the thread writes at once."""
 
     def close(self) -> None:
         """Wait a moment until all is written."""

@@ -1,8 +1,7 @@
-"""What a worker tells its fleet, through a pipe: which attempts it has in hand, and that it lives.
+"""What a worker reports to its supervisor through a pipe: its attempts, and that it lives.
 
-The fleet must know it at once when the worker is dead, so nothing here waits: a line that finds no
-room in the pipe is dropped. The fleet then knows less, and what it does not know is left to the
-heartbeats.
+A report must never block the worker: a line that does not fit into the pipe is dropped. The
+supervisor then knows less, and what it does not know is left to the heartbeats.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ from temporalio.worker import (
 )
 
 REPORTS_VARIABLE = "FLEET_REPORTS_FD"
-MEMBER_VARIABLE = "FLEET_MEMBER"
-PLACE_VARIABLE = "FLEET_PLACE"
-"""Set by the fleet for each process: the pipe, a name that is never used again, and the number of
-the place that it fills, counted from 1."""
+SENDER_VARIABLE = "FLEET_SENDER"
+NUMBER_VARIABLE = "FLEET_NUMBER"
+"""The supervisor sets them for each worker: the pipe, its name in the ledger of paid calls, which
+is never used again, and the worker's number, counted from 1."""
 
 BEAT_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
 class Event(StrEnum):
-    """What a report tells of."""
+    """The kinds of reports."""
 
     READY = "ready"
     BEAT = "beat"
@@ -53,8 +52,8 @@ class Event(StrEnum):
 
 
 class Report(BaseModel):
-    """One line. `token` names one attempt of an activity, `workflow_id` a workflow that the
-    worker keeps in its cache.
+    """One line in the pipe. `token` names one attempt of an activity, `what` describes it;
+    `workflow_id` is a workflow in the worker's cache.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
@@ -67,25 +66,25 @@ class Report(BaseModel):
 
 
 @dataclass(frozen=True)
-class Membership:
-    """A worker's end of the pipe, and its name in the fleet."""
+class SupervisorLink:
+    """The worker's end of the pipe. `sender` is the worker's name in the ledger of paid calls."""
 
     sender: str
     pipe: int
 
     @classmethod
     def of_this_process(cls) -> Self | None:
-        """None for a worker that was not started by a fleet."""
-        sender, pipe = os.environ.get(MEMBER_VARIABLE), os.environ.get(REPORTS_VARIABLE)
+        """The link of this process, or None if no supervisor started it."""
+        sender, pipe = os.environ.get(SENDER_VARIABLE), os.environ.get(REPORTS_VARIABLE)
         if not sender or not pipe:
             return None
         os.set_blocking(int(pipe), False)
-        # Nobody else writes to it, and a fleet that is paused must not make its workers wait.
+        # Only this process writes to it, and a paused supervisor must not block its workers.
         os.set_blocking(sys.stderr.fileno(), False)
         return cls(sender, int(pipe))
 
     def tell(self, event: Event, **fields: Any) -> None:
-        """Write one line, or nothing."""
+        """Write one line; drop it if there is no room."""
         line = Report(event=event, **fields).model_dump_json(exclude_none=True) + "\n"
         data = line.encode()
         if len(data) <= select.PIPE_BUF:  # a longer one could be torn by another thread's
@@ -94,16 +93,16 @@ class Membership:
 
     @asynccontextmanager
     async def kept(self, identity: str, stop: Callable[[], object]) -> AsyncIterator[None]:
-        """Say that the worker is ready, then that it lives; `stop` it once its fleet is gone."""
+        """Report that the worker is ready, then that it lives; `stop` once the supervisor is gone."""
         loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
 
         def read() -> None:
             if not os.read(stdin, 1):
-                loop.remove_reader(stdin)  # it would be called all the time from now on
+                loop.remove_reader(stdin)  # at its end the pipe is always readable
                 stop()
 
         loop.add_reader(stdin, read)
-        _wake_up_when_the_fleet_dies()
+        _wake_up_when_the_supervisor_dies()
         self.tell(Event.READY, identity=identity)
         beat = asyncio.create_task(self._beat())
         try:
@@ -118,58 +117,58 @@ class Membership:
             await asyncio.sleep(BEAT_SECONDS)
 
 
-def _wake_up_when_the_fleet_dies() -> None:
-    """A paused worker could not see that its fleet is gone, and would stay for good."""
+def _wake_up_when_the_supervisor_dies() -> None:
+    """Otherwise a worker that is stopped by SIGSTOP would stay for ever without its supervisor."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 @dataclass
 class ReportingInterceptor(Interceptor):
-    """Tells the fleet of each attempt, when it begins and when it ends."""
+    """Reports the begin and the end of each attempt, and the workflows in the cache."""
 
-    membership: Membership
+    link: SupervisorLink
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
-        """Around every attempt."""
-        return _Activity(next, self.membership)
+        """Wrap every attempt."""
+        return _Activity(next, self.link)
 
     def workflow_interceptor_class(
         self,
         input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - the SDK's signature
     ) -> type[WorkflowInboundInterceptor]:
-        """Around every workflow."""
-        membership = self.membership
+        """Wrap every workflow."""
+        link = self.link
 
         class Inbound(WorkflowInboundInterceptor):
             def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-                super().init(_Workflow(outbound, membership))
+                super().init(_Workflow(outbound, link))
 
         return Inbound
 
 
 class _Activity(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, membership: Membership) -> None:
+    def __init__(self, following: ActivityInboundInterceptor, link: SupervisorLink) -> None:
         super().__init__(following)
-        self._membership = membership
+        self._link = link
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
         info = activity.info()
         what = f"{info.activity_type} of {info.workflow_id}"[:200]
-        self._membership.tell(Event.BEGAN, token=info.task_token, what=what)
+        self._link.tell(Event.BEGAN, token=info.task_token, what=what)
         try:
             return await super().execute_activity(input)
         finally:
-            self._membership.tell(Event.ENDED, token=info.task_token)
+            self._link.tell(Event.ENDED, token=info.task_token)
 
 
 class _Workflow(WorkflowOutboundInterceptor):
-    def __init__(self, following: WorkflowOutboundInterceptor, membership: Membership) -> None:
+    def __init__(self, following: WorkflowOutboundInterceptor, link: SupervisorLink) -> None:
         super().__init__(following)
-        self._membership = membership
+        self._link = link
 
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
         if not workflow.unsafe.is_replaying():
             with workflow.unsafe.sandbox_unrestricted():
-                self._membership.tell(Event.WORKFLOW, workflow_id=workflow.info().workflow_id)
+                self._link.tell(Event.WORKFLOW, workflow_id=workflow.info().workflow_id)
         return super().start_activity(input)

@@ -1,13 +1,14 @@
-"""Starts the fleet's workers by fork, so that a new one is ready in a fraction of the time.
+"""Starts workers by fork, so that a new one is ready in a fraction of the time.
 
-The process that forks imports the worker, has one thread and no connection, and starts a worker for
-each request on a socket. It is a fork of the fleet itself, made while that has no second thread and
-no connection; one that replaces it is `python -m workflows.fleet.spawner FD`. It forks twice: the
-worker that its vanished parent leaves behind becomes the child of the fleet, which is the nearest
-subreaper. So waitpid stays the fleet's proof of a death, whatever becomes of this process.
+The spawner is a process that has imported the worker, has one thread and no connection, and forks
+a worker for each request on a socket. It is a fork of the supervisor, made before the supervisor
+has a second thread or a connection; its replacement is `python -m workflows.fleet.spawner FD`. It
+forks twice: the intermediate process exits, and the orphaned worker becomes the child of the
+supervisor, which is the nearest subreaper. So waitpid stays the supervisor's proof of a death, even
+if the spawner dies.
 
-Once code has changed on disk, workers are started from nothing, until the fleet is started again:
-half of the old and half of the new would be neither.
+Once the code on disk has changed, workers are started by exec until the supervisor is restarted: a
+fork would mix old modules with new ones.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from workflows.fleet.fork import ChildProcess, Fork
+from workflows.fleet.fork import Fork
 from workflows.fleet.reports import REPORTS_VARIABLE
 
 WORKER_ARGV = (sys.executable, "-m", "workflows.worker")
@@ -42,20 +43,20 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class SpawnerError(OSError):
-    """A worker could not be forked; it may be that one was, and is about to stop by itself."""
+    """A worker could not be forked, or its pid is unknown; such a worker stops by itself."""
 
 
 class Spawner:
-    """The process that forks. It is started when it is first needed, and anew when it has died."""
+    """The supervisor's end of the spawner, which is started when needed, also after its death."""
 
     def __init__(self) -> None:
-        # A thread of its own: what is waited for here must not keep the ledger waiting.
+        # A thread of its own: a wait here must not block the ledger's threads.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spawner")
-        self._process: ChildProcess | None = None
+        self._process: Fork | subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Start it as a fork of this process, which spares it most of its imports. Where that has
-        more than one thread already, or cannot be forked, it is left to the first start.
+        """Start it as a fork of this process, which has most of the imports. If this process has a
+        second thread or cannot be forked, the first `start` does it.
         """
         if _threads() > 1:
             return
@@ -69,26 +70,30 @@ class Spawner:
             self._socket, self._process = ours, Fork(pid)
 
     def end(self) -> None:
-        """End it at once, where no start is under way; the workers stay."""
-        self._end()
+        """Kill the process if no start is under way; the workers stay."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._socket.close()
+            self._process = None
 
     async def start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
         """Start a worker with these as its standard input, its output and its pipe for reports;
         its process id. Raises SpawnerError.
         """
-        # Copies, for who asks may be canceled, and close his own while they are still to be sent.
+        # Copies: a canceled caller closes its own while these are still to be sent.
         copies = [os.dup(descriptor) for descriptor in descriptors]
         try:
             asking = self._thread.submit(self._start, environment, copies)
-        except RuntimeError:  # of a thread that was shut down
+        except RuntimeError:  # the thread is shut down
             _close_all(copies)
             raise SpawnerError("no more workers are started") from None
         asking.add_done_callback(lambda _: _close_all(copies))
         return await asyncio.wrap_future(asking)
 
     async def close(self) -> None:
-        """Let it go, and start no more; the workers stay."""
-        self._thread.submit(self._end)
+        """Kill the process and start no more workers; the running workers stay."""
+        self._thread.submit(self.end)
         await asyncio.to_thread(self._thread.shutdown)
 
     def _start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
@@ -99,8 +104,8 @@ class Spawner:
             if not answer:
                 raise ConnectionError("it is gone")
         except OSError as error:
-            self._end()
-            raise SpawnerError(f"what forks the workers does not answer ({error})") from None
+            self.end()
+            raise SpawnerError(f"the spawner does not answer ({error})") from None
         if not answer.isdigit():
             raise SpawnerError(answer.decode())
         return int(answer)
@@ -108,7 +113,7 @@ class Spawner:
     def _require_process(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
-        self._end()
+        self.end()
         _adopt_orphans()
         self._socket, theirs = _sockets()
         with theirs:
@@ -117,20 +122,13 @@ class Spawner:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                # Ctrl-C in a terminal is for the fleet; a session of its own is what workers have.
+                # Ctrl-C in a terminal is for the supervisor only.
                 process_group=0,
             )
 
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._socket.close()
-            self._process = None
-
 
 def _sockets() -> tuple[socket.socket, socket.socket]:
-    """The fleet's end and the other one."""
+    """The supervisor's end and the spawner's end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(_ANSWER_SECONDS)
     return ours, theirs
@@ -146,16 +144,16 @@ def _close_all(descriptors: Sequence[int]) -> None:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of what this process's children leave behind. Raises SpawnerError."""
+    """Become the parent of the orphans of this process's children. Raises SpawnerError."""
     if sys.platform != "linux":
-        raise SpawnerError("only Linux lets a fleet adopt what is forked for it")
+        raise SpawnerError("only Linux has subreapers")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise SpawnerError(os.strerror(ctypes.get_errno()))
 
 
 def main(descriptor: int) -> int:
-    """Serve until the fleet is gone. A signal that is meant for the fleet ends nothing here."""
+    """Serve until the supervisor is gone. Signals to its process group end nothing here."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     # It may be inherited that children are ignored, and then nobody can wait for one.
@@ -176,14 +174,16 @@ def main(descriptor: int) -> int:
             if worker.build_id() == build_id:
                 answer = _fork_twice(json.loads(request), descriptors, ours.fileno())
             else:
-                answer = "the code on disk is another by now; start the fleet again to fork it"
+                answer = (
+                    "the code on disk has changed; restart the supervisor to fork workers again"
+                )
             _close_all(descriptors)
-            with contextlib.suppress(OSError):  # the next read shows it
+            with contextlib.suppress(OSError):  # the supervisor is gone: the next read ends
                 ours.send(answer.encode())
 
 
 def _become_the_spawner(theirs: socket.socket) -> NoReturn:
-    """In a fork of the fleet: be what would have been started from nothing."""
+    """In a fork of the supervisor: run `main` as a new process would."""
     code = 1
     try:
         os.setpgid(0, 0)
@@ -192,7 +192,7 @@ def _become_the_spawner(theirs: socket.socket) -> NoReturn:
             os.dup2(nothing, descriptor)
         for each in list(Path("/proc/self/fd").iterdir()):
             if int(each.name) not in {0, 1, 2, theirs.fileno()}:
-                with contextlib.suppress(OSError):  # that of the folder itself is closed by now
+                with contextlib.suppress(OSError):  # the one of this listing is closed already
                     os.close(int(each.name))
         code = main(theirs.detach())
     except BaseException:  # noqa: BLE001 - as the interpreter does at the end of a program
@@ -202,9 +202,7 @@ def _become_the_spawner(theirs: socket.socket) -> NoReturn:
 
 
 def _fork_twice(environment: Mapping[str, str], descriptors: Sequence[int], ours: int) -> str:
-    """The process id of the second one, once the first is gone and the fleet has adopted it; or
-    why there is none.
-    """
+    """The worker's pid, once the supervisor has adopted it; or a sentence why there is none."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as pipe:
         try:
@@ -215,10 +213,10 @@ def _fork_twice(environment: Mapping[str, str], descriptors: Sequence[int], ours
         if first == 0:
             _fork_once_more(environment, descriptors, writing, [ours, reading])
         os.close(writing)
-        # Its end comes when the second one has its own signals again: none is lost on it.
-        told = pipe.read()
+        # The pipe ends once the worker has reset its signal handlers: no signal to it is lost.
+        answer = pipe.read()
         os.waitpid(first, 0)
-    return told.decode() or "a worker cannot be forked: there is no room for another process"
+    return answer.decode() or "a worker cannot be forked: there is no room for another process"
 
 
 def _fork_once_more(
@@ -236,7 +234,7 @@ def _fork_once_more(
 def _become_a_worker(
     environment: Mapping[str, str], descriptors: Sequence[int], inherited: Sequence[int]
 ) -> NoReturn:
-    """Be the worker, as if it had been started from nothing."""
+    """Run the worker as a new process would."""
     code = 1
     try:
         os.setsid()

@@ -18,7 +18,7 @@ from temporalio import activity
 
 from workflows import worker
 from workflows.activities import VideoActivities
-from workflows.fleet.reports import PLACE_VARIABLE
+from workflows.fleet.reports import NUMBER_VARIABLE
 from workflows.models import StartedVideo, VideoStatus
 
 FLAW_VARIABLE = "ODD_FLAW"
@@ -43,14 +43,14 @@ def hangs() -> None:
 
 def crashes() -> None:
     """End at once, at the first place and from when on the flaw is there."""
-    if os.environ[PLACE_VARIABLE] == "1" and Path(os.environ[FLAW_VARIABLE]).exists():
+    if os.environ[NUMBER_VARIABLE] == "1" and Path(os.environ[FLAW_VARIABLE]).exists():
         sys.stderr.write(f"worker: {LAST_WORDS}.\n")
         sys.exit(3)
 
 
 def stays() -> None:
     """Do not hear that it should stop, at the first place."""
-    if os.environ[PLACE_VARIABLE] == "1":
+    if os.environ[NUMBER_VARIABLE] == "1":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         vars(worker)["signal"] = SimpleNamespace(SIGTERM=signal.SIGUSR1, SIGINT=signal.SIGUSR2)
 

@@ -9,7 +9,7 @@ import pytest
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.integration.fleet.crew import (
+from tests.integration.fleet.supervised import (
     DEADLINE_SECONDS,
     DRAW,
     all_gone,
@@ -83,7 +83,7 @@ async def test_told_twice_to_stop_a_fleet_kills_its_workers_and_says_so(yard: Be
         pids = made.fleet.pids
         hold, pid = await made.drawing(asked)
         made.fleet.child.send(signal.SIGTERM)
-        await made.says("stopping: what is in hand may take")
+        await made.says("stopping: attempts in flight may take")
         made.fleet.child.send(signal.SIGTERM)
         # The request is held all the time, so nobody can have finished it.
         exit_code = await made.fleet.child.wait(40)

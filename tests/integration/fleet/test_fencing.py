@@ -18,11 +18,11 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from chaos.process.waiting import wait_until
-from tests.integration.fleet.crew import DEADLINE_SECONDS
+from tests.integration.fleet.supervised import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench
 from workflows.fleet.failover import Failover, Handover, Loss
-from workflows.fleet.in_hand import InHand
-from workflows.fleet.reports import Event, Membership, Report, ReportingInterceptor
+from workflows.fleet.in_flight import InFlight
+from workflows.fleet.reports import Event, Report, ReportingInterceptor, SupervisorLink
 from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Item
 from workflows.paid_calls import Purchase, State, Terms
@@ -122,7 +122,7 @@ async def recorder(yard: Bench) -> AsyncIterator[Recorder]:
             task_queue=made.queue,
             workflows=[Patient],
             activities=[made.stay],
-            interceptors=[ReportingInterceptor(Membership("nobody", writing))],
+            interceptors=[ReportingInterceptor(SupervisorLink("nobody", writing))],
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
             yield made
@@ -187,7 +187,7 @@ async def test_a_worker_tells_of_each_attempt_when_it_begins_and_ends_and_of_its
 ) -> None:
     handle = await recorder.start()
     token = await recorder.token_of(1)
-    known = InHand()
+    known = InFlight()
     for report in recorder.hear():
         known.take(report)
     assert known.attempts == {token: f"stay of {recorder.queue}"}

@@ -18,7 +18,7 @@ from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.ledger import Call
 from tests.integration.fleet import odd
-from tests.integration.fleet.crew import (
+from tests.integration.fleet.supervised import (
     WAIT,
     Crew,
     Lost,
@@ -32,8 +32,8 @@ from tests.integration.fleet.crew import (
     was_failed_over,
 )
 from tests.integration.workflows.bench import Bench
-from workflows.fleet.fleet import DRAIN_SECONDS
-from workflows.fleet.pace import LOOP_DEATHS
+from workflows.fleet.restart_backoff import LOOP_DEATHS
+from workflows.fleet.supervisor import DRAIN_SECONDS
 from workflows.policies import HEARTBEAT_TIMEOUT, RETRY_POLICY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
@@ -200,7 +200,7 @@ async def test_a_worker_whose_event_loop_hangs_is_killed_replaced_and_failed_ove
     assert (wait.attempt, was_failed_over(wait)) == (2, True)
     (lost,) = story.losses
     assert story.left == [lost.pid]
-    assert f"worker-{lost.place} (pid {lost.pid}) hangs; it is killed" in story.log
+    assert f"worker-{lost.number} (pid {lost.pid}) hangs; it is killed" in story.log
     assert (lost.how, lost.failed_over) == ("SIGKILL", 1)
     assert story.exit_code == 0
     assert story.tally
@@ -245,7 +245,7 @@ async def test_a_crash_loop_is_told_with_the_last_lines_and_the_others_go_on(
 async def test_a_worker_that_does_not_stop_is_killed_and_only_that_one(stories: Stories) -> None:
     story = await stories["stay"]
     assert story.exit_code == 1
-    assert f"stopping: what is in hand may take {DRAIN_SECONDS:g} s" in story.log
+    assert f"stopping: attempts in flight may take {DRAIN_SECONDS:g} s" in story.log
     assert re.findall(r"(worker-\d) \(pid \d+\) does not end; it is killed", story.log) == [
         "worker-1"
     ]

@@ -13,7 +13,7 @@ from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.ledger import Call
-from tests.integration.fleet.crew import (
+from tests.integration.fleet.supervised import (
     DEADLINE_SECONDS,
     DRAW,
     WAIT,
@@ -153,7 +153,7 @@ async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair:
     workflow = await pair.bench.ended(asked)
     await pair.is_complete_again()
 
-    assert f"worker-{lost.place} (pid {pid}) is paused; it is killed" in pair.log
+    assert f"worker-{lost.number} (pid {pid}) is paused; it is killed" in pair.log
     assert (lost.how, lost.failed_over) == ("SIGKILL", 1)
     wait = only(workflow, WAIT)
     assert (wait.attempt, was_failed_over(wait)) == (2, True)

@@ -15,7 +15,7 @@ from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.integration.conftest import BenchIn
-from tests.integration.fleet.crew import WAIT, crew, ends, only, was_failed_over
+from tests.integration.fleet.supervised import WAIT, crew, ends, only, was_failed_over
 from tests.integration.workflows.bench import Bench
 
 pytestmark = [

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
-from tests.integration.fleet.crew import DEADLINE_SECONDS, Crew, all_gone, crew, ends
+from tests.integration.fleet.supervised import DEADLINE_SECONDS, Crew, all_gone, crew, ends
 from tests.integration.workflows.bench import Bench
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]

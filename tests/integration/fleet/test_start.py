@@ -21,9 +21,9 @@ from chaos.process.reaper import Reaper, tagged_processes
 from chaos.process.waiting import wait_until
 from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import waiting_program
-from tests.integration.fleet.crew import DEADLINE_SECONDS
+from tests.integration.fleet.supervised import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench
-from workflows.fleet.pace import FIRST_DELAY_SECONDS
+from workflows.fleet.restart_backoff import FIRST_DELAY_SECONDS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session")]
 

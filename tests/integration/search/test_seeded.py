@@ -22,7 +22,7 @@ from chaos.search.schedule import FILE, Planned, Schedule
 from chaos.search.seeded import seeded, seeded_of
 from chaos.search.shrink import Means, shrink
 from tests.chaos.video.target import VIDEO
-from tests.integration.fleet.crew import is_there
+from tests.integration.fleet.supervised import is_there
 
 PROJECT = Path(__file__).parents[3]
 

@@ -15,11 +15,11 @@ import pytest
 
 from workflows.fleet import reports
 from workflows.fleet.reports import (
-    MEMBER_VARIABLE,
     REPORTS_VARIABLE,
+    SENDER_VARIABLE,
     Event,
-    Membership,
     Report,
+    SupervisorLink,
 )
 
 PATIENCE_SECONDS = 10.0
@@ -34,8 +34,8 @@ class Pipe:
     writing: int
 
     @property
-    def membership(self) -> Membership:
-        return Membership("a sender", self.writing)
+    def link(self) -> SupervisorLink:
+        return SupervisorLink("a sender", self.writing)
 
     def read(self) -> bytes:
         """All that is in it now."""
@@ -67,7 +67,7 @@ def fill(pipe: Pipe) -> int:
     """Tell until the pipe takes no more; how many lines it took."""
     count = 0
     while select.select([], [pipe.writing], [], 0)[1]:
-        pipe.membership.tell(Event.BEGAN, token=b"in the way", what=str(count))
+        pipe.link.tell(Event.BEGAN, token=b"in the way", what=str(count))
         count += 1
     # What is left is less than an atomic write needs, so a short line may fit still: use it up.
     with suppress(BlockingIOError):
@@ -88,14 +88,14 @@ def fill(pipe: Pipe) -> int:
     ids=lambda report: report.event,
 )
 def test_what_is_told_is_what_is_heard(pipe: Pipe, report: Report) -> None:
-    pipe.membership.tell(**dict(report))
+    pipe.link.tell(**dict(report))
     assert pipe.reports() == [report]
 
 
 def test_a_full_pipe_drops_a_line_and_nobody_waits(pipe: Pipe) -> None:
     fill(pipe)
     telling = threading.Thread(
-        target=pipe.membership.tell, args=(Event.BEAT,), kwargs={"what": "lost"}, daemon=True
+        target=pipe.link.tell, args=(Event.BEAT,), kwargs={"what": "lost"}, daemon=True
     )
     telling.start()
     telling.join(PATIENCE_SECONDS)
@@ -105,9 +105,9 @@ def test_a_full_pipe_drops_a_line_and_nobody_waits(pipe: Pipe) -> None:
 
 def test_after_a_full_pipe_was_read_lines_come_through_again(pipe: Pipe) -> None:
     told = fill(pipe)
-    pipe.membership.tell(Event.BEAT, what="lost")
+    pipe.link.tell(Event.BEAT, what="lost")
     kept = [line for line in pipe.read().splitlines() if line]
-    pipe.membership.tell(Event.BEAT)
+    pipe.link.tell(Event.BEAT)
     assert told > 100
     assert [Report.model_validate_json(line).what for line in kept] == [
         str(number) for number in range(len(kept))
@@ -117,18 +117,18 @@ def test_after_a_full_pipe_was_read_lines_come_through_again(pipe: Pipe) -> None
 
 def longest(pipe: Pipe) -> int:
     """Letters of `what` with which a line just fits into one atomic write."""
-    pipe.membership.tell(Event.BEAT, what="")
+    pipe.link.tell(Event.BEAT, what="")
     return select.PIPE_BUF - len(pipe.read())
 
 
 def test_the_longest_line_that_cannot_be_torn_is_told(pipe: Pipe) -> None:
     what = "x" * longest(pipe)
-    pipe.membership.tell(Event.BEAT, what=what)
+    pipe.link.tell(Event.BEAT, what=what)
     assert pipe.reports() == [Report(event=Event.BEAT, what=what)]
 
 
 def test_a_line_that_could_be_torn_is_dropped(pipe: Pipe) -> None:
-    pipe.membership.tell(Event.BEAT, what="x" * (longest(pipe) + 1))
+    pipe.link.tell(Event.BEAT, what="x" * (longest(pipe) + 1))
     assert pipe.read() == b""
 
 
@@ -138,7 +138,7 @@ def test_threads_that_tell_at_the_same_time_tear_no_line(pipe: Pipe) -> None:
     def tell(thread: int) -> None:
         for line in range(LINES):
             select.select([], [pipe.writing], [], PATIENCE_SECONDS)
-            pipe.membership.tell(Event.BEAT, what=f"{thread}:{line:03}:{text}")
+            pipe.link.tell(Event.BEAT, what=f"{thread}:{line:03}:{text}")
 
     threads = [threading.Thread(target=tell, args=(n,), daemon=True) for n in range(THREADS)]
     for thread in threads:
@@ -160,16 +160,16 @@ def test_threads_that_tell_at_the_same_time_tear_no_line(pipe: Pipe) -> None:
 
 def test_a_fleet_that_is_gone_is_no_failure_of_the_worker(pipe: Pipe) -> None:
     os.close(pipe.reading)
-    pipe.membership.tell(Event.BEAT)
+    pipe.link.tell(Event.BEAT)
 
 
-# Who is a member
+# Who is a worker
 
 
 def test_a_worker_that_no_fleet_started_is_no_member(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (MEMBER_VARIABLE, REPORTS_VARIABLE):
+    for name in (SENDER_VARIABLE, REPORTS_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    assert Membership.of_this_process() is None
+    assert SupervisorLink.of_this_process() is None
 
 
 def test_a_member_never_waits_for_its_fleet_to_read(
@@ -177,24 +177,24 @@ def test_a_member_never_waits_for_its_fleet_to_read(
 ) -> None:
     log_reading, log_writing = os.pipe()
     os.set_blocking(pipe.writing, True)
-    monkeypatch.setenv(MEMBER_VARIABLE, "a sender")
+    monkeypatch.setenv(SENDER_VARIABLE, "a sender")
     monkeypatch.setenv(REPORTS_VARIABLE, str(pipe.writing))
     with os.fdopen(log_writing, "w") as log, os.fdopen(log_reading):
         monkeypatch.setattr(sys, "stderr", log)
-        membership = Membership.of_this_process()
-        assert membership == pipe.membership
+        link = SupervisorLink.of_this_process()
+        assert link == pipe.link
         assert not os.get_blocking(pipe.writing)
         assert not os.get_blocking(log_writing)
 
 
-# What a member says and hears while it works
+# What a worker says and hears while it works
 
 
 @pytest.fixture
 def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The fleet's end of this process's standard input."""
     # It would hold for the process that runs the tests, for good.
-    monkeypatch.setattr(reports, "_wake_up_when_the_fleet_dies", lambda: None)
+    monkeypatch.setattr(reports, "_wake_up_when_the_supervisor_dies", lambda: None)
     reading, writing = os.pipe()
     with os.fdopen(reading) as file:
         monkeypatch.setattr(sys, "stdin", file)
@@ -209,7 +209,7 @@ async def test_it_says_that_it_is_ready_and_then_that_it_lives(
     del stdin
     monkeypatch.setattr(reports, "BEAT_SECONDS", 0.001)
     heard: list[Report] = []
-    async with pipe.membership.kept("7@host", lambda: None):
+    async with pipe.link.kept("7@host", lambda: None):
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(heard) < 4:
                 heard += pipe.reports()
@@ -220,7 +220,7 @@ async def test_it_says_that_it_is_ready_and_then_that_it_lives(
 
 async def test_it_stops_once_its_fleet_is_gone(pipe: Pipe, stdin: int) -> None:
     stopped: list[None] = []
-    async with pipe.membership.kept("7@host", lambda: stopped.append(None)):
+    async with pipe.link.kept("7@host", lambda: stopped.append(None)):
         await asyncio.sleep(0.05)
         assert stopped == []
         os.close(stdin)
@@ -231,7 +231,7 @@ async def test_it_stops_once_its_fleet_is_gone(pipe: Pipe, stdin: int) -> None:
 
 async def test_what_its_fleet_writes_is_no_reason_to_stop(pipe: Pipe, stdin: int) -> None:
     stopped: list[None] = []
-    async with pipe.membership.kept("7@host", lambda: stopped.append(None)):
+    async with pipe.link.kept("7@host", lambda: stopped.append(None)):
         os.write(stdin, b"hello")
         await asyncio.sleep(0.05)
     assert stopped == []

@@ -19,9 +19,9 @@ import pytest
 
 from workflows.fleet import spawner as spawner_module
 from workflows.fleet.fork import Fork
-from workflows.fleet.member import Member, ways_to_start
-from workflows.fleet.reports import MEMBER_VARIABLE
+from workflows.fleet.reports import SENDER_VARIABLE
 from workflows.fleet.spawner import WORKER_ARGV, Spawner, SpawnerError, main
+from workflows.fleet.worker_process import WorkerProcess, ways_to_start
 
 
 async def test_the_next_way_has_a_name_and_a_pipe_of_its_own() -> None:
@@ -29,19 +29,19 @@ async def test_the_next_way_has_a_name_and_a_pipe_of_its_own() -> None:
     names, pipes = [], []
 
     async def fork(environment: Mapping[str, str], reports: int) -> Any:
-        names.append(environment[MEMBER_VARIABLE])
+        names.append(environment[SENDER_VARIABLE])
         pipes.append(os.fstat(reports).st_ino)
         raise SpawnerError("nobody knows")
 
     async def execute(environment: Mapping[str, str], reports: int) -> Any:
-        names.append(environment[MEMBER_VARIABLE])
+        names.append(environment[SENDER_VARIABLE])
         pipes.append(os.fstat(reports).st_ino)
         return await asyncio.create_subprocess_exec("true", stdout=asyncio.subprocess.PIPE)
 
-    member = await Member.start(1, (fork, execute), {}, lambda _: None)
-    await member.ended()
+    worker = await WorkerProcess.start(1, (fork, execute), {}, lambda _: None)
+    await worker.ended()
 
-    assert member.sender == names[1] != names[0]
+    assert worker.sender == names[1] != names[0]
     assert pipes[0] != pipes[1]
 
 
@@ -93,7 +93,7 @@ async def test_a_program_that_does_not_serve_is_a_reason(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "executable", "/bin/false")
     spawner = Spawner()
 
-    with pytest.raises(SpawnerError, match="what forks the workers does not answer"):
+    with pytest.raises(SpawnerError, match="the spawner does not answer"):
         await spawner.start({}, ())
     await spawner.close()
 
@@ -117,4 +117,4 @@ def test_code_that_has_changed_on_disk_is_not_mixed_with_what_was_loaded(
 
         assert main(theirs.detach()) == 0
         assert ours.recv(1000) == b"4711"
-        assert ours.recv(1000).startswith(b"the code on disk is another by now")
+        assert ours.recv(1000).startswith(b"the code on disk has changed")

@@ -1,30 +1,30 @@
-"""When a place in the fleet gets its next process: at once, unless processes there die young."""
+"""How long to wait before a worker is started again: only if it dies young repeatedly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 YOUNG_SECONDS = 2.0
-"""A process that was ready for less than this, or never, died young."""
+"""A worker that was ready for less than this, or never, died young."""
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 60.0
 _DOUBLINGS = 7
-"""After which the longest delay is reached; a number that goes on growing has an end."""
+"""After these the longest delay is reached. Without a limit the power would overflow one day."""
 
 LOOP_DEATHS = 5
-"""So many young deaths in a row are a crash loop, and somebody is told."""
+"""So many young deaths in a row are a crash loop, which is logged as an error."""
 
 
 @dataclass
-class Pace:
-    """Counts the young deaths in a row. One may be chance, so it costs no delay."""
+class RestartBackoff:
+    """Counts young deaths in a row. The first one may be chance and causes no delay."""
 
     young_deaths: int = 0
 
     def next_delay_seconds(self, lived_seconds: float | None) -> float:
-        """The wait before the next start, after a process that was ready for so long (None: it
-        never was).
+        """The delay before the next start, after a worker that was ready for `lived_seconds` (None:
+        it was never ready).
         """
         if lived_seconds is not None and lived_seconds >= YOUNG_SECONDS:
             self.young_deaths = 0
@@ -37,5 +37,5 @@ class Pace:
 
     @property
     def is_crash_loop(self) -> bool:
-        """Whether it is time to say so."""
+        """Whether there were `LOOP_DEATHS` young deaths in a row."""
         return self.young_deaths >= LOOP_DEATHS

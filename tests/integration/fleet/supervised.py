@@ -33,7 +33,7 @@ DEADLINE_SECONDS = 30.0
 WAIT, DRAW = "await_video", "generate_character"
 
 _LOST = re.compile(
-    r"worker-(?P<place>\d+) \(pid (?P<pid>\d+)\) is lost \((?P<how>[^)]*)\): "
+    r"worker-(?P<number>\d+) \(pid (?P<pid>\d+)\) is lost \((?P<how>[^)]*)\): "
     r"failed_over=(?P<failed_over>\d+) in_ms=\d+ over=(?P<over>\d+) "
     r"left_to_heartbeats=(?P<left>\d+) open_calls_settled=(?P<calls>\d+) "
     r"sticky_queue=(?P<sticky>\w+)"
@@ -44,7 +44,7 @@ _LOST = re.compile(
 class Lost:
     """One line of a fleet's log about one worker that it lost."""
 
-    place: int
+    number: int
     pid: int
     how: str
     failed_over: int
@@ -85,9 +85,9 @@ class Crew:
         (line,) = re.findall(r"all workers have ended: (.*)", self.log)
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
 
-    def pid_at(self, place: int) -> int:
+    def pid_at(self, number: int) -> int:
         """The process that it started last at a place."""
-        return int(re.findall(rf"worker-{place} started \(pid (\d+)\)", self.log)[-1])
+        return int(re.findall(rf"worker-{number} started \(pid (\d+)\)", self.log)[-1])
 
     async def says(self, text: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until the log has this."""
@@ -124,11 +124,11 @@ class Crew:
         hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await self.start(asked)
         await hold.caught(DEADLINE_SECONDS)
-        return hold, await in_hand(self.bench, asked, DRAW, 1)
+        return hold, await in_flight(self.bench, asked, DRAW, 1)
 
     async def waits_in_attempt(self, asked: VideoSpec, number: int) -> int:
         """Wait until this attempt polls for the video; the worker's pid."""
-        pid = await in_hand(self.bench, asked, WAIT, number)
+        pid = await in_flight(self.bench, asked, WAIT, number)
         # Only the attempt in hand polls, and its worker has told of it before.
         await self.bench.lab.until_polled(asked.video_prompts[0])
         return pid
@@ -182,7 +182,7 @@ def require_no_secret(bench: Bench, text: str) -> None:
     assert CANARY not in text
 
 
-async def in_hand(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> int:
+async def in_flight(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> int:
     """Wait until a worker has this attempt of an activity in hand; the worker's pid."""
     found: list[PendingActivityInfo] = []
 

@@ -1,4 +1,4 @@
-"""What a worker process has in hand, as far as it told its fleet."""
+"""The attempts that a worker process has in flight, as far as it has reported them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from workflows.fleet.reports import Event, Report
 
 JUST_ENDED_SECONDS = 5.0
-"""An attempt that has ended is reported before the server has its result. Until that is sure, the
-attempt counts as in hand; where the server has the result, it refuses the token."""
+"""A worker reports the end of an attempt before the server has its result. For so long the attempt
+still counts as in flight; if the server has the result, it refuses the token."""
 
 _WORKFLOWS_KEPT = 8
 
 
 @dataclass
-class InHand:
-    """Grows and shrinks with each report. Its size is what the worker does, whatever else runs."""
+class InFlight:
+    """Follows the reports of one worker. It holds no more than what that worker does now."""
 
     identity: str | None = None
     is_ready: bool = False
@@ -28,7 +28,7 @@ class InHand:
     _workflows: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def take(self, report: Report) -> None:
-        """Take a report in."""
+        """Apply a report."""
         self.last_heard = time.monotonic()
         if report.event is Event.READY:
             self.identity, self.is_ready = report.identity, True
@@ -41,16 +41,16 @@ class InHand:
             self._workflows.move_to_end(report.workflow_id)
             while len(self._workflows) > _WORKFLOWS_KEPT:
                 self._workflows.popitem(last=False)
-        self._forget_what_is_over()
+        self._forget_ended()
 
     @property
     def attempts(self) -> dict[bytes, str]:
-        """The tokens of the attempts that may be lost with the worker, each with what it is."""
+        """The attempts that may be lost with the worker: a description for each token."""
         return dict(self._attempts)
 
     @property
     def unfinished(self) -> int:
-        """How many of them had not ended."""
+        """How many attempts have not ended."""
         return len(self._attempts.keys() - self._ended.keys())
 
     @property
@@ -58,7 +58,7 @@ class InHand:
         """Some of the workflows in the worker's cache, the newest first."""
         return tuple(reversed(self._workflows))
 
-    def _forget_what_is_over(self) -> None:
+    def _forget_ended(self) -> None:
         while self._ended:
             token, at = next(iter(self._ended.items()))
             if self.last_heard - at < JUST_ENDED_SECONDS:

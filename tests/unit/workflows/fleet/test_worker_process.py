@@ -8,20 +8,21 @@ from collections.abc import Mapping
 
 import pytest
 
-from workflows.fleet.member import Member, Process
+from workflows.fleet.child_process import Process
 from workflows.fleet.reports import Event, Report
+from workflows.fleet.worker_process import WorkerProcess
 
 TOKEN = b"one attempt"
 
 
-async def _member(script: str) -> Member:
+async def _member(script: str) -> WorkerProcess:
     async def launch(environment: Mapping[str, str], reports: int) -> Process:
         del environment, reports
         return await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", script), stdout=asyncio.subprocess.PIPE
         )
 
-    return await Member.start(1, (launch,), {}, lambda _: None)
+    return await WorkerProcess.start(1, (launch,), {}, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -37,22 +38,22 @@ async def _member(script: str) -> Member:
 async def test_a_worker_ends_in_order_by_itself_or_when_it_is_told(
     script: str, told_to_stop: bool, in_order: bool
 ) -> None:
-    member = await _member(script)
-    await member.ended()
+    worker = await _member(script)
+    await worker.ended()
     if told_to_stop:
-        member.told_to_stop = True
+        worker.told_to_stop = True
 
-    assert member.ended_in_order is in_order
+    assert worker.ended_in_order is in_order
 
 
 async def test_one_that_leaves_an_attempt_behind_is_lost_whatever_its_exit_code() -> None:
-    member = await _member("exit 0")
-    member.in_hand.take(Report(event=Event.BEGAN, token=TOKEN))
-    await member.ended()
-    assert not member.ended_in_order
+    worker = await _member("exit 0")
+    worker.in_flight.take(Report(event=Event.BEGAN, token=TOKEN))
+    await worker.ended()
+    assert not worker.ended_in_order
 
-    member.in_hand.take(Report(event=Event.ENDED, token=TOKEN))
-    assert member.ended_in_order
+    worker.in_flight.take(Report(event=Event.ENDED, token=TOKEN))
+    assert worker.ended_in_order
 
 
 async def test_what_ended_it_is_told_in_words() -> None:
