@@ -93,7 +93,7 @@ class SupervisorLink:
 
     @asynccontextmanager
     async def kept(self, identity: str, stop: Callable[[], object]) -> AsyncIterator[None]:
-        """Report that the worker is ready, then that it lives; `stop` once the supervisor is gone."""
+        """Report readiness, then that the worker lives; `stop` it once the supervisor is gone."""
         loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
 
         def read() -> None:
