@@ -125,5 +125,12 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, in site/. A link or an anchor that leads nowhere is an error."""
+    session.install("-q", "-c", str(CONSTRAINTS), *_tools("docs"))
+    session.run("zensical", "build", "--strict", "--clean")
+
+
 if __name__ == "__main__":
     nox.main()

@@ -1,4 +1,4 @@
-"""The README's tutorial is carried out word for word, and the example that it is about."""
+"""docs/tutorial.md is carried out word for word, and so is the example that it is about."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ _PREPARES = ("python3 -m venv", "pip install")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code of the README; what has no language shows what the one before prints."""
+    """A block of code; one without a language shows what the one before prints."""
 
     language: str
     text: str
 
 
 def _tutorial() -> list[Block]:
-    readme = (PROJECT / "README.md").read_text()
-    section = readme.partition("## Bring your own workflow\n")[2].partition("\n## ")[0]
-    return [Block(*found) for found in re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)]
+    page = (PROJECT / "docs" / "tutorial.md").read_text()
+    return [Block(*found) for found in re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)]
 
 
 def _without_figures(text: str) -> str:
