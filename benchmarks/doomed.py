@@ -16,22 +16,22 @@ from typing import TypeVar
 from benchmarks.points import Point, passes
 from workflows import entry, worker
 from workflows.answers import Image
-from workflows.cashier import Bill, Cashier
 from workflows.models import CHARACTER, PaidOrder
-from workflows.paid_calls import PaidCall, Purchase, State
-from workflows.replies import Replies
+from workflows.payments.calls import PaidCall, PaidRequest, State
+from workflows.payments.execute import PaidCalls, PaidResult
+from workflows.payments.replies import Replies
 from workflows.transport import MaySend
 
 T = TypeVar("T")
 
 Send = Callable[[MaySend], Awaitable[T]]
 
-_with_ledger = Cashier.buy
+_with_journal = PaidCalls.execute
 
 
 async def _without_ledger(
-    self: Cashier, purchase: Purchase, order: PaidOrder, replies: Replies[T], send: Send[T]
-) -> Bill:
+    self: PaidCalls, purchase: PaidRequest, order: PaidOrder, replies: Replies[T], send: Send[T]
+) -> PaidResult:
     """Send it, and put an image where the video's request looks for it."""
     del order, replies
     reply = await send(lambda: None)
@@ -56,16 +56,16 @@ async def _without_ledger(
         provider_operation=name,
         artifact=artifact,
     )
-    return Bill(call, Decimal(0))
+    return PaidResult(call, Decimal(0))
 
 
 def main() -> int:
     """Plant the points, then work as any worker does."""
-    pay = _without_ledger if sys.argv[1:] == ["no-ledger"] else _with_ledger
+    pay = _without_ledger if sys.argv[1:] == ["no-ledger"] else _with_journal
 
     async def buy(
-        self: Cashier, purchase: Purchase, order: PaidOrder, replies: Replies[T], send: Send[T]
-    ) -> Bill:
+        self: PaidCalls, purchase: PaidRequest, order: PaidOrder, replies: Replies[T], send: Send[T]
+    ) -> PaidResult:
         job, image = purchase.operation_id, purchase.step == CHARACTER
         passes(job, Point.BEFORE_IMAGE if image else Point.BEFORE_VIDEO)
         bill = await pay(self, purchase, order, replies, send)
@@ -73,7 +73,7 @@ def main() -> int:
             passes(job, Point.AFTER_VIDEO)
         return bill
 
-    Cashier.buy = buy  # type: ignore[method-assign] # the points are planted into the real one
+    PaidCalls.execute = buy  # type: ignore[method-assign] # the points are planted into the real one
     return worker.main()
 
 

@@ -29,9 +29,9 @@ from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table
 from chaos.environment.postgres import Postgres, PostgresNotFoundError
 from chaos.evidence.journal import Journal
-from workflows.ledger import Ledger
 from workflows.models import Item
-from workflows.paid_calls import Granted, Purchase, Terms
+from workflows.payments.calls import Granted, Limits, PaidRequest
+from workflows.payments.journal import PaymentJournal
 
 NAME = "ledger"
 TITLE = "The ledger's price"
@@ -47,7 +47,7 @@ CALL, P99, RATIO = "median of a round", "p99 of a round", "÷ write"
 _BASELINE = "write 4 KB + fsync"
 _BLOCK = bytes(4096)
 _DEADLINE_SECONDS = 60.0
-_TERMS = Terms(ambiguous_allowed=0)
+_TERMS = Limits(in_doubt_allowed=0)
 
 Subject = Callable[[], list[float]]
 """Does its work `CALLS` times and returns how many seconds each took."""
@@ -72,7 +72,7 @@ def time_writes(folder: Path) -> list[float]:
 
 def time_calls(url: str) -> list[float]:
     """Steps that are bought, one after another."""
-    ledger = Ledger.open(url, grace_seconds=5)
+    ledger = PaymentJournal.open(url, grace_seconds=5)
     operation_id = uuid4().hex
     try:
         return _timed(lambda number: _buy(ledger, operation_id, f"step-{number}"))
@@ -80,8 +80,8 @@ def time_calls(url: str) -> list[float]:
         ledger.close()
 
 
-def _buy(ledger: Ledger, operation_id: str, step: str) -> None:
-    purchase = Purchase(
+def _buy(ledger: PaymentJournal, operation_id: str, step: str) -> None:
+    purchase = PaidRequest(
         operation_id, step, Item.VIDEO, "a-model", Decimal("1.20"), _DEADLINE_SECONDS
     )
     answer = ledger.reserve(purchase, _TERMS)

@@ -61,7 +61,7 @@ by the harness. No ledger: likewise, and it pays as a plain Temporal worker woul
 
 A request in flight is billed before the kill, and its reply is lost; nobody can know that. All of
 them pay twice then. Only the ledger says so: it calls the request ambiguous, and can be told to ask
-a person first (AMBIGUOUS_START=ask).
+a person first (IN_DOUBT_POLICY=ask).
 
 DBOS and plain Temporal promise each step at least once: what was done and not yet reported is done,
 and paid for, once more. The ledger makes the difference, not the engine; it would do so with DBOS.

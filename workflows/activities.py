@@ -17,9 +17,7 @@ from workflows import policies
 from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore, mime_type_of
-from workflows.cashier import Cashier, PaidButLostError, UndecidedError
 from workflows.gemini import Gemini
-from workflows.ledger import BudgetExceededError, LedgerError, OtherPromptError
 from workflows.models import (
     CHARACTER,
     KEY_REFUSED,
@@ -39,8 +37,10 @@ from workflows.models import (
     VideoStatus,
     video_step,
 )
-from workflows.paid_calls import Purchase
-from workflows.replies import ImageReplies, VideoReplies
+from workflows.payments.calls import PaidRequest
+from workflows.payments.execute import PaidButLostError, PaidCalls, UndecidedError
+from workflows.payments.journal import BudgetExceededError, JournalError, OtherPromptError
+from workflows.payments.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
 
 _FINAL = (ArtifactError, BudgetExceededError, OtherPromptError, PaidButLostError)
@@ -57,7 +57,7 @@ class VideoActivities:
     """The activities, bound to one client, one till and one artifact folder."""
 
     gemini: Gemini
-    cashier: Cashier
+    paid_calls: PaidCalls
     artifacts: ArtifactStore
     settings: Settings
 
@@ -66,12 +66,14 @@ class VideoActivities:
         """Bind the operation's id to its prompts (free)."""
         async with _attempt():
             self.artifacts.require_name(order.operation_id)
-            await asyncio.to_thread(self.cashier.ledger.register, order.operation_id, order.prompts)
+            await asyncio.to_thread(
+                self.paid_calls.journal.register, order.operation_id, order.prompts
+            )
 
     @activity.defn
     async def generate_character(self, order: CharacterOrder) -> Character:
         """Make the character's image (paid) and put it on disk."""
-        purchase = Purchase(
+        purchase = PaidRequest(
             operation_id=order.operation_id,
             step=CHARACTER,
             item=Item.IMAGE,
@@ -80,7 +82,7 @@ class VideoActivities:
             deadline_seconds=self.settings.image_deadline_seconds,
         )
         async with _attempt():
-            bill = await self.cashier.buy(
+            bill = await self.paid_calls.execute(
                 purchase,
                 order,
                 ImageReplies(self.artifacts),
@@ -88,7 +90,7 @@ class VideoActivities:
             )
             artifact = bill.call.artifact
             if artifact is None:
-                raise ArtifactError("the ledger names no file for the character; stop all work.")
+                raise ArtifactError("the journal names no file for the character; stop all work.")
             await asyncio.to_thread(self.artifacts.load, artifact)
             return Character(
                 artifact=artifact,
@@ -99,7 +101,7 @@ class VideoActivities:
     @activity.defn
     async def start_video(self, order: VideoOrder) -> StartedVideo:
         """Have the provider begin a video (paid) and return its name there."""
-        purchase = Purchase(
+        purchase = PaidRequest(
             operation_id=order.operation_id,
             step=video_step(order.number),
             item=Item.VIDEO,
@@ -111,7 +113,7 @@ class VideoActivities:
         async with _attempt():
             data = await asyncio.to_thread(self.artifacts.load, order.character)
             character = Image(data, mime_type_of(order.character.path, data))
-            bill = await self.cashier.buy(
+            bill = await self.paid_calls.execute(
                 purchase,
                 await self._with_a_known_name(order),
                 VideoReplies(self.artifacts),
@@ -179,7 +181,7 @@ class VideoActivities:
             return await self._keep(video, data)
 
     async def _look(self, video: StartedVideo) -> VideoStatus:
-        """One poll. Raises ApiError, LedgerError, ArtifactError."""
+        """One poll. Raises ApiError, JournalError, ArtifactError."""
         try:
             made = await self.gemini.poll_video(video.provider_operation)
         except ApiError as error:
@@ -192,7 +194,7 @@ class VideoActivities:
 
     async def _on_disk(self, operation_id: str, step: str) -> Artifact | None:
         """The file of a video that an attempt fetched which did not live to tell."""
-        bought = await asyncio.to_thread(self.cashier.ledger.outcome, operation_id, step)
+        bought = await asyncio.to_thread(self.paid_calls.journal.outcome, operation_id, step)
         return await asyncio.to_thread(self._whole, bought.artifact if bought else None)
 
     async def _keep(self, video: StartedVideo | VideoDownload, data: bytes) -> Artifact:
@@ -202,21 +204,21 @@ class VideoActivities:
         artifact = await asyncio.to_thread(self.artifacts.save, operation_id, name, data)
         what = (operation_id, step, artifact, video.provider_operation)
         try:
-            await asyncio.to_thread(self.cashier.ledger.keep, *what)
-        except LedgerError as error:
+            await asyncio.to_thread(self.paid_calls.journal.keep, *what)
+        except JournalError as error:
             logger.warning("%s is not on record, only on disk: %s", artifact.path, error)
         return artifact
 
     async def _settle(self, video: StartedVideo | VideoDownload, error: ApiError) -> None:
         """Record what the end of a video means for its bill, before anybody is told of it.
 
-        Raises ApplicationError, LedgerError.
+        Raises ApplicationError, JournalError.
         """
         what = (video.operation_id, video_step(video.number), video.provider_operation, str(error))
         if error.code in NOT_BILLED:
-            await asyncio.to_thread(self.cashier.ledger.refund, *what)
+            await asyncio.to_thread(self.paid_calls.journal.refund, *what)
         if error.outcome is Outcome.LOST:
-            await asyncio.to_thread(self.cashier.ledger.lose, *what)
+            await asyncio.to_thread(self.paid_calls.journal.lose, *what)
             raise ApplicationError(str(error), type=VIDEO_LOST, non_retryable=True) from None
 
     async def _with_a_known_name(self, order: VideoOrder) -> VideoOrder:
@@ -225,7 +227,7 @@ class VideoActivities:
         """
         if order.made_as:
             own = (order.operation_id, video_step(order.number))
-            if await asyncio.to_thread(self.cashier.ledger.is_of_another, order.made_as, *own):
+            if await asyncio.to_thread(self.paid_calls.journal.is_of_another, order.made_as, *own):
                 logger.warning("%s is the name of another video", order.made_as)
                 return order.model_copy(update={"made_as": None})
             try:
@@ -274,7 +276,7 @@ async def _attempt() -> AsyncIterator[_Heartbeat]:
         ) from None
     except UndecidedError as error:
         raise ApplicationError(str(error), error.call, type=UNDECIDED, non_retryable=True) from None
-    except LedgerError as error:
+    except JournalError as error:
         raise ApplicationError(
             str(error), type="LedgerError", non_retryable=error.lasting
         ) from None

@@ -82,7 +82,7 @@ def image_of(reply: httpx.Response | None, call: Call) -> Image:
         raise ApiError(
             "NoUsableImage",
             f"the API may have billed the image and gave none that can be used{said}",
-            Outcome.AMBIGUOUS,
+            Outcome.IN_DOUBT,
         )
     if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
         raise ApiError(

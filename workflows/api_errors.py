@@ -30,7 +30,7 @@ class Outcome(StrEnum):
     """Refused for a reason that another try does not change; nothing was billed."""
     RETRYABLE = "retryable"
     """Not accepted, not billed, or free to send again."""
-    AMBIGUOUS = "ambiguous"
+    IN_DOUBT = "ambiguous"
     """A paid call that may have been billed although no usable reply came."""
     NOT_MADE = "not_made"
     """The provider began a video, failed by its own fault and charges nothing: start it anew."""
@@ -64,7 +64,7 @@ class Call:
     @property
     def unclear(self) -> Outcome:
         """What it means that nobody knows how it ended."""
-        return Outcome.AMBIGUOUS if self.paid else Outcome.RETRYABLE
+        return Outcome.IN_DOUBT if self.paid else Outcome.RETRYABLE
 
 
 def classify(error: Exception, call: Call, exchange: Exchange) -> ApiError:

@@ -160,7 +160,9 @@ class VideoOperation:
                     if kind != VIDEO_NOT_MADE or not_made == policies.RETRY_POLICY.maximum_attempts:
                         raise
                     await self._pause(policies.retry_interval(not_made), words_of(error))
-                elif kind == VIDEO_LOST:  # the ledger knows, and has it decided before it is bought
+                elif (
+                    kind == VIDEO_LOST
+                ):  # the journal knows, and has it decided before it is bought
                     self._charge(-started.cost_usd, started.cost_usd)
                     waste = started.possible_waste_usd + started.cost_usd
                 else:
@@ -268,7 +270,7 @@ class VideoOperation:
 
     async def _deadline_of(self, settle_at: datetime) -> None:
         """Wait until then, or until a cancel is requested: nothing is in hand meanwhile."""
-        # At least a moment: the ledger's clock may be behind the server's.
+        # At least a moment: the journal's clock may be behind the server's.
         wait = max(policies.SHORTEST_WAIT, settle_at - workflow.now())
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._cancel_requested, timeout=wait)

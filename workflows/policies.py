@@ -127,14 +127,14 @@ The first two are defaults of `IMAGE_DEADLINE_SECONDS` and `VIDEO_START_DEADLINE
 then a call without an outcome may still get one, so it is left alone for that long.
 """
 
-LEDGER_GRACE_SECONDS = 5.0
-"""How long after its deadline a paid call's reply may still be on its way to the ledger."""
+JOURNAL_GRACE_SECONDS = 5.0
+"""How long after its deadline a paid call's reply may still be on its way to the journal."""
 
 SHORTEST_WAIT = timedelta(seconds=1)
-"""Before an open call is looked at again, whatever the clocks of ledger and server say."""
+"""Before an open call is looked at again, whatever the clocks of journal and server say."""
 
 STORE_PATIENCE = timedelta(minutes=10)
-"""How long a reply that was paid for waits for room on a disk or for its ledger.
+"""How long a reply that was paid for waits for room on a disk or for its journal.
 
 Well within the start-to-close timeout, which would drop it.
 """

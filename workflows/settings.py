@@ -6,6 +6,7 @@ standard `TEMPORAL_*` variables and its configuration file.
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,13 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows import policies, pricing
+
+RENAMED = {
+    "LEDGER_URL": "PAYMENT_JOURNAL_URL",
+    "AMBIGUOUS_START": "IN_DOUBT_POLICY",
+    "AMBIGUOUS_RESENDS": "IN_DOUBT_RESENDS",
+}
+"""Names of variables in earlier releases, and now. To ignore one could mean to pay twice."""
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -39,9 +47,9 @@ class Settings(BaseSettings):
     video_resolution: str = "720p"
     artifacts_dir: Path = Path("artifacts")
     task_queue: str = policies.TASK_QUEUE
-    ledger_url: SecretStr | None = None
-    ambiguous_start: Literal["resend", "ask"] = "resend"
-    ambiguous_resends: int = Field(default=1, ge=0)
+    payment_journal_url: SecretStr | None = None
+    in_doubt_policy: Literal["resend", "ask"] = "resend"
+    in_doubt_resends: int = Field(default=1, ge=0)
     budget_usd: Decimal | None = Field(default=None, ge=0)
     image_deadline_seconds: _Seconds = policies.IMAGE_DEADLINE_SECONDS
     video_start_deadline_seconds: _Seconds = policies.VIDEO_START_DEADLINE_SECONDS
@@ -127,6 +135,12 @@ def load_settings(**values: str) -> Settings:
 
     Raises SettingsError with one sentence for each fault.
     """
+    # The environment's names are read in any case, so that of an old one does not matter either.
+    old_names = [name for name in RENAMED if name in map(str.upper, os.environ)]
+    if old_names:
+        raise SettingsError(
+            " ".join(f"{name} is now called {RENAMED[name]}; rename it." for name in old_names)
+        )
     try:
         return Settings.model_validate(values) if values else Settings()
     except ValidationError as error:

@@ -22,13 +22,13 @@ from workflows import policies
 from workflows.activities import VideoActivities
 from workflows.alerts import Alerts, load_alert_settings
 from workflows.artifacts import ArtifactStore
-from workflows.cashier import Cashier
 from workflows.connection import connect_unless
 from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.fleet.reports import ReportingInterceptor, SupervisorLink
 from workflows.gemini import Gemini
-from workflows.ledger_place import names_in_use, open_ledger
 from workflows.network import check_network
+from workflows.payments.execute import PaidCalls
+from workflows.payments.identity import names_in_use, open_journal
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
@@ -93,12 +93,12 @@ async def run(settings: Settings) -> None:
         logger.info("stopped before Temporal was up")
         return
     link = SupervisorLink.of_this_process()
-    ledger = await asyncio.to_thread(open_ledger, settings, link.sender if link else None)
+    journal = await asyncio.to_thread(open_journal, settings, link.sender if link else None)
     try:
         async with Gemini(settings) as gemini:
             store = ArtifactStore(settings.artifacts_dir.absolute(), names_in_use(settings))
-            cashier = Cashier(ledger, store, settings)
-            activities = VideoActivities(gemini, cashier, store, settings)
+            paid_calls = PaidCalls(journal, store, settings)
+            activities = VideoActivities(gemini, paid_calls, store, settings)
             interceptors = [ReportingInterceptor(link)] if link else []
             async with (
                 Alerts(alert_settings, settings.artifacts_dir.absolute() / ALERTS_FOLDER) as alerts,
@@ -111,7 +111,7 @@ async def run(settings: Settings) -> None:
                     "stopping: attempts in flight may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT
                 )
     finally:
-        ledger.close()
+        journal.close()
     logger.info("stopped")
 
 

@@ -48,7 +48,7 @@ class Right:
 
 _PERMANENT = Right(Outcome.PERMANENT)
 _RETRYABLE = Right(Outcome.RETRYABLE)
-_IN_DOUBT = Right(Outcome.AMBIGUOUS)
+_IN_DOUBT = Right(Outcome.IN_DOUBT)
 _NOT_MADE = Right(Outcome.NOT_MADE)
 _LOST = Right(Outcome.LOST)
 

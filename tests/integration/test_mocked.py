@@ -31,8 +31,8 @@ HOSTILE = {
     "ALL_PROXY": "http://192.0.2.2:3128",
     LOOPBACK_VARIABLE: "http://192.0.2.3",
     "BUDGET_USD": "0",
-    "AMBIGUOUS_START": "ask",
-    "LEDGER_URL": "postgresql+psycopg://user@192.0.2.4/paid",
+    "IN_DOUBT_POLICY": "ask",
+    "PAYMENT_JOURNAL_URL": "postgresql+psycopg://user@192.0.2.4/paid",
     "TEMPORAL_ADDRESS": "192.0.2.5:7233",
 }
 

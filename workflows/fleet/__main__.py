@@ -19,8 +19,8 @@ from workflows.fleet.failover import Failover
 from workflows.fleet.output import Output
 from workflows.fleet.spawner import WORKER_ARGV, Spawner
 from workflows.fleet.supervisor import Supervisor
-from workflows.ledger_place import open_ledger
 from workflows.network import check_network
+from workflows.payments.identity import open_journal
 from workflows.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger("workflows.fleet")
@@ -68,18 +68,18 @@ async def _run(
     if client is None:
         logger.info("stopped before Temporal was up")
         return True
-    ledger = await asyncio.to_thread(open_ledger, settings)
+    journal = await asyncio.to_thread(open_journal, settings)
     try:
         supervisor = Supervisor(
-            argv, workers, Failover(client, ledger), metrics, output.write, spawner
+            argv, workers, Failover(client, journal), metrics, output.write, spawner
         )
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, supervisor.stop)
-        if stop.is_set():  # while the ledger was opened
+        if stop.is_set():  # while the journal was opened
             supervisor.stop()
         return await supervisor.run()
     finally:
-        ledger.close()
+        journal.close()
 
 
 def _metrics(address: str | None, workers: int) -> Callable[[int], Mapping[str, str]]:

@@ -28,12 +28,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import policies
-from workflows.ledger import Ledger, LedgerError
 from workflows.models import WORKER_LOST
+from workflows.payments.journal import JournalError, PaymentJournal
 
 RPC_TIMEOUT = timedelta(seconds=2)
 _RETRY_SECONDS = 0.2
-_LEDGER_SECONDS = 1.0
+_JOURNAL_SECONDS = 1.0
 _EVENTS_READ = 30
 _AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 _AT_ONCE = timedelta(milliseconds=1)
@@ -83,15 +83,15 @@ class Handover:
 
 @dataclass(frozen=True)
 class Failover:
-    """Fails over lost workers. The dead worker's open calls in `ledger` are settled first."""
+    """Fails over lost workers. The dead worker's open calls in `journal` are settled first."""
 
     client: Client
-    ledger: Ledger
+    journal: PaymentJournal
 
     async def hand_over(self, loss: Loss) -> Handover:
         """Fail over all that is in flight, or leave it to the heartbeats. No outage raises here."""
         began = time.monotonic()
-        # First the ledger: otherwise the next attempt waits for the deadline of a dead sender.
+        # First the journal: otherwise the next attempt waits for the deadline of a dead sender.
         calls = await self._give_up_on(loss.sender)
         sticky = asyncio.create_task(self._shut_sticky_queue(loss, began))
         outcomes = await asyncio.gather(
@@ -141,14 +141,14 @@ class Failover:
         return None
 
     async def _give_up_on(self, sender: str) -> int:
-        """Settle the ledger's open calls of the dead worker, unless the ledger is slow."""
-        asking = asyncio.create_task(asyncio.to_thread(self.ledger.give_up_on, sender))
+        """Settle the journal's open calls of the dead worker, unless the journal is slow."""
+        asking = asyncio.create_task(asyncio.to_thread(self.journal.give_up_on, sender))
         try:
-            return await asyncio.wait_for(asyncio.shield(asking), _LEDGER_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(asking), _JOURNAL_SECONDS)
         except TimeoutError:
             asking.add_done_callback(_note_failure)
-            logger.warning("the ledger is slow: open calls of the dead may wait for a deadline")
-        except LedgerError as error:
+            logger.warning("the journal is slow: open calls of the dead may wait for a deadline")
+        except JournalError as error:
             logger.warning("open calls of the dead wait for their deadlines: %s", error)
         return 0
 

@@ -34,7 +34,7 @@ from temporalio.worker import (
 REPORTS_VARIABLE = "FLEET_REPORTS_FD"
 SENDER_VARIABLE = "FLEET_SENDER"
 NUMBER_VARIABLE = "FLEET_NUMBER"
-"""The supervisor sets them for each worker: the pipe, its name in the ledger of paid calls, which
+"""The supervisor sets them for each worker: the pipe, its name in the payment journal, which
 is never used again, and the worker's number, counted from 1."""
 
 BEAT_SECONDS = 1.0
@@ -67,7 +67,7 @@ class Report(BaseModel):
 
 @dataclass(frozen=True)
 class SupervisorLink:
-    """The worker's end of the pipe. `sender` is the worker's name in the ledger of paid calls."""
+    """The worker's end of the pipe. `sender` is the worker's name in the payment journal."""
 
     sender: str
     pipe: int

@@ -50,7 +50,7 @@ class Spawner:
     """The supervisor's end of the spawner, which is started when needed, also after its death."""
 
     def __init__(self) -> None:
-        # A thread of its own: a wait here must not block the ledger's threads.
+        # A thread of its own: a wait here must not block the journal's threads.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spawner")
         self._process: Fork | subprocess.Popen[bytes] | None = None
 

@@ -38,7 +38,7 @@ Launch = Callable[[Mapping[str, str], int], Awaitable[Process]]
 
 @dataclass
 class WorkerProcess:
-    """One process from its start to its end. `sender` is its name in the ledger of paid calls."""
+    """One process from its start to its end. `sender` is its name in the payment journal."""
 
     number: int
     sender: str

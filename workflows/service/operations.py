@@ -91,7 +91,7 @@ class Operations:
     async def restart(self, operation_id: str) -> None:
         """Start an operation that ended badly again, with its own input, on its own queue.
 
-        The workers' ledger then resumes it: what was paid for is not paid for again.
+        The workers' journal then resumes it: what was paid for is not paid for again.
         """
         async with answered():
             described = await self._find(operation_id)

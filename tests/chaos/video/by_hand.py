@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from chaos.environment.target import PORT, Placement, Service, Up
-from tests.chaos.video.target import API, PROJECT, VIDEO, ledger_url, settings
+from tests.chaos.video.target import API, PROJECT, VIDEO, payment_journal_url, settings
 
 _PACE = ("--image-seconds", "2", "--video-start-seconds", "0.5", "--video-seconds", "6")
 """How long the fake API takes: long enough to be watched, and to break something meanwhile."""
@@ -26,7 +26,7 @@ Kill a worker meanwhile; the fleet goes on with another:
 
 def _settings(place: Placement) -> Mapping[str, str]:
     """What was paid for is kept beside the artifacts, where a second `up` looks for it."""
-    return {**settings(place), "LEDGER_URL": ledger_url(place.evidence)}
+    return {**settings(place), "PAYMENT_JOURNAL_URL": payment_journal_url(place.evidence)}
 
 
 def by_hand() -> Up:

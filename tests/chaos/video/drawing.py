@@ -91,7 +91,7 @@ async def _polled_twice(lab: VideoLab) -> None:
 DRAWN = Conditions(
     prepare=_slow_enough,
     # Nobody is there to decide, and a call may be cut off several times by chance.
-    settings={"AMBIGUOUS_RESENDS": "9"},
+    settings={"IN_DOUBT_RESENDS": "9"},
 )
 EXPLORED = Conditions(
     prepare=_polled_twice,

@@ -34,10 +34,10 @@ from tests.chaos.video.fake_api.ledger import (
     to_line,
 )
 from tests.chaos.video.specs import VideoSpec
-from workflows.ledger import Ledger
 from workflows.models import CHARACTER
-from workflows.paid_calls import IN_DOUBT, PaidCall, State, outcome_of
-from workflows.policies import LEDGER_GRACE_SECONDS
+from workflows.payments.calls import UNCERTAIN, PaidCall, State, outcome_of
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS
 
 FAKE_API = "api"
 """What the journal calls it, as the target of a fault."""
@@ -134,7 +134,7 @@ def paid_requests(folder: Path) -> Iterator[PaidRequest]:
             reason=call.reason,
             sent_at=call.sent_at,
             key=keys.get((call.operation_id, call.step), ""),
-            in_doubt=call.state in IN_DOUBT,
+            in_doubt=call.state in UNCERTAIN,
         )
 
 
@@ -180,8 +180,8 @@ def ledger_about(folder: Path, spec: VideoSpec) -> bytes:
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
-    """Save what the workers' ledger holds of these operations. Raises LedgerError."""
-    with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+    """Save what the workers' ledger holds of these operations. Raises JournalError."""
+    with closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS)) as ledger:
         calls = tuple(call for call in ledger.calls() if call.operation_id in operation_ids)
     write_file(folder / PAID_CALLS, _CALLS.dump_json(calls, indent=2))
 
@@ -238,7 +238,7 @@ def _as_the_provider(call: PaidCall, prompt: str, character: PaidCall | None) ->
             request_id=request_id,
             kind="ok" if call.state in {State.DONE, State.LATE} else str(call.state),
             status=None,
-            client_connected=call.state is not State.AMBIGUOUS,
+            client_connected=call.state is not State.IN_DOUBT,
             sha256=sha256,
         )
 

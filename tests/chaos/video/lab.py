@@ -23,8 +23,8 @@ from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.witness import FakeWitness, Held, LiveWitness, Witness
-from workflows.ledger import Ledger
-from workflows.policies import LEDGER_GRACE_SECONDS
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS
 
 
 @dataclass
@@ -45,14 +45,14 @@ class VideoLab(Lab):
         return self._api
 
     @property
-    def ledger_url(self) -> str:
+    def payment_journal_url(self) -> str:
         """Where the workers keep their record of paid calls."""
-        return self.stack.placement.settings()["LEDGER_URL"]
+        return self.stack.placement.settings()["PAYMENT_JOURNAL_URL"]
 
     def _make_witness(self) -> Witness:
         if self._api:
             return FakeWitness(self._api)
-        ledger = Ledger.open(self.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+        ledger = PaymentJournal.open(self.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS)
         return LiveWitness(
             self.client, ledger, self.video_specs, self.is_at_an_api, self.stack.temporal.prefix
         )
@@ -91,7 +91,7 @@ class VideoLab(Lab):
     async def save(self, folder: Path) -> None:
         """Keep the workers' record of paid calls; a real provider's books are made of it."""
         ids = [f"{self.stack.temporal.prefix}{spec.workflow_id}" for spec in self.specs]
-        await asyncio.to_thread(save_paid_calls, self.ledger_url, folder, ids)
+        await asyncio.to_thread(save_paid_calls, self.payment_journal_url, folder, ids)
         if self.stack.target.live:
             save_live_ledger(folder, self.video_specs())
 
@@ -108,7 +108,7 @@ class VideoLab(Lab):
 
     def _keep_own(self, spec: WorkflowSpec, folder: Path) -> None:
         whole, real_id = self.stack.evidence_folder, self.handle(spec.workflow_id).id
-        save_paid_calls(self.ledger_url, folder, [real_id])
+        save_paid_calls(self.payment_journal_url, folder, [real_id])
         if isinstance(spec, VideoSpec):
             write_file(folder / LEDGER, ledger_about(whole, spec))
         artifacts = whole / "artifacts" / real_id

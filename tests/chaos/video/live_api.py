@@ -19,9 +19,9 @@ from chaos.environment.target import Live, Placement, Target
 from chaos.evidence.bills import Billing, Mode, SuiteEstimate
 from chaos.experiment.runner import RunError
 from tests.chaos.video.fake_api.ledger import Item
-from tests.chaos.video.target import VIDEO, kept, ledger_url
-from workflows.ledger import Ledger, LedgerError
-from workflows.policies import LEDGER_GRACE_SECONDS
+from tests.chaos.video.target import VIDEO, kept, payment_journal_url
+from workflows.payments.journal import JournalError, PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS
 from workflows.settings import Settings, SettingsError, load_settings
 
 LOOPBACK_VARIABLE = "CHAOS_LIVE_LOOPBACK"
@@ -85,8 +85,8 @@ class LiveApi:
             "IMAGE_DEADLINE_SECONDS": str(known.image_deadline_seconds),
             "VIDEO_START_DEADLINE_SECONDS": str(known.video_start_deadline_seconds),
             # What the scenarios count on: nobody sits beside a run to decide.
-            "AMBIGUOUS_START": "resend",
-            "AMBIGUOUS_RESENDS": "1",
+            "IN_DOUBT_POLICY": "resend",
+            "IN_DOUBT_RESENDS": "1",
             "BUDGET_USD": str(self.budget_usd),
         }
 
@@ -155,7 +155,7 @@ def live_target(api: LiveApi) -> Target:
         return {
             **kept(place),
             **api.worker_environment(),
-            "LEDGER_URL": ledger_url(place.run_folder),
+            "PAYMENT_JOURNAL_URL": payment_journal_url(place.run_folder),
         }
 
     return replace(
@@ -177,9 +177,11 @@ def paid_usd(run: Path) -> Decimal | None:
     if not file.exists():
         return None
     try:
-        with closing(Ledger.open(ledger_url(run), grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+        with closing(
+            PaymentJournal.open(payment_journal_url(run), grace_seconds=JOURNAL_GRACE_SECONDS)
+        ) as ledger:
             return ledger.billable_usd()
-    except LedgerError as error:
+    except JournalError as error:
         raise RunError(f"what this run has paid is not known: {error} ({file})") from None
 
 

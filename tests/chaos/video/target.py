@@ -18,7 +18,7 @@ from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import SLOTS, series, single
 from workflows import policies
-from workflows.ledger_place import sqlite_url
+from workflows.payments.identity import sqlite_url
 from workflows.pricing import (
     REFERENCE_IMAGE_MODEL,
     REFERENCE_VIDEO_MODEL,
@@ -55,7 +55,7 @@ TIMINGS = Timings(
 )
 
 
-def ledger_url(folder: Path) -> str:
+def payment_journal_url(folder: Path) -> str:
     """The workers' record of paid calls, in a folder."""
     return sqlite_url(folder / "paid.db").render_as_string(hide_password=False)
 
@@ -73,7 +73,7 @@ def settings(place: Placement) -> Mapping[str, str]:
     """Of a worker that pays the fake API."""
     return {
         **kept(place),
-        "LEDGER_URL": ledger_url(place.scratch),
+        "PAYMENT_JOURNAL_URL": payment_journal_url(place.scratch),
         "GEMINI_API_KEY": place.secret,
         "GEMINI_IMAGE_MODEL": REFERENCE_IMAGE_MODEL,
         "GEMINI_VIDEO_MODEL": REFERENCE_VIDEO_MODEL,

@@ -17,9 +17,9 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 from tests.chaos.video.fake_api.control import FakeApi
 from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.specs import VideoSpec
-from workflows.ledger import Ledger
 from workflows.models import CHARACTER
-from workflows.paid_calls import PaidCall, State
+from workflows.payments.calls import PaidCall, State
+from workflows.payments.journal import PaymentJournal
 
 
 class Held(Protocol):
@@ -78,7 +78,7 @@ class LiveWitness:
     """
 
     client: Client
-    ledger: Ledger
+    ledger: PaymentJournal
     specs: Callable[[], Sequence[VideoSpec]]
     is_at_an_api: Callable[[], bool]
     prefix: str = ""

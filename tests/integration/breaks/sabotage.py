@@ -20,13 +20,13 @@ from workflows import policies, worker
 from workflows.activities import VideoActivities
 from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
-from workflows.cashier import Bill, Cashier
 from workflows.gemini import Gemini
-from workflows.ledger import Ledger
 from workflows.models import Artifact, Progress, StartedVideo, VideoStatus
 from workflows.operation import VideoOperation
-from workflows.paid_calls import Answer, Purchase, Terms
-from workflows.replies import ImageReplies
+from workflows.payments.calls import Answer, Limits, PaidRequest
+from workflows.payments.execute import PaidCalls, PaidResult
+from workflows.payments.journal import PaymentJournal
+from workflows.payments.replies import ImageReplies
 from workflows.settings import Settings
 from workflows.transport import MaySend
 
@@ -69,24 +69,24 @@ def hides_a_cost() -> None:
 
 def hides_possible_waste() -> None:
     """Keep from the workflow that an image may have been paid for in vain."""
-    bill = Cashier._bill
+    bill = PaidCalls._bill
 
-    def spotless(self: Cashier, purchase: Purchase) -> Bill:
+    def spotless(self: PaidCalls, purchase: PaidRequest) -> PaidResult:
         return replace(bill(self, purchase), possible_waste_usd=Decimal(0))
 
-    Cashier._bill = spotless  # type: ignore[method-assign]
+    PaidCalls._bill = spotless  # type: ignore[method-assign]
 
 
 def forgets_what_was_bought() -> None:
     """Look at no earlier call before the next is sent."""
-    reserve = Ledger.reserve
+    reserve = PaymentJournal.reserve
 
-    def forgetful(self: Ledger, purchase: Purchase, terms: Terms) -> Answer:
+    def forgetful(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
         for call in self.calls(purchase.operation_id, purchase.step):
             self.refuse(call, "forgotten")
         return reserve(self, purchase, terms)
 
-    Ledger.reserve = forgetful  # type: ignore[method-assign]
+    PaymentJournal.reserve = forgetful  # type: ignore[method-assign]
 
 
 def forgets_a_checkpoint() -> None:

@@ -19,7 +19,6 @@ from workflows import (
     api_errors,
     failures,
     gemini,
-    ledger,
     policies,
     transport,
     worker,
@@ -28,9 +27,10 @@ from workflows.activities import VideoActivities
 from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini
-from workflows.ledger import Ledger
 from workflows.models import Artifact, StartedVideo, VideoDownload, VideoStatus, video_step
-from workflows.paid_calls import Terms
+from workflows.payments import journal
+from workflows.payments.calls import Limits
+from workflows.payments.journal import PaymentJournal
 from workflows.settings import Settings, SettingsError, load_settings
 from workflows.transport import MaySend
 
@@ -48,7 +48,7 @@ def pays_again_after_the_deadline() -> None:
     @functools.wraps(wait, updated=())  # the SDK decodes the input by the original's signature
     async def forget(self: VideoActivities, video: StartedVideo) -> VideoStatus:
         status = await wait(self, video)
-        till = self.cashier.ledger
+        till = self.paid_calls.journal
         bought = till.outcome(video.operation_id, video_step(video.number))
         if not status.uri and bought:
             till.refuse(bought, "forgotten")
@@ -73,7 +73,7 @@ def obeys_every_wish() -> None:
 
 def trusts_in_what_it_does_not_know() -> None:
     """Take a call whose reply was lost for one that was not billed."""
-    _reads_outcomes_otherwise({Outcome.AMBIGUOUS: Outcome.RETRYABLE})
+    _reads_outcomes_otherwise({Outcome.IN_DOUBT: Outcome.RETRYABLE})
 
 
 def tries_the_hopeless_again() -> None:
@@ -98,7 +98,7 @@ def _reads_outcomes_otherwise(instead: dict[Outcome, Outcome]) -> None:
 
 def keeps_what_was_never_delivered() -> None:
     """Take a video that the provider failed to make for one that was bought."""
-    Ledger.refund = lambda *_: None  # type: ignore[method-assign]
+    PaymentJournal.refund = lambda *_: None  # type: ignore[method-assign]
 
 
 def fails_by_an_outage() -> None:
@@ -118,7 +118,7 @@ def keeps_the_draft() -> None:
 
 def buys_again_unasked() -> None:
     """Pay for a step again after a loss that nobody has decided on."""
-    Terms.allow = lambda *_: True  # type: ignore[method-assign]
+    Limits.allow = lambda *_: True  # type: ignore[method-assign]
 
 
 def hides_the_key_s_name() -> None:
@@ -135,7 +135,7 @@ def hides_the_key_s_name() -> None:
 
 def forbids_to_reword() -> None:
     """Bind an id to a prompt that the provider has refused."""
-    ledger.was_refused = lambda _: False  # type: ignore[assignment, attr-defined]
+    journal.was_refused = lambda _: False  # type: ignore[assignment, attr-defined]
 
 
 def crashes_on_wrong_settings() -> None:

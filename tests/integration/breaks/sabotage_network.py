@@ -30,12 +30,12 @@ def is_given_up_soon() -> None:
 
 def doubts_nothing() -> None:
     """Take a paid request that was cut off for one that was not sent."""
-    _means_otherwise(Outcome.AMBIGUOUS, Outcome.RETRYABLE)
+    _means_otherwise(Outcome.IN_DOUBT, Outcome.RETRYABLE)
 
 
 def doubts_what_was_not_sent() -> None:
     """Take a paid request that could not be sent for one that may be billed."""
-    _means_otherwise(Outcome.RETRYABLE, Outcome.AMBIGUOUS, paid_only=True)
+    _means_otherwise(Outcome.RETRYABLE, Outcome.IN_DOUBT, paid_only=True)
 
 
 def gives_up_at_once() -> None:

@@ -12,22 +12,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from workflows import ledger_engine, ledger_place, policies, worker
-from workflows.cashier import Cashier
-from workflows.ledger import Ledger
-from workflows.ledger_place import Binding
-from workflows.paid_calls import Answer, PaidCall, Purchase, Terms
-from workflows.replies import ImageReplies, VideoReplies
+from workflows import policies, worker
+from workflows.payments import engine, identity
+from workflows.payments.calls import Answer, Limits, PaidCall, PaidRequest
+from workflows.payments.execute import PaidCalls
+from workflows.payments.identity import Binding
+from workflows.payments.journal import PaymentJournal
+from workflows.payments.replies import ImageReplies, VideoReplies
 
 
 def pays_on_a_full_disk() -> None:
     """Ask for no room before a paid call, and put nothing down beside the artifacts."""
     policies.FREE_BYTES = 0
 
-    async def no_note(self: Cashier, call: PaidCall) -> None:
+    async def no_note(self: PaidCalls, call: PaidCall) -> None:
         del self, call
 
-    Cashier._note = no_note  # type: ignore[method-assign]
+    PaidCalls._note = no_note  # type: ignore[method-assign]
 
 
 def drops_what_finds_no_room() -> None:
@@ -37,24 +38,23 @@ def drops_what_finds_no_room() -> None:
 
 def takes_a_full_disk_for_lasting() -> None:
     """Give up where room may be made."""
-    ledger_engine._SENTENCES = tuple(  # type: ignore[assignment]
-        (words, lasting or "make room" in said, said)
-        for words, lasting, said in ledger_engine._SENTENCES
+    engine._SENTENCES = tuple(  # type: ignore[assignment]
+        (words, lasting or "make room" in said, said) for words, lasting, said in engine._SENTENCES
     )
 
 
 def keeps_a_ledger_of_its_own() -> None:
     """Know nothing of what other workers have paid for, and ask no file about it."""
-    os.environ["LEDGER_URL"] += f".{os.getpid()}"
-    reserve = Ledger.reserve
+    os.environ["PAYMENT_JOURNAL_URL"] += f".{os.getpid()}"
+    reserve = PaymentJournal.reserve
 
-    def knows_nothing(self: Ledger, purchase: Purchase, terms: Terms) -> Answer:
+    def knows_nothing(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
         return reserve(self, replace(purchase, sent=0, made_from=None), terms)
 
-    Ledger.reserve = knows_nothing  # type: ignore[method-assign]
+    PaymentJournal.reserve = knows_nothing  # type: ignore[method-assign]
     Binding.is_known = lambda self: False  # type: ignore[method-assign]  # noqa: ARG005 - its name
     Binding.objection = lambda *_: None  # type: ignore[method-assign]
-    ledger_place.has_paid_work = lambda *_, **__: False
+    identity.has_paid_work = lambda *_, **__: False
     ImageReplies.require_none = lambda *_: None  # type: ignore[method-assign]
     VideoReplies.require_none = lambda *_: None  # type: ignore[method-assign]
 

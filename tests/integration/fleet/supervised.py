@@ -24,10 +24,10 @@ from tests.chaos.video.fake_api.control import Hold
 from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench
-from workflows.ledger import Ledger
 from workflows.models import WORKER_LOST
-from workflows.paid_calls import PaidCall
-from workflows.policies import LEDGER_GRACE_SECONDS
+from workflows.payments.calls import PaidCall
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS
 
 DEADLINE_SECONDS = 30.0
 WAIT, DRAW = "await_video", "generate_character"
@@ -219,8 +219,8 @@ async def paid(bench: Bench, asked: VideoSpec, step: str) -> Sequence[PaidCall]:
     """The requests for a step, by the workers' own ledger."""
 
     def read() -> Sequence[PaidCall]:
-        url = bench.lab.ledger_url
-        with closing(Ledger.open(url, grace_seconds=LEDGER_GRACE_SECONDS)) as ledger:
+        url = bench.lab.payment_journal_url
+        with closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS)) as ledger:
             return ledger.calls(asked.workflow_id, step)
 
     return await asyncio.to_thread(read)

@@ -20,7 +20,7 @@ from tests.integration.fleet.supervised import (
 )
 from tests.integration.workflows.bench import Bench
 from workflows.models import CHARACTER
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -94,7 +94,7 @@ async def test_told_twice_to_stop_a_fleet_kills_its_workers_and_says_so(yard: Be
         (lost,) = (lost for lost in made.losses if lost.pid == pid)
         assert (lost.how, lost.failed_over, lost.calls) == ("SIGKILL", 1, 1)
         (call,) = await paid(yard, asked, CHARACTER)
-        assert call.state is State.AMBIGUOUS
+        assert call.state is State.IN_DOUBT
         await hold.release()
 
 

@@ -23,10 +23,10 @@ from tests.integration.workflows.bench import Bench
 from workflows.fleet.failover import Failover, Handover, Loss
 from workflows.fleet.in_flight import InFlight
 from workflows.fleet.reports import Event, Report, ReportingInterceptor, SupervisorLink
-from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Item
-from workflows.paid_calls import Purchase, State, Terms
-from workflows.policies import LEDGER_GRACE_SECONDS, RETRY_POLICY
+from workflows.payments.calls import Limits, PaidRequest, State
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS, RETRY_POLICY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -110,11 +110,11 @@ class Recorder:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def recorder(yard: Bench) -> AsyncIterator[Recorder]:
-    client, url = yard.lab.client, yard.lab.ledger_url
+    client, url = yard.lab.client, yard.lab.payment_journal_url
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
-    ledger = await asyncio.to_thread(Ledger.open, url, grace_seconds=LEDGER_GRACE_SECONDS)
+    ledger = await asyncio.to_thread(PaymentJournal.open, url, grace_seconds=JOURNAL_GRACE_SECONDS)
     with closing(ledger), os.fdopen(reading, "rb"), os.fdopen(writing, "wb"):
         made = Recorder(Failover(client, ledger), reading)
         async with Worker(
@@ -219,10 +219,10 @@ async def test_only_the_open_requests_of_the_dead_become_doubtful(
     recorder: Recorder, yard: Bench
 ) -> None:
     def intend(sender: str) -> None:
-        url = yard.lab.ledger_url
-        with closing(Ledger.open(url, grace_seconds=0, sender=sender)) as ledger:
-            image = Purchase(f"of {sender}", CHARACTER, Item.IMAGE, "m", Decimal("0.01"), 90)
-            ledger.reserve(image, Terms(ambiguous_allowed=0))
+        url = yard.lab.payment_journal_url
+        with closing(PaymentJournal.open(url, grace_seconds=0, sender=sender)) as ledger:
+            image = PaidRequest(f"of {sender}", CHARACTER, Item.IMAGE, "m", Decimal("0.01"), 90)
+            ledger.reserve(image, Limits(in_doubt_allowed=0))
 
     for sender in ("the dead", "the living"):
         await asyncio.to_thread(intend, sender)
@@ -231,6 +231,6 @@ async def test_only_the_open_requests_of_the_dead_become_doubtful(
     again = await recorder.give_away(sender="the dead")
 
     assert (done.calls_given_up, again.calls_given_up) == (1, 0)
-    calls = await asyncio.to_thread(recorder.failover.ledger.calls)
+    calls = await asyncio.to_thread(recorder.failover.journal.calls)
     states = {call.sender: call.state for call in calls}
-    assert (states["the dead"], states["the living"]) == (State.AMBIGUOUS, State.INTENT)
+    assert (states["the dead"], states["the living"]) == (State.IN_DOUBT, State.INTENT)

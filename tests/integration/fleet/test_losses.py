@@ -27,7 +27,7 @@ from tests.integration.fleet.supervised import (
 from tests.integration.money.boundaries import Boundary
 from tests.integration.workflows.bench import Bench, final
 from workflows.models import CHARACTER
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 from workflows.policies import RETRY_POLICY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
@@ -103,7 +103,7 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
         await hold.release()
 
         assert (first.state, first.reason) == (
-            State.AMBIGUOUS,
+            State.IN_DOUBT,
             "its sender died before it recorded an outcome",
         )
         assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
@@ -114,7 +114,7 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
             Call.VIDEO_START,
         ]
         assert [call.state for call in await paid(yard, asked, CHARACTER)] == [
-            State.AMBIGUOUS,
+            State.IN_DOUBT,
             State.DONE,
         ]
         assert final(workflow).possible_waste_usd == first.cost_usd

@@ -95,8 +95,10 @@ async def test_a_namespace_that_does_not_exist_is_told(complaint: Start) -> None
 
 
 async def test_a_ledger_that_cannot_be_opened_is_told(complaint: Start, tmp_path: Path) -> None:
-    line = complaint(GEMINI_API_KEY=KEY, LEDGER_URL=f"sqlite:///{tmp_path}/no/such/folder/paid.db")
-    assert line.startswith("fleet: the ledger of paid calls")
+    line = complaint(
+        GEMINI_API_KEY=KEY, PAYMENT_JOURNAL_URL=f"sqlite:///{tmp_path}/no/such/folder/paid.db"
+    )
+    assert line.startswith("fleet: the payment journal")
     assert line.endswith(".")
     assert KEY not in line
 
@@ -105,8 +107,8 @@ async def test_a_ledger_that_does_not_answer_is_told_without_its_password(
     complaint: Start, nobody: Port
 ) -> None:
     url = f"postgresql+psycopg://me:{PASSWORD}@{nobody.address}/paid"
-    line = complaint(GEMINI_API_KEY=KEY, LEDGER_URL=url)
-    assert line.startswith("fleet: the ledger of paid calls")
+    line = complaint(GEMINI_API_KEY=KEY, PAYMENT_JOURNAL_URL=url)
+    assert line.startswith("fleet: the payment journal")
     assert PASSWORD not in line
 
 

@@ -22,8 +22,6 @@ from tests.integration.money.boundaries import Boundary
 from workflows import policies, worker
 from workflows.activities import VideoActivities
 from workflows.artifacts import ArtifactStore
-from workflows.cashier import Cashier
-from workflows.ledger import Ledger
 from workflows.models import (
     CHARACTER,
     Artifact,
@@ -35,7 +33,9 @@ from workflows.models import (
     VideoStatus,
     video_step,
 )
-from workflows.paid_calls import Answer, Granted, PaidCall, Purchase, Terms
+from workflows.payments.calls import Answer, Granted, Limits, PaidCall, PaidRequest
+from workflows.payments.execute import PaidCalls
+from workflows.payments.journal import PaymentJournal
 
 _WANTED = [(Boundary(sys.argv[1]), sys.argv[2])]
 _file = threading.local()
@@ -51,42 +51,46 @@ def reach(boundary: Boundary, step: str) -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
-def plant_ledger() -> None:
+def plant_journal() -> None:
     """Boundaries around the records of a call."""
-    reserve, record, keep = Ledger.reserve, Ledger.record, Ledger.keep
+    reserve, record, keep = PaymentJournal.reserve, PaymentJournal.record, PaymentJournal.keep
 
-    def stop_around_intent(self: Ledger, purchase: Purchase, terms: Terms) -> Answer:
+    def stop_around_intent(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
         reach(Boundary.BEFORE_INTENT, purchase.step)
         answer = reserve(self, purchase, terms)
         if isinstance(answer, Granted):
             reach(Boundary.AFTER_INTENT, purchase.step)
         return answer
 
-    def stop_after_outcome(self: Ledger, call: PaidCall, **reply: Any) -> PaidCall:
+    def stop_after_outcome(self: PaymentJournal, call: PaidCall, **reply: Any) -> PaidCall:
         recorded = record(self, call, **reply)
         reach(Boundary.OUTCOME_COMMITTED, call.step)
         return recorded
 
     def stop_after_keeping(
-        self: Ledger, operation_id: str, step: str, artifact: Artifact, provider_operation: str = ""
+        self: PaymentJournal,
+        operation_id: str,
+        step: str,
+        artifact: Artifact,
+        provider_operation: str = "",
     ) -> None:
         keep(self, operation_id, step, artifact, provider_operation)
         reach(Boundary.DOWNLOAD_RECORDED, step)
 
-    Ledger.reserve = stop_around_intent  # type: ignore[method-assign]
-    Ledger.record = stop_after_outcome  # type: ignore[method-assign]
-    Ledger.keep = stop_after_keeping  # type: ignore[method-assign]
+    PaymentJournal.reserve = stop_around_intent  # type: ignore[method-assign]
+    PaymentJournal.record = stop_after_outcome  # type: ignore[method-assign]
+    PaymentJournal.keep = stop_after_keeping  # type: ignore[method-assign]
 
 
 def plant_reply() -> None:
     """The boundary at which a reply is in memory only."""
-    keep = Cashier._keep
+    keep = PaidCalls._keep
 
-    async def stop_with_the_reply(self: Cashier, call: PaidCall, *rest: Any) -> None:
+    async def stop_with_the_reply(self: PaidCalls, call: PaidCall, *rest: Any) -> None:
         reach(Boundary.REPLY_RECEIVED, call.step)
         await keep(self, call, *rest)
 
-    Cashier._keep = stop_with_the_reply  # type: ignore[method-assign, assignment]
+    PaidCalls._keep = stop_with_the_reply  # type: ignore[method-assign, assignment]
 
 
 def plant_files() -> None:
@@ -178,7 +182,7 @@ def plant_activities() -> None:
 
 
 PLANTS: tuple[Callable[[], None], ...] = (
-    plant_ledger,
+    plant_journal,
     plant_reply,
     plant_files,
     plant_activities,

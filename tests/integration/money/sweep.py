@@ -31,7 +31,7 @@ from tests.chaos.video.target import VIDEO
 from tests.integration.money.boundaries import AT_THE_PROVIDER, Boundary, Point
 from tests.integration.workflows.bench import Bench
 from workflows.models import CHARACTER
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 
 REACH_DEADLINE_SECONDS = 60.0
 CONVERGE_DEADLINE_SECONDS = 150.0
@@ -105,7 +105,7 @@ class Sweep:
                 group.create_task(self._run(lab, point))
         ids = [plan.workflow_id for plan in lab.specs]
         await save_specs(bench.folder, lab.specs, VIDEO.data_converter)
-        save_paid_calls(lab.ledger_url, bench.folder, ids)
+        save_paid_calls(lab.payment_journal_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
         return VideoEvidence.load(bench.folder, VIDEO.reading)
 
@@ -191,7 +191,7 @@ def _row(evidence: VideoEvidence, point: Point, plan: VideoSpec) -> Row:
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in bills), Decimal(0)),
         ideal_usd=evidence.cost_usd(plan),
-        ambiguous=sum(call.state in {State.AMBIGUOUS, State.LATE} for call in calls),
+        ambiguous=sum(call.state in {State.IN_DOUBT, State.LATE} for call in calls),
     )
 
 

@@ -24,7 +24,7 @@ from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.money.sweep import publish
 from workflows.models import CHARACTER, video_step
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
@@ -93,7 +93,7 @@ class Expected:
 
 
 def expected(answer: Answer) -> Expected:
-    """By the rules: see `workflows/api_errors.py` and `workflows/cashier.py`."""
+    """By the rules: see `workflows/api_errors.py` and `workflows/payments/execute.py`."""
     if answer.call is Call.POLL:  # one that fails is a part of the wait
         return Expected(Status.COMPLETED, 1, 1, 0, None)
     late = answer.when is When.AFTER_BILLING
@@ -128,7 +128,7 @@ async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) 
         await lab.converge(200)
         ids = [answer.asked.workflow_id for answer in ANSWERS]
         await save_specs(bench.folder, lab.specs, VIDEO.data_converter)
-        save_paid_calls(lab.ledger_url, bench.folder, ids)
+        save_paid_calls(lab.payment_journal_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
     return VideoEvidence.load(bench.folder, VIDEO.reading)
 
@@ -172,7 +172,7 @@ def seen(evidence: VideoEvidence, answer: Answer, operations: Mapping[str, str])
         status=workflow.status,
         attempts=max(attempts),
         bills=len(bills),
-        doubtful=states(evidence, answer).count(State.AMBIGUOUS),
+        doubtful=states(evidence, answer).count(State.IN_DOUBT),
         requests=None if answer.call is Call.POLL else requests(evidence, answer, operations),
     )
 

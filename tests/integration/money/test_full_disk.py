@@ -68,8 +68,8 @@ async def artifacts_disk(bench: Bench) -> FullWorker:
 
 
 @pytest.fixture
-async def ledger_disk(bench: Bench) -> FullWorker:
-    return await worker_on(bench, "LEDGER_URL", "sqlite:///{folder}/paid.db")
+async def journal_disk(bench: Bench) -> FullWorker:
+    return await worker_on(bench, "PAYMENT_JOURNAL_URL", "sqlite:///{folder}/paid.db")
 
 
 async def completes_when_started_again(bench: Bench, asked: VideoSpec) -> None:
@@ -113,13 +113,13 @@ async def test_a_reply_that_finds_the_disk_full_waits_for_room(
     assert final(workflow).possible_waste_usd == 0
 
 
-async def test_nothing_is_paid_for_when_the_ledgers_disk_is_full(ledger_disk: FullWorker) -> None:
-    bench, asked = ledger_disk.bench, specs.single("no-room-for-the-ledger")
-    ledger_disk.disk.fill()
+async def test_nothing_is_paid_for_when_the_journals_disk_is_full(journal_disk: FullWorker) -> None:
+    bench, asked = journal_disk.bench, specs.single("no-room-for-the-journal")
+    journal_disk.disk.fill()
     await bench.lab.start(asked)
-    await ledger_disk.says("no room left on its disk; make room")
+    await journal_disk.says("no room left on its disk; make room")
     assert await bench.requested(asked) == []
-    ledger_disk.disk.make_room()
+    journal_disk.disk.make_room()
     workflow = await bench.ended(asked)
 
     # The retry policy's own waits were enough here: a full disk is no lasting fault.
@@ -127,19 +127,19 @@ async def test_nothing_is_paid_for_when_the_ledgers_disk_is_full(ledger_disk: Fu
     assert await bench.billed(asked) == list(asked.prompts)
 
 
-async def test_an_outcome_that_finds_the_ledgers_disk_full_waits_for_room(
-    ledger_disk: FullWorker,
+async def test_an_outcome_that_finds_the_journals_disk_full_waits_for_room(
+    journal_disk: FullWorker,
 ) -> None:
-    bench, asked = ledger_disk.bench, specs.single("room-for-the-ledger-later")
+    bench, asked = journal_disk.bench, specs.single("room-for-the-journal-later")
     hold = await bench.lab.api.hold(
         HoldRequest(call=HoldTarget.VIDEO_START, when=When.AFTER_BILLING)
     )
     await bench.lab.start(asked)
     await hold.caught(DEADLINE_SECONDS)
-    ledger_disk.disk.fill()
+    journal_disk.disk.fill()
     await hold.release()
-    await ledger_disk.says("is paid for and waits to be stored")
-    ledger_disk.disk.make_room()
+    await journal_disk.says("is paid for and waits to be stored")
+    journal_disk.disk.make_room()
     workflow = await bench.ended(asked)
 
     assert workflow.status is Status.COMPLETED

@@ -17,24 +17,26 @@ from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
 from workflows import policies
-from workflows.ledger import Ledger
 from workflows.models import CHARACTER, video_step
-from workflows.paid_calls import State
+from workflows.payments.calls import State
+from workflows.payments.journal import PaymentJournal
 
 pytestmark = pytest.mark.timeout(120)
 
 
 async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
-    """Wait until the workers' ledger has the outcome."""
-    ledger = Ledger.open(bench.lab.ledger_url, grace_seconds=policies.LEDGER_GRACE_SECONDS)
+    """Wait until the workers' journal has the outcome."""
+    journal = PaymentJournal.open(
+        bench.lab.payment_journal_url, grace_seconds=policies.JOURNAL_GRACE_SECONDS
+    )
     try:
         await wait_until(
-            lambda: ledger.outcome(operation_id, step) is not None,
+            lambda: journal.outcome(operation_id, step) is not None,
             what=f"the outcome of {step} is on record",
             deadline_seconds=20,
         )
     finally:
-        ledger.close()
+        journal.close()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
         await outcome_recorded(bench, asked.workflow_id, step)
         await server.start()
         workflow = await bench.ended(asked)
-        save_paid_calls(bench.lab.ledger_url, bench.folder, [asked.workflow_id])
+        save_paid_calls(bench.lab.payment_journal_url, bench.folder, [asked.workflow_id])
         billed = await bench.billed(asked)
 
     assert workflow.status is Status.COMPLETED

@@ -15,10 +15,10 @@ from temporalio import activity
 
 from workflows import worker
 from workflows.activities import VideoActivities
-from workflows.ledger import Ledger
 from workflows.models import StartedVideo, VideoStatus
 from workflows.operation import VideoOperation
-from workflows.paid_calls import Answer, Purchase, Terms
+from workflows.payments.calls import Answer, Limits, PaidRequest
+from workflows.payments.journal import PaymentJournal
 
 _TAKEN_OVER = "#taken-over"
 
@@ -51,15 +51,15 @@ def loses_a_checkpoint() -> None:
 
 def pays_again() -> None:
     """Send a request once more whose worker was lost, whatever the ledger says about it."""
-    reserve = Ledger.reserve
+    reserve = PaymentJournal.reserve
 
-    def forgetful(self: Ledger, purchase: Purchase, terms: Terms) -> Answer:
+    def forgetful(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
         if activity.info().attempt > 1:
             for call in self.calls(purchase.operation_id, purchase.step):
                 self.refuse(call, "forgotten")
         return reserve(self, purchase, terms)
 
-    Ledger.reserve = forgetful  # type: ignore[method-assign]
+    PaymentJournal.reserve = forgetful  # type: ignore[method-assign]
 
 
 SABOTAGE: dict[str, Callable[[], None]] = {

@@ -81,6 +81,6 @@ async def served(
     async with bench_in(folder, StackSpec(persistent=False, dynamic_config=QUICK)) as bench:
         at_once = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
         await bench.lab.api.set_latencies(at_once)
-        await bench.lab.worker(settings={"AMBIGUOUS_START": "ask"})
+        await bench.lab.worker(settings={"IN_DOUBT_POLICY": "ask"})
         async with serve(bench) as served:
             yield served

@@ -45,7 +45,7 @@ async def quick_bench(
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def asking(quick_bench: Bench) -> Bench:
     """The quick bench, with a worker that asks before anything is sent again."""
-    await quick_bench.lab.worker(task_queue=ASK, settings={"AMBIGUOUS_START": "ask"})
+    await quick_bench.lab.worker(task_queue=ASK, settings={"IN_DOUBT_POLICY": "ask"})
     return quick_bench
 
 

@@ -13,10 +13,10 @@ from tests.chaos.video.fake_api.ledger import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
-from workflows.ledger import Ledger
 from workflows.models import Choice, Item, Stage, video_step
-from workflows.paid_calls import State
-from workflows.policies import LEDGER_GRACE_SECONDS
+from workflows.payments.calls import State
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -169,14 +169,16 @@ async def test_a_file_of_another_project_is_fetched_once_the_key_is_mended(
     assert await quick_bench.billed(asked) == list(asked.prompts)
 
 
-async def test_a_loss_is_on_the_ledger_and_in_its_sum(quick_bench: Bench) -> None:
-    asked = specs.single("on-the-ledger")
+async def test_a_loss_is_on_the_journal_and_in_its_sum(quick_bench: Bench) -> None:
+    asked = specs.single("on-the-journal")
     await plan(quick_bench, ends(asked, FaultKind.UNDELIVERED))
     await quick_bench.lab.start(asked)
     await until_undecided(quick_bench, asked)
-    ledger = Ledger.open(quick_bench.lab.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
-    calls = ledger.calls(asked.workflow_id, video_step(1))
-    ledger.close()
+    journal = PaymentJournal.open(
+        quick_bench.lab.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS
+    )
+    calls = journal.calls(asked.workflow_id, video_step(1))
+    journal.close()
     assert [call.state for call in calls] == [State.LOST]
     await decide(quick_bench, asked, Choice.GIVE_UP)
     await quick_bench.ended(asked)

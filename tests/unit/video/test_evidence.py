@@ -45,10 +45,10 @@ from tests.chaos.video.invariants.files import artifacts_are_their_own
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.chaos.video.target import VIDEO
 from tests.unit.kept import EVIDENCE, kept, load
-from workflows.ledger import Ledger
 from workflows.models import CHARACTER, Artifact, video_step
 from workflows.models import Item as PaidItem
-from workflows.paid_calls import Granted, PaidCall, Purchase, State, Terms
+from workflows.payments.calls import Granted, Limits, PaidCall, PaidRequest, State
+from workflows.payments.journal import PaymentJournal
 
 ASKED = specs.single("asked")
 SENT_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -107,7 +107,7 @@ def _written(folder: Path, *calls: PaidCall) -> Sequence[Record]:
         (State.INTENT, [Received, Billed]),
         (State.DONE, [Received, Billed, Answered]),
         (State.REFUSED, [Received, Answered]),
-        (State.AMBIGUOUS, [Received, Billed, Answered]),
+        (State.IN_DOUBT, [Received, Billed, Answered]),
         (State.LATE, [Received, Billed, Answered]),
     ],
 )
@@ -121,7 +121,7 @@ def test_what_may_be_billed_is_and_what_is_not_settled_has_no_answer(
 
 
 def test_a_call_in_doubt_was_answered_to_nobody(tmp_path: Path) -> None:
-    *_, answer = _written(tmp_path, _image(State.AMBIGUOUS))
+    *_, answer = _written(tmp_path, _image(State.IN_DOUBT))
 
     assert isinstance(answer, Answered)
     assert (answer.kind, answer.client_connected, answer.at) == ("ambiguous", False, SETTLED_AT)
@@ -190,10 +190,10 @@ def test_nothing_paid_leaves_an_empty_ledger(tmp_path: Path) -> None:
 
 def test_only_the_calls_of_the_cases_own_workflows_are_kept(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'paid.db'}"
-    ledger = Ledger.open(url, grace_seconds=1)
+    ledger = PaymentJournal.open(url, grace_seconds=1)
     for operation_id in ("asked", "of-another-case"):
-        purchase = Purchase(operation_id, CHARACTER, PaidItem.IMAGE, "a-model", Decimal(1), 60)
-        assert isinstance(ledger.reserve(purchase, Terms(ambiguous_allowed=0)), Granted)
+        purchase = PaidRequest(operation_id, CHARACTER, PaidItem.IMAGE, "a-model", Decimal(1), 60)
+        assert isinstance(ledger.reserve(purchase, Limits(in_doubt_allowed=0)), Granted)
     ledger.close()
     save_paid_calls(url, tmp_path, [ASKED.workflow_id])
     save_live_ledger(tmp_path, [ASKED])
@@ -236,7 +236,7 @@ def test_a_call_whose_outcome_is_unknown_was_in_flight_and_counts_as_billed(
 ) -> None:
     in_doubt, *_ = live.paid_calls
 
-    assert in_doubt.state is State.AMBIGUOUS
+    assert in_doubt.state is State.IN_DOUBT
     assert check.examine(live).problems == ()
     assert live.billed[0].request_id == "crash-single/character/1"
 
@@ -427,7 +427,7 @@ def test_bills_that_are_saved_are_read_without_the_target(
         (State.INTENT, True),
         (State.DONE, False),
         (State.REFUSED, False),
-        (State.AMBIGUOUS, True),
+        (State.IN_DOUBT, True),
         (State.LATE, True),
     ],
 )

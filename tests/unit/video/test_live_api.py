@@ -192,7 +192,12 @@ def test_a_file_cannot_name_an_address(tmp_path: Path) -> None:
 def test_a_worker_gets_the_key_the_models_and_the_budget_and_no_more(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("GOOGLE_API_KEY", "AWS_SECRET_ACCESS_KEY", "TEMPORAL_API_KEY", "LEDGER_URL"):
+    for name in (
+        "GOOGLE_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "TEMPORAL_API_KEY",
+        "PAYMENT_JOURNAL_URL",
+    ):
         environment.setenv(name, "the-users-own")
     environment.setenv("BUDGET_USD", "99")
     environment.setenv("VIDEO_SECONDS", "8")
@@ -206,8 +211,8 @@ def test_a_worker_gets_the_key_the_models_and_the_budget_and_no_more(
         "VIDEO_POLL_SECONDS": "10.0",
         "IMAGE_DEADLINE_SECONDS": str(policies.IMAGE_DEADLINE_SECONDS),
         "VIDEO_START_DEADLINE_SECONDS": str(policies.VIDEO_START_DEADLINE_SECONDS),
-        "AMBIGUOUS_START": "resend",
-        "AMBIGUOUS_RESENDS": "1",
+        "IN_DOUBT_POLICY": "resend",
+        "IN_DOUBT_RESENDS": "1",
         "BUDGET_USD": "15.00",
     }
 
@@ -222,7 +227,7 @@ def test_a_worker_gets_the_users_proxies_and_certificates(
 
 
 def test_no_secret_is_shown(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    environment.setenv("LEDGER_URL", f"postgresql+psycopg://till:{KEY}@db.test/paid")
+    environment.setenv("PAYMENT_JOURNAL_URL", f"postgresql+psycopg://till:{KEY}@db.test/paid")
     live = load_live_api(BUDGET_USD, tmp_path)
 
     assert KEY not in f"{live} {live!r} {live.settings} {live.billing!r} {live.models}"

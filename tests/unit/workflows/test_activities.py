@@ -1,5 +1,5 @@
 """How long an activity waits for a video, how rarely it asks while asking fails; and what it asks
-the ledger before a video is paid for.
+the journal before a video is paid for.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from workflows import policies
 from workflows.activities import VideoActivities, _pause_seconds, longest_wait
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactStore
-from workflows.cashier import Cashier
 from workflows.gemini import Gemini
-from workflows.ledger import Ledger
-from workflows.ledger_place import sqlite_url
 from workflows.models import VideoOrder
+from workflows.payments.execute import PaidCalls
+from workflows.payments.identity import sqlite_url
+from workflows.payments.journal import PaymentJournal
 from workflows.settings import load_settings
 
 STARTED = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -58,19 +58,21 @@ def test_the_next_poll_waits_for_as_long_as_the_provider_asks() -> None:
     assert _pause_seconds(1.0, failed=1, error=failed(wish_seconds=120.0)) == 120.0
 
 
-async def test_a_video_is_not_started_where_the_ledger_does_not_know_its_character(
+async def test_a_video_is_not_started_where_the_journal_does_not_know_its_character(
     clean_environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clean_environment.setenv("GEMINI_API_KEY", "a-key")
     settings, store = load_settings(), ArtifactStore(tmp_path)
     character = store.save("op", "character.png", b"a fox")
-    with closing(Ledger.open(sqlite_url(tmp_path / "till.db"), grace_seconds=0)) as ledger:
+    with closing(PaymentJournal.open(sqlite_url(tmp_path / "till.db"), grace_seconds=0)) as journal:
         async with Gemini(settings) as gemini:
-            activities = VideoActivities(gemini, Cashier(ledger, store, settings), store, settings)
+            activities = VideoActivities(
+                gemini, PaidCalls(journal, store, settings), store, settings
+            )
             order = VideoOrder(operation_id="op", prompt="it waves", number=1, character=character)
             with pytest.raises(ApplicationError) as raised:
                 await ActivityEnvironment().run(activities.start_video, order)
-        calls = ledger.calls()
+        calls = journal.calls()
 
     assert (raised.value.type, raised.value.non_retryable) == ("LedgerError", False)
     assert "no record of the character that video-001 is to be made from" in str(raised.value)

@@ -172,7 +172,7 @@ def test_the_file_of_an_image_is_named_by_its_type(mime_type: str, suffix: str) 
 )
 def test_what_may_have_been_billed_is_in_doubt(body: object) -> None:
     error = no_image(body)
-    assert (error.code, error.outcome) == ("NoUsableImage", Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == ("NoUsableImage", Outcome.IN_DOUBT)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_the_message_of_an_end_is_told() -> None:
 @pytest.mark.parametrize("body", [{}, [], "x", 5, {"candidates": None}, {"usageMetadata": None}])
 def test_a_reply_that_tells_nothing_of_an_image_is_in_doubt(body: object) -> None:
     error = no_image(body)
-    assert (error.code, error.outcome) == ("UnreadableReply", Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == ("UnreadableReply", Outcome.IN_DOUBT)
 
 
 # A name
@@ -260,7 +260,7 @@ def test_a_name_is_kept_whatever_else_is_said() -> None:
 def test_a_start_without_a_name_is_in_doubt(body: object) -> None:
     with pytest.raises(ApiError) as raised:
         name_of(reply(body), VIDEO)
-    assert (raised.value.code, raised.value.outcome) == ("UnreadableReply", Outcome.AMBIGUOUS)
+    assert (raised.value.code, raised.value.outcome) == ("UnreadableReply", Outcome.IN_DOUBT)
 
 
 def test_an_error_in_place_of_a_name_is_told() -> None:

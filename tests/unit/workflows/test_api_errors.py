@@ -41,30 +41,30 @@ def refused(
 @pytest.mark.parametrize(
     ("status", "paid", "poll", "download"),
     [
-        (202, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (204, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (202, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (204, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (301, Outcome.PERMANENT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (302, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (303, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (302, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (303, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (308, Outcome.PERMANENT, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (400, Outcome.PERMANENT, Outcome.LOST, Outcome.LOST),
         (401, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
         (403, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
         (404, Outcome.PERMANENT, Outcome.LOST, Outcome.LOST),
         (407, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (408, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (409, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (408, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (409, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (410, Outcome.PERMANENT, Outcome.LOST, Outcome.LOST),
         (413, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
         (425, Outcome.RETRYABLE, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (429, Outcome.RETRYABLE, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (451, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (499, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (500, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (499, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (500, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
         (503, Outcome.RETRYABLE, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (504, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (520, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (529, Outcome.AMBIGUOUS, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (504, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (520, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (529, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
     ],
 )
 def test_a_status_means_what_it_may_have_cost(
@@ -197,7 +197,7 @@ def test_what_never_reached_the_api_costs_nothing(error: Exception) -> None:
 @pytest.mark.parametrize("watched", [True, False])
 def test_only_what_was_watched_is_surely_unsent(error: Exception, *, watched: bool) -> None:
     found = classify(error, PAID, Exchange(lambda: None, watched=watched))
-    assert found.outcome is (Outcome.RETRYABLE if watched else Outcome.AMBIGUOUS)
+    assert found.outcome is (Outcome.RETRYABLE if watched else Outcome.IN_DOUBT)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_only_what_was_watched_is_surely_unsent(error: Exception, *, watched: bo
 )
 def test_what_left_and_has_no_answer_is_unclear(error: Exception, code: str) -> None:
     paid, free = failed(PAID, error), failed(POLL, error)
-    assert (paid.code, paid.outcome) == (code, Outcome.AMBIGUOUS)
+    assert (paid.code, paid.outcome) == (code, Outcome.IN_DOUBT)
     assert (free.code, free.outcome) == (code, Outcome.RETRYABLE)
 
 
@@ -244,7 +244,7 @@ def test_what_the_client_would_not_send_is_permanent() -> None:
 
 def test_a_value_error_after_a_reply_is_of_the_reply() -> None:
     found = failed(PAID, ValueError("no"), httpx.Response(200))
-    assert (found.code, found.outcome) == ("UnreadableReply", Outcome.AMBIGUOUS)
+    assert (found.code, found.outcome) == ("UnreadableReply", Outcome.IN_DOUBT)
 
 
 def test_a_reply_that_tells_nothing_repeats_what_it_says() -> None:

@@ -52,7 +52,7 @@ def test_what_is_no_outage_is_not_waited_for(kind: str) -> None:
     assert pause_of(failed(kind), 0) is None
 
 
-def test_a_ledger_that_is_damaged_for_good_is_not_waited_for() -> None:
+def test_a_journal_that_is_damaged_for_good_is_not_waited_for() -> None:
     assert pause_of(failed("LedgerError", non_retryable=True), 0) is None
 
 

@@ -316,7 +316,7 @@ async def test_a_paid_call_without_a_clear_reply_is_ambiguous(
     gemini: Gemini, api: respx.MockRouter, call: str, answer: Answer, code: str
 ) -> None:
     error = await failure(gemini, api, call, answer)
-    assert (error.code, error.outcome) == (code, Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == (code, Outcome.IN_DOUBT)
 
 
 @answers_for(FREE, UNCLEAR)
@@ -345,7 +345,7 @@ async def test_a_started_video_without_a_name_is_ambiguous(
     gemini: Gemini, api: respx.MockRouter
 ) -> None:
     error = await failure(gemini, api, "video", httpx.Response(200, json={"done": False}))
-    assert (error.code, error.outcome) == ("UnreadableReply", Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == ("UnreadableReply", Outcome.IN_DOUBT)
 
 
 async def test_the_reason_of_a_failed_video_is_told(gemini: Gemini, api: respx.MockRouter) -> None:
@@ -374,8 +374,8 @@ async def test_what_the_client_refuses_to_send_is_permanent(
 @pytest.mark.parametrize(
     ("call", "outcome"),
     [
-        ("image", Outcome.AMBIGUOUS),
-        ("video", Outcome.AMBIGUOUS),
+        ("image", Outcome.IN_DOUBT),
+        ("video", Outcome.IN_DOUBT),
         ("poll", Outcome.RETRYABLE),
         ("download", Outcome.RETRYABLE),
     ],

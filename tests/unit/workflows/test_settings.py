@@ -10,7 +10,7 @@ import pytest
 from workflows import policies
 from workflows.settings import Settings, SettingsError, load_settings
 
-LEDGER_URL = "postgresql+psycopg://till:hush-hush@db.test/paid"
+PAYMENT_JOURNAL_URL = "postgresql+psycopg://till:hush-hush@db.test/paid"
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_length_that_no_video_has_at_the_resolution_is_refused(
 @pytest.mark.usefixtures("environment")
 def test_a_lost_reply_is_paid_for_again_once_and_there_is_no_budget_unless_it_is_set() -> None:
     settings = load_settings()
-    assert (settings.ambiguous_start, settings.ambiguous_resends) == ("resend", 1)
+    assert (settings.in_doubt_policy, settings.in_doubt_resends) == ("resend", 1)
     assert (settings.budget_usd, settings.pay_while_locked) == (None, None)
 
 
@@ -140,14 +140,14 @@ def test_how_long_a_video_is_awaited_is_a_setting(environment: pytest.MonkeyPatc
 
 
 def test_the_rules_for_paying_are_set_by_their_names(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("AMBIGUOUS_START", "ask")
-    environment.setenv("AMBIGUOUS_RESENDS", "0")
+    environment.setenv("IN_DOUBT_POLICY", "ask")
+    environment.setenv("IN_DOUBT_RESENDS", "0")
     environment.setenv("BUDGET_USD", "12.345")
     environment.setenv("IMAGE_DEADLINE_SECONDS", "7")
     environment.setenv("VIDEO_START_DEADLINE_SECONDS", "8.5")
     environment.setenv("PAY_WHILE_LOCKED", "run.lock")
     settings = load_settings()
-    assert (settings.ambiguous_start, settings.ambiguous_resends) == ("ask", 0)
+    assert (settings.in_doubt_policy, settings.in_doubt_resends) == ("ask", 0)
     assert settings.budget_usd == Decimal("12.345")
     assert settings.image_deadline_seconds == 7
     assert settings.video_start_deadline_seconds == 8.5
@@ -162,11 +162,11 @@ def test_a_budget_of_nothing_is_one(environment: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("AMBIGUOUS_START", "guess"),
-        ("AMBIGUOUS_START", "RESEND"),
-        ("AMBIGUOUS_START", ""),
-        ("AMBIGUOUS_RESENDS", "-1"),
-        ("AMBIGUOUS_RESENDS", "1.5"),
+        ("IN_DOUBT_POLICY", "guess"),
+        ("IN_DOUBT_POLICY", "RESEND"),
+        ("IN_DOUBT_POLICY", ""),
+        ("IN_DOUBT_RESENDS", "-1"),
+        ("IN_DOUBT_RESENDS", "1.5"),
         ("BUDGET_USD", "-0.01"),
         ("BUDGET_USD", "nan"),
         ("BUDGET_USD", "Infinity"),
@@ -186,18 +186,37 @@ def test_a_value_out_of_bounds_is_refused_by_its_name(
 
 
 def test_what_may_be_done_about_a_lost_reply_is_told(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("AMBIGUOUS_START", "guess")
-    assert fault() == "AMBIGUOUS_START: Input should be 'resend' or 'ask'."
+    environment.setenv("IN_DOUBT_POLICY", "guess")
+    assert fault() == "IN_DOUBT_POLICY: Input should be 'resend' or 'ask'."
 
 
-def test_settings_do_not_show_the_password_of_the_ledger(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("LEDGER_URL", LEDGER_URL)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("LEDGER_URL", "PAYMENT_JOURNAL_URL"),
+        ("ledger_url", "PAYMENT_JOURNAL_URL"),
+        ("AMBIGUOUS_START", "IN_DOUBT_POLICY"),
+        ("AMBIGUOUS_RESENDS", "IN_DOUBT_RESENDS"),
+    ],
+)
+def test_a_name_of_an_earlier_release_is_refused_even_beside_the_new_one(
+    environment: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    environment.setenv(old, "")
+    environment.setenv(new, "1")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value) == f"{old.upper()} is now called {new}; rename it."
+
+
+def test_settings_do_not_show_the_password_of_the_journal(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PAYMENT_JOURNAL_URL", PAYMENT_JOURNAL_URL)
     settings = load_settings()
     assert "hush-hush" not in f"{settings} {settings!r} {settings.model_dump_json()}"
 
 
-def test_a_fault_does_not_show_the_password_of_the_ledger(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("LEDGER_URL", LEDGER_URL)
+def test_a_fault_does_not_show_the_password_of_the_journal(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PAYMENT_JOURNAL_URL", PAYMENT_JOURNAL_URL)
     environment.setenv("BUDGET_USD", "-1")
     assert "hush-hush" not in fault()
 

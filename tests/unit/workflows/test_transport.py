@@ -130,7 +130,7 @@ async def test_a_request_through_a_proxy_for_plain_http_is_asked_about(
     async with serving(lambda _: reply("500 Broken")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         error = await paid_failure("http://api.invalid", asked=asked)
-    assert error.outcome is Outcome.AMBIGUOUS
+    assert error.outcome is Outcome.IN_DOUBT
     assert len(asked) == len(proxy.heads) == 1
 
 
@@ -162,14 +162,14 @@ async def test_a_request_that_left_and_has_no_reply_is_in_doubt() -> None:
     asked: list[str] = []
     async with serving(lambda _: None) as server:
         error = await paid_failure(f"http://127.0.0.1:{server.port}", DEADLINE_SECONDS, asked)
-    assert (error.code, error.outcome) == ("NoReply", Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == ("NoReply", Outcome.IN_DOUBT)
     assert len(asked) == len(server.heads) == 1
 
 
 async def test_a_request_whose_connection_ends_without_a_reply_is_in_doubt() -> None:
     async with serving(lambda _: b"") as server:
         error = await paid_failure(f"http://127.0.0.1:{server.port}")
-    assert (error.code, error.outcome) == ("ConnectionLost", Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == ("ConnectionLost", Outcome.IN_DOUBT)
     assert len(server.heads) == 1
 
 
@@ -202,7 +202,7 @@ async def test_a_refusal_that_breaks_off_is_still_one() -> None:
 async def test_a_success_that_breaks_off_is_in_doubt() -> None:
     async with serving(lambda _: reply("200 OK", b"{", missing=500)) as server:
         error = await paid_failure(f"http://127.0.0.1:{server.port}")
-    assert (error.code, error.outcome) == ("ConnectionLost", Outcome.AMBIGUOUS)
+    assert (error.code, error.outcome) == ("ConnectionLost", Outcome.IN_DOUBT)
 
 
 # Redirects
@@ -212,8 +212,8 @@ async def test_a_success_that_breaks_off_is_in_doubt() -> None:
     ("status", "outcome"),
     [
         ("301 Moved", Outcome.PERMANENT),
-        ("302 Found", Outcome.AMBIGUOUS),  # it may point to what was made
-        ("303 See Other", Outcome.AMBIGUOUS),
+        ("302 Found", Outcome.IN_DOUBT),  # it may point to what was made
+        ("303 See Other", Outcome.IN_DOUBT),
         ("307 Temporary", Outcome.PERMANENT),
         ("308 Permanent", Outcome.PERMANENT),
     ],

@@ -12,7 +12,7 @@ from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Item
 from tests.chaos.video.specs import VideoSpec
 from workflows.models import Progress
-from workflows.paid_calls import IN_DOUBT, State
+from workflows.payments.calls import UNCERTAIN, State
 
 
 @invariant
@@ -60,7 +60,7 @@ def billed_once_or_openly_ambiguous(evidence: VideoEvidence) -> Iterator[str]:
     for expected in evidence.specs:
         for item, prompt in _wanted(expected):
             calls = evidence.calls_for(expected, prompt)
-            in_doubt = sum(call.state in IN_DOUBT for call in calls)
+            in_doubt = sum(call.state in UNCERTAIN for call in calls)
             bills = billed.pop((item, prompt), 0)
             if bills > 1 + in_doubt:
                 problem = f"{item} {prompt!r} was billed {bills} times; {in_doubt} call(s) in doubt"

@@ -12,7 +12,7 @@ from chaos.invariants import Invariant, proof
 from chaos.network.journal import Closed, Hit, NetworkRecord, PutOn, TakenOff, read_links
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.ledger import Call, Received
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 
 
 def bad_throughout(link: str, toxic: str, workflow_id: str) -> Invariant:
@@ -114,7 +114,7 @@ def openly_ambiguous(workflow_id: str, prompt: str) -> Invariant:
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
         states = [call.state for call in evidence.calls_for(asked, prompt)]
-        if states != [State.AMBIGUOUS, State.DONE]:
+        if states != [State.IN_DOUBT, State.DONE]:
             yield f"the requests for {prompt!r} are on record as {states}"
 
     return Invariant(f"openly_ambiguous[{workflow_id}]", judge)

@@ -33,7 +33,7 @@ from tests.chaos.video.invariants.storage import (
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
-from workflows.ledger_place import sqlite_url
+from workflows.payments.identity import sqlite_url
 
 SERVER_DISK_MIB = 16
 
@@ -82,7 +82,7 @@ def ledger(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable
     async def experiment(lab: VideoLab) -> None:
         video = await lab.hold(HoldTarget.VIDEO_START, _PAID.video_prompts[0], When.AFTER_BILLING)
         disk = await _worker_with_a_small_disk(
-            lab, argv, "LEDGER_URL", lambda disk: str(sqlite_url(disk / "paid.db"))
+            lab, argv, "PAYMENT_JOURNAL_URL", lambda disk: str(sqlite_url(disk / "paid.db"))
         )
         try:
             await lab.start(_PAID)

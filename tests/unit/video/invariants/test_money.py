@@ -18,7 +18,7 @@ from tests.chaos.video.invariants.money import (
     every_bill_is_on_record,
 )
 from tests.unit.kept import load
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 
 
 def _bill(evidence: VideoEvidence, item: Item) -> Billed:
@@ -141,13 +141,13 @@ def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
     assert finding.problems == ()
 
 
-@pytest.mark.parametrize("state", [State.AMBIGUOUS, State.LATE, State.INTENT])
+@pytest.mark.parametrize("state", [State.IN_DOUBT, State.LATE, State.INTENT])
 def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
     state: State, worker_crash: VideoEvidence
 ) -> None:
     def problems(shown: State) -> Sequence[str]:
         calls = tuple(
-            call.model_copy(update={"state": shown}) if call.state is State.AMBIGUOUS else call
+            call.model_copy(update={"state": shown}) if call.state is State.IN_DOUBT else call
             for call in worker_crash.paid_calls
         )
         shown_as = replace(worker_crash, paid_calls=calls)

@@ -25,7 +25,7 @@ from tests.chaos.video.invariants.network import (
     openly_ambiguous,
     refused_before_sent,
 )
-from workflows.paid_calls import State
+from workflows.payments.calls import State
 
 LINK = "worker-1>server"
 Span = tuple[datetime, datetime | None]

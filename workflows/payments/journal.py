@@ -21,8 +21,24 @@ from uuid import uuid4
 from sqlalchemy import URL, Connection, Engine, and_, func, insert, not_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from workflows.ledger_engine import explain, explain_content, in_the_way, make_engine
-from workflows.ledger_tables import (
+from workflows.models import Artifact, OpenCall
+from workflows.payments.calls import (
+    OPEN,
+    UNSETTLED,
+    AlreadyPaid,
+    Answer,
+    Granted,
+    Limits,
+    Open,
+    PaidCall,
+    PaidRequest,
+    State,
+    open_call,
+    outcome_of,
+    was_refused,
+)
+from workflows.payments.engine import explain, explain_content, in_the_way, make_engine
+from workflows.payments.tables import (
     BILLABLE,
     SCHEMA_VERSION,
     UPGRADES,
@@ -31,26 +47,10 @@ from workflows.ledger_tables import (
     paid_calls,
     prompts,
 )
-from workflows.models import Artifact, OpenCall
-from workflows.paid_calls import (
-    OPEN,
-    UNSETTLED,
-    Answer,
-    Bought,
-    Granted,
-    Open,
-    PaidCall,
-    Purchase,
-    State,
-    Terms,
-    open_call,
-    outcome_of,
-    was_refused,
-)
 
 
-class LedgerError(Exception):
-    """The ledger cannot be read or written, so nothing may be paid for.
+class JournalError(Exception):
+    """The journal cannot be read or written, so nothing may be paid for.
 
     The message says what to do. `lasting` is False where another try may well succeed.
     """
@@ -72,8 +72,8 @@ _TABLES_LOCK = 72_331
 """Any number that no other program on the same database locks."""
 
 
-class Ledger:
-    """Paid calls in a database. Every method blocks; threads may share it. Raises LedgerError."""
+class PaymentJournal:
+    """Paid calls in a database. Every method blocks; threads may share it. Raises JournalError."""
 
     def __init__(self, engine: Engine, grace_seconds: float, sender: str | None = None) -> None:
         self._engine = engine
@@ -89,30 +89,30 @@ class Ledger:
         """Connect, and make the tables where there are none and `make` allows it.
 
         `grace_seconds` is how long after a request's deadline its sender may still record the
-        reply; `sender` names this process for `give_up_on`. Raises LedgerError.
+        reply; `sender` names this process for `give_up_on`. Raises JournalError.
         """
         try:
             engine = make_engine(url, make=make)
             obstacle = in_the_way(url)
         except (SQLAlchemyError, ImportError, ValueError):
-            raise LedgerError(
-                "LEDGER_URL is not the address of a database; write sqlite:////path/to/file "
-                "or postgresql+psycopg://user@host/name.",
+            raise JournalError(
+                "PAYMENT_JOURNAL_URL is not the address of a database; write "
+                "sqlite:////path/to/file or postgresql+psycopg://user@host/name.",
                 lasting=True,
             ) from None
         if obstacle:
-            raise LedgerError(
-                f"the ledger of paid calls needs a file where the folder {obstacle} is; "
+            raise JournalError(
+                f"the payment journal needs a file where the folder {obstacle} is; "
                 "move that folder away.",
                 lasting=True,
             )
-        ledger = cls(engine, grace_seconds, sender)
+        journal = cls(engine, grace_seconds, sender)
         try:
-            ledger._make_tables(make=make)
+            journal._make_tables(make=make)
         except BaseException:
-            ledger.close()
+            journal.close()
             raise
-        return ledger
+        return journal
 
     def close(self) -> None:
         """Let go of the database."""
@@ -120,7 +120,7 @@ class Ledger:
 
     @property
     def id(self) -> str:
-        """Tells this ledger from any other, for good."""
+        """Tells this journal from any other, for good."""
         return self._id or ""
 
     def is_empty(self) -> bool:
@@ -159,29 +159,29 @@ class Ledger:
                     .values(prompt_sha256=hashes[step])
                 )
 
-    def reserve(self, purchase: Purchase, terms: Terms) -> Answer:
+    def reserve(self, purchase: PaidRequest, terms: Limits) -> Answer:
         """Record the intent to send a request, unless the step has an outcome or an open call.
 
         An intent whose deadline has passed without an outcome becomes ambiguous here. Raises
-        BudgetExceededError, and LedgerError where this is an older state of the ledger: one that
+        BudgetExceededError, and JournalError where this is an older state of the journal: one that
         does not know of all that was sent. Where the answer to the commit is lost, nothing is sent,
-        and what may be on record is withdrawn as soon as the ledger answers.
+        and what may be on record is withdrawn as soon as the journal answers.
         """
         token = str(uuid4())
         try:
             return self._reserve(purchase, terms, token)
-        except LedgerError:
+        except JournalError:
             self._unanswered.add(token)
             raise
 
-    def _reserve(self, purchase: Purchase, terms: Terms, token: str) -> Answer:
+    def _reserve(self, purchase: PaidRequest, terms: Limits, token: str) -> Answer:
         with self._transaction() as connection:
             calls = self._rows(connection, purchase.operation_id, purchase.step)
             if len(calls) < purchase.sent:
                 raise _older(f"request {purchase.sent} of {purchase.step}, which it granted")
             bought = outcome_of(calls)
             if bought:
-                return Bought(bought)
+                return AlreadyPaid(bought)
             now = _now(connection)
             if calls and calls[-1].state is State.INTENT:
                 end = calls[-1].deadline_at.timestamp() + self._grace_seconds
@@ -192,7 +192,7 @@ class Ledger:
                     self._set(
                         connection,
                         calls[-1],
-                        state=State.AMBIGUOUS,
+                        state=State.IN_DOUBT,
                         reason="its sender recorded no outcome before the deadline",
                         settled_at=now,
                     ),
@@ -256,7 +256,7 @@ class Ledger:
 
         None where nobody has to decide: the step has an outcome, or nothing of it is open.
         """
-        self._settle(call, State.AMBIGUOUS, reason)
+        self._settle(call, State.IN_DOUBT, reason)
         calls = self.calls(call.operation_id, call.step)
         is_open = any(call.state in OPEN for call in calls)
         return open_call(calls, settle_at=None) if is_open and not outcome_of(calls) else None
@@ -272,7 +272,7 @@ class Ledger:
                 update(paid_calls)
                 .where(paid_calls.c.sender == sender, paid_calls.c.state == State.INTENT)
                 .values(
-                    state=State.AMBIGUOUS,
+                    state=State.IN_DOUBT,
                     reason="its sender died before it recorded an outcome",
                     settled_at=_now(connection),
                 )
@@ -334,7 +334,7 @@ class Ledger:
                 self._set(connection, ours, state=state, reason=reason, settled_at=_now(connection))
 
     def _intend(
-        self, connection: Connection, purchase: Purchase, number: int, now: float, token: str
+        self, connection: Connection, purchase: PaidRequest, number: int, now: float, token: str
     ) -> PaidCall:
         connection.execute(
             insert(paid_calls).values(
@@ -353,7 +353,7 @@ class Ledger:
         )
         return self._rows(connection, purchase.operation_id, purchase.step)[-1]
 
-    def _keep_budget(self, connection: Connection, purchase: Purchase, terms: Terms) -> None:
+    def _keep_budget(self, connection: Connection, purchase: PaidRequest, terms: Limits) -> None:
         if terms.budget_usd is None:
             return
         committed = _billable(connection)
@@ -408,9 +408,10 @@ class Ledger:
                     connection.execute(text(statement))
                 version += 1
             if version not in {None, SCHEMA_VERSION}:
-                raise LedgerError(
-                    f"the ledger has the layout {version} and this program knows "
-                    f"{SCHEMA_VERSION}; use the program that made it, or another LEDGER_URL.",
+                raise JournalError(
+                    f"the journal has the layout {version} and this program knows "
+                    f"{SCHEMA_VERSION}; use the program that made it, or another "
+                    "PAYMENT_JOURNAL_URL.",
                     lasting=True,
                 )
             nameless = update(account).where(account.c.ledger_id.is_(None))
@@ -421,9 +422,9 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        """One transaction at a time over all workers: see `account` in `ledger_tables`."""
+        """One transaction at a time over all workers: see `account` in `tables`."""
         with self._connection() as connection:
-            # What is in the place of the ledger may be another by now, or an empty one.
+            # What is in the place of the journal may be another by now, or an empty one.
             if connection.scalar(select(account.c.ledger_id).with_for_update()) != self._id:
                 raise _replaced()
             unanswered = frozenset(self._unanswered)
@@ -441,7 +442,7 @@ class Ledger:
             .where(paid_calls.c.token.in_(tokens), paid_calls.c.state.in_(OPEN))
             .values(
                 state=State.REFUSED,
-                reason="it was never sent: the ledger did not confirm it in time",
+                reason="it was never sent: the journal did not confirm it in time",
                 settled_at=_now(connection),
             )
         )
@@ -453,20 +454,20 @@ class Ledger:
                 yield connection
         except SQLAlchemyError as error:
             message, lasting = explain(error)
-            raise LedgerError(message, lasting=lasting) from None
+            raise JournalError(message, lasting=lasting) from None
         except UnicodeDecodeError:  # of SQLite's own message about a damaged file
             message, lasting = explain_content()
-            raise LedgerError(message, lasting=lasting) from None
+            raise JournalError(message, lasting=lasting) from None
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Rows are turned into values here: what cannot be one, the ledger never wrote."""
+    """Rows are turned into values here: what cannot be one, the journal never wrote."""
     try:
         yield
     except (ValueError, OverflowError):
         message, lasting = explain_content()
-        raise LedgerError(message, lasting=lasting) from None
+        raise JournalError(message, lasting=lasting) from None
 
 
 def _call(row: dict[str, object]) -> PaidCall:
@@ -493,23 +494,23 @@ def _billable(connection: Connection) -> Decimal:
 
 
 def _known(calls: Sequence[PaidCall], call: PaidCall) -> PaidCall:
-    """What the ledger holds of a call: nothing where an older copy of it was put in its place."""
+    """What the journal holds of a call: nothing where an older copy of it was put in its place."""
     if len(calls) < call.number:
         raise _older(f"request {call.number} of {call.step}, which it granted")
     return calls[call.number - 1]
 
 
-def _older(what: str) -> LedgerError:
+def _older(what: str) -> JournalError:
     """It does not last: work waits until the newest state is back."""
-    return LedgerError(
-        f"the ledger has no record of {what}; stop all work and restore its newest state.",
+    return JournalError(
+        f"the journal has no record of {what}; stop all work and restore its newest state.",
         lasting=False,
     )
 
 
-def _replaced() -> LedgerError:
-    return LedgerError(
-        "the ledger of paid calls was replaced by another one; put its newest state back.",
+def _replaced() -> JournalError:
+    return JournalError(
+        "the payment journal was replaced by another one; put its newest state back.",
         lasting=False,
     )
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.engine.default import DefaultDialect
 
-from workflows.ledger_tables import Usd
+from workflows.payments.tables import Usd
 
 DIALECT = DefaultDialect()
 

@@ -1,4 +1,4 @@
-"""Many threads and processes on one ledger, and a process that dies amid its work."""
+"""Many threads and processes on one journal, and a process that dies amid its work."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from itertools import count
 
 import pytest
 
-from tests.integration.ledger.shop import ANY, ARTIFACT, PRICE, Buyer, buyer, grant, image
-from workflows.ledger import BudgetExceededError, Ledger
-from workflows.paid_calls import Granted, State, Terms
+from tests.integration.payments.shop import ANY, ARTIFACT, PRICE, Buyer, buyer, grant, image
+from workflows.payments.calls import Granted, Limits, State
+from workflows.payments.journal import BudgetExceededError, PaymentJournal
 
 THREADS = 8
 BUDGET = Decimal("0.80")  # no multiple of the price
@@ -39,21 +39,25 @@ def test_of_two_processes_that_reserve_the_same_step_at_once_one_is_granted(
         assert sorted(each.hear() for each in buyers) == ["Granted", "Open"]
 
 
-def test_of_many_threads_that_reserve_the_same_step_at_once_one_is_granted(ledger: Ledger) -> None:
+def test_of_many_threads_that_reserve_the_same_step_at_once_one_is_granted(
+    journal: PaymentJournal,
+) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         for number in range(20):
             wanted = [image(f"step-{number}")] * THREADS
-            answers = list(pool.map(ledger.reserve, wanted, [ANY] * THREADS))
+            answers = list(pool.map(journal.reserve, wanted, [ANY] * THREADS))
             assert sum(isinstance(answer, Granted) for answer in answers) == 1
 
 
-def test_threads_that_buy_at_once_use_the_budget_up_and_never_pass_it(ledger: Ledger) -> None:
-    terms = Terms(ambiguous_allowed=0, budget_usd=BUDGET)
+def test_threads_that_buy_at_once_use_the_budget_up_and_never_pass_it(
+    journal: PaymentJournal,
+) -> None:
+    terms = Limits(in_doubt_allowed=0, budget_usd=BUDGET)
 
     def buy(thread: int) -> int:
         for bought in count():
             try:
-                grant(ledger, image(f"{thread}-{bought}"), terms)
+                grant(journal, image(f"{thread}-{bought}"), terms)
             except BudgetExceededError:
                 return bought
         raise AssertionError
@@ -61,12 +65,12 @@ def test_threads_that_buy_at_once_use_the_budget_up_and_never_pass_it(ledger: Le
     with ThreadPoolExecutor(THREADS) as pool:
         bought = sum(pool.map(buy, range(THREADS)))
 
-    assert bought == len(ledger.calls()) == BUDGET // PRICE
-    assert ledger.billable_usd() == bought * PRICE
+    assert bought == len(journal.calls()) == BUDGET // PRICE
+    assert journal.billable_usd() == bought * PRICE
 
 
 def test_of_processes_that_race_for_the_last_of_a_budget_one_gets_it(
-    ledger: Ledger, url: str, environment: dict[str, str]
+    journal: PaymentJournal, url: str, environment: dict[str, str]
 ) -> None:
     with ExitStack() as stack:
         spenders = [stack.enter_context(buyer(environment, "spend", url)) for _ in range(3)]
@@ -75,12 +79,12 @@ def test_of_processes_that_race_for_the_last_of_a_budget_one_gets_it(
             for number, spender in enumerate(spenders):
                 spender.tell(f"op-{affordable}-{number} {budget}")
             assert sum(int(spender.hear()) for spender in spenders) == 1
-            assert ledger.billable_usd() == affordable * PRICE
+            assert journal.billable_usd() == affordable * PRICE
 
-    assert {call.state for call in ledger.calls()} == {State.DONE}
+    assert {call.state for call in journal.calls()} == {State.DONE}
 
 
-def test_processes_that_open_a_new_ledger_at_once_all_succeed(
+def test_processes_that_open_a_new_journal_at_once_all_succeed(
     url: str, environment: dict[str, str]
 ) -> None:
     with ExitStack() as stack:
@@ -90,14 +94,14 @@ def test_processes_that_open_a_new_ledger_at_once_all_succeed(
         answers = [opener.hear() for opener in openers]
 
     assert answers == ["opened"] * 3
-    ledger = Ledger.open(url, grace_seconds=5)
-    assert grant(ledger, image()).number == 1
-    ledger.close()
+    journal = PaymentJournal.open(url, grace_seconds=5)
+    assert grant(journal, image()).number == 1
+    journal.close()
 
 
 @pytest.mark.parametrize("told", [1, 20, 41], ids=lambda told: f"after {told} lines")
 def test_a_killed_process_leaves_all_it_was_told_is_recorded(
-    ledger: Ledger, url: str, environment: dict[str, str], told: int
+    journal: PaymentJournal, url: str, environment: dict[str, str], told: int
 ) -> None:
     with buyer(environment, "endless", url) as victim:
         victim.tell()
@@ -107,9 +111,9 @@ def test_a_killed_process_leaves_all_it_was_told_is_recorded(
         lines += iter(victim.hear, "")
 
     said = Counter(line.split()[0] for line in lines if line.startswith(("reserved ", "recorded ")))
-    states = Counter(call.state for call in ledger.calls())
+    states = Counter(call.state for call in journal.calls())
     assert states[State.DONE] >= said["recorded"]
     assert states.total() >= said["reserved"]
     assert states.total() <= said["reserved"] + 1, "more than it can have done"
     assert states[State.INTENT] <= 1
-    ledger.record(grant(ledger, image("after")), artifact=ARTIFACT)
+    journal.record(grant(journal, image("after")), artifact=ARTIFACT)

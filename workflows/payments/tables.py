@@ -1,4 +1,4 @@
-"""The ledger's tables, and how those of older programs are brought up to date."""
+"""The journal's tables, and how those of older programs are brought up to date."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ account = Table(
     # budget, or a late reply be recorded while its request is being replaced.
     Column("id", Integer, primary_key=True),
     Column("schema_version", Integer, nullable=False),
-    # Tells this ledger from any other: see `ledger_place.Binding`.
+    # Tells this journal from any other: see `identity.Binding`.
     Column("ledger_id", String(36)),
 )
 

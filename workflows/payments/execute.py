@@ -5,8 +5,8 @@ Where a crash may come, and what the next attempt then finds:
 
 - before the intent: nothing; it pays.
 - from the intent until the reply is on disk: an open call. Nobody can know whether it was billed.
-  It is left alone until its deadline, and then settled by `AMBIGUOUS_START`. From the note on, the
-  artifacts tell of it as well: a ledger that does not know it is an older copy, or another one.
+  It is left alone until its deadline, and then settled by `IN_DOUBT_POLICY`. From the note on, the
+  artifacts tell of it as well: a journal that does not know it is an older copy, or another one.
 - after the reply is on disk: the reply; it is recorded, nothing is sent.
 - after the outcome: the outcome; nothing is sent.
 """
@@ -29,27 +29,27 @@ from typing import TypeVar
 from workflows import policies
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
-from workflows.ledger import Ledger, LedgerError
-from workflows.ledger_place import Binding
 from workflows.models import OpenCall, PaidOrder
-from workflows.paid_calls import (
+from workflows.payments.calls import (
     OPEN,
     UNSETTLED,
     WASTED,
+    AlreadyPaid,
     Answer,
-    Bought,
     Granted,
+    Limits,
     Open,
     PaidCall,
-    Purchase,
-    Terms,
+    PaidRequest,
     outcome_of,
 )
-from workflows.replies import Replies
+from workflows.payments.identity import Binding
+from workflows.payments.journal import JournalError, PaymentJournal
+from workflows.payments.replies import Replies
 from workflows.settings import Settings
 from workflows.transport import MaySend
 
-logger = logging.getLogger("workflows.cashier")
+logger = logging.getLogger("workflows.payments.execute")
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class PaidButLostError(Exception):
 
 
 @dataclass(frozen=True)
-class Bill:
+class PaidResult:
     """The request that a step was bought by, and what its other requests may have cost."""
 
     call: PaidCall
@@ -81,7 +81,7 @@ class Bill:
 
 
 @dataclass
-class _Departure:
+class SendGuard:
     """The last question before a request leaves: is the right to send it still ours?
 
     A worker that was paused may wake up here, when another has taken the step over.
@@ -104,33 +104,33 @@ class _Departure:
 
 
 @dataclass(frozen=True)
-class Cashier:
+class PaidCalls:
     """Buys each step once, or says openly that nobody knows."""
 
-    ledger: Ledger
+    journal: PaymentJournal
     artifacts: ArtifactStore
     settings: Settings
 
-    async def buy(
+    async def execute(
         self,
-        purchase: Purchase,
+        purchase: PaidRequest,
         order: PaidOrder,
         replies: Replies[T],
         send: Callable[[MaySend], Awaitable[T]],
-    ) -> Bill:
+    ) -> PaidResult:
         """The bill of a step, which is paid for now if it was not before.
 
-        Raises ApiError, ArtifactError, LedgerError, BudgetExceededError, UndecidedError or
+        Raises ApiError, ArtifactError, JournalError, BudgetExceededError, UndecidedError or
         PaidButLostError.
         """
         purchase = await asyncio.to_thread(self._prepare, purchase)
         await asyncio.to_thread(self._recover, purchase, order, replies)
         self._require_control()
-        departure = _Departure(_uptime_seconds() + purchase.deadline_seconds, self._require_control)
+        departure = SendGuard(_uptime_seconds() + purchase.deadline_seconds, self._require_control)
         answer = await self._reserve(purchase, order)
         if isinstance(answer, Open):
             raise UndecidedError(answer.call)
-        if not isinstance(answer, Bought):
+        if not isinstance(answer, AlreadyPaid):
             if answer.call.number > 1:
                 logger.warning(
                     "request %d for the %s of %s",
@@ -141,15 +141,15 @@ class Cashier:
             await self._keep(answer.call, reply, replies)
         return await asyncio.to_thread(self._bill, purchase)
 
-    def _prepare(self, purchase: Purchase) -> Purchase:
-        """What must be in order before anything is paid for: the folder, and the right ledger."""
-        objection = Binding(self.artifacts.root).objection(self.ledger.id)
+    def _prepare(self, purchase: PaidRequest) -> PaidRequest:
+        """What must be in order before anything is paid for: the folder, and the right journal."""
+        objection = Binding(self.artifacts.root).objection(self.journal.id)
         if objection:
-            raise LedgerError(objection, lasting=False)
+            raise JournalError(objection, lasting=False)
         self.artifacts.prepare(purchase.operation_id)
         return replace(purchase, sent=self._noted(purchase))
 
-    def _noted(self, request: Purchase | PaidCall) -> int:
+    def _noted(self, request: PaidRequest | PaidCall) -> int:
         """How many requests of a step the artifacts tell of; a note of no number is of one."""
         noted = self.artifacts.read_note(request.operation_id, _note_of(request))
         if noted is None:
@@ -172,24 +172,24 @@ class Cashier:
         if self._noted(call) < call.number:
             self.artifacts.save_note(call.operation_id, _note_of(call), str(call.number))
 
-    def _recover(self, purchase: Purchase, order: PaidOrder, replies: Replies[T]) -> None:
+    def _recover(self, purchase: PaidRequest, order: PaidOrder, replies: Replies[T]) -> None:
         """Record the replies that were put on disk by those who did not live to record them, and
         the name that an operator knows of.
         """
-        calls = self.ledger.calls(purchase.operation_id, purchase.step)
+        calls = self.journal.calls(purchase.operation_id, purchase.step)
         if not calls:
             replies.require_none(purchase.operation_id, purchase.step)
         for call in calls:
-            if call.state in OPEN and replies.record(self.ledger, call):
+            if call.state in OPEN and replies.record(self.journal, call):
                 logger.info("found the reply to %s of %s", call.step, call.operation_id)
         doubtful = [call for call in calls if call.state in UNSETTLED]
         if order.made_as and doubtful:
-            self.ledger.record(doubtful[-1], provider_operation=order.made_as)
+            self.journal.record(doubtful[-1], provider_operation=order.made_as)
 
-    async def _reserve(self, purchase: Purchase, order: PaidOrder) -> Answer:
-        """Ask the ledger; a right that is granted to a canceled attempt is given back."""
+    async def _reserve(self, purchase: PaidRequest, order: PaidOrder) -> Answer:
+        """Ask the journal; a right that is granted to a canceled attempt is given back."""
         asking = asyncio.create_task(
-            asyncio.to_thread(self.ledger.reserve, purchase, self._terms(order))
+            asyncio.to_thread(self.journal.reserve, purchase, self._terms(order))
         )
         try:
             return await asyncio.shield(asking)
@@ -203,7 +203,7 @@ class Cashier:
         self,
         call: PaidCall,
         order: PaidOrder,
-        departure: _Departure,
+        departure: SendGuard,
         send: Callable[[MaySend], Awaitable[T]],
     ) -> T:
         try:
@@ -213,21 +213,23 @@ class Cashier:
                 await self._never_sent(call, _CANCELED)
             raise
         except ApiError as error:
-            settle = self.ledger.doubt if error.outcome is Outcome.AMBIGUOUS else self.ledger.refuse
+            settle = (
+                self.journal.doubt if error.outcome is Outcome.IN_DOUBT else self.journal.refuse
+            )
             try:
                 undecided = await asyncio.to_thread(settle, call, str(error))
-            except LedgerError as failure:
+            except JournalError as failure:
                 # The intent stays, so the call counts as one that may have been billed.
                 logger.warning("the failure of %s is not recorded: %s", call.step, failure)
                 raise error from None
-            if undecided and undecided.ambiguous > self._terms(order).ambiguous_allowed:
+            if undecided and undecided.ambiguous > self._terms(order).in_doubt_allowed:
                 raise UndecidedError(undecided) from None
             raise
 
     async def _never_sent(self, call: PaidCall, reason: str) -> None:
         """Record it, so that nobody has to wonder. Without the record it counts as open."""
-        with contextlib.suppress(LedgerError):
-            await asyncio.to_thread(self.ledger.refuse, call, reason)
+        with contextlib.suppress(JournalError):
+            await asyncio.to_thread(self.journal.refuse, call, reason)
 
     async def _keep(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
         """Put the reply on disk and record it; while neither is possible, wait and try again."""
@@ -235,7 +237,7 @@ class Cashier:
         while True:
             try:
                 await asyncio.to_thread(self._keep_once, call, reply, replies)
-            except (ArtifactError, LedgerError) as error:
+            except (ArtifactError, JournalError) as error:
                 what = f"the {call.step} of {call.operation_id}"
                 if time.monotonic() > end:
                     name = f" The provider calls it {reply}." if isinstance(reply, str) else ""
@@ -249,26 +251,25 @@ class Cashier:
 
     def _keep_once(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
         replies.put(call, reply)
-        if not replies.record(self.ledger, call):
+        if not replies.record(self.journal, call):
             raise ArtifactError(f"what was just written for {call.step} is gone.")
 
-    def _bill(self, purchase: Purchase) -> Bill:
-        calls = self.ledger.calls(purchase.operation_id, purchase.step)
+    def _bill(self, purchase: PaidRequest) -> PaidResult:
+        calls = self.journal.calls(purchase.operation_id, purchase.step)
         bought = outcome_of(calls)
         if bought is None:
-            raise LedgerError(
-                "the ledger of paid calls lost a record; stop all work and restore its newest "
-                "state.",
+            raise JournalError(
+                "the payment journal lost a record; stop all work and restore its newest state.",
                 lasting=False,
             )
         wasted = [c.cost_usd for c in calls if c.state in WASTED and c.number != bought.number]
-        return Bill(bought, sum(wasted, Decimal(0)))
+        return PaidResult(bought, sum(wasted, Decimal(0)))
 
-    def _terms(self, order: PaidOrder) -> Terms:
+    def _terms(self, order: PaidOrder) -> Limits:
         by_policy = (
-            self.settings.ambiguous_resends if self.settings.ambiguous_start == "resend" else 0
+            self.settings.in_doubt_resends if self.settings.in_doubt_policy == "resend" else 0
         )
-        return Terms(max(by_policy, order.resends), self.settings.budget_usd, order.rebuys)
+        return Limits(max(by_policy, order.resends), self.settings.budget_usd, order.rebuys)
 
     def _require_control(self) -> None:
         """Raise ApiError where the run that this worker belongs to is gone."""
@@ -282,7 +283,7 @@ class Cashier:
             )
 
 
-def _note_of(request: Purchase | PaidCall) -> str:
+def _note_of(request: PaidRequest | PaidCall) -> str:
     """The name of the note of how many requests of a step were sent."""
     return f"{request.step}.sent"
 

@@ -1,4 +1,4 @@
-"""The ledger goes away under live workers: nothing is paid for twice, and work waits for it."""
+"""The journal goes away under live workers: nothing is paid for twice, and work waits for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.chaos.video.fake_api.holds import HoldTarget
 from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
-from workflows.ledger_engine import file_of
+from workflows.payments.engine import file_of
 
 pytestmark = [
     pytest.mark.nightly,  # for the retry policy's own 10 s
@@ -26,31 +26,31 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
-NOT_WHERE_IT_WAS = "the ledger of paid calls is not where it was; put its newest state back."
+NOT_WHERE_IT_WAS = "the payment journal is not where it was; put its newest state back."
 
 
 @contextmanager
-def _away(ledger: Path) -> Iterator[None]:
+def _away(journal: Path) -> Iterator[None]:
     """It is moved, with what SQLite keeps beside it, and put back."""
-    away = ledger.parent / "away"
+    away = journal.parent / "away"
     away.mkdir()
-    files = list(ledger.parent.glob(f"{ledger.name}*"))
+    files = list(journal.parent.glob(f"{journal.name}*"))
     for file in files:
         file.rename(away / file.name)
     yield
-    assert not list(ledger.parent.glob(f"{ledger.name}*")), "nobody began another one"
+    assert not list(journal.parent.glob(f"{journal.name}*")), "nobody began another one"
     for file in files:
         (away / file.name).rename(file)
     away.rmdir()
 
 
 def _start_another(bench: Bench, reaper: Reaper) -> subprocess.CompletedProcess[str]:
-    """A worker with the same ledger and artifacts."""
+    """A worker with the same journal and artifacts."""
     settings = {
         "GEMINI_API_KEY": "a-key",
         "TEMPORAL_ADDRESS": bench.lab.stack.temporal.address,
         "ARTIFACTS_DIR": str(bench.artifacts),
-        "LEDGER_URL": bench.lab.ledger_url,
+        "PAYMENT_JOURNAL_URL": bench.lab.payment_journal_url,
     }
     return subprocess.run(
         VIDEO.worker,
@@ -64,14 +64,14 @@ def _start_another(bench: Bench, reaper: Reaper) -> subprocess.CompletedProcess[
     )
 
 
-async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
+async def test_a_journal_that_is_moved_away_stops_all_payment_until_it_is_back(
     bench_in: BenchIn, tmp_path: Path, reaper: Reaper
 ) -> None:
-    asked = specs.single("ledger-moved-away")
+    asked = specs.single("journal-moved-away")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         await bench.lab.worker()
-        ledger = file_of(bench.lab.ledger_url)
-        assert ledger
+        journal = file_of(bench.lab.payment_journal_url)
+        assert journal
         image = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
         await bench.lab.start(asked)
         await image.caught(DEADLINE_SECONDS)
@@ -79,7 +79,7 @@ async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
         await image.release()
         await bench.until(asked, lambda now: len(now.artifacts) == 1, what="the character is made")
 
-        with _away(ledger):
+        with _away(journal):
             other = _start_another(bench, reaper)
             await bench.handle(asked).signal("resume")
             await bench.lab.until_failed(asked.workflow_id, "start_video", attempts=1)
@@ -93,19 +93,19 @@ async def test_a_ledger_that_is_moved_away_stops_all_payment_until_it_is_back(
         assert final(workflow).possible_waste_usd == 0
 
 
-async def test_a_reply_that_comes_while_the_ledger_is_away_is_not_paid_for_again(
+async def test_a_reply_that_comes_while_the_journal_is_away_is_not_paid_for_again(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = specs.single("reply-without-a-ledger")
+    asked = specs.single("reply-without-a-journal")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         worker = await bench.lab.worker()
-        ledger = file_of(bench.lab.ledger_url)
-        assert ledger
+        journal = file_of(bench.lab.payment_journal_url)
+        assert journal
         video = await bench.hold(HoldTarget.VIDEO_START, asked.video_prompts[0])
         await bench.lab.start(asked)
         await video.caught(DEADLINE_SECONDS)
 
-        with _away(ledger):
+        with _away(journal):
             await video.release()
             await bench.until(
                 asked,
@@ -125,7 +125,7 @@ async def test_an_operation_may_not_have_the_name_of_the_programs_own_files(
     asked, other = specs.single("paid.db-journal"), specs.single("paid.db-journals")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         bench.artifacts.mkdir()
-        settings = {"LEDGER_URL": f"sqlite:///{bench.artifacts}/paid.db"}
+        settings = {"PAYMENT_JOURNAL_URL": f"sqlite:///{bench.artifacts}/paid.db"}
         await bench.lab.worker(settings=settings)
         refused = await bench.run(asked)
 

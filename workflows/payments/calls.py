@@ -20,7 +20,7 @@ class State(StrEnum):
     """Its reply is known: the outcome of its step."""
     REFUSED = "refused"
     """Never sent, or known not to be billed."""
-    AMBIGUOUS = "ambiguous"
+    IN_DOUBT = "ambiguous"
     """It may have been billed, and no reply will come."""
     LOST = "lost"
     """It may have been billed, and what it made can be fetched no more."""
@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Purchase:
+class PaidRequest:
     """What a step is about to buy. `deadline_seconds` bounds the whole request.
 
     `made_from` is the step whose outcome it needs; `sent` is how many requests of the step the
@@ -68,20 +68,20 @@ class PaidCall(Record):
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a request may still do. `ambiguous_allowed`: how many earlier requests of the step may
+class Limits:
+    """What a request may still do. `in_doubt_allowed`: how many earlier requests of the step may
     be ambiguous; `lost_allowed`: and how many lost; `budget_usd`: the most that all calls of the
-    ledger may cost together.
+    journal may cost together.
     """
 
-    ambiguous_allowed: int
+    in_doubt_allowed: int
     budget_usd: Decimal | None = None
     lost_allowed: int = 0
 
     def allow(self, calls: Sequence[PaidCall]) -> bool:
         """Whether a step may be paid for again, after these requests."""
         return (
-            ambiguous_count(calls) <= self.ambiguous_allowed
+            in_doubt_count(calls) <= self.in_doubt_allowed
             and lost_count(calls) <= self.lost_allowed
         )
 
@@ -94,7 +94,7 @@ class Granted:
 
 
 @dataclass(frozen=True)
-class Bought:
+class AlreadyPaid:
     """The step has its outcome already: nothing is to be sent."""
 
     call: PaidCall
@@ -107,18 +107,18 @@ class Open:
     call: OpenCall
 
 
-Answer = Granted | Bought | Open
+Answer = Granted | AlreadyPaid | Open
 
-OPEN = frozenset({State.INTENT, State.AMBIGUOUS})
+OPEN = frozenset({State.INTENT, State.IN_DOUBT})
 """States in which nobody knows whether a request was billed."""
 
 UNSETTLED = OPEN | {State.LOST}
 """States of a request that may yet turn out to have led to what was asked for."""
 
-WASTED = frozenset({State.AMBIGUOUS, State.LATE, State.LOST})
+WASTED = frozenset({State.IN_DOUBT, State.LATE, State.LOST})
 """States of a request that may have been paid for in vain."""
 
-IN_DOUBT = WASTED | {State.INTENT}
+UNCERTAIN = WASTED | {State.INTENT}
 """The same, and those of which it will be known later."""
 
 
@@ -131,9 +131,9 @@ def outcome_of(calls: Sequence[PaidCall]) -> PaidCall | None:
     return None
 
 
-def ambiguous_count(calls: Sequence[PaidCall]) -> int:
+def in_doubt_count(calls: Sequence[PaidCall]) -> int:
     """How many requests may have been billed, and will get no reply."""
-    return sum(call.state is State.AMBIGUOUS for call in calls)
+    return sum(call.state is State.IN_DOUBT for call in calls)
 
 
 def lost_count(calls: Sequence[PaidCall]) -> int:
@@ -150,7 +150,7 @@ def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenC
         cost_usd=last.cost_usd,
         sent_at=last.sent_at,
         settle_at=settle_at,
-        ambiguous=ambiguous_count(calls),
+        ambiguous=in_doubt_count(calls),
         lost=lost_count(calls),
         provider_operation=last.provider_operation,
         reason=last.reason or "it may still be under way",

@@ -1,10 +1,10 @@
-"""Where the ledger of paid calls lies, and which ledger the artifacts were paid for by.
+"""Where the payment journal is, and which journal belongs to the artifacts.
 
-`ARTIFACTS_DIR/.ledger` is a folder that no operation's can be: their names begin with no dot. The
-default ledger lies there, and beside it the id of the ledger in use, wherever that is. Releases up
-to layout 3 kept the default ledger in `ARTIFACTS_DIR/paid.db`: where there is one, it stays there.
-Where there is none, a link takes its name, so that such a release finds the new ledger and refuses
-its layout, and does not begin another.
+The default journal is a file in `ARTIFACTS_DIR/.ledger`; the name of no operation's folder begins
+with a dot. The id of the journal in use, wherever that is, is kept in the same folder. Releases up
+to layout 3 kept the default journal in `ARTIFACTS_DIR/paid.db`: an existing one stays there.
+Otherwise a link takes that name, so that such a release finds the new journal and refuses its
+layout, instead of beginning another.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workflows import policies
 from workflows.artifacts import SAFE_ID, sync_folder
-from workflows.ledger import Ledger, LedgerError
-from workflows.ledger_engine import BESIDE, file_of
 from workflows.models import CHARACTER
+from workflows.payments.engine import BESIDE, file_of
+from workflows.payments.journal import JournalError, PaymentJournal
 from workflows.settings import Settings, SettingsError
 
 _FOLDER = ".ledger"
@@ -35,19 +35,19 @@ _PAID_FOR = re.compile(rf"\.?({CHARACTER}|video-[0-9]{{3,}})\.")
 
 @dataclass(frozen=True)
 class Binding:
-    """The id of the ledger that paid for all artifacts below `artifacts_dir`, kept among them.
+    """The id of the journal that paid for all artifacts below `artifacts_dir`, kept among them.
 
-    Without it, a worker that finds an empty ledger, or another one, would pay for all anew.
+    Without it, a worker that finds an empty journal, or another one, would pay for all anew.
     """
 
     artifacts_dir: Path
 
     def is_known(self) -> bool:
-        """Whether the artifacts are bound to a ledger."""
+        """Whether the artifacts are bound to a journal."""
         return self._mark.exists()
 
     def objection(self, ledger_id: str) -> str | None:
-        """Bind the artifacts to a ledger for good; a sentence where they are another's."""
+        """Bind the artifacts to a journal for good; a sentence where they are another's."""
         try:
             if not self.is_known():
                 self._bind(ledger_id)
@@ -57,8 +57,8 @@ class Binding:
         if known == ledger_id:
             return None
         return (
-            f"what lies in {self.artifacts_dir} was paid for by another ledger than this one; "
-            "put its own ledger back, or mend LEDGER_URL or ARTIFACTS_DIR."
+            f"what lies in {self.artifacts_dir} was paid for by another journal than this one; "
+            "put its own journal back, or mend PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
         )
 
     @property
@@ -87,49 +87,49 @@ class Binding:
         sync_folder(folder.parent)
 
 
-def open_ledger(settings: Settings, sender: str | None = None) -> Ledger:
-    """The ledger that is set, bound to the artifacts; nobody works without one.
+def open_journal(settings: Settings, sender: str | None = None) -> PaymentJournal:
+    """The journal that is set, bound to the artifacts; nobody works without one.
 
     A new one is made only where nothing was paid for yet. Raises SettingsError.
     """
     folder = settings.artifacts_dir.absolute()
     binding = Binding(folder)
     try:
-        address = ledger_address(settings)
+        address = journal_url(settings)
         elsewhere = misplaced(settings)
         or_begun = elsewhere is not None
         is_first = not binding.is_known() and not has_paid_work(folder, or_begun=or_begun)
-        ledger = Ledger.open(
-            address, grace_seconds=policies.LEDGER_GRACE_SECONDS, sender=sender, make=is_first
+        journal = PaymentJournal.open(
+            address, grace_seconds=policies.JOURNAL_GRACE_SECONDS, sender=sender, make=is_first
         )
     except OSError as error:
         raise SettingsError(
             f"{error.filename or settings.artifacts_dir} cannot be made or read "
             f"({error.strerror}); mend ARTIFACTS_DIR."
         ) from None
-    except LedgerError as error:
-        hint = f" An earlier release kept it in {elsewhere}: set LEDGER_URL to that file."
+    except JournalError as error:
+        hint = f" An earlier release kept it in {elsewhere}: set PAYMENT_JOURNAL_URL to that file."
         raise SettingsError(f"{error}{hint if elsewhere else ''}") from None
     try:
-        _bind(binding, ledger, is_first=is_first)
+        _bind(binding, journal, is_first=is_first)
     except BaseException:
-        ledger.close()
+        journal.close()
         raise
-    return ledger
+    return journal
 
 
-def _bind(binding: Binding, ledger: Ledger, *, is_first: bool) -> None:
-    """Raises SettingsError where the artifacts were paid for by another ledger."""
+def _bind(binding: Binding, journal: PaymentJournal, *, is_first: bool) -> None:
+    """Raises SettingsError where the artifacts were paid for by another journal."""
     try:
-        is_foreign = not binding.is_known() and not is_first and ledger.is_empty()
-    except LedgerError as error:
+        is_foreign = not binding.is_known() and not is_first and journal.is_empty()
+    except JournalError as error:
         raise SettingsError(str(error)) from None
     if is_foreign:
         raise SettingsError(
-            f"the ledger of paid calls is empty, and what lies in {binding.artifacts_dir} was paid "
-            "for; put its own ledger back, or mend LEDGER_URL or ARTIFACTS_DIR."
+            f"the payment journal is empty, and what lies in {binding.artifacts_dir} was paid "
+            "for; put its own journal back, or mend PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
         )
-    objection = binding.objection(ledger.id)
+    objection = binding.objection(journal.id)
     if objection:
         raise SettingsError(objection)
 
@@ -139,12 +139,12 @@ def sqlite_url(file: Path) -> URL:
     return URL.create("sqlite", database=str(file))
 
 
-def ledger_address(settings: Settings) -> str | URL:
-    """The ledger's URL; by default a file among the artifacts, so that workers which share these
+def journal_url(settings: Settings) -> str | URL:
+    """The journal's URL; by default a file among the artifacts, so that workers which share these
     share it as well. Its folder is made. Raises OSError, SettingsError.
     """
-    if settings.ledger_url is not None:
-        return settings.ledger_url.get_secret_value()
+    if settings.payment_journal_url is not None:
+        return settings.payment_journal_url.get_secret_value()
     folder = settings.artifacts_dir.absolute()
     old, new = folder / _FILE, folder / _FOLDER / _FILE
     new.parent.mkdir(parents=True, exist_ok=True)
@@ -153,15 +153,15 @@ def ledger_address(settings: Settings) -> str | URL:
     is_old = old.is_file() and not old.is_symlink()
     if is_old and new.exists():
         raise SettingsError(
-            f"there are two ledgers of paid calls, {new} and {old}, which is of an earlier release "
+            f"there are two payment journals, {new} and {old}, which is of an earlier release "
             "or was a link before it was copied; end the workers of that release, and set "
-            "LEDGER_URL to the one that knows what was paid for."
+            "PAYMENT_JOURNAL_URL to the one that knows what was paid for."
         )
     return sqlite_url(old if is_old else new)
 
 
 def misplaced(settings: Settings) -> Path | None:
-    """Where an earlier release kept the default ledger of a folder whose name has a `?` or `%`,
+    """Where an earlier release kept the default journal of a folder whose name has a `?` or `%`,
     which it took for a part of a URL; None where it kept none there.
     """
     proper = settings.artifacts_dir.absolute() / _FILE
@@ -169,7 +169,9 @@ def misplaced(settings: Settings) -> Path | None:
         other = file_of(make_url(f"sqlite:///{proper}"))
     except (SQLAlchemyError, ValueError):
         return None
-    is_there = settings.ledger_url is None and other != proper and other and other.is_file()
+    is_there = (
+        settings.payment_journal_url is None and other != proper and other and other.is_file()
+    )
     return other if is_there else None
 
 
@@ -199,10 +201,10 @@ def _own_files(settings: Settings) -> Iterator[Path]:
     if settings.pay_while_locked:
         yield settings.pay_while_locked.resolve()
     file: Path | None = settings.artifacts_dir / _FILE
-    if settings.ledger_url:
+    if settings.payment_journal_url:
         with contextlib.suppress(SQLAlchemyError, ValueError):
             file = None
-            file = file_of(settings.ledger_url.get_secret_value())
+            file = file_of(settings.payment_journal_url.get_secret_value())
     if file:
         # The folder may be reached by a link; the file itself may be one, and has its own name.
         yield from (file.parent.resolve() / f"{file.name}{end}" for end in BESIDE)

@@ -1,4 +1,4 @@
-"""Fixtures: an empty ledger on SQLite and on a real PostgreSQL server, one for each test."""
+"""Fixtures: an empty journal on SQLite and on a real PostgreSQL server, one for each test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chaos.environment.postgres import Postgres, PostgresNotFoundError
 from chaos.evidence.journal import Journal
 from chaos.process.child import child_environment
 from chaos.process.reaper import Reaper
-from workflows.ledger import Ledger
+from workflows.payments.journal import PaymentJournal
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -22,7 +22,7 @@ async def postgres_if_any(
 ) -> AsyncIterator[Postgres | PostgresNotFoundError]:
     """The server of all tests, or why there is none."""
     logs = tmp_path_factory.mktemp("postgres-logs")
-    scratch = reaper.folder / "ledger-tests"
+    scratch = reaper.folder / "journal-tests"
     scratch.mkdir()
     scratch.chmod(0o711)
     journal = Journal(logs / "journal.jsonl", lambda _: None)
@@ -68,11 +68,11 @@ async def url(
 
 
 @pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    """A ledger of either kind. A reply may come up to 0.2 s after its deadline."""
-    ledger = Ledger.open(url, grace_seconds=0.2)
-    yield ledger
-    ledger.close()
+def journal(url: str) -> Iterator[PaymentJournal]:
+    """A journal of either kind. A reply may come up to 0.2 s after its deadline."""
+    journal = PaymentJournal.open(url, grace_seconds=0.2)
+    yield journal
+    journal.close()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
-from workflows.ledger import Ledger, LedgerError
-from workflows.paid_calls import PaidCall
+from workflows.payments.calls import PaidCall
+from workflows.payments.journal import JournalError, PaymentJournal
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -19,11 +19,11 @@ class Replies(Protocol[T_contra]):
     def put(self, call: PaidCall, reply: T_contra) -> None:
         """Put a reply on disk, whole or not at all. Raises ArtifactError."""
 
-    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+    def record(self, journal: PaymentJournal, call: PaidCall) -> bool:
         """Record the reply that lies on disk; False where none does."""
 
     def require_none(self, operation_id: str, step: str) -> None:
-        """Raise LedgerError where a step without any record has a file."""
+        """Raise JournalError where a step without any record has a file."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class ImageReplies:
         """See `Replies`."""
         self.store.save(call.operation_id, f"{_name(call)}{reply.suffix}", reply.data)
 
-    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+    def record(self, journal: PaymentJournal, call: PaidCall) -> bool:
         """See `Replies`."""
         artifact = self.store.find(call.operation_id, _name(call))
         if artifact:
-            ledger.record(call, artifact=artifact)
+            journal.record(call, artifact=artifact)
         return artifact is not None
 
     def require_none(self, operation_id: str, step: str) -> None:
@@ -52,7 +52,7 @@ class ImageReplies:
 
 @dataclass(frozen=True)
 class VideoReplies:
-    """The provider's name of a video, in a hidden file. It stays there: should the ledger ever be
+    """The provider's name of a video, in a hidden file. It stays there: should the journal ever be
     replaced by a copy that is older than the reply, nothing is paid for again.
     """
 
@@ -62,11 +62,11 @@ class VideoReplies:
         """See `Replies`."""
         self.store.save_note(call.operation_id, _name(call), reply)
 
-    def record(self, ledger: Ledger, call: PaidCall) -> bool:
+    def record(self, journal: PaymentJournal, call: PaidCall) -> bool:
         """See `Replies`."""
         name = self.store.read_note(call.operation_id, _name(call))
         if name:
-            ledger.record(call, provider_operation=name)
+            journal.record(call, provider_operation=name)
         return bool(name)
 
     def require_none(self, operation_id: str, step: str) -> None:
@@ -77,11 +77,11 @@ class VideoReplies:
             raise _without_record(f"{operation_id}/{step}.mp4")
 
 
-def _without_record(what: str) -> LedgerError:
-    """It does not last: work waits until the right ledger is back."""
-    return LedgerError(
-        f"{what} exists, but the ledger has no record of it, so LEDGER_URL may name another ledger "
-        "than before; mend that, or take a new operation id to pay for all anew.",
+def _without_record(what: str) -> JournalError:
+    """It does not last: work waits until the right journal is back."""
+    return JournalError(
+        f"{what} exists, but the journal has no record of it, so PAYMENT_JOURNAL_URL may name "
+        "another journal than before; mend that, or take a new operation id to pay for all anew.",
         lasting=False,
     )
 

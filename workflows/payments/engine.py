@@ -1,4 +1,4 @@
-"""The ledger's two databases: how they are opened, how long they may take, what an error means."""
+"""The journal's two databases: how they are opened, how long they may take, what an error means."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ dead while it works.
 """
 
 BESIDE = ("", "-journal", "-wal", "-shm")
-"""How the names of SQLite's files go on from the ledger's."""
+"""How the names of SQLite's files go on from the journal's."""
 
 
-_GONE = "the ledger's file is gone"
+_GONE = "the journal's file is gone"
 """The words of our own error for a SQLite file that was there before."""
 
 
@@ -37,7 +37,7 @@ def make_engine(address: str | URL, *, make: bool = True) -> Engine:
     url = make_url(address)
     if url.get_backend_name() == "sqlite":
         if url.database in {None, "", ":memory:"}:
-            raise ValueError("a ledger in memory forgets what was paid for")
+            raise ValueError("a journal in memory forgets what was paid for")
         return _sqlite(url, make=make)
     if url.get_backend_name() == "postgresql":
         return _postgresql(url)
@@ -54,7 +54,7 @@ def file_of(address: str | URL) -> Path | None:
 
 
 def in_the_way(address: str | URL) -> Path | None:
-    """A folder that has the name of one of the ledger's files; None where there is none."""
+    """A folder that has the name of one of the journal's files; None where there is none."""
     file = file_of(address)
     beside = [Path(f"{file}{end}") for end in BESIDE] if file else []
     return next((path for path in beside if path.is_dir()), None)
@@ -91,7 +91,7 @@ def _postgresql(url: URL) -> Engine:
         _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
     ) -> object:
         # Imported here: workers on SQLite need no driver of PostgreSQL.
-        from workflows.answering import AnsweringConnection  # noqa: PLC0415
+        from workflows.payments.postgres import AnsweringConnection  # noqa: PLC0415
 
         return AnsweringConnection.connect(*arguments, **options).within(_ANSWER_SECONDS)
 
@@ -169,31 +169,46 @@ _SENTENCES = (
     ("lock timeout", False, "is locked by another program; end that one"),
     ("statement timeout", False, "takes too long to answer; check PostgreSQL and its disk"),
     ("no answer in time", False, "does not answer; check that PostgreSQL runs and is not stopped"),
-    ("password", False, "refuses the user or the password in LEDGER_URL; mend it"),
+    ("password", False, "refuses the user or the password in PAYMENT_JOURNAL_URL; mend it"),
     (
         "pg_hba.conf",
         False,
-        "lets nobody in as LEDGER_URL says; mend it, or pg_hba.conf",
+        "lets nobody in as PAYMENT_JOURNAL_URL says; mend it, or pg_hba.conf",
     ),
-    ("permission denied", False, "may not be used by the user in LEDGER_URL; grant it all rights"),
-    ("resolve host", False, "cannot be reached; check that its host in LEDGER_URL is right"),
+    (
+        "permission denied",
+        False,
+        "may not be used by the user in PAYMENT_JOURNAL_URL; grant it all rights",
+    ),
+    (
+        "resolve host",
+        False,
+        "cannot be reached; check that its host in PAYMENT_JOURNAL_URL is right",
+    ),
     ("too many", False, "takes no more connections; end some, or raise max_connections"),
     ("connection slots", False, "takes no more connections; end some, or raise max_connections"),
-    ("to log in", False, "refuses the user in LEDGER_URL; let it log in, or mend LEDGER_URL"),
+    (
+        "to log in",
+        False,
+        "refuses the user in PAYMENT_JOURNAL_URL; let it log in, or mend PAYMENT_JOURNAL_URL",
+    ),
     ("starting up", False, "is not up yet; wait, or see PostgreSQL's log"),
     ("in recovery mode", False, "is not up yet; wait, or see PostgreSQL's log"),
     ("shutting down", False, "is being stopped; start PostgreSQL again"),
 )
 
 _MISSING = (
-    ("role", "does not know the user in LEDGER_URL; create it, or mend LEDGER_URL"),
-    ("database", "is not there: no such database; restore it, or mend LEDGER_URL"),
+    (
+        "role",
+        "does not know the user in PAYMENT_JOURNAL_URL; create it, or mend PAYMENT_JOURNAL_URL",
+    ),
+    ("database", "is not there: no such database; restore it, or mend PAYMENT_JOURNAL_URL"),
     ("relation", "has lost its tables; put its newest state back"),
-    ("schema", "has no schema; put its newest state back, or mend LEDGER_URL"),
+    ("schema", "has no schema; put its newest state back, or mend PAYMENT_JOURNAL_URL"),
 )
 """What PostgreSQL says does not exist."""
 
-_UNREACHABLE = "cannot be reached; check that PostgreSQL runs and LEDGER_URL is right"
+_UNREACHABLE = "cannot be reached; check that PostgreSQL runs and PAYMENT_JOURNAL_URL is right"
 
 
 def explain(error: SQLAlchemyError) -> tuple[str, bool]:
@@ -209,7 +224,9 @@ def explain(error: SQLAlchemyError) -> tuple[str, bool]:
     if "connection" in said:
         return _sentence(_UNREACHABLE), False
     kind = type(cause or error).__name__
-    return _sentence(f"cannot be used ({kind}); check LEDGER_URL and the database's log"), False
+    return _sentence(
+        f"cannot be used ({kind}); check PAYMENT_JOURNAL_URL and the database's log"
+    ), False
 
 
 def explain_content() -> tuple[str, bool]:
@@ -218,4 +235,4 @@ def explain_content() -> tuple[str, bool]:
 
 
 def _sentence(what: str) -> str:
-    return f"the ledger of paid calls {what}."
+    return f"the payment journal {what}."

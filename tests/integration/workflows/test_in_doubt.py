@@ -21,10 +21,10 @@ from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
 from tests.integration.workflows.conftest import ASK
-from workflows.ledger import Ledger
 from workflows.models import Choice, Item, Progress, Stage
-from workflows.paid_calls import Purchase, Terms
-from workflows.policies import LEDGER_GRACE_SECONDS
+from workflows.payments.calls import Limits, PaidRequest
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -233,12 +233,16 @@ async def test_an_image_cannot_be_called_made(asking: Bench) -> None:
 
 def leave_intent(bench: Bench, asked: VideoSpec, deadline_seconds: float) -> None:
     """Record the intent to start its video, as a worker does that then dies."""
-    ledger = Ledger.open(bench.lab.ledger_url, grace_seconds=LEDGER_GRACE_SECONDS)
+    journal = PaymentJournal.open(
+        bench.lab.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS
+    )
     try:
-        video = Purchase(asked.workflow_id, VIDEO_1, Item.VIDEO, "m", VIDEO_USD, deadline_seconds)
-        ledger.reserve(video, Terms(ambiguous_allowed=0))
+        video = PaidRequest(
+            asked.workflow_id, VIDEO_1, Item.VIDEO, "m", VIDEO_USD, deadline_seconds
+        )
+        journal.reserve(video, Limits(in_doubt_allowed=0))
     finally:
-        ledger.close()
+        journal.close()
 
 
 async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadline(
@@ -359,7 +363,7 @@ async def test_a_choice_that_does_not_exist_changes_nothing(
     assert (workflow.status, workflow.task_failures) == (Status.COMPLETED, 0)
 
 
-# AMBIGUOUS_START=resend, as it is by default
+# IN_DOUBT_POLICY=resend, as it is by default
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, OperationalError
 
-from workflows.ledger_engine import explain, make_engine
+from workflows.payments.engine import explain, make_engine
 
 
 def _wrapped(cause: Exception) -> DBAPIError:
@@ -34,7 +34,11 @@ def _wrapped(cause: Exception) -> DBAPIError:
             True,
         ),
         (psycopg.OperationalError("connection failed: FATAL: no such role"), "runs", False),
-        (psycopg.OperationalError("failed to resolve host 'secret'"), "host in LEDGER_URL", False),
+        (
+            psycopg.OperationalError("failed to resolve host 'secret'"),
+            "host in PAYMENT_JOURNAL_URL",
+            False,
+        ),
         (
             psycopg.errors.ReadOnlySqlTransaction(
                 "cannot execute UPDATE in a read-only transaction"
@@ -84,7 +88,7 @@ def _wrapped(cause: Exception) -> DBAPIError:
 def test_an_error_is_told_in_one_sentence(cause: Exception, words: str, lasting: bool) -> None:
     sentence, lasts = explain(_wrapped(cause))
 
-    assert sentence.startswith("the ledger of paid calls ")
+    assert sentence.startswith("the payment journal ")
     assert sentence.endswith(".")
     assert words in sentence
     assert "secret" not in sentence
@@ -100,7 +104,7 @@ def test_an_error_of_the_library_itself_is_told_by_its_kind() -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
-def test_a_ledger_in_memory_is_refused(url: str) -> None:
+def test_a_journal_in_memory_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="forgets what was paid for"):
         make_engine(url)
 

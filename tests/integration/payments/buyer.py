@@ -1,6 +1,6 @@
-"""`python -m tests.integration.ledger.buyer MODE URL`: says "up", then acts on each line it gets.
+"""`python -m tests.integration.payments.buyer MODE URL`: says "up", then acts on each line it gets.
 
-`open`: opens the ledger. `reserve`: reserves the step that the line names. `spend`: buys with four
+`open`: opens the journal. `reserve`: reserves the step that the line names. `spend`: buys with four
 threads until the budget that the line names is used up. `endless`: buys step after step.
 """
 
@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import count
 
-from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
-from workflows.ledger import BudgetExceededError, Ledger, LedgerError
-from workflows.paid_calls import Terms
+from tests.integration.payments.shop import ANY, ARTIFACT, grant, image
+from workflows.payments.calls import Limits
+from workflows.payments.journal import BudgetExceededError, JournalError, PaymentJournal
 
 _THREADS = 4
 
@@ -22,8 +22,8 @@ _THREADS = 4
 def _open(url: str) -> Callable[[str], str]:
     def act(_line: str) -> str:
         try:
-            Ledger.open(url, grace_seconds=5).close()
-        except LedgerError as error:
+            PaymentJournal.open(url, grace_seconds=5).close()
+        except JournalError as error:
             return str(error)
         return "opened"
 
@@ -31,24 +31,24 @@ def _open(url: str) -> Callable[[str], str]:
 
 
 def _reserve(url: str) -> Callable[[str], str]:
-    ledger = Ledger.open(url, grace_seconds=5)
-    return lambda step: type(ledger.reserve(image(step), ANY)).__name__
+    journal = PaymentJournal.open(url, grace_seconds=5)
+    return lambda step: type(journal.reserve(image(step), ANY)).__name__
 
 
 def _spend(url: str) -> Callable[[str], str]:
-    ledger = Ledger.open(url, grace_seconds=5)
+    journal = PaymentJournal.open(url, grace_seconds=5)
 
     def act(line: str) -> str:
         name, budget = line.split()
-        terms = Terms(ambiguous_allowed=0, budget_usd=Decimal(budget))
+        terms = Limits(in_doubt_allowed=0, budget_usd=Decimal(budget))
 
         def buy(thread: int) -> int:
             for bought in count():
                 try:
-                    call = grant(ledger, image(f"{thread}-{bought}", operation_id=name), terms)
+                    call = grant(journal, image(f"{thread}-{bought}", operation_id=name), terms)
                 except BudgetExceededError:
                     return bought
-                ledger.record(call, artifact=ARTIFACT)
+                journal.record(call, artifact=ARTIFACT)
             raise AssertionError
 
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -58,13 +58,13 @@ def _spend(url: str) -> Callable[[str], str]:
 
 
 def _endless(url: str) -> Callable[[str], str]:
-    ledger = Ledger.open(url, grace_seconds=5)
+    journal = PaymentJournal.open(url, grace_seconds=5)
 
     def act(_line: str) -> str:
         for number in count():
-            call = grant(ledger, image(f"step-{number}"))
+            call = grant(journal, image(f"step-{number}"))
             print("reserved", call.step, flush=True)  # noqa: T201 - its parent reads it
-            ledger.record(call, artifact=ARTIFACT)
+            journal.record(call, artifact=ARTIFACT)
             print("recorded", call.step, flush=True)  # noqa: T201 - likewise
         raise AssertionError
 

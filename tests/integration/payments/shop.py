@@ -1,4 +1,4 @@
-"""What the ledger's tests buy, and processes that buy beside them."""
+"""What the journal's tests buy, and processes that buy beside them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workflows.ledger import Ledger
 from workflows.models import Artifact, Item
-from workflows.paid_calls import Granted, PaidCall, Purchase, Terms
+from workflows.payments.calls import Granted, Limits, PaidCall, PaidRequest
+from workflows.payments.journal import PaymentJournal
 
-ANY = Terms(ambiguous_allowed=1)
-NONE_AMBIGUOUS = Terms(ambiguous_allowed=0)
+ANY = Limits(in_doubt_allowed=1)
+NONE_IN_DOUBT = Limits(in_doubt_allowed=0)
 PRICE = Decimal("0.039")
 ARTIFACT = Artifact(path="op/character.png", sha256="0" * 64, size_bytes=1)
 
@@ -25,13 +25,13 @@ def image(
     operation_id: str = "op",
     cost_usd: Decimal = PRICE,
     deadline_seconds: float = 60.0,
-) -> Purchase:
-    return Purchase(operation_id, step, Item.IMAGE, "a-model", cost_usd, deadline_seconds)
+) -> PaidRequest:
+    return PaidRequest(operation_id, step, Item.IMAGE, "a-model", cost_usd, deadline_seconds)
 
 
-def grant(ledger: Ledger, purchase: Purchase, terms: Terms = ANY) -> PaidCall:
+def grant(journal: PaymentJournal, purchase: PaidRequest, terms: Limits = ANY) -> PaidCall:
     """Reserve what must be granted."""
-    answer = ledger.reserve(purchase, terms)
+    answer = journal.reserve(purchase, terms)
     assert isinstance(answer, Granted), answer
     return answer.call
 
@@ -61,7 +61,7 @@ class Buyer:
 def buyer(environment: Mapping[str, str], *argv: str) -> Iterator[Buyer]:
     """A process that is up and waits for its first line."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.ledger.buyer", *argv],
+        [sys.executable, "-m", "tests.integration.payments.buyer", *argv],
         env=dict(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

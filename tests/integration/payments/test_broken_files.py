@@ -11,47 +11,45 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.ledger.shop import ANY, ARTIFACT, grant, image
-from workflows import ledger_engine
-from workflows.ledger import Ledger, LedgerError
-from workflows.paid_calls import PaidCall
+from tests.integration.payments.shop import ANY, ARTIFACT, grant, image
+from workflows.payments import engine
+from workflows.payments.calls import PaidCall
+from workflows.payments.journal import JournalError, PaymentJournal
 
-DAMAGED = "the ledger of paid calls is damaged; restore it from a backup."
-LOCKED = "the ledger of paid calls is locked by another program; end that one."
-READ_ONLY = "the ledger of paid calls may not be written to; mend its permissions."
-NO_FOLDER = (
-    "the ledger of paid calls cannot be opened; check that its folder exists and is writable."
-)
-FULL = "the ledger of paid calls has no room left on its disk; make room."
+DAMAGED = "the payment journal is damaged; restore it from a backup."
+LOCKED = "the payment journal is locked by another program; end that one."
+READ_ONLY = "the payment journal may not be written to; mend its permissions."
+NO_FOLDER = "the payment journal cannot be opened; check that its folder exists and is writable."
+FULL = "the payment journal has no room left on its disk; make room."
 NO_ADDRESS = (
-    "LEDGER_URL is not the address of a database; write sqlite:////path/to/file or "
+    "PAYMENT_JOURNAL_URL is not the address of a database; write sqlite:////path/to/file or "
     "postgresql+psycopg://user@host/name."
 )
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A ledger with one bought step and a hundred others, closed."""
+    """A journal with one bought step and a hundred others, closed."""
     file = tmp_path / "paid.db"
-    ledger = _open(file)
-    ledger.record(grant(ledger, image()), artifact=ARTIFACT)
+    journal = _open(file)
+    journal.record(grant(journal, image()), artifact=ARTIFACT)
     for number in range(100):
-        grant(ledger, image(f"step-{number}"))
-    ledger.close()
+        grant(journal, image(f"step-{number}"))
+    journal.close()
     return file
 
 
-def _open(file: Path) -> Ledger:
-    return Ledger.open(f"sqlite:///{file}", grace_seconds=5)
+def _open(file: Path) -> PaymentJournal:
+    return PaymentJournal.open(f"sqlite:///{file}", grace_seconds=5)
 
 
 def _use(file: Path) -> None:
-    ledger = _open(file)
+    journal = _open(file)
     try:
-        ledger.calls()
-        ledger.reserve(image("new"), ANY)
+        journal.calls()
+        journal.reserve(image("new"), ANY)
     finally:
-        ledger.close()
+        journal.close()
 
 
 def _overwrite(file: Path, at: int, data: bytes) -> None:
@@ -72,7 +70,7 @@ def _overwrite(file: Path, at: int, data: bytes) -> None:
 def test_an_overwritten_file_is_damaged(file: Path, at: int, data: bytes) -> None:
     _overwrite(file, at, data)
 
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         _use(file)
 
     assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
@@ -86,14 +84,14 @@ def test_an_overwritten_file_is_damaged(file: Path, at: int, data: bytes) -> Non
         pytest.param("artifact", b"{", id="half an artifact"),
     ],
 )
-def test_a_row_the_ledger_never_wrote_is_damage(file: Path, column: str, value: bytes) -> None:
+def test_a_row_the_journal_never_wrote_is_damage(file: Path, column: str, value: bytes) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(
             f"UPDATE paid_calls SET {column} = CAST(? AS TEXT) WHERE number = 1",  # noqa: S608 - ours
             (value,),
         )
 
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         _use(file)
 
     assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
@@ -103,7 +101,7 @@ def test_a_file_of_another_kind_is_damaged_and_left_as_it_is(tmp_path: Path) -> 
     file = tmp_path / "paid.db"
     file.write_text("not a database " * 100)
 
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         _open(file)
 
     assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
@@ -113,31 +111,31 @@ def test_a_file_of_another_kind_is_damaged_and_left_as_it_is(tmp_path: Path) -> 
 def test_a_file_that_was_cut_off_is_damaged(file: Path) -> None:
     os.truncate(file, file.stat().st_size // 2)
 
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         _use(file)
 
     assert (str(raised.value), raised.value.lasting) == (DAMAGED, True)
 
 
-def test_a_ledger_that_another_program_holds_is_free_again_afterwards(
+def test_a_journal_that_another_program_holds_is_free_again_afterwards(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_engine, "_LOCK_SECONDS", 0.1)
-    ledger = _open(file)
+    monkeypatch.setattr(engine, "_LOCK_SECONDS", 0.1)
+    journal = _open(file)
     with closing(sqlite3.connect(file, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
-        for act in (lambda: ledger.reserve(image("new"), ANY), lambda: _open(file)):
-            with pytest.raises(LedgerError) as raised:
+        for act in (lambda: journal.reserve(image("new"), ANY), lambda: _open(file)):
+            with pytest.raises(JournalError) as raised:
                 act()
             assert (str(raised.value), raised.value.lasting) == (LOCKED, False)
 
-    assert grant(ledger, image("new")).number == 1
-    ledger.close()
+    assert grant(journal, image("new")).number == 1
+    journal.close()
 
 
-def test_a_ledger_opened_for_reading_only_is_refused(file: Path) -> None:
-    with pytest.raises(LedgerError) as raised:
-        Ledger.open(f"sqlite:///file:{file}?mode=ro&uri=true", grace_seconds=5)
+def test_a_journal_opened_for_reading_only_is_refused(file: Path) -> None:
+    with pytest.raises(JournalError) as raised:
+        PaymentJournal.open(f"sqlite:///file:{file}?mode=ro&uri=true", grace_seconds=5)
 
     assert (str(raised.value), raised.value.lasting) == (READ_ONLY, True)
 
@@ -146,14 +144,14 @@ def test_a_ledger_opened_for_reading_only_is_refused(file: Path) -> None:
 def test_a_file_without_the_right_to_write_is_refused(file: Path) -> None:
     file.chmod(0o400)
 
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         _open(file)
 
     assert (str(raised.value), raised.value.lasting) == (READ_ONLY, True)
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         _open(tmp_path / "missing" / "paid.db")
 
     assert (str(raised.value), raised.value.lasting) == (NO_FOLDER, True)
@@ -183,34 +181,34 @@ def _fill(folder: Path) -> Path:
     return filler
 
 
-def _buy_all(ledger: Ledger, told: list[PaidCall]) -> None:
+def _buy_all(journal: PaymentJournal, told: list[PaidCall]) -> None:
     while True:
-        told.append(grant(ledger, image(f"step-{len(told)}")))
+        told.append(grant(journal, image(f"step-{len(told)}")))
 
 
 def test_on_a_full_disk_nothing_is_granted_until_there_is_room(small_disk: Path) -> None:
-    with closing(_open(small_disk / "paid.db")) as ledger:
-        told = [grant(ledger, image())]
+    with closing(_open(small_disk / "paid.db")) as journal:
+        told = [grant(journal, image())]
         filler = _fill(small_disk)
 
-        with pytest.raises(LedgerError) as raised:
-            _buy_all(ledger, told)
+        with pytest.raises(JournalError) as raised:
+            _buy_all(journal, told)
         filler.unlink()
 
         assert (str(raised.value), raised.value.lasting) == (FULL, False)
-        assert list(ledger.calls()) == told
-        assert grant(ledger, image("more")).number == 1
+        assert list(journal.calls()) == told
+        assert grant(journal, image("more")).number == 1
 
 
 def test_a_reply_that_found_no_room_is_recorded_when_there_is_some(small_disk: Path) -> None:
-    with closing(_open(small_disk / "paid.db")) as ledger:
-        call = grant(ledger, image())
+    with closing(_open(small_disk / "paid.db")) as journal:
+        call = grant(journal, image())
         filler = _fill(small_disk)
-        with pytest.raises(LedgerError, match="no room"):
-            ledger.record(call, provider_operation="o" * 8192)
+        with pytest.raises(JournalError, match="no room"):
+            journal.record(call, provider_operation="o" * 8192)
         filler.unlink()
 
-        assert ledger.record(call, artifact=ARTIFACT).artifact == ARTIFACT
+        assert journal.record(call, artifact=ARTIFACT).artifact == ARTIFACT
 
 
 @pytest.mark.parametrize(
@@ -218,14 +216,14 @@ def test_a_reply_that_found_no_room_is_recorded_when_there_is_some(small_disk: P
     [
         "",
         "paid.db",
-        "mysql://ledger@127.0.0.1/paid",
-        "postgresql+psycopg://ledger@127.0.0.1:port/paid",
+        "mysql://journal@127.0.0.1/paid",
+        "postgresql+psycopg://journal@127.0.0.1:port/paid",
         pytest.param("sqlite://", id="in memory"),
         pytest.param("sqlite:///:memory:", id="in memory by name"),
     ],
 )
 def test_a_wrong_address_is_told_how_to_write_it(url: str) -> None:
-    with pytest.raises(LedgerError) as raised:
-        Ledger.open(url, grace_seconds=5)
+    with pytest.raises(JournalError) as raised:
+        PaymentJournal.open(url, grace_seconds=5)
 
     assert (str(raised.value), raised.value.lasting) == (NO_ADDRESS, True)

@@ -18,16 +18,16 @@ import pytest
 from pydantic import SecretStr
 
 from chaos.process.waiting import wait_until
-from workflows import cashier as cashier_module
 from workflows import policies
 from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
-from workflows.cashier import Bill, Cashier, PaidButLostError, UndecidedError
-from workflows.ledger import BudgetExceededError, Ledger, LedgerError
 from workflows.models import CHARACTER, Artifact, Item, PaidOrder, video_step
-from workflows.paid_calls import Answer, Granted, PaidCall, Purchase, State, Terms
-from workflows.replies import ImageReplies, VideoReplies
+from workflows.payments import execute
+from workflows.payments.calls import Answer, Granted, Limits, PaidCall, PaidRequest, State
+from workflows.payments.execute import PaidButLostError, PaidCalls, PaidResult, UndecidedError
+from workflows.payments.journal import BudgetExceededError, JournalError, PaymentJournal
+from workflows.payments.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
 from workflows.transport import MaySend
 
@@ -37,12 +37,12 @@ STEP = video_step(1)
 FREE = Decimal(0)
 IMAGE_ORDER = PaidOrder(operation_id="op", prompt="a fox")
 VIDEO_ORDER = PaidOrder(operation_id="op", prompt="it waves")
-IMAGE = Purchase("op", CHARACTER, Item.IMAGE, "m", Decimal("0.039"), deadline_seconds=60)
-VIDEO = Purchase("op", STEP, Item.VIDEO, "m", Decimal("1.20"), deadline_seconds=60)
+IMAGE = PaidRequest("op", CHARACTER, Item.IMAGE, "m", Decimal("0.039"), deadline_seconds=60)
+VIDEO = PaidRequest("op", STEP, Item.VIDEO, "m", Decimal("1.20"), deadline_seconds=60)
 REFUSED = ApiError("RequestRefused", "the API refused it.", Outcome.PERMANENT)
 BUSY = ApiError("Unavailable", "the API did not take it.", Outcome.RETRYABLE)
-NO_REPLY = ApiError("NoReply", "it had no reply.", Outcome.AMBIGUOUS)
-BROKEN = LedgerError("the ledger cannot be written.", lasting=False)
+NO_REPLY = ApiError("NoReply", "it had no reply.", Outcome.IN_DOUBT)
+BROKEN = JournalError("the journal cannot be written.", lasting=False)
 FULL = ArtifactError("the folder is full.")
 
 
@@ -84,37 +84,37 @@ class Provider:
 
 @dataclass
 class Till:
-    """A cashier with all that it stands on. `grace_seconds` 0: a deadline is a deadline."""
+    """Paid calls with all that it stands on. `grace_seconds` 0: a deadline is a deadline."""
 
     folder: Path
-    ledger: Ledger
+    journal: PaymentJournal
     store: ArtifactStore
     settings: Settings
     provider: Provider = field(default_factory=Provider)
 
-    def cashier(self, **settings: object) -> Cashier:
-        return Cashier(self.ledger, self.store, self.settings.model_copy(update=settings))
+    def paid_calls(self, **settings: object) -> PaidCalls:
+        return PaidCalls(self.journal, self.store, self.settings.model_copy(update=settings))
 
-    async def image(self, order: PaidOrder = IMAGE_ORDER, **settings: object) -> Bill:
+    async def image(self, order: PaidOrder = IMAGE_ORDER, **settings: object) -> PaidResult:
         replies = ImageReplies(self.store)
-        return await self.cashier(**settings).buy(IMAGE, order, replies, self.provider.image)
+        return await self.paid_calls(**settings).execute(IMAGE, order, replies, self.provider.image)
 
-    async def buy(self, purchase: Purchase) -> Bill:
+    async def buy(self, purchase: PaidRequest) -> PaidResult:
         replies = VideoReplies(self.store)
-        return await self.cashier().buy(purchase, VIDEO_ORDER, replies, self.provider.video)
+        return await self.paid_calls().execute(purchase, VIDEO_ORDER, replies, self.provider.video)
 
-    async def video(self, order: PaidOrder = VIDEO_ORDER, **settings: object) -> Bill:
+    async def video(self, order: PaidOrder = VIDEO_ORDER, **settings: object) -> PaidResult:
         replies = VideoReplies(self.store)
-        return await self.cashier(**settings).buy(VIDEO, order, replies, self.provider.video)
+        return await self.paid_calls(**settings).execute(VIDEO, order, replies, self.provider.video)
 
     def states(self, step: str = CHARACTER) -> Sequence[State]:
-        return [call.state for call in self.ledger.calls("op", step)]
+        return [call.state for call in self.journal.calls("op", step)]
 
-    def intend(self, purchase: Purchase, *, overdue: bool = False) -> PaidCall:
+    def intend(self, purchase: PaidRequest, *, overdue: bool = False) -> PaidCall:
         """Record an intent, as an attempt does that then dies."""
         seconds = -1.0 if overdue else 60.0
-        late = Purchase(**{**vars(purchase), "deadline_seconds": seconds})
-        answer = self.ledger.reserve(late, Terms(ambiguous_allowed=9))
+        late = PaidRequest(**{**vars(purchase), "deadline_seconds": seconds})
+        answer = self.journal.reserve(late, Limits(in_doubt_allowed=9))
         assert isinstance(answer, Granted)
         return answer.call
 
@@ -124,13 +124,13 @@ class Till:
         return {name: data for name, data in files.items() if not name.endswith(".sent.note")}
 
     def put_back(self, copy: Path) -> None:
-        """Replace the ledger's file by a copy of it, under the worker that uses it."""
+        """Replace the journal's file by a copy of it, under the worker that uses it."""
         for file in self.folder.glob("paid.db*"):
             file.unlink()
         copy.rename(self.folder / "paid.db")
 
     def copy(self) -> Path:
-        """The ledger as it is now."""
+        """The journal as it is now."""
         copy = self.folder / f"copy-{len(list(self.folder.iterdir()))}"
         with (
             closing(sqlite3.connect(self.folder / "paid.db")) as ours,
@@ -144,13 +144,13 @@ class Till:
 @pytest.fixture
 def till(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> Iterator[Till]:
     clean_environment.setattr(policies, "STORE_RETRY_INTERVAL", timedelta(milliseconds=1))
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'paid.db'}", grace_seconds=0)
+    journal = PaymentJournal.open(f"sqlite:///{tmp_path / 'paid.db'}", grace_seconds=0)
     settings = Settings(gemini_api_key=SecretStr("a-key"))
-    yield Till(tmp_path, ledger, ArtifactStore(tmp_path), settings)
-    ledger.close()
+    yield Till(tmp_path, journal, ArtifactStore(tmp_path), settings)
+    journal.close()
 
 
-def artifact_of(bill: Bill) -> Artifact:
+def artifact_of(bill: PaidResult) -> Artifact:
     assert bill.call.artifact
     return bill.call.artifact
 
@@ -174,13 +174,13 @@ async def test_the_reply_is_on_disk_before_its_outcome_is_on_record(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, bytes]] = []
-    record = till.ledger.record
+    record = till.journal.record
 
     def watched(call: PaidCall, *, artifact: Artifact) -> PaidCall:
         seen.append(till.files())
         return record(call, artifact=artifact)
 
-    monkeypatch.setattr(till.ledger, "record", watched)
+    monkeypatch.setattr(till.journal, "record", watched)
     await till.image()
     assert seen == [{"character.png": b"a fox"}]
 
@@ -218,7 +218,7 @@ async def test_a_request_under_way_is_left_alone(till: Till) -> None:
 async def test_a_request_whose_sender_died_is_sent_again_after_its_deadline(till: Till) -> None:
     till.intend(IMAGE, overdue=True)
     bill = await till.image()
-    assert till.states() == [State.AMBIGUOUS, State.DONE]
+    assert till.states() == [State.IN_DOUBT, State.DONE]
     assert bill.possible_waste_usd == Decimal("0.039")
     assert till.provider.sent == 1
 
@@ -228,7 +228,7 @@ async def test_a_request_whose_sender_died_waits_for_an_operator_who_wants_to_be
 ) -> None:
     till.intend(IMAGE, overdue=True)
     with pytest.raises(UndecidedError) as raised:
-        await till.image(ambiguous_start="ask")
+        await till.image(in_doubt_policy="ask")
     assert (raised.value.call.settle_at, raised.value.call.ambiguous) == (None, 1)
     assert till.provider.sent == 0
 
@@ -252,7 +252,7 @@ async def test_a_video_note_on_disk_is_recorded_and_not_paid_for_again(till: Til
 async def test_a_reply_that_turns_up_after_its_deadline_still_counts(till: Till) -> None:
     call = till.intend(VIDEO, overdue=True)
     VideoReplies(till.store).put(call, NAME)
-    await till.video(ambiguous_start="ask")
+    await till.video(in_doubt_policy="ask")
     assert (till.states(STEP), till.provider.sent) == ([State.DONE], 0)
 
 
@@ -274,7 +274,9 @@ async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(till: Till) -
     """It wakes up with its reply when another has paid in its stead."""
     paused = till.intend(IMAGE, overdue=True)
     bill = await till.image()
-    await till.cashier()._keep(paused, Image(b"a late fox", "image/png"), ImageReplies(till.store))
+    await till.paid_calls()._keep(
+        paused, Image(b"a late fox", "image/png"), ImageReplies(till.store)
+    )
     assert till.states() == [State.LATE, State.DONE]
     assert till.files() == {"character.png": b"a late fox", "character.2.png": b"a fox"}
     again = await till.image()
@@ -286,13 +288,14 @@ async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(till: Till) -
 
 
 async def test_a_file_without_any_record_is_told_before_anything_is_paid(till: Till) -> None:
-    till.store.save("op", "character.png", b"a fox of another ledger")
-    with pytest.raises(LedgerError) as raised:
+    till.store.save("op", "character.png", b"a fox of another journal")
+    with pytest.raises(JournalError) as raised:
         await till.image()
     assert not raised.value.lasting
     assert str(raised.value) == (
-        "op/character.png exists, but the ledger has no record of it, so LEDGER_URL may name "
-        "another ledger than before; mend that, or take a new operation id to pay for all anew."
+        "op/character.png exists, but the journal has no record of it, so "
+        "PAYMENT_JOURNAL_URL may name another journal than before; mend that, or take a "
+        "new operation id to pay for all anew."
     )
     assert (till.states(), till.provider.sent) == ([], 0)
 
@@ -301,19 +304,19 @@ async def test_a_file_without_any_record_is_told_before_anything_is_paid(till: T
 async def test_a_video_without_any_record_is_told_before_it_is_paid_for_again(
     till: Till, name: str
 ) -> None:
-    till.store.save("op", name, b"of another ledger")
-    with pytest.raises(LedgerError, match="exists, but the ledger has no record of it"):
+    till.store.save("op", name, b"of another journal")
+    with pytest.raises(JournalError, match="exists, but the journal has no record of it"):
         await till.video()
     assert (till.states(STEP), till.provider.sent) == ([], 0)
 
 
 async def test_a_video_is_not_begun_where_its_character_is_not_on_record(till: Till) -> None:
     made_from = replace(VIDEO, made_from=CHARACTER)
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         await till.buy(made_from)
     assert not raised.value.lasting
     assert str(raised.value) == (
-        "the ledger has no record of the character that video-001 is to be made from; stop all "
+        "the journal has no record of the character that video-001 is to be made from; stop all "
         "work and restore its newest state."
     )
     assert (till.states(STEP), till.provider.sent) == ([], 0)
@@ -322,12 +325,16 @@ async def test_a_video_is_not_begun_where_its_character_is_not_on_record(till: T
     assert (await till.buy(made_from)).call.provider_operation == NAME
 
 
-async def test_a_ledger_other_than_that_of_the_artifacts_pays_for_nothing(till: Till) -> None:
+async def test_a_journal_other_than_that_of_the_artifacts_pays_for_nothing(till: Till) -> None:
     await till.image()
-    with closing(Ledger.open(f"sqlite:///{till.folder / 'other.db'}", grace_seconds=0)) as other:
-        strange = Cashier(other, till.store, till.settings)
-        with pytest.raises(LedgerError, match="was paid for by another ledger than this") as raised:
-            await strange.buy(VIDEO, VIDEO_ORDER, VideoReplies(till.store), till.provider.video)
+    with closing(
+        PaymentJournal.open(f"sqlite:///{till.folder / 'other.db'}", grace_seconds=0)
+    ) as other:
+        strange = PaidCalls(other, till.store, till.settings)
+        with pytest.raises(
+            JournalError, match="was paid for by another journal than this"
+        ) as raised:
+            await strange.execute(VIDEO, VIDEO_ORDER, VideoReplies(till.store), till.provider.video)
     assert not raised.value.lasting
     assert till.provider.sent == 1
 
@@ -353,7 +360,7 @@ async def test_a_note_of_no_number_counts_as_one_request(till: Till, note: bytes
     with closing(sqlite3.connect(till.folder / "paid.db")) as connection, connection:
         connection.execute("DELETE FROM paid_calls")
     (till.folder / "op/character.png").unlink()
-    with pytest.raises(LedgerError, match="request 1 of character"):
+    with pytest.raises(JournalError, match="request 1 of character"):
         await till.image()
     assert till.provider.sent == 1
 
@@ -373,21 +380,21 @@ async def test_a_sender_that_wakes_up_late_takes_nothing_from_a_later_note(
 ) -> None:
     paused = till.intend(IMAGE, overdue=True)
     answers: list[Answer] = [Granted(paused)]
-    reserve = till.ledger.reserve
+    reserve = till.journal.reserve
 
-    def earlier(purchase: Purchase, terms: Terms) -> Answer:
+    def earlier(purchase: PaidRequest, terms: Limits) -> Answer:
         return answers.pop() if answers else reserve(purchase, terms)
 
     assert (await till.image()).call.number == 2
     (till.folder / "op/character.2.png").rename(till.folder / "aside.png")
-    monkeypatch.setattr(till.ledger, "reserve", earlier)
+    monkeypatch.setattr(till.journal, "reserve", earlier)
     till.provider.failures = [BUSY]
     with pytest.raises(ApiError):
         await till.image()
     assert till.store.read_note("op", "character.sent") == "2"
 
 
-# An older copy of the ledger in its place
+# An older copy of the journal in its place
 
 
 async def test_a_copy_older_than_the_intent_pays_for_nothing_until_the_newest_state_is_back(
@@ -397,10 +404,10 @@ async def test_a_copy_older_than_the_intent_pays_for_nothing_until_the_newest_st
     first = await till.video()
     new = till.copy()
     till.put_back(old)
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         await till.video()
     assert not raised.value.lasting
-    assert "the ledger has no record of it" in str(raised.value)
+    assert "the journal has no record of it" in str(raised.value)
     till.put_back(new)
     assert await till.video() == first
     assert till.provider.sent == 1
@@ -408,7 +415,7 @@ async def test_a_copy_older_than_the_intent_pays_for_nothing_until_the_newest_st
 
 @pytest.mark.parametrize("buy", [Till.image, Till.video])
 async def test_a_copy_older_than_the_reply_finds_it_on_disk(
-    till: Till, buy: Callable[[Till], Awaitable[Bill]]
+    till: Till, buy: Callable[[Till], Awaitable[PaidResult]]
 ) -> None:
     copies: list[Path] = []
 
@@ -427,12 +434,12 @@ async def test_a_copy_older_than_a_request_in_doubt_does_not_forget_the_doubt(ti
     old = till.copy()
     till.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError):
-        await till.video(ambiguous_start="ask")
+        await till.video(in_doubt_policy="ask")
     till.put_back(old)
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(JournalError) as raised:
         await till.video()
     assert str(raised.value) == (
-        "the ledger has no record of request 1 of video-001, which it granted; stop all work and "
+        "the journal has no record of request 1 of video-001, which it granted; stop all work and "
         "restore its newest state."
     )
     assert (till.provider.sent, raised.value.lasting) == (1, False)
@@ -468,14 +475,14 @@ async def test_a_folder_that_cannot_take_the_reply_costs_nothing(
     assert (till.states(), till.provider.sent) == ([], 0)
 
 
-async def test_without_the_ledger_nothing_is_sent(
+async def test_without_the_journal_nothing_is_sent(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise BROKEN
 
-    monkeypatch.setattr(till.ledger, "reserve", fail)
-    with pytest.raises(LedgerError, match="cannot be written"):
+    monkeypatch.setattr(till.journal, "reserve", fail)
+    with pytest.raises(JournalError, match="cannot be written"):
         await till.image()
     assert (till.states(), till.provider.sent) == ([], 0)
 
@@ -506,9 +513,9 @@ class Failing:
         return self.real(*args, **names)
 
 
-async def test_a_reply_waits_for_its_ledger(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = Failing(till.ledger.record, BROKEN, times=3)
-    monkeypatch.setattr(till.ledger, "record", record)
+async def test_a_reply_waits_for_its_journal(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Failing(till.journal.record, BROKEN, times=3)
+    monkeypatch.setattr(till.journal, "record", record)
     await till.image()
     assert (record.seen, till.provider.sent, till.states()) == (4, 1, [State.DONE])
 
@@ -517,7 +524,7 @@ async def test_a_reply_waits_for_room_on_the_disk(till: Till) -> None:
     replies = ImageReplies(till.store)
     put = Failing(replies.put, FULL, times=3)
     object.__setattr__(replies, "put", put)
-    await till.cashier().buy(IMAGE, IMAGE_ORDER, replies, till.provider.image)
+    await till.paid_calls().execute(IMAGE, IMAGE_ORDER, replies, till.provider.image)
     assert (put.seen, till.provider.sent, till.states()) == (4, 1, [State.DONE])
     assert till.files() == {"character.png": b"a fox"}
 
@@ -525,13 +532,13 @@ async def test_a_reply_waits_for_room_on_the_disk(till: Till) -> None:
 async def test_a_reply_that_finds_no_place_in_time_is_told_with_its_name(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = Failing(till.ledger.record, BROKEN, times=1)
-    monkeypatch.setattr(till.ledger, "record", record)
+    record = Failing(till.journal.record, BROKEN, times=1)
+    monkeypatch.setattr(till.journal, "record", record)
     monkeypatch.setattr(policies, "STORE_PATIENCE", timedelta(seconds=-1))
     with pytest.raises(PaidButLostError) as raised:
         await till.video()
     assert str(raised.value) == (
-        "the video-001 of op is paid for and could not be stored: the ledger cannot be written. "
+        "the video-001 of op is paid for and could not be stored: the journal cannot be written. "
         f"The provider calls it {NAME}."
     )
 
@@ -547,7 +554,7 @@ async def test_a_request_that_was_not_accepted_is_recorded_as_refused(
     with pytest.raises(ApiError) as raised:
         await till.image()
     assert raised.value is error
-    (call,) = till.ledger.calls("op")
+    (call,) = till.journal.calls("op")
     assert (call.state, call.reason) == (State.REFUSED, str(error))
 
 
@@ -557,7 +564,7 @@ async def test_a_request_that_was_not_accepted_is_sent_again_and_wastes_nothing(
     till.provider.failures = [BUSY]
     with pytest.raises(ApiError):
         await till.image()
-    bill = await till.image(ambiguous_start="ask")
+    bill = await till.image(in_doubt_policy="ask")
     assert till.states() == [State.REFUSED, State.DONE]
     assert (bill.call.number, bill.possible_waste_usd) == (2, FREE)
 
@@ -567,8 +574,8 @@ async def test_a_request_without_a_reply_is_recorded_as_ambiguous(till: Till) ->
     with pytest.raises(ApiError) as raised:
         await till.image()
     assert raised.value is NO_REPLY
-    (call,) = till.ledger.calls("op")
-    assert (call.state, call.reason) == (State.AMBIGUOUS, "it had no reply.")
+    (call,) = till.journal.calls("op")
+    assert (call.state, call.reason) == (State.IN_DOUBT, "it had no reply.")
 
 
 async def test_a_request_without_a_reply_is_sent_again_once_and_then_asked_about(
@@ -588,7 +595,7 @@ async def test_a_request_without_a_reply_is_sent_again_once_and_then_asked_about
 async def test_an_operator_who_wants_to_be_asked_is_asked_at_once(till: Till) -> None:
     till.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError) as raised:
-        await till.video(ambiguous_start="ask")
+        await till.video(in_doubt_policy="ask")
     assert str(raised.value) == (
         "the video of video-001 may have been paid for ($1.20), but no reply came: it had no reply."
     )
@@ -597,18 +604,18 @@ async def test_an_operator_who_wants_to_be_asked_is_asked_at_once(till: Till) ->
 async def test_an_operator_may_have_it_sent_again(till: Till) -> None:
     till.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError):
-        await till.video(ambiguous_start="ask")
+        await till.video(in_doubt_policy="ask")
     allowed = VIDEO_ORDER.model_copy(update={"resends": 1})
-    bill = await till.video(allowed, ambiguous_start="ask")
+    bill = await till.video(allowed, in_doubt_policy="ask")
     assert (bill.call.number, bill.possible_waste_usd) == (2, Decimal("1.20"))
 
 
 async def test_an_operator_may_know_the_name_of_what_was_made(till: Till) -> None:
     till.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError):
-        await till.video(ambiguous_start="ask")
+        await till.video(in_doubt_policy="ask")
     known = VIDEO_ORDER.model_copy(update={"made_as": "models/m/operations/7"})
-    bill = await till.video(known, ambiguous_start="ask")
+    bill = await till.video(known, in_doubt_policy="ask")
     assert bill.call.provider_operation == "models/m/operations/7"
     assert (bill.possible_waste_usd, till.provider.sent) == (FREE, 1)
 
@@ -619,7 +626,7 @@ async def test_an_operator_may_know_the_name_of_what_was_made(till: Till) -> Non
 async def test_a_failure_that_cannot_be_recorded_counts_as_one_that_may_be_billed(
     till: Till, monkeypatch: pytest.MonkeyPatch, method: str, error: ApiError
 ) -> None:
-    monkeypatch.setattr(till.ledger, method, Failing(lambda: None, BROKEN, times=1))
+    monkeypatch.setattr(till.journal, method, Failing(lambda: None, BROKEN, times=1))
     till.provider.failures = [error]
     with pytest.raises(ApiError) as raised:
         await till.image()
@@ -643,17 +650,17 @@ async def test_a_right_that_is_granted_to_a_canceled_attempt_is_given_back(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, asking, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-    reserve = till.ledger.reserve
+    reserve = till.journal.reserve
 
-    def slow(purchase: Purchase, terms: Terms) -> Answer:
+    def slow(purchase: PaidRequest, terms: Limits) -> Answer:
         loop.call_soon_threadsafe(asking.set)
         loop.call_soon_threadsafe(loop.call_soon, go_on.set)  # once the cancel is under way
         go_on.wait(10)
         return reserve(purchase, terms)
 
-    monkeypatch.setattr(till.ledger, "reserve", slow)
+    monkeypatch.setattr(till.journal, "reserve", slow)
     await cancel_at(till, asking)
-    (call,) = till.ledger.calls("op")
+    (call,) = till.journal.calls("op")
     assert (call.state, call.reason) == (State.REFUSED, "it was canceled before it was sent")
     assert till.provider.sent == 0
 
@@ -669,7 +676,7 @@ async def test_a_request_that_is_canceled_before_it_leaves_is_recorded_as_never_
 
     till.provider.before = connect
     await cancel_at(till, connecting)
-    (call,) = till.ledger.calls("op")
+    (call,) = till.journal.calls("op")
     assert (call.state, call.reason) == (State.REFUSED, "it was canceled before it was sent")
     assert till.provider.sent == 0
 
@@ -693,8 +700,8 @@ async def test_a_request_that_could_not_leave_in_its_time_is_not_sent(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def sleep_on() -> None:
-        now = cashier_module._uptime_seconds()
-        monkeypatch.setattr(cashier_module, "_uptime_seconds", lambda: now + 60)
+        now = execute._uptime_seconds()
+        monkeypatch.setattr(execute, "_uptime_seconds", lambda: now + 60)
 
     till.provider.before = sleep_on
     with pytest.raises(ApiError, match="its time had passed before it could leave") as raised:
@@ -708,9 +715,11 @@ async def test_a_sender_that_was_paused_clears_the_doubt_about_what_it_did_not_s
 ) -> None:
     """Another paid in its stead, and when it wakes up it is certain that nothing was wasted."""
     paused = Provider(before=till.image)
-    no_time = Purchase(**{**vars(IMAGE), "deadline_seconds": 0.0})
+    no_time = PaidRequest(**{**vars(IMAGE), "deadline_seconds": 0.0})
     with pytest.raises(ApiError, match="was not sent"):
-        await till.cashier().buy(no_time, IMAGE_ORDER, ImageReplies(till.store), paused.image)
+        await till.paid_calls().execute(
+            no_time, IMAGE_ORDER, ImageReplies(till.store), paused.image
+        )
     assert till.states() == [State.REFUSED, State.DONE]
     assert (paused.sent, till.provider.sent) == (0, 1)
     assert (await till.image()).possible_waste_usd == FREE
@@ -784,9 +793,9 @@ async def test_a_look_at_the_lock_does_not_hold_it(till: Till, tmp_path: Path) -
 
 async def test_a_lost_video_is_not_bought_again_without_a_decision(till: Till) -> None:
     await till.video()
-    till.ledger.lose("op", STEP, NAME, "it expired.")
+    till.journal.lose("op", STEP, NAME, "it expired.")
     with pytest.raises(UndecidedError) as raised:
-        await till.video(ambiguous_start="resend", ambiguous_resends=9)
+        await till.video(in_doubt_policy="resend", in_doubt_resends=9)
     assert (raised.value.call.lost, raised.value.call.reason) == (1, "it expired.")
     assert "can be fetched no more: it expired." in str(raised.value)
     assert till.provider.sent == 1
@@ -794,7 +803,7 @@ async def test_a_lost_video_is_not_bought_again_without_a_decision(till: Till) -
 
 async def test_a_lost_video_is_bought_again_once_that_is_decided(till: Till) -> None:
     await till.video()
-    till.ledger.lose("op", STEP, NAME, "it expired.")
+    till.journal.lose("op", STEP, NAME, "it expired.")
     bill = await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}))
     assert (bill.call.number, bill.possible_waste_usd) == (2, VIDEO.cost_usd)
     assert till.states(STEP) == [State.LOST, State.DONE]
@@ -805,16 +814,16 @@ async def test_a_decision_on_a_lost_video_does_not_allow_to_send_a_doubtful_one_
     till: Till,
 ) -> None:
     await till.video()
-    till.ledger.lose("op", STEP, NAME, "it expired.")
+    till.journal.lose("op", STEP, NAME, "it expired.")
     till.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError) as raised:
-        await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}), ambiguous_start="ask")
+        await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}), in_doubt_policy="ask")
     assert (raised.value.call.lost, raised.value.call.ambiguous) == (1, 1)
 
 
 async def test_a_lost_video_that_is_there_after_all_is_the_outcome_again(till: Till) -> None:
     await till.video()
-    till.ledger.lose("op", STEP, NAME, "it was forbidden.")
+    till.journal.lose("op", STEP, NAME, "it was forbidden.")
     bill = await till.video(VIDEO_ORDER.model_copy(update={"made_as": NAME}))
     assert (bill.call.number, bill.possible_waste_usd) == (1, FREE)
     assert (till.states(STEP), till.provider.sent) == ([State.DONE], 1)

@@ -1,0 +1,1 @@
+"""Paid calls: each is paid for once, or is on record as in doubt."""
