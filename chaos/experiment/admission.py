@@ -1,4 +1,4 @@
-"""Who may begin, and when: the longest first, and the next one when the machine has room for it."""
+"""Which cases may begin, and when: the longest first, the next when the machine has room."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _Waiting:
 
     order: tuple[float, int]
     has_own_server: bool = field(compare=False)
-    place: asyncio.Future[Seat] = field(compare=False)
+    slot: asyncio.Future[StartSlot] = field(compare=False)
 
 
-class Seat:
-    """Leave to be there. Until `is_up` its holder counts as starting, which takes a processor."""
+class StartSlot:
+    """Leave to run a stack. Until `is_up` it counts as starting, which takes a processor."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission: Admission | None = admission
@@ -44,7 +44,7 @@ class Seat:
 
 @dataclass
 class Admission:
-    """At most `seats` at once, for each takes memory, and of these `own_servers` with a server of
+    """At most `stacks` at once, for each takes memory, and of these `own_servers` with a server of
     their own.
 
     While nobody waits much for a processor, by the meter, they start one after the other, so that
@@ -53,7 +53,7 @@ class Admission:
     """
 
     meter: Meter = field(default_factory=Meter)
-    seats: int = 24
+    stacks: int = 24
     own_servers: int = 24
     starting: int = 0
     _waiting: list[_Waiting] = field(default_factory=list)
@@ -62,45 +62,45 @@ class Admission:
     _last_at: float = -math.inf
 
     @asynccontextmanager
-    async def seat(self, about_seconds: float, *, has_own_server: bool) -> AsyncIterator[Seat]:
-        """Wait for a seat, and have it within the block."""
+    async def slot(self, about_seconds: float, *, has_own_server: bool) -> AsyncIterator[StartSlot]:
+        """Wait for a slot, and have it within the block."""
         loop = asyncio.get_running_loop()
         order = (-about_seconds, next(self._numbers))
         waiting = _Waiting(order, has_own_server, loop.create_future())
         self._waiting.append(waiting)
         self._look_soon(SETTLING_SECONDS)
         try:
-            seat = await waiting.place
+            slot = await waiting.slot
         except asyncio.CancelledError:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
-            elif not waiting.place.cancelled():
-                self._leave(waiting.place.result(), has_own_server=has_own_server)
+            elif not waiting.slot.cancelled():
+                self._leave(waiting.slot.result(), has_own_server=has_own_server)
             raise
         try:
-            yield seat
+            yield slot
         finally:
-            self._leave(seat, has_own_server=has_own_server)
+            self._leave(slot, has_own_server=has_own_server)
 
-    def _leave(self, seat: Seat, *, has_own_server: bool) -> None:
-        seat.is_up()
-        self.seats += 1
+    def _leave(self, slot: StartSlot, *, has_own_server: bool) -> None:
+        slot.is_up()
+        self.stacks += 1
         self.own_servers += has_own_server
         self.look_again()
 
     def look_again(self) -> None:
         """Let in whoever may come in now."""
         for waiting in sorted(self._waiting):
-            if not self.seats or not self._has_room():
+            if not self.stacks or not self._has_room():
                 return
-            if waiting.place.done() or (waiting.has_own_server and not self.own_servers):
+            if waiting.slot.done() or (waiting.has_own_server and not self.own_servers):
                 continue
             self._waiting.remove(waiting)
-            self.seats -= 1
+            self.stacks -= 1
             self.own_servers -= waiting.has_own_server
             self._last_at = time.monotonic()
             self.starting += 1
-            waiting.place.set_result(Seat(self))
+            waiting.slot.set_result(StartSlot(self))
 
     def _has_room(self) -> bool:
         passed = time.monotonic() - self._last_at

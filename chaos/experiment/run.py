@@ -14,7 +14,7 @@ from chaos.environment.temporal import TemporalFactory, Topology
 from chaos.evidence.case import save_billing, save_timings
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import save_specs
-from chaos.experiment.admission import Admission, Seat
+from chaos.experiment.admission import Admission, StartSlot
 from chaos.experiment.events import Emit, Finished, Judged, Message, Stage
 from chaos.experiment.judge import judge
 from chaos.experiment.lab import EndedEarlyError, Lab, Options
@@ -193,9 +193,9 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
     own = not case.target.placed(case.stack).shares_server
     async with (
         context.turn_at(case.target.port),
-        context.admission.seat(case.about_seconds, has_own_server=own) as seat,
+        context.admission.slot(case.about_seconds, has_own_server=own) as slot,
     ):
-        return await _run_seated(scenario, case, context, seat)
+        return await _run_admitted(scenario, case, context, slot)
 
 
 def _ask(case: Case, options: Options) -> None:
@@ -209,8 +209,8 @@ def _ask(case: Case, options: Options) -> None:
             raise CaseError(f"the case's own `{what}` broke: {error!r}") from error
 
 
-async def _run_seated(
-    scenario: Scenario, case: Case, context: RunContext, seat: Seat
+async def _run_admitted(
+    scenario: Scenario, case: Case, context: RunContext, slot: StartSlot
 ) -> CaseResult:
     folder = case_folder(context.folder, scenario, case)
     folder.mkdir(parents=True, exist_ok=context.is_second_try)
@@ -233,9 +233,9 @@ async def _run_seated(
         )
         reporter.reached(Stage.STARTING)
         with context.admission.meter.watched(reporter.strained):
-            await _experiment(case, config, reporter, context.options, seat)
+            await _experiment(case, config, reporter, context.options, slot)
     finally:
-        seat.is_up()
+        slot.is_up()
         reporter.journal.close()
     reporter.reached(Stage.JUDGING)
     evidence = await asyncio.to_thread(case.target.load_evidence, folder)
@@ -256,7 +256,7 @@ def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
 
 
 async def _experiment(
-    case: Case, config: StackConfig, reporter: CaseReporter, options: Options, seat: Seat
+    case: Case, config: StackConfig, reporter: CaseReporter, options: Options, slot: StartSlot
 ) -> None:
     """Start the stack, do what the case says, and save what is to be known afterwards.
 
@@ -269,7 +269,7 @@ async def _experiment(
     try:
         async with Stack(case.stack, target, config, journal) as stack:
             make = target.lab or Lab
-            lab: Lab = make(stack, journal, options, on_working=seat.is_up, on_ended=reporter.ended)
+            lab: Lab = make(stack, journal, options, on_working=slot.is_up, on_ended=reporter.ended)
             try:
                 await _carry_out(case, lab, reporter)
             finally:

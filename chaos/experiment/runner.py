@@ -253,7 +253,7 @@ class Runner:
     async def _run_all(self, reaper: Reaper, spawner: Spawner, provisioned: Provisioned) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         admission = Admission(
-            seats=STACKS_AT_ONCE,
+            stacks=STACKS_AT_ONCE,
             own_servers=SERVERS_AT_ONCE.get(self.choice.topology, STACKS_AT_ONCE),
         )
         CLOCK.set(admission.meter.fair_seconds)

@@ -63,7 +63,7 @@ class Unmeasured(Meter):
 
 async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
     """Every broken case, run once for all checks that look at it."""
-    admission = Admission(Unmeasured(), seats=SIDE_BY_SIDE)
+    admission = Admission(Unmeasured(), stacks=SIDE_BY_SIDE)
     home = Scenario(name="breaks", title="Breaks", cases=())
     distinct = {broken.what_runs: broken for broken in breaks}
 

@@ -8,7 +8,7 @@ import pytest
 
 from chaos.evidence.headroom import Strain
 from chaos.experiment import admission
-from chaos.experiment.admission import Admission, Seat
+from chaos.experiment.admission import Admission, StartSlot
 
 BUSY = Strain(pressure=0.9, steal=0.0, lag_seconds=0.0)
 
@@ -19,16 +19,16 @@ class Hall:
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
         self.came: list[str] = []
-        self.seats: dict[str, Seat] = {}
+        self.slots: dict[str, StartSlot] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def knock(self, name: str, about_seconds: float = 20, *, own: bool = False) -> None:
         self._tasks[name] = asyncio.create_task(self._stay(name, about_seconds, own=own))
 
     async def _stay(self, name: str, about_seconds: float, *, own: bool) -> None:
-        async with self.admission.seat(about_seconds, has_own_server=own) as seat:
+        async with self.admission.slot(about_seconds, has_own_server=own) as slot:
             self.came.append(name)
-            self.seats[name] = seat
+            self.slots[name] = slot
             await asyncio.Event().wait()
 
     async def go(self, name: str) -> None:
@@ -61,7 +61,7 @@ async def _hall(admission: Admission) -> AsyncIterator[Hall]:
 
 
 async def test_the_longest_begin_first_whatever_the_order_they_came_in() -> None:
-    async with _hall(Admission(seats=1)) as hall:
+    async with _hall(Admission(stacks=1)) as hall:
         for name, seconds in {"short": 10, "long": 90, "longer": 120}.items():
             hall.knock(name, seconds)
         await hall.settled()
@@ -80,8 +80,8 @@ async def test_on_a_busy_machine_one_starts_at_a_time() -> None:
             hall.knock(name)
 
         assert await hall.settled() == ["a"]
-        hall.seats["a"].is_up()
-        hall.seats["a"].is_up()  # a second word changes nothing
+        hall.slots["a"].is_up()
+        hall.slots["a"].is_up()  # a second word changes nothing
         assert await hall.settled() == ["a", "b"]
 
 
@@ -95,7 +95,7 @@ async def test_on_a_busy_machine_there_is_a_pause_between_two_who_start(
         hall.knock("a")
         hall.knock("b")
         await hall.settled()
-        hall.seats["a"].is_up()
+        hall.slots["a"].is_up()
         await hall.go("a")
 
         assert await hall.settled() == ["a"]
@@ -114,13 +114,13 @@ async def test_with_room_they_start_beside_each_other_so_that_each_can_be_seen(
         assert await hall.settled() == ["a", "b", "c"]
 
 
-async def test_no_more_than_there_are_seats_come_in() -> None:
-    async with _hall(Admission(seats=2)) as hall:
+async def test_no_more_than_the_stack_limit_come_in() -> None:
+    async with _hall(Admission(stacks=2)) as hall:
         for name in ("a", "b", "c"):
             hall.knock(name)
         await hall.settled()
-        hall.seats["a"].is_up()
-        hall.seats["b"].is_up()
+        hall.slots["a"].is_up()
+        hall.slots["b"].is_up()
 
         assert await hall.settled() == ["a", "b"]
         await hall.go("b")
@@ -135,14 +135,14 @@ async def test_who_brings_a_server_waits_for_its_room_and_keeps_nobody_else_wait
         await hall.settled()
 
         assert hall.came == ["first", "guest"]
-        hall.seats["guest"].is_up()
+        hall.slots["guest"].is_up()
         await hall.go("first")
         assert await hall.settled() == ["first", "guest", "second"]
 
 
-@pytest.mark.parametrize("seats", [1, 2])
-async def test_who_gives_up_waiting_takes_no_seat(seats: int) -> None:
-    admitted = Admission(seats=seats)
+@pytest.mark.parametrize("stacks", [1, 2])
+async def test_who_gives_up_waiting_takes_no_slot(stacks: int) -> None:
+    admitted = Admission(stacks=stacks)
     async with _hall(admitted) as hall:
         hall.knock("a")
         hall.knock("b")
@@ -150,4 +150,4 @@ async def test_who_gives_up_waiting_takes_no_seat(seats: int) -> None:
         await hall.settled()
         await hall.go("a")
 
-    assert (admitted.seats, admitted.starting) == (seats, 0)
+    assert (admitted.stacks, admitted.starting) == (stacks, 0)
