@@ -111,8 +111,8 @@ def _explore(given: argparse.Namespace) -> int:
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
+    from chaos.search.crash.points import PlanError  # noqa: PLC0415 - likewise
     from chaos.search.explore.plan import Action, Choice  # noqa: PLC0415 - likewise
-    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
@@ -144,7 +144,7 @@ def _target(given: argparse.Namespace) -> Target:
         target_named,
         target_of,
     )
-    from chaos.search.explore.points import PlanError  # noqa: PLC0415 - likewise
+    from chaos.search.crash.points import PlanError  # noqa: PLC0415 - likewise
 
     here = project_of(Path.cwd())
     target = target_named(given.target, here) if given.target else target_of(here)
@@ -171,8 +171,8 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
     from chaos.process.reaper import Reaper  # noqa: PLC0415 - likewise
     from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
+    from chaos.search.crash.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
     from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
-    from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
 
     say_if_read(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
     try:

@@ -157,8 +157,12 @@ def _probe(given: argparse.Namespace) -> int:
 def _target(given: argparse.Namespace) -> Target:
     """What is probed, with one spec. Raises GivenError, CatalogueError."""
     from chaos.experiment.catalogue import project_of, target_named  # noqa: PLC0415 - see above
-    from chaos.search.probe.given import Given, GivenError, of_target  # noqa: PLC0415 - likewise
-    from chaos.search.probe.like import run_like  # noqa: PLC0415 - likewise
+    from chaos.search.probe.given import (  # noqa: PLC0415 - likewise
+        Given,
+        GivenError,
+        of_target,
+        run_like,
+    )
 
     if given.target:
         if given.worker:
@@ -200,7 +204,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
     from chaos.evidence.files import new_folder  # noqa: PLC0415 - see above
     from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - likewise
     from chaos.process.reaper import Reaper  # noqa: PLC0415 - likewise
-    from chaos.search.explore.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
+    from chaos.search.crash.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
     from chaos.search.probe.run import PREFIX, Probing, Wanted  # noqa: PLC0415 - likewise
 
     (spec,) = target.specs

@@ -11,11 +11,10 @@ from chaos.evidence.files import new_folder
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import Reaper
 from chaos.report.probed import write_reports
-from chaos.search.explore.lanes import DEFAULT_LANES, Means
-from chaos.search.probe.fate import Fate
+from chaos.search.crash.lanes import DEFAULT_LANES, Means
 from chaos.search.probe.given import of_target
 from chaos.search.probe.plan import Choice
-from chaos.search.probe.record import Cell, Probe
+from chaos.search.probe.record import Cell, Fate, Probe
 from chaos.search.probe.run import PATIENCE_SECONDS, PREFIX, Probing, Wanted
 from chaos.wire.boundary import Boundary
 

@@ -10,8 +10,7 @@ from chaos.report.html.page import document, render
 from chaos.report.html.probe import probe_view
 from chaos.report.markdown import bullets, code, escaped, paragraph, table
 from chaos.report.table import aligned
-from chaos.search.probe.fate import Fate
-from chaos.search.probe.record import Cell, Probe, save_probe
+from chaos.search.probe.record import Cell, Fate, Probe, save_probe
 from chaos.wire.boundary import numbered
 
 PAGE = "index.html"

@@ -18,8 +18,7 @@ from chaos.experiment.lab import Lab
 from chaos.faults import AtBoundary, BadNetwork, PauseWorker
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.draw import ONE_AT_A_TIME
-from chaos.search.load import load_of, spec_of
-from chaos.search.schedule import Planned, PlannedStart, Schedule
+from chaos.search.schedule import Planned, PlannedStart, Schedule, load_of, spec_of
 
 START_DEADLINE_SECONDS = 60.0
 CONVERGE_DEADLINE_SECONDS = 240.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chaos.environment.proxy import SERVER, link_name
 from chaos.environment.target import Target
 from chaos.faults import (
     AnyFault,
+    AtBoundary,
     BadNetwork,
     Family,
     KillWorker,
@@ -27,9 +28,8 @@ from chaos.network.toxics import (
     ResetPeer,
     Stream,
 )
-from chaos.search.draw_wire import draw_at_boundary
-from chaos.search.load import spec_of
-from chaos.search.schedule import Planned, PlannedStart, Schedule, ScheduleError
+from chaos.search.schedule import Planned, PlannedStart, Schedule, ScheduleError, spec_of
+from chaos.wire.boundary import ANY, Boundary, Kind, Stage
 
 SUPERVISOR = "fleet-1"
 WORKERS = 3
@@ -43,6 +43,23 @@ REST_SECONDS = 2.0
 
 ONE_AT_A_TIME = frozenset({Family.SERVER, Family.NETWORK, Family.SERVICE})
 """Families whose faults would hide each other at one target."""
+
+
+MOST_ORDINAL = 3
+
+_OF_WORKERS = ("kill", "pause")
+
+_OF_CALLS = ("drop", "delay:0.5", "delay:2")
+
+_OF_TASKS = (*_OF_WORKERS, *_OF_CALLS, "fail:UNAVAILABLE", "fail:RESOURCE_EXHAUSTED")
+
+_STAGES = (Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.COMPLETED)
+
+_CALLS: Mapping[Stage, Sequence[str]] = {
+    Stage.LEAVING: (*_OF_WORKERS, *_OF_CALLS, "fail:503"),
+    # What was carried out may end in a 502; a 503 would say that nothing was accepted.
+    Stage.ANSWERED: (*_OF_WORKERS, *_OF_CALLS, "fail:502"),
+}
 
 
 @dataclass(frozen=True)
@@ -202,3 +219,18 @@ def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
         busy_until[target] = planned.ends_at_seconds + REST_SECONDS
         kept.append(planned)
     return tuple(kept)
+
+
+def draw_at_boundary(dice: random.Random, target: Target, workflows: int) -> AtBoundary:
+    """A fault at the first boundaries of a kind, whatever they are of, that so many `workflows`
+    come to: each has a task and an activity at least.
+    """
+    kinds = [Kind.WORKFLOW_TASK, Kind.ACTIVITY]
+    if any(service.is_on_wire for service in target.services):
+        kinds.append(Kind.CALL)
+    kind = dice.choice(kinds)
+    stage = dice.choice(tuple(_CALLS) if kind is Kind.CALL else _STAGES)
+    action = dice.choice(_CALLS[stage] if kind is Kind.CALL else _OF_TASKS)
+    ordinal = dice.randint(1, min(MOST_ORDINAL, workflows))
+    boundary = Boundary(kind=kind, subject=ANY, stage=stage, ordinal=ordinal)
+    return AtBoundary(boundary=boundary, action=action)

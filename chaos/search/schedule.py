@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from chaos.environment.target import Target
 from chaos.evidence.files import read_file, write_file
+from chaos.evidence.spec import WorkflowSpec
 from chaos.faults import AnyFault, AtBoundary
 
 FILE = "schedule.json"
@@ -131,3 +133,20 @@ def schedules_of(run: Path) -> Sequence[Schedule]:
             "or the file itself."
         )
     return tuple(read_schedule(file) for file in files)
+
+
+def spec_of(start: PlannedStart, target: Target) -> WorkflowSpec:
+    """What a workflow is asked for. Raises ScheduleError where the target does not know it."""
+    make = target.specs.get(target.former_specs.get(start.spec, start.spec))
+    if make is None:
+        known = ", ".join(target.specs) or "none"
+        raise ScheduleError(
+            f"the schedule starts {start.workflow_id} as {start.spec!r}, and the target's specs "
+            f"are {known}: replay it in the project whose run it is of."
+        )
+    return make(start.workflow_id)
+
+
+def load_of(schedule: Schedule, target: Target) -> tuple[WorkflowSpec, ...]:
+    """All of them, in the order in which they start. Raises ScheduleError."""
+    return tuple(spec_of(start, target) for start in schedule.starts)

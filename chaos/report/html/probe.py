@@ -8,8 +8,7 @@ from itertools import groupby
 
 from chaos.invariants.verdict import Verdict
 from chaos.report.html.again import Command
-from chaos.search.probe.fate import Fate, Finding
-from chaos.search.probe.record import Cell, Moment, Probe
+from chaos.search.probe.record import Cell, Fate, Finding, Moment, Probe
 from chaos.wire.boundary import Boundary, Kind, Stage
 
 WIDTH = 900.0

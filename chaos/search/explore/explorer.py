@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict
+from chaos.search.crash.lane import Lane
+from chaos.search.crash.lanes import TROUBLE, Lanes, Means, open_lanes
+from chaos.search.crash.points import PlanError
 from chaos.search.explore.judging import Attempt, broken_try, judge_try
-from chaos.search.explore.lane import Lane
-from chaos.search.explore.lanes import TROUBLE, Lanes, Means, open_lanes
 from chaos.search.explore.plan import Choice, CrashPoint, Plan, Reference
-from chaos.search.explore.points import PlanError
 from chaos.search.explore.state import NOT_REACHED, TRIES, Outcome, State, StateError, Try
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import read_wire

@@ -16,10 +16,9 @@ from chaos.experiment.scenario import SURVIVAL
 from chaos.invariants import Invariant
 from chaos.invariants.doubt import of_repeated
 from chaos.invariants.verdict import Finding, Verdict
-from chaos.search.explore.hits import Hit, hit_of
+from chaos.search.crash.hits import Hit, hit_of, proven, recovery_seconds, was_hit
+from chaos.search.crash.points import during
 from chaos.search.explore.plan import CrashPoint
-from chaos.search.explore.points import during
-from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.explore.state import Try
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import Called, WireRecords, read_wire, service_of

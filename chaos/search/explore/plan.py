@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from temporalio.api.enums.v1 import EventType
 
 from chaos.evidence.history import Status, Workflow
-from chaos.search.explore.points import Phase, PlanError, Stop, own_crossings, stops
+from chaos.search.crash.points import Phase, PlanError, Stop, own_crossings, stops
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import WireRecords
 

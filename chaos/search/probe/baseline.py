@@ -1,15 +1,17 @@
-"""What is normal: what two undisturbed runs show, and in what they differ."""
+"""What is normal: what two undisturbed runs show, and in what their results differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chaos.evidence.history import Status
-from chaos.search.probe.differences import Place, differing, unmasked
 from chaos.search.probe.observed import Observed
 from chaos.wire.repeats import Repeat
+
+Place = tuple[str | int, ...]
+"""Where in a result a value is; an empty one is the whole."""
 
 
 class NoBaselineError(Exception):
@@ -109,3 +111,29 @@ def _most(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
         for name, number in each.items():
             found[name] = max(number, found.get(name, 0))
     return found
+
+
+def differing(one: Any, other: Any, at: Place = ()) -> Iterator[Place]:
+    """The places at which two values differ, each as deep as it can be told."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            if key in one and key in other:
+                yield from differing(one[key], other[key], (*at, key))
+            else:
+                yield (*at, key)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from differing(left, right, (*at, number))
+    elif type(one) is not type(other) or one != other:
+        yield at
+
+
+def unmasked(places: Iterator[Place], masks: Collection[Place]) -> Sequence[Place]:
+    """Those that no mask covers; a mask covers all that is within its place."""
+    return [place for place in places if not any(place[: len(mask)] == mask for mask in masks)]
+
+
+def told(place: Place) -> str:
+    """A place as people write it: `items[2].price`."""
+    words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return words.removeprefix(".") or "the whole of it"

@@ -8,10 +8,9 @@ from datetime import datetime
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
-from chaos.search.probe.baseline import Baseline
-from chaos.search.probe.differences import Place, told
-from chaos.search.probe.fate import Fate, Finding, worst_first
+from chaos.search.probe.baseline import Baseline, Place, told
 from chaos.search.probe.observed import Observed
+from chaos.search.probe.record import Fate, Finding, worst_first
 from chaos.search.probe.waiting import shortest, waits
 from chaos.wire.repeats import Harm, Repeat
 

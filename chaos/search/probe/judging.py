@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from chaos.environment.target import Target
 from chaos.evidence.case import Evidence
-from chaos.search.explore.hits import hit_of
+from chaos.evidence.history import Activity, Workflow
+from chaos.invariants.recovery import handover_seconds
+from chaos.search.crash.hits import hit_of, proven, recovery_seconds, was_hit
 from chaos.search.explore.plan import CrashPoint
-from chaos.search.explore.proofs import proven, recovery_seconds, was_hit
 from chaos.search.probe.baseline import Baseline
-from chaos.search.probe.bounds import bound_seconds
 from chaos.search.probe.classify import Disturbed, classify
-from chaos.search.probe.fate import Fate, Finding
 from chaos.search.probe.observed import observe
 from chaos.search.probe.plan import Point
-from chaos.search.probe.record import Cell
+from chaos.search.probe.record import Cell, Fate, Finding
 from chaos.search.probe.timeline import timeline
-from chaos.wire.journal import read_wire
+from chaos.wire.boundary import Boundary, Kind, Stage
+from chaos.wire.journal import Polled, WireRecords, read_wire
+
+_IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,43 @@ def _place(point: Point) -> dict[str, object]:
         "is_own": point.stop.is_own,
         "action": str(point.action),
     }
+
+
+def bound_seconds(
+    evidence: Evidence,
+    wire: WireRecords,
+    workflow: Workflow,
+    boundaries: Sequence[Boundary],
+    hit_at: datetime,
+) -> float | None:
+    """When all is due again that a call was at, such as a workflow task that was reported and the
+    activity that came with the reply, or a new worker polls, and a handover; None where the history
+    does not tell what was.
+    """
+    found = [_due_seconds(workflow, boundary) for boundary in boundaries]
+    due = max((seconds for seconds in found if seconds is not None), default=None)
+    if due is None:
+        return None
+    polls = [r.at for line in wire.values() for r in line if isinstance(r, Polled)]
+    started_at = min((at for at in polls if at > hit_at), default=hit_at)
+    started = (started_at - hit_at).total_seconds()
+    return round(max(due, started) + handover_seconds(evidence), 3)
+
+
+def _due_seconds(workflow: Workflow, boundary: Boundary) -> float | None:
+    if boundary.kind is Kind.ACTIVITY and boundary.stage in _IN_HAND:
+        same = [each for each in workflow.activities if each.kind == boundary.subject]
+        if boundary.ordinal > len(same):
+            return None
+        activity = same[boundary.ordinal - 1]
+        return _limit_seconds(activity) + activity.retry_policy.initial_interval.ToSeconds()
+    if boundary.kind in {Kind.ACTIVITY, Kind.WORKFLOW_TASK}:
+        return workflow.task_seconds
+    return None
+
+
+def _limit_seconds(activity: Activity) -> float:
+    """How long the server takes a dead worker's attempt for one that is at work."""
+    if activity.has_heartbeats:
+        return activity.heartbeat_seconds
+    return activity.start_to_close_seconds or activity.schedule_to_close_seconds

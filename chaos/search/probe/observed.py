@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +16,12 @@ from temporalio.api.enums.v1 import EventType
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import FailedTask, Status, Workflow
 from chaos.invariants.hanging import hanging
-from chaos.search.explore.points import own_crossings
-from chaos.search.probe.differences import anonymous, content_of
+from chaos.search.crash.points import own_crossings
 from chaos.wire.boundary import Crossing, Kind, Stage, numbered
 from chaos.wire.journal import Called, WireRecords
 from chaos.wire.repeats import Repeat, may_be_done, only_reads, repeats, service_calls
+
+_JSON = {b"json/plain", b"json/protobuf"}
 
 _GOT = {Stage.ASSIGNED, Stage.DELIVERED}
 _REPORTS = {Stage.COMPLETING, Stage.COMPLETED, Stage.FAILING, Stage.FAILED}
@@ -153,3 +156,27 @@ def _attempts(workflow: Workflow) -> Mapping[str, int]:
         name = numbered(activity.kind, ordinals[activity.kind])
         found[name] = max(activity.attempt, pending)
     return found
+
+
+def content_of(payloads: Sequence[Payload], names: Sequence[tuple[str, str]]) -> Any:
+    """Payloads as values that can be compared; what cannot be read, such as what is encrypted, by
+    its hash. Of `names` each text stands in for another that is of one run only, such as its id.
+    """
+    found = [_content(payload, names) for payload in payloads]
+    return found[0] if len(found) == 1 else found
+
+
+def _content(payload: Payload, names: Sequence[tuple[str, str]]) -> Any:
+    if payload.metadata.get("encoding") in _JSON:
+        try:
+            return json.loads(anonymous(payload.data.decode(), names))
+        except ValueError:
+            pass  # as unreadable as any other
+    return hashlib.sha256(payload.SerializeToString(deterministic=True)).hexdigest()
+
+
+def anonymous(text: str, names: Sequence[tuple[str, str]]) -> str:
+    """A text without what is of one run only."""
+    for name, stands_in in names:
+        text = text.replace(name, stands_in) if name else text
+    return text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from chaos.search.crash.points import Stop
 from chaos.search.explore.plan import Action, spread
-from chaos.search.explore.points import Stop
 from chaos.search.probe.baseline import NoBaselineError
 from chaos.wire.boundary import Boundary, Stage
 

@@ -12,17 +12,15 @@ from pathlib import Path
 
 from chaos.evidence.history import Status
 from chaos.process.child import ChildError
-from chaos.search.explore.lane import Lane
-from chaos.search.explore.lanes import TROUBLE, Lanes, Means, open_lanes
-from chaos.search.explore.points import Stop, stops
-from chaos.search.probe.baseline import Baseline
-from chaos.search.probe.differences import told
-from chaos.search.probe.fate import Fate
+from chaos.search.crash.lane import Lane
+from chaos.search.crash.lanes import TROUBLE, Lanes, Means, open_lanes
+from chaos.search.crash.points import Stop, stops
+from chaos.search.probe.baseline import Baseline, told
 from chaos.search.probe.judging import Judge, broken
 from chaos.search.probe.observed import Observed, observe
-from chaos.search.probe.patience import Patience
 from chaos.search.probe.plan import Choice, Point, chosen, points
-from chaos.search.probe.record import Cell, Probe, Undisturbed
+from chaos.search.probe.record import Cell, Fate, Probe, Undisturbed
+from chaos.search.probe.waiting import Patience
 from chaos.wire.journal import read_wire
 
 PREFIX = "probe-"

@@ -8,8 +8,8 @@ from datetime import datetime
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Entry, Event
-from chaos.search.explore.points import Phase
-from chaos.search.explore.resent import REPORT_OF
+from chaos.search.crash.keep import REPORT_OF
+from chaos.search.crash.points import Phase
 from chaos.search.probe.record import Moment
 from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Decided, Reached, WireRecord, WireRecords
@@ -29,6 +29,12 @@ _HOW_FAR = {
     Stage.LEAVING: "asked",
     Stage.ANSWERED: "answered",
 }
+
+
+_Told = tuple[datetime, str, str]
+
+_Report = tuple[str, str, Boundary, int]
+"""A run of a workflow, what the server has when it has taken the report, and of which attempt."""
 
 
 def timeline(
@@ -53,9 +59,6 @@ def timeline(
     return sorted(nearest, key=lambda each: each.seconds)
 
 
-_Told = tuple[datetime, str, str]
-
-
 def _ends(workflow: Workflow | None) -> Iterator[_Told]:
     if workflow is None:
         return
@@ -71,10 +74,6 @@ def _of_process(entry: Entry) -> Iterator[_Told]:
         signal = f" {entry.signal}" if entry.signal else ""
         mark = {Event.SIGNALED: "kill", Event.EXITED: "exit"}.get(entry.event, "start")
         yield entry.at, mark, f"{name}{pid}: {entry.event}{signal}"
-
-
-_Report = tuple[str, str, Boundary, int]
-"""A run of a workflow, what the server has when it has taken the report, and of which attempt."""
 
 
 def _report(crossing: Crossing, taken: Stage) -> _Report:

@@ -1,4 +1,4 @@
-"""What an open workflow waits for, and how long it will, by its own timeouts as they are recorded.
+"""What an open workflow waits for, and how long, by its own timeouts; and how long to wait for it.
 
 Nobody has to wait for a timeout of ten minutes to know that it is one.
 """
@@ -8,13 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.service import RPCError
 
 from chaos.evidence.history import Activity, Workflow, time_of
-from chaos.evidence.pending import PendingActivity
+from chaos.evidence.pending import PendingActivity, pending_of
+from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.lab import Lab
 from chaos.invariants.hanging import policy_told
+from chaos.process.waiting import wait_until
 
 NEVER = math.inf
 
@@ -23,6 +27,14 @@ MANY_ATTEMPTS = 4
 
 DEAF_SECONDS = 10.0
 """For so long an activity may go on after a heartbeat that told it of its cancellation."""
+
+
+_LOOK_SECONDS = 1.0
+
+_LOOKS = 2
+"""In how many looks, one after the other, a workflow has to wait for the same: it may go on."""
+
+_ASK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -148,3 +160,56 @@ def _timer(due: datetime, hit_at: datetime) -> Wait:
 
 def _since(hit_at: datetime, then: datetime) -> float:
     return max(0.0, (then - hit_at).total_seconds())
+
+
+@dataclass(frozen=True)
+class Patience:
+    """`seconds` are those that it may stand still; beyond what it takes undisturbed."""
+
+    seconds: float
+    undisturbed_seconds: float
+
+    @property
+    def longest_wait_seconds(self) -> float:
+        """What is certain to take longer is given up: its own timers run undisturbed as well."""
+        return self.seconds + self.undisturbed_seconds
+
+    async def wait(self, lab: Lab, spec: WorkflowSpec) -> None:
+        """Until it ends, or is certain to stand still for longer. Raises DeadlineExceededError."""
+        look = _Look(lab, spec, datetime.now(UTC), self.longest_wait_seconds)
+        await wait_until(
+            look.is_over,
+            what=f"{spec.workflow_id} ends",
+            deadline_seconds=self.seconds + 2 * self.undisturbed_seconds,
+            interval_seconds=_ASK_SECONDS,
+        )
+
+
+@dataclass
+class _Look:
+    """Asks the server. `since` is when the workflow was disturbed, or a moment later."""
+
+    lab: Lab
+    spec: WorkflowSpec
+    since: datetime
+    patience_seconds: float
+    _looked_at: datetime | None = None
+    _found: int = 0
+
+    async def is_over(self) -> bool:
+        if await self.lab.has_ended(self.spec.workflow_id):
+            return True
+        now = datetime.now(UTC)
+        if (now - (self._looked_at or self.since)).total_seconds() >= _LOOK_SECONDS:
+            self._looked_at = now
+            self._found = self._found + 1 if await self._stands_still() else 0
+        return self._found >= _LOOKS
+
+    async def _stands_still(self) -> bool:
+        handle = self.lab.handle(self.spec.workflow_id)
+        try:
+            pending = await pending_of(self.lab.client, handle.id)
+            workflow = Workflow(handle.id, [await handle.fetch_history()], pending=pending)
+        except RPCError:
+            return False
+        return outlasts(waits(workflow, self.since), self.patience_seconds) is not None

@@ -18,8 +18,8 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Reaper, tagged_processes
+from chaos.search.crash.lanes import Means
 from chaos.search.explore.explorer import explore
-from chaos.search.explore.lanes import Means
 from chaos.search.explore.plan import Choice, Plan
 from chaos.search.explore.state import State, Try
 from tests.chaos.video.target import VIDEO

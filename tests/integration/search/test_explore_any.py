@@ -17,10 +17,10 @@ from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Reaper
+from chaos.search.crash.lanes import Lanes, Means, open_lanes
+from chaos.search.crash.points import Stop, stops
 from chaos.search.explore.explorer import explore
-from chaos.search.explore.lanes import Lanes, Means, open_lanes
 from chaos.search.explore.plan import Action, Choice, Plan
-from chaos.search.explore.points import Stop, stops
 from chaos.search.explore.state import State
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import read_wire

@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from chaos.process.reaper import tagged_processes
-from chaos.search.probe.fate import Fate
-from chaos.search.probe.record import Probe, load_probe
+from chaos.search.probe.record import Fate, Probe, load_probe
 
 PROJECT = Path(__file__).parents[3]
 ORDERS = PROJECT / "examples" / "orders"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import chaos
-from chaos.search.probe.fate import Fate
+from chaos.search.probe.record import Fate
 
 PLANTED = Path(__file__).parents[2] / "data" / "guests" / "planted"
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.temporal import StackSpec
-from chaos.search.probe.given import Given, GivenError
-from chaos.search.probe.like import run_like
+from chaos.search.probe.given import Given, GivenError, run_like
 from tests.integration.conftest import BenchIn
 
 

@@ -13,8 +13,7 @@ from chaos.cli.terminal import say_all
 from chaos.invariants.verdict import Verdict
 from chaos.report.html.probe import probe_view
 from chaos.report.probed import PAGE, html, markdown, terminal_lines, write_reports
-from chaos.search.probe.fate import Fate, Finding
-from chaos.search.probe.record import Probe, Undisturbed, load_probe
+from chaos.search.probe.record import Fate, Finding, Probe, Undisturbed, load_probe
 from tests.unit.chaos.hostile import HOSTILE, forged, unseen
 from tests.unit.chaos.report.made_probe import CELLS, cell, probe
 

@@ -19,9 +19,8 @@ from chaos.faults import AtBoundary, Family, Fault
 from chaos.invariants.verdict import Verdict
 from chaos.network.journal import Hit, NetworkJournal
 from chaos.network.toxics import Stream
-from chaos.search.checks import schedule_was_carried_out
 from chaos.search.schedule import FILE, Planned, read_schedule
-from chaos.search.seeded import seeded
+from chaos.search.seeded import schedule_was_carried_out, seeded
 from chaos.wire.boundary import Boundary, Crossing
 from chaos.wire.journal import RECORD, Decided, Reached
 from tests.chaos.video.target import VIDEO

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from chaos.faults import Fault
-from chaos.search.ddmin import Shrinking, trim
 from chaos.search.draw import Wishes, draw
 from chaos.search.schedule import Schedule
+from chaos.search.shrink import Shrinking, trim
 from tests.unit.chaos.search.guest import GUEST
 
 SCHEDULE = draw(11, Wishes(duration_seconds=60, workflows=12), GUEST)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.search.draw import Wishes, draw
-from chaos.search.load import load_of
-from chaos.search.schedule import FILE, ScheduleError, read_schedule, schedules_of
+from chaos.search.schedule import FILE, ScheduleError, load_of, read_schedule, schedules_of
 from tests.chaos.video.specs import series, single
 from tests.chaos.video.target import VIDEO
 from tests.unit.chaos.search.guest import GUEST, large_order, order

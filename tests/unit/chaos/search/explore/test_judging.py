@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from chaos.invariants.verdict import Verdict
+from chaos.search.crash.hits import NOT_REACHED
+from chaos.search.crash.keep import JOURNAL, LOG
 from chaos.search.explore.judging import Attempt, asked_for, judge_try
-from chaos.search.explore.keep import JOURNAL, LOG
 from chaos.search.explore.plan import Action
-from chaos.search.explore.proofs import NOT_REACHED
 from chaos.search.explore.state import Try
 from tests.chaos.video.target import VIDEO
 from tests.unit.chaos.search.explore.kept import BEGIN, crash_point

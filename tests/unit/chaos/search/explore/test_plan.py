@@ -11,8 +11,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.history import Workflow
+from chaos.search.crash.points import Phase, PlanError
 from chaos.search.explore.plan import Action, Choice, Plan, Reference
-from chaos.search.explore.points import Phase, PlanError
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import Called, WireRecords
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chaos.search.explore.points import Phase, Stop, during, stops
+from chaos.search.crash.points import Phase, Stop, during, stops
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Polled, WireRecords
 from tests.unit.chaos.search.explore.kept import FAULT_FREE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.search.explore.resent import is_report, is_sent_again
+from chaos.search.crash.keep import is_report, is_sent_again
 from chaos.wire.boundary import Boundary, Crossing
 from chaos.wire.journal import RECORD, Called
 

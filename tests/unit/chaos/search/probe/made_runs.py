@@ -12,8 +12,8 @@ from chaos.evidence.journal import Entry, Event
 from chaos.evidence.pending import Pending, PendingActivity
 from chaos.search.probe.baseline import Baseline
 from chaos.search.probe.classify import Disturbed, classify
-from chaos.search.probe.fate import Finding
 from chaos.search.probe.observed import Observed, observe
+from chaos.search.probe.record import Finding
 from chaos.wire.boundary import Boundary, Crossing
 from chaos.wire.journal import Called, WireRecord
 from tests.unit.chaos.made_history import Made, at, evidence_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.search.probe.bounds import bound_seconds
+from chaos.search.probe.judging import bound_seconds
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import Polled
 from tests.unit.chaos.made_history import at

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
 from chaos.evidence.pending import Pending, PendingTask
-from chaos.search.probe.fate import Fate
+from chaos.search.probe.record import Fate
 from tests.unit.chaos.made_history import Made, at, refused
 from tests.unit.chaos.search.probe.made_runs import (
     asked,

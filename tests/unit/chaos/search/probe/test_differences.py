@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload
 
-from chaos.search.probe.differences import content_of, differing, told, unmasked
+from chaos.search.probe.baseline import differing, told, unmasked
+from chaos.search.probe.observed import content_of
 
 
 @pytest.mark.parametrize(

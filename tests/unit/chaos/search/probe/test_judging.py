@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.target import Target
-from chaos.search.explore.points import stops
+from chaos.search.crash.points import stops
 from chaos.search.probe.baseline import Baseline
-from chaos.search.probe.fate import Fate
 from chaos.search.probe.judging import Judge, broken
 from chaos.search.probe.observed import observe
 from chaos.search.probe.plan import Point, points
+from chaos.search.probe.record import Fate
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import FOLDER, read_wire
 from tests.unit.chaos.made_history import NOON

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from chaos.evidence.pending import Pending
-from chaos.search.probe.patience import Patience
-from chaos.search.probe.waiting import outlasts, waits
+from chaos.search.probe.waiting import Patience, outlasts, waits
 from tests.unit.chaos.made_history import Made, at
 
 

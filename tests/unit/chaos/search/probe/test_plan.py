@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from chaos.search.crash.points import Stop
 from chaos.search.explore.plan import Action
-from chaos.search.explore.points import Stop
 from chaos.search.probe.baseline import NoBaselineError
 from chaos.search.probe.plan import Choice, chosen, points
 from chaos.wire.boundary import Boundary

@@ -28,10 +28,9 @@ from chaos.experiment.boundaries import Hit
 from chaos.experiment.lab import Lab
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
-from chaos.search.explore.keep import Since, ends, keep
+from chaos.search.crash.keep import Since, ends, is_report, is_sent_again, keep
+from chaos.search.crash.points import Stop
 from chaos.search.explore.plan import Action
-from chaos.search.explore.points import Stop
-from chaos.search.explore.resent import is_report, is_sent_again
 from chaos.wire.control import Breakpoint, Passage, Wire, WireError
 from chaos.wire.journal import FOLDER, client_of, file_name, service_of
 

@@ -23,8 +23,8 @@ from chaos.experiment.lab import Lab, Options
 from chaos.process.child import ChildError, spawning
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import CLOCK, DeadlineExceededError
-from chaos.search.explore.keep import JOURNAL
-from chaos.search.explore.lane import Lane
+from chaos.search.crash.keep import JOURNAL
+from chaos.search.crash.lane import Lane
 from chaos.wire.control import WireError
 
 DEFAULT_LANES = 4 * (os.cpu_count() or 1)

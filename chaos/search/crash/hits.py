@@ -1,28 +1,29 @@
-"""Whether a try's fault hit where it should, by its evidence, and which boundaries it hit.
+"""Whether an attempt's fault hit where it should, by its evidence, and which boundaries it hit.
 
 Three witnesses must agree: the wire, that the call came there and went no further; the
 journal, that the process got a SIGKILL after that and was seen to be gone; and the server's
-history. A boundary is proven by itself: what is assigned, in hand or about to be reported must not
-be reported in the history, and that attempt must have been lost with its worker; what was reported
-must be there.
+history. A boundary is proven by itself: what is assigned, in flight or about to be reported must
+not be reported in the history, and that attempt must have been lost with its worker; what was
+reported must be there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio.api.enums.v1 import EventType
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow, time_of
+from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.recovery.boundaries import why_missed
-from chaos.search.explore.hits import Hit, hit_of
+from chaos.search.crash.points import Phase, Stop, during
 from chaos.search.explore.plan import Action, CrashPoint
-from chaos.search.explore.points import Stop, during
 from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
-from chaos.wire.journal import Called, WireRecords
+from chaos.wire.journal import Called, Reached, WireRecord, WireRecords, read_wire, service_of
 
 NOT_REACHED = "no call came there before the workflow ended"
 
@@ -33,6 +34,80 @@ _TASK_ENDS = {
 }
 
 _REPORTED = frozenset(REPORTS.values())
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A call that came to a stop `at` a time, by the wire; `crossings` are all where it was then.
+
+    `fault` is what was done there, by the journal, and `gone_at` when its worker was seen to be
+    gone, if it was killed.
+    """
+
+    at: datetime
+    crossing: Crossing
+    crossings: tuple[Crossing, ...]
+    fault: Entry | None = None
+    gone_at: datetime | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The worker that was killed."""
+        return self.fault.pid if self.fault else None
+
+    @property
+    def over_at(self) -> datetime:
+        """From when on the dead worker does nothing any more."""
+        return self.gone_at or self.at
+
+
+def hit_of(evidence: Evidence, stop: Stop) -> Hit | None:
+    """The hit of a stop in a try's folder; None where no call came there."""
+    own = {evidence.real_id(spec.workflow_id) for spec in evidence.specs}
+    for line, records in read_wire(evidence.folder).items():
+        if service_of(line) != stop.service:
+            continue
+        for record in records:
+            if isinstance(record, Reached) and _is_at(record.crossing, stop, own):
+                return _hit(evidence, records, record)
+    return None
+
+
+def _is_at(reached: Crossing, stop: Stop, own: Collection[str]) -> bool:
+    """Calls of services were counted by the breakpoint; a child may have a boundary of the same
+    words as its parent.
+    """
+    if stop.service:
+        counted = reached.boundary.model_copy(update={"ordinal": stop.boundary.ordinal})
+        return counted == stop.boundary
+    return reached.boundary == stop.boundary and stop.is_own is (reached.workflow_id in own)
+
+
+def _hit(evidence: Evidence, records: Sequence[WireRecord], reached: Reached) -> Hit:
+    done = (e for e in evidence.journal if e.event is Event.FAULT and e.passage == reached.passage)
+    fault = next(done, None)
+    pid = fault.pid if fault else None
+    gone = evidence.first_entry(Event.EXITED, after=reached.at, pid=pid) if pid else None
+    return Hit(
+        at=reached.at,
+        crossing=reached.crossing,
+        crossings=_crossings(records, reached),
+        fault=fault,
+        gone_at=gone.at if gone else None,
+    )
+
+
+def _crossings(records: Sequence[WireRecord], reached: Reached) -> tuple[Crossing, ...]:
+    """All that the call was at with it: of its record, which is written when it is over."""
+    phase = Phase.of(reached.crossing.boundary.stage)
+    for call in records:
+        if (
+            isinstance(call, Called)
+            and call.at <= reached.at
+            and reached.crossing in call.crossings
+        ):
+            return tuple(c for c in call.crossings if Phase.of(c.boundary.stage) is phase)
+    return (reached.crossing,)
 
 
 def was_hit(crash_point: CrashPoint) -> Invariant:

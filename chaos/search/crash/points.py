@@ -26,6 +26,9 @@ MANY_HEARTBEATS = 4
 _NAME_LENGTH = 80
 
 
+_ASKED = {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}
+
+
 class PlanError(Exception):
     """A run cannot be made stops of. One sentence: what is new in it, or missing."""
 
@@ -51,9 +54,6 @@ class Phase(StrEnum):
         if self is Phase.ANSWERED:
             return call.replied_at or call.at
         return call.delivered_at or call.replied_at or call.at
-
-
-_ASKED = {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}
 
 
 class Stop(BaseModel):
