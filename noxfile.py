@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,6 +12,8 @@ from pathlib import Path
 PROJECT = Path(__file__).parent
 OWN_ENVIRONMENT = PROJECT / ".nox" / ".bootstrap"
 CONSTRAINTS = PROJECT / "constraints.txt"
+DIST = PROJECT / "dist"
+PYTHONS = ["3.11", "3.12", "3.13"]
 
 
 def _bootstrap() -> None:
@@ -130,6 +133,33 @@ def docs(session: nox.Session) -> None:
     """The documentation site, in site/. A link or an anchor that leads nowhere is an error."""
     session.install("-q", "-c", str(CONSTRAINTS), *_tools("docs"))
     session.run("zensical", "build", "--strict", "--clean")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build the wheel, check it, and try it on each Python that it is for. Publishes nothing."""
+    session.install("-q", "build", "twine")
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(DIST))
+    session.run("twine", "check", "--strict", *map(str, DIST.iterdir()))
+    for python in PYTHONS:
+        session.notify(f"try_wheel-{python}")
+
+
+@nox.session(python=PYTHONS)
+def try_wheel(session: nox.Session) -> None:
+    """What a newcomer does with the wheel, in an environment that has nothing else."""
+    wheels = [str(each) for each in DIST.glob("*.whl")]
+    if not wheels:
+        session.error("there is no wheel in dist/: run `nox -s release`, which builds it first.")
+    session.install("-q", *wheels)
+    session.run("python", "-m", "pip", "check")
+    project = Path(session.create_tmp()) / "orders"
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(PROJECT / "examples" / "orders", project)
+    session.chdir(project)
+    session.run("temporal-chaos", "list", silent=True)
+    session.run("pytest", "-m", "chaos", "-k", "worker_dies_charging")
 
 
 if __name__ == "__main__":
