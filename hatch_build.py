@@ -13,9 +13,10 @@ _RELATIVE = re.compile(r"(?<=\]\()(?!\w+:|#)")
 
 
 class Addresses(MetadataHookInterface):
-    """On a package index a link of the README has no repository beside it, so each becomes absolute."""
+    """On a package index no repository stands beside the README, so its links become absolute."""
 
     def update(self, metadata: dict[str, Any]) -> None:
+        """Add the fields `readme` and `urls`."""
         address = self.config["address"].rstrip("/")
         text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
         if address:

@@ -152,7 +152,8 @@ def try_wheel(session: nox.Session) -> None:
     wheels = [str(each) for each in DIST.glob("*.whl")]
     if not wheels:
         session.error("there is no wheel in dist/: run `nox -s release`, which builds it first.")
-    session.install("-q", *wheels)
+    # A wheel of the same version is new after each build, and this environment may be an old one.
+    session.install("-q", "--force-reinstall", *wheels)
     session.run("python", "-m", "pip", "check")
     project = Path(session.create_tmp()) / "orders"
     shutil.rmtree(project, ignore_errors=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,17 @@ def nightly() -> Mapped:
     return _read(FOLDER / "nightly.yml")
 
 
+@pytest.fixture
+def release() -> Mapped:
+    return _read(FOLDER / "release.yml")
+
+
+@pytest.fixture
+def action() -> Mapped:
+    """The one that other projects use."""
+    return _read(PROJECT / ".github" / "actions" / "scenarios" / "action.yml")
+
+
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
 def workflow(request: pytest.FixtureRequest) -> Mapped:
     return _read(request.param)
@@ -64,7 +78,7 @@ def _nox_sessions() -> set[str]:
         node.name
         for node in noxfile.body
         if isinstance(node, ast.FunctionDef)
-        and "nox.session" in map(ast.unparse, node.decorator_list)
+        and any(ast.unparse(each).startswith("nox.session") for each in node.decorator_list)
     }
 
 
@@ -107,10 +121,12 @@ def test_an_outdated_run_is_cancelled(each_change: Mapped) -> None:
     assert "pull_request" in each_change["concurrency"]["cancel-in-progress"]
 
 
-def test_each_size_has_its_job(each_change: Mapped, nightly: Mapped) -> None:
-    assert _sessions(each_change) == ["lint", "typing", "tests", "fault_tolerance"]
+def test_each_session_has_its_job(each_change: Mapped, nightly: Mapped, release: Mapped) -> None:
+    assert _sessions(each_change) == ["lint", "typing", "docs", "tests", "fault_tolerance"]
     assert {"nightly", "explore", "bench"} <= set(_sessions(nightly))
-    assert set(_sessions(nightly)) | set(_sessions(each_change)) == _nox_sessions()
+    assert _sessions(release) == ["release"]
+    run = {*_sessions(nightly), *_sessions(each_change), *_sessions(release)}
+    assert run == _nox_sessions() - {"try_wheel"}, "which `release` runs"
 
 
 def test_no_expression_stands_in_a_script(workflow: Mapped) -> None:
@@ -134,24 +150,67 @@ def test_what_its_caches_depend_on_is_there(workflow: Mapped) -> None:
 
 
 def test_the_cache_is_where_the_programs_are(
-    nightly: Mapped, monkeypatch: pytest.MonkeyPatch
+    nightly: Mapped, action: Mapped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("CHAOS_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
 
-    (step,) = _using(_steps(nightly), "actions/cache")
-    assert Path(step["with"]["path"]).expanduser() == cache_folder()
+    for steps in (_steps(nightly), action["runs"]["steps"]):
+        (step,) = _using(steps, "actions/cache")
+        assert Path(step["with"]["path"]).expanduser() == cache_folder()
 
 
-def test_the_reports_are_kept_whatever_the_verdict(workflow: Mapped) -> None:
-    (kept,) = _using(_steps(workflow), "actions/upload-artifact")
+@pytest.mark.parametrize("name", ["each_change", "nightly"])
+def test_the_reports_are_kept_whatever_the_verdict(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    (kept,) = _using(_steps(request.getfixturevalue(name)), "actions/upload-artifact")
 
     assert kept["if"] == "always()"
     assert kept["with"]["path"].split() == ["reports/", "!reports/latest", "!reports/latest/**"]
 
 
-def test_each_action_is_githubs_own_at_a_major_version(workflow: Mapped) -> None:
-    used = [step["uses"] for step in _steps(workflow) if "uses" in step]
+def test_other_projects_keep_their_reports_whatever_the_verdict(action: Mapped) -> None:
+    (kept,) = _using(action["runs"]["steps"], "actions/upload-artifact")
+
+    assert kept["if"] == "always()"
+    assert [line.rpartition("}}")[2] for line in kept["with"]["path"].splitlines()] == [
+        "/reports/",
+        "/reports/latest",
+        "/reports/latest/**",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "received"),
+    [
+        ("", ["-m", "chaos"]),
+        ("-k 'dies or hangs' --plain", ["-m", "chaos", "-k", "dies or hangs", "--plain"]),
+        ("'$(id)'", ["-m", "chaos", "$(id)"]),
+    ],
+)
+def test_the_action_takes_arguments_as_a_shell_would_and_runs_none_of_them(
+    arguments: str, received: list[str], action: Mapped
+) -> None:
+    (step,) = (each for each in action["runs"]["steps"] if "run" in each)
+    assert set(step["env"]) == {"COMMAND", "ARGUMENTS"}
+    assert "${{" not in step["run"]
+    command = f"{sys.executable} -c print(__import__('sys').argv[1:]) -m chaos"
+
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", step["run"]],
+        env={"PATH": os.environ["PATH"], "COMMAND": command, "ARGUMENTS": arguments},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ast.literal_eval(done.stdout) == received
+
+
+def test_each_action_is_githubs_own_at_a_major_version(workflow: Mapped, action: Mapped) -> None:
+    steps = [*_steps(workflow), *action["runs"]["steps"]]
+    used = [step["uses"] for step in steps if "uses" in step]
 
     assert used
     assert [action for action in used if not re.fullmatch(r"actions/[\w-]+@v\d+", action)] == []

@@ -62,8 +62,12 @@ def _environment() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from this working copy."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "wheel", str(PROJECT), "--no-deps", "-q", "-w", str(folder))
+    return build_wheel(PROJECT, tmp_path_factory.mktemp("wheel"))
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
+    """The wheel of a folder with a pyproject.toml, put into another folder."""
+    pip = (sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "-q", "-w", str(folder))
     subprocess.run(pip, check=True, timeout=DEADLINE_SECONDS)
     (found,) = folder.iterdir()
     return found

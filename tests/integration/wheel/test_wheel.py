@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import PathDistribution
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.wheel.conftest import PROJECT, Environment
+from tests.integration.wheel.conftest import PROJECT, Environment, build_wheel
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
@@ -118,6 +119,26 @@ def test_scenarios_run_on_an_old_pytest(
     assert "OVERALL: 1/1 tests passed" in asked.stdout
     assert "pytest-7.4" in asked.stdout
     assert list((tmp_path / "reports").glob("*/results.json"))
+
+
+def test_links_of_its_readme_lead_to_the_address_that_is_set(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(PROJECT / "chaos", source / "chaos")
+    for name in ("README.md", "LICENSE", "hatch_build.py"):
+        shutil.copy(PROJECT / name, source)
+    setting = (PROJECT / "pyproject.toml").read_text()
+    assert 'address = ""' in setting
+    address = "https://example.org/chaos"
+    (source / "pyproject.toml").write_text(
+        setting.replace('address = ""', f'address = "{address}/"')
+    )
+
+    metadata = _distribution(build_wheel(source, tmp_path / "built")).metadata
+
+    readme = metadata["Description"]
+    assert f"]({address}/raw/HEAD/docs/" in readme
+    assert "](docs/" not in readme
+    assert f"Source, {address}" in metadata.get_all("Project-URL", [])
 
 
 def test_its_program_runs_where_nothing_else_is_installed(old: Environment, tmp_path: Path) -> None:
