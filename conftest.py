@@ -31,7 +31,7 @@ _NEEDED = {
     "tests/unit/chaos/report/test_hostile_text.py": ("markdown_it",),
     "tests/unit/chaos/report/test_markdown.py": ("markdown_it",),
     "tests/unit/chaos/report/test_summary.py": ("markdown_it",),
-    "tests/unit/chaos/plugin/view/test_terminal.py": ("pyte",),
+    "tests/unit/chaos/plugin/test_live_view.py": ("pyte",),
     "tests/unit/test_github_workflow.py": ("yaml",),
 }
 """What needs more than the project does: the dependency groups `tests` and `bench`."""

@@ -1,6 +1,6 @@
 """The commands of `python -m chaos`, one a module, each with an `add` that makes it known.
 
-A command imports what it needs when it is carried out: help and completion must be there at once.
+A command imports what it needs when it is carried out: help must be there at once.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import PackageNotFoundError, version
 
-from chaos.cli import clean, completion, doctor, explore, probe, recheck, report, run, shrink, up
+from chaos.cli import clean, doctor, explore, probe, recheck, report, run, shrink, up
 from chaos.cli import list as list_
 
-_COMMANDS = (list_, run, up, report, recheck, shrink, explore, probe, clean, doctor, completion)
+_COMMANDS = (list_, run, up, report, recheck, shrink, explore, probe, clean, doctor)
 
 PROGRAM = "temporal-chaos"
 """The console script; `chaos` is the name of another project's."""

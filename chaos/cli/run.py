@@ -38,7 +38,7 @@ exit code: that of pytest
 
 
 def add(commands: Commands) -> None:
-    """Make it known. Its options are declared for help and completion: pytest reads them."""
+    """Make it known. Its options are declared for help: pytest reads them."""
     parser = add_parser(
         commands,
         "run",

@@ -90,14 +90,6 @@ class WorkflowEnded:
 
 
 @dataclass(frozen=True)
-class Billed:
-    """What the provider of a case has billed so far."""
-
-    case: CaseName
-    usd: Decimal
-
-
-@dataclass(frozen=True)
 class Judged:
     """A case has its verdict."""
 
@@ -115,7 +107,7 @@ class Finished:
     reason: str
 
 
-RunEvent = Planned | Message | Reached | Journaled | WorkflowEnded | Billed | Judged | Finished
+RunEvent = Planned | Message | Reached | Journaled | WorkflowEnded | Judged | Finished
 Emit = Callable[[RunEvent], None]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -17,9 +18,8 @@ from chaos.experiment.runner import Runner
 from chaos.experiment.scenario import Scenario
 from chaos.plugin import options
 from chaos.plugin.given import value
-from chaos.plugin.view.live import LiveView
-from chaos.plugin.view.plain import PlainView
-from chaos.plugin.view.terminal import Terminal, can_be_drawn_on
+from chaos.plugin.live_view import LiveView
+from chaos.plugin.plain_view import PlainView
 from chaos.report.files import write_reports
 
 
@@ -46,6 +46,12 @@ def options_of(config: pytest.Config) -> Options:
     return Options(workflows=value(config, "workflows") or options.DEFAULT_WORKFLOWS)
 
 
+def can_be_drawn_on(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether it is a terminal that understands more than lines, and somebody sees it."""
+    is_ci = environment.get("CI", "").lower() not in {"", "0", "false", "no"}
+    return stream.isatty() and not is_ci and environment.get("TERM", "dumb") != "dumb"
+
+
 def view_of(config: pytest.Config) -> View:
     """The live view on a terminal, else plain lines, each at once although pytest captures output.
 
@@ -59,9 +65,7 @@ def view_of(config: pytest.Config) -> View:
     if not value(config, "plain") and can_be_drawn_on(sys.stdout, os.environ):
         descriptor = os.dup(sys.stdout.fileno())
         config.add_cleanup(lambda: os.close(descriptor))
-        return LiveView(
-            Terminal(descriptor, writer.hasmarkup, column=lambda: writer.width_of_current_line)
-        )
+        return LiveView(descriptor, writer.hasmarkup, lambda: writer.width_of_current_line)
 
     def say(text: str) -> None:
         with capture.global_and_fixture_disabled():

@@ -38,9 +38,8 @@ def _imported() -> Iterator[str]:
 def test_all_that_is_imported_is_asked_for_and_nothing_else() -> None:
     packages = set(_imported()) - sys.stdlib_module_names - {"chaos"}
     imported = {DISTRIBUTIONS.get(each, each) for each in packages} - BROUGHT
-    extras = _names([each for some in METADATA["optional-dependencies"].values() for each in some])
 
-    assert imported - extras == _names(METADATA["dependencies"]) - UNSEEN
+    assert imported == _names(METADATA["dependencies"]) - UNSEEN
 
 
 def test_what_belongs_to_the_video_system_is_not_asked_for() -> None:

@@ -21,7 +21,7 @@ LEFT = 141
 """128 and SIGPIPE."""
 
 COMMANDS = (
-    *("chaos list", "chaos list --json", "chaos completion bash", "chaos doctor"),
+    *("chaos list", "chaos list --json", "chaos doctor"),
     *("chaos report RUN", "chaos report RUN --markdown", "chaos report RUN --trend"),
     *("chaos recheck RUN", "chaos clean --reports=REPORTS"),
     "chaos run worker_crash --collect-only -q",

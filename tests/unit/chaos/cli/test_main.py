@@ -15,7 +15,7 @@ from chaos.cli.parser import PROGRAM, make_parser
 
 COMMANDS = (
     *("list", "run", "up", "report", "recheck", "shrink", "explore", "probe"),
-    *("clean", "doctor", "completion"),
+    *("clean", "doctor"),
 )
 
 

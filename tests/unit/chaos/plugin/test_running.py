@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from chaos.experiment.events import Message, NoView, TimedEvent
-from chaos.plugin.running import view_of
-from chaos.plugin.view.live import LiveView
-from chaos.plugin.view.plain import PlainView
+from chaos.plugin.live_view import LiveView
+from chaos.plugin.plain_view import PlainView
+from chaos.plugin.running import can_be_drawn_on, view_of
 
 
 class Config:
@@ -112,3 +112,26 @@ def test_without_a_terminal_there_are_lines() -> None:
     assert isinstance(view, PlainView)
     view.handle(TimedEvent(1.5, Message("temporal", "found")))
     assert config.lines == ["   1.5 s  temporal: found"]
+
+
+TERM = {"TERM": "xterm-256color"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_a_terminal", "expected"),
+    [
+        (TERM, True, True),
+        ({**TERM, "CI": "false"}, True, True),
+        ({**TERM, "NO_COLOR": "1"}, True, True),
+        ({**TERM, "CI": "true"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+        ({}, True, False),
+        (TERM, False, False),
+    ],
+)
+def test_a_terminal_is_drawn_on_where_somebody_sees_it(
+    environment: dict[str, str], *, is_a_terminal: bool, expected: bool
+) -> None:
+    stream: Any = SimpleNamespace(isatty=lambda: is_a_terminal)
+
+    assert can_be_drawn_on(stream, environment) is expected

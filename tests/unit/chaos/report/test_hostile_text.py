@@ -23,18 +23,17 @@ from chaos.experiment.events import (
     CaseName,
     Finished,
     Message,
-    Planned,
     PlannedCase,
     RunEvent,
+    Stage,
     TimedEvent,
 )
 from chaos.experiment.results import NotRun, RunResult
 from chaos.invariants.verdict import Verdict
+from chaos.plugin.live_view import table_of
 from chaos.plugin.once import Answers
-from chaos.plugin.view.frame import frame
-from chaos.plugin.view.plain import line_of
-from chaos.plugin.view.state import State as Shown
-from chaos.plugin.view.state import after
+from chaos.plugin.plain_view import line_of
+from chaos.plugin.watched import ActiveFault, CaseState
 from chaos.report.explored import markdown
 from chaos.report.explored import report_of as explored
 from chaos.report.files import write_reports
@@ -193,24 +192,18 @@ def test_no_complaint_steers_the_terminal(
     _is_harmless(said.err)
 
 
-@pytest.mark.parametrize("draw", ["rows", "fold"])
-def test_the_live_view_is_drawn_as_ever(draw: str) -> None:
-    cases = [
-        PlannedCase(
-            name=CaseName(f"{HOSTILE}{n}", HOSTILE),
-            workflows=1,
-            ideal_usd=Decimal(1),
-            control=False,
-            billed_usd=lambda: Decimal(0),
-        )
-        for n in range(2 if draw == "rows" else 40)
-    ]
-    state = after(Shown(), TimedEvent(0.0, Planned(tuple(cases))))
-    state = after(state, TimedEvent(1.0, Message(HOSTILE, HOSTILE)))
+@pytest.mark.parametrize("count", [2, 40])
+def test_the_live_view_is_drawn_as_ever(count: int) -> None:
+    cases = []
+    for n in range(count):
+        name = CaseName(f"{HOSTILE}{n}", HOSTILE)
+        planned = PlannedCase(name, 1, Decimal(1), control=False, billed_usd=lambda: Decimal(0))
+        cases.append(CaseState(planned, Stage.RUNNING, HOSTILE, [ActiveFault(HOSTILE, HOSTILE, 1)]))
+        cases.append(CaseState(planned, Stage.RUNNING, HOSTILE))
     drawn = io.StringIO()
     console = Console(file=drawn, width=150, height=12, color_system=None)
 
-    console.print(frame(state, 2.0, 150, 12))
+    console.print(table_of(cases, HOSTILE, 2.0, console.size))
 
     assert unseen(drawn.getvalue()) == set()
     assert len(drawn.getvalue().splitlines()) <= 12

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from chaos.evidence.journal import Event
-from chaos.experiment.events import CaseName, Finished, Message, Stage, WorkflowEnded
+from chaos.experiment.events import CaseName, Finished, Message, Stage, TimedEvent, WorkflowEnded
 from chaos.invariants.verdict import Verdict
-from chaos.plugin.view.plain import PlainView
-from tests.unit.chaos.plugin.view.story import ONE, fault, journaled, judged, reached, timed
+from chaos.plugin.plain_view import PlainView
+from tests.unit.chaos.plugin.story import ONE, fault, journaled, judged, reached
 
 
 def test_each_line_says_when_whom_and_what_in_the_order_of_the_news() -> None:
@@ -12,16 +12,16 @@ def test_each_line_says_when_whom_and_what_in_the_order_of_the_news() -> None:
     view = PlainView(said.append)
 
     for event in (
-        timed(0.04, Message("temporal", "building")),
+        (0.04, Message("temporal", "building")),
         reached(1, Stage.STARTING),
         journaled(3.25, Event.STAGE, text="worker-1 is ready (pid 7)"),
         journaled(4, Event.HEALED, CaseName("fleet", "hung_loop"), text="fleet-1 is healed"),
         fault(5, "kill", "worker-1"),
-        timed(6, WorkflowEnded(ONE, "w")),
+        (6, WorkflowEnded(ONE, "w")),
         judged(100.5, Verdict.PASSED),
-        timed(1234.5, Finished("worker_crash", Verdict.PASSED, "18 checks hold")),
+        (1234.5, Finished("worker_crash", Verdict.PASSED, "18 checks hold")),
     ):
-        view.handle(event)
+        view.handle(TimedEvent(*event))
 
     assert said == [
         "   0.0 s  temporal: building",

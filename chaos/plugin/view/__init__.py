@@ -1,1 +1,0 @@
-"""Showing a run while it goes on: plain lines, or one table that lives on a terminal."""
