@@ -28,9 +28,9 @@ from chaos.environment.factory import ProcessFactory
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Received, Records
+from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Received, Records
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
@@ -73,9 +73,9 @@ not: no other process takes over by itself; that takes DBOS Conductor, which wai
 
 _DOOMED = (sys.executable, "-m", "benchmarks.doomed")
 _HOLDS = {
-    Point.IN_IMAGE: HoldTarget.IMAGE,
-    Point.IN_VIDEO: HoldTarget.VIDEO_START,
-    Point.AWAITING: HoldTarget.VIDEO,
+    Point.IN_IMAGE: BreakAt.IMAGE,
+    Point.IN_VIDEO: BreakAt.VIDEO_START,
+    Point.AWAITING: BreakAt.VIDEO,
 }
 
 
@@ -100,7 +100,7 @@ class Job:
     lab: VideoLab
     asked: VideoSpec
     point: Point
-    hold: Hold | None = None
+    hold: Breakpoint | None = None
 
     @property
     def armed(self) -> str:
@@ -113,8 +113,8 @@ class Job:
             arm(self.lab.stack.evidence_folder / "armed", self.asked.workflow_id, self.point)
             return
         prompt = self.asked.prompts[0 if self.point is Point.IN_IMAGE else 1]
-        request = HoldRequest(call=_HOLDS[self.point], match=prompt, when=When.AFTER_BILLING)
-        self.hold = await self.lab.api.hold(request)
+        request = BreakpointSpec(call=_HOLDS[self.point], match=prompt, when=When.AFTER_BILLING)
+        self.hold = await self.lab.api.set_breakpoint(request)
 
     async def killed(
         self, kill: Callable[[], Awaitable[None]], is_gone: Callable[[], bool]
@@ -128,12 +128,12 @@ class Job:
             if died is None:
                 raise RuntimeError(f"the process of {self.asked.workflow_id} died by itself.")
             return died
-        await self.hold.caught(DEADLINE_SECONDS)
+        await self.hold.reached(DEADLINE_SECONDS)
         if self.point is Point.AWAITING:
             await self.lab.until_polled(self.asked.video_prompts[0])
         at = time.time()
         await kill()
-        await self.hold.release()
+        await self.hold.resume()
         return at
 
     async def trial(self, killed_at: float) -> Trial:
@@ -143,7 +143,7 @@ class Job:
 
         async def is_fetched() -> bool:
             seen = trial_of(
-                await control.ledger(), self.asked, datetime.fromtimestamp(killed_at, UTC)
+                await control.records(), self.asked, datetime.fromtimestamp(killed_at, UTC)
             )
             found.extend([seen] if seen else [])
             return bool(found)

@@ -38,8 +38,8 @@ from chaos.invariants.recovery import recoveries
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
@@ -169,7 +169,7 @@ async def _undisturbed(lab: VideoLab, count: int) -> Sequence[Trial]:
     for number in range(count):
         asked, hold = await _awaited(lab, f"{queue}-{number}", queue)
         await asyncio.sleep(SETTLING_SECONDS)
-        await hold.release()
+        await hold.resume()
         awaited = _await_step(await _ended(lab, asked), asked)
         trials.append(Trial(_step_seconds(awaited)))
     await worker.child.kill()
@@ -190,7 +190,7 @@ async def _alone(
         await asyncio.sleep(SETTLING_SECONDS)
         pid = worker.child.pid
         await lab.signal(worker.child, signal.SIGKILL)
-        await hold.release()
+        await hold.resume()
         async with starts:
             successor = await lab.worker(task_queue=queue, argv=argv)
         trial = _trial(await _ended(lab, asked), asked, pid)
@@ -216,7 +216,7 @@ async def _kill_in_fleet(lab: VideoLab, fleet: SupervisorProcess, name: str) -> 
     pending = described.raw_description.pending_activities[0]
     pid = int(pending.last_worker_identity.split("@")[0])
     fleet.signal(pid, signal.SIGKILL)
-    await hold.release()
+    await hold.resume()
     trial = _trial(await _ended(lab, asked), asked, pid)
     await fleet.until_complete(lab.client)
     return trial
@@ -250,14 +250,14 @@ def _failovers(fleet: SupervisorProcess) -> Sequence[float]:
     return [float(ms) for ms in re.findall(r"failed_over=1 in_ms=(\d+)", told)]
 
 
-async def _awaited(lab: VideoLab, name: str, task_queue: str) -> tuple[VideoSpec, Hold]:
+async def _awaited(lab: VideoLab, name: str, task_queue: str) -> tuple[VideoSpec, Breakpoint]:
     """Start a workflow and bring it to where it awaits its video."""
     asked = specs.single(name)
     scene = asked.video_prompts[0]
-    request = HoldRequest(call=HoldTarget.VIDEO, match=scene)
-    hold = await lab.api.hold(request)
+    request = BreakpointSpec(call=BreakAt.VIDEO, match=scene)
+    hold = await lab.api.set_breakpoint(request)
     await lab.start(asked, task_queue=task_queue)
-    await hold.caught(DEADLINE_SECONDS)
+    await hold.reached(DEADLINE_SECONDS)
     await lab.until_polled(scene)
     return asked, hold
 

@@ -23,8 +23,8 @@ from chaos.evidence.history import Workflow
 from chaos.evidence.spec import save_specs
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
@@ -69,7 +69,7 @@ async def _outage(lab: VideoLab, name: str, *, kill: bool) -> Outage:
     at = answers_at = datetime.now(UTC)
     if kill:
         await lab.signal(lab.stack.server.child, signal.SIGKILL)
-    await asyncio.gather(*(hold.release() for hold in holds))
+    await asyncio.gather(*(hold.resume() for hold in holds))
     if kill:
         await lab.stack.server.start()
         answers_at = datetime.now(UTC)
@@ -79,12 +79,12 @@ async def _outage(lab: VideoLab, name: str, *, kill: bool) -> Outage:
     return outage_of(await _histories(lab, asked), at, answers_at)
 
 
-async def _awaiting(lab: VideoLab, asked: VideoSpec) -> Hold:
+async def _awaiting(lab: VideoLab, asked: VideoSpec) -> Breakpoint:
     """Start a workflow and bring it to where it awaits its video."""
     scene = asked.video_prompts[0]
-    hold = await lab.api.hold(HoldRequest(call=HoldTarget.VIDEO, match=scene))
+    hold = await lab.api.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO, match=scene))
     await lab.start(asked)
-    await hold.caught(DEADLINE_SECONDS)
+    await hold.reached(DEADLINE_SECONDS)
     await lab.until_polled(scene)
     return hold
 

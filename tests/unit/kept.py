@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaos.evidence.bills import Mode
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.target import VIDEO
 
 EVIDENCE = Path(__file__).parents[1] / "data" / "evidence"
@@ -29,8 +29,8 @@ def as_live(evidence: VideoEvidence) -> VideoEvidence:
     """As a real provider leaves it: nobody shows who polled."""
     shown = [
         record
-        for record in evidence.ledger
+        for record in evidence.records
         if not (isinstance(record, Received) and record.call is Call.POLL)
     ]
     billing = VIDEO.billing.model_copy(update={"mode": Mode.LIVE})
-    return replace(evidence, ledger=shown, billing=billing)
+    return replace(evidence, records=shown, billing=billing)

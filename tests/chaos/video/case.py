@@ -20,7 +20,7 @@ from tests.chaos.video.invariants.files import (
     artifacts_are_their_own,
     artifacts_exist_with_their_hash,
 )
-from tests.chaos.video.invariants.money import cost_matches_ledger, every_bill_is_on_record
+from tests.chaos.video.invariants.money import cost_matches_bills, every_bill_is_on_record
 from tests.chaos.video.invariants.policy import attempts_within_policy
 from tests.chaos.video.invariants.progress import (
     checkpoints_are_complete_and_in_order,
@@ -38,7 +38,7 @@ COMMON = (
     histories_replay,
     billed_at_most_expected,
     all_expected_is_billed,
-    cost_matches_ledger,
+    cost_matches_bills,
     every_bill_is_on_record,
     checkpoints_are_complete_and_in_order,
     progress_never_goes_back,

@@ -14,7 +14,7 @@ from chaos.invariants.survival import (
     workflows_end_as_expected,
 )
 from chaos.process.child import CANARY
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.chaos.video.faults import BadApi
@@ -23,8 +23,8 @@ from tests.chaos.video.invariants.files import (
     artifacts_exist_with_their_hash,
 )
 from tests.chaos.video.invariants.money import (
-    billed_once_or_openly_ambiguous,
-    cost_matches_ledger,
+    billed_once_unless_in_doubt,
+    cost_matches_bills,
     every_bill_is_on_record,
 )
 from tests.chaos.video.invariants.policy import attempts_within_policy
@@ -63,9 +63,9 @@ INVARIANTS = (
     workflows_end_as_expected,
     no_workflow_task_fails,
     replays_with(WORKFLOWS),
-    billed_once_or_openly_ambiguous,
+    billed_once_unless_in_doubt,
     all_expected_is_billed,
-    cost_matches_ledger,
+    cost_matches_bills,
     every_bill_is_on_record,
     checkpoints_are_complete_and_in_order,
     progress_never_goes_back,

@@ -19,9 +19,9 @@ def estimate_usd(scenario: Scenario, options: Options, billing: Billing) -> Deci
     """What its live cases cost, with what their faults may make them pay for in vain."""
     return sum(
         (
-            cost_usd(asked, billing) + _at_risk_usd(asked, billing)
+            cost_usd(spec, billing) + _at_risk_usd(spec, billing)
             for case in in_mode(scenario, Mode.LIVE).cases
-            for asked in case.load(options)
+            for spec in case.load(options)
         ),
         Decimal(0),
     )
@@ -69,8 +69,8 @@ def suite_estimates(
     )
 
 
-def _at_risk_usd(asked: WorkflowSpec, billing: Billing) -> Decimal:
-    at_risk = [item for item, prompt in asked.due if prompt in asked.may_be_charged_twice]
+def _at_risk_usd(spec: WorkflowSpec, billing: Billing) -> Decimal:
+    at_risk = [item for item, prompt in spec.due if prompt in spec.may_be_charged_twice]
     return sum((billing.prices_usd[item] for item in at_risk), Decimal(0))
 
 

@@ -1,7 +1,7 @@
 """What a case of the video system leaves behind, beside what any does.
 
-`ledger.jsonl` is the provider's, `paid_calls.json` the workers' own record of paid calls, and
-`artifacts/` holds what they kept. A real provider shows nobody its books: in live mode
+`ledger.jsonl` are the provider's bills, `paid_calls.json` is the workers' own record of paid calls,
+and `artifacts/` holds what they kept. A real provider shows nobody its bills: in live mode
 `ledger.jsonl` is written from the workers' record, and each call that may have been billed counts
 as billed.
 """
@@ -23,14 +23,14 @@ from chaos.evidence.files import read_if_there, write_file
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry
 from chaos.evidence.spec import WorkflowSpec, load_specs
-from tests.chaos.video.fake_api.ledger import (
+from tests.chaos.video.fake_api.bills import (
     Answered,
     Billed,
     Call,
     Item,
     Received,
     Record,
-    read_ledger,
+    read_bills,
     to_line,
 )
 from tests.chaos.video.specs import VideoSpec
@@ -41,7 +41,8 @@ from workflows.policies import JOURNAL_GRACE_SECONDS
 
 FAKE_API = "api"
 """What the journal calls it, as the target of a fault."""
-LEDGER = "ledger.jsonl"
+BILLS = "ledger.jsonl"
+"""The provider's bills; the name is that of the evidence of older runs, too."""
 PAID_CALLS = "paid_calls.json"
 
 _CALLS = TypeAdapter(tuple[PaidCall, ...])
@@ -49,12 +50,12 @@ _CALLS = TypeAdapter(tuple[PaidCall, ...])
 
 @dataclass(frozen=True)
 class VideoEvidence(Evidence):
-    """With the books of both sides."""
+    """With the records of both sides. `records` are the provider's."""
 
     spec_kind: ClassVar[type[WorkflowSpec]] = VideoSpec
 
     specs: Sequence[VideoSpec]
-    ledger: Sequence[Record] = ()
+    records: Sequence[Record] = ()
     paid_calls: Sequence[PaidCall] = ()
 
     @classmethod
@@ -64,24 +65,24 @@ class VideoEvidence(Evidence):
         return {
             **fields,
             "journal": tuple(map(_renamed, fields["journal"])),
-            "ledger": read_ledger(folder / LEDGER),
+            "records": read_bills(folder / BILLS),
             "paid_calls": _load_paid_calls(folder),
         }
 
     @cached_property
     def received(self) -> Sequence[Received]:
         """Every request that the provider saw."""
-        return [record for record in self.ledger if isinstance(record, Received)]
+        return [record for record in self.records if isinstance(record, Received)]
 
     @cached_property
     def billed(self) -> Sequence[Billed]:
         """Everything that the provider billed."""
-        return [record for record in self.ledger if isinstance(record, Billed)]
+        return [record for record in self.records if isinstance(record, Billed)]
 
     @cached_property
     def answers(self) -> dict[str, Answered]:
         """The provider's answers, by request id."""
-        return {r.request_id: r for r in self.ledger if isinstance(r, Answered)}
+        return {r.request_id: r for r in self.records if isinstance(r, Answered)}
 
     def specified_workflows(self) -> Iterator[tuple[VideoSpec, Workflow]]:
         """Each spec with its workflow, where that exists."""
@@ -106,7 +107,7 @@ def _renamed(entry: Entry) -> Entry:
 
 def bills(folder: Path) -> Iterator[Bill]:
     """What the provider billed: the key is the prompt."""
-    for record in read_ledger(folder / LEDGER):
+    for record in read_bills(folder / BILLS):
         if isinstance(record, Billed):
             yield Bill(
                 at=record.at,
@@ -140,14 +141,14 @@ def paid_requests(folder: Path) -> Iterator[PaidRequest]:
 
 def refusals(folder: Path) -> Iterator[Refusal]:
     """What the provider did not answer as it should."""
-    ledger = read_ledger(folder / LEDGER)
+    records = read_bills(folder / BILLS)
     owners = {prompt: spec.workflow_id for spec in _specs(folder) for prompt in spec.prompts}
-    for bill in ledger:
+    for bill in records:
         if isinstance(bill, Billed):
             owner = owners.get(bill.prompt)
             owners |= {name: owner for name in (bill.operation, bill.file) if name and owner}
-    requests = {r.request_id: r for r in ledger if isinstance(r, Received)}
-    for answer in ledger:
+    requests = {r.request_id: r for r in records if isinstance(r, Received)}
+    for answer in records:
         if isinstance(answer, Answered) and answer.kind != "ok":
             request = requests.get(answer.request_id)
             names = (request.prompt, request.operation, request.file) if request else ()
@@ -165,18 +166,18 @@ def _specs(folder: Path) -> Sequence[VideoSpec]:
     return [spec for spec in load_specs(folder, VideoSpec) if isinstance(spec, VideoSpec)]
 
 
-def ledger_about(folder: Path, spec: VideoSpec) -> bytes:
+def bills_about(folder: Path, spec: VideoSpec) -> bytes:
     """The provider's records of one workflow: by its prompts, and by what its videos are called."""
-    books = read_ledger(folder / LEDGER)
-    bills = [r for r in books if isinstance(r, Billed) and r.prompt in spec.prompts]
+    records = read_bills(folder / BILLS)
+    bills = [r for r in records if isinstance(r, Billed) and r.prompt in spec.prompts]
     names = {name for bill in bills for name in (bill.operation, bill.file) if name}
     wanted = {bill.request_id for bill in bills} | {
         record.request_id
-        for record in books
+        for record in records
         if isinstance(record, Received)
         and (record.prompt in spec.prompts or names & {record.operation, record.file})
     }
-    return b"".join(to_line(record) for record in books if record.request_id in wanted)
+    return b"".join(to_line(record) for record in records if record.request_id in wanted)
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
@@ -186,17 +187,17 @@ def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> Non
     write_file(folder / PAID_CALLS, _CALLS.dump_json(calls, indent=2))
 
 
-def save_live_ledger(folder: Path, specs: Sequence[VideoSpec]) -> None:
+def save_live_bills(folder: Path, specs: Sequence[VideoSpec]) -> None:
     """Write the provider's side of a live case from the workers' own ledger."""
     prompts = {
-        (asked.workflow_id, step): prompt for asked in specs for prompt, step in asked.steps.items()
+        (spec.workflow_id, step): prompt for spec in specs for prompt, step in spec.steps.items()
     }
     calls = _load_paid_calls(folder)
     characters = {
-        asked.workflow_id: outcome_of(
-            [c for c in calls if (c.operation_id, c.step) == (asked.workflow_id, CHARACTER)]
+        spec.workflow_id: outcome_of(
+            [c for c in calls if (c.operation_id, c.step) == (spec.workflow_id, CHARACTER)]
         )
-        for asked in specs
+        for spec in specs
     }
     lines = [
         to_line(record)
@@ -205,7 +206,7 @@ def save_live_ledger(folder: Path, specs: Sequence[VideoSpec]) -> None:
             call, prompts[call.operation_id, call.step], characters[call.operation_id]
         )
     ]
-    write_file(folder / LEDGER, b"".join(lines))
+    write_file(folder / BILLS, b"".join(lines))
 
 
 def _as_the_provider(call: PaidCall, prompt: str, character: PaidCall | None) -> Iterator[Record]:

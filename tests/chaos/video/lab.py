@@ -1,4 +1,4 @@
-"""A lab of the video system: it holds requests at the fake API, and reads the workers' record."""
+"""A lab of the video system: it sets breakpoints at the fake API, and reads the workers' record."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from chaos.evidence.files import write_file
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import LONGEST_LOOK_SECONDS, EndedEarlyError, Lab
 from chaos.process.waiting import wait_until
-from tests.chaos.video.evidence import LEDGER, ledger_about, save_live_ledger, save_paid_calls
+from tests.chaos.video.api_probe import ApiProbe, Breakpoint, FakeApiProbe, LiveApiProbe
+from tests.chaos.video.evidence import BILLS, bills_about, save_live_bills, save_paid_calls
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.control import FakeApi
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.specs import VideoSpec
-from tests.chaos.video.witness import FakeWitness, Held, LiveWitness, Witness
 from workflows.payments.journal import PaymentJournal
 from workflows.policies import JOURNAL_GRACE_SECONDS
 
 
 @dataclass
 class VideoLab(Lab):
-    """With the fake API's control, and its witness."""
+    """With the fake API's control, and a probe of whichever API is there."""
 
     def __post_init__(self) -> None:
         self._api: FakeApi | None = None
         if service := self.stack.services.get("api"):
             self._api = FakeApi(f"http://{service.port.address}")
-        self.witness = self._make_witness()
+        self.api_probe = self._make_probe()
 
     @property
     def api(self) -> FakeApi:
@@ -49,11 +49,11 @@ class VideoLab(Lab):
         """Where the workers keep their record of paid calls."""
         return self.stack.placement.settings()["PAYMENT_JOURNAL_URL"]
 
-    def _make_witness(self) -> Witness:
+    def _make_probe(self) -> ApiProbe:
         if self._api:
-            return FakeWitness(self._api)
+            return FakeApiProbe(self._api)
         ledger = PaymentJournal.open(self.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS)
-        return LiveWitness(
+        return LiveApiProbe(
             self.client, ledger, self.video_specs, self.is_at_an_api, self.stack.temporal.prefix
         )
 
@@ -61,11 +61,13 @@ class VideoLab(Lab):
         """What was asked for so far."""
         return [spec for spec in self.specs if isinstance(spec, VideoSpec)]
 
-    async def hold(
-        self, call: HoldTarget, match: str = "", when: When = When.BEFORE_BILLING
-    ) -> Held:
-        """Plan for a moment at the provider, which stands still there where that is possible."""
-        return await self.witness.hold(HoldRequest(call=call, match=match, when=when))
+    async def set_breakpoint(
+        self, call: BreakAt, match: str = "", when: When = When.BEFORE_BILLING
+    ) -> Breakpoint:
+        """Stop the next request, or rendering, that matches, where the API can do that."""
+        return await self.api_probe.set_breakpoint(
+            BreakpointSpec(call=call, match=match, when=when)
+        )
 
     async def until_polled(self, prompt: str) -> None:
         """Wait until the provider is asked once more whether a prompt's video is made."""
@@ -74,7 +76,7 @@ class VideoLab(Lab):
             for spec in self.video_specs():
                 if prompt in spec.prompts and await self.has_ended(spec.workflow_id):
                     raise EndedEarlyError(f"{spec.workflow_id} has ended too early.")
-            return await self.witness.polled(prompt, LONGEST_LOOK_SECONDS)
+            return await self.api_probe.polled(prompt, LONGEST_LOOK_SECONDS)
 
         await wait_until(
             asked_again,
@@ -93,7 +95,7 @@ class VideoLab(Lab):
         ids = [f"{self.stack.temporal.prefix}{spec.workflow_id}" for spec in self.specs]
         await asyncio.to_thread(save_paid_calls, self.payment_journal_url, folder, ids)
         if self.stack.target.live:
-            save_live_ledger(folder, self.video_specs())
+            save_live_bills(folder, self.video_specs())
 
     async def supervisor(self, workers: int, **options: Any) -> SupervisorProcess:
         """By the fleet, which is a process of its own."""
@@ -103,14 +105,14 @@ class VideoLab(Lab):
         return found
 
     async def keep(self, spec: WorkflowSpec, folder: Path) -> None:
-        """With the provider's books about it, the workers' record, and the files."""
+        """With the provider's records about it, the workers' record, and the files."""
         await asyncio.to_thread(self._keep_own, spec, folder)
 
     def _keep_own(self, spec: WorkflowSpec, folder: Path) -> None:
         whole, real_id = self.stack.evidence_folder, self.handle(spec.workflow_id).id
         save_paid_calls(self.payment_journal_url, folder, [real_id])
         if isinstance(spec, VideoSpec):
-            write_file(folder / LEDGER, ledger_about(whole, spec))
+            write_file(folder / BILLS, bills_about(whole, spec))
         artifacts = whole / "artifacts" / real_id
         if artifacts.exists():
             (folder / "artifacts").mkdir()
@@ -118,8 +120,8 @@ class VideoLab(Lab):
         save_books(folder, self.stack.target.reading)
 
     async def close(self) -> None:
-        """Let go of the witness and of the fake API's control."""
-        self.witness.close()
+        """Let go of the probe and of the fake API's control."""
+        self.api_probe.close()
         if self._api:
             with suppress(RuntimeError):
                 await self._api.aclose()

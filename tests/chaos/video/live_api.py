@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from chaos.environment.target import Live, Placement, Target
 from chaos.evidence.bills import Billing, Mode, SuiteEstimate
 from chaos.experiment.runner import RunError
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.target import VIDEO, kept, payment_journal_url
 from workflows.payments.journal import JournalError, PaymentJournal
 from workflows.policies import JOURNAL_GRACE_SECONDS

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from chaos.evidence.bills import Charge
 from chaos.evidence.spec import WorkflowSpec
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from workflows.models import CHARACTER, SeriesVideoInput, SingleVideoInput, video_step
 from workflows.policies import MAX_CONCURRENT_ACTIVITIES
 

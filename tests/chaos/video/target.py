@@ -12,7 +12,7 @@ from chaos.evidence.bills import SuiteEstimate
 from chaos.evidence.case import Timings
 from tests.chaos.video import drawing
 from tests.chaos.video.evidence import VideoEvidence, bills, paid_requests, refusals
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.fake_api.rules import IN_A_LINE
 from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.lab import VideoLab
@@ -118,7 +118,7 @@ VIDEO = Target(
             name=API,
             argv=(
                 *(sys.executable, "-m", "tests.chaos.video.fake_api"),
-                *("--port", PORT, "--ledger", f"{EVIDENCE}/ledger.jsonl"),
+                *("--port", PORT, "--bills", f"{EVIDENCE}/ledger.jsonl"),
             ),
             variable="GOOGLE_GEMINI_BASE_URL",
             settings={KEY_VARIABLE: SECRET, "PYTHONPATH": str(PROJECT)},

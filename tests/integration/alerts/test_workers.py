@@ -23,7 +23,7 @@ from chaos.environment.worker import WorkerProcess
 from chaos.evidence.history import Status, Workflow
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.alerts.http_receiver import PATH, Answer, HttpReceiver

@@ -33,8 +33,8 @@ POISONED = _hastily(no_interference.SCENARIO.cases[0])
 
 async def _no_fault(lab: VideoLab) -> None:
     await lab.worker()
-    for asked in TRANSIENT.load(lab.options):
-        await lab.start(asked)
+    for spec in TRANSIENT.load(lab.options):
+        await lab.start(spec)
 
 
 BREAKS = (
@@ -49,7 +49,7 @@ BREAKS = (
     Break("ignores_every_wish", SLOW, "retries_wait[long-wish]", module=MODULE),
     Break("obeys_every_wish", SLOW, "retries_wait[short-wish]", module=MODULE),
     Break("trusts_in_what_it_does_not_know", TRANSIENT, "every_bill_is_on_record", module=MODULE),
-    Break("trusts_in_what_it_does_not_know", TRANSIENT, "cost_matches_ledger", module=MODULE),
+    Break("trusts_in_what_it_does_not_know", TRANSIENT, "cost_matches_bills", module=MODULE),
     Break(
         "tries_the_hopeless_again",
         FINAL,

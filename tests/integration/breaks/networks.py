@@ -20,14 +20,14 @@ API_BROKEN, _, API_SILENT = network_api.SCENARIO.cases
 CUT = network_server.CUT
 
 
-async def _nothing(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def _nothing(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     del fault
-    await begin(lab, asked)
+    await begin(lab, spec)
 
 
-async def _too_late(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
-    await begin(lab, asked)
-    await lab.until_ended(asked.workflow_id)
+async def _too_late(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
+    await begin(lab, spec)
+    await lab.until_ended(spec.workflow_id)
     async with lab.during(fault):
         pass
 
@@ -42,8 +42,8 @@ BREAKS = (
     Break("forgets_what_was_bought", SILENT, "billed_at_most_expected"),
     Break("pays_twice", SLOW, "billed_at_most_expected"),
     _planted("doubts_nothing", API_BROKEN, "every_bill_is_on_record"),
-    _planted("doubts_nothing", API_BROKEN, "openly_ambiguous[api-reset-paid]"),
-    _planted("doubts_what_was_not_sent", API_BROKEN, "nothing_is_ambiguous[api-cut]"),
+    _planted("doubts_nothing", API_BROKEN, "was_in_doubt[api-reset-paid]"),
+    _planted("doubts_what_was_not_sent", API_BROKEN, "nothing_is_in_doubt[api-cut]"),
     _planted("gives_up_at_once", API_SILENT, "workflows_end_as_expected"),
     _planted("takes_a_part_for_the_whole", API_BROKEN, "artifacts_are_their_own"),
     Break(

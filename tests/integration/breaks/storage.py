@@ -38,15 +38,15 @@ def _on_ledger(name: str, check: str) -> Break:
 
 
 async def _is_never_paused(lab: VideoLab) -> None:
-    (asked,) = PAUSE.load(lab.options)
+    (spec,) = PAUSE.load(lab.options)
     await lab.worker()
-    await lab.start(asked)
+    await lab.start(spec)
 
 
 async def _has_room(lab: VideoLab) -> None:
     await lab.worker()
-    for asked in SERVER.load(lab.options):
-        await lab.start(asked)
+    for spec in SERVER.load(lab.options):
+        await lab.start(spec)
 
 
 async def _held_until_tried_again(lab: VideoLab) -> None:
@@ -56,7 +56,7 @@ async def _held_until_tried_again(lab: VideoLab) -> None:
     await lab.until_failed(waiting, "await_video", attempts=1)
     await lab.until_in_hand(waiting, "await_video")
     for moment in held:
-        await moment.release()
+        await moment.resume()
 
 
 PAUSE, _, UNDER_LOAD = server_pause.SCENARIO.cases

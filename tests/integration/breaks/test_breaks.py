@@ -21,8 +21,8 @@ async def results(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Results:
     """Every broken case that is asked for, run once for all checks that look at it."""
-    asked = chosen_values(request, "broken", Break)
-    able = [broken for broken in asked if broken.case.needs() is None]
+    chosen = chosen_values(request, "broken", Break)
+    able = [broken for broken in chosen if broken.case.needs() is None]
     return await run_all(able, tmp_path_factory.mktemp("breaks"))
 
 

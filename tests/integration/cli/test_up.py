@@ -18,8 +18,8 @@ import pytest
 from chaos.environment.temporal import connect
 from chaos.process.reaper import tagged_processes
 from chaos.process.waiting import wait_until
+from tests.chaos.video.fake_api.bills import Billed, read_bills
 from tests.chaos.video.fake_api.control import FakeApi
-from tests.chaos.video.fake_api.ledger import Billed, read_ledger
 from tests.chaos.video.fake_api.settings import LatencyChange
 
 PROJECT = Path(__file__).parents[3]
@@ -117,7 +117,7 @@ async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(up: Up, tmp_path:
     assert rest.splitlines()[-1] == f"All is down. Its files are in {tmp_path / 'kept'}."
     assert not _is_left(process.pid)
     assert (tmp_path / "kept" / "artifacts" / "my-video" / "video-001.mp4").exists()
-    records = read_ledger(tmp_path / "kept" / "ledger.jsonl")
+    records = read_bills(tmp_path / "kept" / "ledger.jsonl")
     assert len([each for each in records if isinstance(each, Billed)]) == 2
 
 

@@ -20,8 +20,8 @@ from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.history import Activity, Workflow
 from chaos.process.child import CANARY
 from chaos.process.waiting import wait_until
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench
 from workflows.models import WORKER_LOST
@@ -113,17 +113,17 @@ class Crew:
         """Start a workflow on its queue."""
         await self.bench.lab.start(asked, task_queue=self.fleet.task_queue)
 
-    async def awaiting(self, asked: VideoSpec) -> tuple[Hold, int]:
+    async def awaiting(self, asked: VideoSpec) -> tuple[Breakpoint, int]:
         """Start a workflow and wait until it awaits a video that is held; whose hands it is in."""
-        hold = await self.bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+        hold = await self.bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
         await self.start(asked)
         return hold, await self.waits_in_attempt(asked, 1)
 
-    async def drawing(self, asked: VideoSpec) -> tuple[Hold, int]:
+    async def drawing(self, asked: VideoSpec) -> tuple[Breakpoint, int]:
         """Start a workflow and wait until its image request is held; whose hands it is in."""
-        hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+        hold = await self.bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
         await self.start(asked)
-        await hold.caught(DEADLINE_SECONDS)
+        await hold.reached(DEADLINE_SECONDS)
         return hold, await in_flight(self.bench, asked, DRAW, 1)
 
     async def waits_in_attempt(self, asked: VideoSpec, number: int) -> int:

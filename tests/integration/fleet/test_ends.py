@@ -40,7 +40,7 @@ async def test_workers_whose_fleet_is_killed_finish_what_they_pay_for_and_end(
         await made.fleet.child.kill()
         await all_gone([paused, idle])
         assert is_there(pid)
-        await hold.release()
+        await hold.resume()
         await all_gone([pid])
 
         (call,) = await paid(yard, asked, CHARACTER)
@@ -63,7 +63,7 @@ async def test_told_to_stop_a_fleet_lets_its_workers_finish_what_they_pay_for(
         made.fleet.child.send(signal.SIGTERM)
         await all_gone([idle])
         assert is_there(pid)
-        await hold.release()
+        await hold.resume()
         exit_code = await made.fleet.child.wait(40)
 
         (call,) = await paid(yard, asked, CHARACTER)
@@ -95,7 +95,7 @@ async def test_told_twice_to_stop_a_fleet_kills_its_workers_and_says_so(yard: Be
         assert (lost.how, lost.failed_over, lost.calls) == ("SIGKILL", 1, 1)
         (call,) = await paid(yard, asked, CHARACTER)
         assert call.state is State.IN_DOUBT
-        await hold.release()
+        await hold.resume()
 
 
 async def test_a_fleet_with_nothing_in_hand_stops_at_once(yard: Bench) -> None:

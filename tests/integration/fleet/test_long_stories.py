@@ -16,7 +16,7 @@ import pytest_asyncio
 from chaos.evidence.history import Status, Workflow
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.integration.fleet import odd
 from tests.integration.fleet.supervised import (
     WAIT,
@@ -70,7 +70,7 @@ async def fleet_and_worker_killed(yard: Bench) -> Story:
         await first.fleet.child.kill()
         await all_gone([*pids, first.fleet.child.pid])
     async with crew(yard, 1, name=asked.workflow_id) as second:
-        await hold.release()
+        await hold.resume()
         workflow = await ends(yard, asked, PATIENCE_SECONDS)
         left = [one for one in pids if is_there(one)]
         billed = await yard.billed(asked)

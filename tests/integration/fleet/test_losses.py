@@ -12,7 +12,7 @@ import pytest_asyncio
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.integration.fleet.supervised import (
     DEADLINE_SECONDS,
     DRAW,
@@ -55,7 +55,7 @@ async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Crew) -> N
     hold, pid = await pair.awaiting(asked)
     killed_at = pair.kill(pid)
     lost = await pair.has_lost(pid)
-    await hold.release()
+    await hold.resume()
     workflow = await pair.bench.ended(asked)
 
     wait = only(workflow, WAIT)
@@ -76,7 +76,7 @@ async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(yard:
         hold, pid = await made.awaiting(asked)
         killed_at = made.kill(pid)
         lost = await made.has_lost(pid)
-        await hold.release()
+        await hold.resume()
         workflow = await yard.ended(asked)
 
         wait = only(workflow, WAIT)
@@ -100,7 +100,7 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
         lost = await made.has_lost(pid)
         first = (await paid(yard, asked, CHARACTER))[0]
         workflow = await yard.ended(asked)
-        await hold.release()
+        await hold.resume()
 
         assert (first.state, first.reason) == (
             State.IN_DOUBT,
@@ -149,7 +149,7 @@ async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair:
     hold, pid = await pair.awaiting(asked)
     pair.fleet.signal(pid, signal.SIGSTOP)
     lost = await pair.has_lost(pid)
-    await hold.release()
+    await hold.resume()
     workflow = await pair.bench.ended(asked)
     await pair.is_complete_again()
 
@@ -173,7 +173,7 @@ async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Cre
     )
     worker.resume()
     await pair.bench.lab.until_polled(asked.video_prompts[0])
-    await hold.release()
+    await hold.resume()
     workflow = await pair.bench.ended(asked)
 
     assert only(workflow, WAIT).attempt == 1
@@ -193,7 +193,7 @@ async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_schedul
     pair.kill(pid)
     await pair.has_lost(pid)
     await pair.waits_in_attempt(asked, 1)
-    await hold.release()
+    await hold.resume()
     workflow = await pair.bench.ended(asked)
 
     assert workflow.status is Status.COMPLETED
@@ -213,7 +213,7 @@ async def test_workers_killed_one_after_the_other_cost_one_attempt_each(yard: Be
         made.kill(second)
         await made.has_lost(second)
         third = await made.waits_in_attempt(asked, 3)
-        await hold.release()
+        await hold.resume()
         workflow = await yard.ended(asked)
         exit_code = await made.finish()
 

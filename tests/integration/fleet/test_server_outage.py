@@ -52,7 +52,7 @@ async def test_a_fleet_tries_until_the_server_is_back_and_then_fails_over(durabl
         await server.start()
         await made.fleet.until_complete(durable.lab.client)
         lost = await made.has_lost(pid)
-        await hold.release()
+        await hold.resume()
         workflow = await ends(durable, asked, 60)
 
         assert (lost.failed_over, lost.left) == (1, 0)

@@ -46,7 +46,7 @@ async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(yard: B
 
         made.kill(pid)
         await made.is_complete_again()
-        await hold.release()
+        await hold.resume()
 
         assert (await ends(yard, asked, DEADLINE_SECONDS)).status is Status.COMPLETED
         assert [lost.how for lost in made.losses] == [signal.SIGKILL.name]

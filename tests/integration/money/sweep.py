@@ -21,9 +21,9 @@ from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence, save_paid_calls
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.fake_api.ledger import Answered
+from tests.chaos.video.fake_api.bills import Answered
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
@@ -45,7 +45,7 @@ class Reached:
 
     point: Point
     worker: WorkerProcess
-    hold: Hold | None
+    hold: Breakpoint | None
 
 
 @dataclass
@@ -130,7 +130,7 @@ async def kill(lab: VideoLab, reached: Reached) -> None:
     """SIGKILL at the point."""
     await lab.signal(reached.worker.child, signal.SIGKILL)
     if reached.hold:
-        await reached.hold.release()
+        await reached.hold.resume()
 
 
 async def leave_dead(lab: VideoLab, reached: Reached) -> None:
@@ -144,7 +144,7 @@ async def freeze(lab: VideoLab, reached: Reached) -> None:
     child.pause()
     await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)
     if reached.hold:
-        await reached.hold.release()
+        await reached.hold.resume()
 
 
 async def thaw(lab: VideoLab, reached: Reached) -> None:
@@ -213,19 +213,19 @@ async def _reach(lab: VideoLab, point: Point, seats: Seats) -> Reached:
         )
         assert f"stopped at {point.boundary} of {point.step}" in worker.child.log.read_text()
         return Reached(point, worker, None)
-    request = await hold.caught(REACH_DEADLINE_SECONDS)
+    request = await hold.reached(REACH_DEADLINE_SECONDS)
     if point.boundary is Boundary.REPLY_SENT:
         await _let_the_reply_go(lab, worker.child, hold, request.request_id)
     return Reached(point, worker, hold)
 
 
-async def _hold(lab: VideoLab, point: Point, plan: VideoSpec) -> Hold | None:
+async def _hold(lab: VideoLab, point: Point, plan: VideoSpec) -> Breakpoint | None:
     if point.boundary not in AT_THE_PROVIDER:
         return None
     before = point.boundary is Boundary.REQUEST_RECEIVED
-    return await lab.api.hold(
-        HoldRequest(
-            call=HoldTarget.IMAGE if point.step == CHARACTER else HoldTarget.VIDEO_START,
+    return await lab.api.set_breakpoint(
+        BreakpointSpec(
+            call=BreakAt.IMAGE if point.step == CHARACTER else BreakAt.VIDEO_START,
             when=When.BEFORE_BILLING if before else When.AFTER_BILLING,
             match=prompt(plan, point.step),
         )
@@ -233,15 +233,15 @@ async def _hold(lab: VideoLab, point: Point, plan: VideoSpec) -> Hold | None:
 
 
 async def _let_the_reply_go(
-    lab: VideoLab, child: Child, hold: Hold, request_id: str | None
+    lab: VideoLab, child: Child, hold: Breakpoint, request_id: str | None
 ) -> None:
     """The reply leaves the provider, and a client that is asleep does not take it."""
     child.pause()
     await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)
-    await hold.release()
+    await hold.resume()
 
     async def answered() -> bool:
-        ledger = await lab.api.ledger()
+        ledger = await lab.api.records()
         return any(
             isinstance(record, Answered)
             and record.request_id == request_id

@@ -17,7 +17,7 @@ from chaos.evidence.history import Status
 from chaos.evidence.spec import save_specs
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence, save_paid_calls
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO

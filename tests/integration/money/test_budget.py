@@ -12,7 +12,7 @@ from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.spec import cost_usd
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Billed
+from tests.chaos.video.fake_api.bills import Billed
 from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
@@ -26,7 +26,7 @@ BUDGET_USD = SINGLE_USD * Decimal("7.5")
 
 async def billed_usd(bench: Bench) -> Decimal:
     """All that the provider billed so far."""
-    records = await bench.lab.api.ledger()
+    records = await bench.lab.api.records()
     return sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
 
 

@@ -13,7 +13,7 @@ from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.ledger import Billed, Call, Received
+from tests.chaos.video.fake_api.bills import Billed, Call, Received
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.conftest import BenchIn
 
@@ -64,7 +64,7 @@ async def test_twenty_workers_that_get_them_all_stay_within_the_budget(
         await bench.lab.supervisor(WORKERS, settings={"BUDGET_USD": str(BUDGET_USD)})
         await asyncio.gather(*(bench.lab.start(asked) for asked in every))
         ended = await asyncio.gather(*(bench.ended(asked, deadline_seconds=120) for asked in every))
-        records = await bench.lab.api.ledger()
+        records = await bench.lab.api.records()
     billed_usd = sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
     sent = [r for r in records if isinstance(r, Received)]
     assert len(sent) * IMAGE_USD == BUDGET_USD  # each may have been billed, and none is free

@@ -19,7 +19,7 @@ from chaos.faults import disk_of
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
@@ -94,16 +94,16 @@ async def test_nothing_is_paid_for_when_the_artifacts_disk_is_full(
     await completes_when_started_again(bench, asked)
 
 
-@pytest.mark.parametrize("target", [HoldTarget.IMAGE, HoldTarget.VIDEO_START])
+@pytest.mark.parametrize("target", [BreakAt.IMAGE, BreakAt.VIDEO_START])
 async def test_a_reply_that_finds_the_disk_full_waits_for_room(
-    target: HoldTarget, artifacts_disk: FullWorker
+    target: BreakAt, artifacts_disk: FullWorker
 ) -> None:
     bench, asked = artifacts_disk.bench, specs.single(f"room-later-{target}")
-    hold = await bench.lab.api.hold(HoldRequest(call=target, when=When.AFTER_BILLING))
+    hold = await bench.lab.api.set_breakpoint(BreakpointSpec(call=target, when=When.AFTER_BILLING))
     await bench.lab.start(asked)
-    await hold.caught(DEADLINE_SECONDS)
+    await hold.reached(DEADLINE_SECONDS)
     artifacts_disk.disk.fill()
-    await hold.release()
+    await hold.resume()
     await artifacts_disk.says("is paid for and waits to be stored")
     artifacts_disk.disk.make_room()
     workflow = await bench.ended(asked)
@@ -131,13 +131,13 @@ async def test_an_outcome_that_finds_the_journals_disk_full_waits_for_room(
     journal_disk: FullWorker,
 ) -> None:
     bench, asked = journal_disk.bench, specs.single("room-for-the-journal-later")
-    hold = await bench.lab.api.hold(
-        HoldRequest(call=HoldTarget.VIDEO_START, when=When.AFTER_BILLING)
+    hold = await bench.lab.api.set_breakpoint(
+        BreakpointSpec(call=BreakAt.VIDEO_START, when=When.AFTER_BILLING)
     )
     await bench.lab.start(asked)
-    await hold.caught(DEADLINE_SECONDS)
+    await hold.reached(DEADLINE_SECONDS)
     journal_disk.disk.fill()
-    await hold.release()
+    await hold.resume()
     await journal_disk.says("is paid for and waits to be stored")
     journal_disk.disk.make_room()
     workflow = await bench.ended(asked)

@@ -12,7 +12,7 @@ from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import save_paid_calls
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
@@ -41,21 +41,23 @@ async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
 
 @pytest.mark.parametrize(
     ("target", "step"),
-    [(HoldTarget.IMAGE, CHARACTER), (HoldTarget.VIDEO_START, video_step(1))],
+    [(BreakAt.IMAGE, CHARACTER), (BreakAt.VIDEO_START, video_step(1))],
     ids=["image", "video"],
 )
 async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
-    target: HoldTarget, step: str, bench_in: BenchIn, tmp_path: Path
+    target: BreakAt, step: str, bench_in: BenchIn, tmp_path: Path
 ) -> None:
     asked = specs.single(f"outage-{step}")
     async with bench_in(tmp_path, StackSpec()) as bench:
         server = bench.lab.stack.server
-        hold = await bench.lab.api.hold(HoldRequest(call=target, when=When.AFTER_BILLING))
+        hold = await bench.lab.api.set_breakpoint(
+            BreakpointSpec(call=target, when=When.AFTER_BILLING)
+        )
         await bench.lab.worker()
         await bench.lab.start(asked)
-        await hold.caught(deadline_seconds=20)
+        await hold.reached(deadline_seconds=20)
         await bench.lab.signal(server.child, signal.SIGKILL)
-        await hold.release()
+        await hold.resume()
         await outcome_recorded(bench, asked.workflow_id, step)
         await server.start()
         workflow = await bench.ended(asked)

@@ -15,7 +15,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from tests.chaos.video.case import COMMON
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.integration.conftest import BenchIn
 from tests.integration.money.boundaries import NOT_YET_SENT, Point, points
 from tests.integration.money.sweep import Row, Sweep, freeze, publish, rows, table, thaw

@@ -17,7 +17,7 @@ from chaos.network.toxics import AnyToxic, BlackHole, Down, Latency, ResetPeer, 
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.integration.conftest import BenchIn
 from tests.integration.network.bed import DEADLINE_SECONDS, ProxyProcess, running
 from tests.integration.workflows.bench import Bench, steps
@@ -69,11 +69,11 @@ async def test_a_worker_finishes_after_a_black_hole_before_its_server(
     async with before(bench.lab.stack.server.address, reaper, tmp_path) as proxy:
         worker = await bench.lab.worker(settings={"TEMPORAL_ADDRESS": proxy.port.address})
         mine = connections_of(worker.child.pid)
-        hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+        hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
         await bench.lab.start(asked)
-        await hold.caught(deadline_seconds=DEADLINE_SECONDS)
+        await hold.reached(deadline_seconds=DEADLINE_SECONDS)
         await proxy.control.add(BlackHole(stream=Stream.BOTH))
-        await hold.release()
+        await hold.resume()
         await has_hit(proxy)
         await asyncio.sleep(FAULT_SECONDS)
         meanwhile = await bench.workflow(asked)
@@ -107,11 +107,11 @@ async def test_a_worker_outlives_a_bad_network_before_its_server(
     asked = specs.single("behind-a-bad-network")
     async with before(bench.lab.stack.server.address, reaper, tmp_path) as proxy:
         await bench.lab.worker(settings={"TEMPORAL_ADDRESS": proxy.port.address})
-        hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+        hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
         await bench.lab.start(asked)
-        await hold.caught(deadline_seconds=DEADLINE_SECONDS)
+        await hold.reached(deadline_seconds=DEADLINE_SECONDS)
         async with proxy.control.applied(toxic):
-            await hold.release()
+            await hold.resume()
             await has_hit(proxy)
             await asyncio.sleep(FAULT_SECONDS)
         workflow = await bench.ended(asked)
@@ -127,12 +127,12 @@ async def test_a_worker_finishes_after_a_black_hole_before_the_paid_api(
     async with before(bench.lab.stack.services["api"].port.address, reaper, tmp_path) as proxy:
         url = f"http://{proxy.port.address}"
         await bench.lab.worker(settings={"GOOGLE_GEMINI_BASE_URL": url})
-        hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+        hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
         await bench.lab.start(asked)
         await bench.lab.until_polled(asked.video_prompts[0])
         await proxy.control.add(BlackHole(stream=Stream.BOTH))
         await has_hit(proxy)
-        await hold.release()
+        await hold.resume()
         await asyncio.sleep(FAULT_SECONDS)
         waiting = await bench.workflow(asked)
         await proxy.control.clear()

@@ -124,7 +124,7 @@ def test_a_schedule_of_all_families_converges_and_can_be_judged_again(tmp_path: 
         # Videos take 4 s, so at these times some are awaited.
         ("loses_a_checkpoint", (3.0, 3.0, 3.0), "checkpoints_are_complete_and_in_order"),
         # Images take 0.5 s, and the first workflow asks for its own at once.
-        ("pays_again", (0.4, 0.4, 0.4), "billed_once_or_openly_ambiguous"),
+        ("pays_again", (0.4, 0.4, 0.4), "billed_once_unless_in_doubt"),
     ],
 )
 def test_a_planted_bug_is_found_replayed_and_shrunk(

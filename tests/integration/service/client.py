@@ -43,13 +43,13 @@ def service_child(
     )
 
 
-def request_of(asked: VideoSpec) -> Json:
+def request_of(spec: VideoSpec) -> Json:
     """The body that asks for it."""
-    config: Json = {"characterPrompt": asked.character_prompt}
-    if asked.workflow_type == "SingleVideo":
-        (config["videoPrompt"],) = asked.video_prompts
+    config: Json = {"characterPrompt": spec.character_prompt}
+    if spec.workflow_type == "SingleVideo":
+        (config["videoPrompt"],) = spec.video_prompts
         return {"templateType": "single", "config": config}
-    config["videoPrompts"] = list(asked.video_prompts)
+    config["videoPrompts"] = list(spec.video_prompts)
     return {"templateType": "series", "config": config}
 
 
@@ -87,40 +87,40 @@ class ServiceClient:
             return await self.http.post(path)
         return await self.http.post(path, json=body)
 
-    async def start(self, asked: VideoSpec) -> httpx.Response:
+    async def start(self, spec: VideoSpec) -> httpx.Response:
         """Start an operation under the id that is expected; it must be accepted."""
-        body = {**request_of(asked), "operationId": asked.workflow_id}
+        body = {**request_of(spec), "operationId": spec.workflow_id}
         response = await self.post("/api/template-workflow", body)
         assert response.status_code == 202, response.text
         return response
 
-    async def control(self, verb: str, asked: VideoSpec) -> httpx.Response:
+    async def control(self, verb: str, spec: VideoSpec) -> httpx.Response:
         """Pause, resume, cancel or restart it."""
-        return await self.post(f"/api/{verb}/{asked.workflow_id}")
+        return await self.post(f"/api/{verb}/{spec.workflow_id}")
 
-    async def status(self, asked: VideoSpec) -> Json:
+    async def status(self, spec: VideoSpec) -> Json:
         """Its status; it must be told."""
-        response = await self.http.get(f"/api/status/{asked.workflow_id}")
+        response = await self.http.get(f"/api/status/{spec.workflow_id}")
         assert response.status_code == 200, response.text
         answer: Json = response.json()
         return answer
 
-    async def until(self, asked: VideoSpec, condition: Callable[[Json], object], what: str) -> Json:
+    async def until(self, spec: VideoSpec, condition: Callable[[Json], object], what: str) -> Json:
         """Wait until its status is so; the status."""
         answers: list[Json] = []
 
         async def holds() -> bool:
-            answers.append(await self.status(asked))
+            answers.append(await self.status(spec))
             return bool(condition(answers[-1]))
 
         await wait_until(
-            holds, what=f"{asked.workflow_id}: {what}", deadline_seconds=DEADLINE_SECONDS
+            holds, what=f"{spec.workflow_id}: {what}", deadline_seconds=DEADLINE_SECONDS
         )
         return answers[-1]
 
-    async def ended(self, asked: VideoSpec, status: str = "completed") -> Json:
+    async def ended(self, spec: VideoSpec, status: str = "completed") -> Json:
         """Wait until it has ended so; its status."""
-        answer = await self.until(asked, lambda now: now["status"] != "running", what="it ends")
+        answer = await self.until(spec, lambda now: now["status"] != "running", what="it ends")
         assert answer["status"] == status, answer
         return answer
 

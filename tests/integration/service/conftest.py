@@ -13,8 +13,8 @@ from chaos.environment.stack import StackSpec
 from chaos.process.child import Child
 from chaos.process.ports import Port
 from chaos.process.reaper import Reaper
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.conftest import BenchIn
@@ -38,11 +38,11 @@ class Served:
     api: ServiceClient
     child: Child
 
-    async def held_at_its_image(self, asked: VideoSpec) -> Hold:
+    async def held_at_its_image(self, spec: VideoSpec) -> Breakpoint:
         """Start an operation whose image request is held at the provider."""
-        hold = await self.bench.hold(HoldTarget.IMAGE, asked.character_prompt)
-        await self.api.start(asked)
-        await hold.caught(deadline_seconds=10)
+        hold = await self.bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+        await self.api.start(spec)
+        await hold.reached(deadline_seconds=10)
         return hold
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.service.client import Json, errors, request_of
@@ -59,19 +59,19 @@ async def runs_of(served: Served, operation_id: str) -> int:
 
 
 async def test_a_single_completes_and_shows_all_it_made(served: Served) -> None:
-    asked = specs.single("http-single")
-    response = await served.api.start(asked)
+    spec = specs.single("http-single")
+    response = await served.api.start(spec)
     assert response.json() == {
         "operationId": "http-single",
         "statusUrl": "/api/status/http-single",
     }
     assert response.headers["Location"] == "/api/status/http-single"
-    status = await served.api.ended(asked)
+    status = await served.api.ended(spec)
     progress = status["progress"]
     assert (status["type"], status["videos"], status["alerts"]) == ("single", 1, [])
     assert (progress["stage"], progress["progressPercent"]) == ("complete", 100)
     assert (progress["costUsd"], progress["possibleWasteUsd"]) == ("1.239", "0")
-    assert names(status) == list(asked.checkpoints)
+    assert names(status) == list(spec.checkpoints)
     assert all(point["at"].endswith("Z") for point in progress["checkpoints"])
     assert progress["artifacts"] == ["http-single/character.png", "http-single/video-001.mp4"]
     assert all((served.bench.artifacts / path).exists() for path in progress["artifacts"])
@@ -79,11 +79,11 @@ async def test_a_single_completes_and_shows_all_it_made(served: Served) -> None:
 
 
 async def test_a_series_completes(served: Served) -> None:
-    asked = specs.series("http-series", videos=2)
-    await served.api.start(asked)
-    status = await served.api.ended(asked)
+    spec = specs.series("http-series", videos=2)
+    await served.api.start(spec)
+    status = await served.api.ended(spec)
     assert (status["type"], status["videos"]) == ("series", 2)
-    assert names(status) == list(asked.checkpoints)
+    assert names(status) == list(spec.checkpoints)
     assert status["progress"]["costUsd"] == "2.439"
 
 
@@ -96,25 +96,25 @@ async def test_an_id_is_made_up_where_none_is_given(served: Served) -> None:
 async def test_the_same_request_starts_one_operation_while_it_runs_and_after(
     served: Served,
 ) -> None:
-    asked = specs.single("http-twice")
-    hold = await served.held_at_its_image(asked)
-    first = await served.api.start(asked)
+    spec = specs.single("http-twice")
+    hold = await served.held_at_its_image(spec)
+    first = await served.api.start(spec)
     second = await served.api.http.post(
-        START, json=request_of(asked), headers={"Idempotency-Key": asked.workflow_id}
+        START, json=request_of(spec), headers={"Idempotency-Key": spec.workflow_id}
     )
     assert (second.status_code, second.json()) == (202, first.json())
-    await hold.release()
-    await served.api.ended(asked)
-    third = await served.api.start(asked)
+    await hold.resume()
+    await served.api.ended(spec)
+    third = await served.api.start(spec)
     assert third.json() == first.json()
-    assert await runs_of(served, asked.workflow_id) == 1
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert await runs_of(served, spec.workflow_id) == 1
+    assert await served.bench.billed(spec) == list(spec.prompts)
 
 
 async def test_the_same_id_with_another_request_is_refused(served: Served) -> None:
-    asked = specs.single("http-taken")
-    await served.api.start(asked)
-    other = {**request_of(specs.single("http-other")), "operationId": asked.workflow_id}
+    spec = specs.single("http-taken")
+    await served.api.start(spec)
+    other = {**request_of(specs.single("http-other")), "operationId": spec.workflow_id}
     response = await served.api.post(START, other)
     assert response.status_code == 409
     assert errors(response) == ["the id 'http-taken' is taken by another request; choose another."]
@@ -123,10 +123,10 @@ async def test_the_same_id_with_another_request_is_refused(served: Served) -> No
 async def test_an_operation_started_by_other_means_is_the_same_if_its_prompts_are(
     served: Served,
 ) -> None:
-    asked = specs.series("http-by-cli", videos=1)
-    await served.bench.lab.start(asked)
-    await served.api.start(asked)
-    other = {**request_of(specs.single("http-other")), "operationId": asked.workflow_id}
+    spec = specs.series("http-by-cli", videos=1)
+    await served.bench.lab.start(spec)
+    await served.api.start(spec)
+    other = {**request_of(specs.single("http-other")), "operationId": spec.workflow_id}
     assert (await served.api.post(START, other)).status_code == 409
 
 
@@ -165,14 +165,14 @@ async def test_the_status_of_an_unknown_operation_is_not_found(served: Served) -
 
 
 async def test_what_has_ended_cannot_be_steered(served: Served) -> None:
-    asked = specs.single("http-over")
-    await served.api.start(asked)
-    await served.api.ended(asked)
+    spec = specs.single("http-over")
+    await served.api.start(spec)
+    await served.api.ended(spec)
     for verb in ("pause", "resume", "cancel"):
-        response = await served.api.control(verb, asked)
+        response = await served.api.control(verb, spec)
         assert response.status_code == 409
         assert errors(response) == ["http-over has ended already (completed)."]
-    response = await served.api.control("restart", asked)
+    response = await served.api.control("restart", spec)
     assert response.status_code == 409
     assert errors(response) == ["http-over is completed; only one that ended badly restarts."]
     decision = {"step": VIDEO_1, "choice": "resend"}
@@ -183,104 +183,104 @@ async def test_what_has_ended_cannot_be_steered(served: Served) -> None:
 
 
 async def test_a_pause_holds_the_next_step_until_it_is_resumed(served: Served) -> None:
-    asked = specs.single("http-paused")
-    hold = await served.held_at_its_image(asked)
-    response = await served.api.control("pause", asked)
+    spec = specs.single("http-paused")
+    hold = await served.held_at_its_image(spec)
+    response = await served.api.control("pause", spec)
     assert (response.status_code, response.json()["operationId"]) == (202, "http-paused")
-    await hold.release()
-    paused = await served.api.until(asked, lambda now: len(names(now)) == 2, what="the character")
+    await hold.resume()
+    paused = await served.api.until(spec, lambda now: len(names(now)) == 2, what="the character")
     assert paused["progress"]["paused"] is True
-    assert await served.bench.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
-    assert (await served.api.control("resume", asked)).status_code == 202
-    assert (await served.api.ended(asked))["progress"]["paused"] is False
+    assert await served.bench.requested(spec) == [(Call.IMAGE, spec.character_prompt)]
+    assert (await served.api.control("resume", spec)).status_code == 202
+    assert (await served.api.ended(spec))["progress"]["paused"] is False
 
 
 async def test_a_canceled_operation_keeps_what_it_made_and_is_restarted_for_free(
     served: Served,
 ) -> None:
-    asked = specs.single("http-canceled")
-    hold = await served.held_at_its_image(asked)
-    assert (await served.api.control("cancel", asked)).status_code == 202
-    await hold.release()
-    canceled = await served.api.ended(asked, "canceled")
+    spec = specs.single("http-canceled")
+    hold = await served.held_at_its_image(spec)
+    assert (await served.api.control("cancel", spec)).status_code == 202
+    await hold.resume()
+    canceled = await served.api.ended(spec, "canceled")
     assert names(canceled) == ["started", "character_generated"]
     assert canceled["progress"]["stage"] == "canceled"
-    assert (await served.api.control("restart", asked)).status_code == 202
-    done = await served.api.ended(asked)
+    assert (await served.api.control("restart", spec)).status_code == 202
+    done = await served.api.ended(spec)
     assert done["progress"]["costUsd"] == "1.239"
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert await served.bench.billed(spec) == list(spec.prompts)
 
 
 async def test_a_failed_operation_is_restarted_without_paying_twice(served: Served) -> None:
-    asked = specs.series("http-failed", videos=2)
-    await refuse(served, Call.VIDEO_START, asked.video_prompts[1])
-    await served.api.start(asked)
-    failed = await served.api.ended(asked, "failed")
+    spec = specs.series("http-failed", videos=2)
+    await refuse(served, Call.VIDEO_START, spec.video_prompts[1])
+    await served.api.start(spec)
+    failed = await served.api.ended(spec, "failed")
     assert names(failed) == ["started", "character_generated", "video_1_complete"]
     assert failed["progress"]["failure"].startswith("video 2 of 2 failed: ")
     (alert,) = failed["alerts"]
     assert alert.startswith("It failed: video 2 of 2 failed: ")
     assert alert.endswith("Mend the cause, then restart it.")
-    assert (await served.api.control("restart", asked)).status_code == 202
-    done = await served.api.ended(asked)
-    assert names(done) == list(asked.checkpoints)
+    assert (await served.api.control("restart", spec)).status_code == 202
+    done = await served.api.ended(spec)
+    assert names(done) == list(spec.checkpoints)
     assert done["videos"] == 2
-    assert await served.bench.billed(asked) == list(asked.prompts)
-    again = await served.api.start(asked)
+    assert await served.bench.billed(spec) == list(spec.prompts)
+    again = await served.api.start(spec)
     assert again.status_code == 202
 
 
 async def test_a_series_of_many_runs_is_one_operation_and_restarts_whole(served: Served) -> None:
-    asked = specs.series("http-long", videos=8)
-    await refuse(served, Call.VIDEO_START, asked.video_prompts[-1])
-    await served.api.start(asked)
-    failed = await served.api.ended(asked, "failed")
+    spec = specs.series("http-long", videos=8)
+    await refuse(served, Call.VIDEO_START, spec.video_prompts[-1])
+    await served.api.start(spec)
+    failed = await served.api.ended(spec, "failed")
     assert (failed["videos"], len(failed["progress"]["artifacts"])) == (8, 8)
-    assert await runs_of(served, asked.workflow_id) > 1
-    again = await served.api.start(asked)  # the same request, though its input has grown since
-    assert again.json()["operationId"] == asked.workflow_id
-    assert (await served.api.control("restart", asked)).status_code == 202
-    done = await served.api.ended(asked)
-    assert names(done) == list(asked.checkpoints)
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert await runs_of(served, spec.workflow_id) > 1
+    again = await served.api.start(spec)  # the same request, though its input has grown since
+    assert again.json()["operationId"] == spec.workflow_id
+    assert (await served.api.control("restart", spec)).status_code == 202
+    done = await served.api.ended(spec)
+    assert names(done) == list(spec.checkpoints)
+    assert await served.bench.billed(spec) == list(spec.prompts)
     listed = [one["operationId"] for page in await pages(served, limit=100) for one in page]
-    assert listed.count(asked.workflow_id) == 1
+    assert listed.count(spec.workflow_id) == 1
 
 
 async def test_a_running_operation_is_not_restarted(served: Served) -> None:
-    asked = specs.single("http-running")
-    hold = await served.held_at_its_image(asked)
-    response = await served.api.control("restart", asked)
+    spec = specs.single("http-running")
+    hold = await served.held_at_its_image(spec)
+    response = await served.api.control("restart", spec)
     assert response.status_code == 409
     assert errors(response) == ["http-running is running; only one that ended badly restarts."]
-    await hold.release()
+    await hold.resume()
 
 
 async def test_a_terminated_operation_is_shown_and_restarted(served: Served) -> None:
-    asked = specs.single("http-terminated")
-    hold = await served.held_at_its_image(asked)
-    await served.bench.handle(asked).terminate(reason="by hand")
-    await hold.release()
-    status = await served.api.ended(asked, "terminated")
+    spec = specs.single("http-terminated")
+    hold = await served.held_at_its_image(spec)
+    await served.bench.handle(spec).terminate(reason="by hand")
+    await hold.resume()
+    status = await served.api.ended(spec, "terminated")
     assert names(status) == ["started"]
     assert status["alerts"] == [
         "It was terminated (by hand). Restart it to go on with what was made."
     ]
-    assert (await served.api.control("restart", asked)).status_code == 202
-    await served.api.ended(asked)
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert (await served.api.control("restart", spec)).status_code == 202
+    await served.api.ended(spec)
+    assert await served.bench.billed(spec) == list(spec.prompts)
 
 
 # Attempts
 
 
 async def test_a_second_attempt_is_an_alert(served: Served) -> None:
-    asked = specs.single("http-retried")
-    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, match=asked.character_prompt)
+    spec = specs.single("http-retried")
+    rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, match=spec.character_prompt)
     await served.bench.lab.api.add_rule(rule)
-    await served.api.start(asked)
+    await served.api.start(spec)
     status = await served.api.until(
-        asked, lambda now: now["attempts"] and now["attempts"][0]["attempt"] == 2, what="a retry"
+        spec, lambda now: now["attempts"] and now["attempts"][0]["attempt"] == 2, what="a retry"
     )
     (attempt,) = status["attempts"]
     assert (attempt["activity"], attempt["maxAttempts"]) == ("generate_character", 3)
@@ -288,23 +288,23 @@ async def test_a_second_attempt_is_an_alert(served: Served) -> None:
     assert attempt["nextAttemptAt"] > status["startedAt"]
     (alert,) = status["alerts"]
     assert alert.startswith("generate_character is at attempt 2 of 3; the last one failed: ")
-    await served.api.control("cancel", asked)
+    await served.api.control("cancel", spec)
 
 
 # Decide
 
 
-async def undecided(served: Served, asked: VideoSpec) -> Json:
-    await lose_reply(served, Call.VIDEO_START, asked.video_prompts[0])
-    await served.api.start(asked)
+async def undecided(served: Served, spec: VideoSpec) -> Json:
+    await lose_reply(served, Call.VIDEO_START, spec.video_prompts[0])
+    await served.api.start(spec)
     return await served.api.until(
-        asked, lambda now: now["progress"]["stage"] == "undecided", what="it asks"
+        spec, lambda now: now["progress"]["stage"] == "undecided", what="it asks"
     )
 
 
 async def test_a_call_that_was_made_is_decided_and_billed_once(served: Served) -> None:
-    asked = specs.single("http-made")
-    status = await undecided(served, asked)
+    spec = specs.single("http-made")
+    status = await undecided(served, spec)
     call = status["progress"]["undecided"]
     assert (call["step"], call["item"], Decimal(call["costUsd"])) == (
         VIDEO_1,
@@ -315,50 +315,50 @@ async def test_a_call_that_was_made_is_decided_and_billed_once(served: Served) -
     (alert,) = status["alerts"]
     assert alert.startswith("The video call of video-001 ($1.20) may have been billed without")
     assert alert.endswith("Decide what becomes of it: made, resend or give_up.")
-    name = await served.bench.provider_operation(asked.video_prompts[0])
+    name = await served.bench.provider_operation(spec.video_prompts[0])
     body = {"step": VIDEO_1, "choice": "made", "providerOperation": name}
     assert (await served.api.post("/api/decide/http-made", body)).status_code == 202
-    assert (await served.api.ended(asked))["progress"]["costUsd"] == "1.239"
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert (await served.api.ended(spec))["progress"]["costUsd"] == "1.239"
+    assert await served.bench.billed(spec) == list(spec.prompts)
 
 
 async def test_a_call_that_is_sent_again_shows_its_possible_waste(served: Served) -> None:
-    asked = specs.single("http-resent")
-    await undecided(served, asked)
+    spec = specs.single("http-resent")
+    await undecided(served, spec)
     body = {"step": VIDEO_1, "choice": "resend"}
     assert (await served.api.post("/api/decide/http-resent", body)).status_code == 202
-    progress = (await served.api.ended(asked))["progress"]
+    progress = (await served.api.ended(spec))["progress"]
     assert (progress["costUsd"], progress["possibleWasteUsd"]) == ("1.239", "1.20")
 
 
 async def test_what_is_given_up_fails(served: Served) -> None:
-    asked = specs.single("http-given-up")
-    await undecided(served, asked)
+    spec = specs.single("http-given-up")
+    await undecided(served, spec)
     body = {"step": VIDEO_1, "choice": "give_up"}
     assert (await served.api.post("/api/decide/http-given-up", body)).status_code == 202
-    assert "given up" in (await served.api.ended(asked, "failed"))["progress"]["failure"]
+    assert "given up" in (await served.api.ended(spec, "failed"))["progress"]["failure"]
 
 
 async def test_a_decision_that_does_not_fit_is_refused_with_its_reason(served: Served) -> None:
-    asked = specs.single("http-misfit")
-    await undecided(served, asked)
+    spec = specs.single("http-misfit")
+    await undecided(served, spec)
     body = {"step": "video-002", "choice": "resend"}
     response = await served.api.post("/api/decide/http-misfit", body)
     assert response.status_code == 409
     assert errors(response) == ["the open call is that of 'video-001', not of 'video-002'."]
     # It was not even sent: the operation's own hint would tell of it.
-    assert (await served.api.status(asked))["progress"]["hint"] is None
-    await served.api.control("cancel", asked)
+    assert (await served.api.status(spec))["progress"]["hint"] is None
+    await served.api.control("cancel", spec)
 
 
 async def test_with_nothing_open_there_is_nothing_to_decide(served: Served) -> None:
-    asked = specs.single("http-nothing-open")
-    hold = await served.held_at_its_image(asked)
+    spec = specs.single("http-nothing-open")
+    hold = await served.held_at_its_image(spec)
     body = {"step": VIDEO_1, "choice": "resend"}
     response = await served.api.post("/api/decide/http-nothing-open", body)
     assert response.status_code == 409
     assert errors(response) == ["there is nothing to decide now."]
-    await hold.release()
+    await hold.resume()
 
 
 # The list
@@ -372,9 +372,9 @@ async def test_the_list_has_each_operation_once_over_all_its_pages(served: Serve
     await served.api.control("restart", failed)
     await served.api.ended(failed)
     held = specs.single("list-running")
-    hold = await served.bench.hold(HoldTarget.VIDEO, held.video_prompts[0])
+    hold = await served.bench.set_breakpoint(BreakAt.VIDEO, held.video_prompts[0])
     await served.api.start(held)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     wanted = {failed.workflow_id: "completed", held.workflow_id: "running"}
 
     async def is_listed() -> bool:
@@ -391,7 +391,7 @@ async def test_the_list_has_each_operation_once_over_all_its_pages(served: Serve
     assert "foreign" not in {
         one["operationId"] for page in await pages(served, 100) for one in page
     }
-    await hold.release()
+    await hold.resume()
 
 
 async def pages(served: Served, limit: int) -> list[list[Json]]:

@@ -142,7 +142,7 @@ async def test_while_the_server_is_paused_each_route_answers_503_in_time(lasting
     server.pause()
     try:
         began = time.monotonic()
-        asked = asyncio.gather(
+        replies = asyncio.gather(
             http.get("/ready"),
             http.get("/api/operations"),
             http.get("/api/status/some"),
@@ -151,7 +151,7 @@ async def test_while_the_server_is_paused_each_route_answers_503_in_time(lasting
             *(http.post(f"/api/{verb}/some") for verb in ("pause", "resume", "cancel", "restart")),
         )
         healths = []
-        while not asked.done():
+        while not replies.done():
             before = time.monotonic()
             assert (await http.get("/health")).is_success
             healths.append(time.monotonic() - before)
@@ -159,7 +159,7 @@ async def test_while_the_server_is_paused_each_route_answers_503_in_time(lasting
         took_seconds = time.monotonic() - began
     finally:
         server.resume()
-    for response in await asked:
+    for response in await replies:
         assert response.status_code == 503, response.url
         assert response.headers["Retry-After"] == str(RETRY_AFTER_SECONDS)
         assert len(errors(response)) == 1

@@ -13,8 +13,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.service.conftest import Serve, Served
 from workflows.models import Choice, Decision
@@ -96,16 +96,16 @@ async def open_page(browser: Browser) -> Open:
 async def test_operations_appear_move_and_end(
     served: Served, open_page: Open, tmp_path: Path
 ) -> None:
-    asked = specs.single("page-moving")
-    hold = await served.bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    spec = specs.single("page-moving")
+    hold = await served.bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
     async with open_page(served) as watched:
-        await served.api.start(asked)
+        await served.api.start(spec)
         operation = watched.page.get_by_role("article", name="Operation page-moving")
         await expect(operation).to_contain_text("Waiting for video")
         bar = operation.get_by_role("progressbar", name="Progress of page-moving")
         await expect(bar).to_have_js_property("value", 50)
         await watched.shot(tmp_path, "running")
-        await hold.release()
+        await hold.resume()
         await expect(operation).to_contain_text("Complete")
         await expect(bar).to_have_js_property("value", 100)
         await expect(operation).to_contain_text("$1.239")
@@ -115,8 +115,8 @@ async def test_operations_appear_move_and_end(
 
 
 async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Open) -> None:
-    asked = specs.series("page-steered", videos=2)
-    hold = await served.held_at_its_image(asked)
+    spec = specs.series("page-steered", videos=2)
+    hold = await served.held_at_its_image(spec)
     async with open_page(served) as watched:
         operation = watched.page.get_by_role("article", name="Operation page-steered")
         await operation.get_by_role("button", name="Pause page-steered").click()
@@ -126,31 +126,31 @@ async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Op
         await expect(operation).not_to_contain_text("Paused")
         await operation.get_by_role("button", name="Cancel page-steered").click()
         await expect(watched.page.get_by_role("status")).to_contain_text("cancel accepted")
-        await hold.release()
+        await hold.resume()
         await expect(operation).to_contain_text("Canceled")
         await operation.get_by_role("button", name="Restart page-steered").click()
         await expect(operation).to_contain_text("Complete")
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert await served.bench.billed(spec) == list(spec.prompts)
 
 
 async def test_a_decision_is_made_by_keyboard_and_its_words_stay_words(
     served: Served, open_page: Open, tmp_path: Path
 ) -> None:
-    asked = specs.single("page-undecided")
+    spec = specs.single("page-undecided")
     rule = FaultRule(
         call=Call.VIDEO_START,
         kind=FaultKind.RESET,
         when=When.AFTER_BILLING,
-        match=asked.video_prompts[0],
+        match=spec.video_prompts[0],
     )
     await served.bench.lab.api.add_rule(rule)
-    await served.api.start(asked)
+    await served.api.start(spec)
     async with open_page(served, excused="422") as watched:
         operation = watched.page.get_by_role("article", name="Operation page-undecided")
         await expect(operation).to_contain_text("Needs a decision")
         await expect(operation.get_by_role("list")).to_contain_text("may have been billed")
         decision = Decision(step=NASTY, choice=Choice.RESEND)
-        await served.bench.handle(asked).signal("decide", decision)
+        await served.bench.handle(spec).signal("decide", decision)
         await expect(operation.get_by_role("list")).to_contain_text(NASTY)
         assert await watched.page.locator("img").count() == 0
         name = operation.get_by_label("name for the video")
@@ -163,10 +163,10 @@ async def test_a_decision_is_made_by_keyboard_and_its_words_stay_words(
         # What was typed outlives the list's next answers.
         await expect(name).to_have_value("not a name")
         await watched.shot(tmp_path, "undecided")
-        await name.fill(await served.bench.provider_operation(asked.video_prompts[0]))
+        await name.fill(await served.bench.provider_operation(spec.video_prompts[0]))
         await operation.get_by_role("button", name="video-001: it was made").press("Enter")
         await expect(operation).to_contain_text("Complete")
-    assert await served.bench.billed(asked) == list(asked.prompts)
+    assert await served.bench.billed(spec) == list(spec.prompts)
 
 
 async def test_an_operation_is_started_by_the_form_and_its_words_stay_words(
@@ -229,11 +229,11 @@ async def test_the_token_is_asked_for_and_kept_in_this_tab_only(
 async def test_a_phone_needs_no_sideways_scrolling(
     served: Served, open_page: Open, tmp_path: Path, scheme: str
 ) -> None:
-    asked = specs.single("page-" + "long-name-" * 18)
-    await served.api.start(asked)
-    await served.api.ended(asked)
+    spec = specs.single("page-" + "long-name-" * 18)
+    await served.api.start(spec)
+    await served.api.ended(spec)
     async with open_page(served, size=PHONE, scheme=scheme) as watched:
-        operation = watched.page.get_by_role("article", name=f"Operation {asked.workflow_id}")
+        operation = watched.page.get_by_role("article", name=f"Operation {spec.workflow_id}")
         await operation.get_by_text("4 checkpoints · 2 files").click()
         await expect(operation).to_contain_text("video generated")
         await watched.shot(tmp_path, f"phone-{scheme}")

@@ -110,7 +110,7 @@ def problems(recorder: ScenarioRecorder) -> Iterator[str]:
 def says_when_to_come_again(recorder: ScenarioRecorder, case_id: str) -> bool:
     """Whether the answer is the 503 that is promised where Temporal or a worker does not answer.
 
-    Another test's operation, on a queue where nobody listens, may be started again and asked.
+    Another test's operation, on a queue where nobody listens, may be started again and spec.
     """
     interaction = recorder.interactions.get(case_id)
     response = interaction.response if interaction else None

@@ -8,7 +8,7 @@ from google.genai import types
 from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import When
 from tests.integration.video.stand_in import DEADLINE_SECONDS, Service
 

@@ -41,7 +41,7 @@ async def service(shared_process: Process) -> AsyncIterator[Service]:
         await control.set_latencies(FAST)
         yield service
         await control.clear_rules()
-        await control.release_holds()
+        await control.resume_all()
         await service.quiet()
 
 

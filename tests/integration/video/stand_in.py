@@ -16,8 +16,8 @@ from google.genai import types
 from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
+from tests.chaos.video.fake_api.bills import Answered, Billed, Received, Records, read_bills
 from tests.chaos.video.fake_api.control import FakeApi
-from tests.chaos.video.fake_api.ledger import Answered, Billed, Received, Records, read_ledger
 
 KEY = "test-key-7f3a"
 DEADLINE_SECONDS = 10.0
@@ -36,13 +36,13 @@ def environment(key: str | None) -> dict[str, str]:
 
 
 class Process:
-    """The process; it can be killed and started again on its port and ledger.
+    """The process; it can be killed and started again on its port and bills.
 
     Its port is reserved, by a socket that is bound and does not listen, until `close`.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.ledger_path = folder / "ledger.jsonl"
+        self.bills_path = folder / "ledger.jsonl"
         self.stdout_path = folder / "stdout"
         self.stderr_path = folder / "stderr"
         self._reserved = socket.socket()
@@ -61,7 +61,7 @@ class Process:
         """Start it; returns when it is ready."""
         with self.stdout_path.open("ab") as stdout, self.stderr_path.open("ab") as stderr:
             self._child = subprocess.Popen(  # our own module
-                argv("--port", str(self.port), "--ledger", str(self.ledger_path), *_FAST, *options),
+                argv("--port", str(self.port), "--bills", str(self.bills_path), *_FAST, *options),
                 env=environment(KEY),
                 stdout=stdout,
                 stderr=stderr,
@@ -104,18 +104,18 @@ class Service:
         self.process = process
         self.url = process.url
         self.control = FakeApi(process.url)
-        self._begin = len(read_ledger(process.ledger_path))
+        self._begin = len(read_bills(process.bills_path))
 
     def begin(self) -> None:
         """Count the records from here on."""
-        self._begin = len(read_ledger(self.process.ledger_path))
+        self._begin = len(read_bills(self.process.bills_path))
 
     def records(self) -> Records:
-        return read_ledger(self.process.ledger_path)[self._begin :]
+        return read_bills(self.process.bills_path)[self._begin :]
 
     async def settled(self) -> Records:
         """The records, with the answer of every reply that arrived."""
-        return (await self.control.ledger())[self._begin :]
+        return (await self.control.records())[self._begin :]
 
     def bills(self) -> tuple[Billed, ...]:
         return tuple(each for each in self.records() if isinstance(each, Billed))
@@ -137,7 +137,7 @@ class Service:
         return found()
 
     async def quiet(self) -> None:
-        """Return once every request has its answer in the ledger."""
+        """Return once every request has its answer in the bills."""
 
         def unanswered() -> set[str]:
             records = self.records()

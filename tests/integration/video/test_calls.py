@@ -1,4 +1,4 @@
-"""What the client gets, and what the ledger says of it, when nothing is broken on purpose."""
+"""What the client gets, and what its bills say of it, when nothing is broken on purpose."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,8 +10,8 @@ from google.genai import errors, types
 from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Item, Outcome, Received
+from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Item, Outcome, Received
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.fake_api.settings import LatencyChange
@@ -143,14 +143,14 @@ class TestCalls:
         self, service: Service, size_bytes: int
     ) -> None:
         """Uvicorn stops reading after a body above 64 KiB, and would not see the client go."""
-        hold = await service.control.hold(HoldRequest(call=HoldTarget.VIDEO_START))
+        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO_START))
         async with google_client(service.url) as google:
             image = types.Image(image_bytes=bytes(size_bytes), mime_type="image/png")
             source = types.GenerateVideosSource(prompt=PROMPT, image=image)
             call = asyncio.create_task(
                 google.models.generate_videos(model=VIDEO_MODEL, source=source)
             )
-            await hold.caught(DEADLINE_SECONDS)
+            await hold.reached(DEADLINE_SECONDS)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
@@ -176,7 +176,7 @@ class TestRefusals:
         assert (answer.kind, answer.status) == ("invalid_key", 400)
         assert [receipt.key_valid for receipt in service.receipts()] == [False]
         assert service.bills() == ()
-        assert wrong_key not in service.process.ledger_path.read_text()
+        assert wrong_key not in service.process.bills_path.read_text()
 
     @pytest.mark.parametrize("start", [make_image, start_video])
     async def test_an_empty_prompt_is_refused(

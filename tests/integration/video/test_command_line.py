@@ -29,26 +29,26 @@ class TestCommandLine:
 
     @pytest.mark.parametrize("key", [None, "", " "])
     def test_a_missing_key_is_explained(self, tmp_path: Path, key: str | None) -> None:
-        result = run("--port", "1", "--ledger", str(tmp_path / "ledger"), key=key)
+        result = run("--port", "1", "--bills", str(tmp_path / "bills"), key=key)
         self.assert_explained(result, "set FAKE_API_KEY in the environment")
 
     def test_an_occupied_port_is_explained(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as occupant:
             port = str(occupant.getsockname()[1])
-            result = run("--port", port, "--ledger", str(tmp_path / "ledger"))
+            result = run("--port", port, "--bills", str(tmp_path / "bills"))
         self.assert_explained(result, f"Port {port} on 127.0.0.1 cannot be used")
 
-    def test_a_ledger_that_cannot_be_written_is_explained(self, tmp_path: Path) -> None:
-        result = run("--port", "1", "--ledger", str(tmp_path / "none" / "ledger"))
+    def test_a_file_that_cannot_be_written_is_explained(self, tmp_path: Path) -> None:
+        result = run("--port", "1", "--bills", str(tmp_path / "none" / "bills"))
         self.assert_explained(result, "cannot be opened for writing")
 
-    def test_a_damaged_ledger_is_explained(self, tmp_path: Path) -> None:
-        (tmp_path / "ledger").write_text("not a record\n")
-        result = run("--port", "1", "--ledger", str(tmp_path / "ledger"))
-        self.assert_explained(result, "Line 1 of the ledger")
+    def test_damaged_bills_is_explained(self, tmp_path: Path) -> None:
+        (tmp_path / "bills").write_text("not a record\n")
+        result = run("--port", "1", "--bills", str(tmp_path / "bills"))
+        self.assert_explained(result, "Line 1 of the file of bills")
 
-    def test_a_ledger_in_use_is_explained(self, shared_process: Process) -> None:
-        result = run("--port", "1", "--ledger", str(shared_process.ledger_path))
+    def test_a_file_in_use_is_explained(self, shared_process: Process) -> None:
+        result = run("--port", "1", "--bills", str(shared_process.bills_path))
         self.assert_explained(result, "another running process")
 
     @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ class TestCommandLine:
     def test_a_bad_option_is_explained(
         self, tmp_path: Path, options: tuple[str, ...], sentence: str
     ) -> None:
-        result = run("--port", "1", "--ledger", str(tmp_path / "ledger"), *options)
+        result = run("--port", "1", "--bills", str(tmp_path / "bills"), *options)
         self.assert_explained(result, sentence)

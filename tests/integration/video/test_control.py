@@ -4,8 +4,8 @@ import httpx
 import pytest
 from google.genai.client import AsyncClient
 
+from tests.chaos.video.fake_api.bills import Call, read_bills
 from tests.chaos.video.fake_api.control import FakeApi
-from tests.chaos.video.fake_api.ledger import Call, read_ledger
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.video.calls import make_image, rendered_video
@@ -27,11 +27,11 @@ class TestControl:
         assert answer.status_code == 422
         assert "poll_seconds" in answer.json()["error"]
 
-    async def test_the_ledger_over_http_is_the_file(
+    async def test_the_bills_over_http_is_the_file(
         self, service: Service, google: AsyncClient
     ) -> None:
         await rendered_video(google)
-        assert await service.control.ledger() == read_ledger(service.process.ledger_path)
+        assert await service.control.records() == read_bills(service.process.bills_path)
 
     async def test_health_is_false_where_nothing_answers(self, own: Service) -> None:
         own.process.kill()
@@ -44,6 +44,6 @@ class TestControl:
         with pytest.raises(httpx.ReadError):
             await make_image(own_google)
         assert own.process.end() == 0
-        written = (own.process.ledger_path, own.process.stdout_path, own.process.stderr_path)
+        written = (own.process.bills_path, own.process.stdout_path, own.process.stderr_path)
         assert [KEY in path.read_text() for path in written] == [False] * 3
         assert [path.read_text() for path in written[1:]] == ["", ""]

@@ -10,8 +10,8 @@ from google.genai import errors, types
 from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
+from tests.chaos.video.fake_api.bills import Answered, Call, Outcome, Received
 from tests.chaos.video.fake_api.control import FakeApiError
-from tests.chaos.video.fake_api.ledger import Answered, Call, Outcome, Received
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.fake_api.settings import LatencyChange

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from google.genai.client import AsyncClient
 
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.video.calls import download, image_bytes, made_before, make_image
 from tests.integration.video.stand_in import Service

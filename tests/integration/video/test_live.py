@@ -23,7 +23,7 @@ import pytest
 
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import sweep, tagged_processes
-from tests.chaos.video.fake_api.ledger import Billed, Call, Received, read_ledger
+from tests.chaos.video.fake_api.bills import Billed, Call, Received, read_bills
 from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.live_api import LOOPBACK_VARIABLE
 
@@ -46,7 +46,7 @@ class Provider:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.chaos.video.fake_api", "--ledger", str(self.ledger)),
+                *(sys.executable, "-m", "tests.chaos.video.fake_api", "--bills", str(self.ledger)),
                 *("--port", self.url.rpartition(":")[2]),
                 *("--image-seconds", "2", "--video-seconds", "4"),
                 *("--image-usd", IMAGE_USD, "--video-usd", VIDEO_USD),
@@ -68,11 +68,11 @@ class Provider:
 
     @property
     def billed_usd(self) -> Decimal:
-        records = read_ledger(self.ledger)
+        records = read_bills(self.ledger)
         return sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
 
     def requests(self, *calls: Call) -> int:
-        records = read_ledger(self.ledger)
+        records = read_bills(self.ledger)
         return sum(isinstance(r, Received) and r.call in calls for r in records)
 
 
@@ -191,7 +191,7 @@ def test_a_live_run_costs_what_the_provider_billed(whole: Whole) -> None:
 
 @LONG
 @pytest.mark.sample
-def test_a_worker_killed_in_a_paid_call_is_openly_ambiguous(whole: Whole) -> None:
+def test_a_worker_killed_in_a_paid_call_is_was_in_doubt(whole: Whole) -> None:
     crash = whole.scenario("worker_crash")
 
     assert [call["step"] for call in crash["ambiguous"]] == ["character"]

@@ -5,7 +5,7 @@ import pytest
 from google.genai import errors
 from google.genai.client import AsyncClient
 
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.integration.video.calls import (
     IMAGE_MODEL,

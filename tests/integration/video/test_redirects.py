@@ -4,7 +4,7 @@ import httpx
 import pytest
 from google.genai.client import AsyncClient
 
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.integration.video.calls import IMAGE_MODEL, PROMPT, VIDEO_MODEL, made_before
@@ -79,7 +79,7 @@ async def test_a_download_is_served_elsewhere_to_whoever_keeps_the_key_back(
 
 
 async def file_of(service: Service, name: str) -> str | None:
-    bills = [each for each in await service.control.ledger() if each.event == "billed"]
+    bills = [each for each in await service.control.records() if each.event == "billed"]
     return next(bill.file for bill in bills if bill.operation == name)
 
 

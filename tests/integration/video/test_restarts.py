@@ -9,8 +9,8 @@ from google.genai import errors
 from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.fake_api.ledger import Answered, Call, read_ledger
+from tests.chaos.video.fake_api.bills import Answered, Call, read_bills
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.integration.video.calls import (
@@ -48,7 +48,7 @@ class TestRestarts:
     async def test_a_held_rendering_ends_by_its_recorded_start_after_a_kill(
         self, own: Service, own_google: AsyncClient
     ) -> None:
-        await own.control.hold(HoldRequest(call=HoldTarget.VIDEO))
+        await own.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO))
         name = await start_video(own_google)
         own.process.kill()
         own.process.start("--video-seconds", "0")
@@ -69,8 +69,8 @@ class TestRestarts:
         await own.answer()
         own.process.kill()
         whole = own.records()
-        with own.process.ledger_path.open("ab") as ledger:
-            ledger.write(b'{"event":"billed","at":"2026')
+        with own.process.bills_path.open("ab") as bills:
+            bills.write(b'{"event":"billed","at":"2026')
         own.process.start()
         await poll(own_google, name)
         after = await own.settled()
@@ -100,11 +100,11 @@ class TestRestarts:
         if busy != "idle":
             hang = FaultRule(call=Call.IMAGE, kind=FaultKind.HANG, when=When.AFTER_BILLING)
             await own.control.add_rule(hang)
-            hold = await own.control.hold(HoldRequest(call=HoldTarget.IMAGE))
+            hold = await own.control.set_breakpoint(BreakpointSpec(call=BreakAt.IMAGE))
             call = asyncio.create_task(make_image(own_google))
-            await hold.caught(DEADLINE_SECONDS)
+            await hold.reached(DEADLINE_SECONDS)
             if busy == "hanging":
-                await hold.release()
+                await hold.resume()
                 await wait_until(
                     lambda: bool(own.bills()), what="billed", deadline_seconds=DEADLINE_SECONDS
                 )
@@ -122,13 +122,13 @@ class TestRestarts:
         image_bytes(await make_image(own_google))
         await own.answer()
         known = own.records()
-        size = own.process.ledger_path.stat().st_size
+        size = own.process.bills_path.stat().st_size
         resource.prlimit(own.process.child.pid, resource.RLIMIT_FSIZE, (size + 10, size + 10))
         with pytest.raises(errors.ServerError) as caught:
             await make_image(own_google)
         assert caught.value.code == 500
         assert own.process.child.wait(timeout=DEADLINE_SECONDS) == 1
-        assert read_ledger(own.process.ledger_path) == known
+        assert read_bills(own.process.bills_path) == known
         said = own.process.stderr_path.read_text()
         assert "cannot be written (File too large)" in said
         assert said.count("\n") == 1

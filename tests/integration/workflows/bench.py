@@ -13,9 +13,9 @@ from chaos.evidence.history import Workflow
 from chaos.evidence.spec import save_specs
 from chaos.process.waiting import wait_until
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
-from tests.chaos.video.fake_api.ledger import Billed, Call, Received
+from tests.chaos.video.fake_api.bills import Billed, Call, Received
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
@@ -79,33 +79,33 @@ class Bench:
         await save_specs(self.folder, self.lab.specs, VIDEO.data_converter)
         return VideoEvidence.load(self.folder, VIDEO.reading).workflows[asked.workflow_id]
 
-    async def hold(self, target: HoldTarget, prompt: str) -> Hold:
-        """Hold the next request, or rendering, of a prompt."""
-        return await self.lab.api.hold(HoldRequest(call=target, match=prompt))
+    async def set_breakpoint(self, target: BreakAt, prompt: str) -> Breakpoint:
+        """Stop the next request, or rendering, of a prompt."""
+        return await self.lab.api.set_breakpoint(BreakpointSpec(call=target, match=prompt))
 
     async def billed(self, asked: VideoSpec) -> Sequence[str]:
         """The prompts that the provider billed for it, in order."""
-        ledger = await self.lab.api.ledger()
-        bills = [record for record in ledger if isinstance(record, Billed)]
+        records = await self.lab.api.records()
+        bills = [record for record in records if isinstance(record, Billed)]
         return [bill.prompt for bill in bills if bill.prompt in asked.prompts]
 
     async def calls(self) -> Sequence[Call]:
         """All requests that reached the provider, whosever and free ones too, in order."""
-        ledger = await self.lab.api.ledger()
-        return [record.call for record in ledger if isinstance(record, Received)]
+        records = await self.lab.api.records()
+        return [record.call for record in records if isinstance(record, Received)]
 
     async def provider_operation(self, prompt: str) -> str:
         """The provider's name of the newest video that it billed for a prompt."""
-        ledger = await self.lab.api.ledger()
-        bills = [r for r in ledger if isinstance(r, Billed) and r.prompt == prompt]
+        records = await self.lab.api.records()
+        bills = [r for r in records if isinstance(r, Billed) and r.prompt == prompt]
         name = bills[-1].operation
         assert name
         return name
 
     async def requested(self, asked: VideoSpec) -> Sequence[tuple[Call, str]]:
         """The paid requests that reached the provider for it, in order."""
-        ledger = await self.lab.api.ledger()
-        received = [record for record in ledger if isinstance(record, Received)]
+        records = await self.lab.api.records()
+        received = [record for record in records if isinstance(record, Received)]
         return [(r.call, r.prompt) for r in received if r.prompt and r.prompt in asked.prompts]
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 from workflows.models import Progress, Stage
@@ -18,11 +18,11 @@ from workflows.models import Progress, Stage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def held_at_its_character(bench: Bench, asked: VideoSpec) -> Hold:
+async def held_at_its_character(bench: Bench, asked: VideoSpec) -> Breakpoint:
     """Start a workflow whose image request is held."""
-    hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+    hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
     await bench.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     return hold
 
 
@@ -30,7 +30,7 @@ async def paused_after_its_character(bench: Bench, asked: VideoSpec) -> Progress
     """Pause a workflow during its first step, and let that step end."""
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).signal("pause")
-    await hold.release()
+    await hold.resume()
     return await bench.until(
         asked,
         lambda progress: "character_generated" in checkpoints(progress),
@@ -55,7 +55,7 @@ async def test_a_pause_is_told_at_once(bench: Bench) -> None:
     await bench.handle(asked).signal("pause")
     progress = await bench.until(asked, lambda progress: progress.paused, what="it is paused")
     assert (progress.stage, checkpoints(progress)) == (Stage.GENERATING_CHARACTER, ["started"])
-    await hold.release()
+    await hold.resume()
     await bench.handle(asked).signal("resume")
     await bench.ended(asked)
 
@@ -71,22 +71,22 @@ async def test_a_resumed_workflow_completes(bench: Bench) -> None:
 
 async def test_a_pause_in_the_last_step_ends_with_it(bench: Bench) -> None:
     asked = specs.single("paused-in-its-last-step")
-    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     await bench.handle(asked).signal("pause")
-    await hold.release()
+    await hold.resume()
     result = final(await bench.ended(asked))
     assert (result.stage, result.paused) == (Stage.COMPLETE, False)
 
 
 async def test_a_cancel_in_the_last_step_comes_too_late(bench: Bench) -> None:
     asked = specs.single("canceled-in-its-last-step")
-    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     await bench.handle(asked).cancel()
-    await hold.release()
+    await hold.resume()
     assert (await bench.ended(asked)).status is Status.COMPLETED
 
 
@@ -94,7 +94,7 @@ async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: 
     asked = specs.single("canceled-in-a-step")
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).cancel()
-    await hold.release()
+    await hold.resume()
     workflow = await bench.ended(asked)
     progress = await bench.progress(asked)
     assert workflow.status is Status.CANCELED
@@ -106,7 +106,7 @@ async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
     asked = specs.single("canceled-once-paid")
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).cancel()
-    await hold.release()
+    await hold.resume()
     workflow = await bench.ended(asked)
     assert steps(workflow) == ["open_operation", "generate_character"]
     assert await bench.billed(asked) == [asked.character_prompt]
@@ -114,11 +114,11 @@ async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
 
 async def test_a_series_that_is_canceled_keeps_its_video_in_hand(bench: Bench) -> None:
     asked = specs.series("canceled-series", videos=2)
-    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     await bench.handle(asked).cancel()
-    await hold.release()
+    await hold.resume()
     workflow = await bench.ended(asked)
     assert workflow.status is Status.CANCELED
     assert checkpoints(await bench.progress(asked))[-1] == "video_1_complete"

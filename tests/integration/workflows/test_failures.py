@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final

@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
@@ -271,13 +271,13 @@ async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadl
 
 async def test_with_nothing_open_there_is_nothing_to_decide(asking: Bench) -> None:
     asked = specs.single("nothing-to-decide")
-    hold = await asking.hold(HoldTarget.IMAGE, asked.character_prompt)
+    hold = await asking.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
     await asking.lab.start(asked, task_queue=ASK)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     await decide(asking, asked, Choice.RESEND)
     progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
     assert progress.hint == "there is nothing to decide now."
-    await hold.release()
+    await hold.resume()
     assert (await asking.ended(asked)).status is Status.COMPLETED
 
 

@@ -14,7 +14,7 @@ from chaos.evidence.history import Status
 from chaos.process.child import child_environment
 from chaos.process.reaper import Reaper
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.target import VIDEO
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, final
@@ -72,11 +72,11 @@ async def test_a_journal_that_is_moved_away_stops_all_payment_until_it_is_back(
         await bench.lab.worker()
         journal = file_of(bench.lab.payment_journal_url)
         assert journal
-        image = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+        image = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
         await bench.lab.start(asked)
-        await image.caught(DEADLINE_SECONDS)
+        await image.reached(DEADLINE_SECONDS)
         await bench.handle(asked).signal("pause")
-        await image.release()
+        await image.resume()
         await bench.until(asked, lambda now: len(now.artifacts) == 1, what="the character is made")
 
         with _away(journal):
@@ -101,12 +101,12 @@ async def test_a_reply_that_comes_while_the_journal_is_away_is_not_paid_for_agai
         worker = await bench.lab.worker()
         journal = file_of(bench.lab.payment_journal_url)
         assert journal
-        video = await bench.hold(HoldTarget.VIDEO_START, asked.video_prompts[0])
+        video = await bench.set_breakpoint(BreakAt.VIDEO_START, asked.video_prompts[0])
         await bench.lab.start(asked)
-        await video.caught(DEADLINE_SECONDS)
+        await video.reached(DEADLINE_SECONDS)
 
         with _away(journal):
-            await video.release()
+            await video.resume()
             await bench.until(
                 asked,
                 lambda _: "waits to be stored" in worker.child.log.read_text(),

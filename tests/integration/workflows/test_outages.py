@@ -12,8 +12,8 @@ from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.chaos.video.specs import VideoSpec
@@ -87,19 +87,19 @@ async def test_five_minutes_without_the_provider_end_nothing_and_cost_nothing_tw
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
     every = [specs.single(f"five-minutes-{number}") for number in range(8)]
-    targets = [None, HoldTarget.IMAGE, HoldTarget.VIDEO, HoldTarget.POLL]
+    targets = [None, BreakAt.IMAGE, BreakAt.VIDEO, BreakAt.POLL]
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         control = bench.lab.api
         # Two stand at each call: before the image, before the start, polling, before the download.
         held = [
-            (await bench.hold(target, asked.workflow_id), asked)
+            (await bench.set_breakpoint(target, asked.workflow_id), asked)
             for number, asked in enumerate(every)
             if (target := targets[number % 4])
         ]
         await asyncio.gather(*(bench.lab.worker() for _ in range(3)))
         await asyncio.gather(*(bench.lab.start(asked) for _, asked in held))
         for hold, _ in held:
-            await hold.caught(30)
+            await hold.reached(30)
         rules = [
             await control.add_rule(
                 FaultRule(call=call, kind=FaultKind.STATUS, times=None, match=each)
@@ -108,7 +108,7 @@ async def test_five_minutes_without_the_provider_end_nothing_and_cost_nothing_tw
             for each in (("five-minutes-2", "five-minutes-6") if call is Call.POLL else ("",))
         ]
         for hold, _ in held:
-            await hold.release()
+            await hold.resume()
         await asyncio.gather(
             *(bench.lab.start(asked) for asked in every if asked not in [a for _, a in held])
         )

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Billed, Call
+from tests.chaos.video.fake_api.bills import Billed, Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
@@ -164,7 +164,7 @@ async def test_a_video_that_was_withheld_may_be_reworded(quick_bench: Bench) -> 
 
 
 async def billed_usd(bench: Bench, asked: VideoSpec) -> Decimal:
-    ledger = await bench.lab.api.ledger()
+    ledger = await bench.lab.api.records()
     bills = [r for r in ledger if isinstance(r, Billed) and r.prompt in asked.prompts]
     return sum((bill.amount_usd for bill in bills), Decimal(0))
 

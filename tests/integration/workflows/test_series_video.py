@@ -11,7 +11,7 @@ import pytest_asyncio
 from chaos.environment.stack import StackSpec
 from chaos.evidence.history import Status, Workflow
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
@@ -84,11 +84,11 @@ async def test_progress_is_that_of_all_runs(long: Workflow, short_runs: Bench) -
 
 async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> None:
     asked = specs.series("paused-between-runs", videos=3)
-    hold = await short_runs.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await short_runs.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await short_runs.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     await short_runs.handle(asked).signal("pause")
-    await hold.release()
+    await hold.resume()
     paused = await short_runs.until(
         asked,
         lambda progress: "video_1_complete" in checkpoints(progress),
@@ -104,11 +104,11 @@ async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> N
 
 async def test_a_cancel_reaches_the_newest_run(short_runs: Bench) -> None:
     asked = specs.series("canceled-in-a-later-run", videos=5)
-    hold = await short_runs.hold(HoldTarget.VIDEO, asked.video_prompts[3])
+    hold = await short_runs.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[3])
     await short_runs.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     await short_runs.handle(asked).cancel()
-    await hold.release()
+    await hold.resume()
     workflow = await short_runs.ended(asked)
     progress = await short_runs.progress(asked)
     assert (workflow.status, progress.stage) == (Status.CANCELED, Stage.CANCELED)

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final
 from workflows.models import Progress, Stage
@@ -43,11 +43,11 @@ async def completed(bench: Bench) -> Completed:
 
 async def test_progress_is_told_while_the_character_is_made(bench: Bench) -> None:
     asked = specs.single("watched-at-its-character")
-    hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+    hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
     await bench.lab.start(asked)
-    await hold.caught(deadline_seconds=10)
+    await hold.reached(deadline_seconds=10)
     progress = await bench.progress(asked)
-    await hold.release()
+    await hold.resume()
     await bench.ended(asked)
     assert (progress.stage, progress.progress_percent) == (Stage.GENERATING_CHARACTER, 0)
     assert checkpoints(progress) == ["started"]
@@ -56,11 +56,11 @@ async def test_progress_is_told_while_the_character_is_made(bench: Bench) -> Non
 
 async def test_progress_is_told_while_the_video_is_made(bench: Bench) -> None:
     asked = specs.single("watched-at-its-video")
-    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await bench.lab.until_polled(asked.video_prompts[0])
     progress = await bench.progress(asked)
-    await hold.release()
+    await hold.resume()
     await bench.ended(asked)
     assert (progress.stage, progress.progress_percent) == (Stage.AWAITING_VIDEO, 50)
     assert progress.video == 1

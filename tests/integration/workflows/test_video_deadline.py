@@ -10,8 +10,8 @@ import pytest
 from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench, checkpoints, final, steps
 
 pytestmark = pytest.mark.timeout(120)
@@ -30,7 +30,7 @@ async def test_a_video_that_is_never_finished_is_given_up_at_its_deadline(
     own_bench: Bench,
 ) -> None:
     asked = specs.single("never-finished")
-    await own_bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    await own_bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await own_bench.lab.worker(settings={"VIDEO_DEADLINE_SECONDS": "2"})
     workflow = await own_bench.run(asked)
     name = await own_bench.provider_operation(asked.video_prompts[0])
@@ -54,11 +54,11 @@ async def test_a_video_that_was_given_up_is_awaited_anew_without_paying_again(
     own_bench: Bench,
 ) -> None:
     asked = specs.single("given-up")
-    hold = await own_bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await own_bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await own_bench.lab.worker(settings={"VIDEO_DEADLINE_SECONDS": "1"})
     assert (await own_bench.run(asked)).status is Status.FAILED
     before = await own_bench.calls()
-    await hold.release()
+    await hold.resume()
     workflow = await own_bench.run(asked)
     assert workflow.status is Status.COMPLETED
     assert final(workflow).cost_usd == Decimal("1.239")
@@ -68,7 +68,7 @@ async def test_a_video_that_was_given_up_is_awaited_anew_without_paying_again(
 
 async def test_a_long_wait_is_handed_over_and_uses_up_no_attempt(own_bench: Bench) -> None:
     asked = specs.single("long-rendering")
-    hold = await own_bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await own_bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await own_bench.lab.worker(argv=(sys.executable, "-c", HASTY))
     await own_bench.lab.start(asked)
 
@@ -76,7 +76,7 @@ async def test_a_long_wait_is_handed_over_and_uses_up_no_attempt(own_bench: Benc
         return steps(await own_bench.workflow(asked)).count("await_video") >= 3
 
     await wait_until(was_handed_over, what="two hand-overs", deadline_seconds=DEADLINE_SECONDS)
-    await hold.release()
+    await hold.resume()
     workflow = await own_bench.ended(asked)
     assert workflow.status is Status.COMPLETED
     assert {activity.attempt for activity in workflow.activities} == {1}

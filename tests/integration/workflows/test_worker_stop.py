@@ -8,8 +8,8 @@ from chaos.evidence.history import Status, Workflow
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.control import Hold
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import DEADLINE_SECONDS, Bench
 from workflows import policies
@@ -26,10 +26,10 @@ async def stop_has_begun(child: Child) -> None:
     )
 
 
-async def stop_while_awaiting(bench: Bench, asked: VideoSpec) -> tuple[int, Hold]:
+async def stop_while_awaiting(bench: Bench, asked: VideoSpec) -> tuple[int, Breakpoint]:
     """Stop the only worker while a video is rendered; its exit code."""
     first = await bench.lab.worker()
-    hold = await bench.hold(HoldTarget.VIDEO, asked.video_prompts[0])
+    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await bench.lab.until_polled(asked.video_prompts[0])
     first.child.send(signal.SIGTERM)
@@ -39,12 +39,12 @@ async def stop_while_awaiting(bench: Bench, asked: VideoSpec) -> tuple[int, Hold
 async def stop_while_paying(bench: Bench, asked: VideoSpec) -> int:
     """Stop the only worker while its image request is on its way; its exit code."""
     first = await bench.lab.worker()
-    hold = await bench.hold(HoldTarget.IMAGE, asked.character_prompt)
+    hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
     await bench.lab.start(asked)
-    await hold.caught(deadline_seconds=DEADLINE_SECONDS)
+    await hold.reached(deadline_seconds=DEADLINE_SECONDS)
     first.child.send(signal.SIGTERM)
     await stop_has_begun(first.child)
-    await hold.release()
+    await hold.resume()
     return await first.child.wait(WELL_WITHIN_GRACE_SECONDS)
 
 
@@ -64,7 +64,7 @@ async def test_an_idle_worker_stops_at_once(own_bench: Bench) -> None:
 async def test_a_worker_that_awaits_a_video_stops_and_hands_it_over(own_bench: Bench) -> None:
     asked = specs.single("handed-over")
     exit_code, hold = await stop_while_awaiting(own_bench, asked)
-    await hold.release()
+    await hold.resume()
     workflow = await completed_by_another(own_bench, asked)
     waits = [activity for activity in workflow.activities if activity.kind == "await_video"]
     assert exit_code == 0

@@ -9,7 +9,7 @@ from benchmarks import plots
 from benchmarks.peer import DBOS, FLEET, PLAIN, Trial, found, plot, trial_of
 from benchmarks.points import Point
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Item, Received, Record
+from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Item, Received, Record
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _ASKED = specs.single("job")

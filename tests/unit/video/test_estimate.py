@@ -12,7 +12,7 @@ from chaos.evidence.bills import Billing, Mode
 from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Scenario, in_mode, on_topology
 from tests.chaos.video.estimate import estimate_usd, suite_estimate_usd, suite_estimates
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.live_api import LiveApi
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.chaos.video.target import VIDEO
@@ -123,10 +123,10 @@ def test_a_scenario_is_the_same_in_each_mode_but_for_its_cases() -> None:
 
 def test_live_no_two_workflows_share_an_id_for_they_share_a_ledger() -> None:
     ids = [
-        asked.workflow_id
+        spec.workflow_id
         for scenario in SUITE
         for case in in_mode(scenario, Mode.LIVE).cases
-        for asked in case.load(Options(workflows=1000))
+        for spec in case.load(Options(workflows=1000))
     ]
 
     assert len(ids) > 1000

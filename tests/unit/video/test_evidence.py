@@ -28,17 +28,17 @@ from tests.chaos.video.evidence import (
     PAID_CALLS,
     VideoEvidence,
     bills,
-    save_live_ledger,
+    save_live_bills,
     save_paid_calls,
 )
-from tests.chaos.video.fake_api.ledger import (
+from tests.chaos.video.fake_api.bills import (
     Answered,
     Billed,
     Call,
     Item,
     Received,
     Record,
-    read_ledger,
+    read_bills,
     to_line,
 )
 from tests.chaos.video.invariants.files import artifacts_are_their_own
@@ -96,8 +96,8 @@ def _video(state: State, **fields: object) -> PaidCall:
 
 def _written(folder: Path, *calls: PaidCall) -> Sequence[Record]:
     (folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls))
-    save_live_ledger(folder, [ASKED])
-    return read_ledger(folder / "ledger.jsonl")
+    save_live_bills(folder, [ASKED])
+    return read_bills(folder / "ledger.jsonl")
 
 
 @pytest.mark.parametrize("make", [_image, _video])
@@ -196,9 +196,9 @@ def test_only_the_calls_of_the_cases_own_workflows_are_kept(tmp_path: Path) -> N
         assert isinstance(ledger.reserve(purchase, Limits(in_doubt_allowed=0)), Granted)
     ledger.close()
     save_paid_calls(url, tmp_path, [ASKED.workflow_id])
-    save_live_ledger(tmp_path, [ASKED])
+    save_live_bills(tmp_path, [ASKED])
 
-    assert {r.request_id for r in read_ledger(tmp_path / "ledger.jsonl")} == {"asked/character/1"}
+    assert {r.request_id for r in read_bills(tmp_path / "ledger.jsonl")} == {"asked/character/1"}
 
 
 @pytest.fixture
@@ -208,13 +208,13 @@ def live(request: pytest.FixtureRequest, tmp_path: Path) -> VideoEvidence:
     folder = tmp_path / "case"
     shutil.copytree(recorded.folder, folder)
     save_billing(folder, LIVE)
-    save_live_ledger(folder, recorded.specs)
+    save_live_bills(folder, recorded.specs)
     return load(folder)
 
 
 def _changed(evidence: VideoEvidence, *calls: PaidCall) -> VideoEvidence:
     (evidence.folder / PAID_CALLS).write_bytes(_CALLS.dump_json(calls))
-    save_live_ledger(evidence.folder, evidence.specs)
+    save_live_bills(evidence.folder, evidence.specs)
     return load(evidence.folder)
 
 
@@ -379,7 +379,7 @@ def test_a_refused_request_without_a_prompt_is_that_of_its_video(
     request = next(r for r in checkpoint.received if getattr(r, field))
     answer = checkpoint.answers[request.request_id]
     refused = answer.model_copy(update={"kind": "status", "status": 503})
-    changed = [refused if record is answer else record for record in checkpoint.ledger]
+    changed = [refused if record is answer else record for record in checkpoint.records]
     ledger.write_bytes(b"".join(map(to_line, changed)))
 
     (refusal,) = load(tmp_path / "case").refusals

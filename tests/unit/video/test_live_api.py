@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos.evidence.bills import Billing, Mode
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.live_api import (
     LOOPBACK_VARIABLE,
     LiveApi,

@@ -12,8 +12,8 @@ from chaos.evidence.case import PREFIX, save_prefix
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video.case import histories_replay
-from tests.chaos.video.evidence import save_live_ledger
-from tests.chaos.video.fake_api.ledger import Received, read_ledger
+from tests.chaos.video.evidence import save_live_bills
+from tests.chaos.video.fake_api.bills import Received, read_bills
 from tests.chaos.video.invariants.files import artifacts_are_their_own
 from tests.chaos.video.invariants.money import every_bill_is_on_record
 from tests.unit.kept import EVIDENCE, load
@@ -73,9 +73,9 @@ def test_without_its_prefix_the_workflow_is_lost(folder: Path) -> None:
 
 
 def test_a_live_ledger_is_written_from_calls_with_a_prefix(folder: Path) -> None:
-    save_live_ledger(folder, load(folder).specs)
+    save_live_bills(folder, load(folder).specs)
 
-    records = read_ledger(folder / "ledger.jsonl")
+    records = read_bills(folder / "ledger.jsonl")
     assert len([r for r in records if isinstance(r, Received)]) == 4
 
 

@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 from chaos.evidence.bills import Charge
 from chaos.evidence.history import Status
 from chaos.evidence.spec import OLD_SPECS, cost_usd, load_specs, save_specs
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.specs import VideoSpec, series, single
 from tests.chaos.video.target import VIDEO
 from tests.unit.kept import EVIDENCE
@@ -99,12 +99,12 @@ async def test_a_spec_is_read_back_with_its_arguments_as_they_were_sent(tmp_path
 
     loaded = _loaded(tmp_path)
 
-    for read, asked in zip(loaded, specs, strict=True):
-        assert read == asked.model_copy(update={"arguments": read.arguments})
+    for read, spec in zip(loaded, specs, strict=True):
+        assert read == spec.model_copy(update={"arguments": read.arguments})
         (argument,) = read.arguments
         assert isinstance(argument, RawValue)
-        kinds = [type(each) for each in asked.arguments]
-        assert await VIDEO.data_converter.decode([argument.payload], kinds) == [*asked.arguments]
+        kinds = [type(each) for each in spec.arguments]
+        assert await VIDEO.data_converter.decode([argument.payload], kinds) == [*spec.arguments]
 
 
 @pytest.mark.parametrize("file", OLD, ids=lambda f: f"{f.parent.parent.name}/{f.parent.name}")

@@ -1,4 +1,4 @@
-"""Command line: `python -m tests.chaos.video.fake_api --port P --ledger FILE`."""
+"""Command line: `python -m tests.chaos.video.fake_api --port P --bills FILE`."""
 
 import argparse
 import asyncio
@@ -12,13 +12,13 @@ from typing import NoReturn
 from pydantic import SecretStr, ValidationError
 
 from chaos.evidence.numbers import whole
-from tests.chaos.video.fake_api.ledger import LedgerError, LedgerWriter
+from tests.chaos.video.fake_api.bills import BillsError, BillsWriter
 from tests.chaos.video.fake_api.server import serve
 from tests.chaos.video.fake_api.settings import KEY_VARIABLE, Latencies, Prices, Setup
 
 _HOST = "127.0.0.1"
 _MISUSED = 2
-_LEDGER_FAILED = 1
+_BILLS_FAILED = 1
 
 
 class _UsageError(Exception):
@@ -34,7 +34,7 @@ def main() -> int:
     """Serve until told to stop; the exit code."""
     try:
         return _run()
-    except (_UsageError, LedgerError) as error:
+    except (_UsageError, BillsError) as error:
         _say(str(error))
         return _MISUSED
 
@@ -45,15 +45,13 @@ def _run() -> int:
     if not key.strip():
         raise _UsageError(f"There is no API key: set {KEY_VARIABLE} in the environment.")
     latencies, prices = _settings(options)
-    setup = Setup(
-        ledger_path=options.ledger, key=SecretStr(key), latencies=latencies, prices=prices
-    )
-    ledger, records = LedgerWriter.open(options.ledger)
-    failure = asyncio.run(serve(setup, _listen(options.port), ledger, records))
+    setup = Setup(bills_path=options.bills, key=SecretStr(key), latencies=latencies, prices=prices)
+    bills, records = BillsWriter.open(options.bills)
+    failure = asyncio.run(serve(setup, _listen(options.port), bills, records))
     if failure is None:
         return 0
     _say(failure)
-    return _LEDGER_FAILED
+    return _BILLS_FAILED
 
 
 def _parser() -> _Parser:
@@ -63,7 +61,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--port", type=whole(0), required=True, help="port on 127.0.0.1")
-    parser.add_argument("--ledger", type=Path, required=True, help="file of the billing records")
+    parser.add_argument("--bills", type=Path, required=True, help="file of its bills")
     for name, field in Latencies.model_fields.items():
         parser.add_argument(_flag(name), type=float, default=field.default, help="(%(default)s)")
     for name, field in Prices.model_fields.items():

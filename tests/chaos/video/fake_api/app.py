@@ -14,17 +14,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tests.chaos.video.fake_api import replies
-from tests.chaos.video.fake_api.asked import (
-    Asked,
-    asked_download,
-    asked_image,
-    asked_poll,
-    asked_video,
+from tests.chaos.video.fake_api.api_request import (
+    ApiRequest,
+    download_request,
+    image_request,
+    poll_request,
+    video_request,
 )
+from tests.chaos.video.fake_api.bills import Answered, BillsError, BillsWriter, now
 from tests.chaos.video.fake_api.connection import Connection, connection_of
 from tests.chaos.video.fake_api.control_routes import control_routes
 from tests.chaos.video.fake_api.delivery import deliver
-from tests.chaos.video.fake_api.ledger import Answered, LedgerError, LedgerWriter, now
 from tests.chaos.video.fake_api.provider import Provider
 from tests.chaos.video.fake_api.replies import Delivery, Reply
 
@@ -32,11 +32,11 @@ _KEY_HEADER = "x-goog-api-key"
 _ELSEWHERE = "/elsewhere"
 """Before the paths to which a redirect points."""
 
-_Read = Callable[[Request, bool], Awaitable[Asked]]
+_Read = Callable[[Request, bool], Awaitable[ApiRequest]]
 
 
 class Answers:
-    """Knows when every reply that left is in the ledger."""
+    """Knows when every reply that left is in the bills."""
 
     def __init__(self) -> None:
         self._open = 0
@@ -61,17 +61,17 @@ class Answers:
 
 
 class Desk:
-    """What every route shares: the provider, its ledger and the key.
+    """What every route shares: the provider, its bills and the key.
 
-    `stop` is called with a sentence when the ledger fails: nothing may go on unrecorded.
+    `stop` is called with a sentence when the bills fail: nothing may go on unrecorded.
     """
 
     def __init__(
-        self, provider: Provider, ledger: LedgerWriter, key: str, stop: Callable[[str], None]
+        self, provider: Provider, bills: BillsWriter, key: str, stop: Callable[[str], None]
     ) -> None:
         self.provider = provider
         self.answers = Answers()
-        self._ledger = ledger
+        self._bills = bills
         self._key = key.encode()
         self._stop = stop
 
@@ -80,17 +80,17 @@ class Desk:
         given = request.headers.get(_KEY_HEADER, "").encode("latin-1")
         return hmac.compare_digest(given, self._key)
 
-    async def handle(self, asked: Asked, connection: Connection, send: Send) -> None:
+    async def handle(self, api_request: ApiRequest, connection: Connection, send: Send) -> None:
         """Take a request all the way, from its receipt to the record of its answer."""
         try:
-            await self._ledger.append(asked.received())
-            reply = await self.provider.serve(asked, connection.connected)
+            await self._bills.append(api_request.received())
+            reply = await self.provider.serve(api_request, connection.connected)
             if reply.delivery is Delivery.HANG:
                 await connection.lost.wait()
             with self.answers.leaving():
                 connected = await deliver(reply, connection, send)
-                await self._ledger.append(_answered(asked, reply, connected=connected))
-        except LedgerError as error:
+                await self._bills.append(_answered(api_request, reply, connected=connected))
+        except BillsError as error:
             failure = replies.error_reply(500, "Internal error.", kind="internal")
             with contextlib.suppress(RuntimeError):  # an answer may have left already
                 await deliver(failure, connection, send)
@@ -109,35 +109,35 @@ class _Endpoint:
         request = Request(scope, receive)
         connection = connection_of(scope)
         try:
-            asked = await self._read(request, self._desk.key_valid(request))
+            api_request = await self._read(request, self._desk.key_valid(request))
         except ClientDisconnect:
             return  # half a request is none
         place: dict[str, object] = {"elsewhere": _elsewhere(request.url)}
         if self._redirected:
             place = {"redirected": True, "key_given_away": _KEY_HEADER in request.headers}
         connection.watch()
-        await self._desk.handle(asked.model_copy(update=place), connection, send)
+        await self._desk.handle(api_request.model_copy(update=place), connection, send)
 
 
-async def _read_image(request: Request, key_valid: bool) -> Asked:
-    return asked_image(request.path_params["model"], await request.body(), key_valid=key_valid)
+async def _read_image(request: Request, key_valid: bool) -> ApiRequest:
+    return image_request(request.path_params["model"], await request.body(), key_valid=key_valid)
 
 
-async def _read_video(request: Request, key_valid: bool) -> Asked:
-    return asked_video(request.path_params["model"], await request.body(), key_valid=key_valid)
+async def _read_video(request: Request, key_valid: bool) -> ApiRequest:
+    return video_request(request.path_params["model"], await request.body(), key_valid=key_valid)
 
 
-async def _read_poll(request: Request, key_valid: bool) -> Asked:
+async def _read_poll(request: Request, key_valid: bool) -> ApiRequest:
     model, operation = request.path_params["model"], request.path_params["operation"]
-    return asked_poll(model, f"models/{model}/operations/{operation}", key_valid=key_valid)
+    return poll_request(model, f"models/{model}/operations/{operation}", key_valid=key_valid)
 
 
-async def _read_download(request: Request, key_valid: bool) -> Asked:
-    return asked_download(request.path_params["file"], key_valid=key_valid)
+async def _read_download(request: Request, key_valid: bool) -> ApiRequest:
+    return download_request(request.path_params["file"], key_valid=key_valid)
 
 
-def make_app(desk: Desk, ledger_reader: Callable[[], Awaitable[Response]]) -> Starlette:
-    """The application. `ledger_reader` answers `GET /control/ledger`."""
+def make_app(desk: Desk, read_records: Callable[[], Awaitable[Response]]) -> Starlette:
+    """The application. `read_records` answers `GET /control/records`."""
 
     def route(prefix: str, method: str, path: str, read: _Read) -> Route:
         endpoint = _Endpoint(desk, read, redirected=prefix == _ELSEWHERE)
@@ -152,7 +152,7 @@ def make_app(desk: Desk, ledger_reader: Callable[[], Awaitable[Response]]) -> St
     return Starlette(
         routes=[
             *(route(prefix, *call) for prefix in ("", _ELSEWHERE) for call in calls),
-            *control_routes(desk.provider, ledger_reader),
+            *control_routes(desk.provider, read_records),
         ],
         exception_handlers={HTTPException: _google_error},
     )
@@ -170,11 +170,11 @@ async def _google_error(_request: Request, error: Exception) -> Response:
     return Response(reply.body, reply.status, media_type=reply.media_type)
 
 
-def _answered(asked: Asked, reply: Reply, *, connected: bool) -> Answered:
+def _answered(api_request: ApiRequest, reply: Reply, *, connected: bool) -> Answered:
     status_sent = reply.delivery not in {Delivery.HANG, Delivery.RESET}
     return Answered(
         at=now(),
-        request_id=asked.request_id,
+        request_id=api_request.request_id,
         kind=reply.kind,
         status=reply.status if status_sent else None,
         client_connected=connected,

@@ -1,4 +1,4 @@
-"""The test's side of the control routes: plan faults, hold requests, read the ledger."""
+"""The test's side of the control routes: plan faults, set breakpoints, read the bills."""
 
 from typing import ClassVar
 
@@ -6,8 +6,8 @@ from pydantic import TypeAdapter
 
 from chaos.network.http_control import Control, ControlError
 from chaos.process.waiting import within
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldState, HoldStatus
-from tests.chaos.video.fake_api.ledger import Record, Records
+from tests.chaos.video.fake_api.bills import Record, Records
+from tests.chaos.video.fake_api.breakpoints import BreakpointSpec, BreakpointState, BreakpointStatus
 from tests.chaos.video.fake_api.rule_book import RuleStatus
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.fake_api.settings import Latencies, LatencyChange
@@ -20,33 +20,35 @@ class FakeApiError(ControlError):
     """The stand-in refused a control request; the message says why."""
 
 
-class Hold:
-    """A hold that was set."""
+class Breakpoint:
+    """A breakpoint that was set."""
 
-    def __init__(self, api: "FakeApi", hold_id: str, request: HoldRequest) -> None:
-        self.id = hold_id
+    def __init__(self, api: "FakeApi", breakpoint_id: str, spec: BreakpointSpec) -> None:
+        self.id = breakpoint_id
         self._api = api
-        self._request = request
+        self._spec = spec
 
-    async def status(self) -> HoldStatus:
-        """The hold as it is now. Raises FakeApiError if the stand-in was restarted since."""
-        return HoldStatus.model_validate(await self._api.send("GET", f"/holds/{self.id}"))
+    async def status(self) -> BreakpointStatus:
+        """As it is now. Raises FakeApiError if the stand-in was restarted since."""
+        return BreakpointStatus.model_validate(
+            await self._api.send("GET", f"/breakpoints/{self.id}")
+        )
 
-    async def release(self) -> None:
-        """Let go what it holds, or will hold. Twice is as good as once."""
-        await self._api.send("POST", f"/holds/{self.id}/release")
+    async def resume(self) -> None:
+        """Let what it stopped go on, and stop nothing more. Twice is as good as once."""
+        await self._api.send("POST", f"/breakpoints/{self.id}/resume")
 
-    async def _settled(self) -> HoldStatus:
-        """As it is once it holds something, or after a while."""
-        answer = await self._api.send("GET", f"/holds/{self.id}?settled")
-        return HoldStatus.model_validate(answer)
+    async def _settled(self) -> BreakpointStatus:
+        """As it is once it is reached, or after a while."""
+        answer = await self._api.send("GET", f"/breakpoints/{self.id}?settled")
+        return BreakpointStatus.model_validate(answer)
 
-    async def caught(self, deadline_seconds: float) -> HoldStatus:
-        """Return once it holds something. Raises DeadlineExceededError."""
-        wanted = self._request
-        what = f"the {wanted.call} with {wanted.match!r} in its prompt is held {wanted.when}"
+    async def reached(self, deadline_seconds: float) -> BreakpointStatus:
+        """Return once a request stands still at it. Raises DeadlineExceededError."""
+        wanted = self._spec
+        what = f"the {wanted.call} with {wanted.match!r} in its prompt is stopped {wanted.when}"
         async with within(what, deadline_seconds):
-            while (status := await self._settled()).state is HoldState.WAITING:
+            while (status := await self._settled()).state is BreakpointState.SET:
                 pass
         return status
 
@@ -81,14 +83,14 @@ class FakeApi(Control):
         """Lift all rules: the provider is healthy again."""
         await self.send("DELETE", "/rules")
 
-    async def hold(self, request: HoldRequest) -> Hold:
-        """Hold the next request that matches."""
-        answer = await self.send("POST", "/holds", request.model_dump(mode="json"))
-        return Hold(self, str(answer["id"]), request)
+    async def set_breakpoint(self, spec: BreakpointSpec) -> Breakpoint:
+        """Stop the next request, or rendering, that matches."""
+        answer = await self.send("POST", "/breakpoints", spec.model_dump(mode="json"))
+        return Breakpoint(self, str(answer["id"]), spec)
 
-    async def release_holds(self) -> None:
-        """Let everything go that is held or will be."""
-        await self.send("DELETE", "/holds")
+    async def resume_all(self) -> None:
+        """Let everything go on that is stopped or will be."""
+        await self.send("DELETE", "/breakpoints")
 
     async def latencies(self) -> Latencies:
         """How long work takes now."""
@@ -99,7 +101,7 @@ class FakeApi(Control):
         body = change.model_dump(mode="json", exclude_none=True)
         return Latencies.model_validate(await self.send("PUT", "/latencies", body))
 
-    async def ledger(self) -> Records:
+    async def records(self) -> Records:
         """All records so far, with the answer of every reply that reached a client."""
-        answer = await self.send("GET", "/ledger")
+        answer = await self.send("GET", "/records")
         return _RECORDS.validate_python(answer["records"])

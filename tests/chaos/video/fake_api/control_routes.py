@@ -1,4 +1,4 @@
-"""The routes by which a test plans faults, holds requests and reads the ledger."""
+"""The routes by which a test plans faults, sets breakpoints and reads the bills."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.chaos.video.fake_api.holds import HoldRequest
+from tests.chaos.video.fake_api.breakpoints import BreakpointSpec
 from tests.chaos.video.fake_api.provider import Provider
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.fake_api.settings import LatencyChange
@@ -25,10 +25,10 @@ class _Refused(Exception):  # noqa: N818  # a turn in the control flow, answered
 
 
 def control_routes(
-    provider: Provider, ledger_reader: Callable[[], Awaitable[Response]]
+    provider: Provider, read_records: Callable[[], Awaitable[Response]]
 ) -> list[Route]:
     """All `/control/...` routes. They need no key."""
-    control = _Control(provider, ledger_reader)
+    control = _Control(provider, read_records)
 
     def route(method: str, path: str, handler: _Handler) -> Route:
         return Route(f"/control{path}", _with_refusals(handler), methods=[method])
@@ -39,24 +39,22 @@ def control_routes(
         route("GET", "/rules", control.list_rules),
         route("DELETE", "/rules", control.clear_rules),
         route("DELETE", "/rules/{id}", control.remove_rule),
-        route("POST", "/holds", control.add_hold),
-        route("DELETE", "/holds", control.release_holds),
-        route("GET", "/holds/{id}", control.hold_status),
-        route("POST", "/holds/{id}/release", control.release_hold),
+        route("POST", "/breakpoints", control.set_breakpoint),
+        route("DELETE", "/breakpoints", control.resume_all),
+        route("GET", "/breakpoints/{id}", control.breakpoint_status),
+        route("POST", "/breakpoints/{id}/resume", control.resume_breakpoint),
         route("PUT", "/latencies", control.change_latencies),
         route("GET", "/latencies", control.latencies),
-        route("GET", "/ledger", control.ledger),
+        route("GET", "/records", control.records),
     ]
 
 
 class _Control:
     """One method a route."""
 
-    def __init__(
-        self, provider: Provider, ledger_reader: Callable[[], Awaitable[Response]]
-    ) -> None:
+    def __init__(self, provider: Provider, read_records: Callable[[], Awaitable[Response]]) -> None:
         self._provider = provider
-        self._ledger_reader = ledger_reader
+        self._read_records = read_records
 
     async def health(self, _request: Request) -> Response:
         return JSONResponse({"ok": True})
@@ -77,22 +75,28 @@ class _Control:
         found = self._provider.rules.remove(request.path_params["id"])
         return JSONResponse({"ok": True}) if found else _unknown("rule")
 
-    async def add_hold(self, request: Request) -> Response:
-        wanted = await _read(request, HoldRequest)
-        return JSONResponse({"id": self._provider.holds.add(wanted, self._provider.rendering())})
+    async def set_breakpoint(self, request: Request) -> Response:
+        wanted = await _read(request, BreakpointSpec)
+        return JSONResponse(
+            {"id": self._provider.breakpoints.set(wanted, self._provider.rendering())}
+        )
 
-    async def hold_status(self, request: Request) -> Response:
+    async def breakpoint_status(self, request: Request) -> Response:
         if "settled" in request.query_params:
-            await self._provider.holds.settle(request.path_params["id"], LONGEST_WAIT_SECONDS)
-        status = self._provider.holds.status(request.path_params["id"])
-        return _unknown("hold") if status is None else JSONResponse(status.model_dump(mode="json"))
+            await self._provider.breakpoints.settle(request.path_params["id"], LONGEST_WAIT_SECONDS)
+        status = self._provider.breakpoints.status(request.path_params["id"])
+        return (
+            _unknown("breakpoint")
+            if status is None
+            else JSONResponse(status.model_dump(mode="json"))
+        )
 
-    async def release_hold(self, request: Request) -> Response:
-        found = self._provider.holds.release(request.path_params["id"])
-        return JSONResponse({"ok": True}) if found else _unknown("hold")
+    async def resume_breakpoint(self, request: Request) -> Response:
+        found = self._provider.breakpoints.resume(request.path_params["id"])
+        return JSONResponse({"ok": True}) if found else _unknown("breakpoint")
 
-    async def release_holds(self, _request: Request) -> Response:
-        self._provider.holds.release_all()
+    async def resume_all(self, _request: Request) -> Response:
+        self._provider.breakpoints.resume_all()
         return JSONResponse({"ok": True})
 
     async def change_latencies(self, request: Request) -> Response:
@@ -103,8 +107,8 @@ class _Control:
     async def latencies(self, _request: Request) -> Response:
         return JSONResponse(self._provider.latencies.model_dump(mode="json"))
 
-    async def ledger(self, _request: Request) -> Response:
-        return await self._ledger_reader()
+    async def records(self, _request: Request) -> Response:
+        return await self._read_records()
 
 
 def _with_refusals(handler: _Handler) -> _Handler:

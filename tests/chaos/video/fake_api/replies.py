@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from tests.chaos.video.fake_api.ledger import Outcome
+from tests.chaos.video.fake_api.bills import Outcome
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.rules import FaultKind
 from tests.chaos.video.fake_api.state import Operation
@@ -54,7 +54,7 @@ class Delivery(StrEnum):
 
 
 class Reply(BaseModel):
-    """A reply and the way it leaves. `kind` is what the ledger calls it.
+    """A reply and the way it leaves. `kind` is what the bills call it.
 
     `headers` have lower-case names, and one that says the content-type overrules `media_type`.
     `sha256` is that of the image or video inside; None where there is none.

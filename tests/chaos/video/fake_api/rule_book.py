@@ -1,10 +1,10 @@
-"""The rules in force: which of them strikes a request."""
+"""The rules in force: which of them hits a request."""
 
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultRule, When
 
 
@@ -27,7 +27,7 @@ class _Standing:
         self.hits = 0
 
     def hit(self) -> bool:
-        """Count one matching request; whether the rule strikes it."""
+        """Count one matching request; whether the rule hits it."""
         self.matched += 1
         spent = self.rule.times is not None and self.hits >= self.rule.times
         if spent or self.matched <= self.rule.skip:
@@ -63,7 +63,7 @@ class RuleBook:
             for rule_id, standing in self._standing.items()
         )
 
-    def strike(
+    def hit(
         self, call: Call, when: When, prompt: str, model: str | None = None
     ) -> FaultRule | None:
         """The first rule that hits a request at this point, counted as a hit.

@@ -11,8 +11,8 @@ import uvicorn
 from starlette.responses import JSONResponse, Response
 
 from tests.chaos.video.fake_api.app import Desk, make_app
+from tests.chaos.video.fake_api.bills import BillsError, BillsWriter, Records, read_bills
 from tests.chaos.video.fake_api.connection import TrackedProtocol
-from tests.chaos.video.fake_api.ledger import LedgerError, LedgerWriter, Records, read_ledger
 from tests.chaos.video.fake_api.provider import Provider
 from tests.chaos.video.fake_api.settings import Setup
 from tests.chaos.video.fake_api.state import Operations
@@ -56,11 +56,11 @@ class _Failure:
 
 
 async def serve(
-    setup: Setup, listener: socket.socket, ledger: LedgerWriter, records: Records
+    setup: Setup, listener: socket.socket, bills: BillsWriter, records: Records
 ) -> str | None:
-    """Serve until SIGTERM (None) or until the ledger fails (a sentence that says so).
+    """Serve until SIGTERM (None) or until the bills fail (a sentence that says so).
 
-    `records` are those the ledger had when it was opened. Closes `ledger` at the end.
+    `records` are those that they had when they were opened. Closes `bills` at the end.
     """
     failure = _Failure()
 
@@ -68,14 +68,14 @@ async def serve(
         failure.sentence = sentence
         server.stop()
 
-    provider = Provider(ledger, Operations.replay(records), setup.latencies, setup.prices)
-    desk = Desk(provider, ledger, setup.key.get_secret_value(), stop)
+    provider = Provider(bills, Operations.replay(records), setup.latencies, setup.prices)
+    desk = Desk(provider, bills, setup.key.get_secret_value(), stop)
 
     async def read() -> Response:
         await desk.answers.recorded()
         try:
-            known = await asyncio.to_thread(read_ledger, setup.ledger_path)
-        except LedgerError as error:
+            known = await asyncio.to_thread(read_bills, setup.bills_path)
+        except BillsError as error:
             return JSONResponse({"error": str(error)}, status_code=500)
         return JSONResponse({"records": [record.model_dump(mode="json") for record in known]})
 
@@ -96,5 +96,5 @@ async def serve(
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LAST_RECORDS_SECONDS):
             await desk.answers.recorded()
-    await ledger.close()
+    await bills.close()
     return failure.sentence

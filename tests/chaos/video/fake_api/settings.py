@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from tests.chaos.video.fake_api.ledger import Usd
+from tests.chaos.video.fake_api.bills import Usd
 from tests.chaos.video.fake_api.rules import Seconds
 
 KEY_VARIABLE = "FAKE_API_KEY"
@@ -54,7 +54,7 @@ class Setup(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    ledger_path: Path
+    bills_path: Path
     key: SecretStr
     latencies: Latencies
     prices: Prices

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.replies import (
     IMAGE_TOKENS,
     error_content,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from tests.chaos.video.fake_api.asked import Asked
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.api_request import ApiRequest
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.media import make_draft, padded_video, sha256_hex
 from tests.chaos.video.fake_api.replies import (
     JSON,
@@ -35,8 +35,8 @@ _BROKEN = {
 }
 
 
-def spoil(reply: Reply, rule: FaultRule, asked: Asked) -> Reply:
-    """What becomes of the `reply` to `asked` under `rule`.
+def spoil(reply: Reply, rule: FaultRule, request: ApiRequest) -> Reply:
+    """What becomes of the `reply` to `request` under `rule`.
 
     The kinds that change no reply leave it as it is.
     """
@@ -48,9 +48,9 @@ def spoil(reply: Reply, rule: FaultRule, asked: Asked) -> Reply:
         broken = {"kind": kind.value, "delivery": _BROKEN[kind], "sha256": None}
         return reply.model_copy(update=broken)
     makers: dict[FaultKind, Callable[[], Reply]] = {
-        FaultKind.STATUS: lambda: _status(rule, asked),
-        FaultKind.REDIRECT: lambda: _redirect(asked),
-        FaultKind.RAI_FILTERED: lambda: filtered_image(asked.prompt or ""),
+        FaultKind.STATUS: lambda: _status(rule, request),
+        FaultKind.REDIRECT: lambda: _redirect(request),
+        FaultKind.RAI_FILTERED: lambda: filtered_image(request.prompt or ""),
         FaultKind.DRAFTS: lambda: _with_drafts(reply),
         FaultKind.LARGE: lambda: _large(reply, rule.size_bytes),
     }
@@ -69,12 +69,12 @@ def _with_drafts(reply: Reply) -> Reply:
     return reply.model_copy(update=update)
 
 
-def _redirect(asked: Asked) -> Reply:
+def _redirect(request: ApiRequest) -> Reply:
     """A client that follows it repeats the request; one that pays does so with its body."""
-    paid = asked.call in {Call.IMAGE, Call.VIDEO_START}
+    paid = request.call in {Call.IMAGE, Call.VIDEO_START}
     content = {"message": "It is elsewhere."}
     reply = json_reply(content, kind=FaultKind.REDIRECT.value, status=307 if paid else 302)
-    return reply.model_copy(update={"headers": {"location": asked.elsewhere}})
+    return reply.model_copy(update={"headers": {"location": request.elsewhere}})
 
 
 def _large(reply: Reply, size_bytes: int) -> Reply:
@@ -88,9 +88,9 @@ def _large(reply: Reply, size_bytes: int) -> Reply:
     return reply.model_copy(update=update)
 
 
-def _status(rule: FaultRule, asked: Asked) -> Reply:
+def _status(rule: FaultRule, request: ApiRequest) -> Reply:
     if rule.body is not None:
-        reply = Reply(status=rule.status, body=_body(rule, asked.operation))
+        reply = Reply(status=rule.status, body=_body(rule, request.operation))
     elif rule.status < 400:
         reply = Reply(status=rule.status)
     else:

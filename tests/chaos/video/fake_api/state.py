@@ -1,4 +1,4 @@
-"""The operations and files a provider knows: all of them read back from its ledger."""
+"""The operations and files a provider knows: all of them read back from its bills."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from tests.chaos.video.fake_api.ledger import Billed, Item, LedgerError, Outcome, Record
+from tests.chaos.video.fake_api.bills import Billed, BillsError, Item, Outcome, Record
 from tests.chaos.video.fake_api.media import make_video
 
 
@@ -29,9 +29,9 @@ class Operation(BaseModel):
 
     @classmethod
     def of(cls, bill: Billed) -> Self:
-        """The operation behind a video's bill. Raises LedgerError if the bill names none."""
+        """The operation behind a video's bill. Raises BillsError if the bill names none."""
         if bill.operation is None:
-            raise LedgerError(f"The bill of request {bill.request_id} names no operation.")
+            raise BillsError(f"The bill of request {bill.request_id} names no operation.")
         return cls(
             name=bill.operation,
             request_id=bill.request_id,
@@ -75,7 +75,7 @@ class Operations:
 
     @classmethod
     def replay(cls, records: Iterable[Record]) -> Self:
-        """The operations that a ledger tells of."""
+        """The operations that these records tell of."""
         operations = cls()
         for record in records:
             if isinstance(record, Billed) and record.item is Item.VIDEO:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from chaos.invariants import Invariant, proof
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 
 
 def provider_answered(call: Call, prompt: str, kind: str, times: int) -> Invariant:

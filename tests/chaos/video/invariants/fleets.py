@@ -14,7 +14,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import killed
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.invariants.seen import polls_of, video, was_left_unanswered
 
 AT_ONCE_SECONDS = 1.0
@@ -54,15 +54,15 @@ def died_again_and_again(fleet: str, workflow_id: str, kills_while_awaited: int)
 
     @proof(f"died_again_and_again[{fleet}: {kills_while_awaited}]")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
         kills = _kills(evidence, fleet)
         if len({kill.pid for kill in kills}) != 1 + kills_while_awaited:
             yield f"{len(kills)} workers were killed, not {1 + kills_while_awaited}"
             return
         yield from _not_dead(evidence, fleet, kills)
-        if not _was_in_flight(evidence, asked.character_prompt, kills[0]):
+        if not _was_in_flight(evidence, spec.character_prompt, kills[0]):
             yield "no image was asked for when the first worker was killed"
-        bill = video(evidence, asked.video_prompts[0])
+        bill = video(evidence, spec.video_prompts[0])
         polls = polls_of(evidence, bill) if bill else []
         for before, kill in pairwise(kills):
             if not any(before.at < poll.at < kill.at for poll in polls):

@@ -11,7 +11,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late, proof
 from chaos.invariants.doubt import of_repeated, of_unfinished
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 
 PAID = frozenset({Call.IMAGE, Call.VIDEO_START})
 
@@ -129,8 +129,8 @@ def nothing_is_repeated(workflow_id: str) -> Invariant:
     """Each step is scheduled once and takes one attempt, and each paid request is sent once."""
 
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
-        videos = len(asked.video_prompts)
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        videos = len(spec.video_prompts)
         wanted = {"open_operation": 1, "generate_character": 1}
         workflow = evidence.workflows[workflow_id]
         activities = workflow.activities
@@ -142,7 +142,7 @@ def nothing_is_repeated(workflow_id: str) -> Invariant:
                 problem = f"{workflow_id}: {activity.kind} took {activity.attempt} attempts"
                 yield of_repeated(evidence, workflow, activity, problem)
         sent = Counter(r.prompt for r in evidence.received if r.call in PAID)
-        for prompt in asked.prompts:
+        for prompt in spec.prompts:
             if sent[prompt] != 1:
                 yield f"{prompt!r} was asked for {sent[prompt]} times"
 

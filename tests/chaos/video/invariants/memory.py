@@ -9,7 +9,7 @@ from chaos.environment.memory import KERNEL, WATCHER
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 
 
 def died_out_of_memory(workflow_id: str, call: Call, activity: str) -> Invariant:

@@ -9,14 +9,14 @@ from decimal import Decimal
 from chaos.invariants import Unmeasured, invariant, safety
 from chaos.invariants.doubt import of_unfinished
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.specs import VideoSpec
 from workflows.models import Progress
 from workflows.payments.calls import UNCERTAIN, State
 
 
 @invariant
-def cost_matches_ledger(evidence: VideoEvidence) -> Iterator[str]:
+def cost_matches_bills(evidence: VideoEvidence) -> Iterator[str]:
     """A workflow's own cost is the provider's bill for its prompts, but for what it openly calls
     possible waste.
     """
@@ -52,7 +52,7 @@ def every_bill_is_on_record(evidence: VideoEvidence) -> Iterator[str]:
 
 
 @safety
-def billed_once_or_openly_ambiguous(evidence: VideoEvidence) -> Iterator[str]:
+def billed_once_unless_in_doubt(evidence: VideoEvidence) -> Iterator[str]:
     """Beyond a step's first bill there are at most as many as its calls that the workers' own
     ledger openly calls in doubt; and nobody is billed for what nobody asked for.
     """

@@ -11,7 +11,7 @@ from datetime import datetime
 from chaos.invariants import Invariant, proof
 from chaos.network.journal import Closed, Hit, NetworkRecord, PutOn, TakenOff, read_links
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from workflows.payments.calls import State
 
 
@@ -81,8 +81,8 @@ def refused_before_sent(link: str, toxic: str, workflow_id: str, prompt: str) ->
 
     @proof(f"refused_before_sent[{link}: {toxic}]")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
-        tried = [call.sent_at for call in evidence.calls_for(asked, prompt)]
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        tried = [call.sent_at for call in evidence.calls_for(spec, prompt)]
         came = [request.at for request in evidence.received if request.prompt == prompt]
         if not any(
             any(_within(at, span) for at in tried) and not any(_within(at, span) for at in came)
@@ -93,7 +93,7 @@ def refused_before_sent(link: str, toxic: str, workflow_id: str, prompt: str) ->
     return judge
 
 
-def nothing_is_ambiguous(workflow_id: str) -> Invariant:
+def nothing_is_in_doubt(workflow_id: str) -> Invariant:
     """A workflow's calls are all known to be billed or not: a request that cannot have left, or
     was answered, is no reason to doubt.
     """
@@ -103,21 +103,21 @@ def nothing_is_ambiguous(workflow_id: str) -> Invariant:
             if call.operation_id == workflow_id and call.state not in {State.DONE, State.REFUSED}:
                 yield f"request {call.number} for {call.step} is {call.state}: {call.reason}"
 
-    return Invariant(f"nothing_is_ambiguous[{workflow_id}]", judge)
+    return Invariant(f"nothing_is_in_doubt[{workflow_id}]", judge)
 
 
-def openly_ambiguous(workflow_id: str, prompt: str) -> Invariant:
+def was_in_doubt(workflow_id: str, prompt: str) -> Invariant:
     """The request for a prompt that was cut off in flight is on record as one that may be billed,
     and was sent once more.
     """
 
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
-        states = [call.state for call in evidence.calls_for(asked, prompt)]
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        states = [call.state for call in evidence.calls_for(spec, prompt)]
         if states != [State.IN_DOUBT, State.DONE]:
             yield f"the requests for {prompt!r} are on record as {states}"
 
-    return Invariant(f"openly_ambiguous[{workflow_id}]", judge)
+    return Invariant(f"was_in_doubt[{workflow_id}]", judge)
 
 
 _Span = tuple[datetime, datetime | None]

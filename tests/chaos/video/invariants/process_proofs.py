@@ -8,7 +8,7 @@ from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.seen import killed
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.invariants.seen import polls_of, video, was_left_unanswered
 from workflows.models import Progress
 

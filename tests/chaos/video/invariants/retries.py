@@ -9,7 +9,7 @@ from chaos.evidence.history import Activity
 from chaos.invariants import Invariant, Late
 from chaos.invariants.doubt import Tolerance, unless_about
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from workflows.policies import FIRST_PAUSE
 
 RETRY_SECONDS = (10.0, 20.0)
@@ -71,7 +71,7 @@ def retries_are_spaced(
     workflow_id: str, kind: str, prompt: str, call: Call, *, then: Sequence[float] = ()
 ) -> Invariant:
     """Three attempts of an activity 10 s and 20 s apart: the whole by Temporal's history, each
-    gap by the provider's ledger. `then`: so many seconds before requests that follow these.
+    gap by the provider's bills. `then`: so many seconds before requests that follow these.
     """
     waits = (*RETRY_SECONDS, *then)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Billed, Call, Received
+from tests.chaos.video.fake_api.bills import Billed, Call, Received
 
 
 def was_left_unanswered(evidence: VideoEvidence, request: Received, at: datetime) -> bool:

@@ -86,9 +86,9 @@ def _in_hand(
     bill = video(evidence, prompt)
     if bill is None or bill.at >= start or not any(p.at < start for p in polls_of(evidence, bill)):
         return False
-    asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+    spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
     waits = [a for a in evidence.workflows[workflow_id].activities if a.kind == "await_video"]
-    number = asked.video_prompts.index(prompt)
+    number = spec.video_prompts.index(prompt)
     if len(waits) <= number:
         return False
     wait = waits[number]

@@ -9,7 +9,7 @@ from chaos.invariants import Invariant, proof
 from chaos.invariants.recovery.retries import RESTORE
 from chaos.invariants.storage import damage_done, done_to_storage, fault_at
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.invariants.seen import polls_of, video
 
 _PAID = {Call.IMAGE, Call.VIDEO_START}
@@ -45,8 +45,8 @@ def paid_reply_waits_for_room(target: str, workflow_id: str, prompt: str) -> Inv
         if full is None or not bills or bills[0] >= full.at:
             yield f"{prompt!r} was not paid for before the disk was full"
             return
-        asked = next(e for e in evidence.specs if e.workflow_id == workflow_id)
-        calls = evidence.calls_for(asked, prompt)
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        calls = evidence.calls_for(spec, prompt)
         settled = calls[0].settled_at if len(calls) == 1 else None
         if settled is None:
             yield f"{prompt!r} took {len(calls)} requests, or has no outcome on record"

@@ -62,11 +62,11 @@ def tries(run: WorkflowHistory) -> Iterator[Try]:
         elif event.event_type in _ENDED_BADLY:
             ended = getattr(event, _ENDED_BADLY[event.event_type])
             ends[ended.scheduled_event_id] = ended.failure
-    for number, asked in scheduled.items():
+    for number, scheduled_as in scheduled.items():
         yield Try(
-            kind=asked.activity_type.name,
-            order=asked.input.SerializeToString(deterministic=True),
-            policy=asked.retry_policy,
+            kind=scheduled_as.activity_type.name,
+            order=scheduled_as.input.SerializeToString(deterministic=True),
+            policy=scheduled_as.retry_policy,
             attempt=attempts.get(number, 0),
             before=before.get(number),
             end=ends.get(number),

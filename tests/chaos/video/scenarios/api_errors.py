@@ -12,7 +12,7 @@ from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.invariants.answers import (
     api_answered,
@@ -42,12 +42,12 @@ class _Trouble:
     status: int = 503
 
     @property
-    def asked(self) -> VideoSpec:
+    def spec(self) -> VideoSpec:
         """It completes. What was billed before its reply was lost is made and billed again."""
-        asked = specs.single(f"api-{self.name}")
-        twice = asked.prompts if self.billed else ()
+        spec = specs.single(f"api-{self.name}")
+        twice = spec.prompts if self.billed else ()
         attempts = dict.fromkeys(_RETRIED, 2)
-        return asked.model_copy(update={"may_be_charged_twice": twice, "attempts": attempts})
+        return spec.model_copy(update={"may_be_charged_twice": twice, "attempts": attempts})
 
     @property
     def rules(self) -> Iterator[FaultRule]:
@@ -59,12 +59,12 @@ class _Trouble:
                 kind=self.kind,
                 status=self.status,
                 when=When.AFTER_BILLING if late else When.BEFORE_BILLING,
-                match=self.asked.workflow_id,
+                match=self.spec.workflow_id,
             )
 
     @property
     def answer(self) -> str:
-        """What the provider's ledger calls it."""
+        """What the provider's bills call it."""
         return f"status {self.status}" if self.kind is FaultKind.STATUS else self.kind
 
 
@@ -86,7 +86,7 @@ async def transient(lab: VideoLab) -> None:
     """Every kind of failure at once, each at every call of its own workflow."""
     await plan(lab, [rule for trouble in _TROUBLES for rule in trouble.rules])
     await asyncio.gather(lab.worker(), lab.worker())
-    await asyncio.gather(*(lab.start(trouble.asked) for trouble in _TROUBLES))
+    await asyncio.gather(*(lab.start(trouble.spec) for trouble in _TROUBLES))
     lab.note("waiting for a retry after 10 s at each of the four calls")
 
 
@@ -97,9 +97,9 @@ _FILTERED_IMAGE = specs.single("api-filtered-image")
 _REWORDED = _FILTERED_IMAGE.asking(character=f"{_FILTERED_IMAGE.character_prompt}, reworded")
 
 
-def _undelivered(asked: VideoSpec) -> VideoSpec:
+def _undelivered(spec: VideoSpec) -> VideoSpec:
     """The provider writes a bill of $0 for what it does not deliver, and one for what it does."""
-    return asked.model_copy(update={"may_be_charged_twice": asked.video_prompts[-1:]})
+    return spec.model_copy(update={"may_be_charged_twice": spec.video_prompts[-1:]})
 
 
 _FAILED, _FILTERED = _undelivered(_FAILED), _undelivered(_FILTERED)
@@ -122,14 +122,14 @@ async def final(lab: VideoLab) -> None:
     await plan(lab, _FINAL)
     await lab.worker()
     first = (_FAILED, _FILTERED, _FILTERED_IMAGE)
-    await asyncio.gather(*(lab.start(asked) for asked in first))
-    await lab.until_ended(*(asked.workflow_id for asked in first))
+    await asyncio.gather(*(lab.start(spec) for spec in first))
+    await lab.until_ended(*(spec.workflow_id for spec in first))
     lab.specs.remove(_FILTERED_IMAGE)
-    await asyncio.gather(*(lab.start(asked) for asked in (_FAILED, _FILTERED, _REWORDED)))
+    await asyncio.gather(*(lab.start(spec) for spec in (_FAILED, _FILTERED, _REWORDED)))
 
 
-def _bought_again(asked: VideoSpec) -> VideoSpec:
-    return asked.model_copy(update={"may_be_charged_twice": asked.video_prompts[-1:]})
+def _bought_again(spec: VideoSpec) -> VideoSpec:
+    return spec.model_copy(update={"may_be_charged_twice": spec.video_prompts[-1:]})
 
 
 _UNDELIVERED = _bought_again(specs.single("reported-undelivered"))
@@ -154,9 +154,9 @@ _BY_THEMSELVES = (_NOT_MADE, _DOUBTFUL, _NO_IMAGE, _DRAFTS, _INLINE, _REDIRECTED
 _DECIDED = (_UNDELIVERED, _EXPIRED, _GIVEN_UP)
 
 
-def _ends(asked: VideoSpec, kind: FaultKind) -> FaultRule:
+def _ends(spec: VideoSpec, kind: FaultKind) -> FaultRule:
     """How the first video of a workflow's last prompt ends."""
-    return FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[-1])
+    return FaultRule(call=Call.VIDEO_START, kind=kind, match=spec.video_prompts[-1])
 
 
 _REPORTED = (
@@ -187,7 +187,7 @@ async def as_reported(lab: VideoLab) -> None:
     """
     await plan(lab, _REPORTED)
     await asyncio.gather(lab.worker(), lab.worker())
-    await asyncio.gather(*(lab.start(asked) for asked in (*_BY_THEMSELVES, *_DECIDED)))
+    await asyncio.gather(*(lab.start(spec) for spec in (*_BY_THEMSELVES, *_DECIDED)))
     await asyncio.gather(
         _decide(lab, _UNDELIVERED, "resend"),
         _decide(lab, _EXPIRED, "resend"),
@@ -198,11 +198,11 @@ async def as_reported(lab: VideoLab) -> None:
     await _decide(lab, _GIVEN_UP, "resend")
 
 
-async def _decide(lab: VideoLab, asked: VideoSpec, choice: str) -> None:
+async def _decide(lab: VideoLab, spec: VideoSpec, choice: str) -> None:
     """What a person would do who sees in the status that a workflow asks."""
-    undecided = await lab.until_told(asked.workflow_id, "undecided")
+    undecided = await lab.until_told(spec.workflow_id, "undecided")
     decision = {"step": undecided["step"], "choice": choice}
-    await lab.handle(asked.workflow_id).signal("decide", decision)
+    await lab.handle(spec.workflow_id).signal("decide", decision)
 
 
 SCENARIO = Scenario(
@@ -212,10 +212,10 @@ SCENARIO = Scenario(
         video_case(
             name="transient",
             experiment=transient,
-            load=lambda _: [trouble.asked for trouble in _TROUBLES],
+            load=lambda _: [trouble.spec for trouble in _TROUBLES],
             modes=_MOCKED_ONLY,
             proofs=[
-                api_answered(t.asked, call, t.answer, billed=t.billed if call in _PAID else None)
+                api_answered(t.spec, call, t.answer, billed=t.billed if call in _PAID else None)
                 for t in _TROUBLES
                 for call in Call
             ],
@@ -262,7 +262,7 @@ SCENARIO = Scenario(
             invariants=(
                 *COMMON,
                 key_stays_at_its_host(_REDIRECTED),
-                *(bought_again_by_decision(asked) for asked in _DECIDED),
+                *(bought_again_by_decision(spec) for spec in _DECIDED),
                 undelivered_costs_nothing(_NOT_MADE),
                 resumed_from_its_checkpoint(
                     _GIVEN_UP.workflow_id, ("video 1 of 1", "it was given up"), kept=1

@@ -13,8 +13,8 @@ from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.evidence import FAKE_API
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.faults import BadApi
 from tests.chaos.video.invariants.answers import (
@@ -66,23 +66,21 @@ _HANGING = (_IMAGE_HANGS, _BILLED_HANGS, _POLL_HANGS)
 _OTHERS = (*_SLOW, *_HANGING, _LONG_WISH, _SHORT_WISH)
 
 
-def _delay(call: Call, asked: VideoSpec, seconds: float) -> FaultRule:
-    return FaultRule(
-        call=call, kind=FaultKind.DELAY, delay_seconds=seconds, match=asked.workflow_id
-    )
+def _delay(call: Call, spec: VideoSpec, seconds: float) -> FaultRule:
+    return FaultRule(call=call, kind=FaultKind.DELAY, delay_seconds=seconds, match=spec.workflow_id)
 
 
-def _hang(call: Call, asked: VideoSpec, when: When = When.BEFORE_BILLING) -> FaultRule:
-    return FaultRule(call=call, kind=FaultKind.HANG, when=when, match=asked.workflow_id)
+def _hang(call: Call, spec: VideoSpec, when: When = When.BEFORE_BILLING) -> FaultRule:
+    return FaultRule(call=call, kind=FaultKind.HANG, when=when, match=spec.workflow_id)
 
 
-def _wish(call: Call, asked: VideoSpec, seconds: float) -> FaultRule:
+def _wish(call: Call, spec: VideoSpec, seconds: float) -> FaultRule:
     return FaultRule(
         call=call,
         kind=FaultKind.STATUS,
         status=429,
         retry_delay_seconds=seconds,
-        match=asked.workflow_id,
+        match=spec.workflow_id,
     )
 
 
@@ -117,17 +115,17 @@ async def answered_by(lab: VideoLab, rules: Sequence[FaultRule]) -> AsyncIterato
 async def experiment(lab: VideoLab) -> None:
     """All at once, for the waits are long; what never ends is started again once it can be made."""
     await plan(lab, _RULES)
-    rendering = await lab.hold(HoldTarget.VIDEO, _NEVER_ENDS.workflow_id)
+    rendering = await lab.set_breakpoint(BreakAt.VIDEO, _NEVER_ENDS.workflow_id)
     short = {"VIDEO_DEADLINE_SECONDS": f"{VIDEO_DEADLINE_SECONDS:g}"}
     # Slots for all that hangs, so that nothing waits for the end of another's fault.
     await asyncio.gather(
         *(lab.worker() for _ in range(3)), lab.worker(settings=short, task_queue=_SHORT_QUEUE)
     )
     await asyncio.gather(
-        *(lab.start(asked) for asked in _OTHERS), lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
+        *(lab.start(spec) for spec in _OTHERS), lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
     )
     await lab.until_ended(_NEVER_ENDS.workflow_id)
-    await rendering.release()
+    await rendering.resume()
     await lab.start(_NEVER_ENDS, task_queue=_SHORT_QUEUE)
 
 
@@ -162,18 +160,18 @@ async def outage(lab: VideoLab) -> None:
     """
     # A request that is held is past the rules: the next one meets them.
     held = await asyncio.gather(
-        lab.hold(HoldTarget.IMAGE, _OUT_AT_START.workflow_id),
-        lab.hold(HoldTarget.VIDEO, _OUT_AT_POLL.workflow_id),
-        lab.hold(HoldTarget.POLL, _OUT_AT_DOWNLOAD.workflow_id),
+        lab.set_breakpoint(BreakAt.IMAGE, _OUT_AT_START.workflow_id),
+        lab.set_breakpoint(BreakAt.VIDEO, _OUT_AT_POLL.workflow_id),
+        lab.set_breakpoint(BreakAt.POLL, _OUT_AT_DOWNLOAD.workflow_id),
     )
     await asyncio.gather(lab.worker(), lab.worker())
     await asyncio.gather(*(lab.start(a) for a in _OUT if a is not _OUT_AT_IMAGE))
     for each in held:
-        await each.caught(lab.step_deadline_seconds)
+        await each.reached(lab.step_deadline_seconds)
     await lab.until_polled(_OUT_AT_POLL.video_prompts[0])
     async with answered_by(lab, _OUTAGE):
         for each in held:
-            await each.release()
+            await each.resume()
         await lab.start(_OUT_AT_IMAGE)
         lab.note("waiting until three attempts of each are used up, 30 s")
         await asyncio.gather(*(lab.until_told(name, "waiting") for name in _OUTLASTED))

@@ -8,29 +8,29 @@ from chaos.environment.temporal import SHARED_SERVER
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.process_proofs import checkpoint_before_kill, killed_during_render
 from tests.chaos.video.lab import VideoLab
 
-_ASKED = specs.series("checkpoint-series", videos=3).model_copy(
+_SPEC = specs.series("checkpoint-series", videos=3).model_copy(
     update={"attempts": {"await_video": 2}}
 )
-_SCENE_2 = _ASKED.video_prompts[1]
+_SCENE_2 = _SPEC.video_prompts[1]
 
 
 async def experiment(lab: VideoLab) -> None:
     """Kill the worker when video 1 has its checkpoint and video 2 is in the making."""
-    scene_2 = await lab.hold(HoldTarget.VIDEO, _SCENE_2)
+    scene_2 = await lab.set_breakpoint(BreakAt.VIDEO, _SCENE_2)
     first = await lab.worker()
-    await lab.start(_ASKED)
-    async with lab.watched(_ASKED.workflow_id):
-        await scene_2.caught(lab.step_deadline_seconds)
+    await lab.start(_SPEC)
+    async with lab.watched(_SPEC.workflow_id):
+        await scene_2.reached(lab.step_deadline_seconds)
         await lab.until_polled(_SCENE_2)
         await lab.signal(first.child, signal.SIGKILL)
         await lab.worker()
         lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
         await lab.until_polled(_SCENE_2)
-        await scene_2.release()
+        await scene_2.resume()
         lab.healed(first.child.name)
         await lab.converge(lab.step_deadline_seconds)
 
@@ -42,10 +42,10 @@ SCENARIO = Scenario(
         video_case(
             name="sigkill_after_video_1",
             experiment=experiment,
-            load=lambda _: (_ASKED,),
+            load=lambda _: (_SPEC,),
             proofs=(
-                checkpoint_before_kill("worker-1", _ASKED.workflow_id, "video_1_complete"),
-                killed_during_render("worker-1", _ASKED.workflow_id, _SCENE_2),
+                checkpoint_before_kill("worker-1", _SPEC.workflow_id, "video_1_complete"),
+                killed_during_render("worker-1", _SPEC.workflow_id, _SCENE_2),
             ),
             stack=SHARED_SERVER,
             about_seconds=45,

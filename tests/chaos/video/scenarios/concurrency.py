@@ -22,7 +22,7 @@ def load(options: Options) -> Sequence[VideoSpec]:
 
 async def experiment(lab: VideoLab) -> None:
     """All workflows are open before the worker comes, so they are at it at the same time."""
-    await asyncio.gather(*(lab.start(asked) for asked in load(lab.options)))
+    await asyncio.gather(*(lab.start(spec) for spec in load(lab.options)))
     lab.note(f"{lab.options.workflows} workflows are open")
     await lab.worker()
 

@@ -17,7 +17,7 @@ from chaos.invariants.storage import damage_is_noticed, database_was_damaged
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, histories_replay, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.storage import (
     awaited_before_the_damage,
     nothing_is_asked_for_after_the_damage,
@@ -56,47 +56,47 @@ def _before_there_is_a_worker(
 ) -> Callable[[VideoLab], Awaitable[None]]:
     async def experiment(lab: VideoLab) -> None:
         """The backup has a workflow that nobody has begun to work at."""
-        video = await lab.hold(HoldTarget.VIDEO)
+        video = await lab.set_breakpoint(BreakAt.VIDEO)
         await lab.start(_AT_ONCE)
         if cure.backup:
             await back_up(lab)
         await lab.worker()
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await _damage(lab, how, _AT_ONCE, cure)
-        await video.release()
+        await video.resume()
 
     return experiment
 
 
 async def _while_the_image_is_made(lab: VideoLab) -> None:
     """The backup has an attempt in hand, whose outcome comes after it."""
-    image = await lab.hold(HoldTarget.IMAGE)
-    video = await lab.hold(HoldTarget.VIDEO)
+    image = await lab.set_breakpoint(BreakAt.IMAGE)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     await lab.worker()
     await lab.start(_IN_HAND)
-    await image.caught(lab.step_deadline_seconds)
+    await image.reached(lab.step_deadline_seconds)
     await back_up(lab)
-    await image.release()
-    await video.caught(lab.step_deadline_seconds)
+    await image.resume()
+    await video.reached(lab.step_deadline_seconds)
     await _damage(lab, Damage.BYTES_FLIPPED, _IN_HAND)
-    await video.release()
+    await video.resume()
     lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
     async with lab.watched(_IN_HAND.workflow_id):
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _damage(lab: VideoLab, how: Damage, asked: VideoSpec, cure: _Cure = _WHOLE) -> None:
+async def _damage(lab: VideoLab, how: Damage, spec: VideoSpec, cure: _Cure = _WHOLE) -> None:
     """Stop the server, damage its file, see what it does with that, and restore the backup.
 
     Workers have to be new then: the old one has the workflow in its cache, under the same run, as
     it was before the damage, and would go on from there with a history that tells of less.
     """
-    await lab.until_polled(asked.video_prompts[0])
+    await lab.until_polled(spec.video_prompts[0])
     (worker,) = lab.stack.workers
     await lab.signal(lab.stack.server.child, signal.SIGTERM)
     fault = DamagedDatabase(how=how, seed=SEED)
     await lab.begin(fault)
-    await try_damaged(lab, asked.workflow_id)
+    await try_damaged(lab, spec.workflow_id)
     if cure.new_workers:
         await lab.signal(worker.child, signal.SIGKILL)
     if cure.backup:
@@ -107,26 +107,26 @@ async def _damage(lab: VideoLab, how: Damage, asked: VideoSpec, cure: _Cure = _W
 
 def _case(
     how: Damage,
-    asked: VideoSpec,
+    spec: VideoSpec,
     experiment: Callable[[VideoLab], Awaitable[None]],
     name: str | None = None,
     must_fail: Invariant | None = None,
 ) -> Case:
-    video = asked.video_prompts[0]
+    video = spec.video_prompts[0]
     damaged = (
         database_was_damaged(how),
-        awaited_before_the_damage(how, asked.workflow_id, video),
+        awaited_before_the_damage(how, spec.workflow_id, video),
     )
-    went_back = paid_between_backup_and_damage(asked.workflow_id)
+    went_back = paid_between_backup_and_damage(spec.workflow_id)
     return video_case(
         name=name or str(how),
         experiment=experiment,
-        load=lambda _: (asked,),
+        load=lambda _: (spec,),
         proofs=damaged if must_fail else (*damaged, went_back),
         invariants=(
             *COMMON,
             damage_is_noticed(how, _SEEN[how]),
-            nothing_is_asked_for_after_the_damage(asked.workflow_id),
+            nothing_is_asked_for_after_the_damage(spec.workflow_id),
         ),
         must_fail=must_fail,
         # A control's workflow may hang, for its history is spoilt.

@@ -22,8 +22,8 @@ from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Billed
+from tests.chaos.video.fake_api.bills import Billed
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
 from tests.chaos.video.invariants.storage import (
@@ -57,15 +57,15 @@ def artifacts(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaita
     """
 
     async def experiment(lab: VideoLab) -> None:
-        image = await lab.hold(HoldTarget.IMAGE, _PAID.character_prompt, When.AFTER_BILLING)
+        image = await lab.set_breakpoint(BreakAt.IMAGE, _PAID.character_prompt, When.AFTER_BILLING)
         disk = await _worker_with_a_small_disk(lab, argv, "ARTIFACTS_DIR", str)
         try:
             await lab.start(_PAID)
-            await image.caught(lab.step_deadline_seconds)
+            await image.reached(lab.step_deadline_seconds)
             async with lab.during(DiskFull(whose=_WORKER)):
                 await lab.start(_REFUSED)
                 await _until_ended_or_paid(lab, _REFUSED)
-                await image.release()
+                await image.resume()
                 await _until_said(lab, disk.owner, WAITS, _PAID)
             if await lab.has_ended(_REFUSED.workflow_id):
                 await lab.start(_REFUSED)
@@ -80,17 +80,19 @@ def ledger(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable
     """The ledger's disk is full when a video has been started, and another operation begins."""
 
     async def experiment(lab: VideoLab) -> None:
-        video = await lab.hold(HoldTarget.VIDEO_START, _PAID.video_prompts[0], When.AFTER_BILLING)
+        video = await lab.set_breakpoint(
+            BreakAt.VIDEO_START, _PAID.video_prompts[0], When.AFTER_BILLING
+        )
         disk = await _worker_with_a_small_disk(
             lab, argv, "PAYMENT_JOURNAL_URL", lambda disk: str(sqlite_url(disk / "paid.db"))
         )
         try:
             await lab.start(_PAID)
-            await video.caught(lab.step_deadline_seconds)
+            await video.reached(lab.step_deadline_seconds)
             async with lab.during(DiskFull(whose=_WORKER)):
                 await lab.start(_PUT_OFF)
                 await _until_said(lab, disk.owner, LEDGER_MAKE_ROOM, _PUT_OFF)
-                await video.release()
+                await video.resume()
                 await _until_said(lab, disk.owner, WAITS, _PAID)
             await lab.converge(lab.step_deadline_seconds)
         finally:
@@ -105,17 +107,17 @@ async def server(lab: VideoLab) -> None:
 
     The server refuses it, and lives. So do the heartbeats of the wait, until there is room.
     """
-    video = await lab.hold(HoldTarget.VIDEO, _AWAITED.video_prompts[0])
+    video = await lab.set_breakpoint(BreakAt.VIDEO, _AWAITED.video_prompts[0])
     await lab.worker()
     await lab.start(_AWAITED)
     async with lab.watched(_AWAITED.workflow_id):
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await lab.until_polled(_AWAITED.video_prompts[0])
         async with lab.during(DiskFull(whose=SERVER)):
             await _is_refused(lab)
             await _until_said(lab, lab.stack.server.child, SERVER_IS_FULL, _AWAITED)
         await lab.start(_LATER)
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
@@ -136,14 +138,14 @@ async def _worker_with_a_small_disk(
     return disk_of(lab, worker.child.name)
 
 
-async def _until_said(lab: VideoLab, child: Child, words: str, asked: VideoSpec) -> None:
+async def _until_said(lab: VideoLab, child: Child, words: str, spec: VideoSpec) -> None:
     """Wait until a process says so, or its workflow has ended, which then shows why it did not."""
 
     async def is_said() -> bool:
         return words in child.log.read_text(errors="replace")
 
     async def is_known() -> bool:
-        return await is_said() or await lab.has_ended(asked.workflow_id)
+        return await is_said() or await lab.has_ended(spec.workflow_id)
 
     await wait_until(
         is_known,
@@ -154,15 +156,15 @@ async def _until_said(lab: VideoLab, child: Child, words: str, asked: VideoSpec)
         lab.journal.add(Event.STAGE, f"{child.name}: {words}", target=child.name, kind="said")
 
 
-async def _until_ended_or_paid(lab: VideoLab, asked: VideoSpec) -> None:
+async def _until_ended_or_paid(lab: VideoLab, spec: VideoSpec) -> None:
     async def is_known() -> bool:
-        ledger = await lab.api.ledger()
-        paid = any(isinstance(r, Billed) and r.prompt in asked.prompts for r in ledger)
-        return paid or await lab.has_ended(asked.workflow_id)
+        records = await lab.api.records()
+        paid = any(isinstance(r, Billed) and r.prompt in spec.prompts for r in records)
+        return paid or await lab.has_ended(spec.workflow_id)
 
     await wait_until(
         is_known,
-        what=f"{asked.workflow_id} ends, or pays",
+        what=f"{spec.workflow_id} ends, or pays",
         deadline_seconds=lab.step_deadline_seconds,
     )
 

@@ -14,8 +14,9 @@ from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Scenario
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
+from tests.chaos.video.api_probe import Breakpoint
 from tests.chaos.video.case import video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.fleets import (
     died_again_and_again,
     hung_until_replaced,
@@ -24,7 +25,6 @@ from tests.chaos.video.invariants.fleets import (
 )
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
-from tests.chaos.video.witness import Held
 
 OUTAGE_SECONDS = 3.0
 DEATHS_IN_A_ROW = 3
@@ -41,14 +41,14 @@ _OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 _HANGABLE = shlex.join((sys.executable, "-m", "chaos.environment.hangable", "workflows.worker"))
 
 
-def _lost_once(asked: VideoSpec) -> VideoSpec:
+def _lost_once(spec: VideoSpec) -> VideoSpec:
     """Its wait for a video is lost with its worker."""
-    return asked.model_copy(update={"attempts": {"await_video": 2}})
+    return spec.model_copy(update={"attempts": {"await_video": 2}})
 
 
 # Seven waits in nine slots: none of the three workers can be without one.
 _MANY = tuple(specs.single(f"fleet-{number}") for number in range(1, 8))
-_ALL_LOST = tuple(_lost_once(asked) for asked in _MANY)
+_ALL_LOST = tuple(_lost_once(spec) for spec in _MANY)
 _HUNG = _lost_once(specs.single("fleet-hung"))
 _WITH_SERVER = _lost_once(specs.single("fleet-and-server"))
 
@@ -70,18 +70,18 @@ def _losing(count: int) -> Callable[[VideoLab], Awaitable[None]]:
         fleet = await lab.supervisor(WORKERS)
         async with lab.watched(_MANY[0].workflow_id):
             videos = await _all_are_awaited(lab, _MANY)
-            holders = [await _holder(lab, asked.workflow_id) for asked in _MANY]
+            holders = [await _holder(lab, spec.workflow_id) for spec in _MANY]
             struck = [pid for pid, _ in Counter(holders).most_common(count)]
             for pid in struck:
                 fleet.signal(pid, signal.SIGKILL)
             await fleet.until_failed_over(struck)
             # Only now is it known which of them have lost their workers.
-            for asked, holder in zip(_MANY, holders, strict=True):
+            for spec, holder in zip(_MANY, holders, strict=True):
                 if holder in struck:
-                    lab.specs[lab.specs.index(asked)] = _lost_once(asked)
+                    lab.specs[lab.specs.index(spec)] = _lost_once(spec)
             await _are_awaited(lab, _MANY)
             lab.healed(fleet.target)
-            await asyncio.gather(*(video.release() for video in videos))
+            await asyncio.gather(*(video.resume() for video in videos))
             await lab.converge(lab.step_deadline_seconds)
 
     return experiment
@@ -90,17 +90,17 @@ def _losing(count: int) -> Callable[[VideoLab], Awaitable[None]]:
 async def _crash_loop(lab: VideoLab) -> None:
     """The only worker dies while its image is made, and each next one once it awaits the video."""
     prompt = _LOOP.video_prompts[0]
-    image = await lab.hold(HoldTarget.IMAGE)
-    video = await lab.hold(HoldTarget.VIDEO)
+    image = await lab.set_breakpoint(BreakAt.IMAGE)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     fleet = await lab.supervisor(1)
     await lab.start(_LOOP)
     async with lab.watched(_LOOP.workflow_id):
-        await image.caught(lab.step_deadline_seconds)
+        await image.reached(lab.step_deadline_seconds)
         (pid,) = fleet.pids
         fleet.signal(pid, signal.SIGKILL)
         await fleet.until_gone([pid])
-        await image.release()
-        await video.caught(lab.step_deadline_seconds)
+        await image.resume()
+        await video.reached(lab.step_deadline_seconds)
         for _ in range(DEATHS_IN_A_ROW):
             await lab.until_polled(prompt)
             (pid,) = fleet.pids
@@ -109,7 +109,7 @@ async def _crash_loop(lab: VideoLab) -> None:
         lab.note("now it is left alone; the fleet starts the next one after a growing wait")
         await lab.until_polled(prompt)
         lab.healed(fleet.target)
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
@@ -125,7 +125,7 @@ async def _hung_loop(lab: VideoLab) -> None:
         lab.healed(fleet.target)
         await fleet.until_failed_over([pid])
         await _are_awaited(lab, (_HUNG,))
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
@@ -148,21 +148,21 @@ async def _worker_and_server(lab: VideoLab) -> None:
         await _are_awaited(lab, (_WITH_SERVER,))
         await fleet.until_failed_over([pid])
         lab.healed(fleet.target)
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _all_are_awaited(lab: VideoLab, load: Sequence[VideoSpec]) -> Sequence[Held]:
+async def _all_are_awaited(lab: VideoLab, load: Sequence[VideoSpec]) -> Sequence[Breakpoint]:
     """Start all and wait until each awaits its video, which is held at the provider."""
-    videos = [await lab.hold(HoldTarget.VIDEO, asked.video_prompts[0]) for asked in load]
-    await asyncio.gather(*(lab.start(asked) for asked in load))
-    await asyncio.gather(*(video.caught(lab.step_deadline_seconds) for video in videos))
+    videos = [await lab.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0]) for spec in load]
+    await asyncio.gather(*(lab.start(spec) for spec in load))
+    await asyncio.gather(*(video.reached(lab.step_deadline_seconds) for video in videos))
     await _are_awaited(lab, load)
     return videos
 
 
 async def _are_awaited(lab: VideoLab, load: Sequence[VideoSpec]) -> None:
-    await asyncio.gather(*(lab.until_polled(asked.video_prompts[0]) for asked in load))
+    await asyncio.gather(*(lab.until_polled(spec.video_prompts[0]) for spec in load))
 
 
 async def _holder(lab: VideoLab, workflow_id: str) -> int:

@@ -10,8 +10,8 @@ from chaos.experiment.scenario import Scenario
 from chaos.invariants import Invariant
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
@@ -42,27 +42,27 @@ _REVOKED = [
 async def experiment(lab: VideoLab) -> None:
     """Four workflows stand still, each before another call; then the key is refused everywhere."""
     held = await asyncio.gather(
-        lab.hold(HoldTarget.IMAGE, _AT_START.workflow_id),
-        lab.hold(HoldTarget.VIDEO, _AT_POLL.workflow_id),
-        lab.hold(HoldTarget.POLL, _AT_DOWNLOAD.workflow_id),
-        lab.hold(HoldTarget.DOWNLOAD, _SCENE_1),
+        lab.set_breakpoint(BreakAt.IMAGE, _AT_START.workflow_id),
+        lab.set_breakpoint(BreakAt.VIDEO, _AT_POLL.workflow_id),
+        lab.set_breakpoint(BreakAt.POLL, _AT_DOWNLOAD.workflow_id),
+        lab.set_breakpoint(BreakAt.DOWNLOAD, _SCENE_1),
     )
     await asyncio.gather(lab.worker(), lab.worker())
-    await asyncio.gather(*(lab.start(asked) for asked in _ALL))
+    await asyncio.gather(*(lab.start(spec) for spec in _ALL))
     for each in held:
-        await each.caught(lab.step_deadline_seconds)
+        await each.reached(lab.step_deadline_seconds)
     await lab.until_polled(_AT_POLL.video_prompts[0])
     async with answered_by(lab, _REVOKED):
         for each in held:
-            await each.release()
-        await lab.until_ended(*(asked.workflow_id for asked in _ALL))
+            await each.resume()
+        await lab.until_ended(*(spec.workflow_id for spec in _ALL))
     lab.note("the key is valid again")
-    await asyncio.gather(*(lab.start(asked) for asked in _ALL))
+    await asyncio.gather(*(lab.start(spec) for spec in _ALL))
 
 
-def _goes_on(asked: VideoSpec, call: str, kept: int) -> Invariant:
+def _goes_on(spec: VideoSpec, call: str, kept: int) -> Invariant:
     return resumed_from_its_checkpoint(
-        asked.workflow_id, ("GEMINI_API_KEY", f"at the {call} call", "HTTP 403"), kept=kept
+        spec.workflow_id, ("GEMINI_API_KEY", f"at the {call} call", "HTTP 403"), kept=kept
     )
 
 

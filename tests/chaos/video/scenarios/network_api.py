@@ -23,14 +23,14 @@ from chaos.network.toxics import (
     Stream,
 )
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.network import (
     awaited_when_hit,
     in_flight_when_hit,
-    nothing_is_ambiguous,
-    openly_ambiguous,
+    nothing_is_in_doubt,
     refused_before_sent,
+    was_in_doubt,
 )
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.network_server import (
@@ -50,34 +50,34 @@ PART_BYTES = 1_000
 _RESET = ResetPeer(stream=Stream.DOWNSTREAM, wait_for_data=False)
 
 
-async def cut_twice(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def cut_twice(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """Nobody can connect when the image is to be paid for, and again while the video is polled."""
-    (scene,) = asked.video_prompts
-    video = await lab.hold(HoldTarget.VIDEO, scene)
+    (scene,) = spec.video_prompts
+    video = await lab.set_breakpoint(BreakAt.VIDEO, scene)
     async with lab.during(fault):
-        await begin(lab, asked)
-        await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
+        await begin(lab, spec)
+        await lab.until_failed(spec.workflow_id, "generate_character", attempts=1)
     await lab.until_polled(scene)
     async with lab.during(fault):
-        await lab.until_troubled(asked.workflow_id, "await_video")
-    await video.release()
+        await lab.until_troubled(spec.workflow_id, "await_video")
+    await video.resume()
 
 
-def caught(target: HoldTarget, kind: str) -> Act:
+def caught(target: BreakAt, kind: str) -> Act:
     """The link goes bad while a request lies with the provider, and until it has failed: a poll
     within its attempt, any other with it.
     """
 
-    async def act(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
-        held = await lab.hold(target, asked.workflow_id)
-        await begin(lab, asked)
-        await held.caught(lab.step_deadline_seconds)
+    async def act(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
+        held = await lab.set_breakpoint(target, spec.workflow_id)
+        await begin(lab, spec)
+        await held.reached(lab.step_deadline_seconds)
         async with lab.during(fault):
-            await held.release()
-            if target is HoldTarget.POLL:
-                await lab.until_troubled(asked.workflow_id, kind)
+            await held.resume()
+            if target is BreakAt.POLL:
+                await lab.until_troubled(spec.workflow_id, kind)
             else:
-                await lab.until_failed(asked.workflow_id, kind, attempts=1)
+                await lab.until_failed(spec.workflow_id, kind, attempts=1)
 
     return act
 
@@ -87,71 +87,71 @@ def _single(name: str, attempts: Mapping[str, int]) -> VideoSpec:
 
 
 def _cut() -> Trial:
-    asked = _single("api-cut", {"generate_character": 2})
-    toxic, (image, scene) = Down(), asked.prompts
+    spec = _single("api-cut", {"generate_character": 2})
+    toxic, (image, scene) = Down(), spec.prompts
 
     def proofs(link: str) -> Sequence[Invariant]:
         return (
-            refused_before_sent(link, toxic.type, asked.workflow_id, image),
-            awaited_when_hit(link, toxic.type, asked.workflow_id, scene),
+            refused_before_sent(link, toxic.type, spec.workflow_id, image),
+            awaited_when_hit(link, toxic.type, spec.workflow_id, scene),
         )
 
-    return Trial(asked, toxic, cut_twice, proofs, (nothing_is_ambiguous(asked.workflow_id),))
+    return Trial(spec, toxic, cut_twice, proofs, (nothing_is_in_doubt(spec.workflow_id),))
 
 
 def _polled(name: str, toxic: AnyToxic) -> Trial:
     """A poll is under way: it is free, and sent again by the same attempt."""
-    asked = specs.single(name)
-    (scene,) = asked.video_prompts
+    spec = specs.single(name)
+    (scene,) = spec.video_prompts
     return Trial(
-        asked,
+        spec,
         toxic,
-        caught(HoldTarget.POLL, "await_video"),
+        caught(BreakAt.POLL, "await_video"),
         lambda link: (in_flight_when_hit(link, toxic.type, Call.POLL, scene),),
-        (nothing_is_ambiguous(asked.workflow_id),),
+        (nothing_is_in_doubt(spec.workflow_id),),
     )
 
 
 def _paid() -> Trial:
     """An image is under way: it may be billed, and is, so the one that is sent again is waste."""
-    asked = _single("api-reset-paid", {"generate_character": 2})
-    image = asked.character_prompt
-    asked = asked.model_copy(update={"may_be_charged_twice": (image,)})
+    spec = _single("api-reset-paid", {"generate_character": 2})
+    image = spec.character_prompt
+    spec = spec.model_copy(update={"may_be_charged_twice": (image,)})
     return Trial(
-        asked,
+        spec,
         _RESET,
-        caught(HoldTarget.IMAGE, "generate_character"),
+        caught(BreakAt.IMAGE, "generate_character"),
         lambda link: (in_flight_when_hit(link, _RESET.type, Call.IMAGE, image),),
-        (openly_ambiguous(asked.workflow_id, image),),
+        (was_in_doubt(spec.workflow_id, image),),
     )
 
 
 def _truncated() -> Trial:
     """A download ends in its middle: the part is not taken for the whole."""
-    asked = _single("api-truncated", {"download_video": 2})
+    spec = _single("api-truncated", {"download_video": 2})
     toxic, (scene,) = (
         LimitData(stream=Stream.DOWNSTREAM, limit_bytes=PART_BYTES),
-        asked.video_prompts,
+        spec.video_prompts,
     )
     return Trial(
-        asked,
+        spec,
         toxic,
-        caught(HoldTarget.DOWNLOAD, "download_video"),
+        caught(BreakAt.DOWNLOAD, "download_video"),
         lambda link: (in_flight_when_hit(link, toxic.type, Call.DOWNLOAD, scene),),
-        (nothing_is_ambiguous(asked.workflow_id),),
+        (nothing_is_in_doubt(spec.workflow_id),),
     )
 
 
 def _hole() -> Trial:
     """Polls get no answer for a while, and then they do: that is no failure."""
-    asked = specs.single("api-hole")
-    toxic, (scene,) = BlackHole(stream=Stream.BOTH), asked.video_prompts
+    spec = specs.single("api-hole")
+    toxic, (scene,) = BlackHole(stream=Stream.BOTH), spec.video_prompts
     return Trial(
-        asked,
+        spec,
         toxic,
         made_in_an_outage,
-        lambda link: (awaited_when_hit(link, toxic.type, asked.workflow_id, scene),),
-        (nothing_is_ambiguous(asked.workflow_id),),
+        lambda link: (awaited_when_hit(link, toxic.type, spec.workflow_id, scene),),
+        (nothing_is_in_doubt(spec.workflow_id),),
     )
 
 

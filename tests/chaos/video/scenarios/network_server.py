@@ -31,13 +31,13 @@ from chaos.network.toxics import (
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.network import (
     awaited_when_hit,
     bad_throughout,
     in_flight_when_hit,
-    nothing_is_ambiguous,
+    nothing_is_in_doubt,
 )
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
@@ -59,7 +59,7 @@ Act = Callable[[VideoLab, VideoSpec, BadNetwork], Awaitable[None]]
 class Trial:
     """One workflow whose worker gets a bad link. `proofs` are made for that link."""
 
-    asked: VideoSpec
+    spec: VideoSpec
     toxic: AnyToxic
     act: Act
     proofs: Callable[[str], Sequence[Invariant]]
@@ -72,7 +72,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
 
     async def experiment(lab: VideoLab) -> None:
         for trial in several:
-            await lab.worker(task_queue=trial.asked.workflow_id, links=(end,))
+            await lab.worker(task_queue=trial.spec.workflow_id, links=(end,))
         outcomes = await asyncio.gather(
             *(
                 _carry_out(lab, trial, BadNetwork(link=link, toxic=trial.toxic))
@@ -87,7 +87,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
     return video_case(
         name=name,
         experiment=experiment,
-        load=lambda _: tuple(trial.asked for trial in several),
+        load=lambda _: tuple(trial.spec for trial in several),
         invariants=(*COMMON, *(one for trial in several for one in trial.invariants)),
         proofs=tuple(
             proof
@@ -103,87 +103,87 @@ def trials(name: str, end: str, *several: Trial) -> Case:
 
 
 async def _carry_out(lab: VideoLab, trial: Trial, fault: BadNetwork) -> None:
-    async with lab.watched(trial.asked.workflow_id):
-        await trial.act(lab, trial.asked, fault)
-        await lab.until_ended(trial.asked.workflow_id)
+    async with lab.watched(trial.spec.workflow_id):
+        await trial.act(lab, trial.spec, fault)
+        await lab.until_ended(trial.spec.workflow_id)
 
 
-async def begin(lab: VideoLab, asked: VideoSpec) -> None:
+async def begin(lab: VideoLab, spec: VideoSpec) -> None:
     """Start a workflow on the queue of its own worker."""
-    await lab.start(asked, task_queue=asked.workflow_id)
+    await lab.start(spec, task_queue=spec.workflow_id)
 
 
-async def throughout(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def throughout(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """The link is bad from before the workflow's start until after its end."""
     async with lab.during(fault):
-        await begin(lab, asked)
-        await lab.until_ended(asked.workflow_id)
+        await begin(lab, spec)
+        await lab.until_ended(spec.workflow_id)
 
 
-async def made_in_an_outage(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def made_in_an_outage(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """The video that is awaited gets ready while the link is bad, so the news has to wait."""
-    (scene,) = asked.video_prompts
-    video = await lab.hold(HoldTarget.VIDEO, scene)
-    await begin(lab, asked)
+    (scene,) = spec.video_prompts
+    video = await lab.set_breakpoint(BreakAt.VIDEO, scene)
+    await begin(lab, spec)
     await lab.until_polled(scene)
     async with lab.during(fault):
-        await video.release()
+        await video.resume()
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
 
 
-async def lost_for_long(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def lost_for_long(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """The image is made, and its worker cannot tell anybody before it counts as dead."""
-    image = await lab.hold(HoldTarget.IMAGE, asked.character_prompt)
-    await begin(lab, asked)
-    await image.caught(lab.step_deadline_seconds)
+    image = await lab.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+    await begin(lab, spec)
+    await image.reached(lab.step_deadline_seconds)
     async with lab.during(fault):
-        await image.release()
-        await lab.until_failed(asked.workflow_id, "generate_character", attempts=1)
+        await image.resume()
+        await lab.until_failed(spec.workflow_id, "generate_character", attempts=1)
 
 
-async def reset_again_and_again(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def reset_again_and_again(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """All connections are reset, each time that the worker has new ones."""
-    (scene,) = asked.video_prompts
-    video = await lab.hold(HoldTarget.VIDEO, scene)
-    await begin(lab, asked)
+    (scene,) = spec.video_prompts
+    video = await lab.set_breakpoint(BreakAt.VIDEO, scene)
+    await begin(lab, spec)
     for _ in range(RESETS):
         await lab.until_polled(scene)
         await until_connected(lab, fault.link)
         async with lab.during(fault):
             pass  # it is done when the toxic is on
-    await video.release()
+    await video.resume()
 
 
-async def silence(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def silence(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """The worker's connection is dead, and it has to find that out before it counts as dead itself.
 
     What it sends until then is lost; the video is made when it has a new connection.
     """
-    (scene,) = asked.video_prompts
-    video = await lab.hold(HoldTarget.VIDEO, scene)
-    await begin(lab, asked)
+    (scene,) = spec.video_prompts
+    video = await lab.set_breakpoint(BreakAt.VIDEO, scene)
+    await begin(lab, spec)
     await lab.until_polled(scene)
     dead = {one.connection for one in await lab.stack.links[fault.link].network.connections()}
     async with lab.during(fault):
         await until_connected(lab, fault.link, dead)
-        await video.release()
-        await lab.until_ended(asked.workflow_id)
+        await video.resume()
+        await lab.until_ended(spec.workflow_id)
 
 
-async def ghosts(lab: VideoLab, asked: VideoSpec, fault: BadNetwork) -> None:
+async def ghosts(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     """The worker has a new connection; the server keeps the old one, and the polls that came by it.
 
     Made only when the server is rid of it: what it gives to such a poll is lost for half a minute.
     """
-    (scene,) = asked.video_prompts
-    video = await lab.hold(HoldTarget.VIDEO, scene)
-    await begin(lab, asked)
+    (scene,) = spec.video_prompts
+    video = await lab.set_breakpoint(BreakAt.VIDEO, scene)
+    await begin(lab, spec)
     await lab.until_polled(scene)
     async with lab.during(fault):
         await asyncio.sleep(
             HEARTBEAT_SECONDS + 1
         )  # how long heartbeats have to come by the new one
-    await video.release()
+    await video.resume()
 
 
 async def until_connected(lab: VideoLab, link: str, dead: Collection[int] = ()) -> None:
@@ -203,13 +203,13 @@ async def until_connected(lab: VideoLab, link: str, dead: Collection[int] = ()) 
 
 def _awaited(name: str, toxic: AnyToxic, act: Act, times: int = 1) -> Trial:
     """A trial whose link goes bad while the video is awaited; nothing may be repeated."""
-    asked = specs.single(name)
+    spec = specs.single(name)
 
     def proofs(link: str) -> Sequence[Invariant]:
-        (scene,) = asked.video_prompts
-        return (awaited_when_hit(link, toxic.type, asked.workflow_id, scene, times),)
+        (scene,) = spec.video_prompts
+        return (awaited_when_hit(link, toxic.type, spec.workflow_id, scene, times),)
 
-    return Trial(asked, toxic, act, proofs, (nothing_is_ambiguous(asked.workflow_id),))
+    return Trial(spec, toxic, act, proofs, (nothing_is_in_doubt(spec.workflow_id),))
 
 
 def _hole(name: str, stream: Stream) -> Trial:
@@ -218,28 +218,28 @@ def _hole(name: str, stream: Stream) -> Trial:
 
 def slow(name: str, toxic: AnyToxic) -> Trial:
     """A line that is slow all the time, and nothing else."""
-    asked = specs.single(name)
+    spec = specs.single(name)
     return Trial(
-        asked,
+        spec,
         toxic,
         throughout,
-        lambda link: (bad_throughout(link, toxic.type, asked.workflow_id),),
-        (nothing_is_ambiguous(asked.workflow_id),),
+        lambda link: (bad_throughout(link, toxic.type, spec.workflow_id),),
+        (nothing_is_in_doubt(spec.workflow_id),),
     )
 
 
 def _given_up() -> Trial:
     """A worker that lives but cannot be heard: its image is made and paid for once all the same."""
-    asked = specs.single("server-lost-for-long").model_copy(
+    spec = specs.single("server-lost-for-long").model_copy(
         update={"attempts": {"generate_character": 2}}
     )
     hole = BlackHole(stream=Stream.BOTH)
     return Trial(
-        asked,
+        spec,
         hole,
         lost_for_long,
-        lambda link: (in_flight_when_hit(link, hole.type, Call.IMAGE, asked.character_prompt),),
-        (nothing_is_ambiguous(asked.workflow_id),),
+        lambda link: (in_flight_when_hit(link, hole.type, Call.IMAGE, spec.character_prompt),),
+        (nothing_is_in_doubt(spec.workflow_id),),
     )
 
 

@@ -13,7 +13,7 @@ from chaos.invariants import Invariant
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.invariants.api_proofs import all_were_open_at_once
@@ -65,7 +65,7 @@ def _experiment(
     async def experiment(lab: VideoLab) -> None:
         """All are open before the worker comes, so that they are at it at the same time."""
         await plan(lab, rules)
-        await asyncio.gather(*(lab.start(asked) for asked in _load(poisoned)))
+        await asyncio.gather(*(lab.start(spec) for spec in _load(poisoned)))
         await lab.worker()
 
     return experiment

@@ -10,8 +10,8 @@ from chaos.experiment.scenario import Scenario
 from chaos.faults import OutOfMemory
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.faults import BadApi
 from tests.chaos.video.invariants.memory import died_out_of_memory
@@ -41,11 +41,11 @@ _PAYING = _PAYING.model_copy(
 )
 
 
-def _experiment(target: HoldTarget, asked: VideoSpec) -> Callable[[VideoLab], Awaitable[None]]:
+def _experiment(target: BreakAt, spec: VideoSpec) -> Callable[[VideoLab], Awaitable[None]]:
     """The limit comes when the request lies with the provider, and with its worker it goes."""
 
     async def experiment(lab: VideoLab) -> None:
-        held = await lab.hold(target)
+        held = await lab.set_breakpoint(target)
         rule = FaultRule(
             call=Call(target.value),
             kind=FaultKind.LARGE,
@@ -53,12 +53,12 @@ def _experiment(target: HoldTarget, asked: VideoSpec) -> Callable[[VideoLab], Aw
             size_bytes=REPLY_BYTES,
         )
         fleet = await lab.supervisor(1, settings=PATIENT)
-        async with lab.during(BadApi(rule=rule)), lab.watched(asked.workflow_id):
-            await lab.start(asked)
-            await held.caught(lab.step_deadline_seconds)
+        async with lab.during(BadApi(rule=rule)), lab.watched(spec.workflow_id):
+            await lab.start(spec)
+            await held.reached(lab.step_deadline_seconds)
             struck = list(fleet.pids)
             async with lab.during(OutOfMemory(place=0, more_bytes=MORE_BYTES)):
-                await held.release()
+                await held.resume()
                 await fleet.until_gone(struck)
             await lab.converge(lab.step_deadline_seconds)
 
@@ -71,7 +71,7 @@ SCENARIO = Scenario(
     cases=(
         video_case(
             name="download",
-            experiment=_experiment(HoldTarget.DOWNLOAD, _DOWNLOADING),
+            experiment=_experiment(BreakAt.DOWNLOAD, _DOWNLOADING),
             load=lambda _: (_DOWNLOADING,),
             modes=_MOCKED,
             topologies=_OWN_SERVERS,
@@ -80,7 +80,7 @@ SCENARIO = Scenario(
         ),
         video_case(
             name="image",
-            experiment=_experiment(HoldTarget.IMAGE, _PAYING),
+            experiment=_experiment(BreakAt.IMAGE, _PAYING),
             load=lambda _: (_PAYING,),
             modes=_MOCKED,
             topologies=_OWN_SERVERS,

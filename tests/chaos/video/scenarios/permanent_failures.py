@@ -11,7 +11,7 @@ from chaos.experiment.scenario import Scenario
 from chaos.process.child import CANARY, ChildError
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.invariants.launches import refused_to_start
@@ -32,12 +32,12 @@ _MODEL = specs.single("retired-model")
 _LENGTH = specs.single("wrong-length")
 
 
-def _with_character(asked: VideoSpec, prompt: str) -> VideoSpec:
-    return asked.asking(character=prompt)
+def _with_character(spec: VideoSpec, prompt: str) -> VideoSpec:
+    return spec.asking(character=prompt)
 
 
-def _with_last_video(asked: VideoSpec, prompt: str) -> VideoSpec:
-    return asked.asking(videos=(*asked.video_prompts[:-1], prompt))
+def _with_last_video(spec: VideoSpec, prompt: str) -> VideoSpec:
+    return spec.asking(videos=(*spec.video_prompts[:-1], prompt))
 
 
 _MALFORMED_MENDED = specs.single("malformed-prompt")
@@ -81,19 +81,19 @@ async def experiment(lab: VideoLab) -> None:
         lab.worker(settings={"GEMINI_API_KEY": _WRONG_KEY}, task_queue=_WRONG_KEY_QUEUE),
         lab.worker(settings=retired, task_queue=_RETIRED_MODEL_QUEUE),
     )
-    refused = [asked for asked, _ in _REWORDED]
+    refused = [spec for spec, _ in _REWORDED]
     await asyncio.gather(
         lab.start(_KEY, task_queue=_WRONG_KEY_QUEUE),
         lab.start(_MODEL, task_queue=_RETIRED_MODEL_QUEUE),
-        *(lab.start(asked) for asked in refused),
+        *(lab.start(spec) for spec in refused),
     )
-    await lab.until_ended(*(asked.workflow_id for asked in (_KEY, _MODEL, *refused)))
-    for asked in refused:
-        lab.specs.remove(asked)
+    await lab.until_ended(*(spec.workflow_id for spec in (_KEY, _MODEL, *refused)))
+    for spec in refused:
+        lab.specs.remove(spec)
     lab.note("the causes are mended")
     await lab.worker(task_queue=_WRONG_LENGTH_QUEUE)
-    mended = (_KEY, _MODEL, *(asked for _, asked in _REWORDED))
-    await asyncio.gather(*(lab.start(asked) for asked in mended))
+    mended = (_KEY, _MODEL, *(spec for _, spec in _REWORDED))
+    await asyncio.gather(*(lab.start(spec) for spec in mended))
 
 
 async def _refused(lab: VideoLab) -> None:
@@ -113,7 +113,7 @@ SCENARIO = Scenario(
         video_case(
             name="mended_and_started_again",
             experiment=experiment,
-            load=lambda _: (_KEY, _MODEL, _LENGTH, *(asked for _, asked in _REWORDED)),
+            load=lambda _: (_KEY, _MODEL, _LENGTH, *(spec for _, spec in _REWORDED)),
             modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,

@@ -11,7 +11,7 @@ from chaos.process.child import CANARY
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.evidence import FAKE_API
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.api_proofs import provider_answered
 from tests.chaos.video.invariants.retries import (
@@ -126,8 +126,8 @@ SCENARIO = Scenario(
                 *COMMON,
                 policy_is_as_required("open_operation", "generate_character"),
                 *(
-                    fails_at_once(asked.workflow_id, Call.IMAGE, asked.character_prompt)
-                    for asked in (_REFUSED, _REFUSED_SERIES)
+                    fails_at_once(spec.workflow_id, Call.IMAGE, spec.character_prompt)
+                    for spec in (_REFUSED, _REFUSED_SERIES)
                 ),
             ),
             proofs=(provider_answered(Call.IMAGE, _REFUSED.character_prompt, "refused", 1),),

@@ -14,12 +14,12 @@ from chaos.experiment.scenario import Scenario
 from chaos.faults import ServerDown, ServerPaused
 from chaos.invariants.proofs import was_paused
 from tests.chaos.video import specs
+from tests.chaos.video.api_probe import Breakpoint
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.outages import all_were_in_hand, killed_as_soon_as_it_answered
 from tests.chaos.video.invariants.server_proofs import server_was_down
 from tests.chaos.video.lab import VideoLab
-from tests.chaos.video.witness import Held
 
 PAUSE_SECONDS = 10.0
 OUTAGE_SECONDS = 3.0
@@ -36,37 +36,37 @@ _DEV = frozenset({Topology.DEV})
 _PAUSED = specs.single("pause-single")
 _TWICE = specs.single("twice-single")
 _LOAD = tuple(specs.single(f"outage-{n}") for n in range(1, 6))
-_HELD = (HoldTarget.IMAGE, HoldTarget.VIDEO_START, *[HoldTarget.VIDEO] * 3)
-_PROMPTS = (_LOAD[0].character_prompt, *(asked.video_prompts[0] for asked in _LOAD[1:]))
+_HELD = (BreakAt.IMAGE, BreakAt.VIDEO_START, *[BreakAt.VIDEO] * 3)
+_PROMPTS = (_LOAD[0].character_prompt, *(spec.video_prompts[0] for spec in _LOAD[1:]))
 """Where each of them stands when the server is killed: the first two are paying."""
 
 
 async def _pause(lab: VideoLab) -> None:
     """SIGSTOP while a video is awaited: connections stand, and nobody answers."""
-    video = await lab.hold(HoldTarget.VIDEO)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     await lab.worker()
     await lab.start(_PAUSED)
     async with lab.watched(_PAUSED.workflow_id):
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await lab.until_polled(_PAUSED.video_prompts[0])
         async with lab.during(ServerPaused()):
             await asyncio.sleep(PAUSE_SECONDS)  # the pause itself
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
 async def _twice_in_a_row(lab: VideoLab) -> None:
     """The second kill comes when the server has just begun to pick up its work."""
-    video = await lab.hold(HoldTarget.VIDEO)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     await lab.worker()
     await lab.start(_TWICE)
     async with lab.watched(_TWICE.workflow_id):
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await lab.until_polled(_TWICE.video_prompts[0])
         for _ in range(2):
             async with lab.during(ServerDown()):
                 await lab.until_polled(_TWICE.video_prompts[0])
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
@@ -76,21 +76,24 @@ async def under_load(lab: VideoLab) -> None:
     Their results come when the server is back: the SDK gives up a result that it cannot deliver for
     6 to 10 s, and on a busy machine a restart takes as long.
     """
-    for moment in await held_through_an_outage(lab):
-        await moment.release()
+    for point in await held_through_an_outage(lab):
+        await point.resume()
 
 
-async def held_through_an_outage(lab: VideoLab) -> Sequence[Held]:
+async def held_through_an_outage(lab: VideoLab) -> Sequence[Breakpoint]:
     """What is in hand when the server is killed, and still is when it is back."""
-    held = [await lab.hold(target, prompt) for target, prompt in zip(_HELD, _PROMPTS, strict=True)]
+    at_api = [
+        await lab.set_breakpoint(target, prompt)
+        for target, prompt in zip(_HELD, _PROMPTS, strict=True)
+    ]
     # Five activities want five slots.
     await asyncio.gather(*(lab.worker(settings=_PATIENT) for _ in range(2)))
-    await asyncio.gather(*(lab.start(asked) for asked in _LOAD))
-    await asyncio.gather(*(moment.caught(lab.step_deadline_seconds) for moment in held))
+    await asyncio.gather(*(lab.start(spec) for spec in _LOAD))
+    await asyncio.gather(*(point.reached(lab.step_deadline_seconds) for point in at_api))
     await asyncio.gather(*(lab.until_polled(scene) for scene in _PROMPTS[2:]))
     async with lab.during(ServerDown()):
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
-    return held
+    return at_api
 
 
 SCENARIO = Scenario(

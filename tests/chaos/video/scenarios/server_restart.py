@@ -16,7 +16,7 @@ from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.server_proofs import cluster_was_struck, server_was_down
 from tests.chaos.video.lab import VideoLab
 
@@ -27,8 +27,8 @@ LONG_OUTAGE_SECONDS = 20.0
 _MOCKED_ONLY = frozenset({Mode.MOCKED})
 """Not worth the price of a video to whoever pays for it: the same case, or damage on purpose."""
 _DEV_ONLY = frozenset({Topology.DEV})
-_ASKED = specs.single("restart-single")
-_VIDEO = _ASKED.video_prompts[0]
+_SPEC = specs.single("restart-single")
+_VIDEO = _SPEC.video_prompts[0]
 
 BLOWS = {**{name: (name,) for name in (*ROLES, POSTGRES)}, EVERYTHING: (*ROLES, POSTGRES)}
 """What is struck, in turn, and the processes that this takes."""
@@ -44,19 +44,19 @@ def _experiment(
     number: signal.Signals, outage_seconds: float
 ) -> Callable[[VideoLab], Awaitable[None]]:
     async def experiment(lab: VideoLab) -> None:
-        video = await lab.hold(HoldTarget.VIDEO)
+        video = await lab.set_breakpoint(BreakAt.VIDEO)
         server = lab.stack.server
         await lab.worker()
-        await lab.start(_ASKED)
-        async with lab.watched(_ASKED.workflow_id):
-            await video.caught(lab.step_deadline_seconds)
+        await lab.start(_SPEC)
+        async with lab.watched(_SPEC.workflow_id):
+            await video.reached(lab.step_deadline_seconds)
             await lab.until_polled(_VIDEO)
             await lab.signal(server.child, number)
             await asyncio.sleep(outage_seconds)  # the outage itself
             await server.start()
             lab.healed(server.child.name)
             lab.note("the server is back; the worker was left running")
-            await video.release()
+            await video.resume()
             await lab.converge(lab.step_deadline_seconds)
 
     return experiment
@@ -66,16 +66,16 @@ async def _each_role(lab: VideoLab) -> None:
     """For each blow another video of one series is awaited; it is made while the role is down."""
     cluster = lab.stack.cluster
     # All before the first is let go: the workflow may be quicker than a restart.
-    videos = [await lab.hold(HoldTarget.VIDEO, scene) for scene in _SERIES.video_prompts]
+    videos = [await lab.set_breakpoint(BreakAt.VIDEO, scene) for scene in _SERIES.video_prompts]
     await lab.worker()
     await lab.start(_SERIES)
     async with lab.watched(_SERIES.workflow_id):
         for number, (target, names) in enumerate(BLOWS.items()):
             struck = [cluster.processes[name] for name in names]
-            await videos[number].caught(lab.step_deadline_seconds)
+            await videos[number].reached(lab.step_deadline_seconds)
             await lab.until_polled(_SERIES.video_prompts[number])
             await lab.signal_together(target, struck, signal.SIGKILL)
-            await videos[number].release()
+            await videos[number].resume()
             await cluster.start_again(*names)
             lab.healed(target)
             lab.note(f"{target} is back")
@@ -91,10 +91,10 @@ def _case(
     return video_case(
         name=name,
         experiment=_experiment(number, outage_seconds),
-        load=lambda _: (_ASKED,),
+        load=lambda _: (_SPEC,),
         modes=modes,
         topologies=_DEV_ONLY,
-        proofs=(server_was_down(number.name, _ASKED.workflow_id, _VIDEO, outage_seconds),),
+        proofs=(server_was_down(number.name, _SPEC.workflow_id, _VIDEO, outage_seconds),),
         about_seconds=8 + outage_seconds,
     )
 
@@ -108,11 +108,11 @@ SCENARIO = Scenario(
         video_case(
             name="control_in_memory",
             experiment=_experiment(signal.SIGKILL, OUTAGE_SECONDS),
-            load=lambda _: (_ASKED,),
+            load=lambda _: (_SPEC,),
             modes=_MOCKED_ONLY,
             topologies=_DEV_ONLY,
             stack=StackSpec(persistent=False),
-            proofs=(server_was_down("SIGKILL", _ASKED.workflow_id, _VIDEO, OUTAGE_SECONDS),),
+            proofs=(server_was_down("SIGKILL", _SPEC.workflow_id, _VIDEO, OUTAGE_SECONDS),),
             must_fail=workflows_end_as_expected,
         ),
         _case("long_outage", signal.SIGKILL, outage_seconds=LONG_OUTAGE_SECONDS),

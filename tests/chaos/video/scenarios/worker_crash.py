@@ -8,42 +8,42 @@ from chaos.environment.temporal import SHARED_SERVER
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.process_proofs import killed_during_render, killed_during_request
 from tests.chaos.video.lab import VideoLab
 
 # The image in flight is billed although its client is gone, as the real API would bill it, so
 # one more image is the price of this crash. The video is not: its operation's name is kept.
-_ASKED = specs.single("crash-single")
-_ASKED = _ASKED.model_copy(
+_SPEC = specs.single("crash-single")
+_SPEC = _SPEC.model_copy(
     update={
-        "may_be_charged_twice": (_ASKED.character_prompt,),
+        "may_be_charged_twice": (_SPEC.character_prompt,),
         "attempts": {"generate_character": 2, "await_video": 2},
     }
 )
-_VIDEO = _ASKED.video_prompts[0]
+_VIDEO = _SPEC.video_prompts[0]
 
 
 async def experiment(lab: VideoLab) -> None:
     """Three workers in turn; the third completes the workflow."""
-    image = await lab.hold(HoldTarget.IMAGE)
-    video = await lab.hold(HoldTarget.VIDEO)
+    image = await lab.set_breakpoint(BreakAt.IMAGE)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     first = await lab.worker()
-    await lab.start(_ASKED)
-    async with lab.watched(_ASKED.workflow_id):
-        await image.caught(lab.step_deadline_seconds)
+    await lab.start(_SPEC)
+    async with lab.watched(_SPEC.workflow_id):
+        await image.reached(lab.step_deadline_seconds)
         await lab.signal(first.child, signal.SIGKILL)
-        await image.release()
+        await image.resume()
         second = await lab.worker()
         lab.note("waiting until the server misses the heartbeat (30 s) and retries (10 s)")
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await lab.until_polled(_VIDEO)
         await lab.signal(second.child, signal.SIGKILL)
         await lab.worker()
         lab.note("waiting for heartbeat and retry once more")
         await lab.until_polled(_VIDEO)
-        await video.release()
+        await video.resume()
         lab.healed("worker-2")
 
 
@@ -54,11 +54,11 @@ SCENARIO = Scenario(
         video_case(
             name="sigkill_twice",
             experiment=experiment,
-            load=lambda _: (_ASKED,),
+            load=lambda _: (_SPEC,),
             invariants=COMMON,
             proofs=(
-                killed_during_request("worker-1", Call.IMAGE, _ASKED.character_prompt),
-                killed_during_render("worker-2", _ASKED.workflow_id, _VIDEO),
+                killed_during_request("worker-1", Call.IMAGE, _SPEC.character_prompt),
+                killed_during_render("worker-2", _SPEC.workflow_id, _VIDEO),
             ),
             stack=SHARED_SERVER,
             about_seconds=85,

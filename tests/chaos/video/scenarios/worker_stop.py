@@ -12,8 +12,8 @@ from chaos.faults import PauseWorker
 from chaos.invariants.proofs import was_paused
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
-from tests.chaos.video.fake_api.holds import HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.handover import (
     nothing_is_repeated,
     sends_nothing_paid_when_it_wakes,
@@ -52,64 +52,64 @@ _PAYING = _PAYING.model_copy(
 )
 # Together they fill the sleeper's slots: it asks for no more activities, which would sleep with it.
 _WAITING = tuple(
-    asked.model_copy(update={"attempts": {"await_video": 2}})
-    for asked in (specs.series("sleep-series", videos=2), specs.single("sleep-single"))
+    spec.model_copy(update={"attempts": {"await_video": 2}})
+    for spec in (specs.series("sleep-series", videos=2), specs.single("sleep-single"))
 )
 
 
 async def _sigterm(lab: VideoLab) -> None:
     """It awaits a video when it is told to stop, and another stands by."""
     prompt = _STOPPED.video_prompts[0]
-    video = await lab.hold(HoldTarget.VIDEO)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     first = await lab.worker()
     await lab.start(_STOPPED)
     async with lab.watched(_STOPPED.workflow_id):
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await lab.until_polled(prompt)
         await lab.worker()
         await lab.signal(first.child, signal.SIGTERM)
         await lab.until_polled(prompt)
         lab.healed(first.child.name)
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
 async def _sleeps_briefly(lab: VideoLab) -> None:
     """The reply to a paid request comes while it sleeps; then it sleeps while it awaits a video."""
-    image = await lab.hold(HoldTarget.IMAGE)
-    video = await lab.hold(HoldTarget.VIDEO)
+    image = await lab.set_breakpoint(BreakAt.IMAGE)
+    video = await lab.set_breakpoint(BreakAt.VIDEO)
     await lab.worker()
     await lab.start(_NAPPING)
     async with lab.watched(_NAPPING.workflow_id):
-        await image.caught(lab.step_deadline_seconds)
+        await image.reached(lab.step_deadline_seconds)
         async with lab.during(PauseWorker(worker="worker-1")):
-            await image.release()
+            await image.resume()
             await asyncio.sleep(NAP_SECONDS)  # the sleep itself
-        await video.caught(lab.step_deadline_seconds)
+        await video.reached(lab.step_deadline_seconds)
         await lab.until_polled(_NAPPING.video_prompts[0])
         async with lab.during(PauseWorker(worker="worker-1")):
             await asyncio.sleep(NAP_SECONDS)  # the sleep itself
         await lab.until_polled(_NAPPING.video_prompts[0])
-        await video.release()
+        await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
 async def _sleeps_long(lab: VideoLab) -> None:
     """With its hands full it sleeps until another worker has done all of it."""
-    image = await lab.hold(HoldTarget.IMAGE, _PAYING.character_prompt)
-    prompts = [asked.video_prompts[0] for asked in _WAITING]
-    videos = [await lab.hold(HoldTarget.VIDEO, prompt) for prompt in prompts]
+    image = await lab.set_breakpoint(BreakAt.IMAGE, _PAYING.character_prompt)
+    prompts = [spec.video_prompts[0] for spec in _WAITING]
+    videos = [await lab.set_breakpoint(BreakAt.VIDEO, prompt) for prompt in prompts]
     sleeper = await lab.worker()
-    await asyncio.gather(*(lab.start(asked) for asked in (_PAYING, *_WAITING)))
+    await asyncio.gather(*(lab.start(spec) for spec in (_PAYING, *_WAITING)))
     held = (image, *videos)
-    await asyncio.gather(*(each.caught(lab.step_deadline_seconds) for each in held))
+    await asyncio.gather(*(each.reached(lab.step_deadline_seconds) for each in held))
     await asyncio.gather(*(lab.until_polled(prompt) for prompt in prompts))
     async with lab.during(PauseWorker(worker="worker-1")):
-        await image.release()
+        await image.resume()
         await lab.worker()
         lab.note("waiting until the server misses the heartbeats (30 s) and retries (10 s)")
         await asyncio.gather(*(lab.until_polled(prompt) for prompt in prompts))
-        await asyncio.gather(*(video.release() for video in videos))
+        await asyncio.gather(*(video.resume() for video in videos))
         await lab.converge(_LONG_DEADLINE_SECONDS)
     # It finishes what it still believes to have in hand, and ends.
     await sleeper.child.terminate()
@@ -154,8 +154,8 @@ SCENARIO = Scenario(
                 was_paused(_SLEEPER, HEARTBEAT_TIMEOUT.total_seconds()),
                 slept_during_request(_SLEEPER, Call.IMAGE, _PAYING.character_prompt),
                 *(
-                    taken_over_while_asleep(_SLEEPER, asked.workflow_id)
-                    for asked in (_PAYING, *_WAITING)
+                    taken_over_while_asleep(_SLEEPER, spec.workflow_id)
+                    for spec in (_PAYING, *_WAITING)
                 ),
             ),
             stack=SHARED_SERVER,

@@ -31,7 +31,7 @@ from chaos.experiment.results import (
 from chaos.report.files import markdown
 from chaos.report.junit import junit
 from chaos.report.table import ambiguous_lines, cost, cost_table_lines, usd
-from tests.chaos.video.fake_api.ledger import Item
+from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}

@@ -1,4 +1,4 @@
-"""When the ledger may be said to hold every answer."""
+"""When the bills may be said to hold every answer."""
 
 import asyncio
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import cast
 
 from starlette.types import Message
 
+from tests.chaos.video.fake_api.api_request import poll_request
 from tests.chaos.video.fake_api.app import Desk
-from tests.chaos.video.fake_api.asked import asked_poll
+from tests.chaos.video.fake_api.bills import Answered, BillsWriter, Record
 from tests.chaos.video.fake_api.connection import Connection
-from tests.chaos.video.fake_api.ledger import Answered, LedgerWriter, Record
 from tests.chaos.video.fake_api.provider import Provider
 from tests.chaos.video.fake_api.settings import Latencies, Prices
 from tests.chaos.video.fake_api.state import Operations
@@ -30,21 +30,21 @@ class ConnectionThere:
 class SlowDisk:
     """Takes its time over the record of an answer."""
 
-    def __init__(self, ledger: LedgerWriter) -> None:
+    def __init__(self, bills: BillsWriter) -> None:
         self.ready = asyncio.Event()
-        self._ledger = ledger
+        self._bills = bills
 
     async def append(self, record: Record) -> None:
         if isinstance(record, Answered):
             await self.ready.wait()
-        await self._ledger.append(record)
+        await self._bills.append(record)
 
 
 async def test_a_reply_that_left_is_waited_for_until_it_is_recorded(tmp_path: Path) -> None:
-    """So whoever has a reply in hand finds its answer in the ledger over HTTP."""
-    ledger, _ = LedgerWriter.open(tmp_path / "ledger")
-    disk = SlowDisk(ledger)
-    slow = cast("LedgerWriter", disk)
+    """So whoever has a reply in hand finds its answer in the bills over HTTP."""
+    bills, _ = BillsWriter.open(tmp_path / "bills")
+    disk = SlowDisk(bills)
+    slow = cast("BillsWriter", disk)
     provider = Provider(slow, Operations(), Latencies(), Prices())
     desk = Desk(provider, slow, "key", stop=lambda _sentence: None)
     left = asyncio.Event()
@@ -53,7 +53,7 @@ async def test_a_reply_that_left_is_waited_for_until_it_is_recorded(tmp_path: Pa
         if not message.get("more_body", True):
             left.set()
 
-    asked = asked_poll("m", "models/m/operations/none", key_valid=True)
+    asked = poll_request("m", "models/m/operations/none", key_valid=True)
     connection = cast("Connection", ConnectionThere())
     handling = asyncio.create_task(desk.handle(asked, connection, send))
     await left.wait()
@@ -62,4 +62,4 @@ async def test_a_reply_that_left_is_waited_for_until_it_is_recorded(tmp_path: Pa
     assert not recorded.done()
     disk.ready.set()
     await asyncio.gather(handling, recorded)
-    await ledger.close()
+    await bills.close()

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rule_book import RuleBook
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 
@@ -13,7 +13,7 @@ BEFORE, AFTER = When.BEFORE_BILLING, When.AFTER_BILLING
 def hits(rule: FaultRule, prompts: list[str]) -> list[bool]:
     book = RuleBook()
     book.add(rule)
-    return [book.strike(rule.call, rule.when, prompt) is rule for prompt in prompts]
+    return [book.hit(rule.call, rule.when, prompt) is rule for prompt in prompts]
 
 
 def test_a_rule_hits_once_by_default() -> None:
@@ -35,7 +35,7 @@ def test_a_rule_that_names_a_model_hits_no_other() -> None:
     book = RuleBook()
     rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, model="old", times=None)
     book.add(rule)
-    struck = [book.strike(Call.IMAGE, BEFORE, "a", model) for model in ("old", "new", None, "old")]
+    struck = [book.hit(Call.IMAGE, BEFORE, "a", model) for model in ("old", "new", None, "old")]
     assert struck == [rule, None, None, rule]
 
 
@@ -47,8 +47,8 @@ def test_only_prompts_that_contain_the_match_are_hit_and_skipped() -> None:
 def test_another_call_or_point_is_not_hit() -> None:
     book = RuleBook()
     book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=None))
-    assert book.strike(Call.VIDEO_START, BEFORE, "a") is None
-    assert book.strike(Call.IMAGE, AFTER, "a") is None
+    assert book.hit(Call.VIDEO_START, BEFORE, "a") is None
+    assert book.hit(Call.IMAGE, AFTER, "a") is None
 
 
 def test_rules_are_tried_in_the_order_they_were_added() -> None:
@@ -57,14 +57,14 @@ def test_rules_are_tried_in_the_order_they_were_added() -> None:
     book = RuleBook()
     book.add(first)
     book.add(second)
-    assert [book.strike(Call.IMAGE, BEFORE, "a") for _ in range(3)] == [first, second, None]
+    assert [book.hit(Call.IMAGE, BEFORE, "a") for _ in range(3)] == [first, second, None]
 
 
 def test_hits_are_counted_for_each_rule() -> None:
     book = RuleBook()
     rule_id = book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=2))
     for _ in range(3):
-        book.strike(Call.IMAGE, BEFORE, "a")
+        book.hit(Call.IMAGE, BEFORE, "a")
     assert [(status.id, status.hits) for status in book.statuses()] == [(rule_id, 2)]
 
 
@@ -73,7 +73,7 @@ def test_a_lifted_rule_hits_nothing() -> None:
     rule_id = book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS))
     assert book.remove(rule_id)
     assert not book.remove(rule_id)
-    assert book.strike(Call.IMAGE, BEFORE, "a") is None
+    assert book.hit(Call.IMAGE, BEFORE, "a") is None
 
 
 def test_clearing_lifts_all_rules() -> None:
@@ -81,7 +81,7 @@ def test_clearing_lifts_all_rules() -> None:
     book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS))
     book.add(FaultRule(call=Call.IMAGE, kind=FaultKind.RESET))
     book.clear()
-    assert book.strike(Call.IMAGE, BEFORE, "a") is None
+    assert book.hit(Call.IMAGE, BEFORE, "a") is None
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.asked import Asked
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.api_request import ApiRequest
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.replies import Reply
 from tests.chaos.video.fake_api.rules import FaultRule, When
 from tests.chaos.video.fake_api.spoiling import spoil
 
 
 def answered(rule: FaultRule) -> Reply:
-    asked = Asked(call=rule.call, key_valid=True, operation="models/veo/operations/op1")
+    asked = ApiRequest(call=rule.call, key_valid=True, operation="models/veo/operations/op1")
     return spoil(Reply(), rule, asked)
 
 

@@ -5,18 +5,18 @@ import json
 import pytest
 from pydantic import JsonValue
 
-from tests.chaos.video.fake_api.asked import Asked
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.api_request import ApiRequest
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.media import make_image
 from tests.chaos.video.fake_api.replies import Reply, image
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.fake_api.spoiling import spoil
 
 OPERATION = "models/veo/operations/op1"
-POLL = Asked(call=Call.POLL, key_valid=True, operation=OPERATION)
+POLL = ApiRequest(call=Call.POLL, key_valid=True, operation=OPERATION)
 
 
-def answered(asked: Asked = POLL, **fields: object) -> Reply:
+def answered(asked: ApiRequest = POLL, **fields: object) -> Reply:
     """The reply of a rule of the kind status."""
     rule = FaultRule.model_validate({"call": asked.call, "kind": "status", **fields})
     return spoil(Reply(), rule, asked)
@@ -55,7 +55,7 @@ def test_the_name_is_the_operations_own_whatever_the_model_is_called() -> None:
 
 
 def test_the_name_is_left_where_there_is_no_operation() -> None:
-    asked = Asked(call=Call.VIDEO_START, key_valid=True, prompt="a fox")
+    asked = ApiRequest(call=Call.VIDEO_START, key_valid=True, prompt="a fox")
     assert json.loads(answered(asked, status=202, body={"name": "$NAME"}).body) == {"name": "$NAME"}
 
 
@@ -67,7 +67,7 @@ def test_a_status_below_400_has_no_body_of_its_own(status: int) -> None:
 def test_an_image_with_drafts_is_the_last_part_and_the_only_one_that_is_no_thought() -> None:
     true = image("a fox", make_image("r1", "a fox"))
     rule = FaultRule(call=Call.IMAGE, kind=FaultKind.DRAFTS, when=When.AFTER_BILLING)
-    reply = spoil(true, rule, Asked(call=Call.IMAGE, key_valid=True))
+    reply = spoil(true, rule, ApiRequest(call=Call.IMAGE, key_valid=True))
     text, draft, last = json.loads(reply.body)["candidates"][0]["content"]["parts"]
     assert [last] == json.loads(true.body)["candidates"][0]["content"]["parts"]
     assert [part.get("thought") for part in (text, draft, last)] == [True, True, None]
@@ -82,7 +82,7 @@ def test_an_image_with_drafts_is_the_last_part_and_the_only_one_that_is_no_thoug
 def test_a_redirect_names_the_other_place_and_keeps_the_body_of_what_is_paid(
     call: Call, status: int
 ) -> None:
-    asked = Asked(call=call, key_valid=True, elsewhere="http://localhost:1/elsewhere/x")
+    asked = ApiRequest(call=call, key_valid=True, elsewhere="http://localhost:1/elsewhere/x")
     reply = spoil(Reply(sha256="a"), FaultRule(call=call, kind=FaultKind.REDIRECT), asked)
     assert (reply.kind, reply.status, reply.sha256) == ("redirect", status, None)
     assert reply.headers == {"location": "http://localhost:1/elsewhere/x"}

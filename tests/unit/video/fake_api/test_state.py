@@ -1,11 +1,11 @@
-"""What a provider knows of its operations, and that it learns all of it from its ledger."""
+"""What a provider knows of its operations, and that it learns all of it from its bills."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from tests.chaos.video.fake_api.ledger import Billed, Call, Item, LedgerError, Outcome, Received
+from tests.chaos.video.fake_api.bills import Billed, BillsError, Call, Item, Outcome, Received
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.state import Operation, Operations
 
@@ -23,7 +23,7 @@ BILL = Billed(
 )
 
 
-def test_operations_and_files_come_back_from_the_ledger() -> None:
+def test_operations_and_files_come_back_from_the_bills() -> None:
     received = Received(at=AT, request_id="r1", call=Call.VIDEO_START, key_valid=True)
     image = BILL.model_copy(update={"item": Item.IMAGE, "operation": None, "file": None})
     operations = Operations.replay((received, image, BILL))
@@ -68,5 +68,5 @@ def test_a_video_has_the_same_bytes_each_time() -> None:
 
 
 def test_a_video_bill_without_an_operation_is_damage() -> None:
-    with pytest.raises(LedgerError, match="names no operation"):
+    with pytest.raises(BillsError, match="names no operation"):
         Operations.replay((BILL.model_copy(update={"operation": None}),))

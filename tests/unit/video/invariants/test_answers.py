@@ -15,7 +15,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Answered, Billed, Call, Outcome, Received, Record
+from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Outcome, Received, Record
 from tests.chaos.video.invariants.answers import (
     api_answered,
     api_was_slow,
@@ -38,24 +38,24 @@ Change = Callable[[Record], Record | None]
 
 def changed(evidence: VideoEvidence, change: Change) -> VideoEvidence:
     """The evidence with each record of the provider's changed, or left out."""
-    found = [change(record) for record in evidence.ledger]
-    return replace(evidence, ledger=[record for record in found if record])
+    found = [change(record) for record in evidence.records]
+    return replace(evidence, records=[record for record in found if record])
 
 
-def request(evidence: VideoEvidence, asked: VideoSpec, call: Call) -> Received:
+def request(evidence: VideoEvidence, spec: VideoSpec, call: Call) -> Received:
     """A workflow's first request of that call."""
-    bills = [bill for bill in evidence.billed if bill.prompt in asked.prompts]
-    known = {*asked.prompts, *(b.operation for b in bills), *(b.file for b in bills)} - {None}
+    bills = [bill for bill in evidence.billed if bill.prompt in spec.prompts]
+    known = {*spec.prompts, *(b.operation for b in bills), *(b.file for b in bills)} - {None}
     return next(
         r for r in evidence.received if r.call is call and {r.prompt, r.operation, r.file} & known
     )
 
 
 def answered(
-    evidence: VideoEvidence, asked: VideoSpec, call: Call, **update: object
+    evidence: VideoEvidence, spec: VideoSpec, call: Call, **update: object
 ) -> VideoEvidence:
     """The evidence with the answer to a workflow's first request of that call changed."""
-    request_id = request(evidence, asked, call).request_id
+    request_id = request(evidence, spec, call).request_id
 
     def change(record: Record) -> Record:
         ours = isinstance(record, Answered) and record.request_id == request_id
@@ -64,10 +64,10 @@ def answered(
     return changed(evidence, change)
 
 
-def late(evidence: VideoEvidence, asked: VideoSpec, call: Call, seconds: float) -> VideoEvidence:
+def late(evidence: VideoEvidence, spec: VideoSpec, call: Call, seconds: float) -> VideoEvidence:
     """The evidence with that answer so long after its request."""
-    at = request(evidence, asked, call).at + timedelta(seconds=seconds)
-    return answered(evidence, asked, call, at=at)
+    at = request(evidence, spec, call).at + timedelta(seconds=seconds)
+    return answered(evidence, spec, call, at=at)
 
 
 def test_a_planned_answer_is_proven_by_its_kind_number_and_bill(
@@ -179,7 +179,7 @@ def begun_again(evidence: VideoEvidence) -> VideoEvidence:
     first = request(evidence, ONE, Call.VIDEO_START)
     again = first.model_copy(update={"request_id": "again"})
     answer = evidence.answers[first.request_id].model_copy(update={"request_id": "again"})
-    return replace(evidence, ledger=[*evidence.ledger, again, answer])
+    return replace(evidence, records=[*evidence.records, again, answer])
 
 
 def test_a_video_that_was_given_up_and_then_fetched_holds(concurrency: VideoEvidence) -> None:
@@ -216,7 +216,7 @@ def undelivered(evidence: VideoEvidence, amount_usd: str = "0") -> VideoEvidence
     paid = next(b for b in evidence.billed if b.prompt == ONE.video_prompts[0])
     other = {"sha256": None, "file": None, "outcome": Outcome.FAILED, "operation": "models/m/o/1"}
     amount = {"amount_usd": Decimal(amount_usd), "request_id": "before"}
-    return replace(evidence, ledger=[*evidence.ledger, paid.model_copy(update=other | amount)])
+    return replace(evidence, records=[*evidence.records, paid.model_copy(update=other | amount)])
 
 
 def test_a_video_that_was_not_delivered_costs_nothing(concurrency: VideoEvidence) -> None:
@@ -280,7 +280,7 @@ def bought_again(evidence: VideoEvidence) -> VideoEvidence:
     """The evidence with one more bill for a workflow's video, a minute after the first."""
     bill = next(b for b in evidence.billed if b.prompt == RECOVERS.video_prompts[0])
     again = bill.model_copy(update={"at": bill.at + timedelta(minutes=1)})
-    return replace(evidence, ledger=[*evidence.ledger, again])
+    return replace(evidence, records=[*evidence.records, again])
 
 
 def with_decision(evidence: VideoEvidence, later: timedelta) -> VideoEvidence:

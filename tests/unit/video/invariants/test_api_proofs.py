@@ -9,7 +9,7 @@ from temporalio.api.history.v1 import History
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Answered
+from tests.chaos.video.fake_api.bills import Answered
 from tests.chaos.video.scenarios import concurrency as concurrency_scenario
 from tests.chaos.video.scenarios import retry_config as retry_scenario
 from tests.unit.video.invariants.struck import Change
@@ -33,10 +33,10 @@ def test_a_planned_answer_that_was_not_given_is_unknown(
 ) -> None:
     healthy = [
         record.model_copy(update={"kind": "ok"}) if isinstance(record, Answered) else record
-        for record in retry_config.ledger
+        for record in retry_config.records
     ]
 
-    assert check.examine(replace(retry_config, ledger=healthy)).verdict is Verdict.UNKNOWN
+    assert check.examine(replace(retry_config, records=healthy)).verdict is Verdict.UNKNOWN
 
 
 def test_workflows_one_after_the_other_are_unknown(

@@ -9,7 +9,7 @@ import pytest
 from chaos.evidence.bills import Charge
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Billed, Item, Received
+from tests.chaos.video.fake_api.bills import Billed, Item, Received
 from tests.chaos.video.invariants.files import (
     artifacts_are_their_own,
     artifacts_exist_with_their_hash,
@@ -50,9 +50,9 @@ def test_an_altered_file_fails(copied: VideoEvidence) -> None:
 
 def test_a_file_that_no_result_names_is_missed(concurrency: VideoEvidence) -> None:
     more = Charge(item=Item.VIDEO, key="one more")
-    asked = [e.model_copy(update={"charges": (*e.charges, more)}) for e in concurrency.specs]
+    spec = [e.model_copy(update={"charges": (*e.charges, more)}) for e in concurrency.specs]
 
-    finding = artifacts_exist_with_their_hash.examine(replace(concurrency, specs=asked))
+    finding = artifacts_exist_with_their_hash.examine(replace(concurrency, specs=spec))
 
     assert finding.verdict is Verdict.FAILED
 
@@ -62,10 +62,10 @@ def test_a_file_made_for_another_prompt_fails(concurrency: VideoEvidence) -> Non
         record.model_copy(update={"prompt": record.prompt.replace("load-001", "load-002")})
         if isinstance(record, Billed)
         else record
-        for record in concurrency.ledger
+        for record in concurrency.records
     ]
 
-    finding = artifacts_are_their_own.examine(replace(concurrency, ledger=mixed_up))
+    finding = artifacts_are_their_own.examine(replace(concurrency, records=mixed_up))
 
     assert finding.verdict is Verdict.FAILED
 
@@ -75,9 +75,9 @@ def test_a_video_started_from_another_character_fails(concurrency: VideoEvidence
         record.model_copy(update={"image_sha256": "0" * 64})
         if isinstance(record, Received) and record.image_sha256
         else record
-        for record in concurrency.ledger
+        for record in concurrency.records
     ]
 
-    finding = artifacts_are_their_own.examine(replace(concurrency, ledger=foreign))
+    finding = artifacts_are_their_own.examine(replace(concurrency, records=foreign))
 
     assert "from another character" in finding.problems[0]

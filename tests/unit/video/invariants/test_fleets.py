@@ -10,7 +10,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.invariants.fleets import (
     died_again_and_again,
     hung_until_replaced,
@@ -129,8 +129,8 @@ def test_a_worker_that_nothing_was_lost_with_is_unknown(
 
 def test_a_loop_whose_workers_had_nothing_yet_is_unknown(loop: VideoEvidence) -> None:
     def of(*calls: Call) -> VideoEvidence:
-        ledger = [r for r in loop.ledger if not (isinstance(r, Received) and r.call in calls)]
-        return replace(loop, ledger=ledger)
+        ledger = [r for r in loop.records if not (isinstance(r, Received) and r.call in calls)]
+        return replace(loop, records=ledger)
 
     assert "no image was asked for" in LOOP.examine(of(Call.IMAGE)).problems[0]
     assert "did not await the video" in LOOP.examine(of(Call.POLL)).problems[0]

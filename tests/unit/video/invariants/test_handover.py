@@ -11,7 +11,7 @@ from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.invariants.handover import (
     nothing_is_repeated,
     sends_nothing_paid_when_it_wakes,
@@ -134,7 +134,7 @@ def test_a_sleep_until_all_is_over_is_proven(server_restart: VideoEvidence) -> N
 def test_what_is_sent_after_the_sleep_fails(server_restart: VideoEvidence) -> None:
     check = sends_nothing_paid_when_it_wakes(WORKER)
     sent, answered = _image(server_restart)
-    last = max(record.at for record in server_restart.ledger)
+    last = max(record.at for record in server_restart.records)
 
     assert check.examine(_slept(server_restart, sent, last + MOMENT)).problems == ()
     found = check.examine(_slept(server_restart, sent, answered))

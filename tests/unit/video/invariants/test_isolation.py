@@ -9,7 +9,7 @@ from temporalio.api.history.v1 import History
 
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Billed
+from tests.chaos.video.fake_api.bills import Billed
 from tests.chaos.video.invariants.isolation import no_interference
 
 POISONED = "retry-refused"
@@ -21,10 +21,10 @@ Change = Callable[[VideoEvidence, str, Callable[[History], None]], VideoEvidence
 @pytest.fixture
 def mixed(concurrency: VideoEvidence, retry_config: VideoEvidence) -> VideoEvidence:
     """Five that completed undisturbed, and one that failed."""
-    (asked,) = (e for e in retry_config.specs if e.workflow_id == POISONED)
+    (spec,) = (e for e in retry_config.specs if e.workflow_id == POISONED)
     return replace(
         concurrency,
-        specs=(*concurrency.specs, asked),
+        specs=(*concurrency.specs, spec),
         workflows={**concurrency.workflows, POISONED: retry_config.workflows[POISONED]},
     )
 
@@ -64,9 +64,9 @@ def test_another_that_needs_a_second_attempt_fails(
 @pytest.mark.parametrize("times", [0, 2])
 def test_another_that_is_billed_otherwise_fails(mixed: VideoEvidence, times: int) -> None:
     (bill,) = (b for b in mixed.billed if b.prompt == "the hero of load-003 waves")
-    others = [r for r in mixed.ledger if not (isinstance(r, Billed) and r is bill)]
+    others = [r for r in mixed.records if not (isinstance(r, Billed) and r is bill)]
 
-    broken = replace(mixed, ledger=[*others, *[bill] * times])
+    broken = replace(mixed, records=[*others, *[bill] * times])
 
     assert f"was billed {times} times, not 1" in CHECK.examine(broken).problems[0]
 

@@ -8,7 +8,7 @@ from chaos.environment.memory import KERNEL, WATCHER
 from chaos.evidence.journal import Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Answered, Call
+from tests.chaos.video.fake_api.bills import Answered, Call
 from tests.chaos.video.invariants.memory import died_out_of_memory
 from tests.unit.video.invariants.struck import Change, lost_with, pid_of, without
 
@@ -25,7 +25,7 @@ def starved(
     evidence = with_history(worker_crash, CRASH, lost_with(pid, "generate_character"))
     ledger = [
         record.model_copy(update={"kind": "large"}) if isinstance(record, Answered) else record
-        for record in evidence.ledger
+        for record in evidence.records
     ]
     kinds = {Event.FAULT: "out_of_memory", Event.EXITED: None}
     journal = [
@@ -34,7 +34,7 @@ def starved(
     ]
     gone = next(entry for entry in journal if entry.event is Event.EXITED and entry.pid == pid)
     said = gone.model_copy(update={"event": Event.STAGE, "kind": request.param})
-    return replace(evidence, ledger=ledger, journal=[*journal, said])
+    return replace(evidence, records=ledger, journal=[*journal, said])
 
 
 def test_a_worker_that_died_for_want_of_memory_is_proven(starved: VideoEvidence) -> None:
@@ -55,7 +55,7 @@ def test_what_was_not_limited_or_not_struck_is_unknown(starved: VideoEvidence) -
 def test_a_reply_that_was_not_large_is_unknown(
     starved: VideoEvidence, worker_crash: VideoEvidence
 ) -> None:
-    small = replace(starved, ledger=worker_crash.ledger)
+    small = replace(starved, records=worker_crash.records)
 
     assert CHECK.examine(small).problems == ("no image request got a large reply",)
 

@@ -10,11 +10,11 @@ import pytest
 
 from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video.evidence import LEDGER, VideoEvidence
-from tests.chaos.video.fake_api.ledger import Billed, Item, Record, to_line
+from tests.chaos.video.evidence import BILLS, VideoEvidence
+from tests.chaos.video.fake_api.bills import Billed, Item, Record, to_line
 from tests.chaos.video.invariants.money import (
-    billed_once_or_openly_ambiguous,
-    cost_matches_ledger,
+    billed_once_unless_in_doubt,
+    cost_matches_bills,
     every_bill_is_on_record,
 )
 from tests.unit.kept import load
@@ -31,21 +31,21 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
     for check in (
         billed_at_most_expected,
         all_expected_is_billed,
-        cost_matches_ledger,
+        cost_matches_bills,
         every_bill_is_on_record,
     ):
         assert check.examine(evidence).problems == ()
 
 
 def _read_again(evidence: VideoEvidence, ledger: Sequence[Record], folder: Path) -> VideoEvidence:
-    """The evidence with its bills read from another ledger of the provider."""
+    """The evidence with its bills read from other records of the provider."""
     shutil.copytree(evidence.folder, folder, dirs_exist_ok=True)
-    (folder / LEDGER).write_bytes(b"".join(map(to_line, ledger)))
+    (folder / BILLS).write_bytes(b"".join(map(to_line, ledger)))
     return load(folder)
 
 
 def test_a_video_billed_twice_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
-    ledger = [*checkpoint.ledger, _bill(checkpoint, Item.VIDEO)]
+    ledger = [*checkpoint.records, _bill(checkpoint, Item.VIDEO)]
 
     finding = billed_at_most_expected.examine(_read_again(checkpoint, ledger, tmp_path))
 
@@ -59,7 +59,7 @@ def test_one_more_image_is_allowed_only_where_a_fault_explains_it(
     strict = [
         expected.model_copy(update={"may_be_charged_twice": ()}) for expected in worker_crash.specs
     ]
-    thrice = [*worker_crash.ledger, _bill(worker_crash, Item.IMAGE)]
+    thrice = [*worker_crash.records, _bill(worker_crash, Item.IMAGE)]
 
     for broken in (
         replace(worker_crash, specs=strict),
@@ -70,14 +70,14 @@ def test_one_more_image_is_allowed_only_where_a_fault_explains_it(
 
 def test_a_bill_for_what_nobody_asked_for_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
-    broken = _read_again(checkpoint, [*checkpoint.ledger, stray], tmp_path)
+    broken = _read_again(checkpoint, [*checkpoint.records, stray], tmp_path)
 
     assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
 
 
 def test_a_bill_missing_from_the_ledger_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
     video = _bill(checkpoint, Item.VIDEO)
-    rest = [record for record in checkpoint.ledger if record is not video]
+    rest = [record for record in checkpoint.records if record is not video]
 
     broken = _read_again(checkpoint, rest, tmp_path)
 
@@ -89,28 +89,28 @@ def test_a_result_that_hides_a_cost_fails(checkpoint: VideoEvidence) -> None:
         record.model_copy(update={"amount_usd": Decimal("9.99")})
         if isinstance(record, Billed) and record.item is Item.IMAGE
         else record
-        for record in checkpoint.ledger
+        for record in checkpoint.records
     ]
 
-    finding = cost_matches_ledger.examine(replace(checkpoint, ledger=dearer))
+    finding = cost_matches_bills.examine(replace(checkpoint, records=dearer))
 
     assert finding.verdict is Verdict.FAILED
     assert "says $3.639" in finding.problems[0]
 
 
 def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: VideoEvidence) -> None:
-    twice = [*checkpoint.ledger, _bill(checkpoint, Item.IMAGE)]
+    twice = [*checkpoint.records, _bill(checkpoint, Item.IMAGE)]
 
-    finding = cost_matches_ledger.examine(replace(checkpoint, ledger=twice))
+    finding = cost_matches_bills.examine(replace(checkpoint, records=twice))
 
     assert "says $3.639 and at most $0 of waste, but $3.678 was billed" in finding.problems[0]
 
 
 def test_a_result_that_tells_of_more_than_was_billed_fails(checkpoint: VideoEvidence) -> None:
     video = _bill(checkpoint, Item.VIDEO)
-    fewer = [record for record in checkpoint.ledger if record is not video]
+    fewer = [record for record in checkpoint.records if record is not video]
 
-    assert cost_matches_ledger.examine(replace(checkpoint, ledger=fewer)).problems
+    assert cost_matches_bills.examine(replace(checkpoint, records=fewer)).problems
 
 
 def test_a_bill_without_a_record_fails(worker_crash: VideoEvidence) -> None:
@@ -136,7 +136,7 @@ def test_two_outcomes_of_one_step_fail(checkpoint: VideoEvidence) -> None:
 def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    finding = billed_once_or_openly_ambiguous.examine(request.getfixturevalue(name))
+    finding = billed_once_unless_in_doubt.examine(request.getfixturevalue(name))
 
     assert finding.problems == ()
 
@@ -151,22 +151,22 @@ def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
             for call in worker_crash.paid_calls
         )
         shown_as = replace(worker_crash, paid_calls=calls)
-        return billed_once_or_openly_ambiguous.examine(shown_as).problems
+        return billed_once_unless_in_doubt.examine(shown_as).problems
 
     assert problems(state) == ()
     assert "was billed 2 times; 0 call(s)" in problems(State.REFUSED)[0]
 
 
 def test_a_doubt_about_another_step_excuses_nothing(worker_crash: VideoEvidence) -> None:
-    twice = [*worker_crash.ledger, _bill(worker_crash, Item.VIDEO)]
+    twice = [*worker_crash.records, _bill(worker_crash, Item.VIDEO)]
 
-    finding = billed_once_or_openly_ambiguous.examine(replace(worker_crash, ledger=twice))
+    finding = billed_once_unless_in_doubt.examine(replace(worker_crash, records=twice))
 
     assert finding.verdict is Verdict.FAILED
 
 
 def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: VideoEvidence) -> None:
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
-    broken = replace(checkpoint, ledger=[*checkpoint.ledger, stray])
+    broken = replace(checkpoint, records=[*checkpoint.records, stray])
 
-    assert "by no workflow" in billed_once_or_openly_ambiguous.examine(broken).problems[0]
+    assert "by no workflow" in billed_once_unless_in_doubt.examine(broken).problems[0]

@@ -16,14 +16,14 @@ from chaos.invariants.verdict import Verdict
 from chaos.network.journal import Hit, NetworkJournal, PutOn, TakenOff
 from chaos.network.toxics import Down, Stream
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.invariants.network import (
     awaited_when_hit,
     bad_throughout,
     in_flight_when_hit,
-    nothing_is_ambiguous,
-    openly_ambiguous,
+    nothing_is_in_doubt,
     refused_before_sent,
+    was_in_doubt,
 )
 from workflows.payments.calls import State
 
@@ -99,8 +99,8 @@ class TestBadThroughout:
 
 class TestAwaitedWhenHit:
     def check(self, evidence: VideoEvidence, times: int = 1) -> Invariant:
-        (asked,) = evidence.specs
-        return awaited_when_hit(LINK, "down", asked.workflow_id, asked.video_prompts[0], times)
+        (spec,) = evidence.specs
+        return awaited_when_hit(LINK, "down", spec.workflow_id, spec.video_prompts[0], times)
 
     def moment(self, evidence: VideoEvidence) -> datetime:
         found = evidence.first_entry(Event.SIGNALED)
@@ -144,9 +144,9 @@ class TestInFlightWhenHit:
     def test_not_when_all_is_answered(
         self, worker_crash: VideoEvidence, bad: Bad, call: Call
     ) -> None:
-        end = worker_crash.ledger[-1].at
-        asked = worker_crash.specs[0]
-        prompt = asked.character_prompt if call is Call.IMAGE else asked.video_prompts[0]
+        end = worker_crash.records[-1].at
+        spec = worker_crash.specs[0]
+        prompt = spec.character_prompt if call is Call.IMAGE else spec.video_prompts[0]
         check = in_flight_when_hit(LINK, "down", call, prompt)
         assert verdict(check, bad(worker_crash, [(end + SECOND, None)])) == "unknown"
 
@@ -160,32 +160,32 @@ class TestInFlightWhenHit:
 
 class TestRefusedBeforeSent:
     def test_a_call_of_which_nothing_came(self, server_restart: VideoEvidence, bad: Bad) -> None:
-        (asked,) = server_restart.specs
-        image = asked.character_prompt
-        (call,) = server_restart.calls_for(asked, image)
-        check = refused_before_sent(LINK, "down", asked.workflow_id, image)
+        (spec,) = server_restart.specs
+        image = spec.character_prompt
+        (call,) = server_restart.calls_for(spec, image)
+        check = refused_before_sent(LINK, "down", spec.workflow_id, image)
         spans = [(call.sent_at - MOMENT, call.sent_at + SECOND)]
         came = bad(server_restart, spans)
         later = [
             r.model_copy(update={"at": r.at + 2 * SECOND}) if r.request_id else r
-            for r in came.ledger
+            for r in came.records
         ]
 
         assert verdict(check, came) == "unknown"
-        assert verdict(check, replace(came, ledger=later)) == "passed"
-        assert verdict(check, replace(came, ledger=later, paid_calls=())) == "unknown"
+        assert verdict(check, replace(came, records=later)) == "passed"
+        assert verdict(check, replace(came, records=later, paid_calls=())) == "unknown"
 
 
 class TestDoubts:
     def test_a_call_in_doubt(
         self, worker_crash: VideoEvidence, server_restart: VideoEvidence
     ) -> None:
-        assert verdict(nothing_is_ambiguous("crash-single"), worker_crash) == "failed"
-        assert verdict(nothing_is_ambiguous("restart-single"), server_restart) == "passed"
+        assert verdict(nothing_is_in_doubt("crash-single"), worker_crash) == "failed"
+        assert verdict(nothing_is_in_doubt("restart-single"), server_restart) == "passed"
 
     def test_one_in_doubt_and_one_done(self, worker_crash: VideoEvidence) -> None:
-        asked = worker_crash.specs[0]
-        check = openly_ambiguous(asked.workflow_id, asked.character_prompt)
+        spec = worker_crash.specs[0]
+        check = was_in_doubt(spec.workflow_id, spec.character_prompt)
         hidden = [
             call.model_copy(update={"state": State.REFUSED}) if call.number == 1 else call
             for call in worker_crash.paid_calls

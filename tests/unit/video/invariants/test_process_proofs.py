@@ -11,7 +11,7 @@ from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Answered, Call, Received
+from tests.chaos.video.fake_api.bills import Answered, Call, Received
 from tests.chaos.video.scenarios import checkpoint as checkpoint_scenario
 from tests.chaos.video.scenarios import worker_crash as crash_scenario
 from tests.unit.kept import as_live
@@ -52,10 +52,10 @@ def test_a_worker_that_ended_by_itself_is_unknown(worker_crash: VideoEvidence) -
 def test_a_kill_before_the_request_is_unknown(worker_crash: VideoEvidence) -> None:
     later = [
         record.model_copy(update={"at": record.at + timedelta(hours=1)})
-        for record in worker_crash.ledger
+        for record in worker_crash.records
     ]
 
-    assert IN_FLIGHT.examine(replace(worker_crash, ledger=later)).verdict is Verdict.UNKNOWN
+    assert IN_FLIGHT.examine(replace(worker_crash, records=later)).verdict is Verdict.UNKNOWN
 
 
 def test_a_request_that_was_answered_in_time_was_not_in_flight(worker_crash: VideoEvidence) -> None:
@@ -63,20 +63,20 @@ def test_a_request_that_was_answered_in_time_was_not_in_flight(worker_crash: Vid
         record.model_copy(update={"client_connected": True})
         if isinstance(record, Answered)
         else record
-        for record in worker_crash.ledger
+        for record in worker_crash.records
     ]
 
-    assert IN_FLIGHT.examine(replace(worker_crash, ledger=answered)).verdict is Verdict.UNKNOWN
+    assert IN_FLIGHT.examine(replace(worker_crash, records=answered)).verdict is Verdict.UNKNOWN
 
 
 def test_a_video_that_nobody_asked_about_was_not_awaited(worker_crash: VideoEvidence) -> None:
     unasked = [
         record
-        for record in worker_crash.ledger
+        for record in worker_crash.records
         if not (isinstance(record, Received) and record.call is Call.POLL)
     ]
 
-    assert IN_RENDER.examine(replace(worker_crash, ledger=unasked)).verdict is Verdict.UNKNOWN
+    assert IN_RENDER.examine(replace(worker_crash, records=unasked)).verdict is Verdict.UNKNOWN
 
 
 def test_a_kill_before_the_checkpoint_is_unknown(checkpoint: VideoEvidence) -> None:
@@ -100,9 +100,9 @@ def test_live_the_history_proves_what_no_poll_can(
 def test_live_a_video_begun_after_the_kill_is_unknown(worker_crash: VideoEvidence) -> None:
     live = as_live(worker_crash)
     later = [
-        record.model_copy(update={"at": record.at + timedelta(hours=1)}) for record in live.ledger
+        record.model_copy(update={"at": record.at + timedelta(hours=1)}) for record in live.records
     ]
-    finding = IN_RENDER.examine(replace(live, ledger=later))
+    finding = IN_RENDER.examine(replace(live, records=later))
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "was not begun before the kill" in finding.problems[0]

@@ -34,16 +34,16 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_a_missing_checkpoint_fails(checkpoint: VideoEvidence) -> None:
-    asked = checkpoint.specs[0]
-    more = asked.model_copy(update={"checkpoints": (*asked.checkpoints, "one more")})
+    spec = checkpoint.specs[0]
+    more = spec.model_copy(update={"checkpoints": (*spec.checkpoints, "one more")})
     broken = replace(checkpoint, specs=[more])
 
     assert checkpoints_are_complete_and_in_order.examine(broken).verdict is Verdict.FAILED
 
 
 def test_checkpoints_in_another_order_fail(checkpoint: VideoEvidence) -> None:
-    asked = checkpoint.specs[0]
-    other = asked.model_copy(update={"checkpoints": asked.checkpoints[::-1]})
+    spec = checkpoint.specs[0]
+    other = spec.model_copy(update={"checkpoints": spec.checkpoints[::-1]})
     broken = replace(checkpoint, specs=[other])
 
     assert checkpoints_are_complete_and_in_order.examine(broken).verdict is Verdict.FAILED

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHistory
 from chaos.evidence.history import Workflow
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Billed
+from tests.chaos.video.fake_api.bills import Billed
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
 
 ID = "retry-recovers"
@@ -43,9 +43,9 @@ def resumed(
         record.model_copy(update={"at": record.at - timedelta(minutes=1)})
         if isinstance(record, Billed) and record.prompt.startswith("a portrait")
         else record
-        for record in retry_config.ledger
+        for record in retry_config.records
     ]
-    return _with_runs(replace(retry_config, ledger=early), refused, completed)
+    return _with_runs(replace(retry_config, records=early), refused, completed)
 
 
 def test_a_failed_run_and_one_that_goes_on_hold(resumed: VideoEvidence) -> None:
@@ -110,7 +110,7 @@ def test_what_is_paid_for_again_fails(resumed: VideoEvidence) -> None:
     bill = next(b for b in resumed.billed if b.prompt == f"a portrait of the hero of {ID}")
     again = bill.model_copy(update={"at": bill.at + timedelta(minutes=2)})
 
-    problems = CHECK.examine(replace(resumed, ledger=[*resumed.ledger, again])).problems
+    problems = CHECK.examine(replace(resumed, records=[*resumed.records, again])).problems
 
     assert len(problems) == 1
     assert "was paid for again" in problems[0]

@@ -11,7 +11,7 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.invariants.retries import ALL_KINDS, policy_is_as_required
 from tests.chaos.video.scenarios.retry_config import SCENARIO
 
@@ -98,7 +98,7 @@ def test_a_retry_that_comes_too_soon_fails(check: Invariant, retry_config: Video
     for request in requests:
         sooner = request.model_copy(update={"at": request.at - timedelta(seconds=3)})
         broken = replace(
-            retry_config, ledger=[sooner if r is request else r for r in retry_config.ledger]
+            retry_config, records=[sooner if r is request else r for r in retry_config.records]
         )
         if check.examine(broken).verdict is Verdict.FAILED:
             return
@@ -110,7 +110,7 @@ def test_a_fourth_request_fails(retry_config: VideoEvidence) -> None:
     prompt = "a portrait of the hero of retry-recovers"
     last = [r for r in images if r.prompt == prompt][-1]
 
-    broken = replace(retry_config, ledger=[*retry_config.ledger, last])
+    broken = replace(retry_config, records=[*retry_config.records, last])
 
     assert CHECKS["retries_are_spaced[retry-recovers]"].examine(broken).problems
 
@@ -119,7 +119,7 @@ def test_a_retry_of_a_permanent_error_fails(retry_config: VideoEvidence) -> None
     refused = next(r for r in retry_config.received if not r.key_valid)
     assert isinstance(refused, Received)
 
-    broken = replace(retry_config, ledger=[*retry_config.ledger, refused])
+    broken = replace(retry_config, records=[*retry_config.records, refused])
 
     assert AT_ONCE.examine(broken).verdict is Verdict.FAILED
 
@@ -176,7 +176,7 @@ def test_a_workflows_own_wait_may_last_from_its_least_to_a_tenth_more(
     moved = fourth.model_copy(update={"at": third.at + timedelta(seconds=seconds)})
 
     changed = replace(
-        retry_config, ledger=[moved if r is fourth else r for r in retry_config.ledger]
+        retry_config, records=[moved if r is fourth else r for r in retry_config.records]
     )
 
     assert (check.examine(changed).problems == ()) is holds

@@ -11,7 +11,7 @@ from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Call, Received
+from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.scenarios import server_restart as restart_scenario
 from tests.unit.kept import as_live
 from tests.unit.video.invariants.struck import Change, without
@@ -53,11 +53,11 @@ def test_an_outage_that_was_too_short_is_unknown(server_restart: VideoEvidence) 
 def test_an_outage_in_which_nobody_waited_is_unknown(server_restart: VideoEvidence) -> None:
     idle = [
         record
-        for record in server_restart.ledger
+        for record in server_restart.records
         if not (isinstance(record, Received) and record.call is Call.POLL)
     ]
 
-    assert SERVER_DOWN.examine(replace(server_restart, ledger=idle)).problems
+    assert SERVER_DOWN.examine(replace(server_restart, records=idle)).problems
 
 
 def test_an_outage_of_3_s_is_no_long_one(server_restart: VideoEvidence) -> None:
@@ -167,11 +167,11 @@ def test_a_wait_whose_report_was_lost_in_the_outage_was_in_hand(
 def test_a_video_that_nobody_asked_about_was_not_in_hand(each_role: VideoEvidence) -> None:
     unasked = [
         record
-        for record in each_role.ledger
+        for record in each_role.records
         if not (isinstance(record, Received) and record.call is Call.POLL)
     ]
 
-    assert FRONTEND_STRUCK.examine(replace(each_role, ledger=unasked)).problems
+    assert FRONTEND_STRUCK.examine(replace(each_role, records=unasked)).problems
 
 
 def test_live_the_history_proves_what_no_poll_can(server_restart: VideoEvidence) -> None:

@@ -10,7 +10,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.ledger import Billed, Received, Record
+from tests.chaos.video.fake_api.bills import Billed, Received, Record
 from tests.chaos.video.invariants.storage import (
     awaited_before_the_damage,
     nothing_is_asked_for_after_the_damage,
@@ -59,7 +59,7 @@ def _without(evidence: VideoEvidence, **wanted: object) -> VideoEvidence:
 
 
 def _ledger(evidence: VideoEvidence, edit: Callable[[Record], Record]) -> VideoEvidence:
-    return replace(evidence, ledger=[edit(record) for record in evidence.ledger])
+    return replace(evidence, records=[edit(record) for record in evidence.records])
 
 
 def test_real_evidence_of_full_disks_and_a_lost_database_is_sound(
@@ -106,11 +106,11 @@ def test_a_reply_on_record_before_the_disk_was_full_did_not_wait(full: VideoEvid
         WAITED, replace(full, paid_calls=[*full.paid_calls, *again])
     )
     assert "took 0 requests" in _problem(WAITED, replace(full, paid_calls=[]))
-    assert "was not paid for" in _problem(WAITED, replace(full, ledger=[]))
+    assert "was not paid for" in _problem(WAITED, replace(full, records=[]))
 
 
 def test_a_workflow_that_awaited_nothing_was_not_hit(gone: VideoEvidence) -> None:
-    assert "did not await" in _problem(AWAITED, replace(gone, ledger=[]))
+    assert "did not await" in _problem(AWAITED, replace(gone, records=[]))
 
 
 def test_damage_that_was_not_done_hit_nobody(gone: VideoEvidence) -> None:

@@ -205,7 +205,7 @@ def test_a_bill_of_another_amount_fails(run: Path) -> None:
     found = recheck(run, CATALOGUE)
 
     _only_this_changed(found, SERIES, Verdict.FAILED)
-    assert set(_not_passed(found, SERIES)) == {"cost_matches_ledger"}
+    assert set(_not_passed(found, SERIES)) == {"cost_matches_bills"}
 
 
 def test_an_artifact_that_was_changed_fails(run: Path) -> None:

@@ -5,8 +5,8 @@ from google.genai import types
 from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldState, HoldTarget
-from tests.chaos.video.fake_api.ledger import Call
+from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec, BreakpointState
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.fake_api.settings import LatencyChange
 from tests.integration.video.calls import (
@@ -27,17 +27,19 @@ from tests.integration.video.stand_in import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-class TestHolds:
+class TestBreakpoints:
     @pytest.mark.parametrize("when", WHENS)
     @pytest.mark.parametrize("call", list(Call))
     async def test_a_held_request_goes_on_when_it_is_released(
         self, service: Service, google: AsyncClient, call: Call, when: When
     ) -> None:
         name, video = await made_before(service, google)
-        hold = await service.control.hold(HoldRequest(call=HoldTarget(call.value), when=when))
+        hold = await service.control.set_breakpoint(
+            BreakpointSpec(call=BreakAt(call.value), when=when)
+        )
         held = begin(CALLS[call](google, name, video))
-        status = await hold.caught(DEADLINE_SECONDS)
-        assert (status.state, status.client_connected) == (HoldState.HOLDING, True)
+        status = await hold.reached(DEADLINE_SECONDS)
+        assert (status.state, status.client_connected) == (BreakpointState.REACHED, True)
         assert status.request_id == service.receipts()[-1].request_id
         costs = call in {Call.IMAGE, Call.VIDEO_START}
         assert len(service.bills()) == (costs and when is When.AFTER_BILLING)
@@ -46,26 +48,28 @@ class TestHolds:
         elif call in {Call.POLL, Call.DOWNLOAD}:
             assert status.operation == name
         assert not held.done()
-        await hold.release()
+        await hold.resume()
         await held
         assert len(service.bills()) == costs
-        assert (await hold.status()).state is HoldState.RELEASED
+        assert (await hold.status()).state is BreakpointState.RESUMED
 
     @pytest.mark.parametrize("when", WHENS)
     @pytest.mark.parametrize("call", [Call.IMAGE, Call.VIDEO_START])
     async def test_a_client_that_leaves_is_billed_all_the_same(
         self, service: Service, google: AsyncClient, call: Call, when: When
     ) -> None:
-        hold = await service.control.hold(HoldRequest(call=HoldTarget(call.value), when=when))
+        hold = await service.control.set_breakpoint(
+            BreakpointSpec(call=BreakAt(call.value), when=when)
+        )
         held = begin(CALLS[call](google, "", types.Video()))
-        await hold.caught(DEADLINE_SECONDS)
+        await hold.reached(DEADLINE_SECONDS)
         await abandon(held)
 
         async def gone() -> bool:
             return (await hold.status()).client_connected is False
 
         await wait_until(gone, what="the loss is seen", deadline_seconds=DEADLINE_SECONDS)
-        await hold.release()
+        await hold.resume()
         answer = await service.answer()
         assert (answer.kind, answer.client_connected) == ("ok", False)
         assert len(service.bills()) == 1
@@ -86,12 +90,12 @@ class TestHolds:
         self, service: Service, google: AsyncClient
     ) -> None:
         await service.control.set_latencies(LatencyChange(video_seconds=0))
-        hold = await service.control.hold(HoldRequest(call=HoldTarget.VIDEO, match="fox"))
+        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO, match="fox"))
         cat, fox = await start_video(google, "a cat"), await start_video(google)
-        assert (await hold.caught(DEADLINE_SECONDS)).operation == fox
+        assert (await hold.reached(DEADLINE_SECONDS)).operation == fox
         assert (await poll(google, cat)).done
         assert not (await poll(google, fox)).done
-        await hold.release()
+        await hold.resume()
         assert (await poll(google, fox)).done
 
     async def test_a_rendering_under_way_can_be_held(
@@ -99,14 +103,14 @@ class TestHolds:
     ) -> None:
         await service.control.set_latencies(LatencyChange(video_seconds=3600))
         name = await start_video(google, "an owl under way")
-        hold = await service.control.hold(HoldRequest(call=HoldTarget.VIDEO, match="owl"))
+        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO, match="owl"))
         await service.control.set_latencies(LatencyChange(video_seconds=0))
         assert (await hold.status()).operation == name
         assert not (await poll(google, name)).done
-        await service.control.release_holds()
+        await service.control.resume_all()
         assert (await poll(google, name)).done
 
-    async def test_a_hold_that_catches_nothing_says_so(self, service: Service) -> None:
-        hold = await service.control.hold(HoldRequest(call=HoldTarget.IMAGE, match="fox"))
-        with pytest.raises(TimeoutError, match="the image with 'fox' in its prompt is held"):
-            await hold.caught(deadline_seconds=0.05)
+    async def test_a_breakpoint_that_is_not_reached_says_so(self, service: Service) -> None:
+        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.IMAGE, match="fox"))
+        with pytest.raises(TimeoutError, match="the image with 'fox' in its prompt is stopped"):
+            await hold.reached(deadline_seconds=0.05)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.video.fake_api.ledger import (
+from tests.chaos.video.fake_api.bills import (
     Answered,
     Billed,
+    BillsError,
+    BillsWriter,
     Call,
     Item,
-    LedgerError,
-    LedgerWriter,
     Outcome,
     Received,
-    read_ledger,
+    read_bills,
     to_line,
 )
 
@@ -43,20 +43,20 @@ def received(number: int) -> Received:
 def test_a_record_reads_back_as_it_was(
     record: Received | Billed | Answered, tmp_path: Path
 ) -> None:
-    path = tmp_path / "ledger"
+    path = tmp_path / "bills"
     path.write_bytes(to_line(record))
-    assert read_ledger(path) == (record,)
+    assert read_bills(path) == (record,)
 
 
-def test_a_ledger_of_before_there_were_these_fields_can_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+def test_bills_of_before_there_were_these_fields_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "bills"
     newer = (b',"redirected":false', b',"error_code":null')
     lines = to_line(RECEIVED) + to_line(BILLED) + to_line(ANSWERED)
     for field in newer:
         assert lines.count(field) == 1
         lines = lines.replace(field, b"")
     path.write_bytes(lines)
-    assert read_ledger(path) == (RECEIVED, BILLED, ANSWERED)
+    assert read_bills(path) == (RECEIVED, BILLED, ANSWERED)
 
 
 @pytest.mark.parametrize(
@@ -86,44 +86,44 @@ def test_times_are_stored_in_utc() -> None:
     assert record.at.utcoffset() == timedelta(0)
 
 
-def test_a_missing_ledger_is_empty(tmp_path: Path) -> None:
-    assert read_ledger(tmp_path / "none") == ()
+def test_a_missing_bills_is_empty(tmp_path: Path) -> None:
+    assert read_bills(tmp_path / "none") == ()
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+    path = tmp_path / "bills"
     path.write_bytes(to_line(RECEIVED) + to_line(BILLED)[:-10])
-    assert read_ledger(path) == (RECEIVED,)
+    assert read_bills(path) == (RECEIVED,)
 
 
 def test_a_last_line_without_its_newline_counts_as_torn(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+    path = tmp_path / "bills"
     path.write_bytes(to_line(RECEIVED) + to_line(BILLED)[:-1])
-    assert read_ledger(path) == (RECEIVED,)
+    assert read_bills(path) == (RECEIVED,)
 
 
 def test_a_damaged_line_elsewhere_is_an_error_that_names_it(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+    path = tmp_path / "bills"
     path.write_bytes(to_line(RECEIVED) + b'{"event": "bil\n' + to_line(ANSWERED))
-    with pytest.raises(LedgerError, match="Line 2"):
-        read_ledger(path)
+    with pytest.raises(BillsError, match="Line 2"):
+        read_bills(path)
 
 
 async def test_the_writer_cuts_a_torn_line_off_before_it_appends(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
+    path = tmp_path / "bills"
     path.write_bytes(to_line(RECEIVED) + b'{"event": "bil')
-    writer, records = LedgerWriter.open(path)
+    writer, records = BillsWriter.open(path)
     await writer.append(ANSWERED)
     await writer.close()
     assert records == (RECEIVED,)
-    assert read_ledger(path) == (RECEIVED, ANSWERED)
+    assert read_bills(path) == (RECEIVED, ANSWERED)
 
 
 async def test_a_record_is_synced_before_append_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "ledger"
-    writer, _ = LedgerWriter.open(path)
+    path = tmp_path / "bills"
+    writer, _ = BillsWriter.open(path)
     sizes_at_sync: list[int] = []
 
     def fsync(descriptor: int) -> None:
@@ -138,13 +138,13 @@ async def test_a_record_is_synced_before_append_returns(
 async def test_concurrent_appends_keep_their_order_and_share_syncs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "ledger"
-    writer, _ = LedgerWriter.open(path)
+    path = tmp_path / "bills"
+    writer, _ = BillsWriter.open(path)
     syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
     await asyncio.gather(*(writer.append(received(number)) for number in range(200)))
     await writer.close()
-    written = [record.request_id for record in read_ledger(path)]
+    written = [record.request_id for record in read_bills(path)]
     assert [str(number) for number in range(200)] == written
     assert len(syncs) < 10
 
@@ -152,8 +152,8 @@ async def test_concurrent_appends_keep_their_order_and_share_syncs(
 async def test_a_failed_write_leaves_no_trace_and_is_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "ledger"
-    writer, _ = LedgerWriter.open(path)
+    path = tmp_path / "bills"
+    writer, _ = BillsWriter.open(path)
     await writer.append(RECEIVED)
 
     def fsync(_descriptor: int) -> None:
@@ -161,22 +161,22 @@ async def test_a_failed_write_leaves_no_trace_and_is_the_last(
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", fsync)
-        with pytest.raises(LedgerError, match="No space left"):
+        with pytest.raises(BillsError, match="No space left"):
             await writer.append(BILLED)
-    with pytest.raises(LedgerError, match="No space left"):
+    with pytest.raises(BillsError, match="No space left"):
         await writer.append(ANSWERED)
     await writer.close()
-    assert read_ledger(path) == (RECEIVED,)
+    assert read_bills(path) == (RECEIVED,)
 
 
-async def test_a_ledger_has_one_writer(tmp_path: Path) -> None:
-    path = tmp_path / "ledger"
-    writer, _ = LedgerWriter.open(path)
-    with pytest.raises(LedgerError, match="another running process"):
-        LedgerWriter.open(path)
+async def test_bills_has_one_writer(tmp_path: Path) -> None:
+    path = tmp_path / "bills"
+    writer, _ = BillsWriter.open(path)
+    with pytest.raises(BillsError, match="another running process"):
+        BillsWriter.open(path)
     await writer.close()
 
 
-def test_a_ledger_in_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="cannot be opened for writing"):
-        LedgerWriter.open(tmp_path / "none" / "ledger")
+def test_bills_in_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(BillsError, match="cannot be opened for writing"):
+        BillsWriter.open(tmp_path / "none" / "bills")

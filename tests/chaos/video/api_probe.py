@@ -1,7 +1,7 @@
-"""How an experiment sees what the workers do at the paid API, to strike at the right moment.
+"""How an experiment sees what the workers do at the paid API, to break something at the right time.
 
-Against the fake API it holds requests there and reads the provider's books. Against the real one
-nothing can be held: the workers' own ledger and the server tell when the moment has come.
+The fake API has breakpoints, where requests stand still. The real one has none: the workers' own
+ledger and the server tell when the point is reached.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from chaos.process.waiting import DeadlineExceededError, wait_until
+from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.control import FakeApi
-from tests.chaos.video.fake_api.holds import HoldRequest, HoldTarget
 from tests.chaos.video.specs import VideoSpec
 from workflows.models import CHARACTER
 from workflows.payments.calls import PaidCall, State
 from workflows.payments.journal import PaymentJournal
 
 
-class Held(Protocol):
-    """A moment to wait for, at which the provider stands still where that is possible."""
+class Breakpoint(Protocol):
+    """A point of a request to wait for, at which it stands still where that is possible."""
 
-    async def caught(self, deadline_seconds: float) -> object:
-        """Return once the moment has come."""
+    async def reached(self, deadline_seconds: float) -> object:
+        """Return once a request is there."""
 
-    async def release(self) -> None:
+    async def resume(self) -> None:
         """Let it go on."""
 
 
-class Witness(Protocol):
+class ApiProbe(Protocol):
     """See the module."""
 
-    async def hold(self, request: HoldRequest) -> Held:
-        """Plan to stop at a moment."""
+    async def set_breakpoint(self, spec: BreakpointSpec) -> Breakpoint:
+        """Plan to stop there."""
 
     async def polled(self, prompt: str, longest_seconds: float) -> bool:
         """Wait for the next poll of a prompt's video, but for no longer; whether it came."""
@@ -46,24 +46,24 @@ class Witness(Protocol):
 
 
 @dataclass(frozen=True)
-class FakeWitness:
+class FakeApiProbe:
     """At the fake API."""
 
     control: FakeApi
 
-    async def hold(self, request: HoldRequest) -> Held:
+    async def set_breakpoint(self, spec: BreakpointSpec) -> Breakpoint:
         """The next request, or rendering, that matches."""
-        return await self.control.hold(request)
+        return await self.control.set_breakpoint(spec)
 
     async def polled(self, prompt: str, longest_seconds: float) -> bool:
-        """It is held for as long as it takes to see it."""
-        hold = await self.control.hold(HoldRequest(call=HoldTarget.POLL, match=prompt))
+        """It is stopped for as long as it takes to see it."""
+        poll = await self.control.set_breakpoint(BreakpointSpec(call=BreakAt.POLL, match=prompt))
         try:
-            await hold.caught(longest_seconds)
+            await poll.reached(longest_seconds)
         except DeadlineExceededError:
             return False
         finally:
-            await hold.release()
+            await poll.resume()
         return True
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class FakeWitness:
 
 
 @dataclass(frozen=True)
-class LiveWitness:
+class LiveApiProbe:
     """At the real API: by the workers' ledger and the server. `specs` are those asked for so far.
 
     `prefix` stands before the workflows' ids there.
@@ -83,17 +83,17 @@ class LiveWitness:
     is_at_an_api: Callable[[], bool]
     prefix: str = ""
 
-    async def hold(self, request: HoldRequest) -> Held:
-        """Nothing is held: `caught` returns when the moment is there."""
-        return _LiveMoment(self, request)
+    async def set_breakpoint(self, spec: BreakpointSpec) -> Breakpoint:
+        """Nothing is stopped: `reached` returns when a request is there."""
+        return _LiveBreakpoint(self, spec)
 
     async def polled(self, prompt: str, longest_seconds: float) -> bool:
         """By the newest heartbeat of the wait: it comes with each poll."""
-        (asked,) = (asked for asked in self.specs() if prompt in asked.video_prompts)
-        seen = await self._newest_wait(asked.workflow_id)
+        (spec,) = (spec for spec in self.specs() if prompt in spec.video_prompts)
+        seen = await self._newest_wait(spec.workflow_id)
 
         async def is_newer() -> bool:
-            return await self._newest_wait(asked.workflow_id) > seen
+            return await self._newest_wait(spec.workflow_id) > seen
 
         try:
             await wait_until(is_newer, what="a poll", deadline_seconds=longest_seconds)
@@ -120,27 +120,27 @@ class LiveWitness:
         ]
         return max(waits, default=0.0)
 
-    def calls(self, request: HoldRequest) -> Sequence[PaidCall]:
+    def calls(self, wanted: BreakpointSpec) -> Sequence[PaidCall]:
         """The paid calls whose prompt matches."""
-        wanted_image = request.call is HoldTarget.IMAGE
+        is_image = wanted.call is BreakAt.IMAGE
         return [
             call
-            for asked in self.specs()
-            for prompt, step in asked.steps.items()
-            if request.match in prompt and (step == CHARACTER) is wanted_image
-            for call in self.ledger.calls(f"{self.prefix}{asked.workflow_id}", step)
+            for spec in self.specs()
+            for prompt, step in spec.steps.items()
+            if wanted.match in prompt and (step == CHARACTER) is is_image
+            for call in self.ledger.calls(f"{self.prefix}{spec.workflow_id}", step)
         ]
 
 
 @dataclass(frozen=True)
-class _LiveMoment:
-    witness: LiveWitness
-    request: HoldRequest
+class _LiveBreakpoint:
+    probe: LiveApiProbe
+    spec: BreakpointSpec
 
-    async def caught(self, deadline_seconds: float) -> object:
+    async def reached(self, deadline_seconds: float) -> object:
         await wait_until(
             self._is_here,
-            what=f"a {self.request.call} of {self.request.match!r} is under way",
+            what=f"a {self.spec.call} of {self.spec.match!r} is under way",
             deadline_seconds=deadline_seconds,
             interval_seconds=0.05,
         )
@@ -150,10 +150,10 @@ class _LiveMoment:
         """A rendering begins when its start has its outcome. A request is on its way while it has
         none, and its worker is connected.
         """
-        states = {call.state for call in self.witness.calls(self.request)}
-        if self.request.call is HoldTarget.VIDEO:
+        states = {call.state for call in self.probe.calls(self.spec)}
+        if self.spec.call is BreakAt.VIDEO:
             return State.DONE in states
-        return State.INTENT in states and self.witness.is_at_an_api()
+        return State.INTENT in states and self.probe.is_at_an_api()
 
-    async def release(self) -> None:
-        """Nothing was held."""
+    async def resume(self) -> None:
+        """Nothing was stopped."""

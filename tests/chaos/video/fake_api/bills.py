@@ -1,7 +1,7 @@
-"""The provider's own books: one JSON line an event, durable before anything follows from it.
+"""The provider's bills: one JSON line an event, durable before anything follows from it.
 
-The ledger is the witness of what was billed, and the only state that outlives the process.
-Whoever reads it needs nothing but this module.
+The file says what was billed, and is the only state that outlives the process. This module is all
+that a reader of it needs.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))
 Usd = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, allow_inf_nan=False)]
 
 
-class LedgerError(Exception):
-    """The ledger cannot be read or written; the message says why and what to do."""
+class BillsError(Exception):
+    """The bills cannot be read or written; the message says why and what to do."""
 
 
 class Call(StrEnum):
@@ -78,7 +78,7 @@ class Outcome(StrEnum):
 
 
 class _Entry(BaseModel):
-    """What all records share. An unknown field is an error: it means a damaged ledger."""
+    """What all records share. An unknown field is an error: it means a damaged file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -152,11 +152,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def read_ledger(path: Path) -> Records:
-    """All records of the ledger at `path`, in the order they were written.
+def read_bills(path: Path) -> Records:
+    """All records of the bills at `path`, in the order they were written.
 
-    A missing file is an empty ledger. An unfinished last line is left out: its writer died, or
-    is still at it, and nothing can have followed from it. Raises LedgerError for any other
+    A missing file has none. An unfinished last line is left out: its writer died, or
+    is still at it, and nothing can have followed from it. Raises BillsError for any other
     damage.
     """
     try:
@@ -164,7 +164,7 @@ def read_ledger(path: Path) -> Records:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise LedgerError(f"The ledger {path} cannot be read ({error.strerror}).") from error
+        raise BillsError(f"The file of bills {path} cannot be read ({error.strerror}).") from error
     return _parse(content, path)
 
 
@@ -175,19 +175,19 @@ def _parse(content: bytes, path: Path) -> Records:
         try:
             records.append(_RECORD.validate_json(line, strict=True))
         except ValidationError as error:
-            raise LedgerError(
-                f"Line {number} of the ledger {path} is damaged: "
+            raise BillsError(
+                f"Line {number} of the file of bills {path} is damaged: "
                 "keep the file as evidence and go on with a new one."
             ) from error
     return tuple(records)
 
 
 def to_line(record: Record) -> bytes:
-    """`record` as it stands in the ledger, with its newline."""
+    """`record` as it stands in the file, with its newline."""
     return _RECORD.dump_json(record) + b"\n"
 
 
-class LedgerWriter:
+class BillsWriter:
     """Appends durable records; one process at a time, which a lock on the file enforces.
 
     Concurrent appends share one fsync (group commit), made in a thread, and keep their order.
@@ -200,21 +200,21 @@ class LedgerWriter:
         self._size_bytes = size_bytes
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bills")
         self._failure: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> tuple[Self, Records]:
-        """A writer at the end of the ledger at `path`, and the records already in it.
+        """A writer at the end of the bills at `path`, and the records already in it.
 
         Makes the file where it is missing and cuts an unfinished last line off. Raises
-        LedgerError where the file cannot be written, is damaged or has another writer.
+        BillsError where the file cannot be written, is damaged or has another writer.
         """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise LedgerError(
-                f"The ledger {path} cannot be opened for writing ({error.strerror}): "
+            raise BillsError(
+                f"The file of bills {path} cannot be opened for writing ({error.strerror}): "
                 "name a file in a folder that exists and is writable."
             ) from error
         try:
@@ -229,8 +229,8 @@ class LedgerWriter:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LedgerError(
-                f"The ledger {path} belongs to another running process: "
+            raise BillsError(
+                f"The file of bills {path} belongs to another running process: "
                 "end that one, or name another file."
             ) from error
         try:
@@ -241,15 +241,16 @@ class LedgerWriter:
             os.fsync(descriptor)
             sync_folder(path.parent)
         except OSError as error:
-            raise LedgerError(
-                f"The ledger {path} cannot be used ({error.strerror}): name an ordinary file."
+            raise BillsError(
+                f"The file of bills {path} cannot be used ({error.strerror}): "
+                "name an ordinary file."
             ) from error
         return records, size_bytes
 
     async def append(self, record: Record) -> None:
-        """Return once `record` is on the disk. Raises LedgerError if it cannot be put there."""
+        """Return once `record` is on the disk. Raises BillsError if it cannot be put there."""
         if self._failure is not None:
-            raise LedgerError(self._failure)
+            raise BillsError(self._failure)
         done = asyncio.get_running_loop().create_future()
         self._pending.append((to_line(record), done))
         if self._flusher is None:
@@ -293,10 +294,10 @@ class LedgerWriter:
 
     def _fail(self, error: OSError, batch: list[tuple[bytes, asyncio.Future[None]]]) -> None:
         self._failure = (
-            f"The ledger {self._path} cannot be written ({error.strerror}): "
+            f"The file of bills {self._path} cannot be written ({error.strerror}): "
             "make room for it and start again."
         )
         lost, self._pending = batch + self._pending, []
         for _, done in lost:
             if not done.done():
-                done.set_exception(LedgerError(self._failure))
+                done.set_exception(BillsError(self._failure))

@@ -1,4 +1,4 @@
-"""What a request asks for, as far as it can be read."""
+"""A request to the provider, as far as it can be read."""
 
 import base64
 import binascii
@@ -6,11 +6,11 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tests.chaos.video.fake_api.ledger import Call, Received, now
+from tests.chaos.video.fake_api.bills import Call, Received, now
 from tests.chaos.video.fake_api.media import sha256_hex
 
 
-class Asked(BaseModel):
+class ApiRequest(BaseModel):
     """One request. `problem` says why it cannot be served; None where nothing is wrong.
 
     `redirected`: it came where a redirect points to; `key_given_away`: with a key, right or wrong.
@@ -33,7 +33,7 @@ class Asked(BaseModel):
     elsewhere: str = ""
 
     def received(self) -> Received:
-        """Its record in the ledger."""
+        """Its record in the bills."""
         known = self.model_dump(exclude={"problem", "key_given_away", "elsewhere"})
         return Received(at=now(), **known)
 
@@ -68,44 +68,44 @@ _NO_PROMPT = "The prompt must not be empty."
 _NO_IMAGE = "The reference image is not valid base64."
 
 
-def asked_image(model: str, body: bytes, *, key_valid: bool) -> Asked:
+def image_request(model: str, body: bytes, *, key_valid: bool) -> ApiRequest:
     """An image request, `generateContent`."""
-    asked = Asked(call=Call.IMAGE, key_valid=key_valid, model=model)
+    request = ApiRequest(call=Call.IMAGE, key_valid=key_valid, model=model)
     try:
         content = _ImageBody.model_validate_json(body)
     except ValidationError:
-        return asked.model_copy(update={"problem": _UNREADABLE})
+        return request.model_copy(update={"problem": _UNREADABLE})
     texts = [part.text for turn in content.contents for part in turn.parts]
-    return _with_prompt(asked, "\n".join(text for text in texts if text))
+    return _with_prompt(request, "\n".join(text for text in texts if text))
 
 
-def asked_video(model: str, body: bytes, *, key_valid: bool) -> Asked:
+def video_request(model: str, body: bytes, *, key_valid: bool) -> ApiRequest:
     """A video start, `predictLongRunning`."""
-    asked = Asked(call=Call.VIDEO_START, key_valid=key_valid, model=model)
+    request = ApiRequest(call=Call.VIDEO_START, key_valid=key_valid, model=model)
     try:
         instance = _VideoBody.model_validate_json(body).instances[0]
     except ValidationError:
-        return asked.model_copy(update={"problem": _UNREADABLE})
-    asked = _with_prompt(asked, instance.prompt)
+        return request.model_copy(update={"problem": _UNREADABLE})
+    request = _with_prompt(request, instance.prompt)
     if instance.image is None:
-        return asked
+        return request
     try:
         image = base64.b64decode(instance.image.content, validate=True)
     except binascii.Error:
-        return asked.model_copy(update={"problem": _NO_IMAGE})
-    return asked.model_copy(update={"image_sha256": sha256_hex(image)})
+        return request.model_copy(update={"problem": _NO_IMAGE})
+    return request.model_copy(update={"image_sha256": sha256_hex(image)})
 
 
-def asked_poll(model: str, operation: str, *, key_valid: bool) -> Asked:
+def poll_request(model: str, operation: str, *, key_valid: bool) -> ApiRequest:
     """A look at an operation, by its full name."""
-    return Asked(call=Call.POLL, key_valid=key_valid, model=model, operation=operation)
+    return ApiRequest(call=Call.POLL, key_valid=key_valid, model=model, operation=operation)
 
 
-def asked_download(file: str, *, key_valid: bool) -> Asked:
+def download_request(file: str, *, key_valid: bool) -> ApiRequest:
     """A download of a file, by its id."""
-    return Asked(call=Call.DOWNLOAD, key_valid=key_valid, file=file)
+    return ApiRequest(call=Call.DOWNLOAD, key_valid=key_valid, file=file)
 
 
-def _with_prompt(asked: Asked, prompt: str) -> Asked:
+def _with_prompt(request: ApiRequest, prompt: str) -> ApiRequest:
     problem = None if prompt.strip() else _NO_PROMPT
-    return asked.model_copy(update={"prompt": prompt, "problem": problem})
+    return request.model_copy(update={"prompt": prompt, "problem": problem})
