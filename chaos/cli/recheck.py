@@ -76,8 +76,8 @@ def _recheck(given: argparse.Namespace) -> int:
     from temporalio.runtime import Runtime  # noqa: PLC0415 - see the package's docstring
 
     from chaos.environment.temporal import quiet_runtime  # noqa: PLC0415 - likewise
+    from chaos.experiment.reading import ReadingError  # noqa: PLC0415 - likewise
     from chaos.report.recheck import (  # noqa: PLC0415 - likewise
-        RecheckError,
         recheck,
         terminal_lines,
         write_recheck,
@@ -88,10 +88,17 @@ def _recheck(given: argparse.Namespace) -> int:
         Runtime.set_default(quiet_runtime())
     try:
         found = recheck(given.run, _catalogue(given.run))
-        say_all(terminal_lines(found))
-        if given.write:
-            write_recheck(found, given.run)
-    except RecheckError as error:
+    except ReadingError as error:
         complain(str(error))
         return UNUSABLE
+    say_all(terminal_lines(found))
+    if given.write:
+        try:
+            write_recheck(found, given.run)
+        except OSError as error:
+            complain(
+                f"the recheck could not be written to {given.run} ({error.strerror}): "
+                "make room there, or leave --write out."
+            )
+            return UNUSABLE
     return found.exit_code

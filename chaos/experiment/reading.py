@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
 from chaos.evidence.files import read_file
-from chaos.experiment.results import Result, RunResult
+from chaos.experiment.results import RunResult
 
 _MOST_BYTES = 64 * 1024 * 1024
 """A run of all scenarios has 0.3 MB of results."""
-
-R = TypeVar("R", bound=Result)
 
 
 class ReadingError(Exception):
@@ -26,14 +23,9 @@ class ReadingError(Exception):
 
 def read_run(folder: Path) -> RunResult:
     """A run's results. Raises ReadingError."""
-    return read_as(RunResult, folder)
-
-
-def read_as(wanted: type[R], folder: Path) -> R:
-    """What a run's `results.json` says, as far as somebody asks. Raises ReadingError."""
     file = folder / "results.json"
     try:
-        found = wanted.model_validate_json(read_file(file, _MOST_BYTES), strict=True)
+        found = RunResult.model_validate_json(read_file(file, _MOST_BYTES), strict=True)
     except (FileNotFoundError, NotADirectoryError):
         raise ReadingError(
             f"{folder} holds no results.json",

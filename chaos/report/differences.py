@@ -11,7 +11,7 @@ from chaos.evidence.text import plain
 from chaos.experiment.results import CaseResult, FaultResult
 from chaos.invariants.recovery import Recovery
 from chaos.invariants.verdict import Verdict
-from chaos.report.table import exact
+from chaos.report.table import broken, case_problems, exact
 
 MONEY = {"billed": "cost_usd", "waste": "waste_usd", "possible waste": "possible_waste_usd"}
 PARTS = ("detect", "reschedule", "restart", "redo")
@@ -175,17 +175,12 @@ def _by_fault(case: CaseResult) -> Mapping[str, FaultResult]:
 
 def _broken(case: CaseResult) -> list[str]:
     """The checks that do not hold."""
-    return sorted({c.check for c in case.checks if c.verdict is not Verdict.PASSED})
+    return sorted({check.check for check in broken(case)})
 
 
 def _problems(case: CaseResult) -> str:
     """The first problem with its check, and how many more there are."""
-    problems = [
-        f"{check.check}: {problem}"
-        for check in case.checks
-        if check.verdict is not Verdict.PASSED
-        for problem in check.problems
-    ]
+    problems = case_problems(case)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{plain(problems[0])}{more}" if problems else ""
 

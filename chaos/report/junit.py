@@ -9,6 +9,7 @@ from chaos.evidence.text import plain
 from chaos.experiment.results import NotRun, RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
+from chaos.report.table import case_problems
 
 _TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
 
@@ -77,7 +78,9 @@ def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult
     _add_properties(case, dict(_of_scenario(scenario, result)))
     if tag := _TAGS.get(scenario.verdict):
         problem = ET.SubElement(case, tag, message=plain(scenario.reason), type=scenario.verdict)
-        problem.text = "\n".join(map(plain, _problems(scenario)))
+        problem.text = "\n".join(
+            plain(f"{c.name}: {each}") for c in scenario.cases for each in case_problems(c)
+        )
     for second, first in scenario.first_tries:
         # As Surefire tells of a test that was run again, and as others read it.
         tag = "flakyError" if second.verdict is Verdict.PASSED else "rerunError"
@@ -100,10 +103,3 @@ def _add_properties(parent: ET.Element, values: Mapping[str, object]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
         ET.SubElement(properties, "property", name=plain(name), value=plain(str(value)))
-
-
-def _problems(scenario: ScenarioResult) -> Iterator[str]:
-    for case in scenario.cases:
-        for check in case.checks:
-            if check.verdict is not Verdict.PASSED:
-                yield from (f"{case.name}: {check.check}: {problem}" for problem in check.problems)

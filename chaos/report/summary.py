@@ -13,7 +13,7 @@ from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
 from chaos.report.again import again, not_passed
 from chaos.report.compare import Comparison, comparison_blocks
-from chaos.report.table import exact, second_try_lines, totals, usd
+from chaos.report.table import broken, exact, second_try_lines, totals, usd
 
 Environment = Mapping[str, str]
 
@@ -171,10 +171,9 @@ def _problems(result: RunResult) -> Iterator[str]:
 
 def _problem_lines(scenario: ScenarioResult) -> Iterator[str]:
     for case in scenario.cases:
-        for check in case.checks:
-            if check.verdict is not Verdict.PASSED:
-                place = f"{markdown.escaped(case.name)}, {markdown.code(check.check)}"
-                yield from (f"{place}: {markdown.escaped(text)}" for text in check.problems)
+        for check in broken(case):
+            place = f"{markdown.escaped(case.name)}, {markdown.code(check.check)}"
+            yield from (f"{place}: {markdown.escaped(text)}" for text in check.problems)
 
 
 def _absent(not_run: Sequence[NotRun]) -> Iterator[str]:

@@ -9,7 +9,14 @@ from chaos.environment.roles import CLUSTER_TARGETS
 from chaos.environment.temporal import Topology
 from chaos.evidence.text import cell, plain
 from chaos.experiment.cost import ZERO
-from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
+from chaos.experiment.results import (
+    CaseResult,
+    CheckResult,
+    NotRun,
+    Overall,
+    RunResult,
+    ScenarioResult,
+)
 from chaos.invariants.verdict import Verdict
 
 Cell = Callable[[str], str]
@@ -82,7 +89,7 @@ def overall_line(result: RunResult) -> str:
 
 
 def overall_words(overall: Overall) -> str:
-    """Likewise, of the numbers alone."""
+    """The same, of the numbers alone."""
     beside = f", {overall.not_run} not run" if overall.not_run else ""
     return f"OVERALL: {overall.passed}/{overall.total} tests passed{beside}"
 
@@ -100,7 +107,7 @@ def not_run_lines(result: RunResult) -> list[str]:
 
 
 def recovery_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
-    """The recovery from each fault that struck a process of a cluster, where there was any."""
+    """The recovery from each fault that hit a process of a cluster, where there was any."""
     found = [
         (
             fault.target,
@@ -162,15 +169,23 @@ def estimate_lines(result: RunResult) -> list[str]:
     ]
 
 
+def broken(case: CaseResult) -> list[CheckResult]:
+    """The checks of a case that do not hold."""
+    return [check for check in case.checks if check.verdict is not Verdict.PASSED]
+
+
+def case_problems(case: CaseResult) -> list[str]:
+    """What these found, each problem with its check."""
+    return [f"{check.check}: {problem}" for check in broken(case) for problem in check.problems]
+
+
 def problem_lines(result: RunResult) -> list[str]:
     """Why each scenario that did not pass did not, a line a problem."""
     return [
-        f"{s.name}/{case.name}: {check.check}: {problem}"
+        f"{s.name}/{case.name}: {problem}"
         for s in result.scenarios
         for case in s.cases
-        for check in case.checks
-        if check.verdict is not Verdict.PASSED
-        for problem in check.problems
+        for problem in case_problems(case)
     ]
 
 

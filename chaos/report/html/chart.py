@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -27,7 +28,7 @@ _TOGETHER = 1.6
 """Percent: marks of what was paid that are nearer than that are drawn as one."""
 
 _AT_ONCE = 0.5
-"""Seconds within which faults of one kind are one blow."""
+"""Seconds within which faults of one kind are one fault."""
 
 _TOUCH = 0.001
 """Seconds: one that begins when another ends is not beside it."""
@@ -100,11 +101,9 @@ class _Scale:
         length = max(0.001, self.last - self.first)
         steps = [n * 10**e for e in range(-1, 5) for n in (1, 2, 5)]
         step = next((s for s in steps if length / s <= 10), steps[-1])
-        number = int(self.first / step) + 1
-        while number * step < self.last - step * 0.3:
+        for number in range(math.floor(self.first / step) + 1, math.ceil(self.last / step - 0.3)):
             at = number * step
-            yield Tick(self.x(at), f"{at:g} s")
-            number += 1
+            yield Tick(self.x(at), f"{at:+g} s" if self.first < 0 else f"{at:g} s")
 
 
 def charts(timeline: Timeline) -> tuple[Chart, Chart | None]:
@@ -116,6 +115,29 @@ def charts(timeline: Timeline) -> tuple[Chart, Chart | None]:
     return (
         _chart(timeline, scale, shown, small=False),
         _chart(timeline, scale, others[:MOST_SMALL], small=True) if others else None,
+    )
+
+
+def marks_chart(lanes: Mapping[str, Sequence[Mark]], words: str) -> Chart:
+    """A lane of marks for each name, by their seconds from a hit at 0."""
+    times = [mark.at for marks in lanes.values() for mark in marks]
+    first, last = min(0.0, *times), max(0.1, *times)
+    margin = (last - first) * 0.02
+    scale = _Scale(first - margin, last + margin)
+    height = 26.0
+    made = [
+        Lane(name, "process", number * height, height, tuple(_mark(m, scale, 13) for m in marks))
+        for number, (name, marks) in enumerate(lanes.items())
+    ]
+    return Chart(
+        lanes=tuple(made),
+        bands=(),
+        hits=(scale.x(0.0),),
+        ticks=tuple(scale.ticks()),
+        height=height * len(made),
+        small=False,
+        words=words,
+        legend=(),
     )
 
 
@@ -222,19 +244,23 @@ def _process_lane(row: Row, scale: _Scale) -> Lane:
         for span in strand
         if span.end >= scale.first
     ]
-    struck = [scale.x(mark.at) for mark in row.marks if mark.kind in {"kill", "blow", "signal"}]
+    hits = [scale.x(mark.at) for mark in row.marks if mark.kind in {"kill", "hit", "signal"}]
     items += [
-        Drawn("mark", mark.kind, scale.x(mark.at), y, detail=mark.detail)
+        _mark(mark, scale, y)
         for mark in row.marks
-        if mark.at >= scale.first and not _is_hidden(mark, scale, struck)
+        if mark.at >= scale.first and not _is_hidden(mark, scale, hits)
     ]
     return Lane(row.name, "process", 0, 20, tuple(items))
 
 
-def _is_hidden(mark: Mark, scale: _Scale, struck: Sequence[float]) -> bool:
-    """The end of a process lies below the blow that it follows at once."""
+def _mark(mark: Mark, scale: _Scale, y: float) -> Drawn:
+    return Drawn("mark", mark.kind, scale.x(mark.at), y, detail=mark.detail)
+
+
+def _is_hidden(mark: Mark, scale: _Scale, hits: Sequence[float]) -> bool:
+    """The end of a process lies below the hit that it follows at once."""
     x = scale.x(mark.at)
-    return mark.kind == "exit" and any(0 <= x - blow < _TOGETHER for blow in struck)
+    return mark.kind == "exit" and any(0 <= x - hit < _TOGETHER for hit in hits)
 
 
 def _workflow_lane(row: Row, scale: _Scale, tint: dict[str, str]) -> Lane:
@@ -324,7 +350,7 @@ def _wide(text: str) -> float:
 _LEGEND = {
     "failed": "attempt that failed",
     "timed_out": "attempt that timed out",
-    "lost": "attempt lost, never heard of again",
+    "lost": "attempt lost with its worker",
     "canceled": "attempt canceled",
     "open": "attempt without an end",
     "wait": "scheduled, waiting",
@@ -333,14 +359,14 @@ _LEGEND = {
     "up": "process is there",
     "asleep": "process is stopped",
     "kill": "killed",
-    "blow": "struck",
+    "hit": "hit",
     "signal": "signal",
     "exit": "ended",
     "start": "started again",
     "ready": "ready",
     "refusal": "service answered with an error",
     "paid": "paid",
-    "doubt": "paid or not: openly in doubt",
+    "doubt": "in doubt: paid or not",
     "twice": "paid once more than needed",
 }
 
@@ -349,7 +375,7 @@ def _legend(timeline: Timeline, lanes: Sequence[Lane]) -> Iterator[tuple[str, st
     """What is drawn, and only that: the look of each thing, and what it means."""
     drawn = {item.kind for lane in lanes for item in lane.items}
     if timeline.faults:
-        yield "fault", "fault, until it is healed"
+        yield "fault", "fault, until it is reverted"
     for number, kind in enumerate(timeline.kinds):
         if f"k{number % _TINTS}" in drawn:
             yield f"k{number % _TINTS}", kind

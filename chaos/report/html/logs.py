@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,14 +92,6 @@ def excerpt(lines: Sequence[Line], windows: Sequence[Window], *, most: int) -> E
 
 def _in_short(text: str) -> str:
     """What a worker says of an attempt, without the names that are the same in every line."""
-    begun = re.match(r"[\w.]+: (\{.*\})$", text)
-    if begun:
-        with suppress(ValueError, KeyError, TypeError, RecursionError):
-            told = json.loads(begun[1])
-            return (
-                f"alert: attempt {told['attempt']} of {told['maximum_attempts']} of "
-                f"{told['activity']}, {told['workflow_id']}"
-            )
     ended = re.match(r"temporalio\.activity: Completing activity as failed \(\{(.*)\}\)$", text)
     if ended:
         told = dict(re.findall(r"'(\w+)': '?([^',}]*)", ended[1]))

@@ -7,45 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from chaos.invariants.verdict import Verdict
-from chaos.report.html.again import Command
+from chaos.report.again import Command
+from chaos.report.html.chart import Chart, marks_chart
+from chaos.report.html.values import Mark
 from chaos.search.probe.record import Cell, Fate, Finding, Moment, Probe
 from chaos.wire.boundary import Boundary, Kind, Stage
 
-WIDTH = 900.0
-_LEFT, _RIGHT = 90.0, 20.0
 LANES = ("history", "process", "wire", "service")
 _LANE_OF = {"kill": "process", "exit": "process", "start": "process", "hit": "wire"}
-_LANE_HEIGHT = 26.0
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A moment in the drawing."""
-
-    x: float
-    y: float
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A time on the axis."""
-
-    x: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A timeline as a drawing; `hit_x` is where the disturbance is."""
-
-    width: float
-    height: float
-    hit_x: float
-    lanes: Sequence[tuple[str, float]]
-    marks: Sequence[Mark]
-    ticks: Sequence[Tick]
 
 
 @dataclass(frozen=True)
@@ -56,7 +25,7 @@ class CellView:
     cell: Cell
     verdict: Verdict
     title: str
-    drawing: Drawing | None
+    chart: Chart | None
     command: Command
 
 
@@ -136,7 +105,7 @@ def _cell(number: int, cell: Cell) -> CellView:
         cell=cell,
         verdict=_verdict(cell.fate),
         title=f"{_what(cell.boundary)}, {cell.boundary.stage}",
-        drawing=_drawing(cell.timeline) if cell.timeline else None,
+        chart=_chart(cell.timeline) if cell.timeline else None,
         command=Command(cell.command, "repeats just this"),
     )
 
@@ -187,30 +156,9 @@ def _key(finding: Finding) -> tuple[Fate, str]:
     return finding.fate, finding.text
 
 
-def _drawing(timeline: Sequence[Moment]) -> Drawing:
-    first = min(0.0, timeline[0].seconds)
-    last = max(timeline[-1].seconds, first + 0.1)
-
-    def x(seconds: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (seconds - first) / (last - first)
-
-    lanes = {name: (number + 0.5) * _LANE_HEIGHT for number, name in enumerate(LANES)}
-    marks = [
-        Mark(
-            x(each.seconds),
-            lanes[_LANE_OF.get(each.mark, each.mark)],
-            each.mark,
-            f"{each.seconds:+.2f} s: {each.text}",
-        )
-        for each in timeline
-    ]
-    step = _step(last - first)
-    numbers = range(int(first / step) - 1, int(last / step) + 2)
-    ticks = [Tick(x(n * step), f"{n * step:+g} s") for n in numbers if first <= n * step <= last]
-    height = _LANE_HEIGHT * len(LANES) + 20
-    return Drawing(WIDTH, height, x(0.0), list(lanes.items()), marks, ticks)
-
-
-def _step(span: float) -> float:
-    """The distance of the axis' times: ten of them at most, of round numbers."""
-    return next((s for s in (0.1, 0.5, 1, 5, 10, 30, 60) if span / s <= 10), span / 5)
+def _chart(timeline: Sequence[Moment]) -> Chart:
+    lanes: dict[str, list[Mark]] = {name: [] for name in LANES}
+    for each in timeline:
+        mark = Mark(each.seconds, each.mark, f"{each.seconds:+.2f} s: {each.text}")
+        lanes[_LANE_OF.get(each.mark, each.mark)].append(mark)
+    return marks_chart(lanes, "Timeline around the disturbance")

@@ -18,7 +18,7 @@ _OF_PROCESSES = frozenset({Event.STARTED, Event.READY, Event.EXITED, Event.SIGNA
 
 
 def processes(evidence: Evidence, clock: Clock) -> Iterator[Row]:
-    """A row for each; of services and proxies only where something befell them."""
+    """A row for each; of services and proxies only where something happened to them."""
     entries = [e for e in evidence.journal if e.target and e.at < clock.end]
     targets = dict.fromkeys(str(e.target) for e in entries if e.event in _OF_PROCESSES)
     for target in targets:
@@ -69,17 +69,17 @@ def _sleeps(of_it: Sequence[Entry], clock: Clock, name: str) -> Iterator[Span]:
 
 
 def _marks(own: Sequence[Entry], clock: Clock) -> Iterator[Mark]:
-    """Blows, ends and new starts; the first start of a process is no news."""
-    blows = [entry.at for entry in own if entry.event is Event.FAULT]
+    """Hits, ends and new starts; the first start of a process is no news."""
+    hits = [entry.at for entry in own if entry.event is Event.FAULT]
     begun = False
     for entry in own:
         at, pid = clock(entry.at), f" (pid {entry.pid})" if entry.pid else ""
         name = f"{entry.target}{pid}"
         if entry.event is Event.FAULT:
-            kind = "kill" if entry.kind in {"kill", "out_of_memory"} else "blow"
+            kind = "kill" if entry.kind in {"kill", "out_of_memory"} else "hit"
             yield Mark(at, kind, f"{plain(entry.kind)} at {name}, {at:.1f} s")
         elif entry.event is Event.SIGNALED:
-            if not any(blow <= entry.at <= blow + TOGETHER for blow in blows):
+            if not any(hit <= entry.at <= hit + TOGETHER for hit in hits):
                 kind = "kill" if entry.signal == "SIGKILL" else "signal"
                 yield Mark(at, kind, f"{entry.signal} to {name}, {at:.1f} s")
         elif entry.event is Event.EXITED:

@@ -12,12 +12,11 @@ from datetime import datetime
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery.faults import ended_at
-from chaos.report.html.attempts import seen_in
-from chaos.report.html.happenings import happenings
+from chaos.report.html.attempts import failed_in
 from chaos.report.html.logs import Line
-from chaos.report.html.processes import processes
-from chaos.report.html.rows import workflows
-from chaos.report.html.values import Clock, Span, Timeline, plain
+from chaos.report.html.processes import TOGETHER, processes
+from chaos.report.html.values import Clock, Happening, Span, Timeline, plain
+from chaos.report.html.workflows import workflows
 
 
 def timeline(
@@ -36,8 +35,8 @@ def timeline(
         last=clock.last,
         faults=tuple(_faults(evidence, clock, recovered_s)),
         processes=tuple(processes(evidence, clock)),
-        workflows=tuple(workflows(evidence, clock, seen_in(lines))),
-        happenings=tuple(happenings(evidence, clock)),
+        workflows=tuple(workflows(evidence, clock, failed_in(lines))),
+        happenings=tuple(_happenings(evidence, clock)),
         kinds=kinds,
     )
 
@@ -70,6 +69,42 @@ def _faults(
 
 
 def _last_refusal(evidence: Evidence, fault: Entry) -> datetime | None:
-    """When a service last did as the fault had it: its own faults are used up, never healed."""
+    """When a service last did as the fault had it: its own faults are used up, never reverted."""
     times = [r.at for r in evidence.refusals if r.service == fault.target and r.at >= fault.at]
     return max(times, default=None)
+
+
+def _happenings(evidence: Evidence, clock: Clock) -> Iterator[Happening]:
+    """The journal without what was sampled, and what ended with the experiment."""
+    hits = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+    for entry in evidence.journal:
+        late = entry.at > clock.end and entry.event is not Event.TROUBLE
+        words = _words(entry)
+        if words and not late and not _is_said(entry, hits):
+            yield Happening(clock(entry.at), str(entry.event), words)
+
+
+def _is_said(entry: Entry, hits: Sequence[Entry]) -> bool:
+    """Whether another entry says it: a signal is the fault before it, ready is ready."""
+    if entry.event is Event.SIGNALED:
+        return any(
+            hit.at <= entry.at <= hit.at + TOGETHER and hit.target == entry.target for hit in hits
+        )
+    is_ready = entry.event is Event.STAGE and " is ready " in entry.text
+    return is_ready or entry.event in {Event.PROGRESS, Event.ENDING}
+
+
+def _words(entry: Entry) -> str:
+    name = f"{entry.target}{f' (pid {entry.pid})' if entry.pid else ''}"
+    code = "" if entry.exit_code is None else f" with code {entry.exit_code}"
+    place = f", boundary {entry.boundary}" if entry.boundary else ""
+    told = {
+        Event.FAULT: f"fault: {plain(entry.kind)} at {name}{place}",
+        Event.HEALED: f"fault reverted: {entry.target}",
+        Event.EXITED: f"{name} ended{code}",
+        Event.STARTED: f"{name} is started",
+        Event.READY: f"{name} is ready",
+        Event.WORKFLOW: f"workflow {entry.workflow_id} is started",
+        Event.TROUBLE: f"trouble: {entry.text}",
+    }
+    return told.get(entry.event, entry.text)

@@ -9,23 +9,23 @@ No process is started and no connection opened; nothing is written but by `write
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from chaos.experiment.reading import read_run
 from chaos.experiment.results import Overall, RunResult
 from chaos.experiment.scenario import Scenario
 from chaos.invariants.verdict import Verdict
 from chaos.report.recheck.compare import Recheck, differences, not_repeated, notes
 from chaos.report.recheck.judging import Judging, case_folders
-from chaos.report.recheck.recorded import RecheckError, read_results
 from chaos.report.recheck.show import terminal_lines, write_recheck
 
-__all__ = ["Recheck", "RecheckError", "recheck", "terminal_lines", "write_recheck"]
+__all__ = ["Recheck", "recheck", "terminal_lines", "write_recheck"]
 
 
 def recheck(folder: Path, catalogue: Sequence[Scenario]) -> Recheck:
-    """Judge the run in a folder again. Raises RecheckError where the folder is not a run's."""
-    recorded = read_results(folder)
+    """Judge the run in a folder again. Raises ReadingError where the folder is not a run's."""
+    recorded = read_run(folder)
     folders = case_folders(folder)
     now = Judging(folder, recorded, catalogue, folders).scenarios()
     names = {scenario.name for scenario in now}
@@ -43,9 +43,15 @@ def recheck(folder: Path, catalogue: Sequence[Scenario]) -> Recheck:
     )
     return Recheck(
         passed=bool(passed) and all(passed),
-        recorded_passed=recorded.passed,
+        recorded_passed={*_verdicts(recorded)} == {Verdict.PASSED},
         differences=tuple(differences(recorded, now)),
         notes=tuple(notes(recorded, now, folders, catalogue)),
         not_repeated=tuple(not_repeated(now)),
         result=result,
     )
+
+
+def _verdicts(run: RunResult) -> Iterator[Verdict]:
+    for scenario in run.scenarios:
+        yield scenario.verdict
+        yield from (case.verdict for case in scenario.cases)

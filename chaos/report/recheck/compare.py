@@ -13,10 +13,9 @@ from chaos.experiment.scenario import Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
 from chaos.report.recheck.damage import torn_books
 from chaos.report.recheck.judging import DOUBT, UNREADABLE, Folders
-from chaos.report.recheck.recorded import RecordedCase, RecordedRun
 
 _FIGURES = ("cost_usd", "ideal_cost_usd", "waste_usd", "billed")
-"""What the bills say of a case."""
+"""What the bills say of a case, as far as the version that made the run recorded it."""
 
 
 class Difference(Result):
@@ -55,7 +54,7 @@ class Recheck(Result):
         return 0 if self.passed and self.recorded_passed and not self.differences else 1
 
 
-def differences(recorded: RecordedRun, now: Sequence[ScenarioResult]) -> Iterator[Difference]:
+def differences(recorded: RunResult, now: Sequence[ScenarioResult]) -> Iterator[Difference]:
     """All that differs, scenario by scenario."""
     known = {scenario.name: scenario for scenario in recorded.scenarios}
     for scenario in now:
@@ -69,7 +68,7 @@ def differences(recorded: RecordedRun, now: Sequence[ScenarioResult]) -> Iterato
                 yield each.model_copy(update={"scenario": scenario.name, "case": case.name})
 
 
-def _of_case(recorded: RecordedCase | None, now: CaseResult) -> Iterator[Difference]:
+def _of_case(recorded: CaseResult | None, now: CaseResult) -> Iterator[Difference]:
     was = recorded.verdict if recorded else None
     if was is not now.verdict:
         yield Difference(scenario="", recorded=was, now=now.verdict)
@@ -86,15 +85,15 @@ def _of_case(recorded: RecordedCase | None, now: CaseResult) -> Iterator[Differe
         yield from _of_figures(recorded, now)
 
 
-def _of_figures(recorded: RecordedCase, now: CaseResult) -> Iterator[Difference]:
+def _of_figures(recorded: CaseResult, now: CaseResult) -> Iterator[Difference]:
     for figure in _FIGURES:
         then, found = getattr(recorded, figure), getattr(now, figure)
-        if then is not None and then != found:
+        if figure in recorded.model_fields_set and then != found:
             yield Difference(scenario="", what=figure, recorded=str(then), now=str(found))
 
 
 def notes(
-    recorded: RecordedRun,
+    recorded: RunResult,
     now: Sequence[ScenarioResult],
     folders: Folders,
     catalogue: Sequence[Scenario],
@@ -111,7 +110,7 @@ def notes(
     yield from _new_cases(recorded, now, catalogue)
 
 
-def _check_notes(recorded: RecordedCase, now: CaseResult) -> Iterator[str]:
+def _check_notes(recorded: CaseResult, now: CaseResult) -> Iterator[str]:
     """Which checks were made then or now alone, where the case was judged in full."""
     before = {check.check: check.verdict for check in recorded.checks}
     today = {check.check: check.verdict for check in now.checks}
@@ -124,7 +123,7 @@ def _check_notes(recorded: RecordedCase, now: CaseResult) -> Iterator[str]:
 
 
 def _new_cases(
-    recorded: RecordedRun, now: Sequence[ScenarioResult], catalogue: Sequence[Scenario]
+    recorded: RunResult, now: Sequence[ScenarioResult], catalogue: Sequence[Scenario]
 ) -> Iterator[str]:
     judged = {scenario.name: {case.name for case in scenario.cases} for scenario in now}
     for scenario in catalogue:

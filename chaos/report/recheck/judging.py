@@ -20,6 +20,7 @@ from chaos.experiment.judge import judge, proofs, reason_of, safety, verdict_of
 from chaos.experiment.lab import Lab
 from chaos.experiment.results import (
     CaseResult,
+    RunResult,
     ScenarioResult,
     broken_case_result,
     case_result,
@@ -31,7 +32,6 @@ from chaos.experiment.scenario import COMMON, Case, Scenario, in_mode, on_topolo
 from chaos.invariants.verdict import Finding, Verdict
 from chaos.report.evidence import UNNAMED, load_evidence
 from chaos.report.recheck.damage import JOURNAL, damage
-from chaos.report.recheck.recorded import RecordedCase, RecordedRun, RecordedScenario
 
 DOUBT = "recheck"
 """The check of a case that cannot be judged in full."""
@@ -58,7 +58,7 @@ class Judging:
     """The judgement of every case that the run has a result or a folder of."""
 
     folder: Path
-    recorded: RecordedRun
+    recorded: RunResult
     catalogue: Sequence[Scenario]
     folders: Folders
 
@@ -69,7 +69,7 @@ class Judging:
         results = [self._scenario(name, recorded.get(name)) for name in names]
         return sorted(results, key=lambda result: (result.number, result.name))
 
-    def _scenario(self, name: str, recorded: RecordedScenario | None) -> ScenarioResult:
+    def _scenario(self, name: str, recorded: ScenarioResult | None) -> ScenarioResult:
         scenario = next((each for each in self.catalogue if each.name == name), None)
         if scenario is None:
             number, title = (recorded.number, recorded.title) if recorded else (0, name)
@@ -85,7 +85,7 @@ class Judging:
         return scenario_result(scenario, cases or [nothing_result])
 
     def _case(
-        self, scenario: Scenario, name: str, recorded: RecordedCase | None, folder: Path | None
+        self, scenario: Scenario, name: str, recorded: CaseResult | None, folder: Path | None
     ) -> CaseResult:
         """Whatever is wrong with the evidence of one case, the others are judged."""
         control = bool(recorded and recorded.control)
@@ -124,7 +124,7 @@ class Judging:
         return next((case for case in kept.cases if case.name == name), None)
 
     def _doubts(
-        self, scenario: Scenario, name: str, recorded: RecordedCase | None, evidence: Evidence
+        self, scenario: Scenario, name: str, recorded: CaseResult | None, evidence: Evidence
     ) -> Iterator[str]:
         """Why a case cannot be judged in full."""
         mode, topology = self.recorded.mode, self.recorded.topology
@@ -140,7 +140,7 @@ class Judging:
             yield f"results.json says that it ran {mode}, its evidence {evidence.billing.mode}"
 
     def _secrets(
-        self, case: Case, evidence: Evidence, recorded: RecordedCase | None
+        self, case: Case, evidence: Evidence, recorded: CaseResult | None
     ) -> Iterator[Finding]:
         """What the run found in its search for the user's secrets, which nobody can repeat."""
         checks = recorded.checks if recorded else ()

@@ -8,7 +8,6 @@ from pathlib import Path
 from chaos.evidence.files import write_file
 from chaos.report.markdown import bullets, escaped, paragraph
 from chaos.report.recheck.compare import Difference, Recheck
-from chaos.report.recheck.recorded import RecheckError
 from chaos.report.table import (
     cost_table_lines,
     not_run_lines,
@@ -28,15 +27,9 @@ def terminal_lines(found: Recheck) -> list[str]:
 
 
 def write_recheck(found: Recheck, folder: Path) -> None:
-    """Write both files into the run's folder. Raises RecheckError where that cannot be."""
-    try:
-        write_file(folder / "recheck.json", found.model_dump_json(by_alias=True, indent=2) + "\n")
-        write_file(folder / "recheck.md", _markdown(found))
-    except OSError as error:
-        raise RecheckError(
-            f"the recheck could not be written to {folder} ({error.strerror}): "
-            "make room there, or leave --write out."
-        ) from None
+    """Write both files into the run's folder. Raises OSError."""
+    write_file(folder / "recheck.json", found.model_dump_json(by_alias=True, indent=2) + "\n")
+    write_file(folder / "recheck.md", _markdown(found))
 
 
 def _markdown(found: Recheck) -> str:

@@ -25,7 +25,7 @@ EVIDENCE = Path(__file__).parents[4] / "data" / "evidence"
 CRASH = ("worker_crash", "sigkill_twice")
 LOAD = ("concurrency", "one_worker")
 RETRY = ("retry_config", "policy_and_behaviour")
-PASSED = (Finding("killed_in_time", Verdict.PASSED), Finding("histories_replay", Verdict.PASSED))
+PASSED = (Finding("faults_met_work", Verdict.PASSED), Finding("histories_replay", Verdict.PASSED))
 
 Place = tuple[str, str]
 

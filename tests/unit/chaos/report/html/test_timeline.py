@@ -180,7 +180,7 @@ def test_the_journal_stands_in_words_once(worker_crash: Evidence) -> None:
     texts = [each.text for each in _timeline(worker_crash).happenings]
 
     assert "fault: kill at worker-1 (pid " in "\n".join(texts)
-    assert "worker-2 is healed" in texts
+    assert "fault reverted: worker-2" in texts
     assert not [text for text in texts if "SIGKILL" in text]
     assert (
         len([text for text in texts if text.startswith("worker-1 (pid") and "ready" in text]) == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chaos.process.child import CANARY
-from chaos.report.html.redaction import HIDDEN, redacted
+from chaos.report.html.page import HIDDEN, redacted
 
 GOOGLE = "AIza" + "Sy0123456789abcdefghijklmnopqrstuvw"
 
