@@ -111,8 +111,8 @@ def _explore(given: argparse.Namespace) -> int:
     from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
     from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
     from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
-    from chaos.search.crash.points import PlanError  # noqa: PLC0415 - likewise
-    from chaos.search.explore.plan import Action, Choice  # noqa: PLC0415 - likewise
+    from chaos.search.crash.points import Action, PlanError  # noqa: PLC0415 - likewise
+    from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
     from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
 
@@ -174,7 +174,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
     from chaos.search.crash.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
     from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
 
-    say_if_read(f"{'going on in' if state.tries else 'exploring into'} {state.folder}")
+    say_if_read(f"{'going on in' if state.attempts else 'exploring into'} {state.folder}")
     try:
         with Reaper() as reaper:
             cli = find_temporal_cli(

@@ -18,7 +18,7 @@ from chaos.process.streams import complain, give_up
 
 if TYPE_CHECKING:
     from chaos.environment.target import Target
-    from chaos.search.explore.plan import Action
+    from chaos.search.crash.points import Action
     from chaos.search.probe.plan import Choice
     from chaos.search.probe.run import Probing
     from chaos.wire.boundary import Boundary
@@ -191,7 +191,7 @@ def _target(given: argparse.Namespace) -> Target:
 
 def _choice(given: argparse.Namespace) -> Choice:
     """Which points. Raises BoundaryError."""
-    from chaos.search.explore.plan import Action  # noqa: PLC0415 - see above
+    from chaos.search.crash.points import Action  # noqa: PLC0415 - see above
     from chaos.search.probe.plan import Choice  # noqa: PLC0415 - likewise
     from chaos.wire.boundary import Boundary  # noqa: PLC0415 - likewise
 

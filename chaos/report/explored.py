@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from chaos.evidence.files import write_file
 from chaos.invariants.verdict import Verdict
 from chaos.report.markdown import bullets, escaped, paragraph, table
-from chaos.search.explore.plan import Action, Choice
-from chaos.search.explore.state import NOT_REACHED, Outcome, State, Try
+from chaos.search.crash.points import Action
+from chaos.search.explore.plan import Choice
+from chaos.search.explore.state import NOT_REACHED, Attempt, Outcome, State
 
 HEAD = ("Workflow", "Stop", "Hit", "Ended", "Billed ÷ ideal", "In doubt", "Recovery")
 
@@ -53,7 +54,7 @@ class Row(BaseModel):
     is_reached: bool
     verdict: Verdict
     tries: int
-    counts: Try | None
+    counts: Attempt | None
 
 
 class Report(BaseModel):
@@ -96,12 +97,12 @@ def markdown(report: Report, state: State) -> str:
 
 def cells(outcome: Outcome) -> Sequence[str]:
     """A row of the table."""
-    point, last = outcome.crash_point, outcome.last
-    what = ", ".join(map(str, point.stop.boundaries))
+    planned, last = outcome.planned, outcome.last
+    what = ", ".join(map(str, planned.point.boundaries))
     if last is None:
-        return (point.spec, what, "not tried", "", "", "", "")
+        return (planned.spec, what, "not tried", "", "", "", "")
     return (
-        point.spec,
+        planned.spec,
         what,
         hit_in_short(outcome),
         last.status,
@@ -115,7 +116,7 @@ def hit_in_short(outcome: Outcome) -> str:
     """Such as `2 of 2`, or what is wrong."""
     if not outcome.is_reached:
         return NOT_REACHED
-    hit = f"{len(outcome.proven)} of {len(outcome.crash_point.stop.boundaries)}"
+    hit = f"{len(outcome.proven)} of {len(outcome.planned.point.boundaries)}"
     return hit if outcome.verdict is Verdict.PASSED else f"{hit}, {outcome.verdict.upper()}"
 
 
@@ -146,34 +147,34 @@ def _not_reached(summary: Summary) -> str:
 def problem_lines(state: State) -> Sequence[str]:
     """Why a stop is not passed."""
     return [
-        f"{outcome.crash_point.name}: {outcome.verdict}, {_why(outcome)}"
+        f"{outcome.planned.name}: {outcome.verdict}, {_why(outcome)}"
         for outcome in state.outcomes()
-        if outcome.verdict is not Verdict.PASSED and outcome.tries
+        if outcome.verdict is not Verdict.PASSED and outcome.attempts
     ]
 
 
 def _why(outcome: Outcome) -> str:
-    bad = [each for each in outcome.tries if each.verdict is not Verdict.PASSED]
+    bad = [each for each in outcome.attempts if each.verdict is not Verdict.PASSED]
     if bad:
         return f"{bad[-1].workflow_id}: {bad[-1].reason}"
-    boundaries = map(str, outcome.crash_point.stop.boundaries)
+    boundaries = map(str, outcome.planned.point.boundaries)
     missing = [name for name in boundaries if name not in outcome.proven]
     return f"not proven to be hit: {', '.join(missing)}"
 
 
 def _summary(outcomes: Sequence[Outcome]) -> Summary:
-    tries = [each for outcome in outcomes for each in outcome.tries]
+    tries = [each for outcome in outcomes for each in outcome.attempts]
     counts = [o.last for o in outcomes if o.last and o.last.proven]
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     hit = sum(len(outcome.proven) for outcome in outcomes)
     seconds = _busy_seconds(tries)
     recoveries = [each.recovery_seconds for each in counts if each.recovery_seconds is not None]
     return Summary(
-        points=sum(len(outcome.crash_point.stop.boundaries) for outcome in outcomes),
+        points=sum(len(outcome.planned.point.boundaries) for outcome in outcomes),
         points_hit=hit,
         stops=len(outcomes),
         stops_hit=len(counts),
-        stops_not_reached=sum(bool(o.tries) and not o.is_reached for o in outcomes),
+        stops_not_reached=sum(bool(o.attempts) and not o.is_reached for o in outcomes),
         passed=verdicts[Verdict.PASSED],
         failed=verdicts[Verdict.FAILED],
         unknown=verdicts[Verdict.UNKNOWN],
@@ -187,7 +188,7 @@ def _summary(outcomes: Sequence[Outcome]) -> Summary:
     )
 
 
-def _busy_seconds(tries: Sequence[Try]) -> float:
+def _busy_seconds(tries: Sequence[Attempt]) -> float:
     """How long at least one try was under way, over all the times that the exploration went on."""
     seconds, end = 0.0, datetime.min.replace(tzinfo=UTC)
     for each in sorted(tries, key=lambda one: one.began_at):
@@ -197,15 +198,15 @@ def _busy_seconds(tries: Sequence[Try]) -> float:
 
 
 def _row(outcome: Outcome) -> Row:
-    point = outcome.crash_point
+    planned = outcome.planned
     return Row(
-        workflow=point.spec,
-        stop=point.stop.name,
-        action=point.action,
-        points=tuple(map(str, point.stop.boundaries)),
+        workflow=planned.spec,
+        stop=planned.point.name,
+        action=planned.action,
+        points=tuple(map(str, planned.point.boundaries)),
         hit=tuple(outcome.proven),
         is_reached=outcome.is_reached,
         verdict=outcome.verdict,
-        tries=len(outcome.tries),
+        tries=len(outcome.attempts),
         counts=outcome.last,
     )

@@ -27,7 +27,7 @@ FOLDER = "shrink"
 
 T = TypeVar("T")
 
-Try = Callable[[Sequence[Schedule]], Sequence[bool]]
+RunAll = Callable[[Sequence[Schedule]], Sequence[bool]]
 """Runs schedules, side by side, and says of each whether it fails as the first one did."""
 
 
@@ -147,7 +147,7 @@ class Shrinking:
     which worker has a task in hand is chance, and so is a failure that hangs on it.
     """
 
-    run: Try
+    run: RunAll
     most_runs: int
     at_once: int
     confirmations: int = 2

@@ -10,7 +10,7 @@ from chaos.invariants.verdict import Verdict
 from chaos.report.again import Command
 from chaos.report.html.chart import Chart, marks_chart
 from chaos.report.html.values import Mark
-from chaos.search.probe.record import Cell, Fate, Finding, Moment, Probe
+from chaos.search.probe.record import Cell, Fate, Finding, Probe, TimelineEntry
 from chaos.wire.boundary import Boundary, Kind, Stage
 
 LANES = ("history", "process", "wire", "service")
@@ -156,7 +156,7 @@ def _key(finding: Finding) -> tuple[Fate, str]:
     return finding.fate, finding.text
 
 
-def _chart(timeline: Sequence[Moment]) -> Chart:
+def _chart(timeline: Sequence[TimelineEntry]) -> Chart:
     lanes: dict[str, list[Mark]] = {name: [] for name in LANES}
     for each in timeline:
         mark = Mark(each.seconds, each.mark, f"{each.seconds:+.2f} s: {each.text}")

@@ -20,8 +20,7 @@ from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.recovery.boundaries import why_missed
-from chaos.search.crash.points import Phase, Stop, during
-from chaos.search.explore.plan import Action, CrashPoint
+from chaos.search.crash.points import Action, CrashPoint, Disturbance, Phase, during
 from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Reached, WireRecord, WireRecords, read_wire, service_of
 
@@ -38,7 +37,8 @@ _REPORTED = frozenset(REPORTS.values())
 
 @dataclass(frozen=True)
 class Hit:
-    """A call that came to a stop `at` a time, by the wire; `crossings` are all where it was then.
+    """A call that came to a crash point `at` a time, by the wire; `crossings` are all that it was
+    at then.
 
     `fault` is what was done there, by the journal, and `gone_at` when its worker was seen to be
     gone, if it was killed.
@@ -61,26 +61,26 @@ class Hit:
         return self.gone_at or self.at
 
 
-def hit_of(evidence: Evidence, stop: Stop) -> Hit | None:
-    """The hit of a stop in a try's folder; None where no call came there."""
+def hit_of(evidence: Evidence, point: CrashPoint) -> Hit | None:
+    """The hit of a crash point in an attempt's folder; None where no call came there."""
     own = {evidence.real_id(spec.workflow_id) for spec in evidence.specs}
     for line, records in read_wire(evidence.folder).items():
-        if service_of(line) != stop.service:
+        if service_of(line) != point.service:
             continue
         for record in records:
-            if isinstance(record, Reached) and _is_at(record.crossing, stop, own):
+            if isinstance(record, Reached) and _is_at(record.crossing, point, own):
                 return _hit(evidence, records, record)
     return None
 
 
-def _is_at(reached: Crossing, stop: Stop, own: Collection[str]) -> bool:
+def _is_at(reached: Crossing, point: CrashPoint, own: Collection[str]) -> bool:
     """Calls of services were counted by the breakpoint; a child may have a boundary of the same
     words as its parent.
     """
-    if stop.service:
-        counted = reached.boundary.model_copy(update={"ordinal": stop.boundary.ordinal})
-        return counted == stop.boundary
-    return reached.boundary == stop.boundary and stop.is_own is (reached.workflow_id in own)
+    if point.service:
+        counted = reached.boundary.model_copy(update={"ordinal": point.boundary.ordinal})
+        return counted == point.boundary
+    return reached.boundary == point.boundary and point.is_own is (reached.workflow_id in own)
 
 
 def _hit(evidence: Evidence, records: Sequence[WireRecord], reached: Reached) -> Hit:
@@ -110,38 +110,38 @@ def _crossings(records: Sequence[WireRecord], reached: Reached) -> tuple[Crossin
     return (reached.crossing,)
 
 
-def was_hit(crash_point: CrashPoint) -> Invariant:
-    """A call came to the stop and went no further; where its worker was to die, it did."""
+def was_hit(planned: Disturbance) -> Invariant:
+    """A call came to the crash point and went no further; where its worker was to die, it did."""
 
     @proof("was_hit")
     def judge(evidence: Evidence) -> Iterator[str]:
-        hit = hit_of(evidence, crash_point.stop)
+        hit = hit_of(evidence, planned.point)
         if hit is None:
             yield NOT_REACHED
-        elif hit.fault is None or hit.fault.kind != crash_point.action:
-            yield f"no {crash_point.action} came to the call that was held there"
+        elif hit.fault is None or hit.fault.kind != planned.action:
+            yield f"no {planned.action} came to the call that was held there"
         elif problem := why_missed(evidence, hit.fault):
             yield problem
 
     return judge
 
 
-def proven(evidence: Evidence, crash_point: CrashPoint) -> Sequence[Boundary]:
+def proven(evidence: Evidence, planned: Disturbance) -> Sequence[Boundary]:
     """The boundaries that the evidence shows to be hit."""
-    hit = hit_of(evidence, crash_point.stop)
-    if hit is None or was_hit(crash_point).examine(evidence).problems:
+    hit = hit_of(evidence, planned.point)
+    if hit is None or was_hit(planned).examine(evidence).problems:
         return ()
     return [
         boundary
-        for boundary in crash_point.stop.boundaries
-        if (crossing := _crossing(hit, crash_point.stop, boundary))
-        and _is_in_history(evidence, crossing, hit, crash_point.action)
+        for boundary in planned.point.boundaries
+        if (crossing := _crossing(hit, planned.point, boundary))
+        and _is_in_history(evidence, crossing, hit, planned.action)
     ]
 
 
-def _crossing(hit: Hit, stop: Stop, boundary: Boundary) -> Crossing | None:
+def _crossing(hit: Hit, point: CrashPoint, boundary: Boundary) -> Crossing | None:
     """Where the held call was at that boundary as well."""
-    if stop.service:
+    if point.service:
         return hit.crossing
     return next((each for each in hit.crossings if each.boundary == boundary), None)
 

@@ -1,6 +1,6 @@
-"""Puts all that there is to know of one try into a folder, laid out as a case's evidence.
+"""Puts all that there is to know of one attempt into a folder, laid out as a case's evidence.
 
-The processes, and so the books, the harness's journal and the wire's, belong to many tries; each
+The processes, and so the books, the harness's journal and the wire's, belong to many attempts; each
 gets what is about its own workflow, and about the worker that was killed for it.
 """
 
@@ -32,7 +32,7 @@ _WORK = {Kind.WORKFLOW_TASK, Kind.ACTIVITY}
 
 @dataclass(frozen=True)
 class Since:
-    """Where the files of a lane ended when a try began: its workers' logs, its lines' journals."""
+    """Where the files of a lane ended when an attempt began: its workers' logs, its lines' journals."""
 
     logs: Mapping[Path, int]
     lines: Mapping[Path, int]
@@ -41,7 +41,7 @@ class Since:
 async def keep(
     lab: Lab, folder: Path, spec: WorkflowSpec, since: Since, *, pid: int | None = None
 ) -> None:
-    """Fill a try's folder. `pid` is the worker that was killed."""
+    """Fill an attempt's folder. `pid` is the worker that was killed."""
     target, real_id = lab.stack.target, lab.handle(spec.workflow_id).id
     await save_specs(folder, [spec], target.data_converter)
     await save_histories(lab.client, folder, [real_id], lab.started)

@@ -29,8 +29,7 @@ from chaos.experiment.lab import Lab
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.crash.keep import Since, ends, is_report, is_sent_again, keep
-from chaos.search.crash.points import Stop
-from chaos.search.explore.plan import Action
+from chaos.search.crash.points import Action, CrashPoint, Disturbance
 from chaos.wire.control import Breakpoint, Passage, Wire, WireError
 from chaos.wire.journal import FOLDER, client_of, file_name, service_of
 
@@ -86,19 +85,18 @@ class Lane:
             await self._supervisor.discard()
         await self.start()
 
-    async def attempt(  # noqa: PLR0913 - the last two by name, each with its default
+    async def attempt(
         self,
         spec: WorkflowSpec,
         folder: Path,
-        stop: Stop | None = None,
-        action: Action = Action.KILL,
+        disturbance: Disturbance | None = None,
         *,
         usual_seconds: float = 0.0,
         wait: Wait | None = None,
     ) -> None:
-        """Run a workflow until it ends, or should have, and hit it at the stop if a call comes
-        there; put all that there is to know of it into the folder. Undisturbed it takes
-        `usual_seconds`. `wait` may wait in its own way for its end.
+        """Run a workflow until it ends, or should have, and disturb it if a call comes there; put
+        all its evidence into the folder. Undisturbed it takes `usual_seconds`. `wait` replaces the
+        wait for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
         out. A workflow that does not end is no trouble of ours: its history shows it.
@@ -107,22 +105,23 @@ class Lane:
         since = Since(ends(self.supervisor.logs), ends(self._journals))
         passage = None
         with self._strain_is_noted(spec):
-            if stop is None:
+            if disturbance is None:
                 await self.lab.start(spec)
             else:
-                async with await self._set(spec, stop) as breakpoint_:
+                async with await self._set(spec, disturbance.point) as breakpoint_:
                     await self.lab.start(spec)
                     longest = HIT_DEADLINE_SECONDS + usual_seconds
                     passage = await self._reached(spec, breakpoint_, longest)
                     if passage:
-                        await self._hit(spec, passage, action)
+                        await self._hit(spec, passage, disturbance.action)
             longest = self.end_deadline_seconds + usual_seconds
             end = wait(self.lab, spec) if wait else self._until_ended(spec, longest)
             with suppress(DeadlineExceededError):
                 await self._wired(end)
+            action = disturbance.action if disturbance and passage else None
             if passage and action is Action.DROP:
                 await self._until_sent_again(passage, since)
-        dead = pid if passage and action is Action.KILL else None
+        dead = pid if action is Action.KILL else None
         await keep(self.lab, folder, spec, since, pid=dead)
 
     @contextmanager
@@ -168,12 +167,12 @@ class Lane:
             raise ChildError(f"{self.name} has {len(pids)} workers, not one.")
         return pids[0]
 
-    async def _set(self, spec: WorkflowSpec, stop: Stop) -> Breakpoint:
-        """A breakpoint at the stop."""
-        is_named = stop.is_own and not stop.service
+    async def _set(self, spec: WorkflowSpec, point: CrashPoint) -> Breakpoint:
+        """A breakpoint at the crash point."""
+        is_named = point.is_own and not point.service
         workflow_id = self.lab.handle(spec.workflow_id).id if is_named else ""
-        (line,) = self._lines(stop.service)
-        return await self._wire.set(stop.boundary, workflow_id=workflow_id, line=line)
+        (line,) = self._lines(point.service)
+        return await self._wire.set(point.boundary, workflow_id=workflow_id, line=line)
 
     async def _reached(
         self, spec: WorkflowSpec, breakpoint_: Breakpoint, deadline_seconds: float

@@ -42,7 +42,7 @@ _Item = TypeVar("_Item")
 @dataclass(frozen=True)
 class Means:
     """What an exploration or a probe runs with, from now on. `worker` is a command line in place of
-    the target's; no stop is begun after `seconds`.
+    the target's; no point is begun after `seconds`.
     """
 
     target: Target
@@ -61,7 +61,7 @@ class Means:
 
     @property
     def time_is_up(self) -> bool:
-        """Whether no stop is begun any more."""
+        """Whether no point is begun any more."""
         return self.seconds is not None and self.age_seconds >= self.seconds
 
     def tell(self, text: str) -> None:
@@ -77,7 +77,7 @@ class Means:
 @dataclass
 class Lanes:
     """Those of one stack, whose evidence lies in `folder`; they end with it. The `meter` tells each
-    try how starved the machine was.
+    attempt how starved the machine was.
     """
 
     lab: Lab
@@ -149,7 +149,7 @@ async def open_lanes(means: Means, folder: Path) -> AsyncIterator[Lanes]:
         async with open_lanes(means, folder / "stack") as lanes:
             await (lane := lanes.make(1)).start()
             await lane.attempt(spec, folder / "undisturbed")
-            found = stops(read_wire(folder / "undisturbed"), spec.workflow_id)
+            found = crash_points(read_wire(folder / "undisturbed"), spec.workflow_id)
             await lane.attempt(another, folder / "killed", found[0], Action.KILL)
 
     Raises ChildError, DeadlineExceededError.

@@ -1,19 +1,21 @@
 """From the wire records of a fault-free run to the stops at which a fault can hit.
 
-A stop is one call at one phase, and all the boundaries that it is at then: a workflow task that
+A point is one call at one phase, and all the boundaries that it is at then: a workflow task that
 completes with markers and is answered with an eager activity is at all of these at once, and one
-death shows what becomes of each. Every boundary is at one stop only, the first that comes to it.
+death shows what becomes of each. Every boundary is at one point only, the first that comes to it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,9 +23,11 @@ from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, WireRecords, service_of
 
 MANY_HEARTBEATS = 4
-"""From so many of an activity on the last one is a stop as well as the first."""
+"""From so many of an activity on the last one is a point as well as the first."""
 
 _NAME_LENGTH = 80
+
+_Item = TypeVar("_Item")
 
 
 _ASKED = {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}
@@ -56,7 +60,7 @@ class Phase(StrEnum):
         return call.delivered_at or call.replied_at or call.at
 
 
-class Stop(BaseModel):
+class CrashPoint(BaseModel):
     """The boundaries of a call at one phase; a breakpoint at the first of them shows all.
 
     Calls of a `service` are counted by themselves. `is_own` is False of what a child workflow does,
@@ -96,26 +100,49 @@ class Stop(BaseModel):
         return f"{slug[:_NAME_LENGTH]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
+class Action(StrEnum):
+    """What is done at a crash point. `KILL`: the worker's processes die while the call is held
+    there, and it goes no further. `DROP`: only the call is lost, and its connection breaks.
+    """
+
+    KILL = "kill"
+    DROP = "drop"
+
+
+class Disturbance(BaseModel):
+    """A crash point, and what is done there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    point: CrashPoint
+    action: Action = Action.KILL
+
+    @property
+    def name(self) -> str:
+        """Its own, and fit for a file and a workflow's id."""
+        return f"{self.action}-{self.point.name}"
+
+
 @dataclass(frozen=True)
 class Come:
     """A call that came to a phase: when, and where it is then."""
 
     at: datetime
-    stop: Stop
+    point: CrashPoint
 
 
-def stops(records: WireRecords, workflow_id: str) -> Sequence[Stop]:
+def crash_points(records: WireRecords, workflow_id: str) -> Sequence[CrashPoint]:
     """All of a run, in the order in which the calls came to them. `records` are those of one
     worker's lines, and of nothing but this workflow and what it started.
     """
     found = sorted(_come(records, workflow_id), key=lambda come: come.at)
     seen: set[tuple[str, bool, Boundary]] = set()
-    chosen: list[Stop] = []
-    for stop in _some_heartbeats([come.stop for come in found]):
-        new = [b for b in stop.boundaries if (stop.service, stop.is_own, b) not in seen]
-        seen |= {(stop.service, stop.is_own, boundary) for boundary in new}
+    chosen: list[CrashPoint] = []
+    for point in _some_heartbeats([come.point for come in found]):
+        new = [b for b in point.boundaries if (point.service, point.is_own, b) not in seen]
+        seen |= {(point.service, point.is_own, boundary) for boundary in new}
         if new:
-            chosen.append(stop.model_copy(update={"boundaries": tuple(new)}))
+            chosen.append(point.model_copy(update={"boundaries": tuple(new)}))
     return chosen
 
 
@@ -135,7 +162,7 @@ def _of_task(call: Called, workflow_id: str) -> Iterator[Come]:
         is_own = crossing.workflow_id == workflow_id
         phases[Phase.of(crossing.boundary.stage), is_own].append(crossing.boundary)
     for (phase, is_own), boundaries in phases.items():
-        yield Come(phase.time_of(call), Stop(boundaries=tuple(boundaries), is_own=is_own))
+        yield Come(phase.time_of(call), CrashPoint(boundaries=tuple(boundaries), is_own=is_own))
 
 
 def _of_service(service: str, calls: Sequence[Called]) -> Iterator[Come]:
@@ -147,23 +174,23 @@ def _of_service(service: str, calls: Sequence[Called]) -> Iterator[Come]:
             ordinal = counted[crossing.boundary.subject]
             boundary = crossing.boundary.model_copy(update={"ordinal": ordinal})
             at = Phase.of(boundary.stage).time_of(call)
-            yield Come(at, Stop(boundaries=(boundary,), service=service))
+            yield Come(at, CrashPoint(boundaries=(boundary,), service=service))
 
 
-def _some_heartbeats(found: Sequence[Stop]) -> Iterator[Stop]:
+def _some_heartbeats(found: Sequence[CrashPoint]) -> Iterator[CrashPoint]:
     """Without those heartbeats of an activity that are neither its first nor, of many, its last.
 
     Of each activity: those of one type from one assignment of it to the next.
     """
     activities: Counter[str] = Counter()
     beats: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    for stop in found:
-        first = stop.boundary
+    for point in found:
+        first = point.boundary
         if first.kind is Kind.HEARTBEAT and first.stage is Stage.COMPLETING:
             beats[first.subject, activities[first.subject]].append(first.ordinal)
         activities.update(
             b.subject
-            for b in stop.boundaries
+            for b in point.boundaries
             if b.kind is Kind.ACTIVITY and b.stage is Stage.ASSIGNED
         )
     kept = {
@@ -174,10 +201,10 @@ def _some_heartbeats(found: Sequence[Stop]) -> Iterator[Stop]:
             *([ordinals[-1]] if len(ordinals) >= MANY_HEARTBEATS else []),
         )
     }
-    for stop in found:
-        is_heartbeat = stop.boundary.kind is Kind.HEARTBEAT
-        if not is_heartbeat or (stop.boundary.subject, stop.boundary.ordinal) in kept:
-            yield stop
+    for point in found:
+        is_heartbeat = point.boundary.kind is Kind.HEARTBEAT
+        if not is_heartbeat or (point.boundary.subject, point.boundary.ordinal) in kept:
+            yield point
 
 
 def during(crossing: Crossing) -> Sequence[str]:
@@ -193,3 +220,16 @@ def own_crossings(records: WireRecords, workflow_id: str) -> Iterator[tuple[Call
                 for crossing in record.crossings:
                     if crossing.workflow_id == workflow_id:
                         yield record, crossing
+
+
+def spread(
+    items: Sequence[_Item], most: int | None, kind: Callable[[_Item], Hashable], seed: int
+) -> Sequence[_Item]:
+    """So many, as different as can be: no kind gets its second before each has its first."""
+    dice = random.Random(seed)  # noqa: S311 - no secret depends on it
+    kinds: defaultdict[Hashable, list[_Item]] = defaultdict(list)
+    for each in dice.sample(items, len(items)):
+        kinds[kind(each)].append(each)
+    turns = [(turn, each) for same in kinds.values() for turn, each in enumerate(same)]
+    turns.sort(key=lambda pair: pair[0])
+    return [each for _, each in turns[:most]]

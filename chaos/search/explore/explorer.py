@@ -14,13 +14,13 @@ from chaos.invariants.verdict import Verdict
 from chaos.search.crash.lane import Lane
 from chaos.search.crash.lanes import TROUBLE, Lanes, Means, open_lanes
 from chaos.search.crash.points import PlanError
-from chaos.search.explore.judging import Attempt, broken_try, judge_try
-from chaos.search.explore.plan import Choice, CrashPoint, Plan, Reference
-from chaos.search.explore.state import NOT_REACHED, TRIES, Outcome, State, StateError, Try
+from chaos.search.explore.judging import broken_attempt, judge_attempt
+from chaos.search.explore.plan import Choice, Plan, PlannedHit, Reference
+from chaos.search.explore.state import ATTEMPTS, NOT_REACHED, Attempt, Outcome, State, StateError
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import read_wire
 
-REFERENCE_TRIES = 3
+REFERENCE_ATTEMPTS = 3
 
 _TO_HEARTBEATS = {
     (Kind.ACTIVITY, Stage.ASSIGNED),
@@ -31,7 +31,7 @@ _TO_HEARTBEATS = {
 
 
 async def explore(state: State, choice: Choice, means: Means) -> None:
-    """Try what is not done yet of a choice. What is done is on record whenever this ends.
+    """Attempt what is not done yet of a choice. What is done is on record whenever this ends.
 
     Raises PlanError where the target cannot be explored.
     """
@@ -56,52 +56,50 @@ class _Exploration:
             self.state.save_plan(Plan.of(choice, references))
         left = deque(sorted(self._left(), key=_slow_first))
 
-        async def attempt(lane: Lane, crash_point: CrashPoint) -> str:
-            found = await self._try(lane, crash_point)
+        async def attempt(lane: Lane, planned: PlannedHit) -> str:
+            found = await self._attempt(lane, planned)
             outcome = self.state.add(found)
             self._tell(outcome)
             if not outcome.is_done:
-                left.append(crash_point)
+                left.append(planned)
             is_open = found.status is Status.RUNNING or not found.is_carried_out
             return found.workflow_id if is_open else ""
 
         await self.lanes.work_off([first], left, attempt)
 
-    def _left(self) -> Sequence[CrashPoint]:
-        return [outcome.crash_point for outcome in self.state.outcomes() if not outcome.is_done]
+    def _left(self) -> Sequence[PlannedHit]:
+        return [outcome.planned for outcome in self.state.outcomes() if not outcome.is_done]
 
     async def _reference(self, lane: Lane, spec: str) -> Reference:
         """Run a workflow that nobody disturbs, and make stops of it. Raises PlanError.
 
         On a machine that is busy with other things the first may be disturbed all the same.
         """
-        for number in range(1, REFERENCE_TRIES):
+        for number in range(1, REFERENCE_ATTEMPTS):
             with suppress(PlanError):
                 return await self._fault_free(lane, spec, number)
-        return await self._fault_free(lane, spec, REFERENCE_TRIES)
+        return await self._fault_free(lane, spec, REFERENCE_ATTEMPTS)
 
     async def _fault_free(self, lane: Lane, name: str, number: int) -> Reference:
         spec = self.means.target.specs[name](f"{name}-fault-free-{self.lanes.folder.name}-{number}")
-        folder = self.state.folder / TRIES / spec.workflow_id
+        folder = self.state.folder / ATTEMPTS / spec.workflow_id
         folder.mkdir()
         await lane.attempt(spec, folder)
         workflow = self.means.target.load_evidence(folder).workflows[spec.workflow_id]
         return Reference.of(name, workflow, read_wire(folder))
 
-    async def _try(self, lane: Lane, crash_point: CrashPoint) -> Try:
+    async def _attempt(self, lane: Lane, planned: PlannedHit) -> Attempt:
         """Hit a workflow at a crash point, and judge what came of it by the files alone."""
-        workflow_id, began_at = self.state.new_id(crash_point), datetime.now(UTC)
-        folder = self.state.folder / TRIES / workflow_id
+        workflow_id, began_at = self.state.new_id(planned), datetime.now(UTC)
+        folder = self.state.folder / ATTEMPTS / workflow_id
         target = self.means.target
         try:
-            spec = target.specs[crash_point.spec](workflow_id)
-            point = crash_point
-            await lane.attempt(spec, folder, point.stop, point.action, usual_seconds=point.seconds)
+            spec = target.specs[planned.spec](workflow_id)
+            await lane.attempt(spec, folder, planned, usual_seconds=planned.seconds)
             ended_at = datetime.now(UTC)
         except TROUBLE as error:
-            return broken_try(crash_point, workflow_id, began_at, f"it could not be tried: {error}")
-        attempt = Attempt(target, crash_point)
-        return await asyncio.to_thread(judge_try, folder, attempt, began_at, ended_at)
+            return broken_attempt(planned, workflow_id, began_at, f"it could not be tried: {error}")
+        return await asyncio.to_thread(judge_attempt, folder, target, planned, began_at, ended_at)
 
     @property
     def _plan(self) -> Plan:
@@ -110,12 +108,12 @@ class _Exploration:
         return self.state.plan
 
     def _tell(self, outcome: Outcome) -> None:
-        """One line a try."""
-        last = outcome.tries[-1]
+        """One line an attempt."""
+        last = outcome.attempts[-1]
         done = sum(each.is_done for each in self.state.outcomes())
         seconds = last.recovery_seconds
         recovered = "" if seconds is None else f", taken up after {seconds:.2f} s"
-        points = len(outcome.crash_point.stop.boundaries)
+        points = len(outcome.planned.point.boundaries)
         hit = f"{len(last.proven)} of {points} points hit" if last.is_reached else NOT_REACHED
         what = f"{hit}{recovered}"
         because = "" if last.verdict is Verdict.PASSED else f" ({last.reason})"
@@ -124,9 +122,9 @@ class _Exploration:
         )
 
 
-def _slow_first(crash_point: CrashPoint) -> int:
+def _slow_first(planned: PlannedHit) -> int:
     """Those that wait for a heartbeat or a workflow task first: they take longest."""
-    boundary = crash_point.stop.boundary
+    boundary = planned.point.boundary
     if (boundary.kind, boundary.stage) in _TO_HEARTBEATS:
         return 0
     return 1 if boundary.kind is Kind.WORKFLOW_TASK else 2

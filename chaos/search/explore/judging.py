@@ -1,9 +1,9 @@
-"""From a try's folder to what is known of it. Pure: it can be done again from the files."""
+"""From an attempt's folder to what is known of it. Pure: it can be done again from the files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,8 +18,8 @@ from chaos.invariants.doubt import of_repeated
 from chaos.invariants.verdict import Finding, Verdict
 from chaos.search.crash.hits import Hit, hit_of, proven, recovery_seconds, was_hit
 from chaos.search.crash.points import during
-from chaos.search.explore.plan import CrashPoint
-from chaos.search.explore.state import Try
+from chaos.search.explore.plan import PlannedHit
+from chaos.search.explore.state import Attempt
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import Called, WireRecords, read_wire, service_of
 
@@ -29,32 +29,25 @@ once, the one that was given to a poll of the dead.
 """
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """What a folder was to show: a hit at this crash point of this target."""
-
-    target: Target
-    crash_point: CrashPoint
-
-
-def judge_try(folder: Path, attempt: Attempt, began_at: datetime, ended_at: datetime) -> Try:
+def judge_attempt(
+    folder: Path, target: Target, planned: PlannedHit, began_at: datetime, ended_at: datetime
+) -> Attempt:
     """What one hit came to."""
-    point = attempt.crash_point
-    loaded = attempt.target.load_evidence(folder)
-    hit, wire = hit_of(loaded, point.stop), read_wire(folder)
-    evidence = explained(loaded, attempt.target, hit, wire)
-    findings = findings_of(evidence, attempt, hit)
+    loaded = target.load_evidence(folder)
+    hit, wire = hit_of(loaded, planned.point), read_wire(folder)
+    evidence = explained(loaded, target, hit, wire)
+    findings = findings_of(evidence, target, planned, hit)
     (asked,) = evidence.specs
     workflow = evidence.workflows.get(asked.workflow_id)
-    return Try(
-        crash_point=point.name,
+    return Attempt(
+        crash_point=planned.name,
         workflow_id=asked.workflow_id,
         began_at=began_at,
         ended_at=ended_at,
         verdict=verdict_of(findings),
         reason=reason_of(findings),
         is_reached=hit is not None,
-        proven=tuple(str(boundary) for boundary in proven(evidence, point)),
+        proven=tuple(str(boundary) for boundary in proven(evidence, planned)),
         pid=hit.pid if hit else None,
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in evidence.bills), Decimal(0)),
@@ -64,18 +57,19 @@ def judge_try(folder: Path, attempt: Attempt, began_at: datetime, ended_at: date
     )
 
 
-def findings_of(evidence: Evidence, attempt: Attempt, hit: Hit | None) -> Sequence[Finding]:
+def findings_of(
+    evidence: Evidence, target: Target, planned: PlannedHit, hit: Hit | None
+) -> Sequence[Finding]:
     """The proof that it was hit, then all that must hold whatever was hit."""
-    point = attempt.crash_point
-    held = {check.name: check for check in (*SURVIVAL, *attempt.target.invariants)}
-    checks = (was_hit(point), *held.values(), attempts_are_explained(point, hit))
+    held = {check.name: check for check in (*SURVIVAL, *target.invariants)}
+    checks = (was_hit(planned), *held.values(), attempts_are_explained(planned, hit))
     return [check.examine(evidence) for check in checks]
 
 
-def broken_try(crash_point: CrashPoint, workflow_id: str, began_at: datetime, why: str) -> Try:
-    """A try that could not be carried out, of which nothing is known."""
-    return Try(
-        crash_point=crash_point.name,
+def broken_attempt(planned: PlannedHit, workflow_id: str, began_at: datetime, why: str) -> Attempt:
+    """An attempt that could not be carried out, of which nothing is known."""
+    return Attempt(
+        crash_point=planned.name,
         workflow_id=workflow_id,
         began_at=began_at,
         ended_at=datetime.now(UTC),
@@ -90,7 +84,7 @@ def explained(evidence: Evidence, target: Target, hit: Hit | None, wire: WireRec
     had been sent on, unless its activity was about to report. The n-th paid request is that of the
     n-th charge; of a target whose requests cost nothing when they come again, none is paid.
 
-    The wire tells, not the stop alone: another of the worker's tasks may have been further. A
+    The wire tells, not the point alone: another of the worker's tasks may have been further. A
     request that was not sent on cannot have been billed.
     """
     if hit is None:
@@ -148,7 +142,7 @@ def asked_for(path: str) -> str:
     return named[-1] if named else "/"
 
 
-def attempts_are_explained(crash_point: CrashPoint, hit: Hit | None) -> Invariant:
+def attempts_are_explained(planned: PlannedHit, hit: Hit | None) -> Invariant:
     """What was in hand when the worker died is tried once more, and nothing else is.
 
     An activity that was open then may have been given to a poll of the dead, or not.
@@ -159,7 +153,7 @@ def attempts_are_explained(crash_point: CrashPoint, hit: Hit | None) -> Invarian
             return
         for workflow in evidence.all_workflows:
             for place, activity in enumerate(workflow.activities, start=1):
-                usual = crash_point.attempts.get(activity.kind, 1)
+                usual = planned.attempts.get(activity.kind, 1)
                 most = usual + (MOST_LOST if _is_open(activity, hit) else 0)
                 if activity.attempt > most:
                     told = f"{activity.kind}, activity {place}, took {activity.attempt} attempt(s)"

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from enum import StrEnum
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 from temporalio.api.enums.v1 import EventType
 
 from chaos.evidence.history import Status, Workflow
-from chaos.search.crash.points import Phase, PlanError, Stop, own_crossings, stops
+from chaos.search.crash.points import (
+    Action,
+    CrashPoint,
+    Disturbance,
+    Phase,
+    PlanError,
+    crash_points,
+    own_crossings,
+    spread,
+)
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import WireRecords
 
 _TASK_DONE = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED}
 _DISTURBED = {EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
-
-_Item = TypeVar("_Item")
-
-
-class Action(StrEnum):
-    """What is done at a stop. `KILL`: the worker's processes die while the call is held there, and
-    it goes no further. `DROP`: only the call is lost, and the worker's connection breaks.
-    """
-
-    KILL = "kill"
-    DROP = "drop"
 
 
 class Reference(BaseModel):
@@ -39,7 +34,7 @@ class Reference(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     spec: str
-    stops: tuple[Stop, ...]
+    stops: tuple[CrashPoint, ...]  # the name that plan.json has
     seconds: float = 0.0
     attempts: Mapping[str, int] = {}
 
@@ -66,28 +61,24 @@ class Reference(BaseModel):
         attempts: dict[str, int] = {}
         for each in workflow.activities:
             attempts[each.kind] = max(each.attempt, attempts.get(each.kind, 1))
-        found = tuple(stops(records, workflow.workflow_id))
+        found = tuple(crash_points(records, workflow.workflow_id))
         took = ((workflow.closed_at or workflow.started_at) - workflow.started_at).total_seconds()
         return cls(spec=spec, stops=found, seconds=took, attempts=attempts)
 
 
-class CrashPoint(BaseModel):
-    """A stop of a workflow, and the `action` that hits it there; `spec` is a name of
-    `Target.specs`, `seconds` and `attempts` are those of its fault-free run.
+class PlannedHit(Disturbance):
+    """A disturbance of one workflow: `spec` is a name of `Target.specs`, `seconds` and `attempts`
+    are those of its fault-free run.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     spec: str
-    stop: Stop
-    action: Action = Action.KILL
     seconds: float = 0.0
     attempts: Mapping[str, int] = {}
 
     @property
     def name(self) -> str:
         """Its own, and fit for a file."""
-        return f"{self.spec}-{self.stop.name}"
+        return f"{self.spec}-{self.point.name}"
 
 
 class Choice(BaseModel):
@@ -113,10 +104,10 @@ class Plan(BaseModel):
     @classmethod
     def of(cls, choice: Choice, references: Sequence[Reference]) -> Plan:
         """Choose."""
-        everything = _crash_points(references, choice.action)
+        everything = _planned(references, choice.action)
         chosen = everything
         if choice.sample is not None:
-            chosen = spread(everything, choice.sample, lambda each: each.stop.kind, choice.seed)
+            chosen = spread(everything, choice.sample, lambda each: each.point.kind, choice.seed)
         return cls(
             choice=choice,
             references=tuple(references),
@@ -124,40 +115,27 @@ class Plan(BaseModel):
         )
 
     @property
-    def everything(self) -> Sequence[CrashPoint]:
+    def everything(self) -> Sequence[PlannedHit]:
         """All crash points that there are."""
-        return _crash_points(self.references, self.choice.action)
+        return _planned(self.references, self.choice.action)
 
     @property
-    def crash_points(self) -> Sequence[CrashPoint]:
+    def hits(self) -> Sequence[PlannedHit]:
         """Those that were chosen, in the order of the workflows."""
         return [each for each in self.everything if each.name in self.chosen]
 
 
-def _crash_points(references: Sequence[Reference], action: Action) -> Sequence[CrashPoint]:
+def _planned(references: Sequence[Reference], action: Action) -> Sequence[PlannedHit]:
     """What is handed over cannot be dropped any more."""
     return [
-        CrashPoint(
+        PlannedHit(
             spec=found.spec,
-            stop=stop,
+            point=point,
             action=action,
             seconds=found.seconds,
             attempts=found.attempts,
         )
         for found in references
-        for stop in found.stops
-        if action is Action.KILL or stop.phase is not Phase.HANDED_OVER
+        for point in found.stops
+        if action is Action.KILL or point.phase is not Phase.HANDED_OVER
     ]
-
-
-def spread(
-    items: Sequence[_Item], most: int | None, kind: Callable[[_Item], Hashable], seed: int
-) -> Sequence[_Item]:
-    """So many, as different as can be: no kind gets its second before each has its first."""
-    dice = random.Random(seed)  # noqa: S311 - no secret depends on it
-    kinds: defaultdict[Hashable, list[_Item]] = defaultdict(list)
-    for each in dice.sample(items, len(items)):
-        kinds[kind(each)].append(each)
-    turns = [(turn, each) for same in kinds.values() for turn, each in enumerate(same)]
-    turns.sort(key=lambda pair: pair[0])
-    return [each for _, each in turns[:most]]

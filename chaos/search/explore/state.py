@@ -1,4 +1,4 @@
-"""An exploration's folder: its plan and what each try showed. It can go on after any end."""
+"""An exploration's folder: its plan and what each attempt showed. It can go on after any end."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from chaos.evidence.files import append_to, new_folder, read_if_there, write_file
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict
-from chaos.search.explore.plan import Choice, CrashPoint, Plan
+from chaos.search.explore.plan import Choice, Plan, PlannedHit
 
 PREFIX = "explore-"
 PLAN = "plan.json"
 RESULTS = "points.jsonl"
-TRIES = "tries"
+ATTEMPTS = "tries"  # as it is called on users' disks
 NOT_REACHED = "not reached"
-MOST_TRIES = 5
-"""How often a stop is tried whose boundaries were not all hit: the worker may have been faster."""
+MOST_ATTEMPTS = 5
+"""How often a crash point is tried of which not all boundaries were hit: the worker may have been
+faster."""
 
 
 class StateError(Exception):
     """An exploration cannot be begun or gone on with. One sentence: why, and what to do."""
 
 
-class Try(BaseModel):
-    """One hit at one stop, and what became of its workflow.
+class Attempt(BaseModel):
+    """One hit at one crash point, and what became of its workflow.
+
+    `crash_point` is the name of its `PlannedHit`.
 
     `is_carried_out` is False where the harness could not, of which nothing is known. `is_reached`
     tells whether any call came there before the workflow ended, `proven` which
@@ -61,48 +64,43 @@ class Try(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """All tries of a crash point, oldest first."""
+    """All attempts of a crash point, oldest first."""
 
-    crash_point: CrashPoint
-    tries: Sequence[Try]
+    planned: PlannedHit
+    attempts: Sequence[Attempt]
 
     @property
     def proven(self) -> Sequence[str]:
         """The boundaries that were hit in any of them."""
-        hit = {name for each in self.tries for name in each.proven}
-        return [name for name in map(str, self.crash_point.stop.boundaries) if name in hit]
-
-    @property
-    def all_are_proven(self) -> bool:
-        """Whether no boundary is left to hit."""
-        return len(self.proven) == len(self.crash_point.stop.boundaries)
+        hit = {name for each in self.attempts for name in each.proven}
+        return [name for name in map(str, self.planned.point.boundaries) if name in hit]
 
     @property
     def is_reached(self) -> bool:
-        """Whether any try has come there; the order of things need not be the same in each run."""
-        return any(each.is_reached for each in self.tries)
+        """Whether any attempt has come there; the order of things need not be the same in each run."""
+        return any(each.is_reached for each in self.attempts)
 
     @property
     def verdict(self) -> Verdict:
-        """A failure is certain; a pass takes all boundaries, hit in tries that passed."""
-        if any(each.verdict is Verdict.FAILED for each in self.tries):
+        """A failure is certain; a pass takes all boundaries, hit in attempts that passed."""
+        if any(each.verdict is Verdict.FAILED for each in self.attempts):
             return Verdict.FAILED
-        passed = (each.proven for each in self.tries if each.verdict is Verdict.PASSED)
+        passed = (each.proven for each in self.attempts if each.verdict is Verdict.PASSED)
         shown = {name for proven in passed for name in proven}
-        all_passed = shown >= {str(each) for each in self.crash_point.stop.boundaries}
+        all_passed = shown >= {str(each) for each in self.planned.point.boundaries}
         return Verdict.PASSED if all_passed else Verdict.UNKNOWN
 
     @property
     def is_done(self) -> bool:
-        """Whether another try would tell nothing new, or has been made often enough."""
-        return self.verdict is not Verdict.UNKNOWN or len(self.tries) >= MOST_TRIES
+        """Whether another attempt would tell nothing new, or has been made often enough."""
+        return self.verdict is not Verdict.UNKNOWN or len(self.attempts) >= MOST_ATTEMPTS
 
     @property
-    def last(self) -> Try | None:
-        """The try that counts: the last one that hit, or the last one."""
-        hit = [each for each in self.tries if each.proven]
-        tries = hit or self.tries
-        return tries[-1] if tries else None
+    def last(self) -> Attempt | None:
+        """The attempt that counts: the last one that hit, or the last one."""
+        hit = [each for each in self.attempts if each.proven]
+        attempts = hit or self.attempts
+        return attempts[-1] if attempts else None
 
 
 @dataclass
@@ -111,14 +109,14 @@ class State:
 
     folder: Path
     plan: Plan | None
-    tries: list[Try]
+    attempts: list[Attempt]
     _file: IO[bytes] = field(repr=False)
 
     @classmethod
     def begin(cls, reports: Path) -> Self:
         """A new one, named by the time. Raises NoFolderError."""
         folder = new_folder(reports, PREFIX)
-        (folder / TRIES).mkdir()
+        (folder / ATTEMPTS).mkdir()
         return cls.open(folder)
 
     @classmethod
@@ -164,21 +162,21 @@ class State:
         write_file(self.folder / PLAN, plan.model_dump_json(indent=1))
         self.plan = plan
 
-    def add(self, found: Try) -> Outcome:
-        """Put a try on record, durably; what is known of its crash point now."""
+    def add(self, found: Attempt) -> Outcome:
+        """Put an attempt on record, durably; what is known of its crash point now."""
         self._file.write(f"{found.model_dump_json()}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.tries.append(found)
-        return next(o for o in self.outcomes() if o.crash_point.name == found.crash_point)
+        self.attempts.append(found)
+        return next(o for o in self.outcomes() if o.planned.name == found.crash_point)
 
     def outcomes(self) -> Sequence[Outcome]:
         """What is known of each chosen crash point."""
         if self.plan is None:
             return []
         return [
-            Outcome(point, [each for each in self.tries if each.crash_point == point.name])
-            for point in self.plan.crash_points
+            Outcome(point, [each for each in self.attempts if each.crash_point == point.name])
+            for point in self.plan.hits
         ]
 
     @property
@@ -186,24 +184,24 @@ class State:
         """Whether no crash point is left to try."""
         return self.plan is not None and all(outcome.is_done for outcome in self.outcomes())
 
-    def new_id(self, crash_point: CrashPoint) -> str:
-        """An id that no try had, not even one that was broken off. Makes the try's folder."""
+    def new_id(self, planned: PlannedHit) -> str:
+        """An id that no attempt had, not even one that was broken off. Makes the attempt's folder."""
         for number in range(1, 1_000):
             with suppress(FileExistsError):
-                workflow_id = f"{crash_point.name}-try-{number}"
-                (self.folder / TRIES / workflow_id).mkdir()
+                workflow_id = f"{planned.name}-try-{number}"
+                (self.folder / ATTEMPTS / workflow_id).mkdir()
                 return workflow_id
-        raise StateError(f"{crash_point.name} was begun a thousand times; begin anew with --fresh.")
+        raise StateError(f"{planned.name} was begun a thousand times; begin anew with --fresh.")
 
     def close(self) -> None:
         """Let others have it."""
         self._file.close()
 
 
-def _read(file: IO[bytes]) -> list[Try]:
-    """The tries on record. A last line that was cut off is removed: nothing followed from it."""
+def _read(file: IO[bytes]) -> list[Attempt]:
+    """The attempts on record. A last line that was cut off is removed: nothing followed from it."""
     file.seek(0)
     data = file.read()
     whole = data[: data.rfind(b"\n") + 1]
     file.truncate(len(whole))
-    return [Try.model_validate_json(line) for line in whole.splitlines()]
+    return [Attempt.model_validate_json(line) for line in whole.splitlines()]

@@ -12,11 +12,10 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow
 from chaos.invariants.recovery import handover_seconds
 from chaos.search.crash.hits import hit_of, proven, recovery_seconds, was_hit
-from chaos.search.explore.plan import CrashPoint
+from chaos.search.crash.points import Disturbance
 from chaos.search.probe.baseline import Baseline
 from chaos.search.probe.classify import Disturbed, classify
 from chaos.search.probe.observed import observe
-from chaos.search.probe.plan import Point
 from chaos.search.probe.record import Cell, Fate, Finding
 from chaos.search.probe.timeline import timeline
 from chaos.wire.boundary import Boundary, Kind, Stage
@@ -32,15 +31,14 @@ class Judge:
     """
 
     target: Target
-    spec: str
     baseline: Baseline
     patience_seconds: float
 
-    def cell(self, folder: Path, point: Point, *, tries: int, began_at: datetime) -> Cell:
+    def cell(self, folder: Path, planned: Disturbance, *, attempt: int, began_at: datetime) -> Cell:
         """What became of the run whose evidence is in a folder."""
         evidence = self.target.load_evidence(folder)
         wire = read_wire(folder)
-        hit = hit_of(evidence, point.stop)
+        hit = hit_of(evidence, planned.point)
         hit_at = hit.at if hit else began_at
         observed = observe(evidence, wire)
         run = Disturbed(
@@ -48,52 +46,51 @@ class Judge:
             observed=observed,
             hit_at=hit_at,
             patience_seconds=self.patience_seconds,
-            not_hit=self._not_hit(evidence, point),
+            not_hit=self._not_hit(evidence, planned),
         )
         workflow = run.workflow
-        boundaries = point.stop.boundaries
+        boundaries = planned.point.boundaries
         bound = bound_seconds(evidence, wire, workflow, boundaries, hit_at) if workflow else None
         return Cell(
-            **_place(point),
+            **_place(planned),
             workflow_id=observed.workflow_id,
             folder=folder.name,
             findings=tuple(classify(run, self.baseline)),
-            tries=tries,
+            tries=attempt,
             seconds=observed.seconds,
             recovered_seconds=recovery_seconds(wire, hit) if hit else None,
             bound_seconds=bound,
             timeline=tuple(timeline(evidence, workflow, wire, hit_at)),
         )
 
-    def _not_hit(self, evidence: Evidence, point: Point) -> str:
-        crash = CrashPoint(spec=self.spec, stop=point.stop, action=point.action)
-        problems = was_hit(crash).examine(evidence).problems
+    def _not_hit(self, evidence: Evidence, planned: Disturbance) -> str:
+        problems = was_hit(planned).examine(evidence).problems
         if problems:
             return f"not provably hit: {problems[0]}"
-        if not evidence.workflows or proven(evidence, crash):
+        if not evidence.workflows or proven(evidence, planned):
             return ""
         return "not provably hit: the server's history does not show it"
 
 
-def broken(folder: Path, point: Point, *, tries: int, why: str) -> Cell:
+def broken(folder: Path, planned: Disturbance, *, attempt: int, why: str) -> Cell:
     """One that could not be carried out, of which nothing is known."""
     return Cell(
-        **_place(point),
+        **_place(planned),
         workflow_id=folder.name,
         folder=folder.name,
         findings=(Finding(fate=Fate.UNKNOWN, text=f"it could not be tried: {why}"),),
-        tries=tries,
+        tries=attempt,
     )
 
 
-def _place(point: Point) -> dict[str, object]:
-    first, *others = point.stop.boundaries
+def _place(planned: Disturbance) -> dict[str, object]:
+    first, *others = planned.point.boundaries
     return {
         "boundary": first,
         "also": tuple(others),
-        "service": point.stop.service,
-        "is_own": point.stop.is_own,
-        "action": str(point.action),
+        "service": planned.point.service,
+        "is_own": planned.point.is_own,
+        "action": str(planned.action),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chaos.evidence.files import read_file, write_file
-from chaos.search.explore.plan import Action
+from chaos.search.crash.points import Action
 from chaos.wire.boundary import Boundary, Stage
 
 PROBE = "probe.json"
@@ -20,7 +20,7 @@ class _Saved(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
-class Moment(_Saved):
+class TimelineEntry(_Saved):
     """A line of a timeline: `seconds` after the disturbance, who did what. `mark` is what kind of
     thing it is.
     """
@@ -50,11 +50,11 @@ class Cell(_Saved):
     workflow_id: str
     folder: str
     findings: tuple[Finding, ...]
-    tries: int = 1
+    tries: int = 1  # attempts, by the name that probe.json has
     seconds: float = 0.0
     recovered_seconds: float | None = None
     bound_seconds: float | None = None
-    timeline: tuple[Moment, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
     command: str = ""
 
     @property

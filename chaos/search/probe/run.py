@@ -14,11 +14,11 @@ from chaos.evidence.history import Status
 from chaos.process.child import ChildError
 from chaos.search.crash.lane import Lane
 from chaos.search.crash.lanes import TROUBLE, Lanes, Means, open_lanes
-from chaos.search.crash.points import Stop, stops
+from chaos.search.crash.points import CrashPoint, Disturbance, crash_points
 from chaos.search.probe.baseline import Baseline, told
 from chaos.search.probe.judging import Judge, broken
 from chaos.search.probe.observed import Observed, observe
-from chaos.search.probe.plan import Choice, Point, chosen, points
+from chaos.search.probe.plan import Choice, chosen, disturbances
 from chaos.search.probe.record import Cell, Fate, Probe, Undisturbed
 from chaos.search.probe.waiting import Patience
 from chaos.wire.journal import read_wire
@@ -28,7 +28,7 @@ RUNS = "runs"
 PATIENCE_SECONDS = 90.0
 """Longer than a minute and a retry: that is what most give an activity, and no defect."""
 
-MOST_TRIES = 3
+MOST_ATTEMPTS = 3
 """How often a point is tried that was not provably hit: the workflow may have taken another way."""
 
 _UNDISTURBED_RUNS = 2
@@ -59,8 +59,8 @@ class Probing:
     _began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _undisturbed: list[Observed] = field(default_factory=list)
     _baseline: Baseline | None = None
-    _found: Sequence[Point] = ()
-    _chosen: Sequence[Point] = ()
+    _found: Sequence[Disturbance] = ()
+    _chosen: Sequence[Disturbance] = ()
     _cells: dict[str, Cell] = field(default_factory=dict)
     _ended: str = "it was broken off."
 
@@ -82,12 +82,12 @@ class Probing:
         left = deque(self._chosen)
         self.means.tell(f"{len(left)} of {len(self._found)} points are tried")
 
-        async def attempt(lane: Lane, point: Point) -> str:
-            cell, is_clean = await self._try(lane, point)
-            self._cells[point.name] = cell
+        async def attempt(lane: Lane, planned: Disturbance) -> str:
+            cell, is_clean = await self._attempt(lane, planned)
+            self._cells[planned.name] = cell
             self._tell(cell)
-            if cell.fate is Fate.UNKNOWN and cell.tries < MOST_TRIES:
-                left.append(point)
+            if cell.fate is Fate.UNKNOWN and cell.tries < MOST_ATTEMPTS:
+                left.append(planned)
             return "" if is_clean else cell.workflow_id
 
         await lanes.work_off(started, left, attempt)
@@ -109,10 +109,12 @@ class Probing:
             found = list(await asyncio.gather(*runs))
         self._undisturbed = [observed for observed, _ in found]
         self._baseline = Baseline.of(self._undisturbed)
-        self._found = points([stops_ for _, stops_ in found])
+        self._found = disturbances([points for _, points in found])
         self._chosen = chosen(self._found, self.wanted.choice)
 
-    async def _undisturbed_run(self, lane: Lane, number: int) -> tuple[Observed, Sequence[Stop]]:
+    async def _undisturbed_run(
+        self, lane: Lane, number: int
+    ) -> tuple[Observed, Sequence[CrashPoint]]:
         folder = self.folder / RUNS / f"undisturbed-{number}"
         folder.mkdir()
         spec = self.means.target.specs[self.wanted.spec](folder.name)
@@ -120,13 +122,13 @@ class Probing:
         await lane.attempt(spec, folder, wait=patience.wait)
         evidence = self.means.target.load_evidence(folder)
         wire = read_wire(folder)
-        return observe(evidence, wire), stops(wire, evidence.real_id(spec.workflow_id))
+        return observe(evidence, wire), crash_points(wire, evidence.real_id(spec.workflow_id))
 
-    async def _try(self, lane: Lane, point: Point) -> tuple[Cell, bool]:
+    async def _attempt(self, lane: Lane, planned: Disturbance) -> tuple[Cell, bool]:
         """What became of one run, and whether it left nothing to the next."""
-        earlier = self._cells.get(point.name)
-        tries = earlier.tries + 1 if earlier else 1
-        folder = self.folder / RUNS / f"{point.name}-{tries}"
+        earlier = self._cells.get(planned.name)
+        attempt = earlier.tries + 1 if earlier else 1
+        folder = self.folder / RUNS / f"{planned.name}-{attempt}"
         folder.mkdir()
         judge, began_at = self._judge, datetime.now(UTC)
         patience = Patience(judge.patience_seconds, judge.baseline.seconds)
@@ -135,14 +137,17 @@ class Probing:
             await lane.attempt(
                 spec,
                 folder,
-                point.stop,
-                point.action,
+                planned,
                 usual_seconds=judge.baseline.seconds,
                 wait=patience.wait,
             )
         except TROUBLE as error:
-            return self._with_command(broken(folder, point, tries=tries, why=str(error))), False
-        cell = await asyncio.to_thread(judge.cell, folder, point, tries=tries, began_at=began_at)
+            return self._with_command(
+                broken(folder, planned, attempt=attempt, why=str(error))
+            ), False
+        cell = await asyncio.to_thread(
+            judge.cell, folder, planned, attempt=attempt, began_at=began_at
+        )
         return self._with_command(cell), await lane.lab.has_ended(folder.name)
 
     def _with_command(self, cell: Cell) -> Cell:
@@ -156,14 +161,13 @@ class Probing:
             raise RuntimeError("nobody has measured what is normal.")
         return Judge(
             target=self.means.target,
-            spec=self.wanted.spec,
             baseline=self._baseline,
             patience_seconds=self.wanted.patience_seconds,
         )
 
     def _tell(self, cell: Cell) -> None:
         """One line a run."""
-        again = "" if cell.tries == 1 else f", try {cell.tries}"
+        again = "" if cell.tries == 1 else f", attempt {cell.tries}"
         self.means.tell(
             f"{len(self._cells)}/{len(self._chosen)} {cell.action} at {cell.boundary}: "
             f"{cell.fate}{again} ({cell.findings[0].text})"

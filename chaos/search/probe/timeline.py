@@ -10,7 +10,7 @@ from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.search.crash.keep import REPORT_OF
 from chaos.search.crash.points import Phase
-from chaos.search.probe.record import Moment
+from chaos.search.probe.record import TimelineEntry
 from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Decided, Reached, WireRecord, WireRecords
 
@@ -42,7 +42,7 @@ def timeline(
     workflow: Workflow | None,
     wire: WireRecords,
     hit_at: datetime,
-) -> Sequence[Moment]:
+) -> Sequence[TimelineEntry]:
     """In the order of time, `hit_at` is 0."""
     records = [record for line in wire.values() for record in line]
     taken = _taken(records)
@@ -52,7 +52,7 @@ def timeline(
         *(told for record in records for told in _of_wire(record, taken)),
     ]
     moments = [
-        Moment(seconds=round((at - hit_at).total_seconds(), 3), mark=mark, text=text)
+        TimelineEntry(seconds=round((at - hit_at).total_seconds(), 3), mark=mark, text=text)
         for at, mark, text in found
     ]
     nearest = sorted(moments, key=lambda each: abs(each.seconds))[:MOST_LINES]

@@ -21,7 +21,7 @@ from chaos.process.reaper import Reaper, tagged_processes
 from chaos.search.crash.lanes import Means
 from chaos.search.explore.explorer import explore
 from chaos.search.explore.plan import Choice, Plan
-from chaos.search.explore.state import State, Try
+from chaos.search.explore.state import Attempt, State
 from tests.chaos.video.target import VIDEO
 
 PROJECT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ QUICK = (
     "single-activity-await_video-completing-1",
     "single-heartbeat-start_video-completing-1",
 )
-"""Stops that are over soon: what was in hand was reported to the fleet."""
+"""Crash points that are over soon: what was in hand was reported to the fleet."""
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
@@ -70,10 +70,10 @@ class Exploration:
         (found,) = self.reports.glob("explore-*")
         return found
 
-    def tries(self) -> Sequence[Try]:
+    def attempts(self) -> Sequence[Attempt]:
         file = next(self.reports.glob("explore-*/points.jsonl"), None)
         lines = file.read_text().splitlines(keepends=True) if file else []
-        return [Try.model_validate_json(line) for line in lines if line.endswith("\n")]
+        return [Attempt.model_validate_json(line) for line in lines if line.endswith("\n")]
 
     def left_behind(self) -> Sequence[psutil.Process]:
         prefix = f"chaos-run-{self.process.pid}-"
@@ -144,21 +144,21 @@ def test_it_goes_on_where_it_was_ended(
     folder = prepared(QUICK)
     arguments = (f"--resume={folder}", "--lanes=1")
     first = start(*arguments)
-    first.until(first.tries, "a stop is done")
+    first.until(first.attempts, "a point is done")
     first.process.send_signal(number)
 
     assert first.end() == (130 if number is signal.SIGINT else -9), first.output
     first.until(lambda: not first.left_behind() and not first.scratch(), "nothing is left behind")
-    done = first.tries()
+    done = first.attempts()
     assert 0 < len({each.crash_point for each in done}) < len(QUICK)
 
     second = start(*arguments)
 
     assert second.end() == 0, second.output
     assert "going on in" in second.output
-    assert second.tries()[: len(done)] == done
-    assert sorted({each.crash_point for each in second.tries()}) == sorted(QUICK)
-    again = {each.crash_point for each in second.tries()[len(done) :]}
+    assert second.attempts()[: len(done)] == done
+    assert sorted({each.crash_point for each in second.attempts()}) == sorted(QUICK)
+    again = {each.crash_point for each in second.attempts()[len(done) :]}
     assert again.isdisjoint(each.crash_point for each in done if each.proven)
 
 
@@ -189,12 +189,12 @@ async def test_a_worker_that_forgets_what_it_bought_is_found(
     with closing(State.open(folder)) as state:
         assert state.plan
         await explore(state, state.plan.choice, means)
-        found = {outcome.crash_point.name: outcome for outcome in state.outcomes()}
+        found = {outcome.planned.name: outcome for outcome in state.outcomes()}
 
     paying, paid = found[REPORTING], found[PAID_FOR]
     assert paying.verdict is Verdict.FAILED
-    assert "billed_at_most_expected" in paying.tries[-1].reason
-    assert paid.verdict is Verdict.PASSED, paid.tries
+    assert "billed_at_most_expected" in paying.attempts[-1].reason
+    assert paid.verdict is Verdict.PASSED, paid.attempts
 
 
 def test_the_plan_of_these_tests_is_of_the_single() -> None:

@@ -18,9 +18,9 @@ from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Reaper
 from chaos.search.crash.lanes import Lanes, Means, open_lanes
-from chaos.search.crash.points import Stop, stops
+from chaos.search.crash.points import Action, CrashPoint, Disturbance, crash_points
 from chaos.search.explore.explorer import explore
-from chaos.search.explore.plan import Action, Choice, Plan
+from chaos.search.explore.plan import Choice, Plan
 from chaos.search.explore.state import State
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import read_wire
@@ -56,14 +56,14 @@ async def test_timers_children_and_further_runs_are_explored(means: Means, tmp_p
     choice = Choice(specs=("plain",), sample=6)
     with closing(State.begin(tmp_path)) as state:
         await explore(state, choice, means)
-        outcomes = {outcome.crash_point.name: outcome for outcome in state.outcomes()}
+        outcomes = {outcome.planned.name: outcome for outcome in state.outcomes()}
 
     assert state.plan
-    kinds = {each.stop.kind for each in state.plan.everything}
+    kinds = {each.point.kind for each in state.plan.everything}
     assert {"workflow_task Child completing", "workflow_task Plain completing"} <= kinds
-    assert any(not each.stop.is_own for each in state.plan.everything)
+    assert any(not each.point.is_own for each in state.plan.everything)
     verdicts = {name: outcome.verdict for name, outcome in outcomes.items()}
-    assert set(verdicts.values()) == {Verdict.PASSED}, [o.tries for o in outcomes.values()]
+    assert set(verdicts.values()) == {Verdict.PASSED}, [o.attempts for o in outcomes.values()]
     assert len(verdicts) == 6
 
 
@@ -78,11 +78,12 @@ async def test_one_stop_can_be_tried_by_itself_with_either_action(
         folder.mkdir()
 
     await lane.attempt(PLAIN.specs["plain"]("undisturbed"), folders["undisturbed"])
-    found = stops(read_wire(folders["undisturbed"]), "undisturbed")
+    found = crash_points(read_wire(folders["undisturbed"]), "undisturbed")
     own = [each for each in found if each.is_own]
-    stop = next(each for each in own if str(each.boundary) == "activity greet completing 1")
-    await lane.attempt(PLAIN.specs["plain"]("killed"), folders["killed"], stop)
-    await lane.attempt(PLAIN.specs["plain"]("dropped"), folders["dropped"], stop, Action.DROP)
+    point = next(each for each in own if str(each.boundary) == "activity greet completing 1")
+    await lane.attempt(PLAIN.specs["plain"]("killed"), folders["killed"], Disturbance(point=point))
+    drop = Disturbance(point=point, action=Action.DROP)
+    await lane.attempt(PLAIN.specs["plain"]("dropped"), folders["dropped"], drop)
 
     evidence = {name: PLAIN.load_evidence(folder) for name, folder in folders.items()}
     attempts = {
@@ -102,11 +103,11 @@ async def test_a_stop_that_no_run_comes_to_is_not_reached(means: Means, tmp_path
     with closing(State.begin(tmp_path)) as state:
         await explore(state, choice, replace(means, seconds=0.001))
         assert state.plan
-        never = Stop(boundaries=(Boundary.parse("activity greet completing 7"),))
+        never = CrashPoint(boundaries=(Boundary.parse("activity greet completing 7"),))
         reference = state.plan.references[0].model_copy(update={"stops": (never,)})
         state.save_plan(Plan.of(Choice(specs=("plain",)), [reference]))
         await explore(state, choice, means)
         (outcome,) = state.outcomes()
 
     assert (outcome.verdict, outcome.is_reached) == (Verdict.UNKNOWN, False)
-    assert json.loads(outcome.tries[-1].model_dump_json())["status"] == "completed"
+    assert json.loads(outcome.attempts[-1].model_dump_json())["status"] == "completed"

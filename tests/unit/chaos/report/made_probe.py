@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chaos.search.probe.record import Cell, Fate, Finding, Moment, Probe, Undisturbed
+from chaos.search.probe.record import Cell, Fate, Finding, TimelineEntry, Probe, Undisturbed
 from chaos.wire.boundary import Boundary
 from tests.unit.chaos.made_history import NOON
 
@@ -33,18 +33,18 @@ def cell(where: str, fate: Fate, action: str = "kill", **fields: Any) -> Cell:
     )
 
 
-def timeline(boundary: Boundary) -> tuple[Moment, ...]:
+def timeline(boundary: Boundary) -> tuple[TimelineEntry, ...]:
     """What happened around it."""
     return (
-        Moment(seconds=-1.2, mark="history", text="Order is started"),
-        Moment(seconds=-1.0, mark="wire", text="workflow task Order: with its worker"),
-        Moment(seconds=-0.4, mark="service", text="POST /charges: asked"),
-        Moment(seconds=0.0, mark="hit", text=f"the boundary is reached: {boundary}"),
-        Moment(seconds=0.01, mark="kill", text="worker-1 (pid 7): signaled SIGKILL"),
-        Moment(seconds=0.02, mark="exit", text="worker-1 (pid 7): exited"),
-        Moment(seconds=1.9, mark="start", text="worker-1 (pid 8): ready"),
-        Moment(seconds=15.2, mark="wire", text="activity charge_card: given out, attempt 2"),
-        Moment(seconds=17.0, mark="history", text="Order is completed"),
+        TimelineEntry(seconds=-1.2, mark="history", text="Order is started"),
+        TimelineEntry(seconds=-1.0, mark="wire", text="workflow task Order: with its worker"),
+        TimelineEntry(seconds=-0.4, mark="service", text="POST /charges: asked"),
+        TimelineEntry(seconds=0.0, mark="hit", text=f"the boundary is reached: {boundary}"),
+        TimelineEntry(seconds=0.01, mark="kill", text="worker-1 (pid 7): signaled SIGKILL"),
+        TimelineEntry(seconds=0.02, mark="exit", text="worker-1 (pid 7): exited"),
+        TimelineEntry(seconds=1.9, mark="start", text="worker-1 (pid 8): ready"),
+        TimelineEntry(seconds=15.2, mark="wire", text="activity charge_card: given out, attempt 2"),
+        TimelineEntry(seconds=17.0, mark="history", text="Order is completed"),
     )
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.report.explored import report_of, write_report
-from chaos.search.explore.state import MOST_TRIES, State
-from tests.unit.chaos.search.explore.kept import BEGIN, PLAN, crash_point, try_of
+from chaos.search.explore.state import MOST_ATTEMPTS, State
+from tests.unit.chaos.search.explore.kept import BEGIN, PLAN, attempt_of, planned_hit
 
 NAMES = (
     "single-activity-start_video-completing-1",
@@ -36,10 +36,10 @@ def text_of(state: State) -> str:
 
 
 def test_all_well(state: State) -> None:
-    reporting, answered, last = map(crash_point, NAMES)
-    state.add(try_of(reporting, recovery_seconds=2.0))
-    state.add(try_of(answered, billed_usd=Decimal("1.278"), in_doubt=1))
-    state.add(try_of(last, recovery_seconds=None))
+    reporting, answered, last = map(planned_hit, NAMES)
+    state.add(attempt_of(reporting, recovery_seconds=2.0))
+    state.add(attempt_of(answered, billed_usd=Decimal("1.278"), in_doubt=1))
+    state.add(attempt_of(last, recovery_seconds=None))
     text = text_of(state)
 
     assert "3 of 3 points hit, at 3 of 3 stops: 3 passed, 0 failed, 0 unknown." in text
@@ -51,7 +51,7 @@ def test_all_well(state: State) -> None:
 
 
 def test_what_was_not_tried_is_not_hit(state: State) -> None:
-    state.add(try_of(crash_point(NAMES[0])))
+    state.add(attempt_of(planned_hit(NAMES[0])))
     text = text_of(state)
 
     assert "1 of 3 points hit, at 1 of 3 stops: 1 passed, 0 failed, 2 unknown." in text
@@ -59,8 +59,8 @@ def test_what_was_not_tried_is_not_hit(state: State) -> None:
 
 
 def test_what_was_never_hit_is_unknown_and_named(state: State) -> None:
-    for number in range(1, MOST_TRIES + 1):
-        state.add(try_of(crash_point(NAMES[0]), number, proven=()))
+    for number in range(1, MOST_ATTEMPTS + 1):
+        state.add(attempt_of(planned_hit(NAMES[0]), number, proven=()))
     text = text_of(state)
 
     assert "| 0 of 1, UNKNOWN |" in text
@@ -68,8 +68,8 @@ def test_what_was_never_hit_is_unknown_and_named(state: State) -> None:
 
 
 def test_what_no_run_came_to_is_told_as_that(state: State) -> None:
-    for number in range(1, MOST_TRIES + 1):
-        state.add(try_of(crash_point(NAMES[0]), number, proven=(), is_reached=False))
+    for number in range(1, MOST_ATTEMPTS + 1):
+        state.add(attempt_of(planned_hit(NAMES[0]), number, proven=(), is_reached=False))
     text = text_of(state)
 
     assert "0 failed, 3 unknown, 1 of these not reached." in text
@@ -77,7 +77,9 @@ def test_what_no_run_came_to_is_told_as_that(state: State) -> None:
 
 
 def test_a_failure_is_named_with_its_reason(state: State) -> None:
-    state.add(try_of(crash_point(NAMES[0]), verdict=Verdict.FAILED, reason="it was paid for twice"))
+    state.add(
+        attempt_of(planned_hit(NAMES[0]), verdict=Verdict.FAILED, reason="it was paid for twice")
+    )
     text = text_of(state)
 
     assert "| 1 of 1, FAILED |" in text
@@ -87,7 +89,7 @@ def test_a_failure_is_named_with_its_reason(state: State) -> None:
 def test_time_counts_once_and_only_while_something_runs(state: State) -> None:
     for number, (begin, end) in enumerate([(0, 30), (10, 40), (12, 20), (1000, 1020)], start=1):
         began_at, ended_at = BEGIN + timedelta(seconds=begin), BEGIN + timedelta(seconds=end)
-        state.add(try_of(crash_point(NAMES[0]), number, began_at=began_at, ended_at=ended_at))
+        state.add(attempt_of(planned_hit(NAMES[0]), number, began_at=began_at, ended_at=ended_at))
     report = report_of(state)
 
     assert report
@@ -96,7 +98,7 @@ def test_time_counts_once_and_only_while_something_runs(state: State) -> None:
 
 
 def test_tools_read_the_same(state: State) -> None:
-    state.add(try_of(crash_point(NAMES[0])))
+    state.add(attempt_of(planned_hit(NAMES[0])))
     write_report(state)
     data = json.loads((state.folder / "explore.json").read_text())
 

@@ -38,7 +38,7 @@ from chaos.report.explored import markdown
 from chaos.report.explored import report_of as explored
 from chaos.report.files import write_reports
 from chaos.search.explore.plan import Plan
-from chaos.search.explore.state import State, Try
+from chaos.search.explore.state import Attempt, State
 from tests.unit.chaos.hostile import HOSTILE, LONG, forged, unseen
 from tests.unit.chaos.report.made_runs import (
     STARTED_AT,
@@ -225,8 +225,8 @@ def test_an_exploration_is_told_as_harmlessly(tmp_path: Path, plan_file: Path) -
     state = State.begin(tmp_path)
     state.save_plan(Plan.model_validate_json(plan_file.read_bytes()))
     assert state.plan
-    found = Try(
-        crash_point=state.plan.crash_points[0].name,
+    found = Attempt(
+        crash_point=state.plan.hits[0].name,
         workflow_id=HOSTILE,
         began_at=STARTED_AT,
         ended_at=STARTED_AT,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict
-from chaos.search.explore.plan import CrashPoint, Plan
-from chaos.search.explore.state import Try
+from chaos.search.explore.plan import Plan, PlannedHit
+from chaos.search.explore.state import Attempt
 
 KEPT = Path(__file__).parent / "evidence"
 FAULT_FREE = "single-fault-free-stack-1-1"
@@ -17,22 +17,22 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan.model_validate_json((KEPT / "plan.json").read_bytes())
 
 
-def crash_point(name: str) -> CrashPoint:
+def planned_hit(name: str) -> PlannedHit:
     """By its name."""
-    return next(each for each in PLAN.crash_points if each.name == name)
+    return next(each for each in PLAN.hits if each.name == name)
 
 
-def try_of(crash_point: CrashPoint, number: int = 1, **changes: object) -> Try:
+def attempt_of(planned: PlannedHit, number: int = 1, **changes: object) -> Attempt:
     """A try of a crash point that hit all its boundaries, with `changes`."""
-    whole = Try(
-        crash_point=crash_point.name,
-        workflow_id=f"{crash_point.name}-try-{number}",
+    whole = Attempt(
+        crash_point=planned.name,
+        workflow_id=f"{planned.name}-try-{number}",
         began_at=BEGIN,
         ended_at=BEGIN + timedelta(seconds=30),
         verdict=Verdict.PASSED,
         reason="16 checks hold",
         is_reached=True,
-        proven=tuple(map(str, crash_point.stop.boundaries)),
+        proven=tuple(map(str, planned.point.boundaries)),
         pid=42,
         status=Status.COMPLETED,
         billed_usd=Decimal("1.239"),

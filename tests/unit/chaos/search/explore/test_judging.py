@@ -15,11 +15,11 @@ import pytest
 from chaos.invariants.verdict import Verdict
 from chaos.search.crash.hits import NOT_REACHED
 from chaos.search.crash.keep import JOURNAL, LOG
-from chaos.search.explore.judging import Attempt, asked_for, judge_try
-from chaos.search.explore.plan import Action
-from chaos.search.explore.state import Try
+from chaos.search.crash.points import Action
+from chaos.search.explore.judging import asked_for, judge_attempt
+from chaos.search.explore.state import Attempt
 from tests.chaos.video.target import VIDEO
-from tests.unit.chaos.search.explore.kept import BEGIN, crash_point
+from tests.unit.chaos.search.explore.kept import BEGIN, planned_hit
 
 ANSWERED = "single-api-call-POST-models-generateContent-answered-1-1ab178"
 TASK_DELIVERED = "single-workflow_task-SingleVideo-delivered-2"
@@ -32,9 +32,9 @@ ALL = (ANSWERED, TASK_DELIVERED, TASK_COMPLETED, DELIVERED, COMPLETING, COMPLETE
 Kept = Callable[[str], Path]
 
 
-def judge(folder: Path, action: Action = Action.KILL) -> Try:
-    point = crash_point(folder.name).model_copy(update={"action": action})
-    return judge_try(folder, Attempt(VIDEO, point), BEGIN, BEGIN)
+def judge(folder: Path, action: Action = Action.KILL) -> Attempt:
+    point = planned_hit(folder.name).model_copy(update={"action": action})
+    return judge_attempt(folder, VIDEO, point, BEGIN, BEGIN)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -43,7 +43,7 @@ def test_a_real_try_passes_and_proves_its_boundary(name: str, kept: Kept) -> Non
 
     assert found.verdict is Verdict.PASSED, found.reason
     assert found.is_reached
-    assert list(found.proven) == [str(crash_point(name).stop.boundary)]
+    assert list(found.proven) == [str(planned_hit(name).point.boundary)]
 
 
 def test_the_window_shows_in_the_bill(kept: Kept) -> None:

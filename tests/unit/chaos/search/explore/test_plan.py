@@ -11,8 +11,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.history import Workflow
-from chaos.search.crash.points import Phase, PlanError
-from chaos.search.explore.plan import Action, Choice, Plan, Reference
+from chaos.search.crash.points import Action, Phase, PlanError
+from chaos.search.explore.plan import Choice, Plan, Reference
 from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import Called, WireRecords
 
@@ -23,13 +23,13 @@ def sample(plan: Plan, size: int, seed: int = 0) -> Plan:
 
 
 def test_without_a_sample_all_is_chosen(plan: Plan) -> None:
-    assert len(plan.crash_points) == len(plan.everything) == 64
+    assert len(plan.hits) == len(plan.everything) == 64
 
 
 def test_a_sample_has_one_of_each_kind_before_any_kind_has_two(plan: Plan) -> None:
-    kinds = {each.stop.kind for each in plan.everything}
+    kinds = {each.point.kind for each in plan.everything}
 
-    counted = Counter(each.stop.kind for each in sample(plan, len(kinds)).crash_points)
+    counted = Counter(each.point.kind for each in sample(plan, len(kinds)).hits)
 
     assert counted == Counter(kinds)
 
@@ -40,18 +40,18 @@ def test_the_seed_alone_decides(plan: Plan) -> None:
 
 
 def test_a_sample_may_be_larger_than_all(plan: Plan) -> None:
-    assert len(sample(plan, 1000).crash_points) == 64
+    assert len(sample(plan, 1000).hits) == 64
 
 
 def test_what_is_handed_over_cannot_be_dropped(plan: Plan) -> None:
     choice = Choice(specs=("single",), action=Action.DROP)
-    dropped = Plan.of(choice, plan.references).crash_points
+    dropped = Plan.of(choice, plan.references).hits
 
     assert {each.action for each in dropped} == {Action.DROP}
     assert len(dropped) == 64 - sum(
-        each.stop.phase is Phase.HANDED_OVER for each in plan.everything
+        each.point.phase is Phase.HANDED_OVER for each in plan.everything
     )
-    assert not any(each.stop.boundary.stage is Stage.DELIVERED for each in dropped)
+    assert not any(each.point.boundary.stage is Stage.DELIVERED for each in dropped)
 
 
 def test_a_run_that_nobody_disturbed_is_a_reference(

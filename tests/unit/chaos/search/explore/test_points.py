@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chaos.search.crash.points import Phase, Stop, during, stops
+from chaos.search.crash.points import CrashPoint, Phase, crash_points, during
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Polled, WireRecords
 from tests.unit.chaos.search.explore.kept import FAULT_FREE
@@ -34,17 +34,17 @@ def call(second: float, *boundaries: str, workflow_id: str = WORKFLOW, **more: A
     )
 
 
-def names(found: Sequence[Stop]) -> list[list[str]]:
-    return [[str(boundary) for boundary in stop.boundaries] for stop in found]
+def names(found: Sequence[CrashPoint]) -> list[list[str]]:
+    return [[str(boundary) for boundary in point.boundaries] for point in found]
 
 
 def test_a_real_run_has_each_boundary_once_in_the_order_of_the_worker(records: WireRecords) -> None:
-    found = stops(records, FAULT_FREE)
-    counted = Counter(str(b) for stop in found for b in stop.boundaries)
+    found = crash_points(records, FAULT_FREE)
+    counted = Counter(str(b) for point in found for b in point.boundaries)
 
     assert set(counted.values()) == {1}
     assert len(found) == 64
-    first = [str(stop.boundary) for stop in found[:6]]
+    first = [str(point.boundary) for point in found[:6]]
     assert first == [
         "workflow_task SingleVideo assigned 1",
         "workflow_task SingleVideo delivered 1",
@@ -57,7 +57,7 @@ def test_a_real_run_has_each_boundary_once_in_the_order_of_the_worker(records: W
 
 
 def test_calls_of_a_service_stand_within_their_activity(records: WireRecords) -> None:
-    found = [str(stop.boundary) for stop in stops(records, FAULT_FREE)]
+    found = [str(point.boundary) for point in crash_points(records, FAULT_FREE)]
     start = [i for i, name in enumerate(found) if "predictLongRunning" in name]
 
     assert [found[i].rpartition(":")[2] for i in start] == [
@@ -78,7 +78,7 @@ def test_what_one_call_is_at_is_one_stop() -> None:
         "activity charge assigned",
         "activity charge delivered",
     )
-    found = stops({"worker-1": [report]}, WORKFLOW)
+    found = crash_points({"worker-1": [report]}, WORKFLOW)
 
     assert names(found) == [
         ["workflow_task Order completing 1", "marker local completing 1"],
@@ -89,7 +89,7 @@ def test_what_one_call_is_at_is_one_stop() -> None:
         ],
         ["activity charge delivered 1"],
     ]
-    assert [stop.phase for stop in found] == [Phase.ASKED, Phase.ANSWERED, Phase.HANDED_OVER]
+    assert [point.phase for point in found] == [Phase.ASKED, Phase.ANSWERED, Phase.HANDED_OVER]
 
 
 def test_a_further_attempt_is_no_further_boundary() -> None:
@@ -102,7 +102,7 @@ def test_a_further_attempt_is_no_further_boundary() -> None:
         ]
     }
 
-    assert [stop.boundary.stage for stop in stops(lines, WORKFLOW)] == [
+    assert [point.boundary.stage for point in crash_points(lines, WORKFLOW)] == [
         *(Stage.ASSIGNED, Stage.DELIVERED, Stage.FAILING, Stage.FAILED),
         *(Stage.COMPLETING, Stage.COMPLETED),
     ]
@@ -111,7 +111,7 @@ def test_a_further_attempt_is_no_further_boundary() -> None:
 def test_empty_polls_and_other_records_are_none() -> None:
     poll = Polled(queue="q", kind="workflow", identity="me")
 
-    assert stops({"worker-1": [poll, call(0)]}, WORKFLOW) == []
+    assert crash_points({"worker-1": [poll, call(0)]}, WORKFLOW) == []
 
 
 def test_what_a_child_does_is_told_apart() -> None:
@@ -121,7 +121,7 @@ def test_what_a_child_does_is_told_apart() -> None:
             call(1, "workflow_task Order assigned", workflow_id="child-7"),
         ]
     }
-    own, child = stops(lines, WORKFLOW)
+    own, child = crash_points(lines, WORKFLOW)
 
     assert (own.is_own, child.is_own) == (True, False)
     assert own.name == "workflow_task-Order-assigned-1"
@@ -134,9 +134,9 @@ def test_calls_are_counted_from_the_begin_of_the_run() -> None:
     again = "call POST /charges leaving 9", "call POST /charges answered 9"
     other = "call GET /charges leaving 3", "call GET /charges answered 3"
     lines = {"worker-1>payments": [call(2, *again), call(0, leaving, answered), call(1, *other)]}
-    found = stops(lines, WORKFLOW)
+    found = crash_points(lines, WORKFLOW)
 
-    assert {stop.service for stop in found} == {"payments"}
+    assert {point.service for point in found} == {"payments"}
     assert [name for (name,) in names(found)] == [
         *("call POST /charges leaving 1", "call POST /charges answered 1"),
         *("call GET /charges leaving 1", "call GET /charges answered 1"),
@@ -152,7 +152,7 @@ def test_of_the_heartbeats_of_an_activity_the_first_counts_and_of_many_the_last(
         call(n, f"heartbeat charge completing {n}", f"heartbeat charge completed {n}")
         for n in range(1, count + 1)
     ]
-    found = stops({"worker-1": [call(0, "activity charge assigned"), *beats]}, WORKFLOW)
+    found = crash_points({"worker-1": [call(0, "activity charge assigned"), *beats]}, WORKFLOW)
 
     ordinals = [s.boundary.ordinal for s in found if s.boundary.kind is Kind.HEARTBEAT]
     assert ordinals == [n for n in kept for _ in ("completing", "completed")]
@@ -167,7 +167,7 @@ def test_the_next_activity_of_the_type_has_a_first_heartbeat_as_well() -> None:
             *(call(n, f"heartbeat charge completing {n}") for n in (4, 5)),
         ]
     }
-    found = stops(lines, WORKFLOW)
+    found = crash_points(lines, WORKFLOW)
 
     beats = [s.boundary.ordinal for s in found if s.boundary.kind is Kind.HEARTBEAT]
     assert beats == [1, 4]
@@ -175,11 +175,11 @@ def test_the_next_activity_of_the_type_has_a_first_heartbeat_as_well() -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("activity a-b completing", "activity a/b completing")])
 def test_a_name_is_its_own_and_fit_for_a_file(one: str, other: str) -> None:
-    first, second = (Stop(boundaries=(Boundary.parse(text),)).name for text in (one, other))
+    first, second = (CrashPoint(boundaries=(Boundary.parse(text),)).name for text in (one, other))
 
     assert first != second
     assert first.startswith("activity-a-b-completing-1-")
-    assert len(Stop(boundaries=(Boundary.parse(f"activity {'x' * 500} failed"),)).name) < 100
+    assert len(CrashPoint(boundaries=(Boundary.parse(f"activity {'x' * 500} failed"),)).name) < 100
 
 
 def test_the_number_of_an_activity_in_hand_is_no_part_of_its_type() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from chaos.invariants.verdict import Verdict
 from chaos.search.explore.plan import Choice, Plan
-from chaos.search.explore.state import MOST_TRIES, PLAN, RESULTS, Outcome, State, StateError
+from chaos.search.explore.state import MOST_ATTEMPTS, PLAN, RESULTS, Outcome, State, StateError
 from chaos.wire.boundary import Boundary
-from tests.unit.chaos.search.explore.kept import crash_point, try_of
+from tests.unit.chaos.search.explore.kept import attempt_of, planned_hit
 
 NAME = "single-activity-start_video-completing-1"
 TASK = "single-workflow_task-SingleVideo-delivered-2"
@@ -27,35 +27,35 @@ def state(tmp_path: Path, plan: Plan) -> Iterator[State]:
 
 
 def test_what_is_done_is_there_again(state: State) -> None:
-    state.add(try_of(crash_point(NAME)))
+    state.add(attempt_of(planned_hit(NAME)))
     state.close()
 
     with closing(State.open(state.folder)) as again:
-        left = [outcome.crash_point.name for outcome in again.outcomes() if not outcome.is_done]
+        left = [outcome.planned.name for outcome in again.outcomes() if not outcome.is_done]
 
-        assert again.tries == [try_of(crash_point(NAME))]
+        assert again.attempts == [attempt_of(planned_hit(NAME))]
         assert left == [TASK]
 
 
 def test_a_line_that_was_cut_off_is_as_if_never_written(state: State) -> None:
-    state.add(try_of(crash_point(NAME)))
+    state.add(attempt_of(planned_hit(NAME)))
     state.close()
     with (state.folder / RESULTS).open("ab") as file:
         file.write(b'{"crash_point": "single-ta')
 
     with closing(State.open(state.folder)) as again:
-        again.add(try_of(crash_point(TASK)))
+        again.add(attempt_of(planned_hit(TASK)))
 
     with closing(State.open(state.folder)) as last:
-        assert [each.crash_point for each in last.tries] == [NAME, TASK]
+        assert [each.crash_point for each in last.attempts] == [NAME, TASK]
 
 
 def test_a_try_that_was_broken_off_keeps_its_id(state: State) -> None:
-    assert state.new_id(crash_point(NAME)) == f"{NAME}-try-1"
+    assert state.new_id(planned_hit(NAME)) == f"{NAME}-try-1"
     state.close()
 
     with closing(State.open(state.folder)) as again:
-        assert again.new_id(crash_point(NAME)) == f"{NAME}-try-2"
+        assert again.new_id(planned_hit(NAME)) == f"{NAME}-try-2"
 
 
 def test_two_processes_do_not_share_one(state: State) -> None:
@@ -97,17 +97,17 @@ def test_the_newest_unfinished_of_the_same_choice_goes_on(state: State, plan: Pl
     with closing(left):
         assert left.folder == state.folder
         for name in (NAME, TASK):
-            left.add(try_of(crash_point(name)))
+            left.add(attempt_of(planned_hit(name)))
 
     assert State.newest_unfinished(reports, plan.choice) is None
 
 
 def test_boundaries_of_several_tries_count_together() -> None:
-    point = crash_point(NAME)
+    planned = planned_hit(NAME)
     second = Boundary.parse("activity ship assigned")
-    stop = point.stop.model_copy(update={"boundaries": (*point.stop.boundaries, second)})
-    both = point.model_copy(update={"stop": stop})
-    one, other = try_of(point, 1), try_of(point, 2, proven=(str(second),))
+    point = planned.point.model_copy(update={"boundaries": (*planned.point.boundaries, second)})
+    both = planned.model_copy(update={"point": point})
+    one, other = attempt_of(planned, 1), attempt_of(planned, 2, proven=(str(second),))
 
     assert Outcome(both, [one]).verdict is Verdict.UNKNOWN
     assert not Outcome(both, [one]).is_done
@@ -115,40 +115,39 @@ def test_boundaries_of_several_tries_count_together() -> None:
 
 
 def test_what_a_busy_machine_left_open_is_shown_by_the_next_try() -> None:
-    point = crash_point(NAME)
-    unknown = try_of(point, 1, verdict=Verdict.UNKNOWN)
+    point = planned_hit(NAME)
+    unknown = attempt_of(point, 1, verdict=Verdict.UNKNOWN)
 
     assert Outcome(point, [unknown]).verdict is Verdict.UNKNOWN
-    assert Outcome(point, [unknown, try_of(point, 2)]).verdict is Verdict.PASSED
+    assert Outcome(point, [unknown, attempt_of(point, 2)]).verdict is Verdict.PASSED
 
 
 def test_a_boundary_that_is_never_hit_is_unknown_in_the_end() -> None:
-    missed = [try_of(crash_point(NAME), n, proven=()) for n in range(1, MOST_TRIES + 1)]
-    outcome = Outcome(crash_point(NAME), missed)
+    missed = [attempt_of(planned_hit(NAME), n, proven=()) for n in range(1, MOST_ATTEMPTS + 1)]
+    outcome = Outcome(planned_hit(NAME), missed)
 
     assert outcome.is_done
     assert outcome.verdict is Verdict.UNKNOWN
 
 
 def test_a_stop_that_no_run_comes_to_is_told_apart_from_one_that_was_not_proven() -> None:
-    passing = [try_of(crash_point(NAME), 1, proven=(), is_reached=False)]
-    missing = [*passing, try_of(crash_point(NAME), 2, proven=())]
+    passing = [attempt_of(planned_hit(NAME), 1, proven=(), is_reached=False)]
+    missing = [*passing, attempt_of(planned_hit(NAME), 2, proven=())]
 
-    assert not Outcome(crash_point(NAME), passing).is_reached
-    assert not Outcome(crash_point(NAME), passing).is_done
-    assert Outcome(crash_point(NAME), missing).is_reached
+    assert not Outcome(planned_hit(NAME), passing).is_reached
+    assert not Outcome(planned_hit(NAME), passing).is_done
+    assert Outcome(planned_hit(NAME), missing).is_reached
 
 
 def test_a_failure_is_not_mended_by_another_try() -> None:
-    failed = try_of(crash_point(NAME), 1, verdict=Verdict.FAILED)
+    planned = planned_hit(NAME)
+    failed = attempt_of(planned, 1, verdict=Verdict.FAILED)
 
-    assert Outcome(crash_point(NAME), [failed]).is_done
-    assert (
-        Outcome(crash_point(NAME), [failed, try_of(crash_point(NAME), 2)]).verdict is Verdict.FAILED
-    )
+    assert Outcome(planned, [failed]).is_done
+    assert Outcome(planned, [failed, attempt_of(planned, 2)]).verdict is Verdict.FAILED
 
 
 def test_a_check_that_broke_is_no_pass() -> None:
-    broken = try_of(crash_point(NAME), 1, verdict=Verdict.UNKNOWN)
+    broken = attempt_of(planned_hit(NAME), 1, verdict=Verdict.UNKNOWN)
 
-    assert Outcome(crash_point(NAME), [broken]).verdict is Verdict.UNKNOWN
+    assert Outcome(planned_hit(NAME), [broken]).verdict is Verdict.UNKNOWN

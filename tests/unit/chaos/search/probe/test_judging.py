@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.target import Target
-from chaos.search.crash.points import stops
+from chaos.search.crash.points import Disturbance, crash_points
 from chaos.search.probe.baseline import Baseline
 from chaos.search.probe.judging import Judge, broken
 from chaos.search.probe.observed import observe
-from chaos.search.probe.plan import Point, points
+from chaos.search.probe.plan import disturbances
 from chaos.search.probe.record import Fate
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import FOLDER, read_wire
@@ -25,20 +25,20 @@ UNDISTURBED = [EVIDENCE / f"undisturbed-{number}" for number in (1, 2)]
 KILLED = EVIDENCE / "kill-activity-charge_card-completing-1-1"
 TARGET = Target(worker=("worker",), task_queue="orders")
 RUNS = [observe(TARGET.load_evidence(run), read_wire(run)) for run in UNDISTURBED]
-JUDGE = Judge(target=TARGET, spec="Order", baseline=Baseline.of(RUNS), patience_seconds=60.0)
+JUDGE = Judge(target=TARGET, baseline=Baseline.of(RUNS), patience_seconds=60.0)
 
 
-def _point(text: str) -> Point:
+def _point(text: str) -> Disturbance:
     """One that the recorded undisturbed runs came to."""
-    found = points([stops(read_wire(run), run.name) for run in UNDISTURBED])
-    return next(each for each in found if Boundary.parse(text) in each.stop.boundaries)
+    found = disturbances([crash_points(read_wire(run), run.name) for run in UNDISTURBED])
+    return next(each for each in found if Boundary.parse(text) in each.point.boundaries)
 
 
 CHARGED = _point("activity charge_card completing")
 
 
 def test_what_the_service_was_asked_twice_is_found_and_its_hit_is_proven() -> None:
-    cell = JUDGE.cell(KILLED, CHARGED, tries=1, began_at=NOON)
+    cell = JUDGE.cell(KILLED, CHARGED, attempt=1, began_at=NOON)
 
     assert [finding.fate for finding in cell.findings] == [Fate.DONE_TWICE]
     assert cell.findings[0].text == (
@@ -57,7 +57,7 @@ def test_what_differs_between_the_undisturbed_runs_is_masked() -> None:
 
 
 def test_another_point_than_the_one_that_was_hit_is_not_proven_by_it() -> None:
-    cell = JUDGE.cell(KILLED, _point("activity ship_parcel completing"), tries=2, began_at=NOON)
+    cell = JUDGE.cell(KILLED, _point("activity ship_parcel completing"), attempt=2, began_at=NOON)
 
     assert cell.findings[-1].fate is Fate.UNKNOWN
     assert "no call came there" in cell.findings[-1].text
@@ -69,7 +69,7 @@ def test_without_its_kill_on_record_it_is_not_proven(tmp_path: Path) -> None:
     journal = folder / "journal.jsonl"
     lines = [line for line in journal.read_text().splitlines() if '"signaled"' not in line]
     journal.write_text("\n".join(lines) + "\n")
-    cell = JUDGE.cell(folder, CHARGED, tries=1, began_at=NOON)
+    cell = JUDGE.cell(folder, CHARGED, attempt=1, began_at=NOON)
 
     assert [finding.fate for finding in cell.findings] == [Fate.DONE_TWICE, Fate.UNKNOWN]
     assert "got no signal" in cell.findings[1].text
@@ -79,13 +79,13 @@ def test_without_the_second_request_on_record_it_was_sent_once(tmp_path: Path) -
     folder = Path(shutil.copytree(KILLED, tmp_path / "run"))
     file = folder / FOLDER / "worker-4-to-payments.jsonl"
     file.write_text(file.read_text().partition("\n")[0] + "\n")
-    cell = JUDGE.cell(folder, CHARGED, tries=1, began_at=NOON)
+    cell = JUDGE.cell(folder, CHARGED, attempt=1, began_at=NOON)
 
     assert [finding.fate for finding in cell.findings] == [Fate.SURVIVED]
 
 
 def test_what_could_not_be_tried_is_unknown(tmp_path: Path) -> None:
-    cell = broken(tmp_path / "run", CHARGED, tries=3, why="no worker")
+    cell = broken(tmp_path / "run", CHARGED, attempt=3, why="no worker")
 
     assert (cell.fate, cell.tries) == (Fate.UNKNOWN, 3)
     assert cell.findings[0].text == "it could not be tried: no worker"
