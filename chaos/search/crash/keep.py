@@ -32,7 +32,7 @@ _WORK = {Kind.WORKFLOW_TASK, Kind.ACTIVITY}
 
 @dataclass(frozen=True)
 class Since:
-    """Where the files of a lane ended when an attempt began: its workers' logs, its lines' journals."""
+    """Where the logs of a lane's workers and the journals of its lines ended at an attempt's begin."""
 
     logs: Mapping[Path, int]
     lines: Mapping[Path, int]

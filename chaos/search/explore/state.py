@@ -77,7 +77,7 @@ class Outcome:
 
     @property
     def is_reached(self) -> bool:
-        """Whether any attempt has come there; the order of things need not be the same in each run."""
+        """Whether any attempt has come there; the order need not be the same in each run."""
         return any(each.is_reached for each in self.attempts)
 
     @property
@@ -185,7 +185,7 @@ class State:
         return self.plan is not None and all(outcome.is_done for outcome in self.outcomes())
 
     def new_id(self, planned: PlannedHit) -> str:
-        """An id that no attempt had, not even one that was broken off. Makes the attempt's folder."""
+        """An id that no attempt had, not even one that was broken off. Makes its folder."""
         for number in range(1, 1_000):
             with suppress(FileExistsError):
                 workflow_id = f"{planned.name}-try-{number}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chaos.search.probe.record import Cell, Fate, Finding, TimelineEntry, Probe, Undisturbed
+from chaos.search.probe.record import Cell, Fate, Finding, Probe, TimelineEntry, Undisturbed
 from chaos.wire.boundary import Boundary
 from tests.unit.chaos.made_history import NOON
 
