@@ -32,7 +32,7 @@ _WORK = {Kind.WORKFLOW_TASK, Kind.ACTIVITY}
 
 @dataclass(frozen=True)
 class Since:
-    """Where the logs of a lane's workers and the journals of its lines ended at an attempt's begin."""
+    """Where the logs of a lane's workers and its lines' journals ended as an attempt began."""
 
     logs: Mapping[Path, int]
     lines: Mapping[Path, int]
