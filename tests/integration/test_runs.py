@@ -29,6 +29,7 @@ from chaos.process.programs import (
 from chaos.process.reaper import tagged_processes
 from chaos.process.run_lock import is_held
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.schemas import violations
 
 PROJECT = Path(__file__).parents[2]
 CANARY = "AIzaThisIsTheUsersOwnPaidKeyAndMustNotBeSeen"
@@ -244,6 +245,17 @@ def test_a_finished_run_leaves_its_results_and_nothing_else(finished: Run) -> No
     suite = ET.parse(folder / "junit.xml").getroot()  # noqa: S314 - our own file
     assert [case.get("name") for case in suite.iter("testcase")] == ["concurrency"]
     assert finished.output.rstrip().splitlines()[-2] == "OVERALL: 1/1 tests passed"
+
+
+@pytest.mark.timeout(120)
+def test_what_a_run_leaves_is_as_the_published_schemas_say(finished: Run) -> None:
+    found = violations((finished.reports / "latest").resolve())
+
+    assert {Path(file).name for file in found} >= {
+        *("results.json", "journal.jsonl", "specs.json", "bills.json", "paid_requests.json"),
+        *("refusals.json", "billing.json", "timings.json"),
+    }
+    assert not any(found.values()), found
 
 
 @pytest.mark.timeout(120)

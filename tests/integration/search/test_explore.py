@@ -23,6 +23,7 @@ from chaos.search.explore.explorer import explore
 from chaos.search.explore.plan import Choice, Plan
 from chaos.search.explore.state import Attempt, State
 from tests.chaos.video.target import VIDEO
+from tests.schemas import violations
 
 PROJECT = Path(__file__).parents[3]
 PLAN = PROJECT / "tests" / "unit" / "chaos" / "search" / "explore" / "evidence" / "plan.json"
@@ -133,6 +134,9 @@ def test_a_sample_is_hit_and_nothing_is_left_behind(start: Start) -> None:
     assert summary["points_hit"] == summary["points"] >= 5
     assert len({row["counts"]["pid"] for row in report["stops"]}) == 5
     assert "of 5 stops: 5 passed, 0 failed" in (exploration.folder / "explore.md").read_text()
+    found = violations(exploration.folder)
+    assert {"explore.json", "plan.json", "points.jsonl"} <= found.keys()
+    assert not any(found.values()), found
     assert exploration.left_behind() == []
     assert exploration.scratch() == []
 

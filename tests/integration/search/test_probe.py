@@ -15,6 +15,7 @@ import pytest
 
 from chaos.process.reaper import tagged_processes
 from chaos.search.probe.record import Fate, Probe, load_probe
+from tests.schemas import violations
 
 PROJECT = Path(__file__).parents[3]
 ORDERS = PROJECT / "examples" / "orders"
@@ -54,6 +55,7 @@ def _probed(
     said = done.stdout + done.stderr
     (folder,) = (tmp_path / "reports").glob("probe-*")
     assert (folder / "index.html").exists(), said
+    assert violations(folder)["probe.json"] == []
     return done.returncode, said, load_probe(folder)
 
 

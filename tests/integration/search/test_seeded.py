@@ -23,6 +23,7 @@ from chaos.search.seeded import seeded, seeded_of
 from chaos.search.shrink import Means, shrink
 from tests.chaos.video.target import VIDEO
 from tests.integration.fleet.supervised import is_there
+from tests.schemas import violations
 
 PROJECT = Path(__file__).parents[3]
 
@@ -109,13 +110,16 @@ def test_a_schedule_of_all_families_converges_and_can_be_judged_again(tmp_path: 
         by_alias=True, indent=1
     )
     again = subprocess.run(
-        [sys.executable, "-m", "chaos", "recheck", str(run)],
+        [sys.executable, "-m", "chaos", "recheck", str(run), "--write"],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert again.returncode == 0, again.stdout + again.stderr
+    found = violations(run)
+    assert {"recheck.json", f"seeded/seed_1/{FILE}"} <= found.keys()
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize(
