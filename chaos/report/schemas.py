@@ -24,7 +24,7 @@ from chaos.experiment.results import RunResult
 from chaos.report.explored import Report
 from chaos.report.recheck import Recheck
 from chaos.search.explore.plan import Plan
-from chaos.search.explore.state import Try
+from chaos.search.explore.state import Attempt
 from chaos.search.probe.record import Probe
 from chaos.search.schedule import Schedule
 
@@ -47,7 +47,7 @@ _ADAPTERS: Mapping[str, TypeAdapter[object]] = {
         "probe": Probe,
         "explore": Report,
         "plan": Plan,
-        "points": Try,
+        "points": Attempt,
     }.items()
 }
 """By the names of files: of `.jsonl` files a line, of `pending/` each file."""
