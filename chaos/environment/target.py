@@ -28,10 +28,14 @@ from chaos.process.ports import Port
 
 READY_DEADLINE_SECONDS = 30.0
 
-EVIDENCE, SCRATCH, PORT, SECRET = "{evidence}", "{scratch}", "{port}", "{secret}"
-"""What command lines and settings may hold: the folder of the case, which is kept, one that goes
-after the run, of a service its port, and a secret of this case alone, which is to be found nowhere.
-"""
+EVIDENCE = "{evidence}"
+"""In a command line or a setting: the case's folder, which is kept."""
+SCRATCH = "{scratch}"
+"""In a command line or a setting: a folder that is removed after the run."""
+PORT = "{port}"
+"""In a command line or a setting of a service: its port."""
+SECRET = "{secret}"
+"""In a command line or a setting: a secret of this case alone, which no evidence may hold."""
 
 
 @dataclass(frozen=True)
