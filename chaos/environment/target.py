@@ -34,7 +34,7 @@ SCRATCH = "{scratch}"
 """In a command line or a setting: a folder that is removed after the run."""
 PORT = "{port}"
 """In a command line or a setting of a service: its port."""
-SECRET = "{secret}"
+SECRET = "{secret}"  # noqa: S105 - a placeholder
 """In a command line or a setting: a secret of this case alone, which no evidence may hold."""
 
 
