@@ -25,6 +25,7 @@ _NEEDED = {
     "tests/integration/network": ("trustme",),
     "tests/integration/report": ("playwright",),
     "tests/integration/service": ("playwright", "schemathesis"),
+    "tests/integration/test_site.py": ("mkdocstrings", "playwright", "zensical"),
     "tests/integration/test_view.py": ("pyte",),
     "tests/integration/wire": ("trustme",),
     "tests/unit/benchmarks": ("matplotlib",),

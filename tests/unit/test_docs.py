@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -34,6 +35,7 @@ README = (PROJECT / "README.md").read_text()
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _SHELL = ("", "bash", "console", "sh")
+_TABLE = re.compile(r"^\| variable .*\n\|[-| ]+\n((?:\|.*\n)+)", re.MULTILINE)
 _OURS = ("temporal-chaos", "nox", "pytest", "python", "python3")
 
 every_document = pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
 def test_every_block_of_python_compiles(document: Path) -> None:
     for language, code in _FENCE.findall(document.read_text()):
         if language == "python":
-            compile(code, str(document), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            compile(textwrap.dedent(code), str(document), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @every_document
@@ -127,7 +129,7 @@ def _problem_of_nox(rest: list[str], pytest_options: set[str]) -> str | None:
     named, arguments = (
         (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, [])
     )
-    if unknown := [each for each in named if each not in sessions]:
+    if unknown := [each for each in named if each not in {*sessions, "…"}]:
         return f"there is no session {unknown}"
     if named == ["explore"]:
         return _problem_of_chaos(["explore", *arguments], pytest_options)
@@ -190,14 +192,8 @@ def _settings() -> set[str]:
 
 
 def test_the_tables_have_every_setting_and_no_other() -> None:
-    rows = [
-        row
-        for page in PAGES
-        for table in re.findall(
-            r"^\| variable .*\n\|[-| ]+\n((?:\|.*\n)+)", page.read_text(), re.MULTILINE
-        )
-        for row in table.splitlines()
-    ]
+    tables = [table for page in PAGES for table in _TABLE.findall(page.read_text())]
+    rows = [row for table in tables for row in table.splitlines()]
     documented = {name for row in rows for name in re.findall(r"[A-Z_]{5,}", row.split("|")[1])}
 
     assert documented == _settings()
