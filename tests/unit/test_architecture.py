@@ -1,4 +1,4 @@
-"""The code is held to docs/architecture.md: imports point downwards, and documents name real paths."""
+"""The code is held to docs/architecture.md: imports point downwards. Documents name real paths."""
 
 from __future__ import annotations
 
