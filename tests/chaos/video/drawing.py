@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+
+from temporalio.api.enums.v1 import EventType, RetryState
+from temporalio.client import WorkflowHistory
 
 from chaos.environment.target import Conditions
+from chaos.evidence.case import Evidence
 from chaos.evidence.spec import WorkflowSpec
+from chaos.invariants import invariant
 from chaos.invariants.money import all_expected_is_billed
 from chaos.invariants.secrets import no_secret_is_kept
 from chaos.invariants.survival import (
@@ -32,7 +38,6 @@ from tests.chaos.video.invariants.progress import (
     checkpoints_are_complete_and_in_order,
     progress_never_goes_back,
 )
-from tests.chaos.video.invariants.restarts import restarts_are_explained
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from workflows.registry import WORKFLOWS
@@ -58,6 +63,37 @@ _PASSING = (
 
 _STATUSES = {When.BEFORE_BILLING: (429, 500, 503), When.AFTER_BILLING: (500, 502, 504)}
 """429 and 503 say that nothing was accepted; a provider that bills then would be lying."""
+
+PASSING_CODES = frozenset(
+    {"Unreachable", "NoReply", "ConnectionLost", "Unavailable", "ServerError", "UnreadableReply"}
+)
+"""The failures of a call, as `workflows.gemini` names them, that another try may mend."""
+
+
+@invariant
+def restarts_are_explained(evidence: Evidence) -> Iterator[str]:
+    """An operation was started again only where three attempts in a row met what passes."""
+    for workflow in evidence.workflows.values():
+        for run in workflow.runs[:-1]:
+            closing = run.events[-1]
+            if closing.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+                continue
+            code = _exhausted_code(run)
+            if code not in PASSING_CODES:
+                said = closing.workflow_execution_failed_event_attributes.failure.message
+                yield f"{workflow.workflow_id} failed for another reason than its API: {said}"
+
+
+def _exhausted_code(run: WorkflowHistory) -> str | None:
+    """The type of the last activity's failure, where it had used up its attempts."""
+    for event in reversed(run.events):
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+            failed = event.activity_task_failed_event_attributes
+            if failed.retry_state == RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED:
+                return str(failed.failure.application_failure_info.type)
+            return None
+    return None
+
 
 INVARIANTS = (
     workflows_end_as_expected,

@@ -191,7 +191,7 @@ def test_a_live_run_costs_what_the_provider_billed(whole: Whole) -> None:
 
 @LONG
 @pytest.mark.sample
-def test_a_worker_killed_in_a_paid_call_is_was_in_doubt(whole: Whole) -> None:
+def test_a_worker_killed_in_a_paid_call_is_in_doubt(whole: Whole) -> None:
     crash = whole.scenario("worker_crash")
 
     assert [call["step"] for call in crash["ambiguous"]] == ["character"]
@@ -294,9 +294,9 @@ def test_a_user_is_shown_the_cost_and_asked(answer: str, sentence: str, run: Liv
 def test_a_live_run_that_is_broken_off_says_what_it_may_have_paid(
     run: LiveRun, provider: Provider
 ) -> None:
-    hold = provider.control("POST", "/holds", call="image")["id"]
+    hold = provider.control("POST", "/breakpoints", call="image")["id"]
     process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
-    until(lambda: provider.control("GET", f"/holds/{hold}")["state"] == "holding", run.output)
+    until(lambda: provider.control("GET", f"/breakpoints/{hold}")["state"] == "reached", run.output)
     process.send_signal(signal.SIGINT)
 
     assert process.wait(60) == pytest.ExitCode.INTERRUPTED
@@ -306,10 +306,10 @@ def test_a_live_run_that_is_broken_off_says_what_it_may_have_paid(
 @LONG
 @pytest.mark.sample
 def test_no_paid_call_is_started_when_pytest_is_gone(run: LiveRun, provider: Provider) -> None:
-    hold = provider.control("POST", "/holds", call="image")["id"]
+    hold = provider.control("POST", "/breakpoints", call="image")["id"]
     process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
-    state = f"/holds/{hold}"
-    until(lambda: provider.control("GET", state)["state"] == "holding", run.output)
+    state = f"/breakpoints/{hold}"
+    until(lambda: provider.control("GET", state)["state"] == "reached", run.output)
     ours = [(p, m) for p, m in tagged_processes() if f"chaos-run-{process.pid}-" in m]
     parents = {p.ppid() for p, _ in ours}
     # What forks the others ends by itself.
@@ -320,7 +320,7 @@ def test_no_paid_call_is_started_when_pytest_is_gone(run: LiveRun, provider: Pro
     process.send_signal(signal.SIGKILL)
     process.wait()
     try:
-        provider.control("POST", f"{state}/release")
+        provider.control("POST", f"{state}/resume")
         log = next(run.reports.rglob("worker-1.log"))
         until(
             lambda: "nobody holds the lock" in log.read_text() or _is_any_gone(orphans),

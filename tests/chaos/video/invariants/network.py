@@ -24,7 +24,7 @@ def bad_throughout(link: str, toxic: str, workflow_id: str) -> Invariant:
         end = workflow.closed_at
         if end is None or not any(
             on < workflow.started_at and (off is None or end < off)
-            for on, off in _spans(evidence, link, toxic)
+            for on, off in spans(evidence, link, toxic)
         ):
             yield f"{toxic} was not on {link} while all of {workflow_id} ran"
 
@@ -51,7 +51,7 @@ def awaited_when_hit(
         ]
         met = sum(
             any(begin < poll < on for poll in polls) and on < end
-            for on, _ in _spans(evidence, link, toxic, hit=True)
+            for on, _ in spans(evidence, link, toxic, hit=True)
             for begin, end in waits
         )
         if met < times:
@@ -68,27 +68,10 @@ def in_flight_when_hit(link: str, toxic: str, call: Call, prompt: str) -> Invari
         requests = [r for r in evidence.received if r.call is call and _is_for(evidence, r, prompt)]
         if not any(
             request.at < on and _unanswered(evidence, request, on)
-            for on, _ in _spans(evidence, link, toxic)
+            for on, _ in spans(evidence, link, toxic)
             for request in requests
         ):
             yield f"no {call} request for {prompt!r} was in flight when {toxic} was put on {link}"
-
-    return judge
-
-
-def refused_before_sent(link: str, toxic: str, workflow_id: str, prompt: str) -> Invariant:
-    """A paid call was tried while the link was bad, and nothing of it came to the provider."""
-
-    @proof(f"refused_before_sent[{link}: {toxic}]")
-    def judge(evidence: VideoEvidence) -> Iterator[str]:
-        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
-        tried = [call.sent_at for call in evidence.calls_for(spec, prompt)]
-        came = [request.at for request in evidence.received if request.prompt == prompt]
-        if not any(
-            any(_within(at, span) for at in tried) and not any(_within(at, span) for at in came)
-            for span in _spans(evidence, link, toxic)
-        ):
-            yield f"no call for {prompt!r} was kept from the provider by {toxic} on {link}"
 
     return judge
 
@@ -106,24 +89,10 @@ def nothing_is_in_doubt(workflow_id: str) -> Invariant:
     return Invariant(f"nothing_is_in_doubt[{workflow_id}]", judge)
 
 
-def was_in_doubt(workflow_id: str, prompt: str) -> Invariant:
-    """The request for a prompt that was cut off in flight is on record as one that may be billed,
-    and was sent once more.
-    """
-
-    def judge(evidence: VideoEvidence) -> Iterator[str]:
-        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
-        states = [call.state for call in evidence.calls_for(spec, prompt)]
-        if states != [State.IN_DOUBT, State.DONE]:
-            yield f"the requests for {prompt!r} are on record as {states}"
-
-    return Invariant(f"was_in_doubt[{workflow_id}]", judge)
+Span = tuple[datetime, datetime | None]
 
 
-_Span = tuple[datetime, datetime | None]
-
-
-def _spans(evidence: VideoEvidence, link: str, toxic: str, *, hit: bool = False) -> Iterator[_Span]:
+def spans(evidence: VideoEvidence, link: str, toxic: str, *, hit: bool = False) -> Iterator[Span]:
     """From each putting on of such a toxic until it was taken off (None: never); with `hit` only
     those that had an effect.
     """
@@ -142,11 +111,6 @@ def _is_effect(record: NetworkRecord, name: str) -> bool:
     return (isinstance(record, Hit) and record.name == name) or (
         isinstance(record, Closed) and record.because == name
     )
-
-
-def _within(at: datetime, span: _Span) -> bool:
-    on, off = span
-    return on < at and (off is None or at < off)
 
 
 def _is_for(evidence: VideoEvidence, request: Received, prompt: str) -> bool:

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from temporalio.client import WorkflowHistory
 
-from chaos.invariants import invariant
+from chaos.invariants import Invariant, invariant
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.tries import Try, tries
 from workflows.models import OUTAGES, UNDECIDED
-from workflows.policies import MAX_WORKER_LOSSES
+from workflows.policies import FIRST_PAUSE, MAX_WORKER_LOSSES
 
 
 @invariant
@@ -62,3 +62,24 @@ def _most_losses_in_a_row(step: Sequence[Try]) -> int:
         row = row + 1 if one.was_lost else 0
         most = max(most, row)
     return most
+
+
+def outlasts_its_outage(workflow_id: str, kind: str) -> Invariant:
+    """An activity used up its attempts, and the same was scheduled anew by the workflow itself,
+    which waited before.
+    """
+
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        found = [a for a in evidence.workflows[workflow_id].activities if a.kind == kind]
+        pauses = [
+            (after.scheduled_at - before.closed_at).total_seconds()
+            for before, after in pairwise(found)
+            if before.closed_at and before.attempt == before.retry_policy.maximum_attempts
+        ]
+        if not pauses:
+            yield f"{workflow_id}: {kind} was not tried anew after all its attempts had failed"
+        for pause in pauses:
+            if pause < FIRST_PAUSE.total_seconds():
+                yield f"{workflow_id}: {kind} was tried anew after {pause:.1f} s already"
+
+    return Invariant(f"outlasts_its_outage[{workflow_id}]", judge)

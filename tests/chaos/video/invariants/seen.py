@@ -1,7 +1,8 @@
-"""What the proofs look for in the provider's books."""
+"""What the proofs look for in the provider's records."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from tests.chaos.video.evidence import VideoEvidence
@@ -26,3 +27,12 @@ def polls_of(evidence: VideoEvidence, bill: Billed) -> list[Received]:
         for request in evidence.received
         if request.call is Call.POLL and request.operation == bill.operation
     ]
+
+
+PAID = frozenset({Call.IMAGE, Call.VIDEO_START})
+
+
+def paid_requests_of(evidence: VideoEvidence, workflow_id: str) -> Sequence[Received]:
+    """The requests of a workflow that cost money."""
+    prompts = {p for e in evidence.specs if e.workflow_id == workflow_id for p in e.prompts}
+    return [r for r in evidence.received if r.call in PAID and r.prompt in prompts]

@@ -14,14 +14,14 @@ from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
-from tests.chaos.video.invariants.answers import (
-    api_answered,
+from tests.chaos.video.invariants.answers import api_answered
+from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.scenarios.api_errors_checks import (
     bought_again_by_decision,
     key_stays_at_its_host,
     undelivered_costs_nothing,
 )
-from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
-from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
 from tests.chaos.video.specs import VideoSpec
 

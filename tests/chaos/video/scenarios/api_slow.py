@@ -17,15 +17,15 @@ from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.faults import BadApi
-from tests.chaos.video.invariants.answers import (
-    api_answered,
+from tests.chaos.video.invariants.answers import api_answered
+from tests.chaos.video.invariants.policy import outlasts_its_outage
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.scenarios.api_slow_checks import (
     api_was_slow,
     client_gave_up,
     given_up_at_its_deadline,
     retries_wait,
 )
-from tests.chaos.video.invariants.retries import outlasts_its_outage
-from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import PAID_DEADLINE_SECONDS
 from workflows.policies import POLL_DEADLINE_SECONDS

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 from chaos.environment.temporal import SHARED_SERVER
+from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
+from chaos.invariants import Invariant, proof
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.breakpoints import BreakAt
-from tests.chaos.video.invariants.process_proofs import checkpoint_before_kill, killed_during_render
+from tests.chaos.video.invariants.proofs import killed_during_render
 from tests.chaos.video.lab import VideoLab
+from workflows.models import Progress
 
 _SPEC = specs.series("checkpoint-series", videos=3).model_copy(
     update={"attempts": {"await_video": 2}}
@@ -33,6 +38,25 @@ async def experiment(lab: VideoLab) -> None:
         await scene_2.resume()
         lab.healed(first.child.name)
         await lab.converge(lab.step_deadline_seconds)
+
+
+def checkpoint_before_kill(worker: str, workflow_id: str, checkpoint: str) -> Invariant:
+    """The workflow was seen past a checkpoint before its worker was killed."""
+
+    @proof(f"checkpoint_before_kill[{checkpoint}]")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        kill = evidence.first_entry(Event.SIGNALED, target=worker, signal="SIGKILL")
+        workflow = evidence.workflows.get(workflow_id)
+        progress = workflow.result(Progress) if workflow else None
+        passed = (
+            [point.at for point in progress.checkpoints if point.name == checkpoint]
+            if progress
+            else []
+        )
+        if not kill or not passed or passed[0] >= kill.at:
+            yield f"{worker} was not killed after {checkpoint}"
+
+    return judge
 
 
 SCENARIO = Scenario(

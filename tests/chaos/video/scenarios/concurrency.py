@@ -10,7 +10,7 @@ from chaos.experiment.lab import Options
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case
-from tests.chaos.video.invariants.api_proofs import all_were_open_at_once
+from tests.chaos.video.invariants.proofs import all_were_open_at_once
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 

@@ -5,24 +5,27 @@ that is older than all that was paid for: the workers' ledger keeps it from bein
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import Damage, DamagedDatabase, Seen, back_up, try_damaged
-from chaos.invariants import Invariant
-from chaos.invariants.storage import damage_is_noticed, database_was_damaged
+from chaos.invariants import Invariant, proof
+from chaos.invariants.recovery.retries import RESTORE
+from chaos.invariants.storage import (
+    damage_done,
+    damage_is_noticed,
+    database_was_damaged,
+    done_to_storage,
+)
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, histories_replay, video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.breakpoints import BreakAt
-from tests.chaos.video.invariants.storage import (
-    awaited_before_the_damage,
-    nothing_is_asked_for_after_the_damage,
-    paid_between_backup_and_damage,
-)
+from tests.chaos.video.invariants.seen import paid_requests_of, polls_of, video
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 
@@ -135,6 +138,57 @@ def _case(
         topologies=frozenset({Topology.DEV}),
         about_seconds=30,
     )
+
+
+def paid_between_backup_and_damage(workflow_id: str) -> Invariant:
+    """All that a workflow paid for it paid for after the backup and before the damage, and after
+    the backup was restored it came to these steps once more.
+    """
+
+    @proof("paid_between_backup_and_damage")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        moments = [done_to_storage(evidence, kind) for kind in ("backup", "damage", RESTORE)]
+        if None in moments:
+            yield "there was no backup, no damage or no restoration"
+            return
+        backup, damage, restored = (entry.at for entry in moments if entry)
+        expected = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        for prompt in expected.prompts:
+            bills = [bill.at for bill in evidence.billed if bill.prompt == prompt]
+            if not bills or not backup < bills[0] < damage:
+                yield f"{prompt!r} was not paid for between the backup and the damage"
+        workflow = evidence.workflows.get(workflow_id)
+        for kind in ("generate_character", "start_video"):
+            done = [a.closed_at for a in workflow.activities if a.kind == kind] if workflow else []
+            if not any(at and at > restored for at in done):
+                yield f"{kind} was not come to again after the backup was restored"
+
+    return judge
+
+
+def nothing_is_asked_for_after_the_damage(workflow_id: str) -> Invariant:
+    """The workers' ledger answers for all that was paid for before."""
+
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        damage = done_to_storage(evidence, "damage")
+        for request in paid_requests_of(evidence, workflow_id):
+            if damage and request.at > damage.at:
+                yield f"{request.call} {request.prompt!r} was asked for again"
+
+    return Invariant("nothing_is_asked_for_after_the_damage", judge)
+
+
+def awaited_before_the_damage(how: str, workflow_id: str, prompt: str) -> Invariant:
+    """A workflow awaited its video when the database was damaged."""
+
+    @proof(f"awaited_before_the_damage[{how}]")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        damage, bill = damage_done(evidence, how), video(evidence, prompt)
+        awaited = bill and damage and any(p.at < damage.at for p in polls_of(evidence, bill))
+        if not awaited:
+            yield f"{workflow_id} did not await its video before the damage"
+
+    return judge
 
 
 SCENARIO = Scenario(

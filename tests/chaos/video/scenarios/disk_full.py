@@ -5,7 +5,7 @@ Of a worker, which has its artifacts or its ledger there, or of the server, with
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from temporalio.service import RPCError
@@ -17,19 +17,18 @@ from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
 from chaos.faults import DiskFull, disk_of
-from chaos.invariants.storage import disk_was_full
+from chaos.invariants import Invariant
+from chaos.invariants.storage import disk_was_full, fault_at
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Billed
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
-from tests.chaos.video.invariants.storage import (
-    nothing_is_asked_for_while_full,
-    paid_reply_waits_for_room,
-)
+from tests.chaos.video.invariants.seen import paid_requests_of
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
@@ -170,6 +169,48 @@ async def _until_ended_or_paid(lab: VideoLab, spec: VideoSpec) -> None:
 
 
 _MOCKED = frozenset({Mode.MOCKED})
+
+
+def nothing_is_asked_for_while_full(target: str, workflow_id: str) -> Invariant:
+    """A workflow begun on a full disk sends nothing that is paid for until there is room."""
+
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        full = fault_at(evidence, target, "disk_full")
+        room = evidence.first_entry(Event.HEALED, after=full.at, target=target) if full else None
+        begun = [
+            entry
+            for entry in evidence.journal
+            if entry.event is Event.WORKFLOW and entry.workflow_id == workflow_id
+        ]
+        if not full or not room or not begun or not full.at < begun[0].at < room.at:
+            yield f"{workflow_id} was not started while the disk was full"
+            return
+        for request in paid_requests_of(evidence, workflow_id):
+            if request.at < room.at:
+                yield f"{request.call} {request.prompt!r} was asked for while the disk was full"
+
+    return Invariant(f"nothing_is_asked_for_while_full[{workflow_id}]", judge)
+
+
+def paid_reply_waits_for_room(target: str, workflow_id: str, prompt: str) -> Invariant:
+    """What was paid for just before the disk was full is on record later, by the same request."""
+
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        full = fault_at(evidence, target, "disk_full")
+        bills = [bill.at for bill in evidence.billed if bill.prompt == prompt]
+        if full is None or not bills or bills[0] >= full.at:
+            yield f"{prompt!r} was not paid for before the disk was full"
+            return
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        calls = evidence.calls_for(spec, prompt)
+        settled = calls[0].settled_at if len(calls) == 1 else None
+        if settled is None:
+            yield f"{prompt!r} took {len(calls)} requests, or has no outcome on record"
+        elif settled <= full.at:
+            yield f"{prompt!r} was recorded before the disk was full"
+
+    return Invariant(f"paid_reply_waits_for_room[{workflow_id}]", judge)
+
 
 SCENARIO = Scenario(
     name="disk_full",

@@ -17,13 +17,13 @@ from tests.chaos.video import specs
 from tests.chaos.video.api_probe import Breakpoint
 from tests.chaos.video.case import video_case
 from tests.chaos.video.fake_api.breakpoints import BreakAt
-from tests.chaos.video.invariants.fleets import (
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.scenarios.fleet_checks import (
     died_again_and_again,
     hung_until_replaced,
     worker_and_server_were_killed,
     workers_were_killed_at_once,
 )
-from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 
 OUTAGE_SECONDS = 3.0

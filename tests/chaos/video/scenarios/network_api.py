@@ -5,11 +5,12 @@ A poll and a download are free, and sent again. What was paid for is not, unless
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from chaos.experiment.scenario import Scenario
 from chaos.faults import BadNetwork
-from chaos.invariants import Invariant
+from chaos.invariants import Invariant, proof
 from chaos.network.toxics import (
     AnyToxic,
     Bandwidth,
@@ -23,14 +24,15 @@ from chaos.network.toxics import (
     Stream,
 )
 from tests.chaos.video import specs
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.network import (
+    Span,
     awaited_when_hit,
     in_flight_when_hit,
     nothing_is_in_doubt,
-    refused_before_sent,
-    was_in_doubt,
+    spans,
 )
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.network_server import (
@@ -43,6 +45,7 @@ from tests.chaos.video.scenarios.network_server import (
 )
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import API
+from workflows.payments.calls import State
 
 PART_BYTES = 1_000
 """Of a download, before it is cut off: more than its head, less than its video."""
@@ -153,6 +156,42 @@ def _hole() -> Trial:
         lambda link: (awaited_when_hit(link, toxic.type, spec.workflow_id, scene),),
         (nothing_is_in_doubt(spec.workflow_id),),
     )
+
+
+def refused_before_sent(link: str, toxic: str, workflow_id: str, prompt: str) -> Invariant:
+    """A paid call was tried while the link was bad, and nothing of it came to the provider."""
+
+    @proof(f"refused_before_sent[{link}: {toxic}]")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        tried = [call.sent_at for call in evidence.calls_for(spec, prompt)]
+        came = [request.at for request in evidence.received if request.prompt == prompt]
+        if not any(
+            any(_within(at, span) for at in tried) and not any(_within(at, span) for at in came)
+            for span in spans(evidence, link, toxic)
+        ):
+            yield f"no call for {prompt!r} was kept from the provider by {toxic} on {link}"
+
+    return judge
+
+
+def was_in_doubt(workflow_id: str, prompt: str) -> Invariant:
+    """The request for a prompt that was cut off in flight is on record as one that may be billed,
+    and was sent once more.
+    """
+
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+        states = [call.state for call in evidence.calls_for(spec, prompt)]
+        if states != [State.IN_DOUBT, State.DONE]:
+            yield f"the requests for {prompt!r} are on record as {states}"
+
+    return Invariant(f"was_in_doubt[{workflow_id}]", judge)
+
+
+def _within(at: datetime, span: Span) -> bool:
+    on, off = span
+    return on < at and (off is None or at < off)
 
 
 SCENARIO = Scenario(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
-from chaos.evidence.history import Status
+from chaos.evidence.history import Status, Workflow
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants import Invariant
+from chaos.invariants.doubt import of_repeated, of_unfinished
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultRule
 from tests.chaos.video.invariants.answers import api_answered
-from tests.chaos.video.invariants.api_proofs import all_were_open_at_once
-from tests.chaos.video.invariants.isolation import no_interference
+from tests.chaos.video.invariants.proofs import all_were_open_at_once
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
 from tests.chaos.video.specs import VideoSpec
@@ -82,6 +84,46 @@ def _case(name: str, poisoned: VideoSpec, rules: Sequence[FaultRule], hit: Invar
         stack=SHARED_SERVER,
         about_seconds=35,
     )
+
+
+def no_interference(poisoned: Collection[str]) -> Invariant:
+    """The workflows named fail alone: to all others it is as if nothing had happened."""
+
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        if len(evidence.specs) <= len(poisoned):
+            yield "there was no other workflow to be spared"
+        for workflow_id in poisoned:
+            workflow = evidence.workflows.get(workflow_id)
+            if workflow is None or workflow.status is not Status.FAILED:
+                yield f"{workflow_id} did not fail"
+        for expected in evidence.specs:
+            if expected.workflow_id not in poisoned:
+                yield from _signs_of_trouble(evidence, expected)
+
+    return Invariant("no_interference", judge)
+
+
+def _signs_of_trouble(evidence: VideoEvidence, expected: VideoSpec) -> Iterator[str]:
+    workflow = evidence.workflows.get(expected.workflow_id)
+    if workflow is None or workflow.status is not Status.COMPLETED:
+        problem = f"{expected.workflow_id} was not spared: it is not completed"
+        yield of_unfinished(workflow, problem)
+        return
+    yield from _repeated(evidence, workflow)
+    billed = Counter(
+        (str(bill.item), bill.prompt) for bill in evidence.billed if bill.prompt in expected.prompts
+    )
+    for item, prompt in sorted(billed.keys() | expected.due.keys()):
+        found, ideal = billed[item, prompt], expected.due[item, prompt]
+        if found != ideal:
+            yield f"{expected.workflow_id}: {item} {prompt!r} was billed {found} times, not {ideal}"
+
+
+def _repeated(evidence: VideoEvidence, workflow: Workflow) -> Iterator[str]:
+    for activity in workflow.activities:
+        if activity.attempt > 1:
+            problem = f"{workflow.workflow_id}: {activity.kind} took {activity.attempt} attempts"
+            yield of_repeated(evidence, workflow, activity, problem)
 
 
 SCENARIO = Scenario(

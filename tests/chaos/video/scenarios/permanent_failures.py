@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
+from chaos.evidence.files import read_if_there
 from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
+from chaos.invariants import Invariant, proof
 from chaos.process.child import CANARY, ChildError
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
 from tests.chaos.video.invariants.answers import api_answered
-from tests.chaos.video.invariants.launches import refused_to_start
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.api_slow import plan
@@ -104,6 +107,34 @@ async def _refused(lab: VideoLab) -> None:
     except ChildError as error:
         lab.note(str(error))
     lab.healed("worker-1")
+
+
+MISUSED = 2
+"""The exit code of a program whose settings are wrong."""
+
+
+def refused_to_start(worker: str, sentence: str) -> Invariant:
+    """A worker ended of itself, with the exit code of wrong settings, before it took any work; it
+    left one line that says why.
+    """
+
+    @proof(f"refused_to_start[{worker}]")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        begun = evidence.first_entry(Event.STARTED, target=worker)
+        gone = evidence.first_entry(Event.EXITED, pid=begun.pid) if begun else None
+        if gone is None or gone.exit_code != MISUSED:
+            yield f"{worker} did not end with exit code {MISUSED}"
+            return
+        if evidence.first_entry(Event.SIGNALED, target=worker):
+            yield f"{worker} was ended by the suite"
+        if evidence.first_entry(Event.READY, target=worker):
+            yield f"{worker} took work"
+        log = evidence.folder / "logs" / f"{worker}.log"
+        said = (read_if_there(log) or b"").decode(errors="replace").splitlines()
+        if said != [f"worker: {sentence}"]:
+            yield f"{worker} said {said}, not just {sentence!r}"
+
+    return judge
 
 
 SCENARIO = Scenario(

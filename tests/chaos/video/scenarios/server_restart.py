@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime
 
 from chaos.environment.roles import EVERYTHING, POSTGRES, ROLES
 from chaos.environment.temporal import StackSpec, Topology
 from chaos.evidence.bills import Mode
+from chaos.evidence.journal import Entry, Event
 from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants import Invariant, proof
+from chaos.invariants.proofs.seen import killed, were_gone_at_once
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.breakpoints import BreakAt
-from tests.chaos.video.invariants.server_proofs import cluster_was_struck, server_was_down
+from tests.chaos.video.invariants.proofs import server_was_down
+from tests.chaos.video.invariants.seen import polls_of, video
 from tests.chaos.video.lab import VideoLab
 
 OUTAGE_SECONDS = 3.0
@@ -97,6 +103,58 @@ def _case(
         proofs=(server_was_down(number.name, _SPEC.workflow_id, _VIDEO, outage_seconds),),
         about_seconds=8 + outage_seconds,
     )
+
+
+def cluster_was_struck(
+    target: str, processes: Sequence[str], workflow_id: str, prompt: str
+) -> Invariant:
+    """All these processes of a cluster died of SIGKILL, were gone at the same time and came back,
+    while the workflow had the wait for a video in hand.
+    """
+
+    @proof(f"cluster_was_struck[{target}]")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        fault = evidence.first_entry(Event.FAULT, target=target)
+        if fault is None:
+            yield f"{target} was not struck"
+            return
+        kills = [killed(evidence, process, after=fault.at) for process in processes]
+        backs = [evidence.first_entry(Event.READY, after=fault.at, target=p) for p in processes]
+        for process, kill, back in zip(processes, kills, backs, strict=True):
+            if kill is None:
+                yield f"{process} was not seen to die of SIGKILL"
+            elif back is None or not _was_started_anew(evidence, kill, back):
+                yield f"{process} was not seen to come back"
+        if not were_gone_at_once(evidence, [kill for kill in kills if kill]):
+            yield f"{', '.join(processes)} were not gone at the same time"
+        moments = [kill.at for kill in kills if kill]
+        if moments and not _in_hand(evidence, workflow_id, prompt, min(moments), max(moments)):
+            yield f"{workflow_id} was not awaiting {prompt!r} when {target} was struck"
+
+    return judge
+
+
+def _was_started_anew(evidence: VideoEvidence, kill: Entry, back: Entry) -> bool:
+    begun = evidence.first_entry(Event.STARTED, after=kill.at, target=kill.target)
+    return begun is not None and begun.pid == back.pid != kill.pid
+
+
+def _in_hand(
+    evidence: VideoEvidence, workflow_id: str, prompt: str, start: datetime, end: datetime
+) -> bool:
+    """Whether a video was begun and asked about before, and its wait ended after. Who asks has been
+    given the wait: its attempt may be lost to the fault, and then the history tells of the next.
+    """
+    bill = video(evidence, prompt)
+    if bill is None or bill.at >= start or not any(p.at < start for p in polls_of(evidence, bill)):
+        return False
+    spec = next(e for e in evidence.specs if e.workflow_id == workflow_id)
+    waits = [a for a in evidence.workflows[workflow_id].activities if a.kind == "await_video"]
+    number = spec.video_prompts.index(prompt)
+    if len(waits) <= number:
+        return False
+    wait = waits[number]
+    return wait.scheduled_at < start and wait.closed_at is not None and end < wait.closed_at
 
 
 SCENARIO = Scenario(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.experiment.scenario import Scenario
+from chaos.invariants import Invariant, proof
+from chaos.invariants.proofs.seen import killed
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
-from tests.chaos.video.invariants.process_proofs import killed_during_render, killed_during_request
+from tests.chaos.video.invariants.proofs import killed_during_render
+from tests.chaos.video.invariants.seen import was_left_unanswered
 from tests.chaos.video.lab import VideoLab
 
 # The image in flight is billed although its client is gone, as the real API would bill it, so
@@ -45,6 +50,27 @@ async def experiment(lab: VideoLab) -> None:
         await lab.until_polled(_VIDEO)
         await video.resume()
         lab.healed("worker-2")
+
+
+def killed_during_request(worker: str, call: Call, prompt: str) -> Invariant:
+    """A worker got SIGKILL and died while its request lay with the provider."""
+
+    @proof(f"killed_during_request[{worker}]")
+    def judge(evidence: VideoEvidence) -> Iterator[str]:
+        kill = killed(evidence, worker)
+        if kill is None:
+            yield f"{worker} was not seen to die of SIGKILL"
+            return
+        if not any(
+            request.call is call
+            and request.prompt == prompt
+            and request.at < kill.at
+            and was_left_unanswered(evidence, request, kill.at)
+            for request in evidence.received
+        ):
+            yield f"no {call} request was in flight when {worker} was killed"
+
+    return judge
 
 
 SCENARIO = Scenario(

@@ -14,7 +14,8 @@ from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
-from tests.chaos.video.invariants.handover import (
+from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.scenarios.worker_stop_checks import (
     nothing_is_repeated,
     sends_nothing_paid_when_it_wakes,
     slept_during_request,
@@ -23,7 +24,6 @@ from tests.chaos.video.invariants.handover import (
     taken_over_while_asleep,
     wait_is_handed_on,
 )
-from tests.chaos.video.lab import VideoLab
 from workflows.policies import HEARTBEAT_TIMEOUT
 
 NAP_SECONDS = 4.0

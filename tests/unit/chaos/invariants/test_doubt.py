@@ -20,8 +20,8 @@ from chaos.invariants.money import all_expected_is_billed, billed_at_most_expect
 from chaos.invariants.survival import workflows_end_as_expected
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.invariants.isolation import no_interference
 from tests.chaos.video.invariants.progress import checkpoints_are_complete_and_in_order
+from tests.chaos.video.scenarios.no_interference import no_interference
 
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 BUSY = Strain(pressure=0.97, steal=0.0, lag_seconds=1.4)

@@ -16,15 +16,17 @@ from chaos.invariants.verdict import Verdict
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Outcome, Received, Record
-from tests.chaos.video.invariants.answers import (
-    api_answered,
-    api_was_slow,
+from tests.chaos.video.invariants.answers import api_answered
+from tests.chaos.video.scenarios.api_errors_checks import (
     bought_again_by_decision,
+    key_stays_at_its_host,
+    undelivered_costs_nothing,
+)
+from tests.chaos.video.scenarios.api_slow_checks import (
+    api_was_slow,
     client_gave_up,
     given_up_at_its_deadline,
-    key_stays_at_its_host,
     retries_wait,
-    undelivered_costs_nothing,
 )
 from tests.chaos.video.specs import VideoSpec
 

@@ -22,9 +22,8 @@ from tests.chaos.video.invariants.network import (
     bad_throughout,
     in_flight_when_hit,
     nothing_is_in_doubt,
-    refused_before_sent,
-    was_in_doubt,
 )
+from tests.chaos.video.scenarios.network_api import refused_before_sent, was_in_doubt
 from workflows.payments.calls import State
 
 LINK = "worker-1>server"

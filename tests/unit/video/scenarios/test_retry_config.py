@@ -12,8 +12,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call, Received
-from tests.chaos.video.invariants.retries import ALL_KINDS, policy_is_as_required
-from tests.chaos.video.scenarios.retry_config import SCENARIO
+from tests.chaos.video.scenarios.retry_config import ALL_KINDS, SCENARIO, policy_is_as_required
 
 Change = Callable[[VideoEvidence, str, Callable[[History], None]], VideoEvidence]
 CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}

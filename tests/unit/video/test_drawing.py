@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHistory
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.invariants.verdict import Verdict
-from tests.chaos.video.invariants.restarts import restarts_are_explained
+from tests.chaos.video.drawing import restarts_are_explained
 from tests.chaos.video.target import VIDEO
 
 FOLDER = Path(__file__).parents[3] / "data" / "evidence" / "seeded" / "seed_4"

@@ -12,7 +12,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
-from tests.chaos.video.invariants.handover import (
+from tests.chaos.video.scenarios.worker_stop_checks import (
     nothing_is_repeated,
     sends_nothing_paid_when_it_wakes,
     slept_during_request,
@@ -21,7 +21,7 @@ from tests.chaos.video.invariants.handover import (
     taken_over_while_asleep,
     wait_is_handed_on,
 )
-from tests.unit.video.invariants.struck import Change, pid_of
+from tests.unit.video.scenarios.retold import Change, pid_of
 
 WORKER, RESTART, SERIES = "worker-1", "restart-single", "checkpoint-series"
 MOMENT = timedelta(milliseconds=5)

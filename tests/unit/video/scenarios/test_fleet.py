@@ -11,13 +11,13 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call, Received
-from tests.chaos.video.invariants.fleets import (
+from tests.chaos.video.scenarios.fleet_checks import (
     died_again_and_again,
     hung_until_replaced,
     worker_and_server_were_killed,
     workers_were_killed_at_once,
 )
-from tests.unit.video.invariants.struck import (
+from tests.unit.video.scenarios.retold import (
     FLEET,
     TARGET,
     Change,

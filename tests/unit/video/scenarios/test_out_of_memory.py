@@ -9,8 +9,8 @@ from chaos.evidence.journal import Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Answered, Call
-from tests.chaos.video.invariants.memory import died_out_of_memory
-from tests.unit.video.invariants.struck import Change, lost_with, pid_of, without
+from tests.chaos.video.scenarios.out_of_memory import died_out_of_memory
+from tests.unit.video.scenarios.retold import Change, lost_with, pid_of, without
 
 CRASH = "crash-single"
 CHECK = died_out_of_memory(CRASH, Call.IMAGE, "generate_character")

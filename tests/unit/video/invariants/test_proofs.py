@@ -12,7 +12,7 @@ from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Answered
 from tests.chaos.video.scenarios import concurrency as concurrency_scenario
 from tests.chaos.video.scenarios import retry_config as retry_scenario
-from tests.unit.video.invariants.struck import Change
+from tests.unit.video.scenarios.retold import Change
 
 (TOGETHER,) = concurrency_scenario.SCENARIO.cases[0].proofs
 ANSWERED = retry_scenario.SCENARIO.cases[0].proofs

@@ -9,8 +9,8 @@ import pytest
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.invariants.outages import all_were_in_hand, killed_as_soon_as_it_answered
 from tests.chaos.video.scenarios import server_pause
+from tests.chaos.video.scenarios.server_pause import all_were_in_hand, killed_as_soon_as_it_answered
 from tests.unit.kept import kept
 
 TWICE, DOWN = server_pause.SCENARIO.cases[1].proofs

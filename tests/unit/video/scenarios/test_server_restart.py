@@ -14,7 +14,7 @@ from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.scenarios import server_restart as restart_scenario
 from tests.unit.kept import as_live
-from tests.unit.video.invariants.struck import Change, without
+from tests.unit.video.scenarios.retold import Change, without
 
 (SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
 (DOWN_FOR_LONG,) = restart_scenario.SCENARIO.cases[3].proofs

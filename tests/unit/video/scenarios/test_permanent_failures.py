@@ -9,7 +9,7 @@ import pytest
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.invariants.launches import refused_to_start
+from tests.chaos.video.scenarios.permanent_failures import refused_to_start
 
 BEGUN = datetime(2026, 11, 25, tzinfo=UTC)
 CHECK = refused_to_start("worker-1", "VIDEO_SECONDS must be 4, 6 or 8, not 5.")

@@ -11,14 +11,16 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Billed, Received, Record
-from tests.chaos.video.invariants.storage import (
+from tests.chaos.video.scenarios import database_damage, disk_full
+from tests.chaos.video.scenarios.database_damage import (
     awaited_before_the_damage,
     nothing_is_asked_for_after_the_damage,
-    nothing_is_asked_for_while_full,
     paid_between_backup_and_damage,
+)
+from tests.chaos.video.scenarios.disk_full import (
+    nothing_is_asked_for_while_full,
     paid_reply_waits_for_room,
 )
-from tests.chaos.video.scenarios import database_damage, disk_full
 from tests.unit.kept import kept
 
 PAID, REFUSED = "full-paid", "full-refused"

@@ -15,7 +15,7 @@ from tests.chaos.video.fake_api.bills import Answered, Call, Received
 from tests.chaos.video.scenarios import checkpoint as checkpoint_scenario
 from tests.chaos.video.scenarios import worker_crash as crash_scenario
 from tests.unit.kept import as_live
-from tests.unit.video.invariants.struck import Change, without
+from tests.unit.video.scenarios.retold import Change, without
 
 IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
 AFTER_VIDEO_1, IN_RENDER_2 = checkpoint_scenario.SCENARIO.cases[0].proofs

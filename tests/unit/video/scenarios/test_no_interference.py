@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import History
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Billed
-from tests.chaos.video.invariants.isolation import no_interference
+from tests.chaos.video.scenarios.no_interference import no_interference
 
 POISONED = "retry-refused"
 CHECK = no_interference({POISONED})

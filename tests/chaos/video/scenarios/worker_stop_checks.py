@@ -12,8 +12,7 @@ from chaos.invariants import Invariant, Late, proof
 from chaos.invariants.doubt import of_repeated, of_unfinished
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
-
-PAID = frozenset({Call.IMAGE, Call.VIDEO_START})
+from tests.chaos.video.invariants.seen import PAID
 
 
 def stopped_while_awaiting(worker: str, workflow_id: str) -> Invariant:
