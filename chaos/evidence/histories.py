@@ -74,7 +74,7 @@ async def _save(
 async def _save_children(
     client: Client, folder: Path, runs: Sequence[WorkflowHistory]
 ) -> Mapping[tuple[str, str], bool]:
-    """What the workflows had in hand that these runs started, and so on: each by its id and its
+    """What the workflows had in flight that these runs started, and so on: each by its id and its
     first run, and whether it outlives who started it. Their ids are anybody's text, and no name of
     a file.
     """

@@ -14,7 +14,7 @@ from chaos.evidence.journal import Event
 
 ZERO = Decimal(0)
 _BLOWS = frozenset({"kill", "terminate"})
-"""Kinds of faults that strike a process; the others take nothing away that a checkpoint keeps."""
+"""Kinds of faults that hit a process; the others take nothing away that a checkpoint keeps."""
 
 
 def billed_usd(evidence: Evidence) -> Decimal:
@@ -61,33 +61,33 @@ def possible_waste_usd(calls: Sequence[InDoubt]) -> Decimal:
 
 
 def saved_usd(evidence: Evidence) -> Decimal:
-    """What starting again from the beginning after each blow would have paid for once more."""
-    blows = [
+    """What starting again from the beginning after each fault would have paid for once more."""
+    faults = [
         entry.at
         for entry in evidence.journal
         if entry.event is Event.FAULT and entry.kind in _BLOWS
     ]
-    return sum((_saved_at(evidence, blow) for blow in blows), ZERO)
+    return sum((_saved_at(evidence, fault_at) for fault_at in faults), ZERO)
 
 
-def _saved_at(evidence: Evidence, blow: datetime) -> Decimal:
-    """What was paid for before the blow and not again, of the workflows that came through it."""
+def _saved_at(evidence: Evidence, fault_at: datetime) -> Decimal:
+    """What was paid for before the fault and not again, of the workflows that came through it."""
     bills = [bill for bill in evidence.bills if bill.amount_usd]
     paid = {bill.thing: bill.amount_usd for bill in bills}
-    later = {bill.thing for bill in bills if bill.at >= blow}
+    later = {bill.thing for bill in bills if bill.at >= fault_at}
     needed = {
         thing
         for expected, workflow in evidence.specified_workflows()
-        if _came_through(workflow, blow)
+        if _came_through(workflow, fault_at)
         for thing in +expected.due
     }
     return sum((paid[thing] for thing in needed & (paid.keys() - later)), ZERO)
 
 
-def _came_through(workflow: Workflow, blow: datetime) -> bool:
+def _came_through(workflow: Workflow, fault_at: datetime) -> bool:
     """Whether it was open then and completed later: of one that did not, nothing was saved."""
     return (
         workflow.status is Status.COMPLETED
         and workflow.closed_at is not None
-        and workflow.started_at < blow < workflow.closed_at
+        and workflow.started_at < fault_at < workflow.closed_at
     )

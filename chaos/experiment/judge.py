@@ -17,7 +17,7 @@ def safety(case: Case) -> Sequence[Invariant]:
 
 
 def proofs(case: Case) -> Sequence[Invariant]:
-    """What has to show that a case's fault hit: its own proofs, and that it met work in hand."""
+    """What has to show that a case's fault hit: its own proofs, and that it met work in flight."""
     if case.undisturbed:
         return (*case.proofs, is_undisturbed)
     own = case.proofs or (names_a_proof,)

@@ -238,23 +238,23 @@ class Lab:
 
     async def start(
         self,
-        asked: WorkflowSpec,
+        spec: WorkflowSpec,
         *,
         task_queue: str | None = None,
         starter: Starter = start_workflow,
     ) -> None:
-        """Start a workflow, or one that has ended once more; it should end as `asked` says."""
-        if asked not in self.specs:
-            self.specs.append(asked)
-        entry = self.journal.add(Event.WORKFLOW, workflow_id=asked.workflow_id)
-        self._begun.setdefault(asked.workflow_id, entry.at)
+        """Start a workflow, or one that has ended once more; it should end as its spec says."""
+        if spec not in self.specs:
+            self.specs.append(spec)
+        entry = self.journal.add(Event.WORKFLOW, workflow_id=spec.workflow_id)
+        self._begun.setdefault(spec.workflow_id, entry.at)
         place = StartOptions(
-            workflow_id=self.stack.own(asked.workflow_id),
+            workflow_id=self.stack.own(spec.workflow_id),
             task_queue=self.stack.own_queue(task_queue or self.stack.task_queue),
             execution_timeout=self.stack.temporal.execution_timeout,
         )
-        run_id = await starter(self.client, asked, place)
-        self.started.setdefault(self.handle(asked.workflow_id).id, []).append(run_id)
+        run_id = await starter(self.client, spec, place)
+        self.started.setdefault(self.handle(spec.workflow_id).id, []).append(run_id)
 
     def handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
         """An expected workflow as the server has it."""
@@ -421,16 +421,16 @@ class Lab:
         """Record that a fault is over."""
         self.journal.add(Event.HEALED, target=target)
 
-    async def until_in_hand(self, workflow_id: str, kind: str) -> None:
-        """Wait until a worker has an activity of that kind in hand, by the server's word."""
+    async def until_in_flight(self, workflow_id: str, kind: str) -> None:
+        """Wait until a worker has an activity of that kind in flight, by the server's word."""
 
-        async def is_in_hand() -> bool:
+        async def is_in_flight() -> bool:
             started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
             return any(p.state == started for p in await self._pending(workflow_id, kind))
 
         await wait_until(
-            is_in_hand,
-            what=f"a worker has {kind} of {workflow_id} in hand",
+            is_in_flight,
+            what=f"a worker has {kind} of {workflow_id} in flight",
             deadline_seconds=self.step_deadline_seconds,
         )
 

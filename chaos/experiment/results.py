@@ -52,7 +52,7 @@ def _writable(value: object) -> object:
 
 
 class FaultResult(Result):
-    """One planned fault; `hit` is whether it met work in hand, and all proofs of its case hold.
+    """One planned fault; `hit` is whether it met work in flight, and all proofs of its case hold.
 
     `repeated_attempts` counts those that activities which it met took beyond their first.
     """

@@ -376,5 +376,5 @@ def _not_run(scenario: Scenario, reason: str, case: str | None = None) -> NotRun
 
 def _why_none(mode: Mode, topology: Topology) -> str:
     if topology is Topology.EXTERNAL:
-        return "it would strike the servers of a cluster that others run"
+        return "it would hit the servers of a cluster that others run"
     return f"it has no {mode} case on the topology {topology}"

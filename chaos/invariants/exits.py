@@ -21,15 +21,15 @@ _ENDING_KINDS = DEADLY_KINDS | {"kill", "terminate"}
 @invariant
 def no_unplanned_exit(evidence: Evidence) -> Iterator[str]:
     """Every exit before the stack is taken down has its signal, or a fault that foretold it."""
-    struck: set[int | None] = set()
+    killed: set[int | None] = set()
     for entry in _until_the_end(evidence.journal):
         if entry.event is Event.STARTED:
-            struck.discard(entry.pid)  # a new process may get an old number
+            killed.discard(entry.pid)  # a new process may get an old number
         elif entry.event is Event.SIGNALED and entry.signal in DEADLY_SIGNALS:
-            struck.add(entry.pid)
+            killed.add(entry.pid)
         elif (
             entry.event is Event.EXITED
-            and entry.pid not in struck
+            and entry.pid not in killed
             and not any(_foretells(evidence, fault, entry) for fault in evidence.journal)
         ):
             yield f"{entry.target} (pid {entry.pid}) ended by itself, code {entry.exit_code}"

@@ -159,7 +159,7 @@ def _one_was_open(evidence: Evidence, begin: datetime, end: datetime) -> bool:
 
 
 def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
-    """A family of which nothing can be seen at all has not struck."""
+    """A family of which nothing can be seen at all hit nothing."""
     families = {planned.fault.family for planned in schedule.faults}
     signals = {entry.signal for entry in evidence.journal if entry.event is Event.SIGNALED}
     if Family.KILL in families and not signals & {"SIGKILL", "SIGSTOP"}:

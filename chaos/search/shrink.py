@@ -144,7 +144,7 @@ class Shrinking:
     """One search. `tried` counts the schedules that were run, at most `most_runs`.
 
     What fails is run again, `confirmations` times, and kept only if it fails each time:
-    which worker has a task in hand is chance, and so is a failure that hangs on it.
+    which worker has a task in flight is chance, and so is a failure that hangs on it.
     """
 
     run: RunAll

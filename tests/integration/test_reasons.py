@@ -347,7 +347,7 @@ async def test_a_late_recovery_of_a_childs_activity_says_that_it_has_no_heartbea
         worker = await lab.worker()
         await lab.start(spec("order-1", "Parent", "Pack", [2.0, ""], "wait", attempts={"pack": 2}))
         await wait_until(
-            lambda: _is_in_hand(lab, "order-1/child"), what="pack is begun", deadline_seconds=20
+            lambda: _is_in_flight(lab, "order-1/child"), what="pack is begun", deadline_seconds=20
         )
         await lab.signal(worker.child, signal.SIGKILL)
         await lab.worker()
@@ -364,7 +364,7 @@ async def test_a_late_recovery_of_a_childs_activity_says_that_it_has_no_heartbea
     assert result.faults[0].hit is False, "the case names no proof of its own"
 
 
-async def _is_in_hand(lab: Lab, workflow_id: str) -> bool:
+async def _is_in_flight(lab: Lab, workflow_id: str) -> bool:
     try:
         described = await lab.handle(workflow_id).describe()
     except RPCError:  # it is not there yet

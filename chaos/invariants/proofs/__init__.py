@@ -1,10 +1,14 @@
 """Proofs that a fault hit its target at the planned moment. Without them: unknown."""
 
-from chaos.invariants.proofs.boundaries import hit_at
-from chaos.invariants.proofs.down import was_down
-from chaos.invariants.proofs.memory import ran_out_of_memory
 from chaos.invariants.proofs.network import network_was_hit
-from chaos.invariants.proofs.process import died_of, killed_while_open, was_paused
+from chaos.invariants.proofs.process import (
+    died_of,
+    killed_while_open,
+    ran_out_of_memory,
+    was_down,
+    was_paused,
+)
+from chaos.invariants.recovery.boundaries import hit_at
 
 __all__ = [
     "died_of",

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from chaos.environment.memory import KERNEL, WATCHER
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.invariants.exits import DEADLY_KINDS, DEADLY_SIGNALS
-from chaos.invariants.proofs.seen import (
-    died_of_it,
-    were_gone_at_once,
-)
 from chaos.invariants.recovery import took_over
+from chaos.invariants.recovery.faults import is_of_a_fleet
 
 
 def was_paused(target: str, at_least_seconds: float) -> Invariant:
@@ -39,7 +38,7 @@ def died_of(target: str, exit_code: int) -> Invariant:
     def judge(evidence: Evidence) -> Iterator[str]:
         fault = evidence.first_entry(Event.FAULT, target=target)
         if fault is None:
-            yield f"{target} was not struck"
+            yield f"{target} got no fault"
             return
         gone = evidence.first_entry(Event.EXITED, after=fault.at, target=target, pid=fault.pid)
         if gone is None:
@@ -56,7 +55,7 @@ def died_of(target: str, exit_code: int) -> Invariant:
 
 def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> Invariant:
     """All these workers died of SIGKILL and were gone at the same time, while an activity of that
-    kind was in hand, by the history.
+    kind was in flight, by the history.
     """
 
     @proof(f"killed_while_open[{', '.join(workers)}: {kind}]")
@@ -73,7 +72,7 @@ def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> In
         if not were_gone_at_once(evidence, kills):
             yield f"{', '.join(workers)} were not gone at the same time"
         if not _was_taken_over(evidence, workflow_id, kind, min(moments), max(moments)):
-            yield f"{workflow_id} had no {kind} in hand when {', '.join(workers)} were killed"
+            yield f"{workflow_id} had no {kind} in flight when {', '.join(workers)} were killed"
 
     return judge
 
@@ -109,3 +108,80 @@ def _was_taken_over(
         and took_over(activity)
         for activity in evidence.workflows[workflow_id].activities
     )
+
+
+def killed(evidence: Evidence, target: str, after: datetime | None = None) -> Entry | None:
+    """The SIGKILL that a process got and died of."""
+    kill = evidence.first_entry(Event.SIGNALED, after=after, target=target, signal="SIGKILL")
+    return kill if kill and died_of_it(evidence, kill) else None
+
+
+def died_of_it(evidence: Evidence, kill: Entry) -> Entry | None:
+    """The end of a process that had got SIGKILL; a fleet alone knows its workers' exit codes."""
+    gone = evidence.first_entry(Event.EXITED, after=kill.at, pid=kill.pid)
+    codes = {-9, None} if is_of_a_fleet(kill.target or "") else {-9}
+    return gone if gone and gone.exit_code in codes else None
+
+
+def were_gone_at_once(evidence: Evidence, kills: Sequence[Entry]) -> bool:
+    """Whether all who died had ended before any was started again, where that was done at all."""
+    ends = [gone for kill in kills if (gone := died_of_it(evidence, kill))]
+    starts = [evidence.first_entry(Event.STARTED, after=k.at, target=k.target) for k in kills]
+    last = max((gone.at for gone in ends), default=None)
+    return last is not None and all(last < again.at for again in starts if again)
+
+
+def lasted(activity: Activity, start: datetime, end: datetime) -> bool:
+    """Whether an attempt began before and its activity ended after."""
+    return (
+        activity.started_at is not None
+        and activity.closed_at is not None
+        and activity.started_at < start
+        and end < activity.closed_at
+    )
+
+
+def was_down(target: str, workflow_id: str) -> Invariant:
+    """A process died of SIGKILL and was started again, and a workflow was open all that time."""
+
+    @proof(f"was_down[{target}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        kill = killed(evidence, target)
+        gone = died_of_it(evidence, kill) if kill else None
+        if not gone:
+            yield f"{target} was not seen to die of SIGKILL"
+            return
+        back = evidence.first_entry(Event.READY, after=gone.at, target=target)
+        if not back:
+            yield f"{target} did not come back"
+            return
+        workflow = evidence.workflows.get(workflow_id)
+        if (
+            workflow is None
+            or workflow.started_at > gone.at
+            or (workflow.closed_at and workflow.closed_at < back.at)
+        ):
+            yield f"{workflow_id} was not open while {target} was down"
+
+    return judge
+
+
+def ran_out_of_memory(target: str) -> Invariant:
+    """A process whose memory was limited was ended by an OOM killer, which says so, and was seen to
+    end.
+    """
+
+    @proof(f"ran_out_of_memory[{target}]")
+    def judge(evidence: Evidence) -> Iterator[str]:
+        limited = [e for e in evidence.journal if e.kind == "out_of_memory" and e.target == target]
+        if not limited:
+            yield f"the memory of {target} was not limited"
+            return
+        told = [e for e in evidence.journal if e.kind in {KERNEL, WATCHER} and e.target == target]
+        if not told:
+            yield f"no OOM killer says that it ended {target}"
+        for entry in told:
+            if not evidence.first_entry(Event.EXITED, after=limited[0].at, pid=entry.pid):
+                yield f"{target} (pid {entry.pid}) was not seen to end"
+
+    return judge

@@ -1,4 +1,4 @@
-"""Proof that faults met work in hand: one that met nothing has shown nothing."""
+"""Proof that faults met work in flight: one that met nothing has shown nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def faults_met_work(*, all_kinds: bool) -> Invariant:
         missed = [each for each in groups if not any(met_work(evidence, fault) for fault in each)]
         if all_kinds or sum(map(len, missed)) == len(faults):
             for group in missed:
-                yield f"it hit nothing: {_told(group)} met no work in hand"
+                yield f"it hit nothing: {_told(group)} met no work in flight"
 
     return judge
 

@@ -2,7 +2,7 @@
 
 from chaos.invariants.recovery.bounds import bound_seconds, handover_seconds
 from chaos.invariants.recovery.figures import Recovery, recoveries, repeated_attempts
-from chaos.invariants.recovery.in_hand import met_work
+from chaos.invariants.recovery.in_flight import met_work
 from chaos.invariants.recovery.retries import (
     first_retries,
     has_a_cause,
@@ -10,7 +10,6 @@ from chaos.invariants.recovery.retries import (
     was_lost,
     went_silent,
 )
-from chaos.invariants.recovery.standstill import stood_still, unmeasured
 
 __all__ = [
     "Recovery",
@@ -21,9 +20,7 @@ __all__ = [
     "met_work",
     "recoveries",
     "repeated_attempts",
-    "stood_still",
     "took_over",
-    "unmeasured",
     "was_lost",
     "went_silent",
 ]

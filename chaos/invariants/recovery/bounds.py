@@ -10,7 +10,9 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery.faults import (
-    Struck,
+    Component,
+    Queues,
+    component_of,
     faults,
     is_of_a_fleet,
     is_outage,
@@ -19,9 +21,10 @@ from chaos.invariants.recovery.faults import (
     is_worker,
     last_moment,
     leaves_it_alive,
-    struck,
+    may_concern,
+    may_serve,
+    queues,
 )
-from chaos.invariants.recovery.queues import Queues, may_concern, may_serve, queues
 from chaos.invariants.recovery.retries import Loss, Retry, Start, refused_at
 
 TIMER_SHIFT_SECONDS = 1.0
@@ -31,17 +34,17 @@ POLL_SECONDS = 1.0
 """From a task in its queue to a worker that polls for it."""
 
 
+RECONNECT_SECONDS = 10.0
+"""How long the SDK's polls may lag behind a server that is back: its longest wait between two
+tries. (The 10 s of a lost workflow task are in no recovery: what it schedules comes after them.)
+"""
+
+
 def handover_seconds(evidence: Evidence) -> float:
     """From the moment when an attempt is due, and can be made, to its start. A workflow task goes
     first to the worker that knew the workflow, for as long as its sticky queue waits.
     """
     return TIMER_SHIFT_SECONDS + evidence.timings.sticky_queue_seconds + POLL_SECONDS
-
-
-RECONNECT_SECONDS = 10.0
-"""How long the SDK's polls may lag behind a server that is back: its longest wait between two
-tries. (The 10 s of a lost workflow task are in no recovery: what it schedules comes after them.)
-"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def silent_from(evidence: Evidence, fault: Entry) -> datetime:
     """When a worker's last heartbeat can have been: a process may live on for a while when its
     fault begins, and one that crashes again and again does so until it is healed.
     """
-    if struck(fault) is not Struck.WORKER or leaves_it_alive(fault):
+    if component_of(fault) is not Component.WORKER or leaves_it_alive(fault):
         return fault.at
     if fault.kind == "crash_loop":
         return is_over_by(evidence, fault)
@@ -96,13 +99,13 @@ def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
     """When an attempt may begin, were everything else in order."""
     backoff = timedelta(seconds=retry.backoff_seconds)
     silence = timedelta(seconds=retry.silence_seconds)
-    if struck(fault) is Struck.WORKER:
+    if component_of(fault) is Component.WORKER:
         if retry.loss is Loss.SEEN and leaves_it_alive(fault):
             # A fleet kills it before the server would miss its heartbeat.
             silence = timedelta(seconds=retry.activity.heartbeat_seconds)
         replaced = timedelta(seconds=_start_of_a_member_seconds(evidence, fault))
         return silent_from(evidence, fault) + silence + max(backoff, replaced)
-    if struck(fault) is Struck.SERVER:
+    if component_of(fault) is Component.SERVER:
         # While the server is down its timers stand still: the heartbeat is missed when it is back.
         return max(_is_noticed_by(evidence, fault), fault.at + silence) + backoff
     failed_at = refused_at(evidence, fault, retry)
@@ -145,7 +148,7 @@ def _possible_from(evidence: Evidence, due: datetime, met: Start) -> datetime:
 def _blocks(evidence: Evidence, workflow: Workflow) -> Iterator[_Block]:
     lag = timedelta(seconds=RECONNECT_SECONDS)
     known = queues(evidence)
-    for fault in faults(evidence, Struck.SERVER):
+    for fault in faults(evidence, Component.SERVER):
         if is_outage(fault) and may_concern(known, fault, workflow):
             yield _Block(fault.at, _is_noticed_by(evidence, fault) + lag)
     yield from _without_workers(evidence, known, workflow)

@@ -1,13 +1,16 @@
-"""What a fault strikes, and how long it lasts."""
+"""What a fault hits, and how long it lasts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 
+from temporalio.client import WorkflowHistory
+
 from chaos.environment.roles import CLUSTER_TARGETS
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 
 DEV_SERVER = "temporal-server"
@@ -18,25 +21,29 @@ _SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close"})
 _SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence"})
 """Faults of the network, and of a call on the wire, that no end of a connection tells of."""
 
-_STRIKING_WORKERS = frozenset({"kill", "terminate", "pause", "hang", "out_of_memory", "crash_loop"})
+_OF_WORKERS = frozenset({"kill", "terminate", "pause", "hang", "out_of_memory", "crash_loop"})
 
 
-class Struck(Enum):
-    """What a fault strikes. `OTHER` is all that only an activity's own work can feel."""
+Queues = Mapping[str, frozenset[str]]
+"""The task queues in which each process was seen at work; one that nobody saw is not there."""
+
+
+class Component(Enum):
+    """What a fault hits. `OTHER` is all that only an activity's own work can feel."""
 
     WORKER = "worker"
     SERVER = "server"
     OTHER = "other"
 
 
-def struck(fault: Entry) -> Struck:
+def component_of(fault: Entry) -> Component:
     """Whom a fault concerns, by its target; a link is as good as what it leads to."""
     target = fault.target or ""
     if target == DEV_SERVER or target in CLUSTER_TARGETS or target.endswith(">server"):
-        return Struck.SERVER
-    if is_worker(target) and fault.kind in _STRIKING_WORKERS:
-        return Struck.WORKER
-    return Struck.OTHER
+        return Component.SERVER
+    if is_worker(target) and fault.kind in _OF_WORKERS:
+        return Component.WORKER
+    return Component.OTHER
 
 
 def is_worker(target: str) -> bool:
@@ -50,18 +57,18 @@ def is_of_a_fleet(target: str) -> bool:
 
 
 def leaves_it_alive(fault: Entry) -> bool:
-    """Whether a struck worker is still there, and does nothing."""
+    """Whether a worker that was hit is still there, and does nothing."""
     return fault.kind in {"pause", "hang"}
 
 
-def faults(evidence: Evidence, *kinds: Struck) -> Iterator[Entry]:
-    """All planned faults that strike one of these."""
-    return (e for e in evidence.journal if e.event is Event.FAULT and struck(e) in kinds)
+def faults(evidence: Evidence, *kinds: Component) -> Iterator[Entry]:
+    """All planned faults that hit one of these."""
+    return (e for e in evidence.journal if e.event is Event.FAULT and component_of(e) in kinds)
 
 
 def is_outage(fault: Entry) -> bool:
     """Whether nothing passes between some worker and the server while it lasts."""
-    return struck(fault) is Struck.SERVER and fault.kind not in _SLOWING
+    return component_of(fault) is Component.SERVER and fault.kind not in _SLOWING
 
 
 def is_silent(fault: Entry) -> bool:
@@ -92,3 +99,45 @@ def is_over_by(evidence: Evidence, fault: Entry) -> datetime:
 def last_moment(evidence: Evidence) -> datetime:
     """The journal's end."""
     return max(entry.at for entry in evidence.journal)
+
+
+def queues(evidence: Evidence) -> Queues:
+    """Where the history met each process of the journal."""
+    seen: dict[str, set[str]] = {}
+    for workflow in evidence.all_workflows:
+        for run in workflow.runs:
+            for identity in _identities(run):
+                seen.setdefault(identity, set()).add(_queue(run))
+    found: dict[str, frozenset[str]] = {}
+    for entry in evidence.journal:
+        if entry.event is Event.READY and entry.target:
+            served = {q for each, known in seen.items() if _is_of(each, entry) for q in known}
+            if served:
+                found[entry.target] = found.get(entry.target, frozenset()) | served
+    return found
+
+
+def _is_of(identity: str, ready: Entry) -> bool:
+    """Whether a process polls so: as the journal has it, else by the SDK's own, pid@host."""
+    return identity in ready.identities or identity.partition("@")[0] == str(ready.pid)
+
+
+def may_serve(found: Queues, process: str, workflow: Workflow) -> bool:
+    """Whether a process may take a workflow's tasks: unless it was seen at work elsewhere only."""
+    known = found.get(process)
+    return not known or _queue(workflow.runs[-1]) in known
+
+
+def may_concern(found: Queues, fault: Entry, workflow: Workflow) -> bool:
+    """Whether a workflow can have felt a fault of a worker or of a worker's link."""
+    return may_serve(found, (fault.target or "").partition(">")[0], workflow)
+
+
+def _queue(run: WorkflowHistory) -> str:
+    return str(run.events[0].workflow_execution_started_event_attributes.task_queue.name)
+
+
+def _identities(run: WorkflowHistory) -> set[str]:
+    identities = {event.workflow_task_started_event_attributes.identity for event in run.events}
+    identities |= {event.activity_task_started_event_attributes.identity for event in run.events}
+    return identities - {""}

@@ -13,8 +13,7 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery.bounds import bound_seconds, counted_from, silent_from
-from chaos.invariants.recovery.faults import ended_at, is_outage
-from chaos.invariants.recovery.queues import may_concern, queues
+from chaos.invariants.recovery.faults import ended_at, is_outage, may_concern, queues
 from chaos.invariants.recovery.retries import Loss, Retry, first_retries, starts
 
 _Seconds = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]

@@ -14,8 +14,7 @@ from temporalio.api.failure.v1 import Failure
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import WORKER_LOST, Activity, Workflow
 from chaos.evidence.journal import Entry
-from chaos.invariants.recovery.faults import Struck, faults
-from chaos.invariants.recovery.queues import Queues, may_concern, queues
+from chaos.invariants.recovery.faults import Component, Queues, faults, may_concern, queues
 
 RESTORE = "restore"
 """The kind of the journal's entry that a server's database was put back from its backup."""
@@ -33,9 +32,9 @@ class Loss(Enum):
 
 
 _CAUSES = {
-    Loss.SILENT: (Struck.WORKER, Struck.SERVER),
-    Loss.SEEN: (Struck.WORKER,),
-    Loss.FAILED: (Struck.OTHER,),
+    Loss.SILENT: (Component.WORKER, Component.SERVER),
+    Loss.SEEN: (Component.WORKER,),
+    Loss.FAILED: (Component.OTHER,),
 }
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from chaos.environment.memory import KERNEL, WATCHER
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.invariants.recovery.faults import Struck, is_over_by, leaves_it_alive, struck
+from chaos.invariants.recovery.faults import Component, component_of, is_over_by, leaves_it_alive
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _was_there(evidence: Evidence, ready: Entry, start: datetime, end: datetime)
 
 def is_of_a_link(fault: Entry) -> bool:
     """Whether it lies between the server and one worker; the members of a fleet share a link."""
-    return (fault.target or "").startswith("worker-") and struck(fault) is Struck.SERVER
+    return (fault.target or "").startswith("worker-") and component_of(fault) is Component.SERVER
 
 
 def _pids(evidence: Evidence, fault: Entry) -> Iterator[int]:

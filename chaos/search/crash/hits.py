@@ -149,7 +149,7 @@ def _crossing(hit: Hit, point: CrashPoint, boundary: Boundary) -> Crossing | Non
 def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Action) -> bool:
     """Whether the history fits. It tells nothing of a query, nor of calls outside activities."""
     boundary = crossing.boundary
-    # A worker whose connection only breaks still has its work in hand.
+    # A worker whose connection only breaks still has its work in flight.
     is_gone = action is Action.KILL or boundary.stage is Stage.ASSIGNED
     if boundary.kind is Kind.QUERY:
         return True

@@ -208,7 +208,7 @@ def _some_heartbeats(found: Sequence[CrashPoint]) -> Iterator[CrashPoint]:
 
 
 def during(crossing: Crossing) -> Sequence[str]:
-    """The types of the activities that were in hand; those of the second have its number."""
+    """The types of the activities that were in flight; those of the second have its number."""
     return [re.sub(r" [0-9]+$", "", name) for name in crossing.during]
 
 

@@ -1,4 +1,4 @@
-"""Strikes a worker at each boundary of a workflow that the wire sees, once each.
+"""Kills a worker at each boundary of a workflow that the wire sees, once each.
 
 `python -m chaos explore` records a fault-free run of each of a target's workflows, makes stops of
 what passed on the wire, brings a worker to each of them, and judges what became of it by the

@@ -24,8 +24,8 @@ from chaos.wire.boundary import Kind, Stage
 from chaos.wire.journal import Called, WireRecords, read_wire, service_of
 
 MOST_LOST = 2
-"""Attempts that one hit can cost an activity: the one in hand, and, where that is scheduled anew at
-once, the one that was given to a poll of the dead.
+"""Attempts that one hit can cost an activity: the one in flight, and, where that is
+scheduled anew at once, the one that was given to a poll of the dead.
 """
 
 
@@ -37,11 +37,11 @@ def judge_attempt(
     hit, wire = hit_of(loaded, planned.point), read_wire(folder)
     evidence = explained(loaded, target, hit, wire)
     findings = findings_of(evidence, target, planned, hit)
-    (asked,) = evidence.specs
-    workflow = evidence.workflows.get(asked.workflow_id)
+    (spec,) = evidence.specs
+    workflow = evidence.workflows.get(spec.workflow_id)
     return Attempt(
         crash_point=planned.name,
-        workflow_id=asked.workflow_id,
+        workflow_id=spec.workflow_id,
         began_at=began_at,
         ended_at=ended_at,
         verdict=verdict_of(findings),
@@ -51,7 +51,7 @@ def judge_attempt(
         pid=hit.pid if hit else None,
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in evidence.bills), Decimal(0)),
-        ideal_usd=evidence.cost_usd(asked),
+        ideal_usd=evidence.cost_usd(spec),
         in_doubt=len(evidence.in_doubt),
         recovery_seconds=recovery_seconds(wire, hit) if hit else None,
     )
@@ -89,14 +89,14 @@ def explained(evidence: Evidence, target: Target, hit: Hit | None, wire: WireRec
     """
     if hit is None:
         return evidence
-    (asked,) = evidence.specs
+    (spec,) = evidence.specs
     doubtful = [
         charge.key
-        for call, charge in zip(_paid(wire, target, hit), asked.charges, strict=False)
+        for call, charge in zip(_paid(wire, target, hit), spec.charges, strict=False)
         if not _was_reported(wire, call, hit)
     ]
-    excused = (*asked.may_be_charged_twice, *doubtful)
-    return replace(evidence, specs=(asked.model_copy(update={"may_be_charged_twice": excused}),))
+    excused = (*spec.may_be_charged_twice, *doubtful)
+    return replace(evidence, specs=(spec.model_copy(update={"may_be_charged_twice": excused}),))
 
 
 def _paid(wire: WireRecords, target: Target, hit: Hit) -> Sequence[Called]:
@@ -143,7 +143,7 @@ def asked_for(path: str) -> str:
 
 
 def attempts_are_explained(planned: PlannedHit, hit: Hit | None) -> Invariant:
-    """What was in hand when the worker died is tried once more, and nothing else is.
+    """What was in flight when the worker died is tried once more, and nothing else is.
 
     An activity that was open then may have been given to a poll of the dead, or not.
     """
@@ -163,6 +163,6 @@ def attempts_are_explained(planned: PlannedHit, hit: Hit | None) -> Invariant:
 
 
 def _is_open(activity: Activity, hit: Hit) -> bool:
-    """Whether it was in hand, or could be given out, until its worker was gone."""
+    """Whether it was in flight, or could be given out, until its worker was gone."""
     is_scheduled = activity.scheduled_at <= hit.over_at
     return is_scheduled and (activity.closed_at is None or hit.at < activity.closed_at)

@@ -80,14 +80,14 @@ async def out_of_memory(lab: Lab) -> None:
         await kept.until_gone(struck)
 
 
-async def _charging(lab: Lab, asked: WorkflowSpec) -> None:
-    await lab.start(asked)
-    await until_booked(lab, CHARGES, asked.workflow_id)
+async def _charging(lab: Lab, spec: WorkflowSpec) -> None:
+    await lab.start(spec)
+    await until_booked(lab, CHARGES, spec.workflow_id)
 
 
 def _case(
     experiment: Callable[[Lab], Awaitable[None]],
-    asked: WorkflowSpec,
+    spec: WorkflowSpec,
     proof: Invariant,
     target: Target = SHOP,
 ) -> Case:
@@ -95,7 +95,7 @@ def _case(
         name=experiment.__name__,
         target=target,
         experiment=experiment,
-        load=lambda _: (asked,),
+        load=lambda _: (spec,),
         proofs=(proof,),
         invariants=CHECKS,
     )

@@ -54,7 +54,7 @@ async def _held_until_tried_again(lab: VideoLab) -> None:
     held = await server_pause.held_through_an_outage(lab)
     waiting = UNDER_LOAD.load(lab.options)[-1].workflow_id
     await lab.until_failed(waiting, "await_video", attempts=1)
-    await lab.until_in_hand(waiting, "await_video")
+    await lab.until_in_flight(waiting, "await_video")
     for moment in held:
         await moment.resume()
 

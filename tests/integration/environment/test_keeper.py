@@ -18,7 +18,7 @@ from chaos.environment.target import Target
 from chaos.evidence.journal import Entry, Event, Journal, read_journal
 from chaos.experiment.lab import Lab, Options
 from chaos.faults import KillWorker, OutOfMemory, PauseWorker
-from chaos.invariants.recovery.faults import Struck, struck
+from chaos.invariants.recovery.faults import Component, component_of
 from chaos.process.child import ChildError
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
@@ -110,7 +110,7 @@ async def test_a_worker_that_dies_is_started_again_under_its_name(lab: Lab, tmp_
     ready = [entry.target for entry in _entries(tmp_path, Event.READY)]
     assert sorted(filter(None, ready)) == ["worker-1", "worker-1", "worker-2"]
     (fault,) = _entries(tmp_path, Event.FAULT)
-    assert (fault.target, struck(fault)) == ("worker-1", Struck.WORKER)
+    assert (fault.target, component_of(fault)) == ("worker-1", Component.WORKER)
 
 
 async def test_a_worker_that_sleeps_is_left_alone_until_it_is_woken(lab: Lab) -> None:

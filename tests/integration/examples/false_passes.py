@@ -43,7 +43,7 @@ SINCE_HEARTBEAT_SECONDS = 5
 
 @proof("server_died")
 def server_died(evidence: Evidence) -> Iterator[str]:
-    """A proof that does not ask whether anything was in hand."""
+    """A proof that does not ask whether anything was in flight."""
     if not evidence.first_entry(Event.EXITED, target="temporal-server"):
         yield "the server did not die"
 
@@ -90,7 +90,7 @@ def _promising(seconds: float) -> Target:
 
 def _case(
     experiment: Callable[[Lab], Awaitable[None]],
-    asked: WorkflowSpec,
+    spec: WorkflowSpec,
     *proofs: Invariant,
     target: Target = SHOP,
 ) -> Case:
@@ -98,7 +98,7 @@ def _case(
         name=experiment.__name__,
         target=target,
         experiment=experiment,
-        load=lambda _: (asked,),
+        load=lambda _: (spec,),
         proofs=proofs,
         invariants=CHECKS,
     )

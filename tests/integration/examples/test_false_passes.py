@@ -18,8 +18,8 @@ DEADLINE_SECONDS = 240
 
 REASONS = {
     "kill_of_an_idle_worker": "names_a_proof: the case names no proof that its fault hit",
-    "server_dies_when_all_is_done": "it hit nothing: kill at temporal-server met no work in hand",
-    "pause_of_an_idle_worker": "it hit nothing: pause at worker-1 met no work in hand",
+    "server_dies_when_all_is_done": "it hit nothing: kill at temporal-server met no work in flight",
+    "pause_of_an_idle_worker": "it hit nothing: pause at worker-1 met no work in flight",
     "worker_dies_charging": "after the fault kill at worker-1 work went on after",
 }
 

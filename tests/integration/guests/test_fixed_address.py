@@ -48,7 +48,7 @@ def free_port() -> None:
 async def _kill_in_mid_deposit(lab: Lab) -> None:
     worker = await lab.worker()
     await lab.start(TRANSFER)
-    await lab.until_in_hand("transfer-1", "deposit")
+    await lab.until_in_flight("transfer-1", "deposit")
     await lab.signal(worker.child, signal.SIGKILL)
     await lab.worker()
 

@@ -43,14 +43,14 @@ def killed(
     activity: str = "pack",
     prepare: Callable[[Lab], Awaitable[None]] | None = None,
 ) -> Callable[[Lab], Awaitable[None]]:
-    """Kill the worker that has the activity in hand; another one ends the work."""
+    """Kill the worker that has the activity in flight; another one ends the work."""
 
     async def experiment(lab: Lab) -> None:
         worker = await lab.worker()
         if prepare:
             await prepare(lab)
         await lab.start(spec)
-        await lab.until_in_hand(spec.workflow_id, activity)
+        await lab.until_in_flight(spec.workflow_id, activity)
         await lab.signal(worker.child, signal.SIGKILL)
         await lab.worker()
 
@@ -124,7 +124,7 @@ async def test_workers_of_two_kinds_on_two_queues(guest_run: GuestRun) -> None:
         await lab.worker()
         packer = await lab.worker(kind="packer")
         await lab.start(spec)
-        await lab.until_in_hand("order-1", "pack")
+        await lab.until_in_flight("order-1", "pack")
         await lab.signal(packer.child, signal.SIGKILL)
         await lab.worker(kind="packer")
 
@@ -238,7 +238,7 @@ async def test_a_kill_of_one_that_had_nothing_shows_nothing_whatever_its_name(
     async def experiment(lab: Lab) -> None:
         await lab.worker()
         await lab.start(spec)
-        await lab.until_in_hand("order-1", "pack")
+        await lab.until_in_flight("order-1", "pack")
         idle = await lab.worker()
         await lab.signal(idle.child, signal.SIGKILL)
 
@@ -247,4 +247,4 @@ async def test_a_kill_of_one_that_had_nothing_shows_nothing_whatever_its_name(
     )
 
     assert result.verdict is Verdict.UNKNOWN
-    assert "kill at worker-2 met no work in hand" in result.reason
+    assert "kill at worker-2 met no work in flight" in result.reason

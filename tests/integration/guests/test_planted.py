@@ -78,7 +78,7 @@ async def _undisturbed(lab: Lab) -> None:
 async def _killed(activity: str, is_charged: bool, lab: Lab) -> None:
     worker = await lab.worker()
     await lab.start(ORDER)
-    await lab.until_in_hand(ORDER.workflow_id, activity)
+    await lab.until_in_flight(ORDER.workflow_id, activity)
     await wait_until(
         lambda: not is_charged or _charges(lab.stack.evidence_folder) == 1,
         what="the card is charged",

@@ -34,7 +34,7 @@ QUICK = (
     "single-activity-await_video-completing-1",
     "single-heartbeat-start_video-completing-1",
 )
-"""Crash points that are over soon: what was in hand was reported to the fleet."""
+"""Crash points that are over soon: what was in flight was reported to the fleet."""
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 

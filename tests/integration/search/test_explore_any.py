@@ -91,11 +91,11 @@ async def test_one_stop_can_be_tried_by_itself_with_either_action(
         for name, each in evidence.items()
     }
     assert attempts == {"undisturbed": [1, 1], "killed": [2, 1], "dropped": [1, 1]}
-    struck = {
+    faults = {
         name: [entry.kind for entry in each.journal if entry.event is Event.FAULT]
         for name, each in evidence.items()
     }
-    assert struck == {"undisturbed": [], "killed": ["kill"], "dropped": ["drop"]}
+    assert faults == {"undisturbed": [], "killed": ["kill"], "dropped": ["drop"]}
 
 
 async def test_a_stop_that_no_run_comes_to_is_not_reached(means: Means, tmp_path: Path) -> None:

@@ -109,13 +109,13 @@ def test_a_planted_fault_is_found_by_a_probe_alone(
     assert any(f.fate is fate and words in f.text for f in probe.all_findings), said
 
 
-def _ended_after(process: subprocess.Popen[str], words: str, strike: Callable[[], object]) -> str:
-    """Strike when it has said that, and wait; what it said."""
+def _ended_after(process: subprocess.Popen[str], words: str, act: Callable[[], object]) -> str:
+    """Act when it has said that, and wait; what it said."""
     said = []
     for line in process.stdout or ():
         said.append(line)
         if words in line:
-            strike()
+            act()
             break
     rest, _ = process.communicate()
     return "".join((*said, rest))

@@ -81,7 +81,7 @@ def _storm() -> Schedule:
     """A worker of the fleet is killed every two seconds, and nothing else goes wrong."""
     drawn = draw(5, Wishes((Family.KILL,), duration_seconds=STORM_SECONDS, workflows=30), VIDEO)
     count = int(STORM_SECONDS / KILLS_EVERY_SECONDS)
-    # Not to the end: on a fast machine nothing is left to be struck by then.
+    # Not to the end: on a fast machine nothing is left to be hit by then.
     kills = _kills([KILLS_EVERY_SECONDS * number for number in range(1, count - 3)])
     return drawn.model_copy(update={"faults": tuple(kills)})
 
@@ -152,7 +152,7 @@ def test_a_planted_bug_is_found_replayed_and_shrunk(
     found = shrink(run, Means(target=VIDEO, most_runs=15, say=lambda _: None, worker_argv=argv))
     assert 1 <= len(found.after.faults) < len(schedule.faults)
     assert found.file.exists()
-    # Which worker has the step in hand is chance, so a kill of one may miss it.
+    # Which worker has the step in flight is chance, so a kill of one may miss it.
     runs = (_run(found.after, tmp_path / f"shrunk-{n}", argv) for n in range(4))
     assert any(check in _failed(run) for run in runs)
 

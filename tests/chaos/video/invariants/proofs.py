@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant, proof
-from chaos.invariants.proofs.seen import killed, lasted
+from chaos.invariants.proofs.process import killed, lasted
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.invariants.seen import polls_of, video
 

@@ -12,7 +12,7 @@ from chaos.environment.server import SERVER
 from chaos.evidence.files import read_if_there
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
-from chaos.invariants.proofs.seen import killed
+from chaos.invariants.proofs.process import killed
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.invariants.seen import polls_of, video, was_left_unanswered

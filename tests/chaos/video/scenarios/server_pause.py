@@ -15,7 +15,7 @@ from chaos.experiment.scenario import Scenario
 from chaos.faults import ServerDown, ServerPaused
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs import was_paused
-from chaos.invariants.proofs.seen import lasted
+from chaos.invariants.proofs.process import lasted
 from tests.chaos.video import specs
 from tests.chaos.video.api_probe import Breakpoint
 from tests.chaos.video.case import COMMON, video_case

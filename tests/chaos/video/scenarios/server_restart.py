@@ -16,7 +16,7 @@ from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants import Invariant, proof
-from chaos.invariants.proofs.seen import killed, were_gone_at_once
+from chaos.invariants.proofs.process import killed, were_gone_at_once
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
 from tests.chaos.video.case import video_case

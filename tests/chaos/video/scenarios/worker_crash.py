@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.experiment.scenario import Scenario
 from chaos.invariants import Invariant, proof
-from chaos.invariants.proofs.seen import killed
+from chaos.invariants.proofs.process import killed
 from tests.chaos.video import specs
 from tests.chaos.video.case import COMMON, video_case
 from tests.chaos.video.evidence import VideoEvidence

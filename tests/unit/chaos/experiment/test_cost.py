@@ -53,7 +53,7 @@ def _billed_too(evidence: Evidence, bill: Bill) -> Evidence:
     return replace(evidence, bills=[*evidence.bills, bill])
 
 
-def _struck_at(evidence: Evidence, at: datetime, kind: str = "kill") -> Evidence:
+def _fault_moved_to(evidence: Evidence, at: datetime, kind: str = "kill") -> Evidence:
     journal = [
         entry.model_copy(update={"at": at, "kind": kind}) if entry.event is Event.FAULT else entry
         for entry in evidence.journal
@@ -116,15 +116,15 @@ def test_checkpoints_save_the_character_and_two_videos_of_a_series(checkpoint: E
 
 
 @pytest.mark.parametrize("kind", ["kill", "terminate"])
-def test_a_blow_to_the_server_saves_what_was_paid_for_before_it(
+def test_a_fault_of_the_server_saves_what_was_paid_for_before_it(
     server_restart: Evidence, kind: str
 ) -> None:
-    struck = _struck_at(server_restart, _fault_at(server_restart), kind)
+    moved = _fault_moved_to(server_restart, _fault_at(server_restart), kind)
 
-    assert saved_usd(struck) == Decimal("1.239")
+    assert saved_usd(moved) == Decimal("1.239")
 
 
-def test_each_blow_counts_by_itself_and_a_prompt_billed_twice_before_it_once(
+def test_each_fault_counts_by_itself_and_a_prompt_billed_twice_before_it_once(
     worker_crash: Evidence,
 ) -> None:
     # Nothing was billed before the first kill; two images and a video before the second.
@@ -133,14 +133,14 @@ def test_each_blow_counts_by_itself_and_a_prompt_billed_twice_before_it_once(
 
 
 @pytest.mark.parametrize("name", ["concurrency", "retry_config"])
-def test_where_no_process_is_struck_nothing_is_saved(
+def test_where_no_process_is_hit_nothing_is_saved(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     assert saved_usd(request.getfixturevalue(name)) == 0
 
 
 def test_a_fault_of_the_api_saves_nothing(checkpoint: Evidence) -> None:
-    assert saved_usd(_struck_at(checkpoint, _fault_at(checkpoint), "status_503")) == 0
+    assert saved_usd(_fault_moved_to(checkpoint, _fault_at(checkpoint), "status_503")) == 0
 
 
 def test_what_is_billed_again_after_the_fault_is_not_saved(checkpoint: Evidence) -> None:
@@ -161,26 +161,26 @@ def test_what_is_made_again_for_nothing_is_still_saved(checkpoint: Evidence) -> 
 def test_what_is_first_billed_after_the_fault_is_not_saved(checkpoint: Evidence) -> None:
     early = _bill(checkpoint, Item.VIDEO).at
 
-    assert saved_usd(_struck_at(checkpoint, early)) == Decimal("0.039")
+    assert saved_usd(_fault_moved_to(checkpoint, early)) == Decimal("0.039")
 
 
 def test_a_workflow_that_had_ended_before_the_fault_saves_nothing(checkpoint: Evidence) -> None:
     ended = checkpoint.workflows["checkpoint-series"].closed_at
 
     assert ended
-    assert saved_usd(_struck_at(checkpoint, ended + timedelta(seconds=1))) == 0
-    assert saved_usd(_struck_at(checkpoint, ended - timedelta(microseconds=1))) == billed_usd(
+    assert saved_usd(_fault_moved_to(checkpoint, ended + timedelta(seconds=1))) == 0
+    assert saved_usd(_fault_moved_to(checkpoint, ended - timedelta(microseconds=1))) == billed_usd(
         checkpoint
     )
 
 
 def test_a_workflow_that_began_after_the_fault_saves_nothing(checkpoint: Evidence) -> None:
-    blow = checkpoint.workflows["checkpoint-series"].started_at - timedelta(seconds=1)
+    fault_at = checkpoint.workflows["checkpoint-series"].started_at - timedelta(seconds=1)
     paid = [
-        bill.model_copy(update={"at": blow - timedelta(seconds=1)}) for bill in checkpoint.bills
+        bill.model_copy(update={"at": fault_at - timedelta(seconds=1)}) for bill in checkpoint.bills
     ]
 
-    assert saved_usd(replace(_struck_at(checkpoint, blow), bills=paid)) == 0
+    assert saved_usd(replace(_fault_moved_to(checkpoint, fault_at), bills=paid)) == 0
 
 
 def test_a_workflow_that_never_completes_saves_nothing(

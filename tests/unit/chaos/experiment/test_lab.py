@@ -154,7 +154,7 @@ async def test_a_server_that_is_too_busy_to_tell_what_is_in_hand_is_asked_again(
         get_workflow_handle=lambda _: SimpleNamespace(describe=describe),
     )
 
-    await _lab(tmp_path, server, [], []).until_in_hand("w-0", "charge")
+    await _lab(tmp_path, server, [], []).until_in_flight("w-0", "charge")
 
     assert not answers
 

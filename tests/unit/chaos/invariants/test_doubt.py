@@ -125,10 +125,10 @@ def test_a_lost_attempt_that_a_fault_explains_is_not_unknown_on_a_machine_with_r
     changed = with_history(concurrency, "load-002", _second_attempt(silent=True))
     begun = changed.workflows["load-002"].started_at - timedelta(minutes=10)
     kill = Entry(at=begun, event=Event.FAULT, kind="kill", target="worker-1", pid=1)
-    struck = replace(changed, journal=(kill, *changed.journal))
+    killed = replace(changed, journal=(kill, *changed.journal))
 
-    assert attempts_are_as_expected.examine(_on(ROOMY, struck)).verdict is Verdict.FAILED
-    assert attempts_are_as_expected.examine(_on(BUSY, struck)).verdict is Verdict.UNKNOWN
+    assert attempts_are_as_expected.examine(_on(ROOMY, killed)).verdict is Verdict.FAILED
+    assert attempts_are_as_expected.examine(_on(BUSY, killed)).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.proofs.work import faults_met_work
 from chaos.invariants.recovery import met_work, recoveries
-from chaos.invariants.recovery.queues import may_serve, queues
+from chaos.invariants.recovery.faults import may_serve, queues
 from chaos.invariants.recovery.victims import victim_of
 
 STARTED = {

@@ -140,11 +140,11 @@ def test_another_activity_than_the_one_in_hand_is_unknown(worker_crash: Evidence
 def test_two_workers_must_have_been_gone_while_the_activity_was_open(
     worker_crash: Evidence,
 ) -> None:
-    """They were killed one after the other, each with another activity in hand."""
+    """They were killed one after the other, each with another activity in flight."""
     both = killed_while_open(["worker-1", "worker-2"], "crash-single", "generate_character")
 
     assert both.examine(worker_crash).problems == (
-        "crash-single had no generate_character in hand when worker-1, worker-2 were killed",
+        "crash-single had no generate_character in flight when worker-1, worker-2 were killed",
     )
 
 

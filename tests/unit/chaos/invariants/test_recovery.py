@@ -14,7 +14,7 @@ from chaos.evidence.history import WORKER_LOST
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery import Recovery, recoveries, took_over
 from chaos.invariants.recovery.bounds import RECONNECT_SECONDS, handover_seconds
-from chaos.invariants.recovery.queues import may_serve, queues
+from chaos.invariants.recovery.faults import may_serve, queues
 from tests.unit.chaos.invariants.timed import with_timings
 from workflows.policies import IMAGE_DEADLINE_SECONDS, STICKY_QUEUE_TIMEOUT
 

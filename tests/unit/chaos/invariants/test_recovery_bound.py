@@ -115,7 +115,7 @@ def test_a_recovery_that_nobody_measured_is_unknown(late: Evidence) -> None:
     assert finding.verdict is Verdict.UNKNOWN
     problem, why = finding.problems
     assert problem == (
-        "worker-1 was killed with charge_card of promised-too-much in hand, and no attempt is "
+        "worker-1 was killed with charge_card of promised-too-much in flight, and no attempt is "
         "seen to follow from that: its recovery is not measured"
     )
     assert why == "unknown, for it was not measured"
@@ -225,7 +225,7 @@ def _lost_for_good_and_made_anew(history: History) -> None:
         ),
     ],
 )
-def test_a_promise_holds_for_whatever_a_worker_had_in_hand(case: str, problem: str) -> None:
+def test_a_promise_holds_for_whatever_a_worker_had_in_flight(case: str, problem: str) -> None:
     """A local activity, an attempt whose time is up before its heartbeat is missed, a child's."""
     evidence = Evidence.load(FALSE_PASSES / case)
     calm = [entry for entry in evidence.journal if entry.event is not Event.STRAIN]
@@ -239,7 +239,7 @@ def test_a_promise_holds_for_whatever_a_worker_had_in_hand(case: str, problem: s
     assert recovers_within_its_bound.examine(patient).problems == ()
 
 
-def test_an_attempt_whose_time_was_up_first_was_in_hand() -> None:
+def test_an_attempt_whose_time_was_up_first_was_in_flight() -> None:
     evidence = Evidence.load(FALSE_PASSES / "worker_dies_before_the_time_is_up")
 
     assert killed_while_open(("worker-1",), "short", "slow").examine(evidence).problems == ()

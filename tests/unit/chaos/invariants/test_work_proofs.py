@@ -50,7 +50,7 @@ def test_a_fault_that_met_nothing_is_unknown(case: str, fault: str, proof: objec
     finding = (EVERY if proof is EVERY else ANY).examine(Evidence.load(RUN / case))
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert finding.problems == (f"it hit nothing: {fault} met no work in hand",)
+    assert finding.problems == (f"it hit nothing: {fault} met no work in flight",)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_each_kind_of_fault_at_each_target_has_to_meet_work(checkpoint: Evidence
     more = _also(checkpoint, *twice)
 
     assert EVERY.examine(more).problems == (
-        "it hit nothing: pause at worker-2 (2 times) met no work in hand",
+        "it hit nothing: pause at worker-2 (2 times) met no work in flight",
     )
     assert ANY.examine(more).problems == ()
 
@@ -105,7 +105,7 @@ def _paused(evidence: Evidence, worker: Entry, at: datetime, seconds: float) -> 
     return met_work(_also(evidence, fault, *signals), fault)
 
 
-def test_a_pause_meets_what_the_worker_had_in_hand(concurrency: Evidence, ready: Entry) -> None:
+def test_a_pause_meets_what_the_worker_had_in_flight(concurrency: Evidence, ready: Entry) -> None:
     assert _paused(concurrency, ready, _began_to_wait(concurrency), 0.01)
 
 
@@ -188,7 +188,7 @@ def test_a_case_without_any_fault_on_record_hit_nothing(concurrency: Evidence) -
 
 
 def test_what_is_declared_undisturbed_gets_no_signal(checkpoint: Evidence) -> None:
-    """A process may be struck without a word."""
+    """A process may get a signal without a fault on record."""
     journal = [entry for entry in checkpoint.journal if entry.event is not Event.FAULT]
 
     finding = is_undisturbed.examine(replace(checkpoint, journal=journal))
@@ -207,11 +207,11 @@ def test_what_is_declared_undisturbed_gets_no_signal(checkpoint: Evidence) -> No
 def test_a_workflow_that_only_waits_or_has_ended_was_not_hit(case: str, fault: str) -> None:
     (problem,) = EVERY.examine(Evidence.load(RUN / case)).problems
 
-    assert problem == f"it hit nothing: {fault} met no work in hand"
+    assert problem == f"it hit nothing: {fault} met no work in flight"
 
 
 def test_a_service_that_a_child_may_ask_was_missed() -> None:
-    """What the child had in hand is in a history of its own."""
+    """What the child had in flight is in a history of its own."""
     evidence = Evidence.load(RUN / "worker_dies_with_a_child")
     kill = evidence.first_entry(Event.FAULT)
     assert kill

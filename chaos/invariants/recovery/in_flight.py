@@ -1,4 +1,4 @@
-"""What was in hand when a fault hit, by the histories. One that met nothing has shown nothing."""
+"""What was in flight when a fault hit, by the histories. One that met nothing has shown nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Workflow, time_of
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery.boundaries import why_missed
-from chaos.invariants.recovery.faults import Struck, is_over_by, struck
-from chaos.invariants.recovery.queues import may_concern, queues
+from chaos.invariants.recovery.faults import (
+    Component,
+    component_of,
+    is_over_by,
+    may_concern,
+    queues,
+)
 from chaos.invariants.recovery.retries import RESTORE, took_over
 from chaos.invariants.recovery.victims import Victim, is_of_a_link, victim_of
 
@@ -41,7 +46,7 @@ _CHILD_ENDED = {
 
 def met_work(evidence: Evidence, fault: Entry) -> bool:
     """Whether a fault met work: a worker's, or that of its line to the server, something that this
-    worker had in hand, or that came for it while it stood still or was cut off; the server's, a
+    worker had in flight, or that came for it while it stood still or was cut off; the server's, a
     workflow that was open while it lasted; that of something which only activities use, a workflow
     that did more than wait meanwhile. At a boundary the wire itself has seen what it met.
     """
@@ -49,12 +54,14 @@ def met_work(evidence: Evidence, fault: Entry) -> bool:
         return why_missed(evidence, fault) is None
     known = queues(evidence)
     workflows = [w for w in evidence.all_workflows if may_concern(known, fault, w)]
-    if (struck(fault) is Struck.WORKER and fault.kind != "crash_loop") or is_of_a_link(fault):
+    if (component_of(fault) is Component.WORKER and fault.kind != "crash_loop") or is_of_a_link(
+        fault
+    ):
         victim = victim_of(evidence, fault)
-        met, end = any(_had_in_hand(victim, each) for each in workflows), victim.end
+        met, end = any(_had_in_flight(victim, each) for each in workflows), victim.end
     else:
         end = is_over_by(evidence, fault)
-        was_met = _was_open if struck(fault) is not Struck.OTHER else _was_at_work
+        was_met = _was_open if component_of(fault) is not Component.OTHER else _was_at_work
         met = any(was_met(workflow, fault.at, end) for workflow in workflows)
     return met or _is_forgotten(evidence, end)
 
@@ -115,12 +122,12 @@ def _is_forgotten(evidence: Evidence, end: datetime) -> bool:
     )
 
 
-def _had_in_hand(victim: Victim, workflow: Workflow) -> bool:
+def _had_in_flight(victim: Victim, workflow: Workflow) -> bool:
     activities = workflow.activities
     return (
         any(was_held(victim, each) or was_lost(victim, each) for each in activities)
         or (victim.lives and any(_came_meanwhile(victim, each) for each in activities))
-        or any(_had_task_in_hand(victim, run.events) for run in workflow.runs)
+        or any(_had_task_in_flight(victim, run.events) for run in workflow.runs)
     )
 
 
@@ -162,8 +169,8 @@ def _came_meanwhile(victim: Victim, activity: Activity) -> bool:
     )
 
 
-def _had_task_in_hand(victim: Victim, events: Collection[HistoryEvent]) -> bool:
-    """Whether it had a workflow task in hand; or, the last to have done one, took the workflow's
+def _had_task_in_flight(victim: Victim, events: Collection[HistoryEvent]) -> bool:
+    """Whether it had a workflow task in flight; or, the last to have done one, took the workflow's
     state along, so that the next task had to begin without it, or waited for it.
     """
     last = ""
