@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
-from benchmarks import machine, noise, page
+import psutil
+
+from benchmarks import concurrency, payments, peer, proxies, recovery, restart, suite
 from benchmarks.bed import Bed
-from benchmarks.catalogue import Entry, entries
-from benchmarks.figures import Benchmark, Report
+from benchmarks.figures import Benchmark, Found, Report
+from chaos.evidence.numbers import whole
 from chaos.experiment.reading import ReadingError, read_run
 from chaos.process.programs import BadBinaryError, Binary, BinaryNotFoundError, find_temporal_cli
 from chaos.process.reaper import Reaper
@@ -21,12 +27,31 @@ from chaos.process.reaper import Reaper
 REPORTS = Path(__file__).parent.parent / "reports"
 
 _EXAMPLES = """examples:
-  python -m benchmarks                     all of them, about 10 minutes on two cores
-  python -m benchmarks --quick             as few repetitions as make sense
+  python -m benchmarks                     all of them, about 8 minutes on two cores
+  python -m benchmarks --quick             with as few repetitions as make sense
   python -m benchmarks recovery peer       these two
   python -m benchmarks --times 3           three runs: how much a figure differs from run to run
   python -m benchmarks suite --run=FOLDER  of a run that is not reports/latest, or of several
 """
+
+
+class Measure(Protocol):
+    """A benchmark; `quick`: with as few repetitions as make sense."""
+
+    async def __call__(self, bed: Bed, *, quick: bool) -> Found:
+        """Leaves no process behind."""
+
+
+BENCHMARKS: Mapping[str, tuple[str, Measure]] = {
+    "payments": (payments.QUESTION, payments.measure),
+    "proxies": (proxies.QUESTION, proxies.measure),
+    "recovery": (recovery.QUESTION, recovery.measure),
+    "restart": (restart.QUESTION, restart.measure),
+    "peer": (peer.QUESTION, peer.measure),
+    "concurrency": (concurrency.QUESTION, concurrency.measure),
+    "suite": (suite.QUESTION, suite.Suite().measure),
+}
+"""In the order in which they run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,94 +69,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Namespace) -> int:
     for folder in given.run:
-        read_run(folder)  # a mistake is told before anything takes its time
+        read_run(folder)  # a mistake is reported before anything takes its time
     cli = find_temporal_cli(given.temporal_cli, announce=_say)
-    known = entries(given.run)
-    chosen = [entry for name, entry in known.items() if name in given.names or not given.names]
-    reports, failed = [], False
-    for number in range(given.times):
-        if given.times > 1:
-            _say(f"run {number + 1} of {given.times}")
-        report, all_done = _measure_all(chosen, cli, quick=given.quick)
-        failed = failed or not all_done
-        reports.append(report)
-    whole = [r for r in reports if len(r.benchmarks) == max(len(o.benchmarks) for o in reports)]
-    if not whole or not whole[0].benchmarks:
-        return 1
-    folder = write(given.reports, whole, known)
-    sys.stdout.write(f"\n{(folder / 'bench.md').read_text()}\n")
-    _say(f"{folder / 'bench.html'}")
-    return 1 if failed else 0
-
-
-def _measure_all(chosen: Sequence[Entry], cli: Binary, *, quick: bool) -> tuple[Report, bool]:
-    """One run of each, and whether all went well."""
-    started_at = datetime.now(UTC)
-    found = []
-    for entry in chosen:
-        _say(f"{entry.name}: {entry.question}")
+    chosen = {
+        name: each for name, each in BENCHMARKS.items() if name in given.names or not given.names
+    }
+    if given.run and "suite" in chosen:
+        chosen["suite"] = (suite.QUESTION, suite.Suite(given.run).measure)
+    started_at, done = datetime.now(UTC), []
+    for name, (question, measure) in chosen.items():
+        _say(f"{name}: {question}")
         try:
-            found.append(_measure(entry, cli.path, quick=quick))
+            runs = [_measure(name, measure, cli.path, quick=given.quick) for _ in given.times]
         except Exception as error:  # noqa: BLE001 - the others are worth their time all the same
-            _say(f"{entry.name} failed: {type(error).__name__}: {error}")
-    report = Report(
-        schema=1,
-        started_at=started_at,
-        quick=quick,
-        machine=machine.describe(cli.server_version),
-        benchmarks=tuple(found),
-    )
-    return report, len(found) == len(chosen)
+            _say(f"{name} failed: {type(error).__name__}: {error}")
+            continue
+        found = Found.together([run.found for run in runs])
+        done.append(runs[0].model_copy(update={"question": question, "found": found}))
+    if done:
+        report = Report(started_at=started_at, machine=_machine(cli), benchmarks=tuple(done))
+        folder = write(given.reports, report)
+        sys.stdout.write(f"\n{report.markdown()}\n")
+        _say(f"written to {folder}")
+    return 0 if len(done) == len(chosen) else 1
 
 
-def _measure(entry: Entry, temporal_cli: Path, *, quick: bool) -> Benchmark:
+def _measure(name: str, measure: Measure, temporal_cli: Path, *, quick: bool) -> Benchmark:
     """Under a reaper of its own, so that each begins on a machine that the last one has left."""
-    started_at, began, before = datetime.now(UTC), time.monotonic(), machine.load()
+    began, load_before = time.monotonic(), os.getloadavg()[0]
     with Reaper() as reaper:
         bed = Bed(reaper.folder / "bench", reaper.run_tag, temporal_cli)
         bed.folder.mkdir()
-        found = asyncio.run(entry.measure(bed, quick=quick))
-        took = time.monotonic() - began
+        found = asyncio.run(measure(bed, quick=quick))
     return Benchmark(
-        name=entry.name,
-        title=entry.title,
-        question=entry.question,
+        name=name,
+        question="",
         found=found,
-        started_at=started_at,
-        duration_s=round(took, 1),
-        load_before=before,
-        load_after=machine.load(),
+        duration_s=round(time.monotonic() - began, 1),
+        load_before=round(load_before, 2),
     )
 
 
-def write(reports: Path, runs: Sequence[Report], known: Mapping[str, Entry]) -> Path:
-    """Leave a folder: `bench.json`, `bench.md`, `bench.html`, the plots, each of several runs."""
-    report = _concluded(noise.together(runs), known)
-    figures = {b.name: known[b.name].plot(b.found) for b in report.benchmarks}
-    texts = {
-        "bench.json": report.model_dump_json(indent=1, by_alias=True),
-        "bench.md": page.markdown(report),
-        "bench.html": page.page(report, figures),
-    }
-    if len(runs) > 1:
-        for number, run in enumerate(runs, start=1):
-            texts[f"run-{number}.json"] = run.model_dump_json(indent=1, by_alias=True)
+def write(reports: Path, report: Report) -> Path:
+    """Leave a folder with `bench.json`, `bench.md` and, where that was measured, `recovery.svg`."""
     folder = reports / f"bench-{report.started_at:%Y-%m-%dT%H-%M-%SZ}"
     folder.mkdir(parents=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.svg", facecolor="white")
+    (folder / "bench.json").write_text(report.model_dump_json(indent=1, by_alias=True))
+    (folder / "bench.md").write_text(report.markdown())
+    for benchmark in report.benchmarks:
+        if benchmark.name == "recovery":
+            recovery.plot(benchmark.found).savefig(folder / "recovery.svg", facecolor="white")
     return folder
 
 
-def _concluded(report: Report, known: Mapping[str, Entry]) -> Report:
-    """With the conclusions from these very figures: several runs may say another thing than one."""
-    benchmarks = (
-        b.model_copy(update={"conclusion": known[b.name].conclude(b.found)})
-        for b in report.benchmarks
+def _machine(cli: Binary) -> str:
+    memory_gb = psutil.virtual_memory().total / 1e9
+    return (
+        f"{os.cpu_count()} cores, {memory_gb:.1f} GB, {platform.system()}; "
+        f"Python {platform.python_version()}, temporalio {version('temporalio')}, "
+        f"Temporal server {cli.server_version}."
     )
-    return report.model_copy(update={"benchmarks": tuple(benchmarks)})
 
 
 def _parser() -> ArgumentParser:
@@ -142,10 +139,10 @@ def _parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    names = tuple(entries())
-    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=", ".join(names))
+    names = ", ".join(BENCHMARKS)
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=names)
     parser.add_argument("--quick", action="store_true", help="few repetitions")
-    parser.add_argument("--times", type=_times, default=1, metavar="N", help="so many runs")
+    parser.add_argument("--times", type=_times, default=range(1), metavar="N", help="runs of each")
     parser.add_argument(
         "--run",
         type=Path,
@@ -159,15 +156,13 @@ def _parser() -> ArgumentParser:
 
 
 def _name(text: str) -> str:
-    if text not in entries():
-        raise ArgumentTypeError(f"there is no {text!r}; choose from {', '.join(entries())}")
+    if text not in BENCHMARKS:
+        raise ArgumentTypeError(f"there is no {text!r}; choose from {', '.join(BENCHMARKS)}")
     return text
 
 
-def _times(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"must be a number from 1 on, not {text!r}")
-    return int(text)
+def _times(text: str) -> range:
+    return range(whole(1)(text))
 
 
 def _say(sentence: str) -> None:

@@ -1,9 +1,9 @@
-"""What the benchmarks write down: figures with their spread, and where they come from."""
+"""What the benchmarks write down: figures with their spread, as JSON and as Markdown."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Self
 
@@ -11,9 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 RATIO = "×"  # noqa: RUF001 - the sign of a multiple
 """The unit of a quantity that was divided by another of the same run."""
-
-COUNT = ""
-"""The unit of what was counted."""
 
 
 class Figures(BaseModel):
@@ -23,16 +20,10 @@ class Figures(BaseModel):
 
 
 class Quantity(Figures):
-    """What was measured so many times; `mad` is the median of the distances from the median."""
+    """What was measured, once or several times."""
 
     values: tuple[float, ...] = Field(min_length=1)
     unit: str
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
-    @property
-    def repetitions(self) -> int:
-        """How often it was measured."""
-        return len(self.values)
 
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
     @property
@@ -40,57 +31,44 @@ class Quantity(Figures):
         """The middle one."""
         return statistics.median(self.values)
 
-    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
-    @property
-    def low(self) -> float:
-        """The least."""
-        return min(self.values)
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
-    @property
-    def high(self) -> float:
-        """The most."""
-        return max(self.values)
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
-    @property
-    def mad(self) -> float:
-        """How far the middle half is from the median: a spread that one outlier does not move."""
-        return statistics.median(abs(value - self.median) for value in self.values)
-
     def over(self, baseline: Quantity) -> Quantity:
         """Each value as a multiple of the baseline's median. Raises ValueError for other units."""
         if self.unit != baseline.unit:
             raise ValueError(f"{self.unit} cannot be divided by {baseline.unit}")
         return Quantity(values=tuple(v / baseline.median for v in self.values), unit=RATIO)
 
+    def __str__(self) -> str:
+        """The median with its unit and, of several values, the range."""
+        unit = self.unit if self.unit == RATIO else f" {self.unit}".rstrip()
+        low, high = min(self.values), max(self.values)
+        middle = f"{_digits(self.median)}{unit}"
+        return middle if low == high else f"{middle} ({_digits(low)} to {_digits(high)})"
+
+
+def _digits(value: float) -> str:
+    """Three digits that tell something, without an exponent."""
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.{1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3}f}"
+
 
 def seconds(*values: float) -> Quantity:
     """Of so many seconds."""
-    return Quantity(values=values, unit="s")
+    return Quantity(values=tuple(round(value, 4) for value in values), unit="s")
 
 
 class Row(Figures):
-    """One line of a benchmark's table. `baseline`: the others' ratios are to this one."""
+    """One line of a table."""
 
     name: str
     cells: Mapping[str, Quantity]
-    remark: str = ""
-    baseline: bool = False
 
 
 class Table(Figures):
-    """Rows that share their columns, in this order."""
+    """Rows, and the columns that any of them has."""
 
     title: str
-    columns: tuple[str, ...]
     rows: tuple[Row, ...]
-
-    @classmethod
-    def of(cls, title: str, rows: Sequence[Row]) -> Self:
-        """With every column that any row has."""
-        columns = dict.fromkeys(name for row in rows for name in row.cells)
-        return cls(title=title, columns=tuple(columns), rows=tuple(rows))
 
     def row(self, name: str) -> Row:
         """The row of that name. Raises KeyError."""
@@ -99,50 +77,74 @@ class Table(Figures):
                 return row
         raise KeyError(name)
 
+    def markdown(self) -> Iterator[str]:
+        """Its title, and a line for each row."""
+        columns = tuple(dict.fromkeys(name for row in self.rows for name in row.cells))
+        yield from (f"**{self.title}**", "", f"| | {' | '.join(columns)} |")
+        yield f"|---|{'---:|' * len(columns)}"
+        for row in self.rows:
+            cells = (str(row.cells[name]) if name in row.cells else "-" for name in columns)
+            yield f"| {row.name} | {' | '.join(cells)} |"
+
 
 class Found(Figures):
-    """What a benchmark has to tell, whatever the machine was doing meanwhile."""
+    """What a benchmark has measured."""
 
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def together(cls, runs: Sequence[Self]) -> Self:
+        """Several runs as one, whose values are the medians of each; the rows that all have."""
+        if len(runs) == 1:
+            return runs[0]
+        tables = zip(*(run.tables for run in runs), strict=True)
+        return cls(tables=tuple(map(_together, tables)), notes=runs[0].notes)
 
-class Load(Figures):
-    """The machine's load average: over a minute, five and fifteen."""
 
-    one: float
-    five: float
-    fifteen: float
+def _together(tables: Sequence[Table]) -> Table:
+    rows = []
+    for row in tables[0].rows:
+        same = [r for table in tables for r in table.rows if r.name == row.name]
+        if len(same) == len(tables):
+            medians = {
+                name: Quantity(values=tuple(r.cells[name].median for r in same), unit=cell.unit)
+                for name, cell in row.cells.items()
+            }
+            rows.append(Row(name=row.name, cells=medians))
+    return Table(title=tables[0].title, rows=tuple(rows))
 
 
 class Benchmark(Figures):
-    """One benchmark of a run. `conclusion` is drawn from what was found, not measured."""
+    """One benchmark of a run; `load_before` is the machine's load average over a minute."""
 
     name: str
-    title: str
     question: str
     found: Found
-    conclusion: str = ""
-    started_at: datetime
     duration_s: float
-    load_before: Load
-    load_after: Load
-
-
-class Machine(Figures):
-    """Where it was measured, and with what."""
-
-    cpus: int
-    memory_gb: float
-    system: str
-    versions: Mapping[str, str]
+    load_before: float
 
 
 class Report(Figures):
     """The whole of `bench.json`."""
 
-    schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
+    schema_version: Literal[2] = Field(default=2, alias="schema", serialization_alias="schema")
     started_at: datetime
-    quick: bool
-    machine: Machine
+    machine: str
     benchmarks: tuple[Benchmark, ...]
+
+    def markdown(self) -> str:
+        """All tables and notes."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        yield f"# Benchmarks, {self.started_at:%Y-%m-%d %H:%M} UTC"
+        yield from ("", self.machine)
+        yield from ("", "Each figure is a median, with the least and the most in parentheses.")
+        for benchmark in self.benchmarks:
+            yield from ("", f"## {benchmark.name}", "", benchmark.question, "")
+            yield f"{benchmark.duration_s:.0f} s; load average before: {benchmark.load_before:g}."
+            for table in benchmark.found.tables:
+                yield from ("", *table.markdown())
+            if benchmark.found.notes:
+                yield from ("", *(f"- {note}" for note in benchmark.found.notes))

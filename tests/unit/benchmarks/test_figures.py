@@ -1,36 +1,19 @@
-"""Statistics and ratios, and the way to a file and back."""
+"""Statistics, ratios, several runs as one, and the way to Markdown and JSON."""
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.figures import RATIO, Quantity, Row, Table, seconds
+from benchmarks.figures import RATIO, Benchmark, Found, Quantity, Report, Row, Table, seconds
 
 
-def test_a_quantity_tells_its_median_and_its_spread() -> None:
-    quantity = seconds(1.0, 9.0, 2.0, 3.0)
-
-    told = json.loads(quantity.model_dump_json())
-
-    assert told == {
-        "values": [1.0, 9.0, 2.0, 3.0],
-        "unit": "s",
-        "repetitions": 4,
-        "median": 2.5,
-        "low": 1.0,
-        "high": 9.0,
-        "mad": 1.0,
-    }
-
-
-def test_one_outlier_moves_the_range_and_not_the_deviation() -> None:
-    calm, wild = seconds(1.0, 2.0, 3.0, 4.0, 5.0), seconds(1.0, 2.0, 3.0, 4.0, 500.0)
-
-    assert calm.mad == wild.mad == 1.0
-    assert wild.high == 500.0
+def _found(*values: float, name: str = "killed") -> Found:
+    baseline = Row(name="undisturbed", cells={"step": seconds(2.0)})
+    row = Row(name=name, cells={"step": seconds(*values), "more": seconds(7)})
+    return Found(tables=(Table(title="Steps", rows=(baseline, row)),), notes=("a note",))
 
 
 def test_a_ratio_is_to_the_median_of_its_baseline() -> None:
@@ -39,27 +22,50 @@ def test_a_ratio_is_to_the_median_of_its_baseline() -> None:
     assert ratio == Quantity(values=(1.0, 3.0), unit=RATIO)
 
 
-def test_unlike_units_have_no_ratio() -> None:
+def test_unlike_units_have_no_ratio_and_nothing_measured_is_no_quantity() -> None:
     with pytest.raises(ValueError, match="ms cannot be divided by s"):
         Quantity(values=(1.0,), unit="ms").over(seconds(1.0))
-
-
-def test_nothing_measured_is_no_quantity() -> None:
     with pytest.raises(ValidationError):
         seconds()
 
 
-def test_a_table_comes_back_from_json_as_it_was() -> None:
-    rows = (
-        Row(name="a", cells={"x": seconds(1.5)}),
-        Row(name="b", cells={"y": seconds(2.5)}, remark="as told"),
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        (seconds(0.0283), "0.028 s"),
+        (seconds(1.0, 2.0, 4.5), "2 s (1 to 4.50)"),
+        (seconds(66.93), "66.9 s"),
+        (seconds(1810.4), "1810 s"),
+        (Quantity(values=(3.456,), unit=RATIO), "3.46×"),  # noqa: RUF001 - the unit
+        (Quantity(values=(3.0,), unit=""), "3"),
+    ],
+)
+def test_a_figure_has_three_digits_and_its_unit(quantity: Quantity, expected: str) -> None:
+    assert str(quantity) == expected
+
+
+def test_a_report_has_a_row_for_each_row_and_comes_back_from_json_as_it_was() -> None:
+    benchmark = Benchmark(
+        name="restart", question="How long?", found=_found(1, 3), duration_s=3, load_before=0.5
     )
-    table = Table.of("both", rows)
+    report = Report(
+        started_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        machine="2 cores.",
+        benchmarks=(benchmark,),
+    )
 
-    assert table.columns == ("x", "y")
-    assert Table.model_validate_json(table.model_dump_json()) == table
+    lines = report.markdown().splitlines()
+    assert "| undisturbed | 2 s | - |" in lines
+    assert "| killed | 2 s (1 to 3) | 7 s |" in lines
+    assert {"2 cores.", "3 s; load average before: 0.5.", "- a note"} <= set(lines)
+    assert Report.model_validate_json(report.model_dump_json(by_alias=True)) == report
 
 
-def test_a_row_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        Table.of("none", ()).row("a")
+def test_the_values_of_several_runs_are_their_medians_for_rows_that_all_have() -> None:
+    runs = [_found(1, 2, 9), _found(3), _found(4, 6)]
+
+    (table,) = Found.together(runs).tables
+    assert table.row("killed").cells["step"].values == (2.0, 3.0, 5.0)
+    (table,) = Found.together([*runs, _found(1, name="another")]).tables
+    assert [row.name for row in table.rows] == ["undisturbed"]
+    assert Found.together(runs[:1]) == runs[0]

@@ -2,75 +2,63 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from benchmarks import recovery
 from benchmarks.__main__ import main, write
-from benchmarks.catalogue import entries
-from benchmarks.figures import Report
-from tests.unit.benchmarks.reports import report
+from benchmarks.figures import Benchmark, Report
 
 
-def test_an_unknown_name_is_a_mistake_that_names_the_known(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["recoveries"], "choose from payments, proxies, recovery"),
+        (["--times=0"], "must be a number from 1"),
+        (["--times=many"], "must be a number from 1"),
+    ],
+)
+def test_a_mistake_is_said(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["recoveries"])
+        main(arguments)
 
     assert ended.value.code == 2
-    assert "choose from ledger, recovery, restart, peer" in capsys.readouterr().err
+    assert says in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("times", ["0", "-1", "many"])
-def test_so_many_runs_must_be_a_number(times: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([f"--times={times}"])
-
-    assert ended.value.code == 2
-    assert "a number from 1 on" in capsys.readouterr().err
-
-
-def test_a_folder_that_is_no_run_is_a_mistake(
+def test_a_folder_that_is_no_run_and_a_program_that_is_none_are_mistakes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["suite", f"--run={tmp_path}", f"--reports={tmp_path / 'reports'}"]) == 2
+    missing, reports = tmp_path / "temporal", tmp_path / "reports"
 
-    told = capsys.readouterr().err
-    assert told.startswith(f"bench: {tmp_path} holds no results.json")
-    assert not (tmp_path / "reports").exists()
-
-
-def test_a_program_that_is_none_is_a_mistake(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    missing = tmp_path / "temporal"
-
-    assert main(["restart", f"--temporal-cli={missing}"]) == 2
-
+    assert main(["suite", f"--run={tmp_path}", f"--reports={reports}"]) == 2
+    assert f"bench: {tmp_path} holds no results.json" in capsys.readouterr().err
+    assert main(["restart", f"--temporal-cli={missing}", f"--reports={reports}"]) == 2
     assert str(missing) in capsys.readouterr().err
+    assert not reports.exists()
 
 
-def test_a_run_leaves_json_markdown_and_a_page(tmp_path: Path) -> None:
-    told = report([1.0])
-
-    folder = write(tmp_path, [told], entries())
-
-    assert {file.name for file in folder.iterdir()} == {
-        *("bench.json", "bench.md", "bench.html"),
-        "restart.svg",
+def test_a_report_is_left_as_json_and_markdown_and_of_recovery_a_picture(tmp_path: Path) -> None:
+    trials = {
+        recovery.UNDISTURBED: [recovery.Trial(3.0)],
+        recovery.HEARTBEATS: [recovery.Trial(48.0, 40.5)],
     }
-    assert Report.model_validate_json((folder / "bench.json").read_bytes()) == told
-    assert "<svg" in (folder / "bench.html").read_text()
+    benchmark = Benchmark(
+        name="recovery",
+        question="",
+        found=recovery.found(trials),
+        duration_s=3,
+        load_before=0.5,
+    )
+    report = Report(started_at=datetime.now(UTC), machine="", benchmarks=(benchmark,))
 
+    folder = write(tmp_path, report)
 
-def test_several_runs_are_kept_beside_what_they_come_to(tmp_path: Path) -> None:
-    runs = [report([1.0]), report([3.0])]
-
-    folder = write(tmp_path, runs, entries())
-
-    kept = [Report.model_validate_json((folder / f"run-{n}.json").read_bytes()) for n in (1, 2)]
-    assert kept == runs
-    rows = json.loads((folder / "bench.json").read_text())["benchmarks"][0]["found"]["tables"][0]
-    assert rows["rows"][1]["cells"]["all done"]["values"] == [1.0, 3.0]
+    assert Report.model_validate_json((folder / "bench.json").read_bytes()) == report
+    assert "| heartbeats only | - |" not in (folder / "bench.md").read_text()
+    assert "<svg" in (folder / "recovery.svg").read_text()
+    assert len(list(folder.iterdir())) == 3

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from benchmarks import plots
-from benchmarks.peer import DBOS, FLEET, PLAIN, Trial, found, plot, trial_of
+from benchmarks.peer import DBOS, OURS, Trial, found, trial_of
 from benchmarks.points import Point
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Item, Received, Record
@@ -77,29 +76,13 @@ def test_a_download_that_failed_is_not_the_end() -> None:
     assert trial_of((*_TOLD[:-1], _answered(4, 3, "reset")), _ASKED, _AT) is None
 
 
-def test_each_end_is_compared_with_the_peers_at_the_same_point() -> None:
+def test_what_each_engine_needed_stands_in_a_column_and_a_missing_peer_is_said() -> None:
     trials = {
-        DBOS: {Point.IN_IMAGE: [Trial(1.0, 2.0, 3)]},
-        FLEET: {Point.IN_IMAGE: [Trial(0.5, 1.0, 3), Trial(0.5, 3.0, 3)]},
+        DBOS: {Point.IN_IMAGE: Trial(1.0, 2.0, 3)},
+        OURS: {Point.IN_IMAGE: Trial(0.5, 1.0, 2)},
     }
 
-    ratios = found(trials).tables[-1]
-
-    assert ratios.row(Point.IN_IMAGE).cells[FLEET].values == (0.5, 1.5)
-
-
-def test_without_the_peer_it_says_so() -> None:
-    alone = found({PLAIN: {Point.IN_IMAGE: [Trial(1.0, 2.0, 3)]}})
-
-    assert len(alone.tables) == 3
-    assert "DBOS is not installed" in alone.notes[0]
-
-
-def test_its_plot_names_points_and_the_ideal() -> None:
-    trials = {DBOS: {point: [Trial(1.0, 2.0, 2)] for point in Point}}
-
-    text = plots.svg(plot(found(trials)), "peer")
-
-    assert all(point in text for point in (Point.IN_IMAGE, Point.AWAITING))
-    assert "paid calls" in text
-    assert "ideal" in text
+    _, fetched, paid = found(trials).tables
+    assert [cell.median for cell in fetched.row(Point.IN_IMAGE).cells.values()] == [2.0, 1.0]
+    assert [cell.median for cell in paid.row(Point.IN_IMAGE).cells.values()] == [3, 2]
+    assert "not installed" in found({OURS: trials[OURS]}).notes[0]
