@@ -19,7 +19,6 @@ os.environ.setdefault(_DAY, str(datetime.now(UTC).toordinal()))
 pytest_plugins = ["chaos.plugin", "tests.seen_red", "tests.chaos.video.live"]
 
 _NEEDED = {
-    "tests/integration/alerts": ("aiosmtpd",),
     "tests/integration/benchmarks": ("dbos", "matplotlib"),
     "tests/integration/environment": ("trustme",),
     "tests/integration/network": ("trustme",),

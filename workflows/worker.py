@@ -20,7 +20,7 @@ from temporalio.worker import Interceptor, Worker
 
 from workflows import policies
 from workflows.activities import VideoActivities
-from workflows.alerts import Alerts, load_alert_settings
+from workflows.alerts import Alerts, load_receivers
 from workflows.artifacts import ArtifactStore
 from workflows.connection import connect_unless
 from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
@@ -32,8 +32,8 @@ from workflows.payments.identity import names_in_use, open_journal
 from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
 
-ALERTS_FOLDER = ".alerts"
-"""Among the artifacts, where no operation's folder begins with a dot."""
+OLD_ALERTS_FOLDER = ".alerts"
+"""Among the artifacts, where earlier versions kept the alerts that were not sent yet."""
 
 logger = logging.getLogger("workflows.worker")
 
@@ -81,8 +81,9 @@ def build_id() -> str:
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT. Raises SettingsError where Temporal cannot be reached."""
-    alert_settings = load_alert_settings()
+    receivers = load_receivers()
     check_network()
+    _warn_of_old_alerts(settings.artifacts_dir.absolute() / OLD_ALERTS_FOLDER)
     if os.environ.get("GOOGLE_API_KEY"):
         logger.info("both GEMINI_API_KEY and GOOGLE_API_KEY are set; GEMINI_API_KEY is used")
     stop = asyncio.Event()
@@ -100,8 +101,9 @@ async def run(settings: Settings) -> None:
             paid_calls = PaidCalls(journal, store, settings)
             activities = VideoActivities(gemini, paid_calls, store, settings)
             interceptors = [ReportingInterceptor(link)] if link else []
+            alerts = Alerts(client, settings.task_queue, receivers, build_id())
             async with (
-                Alerts(alert_settings, settings.artifacts_dir.absolute() / ALERTS_FOLDER) as alerts,
+                alerts,
                 _supervised(link, client, stop),  # till the worker has finished what it has
                 build_worker(client, activities, settings, [*interceptors, alerts.interceptor]),
             ):
@@ -113,6 +115,14 @@ async def run(settings: Settings) -> None:
     finally:
         journal.close()
     logger.info("stopped")
+
+
+def _warn_of_old_alerts(folder: Path) -> None:
+    waiting = len(list(folder.rglob("*.json")))
+    if waiting:
+        logger.warning(
+            "%d alerts of an earlier version in %s are not sent; delete them.", waiting, folder
+        )
 
 
 @asynccontextmanager

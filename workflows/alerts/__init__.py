@@ -1,15 +1,14 @@
-"""Alerts: whenever an activity begins again, at attempt 2 or later, somebody is told.
+"""Alerts: every attempt of an activity after the first is logged, and sent where configured.
 
-By a log line always, by a Slack-compatible webhook and by e-mail where they are configured. Every
-alert is first put on disk, then delivered from there, at least once: a receiver that is slow, down
-or refuses for now delays its own alerts and nothing else, and neither a crash nor a restart of the
-worker loses them. Only a crash between a receiver's acceptance and the deletion of the file, or an
-answer that comes too late, delivers an alert twice; its e-mail has the same Message-ID then.
+The queue is Temporal itself: an alert is an activity with its own task queue and retry policy, in a
+workflow of its own, one for each receiver. So no activity waits for a receiver, one dead receiver
+delays no other, and a crash of the worker loses nothing that Temporal has. `docs/alerts.md` tells
+users what is promised.
 """
 
 from __future__ import annotations
 
-from workflows.alerts.desk import Alerts
-from workflows.alerts.settings import AlertSettings, load_alert_settings
+from workflows.alerts.alerts import Alerts
+from workflows.alerts.receivers import load_receivers
 
-__all__ = ["AlertSettings", "Alerts", "load_alert_settings"]
+__all__ = ["Alerts", "load_receivers"]

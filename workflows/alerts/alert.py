@@ -1,4 +1,4 @@
-"""What an alert says, and what makes it the same alert."""
+"""What an alert says, and what identifies it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from workflows.models import Record
 
 
 class Alert(Record):
-    """An activity that began again. `time` is the server's time of that attempt's begin.
+    """An attempt after the first. `time` is the server's time of its begin.
 
-    `maximum_attempts` is 0 where there is no limit, None where the server does not tell.
+    `maximum_attempts` is 0 if there is no limit, None if the server does not name one. Nothing here
+    may be a secret: an alert is a payload in Temporal.
     """
 
     namespace: str
@@ -49,25 +50,31 @@ class Alert(Record):
 
     @property
     def key(self) -> str:
-        """The name of the attempt, the same wherever and however often it is told of."""
+        """Identifies the attempt, the same in each process and however often it is used."""
         parts = [self.namespace, self.workflow_id, self.run_id, self.activity_id, self.attempt]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
+    def title(self) -> str:
+        """The subject of a mail."""
+        return _one_line(f"{self.workflow_id or self.activity}: attempt {self.attempt}")
+
+    @property
     def text(self) -> str:
-        """One line for a human."""
-        who = f"{self.workflow_type} {self.workflow_id}" if self.workflow_id else "no workflow"
+        """One line for people."""
+        subject = f"{self.workflow_type} {self.workflow_id}" if self.workflow_id else "no workflow"
         limit = f" of {self.maximum_attempts}" if self.maximum_attempts else ""
+        number = f"{self.attempt}{limit}"
         return _one_line(
-            f"{who}: {self.activity} is at attempt {self.attempt}{limit} (worker {self.worker})."
+            f"{subject}: {self.activity} is at attempt {number} (worker {self.worker})."
         )
 
     @property
     def log_line(self) -> str:
-        """All of it as one JSON object on one line, in ASCII: an id may hold any line break."""
+        """All of it as one JSON object on one line, in ASCII: an id may have line breaks."""
         return json.dumps({"event": "activity_retry", **self.model_dump(mode="json")})
 
 
 def _one_line(text: str) -> str:
-    """Whoever names an operation must not write further lines, or headers of a mail."""
+    """An operation's name must not add lines to a message, or headers to a mail."""
     return "".join(character if character.isprintable() else " " for character in text)

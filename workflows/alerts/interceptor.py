@@ -1,11 +1,10 @@
-"""The worker's hook: sees each attempt begin, and tells of those after the first."""
+"""The worker's hook: it sees each attempt begin, and makes an alert of those after the first."""
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
@@ -18,27 +17,29 @@ FIRST_ALERT = 2
 
 logger = logging.getLogger("workflows.alert_delivery")
 
-Tell = Callable[[Alert], Awaitable[None]]
 
-
+@dataclass
 class AlertInterceptor(Interceptor):
-    """Calls `tell` with an alert before an attempt ≥ 2 begins; the attempt waits for it."""
+    """Calls `tell` with an alert before an attempt ≥ 2 begins; the attempt waits for `tell`.
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    `worker` is the worker's identity.
+    """
+
+    tell: Callable[[Alert], Awaitable[None]]
+    worker: str
 
     def intercept_activity(
         self,
         next: ActivityInboundInterceptor,  # noqa: A002 - the SDK's name
     ) -> ActivityInboundInterceptor:
-        """Put ourselves before the next one."""
-        return _Inbound(next, self._tell)
+        """Wrap every attempt."""
+        return _Inbound(next, self)
 
 
 class _Inbound(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, tell: Tell) -> None:
+    def __init__(self, following: ActivityInboundInterceptor, alerts: AlertInterceptor) -> None:
         super().__init__(following)
-        self._tell = tell
+        self._alerts = alerts
 
     async def execute_activity(
         self,
@@ -47,20 +48,12 @@ class _Inbound(ActivityInboundInterceptor):
         info = activity.info()
         if info.attempt >= FIRST_ALERT:
             try:
-                await self._tell(Alert.of(info, _identity()))
-            except Exception as error:  # noqa: BLE001 - no alert is worth an activity
-                logger.error(  # noqa: TRY400 - a traceback might show what is secret
+                await self._alerts.tell(Alert.of(info, self._alerts.worker))
+            except Exception as error:  # noqa: BLE001 - an alert must not fail an activity
+                logger.error(  # noqa: TRY400 - a traceback might show a secret
                     "no alert for attempt %d of %s: an unexpected %s.",
                     info.attempt,
                     info.activity_type,
                     type(error).__name__,
                 )
         return await super().execute_activity(input)
-
-
-def _identity() -> str:
-    """The worker's name in Temporal's history."""
-    try:
-        return activity.client().identity
-    except RuntimeError:  # an activity that is a plain function has no client
-        return f"{os.getpid()}@{socket.gethostname()}"

@@ -13,6 +13,7 @@ import signal
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 
+from workflows.alerts import load_receivers
 from workflows.connection import connect_unless
 from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
 from workflows.fleet.failover import Failover
@@ -61,6 +62,7 @@ async def _run(
 ) -> bool:
     metrics = _metrics(settings.metrics_address, workers)
     check_network()  # otherwise each worker would end because of it
+    load_receivers()  # for the same reason
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)

@@ -1,13 +1,11 @@
-"""Fixtures: alerts to send, and an environment without any setting of theirs."""
+"""Fixtures: an alert."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from workflows.alerts import AlertSettings
 from workflows.alerts.alert import Alert
 
 
@@ -26,13 +24,3 @@ def alert() -> Alert:
         worker="123@host",
         time=datetime(2025, 11, 24, 12, 30, tzinfo=UTC),
     )
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """No setting of alerts is set."""
-    for name in AlertSettings.model_fields:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
-    return monkeypatch

@@ -1,4 +1,4 @@
-"""Attempts after the first are told of, before they begin; nothing that fails there stops them."""
+"""Attempts after the first make an alert before they begin; a failure there stops none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Activity(ActivityInboundInterceptor):
 
 async def run(attempt: int, tell: Callable[[Alert], Awaitable[None]], events: list[str]) -> object:
     """Run an activity at this attempt behind the interceptor."""
-    chain = AlertInterceptor(tell).intercept_activity(Activity(events))
+    chain = AlertInterceptor(tell, "123@host").intercept_activity(Activity(events))
     order = ExecuteActivityInput(fn=print, args=["order"], executor=None, headers={})
 
     @activity.defn
@@ -40,25 +40,19 @@ async def run(attempt: int, tell: Callable[[Alert], Awaitable[None]], events: li
     return await environment.run(begin)
 
 
-async def test_a_first_attempt_is_not_told_of() -> None:
+@pytest.mark.parametrize(
+    ("attempt", "alerts"), [(1, []), (2, ["alert of 2"]), (17, ["alert of 17"])]
+)
+async def test_each_attempt_after_the_first_makes_an_alert_before_it_begins(
+    attempt: int, alerts: list[str]
+) -> None:
     events: list[str] = []
 
     async def tell(alert: Alert) -> None:
-        events.append(f"told of {alert.attempt}")
-
-    assert await run(1, tell, events) == "done"
-    assert events == ["began with order"]
-
-
-@pytest.mark.parametrize("attempt", [2, 3, 17])
-async def test_a_later_attempt_is_told_of_before_it_begins(attempt: int) -> None:
-    events: list[str] = []
-
-    async def tell(alert: Alert) -> None:
-        events.append(f"told of {alert.attempt}")
+        events.append(f"alert of {alert.attempt}")
 
     assert await run(attempt, tell, events) == "done"
-    assert events == [f"told of {attempt}", "began with order"]
+    assert events == [*alerts, "began with order"]
 
 
 async def test_an_alert_that_fails_does_not_stop_the_activity(

@@ -1,0 +1,128 @@
+"""Takes the alerts of a worker's activities: logs them, and has them sent by Temporal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from workflows.alerts.alert import Alert
+from workflows.alerts.delivery import SendAlert, Sender, logger
+from workflows.alerts.interceptor import AlertInterceptor
+from workflows.alerts.receivers import Receiver
+
+START_WAIT_SECONDS = 1.0
+"""How long an attempt waits until Temporal has its alert. It takes milliseconds. Longer, and an
+outage of the server would hold up what was paid for."""
+
+STOP_SECONDS = 2.0
+"""How long a worker that stops goes on handing alerts to Temporal and sending them."""
+
+_RETRY_SECONDS = 5.0
+
+alert_logger = logging.getLogger("workflows.alerts")
+"""Logs alerts, one JSON object on one line each, and nothing else."""
+
+
+class Alerts:
+    """The alerts of one worker. Use it by `async with`, around the worker.
+
+    An alert that Temporal has is sent at least once, by this worker or another one with the same
+    task queue. An alert is logged but not sent if the worker dies before Temporal has it; as a rule
+    the attempt has not begun then.
+    """
+
+    def __init__(
+        self, client: Client, task_queue: str, receivers: Sequence[Receiver], build_id: str
+    ) -> None:
+        self._client = client
+        self._build_id = build_id
+        self._receivers = {
+            f"{task_queue}-alerts-{number}": receiver
+            for number, receiver in enumerate(receivers, 1)
+        }
+        self._starts: set[asyncio.Task[None]] = set()
+        self._workers: list[Worker] = []
+        self._stack = AsyncExitStack()
+        self.interceptor = AlertInterceptor(self.tell, client.identity)
+
+    async def __aenter__(self) -> Self:
+        """Begin to send the alerts that wait in Temporal."""
+        for task_queue, receiver in self._receivers.items():
+            sender = Sender(receiver)
+            worker = self._worker(task_queue, sender)
+            self._workers.append(worker)
+            self._stack.callback(sender.close)
+            await self._stack.enter_async_context(worker)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop sending. What is not sent yet waits in Temporal for the next worker."""
+        if self._starts:
+            _, left = await asyncio.wait(self._starts, timeout=STOP_SECONDS)
+            for start in left:
+                start.cancel()
+            if left:
+                logger.error("alerts are lost: %d; Temporal could not be reached.", len(left))
+        # All at once: each may wait for `STOP_SECONDS`.
+        await asyncio.gather(*(worker.shutdown() for worker in self._workers))
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def tell(self, alert: Alert) -> None:
+        """Log an alert and hand it to Temporal, for each receiver. Waits for Temporal, briefly."""
+        alert_logger.warning("%s", alert.log_line)
+        starts = [asyncio.create_task(self._start(alert, queue)) for queue in self._receivers]
+        for start in starts:
+            self._starts.add(start)
+            start.add_done_callback(self._starts.discard)
+        if starts:
+            await asyncio.wait(starts, timeout=START_WAIT_SECONDS)
+
+    async def _start(self, alert: Alert, task_queue: str) -> None:
+        """Start the workflow of an alert, once for each attempt, receiver and task queue."""
+        while True:
+            try:
+                await self._client.start_workflow(
+                    SendAlert.run,
+                    alert,
+                    id=f"{task_queue}-{alert.key}",
+                    task_queue=task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                )
+            except WorkflowAlreadyStartedError:
+                return
+            except RPCError as error:
+                logger.warning("an alert waits for Temporal (%s).", error.status.name)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def _worker(self, task_queue: str, sender: Sender) -> Worker:
+        return Worker(
+            self._client,
+            task_queue=task_queue,
+            workflows=[SendAlert],
+            activities=[sender.send_alert],
+            max_concurrent_activities=1,
+            max_cached_workflows=0,  # a workflow has two tasks, and the cache a poller of its own
+            max_concurrent_workflow_task_polls=1,
+            max_concurrent_activity_task_polls=1,
+            disable_eager_activity_execution=True,
+            build_id=self._build_id,
+            graceful_shutdown_timeout=timedelta(seconds=STOP_SECONDS),
+        )
