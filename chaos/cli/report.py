@@ -113,8 +113,8 @@ def _run(given: argparse.Namespace) -> int:
     from chaos.experiment.reading import read_run  # noqa: PLC0415 - likewise
     from chaos.report.compare import compare, comparison_lines  # noqa: PLC0415 - likewise
     from chaos.report.differences import Noise  # noqa: PLC0415 - likewise
+    from chaos.report.files import outcome_lines  # noqa: PLC0415 - likewise
     from chaos.report.summary import summary  # noqa: PLC0415 - likewise
-    from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
 
     result = read_run(given.run)
     found = None

@@ -163,11 +163,11 @@ def pytest_terminal_summary(
     runner = config.stash.get(_RUNNER, None)
     if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):
         return
+    from chaos.report.files import outcome_lines  # noqa: PLC0415 - likewise
     from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
         overall_words,
         paid_line,
     )
-    from chaos.report.terminal import outcome_lines  # noqa: PLC0415 - likewise
 
     terminalreporter.section("fault tolerance")
     said: list[str] = []

@@ -61,7 +61,7 @@ class Commands:
         return Command(self._located(self.folder), "runs all of it again")
 
     def of(self, scenario: ScenarioResult) -> tuple[Command, ...]:
-        """Of a scenario, the likeliest wish first."""
+        """Of a scenario, the most useful first."""
         return tuple(self._of(scenario))
 
     def _of(self, scenario: ScenarioResult) -> Iterator[Command]:

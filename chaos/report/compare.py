@@ -1,4 +1,4 @@
-"""Two runs held against each other: what turned red, dearer or slower, and what cannot be told."""
+"""Two runs compared: what turned red, dearer or slower, and what cannot be compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPEN_LINES = 10
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between a run and another, the gravest first; `pairs` are the cases of both.
+    """What differs between a run and another, the worst first; `pairs` are the cases of both.
 
     `caveats` are sentences about what cannot be compared.
     """
@@ -48,7 +48,7 @@ class Comparison:
 
 
 def compare(new: RunResult, old: RunResult, noise: Noise | None = None) -> Comparison:
-    """Hold a run against an older one, or any other."""
+    """Compare a run to an older one, or any other."""
     noise = noise or Noise()
     pairs = tuple(_pairs(new, old))
     differences = [*_absences(new, old)]
@@ -107,9 +107,9 @@ def _reason(run: RunResult, place: str) -> str:
 
 def _caveats(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterator[str]:
     if new.run_id == old.run_id:
-        yield f"Both are of one name, {new.run_id}."
+        yield f"Both have the same name, {new.run_id}."
     if not pairs:
-        yield "The two have no case in common, so nothing was compared."
+        yield "The runs have no case in common, so nothing was compared."
     if new.mode is not old.mode:
         yield f"Costs and times are not compared: one ran {new.mode}, the other {old.mode}."
     elif new.topology is not old.topology:
@@ -128,7 +128,7 @@ def _caveats(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterator[
 
 
 def _caveats_of(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterator[str]:
-    """Likewise, of figures."""
+    """What cannot be compared of the figures."""
     if new.mode is old.mode:
         for pair in pairs:
             if unfit := pair.unfit():
@@ -139,7 +139,7 @@ def _caveats_of(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterat
 
 
 def comparison_lines(found: Comparison) -> list[str]:
-    """For a terminal: what cannot be compared, then each difference, the gravest first."""
+    """For a terminal: what cannot be compared, then each difference, the worst first."""
     lines = [conclusion(found), *(f"  {caveat}" for caveat in found.caveats)]
     for title, sentences in _sections(found).items():
         lines += ["", f"{title}:", *(f"  {sentence}" for sentence in sentences)]
@@ -147,7 +147,7 @@ def comparison_lines(found: Comparison) -> list[str]:
 
 
 def comparison_blocks(found: Comparison) -> list[str]:
-    """For Markdown: likewise, a block a piece."""
+    """For Markdown: the same, a block for each."""
     blocks = ["### Compared", markdown.paragraph(conclusion(found))]
     if found.caveats:
         blocks.append(_bullets(found.caveats))

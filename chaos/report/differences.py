@@ -19,7 +19,7 @@ PARTS = ("detect", "reschedule", "restart", "redo")
 
 
 class Change(StrEnum):
-    """What became of something, the gravest first."""
+    """What became of something, the worst first."""
 
     RED = "red"
     DEARER = "dearer"
@@ -78,7 +78,7 @@ class Pair:
     was: CaseResult
 
     def unfit(self) -> str | None:
-        """Why its figures say nothing of each other; None where they do."""
+        """Why its figures cannot be compared; None where they can."""
         for case, when in ((self.now, "is now"), (self.was, "was")):
             if case.verdict is Verdict.UNKNOWN:
                 return f"its verdict {when} unknown"

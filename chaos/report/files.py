@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from chaos.evidence.files import write_file, write_link
 from chaos.experiment.results import RunResult
-from chaos.report.html import HtmlError, write_html
+from chaos.report.html import NAME, HtmlError, write_html
 from chaos.report.junit import junit
 from chaos.report.markdown import bullets, escaped, paragraph
 from chaos.report.summary import append_step_summary, summary
-from chaos.report.table import (
-    ambiguous_lines,
-    cost_table_lines,
-    estimate_lines,
-    load_lines,
-    not_run_lines,
-    overall_line,
-    paid_line,
-    problem_lines,
-    recovery_table_lines,
-    schedule_lines,
-    second_try_lines,
-    table_lines,
-    topology_lines,
-)
+from chaos.report.table import outcome, overall_line
 
 
 def write_reports(
@@ -82,22 +68,20 @@ def write_derived(result: RunResult, folder: Path, summary_text: str) -> tuple[P
 
 def markdown(result: RunResult) -> str:
     """The tables with what is to be said of them."""
-    table = "\n".join(table_lines(result, escaped))
-    parts = [f"# Run {escaped(result.run_id)}", table, paragraph(overall_line(result))]
-    parts += [*map(paragraph, topology_lines(result)), *_list(not_run_lines(result))]
-    parts += _list(schedule_lines(result))
-    parts += ["\n".join(cost_table_lines(result, escaped)), *_list(ambiguous_lines(result))]
-    parts += ["\n".join(lines)] if (lines := recovery_table_lines(result, escaped)) else []
-    if result.paid_usd is not None and result.budget_usd is not None:
-        parts.append(paragraph(paid_line(result.paid_usd, result.budget_usd)))
-    parts += _list(estimate_lines(result))
-    parts += map(paragraph, load_lines(result))
-    parts += [*_list(problem_lines(result)), *_list(second_try_lines(result))]
+    parts = [f"# Run {escaped(result.run_id)}", paragraph(overall_line(result))]
+    for lines in outcome(result, escaped):
+        is_table = lines[0].startswith("|")
+        parts.append("\n".join(lines) if is_table else bullets([escaped(each) for each in lines]))
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     parts.append(paragraph(f"Mode {result.mode}, topology {result.topology}; {versions}."))
     return "\n\n".join(parts) + "\n"
 
 
-def _list(lines: Sequence[str]) -> list[str]:
-    """One part with a bullet for each line; none where there is no line."""
-    return [bullets([escaped(line) for line in lines])] if lines else []
+def outcome_lines(result: RunResult, folder: Path) -> list[str]:
+    """For a terminal: the same, where it is kept, and the OVERALL line at the end."""
+    lines: list[str] = []
+    for part in outcome(result):
+        lines += ["", *part] if lines and part[0].startswith("|") else part
+    lines += ["", f"Evidence and results: {folder}"]
+    lines += [f"To read: {folder / NAME}"] if (folder / NAME).exists() else []
+    return [*lines, overall_line(result)]

@@ -26,7 +26,7 @@ def escaped(text: str, most: int = LONGEST) -> str:
 
 
 def uncalled(text: str) -> str:
-    """Text in which GitHub finds nobody to call and no thread to mark: what follows an `@` or a `#`
+    """Text in which GitHub finds nobody to notify and no thread to mention: what follows an `@` or a `#`
     is set apart by nothing, for no backslash keeps it from looking there.
     """
     return _CALLS.sub("&#8203;", text)

@@ -18,7 +18,7 @@ MARKDOWN = "probe.md"
 
 HEAD = ("What", "Boundary", "Action", "Became", "Recovered", "Why")
 
-_MOST_TOLD = 12
+_MOST_SHOWN = 12
 """Cells of a terminal's table; the page has all."""
 
 
@@ -40,7 +40,7 @@ def html(name: str, probe: Probe) -> str:
 def terminal_lines(probe: Probe) -> Sequence[str]:
     """A table with the worst first, and the totals."""
     bad = [cell for cell in probe.worst_first if cell.fate is not Fate.SURVIVED]
-    rows = [cells(cell) for cell in bad[:_MOST_TOLD]]
+    rows = [cells(cell) for cell in bad[:_MOST_SHOWN]]
     more = len(bad) - len(rows)
     return [
         *(aligned([HEAD, *rows]) if rows else []),
@@ -52,7 +52,7 @@ def terminal_lines(probe: Probe) -> Sequence[str]:
 def total_lines(probe: Probe) -> Sequence[str]:
     """How much was tried, and what came of it."""
     counts = ", ".join(
-        f"{number} {fate}" for fate, number in sorted(probe.fates.items(), key=_grave)
+        f"{number} {fate}" for fate, number in sorted(probe.fates.items(), key=_gravity)
     )
     tried = f"{len(probe.cells)} of {probe.chosen} points tried"
     if probe.chosen < probe.found:
@@ -64,7 +64,7 @@ def total_lines(probe: Probe) -> Sequence[str]:
     ]
 
 
-def _grave(item: tuple[Fate, int]) -> int:
+def _gravity(item: tuple[Fate, int]) -> int:
     return item[0].gravity
 
 

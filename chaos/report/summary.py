@@ -23,7 +23,7 @@ MOST_BYTES = 1024 * 1024
 
 NOT_RUN = "-"
 SIGNS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.UNKNOWN: "?"}
-"""Told from each other without colour."""
+"""They differ without colour."""
 
 _OPEN_LINES = 3
 """More problems of a scenario than that are folded."""
@@ -67,7 +67,7 @@ def append_step_summary(result: RunResult, environment: Environment) -> str | No
             return (
                 f"{STEP_SUMMARY} names {name}, which is full: the summary is in summary.md alone."
             )
-        # Non-blocking, or a pipe that nobody reads would hold the run for ever.
+        # Non-blocking, or a pipe without a reader would hold the run for ever.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
         with os.fdopen(os.open(file, flags, 0o666), "wb") as end:
             end.write(text.encode())

@@ -131,7 +131,7 @@ def table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
 def cost_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     """What each scenario cost, wasted and saved, and all together; controls are not counted."""
     if not any(totals(result)):
-        return ["No bill was expected, and none came."]
+        return ["Nothing should have been billed, and nothing was."]
     amounts = [_amounts(scenario) for scenario in result.scenarios]
     names = [_row_name(s) for s in result.scenarios]
     named = zip((*names, "Total"), (*amounts, totals(result)), strict=True)
@@ -144,8 +144,8 @@ def totals(result: RunResult) -> tuple[Decimal, ...]:
     return tuple(sum(column, ZERO) for column in zip(*amounts, strict=True)) or (ZERO,) * 5
 
 
-def ambiguous_lines(result: RunResult) -> list[str]:
-    """Each call that may have been paid for in vain: its operation, its step, its cost, and why."""
+def in_doubt_lines(result: RunResult) -> list[str]:
+    """Each call in doubt: its operation, its step, its cost, and why."""
     return [
         f"{s.name}/{case.name}: {call.operation_id}, {call.step}, request {call.number}, "
         f"{exact(call.cost_usd)}, {call.state}: {call.reason or 'no reason is on record'}"
@@ -157,7 +157,7 @@ def ambiguous_lines(result: RunResult) -> list[str]:
 
 
 def paid_line(paid_usd: Decimal, budget_usd: Decimal) -> str:
-    """What a live run may have cost in all: scenarios that were broken off have no row."""
+    """What a live run may have cost in all: interrupted scenarios have no row."""
     return f"Paid in this run: at most {exact(paid_usd)} of the budget of {usd(budget_usd)}"
 
 
@@ -219,6 +219,26 @@ def load_lines(result: RunResult) -> list[str]:
         for case in s.cases
         if case.load and not case.faults
     ]
+
+
+def outcome(result: RunResult, as_cell: Cell = cell) -> list[list[str]]:
+    """All that is to be said of a run: tables, and lists of lines about them."""
+    paid, budget = result.paid_usd, result.budget_usd
+    parts = (
+        [paid_line(paid, budget)] if paid is not None and budget is not None else [],
+        topology_lines(result),
+        table_lines(result, as_cell),
+        not_run_lines(result),
+        schedule_lines(result),
+        cost_table_lines(result, as_cell),
+        in_doubt_lines(result),
+        recovery_table_lines(result, as_cell),
+        problem_lines(result),
+        second_try_lines(result),
+        load_lines(result),
+        estimate_lines(result),
+    )
+    return [part for part in parts if part]
 
 
 def _amounts(scenario: ScenarioResult) -> tuple[Decimal, ...]:

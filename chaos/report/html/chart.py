@@ -74,7 +74,7 @@ class Tick:
 @dataclass(frozen=True)
 class Chart:
     """A whole drawing. `bands` are behind all lanes, where there was any fault, and `hits` where
-    one began; `words` says in a sentence what it shows to whom cannot see it.
+    one began; `words` is a sentence for screen readers.
     """
 
     lanes: tuple[Lane, ...]
@@ -176,7 +176,7 @@ def _words(timeline: Timeline, rows: Sequence[Row]) -> str:
     return (
         f"Timeline of {timeline.last:.1f} s: {len(rows)} workflows, "
         f"{len(timeline.faults)} faults{f' ({faults})' if faults else ''}. "
-        "All of it stands in words below."
+        "The list below says the same."
     )
 
 

@@ -23,7 +23,7 @@ _SHOWN = 170
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_OF_A_FLEET = re.compile(r"(worker-\d+) \| ")
+_OF_A_SUPERVISOR = re.compile(r"(worker-\d+) \| ")
 _STAMP = re.compile(
     r"(?:time=)?(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?[\s\]]+"
 )
@@ -39,10 +39,10 @@ _LEVELS = {"WARNING": "WARN", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that a process said. `level` is upper case, WARN and ERROR for all that is grave.
+    """One thing that a process said. `level` is upper case, WARN and ERROR for all that matters most.
 
-    `ending` is the error below a stack trace that followed; `repeats` is how often the like of the
-    line came after it.
+    `ending` is the error below a stack trace that followed; `repeats` is how often a similar line
+    came after it.
     """
 
     at: datetime
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """The lines that were chosen, and how many more there are around the same moments."""
+    """The lines that were chosen, and how many more there are around the same times."""
 
     lines: Sequence[Line]
     omitted: int
@@ -82,7 +82,7 @@ def read_lines(folder: Path, journal: Sequence[Entry]) -> Sequence[Line]:
 
 
 def excerpt(lines: Sequence[Line], windows: Sequence[Window], *, most: int) -> Excerpt:
-    """What was said in any of these windows; if that is too much, the grave first."""
+    """What was said in any of these windows; if that is too much, warnings and errors first."""
     within = [line for line in lines if any(a <= line.at <= b for a, b in windows)]
     told = list(_without_repeats(within))
     by_gravity = sorted(told, key=lambda line: (line.level not in _GRAVE, line.at))
@@ -105,7 +105,7 @@ def _in_short(text: str) -> str:
 
 
 def _without_repeats(lines: Sequence[Line]) -> Iterator[Line]:
-    """A line and how often the like of it came after it, from the same source."""
+    """A line and how often a similar one came after it, from the same source."""
     last: dict[tuple[str, str], int] = {}
     kept: list[Line] = []
     for line in lines:
@@ -148,7 +148,7 @@ def _parsed(file: Path) -> Sequence[Line]:
     for raw in content.decode("utf-8", "replace").splitlines():
         text = _CONTROLS.sub(" ", _COLOURS.sub("", raw))
         source = file.stem
-        if within := _OF_A_FLEET.match(text):
+        if within := _OF_A_SUPERVISOR.match(text):
             source, text = f"{source} {within[1]}", text[within.end() :]
         if line := _stamped(text, source):
             last[source] = len(found)

@@ -140,7 +140,7 @@ def _rows(views: Sequence[CellView], columns: Sequence[Stage]) -> Iterator[RowVi
 
 
 def _problems(views: Sequence[CellView]) -> Iterator[Problem]:
-    """What is to be told, the worst first; what was found alike at several points once."""
+    """The findings, the worst first; the same finding at several points once."""
     found = [
         (finding, view)
         for view in views

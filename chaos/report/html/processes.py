@@ -69,7 +69,7 @@ def _sleeps(of_it: Sequence[Entry], clock: Clock, name: str) -> Iterator[Span]:
 
 
 def _marks(own: Sequence[Entry], clock: Clock) -> Iterator[Mark]:
-    """Hits, ends and new starts; the first start of a process is no news."""
+    """Hits, ends and new starts; the first start of a process is not marked."""
     hits = [entry.at for entry in own if entry.event is Event.FAULT]
     begun = False
     for entry in own:

@@ -1,6 +1,6 @@
 """What happened in a case, in seconds from its begin: from evidence to values, and nothing drawn.
 
-The begin is the journal's first entry. Three witnesses meet here: the journal tells of faults and
+The begin is the journal's first entry. Three sources meet here: the journal tells of faults and
 processes, the histories of workflows, the bills of what was paid.
 """
 
@@ -62,7 +62,7 @@ def _faults(
         elif recovery is not None:
             end, words = start + recovery, "over when its work was done again"
         else:
-            end, words = start, "a moment only, or never seen to be over"
+            end, words = start, "its end was not recorded"
         place = f", boundary {entry.boundary}" if entry.boundary else ""
         detail = f"fault: {plain(entry.kind)} at {entry.target}{place}, at {start:.1f} s; {words}"
         yield Span(start, min(max(start, end), clock.last), "fault", name, detail)
@@ -98,7 +98,7 @@ def _words(entry: Entry) -> str:
     name = f"{entry.target}{f' (pid {entry.pid})' if entry.pid else ''}"
     code = "" if entry.exit_code is None else f" with code {entry.exit_code}"
     place = f", boundary {entry.boundary}" if entry.boundary else ""
-    told = {
+    words = {
         Event.FAULT: f"fault: {plain(entry.kind)} at {name}{place}",
         Event.HEALED: f"fault reverted: {entry.target}",
         Event.EXITED: f"{name} ended{code}",
@@ -107,4 +107,4 @@ def _words(entry: Entry) -> str:
         Event.WORKFLOW: f"workflow {entry.workflow_id} is started",
         Event.TROUBLE: f"trouble: {entry.text}",
     }
-    return told.get(entry.event, entry.text)
+    return words.get(entry.event, entry.text)

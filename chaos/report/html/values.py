@@ -23,7 +23,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened at a moment; `amount_usd` where it was paid for."""
+    """Something that happened at a time; `amount_usd` where it was paid for."""
 
     at: float
     kind: str
@@ -36,7 +36,7 @@ class Row:
     """A process or a workflow, and what became of it.
 
     A strand is what came one after the other, such as the attempts of one activity and the waits
-    between them. `life` is from its first to its last moment. `interest` orders the rows that are
+    between them. `life` is from its begin to its end. `interest` orders the rows that are
     worth a look first.
     """
 
@@ -75,7 +75,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Clock:
-    """Moments as seconds from the begin; nothing is later than the end of the experiment."""
+    """Times as seconds from the begin; nothing is later than the end of the experiment."""
 
     begin: datetime
     end: datetime
@@ -92,7 +92,7 @@ class Clock:
         return self(self.end)
 
     def __call__(self, at: datetime) -> float:
-        """A moment in seconds."""
+        """A time in seconds."""
         return max(0.0, (at - self.begin).total_seconds())
 
 

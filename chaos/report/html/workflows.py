@@ -73,7 +73,7 @@ def _spans(step: Step, clock: Clock) -> Iterator[Span]:
             )
         yield _bar(attempt, kind, clock)
         if attempt.noticed_at > attempt.ended_at:
-            words = f"{kind}: attempt {attempt.number} is lost, and nobody knows it yet"
+            words = f"{kind}: attempt {attempt.number} is lost, not noticed yet"
             yield _wait(clock, attempt.ended_at, attempt.noticed_at, words, look="unnoticed")
         since = attempt.noticed_at
     if not step.attempts or step.attempts[-1].outcome in {Outcome.FAILED, Outcome.LOST}:

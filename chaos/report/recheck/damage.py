@@ -3,7 +3,7 @@
 A journal is written line by line, so one that ends in the middle of a line tells of a harness that
 was killed, or of a file that was cut. What came after is not known, so nothing is judged by the
 rest. The books of a target's services are its own to read: these may be killed on purpose, and an
-unfinished last line of theirs may mean nothing. It is told, and that is all.
+unfinished last line of theirs may mean nothing: it is a note, and changes no verdict.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def torn_books(folder: Path) -> list[Path]:
 def _is_torn(file: Path) -> bool:
     try:
         content = read_file(file)
-    except OSError:  # what is wrong with it is told where it is judged
+    except OSError:  # what is wrong with it is reported where it is judged
         return False
     return not content.endswith(b"\n") and content != b""
 

@@ -1,7 +1,7 @@
 """From a run's folder to today's verdicts.
 
 Where a case's evidence can be read and yet does not tell the whole (`results.json` has no result
-of it, or today's code does not know it), only what must hold at any moment is judged: the verdict
+of it, or today's code does not know it), only what must hold at any time is judged: the verdict
 is then unknown at best, and a failure is still seen.
 """
 
@@ -100,7 +100,7 @@ class Judging:
                 evidence = case.target.load_evidence(folder)
             else:
                 target, evidence = load_evidence(folder, self._targets)
-                # Of several targets nobody can tell whose it was.
+                # With several targets it is not known whose it was.
                 is_its_own = len(self._targets) == 1
                 known = _stand_in(name, target if is_its_own else UNNAMED, control=control)
         except Exception as error:  # noqa: BLE001 - it may be damaged in any way
@@ -142,7 +142,7 @@ class Judging:
     def _secrets(
         self, case: Case, evidence: Evidence, recorded: CaseResult | None
     ) -> Iterator[Finding]:
-        """What the run found in its search for the user's secrets, which nobody can repeat."""
+        """What the run found in its search for the user's secrets, which cannot be repeated."""
         checks = recorded.checks if recorded else ()
         made = [check for check in checks if check.check == KEY_CHECK]
         for check in made:
@@ -175,7 +175,7 @@ class Judging:
 def _holds_evidence(path: Path) -> bool:
     try:
         return any((path / trace).exists() for trace in _TRACES)
-    except PermissionError:  # it is read later, where what is wrong is told
+    except PermissionError:  # it is read later, which reports what is wrong
         return True
 
 

@@ -30,7 +30,7 @@ from chaos.experiment.results import (
 )
 from chaos.report.files import markdown
 from chaos.report.junit import junit
-from chaos.report.table import ambiguous_lines, cost, cost_table_lines, usd
+from chaos.report.table import cost, cost_table_lines, in_doubt_lines, usd
 from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
@@ -269,7 +269,7 @@ def test_an_ambiguous_call_is_listed_with_its_cost_and_why(doubtful: Evidence) -
             "sent_at": "2026-01-02T03:04:05Z",
         }
     ]
-    (line,) = ambiguous_lines(_run(result))
+    (line,) = in_doubt_lines(_run(result))
     assert line == (
         "worker_crash/sigkill_twice: crash-single, character, request 1, $0.039, ambiguous: "
         "no outcome before the deadline"
@@ -301,7 +301,7 @@ def test_a_control_counts_in_no_cost(server_restart: Evidence, control: Evidence
     assert result.waste_usd == result.possible_waste_usd == 0
     assert result.saved_usd == Decimal("1.239")
     assert result.ambiguous == ()
-    assert ambiguous_lines(_run(result)) == []
+    assert in_doubt_lines(_run(result)) == []
 
 
 def test_the_cost_table_ends_with_the_total(doubtful: Evidence, checkpoint: Evidence) -> None:
@@ -330,7 +330,7 @@ def test_the_cost_table_is_markdown_with_aligned_columns(doubtful: Evidence) -> 
 
     assert len({len(line) for line in lines}) == 1
     assert "\n".join(lines) in markdown(run)
-    assert f"\n- {ambiguous_lines(run)[0]}\n" in markdown(run)
+    assert f"\n- {in_doubt_lines(run)[0]}\n" in markdown(run)
 
 
 def test_junit_carries_the_costs(doubtful: Evidence) -> None:

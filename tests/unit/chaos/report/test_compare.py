@@ -1,4 +1,4 @@
-"""Two runs held against each other: each kind of change is seen, and none where there is none."""
+"""Two runs compared: each kind of change is seen, and none where there is none."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from chaos.evidence.bills import Mode
 from chaos.experiment.results import CaseResult, NotRun, RunResult, WorkflowResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.compare import compare, comparison_blocks, comparison_lines, conclusion
-from chaos.report.differences import Change, Difference, Noise
+from chaos.report.differences import Change, Noise
 from tests.unit.chaos.report.made_runs import a_case, a_fault, a_recovery, a_run, a_scenario
 
 OLD = a_run(a_scenario())
 BROKEN = a_case("one", "it broke", "twice")
+UNKNOWN = a_case("one", "it broke", "twice", verdict=Verdict.UNKNOWN)
 
 
 def _run(case: CaseResult) -> RunResult:
@@ -27,12 +28,15 @@ def _with(**given: Any) -> RunResult:
     return _run(a_case(**given))
 
 
-def _only(new: RunResult, old: RunResult = OLD, noise: Noise | None = None) -> Difference:
-    (difference,) = compare(new, old, noise).differences
-    return difference
+def _recovering(*recoveries: Any) -> RunResult:
+    return _with(faults=tuple(a_fault(each) for each in recoveries))
 
 
-def test_equal_runs_have_no_difference_and_say_so() -> None:
+def _differences(new: RunResult, old: RunResult, noise: Noise | None = None) -> list[str]:
+    return [f"{each.change}: {each}" for each in compare(new, old, noise).differences]
+
+
+def test_equal_runs_have_no_difference() -> None:
     found = compare(a_run(a_scenario(), run_id="new"), OLD)
 
     assert found.differences == ()
@@ -45,74 +49,107 @@ def test_equal_runs_have_no_difference_and_say_so() -> None:
     )
 
 
-def test_a_run_against_itself_is_told() -> None:
-    assert compare(OLD, OLD).caveats == ("Both are of one name, 2026-01-02T03-04-05Z.",)
+OTHER_CHECK = BROKEN.model_copy(
+    update={"checks": (BROKEN.checks[0].model_copy(update={"check": "another"}),)}
+)
+IN_SHORT = "it_holds: it broke (and 1 more)"
 
 
-@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.UNKNOWN])
-def test_what_passed_and_does_not_any_more_turned_red(verdict: Verdict) -> None:
-    broken = a_case("one", "it broke", "twice", verdict=verdict)
-    found = compare(_run(broken), OLD)
+@pytest.mark.parametrize(
+    ("new", "old", "difference"),
+    [
+        (_run(BROKEN), OLD, f"red: crash/one: failed, was passed: {IN_SHORT}"),
+        (_run(UNKNOWN), OLD, f"red: crash/one: unknown, was passed: {IN_SHORT}"),
+        (OLD, _run(BROKEN), "green: crash/one: passed, was failed"),
+        (
+            _run(BROKEN),
+            _run(UNKNOWN),
+            f"otherwise: crash/one: failed, was unknown: {IN_SHORT}",
+        ),
+        (
+            _run(OTHER_CHECK),
+            _run(BROKEN),
+            "otherwise: crash/one: failed by another, was it_holds: another: it broke (and 1 more)",
+        ),
+        (
+            _run(a_case("one", "a\n\x1b[31mb")),
+            OLD,
+            "red: crash/one: failed, was passed: it_holds: a [31mb",
+        ),
+        (
+            _with(duration_s=50.0),
+            OLD,
+            "slower: crash/one: duration 50.0 s, was 40.0 s (+10.0 s, +25%)",
+        ),
+        (
+            OLD,
+            _with(duration_s=60.0),
+            "faster: crash/one: duration 40.0 s, was 60.0 s (-20.0 s, -33%)",
+        ),
+        (
+            _recovering(a_recovery(detect=22.0)),
+            OLD,
+            "slower: crash/one: recovery from kill at worker-1 38.0 s, was 26.0 s (+12.0 s, +46%): "
+            "detect 22.0 s, was 10.0 s",
+        ),
+        (
+            OLD,
+            _recovering(None),
+            "slower: crash/one: recovery from kill at worker-1 26.0 s, was none (+26.0 s)",
+        ),
+        (
+            _with(faults=(a_fault(a_recovery(), repeated_attempts=3),)),
+            OLD,
+            "more attempts: crash/one: repeated attempts 3, was 1 (+2)",
+        ),
+        (
+            OLD,
+            _with(faults=(a_fault(a_recovery(), repeated_attempts=3),)),
+            "fewer attempts: crash/one: repeated attempts 1, was 3 (-2)",
+        ),
+    ],
+)
+def test_a_change_is_told_in_a_sentence(new: RunResult, old: RunResult, difference: str) -> None:
+    assert _differences(new, old) == [difference]
+    assert compare(new, old).turned_red is difference.startswith("red")
+    assert _differences(new, new) == []
 
-    assert found.turned_red
-    assert str(found.differences[0]) == (
-        f"crash/one: {verdict}, was passed: it_holds: it broke (and 1 more)"
-    )
+
+def test_parts_of_a_recovery_are_compared_where_the_whole_is_the_same() -> None:
+    shifted = _recovering(a_recovery(detect=5.0, restart=6.0))
+
+    slower, faster = compare(shifted, OLD).differences
+
+    where = "recovery from kill at worker-1"
+    assert (slower.change, slower.what) == (Change.SLOWER, f"{where}, restart")
+    assert (faster.change, faster.what) == (Change.FASTER, f"{where}, detect")
 
 
-def test_a_problem_stays_on_its_line() -> None:
-    hostile = _run(a_case("one", "a\n\x1b[31mb"))
+def test_each_fault_is_compared_to_its_own() -> None:
+    first = a_recovery(redo=1.0)
+    both = _recovering(first, a_recovery(redo=30.0))
+    later = _recovering(first, a_recovery(redo=60.0))
 
-    assert str(_only(hostile)).endswith("it_holds: a [31mb")
+    (difference,) = compare(later, both).differences
 
-
-def test_what_failed_and_passes_now_turned_green() -> None:
-    found = compare(OLD, _run(BROKEN))
-
-    assert found.differences[0].change is Change.GREEN
-    assert not found.is_worse
+    assert difference.what == "recovery from kill at worker-1 (2)"
 
 
-def test_what_fails_in_another_way_did_not_turn_red() -> None:
-    unknown = a_case("one", "who knows", verdict=Verdict.UNKNOWN)
-
-    assert _only(_run(BROKEN), _run(unknown)).change is Change.OTHER
-    assert compare(_run(BROKEN), _run(BROKEN)).differences == ()
-
-
-def test_what_fails_by_another_check_is_told() -> None:
-    check = BROKEN.checks[0].model_copy(update={"check": "another"})
-    other = BROKEN.model_copy(update={"checks": (check,)})
-
-    assert str(_only(_run(other), _run(BROKEN))) == (
-        "crash/one: failed by another, was it_holds: another: it broke (and 1 more)"
-    )
-
-
-def test_a_scenario_that_is_new_or_gone_is_told_with_its_reason() -> None:
+def test_scenarios_and_cases_that_are_new_or_gone_are_told_with_the_reason() -> None:
     absent = NotRun(number=2, name="disk", title="Disk", reason="nobody may mount here")
-    with_disk = a_run(a_scenario(), a_scenario("disk", number=2))
-    without = a_run(a_scenario(), not_run=[absent], run_id="new")
+    more = a_run(a_scenario("crash", a_case(), a_case("two")), a_scenario("disk", number=2))
+    less = a_run(a_scenario(), not_run=[absent], run_id="new")
 
-    gone, new = _only(without, with_disk), _only(with_disk, without)
-
-    assert (gone.change, str(gone)) == (
-        Change.GONE,
-        "disk: not run, was passed: nobody may mount here",
-    )
-    assert (new.change, str(new)) == (
-        Change.NEW,
-        "disk: passed, was not run: nobody may mount here",
-    )
-    assert compare(without, with_disk).is_worse
-    assert not compare(with_disk, without).is_worse
-
-
-def test_a_case_that_is_new_or_gone_is_told() -> None:
-    both = a_run(a_scenario("crash", a_case(), a_case("two")))
-
-    assert str(_only(both)) == "crash/two: passed, was not run"
-    assert str(_only(OLD, both)) == "crash/two: not run, was passed"
+    assert _differences(less, more) == [
+        "not run: crash/two: not run, was passed",
+        "not run: disk: not run, was passed: nobody may mount here",
+    ]
+    assert _differences(more, less) == [
+        "new: crash/two: passed, was not run",
+        "new: disk: passed, was not run: nobody may mount here",
+    ]
+    assert compare(less, more).is_worse
+    assert not compare(more, less).is_worse
 
 
 def test_what_is_new_and_does_not_pass_counts_as_turned_red() -> None:
@@ -134,7 +171,7 @@ def test_not_the_least_part_of_a_cent_is_lost(figure: str, what: str) -> None:
     was = getattr(OLD.scenarios[0].cases[0], figure)
     dearer = _with(**{figure: was + Decimal("0.0004")})
 
-    up, down = _only(dearer), _only(OLD, dearer)
+    (up,), (down,) = compare(dearer, OLD).differences, compare(OLD, dearer).differences
 
     assert (up.change, up.what, up.by) == (Change.DEARER, what, "+$0.0004")
     assert (down.change, down.what, down.by) == (Change.CHEAPER, what, "-$0.0004")
@@ -144,75 +181,24 @@ def test_equal_amounts_that_are_written_differently_are_equal() -> None:
     assert compare(_with(cost_usd=Decimal("1.23900")), OLD).differences == ()
 
 
-def test_a_duration_beyond_the_noise_is_slower_or_faster() -> None:
-    slower = _with(duration_s=50.0)
+@pytest.mark.parametrize(
+    ("now", "was", "noise", "is_slower"),
+    [
+        (47.9, 40.0, None, False),
+        (32.1, 40.0, None, False),
+        (48.1, 40.0, None, True),
+        (1.9, 1.0, None, False),
+        (2.1, 1.0, None, True),
+        (47.9, 40.0, Noise(share=0.1), True),
+        (60.0, 40.0, Noise(share=0.6), False),
+    ],
+)
+def test_times_may_differ_by_the_noise(
+    now: float, was: float, noise: Noise | None, *, is_slower: bool
+) -> None:
+    found = compare(_with(duration_s=now), _with(duration_s=was), noise)
 
-    assert str(_only(slower)) == "crash/one: duration 50.0 s, was 40.0 s (+10.0 s, +25%)"
-    assert _only(slower).change is Change.SLOWER
-    assert _only(OLD, _with(duration_s=60.0)).change is Change.FASTER
-
-
-@pytest.mark.parametrize("seconds", [40.0, 47.9, 32.1])
-def test_a_duration_within_the_noise_is_the_same(seconds: float) -> None:
-    assert compare(_with(duration_s=seconds), OLD).differences == ()
-
-
-def test_short_times_may_differ_by_a_second() -> None:
-    short = _with(duration_s=1.0)
-
-    assert compare(_with(duration_s=1.9), short).differences == ()
-    assert _only(_with(duration_s=2.1), short).change is Change.SLOWER
-
-
-def test_the_noise_can_be_chosen() -> None:
-    assert _only(_with(duration_s=47.9), noise=Noise(share=0.1)).change is Change.SLOWER
-    assert compare(_with(duration_s=60.0), OLD, Noise(share=0.6)).differences == ()
-
-
-def test_a_slower_recovery_says_which_of_its_parts_it_was() -> None:
-    late = _with(faults=(a_fault(a_recovery(detect=22.0)),))
-
-    assert str(_only(late)) == (
-        "crash/one: recovery from kill at worker-1 38.0 s, was 26.0 s (+12.0 s, +46%): "
-        "detect 22.0 s, was 10.0 s"
-    )
-
-
-def test_parts_that_differ_are_told_where_the_whole_does_not() -> None:
-    shifted = _with(faults=(a_fault(a_recovery(detect=5.0, restart=6.0)),))
-
-    slower, faster = compare(shifted, OLD).differences
-
-    assert (slower.change, slower.what) == (
-        Change.SLOWER,
-        "recovery from kill at worker-1, restart",
-    )
-    assert (faster.change, faster.what) == (Change.FASTER, "recovery from kill at worker-1, detect")
-
-
-def test_each_fault_is_held_against_its_own() -> None:
-    first, second = a_recovery(redo=1.0), a_recovery(redo=30.0)
-    both = _with(faults=(a_fault(first), a_fault(second)))
-    later = _with(faults=(a_fault(first), a_fault(a_recovery(redo=60.0))))
-
-    assert compare(both, both).differences == ()
-    assert _only(later, both).what == "recovery from kill at worker-1 (2)"
-
-
-def test_a_fault_that_cost_no_recovery_before_is_slower_now() -> None:
-    none = _with(faults=(a_fault(),))
-
-    assert str(_only(OLD, none)) == (
-        "crash/one: recovery from kill at worker-1 26.0 s, was none (+26.0 s)"
-    )
-    assert _only(none, OLD).change is Change.FASTER
-
-
-def test_more_attempts_are_told_and_fewer_too() -> None:
-    more = _with(faults=(a_fault(a_recovery(), repeated_attempts=3),))
-
-    assert str(_only(more)) == "crash/one: repeated attempts 3, was 1 (+2)"
-    assert _only(OLD, more).change is Change.FEWER
+    assert [each.change for each in found.differences] == [Change.SLOWER] * is_slower
 
 
 def test_red_comes_first_then_dearer_then_slower() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from chaos.experiment.results import NotRun
 from chaos.invariants.verdict import Verdict
+from chaos.report.files import outcome_lines
 from chaos.report.table import cost_table_lines, table_lines
-from chaos.report.terminal import outcome_lines
 from tests.unit.chaos.report.made_runs import a_case, a_run, a_scenario
 
 FOLDER = Path("reports/run")
