@@ -26,8 +26,8 @@ def escaped(text: str, most: int = LONGEST) -> str:
 
 
 def uncalled(text: str) -> str:
-    """Text in which GitHub finds nobody to notify and no thread to mention: what follows an `@` or a `#`
-    is set apart by nothing, for no backslash keeps it from looking there.
+    """Text in which GitHub notifies nobody and links no thread: a space without width stands
+    between, as a backslash does not keep it from looking there.
     """
     return _CALLS.sub("&#8203;", text)
 

@@ -63,17 +63,20 @@ def texts() -> Mapping[str, str]:
         schema = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"urn:pytest-temporal-chaos:{name}",
-            **_finite(adapter.json_schema(mode="serialization")),
+            **_published(adapter.json_schema(mode="serialization")),
         }
         found[f"{name}.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
     return found
 
 
-def _finite(value: Any) -> Any:
-    """Without a default that JSON has no number for."""
+def _published(value: Any) -> Any:
+    """Without a default that JSON has no number for, and open for what is not in a model: what a
+    later version adds, and the settings of a guest's own faults.
+    """
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items() if (k, v) != ("default", math.inf)}
-    return [_finite(each) for each in value] if isinstance(value, list) else value
+        left_out = (("default", math.inf), ("additionalProperties", False))
+        return {k: _published(v) for k, v in value.items() if (k, v) not in left_out}
+    return [_published(each) for each in value] if isinstance(value, list) else value
 
 
 def write() -> None:

@@ -39,7 +39,7 @@ _LEVELS = {"WARNING": "WARN", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that a process said. `level` is upper case, WARN and ERROR for all that matters most.
+    """One thing that a process said. `level` is upper case, WARN or ERROR for what matters.
 
     `ending` is the error below a stack trace that followed; `repeats` is how often a similar line
     came after it.

@@ -52,6 +52,10 @@ def test_equal_runs_have_no_difference() -> None:
 OTHER_CHECK = BROKEN.model_copy(
     update={"checks": (BROKEN.checks[0].model_copy(update={"check": "another"}),)}
 )
+SLOWER_RECOVERY = (
+    "slower: crash/one: recovery from kill at worker-1 38.0 s, was 26.0 s (+12.0 s, +46%): "
+    "detect 22.0 s, was 10.0 s"
+)
 IN_SHORT = "it_holds: it broke (and 1 more)"
 
 
@@ -89,8 +93,7 @@ IN_SHORT = "it_holds: it broke (and 1 more)"
         (
             _recovering(a_recovery(detect=22.0)),
             OLD,
-            "slower: crash/one: recovery from kill at worker-1 38.0 s, was 26.0 s (+12.0 s, +46%): "
-            "detect 22.0 s, was 10.0 s",
+            SLOWER_RECOVERY,
         ),
         (
             OLD,
@@ -280,7 +283,7 @@ def test_runs_without_a_common_case_say_that_nothing_was_compared() -> None:
     found = compare(a_run(a_scenario("disk"), run_id="new"), OLD)
 
     assert found.pairs == ()
-    assert found.caveats == ("The two have no case in common, so nothing was compared.",)
+    assert found.caveats == ("The runs have no case in common, so nothing was compared.",)
 
 
 def test_a_controls_bill_is_in_no_sum() -> None:

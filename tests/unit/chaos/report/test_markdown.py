@@ -7,7 +7,6 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from chaos.evidence.text import plain
 from chaos.report import markdown
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -78,15 +77,6 @@ def test_hostile_text_is_code_where_it_is_meant_to_be(text: str) -> None:
     assert spans == [("code_inline", text)]
 
 
-def test_lines_and_what_nobody_can_see_become_spaces() -> None:
-    assert plain("one\r\n# two\x00\x1b[31m\u202ered\ud800") == "one # two [31m red"
-
-
-def test_a_long_text_is_cut_openly() -> None:
-    assert plain("x" * 1500, most=10) == "xxxxxxxxxx … (1490 more characters)"
-    assert plain("x" * 10, most=10) == "xxxxxxxxxx"
-
-
 def test_blocks_that_fit_are_kept_whole_and_the_rest_is_told() -> None:
     blocks = ["first", "sécond" * 10, "third"]
     whole = "\n\n".join(blocks) + "\n"
@@ -113,9 +103,3 @@ def test_nobody_is_called_and_no_thread_is_marked() -> None:
     assert re.findall("[@#]\u200b?\\w+", shown) == [
         *("@\u200boctocat", "@\u200bteam", "#\u200b12", "#\u200b7", "@host", "#60"),
     ]
-
-
-def test_a_folded_title_calls_nobody() -> None:
-    assert markdown.uncalled("a &#x27;@octocat&#39; of #12") == (
-        "a &#x27;@&#8203;octocat&#39; of #&#8203;12"
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from itertools import product
@@ -17,7 +18,6 @@ from typing import Any
 import pytest
 
 from chaos.__main__ import main
-from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event, Journal, read_journal
 from chaos.experiment.results import RunResult
 from chaos.invariants.verdict import Verdict
@@ -98,51 +98,24 @@ def test_results_that_are_no_file_of_ours_are_a_sentence(
     assert said.rstrip().endswith("restore it, or name another run.")
 
 
-@pytest.mark.parametrize("command", ["report", "recheck"])
 @pytest.mark.parametrize(
     ("field", "number"),
     [
         *product(["duration_s", "cost_usd"], [*NUMBERS, "-1"]),
         *product(["duration_s", "number"], ['"5"']),
-        *product(["number"], NUMBERS),
+        *product(["number", "total"], NUMBERS),
+        ("started_at", '"2026-01-03T03:04:05"'),
     ],
 )
 def test_a_number_that_is_none_is_a_sentence(
-    run: Path, command: str, number: str, field: str, capsys: pytest.CaptureFixture[str]
+    run: Path, number: str, field: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def edit(content: Any) -> None:
-        for part in (content["scenarios"][0], content["scenarios"][0]["cases"][0]):
-            if field in part:
-                part[field] = "HERE"
-
-    _edit(run, edit)
     file = run / "results.json"
-    file.write_text(file.read_text().replace('"HERE"', number))
+    text, changed = re.subn(rf'"{field}": [^,\n]+', f'"{field}": {number}', file.read_text())
+    assert changed
+    file.write_text(text)
 
-    assert f"{field}: " in _says(capsys, command, run)
-
-
-def test_a_recovery_of_no_length_is_a_sentence(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def edit(content: Any) -> None:
-        content["scenarios"][0]["recovery_s"]["total"] = float("nan")
-
-    _edit(run, edit)
-
-    assert "recovery_s.total" in _says(capsys, "report", run)
-
-
-def test_a_time_without_a_zone_is_left_out_of_the_trend(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = run.with_name("2026-01-03T03-04-05Z")
-    shutil.copytree(run, other)
-    _edit(other, lambda content: content.update(started_at="2026-01-03T03:04:05"))
-
-    assert main(["report", str(run), "--trend"]) == 0
-    assert "Left out: " in capsys.readouterr().out
-    assert "started_at" in _says(capsys, "report", other)
+    assert f"{field}: " in _says(capsys, "report", run)
 
 
 def test_odd_neighbours_are_left_out_openly_and_steer_nothing(
@@ -217,7 +190,7 @@ def test_no_name_of_a_case_leads_out_of_the_run(run: Path, name: str) -> None:
 
 EVIDENCE = (
     *("journal.jsonl", "ledger.jsonl", "expectations.json", "billing.json"),
-    *("paid_calls.json", "prefix.txt", "promise.json"),
+    *("paid_calls.json", "prefix.txt", "promise.json", "histories/crash-single.run-1.json"),
 )
 
 
@@ -236,16 +209,6 @@ def test_evidence_that_is_no_file_of_ours_is_told_and_never_a_pass(
     assert main(["report", str(run)]) == 0
 
 
-def test_a_history_that_is_no_file_of_ours_is_no_workflow_that_is_lost(run: Path) -> None:
-    history = next((run / PLACE / "histories").iterdir())
-    _make_odd(history, "pipe")
-
-    (scenario,) = recheck(run, all_scenarios()).result.scenarios
-
-    assert scenario.verdict is Verdict.UNKNOWN
-    assert history.name in scenario.reason
-
-
 @pytest.mark.parametrize("name", ["promise.json", "billing.json", "histories/*.json"])
 def test_evidence_that_is_too_deep_is_told(run: Path, name: str) -> None:
     file = next(iter((run / PLACE).glob(name)), run / PLACE / name)
@@ -256,28 +219,6 @@ def test_evidence_that_is_too_deep_is_told(run: Path, name: str) -> None:
     assert scenario.verdict is Verdict.UNKNOWN
     assert main(["report", str(run)]) == 0
     assert "Its evidence cannot be read" in (run / "report.html").read_text()
-
-
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e30", "-1", "true", '"5"'])
-def test_a_promise_that_is_no_time_is_never_kept(run: Path, number: str) -> None:
-    """A bound of NaN would be passed by nothing, and one without end by all."""
-    (run / PLACE / "promise.json").write_text(f'{{"recovery_seconds": {number}}}')
-
-    with pytest.raises(ValueError, match="recovery_seconds"):
-        Evidence.load(run / PLACE)
-
-
-@pytest.mark.parametrize("number", ["NaN", "-1", "1e30", "true"])
-def test_a_bill_that_is_no_amount_is_told(run: Path, number: str) -> None:
-    file = run / PLACE / "ledger.jsonl"
-    text = file.read_text()
-    begin = text.index('"amount_usd":') + len('"amount_usd":')
-    end = text.index(",", begin)
-    file.write_text(f"{text[:begin]}{number}{text[end:]}")
-
-    (scenario,) = recheck(run, all_scenarios()).result.scenarios
-
-    assert scenario.verdict is Verdict.UNKNOWN
 
 
 def test_a_line_separator_within_a_text_ends_no_line_of_a_journal(tmp_path: Path) -> None:
@@ -300,40 +241,13 @@ def test_a_text_that_no_file_can_hold_keeps_no_result_from_being_written(run: Pa
     assert r"a\\udcffb holds an API key" in (run / "results.json").read_text()
 
 
-@pytest.mark.parametrize("kind", ["folder", "link", "file"])
-def test_the_results_are_written_whatever_is_called_latest(run: Path, kind: str) -> None:
+def test_the_results_are_written_whatever_is_called_latest(run: Path) -> None:
     latest = run.parent / "latest"
     latest.unlink()
-    precious = run.parents[1] / "precious"
-    precious.mkdir()
-    if kind == "folder":
-        (latest / "mine").mkdir(parents=True)
-    elif kind == "link":
-        latest.symlink_to(precious)
-    else:
-        latest.touch()
+    (latest / "mine").mkdir(parents=True)
 
-    troubles = write_reports(a_run(a_scenario()), run, environment={})
+    (trouble,) = write_reports(a_run(a_scenario()), run, environment={})
 
     assert (run / "report.html").exists()
-    if kind == "folder":
-        assert len(troubles) == 1
-        assert troubles[0].startswith(f"{latest} could not be pointed at this run")
-        assert (latest / "mine").exists()
-    else:
-        assert troubles == ()
-        assert latest.resolve() == run
-
-
-@pytest.mark.parametrize("name", ["report.html", "results.md", "summary.md", "junit.xml"])
-def test_a_report_writes_through_no_link(run: Path, name: str) -> None:
-    precious = run.parents[1] / "precious"
-    precious.write_text("precious")
-    for each in (name, f".{name}"):
-        (run / each).unlink(missing_ok=True)
-        (run / each).symlink_to(precious)
-
-    assert main(["report", str(run)]) == 0
-
-    assert precious.read_text() == "precious"
-    assert not (run / name).is_symlink()
+    assert trouble.startswith(f"{latest} could not be pointed at this run")
+    assert (latest / "mine").exists()

@@ -39,13 +39,6 @@ def test_what_was_paid_stands_above_all() -> None:
     )
 
 
-def test_a_run_in_which_nothing_could_run_is_shown_too() -> None:
-    lines = outcome_lines(a_run(not_run=[ABSENT]), FOLDER)
-
-    assert lines[-1] == "OVERALL: 0/0 tests passed, 1 not run"
-    assert not any("it_holds" in line for line in lines)
-
-
 def test_a_second_try_is_told_with_the_reason_for_it(tmp_path: Path) -> None:
     first = a_case("one", "too busy", verdict=Verdict.UNKNOWN)
     run = a_run(a_scenario("odd", a_case("one", first_try=first), a_case("two")))

@@ -36,7 +36,7 @@ def test_a_lost_attempt_ends_with_its_worker_and_is_noticed_later(worker_crash: 
     assert (second.number, second.outcome, second.exact) == (2, Outcome.DONE, True)
 
 
-def test_a_fleet_notices_at_once(worker_crash: Evidence, with_history: Change) -> None:
+def test_a_supervisor_notices_at_once(worker_crash: Evidence, with_history: Change) -> None:
     death = worker_crash.first_entry(Event.EXITED)
     assert death
 

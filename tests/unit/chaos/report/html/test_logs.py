@@ -70,12 +70,6 @@ def test_of_a_stack_trace_the_last_words_are_kept(tmp_path: Path) -> None:
     assert (line.text, line.ending) == ("it broke", "ValueError: the reason")
 
 
-def test_what_else_has_no_time_is_left_out(tmp_path: Path) -> None:
-    (line,) = _read(tmp_path, worker_1="2026-01-02 03:04:06,0 ERROR it broke\nServer: localhost\n")
-
-    assert (line.text, line.ending) == ("it broke", "")
-
-
 def test_a_failed_attempt_is_said_in_short(tmp_path: Path) -> None:
     ended = (
         "temporalio.activity: Completing activity as failed ({'activity_id': '2', "

@@ -124,7 +124,7 @@ def test_a_strand_has_its_attempts_and_waits_in_order(worker_crash: Evidence) ->
     assert all(before.end == after.start for before, after in pairwise(image))
 
 
-def test_what_was_paid_is_marked_and_what_is_in_doubt_openly(worker_crash: Evidence) -> None:
+def test_what_was_paid_is_marked_and_what_is_in_doubt(worker_crash: Evidence) -> None:
     (row,) = _timeline(worker_crash).workflows
 
     assert [(mark.kind, mark.amount_usd) for mark in row.marks] == [

@@ -68,25 +68,6 @@ def test_what_broke_stands_first_with_its_reason_and_the_way_back(
     assert broken.run_id in top
 
 
-def test_a_run_that_passed_has_nothing_that_broke(folder: Path) -> None:
-    a_run(folder, {RETRY: PASSED, CRASH: PASSED})
-
-    text = _text(_page(folder))
-
-    assert "All 2 scenarios passed" in text
-    assert "What broke" not in text
-
-
-@pytest.mark.parametrize(
-    ("findings", "headline"),
-    [(PASSED, "The scenario passed"), (failed("it_holds", "no"), "The scenario failed")],
-)
-def test_one_alone_is_called_so(folder: Path, findings: tuple[()], headline: str) -> None:
-    a_run(folder, {CRASH: findings})
-
-    assert headline in _text(_page(folder))
-
-
 def test_each_case_has_its_timeline_recovery_cost_and_checks(
     folder: Path, broken: RunResult
 ) -> None:
@@ -230,12 +211,12 @@ def test_many_workflows_are_folded_and_the_page_stays_small(folder: Path) -> Non
 
     page = _page(folder)
 
-    assert "88 more workflows, with less to see" in page
+    assert "88 more workflows, with fewer events" in page
     assert len(page) < 150_000
 
 
 @pytest.mark.usefixtures("broken")
-def test_it_is_held_against_another_run(tmp_path: Path, folder: Path) -> None:
+def test_it_is_compared_to_another_run(tmp_path: Path, folder: Path) -> None:
     a_run(tmp_path / "older", {RETRY: PASSED, CRASH: PASSED}, run_id="older")
 
     text = _text(write_html(folder, against=tmp_path / "older").read_text())
@@ -271,13 +252,6 @@ def test_a_live_run_says_what_was_paid_and_runs_live_again(folder: Path) -> None
     assert "Mode live Topology" in text
     assert "Paid at most $1.278 of $15.00" in text
     assert "python -m chaos run worker_crash --live" in text
-
-
-def test_results_that_cannot_be_read_are_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HtmlError, match=r"^report\.html was not written: .*\.$"):
-        write_html(tmp_path)
-
-    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_fault_of_the_page_loses_no_results(
@@ -329,3 +303,12 @@ def test_a_guests_run_has_its_own_files_and_its_own_scenarios(tmp_path: Path) ->
 
     assert "python -m chaos run worker_dies_charging" in page
     assert 'href="worker_dies_charging/sigkill/charges.jsonl"' in page
+
+
+def test_a_run_that_passed_has_nothing_that_broke(folder: Path) -> None:
+    a_run(folder, {RETRY: PASSED, CRASH: PASSED})
+
+    text = _text(_page(folder))
+
+    assert "All 2 scenarios passed" in text
+    assert "What broke" not in text

@@ -206,7 +206,7 @@ def test_a_bill_of_another_amount_fails(run: Path) -> None:
     assert set(_not_passed(found, SERIES)) == {"cost_matches_bills"}
 
 
-def test_a_blow_that_is_not_in_the_journal_is_not_proven(run: Path) -> None:
+def test_a_signal_that_is_not_in_the_journal_is_not_proven(run: Path) -> None:
     journal = run / SINGLE / "journal.jsonl"
     lines = [line for line in journal.read_text().splitlines() if '"signaled"' not in line]
     journal.write_text("\n".join(lines) + "\n")
@@ -230,7 +230,7 @@ def test_a_torn_journal_is_unknown_and_says_where(run: Path) -> None:
     }
 
 
-def test_a_torn_ledger_is_judged_as_in_a_run_and_said(run: Path) -> None:
+def test_torn_bills_are_judged_as_in_a_run_and_noted(run: Path) -> None:
     ledger = run / SINGLE / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes() + b'{"at":"2026-11-2')
     found = recheck(run, CATALOGUE)
