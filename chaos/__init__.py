@@ -14,7 +14,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chaos.environment.proxy import SERVER as SERVER
     from chaos.environment.readiness import LogLine as LogLine
     from chaos.environment.readiness import OpenPort as OpenPort
     from chaos.environment.readiness import Polls as Polls
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from chaos.environment.target import Target as Target
     from chaos.environment.temporal import StackSpec as StackSpec
     from chaos.environment.temporal import Topology as Topology
+    from chaos.environment.wire import SERVER as SERVER
     from chaos.environment.worker import WorkerKind as WorkerKind
     from chaos.environment.worker import WorkerProcess as WorkerProcess
     from chaos.evidence.bills import Bill as Bill
@@ -78,9 +78,7 @@ if TYPE_CHECKING:
     from chaos.network.toxics import Latency as Latency
     from chaos.network.toxics import LimitData as LimitData
     from chaos.network.toxics import ResetPeer as ResetPeer
-    from chaos.network.toxics import Slicer as Slicer
     from chaos.network.toxics import Stream as Stream
-    from chaos.network.toxics import Timeout as Timeout
     from chaos.plugin.probe import ProbeFailed as ProbeFailed
     from chaos.plugin.probe import probe as probe
     from chaos.process.waiting import wait_until as wait_until
@@ -141,9 +139,7 @@ _PLACES = {
         "Latency",
         "LimitData",
         "ResetPeer",
-        "Slicer",
         "Stream",
-        "Timeout",
     ),
     "chaos.plugin.probe": ("ProbeFailed", "probe"),
     "chaos.process.waiting": ("wait_until",),

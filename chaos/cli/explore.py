@@ -114,7 +114,7 @@ def _explore(given: argparse.Namespace) -> int:
     from chaos.search.crash.points import Action, PlanError  # noqa: PLC0415 - likewise
     from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
     from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
-    from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
+    from chaos.wire.specs import WireError  # noqa: PLC0415 - likewise
 
     unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
     try:

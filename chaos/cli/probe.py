@@ -138,7 +138,7 @@ def _probe(given: argparse.Namespace) -> int:
     from chaos.search.probe.baseline import NoBaselineError  # noqa: PLC0415 - likewise
     from chaos.search.probe.given import GivenError  # noqa: PLC0415 - likewise
     from chaos.wire.boundary import BoundaryError  # noqa: PLC0415 - likewise
-    from chaos.wire.control import WireError  # noqa: PLC0415 - likewise
+    from chaos.wire.specs import WireError  # noqa: PLC0415 - likewise
 
     unusable = (BadBinaryError, BinaryNotFoundError, WireError)
     wrong = (BoundaryError, CatalogueError, GivenError, NoBaselineError, NoFolderError)

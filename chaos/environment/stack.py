@@ -18,14 +18,13 @@ from temporalio.client import Client
 from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
-from chaos.environment.proxy import ProxyServer
 from chaos.environment.readiness import Arrival, Polls, port_of
 from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
 from chaos.environment.target import Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import StackSpec, Temporal, TemporalFactory
 from chaos.environment.ways import NotHereError, Way, Ways
-from chaos.environment.wire import WireServer
+from chaos.environment.wire import Link, WireServer
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
 from chaos.process.child import CANARY
@@ -117,14 +116,14 @@ class Stack:
         return self._temporal
 
     @property
-    def links(self) -> dict[str, ProxyServer]:
-        """The proxies of its links, by names such as `worker-1>server`."""
-        return self._ways.links
+    def links(self) -> dict[str, Link]:
+        """What can be made bad, by names such as `worker-1>server`."""
+        return self._ways.wire.links if self._ways.wire else {}
 
     @property
     def wire(self) -> WireServer:
         """What holds calls at boundaries; there is none before a worker is on it."""
-        if self._ways.wire is None:
+        if self._ways.wire is None or not self._ways.wire.lines:
             raise NotHereError("no worker of this stack is on the wire: start it with wire=True.")
         return self._ways.wire
 

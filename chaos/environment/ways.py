@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.environment.factory import ProcessFactory
-from chaos.environment.proxy import SERVER, ProxyServer, link_name
 from chaos.environment.target import ServiceProcess
 from chaos.environment.temporal import Temporal, add_namespace
-from chaos.environment.wire import EVERYBODY, Line, WireServer, line_name, plain, upstream_of
+from chaos.environment.wire import (
+    EVERYBODY,
+    SERVER,
+    Line,
+    Link,
+    WireServer,
+    line_name,
+    link_name,
+    plain,
+    upstream_of,
+)
 from chaos.process.ports import Port
-from chaos.wire.control import Protocol, Upstream
+from chaos.wire.specs import Protocol, Upstream
 
 
 class NotHereError(Exception):
@@ -47,27 +55,29 @@ class Ways:
     services: Mapping[str, ServiceProcess]
     fixed: int | None = None
     fixed_port: Port | None = None
-    links: dict[str, ProxyServer] = field(default_factory=dict, init=False)
     wire: WireServer | None = field(default=None, init=False)
 
+    def _server(self) -> WireServer:
+        """The process, which begins with its first line."""
+        if self.wire is None:
+            self.wire = WireServer.below(self.processes, self.evidence)
+        return self.wire
+
     async def linked(self, temporal: Temporal, client: str, links: Sequence[str]) -> Way:
-        """Start the proxies of a client's links."""
+        """Open a client's links."""
         if SERVER in links and self.fixed and not self.fixed_port:
             raise NotHereError(
                 f"workers that know only the address localhost:{self.fixed} cannot be led to the "
                 "server through a link."
             )
-        journals = self.evidence / "network"
         upstreams = self._real(temporal)
+        opened: dict[str, Link] = {}
         for end in links:
             if end not in upstreams:
                 raise NotHereError(f"this stack has no {end!r} for a link to lead to.")
-            journals.mkdir(exist_ok=True)
             name = link_name(client, end)
-            self.links[name] = ProxyServer.before(self.processes, name, upstreams[end], journals)
-        started = {end: self.links[link_name(client, end)] for end in links}
-        await asyncio.gather(*(proxy.start() for proxy in started.values()))
-        return Way({end: proxy.address for end, proxy in started.items()})
+            opened[end] = await self._server().open_link(name, upstreams[end])
+        return Way({end: link.address for end, link in opened.items()})
 
     async def on_wire(self, temporal: Temporal, client: str, way: Way, namespace: str = "") -> Way:
         """Put lines of a client before the server, in a namespace of its own if that is named, and
@@ -81,12 +91,10 @@ class Ways:
         if namespace:
             await self._add(temporal, namespace)
         ends = {**self._real(temporal), **way.addresses}
-        if self.wire is None:
-            self.wire = WireServer.below(self.processes, self.evidence)
         upstream = upstream_of(
             ends[SERVER], temporal.worker_environment, self.processes.scratch / "tls"
         )
-        line = await self.wire.open(
+        line = await self._server().open(
             EVERYBODY if self.fixed_port else client,
             upstream,
             namespace=namespace,
@@ -100,7 +108,7 @@ class Ways:
         opened = {SERVER: line}
         for name, service in self.services.items():
             if service.service.is_on_wire:
-                opened[name] = await self.wire.open(
+                opened[name] = await self._server().open(
                     line_name(client, name),
                     Upstream(address=ends[name]),
                     protocol=Protocol.HTTP,
@@ -109,16 +117,13 @@ class Ways:
         return Way({**way.addresses, **addresses}, line)
 
     async def discard(self) -> None:
-        """End all proxies, each whatever becomes of the others."""
-        wire = [self.wire.discard()] if self.wire else []
-        ends = await asyncio.gather(
-            *wire, *(proxy.discard() for proxy in self.links.values()), return_exceptions=True
-        )
-        if self.fixed_port:
-            self.fixed_port.release()
-        for error in ends:
-            if isinstance(error, BaseException):
-                raise error
+        """End all lines."""
+        try:
+            if self.wire:
+                await self.wire.discard()
+        finally:
+            if self.fixed_port:
+                self.fixed_port.release()
 
     def _real(self, temporal: Temporal) -> dict[str, str]:
         """The addresses of all that there is."""

@@ -1,4 +1,4 @@
-"""The wire of a stack: a process of its own, between its workers and all that they speak to."""
+"""The lines of a stack: one process between its workers and all that they speak to."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from pathlib import Path
 import psutil
 
 from chaos.environment.factory import ProcessFactory
-from chaos.environment.proxy import SERVER, link_name
 from chaos.evidence.files import write_file
 from chaos.process.child import Child
 from chaos.process.ports import Port
-from chaos.wire.control import LineSpec, Protocol, Upstream, Wire, WireError
-from chaos.wire.journal import FOLDER, Polled
+from chaos.wire.control import Network, Wire
+from chaos.wire.journal import Polled
+from chaos.wire.specs import LineSpec, Protocol, Upstream, WireError
 
 READY_DEADLINE_SECONDS = 30.0
+
+SERVER = "server"
+"""What a line or a link leads to: Temporal, or a service by its name."""
 
 EVERYBODY = "workers"
 """The line that all workers share which know one fixed address only."""
@@ -30,6 +33,11 @@ _FILES = {
     "certificate_file": f"{_TLS}_CLIENT_CERT_DATA",
     "key_file": f"{_TLS}_CLIENT_KEY_DATA",
 }
+
+
+def link_name(client: str, upstream: str) -> str:
+    """What a link is called in the journal: `worker-1>server`."""
+    return f"{client}>{upstream}"
 
 
 def line_name(client: str, end: str) -> str:
@@ -123,31 +131,44 @@ def _own_ports(pid: int, to: int) -> Sequence[int]:
 
 
 @dataclass
+class Link:
+    """A line of TCP, on which the `network` can be made bad."""
+
+    port: Port
+    network: Network
+
+    @property
+    def address(self) -> str:
+        """Where the client goes in the place of the server."""
+        return self.port.address
+
+
+@dataclass
 class WireServer:
     """The process, begun when the first line is opened, and its client. `lines` are those that are
-    open, by their names.
+    open, by their names, and `links` those of TCP.
     """
 
     child: Child
     control_port: Port
-    journals: Path
     lines: dict[str, Line] = field(default_factory=dict, init=False)
+    links: dict[str, Link] = field(default_factory=dict, init=False)
     _wire: Wire | None = field(default=None, init=False)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @classmethod
     def below(cls, processes: ProcessFactory, evidence: Path) -> WireServer:
         """One whose journals are kept with the evidence; it does not run yet."""
-        control_port, journals = Port(), evidence / FOLDER
+        control_port = Port()
         argv = [
             *(sys.executable, "-m", "chaos.wire"),
-            *("--control", str(control_port.number), "--journals", str(journals)),
+            *("--control", str(control_port.number), "--case", str(evidence)),
         ]
-        return cls(processes.child("wire", argv), control_port, journals)
+        return cls(processes.child("wire", argv), control_port)
 
     @property
     def wire(self) -> Wire:
-        """Its client. Raises WireError where nobody is on the wire."""
+        """Its client. Raises WireError where the process was not started."""
         if self._wire is None:
             raise WireError("no worker of this stack is on the wire: start one with wire=True.")
         return self._wire
@@ -179,6 +200,18 @@ class WireServer:
                 await wire.open(spec)
             return self.lines[name]
 
+    async def open_link(self, name: str, address: str) -> Link:
+        """A line of TCP to that address. Raises ChildError, WireError."""
+        async with self._starting:
+            wire = await self._started()
+            port = Port()
+            self.links[name] = Link(port, Network(wire, name))
+            upstream = Upstream(address=address)
+            await wire.open(
+                LineSpec(name=name, port=port.number, protocol=Protocol.TCP, upstream=upstream)
+            )
+            return self.links[name]
+
     async def discard(self) -> None:
         """End it at the end of a run."""
         if self._wire:
@@ -187,10 +220,11 @@ class WireServer:
         self.control_port.release()
         for line in self.lines.values():
             line.port.release()
+        for link in self.links.values():
+            link.port.release()
 
     async def _started(self) -> Wire:
         if self._wire is None:
-            self.journals.mkdir(exist_ok=True)
             await self.child.start_ready(
                 self._is_connected,
                 what="the wire answers",

@@ -19,8 +19,9 @@ from chaos.evidence.journal import Event, Journal
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, within
 from chaos.wire.boundary import Boundary
-from chaos.wire.control import Breakpoint, Decision, Passage, WireError
+from chaos.wire.control import Breakpoint
 from chaos.wire.journal import Called, client_of, read_wire
+from chaos.wire.specs import Decision, Passage, WireError
 
 MOST_TOLD = 12
 """Boundaries that an error names of those which were seen."""

@@ -13,7 +13,7 @@ from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
 from chaos.process.child import ChildError
 from chaos.wire.boundary import Boundary
-from chaos.wire.control import WireError
+from chaos.wire.specs import WireError
 
 
 def _parsed(value: Any) -> Any:

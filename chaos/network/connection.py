@@ -9,16 +9,12 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 
+from chaos.network.behaviour import Ending, Position, Side, Stream
 from chaos.network.journal import Closed, Counts, Effect, Hit, NetworkRecord, Opened
 from chaos.network.line import Line, Loop, Standing
-from chaos.network.toxics import AnyToxic, Side, Stream
-from chaos.network.toxics.base import Ending, Position
+from chaos.network.toxics import AnyToxic
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
-
-
-Record = Callable[[NetworkRecord], object]
-"""Where records go."""
 
 
 class ConnectionStatus(BaseModel):
@@ -64,7 +60,7 @@ class Connection:
         number: int,
         sockets: tuple[socket.socket, socket.socket],
         loop: Loop,
-        record: Record,
+        record: Callable[[NetworkRecord], object],
         on_end: Callable[[Connection], None],
     ) -> None:
         self.number = number

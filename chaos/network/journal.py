@@ -1,13 +1,13 @@
-"""The proxy's own witness: what it did to which connection, when, and with how many bytes.
+"""What a TCP line did to which connection, when, and with how many bytes: a witness of its own.
 
-A file of JSON lines, each written by one call of the system before the proxy goes on: what
-stands there survives a SIGKILL of the proxy, though not a loss of power.
+A file of JSON lines, each written by one system call before the line goes on: what stands there
+survives a SIGKILL of the process, though not a loss of power.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from chaos.evidence.files import cut_unfinished_line, read_if_there
-from chaos.network.toxics import AnyToxic, Stream
+from chaos.network.behaviour import Stream
+from chaos.network.toxics import AnyToxic, Toxic
 
 FOLDER = "network"
 """Where a case's folder keeps them, a file for each link."""
@@ -42,13 +43,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Of a moment."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at: datetime = Field(default_factory=_now)
 
 
-class Started(_Record):
+class Started(Record):
     """The proxy listens. Addresses are `host:port`; jitter and sizes come from the seed."""
 
     event: Literal["started"] = "started"
@@ -58,7 +61,7 @@ class Started(_Record):
     pid: int
 
 
-class Opened(_Record):
+class Opened(Record):
     """A client has its connection to the server. `client` is its address, `via` the address by
     which the server knows it.
     """
@@ -69,7 +72,7 @@ class Opened(_Record):
     via: str
 
 
-class Unreachable(_Record):
+class Unreachable(Record):
     """A client came, and the server could not be reached for it: it got a reset."""
 
     event: Literal["unreachable"] = "unreachable"
@@ -78,23 +81,31 @@ class Unreachable(_Record):
     reason: str
 
 
-class PutOn(_Record):
+class RemovedToxic(Toxic):
+    """One that older versions had: it is read in what they recorded, and cannot be put on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["slicer", "slow_close", "timeout"]
+
+
+class PutOn(Record):
     """A toxic is on from now, for these connections and, as it may be, for new ones."""
 
     event: Literal["put_on"] = "put_on"
     name: str
-    toxic: AnyToxic
+    toxic: AnyToxic | RemovedToxic
     connections: tuple[int, ...]
 
 
-class TakenOff(_Record):
+class TakenOff(Record):
     """A toxic is off. The effects that follow are what it did to the connections still there."""
 
     event: Literal["taken_off"] = "taken_off"
     name: str
 
 
-class Hit(_Record):
+class Hit(Record):
     """A toxic did something to a stream for the first time: the proof that it hit."""
 
     event: Literal["hit"] = "hit"
@@ -103,7 +114,7 @@ class Hit(_Record):
     stream: Stream
 
 
-class Effect(_Record):
+class Effect(Record):
     """What a toxic that hit did to a stream in all: written when it is taken off or the
     connection ends. `delayed` bytes went on, but later; `held` ones were kept until now.
     """
@@ -117,7 +128,7 @@ class Effect(_Record):
     dropped_bytes: int
 
 
-class Closed(_Record):
+class Closed(Record):
     """A connection is gone from both sides.
 
     `because` is `client_closed` or `server_closed` (who closed first), `client_reset` or
@@ -131,7 +142,7 @@ class Closed(_Record):
     downstream: Counts
 
 
-class Stopped(_Record):
+class Stopped(Record):
     """The proxy was told to end. Without this record it was killed, or is still there."""
 
     event: Literal["stopped"] = "stopped"
@@ -144,34 +155,46 @@ NetworkRecord = Annotated[
 _RECORD: TypeAdapter[NetworkRecord] = TypeAdapter(NetworkRecord)
 
 
-class NetworkJournal:
-    """Appends to a journal's file. Raises NetworkJournalError where that is not possible."""
+class RecordFile:
+    """Appends the records of a `line` to a file. If that fails later, `on_failure` gets the
+    sentence with which the process has to end: a fault that leaves no record proves nothing.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, line: str, on_failure: Callable[[str], None]) -> None:
+        """Raises NetworkJournalError."""
+        self.line = line
         self._path = path
+        self._on_failure = on_failure
+        self._is_closed = False
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             cut_unfinished_line(path)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise NetworkJournalError(
                 f"The journal {path} cannot be opened for writing ({error.strerror}): "
-                "name a file in a folder that exists and is writable."
+                "name a folder that is writable."
             ) from None
 
-    def add(self, record: NetworkRecord) -> None:
-        """Write one record; it is the kernel's when this returns."""
-        rest = _RECORD.dump_json(record) + b"\n"
+    def add(self, record: Record) -> None:
+        """Write one record; the kernel has it when this returns. After `close` it is dropped: the
+        line has ended, and another file may have its descriptor by then.
+        """
+        if self._is_closed:
+            return
+        rest = record.model_dump_json().encode() + b"\n"
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
-            raise NetworkJournalError(
-                f"The journal {self._path} cannot be written ({error.strerror}): "
-                "make room for it and start again."
-            ) from None
+            self._on_failure(
+                f"The journal {self._path} cannot be written ({error.strerror}): make room for it "
+                "and start again."
+            )
 
     def close(self) -> None:
         """Give the file up."""
+        self._is_closed = True
         os.close(self._descriptor)
 
 
@@ -194,7 +217,7 @@ def read_network_journal(path: Path) -> tuple[NetworkRecord, ...]:
 
 
 def read_links(case: Path) -> Mapping[str, Sequence[NetworkRecord]]:
-    """What each proxy of a case wrote down, by its link, such as `worker-1>server`."""
+    """What each TCP line of a case recorded, by its link, such as `worker-1>server`."""
     files = sorted((case / FOLDER).glob("*.jsonl"))
     return {_link_of(file): read_network_journal(file) for file in files}
 
@@ -202,3 +225,8 @@ def read_links(case: Path) -> Mapping[str, Sequence[NetworkRecord]]:
 def _link_of(journal: Path) -> str:
     client, _, upstream = journal.stem.rpartition("-to-")
     return f"{client}>{upstream}"
+
+
+def file_name(line: str) -> str:
+    """The file of a line's records: `worker-1-to-server.jsonl` of `worker-1>server`."""
+    return f"{line.replace('>', '-to-')}.jsonl"

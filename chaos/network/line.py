@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chaos.network.behaviour import NEVER, Behaviour, Ending, Piece, Stream
 from chaos.network.journal import Counts
-from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Stream
 
 CAPACITY_BYTES = 1 << 20
 """A line that holds so much stops reading, and TCP slows its sender down."""

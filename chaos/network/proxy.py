@@ -1,4 +1,4 @@
-"""The proxy: its port, its connections, and the toxics that are on."""
+"""A TCP line: its port, its connections, and the toxics that are on."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from chaos.network.behaviour import Ending
 from chaos.network.connection import Connection, ConnectionStatus, address_of, close, reset
 from chaos.network.journal import (
-    NetworkJournal,
-    NetworkJournalError,
-    NetworkRecord,
     PutOn,
+    RecordFile,
     Started,
     Stopped,
     TakenOff,
     Unreachable,
 )
 from chaos.network.toxics import AnyToxic
-from chaos.network.toxics.base import Ending
 
 HOST = "127.0.0.1"
 _BACKLOG = 1024
@@ -32,16 +28,16 @@ class PortError(Exception):
     """A port cannot be listened at; the message says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Upstream:
-    """Where the proxy goes for its clients."""
+class ToxicError(Exception):
+    """A toxic cannot be put on or taken off; the message says why."""
 
-    host: str
-    port: int
 
-    def __str__(self) -> str:
-        """`host:port`."""
-        return f"{self.host}:{self.port}"
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of `host:port`. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{text!r} is no address: give one such as 127.0.0.1:8080.")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def listen(port: int) -> socket.socket:
@@ -76,26 +72,18 @@ def _refused(port: int, reason: str) -> PortError:
 
 
 class Proxy:
-    """Listens at a port from `start` to `stop`. `on_failure` gets the sentence with which the
-    process has to end, for a fault that leaves no record proves nothing.
+    """Passes on what comes to a port, from `start` to `stop`, to `upstream` (`host:port`). The
+    `seed` draws jitter.
     """
 
-    def __init__(
-        self,
-        port: int,
-        upstream: Upstream,
-        seed: int,
-        journal: NetworkJournal,
-        on_failure: Callable[[str], None],
-    ) -> None:
+    def __init__(self, port: int, upstream: str, seed: int, journal: RecordFile) -> None:
+        """Raises ValueError where `upstream` is no address."""
         self._port = port
-        self._upstream = upstream
+        self._upstream = split_address(upstream)
         self._seed = seed
         self._journal = journal
-        self._on_failure = on_failure
-        # Keeps the port while the proxy is down: bound, and never listening.
-        self._holder = _bound(port)
-        self._listener: socket.socket | None = listen(port)
+        self._holder: socket.socket | None = None
+        self._listener: socket.socket | None = None
         self._toxics: dict[str, AnyToxic] = {}
         self._connections: dict[int, Connection] = {}
         self._arriving: dict[asyncio.Task[None], socket.socket] = {}
@@ -103,12 +91,19 @@ class Proxy:
         self._loop: asyncio.AbstractEventLoop
 
     def start(self) -> None:
-        """Accept clients, in the running event loop."""
+        """Accept clients, in the running event loop. Raises PortError."""
+        # Keeps the port while the line is down: bound, and never listening.
+        self._holder = _bound(self._port)
+        try:
+            self._listener = listen(self._port)
+        except PortError:
+            self._holder.close()
+            raise
         self._loop = asyncio.get_running_loop()
-        self._record(
+        self._journal.add(
             Started(
                 listen=f"{HOST}:{self._port}",
-                upstream=str(self._upstream),
+                upstream="{}:{}".format(*self._upstream),
                 seed=self._seed,
                 pid=os.getpid(),
             )
@@ -120,8 +115,9 @@ class Proxy:
         self._refuse()
         for connection in tuple(self._connections.values()):
             connection.end(Ending.CLOSE, "proxy_stopped")
-        self._record(Stopped())
-        self._holder.close()
+        self._journal.add(Stopped())
+        if self._holder:
+            self._holder.close()
 
     def toxics(self) -> tuple[AnyToxic, ...]:
         """Those that are on, in the order in which data passes them."""
@@ -132,29 +128,33 @@ class Proxy:
         return tuple(connection.status() for connection in self._connections.values())
 
     def put_on(self, toxic: AnyToxic) -> tuple[int, ...]:
-        """Put a toxic on, in the place of one of its name; the connections that it finds."""
-        self.take_off(toxic.known_as)
+        """Put a toxic on; the connections that it finds. Raises ToxicError."""
+        if toxic.known_as in self._toxics:
+            raise ToxicError(f"A toxic named {toxic.known_as} is on: give this one another name.")
         self._toxics[toxic.known_as] = toxic
         there = tuple(self._connections)
-        self._record(PutOn(name=toxic.known_as, toxic=toxic, connections=there))
+        self._journal.add(PutOn(name=toxic.known_as, toxic=toxic, connections=there))
         if toxic.refuses:
             self._refuse()
         for connection in tuple(self._connections.values()):
             connection.put_on(toxic, self._seed)
         return there
 
-    def take_off(self, name: str) -> bool:
-        """Take a toxic off; False where none of that name is on. Raises PortError."""
-        toxic = self._toxics.pop(name, None)
-        if toxic is None:
-            return False
-        self._record(TakenOff(name=name))
+    def take_off(self, name: str) -> None:
+        """Take a toxic off. Raises ToxicError, PortError."""
+        if self._toxics.pop(name, None) is None:
+            raise ToxicError(f"No toxic named {name} is on.")
+        self._journal.add(TakenOff(name=name))
         for connection in tuple(self._connections.values()):
             connection.take_off(name)
         if self._listener is None and not any(toxic.refuses for toxic in self._toxics.values()):
             self._listener = listen(self._port)
             self._accept_from_now()
-        return True
+
+    def clear(self) -> None:
+        """Take all toxics off. Raises PortError."""
+        for name in tuple(self._toxics):
+            self.take_off(name)
 
     def _accept_from_now(self) -> None:
         if self._listener:
@@ -193,10 +193,12 @@ class Proxy:
             server = await self._connect()
         except (OSError, UnicodeError) as error:
             address = address_of(client, peer=True)
-            self._record(Unreachable(connection=number, client=address, reason=_reason(error)))
+            self._journal.add(Unreachable(connection=number, client=address, reason=_reason(error)))
             reset(client)  # as near to "refused" as it gets for one who was accepted
             return
-        connection = Connection(number, (client, server), self._loop, self._record, self._forget)
+        connection = Connection(
+            number, (client, server), self._loop, self._journal.add, self._forget
+        )
         self._connections[number] = connection
         connection.open()
         for toxic in self._toxics.values():
@@ -206,9 +208,7 @@ class Proxy:
 
     async def _connect(self) -> socket.socket:
         """A connection to the server. Raises OSError."""
-        found = await self._loop.getaddrinfo(
-            self._upstream.host, self._upstream.port, type=socket.SOCK_STREAM
-        )
+        found = await self._loop.getaddrinfo(*self._upstream, type=socket.SOCK_STREAM)
         problem: OSError = ConnectionError("no address")
         for family, kind, protocol, _, address in found:
             server = socket.socket(family, kind, protocol)
@@ -227,12 +227,6 @@ class Proxy:
 
     def _forget(self, connection: Connection) -> None:
         del self._connections[connection.number]
-
-    def _record(self, record: NetworkRecord) -> None:
-        try:
-            self._journal.add(record)
-        except NetworkJournalError as error:
-            self._on_failure(str(error))
 
 
 def _reason(error: Exception) -> str:

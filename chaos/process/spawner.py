@@ -33,7 +33,7 @@ from typing import Any, NoReturn
 
 from chaos.process.started import End, Started, reap
 
-OWN = "chaos.network.__main__"
+OWN = "chaos.wire.__main__"
 """The harness's own program that is started again and again."""
 
 _LONGEST_BYTES = 1 << 17

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chaos.environment.proxy import SERVER, link_name
 from chaos.environment.target import Target
+from chaos.environment.wire import SERVER, link_name
 from chaos.faults import (
     AnyFault,
     AtBoundary,

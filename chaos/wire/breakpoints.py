@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from chaos.network.journal import RecordFile
 from chaos.wire.boundary import ANY, REPORTS, Crossing
-from chaos.wire.control import BreakpointSpec, Decision, Passage
 from chaos.wire.journal import LEFT, Decided, Reached, client_of
-from chaos.wire.writing import WireJournal
+from chaos.wire.specs import BreakpointSpec, Decision, Passage
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Tells the control client of an event, as it is written in `chaos.wire.control`."""
@@ -33,7 +33,7 @@ class _Set:
 class _Call:
     """One at a boundary, on a line, from a worker's port."""
 
-    journal: WireJournal
+    journal: RecordFile
     crossing: Crossing
     peer: int
 
@@ -107,7 +107,7 @@ class Breakpoints:
 
     async def at(
         self,
-        journal: WireJournal,
+        journal: RecordFile,
         crossings: Sequence[Crossing],
         statuses: Collection[str],
         peer: int = 0,
@@ -136,7 +136,7 @@ class Breakpoints:
 
     def deliver(
         self,
-        journal: WireJournal,
+        journal: RecordFile,
         crossings: Sequence[Crossing],
         statuses: Collection[str],
         peer: int = 0,
@@ -210,7 +210,7 @@ class Breakpoints:
             decided = Decided(passage=passage, decision=Decision.RESUME)
             delivery.call.journal.add(decided)
 
-    async def _decided(self, journal: WireJournal, passage: int, held: _Held) -> str:
+    async def _decided(self, journal: RecordFile, passage: int, held: _Held) -> str:
         decision = LEFT
         try:
             decision = await held.decision

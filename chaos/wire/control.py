@@ -1,4 +1,4 @@
-"""The client of a wire: it opens lines, sets breakpoints, and decides about the calls held there.
+"""The client of a wire: it opens lines, sets breakpoints, decides about held calls, puts toxics on.
 
 Requests and replies are JSON lines on one TCP connection, and events come unasked:
 
@@ -9,11 +9,14 @@ Requests and replies are JSON lines on one TCP connection, and events come unask
     {"id": 4, "do": "decide", "passage": 7,
      "decision": "drop"}                              {"id": 4} or {"id": 4, "error": "…"}
     {"id": 5, "do": "close", "line": "worker-1"}      {"id": 5}
+    {"id": 6, "do": "put_on", "toxic": {…},
+     "link": "worker-1>server"}                       {"id": 6, "result": [1, 2]}
                                                       {"event": "reached", "breakpoint": 1, …}
                                                       {"event": "polled", "line": "worker-1",
                                                        "polled": {…}}
 
-The first that says a thing is the client. When its connection ends, the process ends.
+`take_off` has the name of a toxic; `clear`, `toxics` and `connections` have a link alone. The first
+that says a thing is the client. When its connection ends, the process ends.
 """
 
 from __future__ import annotations
@@ -22,106 +25,23 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from enum import StrEnum
 from itertools import count
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import TypeAdapter
 
-from chaos.wire.boundary import Boundary, Crossing
+from chaos.network.connection import ConnectionStatus
+from chaos.network.toxics import AnyToxic
+from chaos.wire.boundary import Boundary
 from chaos.wire.journal import Polled
+from chaos.wire.specs import BreakpointSpec, LineSpec, Passage, WireError
 
 MOST_BYTES = 1 << 20
 """Of one line on the connection."""
 
 _HOST = "127.0.0.1"
-
-
-class WireError(Exception):
-    """The wire refuses a request or is gone; the message says why."""
-
-
-class Protocol(StrEnum):
-    """What is spoken on a line."""
-
-    GRPC = "grpc"
-    HTTP = "http"
-
-
-class Upstream(BaseModel):
-    """Where a line leads: `host:port`. The files of TLS are PEM; `tls` alone trusts what this
-    machine trusts.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    address: str
-    tls: bool = False
-    ca_file: str = ""
-    certificate_file: str = ""
-    key_file: str = ""
-    server_name: str = ""
-
-
-class LineSpec(BaseModel):
-    """A line: its name, the `port` of this machine where it listens, what is behind it.
-
-    Where `namespace` is given, each request to Temporal is sent on with it, whatever it names, and
-    what comes back has the name that the worker gave.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    port: int = Field(gt=0, lt=65536)
-    protocol: Protocol = Protocol.GRPC
-    upstream: Upstream
-    namespace: str = ""
-
-
-class BreakpointSpec(BaseModel):
-    """Where calls are to be held: at a boundary, of one workflow and one line if they are named,
-    `times` times. The `workflow_id` is that on the server. `worker-1` stands for its lines to
-    services as well. An `attempt` of 0 is any.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    boundary: Boundary
-    workflow_id: str = ""
-    line: str = ""
-    attempt: int = 0
-    times: int = 1
-
-
-class Passage(BaseModel):
-    """A call that has come to a breakpoint and is held there; at `DELIVERED` the next report of the
-    same attempt is what is held, when it comes. `peer` is the worker's own port, from which it has
-    connected; 0 where that is not known.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int
-    breakpoint: int
-    line: str
-    crossing: Crossing
-    peer: int = 0
-
-
-class Decision(StrEnum):
-    """What becomes of a held call, beside a status: gRPC's by its name, HTTP's by its number.
-    After the service has answered, that is a call that was carried out and then failed.
-
-    `RESUME`: it goes on. `DROP`: before it was sent on, it never is, and afterwards its reply is
-    lost; the worker's connection breaks at once (`UNAVAILABLE`; of HTTP, a reset). `SILENCE`: the
-    same, but the worker hears nothing until its own deadline.
-    """
-
-    RESUME = "resume"
-    DROP = "drop"
-    SILENCE = "silence"
+_TOXICS: TypeAdapter[tuple[AnyToxic, ...]] = TypeAdapter(tuple[AnyToxic, ...])
+_CONNECTIONS: TypeAdapter[tuple[ConnectionStatus, ...]] = TypeAdapter(tuple[ConnectionStatus, ...])
 
 
 class Breakpoint:
@@ -163,7 +83,7 @@ class Wire:
         self.why_gone = "The wire is gone: its process has ended. Its log says why."
         self._writer = writer
         self._numbers = count()
-        self._replies: dict[int, asyncio.Future[None]] = {}
+        self._replies: dict[int, asyncio.Future[Any]] = {}
         self._breakpoints: dict[int, Breakpoint] = {}
         self._polls: dict[str, list[Polled]] = {}
         self._gone = asyncio.Event()
@@ -241,15 +161,15 @@ class Wire:
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    async def send(self, do: str, **what: object) -> None:
-        """Ask for one thing, and wait until it is done."""
+    async def send(self, do: str, **what: object) -> Any:
+        """Ask for one thing, and wait until it is done; what came of it."""
         if self._gone.is_set():
             raise WireError(self.why_gone)
         number = next(self._numbers)
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
         try:
             self._writer.write(json.dumps({"id": number, "do": do, **what}).encode() + b"\n")
-            await reply
+            return await reply
         finally:
             del self._replies[number]
 
@@ -270,13 +190,13 @@ class Wire:
             line, polled = message["line"], Polled.model_validate(message["polled"])
             self._polls.setdefault(line, []).append(polled)
         elif reply := self._replies.get(message["id"]):
-            self._answer(reply, message.get("error"))
+            self._answer(reply, message.get("error"), message.get("result"))
 
-    def _answer(self, reply: asyncio.Future[None], error: str | None) -> None:
+    def _answer(self, reply: asyncio.Future[Any], error: str | None, result: Any = None) -> None:
         if reply.done():
             return
         if error is None:
-            reply.set_result(None)
+            reply.set_result(result)
         else:
             reply.set_exception(WireError(error))
 
@@ -286,3 +206,36 @@ class Wire:
             self._answer(reply, self.why_gone)
         for each in self._breakpoints.values():
             each.add(None)
+
+
+class Network:
+    """The toxics of a line of TCP, by the name of its link. When a method returns, all connections
+    have felt it. All raise WireError where the wire refuses or is gone.
+    """
+
+    def __init__(self, wire: Wire, link: str) -> None:
+        self._wire = wire
+        self._link = link
+
+    async def add(self, toxic: AnyToxic) -> tuple[int, ...]:
+        """Put a toxic on; the connections that were there then."""
+        return tuple(await self._send("put_on", toxic=toxic.model_dump(mode="json")))
+
+    async def remove(self, name: str) -> None:
+        """Take one toxic off."""
+        await self._send("take_off", name=name)
+
+    async def clear(self) -> None:
+        """Take all toxics off: the network is healthy again."""
+        await self._send("clear")
+
+    async def toxics(self) -> tuple[AnyToxic, ...]:
+        """Those that are on, in the order in which data passes them."""
+        return _TOXICS.validate_python(await self._send("toxics"))
+
+    async def connections(self) -> tuple[ConnectionStatus, ...]:
+        """The established connections with their bytes so far."""
+        return _CONNECTIONS.validate_python(await self._send("connections"))
+
+    async def _send(self, do: str, **what: object) -> Any:
+        return await self._wire.send(do, link=self._link, **what)

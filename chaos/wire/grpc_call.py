@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -13,15 +13,29 @@ from google.protobuf.message import Message
 
 from chaos.wire import methods
 from chaos.wire.boundary import Crossing
-from chaos.wire.control import Decision
-from chaos.wire.grpc_upstream import Metadata, passed_on
 from chaos.wire.grpc_work import Work
 from chaos.wire.journal import LEFT, Called
+from chaos.wire.specs import Decision
 
 Forward = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 _NAMESPACE_HEADER = "temporal-namespace"
 _BROKEN = "The connection broke."
+
+
+_OF_A_HOP = ("content-type", "te", "user-agent", "host")
+_DETAILS = "grpc-status-details-bin"
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+def passed_on(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
+    """Without what belongs to one hop alone; the details of a status are the server's."""
+    return tuple(
+        (key, value)
+        for key, value in metadata or ()
+        if key == _DETAILS or not (key.startswith(("grpc-", ":")) or key in _OF_A_HOP)
+    )
 
 
 def _now() -> datetime:

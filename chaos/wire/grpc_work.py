@@ -12,13 +12,13 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from temporalio.api.enums.v1 import TaskQueueKind
 
+from chaos.network.journal import RecordFile
 from chaos.wire import methods
 from chaos.wire.boundary import Crossing
 from chaos.wire.breakpoints import Breakpoints, Delivery, Tell
-from chaos.wire.control import LineSpec
 from chaos.wire.journal import Polled
+from chaos.wire.specs import LineSpec
 from chaos.wire.tracking import ACTIVITY_POLL, TRACKED, WORKFLOW_POLL, Tracker
-from chaos.wire.writing import WireJournal
 
 STATUSES = tuple(each.name for each in grpc.StatusCode if each is not grpc.StatusCode.OK)
 """What a call can be answered with."""
@@ -38,7 +38,7 @@ class Work:
         self,
         spec: LineSpec,
         breakpoints: Breakpoints,
-        journal: WireJournal,
+        journal: RecordFile,
         tracker: Tracker,
         tell: Tell,
     ) -> None:

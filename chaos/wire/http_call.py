@@ -11,9 +11,10 @@ from typing import Any
 import h11
 
 from chaos.wire.boundary import Crossing, Stage
-from chaos.wire.control import Decision
-from chaos.wire.http_gate import Gate
-from chaos.wire.http_messages import (
+from chaos.wire.http_gate import Gate, idempotency_key_of, subject_of
+from chaos.wire.http_peer import (
+    Peer,
+    PeerLeftError,
     answer,
     for_client,
     for_service,
@@ -21,9 +22,8 @@ from chaos.wire.http_messages import (
     send_if_open,
     why_refused,
 )
-from chaos.wire.http_names import idempotency_key_of, subject_of
-from chaos.wire.http_peer import Peer, PeerLeftError
 from chaos.wire.journal import LEFT, Called
+from chaos.wire.specs import Decision
 
 _LAST_SECONDS = 5.0
 """How long a service may take what came before its client left."""

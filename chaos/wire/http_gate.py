@@ -1,17 +1,37 @@
-"""The boundaries of a line's calls, and what is decided there."""
+"""The boundaries of a line's calls, what they are called on record, and what is decided there."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
+import h11
+
+from chaos.network.journal import RecordFile
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage, numbered
 from chaos.wire.breakpoints import Breakpoints
-from chaos.wire.writing import WireJournal
 
 STATUSES = tuple(str(status.value) for status in HTTPStatus if status >= HTTPStatus.OK)
 """With which a call can be answered in the service's place."""
+
+KEY_CHARACTERS = 200
+"""The longest idempotency key that is put on record as it is."""
+
+_KEY_HEADERS = (
+    b"idempotency-key",
+    b"x-idempotency-key",
+    b"paypal-request-id",
+    b"repeatability-request-id",
+)
+"""By which services tell a repeated request. `X-Request-Id` is none: it is new for each attempt."""
+
+_WITH_A_DIGIT = re.compile(r"[^/:]*[0-9][^/:]*")
+"""A word of a path; `models/x-1:predict` has three."""
+
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 Busy = Callable[[], Sequence[Crossing]]
 """The activities that the worker of a line has in hand, as they were delivered."""
@@ -20,7 +40,7 @@ Busy = Callable[[], Sequence[Crossing]]
 class Gate:
     """One for each line."""
 
-    def __init__(self, breakpoints: Breakpoints, journal: WireJournal, busy: Busy) -> None:
+    def __init__(self, breakpoints: Breakpoints, journal: RecordFile, busy: Busy) -> None:
         self._breakpoints = breakpoints
         self._journal = journal
         self._busy = busy
@@ -55,3 +75,23 @@ class Gate:
         from the worker's port `peer`.
         """
         return await self._breakpoints.at(self._journal, (crossing,), STATUSES, peer)
+
+
+def subject_of(request: h11.Request) -> str:
+    """What a request is called on record, where nothing may be a secret: method and path, such as
+    `POST /charges/*/refund`. Words with a digit are `*`, and there is no query string.
+    """
+    target = _ORIGIN.sub("", request.target.decode("ascii", "replace"), count=1)
+    path = re.split(r"[?#]", target, maxsplit=1)[0] or "/"
+    return f"{request.method.decode('ascii')} {_WITH_A_DIGIT.sub('*', path)}"
+
+
+def idempotency_key_of(request: h11.Request) -> str:
+    """The key by which the service can tell that it was asked before; empty where there is none.
+    Of a very long one it is the hash.
+    """
+    headers = dict(request.headers)
+    key = next((headers[name] for name in _KEY_HEADERS if headers.get(name)), b"")
+    if len(key) > KEY_CHARACTERS:
+        return f"sha256:{hashlib.sha256(key).hexdigest()}"
+    return key.decode("ascii", "replace")

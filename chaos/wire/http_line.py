@@ -9,14 +9,13 @@ from typing import Any
 
 import h11
 
-from chaos.network.proxy import PortError, listen
+from chaos.network.journal import RecordFile
+from chaos.network.proxy import PortError, listen, split_address
 from chaos.wire.breakpoints import Breakpoints
-from chaos.wire.control import LineSpec, Upstream, WireError
 from chaos.wire.http_call import Call
 from chaos.wire.http_gate import Busy, Gate
-from chaos.wire.http_messages import answer
-from chaos.wire.http_peer import Peer, PeerLeftError
-from chaos.wire.writing import WireJournal
+from chaos.wire.http_peer import Peer, PeerLeftError, answer
+from chaos.wire.specs import LineSpec, Upstream, WireError
 
 
 class HttpLine:
@@ -25,7 +24,7 @@ class HttpLine:
     """
 
     def __init__(
-        self, spec: LineSpec, breakpoints: Breakpoints, journal: WireJournal, busy: Busy
+        self, spec: LineSpec, breakpoints: Breakpoints, journal: RecordFile, busy: Busy
     ) -> None:
         """Raises WireError."""
         self._port = spec.port
@@ -79,10 +78,10 @@ class _Service:
 
     def __init__(self, upstream: Upstream) -> None:
         """Raises WireError."""
-        host, _, port = upstream.address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise WireError(f"{upstream.address!r} is no address: give one such as 127.0.0.1:8080.")
-        self._address = host.strip("[]"), int(port)
+        try:
+            self._address = split_address(upstream.address)
+        except ValueError as error:
+            raise WireError(str(error)) from None
         self._tls: dict[str, Any] = {}
         if upstream.tls:
             self._tls = {"ssl": _context(upstream), "server_hostname": upstream.server_name or None}

@@ -7,13 +7,14 @@ never in it, and of a request to a service no more than hashes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from chaos.evidence.files import read_if_there
+from chaos.network.journal import Record
 from chaos.wire.boundary import Crossing
 
 FOLDER = "wire"
@@ -23,17 +24,7 @@ LEFT = "left"
 """What is on record as decided where the worker was gone before that."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    at: datetime = Field(default_factory=_now)
-
-
-class Opened(_Record):
+class Opened(Record):
     """The line listens. Addresses are `host:port`; `namespace` is what requests are sent on with,
     where that is not their own.
     """
@@ -44,7 +35,7 @@ class Opened(_Record):
     namespace: str = ""
 
 
-class Polled(_Record):
+class Polled(Record):
     """A worker has asked for its first task of a kind (`workflow` or `activity`) of a queue, over
     this connection, which comes from its port `peer`.
     """
@@ -56,7 +47,7 @@ class Polled(_Record):
     peer: int = 0
 
 
-class Called(_Record):
+class Called(Record):
     """A call is over. `method` is that of the API, or `POST /charges`. It came in `at`, was sent on
     `forwarded_at`, answered `replied_at` and handed to the worker `delivered_at`; what is None did
     not happen. `status` is what the worker was told: the name of a gRPC status, or a number of
@@ -78,7 +69,7 @@ class Called(_Record):
     idempotency_key: str = ""
 
 
-class Reached(_Record):
+class Reached(Record):
     """A call, the `passage`, is held at a breakpoint; at `DELIVERED` the worker has what it was
     given, and its report will be held.
     """
@@ -89,7 +80,7 @@ class Reached(_Record):
     crossing: Crossing
 
 
-class Decided(_Record):
+class Decided(Record):
     """What became of a passage: `resume`, `drop`, `silence`, a status, or `left` where the worker
     was gone. At `DELIVERED`, all but `resume` becomes of the report, when that comes.
     """
@@ -99,7 +90,7 @@ class Decided(_Record):
     decision: str
 
 
-class Closed(_Record):
+class Closed(Record):
     """The line was told to end. Without this record its process was killed, or is still there."""
 
     event: Literal["closed"] = "closed"
@@ -138,8 +129,3 @@ def service_of(line: str) -> str:
 def line_of(file: Path) -> str:
     """The line whose records a file has."""
     return file.stem.replace("-to-", ">")
-
-
-def file_name(line: str) -> str:
-    """The file of a line in a case's folder `wire`."""
-    return f"{line.replace('>', '-to-')}.jsonl"

@@ -1,41 +1,206 @@
-"""Runs the wire until its client or its parent is gone, it is told to stop, or it must."""
+"""The process's end of the control connection, and the lines that are open."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import json
 import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
+from typing import Protocol as Shape
 
-from chaos.wire.control_server import ControlServer
+from pydantic import ValidationError
 
-_PARENT_INTERVAL_SECONDS = 1.0
+from chaos.network import journal as network
+from chaos.network.journal import NetworkJournalError, RecordFile, file_name
+from chaos.network.proxy import HOST, PortError, Proxy, ToxicError, listen
+from chaos.network.toxics import ANY_TOXIC
+from chaos.wire import journal as wire
+from chaos.wire.breakpoints import Breakpoints, DecisionError
+from chaos.wire.control import MOST_BYTES
+from chaos.wire.grpc_line import GrpcLine
+from chaos.wire.grpc_work import Work
+from chaos.wire.http_line import HttpLine
+from chaos.wire.journal import Closed, Opened, client_of
+from chaos.wire.specs import BreakpointSpec, LineSpec, Protocol, WireError
+from chaos.wire.tasks import InHand
+from chaos.wire.tracking import Tracker
 
-
-async def serve(control: socket.socket, journals: Path) -> str | None:
-    """Run until it ends in order (None) or has failed (a sentence that says how)."""
-    told: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-
-    def stop(sentence: str | None) -> None:
-        if not told.done():
-            told.set_result(sentence)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop, None)
-    server = ControlServer(journals, stop)
-    watching = asyncio.create_task(_end_of_parent())
-    watching.add_done_callback(lambda _: stop(None))
-    try:
-        await server.start(control)
-        return await told
-    finally:
-        watching.cancel()
-        await server.stop()
+_Request = Mapping[str, Any]
 
 
-async def _end_of_parent() -> None:
-    """A parent that was killed tells nobody, and before the client comes nothing else would."""
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel has no event for it
-        await asyncio.sleep(_PARENT_INTERVAL_SECONDS)
+class Line(Shape):
+    """Listens and passes calls on, from `start` to `stop`. Both raise WireError."""
+
+    async def start(self) -> None:
+        """Listen."""
+
+    async def stop(self) -> None:
+        """Break off what is left, and free the port."""
+
+
+class Server:
+    """Does what its one client asks, from `start` to `stop`.
+
+    Each line has its file of records below the folder `case`. `on_end` is called when the client
+    has gone (None), or with the sentence with which the process has to end.
+    """
+
+    def __init__(self, case: Path, on_end: Callable[[str | None], None]) -> None:
+        self._case = case
+        self._on_end = on_end
+        self._breakpoints = Breakpoints(self._tell)
+        self._in_hand = InHand()
+        self._tracker = Tracker(self._in_hand)
+        self._lines: dict[str, tuple[Line, RecordFile]] = {}
+        self._links: dict[str, tuple[Proxy, RecordFile]] = {}
+        self._client: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server
+        self._conversations: set[asyncio.Task[None]] = set()
+        self._does: Mapping[str, Callable[[_Request], Any]] = {
+            "hello": lambda _: None,  # it is known now who the client is
+            "open": self._open,
+            "close": lambda request: self._close(request["line"]),
+            "set": lambda request: self._breakpoints.set(
+                BreakpointSpec.model_validate(request["breakpoint"])
+            ),
+            "remove": lambda request: self._breakpoints.remove(request["breakpoint"]),
+            "decide": lambda request: self._breakpoints.decide(
+                request["passage"], request["decision"]
+            ),
+            "put_on": lambda request: self._proxy(request).put_on(
+                ANY_TOXIC.validate_python(request["toxic"])
+            ),
+            "take_off": lambda request: self._proxy(request).take_off(request["name"]),
+            "clear": lambda request: self._proxy(request).clear(),
+            "toxics": lambda request: _dumped(self._proxy(request).toxics()),
+            "connections": lambda request: _dumped(self._proxy(request).connections()),
+        }
+
+    async def start(self, listener: socket.socket) -> None:
+        """Serve at a socket that listens."""
+        self._server = await asyncio.start_server(self._accept, sock=listener, limit=MOST_BYTES)
+
+    async def stop(self) -> None:
+        """End all lines and connections."""
+        self._server.close()
+        for conversation in self._conversations:
+            conversation.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
+        for name in tuple(self._lines):
+            await self._close(name)
+        for proxy, journal in self._links.values():
+            proxy.stop()
+            journal.close()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio's reports on standard error that it was cancelled.
+        conversation = asyncio.create_task(self._converse(reader, writer))
+        self._conversations.add(conversation)
+        conversation.add_done_callback(self._conversations.discard)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer until it hangs up. One that has never said a thing only looked whether the port
+        is open.
+        """
+        try:
+            with suppress(ConnectionError, ValueError):
+                while line := await reader.readline():
+                    if self._client is None:
+                        self._client = writer
+                    is_client = self._client is writer
+                    _send(writer, await self._answered(line) if is_client else _refused(line))
+        finally:
+            writer.close()
+            if self._client is writer:
+                self._on_end(None)
+
+    async def _answered(self, line: bytes) -> Mapping[str, Any]:
+        request = json.loads(line)
+        try:
+            result = self._does[request["do"]](request)
+            if isinstance(result, Awaitable):
+                result = await result
+        except (WireError, DecisionError, ToxicError, PortError) as error:
+            return {"id": request["id"], "error": str(error)}
+        except (KeyError, ValidationError) as error:
+            return {"id": request["id"], "error": f"The request is not understood: {error!r}."}
+        return {"id": request["id"], "result": result}
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        if self._client:
+            _send(self._client, event)
+
+    async def _open(self, request: _Request) -> None:
+        """Listen for a worker, or for a link. Raises WireError, PortError."""
+        spec = LineSpec.model_validate(request["line"])
+        is_link = spec.protocol is Protocol.TCP
+        if spec.name in (self._links if is_link else self._lines):
+            raise WireError(f"The line {spec.name} is open: close it, or give another name.")
+        listen(spec.port).close()  # or refuse a port where another listens
+        folder = self._case / (network.FOLDER if is_link else wire.FOLDER)
+        try:
+            journal = RecordFile(folder / file_name(spec.name), spec.name, self._on_end)
+        except NetworkJournalError as error:
+            raise WireError(str(error)) from None
+        try:
+            if is_link:
+                self._link(spec, journal)
+            else:
+                await self._line(spec, journal)
+        except BaseException:
+            journal.close()
+            raise
+
+    def _link(self, spec: LineSpec, journal: RecordFile) -> None:
+        try:
+            proxy = Proxy(spec.port, spec.upstream.address, spec.seed, journal)
+        except ValueError as error:
+            raise WireError(str(error)) from None
+        proxy.start()
+        self._links[spec.name] = proxy, journal
+
+    async def _line(self, spec: LineSpec, journal: RecordFile) -> None:
+        line: Line
+        if spec.protocol is Protocol.HTTP:
+            busy = partial(self._in_hand.of, client_of(spec.name))
+            line = HttpLine(spec, self._breakpoints, journal, busy)
+        else:
+            work = Work(spec, self._breakpoints, journal, self._tracker, self._tell)
+            line = GrpcLine(spec, work)
+        await line.start()
+        self._lines[spec.name] = line, journal
+        listening, upstream = f"{HOST}:{spec.port}", spec.upstream.address
+        journal.add(Opened(listen=listening, upstream=upstream, namespace=spec.namespace))
+
+    async def _close(self, name: str) -> None:
+        """End a line. Raises WireError."""
+        if name not in self._lines:
+            raise WireError(f"No line {name} is open.")
+        line, journal = self._lines.pop(name)
+        await line.stop()
+        journal.add(Closed())
+        journal.close()
+
+    def _proxy(self, request: _Request) -> Proxy:
+        """The line of TCP that a request is about. Raises WireError."""
+        if request["link"] not in self._links:
+            raise WireError(f"No link {request['link']} is open.")
+        return self._links[request["link"]][0]
+
+
+def _dumped(models: tuple[Any, ...]) -> list[Any]:
+    return [model.model_dump(mode="json") for model in models]
+
+
+def _send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+    # Without waiting: events are few, and the client reads all the time.
+    with suppress(ConnectionError):
+        writer.write(json.dumps(message).encode() + b"\n")
+
+
+def _refused(line: bytes) -> Mapping[str, Any]:
+    return {"id": json.loads(line)["id"], "error": "The wire has another client: start a new one."}

@@ -10,8 +10,7 @@ from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.update.v1 import Rejection, Request, Response
 
 from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
-from chaos.wire.in_hand import InHand
-from chaos.wire.remembered import Memory, Task
+from chaos.wire.tasks import InHand, Memory, Task
 
 _ACTIVITY_REPORTS = {
     f"RespondActivityTask{outcome}{form}": stage

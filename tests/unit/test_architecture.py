@@ -110,7 +110,7 @@ def test_paths_in_documents_are_seen() -> None:
 SPEAKS = {
     *("cli/terminal.py", "process/streams.py", "process/programs/__main__.py"),
     # What a run starts: its output is a log or a pipe of the harness.
-    *("network/program.py", "process/spawner.py", "process/programs/leash.py"),
+    *("wire/__main__.py", "process/spawner.py", "process/programs/leash.py"),
 }
 """All that writes to a terminal, and makes what it writes harmless."""
 

@@ -10,8 +10,8 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, proof
 from chaos.wire.boundary import Boundary, Stage
-from chaos.wire.control import Decision
 from chaos.wire.journal import LEFT, Decided, Reached, read_wire
+from chaos.wire.specs import Decision
 
 _OF_WORKERS = frozenset({"kill", "pause"})
 

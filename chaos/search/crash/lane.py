@@ -26,12 +26,14 @@ from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.boundaries import Hit
 from chaos.experiment.lab import Lab
+from chaos.network.journal import file_name
 from chaos.process.child import ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.search.crash.keep import Since, ends, is_report, is_sent_again, keep
 from chaos.search.crash.points import Action, CrashPoint, Disturbance
-from chaos.wire.control import Breakpoint, Passage, Wire, WireError
-from chaos.wire.journal import FOLDER, client_of, file_name, service_of
+from chaos.wire.control import Breakpoint, Wire
+from chaos.wire.journal import FOLDER, client_of, service_of
+from chaos.wire.specs import Passage, WireError
 
 SETTLED_SECONDS = 2.2
 """A supervisor may fill the place of a worker that was ready for a while at once, and let others

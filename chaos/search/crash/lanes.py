@@ -25,7 +25,7 @@ from chaos.process.reaper import Reaper
 from chaos.process.waiting import CLOCK, DeadlineExceededError
 from chaos.search.crash.keep import JOURNAL
 from chaos.search.crash.lane import Lane
-from chaos.wire.control import WireError
+from chaos.wire.specs import WireError
 
 DEFAULT_LANES = 4 * (os.cpu_count() or 1)
 """Most of a lane's time is waiting: for a workflow task's 10 s, or for a missing heartbeat."""

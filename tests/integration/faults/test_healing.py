@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos.environment.proxy import SERVER, link_name
+from chaos.environment.wire import SERVER, link_name
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import Lab, Options
 from chaos.experiment.results import CaseResult

@@ -19,8 +19,9 @@ from chaos.process.child import Child, child_environment
 from chaos.process.ports import Port
 from chaos.process.waiting import wait_until
 from chaos.wire.boundary import Boundary, Crossing, Stage
-from chaos.wire.control import Breakpoint, Decision, LineSpec, Passage, Upstream, Wire
+from chaos.wire.control import Breakpoint, Wire
 from chaos.wire.journal import Called, Decided, WireRecord, read_wire
+from chaos.wire.specs import Decision, LineSpec, Passage, Upstream
 
 DEADLINE_SECONDS = 20.0
 QUEUE = "parcels"
@@ -109,7 +110,7 @@ class WireProcess:
 
 async def start_wire(bed: Bed) -> WireProcess:
     control = bed.port()
-    options = ("--control", control.number, "--journals", bed.folder / "wire")
+    options = ("--control", control.number, "--case", bed.folder)
     child = bed.child("wire", [sys.executable, "-m", "chaos.wire", *options])
     await child.start_ready(
         control.is_open, what="the wire listens", deadline_seconds=DEADLINE_SECONDS

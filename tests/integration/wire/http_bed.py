@@ -17,8 +17,9 @@ from chaos.process.child import Child
 from chaos.process.ports import Port
 from chaos.process.waiting import wait_until
 from chaos.wire.boundary import Boundary
-from chaos.wire.control import Breakpoint, LineSpec, Protocol, Upstream, Wire
+from chaos.wire.control import Breakpoint, Wire
 from chaos.wire.journal import Called
+from chaos.wire.specs import LineSpec, Protocol, Upstream
 from tests.integration.wire.bed import DEADLINE_SECONDS, Bed, WireProcess
 
 SERVICE = Path(__file__).parent / "service.py"

@@ -16,8 +16,8 @@ from temporalio.client import (
 
 from chaos.process.waiting import wait_until
 from chaos.wire.boundary import Stage
-from chaos.wire.control import Decision
 from chaos.wire.journal import LEFT, Called, Polled, Reached
+from chaos.wire.specs import Decision
 from tests.integration.wire.bed import (
     DEADLINE_SECONDS,
     QUEUE,

@@ -16,7 +16,7 @@ import pytest_asyncio
 import trustme
 
 from chaos.process.waiting import wait_until
-from chaos.wire.control import Upstream, WireError
+from chaos.wire.specs import Upstream, WireError
 from tests.integration.wire.bed import DEADLINE_SECONDS, WireProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from chaos.wire.boundary import Boundary, Stage
-from chaos.wire.control import Decision, LineSpec, Protocol, Upstream, WireError
 from chaos.wire.journal import Called
+from chaos.wire.specs import Decision, LineSpec, Protocol, Upstream, WireError
 from tests.integration.wire.bed import DEADLINE_SECONDS, Bed, WireProcess, reached
 from tests.integration.wire.http_bed import Service, service_in
 

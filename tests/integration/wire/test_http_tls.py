@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from chaos.process.ports import Port
-from chaos.wire.control import LineSpec, Protocol, Upstream, WireError
+from chaos.wire.specs import LineSpec, Protocol, Upstream, WireError
 from tests.integration.wire.bed import Bed, WireProcess
 from tests.integration.wire.http_bed import service_in
 

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from chaos.environment.proxy import SERVER, link_name
 from chaos.environment.temporal import SHARED_SERVER, Topology
+from chaos.environment.wire import SERVER, link_name
 from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork

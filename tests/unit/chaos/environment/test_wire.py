@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from chaos.environment.wire import line_name, link_of, plain, upstream_of
-from chaos.wire.control import Upstream
 from chaos.wire.journal import client_of
+from chaos.wire.specs import Upstream
 
 ADDRESS = "cloud.test:7233"
 SECURE = {

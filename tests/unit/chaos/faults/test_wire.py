@@ -8,7 +8,7 @@ import pytest
 
 from chaos.faults import AtBoundary
 from chaos.process.child import ChildError
-from chaos.wire.control import WireError
+from chaos.wire.specs import WireError
 
 
 class Watched:

@@ -16,8 +16,9 @@ from chaos.evidence.journal import Entry, Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.verdict import Verdict
+from chaos.network.journal import file_name
 from chaos.wire.boundary import Boundary, Crossing
-from chaos.wire.journal import FOLDER, RECORD, Called, Opened, WireRecord, file_name
+from chaos.wire.journal import FOLDER, RECORD, Called, Opened, WireRecord
 from tests.unit.chaos.made_history import Made, at
 
 BUSY = Entry(at=at(0), event=Event.STRAIN, strain=Strain(pressure=0.97, steal=0.0, lag_seconds=1.4))

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from chaos.network.behaviour import Ending
 from chaos.network.connection import Connection, reset
 from chaos.network.journal import Closed, Effect, Hit, NetworkRecord, Opened
 from chaos.network.line import CAPACITY_BYTES, CAPACITY_CHUNKS
@@ -23,12 +24,8 @@ from chaos.network.toxics import (
     LimitData,
     ResetPeer,
     Side,
-    Slicer,
-    SlowClose,
     Stream,
-    Timeout,
 )
-from chaos.network.toxics.base import Ending
 from tests.unit.chaos.network.hand_loop import HandLoop
 
 _Record = TypeVar("_Record")
@@ -300,8 +297,6 @@ HARMLESS: tuple[AnyToxic, ...] = (
     Bandwidth(stream=Stream.DOWNSTREAM, bytes_per_second=5_000),
     BlackHole(stream=Stream.BOTH),
     BlackHole(stream=Stream.DOWNSTREAM),
-    Slicer(stream=Stream.BOTH, average_size_bytes=700, size_variation_bytes=300),
-    SlowClose(stream=Stream.BOTH, delay_seconds=2),
 )
 """What delays, and loses nothing."""
 
@@ -345,22 +340,6 @@ def test_nothing_is_lost_or_changed_whatever_comes_and_goes(bench: Bench, seed: 
 
 
 class TestToxics:
-    def test_timeout_drops_and_closes(self, bench: Bench) -> None:
-        bench.put_on(Timeout(stream=Stream.UPSTREAM, timeout_seconds=2))
-        bench.send(bench.client, b"lost")
-        bench.loop.pass_time(1.9)
-        assert not bench.ended
-        bench.loop.pass_time(0.1)
-        assert (got(bench.server), got(bench.client)) == (b"", b"")
-        assert bench.closed.because == "timeout_upstream"
-        assert bench.effect(Stream.UPSTREAM).dropped_bytes == 4
-
-    def test_timeout_closes_what_lost_data_when_it_is_lifted(self, bench: Bench) -> None:
-        bench.put_on(Timeout(stream=Stream.UPSTREAM))
-        bench.send(bench.client, b"lost")
-        bench.take_off("timeout_upstream")
-        assert (got(bench.server), got(bench.client)) == (b"", b"")
-
     def test_reset_peer_resets_both_and_the_data_does_not_arrive(self, bench: Bench) -> None:
         bench.put_on(ResetPeer(stream=Stream.DOWNSTREAM, timeout_seconds=2))
         bench.loop.pass_time(60)
@@ -386,15 +365,6 @@ class TestToxics:
         bench.loop.pass_time(2)
         assert is_reset(bench.server)
 
-    def test_slow_close_holds_the_end_only(self, bench: Bench) -> None:
-        bench.put_on(SlowClose(stream=Stream.UPSTREAM, delay_seconds=5))
-        bench.send(bench.client, b"data")
-        bench.client.shutdown(socket.SHUT_WR)
-        bench.loop.pass_time(4.9)
-        assert (got(bench.server), got(bench.server)) == (b"data", None)
-        bench.loop.pass_time(0.1)
-        assert got(bench.server) == b""
-
     def test_limit_data_cuts_at_the_byte(self, bench: Bench) -> None:
         bench.put_on(LimitData(stream=Stream.UPSTREAM, limit_bytes=5))
         bench.send(bench.client, b"abc")
@@ -402,15 +372,6 @@ class TestToxics:
         assert (got(bench.server), got(bench.server)) == (b"abcde", b"")
         assert bench.closed.because == "limit_data_upstream"
         assert bench.closed.upstream.dropped_bytes == 2
-
-    def test_slicer_cuts(self, bench: Bench) -> None:
-        bench.put_on(Slicer(stream=Stream.UPSTREAM, average_size_bytes=3, delay_seconds=1))
-        bench.send(bench.client, b"abcdefgh")
-        pieces = [got(bench.server)]
-        for _ in range(2):
-            bench.loop.pass_time(1)
-            pieces.append(got(bench.server))
-        assert pieces == [b"abc", b"def", b"gh"]
 
     def test_down_cuts(self, bench: Bench) -> None:
         bench.put_on(Down())
@@ -483,7 +444,6 @@ class TestProofs:
     @pytest.mark.parametrize(
         "toxic",
         [
-            Timeout(stream=Stream.UPSTREAM),
             ResetPeer(stream=Stream.UPSTREAM),
             LimitData(stream=Stream.UPSTREAM, limit_bytes=5),
             BlackHole(stream=Stream.UPSTREAM),

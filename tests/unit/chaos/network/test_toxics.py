@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from chaos.network.behaviour import NEVER, Behaviour, Ending, Piece, Position
 from chaos.network.toxics import (
     ANY_TOXIC,
     AnyToxic,
@@ -16,12 +17,8 @@ from chaos.network.toxics import (
     LimitData,
     ResetPeer,
     Side,
-    Slicer,
-    SlowClose,
     Stream,
-    Timeout,
 )
-from chaos.network.toxics.base import NEVER, Behaviour, Ending, Piece, Position
 
 SINCE = 100.0
 END = Piece(offset=500, size_bytes=0, read_offset=500)
@@ -103,25 +100,6 @@ class TestBandwidth:
         assert wire.most_bytes(piece(1 << 20)) == most
 
 
-class TestTimeout:
-    def test_data_is_dropped_and_an_end_passes(self) -> None:
-        drain = on(Timeout(stream=Stream.DOWNSTREAM))
-        assert (drain.swallows(piece(1)), drain.swallows(END)) == (True, False)
-        assert drain.leaves_at(END, 101) == 101
-
-    @pytest.mark.parametrize(("seconds", "ends_at"), [(0, NEVER), (2.5, 102.5)])
-    def test_the_connection_is_closed_after_it(self, seconds: float, ends_at: float) -> None:
-        drain = on(Timeout(stream=Stream.DOWNSTREAM, timeout_seconds=seconds))
-        assert (drain.ends_at, drain.ending) == (ends_at, Ending.CLOSE)
-
-    def test_only_a_connection_that_lost_data_is_closed_when_it_is_lifted(self) -> None:
-        drain = on(Timeout(stream=Stream.DOWNSTREAM))
-        drain.swallows(END)
-        assert drain.lifted() is None
-        drain.swallows(piece(1))
-        assert drain.lifted() is Ending.CLOSE
-
-
 class TestBlackHole:
     def test_data_and_its_end_are_kept_and_nothing_is_lost(self) -> None:
         hole = on(BlackHole(stream=Stream.DOWNSTREAM))
@@ -144,12 +122,6 @@ class TestResetPeer:
         assert fuse.leaves_at(piece(1), 101) == 101
 
 
-class TestSlowClose:
-    def test_only_the_end_is_late(self) -> None:
-        late = on(SlowClose(stream=Stream.DOWNSTREAM, delay_seconds=3))
-        assert (late.leaves_at(piece(1), 101), late.leaves_at(END, 101)) == (101, 104)
-
-
 class TestLimitData:
     def test_the_connection_is_closed_after_the_last_byte_that_is_allowed(self) -> None:
         meter = on(LimitData(stream=Stream.DOWNSTREAM, limit_bytes=10))
@@ -161,23 +133,6 @@ class TestLimitData:
 
     def test_nothing_allowed_closes_at_once(self) -> None:
         assert on(LimitData(stream=Stream.DOWNSTREAM, limit_bytes=0)).ends_at == SINCE
-
-
-class TestSlicer:
-    def test_pieces_vary_within_bounds_and_by_the_seed(self) -> None:
-        toxic = Slicer(stream=Stream.DOWNSTREAM, average_size_bytes=10, size_variation_bytes=3)
-        sizes = [on(toxic).most_bytes(piece(500, offset)) for offset in range(200)]
-        assert (min(sizes), max(sizes)) == (7, 13)
-        assert sizes == [on(toxic).most_bytes(piece(500, offset)) for offset in range(200)]
-
-    def test_the_next_piece_waits(self) -> None:
-        toxic = Slicer(stream=Stream.DOWNSTREAM, average_size_bytes=10, delay_seconds=0.5)
-        knife = on(toxic)
-        assert [passes(knife, 10, 101) for _ in range(3)] == [101, 101.5, 102]
-
-    def test_a_variation_must_leave_a_byte(self) -> None:
-        with pytest.raises(ValidationError, match="must be smaller"):
-            Slicer(stream=Stream.UPSTREAM, average_size_bytes=3, size_variation_bytes=3)
 
 
 class Affected:
@@ -236,9 +191,6 @@ class TestSettings:
             Latency(stream=Stream.UPSTREAM, latency_seconds=1, jitter_seconds=0.5),
             LimitData(stream=Stream.UPSTREAM, limit_bytes=0),
             ResetPeer(stream=Stream.DOWNSTREAM, wait_for_data=False),
-            Slicer(stream=Stream.UPSTREAM, average_size_bytes=2),
-            SlowClose(stream=Stream.UPSTREAM, delay_seconds=1),
-            Timeout(stream=Stream.UPSTREAM, timeout_seconds=1),
         ],
         ids=lambda toxic: toxic.type,
     )
@@ -254,7 +206,7 @@ class TestSettings:
             {"type": "bandwidth", "stream": "upstream", "bytes_per_second": 0},
             {"type": "down", "stream": "upstream"},
             {"type": "down", "name": "a/b"},
-            {"type": "fire", "stream": "upstream"},
+            {"type": "slicer", "stream": "upstream"},
         ],
     )
     def test_what_cannot_be_is_refused(self, body: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from chaos.evidence.journal import Entry, Event
 from chaos.experiment.judge import judge, reason_of, verdict_of
 from chaos.faults import AtBoundary, Family, Fault
 from chaos.invariants.verdict import Verdict
-from chaos.network.journal import Hit, NetworkJournal
+from chaos.network.journal import Hit, RecordFile
 from chaos.network.toxics import Stream
 from chaos.search.schedule import FILE, Planned, read_schedule
 from chaos.search.seeded import schedule_was_carried_out, seeded
@@ -146,7 +146,7 @@ def test_toxics_that_met_only_who_came_later_have_met_somebody(
 ) -> None:
     """Of clients that connect anew for each request nobody may be there at first."""
     (tmp_path / "network").mkdir()
-    journal = NetworkJournal(tmp_path / "network" / "fleet-1-to-api.jsonl")
+    journal = RecordFile(tmp_path / "network" / "fleet-1-to-api.jsonl", "", pytest.fail)
     journal.add(Hit(name="toxic-1", connection=1, stream=Stream.UPSTREAM))
     journal.close()
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from chaos.network.journal import RecordFile, file_name
 from chaos.wire.boundary import Boundary, Crossing
 from chaos.wire.breakpoints import Breakpoints, DecisionError, Delivery
-from chaos.wire.control import BreakpointSpec
 from chaos.wire.journal import LEFT, Decided, Reached, read_wire
-from chaos.wire.writing import WireJournal
+from chaos.wire.specs import BreakpointSpec
 
 STATUSES = ("UNAVAILABLE",)
 
@@ -39,7 +39,7 @@ class Bed:
         self.heard: list[Mapping[str, Any]] = []
         self.breakpoints = Breakpoints(self.heard.append)
         self.journals = {
-            line: WireJournal(case / "wire", line, pytest.fail)
+            line: RecordFile(case / "wire" / file_name(line), line, pytest.fail)
             for line in ("one", "two", "one>payments")
         }
         self._tasks: set[asyncio.Task[str]] = set()

@@ -18,14 +18,14 @@ from temporalio.api.workflowservice.v1 import (
     RecordActivityTaskHeartbeatRequest,
 )
 
+from chaos.network.journal import RecordFile
 from chaos.wire.boundary import Boundary
 from chaos.wire.breakpoints import Breakpoints
-from chaos.wire.control import BreakpointSpec, LineSpec, Upstream
 from chaos.wire.grpc_work import Work
-from chaos.wire.in_hand import InHand
 from chaos.wire.methods import SERVICE
+from chaos.wire.specs import BreakpointSpec, LineSpec, Upstream
+from chaos.wire.tasks import InHand
 from chaos.wire.tracking import Tracker
-from chaos.wire.writing import WireJournal
 
 POLL = SERVICE + "PollActivityTaskQueue"
 DESCRIBE = SERVICE + "DescribeNamespace"
@@ -50,7 +50,7 @@ class Bed:
         self.told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self.in_hand = InHand()
         self.breakpoints = Breakpoints(self.told.put_nowait)
-        self.journal = WireJournal(folder, "worker-1", pytest.fail)
+        self.journal = RecordFile(folder / "worker-1.jsonl", "worker-1", pytest.fail)
         upstream = Upstream(address="127.0.0.1:1")
         spec = LineSpec(name="worker-1", port=1, upstream=upstream, namespace=namespace)
         tracker = Tracker(self.in_hand)

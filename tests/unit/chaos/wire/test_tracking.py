@@ -41,7 +41,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from chaos.wire.boundary import Crossing
-from chaos.wire.in_hand import InHand
+from chaos.wire.tasks import InHand
 from chaos.wire.tracking import Tracker
 
 RUN = "run-1"

@@ -13,7 +13,7 @@ import pytest
 from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
-from chaos.network.journal import Hit, NetworkJournal, PutOn, TakenOff
+from chaos.network.journal import Hit, PutOn, RecordFile, TakenOff
 from chaos.network.toxics import Down, Stream
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
@@ -40,7 +40,7 @@ def bad(tmp_path: Path) -> Callable[..., VideoEvidence]:
         folder = tmp_path / "case"
         shutil.copytree(evidence.folder, folder)
         (folder / "network").mkdir()
-        journal = NetworkJournal(folder / "network" / "worker-1-to-server.jsonl")
+        journal = RecordFile(folder / "network" / "worker-1-to-server.jsonl", "", pytest.fail)
         for on, off in spans:
             journal.add(PutOn(at=on, name="down", toxic=Down(), connections=(1,)))
             if hit:

@@ -1,16 +1,11 @@
-"""What a toxic is: settings, and a behaviour for each stream of each connection."""
+"""What a toxic does to each stream of each connection."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
-
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$", max_length=80)]
+from typing import Protocol
 
 NEVER = math.inf
 """The time of what does not happen while things stay as they are."""
@@ -107,31 +102,3 @@ class Affected(Protocol):
 
     def lose(self, side: Side, because: str) -> None:
         """Reset one side's connection; the other side hears nothing of it."""
-
-
-class Toxic(BaseModel):
-    """The settings of a fault. A toxic without a name gets its type's, and its direction's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    refuses: ClassVar[bool] = False
-    """Whether nobody can connect while it is on."""
-    spares_new: ClassVar[bool] = False
-    """Whether it hits only connections that exist when it is put on."""
-
-    type: str
-    name: Name = ""
-    stream: Stream
-
-    @property
-    def known_as(self) -> str:
-        """Its name, such as `latency_downstream`, or `latency` where it works on both streams."""
-        both = self.stream is Stream.BOTH
-        return self.name or (self.type if both else f"{self.type}_{self.stream}")
-
-    def behaviour(self, _position: Position) -> Behaviour:
-        """What it does there."""
-        return Behaviour()
-
-    def apply(self, connection: Affected) -> None:
-        """What it does once to a connection as a whole, when its behaviours are in place."""

@@ -1,14 +1,16 @@
-"""The work that was given out, so that a report is known by its token; bounded in memory."""
+"""The work that was given out, by its token, and what each worker has in hand; bounded."""
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
-from chaos.wire.boundary import Kind
+from chaos.wire.boundary import Crossing, Kind
 
 _MOST_TASKS = 50_000
 _MOST_WORKFLOWS = 10_000
+_MOST_IN_HAND = 10_000
 """What is older is unknown: its reports pass, at no boundary."""
 
 Key = tuple[str, str]
@@ -91,3 +93,30 @@ class Memory:
         if len(self._workflows) > _MOST_WORKFLOWS:
             self._workflows.popitem(last=False)
         return found
+
+
+class InHand:
+    """Kept by line and activity. An activity whose next attempt is given out has been let go of."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[Hashable, tuple[str, Crossing]] = OrderedDict()
+
+    def take(self, line: str, activity: Hashable, delivered: Crossing) -> None:
+        """The worker of a line has been given an activity."""
+        self._held.pop(activity, None)
+        self._held[activity] = line, delivered
+        if len(self._held) > _MOST_IN_HAND:
+            self._held.popitem(last=False)
+
+    def give_back(self, activity: Hashable) -> None:
+        """The server has taken its report."""
+        self._held.pop(activity, None)
+
+    def leave(self, line: str) -> None:
+        """The worker of a line has nothing in hand any more: it is gone."""
+        for activity in [key for key, (owner, _) in self._held.items() if owner == line]:
+            del self._held[activity]
+
+    def of(self, line: str) -> tuple[Crossing, ...]:
+        """What the worker of a line is busy with, as it was delivered."""
+        return tuple(crossing for owner, crossing in self._held.values() if owner == line)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import h11
 import pytest
 
-from chaos.wire.http_names import KEY_CHARACTERS, idempotency_key_of, subject_of
+from chaos.wire.http_gate import KEY_CHARACTERS, idempotency_key_of, subject_of
 
 
 def request(target: str = "/", **headers: str) -> h11.Request:

@@ -1,0 +1,98 @@
+"""What the wire is asked for: lines, breakpoints, and what is to become of a call."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chaos.wire.boundary import Boundary, Crossing
+
+
+class WireError(Exception):
+    """The wire refuses a request or is gone; the message says why."""
+
+
+class Protocol(StrEnum):
+    """What is spoken on a line. On one of TCP nothing is understood, and toxics can be put on."""
+
+    GRPC = "grpc"
+    HTTP = "http"
+    TCP = "tcp"
+
+
+class Upstream(BaseModel):
+    """Where a line leads: `host:port`. The files of TLS are PEM; `tls` alone trusts what this
+    machine trusts.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str
+    tls: bool = False
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+
+
+class LineSpec(BaseModel):
+    """A line: its name, the `port` of this machine where it listens, what is behind it.
+
+    With a `namespace`, each request to Temporal is sent on with it, whatever it names, and the
+    reply has the name that the worker gave. On a line of TCP jitter is drawn by the `seed`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    port: int = Field(gt=0, lt=65536)
+    protocol: Protocol = Protocol.GRPC
+    upstream: Upstream
+    namespace: str = ""
+    seed: int = 0
+
+
+class BreakpointSpec(BaseModel):
+    """Where calls are to be held: at a boundary, of one workflow and one line if they are named,
+    `times` times. The `workflow_id` is that on the server. `worker-1` stands for its lines to
+    services as well. An `attempt` of 0 is any.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    boundary: Boundary
+    workflow_id: str = ""
+    line: str = ""
+    attempt: int = 0
+    times: int = 1
+
+
+class Passage(BaseModel):
+    """A call that has come to a breakpoint and is held there; at `DELIVERED` the next report of the
+    same attempt is what is held, when it comes. `peer` is the worker's own port, from which it has
+    connected; 0 where that is not known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    breakpoint: int
+    line: str
+    crossing: Crossing
+    peer: int = 0
+
+
+class Decision(StrEnum):
+    """What becomes of a held call, beside a status: gRPC's by its name, HTTP's by its number.
+    After the service has answered, that is a call that was carried out and then failed.
+
+    `RESUME`: it goes on. `DROP`: before it was sent on, it never is, and afterwards its reply is
+    lost; the worker's connection breaks at once (`UNAVAILABLE`; of HTTP, a reset). `SILENCE`: the
+    same, but the worker hears nothing until its own deadline.
+    """
+
+    RESUME = "resume"
+    DROP = "drop"
+    SILENCE = "silence"
