@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     from chaos.wire.boundary import Stage as Stage
 
 _PLACES = {
-    "chaos.environment.proxy": ("SERVER",),
+    "chaos.environment.wire": ("SERVER",),
     "chaos.environment.readiness": ("LogLine", "OpenPort", "Polls"),
     "chaos.environment.target": (
         "EVIDENCE",
