@@ -7,7 +7,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from benchmarks.bed import Bed
 from benchmarks.figures import Found, Quantity, Row, Table, seconds
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.temporal import connect
-from chaos.process.ports import Port
-from chaos.wire.control import LineSpec, Upstream, Wire
+from chaos.environment.wire import WireServer
+from chaos.wire.specs import Upstream
 from tests.chaos.video.lab import VideoLab
 
 QUESTION = "What does a proxy between a worker and its server add to a call, and to workflows?"
@@ -33,7 +33,6 @@ _TURN = 50
 """Calls by one way before it is the other's turn."""
 
 _AT_ONCE = 20
-_DEADLINE_SECONDS = 30.0
 _WORKER = Path(__file__).parents[1] / "tests" / "data" / "guests" / "parcels" / "worker.py"
 
 
@@ -62,33 +61,15 @@ async def measure(bed: Bed, *, quick: bool) -> Found:
 
 @asynccontextmanager
 async def _ways(processes: ProcessFactory, lab: VideoLab) -> AsyncIterator[Mapping[str, Way]]:
-    server, logs = lab.stack.temporal.address, lab.stack.evidence_folder / "logs"
-    tcp, tcp_control, wire, wire_control = (Port() for _ in range(4))
-    argv = {
-        TCP: (
-            *("chaos.network", "--listen", str(tcp.number), "--upstream", server),
-            *("--control", str(tcp_control.number), "--journal", str(logs / "network.jsonl")),
-        ),
-        WIRE: (
-            *("chaos.wire", "--control", str(wire_control.number)),
-            *("--journals", str(logs / "wire")),
-        ),
-    }
-    async with AsyncExitStack() as stack:
-        for name, control in ((TCP, tcp_control), (WIRE, wire_control)):
-            child = processes.child(name.replace(" ", "-"), (sys.executable, "-m", *argv[name]))
-            stack.push_async_callback(child.discard)
-            await child.start_ready(
-                control.is_open, what=f"the {name} listens", deadline_seconds=_DEADLINE_SECONDS
-            )
-        connection = await Wire.connect(wire_control.number)
-        stack.push_async_callback(connection.aclose)
-        upstream = Upstream(address=server)
-        await connection.open(LineSpec(name="worker-1", port=wire.number, upstream=upstream))
-        addresses = {DIRECT: server, TCP: tcp.address, WIRE: wire.address}
+    server = lab.stack.temporal.address
+    lines = WireServer.below(processes, lab.stack.evidence_folder / "proxies")
+    try:
+        link = await lines.open_link("client>server", server)
+        line = await lines.open("worker-1", Upstream(address=server))
+        addresses = {DIRECT: server, TCP: link.address, WIRE: line.port.address}
         yield {name: Way(address, await connect(address)) for name, address in addresses.items()}
-    for port in (tcp, tcp_control, wire, wire_control):
-        port.release()
+    finally:
+        await lines.discard()
 
 
 async def _call(way: Way) -> None:
