@@ -16,7 +16,7 @@ from chaos.invariants.verdict import Verdict
 from tests.chaos.video.drawing import restarts_are_explained
 from tests.chaos.video.target import VIDEO
 
-FOLDER = Path(__file__).parents[3] / "data" / "evidence" / "seeded" / "seed_4"
+FOLDER = Path(__file__).parents[2] / "data" / "evidence" / "seeded" / "seed_4"
 
 
 @pytest.fixture
