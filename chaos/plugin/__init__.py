@@ -8,6 +8,7 @@ PYTEST_DONT_REWRITE: nothing here rests on an assert, and a conftest may have im
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -163,8 +164,9 @@ def pytest_terminal_summary(
     runner = config.stash.get(_RUNNER, None)
     if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):
         return
-    from chaos.report.files import outcome_lines  # noqa: PLC0415 - likewise
-    from chaos.report.table import (  # noqa: PLC0415 - see the module's docstring
+    from chaos.plugin.github import annotation_lines  # noqa: PLC0415 - see the module's docstring
+    from chaos.report.files import outcome_lines  # noqa: PLC0415 - see above
+    from chaos.report.table import (  # noqa: PLC0415 - see above
         overall_words,
         paid_line,
     )
@@ -172,7 +174,12 @@ def pytest_terminal_summary(
     terminalreporter.section("fault tolerance")
     said: list[str] = []
     if runner.outcome:
-        said = [*runner.troubles, *outcome_lines(runner.outcome, runner.folder)]
+        tests = config.stash.get(_CHOSEN, {})
+        said = [
+            *annotation_lines(tests, runner.outcome.scenarios, os.environ),
+            *runner.troubles,
+            *outcome_lines(runner.outcome, runner.folder),
+        ]
     elif runner.missing:
         said = [f"Nothing was run: {runner.missing}", overall_words(runner.overall)]
     elif runner.live and runner.paid_usd is not None:
