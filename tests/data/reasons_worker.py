@@ -131,31 +131,15 @@ class Parent:
 
     @workflow.run
     async def run(self, child: str, argument: list[float | str], how: str) -> None:
-        """A workflow type, what it gets, and `wait`, `leave` or `excuse` its failure."""
+        """A workflow type, what it gets, and `wait` or `leave`."""
         handle = await workflow.start_child_workflow(
             child,
             args=argument,
             id=f"{workflow.info().workflow_id}/child",
             parent_close_policy=ParentClosePolicy.ABANDON,
         )
-        if how == "leave":
-            return
-        try:
+        if how == "wait":
             await handle
-        except Exception:
-            if how != "excuse":
-                raise
-
-
-@workflow.defn
-class Fail:
-    """It fails after a while."""
-
-    @workflow.run
-    async def run(self, seconds: float) -> None:
-        """So long it seems well."""
-        await workflow.sleep(seconds)
-        raise ApplicationError("the parcel is gone")
 
 
 @workflow.defn(name="Pack")
@@ -183,7 +167,7 @@ class OtherContinued:
             workflow.continue_as_new(left - 1)
 
 
-WORKFLOWS = (Charge, Pack, Changed, Wrong, Wait, Continued, Parent, Fail)
+WORKFLOWS = (Charge, Pack, Changed, Wrong, Wait, Continued, Parent)
 ACTIVITIES: tuple[Callable[..., Any], ...] = (charge_card, pack)
 
 
