@@ -188,12 +188,6 @@ def test_only_what_may_have_been_paid_in_vain_is_in_doubt(folder: Path) -> None:
     assert [request.number for request in Evidence.load(folder, READING).in_doubt] == [2]
 
 
-def test_an_undisturbed_run_costs_what_its_prices_say(folder: Path) -> None:
-    evidence = Evidence.load(folder, READING)
-
-    assert evidence.cost_usd(SPEC) == Decimal("49.90")
-
-
 def test_a_live_case_is_known_by_its_own_file(folder: Path) -> None:
     save_billing(folder, Billing(mode=Mode.LIVE, prices_usd={"card": Decimal("0.40")}))
 

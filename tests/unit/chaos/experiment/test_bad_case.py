@@ -13,9 +13,7 @@ import pytest
 from chaos.environment.target import Target
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
-from chaos.evidence.case import BOOKS, Evidence, Reading, save_book
 from chaos.evidence.history import Status
-from chaos.evidence.journal import Event, Journal
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
 from chaos.experiment.results import WorkflowResult, case_result, scenario_result
@@ -112,34 +110,6 @@ async def test_a_run_that_is_cancelled_ends_and_a_cancellation_of_a_cases_own_en
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert seen == [True]
-
-
-def _saved(folder: Path, *, trouble: bool) -> Path:
-    journal = Journal(folder / "journal.jsonl", lambda _: None)
-    if trouble:
-        journal.add(Event.TROUBLE, "the target's bills cannot be read: ValueError('no')")
-    journal.close()
-    (folder / "specs.json").write_text("[]")
-    return folder
-
-
-@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.name)
-def test_a_book_that_cannot_be_read_is_empty_only_where_the_journal_tells_of_it(
-    book: Any, tmp_path: Path
-) -> None:
-    unreadable: dict[str, Any] = {book.name: _raise(ValueError("no"))}
-    reading = Reading(**unreadable)
-    for name in ("told", "untold"):
-        (tmp_path / name).mkdir()
-
-    evidence = Evidence.load(_saved(tmp_path / "told", trouble=True), reading)
-
-    assert getattr(evidence, book.name) == ()
-    assert evidence.troubles
-    with pytest.raises(ValueError, match="no"):
-        Evidence.load(_saved(tmp_path / "untold", trouble=False), reading)
-    with pytest.raises(ValueError, match="no"):
-        save_book(tmp_path, reading, book)
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,12 @@ def _sentence(folder: Path, ask: Callable[[Path], object] = targets_of) -> str:
 
 
 def test_targets_are_found_from_the_projects_folder_in_their_order(project: Project) -> None:
-    targets = targets_of(project('["{module}:SECOND", "{module}:FIRST"]'))
+    folder = project('["{module}:SECOND", "{module}:FIRST"]')
 
+    targets = targets_of(folder)
     assert [target.task_queue for target in targets] == ["second", "first"]
     assert all(isinstance(target, Target) for target in targets)
+    assert target_of(folder) is targets[0], "the first one is drawn from and explored"
 
 
 @pytest.mark.parametrize("written", ['["src", "../shared"]', '"src ../shared"'])
@@ -101,10 +103,6 @@ def test_modules_are_found_where_pytest_finds_them(
 
     assert [target.task_queue for target in targets_of(own)] == ["second"]
     assert sys.path[:3] == [str(own), str(own / "src"), str(shared)]
-
-
-def test_the_first_one_is_drawn_from_and_explored(project: Project) -> None:
-    assert target_of(project('["{module}:SECOND", "{module}:FIRST"]')).task_queue == "second"
 
 
 def test_the_scenarios_of_all_targets_are_the_projects_and_numbered(project: Project) -> None:
@@ -136,12 +134,6 @@ def test_a_project_without_targets_has_none(table: str, project: Project) -> Non
     assert added in _sentence(folder, scenarios_of)
 
 
-def test_a_misspelt_key_is_told(project: Project) -> None:
-    folder = project(table="[tool.chaos]\ntarget = ['a:b']\n")
-
-    assert "[tool.chaos] has no 'target', only targets" in _sentence(folder, targets_of)
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -160,20 +152,6 @@ def test_a_target_that_gives_no_scenarios_is_told(code: str, words: str, project
 def test_a_folder_without_a_project_has_none(tmp_path: Path) -> None:
     assert targets_of(tmp_path / "nowhere") == []
     assert "names no target" in _sentence(tmp_path / "nowhere", target_of)
-
-
-@pytest.mark.parametrize(
-    "targets", ['"{module}:FIRST"', "[1]", '["{module}.FIRST"]', '[["{module}:FIRST"]]', "{a = 1}"]
-)
-def test_targets_of_another_form_are_told(targets: str, project: Project) -> None:
-    assert 'must be a list of "module:attribute".' in _sentence(project(targets))
-
-
-@pytest.mark.parametrize(
-    "table", ["[tool]\nchaos = 'x'\n", "tool.chaos = ['module:attribute']\n"], ids=["text", "list"]
-)
-def test_a_table_of_another_form_is_told(table: str, project: Project) -> None:
-    assert "[tool.chaos] must be a table." in _sentence(project(table=table))
 
 
 def test_the_nearest_project_above_is_found(project: Project, tmp_path: Path) -> None:
@@ -199,42 +177,11 @@ def test_a_damaged_project_on_the_way_up_is_none(
     assert project_above(tmp_path / "below") == folder
 
 
-def test_a_project_file_that_cannot_be_read_is_told(project: Project) -> None:
-    folder = project(table="[tool.chaos\n")
-
-    assert "pyproject.toml cannot be read (" in _sentence(folder)
-
-
 def test_a_folder_of_its_name_is_told(tmp_path: Path) -> None:
     targets_of.cache_clear()
     (tmp_path / "pyproject.toml").mkdir()
 
     assert "cannot be read (" in _sentence(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("targets", "code", "why"),
-    [
-        ('["no_such_module_at_all:X"]', TARGET, "ModuleNotFoundError"),
-        ('["{module}:THIRD"]', TARGET, "AttributeError"),
-        ('["{module}:FIRST"]', "1 / 0", "ZeroDivisionError"),
-        ('["{module}:FIRST"]', "def", "SyntaxError"),
-        ('["{module}:FIRST"]', "raise SystemError('two\\nlines')", "SystemError"),
-        ('[":FIRST"]', TARGET, "ValueError"),
-    ],
-    ids=lambda value: value[:20],
-)
-def test_a_target_that_cannot_be_imported_is_told_with_its_cause(
-    targets: str, code: str, why: str, project: Project
-) -> None:
-    said = _sentence(project(targets, code))
-
-    assert " cannot be imported (" in said
-    assert why in said
-
-
-def test_what_is_no_target_is_told(project: Project) -> None:
-    assert " is no chaos.Target." in _sentence(project('["{module}:NOTHING"]'))
 
 
 def test_a_module_of_another_project_is_never_taken_for_its_own(
@@ -250,6 +197,38 @@ def test_a_module_of_another_project_is_never_taken_for_its_own(
     (here / "pyproject.toml").write_text(f'[tool.chaos]\ntargets = ["{module.stem}:FIRST"]\n')
 
     assert "is imported already: run one project at a time" in _sentence(here)
+
+
+FORM = 'must be a list of "module:attribute".'
+TABLE = "[tool.chaos] must be a table."
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({"targets": '"{module}:FIRST"'}, FORM),
+        ({"targets": "[1]"}, FORM),
+        ({"targets": '["{module}.FIRST"]'}, FORM),
+        ({"targets": '[["{module}:FIRST"]]'}, FORM),
+        ({"targets": "{a = 1}"}, FORM),
+        ({"table": "[tool]\nchaos = 'x'\n"}, TABLE),
+        ({"table": "tool.chaos = ['module:attribute']\n"}, TABLE),
+        ({"table": "[tool.chaos]\ntarget = ['a:b']\n"}, "has no 'target', only targets"),
+        ({"table": "[tool.chaos\n"}, "pyproject.toml cannot be read ("),
+        ({"targets": '["no_such_module_at_all:X"]'}, "cannot be imported (ModuleNotFoundError"),
+        ({"targets": '["{module}:THIRD"]'}, "cannot be imported (AttributeError"),
+        ({"targets": '[":FIRST"]'}, "cannot be imported (ValueError"),
+        ({"code": "1 / 0"}, "cannot be imported (ZeroDivisionError"),
+        ({"code": "def"}, "cannot be imported (SyntaxError"),
+        ({"code": "raise SystemError('two\\nlines')"}, "cannot be imported (SystemError"),
+        ({"targets": '["{module}:NOTHING"]'}, " is no chaos.Target."),
+    ],
+    ids=str,
+)
+def test_what_is_no_target_is_told_with_its_cause(
+    made: dict[str, str], words: str, project: Project
+) -> None:
+    assert words in _sentence(project(**made))
 
 
 def test_what_was_wrong_is_looked_at_again(project: Project) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from xml.etree import ElementTree as ET
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -28,8 +27,6 @@ from chaos.experiment.results import (
     case_result,
     scenario_result,
 )
-from chaos.report.files import markdown
-from chaos.report.junit import junit
 from chaos.report.table import cost, cost_table_lines, in_doubt_lines, usd
 from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.scenarios.catalogue import all_scenarios
@@ -248,12 +245,6 @@ def test_only_requests_without_a_use_are_possible_waste(
     assert possible_waste_usd(doubts) == (Decimal("0.039") if in_doubt else 0)
 
 
-def test_what_an_item_without_a_price_was_billed_is_all_waste(checkpoint: Evidence) -> None:
-    stamp = _bill(checkpoint, Item.IMAGE).model_copy(update={"item": "stamp"})
-
-    assert waste_usd(_billed_too(checkpoint, stamp)) == Decimal("0.039")
-
-
 def test_an_ambiguous_call_is_listed_with_its_cost_and_why(doubtful: Evidence) -> None:
     result = _scenario("worker_crash", doubtful)
 
@@ -299,8 +290,8 @@ def test_a_control_counts_in_no_cost(server_restart: Evidence, control: Evidence
     assert result.cases[1].waste_usd == Decimal("1.20")
     assert result.cases[1].possible_waste_usd == Decimal("0.039")
     assert result.waste_usd == result.possible_waste_usd == 0
-    assert result.saved_usd == Decimal("1.239")
-    assert result.ambiguous == ()
+    assert result.saved_usd == result.cost_usd == Decimal("1.239")
+    assert (result.ambiguous, len(result.workflows), result.status) == ((), 1, "complete")
     assert in_doubt_lines(_run(result)) == []
 
 
@@ -322,22 +313,3 @@ def test_the_cost_table_ends_with_the_total(doubtful: Evidence, checkpoint: Evid
         ["4. Checkpoint Recovery", "$3.64", "$3.64", "$0.00", "$0.00", "$2.44"],
         ["Total", "$4.92", "$4.88", "$0.039", "$0.039", "$3.68"],
     ]
-
-
-def test_the_cost_table_is_markdown_with_aligned_columns(doubtful: Evidence) -> None:
-    run = _run(_scenario("worker_crash", doubtful))
-    lines = cost_table_lines(run)
-
-    assert len({len(line) for line in lines}) == 1
-    assert "\n".join(lines) in markdown(run)
-    assert f"\n- {in_doubt_lines(run)[0]}\n" in markdown(run)
-
-
-def test_junit_carries_the_costs(doubtful: Evidence) -> None:
-    text = junit(_run(_scenario("worker_crash", doubtful)))
-
-    (case,) = ET.fromstring(text.encode()).iter("testcase")  # noqa: S314 - our own text
-    found = {found.get("name"): found.get("value") for found in case.iter("property")}
-    assert found["waste_usd"] == "0.039"
-    assert found["possible_waste_usd"] == "0.039"
-    assert found["saved_usd"] == "1.239"

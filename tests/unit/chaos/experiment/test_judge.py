@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from chaos.environment.target import Target
@@ -123,15 +123,6 @@ def test_a_case_that_names_no_proof_does_not_pass(
         assert "names_a_proof: the case names no proof" in reason_of(findings)
 
 
-def test_a_control_without_a_fault_is_declared_as_one(
-    checkpoint: Evidence, concurrency: Evidence
-) -> None:
-    control = replace(_case(holds, proofs=()), undisturbed=True)
-
-    assert verdict_of(judge(control, concurrency)) is Verdict.PASSED
-    assert verdict_of(judge(control, checkpoint)) is Verdict.UNKNOWN
-
-
 def test_a_proof_that_does_not_ask_for_work_in_hand_is_not_enough() -> None:
     evidence = Evidence.load(FALSE_PASSES / "server_dies_when_all_is_done")
 
@@ -170,22 +161,3 @@ def test_an_experiment_that_broke_off_is_judged_by_what_its_own_target_holds_at_
 
     assert names == ["experiment", *(check.name for check in safety_of(case))]
     assert names[1:] == ["no_workflow_task_fails", "billed_at_most_expected", "never_holds"]
-
-
-def test_what_holds_of_any_target_names_nothing_of_the_video_system() -> None:
-    assert [check.name for check in COMMON] == [
-        "workflows_end_as_expected",
-        "no_workflow_task_fails",
-        "billed_at_most_expected",
-        "all_expected_is_billed",
-        "no_secret_is_kept",
-        "attempts_are_as_expected",
-        "recovers_within_its_bound",
-        "no_unplanned_exit",
-    ]
-
-
-def test_a_case_says_whom_it_tests_and_by_what_it_is_judged() -> None:
-    needed = {f.name for f in fields(Case) if f.default is MISSING and f.default_factory is MISSING}
-
-    assert {"target", "invariants"} <= needed

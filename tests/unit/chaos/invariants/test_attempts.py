@@ -63,11 +63,3 @@ def test_more_or_fewer_attempts_than_that_fail_and_the_reason_names_both(
 
     assert finding.verdict is Verdict.FAILED
     assert finding.problems == (f"{RECOVERS}: generate_character took 3 attempt(s), not {wanted}",)
-
-
-def test_an_activity_that_no_spec_names_needs_one_attempt(retry_config: Evidence) -> None:
-    specs = [spec.model_copy(update={"attempts": {}}) for spec in retry_config.specs]
-
-    finding = attempts_are_as_expected.examine(replace(retry_config, specs=specs))
-
-    assert f"{RECOVERS}: generate_character took 3 attempt(s), not 1" in finding.problems

@@ -242,27 +242,6 @@ def test_an_open_activity_within_its_range_is_only_not_closed() -> None:
     assert problem.endswith("next try at 12:01:43 UTC (in 40 s)")
 
 
-@pytest.mark.parametrize(
-    ("wanted", "attempt", "words"),
-    [
-        ((1, 2), 1, None),
-        ((1, 2), 2, None),
-        ((1, 2), 3, "took 3 attempt(s), not 1 to 2"),
-        ((2, 3), 1, "took 1 attempt(s), not 2 to 3"),
-        (2, 1, "took 1 attempt(s), not 2"),
-    ],
-)
-def test_attempts_may_be_a_range(
-    wanted: int | tuple[int, int], attempt: int, words: str | None
-) -> None:
-    made = Made()
-    made.done(made.scheduled("charge_card"), attempt=attempt).ended()
-    evidence = evidence_of(made.workflow(), attempts={"charge_card": wanted})
-
-    expected = (f"order-1: charge_card {words}",) if words else ()
-    assert attempts_are_as_expected.examine(evidence).problems == expected
-
-
 def test_too_many_attempts_of_a_child_or_of_an_earlier_run_are_the_workflows_own() -> None:
     first = Made(run_id="run-0")
     first.done(first.scheduled("charge_card"), attempt=2).ended("CONTINUED_AS_NEW")
