@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
 from chaos.evidence.pending import Pending, PendingTask
 from chaos.search.probe.record import Fate
+from chaos.wire.journal import Called
 from tests.unit.chaos.made_history import Made, at, refused
 from tests.unit.chaos.search.probe.made_runs import (
     asked,
@@ -44,10 +45,6 @@ def test_what_broke_is_certain_whether_or_not_the_hit_is_proven() -> None:
     fates = [each.fate for each in found(lost(), not_hit="nobody came there")]
 
     assert fates == [Fate.LOST, Fate.UNKNOWN]
-
-
-def test_a_workflow_that_the_server_does_not_know_is_lost() -> None:
-    assert found(lost())[0].fate is Fate.LOST
 
 
 def test_a_result_that_is_gone_is_lost() -> None:
@@ -182,68 +179,44 @@ def test_a_workflow_task_that_fails_for_ever_is_stuck() -> None:
     assert "KeyError" in one.text
 
 
-def test_a_request_that_is_sent_again_with_another_key_is_done_twice() -> None:
-    once = normal(*[seen(evidence(charged(RIGHT)), asked(key="a"))] * 2)
-    run = evidence(charged(RIGHT))
-
-    (one,) = found(run, asked(key="a"), asked(key="b"), baseline=once)
-
-    assert one.fate is Fate.DONE_TWICE
-    assert one.text == (
-        "payments was asked 2 times for POST /charges during charge_card: the same body without "
-        "one idempotency key, so the service cannot tell"
-    )
-
-
-def test_a_request_without_a_key_is_done_twice() -> None:
-    once = normal(*[seen(evidence(charged(RIGHT)), asked())] * 2)
-
-    assert found(evidence(charged(RIGHT)), asked(), asked(), baseline=once)[0].fate is (
-        Fate.DONE_TWICE
-    )
+A, B, NEITHER, READ = asked(key="a"), asked(key="b"), asked(), asked("GET /charges")
+REFUSED, UNSENT, OTHER = asked(status="409"), asked(forwarded=False), asked(key="b", body="b")
+CANNOT_TELL = (
+    "payments was asked 2 times for POST /charges during charge_card: the same body without one "
+    "idempotency key, so the service cannot tell"
+)
 
 
 @pytest.mark.parametrize(
-    ("subject", "key"), [("POST /charges", "a"), ("GET /charges", "")], ids=["key", "get"]
+    ("usual", "calls", "fate", "text"),
+    [
+        ((A,), (A, B), Fate.DONE_TWICE, CANNOT_TELL),
+        ((NEITHER,), (NEITHER, NEITHER), Fate.DONE_TWICE, CANNOT_TELL),
+        ((A,), (A, OTHER), Fate.DONE_TWICE, "payments POST /charges was sent 2 times, undist"),
+        ((A,), (A, A), Fate.SENT_AGAIN, ""),
+        ((READ,), (READ, READ), Fate.SENT_AGAIN, ""),
+        ((NEITHER,), (REFUSED, NEITHER), Fate.SURVIVED, ""),
+        ((NEITHER,), (UNSENT, NEITHER), Fate.SURVIVED, ""),
+        ((NEITHER, NEITHER), (NEITHER, NEITHER), Fate.SURVIVED, ""),
+    ],
+    ids=["other key", "no key", "all new", "same key", "read", "refused", "unsent", "as usual"],
 )
-def test_what_a_service_can_tell_is_sent_again_and_not_done_twice(subject: str, key: str) -> None:
-    once = normal(*[seen(evidence(charged(RIGHT)), asked(subject, key=key))] * 2)
-    again = [asked(subject, key=key)] * 2
+def test_what_a_request_that_comes_again_means(
+    usual: tuple[Called, ...], calls: tuple[Called, ...], fate: Fate, text: str
+) -> None:
+    undisturbed = normal(*[seen(evidence(charged(RIGHT)), *usual)] * 2)
 
-    (one,) = found(evidence(charged(RIGHT)), *again, baseline=once)
+    (one,) = found(evidence(charged(RIGHT)), *calls, baseline=undisturbed)
 
-    assert one.fate is Fate.SENT_AGAIN
-    assert not one.fate.is_bad
-
-
-def test_a_request_whose_body_and_key_are_new_each_time_is_done_twice() -> None:
-    once = normal(*[seen(evidence(charged(RIGHT)), asked(key="a"))] * 2)
-    run = found(evidence(charged(RIGHT)), asked(key="a"), asked(key="b", body="b"), baseline=once)
-
-    assert [each.fate for each in run] == [Fate.DONE_TWICE]
-    assert run[0].text.startswith("payments POST /charges was sent 2 times, undisturbed 1")
+    assert one.fate is fate
+    assert one.text.startswith(text)
 
 
-def test_a_request_that_was_turned_away_was_not_done() -> None:
-    once = normal(*[seen(evidence(charged(RIGHT)), asked())] * 2)
-    run = found(evidence(charged(RIGHT)), asked(status="409"), asked(), baseline=once)
+@pytest.mark.parametrize("fate", Fate)
+def test_only_what_does_harm_is_bad(fate: Fate) -> None:
+    fine = {Fate.UNKNOWN, Fate.SENT_AGAIN, Fate.RAN_TWICE, Fate.SURVIVED}
 
-    assert [each.fate for each in run] == [Fate.SURVIVED]
-
-
-def test_a_request_that_never_left_was_not_sent_twice() -> None:
-    once = normal(*[seen(evidence(charged(RIGHT)), asked())] * 2)
-    run = found(evidence(charged(RIGHT)), asked(forwarded=False), asked(), baseline=once)
-
-    assert run[0].fate is Fate.SURVIVED
-
-
-def test_what_is_asked_as_often_undisturbed_is_no_finding() -> None:
-    twice = normal(*[seen(evidence(charged(RIGHT)), asked(), asked())] * 2)
-
-    assert found(evidence(charged(RIGHT)), asked(), asked(), baseline=twice)[0].fate is (
-        Fate.SURVIVED
-    )
+    assert fate.is_bad is (fate not in fine)
 
 
 def test_an_activity_that_ran_again_unseen_is_told_apart_from_harm() -> None:
@@ -255,7 +228,6 @@ def test_an_activity_that_ran_again_unseen_is_told_apart_from_harm() -> None:
 
     assert one.fate is Fate.RAN_TWICE
     assert one.text.startswith("charge_card was begun 2 times")
-    assert not one.fate.is_bad
 
 
 def test_an_activity_whose_services_are_seen_is_judged_by_what_they_were_asked() -> None:
