@@ -36,6 +36,7 @@ _TOUCH = 0.001
 _LINES = frozenset({"wait", "unnoticed", "life"})
 _TINTS = 6
 _MOST_BANDS = 8
+"""More faults at once would be a band over everything."""
 
 
 @dataclass(frozen=True)
@@ -64,27 +65,30 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A second on the axis."""
-
-    x: float
-    label: str
-
-
-@dataclass(frozen=True)
 class Chart:
-    """A whole drawing. `bands` are behind all lanes, where there was any fault, and `hits` where
-    one began; `words` is a sentence for screen readers.
+    """A whole drawing, and what stands in its legend: the `kinds` of activities and all `looks`.
+
+    `bands` are behind all lanes, where there was any fault, and `hits` where one began; `words` is
+    a sentence for screen readers. `ticks` are places on the axis with their labels.
     """
 
     lanes: tuple[Lane, ...]
-    bands: tuple[Drawn, ...]
-    hits: tuple[float, ...]
-    ticks: tuple[Tick, ...]
-    height: float
-    small: bool
     words: str
-    legend: tuple[tuple[str, str], ...]
+    ticks: tuple[tuple[float, str], ...]
+    hits: tuple[float, ...]
+    bands: tuple[Drawn, ...] = ()
+    kinds: tuple[str, ...] = ()
+    small: bool = False
+
+    @property
+    def height(self) -> float:
+        """In pixels, without the axis."""
+        return sum(lane.height for lane in self.lanes)
+
+    @property
+    def looks(self) -> frozenset[str]:
+        """How anything in it looks."""
+        return frozenset(item.kind for lane in self.lanes for item in lane.items)
 
 
 @dataclass(frozen=True)
@@ -96,14 +100,14 @@ class _Scale:
         share = (seconds - self.first) / max(0.001, self.last - self.first)
         return round(min(1.0, max(0.0, share)) * 100, 2)
 
-    def ticks(self) -> Iterator[Tick]:
+    def ticks(self) -> Iterator[tuple[float, str]]:
         """Whole steps of 1, 2 or 5 that leave room for six words or more."""
         length = max(0.001, self.last - self.first)
         steps = [n * 10**e for e in range(-1, 5) for n in (1, 2, 5)]
         step = next((s for s in steps if length / s <= 10), steps[-1])
         for number in range(math.floor(self.first / step) + 1, math.ceil(self.last / step - 0.3)):
             at = number * step
-            yield Tick(self.x(at), f"{at:+g} s" if self.first < 0 else f"{at:g} s")
+            yield self.x(at), f"{at:+g} s" if self.first < 0 else f"{at:g} s"
 
 
 def charts(timeline: Timeline) -> tuple[Chart, Chart | None]:
@@ -129,16 +133,7 @@ def marks_chart(lanes: Mapping[str, Sequence[Mark]], words: str) -> Chart:
         Lane(name, "process", number * height, height, tuple(_mark(m, scale, 13) for m in marks))
         for number, (name, marks) in enumerate(lanes.items())
     ]
-    return Chart(
-        lanes=tuple(made),
-        bands=(),
-        hits=(scale.x(0.0),),
-        ticks=tuple(scale.ticks()),
-        height=height * len(made),
-        small=False,
-        words=words,
-        legend=(),
-    )
+    return Chart(tuple(made), words, tuple(scale.ticks()), hits=(scale.x(0.0),))
 
 
 def _chart(timeline: Timeline, scale: _Scale, rows: Sequence[Row], *, small: bool) -> Chart:
@@ -147,28 +142,19 @@ def _chart(timeline: Timeline, scale: _Scale, rows: Sequence[Row], *, small: boo
     for lane in _lanes(timeline, scale, rows, small=small):
         lanes.append(Lane(lane.name, lane.group, y, lane.height, lane.items, lane.status))
         y += lane.height
+    bands = [
+        Drawn("band", "fault", scale.x(fault.start), 0, scale.x(fault.end) - scale.x(fault.start))
+        for fault in timeline.faults
+    ]
     return Chart(
         lanes=tuple(lanes),
-        bands=tuple(_bands(timeline.faults, scale)),
-        hits=tuple(dict.fromkeys(scale.x(fault.start) for fault in timeline.faults)),
-        ticks=tuple(scale.ticks()),
-        height=y,
-        small=small,
         words=_words(timeline, rows),
-        legend=tuple(_legend(timeline, lanes)),
+        ticks=tuple(scale.ticks()),
+        hits=tuple(dict.fromkeys(scale.x(fault.start) for fault in timeline.faults)),
+        bands=tuple(bands if len(bands) <= _MOST_BANDS else ()),
+        kinds=timeline.kinds,
+        small=small,
     )
-
-
-def _bands(faults: Sequence[Span], scale: _Scale) -> Iterator[Drawn]:
-    """When there was any fault, unless there were so many that it says nothing."""
-    if len(faults) > _MOST_BANDS:
-        return
-    reached = -1.0
-    for fault in sorted(faults, key=lambda fault: fault.start):
-        start, end = max(reached, scale.x(fault.start)), scale.x(fault.end)
-        if end > start:
-            yield Drawn("band", "fault", start, 0, end - start)
-        reached = max(reached, end)
 
 
 def _words(timeline: Timeline, rows: Sequence[Row]) -> str:
@@ -345,40 +331,3 @@ def _gravest(heap: Sequence[Mark]) -> str:
 def _wide(text: str) -> float:
     """Percent of the narrowest plot that a word takes."""
     return (len(text) * _LETTER_PX + 10) / _NARROWEST_PX * 100
-
-
-_LEGEND = {
-    "failed": "attempt that failed",
-    "timed_out": "attempt that timed out",
-    "lost": "attempt lost with its worker",
-    "canceled": "attempt canceled",
-    "open": "attempt without an end",
-    "wait": "scheduled, waiting",
-    "unnoticed": "lost, not noticed yet",
-    "starting": "process starts",
-    "up": "process is there",
-    "asleep": "process is stopped",
-    "kill": "killed",
-    "hit": "hit",
-    "signal": "signal",
-    "exit": "ended",
-    "start": "started again",
-    "ready": "ready",
-    "refusal": "service answered with an error",
-    "paid": "paid",
-    "doubt": "in doubt: paid or not",
-    "twice": "paid once more than needed",
-}
-
-
-def _legend(timeline: Timeline, lanes: Sequence[Lane]) -> Iterator[tuple[str, str]]:
-    """What is drawn, and only that: the look of each thing, and what it means."""
-    drawn = {item.kind for lane in lanes for item in lane.items}
-    if timeline.faults:
-        yield "fault", "fault, until it is reverted"
-    for number, kind in enumerate(timeline.kinds):
-        if f"k{number % _TINTS}" in drawn:
-            yield f"k{number % _TINTS}", kind
-    for look, words in _LEGEND.items():
-        if look in drawn:
-            yield look, words

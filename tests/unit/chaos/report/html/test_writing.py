@@ -77,6 +77,8 @@ def test_each_case_has_its_timeline_recovery_cost_and_checks(
     assert page.count('<svg class="plot"') == 2
     assert "kill worker-1" in crash
     assert "detect" in crash
+    assert "attempt lost with its worker" in crash
+    assert "service answered with an error" not in crash, "the legend has what is drawn alone"
     (fault, _) = broken.scenarios[1].cases[0].faults
     assert fault.recovery_s
     assert f"{fault.recovery_s.waited:.1f} s" in crash
