@@ -8,9 +8,9 @@ import pytest
 
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.bills import Call
-from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.control import Breakpoint
+from tests.chaos.video.fake_api.breakpoints import BreakAt
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 from workflows.models import Progress, Stage
@@ -30,6 +30,8 @@ async def paused_after_its_character(bench: Bench, asked: VideoSpec) -> Progress
     """Pause a workflow during its first step, and let that step end."""
     hold = await held_at_its_character(bench, asked)
     await bench.handle(asked).signal("pause")
+    paused = await bench.until(asked, lambda progress: progress.paused, what="it is paused")
+    assert (paused.stage, checkpoints(paused)) == (Stage.GENERATING_CHARACTER, ["started"])
     await hold.resume()
     return await bench.until(
         asked,
@@ -38,7 +40,9 @@ async def paused_after_its_character(bench: Bench, asked: VideoSpec) -> Progress
     )
 
 
-async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin(bench: Bench) -> None:
+async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin_until_it_is_resumed(
+    bench: Bench,
+) -> None:
     asked = specs.single("paused")
     progress = await paused_after_its_character(bench, asked)
     assert progress.paused
@@ -46,48 +50,24 @@ async def test_a_pause_lets_the_step_in_hand_end_and_no_other_begin(bench: Bench
     assert steps(await bench.workflow(asked)) == ["open_operation", "generate_character"]
     assert await bench.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
     await bench.handle(asked).signal("resume")
-    await bench.ended(asked)
-
-
-async def test_a_pause_is_told_at_once(bench: Bench) -> None:
-    asked = specs.single("paused-in-a-step")
-    hold = await held_at_its_character(bench, asked)
-    await bench.handle(asked).signal("pause")
-    progress = await bench.until(asked, lambda progress: progress.paused, what="it is paused")
-    assert (progress.stage, checkpoints(progress)) == (Stage.GENERATING_CHARACTER, ["started"])
-    await hold.resume()
-    await bench.handle(asked).signal("resume")
-    await bench.ended(asked)
-
-
-async def test_a_resumed_workflow_completes(bench: Bench) -> None:
-    asked = specs.single("resumed")
-    await paused_after_its_character(bench, asked)
-    await bench.handle(asked).signal("resume")
     result = final(await bench.ended(asked))
     assert (result.stage, result.paused) == (Stage.COMPLETE, False)
     assert await bench.billed(asked) == list(asked.prompts)
 
 
-async def test_a_pause_in_the_last_step_ends_with_it(bench: Bench) -> None:
-    asked = specs.single("paused-in-its-last-step")
+@pytest.mark.parametrize("control", ["pause", "cancel"])
+async def test_what_comes_in_the_last_step_comes_too_late(bench: Bench, control: str) -> None:
+    asked = specs.single(f"{control}-in-its-last-step")
     hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
     await bench.lab.start(asked)
     await hold.reached(deadline_seconds=10)
-    await bench.handle(asked).signal("pause")
+    if control == "pause":
+        await bench.handle(asked).signal("pause")
+    else:
+        await bench.handle(asked).cancel()
     await hold.resume()
-    result = final(await bench.ended(asked))
-    assert (result.stage, result.paused) == (Stage.COMPLETE, False)
-
-
-async def test_a_cancel_in_the_last_step_comes_too_late(bench: Bench) -> None:
-    asked = specs.single("canceled-in-its-last-step")
-    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
-    await bench.lab.start(asked)
-    await hold.reached(deadline_seconds=10)
-    await bench.handle(asked).cancel()
-    await hold.resume()
-    assert (await bench.ended(asked)).status is Status.COMPLETED
+    workflow = await bench.ended(asked)
+    assert (workflow.status, final(workflow).paused) == (Status.COMPLETED, False)
 
 
 async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: Bench) -> None:
@@ -98,17 +78,9 @@ async def test_a_cancel_lets_the_step_in_hand_end_and_keeps_what_it_made(bench: 
     workflow = await bench.ended(asked)
     progress = await bench.progress(asked)
     assert workflow.status is Status.CANCELED
+    assert steps(workflow) == ["open_operation", "generate_character"]
     assert checkpoints(progress) == ["started", "character_generated"]
     assert (bench.artifacts / progress.artifacts[0].path).exists()
-
-
-async def test_nothing_is_billed_after_a_cancel(bench: Bench) -> None:
-    asked = specs.single("canceled-once-paid")
-    hold = await held_at_its_character(bench, asked)
-    await bench.handle(asked).cancel()
-    await hold.resume()
-    workflow = await bench.ended(asked)
-    assert steps(workflow) == ["open_operation", "generate_character"]
     assert await bench.billed(asked) == [asked.character_prompt]
 
 
@@ -130,14 +102,7 @@ async def test_a_cancel_ends_a_paused_workflow_at_once(bench: Bench) -> None:
     await paused_after_its_character(bench, asked)
     await bench.handle(asked).cancel()
     workflow = await bench.ended(asked)
-    assert workflow.status is Status.CANCELED
-    assert await bench.billed(asked) == [asked.character_prompt]
-
-
-async def test_progress_is_told_after_a_cancel(bench: Bench) -> None:
-    asked = specs.single("canceled-and-asked")
-    await paused_after_its_character(bench, asked)
-    await bench.handle(asked).cancel()
-    await bench.ended(asked)
     progress = await bench.progress(asked)
-    assert (progress.stage, progress.cost_usd) == (Stage.CANCELED, Decimal("0.039"))
+    assert (workflow.status, progress.stage) == (Status.CANCELED, Stage.CANCELED)
+    assert progress.cost_usd == Decimal("0.039")
+    assert await bench.billed(asked) == [asked.character_prompt]

@@ -6,17 +6,14 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.bills import Call
-from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, decide, final, until_undecided
@@ -61,54 +58,13 @@ async def test_a_lost_reply_is_asked_about(asking: Bench) -> None:
     assert (call.reason, call.ambiguous, call.settle_at) == (LOST, 1, None)
     assert (progress.cost_usd, progress.hint) == (Decimal("0.039"), None)
     assert checkpoints(progress) == ["started", "character_generated"]
-
-
-async def test_while_it_asks_nothing_more_is_requested(asking: Bench) -> None:
-    asked = specs.single("asked-and-waiting")
-    await undecided(asking, asked)
     assert await asking.requested(asked) == [
         (Call.IMAGE, asked.character_prompt),
         (Call.VIDEO_START, asked.video_prompts[0]),
     ]
 
 
-async def test_a_lost_image_is_asked_about(asking: Bench) -> None:
-    asked = specs.single("asked-about-its-image")
-    await lose_reply(asking, Call.IMAGE, asked.character_prompt)
-    await asking.lab.start(asked, task_queue=ASK)
-    call = (await until_undecided(asking, asked)).undecided
-    assert call
-    assert (call.step, call.item, call.cost_usd) == ("character", Item.IMAGE, Decimal("0.039"))
-
-
 # What may be decided
-
-
-async def test_a_video_that_was_made_is_fetched_and_billed_once(asking: Bench) -> None:
-    asked = specs.single("made")
-    await undecided(asking, asked)
-    name = await asking.provider_operation(asked.video_prompts[0])
-    await decide(asking, asked, Choice.MADE, name=name)
-    workflow = await asking.ended(asked)
-    result = final(workflow)
-    assert workflow.status is Status.COMPLETED
-    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), FREE)
-    assert (result.undecided, result.hint) == (None, None)
-    assert checkpoints(result) == list(asked.checkpoints)
-    assert await asking.billed(asked) == list(asked.prompts)
-
-
-async def test_what_is_sent_again_is_billed_again_and_shown_as_possible_waste(
-    asking: Bench,
-) -> None:
-    asked = specs.single("resent")
-    await undecided(asking, asked)
-    await decide(asking, asked, Choice.RESEND)
-    workflow = await asking.ended(asked)
-    result = final(workflow)
-    assert workflow.status is Status.COMPLETED
-    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
-    assert await asking.billed(asked) == [*asked.prompts, asked.video_prompts[0]]
 
 
 async def test_an_image_is_sent_again(asking: Bench) -> None:
@@ -171,64 +127,25 @@ async def test_what_was_given_up_is_asked_about_again_when_it_is_started_again(
     assert await asking.billed(asked) == list(asked.prompts)
 
 
-# What is not taken
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A decision that does not fit, and what is said of it."""
-
-    case: str
-    choice: Choice
-    hint: str
-    step: str = VIDEO_1
-    name: str | None = None
-
-
-WRONG = (
-    Wrong(
-        "another-step",
-        Choice.RESEND,
-        "the open call is that of 'video-001', not of 'video-002'.",
-        step=VIDEO_2,
-    ),
-    Wrong(
-        "made-without-its-name",
-        Choice.MADE,
-        "made needs provider_operation, such as models/MODEL/operations/ID.",
-    ),
-)
-
-
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.case)
-async def test_a_decision_that_does_not_fit_is_not_taken(asking: Bench, wrong: Wrong) -> None:
-    asked = specs.single(f"wrong-{wrong.case}")
+async def test_a_decision_that_does_not_fit_is_not_taken_and_a_fitting_one_is(
+    asking: Bench,
+) -> None:
+    """Which ones do not fit: see the unit tests of `workflows.inputs`."""
+    asked = specs.single("resent")
     await undecided(asking, asked)
-    await decide(asking, asked, wrong.choice, step=wrong.step, name=wrong.name)
+    await decide(asking, asked, Choice.RESEND, step=VIDEO_2)
     progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
-    assert (progress.hint, progress.stage) == (wrong.hint, Stage.UNDECIDED)
+    assert progress.hint == "the open call is that of 'video-001', not of 'video-002'."
+    assert progress.stage is Stage.UNDECIDED
     assert progress.undecided
     assert len(await asking.requested(asked)) == 2
 
-
-async def test_a_fitting_decision_after_a_wrong_one_is_taken(asking: Bench) -> None:
-    asked = specs.single("wrong-and-then-right")
-    await undecided(asking, asked)
-    await decide(asking, asked, Choice.RESEND, step=VIDEO_2)
     await decide(asking, asked, Choice.RESEND)
-    result = final(await asking.ended(asked))
-    assert (result.stage, result.hint) == (Stage.COMPLETE, None)
-
-
-async def test_an_image_cannot_be_called_made(asking: Bench) -> None:
-    asked = specs.single("image-called-made")
-    await lose_reply(asking, Call.IMAGE, asked.character_prompt)
-    await asking.lab.start(asked, task_queue=ASK)
-    await until_undecided(asking, asked)
-    await decide(asking, asked, Choice.MADE, step="character", name="models/m/operations/1")
-    progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
-    assert progress.hint == "an image cannot be fetched later: choose resend or give_up."
-    assert await asking.requested(asked) == [(Call.IMAGE, asked.character_prompt)]
+    workflow = await asking.ended(asked)
+    result = final(workflow)
+    assert (workflow.status, result.hint) == (Status.COMPLETED, None)
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
+    assert await asking.billed(asked) == [*asked.prompts, asked.video_prompts[0]]
 
 
 def leave_intent(bench: Bench, asked: VideoSpec, deadline_seconds: float) -> None:
@@ -269,18 +186,6 @@ async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadl
     assert await asking.billed(asked) == list(asked.prompts)
 
 
-async def test_with_nothing_open_there_is_nothing_to_decide(asking: Bench) -> None:
-    asked = specs.single("nothing-to-decide")
-    hold = await asking.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
-    await asking.lab.start(asked, task_queue=ASK)
-    await hold.reached(deadline_seconds=10)
-    await decide(asking, asked, Choice.RESEND)
-    progress = await asking.until(asked, lambda now: now.hint is not None, what="it says why")
-    assert progress.hint == "there is nothing to decide now."
-    await hold.resume()
-    assert (await asking.ended(asked)).status is Status.COMPLETED
-
-
 # Pause and cancel
 
 
@@ -313,15 +218,6 @@ async def test_a_pause_while_undecided_takes_effect_after_the_video(asking: Benc
     assert checkpoints(result) == list(asked.checkpoints)
 
 
-async def test_a_pause_and_its_end_while_undecided_change_nothing(asking: Bench) -> None:
-    asked = specs.single("undecided-paused-and-resumed")
-    await undecided(asking, asked)
-    await asking.handle(asked).signal("pause")
-    await asking.handle(asked).signal("resume")
-    await decide(asking, asked, Choice.RESEND)
-    assert (await asking.ended(asked)).status is Status.COMPLETED
-
-
 # The Temporal CLI
 
 
@@ -341,14 +237,20 @@ async def signal_by_cli(
     )
 
 
-async def test_a_video_is_called_made_by_the_cli(asking: Bench, temporal_cli: Path) -> None:
+async def test_a_video_is_called_made_by_the_cli_fetched_and_billed_once(
+    asking: Bench, temporal_cli: Path
+) -> None:
     asked = specs.single("made-by-cli")
     await undecided(asking, asked)
     name = await asking.provider_operation(asked.video_prompts[0])
     decision = {"step": VIDEO_1, "choice": "made", "provider_operation": name}
     await signal_by_cli(temporal_cli, asking, asked, decision)
-    result = final(await asking.ended(asked))
-    assert (result.stage, result.cost_usd) == (Stage.COMPLETE, Decimal("1.239"))
+    workflow = await asking.ended(asked)
+    result = final(workflow)
+    assert workflow.status is Status.COMPLETED
+    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), FREE)
+    assert (result.undecided, result.hint) == (None, None)
+    assert checkpoints(result) == list(asked.checkpoints)
     assert await asking.billed(asked) == list(asked.prompts)
 
 
@@ -366,46 +268,12 @@ async def test_a_choice_that_does_not_exist_changes_nothing(
 # IN_DOUBT_POLICY=resend, as it is by default
 
 
-@dataclass(frozen=True)
-class Resending:
-    """Two workflows of a worker that sends again once: one lost a reply, one lost two."""
-
-    once: VideoSpec
-    twice: VideoSpec
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def resending(quick_bench: Bench) -> Resending:
-    """Both at the same time: each waits 10 s for its second attempt."""
-    both = Resending(specs.single("lost-once"), specs.single("lost-twice"))
-    await lose_reply(quick_bench, Call.VIDEO_START, both.once.video_prompts[0])
-    await lose_reply(quick_bench, Call.VIDEO_START, both.twice.video_prompts[0], times=2)
-    await quick_bench.lab.start(both.once)
-    await quick_bench.lab.start(both.twice)
-    return both
-
-
-async def test_a_lost_reply_is_sent_for_again_once_without_a_question(
-    quick_bench: Bench, resending: Resending
-) -> None:
-    workflow = await quick_bench.ended(resending.once)
+async def test_a_lost_reply_is_sent_for_again_once_without_a_question(quick_bench: Bench) -> None:
+    asked = specs.single("lost-once")
+    await lose_reply(quick_bench, Call.VIDEO_START, asked.video_prompts[0])
+    workflow = await quick_bench.run(asked)
     result = final(workflow)
     starts = [activity for activity in workflow.activities if activity.kind == "start_video"]
     assert [start.attempt for start in starts] == [2]
-    assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
-    prompts = resending.once.prompts
-    assert await quick_bench.billed(resending.once) == [*prompts, prompts[1]]
-
-
-async def test_a_reply_that_is_lost_twice_is_asked_about(
-    quick_bench: Bench, resending: Resending
-) -> None:
-    asked = resending.twice
-    call = (await until_undecided(quick_bench, asked)).undecided
-    assert call
-    assert (call.step, call.ambiguous, call.settle_at) == (VIDEO_1, 2, None)
-    name = await quick_bench.provider_operation(asked.video_prompts[0])
-    await decide(quick_bench, asked, Choice.MADE, name=name)
-    result = final(await quick_bench.ended(asked))
     assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), VIDEO_USD)
     assert await quick_bench.billed(asked) == [*asked.prompts, asked.video_prompts[0]]

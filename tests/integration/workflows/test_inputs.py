@@ -28,6 +28,15 @@ BIG = "x" * 1_100_000
         ("no-object", "SeriesVideo", ["a fox"], "its input is wrong: it: input should be a valid"),
         ("nothing", "SingleVideo", [], "it takes one input, a JSON object, not 0."),
         ("two", "SingleVideo", [{}, {}], "it takes one input, a JSON object, not 2."),
+        *(
+            (
+                f"{videos}-videos",
+                "SeriesVideo",
+                [{"character_prompt": "a fox", "video_prompts": ["it waves"] * videos}],
+                f"a series has 1 to 1000 videos, not {videos}.",
+            )
+            for videos in (0, 1001)
+        ),
         (
             "too-long",
             "SeriesVideo",
@@ -59,3 +68,4 @@ async def test_a_wrong_input_fails_the_workflow_and_asks_for_nothing(
     assert await bench.calls() == before
     assert (await bench.progress(asked)) == final(workflow)
     assert final(workflow).stage is Stage.FAILED
+    assert final(workflow).failure == workflow.failure_message

@@ -100,19 +100,6 @@ async def test_a_name_that_the_provider_does_not_know_is_asked_about_again(
 ) -> None:
     asked = specs.single("made-under-another-name")
     name = await undecided(asking, asked)
-    await decide(asking, asked, Choice.MADE, name=f"{name}x")
-    await asking.until(
-        asked, lambda now: now.undecided is not None and now.hint is None, what="it asks again"
-    )
-    await decide(asking, asked, Choice.MADE, name=name)
-    assert (await asking.ended(asked)).status is Status.COMPLETED
-
-
-async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
-    asking: Bench,
-) -> None:
-    asked = specs.single("made-under-no-name")
-    name = await undecided(asking, asked)
     no_name = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Invalid operation id."}
     refusal = FaultRule(
         call=Call.POLL,
@@ -122,9 +109,12 @@ async def test_a_name_that_the_provider_takes_for_none_is_asked_about_again(
         match=asked.video_prompts[0],
     )
     await asking.lab.api.add_rule(refusal)
-    for _ in range(2):
-        await until_undecided(asking, asked)
-        await decide(asking, asked, Choice.MADE, name=name)
+    for wrong in (f"{name}x", name):  # not found; and, by the rule above, no name at all
+        await decide(asking, asked, Choice.MADE, name=wrong)
+        await asking.until(
+            asked, lambda now: now.undecided is not None and now.hint is None, what="it asks again"
+        )
+    await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
 
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from chaos.environment.stack import StackSpec
-from chaos.evidence.history import Status, Workflow
+from chaos.evidence.history import Status
 from tests.chaos.video import specs
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.settings import LatencyChange
@@ -28,7 +28,6 @@ SHORT_RUNS = StackSpec(
     },
 )
 AT_ONCE = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)
-LONG = specs.series("long", videos=20)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -43,13 +42,6 @@ async def short_runs(
         yield bench
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def long(short_runs: Bench) -> Workflow:
-    """A series that took many runs."""
-    await short_runs.lab.start(LONG)
-    return await short_runs.ended(LONG)
-
-
 async def test_a_series_makes_its_videos_in_order(bench: Bench) -> None:
     asked = specs.series("three", videos=3)
     await bench.lab.start(asked)
@@ -59,27 +51,18 @@ async def test_a_series_makes_its_videos_in_order(bench: Bench) -> None:
     assert await bench.billed(asked) == list(asked.prompts)
 
 
-async def test_a_long_series_takes_several_runs(long: Workflow) -> None:
-    assert len(long.runs) > 5
-    assert long.status is Status.COMPLETED
-
-
-async def test_each_checkpoint_of_all_runs_is_passed_once_and_in_order(long: Workflow) -> None:
-    assert checkpoints(final(long)) == list(LONG.checkpoints)
-
-
-async def test_each_prompt_of_all_runs_is_billed_once(long: Workflow, short_runs: Bench) -> None:
-    assert await short_runs.billed(LONG) == list(LONG.prompts)
-    assert str(final(long).cost_usd) == "24.039"
-
-
-async def test_no_step_is_done_in_two_runs(long: Workflow) -> None:
+async def test_a_long_series_takes_several_runs_and_does_each_step_once(short_runs: Bench) -> None:
+    asked = specs.series("long", videos=20)
+    workflow = await short_runs.run(asked)
+    result = final(workflow)
+    assert len(workflow.runs) > 5
+    assert workflow.status is Status.COMPLETED
+    assert checkpoints(result) == list(asked.checkpoints)
+    assert await short_runs.billed(asked) == list(asked.prompts)
+    assert str(result.cost_usd) == "24.039"
     video = ["start_video", "await_video", "download_video"]
-    assert steps(long) == ["open_operation", "generate_character", *(20 * video)]
-
-
-async def test_progress_is_that_of_all_runs(long: Workflow, short_runs: Bench) -> None:
-    assert await short_runs.progress(LONG) == final(long)
+    assert steps(workflow) == ["open_operation", "generate_character", *(20 * video)]
+    assert await short_runs.progress(asked) == result
 
 
 async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> None:

@@ -68,49 +68,38 @@ async def test_progress_is_told_while_the_video_is_made(bench: Bench) -> None:
     assert progress.cost_usd == Decimal("1.239")
 
 
-async def test_progress_is_told_after_the_end(bench: Bench, completed: Completed) -> None:
-    assert await bench.progress(completed.asked) == completed.result
-
-
-async def test_the_result_says_that_it_is_complete(completed: Completed) -> None:
+async def test_the_result_says_that_it_is_complete(bench: Bench, completed: Completed) -> None:
     assert completed.workflow.status is Status.COMPLETED
     result = completed.result
     assert (result.operation_id, result.stage) == ("undisturbed", Stage.COMPLETE)
     assert (result.progress_percent, result.video) == (100, None)
     assert (result.paused, result.failure) == (False, None)
+    assert await bench.progress(completed.asked) == result
 
 
-async def test_each_checkpoint_has_the_cost_up_to_it(completed: Completed) -> None:
-    assert [(point.name, str(point.cost_usd)) for point in completed.result.checkpoints] == [
+async def test_each_checkpoint_has_its_time_and_the_cost_up_to_it(
+    bench: Bench, completed: Completed
+) -> None:
+    points = completed.result.checkpoints
+    assert [(point.name, str(point.cost_usd)) for point in points] == [
         ("started", "0"),
         ("character_generated", "0.039"),
         ("video_generated", "1.239"),
         ("complete", "1.239"),
     ]
-
-
-async def test_checkpoints_have_times_in_order(completed: Completed) -> None:
-    times = [point.at for point in completed.result.checkpoints]
+    times = [completed.before, *(point.at for point in points), completed.after]
     assert times == sorted(times)
-    assert completed.before <= times[0]
-    assert times[-1] <= completed.after
-
-
-async def test_a_single_costs_what_was_billed(bench: Bench, completed: Completed) -> None:
     assert completed.result.cost_usd == Decimal("1.239")
     assert await bench.billed(completed.asked) == list(completed.asked.prompts)
 
 
-async def test_its_files_are_there_as_the_result_tells(bench: Bench, completed: Completed) -> None:
+async def test_its_files_are_there_as_the_result_tells_and_no_others(
+    bench: Bench, completed: Completed
+) -> None:
     told = {artifact.path: artifact.sha256 for artifact in completed.result.artifacts}
     assert list(told) == ["undisturbed/character.png", "undisturbed/video-001.mp4"]
     there = {path: hashlib.sha256((bench.artifacts / path).read_bytes()) for path in told}
     assert {path: digest.hexdigest() for path, digest in there.items()} == told
-
-
-async def test_no_other_file_is_left_than_the_notes_of_what_was_paid_for(
-    bench: Bench, completed: Completed
-) -> None:
     folder = bench.artifacts / completed.asked.workflow_id
     assert sorted(path.name for path in folder.iterdir()) == [
         ".character.sent.note",
@@ -121,14 +110,10 @@ async def test_no_other_file_is_left_than_the_notes_of_what_was_paid_for(
     ]
 
 
-async def test_the_image_is_not_in_the_history(bench: Bench, completed: Completed) -> None:
+async def test_a_history_is_small_and_has_no_image(bench: Bench, completed: Completed) -> None:
     image = (bench.artifacts / completed.result.artifacts[0].path).read_bytes()
     history = b"".join(event.SerializeToString() for event in completed.workflow.events)
     assert b"undisturbed/character.png" in history
     assert image not in history
     assert base64.b64encode(image) not in history
-
-
-async def test_a_history_is_small(completed: Completed) -> None:
-    size_bytes = sum(event.ByteSize() for event in completed.workflow.events)
-    assert size_bytes < 20_000
+    assert len(history) < 20_000

@@ -60,42 +60,29 @@ def test_a_missing_key_is_told(start: Start) -> None:
     assert complaint(start()) == expected
 
 
-def test_a_key_with_a_line_break_is_told_and_not_shown(start: Start) -> None:
-    line = complaint(start(GEMINI_API_KEY=f"{KEY}\n{KEY}"))
-    assert line.startswith("worker: GEMINI_API_KEY has a space, a line break")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"GEMINI_API_KEY": f"{KEY}\n{KEY}"}, "GEMINI_API_KEY has a space, a line break"),
+        ({"HTTPS_PROXY": f"foo://me:{KEY}@proxy.test"}, "HTTPS_PROXY is not a proxy's address; "),
+        ({"TEMPORAL_ADDRESS": "no address"}, "cannot connect to Temporal at no address ("),
+        ({"LEDGER_URL": ""}, "LEDGER_URL is now called PAYMENT_JOURNAL_URL; rename it."),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_setting_is_told_and_no_secret_shown(
+    start: Start, settings: dict[str, str], words: str
+) -> None:
+    line = complaint(start(**{"GEMINI_API_KEY": KEY, **settings}))
+    assert line.startswith(f"worker: {words}")
     assert KEY not in line
 
 
-def test_an_unknown_model_is_told(start: Start) -> None:
-    line = complaint(start(GEMINI_API_KEY=KEY, GEMINI_IMAGE_MODEL="a-new-model"))
-    assert line.startswith("worker: no price per image is known for the model 'a-new-model'")
-
-
-def test_a_proxy_that_is_none_is_told_without_its_password(start: Start) -> None:
-    line = complaint(start(GEMINI_API_KEY=KEY, HTTPS_PROXY="foo://me:sesame@proxy.test"))
-    assert line.startswith("worker: HTTPS_PROXY is not a proxy's address; ")
-    assert "sesame" not in line
-
-
-def test_an_address_that_is_none_is_told(start: Start) -> None:
-    line = complaint(start(GEMINI_API_KEY=KEY, TEMPORAL_ADDRESS="no address"))
-    assert line.startswith("worker: cannot connect to Temporal at no address (")
-
-
-def test_a_broken_temporal_configuration_is_told(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "temporal.toml").write_text("this is no TOML")
-    line = complaint(start(GEMINI_API_KEY=KEY, TEMPORAL_CONFIG_FILE="temporal.toml"))
-    assert line.startswith("worker: cannot read the configuration of Temporal (")
-    assert "no TOML" not in line
-
-
-def test_settings_are_read_from_a_file_beside_it(start: Start, tmp_path: Path) -> None:
+def test_a_file_beside_it_has_settings_and_the_environment_counts_more(
+    start: Start, tmp_path: Path
+) -> None:
     (tmp_path / ".env").write_text("GEMINI_API_KEY=a key of the file\n")
     assert complaint(start()).startswith("worker: GEMINI_API_KEY has a space")
-
-
-def test_the_environment_counts_more_than_the_file(start: Start, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("GEMINI_API_KEY=a key of the file\n")
     expected = "worker: VIDEO_SECONDS must be 4, 6 or 8, not 5."
     assert complaint(start(GEMINI_API_KEY=KEY, VIDEO_SECONDS="5")) == expected
 

@@ -38,40 +38,48 @@ def refused(
 # By the status
 
 
+P, R, D, L = Outcome.PERMANENT, Outcome.RETRYABLE, Outcome.IN_DOUBT, Outcome.LOST
+
+
 @pytest.mark.parametrize(
-    ("status", "paid", "poll", "download"),
+    ("status", "code_if_paid", "paid", "code_if_free", "free"),
     [
-        (202, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (204, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (301, Outcome.PERMANENT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (302, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (303, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (308, Outcome.PERMANENT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (400, Outcome.PERMANENT, Outcome.LOST, Outcome.LOST),
-        (401, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (403, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (404, Outcome.PERMANENT, Outcome.LOST, Outcome.LOST),
-        (407, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (408, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (409, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (410, Outcome.PERMANENT, Outcome.LOST, Outcome.LOST),
-        (413, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (425, Outcome.RETRYABLE, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (429, Outcome.RETRYABLE, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (451, Outcome.PERMANENT, Outcome.PERMANENT, Outcome.PERMANENT),
-        (499, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (500, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (503, Outcome.RETRYABLE, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (504, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (520, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
-        (529, Outcome.IN_DOUBT, Outcome.RETRYABLE, Outcome.RETRYABLE),
+        (202, "NoResult", D, "NoResult", R),
+        (204, "NoResult", D, "NoResult", R),
+        (301, "Redirected", P, "Redirected", R),
+        (302, "Redirected", D, "Redirected", R),  # it may point to what was made
+        (303, "Redirected", D, "Redirected", R),
+        (307, "Redirected", P, "Redirected", R),
+        (308, "Redirected", P, "Redirected", R),
+        (400, "RequestRefused", P, "CannotBeFetched", L),
+        (401, "InvalidApiKey", P, "InvalidApiKey", P),
+        (403, "AccessDenied", P, "AccessDenied", P),
+        (404, "NotFound", P, "Expired", L),
+        (407, "ProxyRefused", P, "ProxyRefused", P),
+        (408, "ServerError", D, "ServerError", R),
+        (409, "ServerError", D, "ServerError", R),
+        (410, "NotFound", P, "Expired", L),
+        (413, "RequestRefused", P, "RequestRefused", P),
+        (425, "Unavailable", R, "Unavailable", R),
+        (429, "Unavailable", R, "Unavailable", R),
+        (451, "RequestRefused", P, "RequestRefused", P),
+        (499, "ServerError", D, "ServerError", R),
+        (500, "ServerError", D, "ServerError", R),
+        (503, "Unavailable", R, "Unavailable", R),
+        (504, "ServerError", D, "ServerError", R),
+        (520, "ServerError", D, "ServerError", R),
+        (529, "ServerError", D, "ServerError", R),
     ],
 )
 def test_a_status_means_what_it_may_have_cost(
-    status: int, paid: Outcome, poll: Outcome, download: Outcome
+    status: int, code_if_paid: str, paid: Outcome, code_if_free: str, free: Outcome
 ) -> None:
-    found = [refused(call, status).outcome for call in (PAID, POLL, DOWNLOAD)]
-    assert found == [paid, poll, download]
+    errors = [refused(call, status) for call in (PAID, POLL, DOWNLOAD)]
+    assert [(error.code, error.outcome) for error in errors] == [
+        (code_if_paid, paid),
+        (code_if_free, free),
+        (code_if_free, free),
+    ]
 
 
 @pytest.mark.parametrize("status", [204, 400, 401, 403, 404, 407, 409, 413, 429, 500, 503])

@@ -38,29 +38,19 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_saved_file_is_whole_under_its_name(store: ArtifactStore, tmp_path: Path) -> None:
-    store.save("op", "character.png", b"a fox")
-    assert files_in(tmp_path / "op") == {"character.png": b"a fox"}
-
-
-def test_an_artifact_knows_its_path_hash_and_size(store: ArtifactStore) -> None:
-    assert store.save("op", "character.png", b"a fox") == Artifact(
+def test_a_saved_file_is_whole_under_its_name_and_known_by_its_hash(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    made = store.save("op", "character.png", b"a fox")
+    assert made == Artifact(
         path="op/character.png", sha256=hashlib.sha256(b"a fox").hexdigest(), size_bytes=5
     )
-
-
-def test_what_was_saved_is_loaded(store: ArtifactStore) -> None:
-    assert store.load(store.save("op", "video-001.mp4", b"waves")) == b"waves"
-
-
-def test_saving_again_replaces_the_file(store: ArtifactStore, tmp_path: Path) -> None:
-    store.save("op", "character.png", b"a fox")
+    assert files_in(tmp_path / "op") == {"character.png": b"a fox"}
+    assert store.load(made) == b"a fox"
+    assert store.is_whole(made)
     store.save("op", "character.png", b"a cat")
     assert files_in(tmp_path / "op") == {"character.png": b"a cat"}
-
-
-def test_a_prepared_folder_is_empty(store: ArtifactStore) -> None:
-    assert files_in(store.prepare("op")) == {}
+    assert not store.is_whole(made)
 
 
 def test_a_write_that_fails_leaves_nothing(
@@ -118,6 +108,7 @@ def test_an_altered_file_is_not_taken(store: ArtifactStore, tmp_path: Path) -> N
 def test_a_missing_file_is_named_with_what_to_do(store: ArtifactStore, tmp_path: Path) -> None:
     made = store.save("op", "character.png", b"a fox")
     (tmp_path / made.path).unlink()
+    assert not store.is_whole(made)
     with pytest.raises(ArtifactError) as raised:
         store.load(made)
     assert str(raised.value) == (
@@ -176,11 +167,6 @@ def test_a_disk_that_is_nearly_full_is_told_before_anything_is_written(
         f"the artifact folder {tmp_path / 'op'} cannot be written to (No space left on device); "
         "make room or mend its permissions, then start the operation again."
     )
-
-
-def test_a_disk_with_just_enough_room_is_taken(
-    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(shutil, "disk_usage", disk_with(policies.FREE_BYTES))
     assert files_in(store.prepare("op")) == {}
 
@@ -195,11 +181,8 @@ def test_a_file_is_found_whatever_its_suffix(store: ArtifactStore, suffix: str) 
     "name", ["character.2.png", "character.2.img", ".character.png", "character.txt", "char.png"]
 )
 def test_a_file_of_another_name_is_not_found(store: ArtifactStore, name: str) -> None:
-    store.save("op", name, b"a fox")
     assert store.find("op", "character") is None
-
-
-def test_nothing_is_found_for_an_operation_without_a_folder(store: ArtifactStore) -> None:
+    store.save("op", name, b"a fox")
     assert store.find("op", "character") is None
 
 
@@ -211,50 +194,11 @@ def test_a_file_that_is_not_whole_is_not_found(store: ArtifactStore, tmp_path: P
     assert store.find("op", "character") is None
 
 
-def test_a_note_is_read_as_it_was_saved(store: ArtifactStore) -> None:
+def test_a_note_is_hidden_and_read_as_it_was_saved(store: ArtifactStore, tmp_path: Path) -> None:
+    assert store.read_note("op", "video-001") is None
     store.save_note("op", "video-001", "models/m/operations/1")
     assert store.read_note("op", "video-001") == "models/m/operations/1"
-
-
-def test_a_note_is_hidden(store: ArtifactStore, tmp_path: Path) -> None:
-    store.save_note("op", "video-001", "models/m/operations/1")
     assert list(files_in(tmp_path / "op")) == [".video-001.note"]
-
-
-def test_a_note_that_was_never_saved_is_none(store: ArtifactStore) -> None:
-    assert store.read_note("op", "video-001") is None
-
-
-def test_a_note_that_cannot_be_written_is_told(
-    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: int) -> None:
-        raise fail_with(errno.ENOSPC)
-
-    store.prepare("op")
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(ArtifactError, match="No space left on device"):
-        store.save_note("op", "video-001", "models/m/operations/1")
-    assert files_in(tmp_path / "op") == {}
-
-
-def test_a_file_as_it_was_made_is_whole(store: ArtifactStore) -> None:
-    assert store.is_whole(store.save("op", "video-001.mp4", b"waves"))
-
-
-@pytest.mark.parametrize("content", [b"wave", b"waveS", b""])
-def test_a_file_that_is_not_as_it_was_made_is_not_whole(
-    store: ArtifactStore, tmp_path: Path, content: bytes
-) -> None:
-    made = store.save("op", "video-001.mp4", b"waves")
-    (tmp_path / made.path).write_bytes(content)
-    assert not store.is_whole(made)
-
-
-def test_a_file_that_is_gone_is_not_whole(store: ArtifactStore, tmp_path: Path) -> None:
-    made = store.save("op", "video-001.mp4", b"waves")
-    (tmp_path / made.path).unlink()
-    assert not store.is_whole(made)
 
 
 PNG, JPEG, GIF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"
@@ -312,18 +256,23 @@ def test_the_type_of_an_image_is_read_back_from_its_name(
     assert mime_type_of(f"{stem}{suffix}", b"?") == mime_type
 
 
-@pytest.mark.parametrize("name", ["character.2.jpg", "character.12.jpg"])
-def test_the_number_in_a_name_is_no_part_of_its_type(name: str) -> None:
-    assert mime_type_of(name, b"?") == "image/jpeg"
-
-
-@pytest.mark.parametrize("name", ["character", "character.img", "character.2.img"])
-def test_an_image_whose_name_tells_nothing_is_taken_for_a_png(name: str) -> None:
-    assert mime_type_of(name, b"?") == "image/png"
-
-
-def test_an_image_with_a_wrong_name_is_known_by_its_bytes() -> None:
-    assert mime_type_of("character.png", JPEG) == "image/jpeg"
+@pytest.mark.parametrize(
+    ("name", "data", "mime_type"),
+    [
+        ("character.2.jpg", b"?", "image/jpeg"),
+        ("character.12.jpg", b"?", "image/jpeg"),
+        # A name that tells nothing:
+        ("character", b"?", "image/png"),
+        ("character.img", b"?", "image/png"),
+        ("character.2.img", b"?", "image/png"),
+        # A wrong name:
+        ("character.png", JPEG, "image/jpeg"),
+    ],
+)
+def test_a_number_is_no_part_of_the_type_and_the_bytes_count_more(
+    name: str, data: bytes, mime_type: str
+) -> None:
+    assert mime_type_of(name, data) == mime_type
 
 
 def test_a_name_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> None:
