@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from chaos.process.waiting import wait_until
 from tests.integration.payments.shop import ANY, ARTIFACT, NONE_IN_DOUBT, PRICE, grant, image
 from workflows.models import Item
-from workflows.payments.calls import AlreadyPaid, Answer, Granted, Limits, Open, State
+from workflows.payments.calls import AlreadyPaid, Answer, Granted, Limits, Open, PaidCall, State
 from workflows.payments.journal import (
     BudgetExceededError,
     JournalError,
@@ -74,7 +75,7 @@ def test_nothing_is_granted_while_a_request_may_still_get_its_reply(
     assert _states(journal) == [State.INTENT]
 
 
-async def test_a_request_without_a_reply_becomes_ambiguous_and_another_is_granted(
+async def test_a_request_without_a_reply_becomes_in_doubt_and_another_is_granted(
     journal: PaymentJournal,
 ) -> None:
     first = grant(journal, image(deadline_seconds=0.1))
@@ -90,7 +91,7 @@ async def test_a_request_without_a_reply_becomes_ambiguous_and_another_is_grante
     assert _states(journal) == [State.IN_DOUBT, State.INTENT]
 
 
-async def test_a_request_without_a_reply_waits_for_a_decision_where_terms_demand_one(
+async def test_a_request_without_a_reply_waits_for_a_decision_where_limits_demand_one(
     journal: PaymentJournal,
 ) -> None:
     grant(journal, image(deadline_seconds=0))
@@ -123,16 +124,6 @@ def test_a_doubt_is_counted_and_told_with_its_reason(journal: PaymentJournal) ->
     assert opened.settle_at is None
     assert isinstance(journal.reserve(image(), NONE_IN_DOUBT), Open)
     assert journal.billable_usd() == PRICE
-
-
-def test_a_doubt_about_a_request_that_somebody_settled_changes_nothing(
-    journal: PaymentJournal,
-) -> None:
-    call = grant(journal, image())
-    journal.record(call, provider_operation="operations/1")
-
-    assert journal.doubt(call, "the reply was cut off") is None
-    assert _states(journal) == [State.DONE]
 
 
 @pytest.mark.parametrize("first_to_answer", [1, 2])
@@ -176,57 +167,46 @@ def test_nobody_has_to_decide_once_there_is_an_outcome(journal: PaymentJournal) 
     assert journal.doubt(second, "no reply") is None
 
 
-def test_a_reply_to_a_refused_request_is_not_taken(journal: PaymentJournal) -> None:
-    call = grant(journal, image())
-    journal.refuse(call, "busy")
+ACTS: Mapping[str, Callable[[PaymentJournal, PaidCall], object]] = {
+    "doubt": lambda journal, call: journal.doubt(call, "no reply"),
+    "record": lambda journal, call: journal.record(call, provider_operation="operations/1"),
+    "record another": lambda journal, call: journal.record(call, provider_operation="operations/2"),
+    "refuse": lambda journal, call: journal.refuse(call, "VideoFailed"),
+}
 
-    assert journal.record(call, artifact=ARTIFACT).state is State.REFUSED
 
-
-def test_the_reply_to_a_request_given_up_as_ambiguous_is_still_its_outcome(
-    journal: PaymentJournal,
+@pytest.mark.parametrize(
+    ("first", "then", "state", "name"),
+    [
+        ("doubt", "record", State.DONE, "operations/1"),
+        ("doubt", "refuse", State.REFUSED, None),  # it never left
+        ("record", "doubt", State.DONE, "operations/1"),
+        ("record", "record another", State.DONE, "operations/1"),
+        ("record", "refuse", State.REFUSED, "operations/1"),  # the provider made it in vain
+        ("refuse", "doubt", State.REFUSED, None),
+        ("refuse", "record", State.REFUSED, None),
+    ],
+)
+def test_what_comes_later_of_the_same_request(
+    journal: PaymentJournal, first: str, then: str, state: State, name: str | None
 ) -> None:
     call = grant(journal, image())
-    journal.doubt(call, "no reply")
+    ACTS[first](journal, call)
+    ACTS[then](journal, call)
 
-    assert journal.record(call, artifact=ARTIFACT).state is State.DONE
-
-
-def test_recording_a_reply_again_changes_nothing(journal: PaymentJournal) -> None:
-    call = grant(journal, image())
-    once = journal.record(call, provider_operation="operations/1")
-
-    assert journal.record(call, provider_operation="operations/2") == once
-    assert journal.calls() == (once,)
+    (now,) = journal.calls()
+    assert (now.state, now.provider_operation) == (state, name)
+    assert journal.billable_usd() == (0 if state is State.REFUSED else PRICE)
+    assert (journal.outcome("op", "character") is None) is (state is State.REFUSED)
+    assert journal.doubt(call, "no reply") is None, "nobody has to decide any more"
 
 
-def test_a_video_that_failed_is_not_billed_and_may_be_bought_again(journal: PaymentJournal) -> None:
+def test_a_refused_request_may_be_sent_again(journal: PaymentJournal) -> None:
     call = grant(journal, image())
     journal.record(call, provider_operation="operations/1")
-
     journal.refuse(call, "VideoFailed")
 
-    assert journal.billable_usd() == 0
-    assert journal.outcome("op", "character") is None
     assert grant(journal, image(), NONE_IN_DOUBT).number == 2
-
-
-def test_knowledge_that_a_request_never_left_clears_its_doubt(journal: PaymentJournal) -> None:
-    call = grant(journal, image())
-    journal.doubt(call, "no reply")
-
-    journal.refuse(call, "NotSent")
-
-    assert _states(journal) == [State.REFUSED]
-    assert journal.billable_usd() == 0
-
-
-def test_a_doubt_does_not_undo_a_refusal(journal: PaymentJournal) -> None:
-    call = grant(journal, image())
-    journal.refuse(call, "busy")
-
-    assert journal.doubt(call, "no reply") is None
-    assert _states(journal) == [State.REFUSED]
 
 
 def test_the_file_of_a_finished_video_is_kept_with_its_call(journal: PaymentJournal) -> None:
@@ -248,11 +228,6 @@ def test_a_reply_to_a_request_the_journal_has_lost_stops_all_work(journal: Payme
             act()
         assert not raised.value.lasting, "the newest state may be put back"
     assert _states(journal) == [State.INTENT]
-
-
-def test_an_operation_may_be_submitted_again_with_the_same_prompts(journal: PaymentJournal) -> None:
-    journal.register("op", WANTED)
-    journal.register("op", WANTED)
 
 
 @pytest.mark.parametrize(
@@ -349,12 +324,6 @@ def test_sums_are_exact(journal: PaymentJournal) -> None:
     assert journal.billable_usd() == Decimal("3.00000003")
 
 
-def test_an_empty_journal_cost_nothing(journal: PaymentJournal) -> None:
-    assert journal.billable_usd() == 0
-    assert journal.calls() == ()
-    assert journal.outcome("op", "character") is None
-
-
 def test_calls_come_in_the_order_they_were_made_of_all_or_one_operation(
     journal: PaymentJournal,
 ) -> None:
@@ -364,17 +333,6 @@ def test_calls_come_in_the_order_they_were_made_of_all_or_one_operation(
     assert [call.step for call in journal.calls()] == ["z", "y", "x"]
     assert [call.step for call in journal.calls("b")] == ["z", "x"]
     assert [call.step for call in journal.calls("b", "x")] == ["x"]
-
-
-def test_what_is_recorded_is_there_for_who_opens_the_journal_anew(
-    journal: PaymentJournal, url: str
-) -> None:
-    journal.record(grant(journal, image()), artifact=ARTIFACT)
-
-    again = PaymentJournal.open(url, grace_seconds=5)
-
-    assert again.calls() == journal.calls()
-    again.close()
 
 
 def test_a_journal_of_a_newer_program_is_refused_and_left_as_it_was(
@@ -464,6 +422,9 @@ def test_a_journal_has_an_id_that_stays_and_is_empty_until_an_operation_is_begun
     journal: PaymentJournal, url: str
 ) -> None:
     assert journal.is_empty()
+    assert journal.billable_usd() == 0
+    assert not journal.calls()
+    assert journal.outcome("op", "character") is None
     journal.register("op", WANTED)
     assert not journal.is_empty()
     with closing(PaymentJournal.open(url, grace_seconds=5, make=False)) as again:
@@ -518,7 +479,7 @@ def test_a_grant_that_the_database_did_not_confirm_is_withdrawn_and_no_doubt(
     assert journal.billable_usd() == PRICE
 
 
-def test_the_open_calls_of_a_dead_sender_are_ambiguous_at_once_and_nobody_elses_are(
+def test_the_open_calls_of_a_dead_sender_are_in_doubt_at_once_and_nobody_elses_are(
     journal: PaymentJournal, url: str
 ) -> None:
     dead = PaymentJournal.open(url, grace_seconds=5, sender="dead")
@@ -533,17 +494,6 @@ def test_the_open_calls_of_a_dead_sender_are_ambiguous_at_once_and_nobody_elses_
     assert states == {"open": State.IN_DOUBT, "done": State.DONE, "another's": State.INTENT}
     assert isinstance(journal.reserve(image("open"), Limits(in_doubt_allowed=1)), Granted)
     assert dead.give_up_on("dead") == 0
-    dead.close()
-
-
-def test_a_reply_that_a_dead_sender_left_on_disk_clears_the_doubt(
-    journal: PaymentJournal, url: str
-) -> None:
-    dead = PaymentJournal.open(url, grace_seconds=5, sender="dead")
-    call = grant(dead, image())
-    dead.give_up_on("dead")
-
-    assert journal.record(call, artifact=ARTIFACT).state is State.DONE
     dead.close()
 
 

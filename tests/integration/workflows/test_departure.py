@@ -120,17 +120,6 @@ def allow() -> None:
 
 
 @PAID
-async def test_it_is_asked_once_for_each_call(gemini: Gemini, wire: Wire, call: Paid) -> None:
-    asked: list[int] = []
-    for number in range(3):
-        await call(gemini, lambda: asked.append(len(wire.requests)))
-        assert len(wire.requests) == number + 1
-    # Each time before its own request; the second and third on a connection that was open.
-    assert asked == [0, 1, 2]
-    assert len(wire.connections) == 1
-
-
-@PAID
 async def test_it_is_asked_when_connected_and_before_a_byte_is_sent(
     gemini: Gemini, wire: Wire, call: Paid
 ) -> None:
@@ -150,11 +139,37 @@ async def test_it_is_asked_when_connected_and_before_a_byte_is_sent(
 
 
 @PAID
-async def test_a_request_that_must_not_be_sent_is_not_sent(
+async def test_it_is_asked_once_for_each_call_also_on_an_open_connection(
     gemini: Gemini, wire: Wire, call: Paid
 ) -> None:
+    asked: list[int] = []
+    for number in range(3):
+        await call(gemini, lambda: asked.append(len(wire.requests)))
+        assert len(wire.requests) == number + 1
+    assert asked == [0, 1, 2]  # each time before its own request
+    assert len(wire.connections) == 1
+
     with pytest.raises(ApiError):
         await call(gemini, refuse)
+    assert len(wire.requests) == 3
+    await call(gemini, allow)
+    assert len(wire.requests) == 4
+
+
+@PAID
+async def test_a_request_that_must_not_be_sent_is_not_sent_and_its_reason_comes_out(
+    gemini: Gemini, wire: Wire, call: Paid
+) -> None:
+    with pytest.raises(ApiError) as raised:
+        await call(gemini, refuse)
+    error = raised.value
+    assert (error.code, str(error), error.outcome, error.retry_after_seconds) == (
+        "NotNow",
+        "the run is gone.",
+        REFUSAL.outcome,
+        3.0,
+    )
+    assert error.__cause__ is None
     await wait_until(
         lambda: wire.ended == 1,
         what="the connection is closed",
@@ -163,42 +178,7 @@ async def test_a_request_that_must_not_be_sent_is_not_sent(
     assert (len(wire.connections), wire.requests) == (1, [])
 
 
-@PAID
-async def test_the_reason_comes_out_unchanged(gemini: Gemini, call: Paid) -> None:
-    with pytest.raises(ApiError) as raised:
-        await call(gemini, refuse)
-    error = raised.value
-    assert (error.code, str(error), error.outcome) == (
-        "NotNow",
-        "the run is gone.",
-        REFUSAL.outcome,
-    )
-    assert error.retry_after_seconds == 3.0
-    assert error.__cause__ is None
-
-
-@PAID
-async def test_a_client_is_usable_after_a_request_that_was_kept_back(
-    gemini: Gemini, wire: Wire, call: Paid
-) -> None:
-    with pytest.raises(ApiError):
-        await call(gemini, refuse)
-    await call(gemini, allow)
-    assert len(wire.requests) == 1
-
-
-@PAID
-async def test_a_request_is_kept_back_on_a_connection_that_was_used_before(
-    gemini: Gemini, wire: Wire, call: Paid
-) -> None:
-    await call(gemini, allow)
-    with pytest.raises(ApiError):
-        await call(gemini, refuse)
-    await call(gemini, allow)
-    assert len(wire.requests) == 2
-
-
-async def test_calls_at_the_same_time_have_each_its_own_question(
+async def test_calls_at_the_same_time_have_each_its_own_question_and_a_free_one_has_none(
     gemini: Gemini, wire: Wire
 ) -> None:
     answers = await asyncio.gather(
@@ -207,10 +187,5 @@ async def test_calls_at_the_same_time_have_each_its_own_question(
     assert isinstance(answers[0], ApiError)
     assert answers[1] == OPERATION
     assert [b":predictLongRunning" in request for request in wire.requests] == [True]
-
-
-async def test_a_free_call_asks_nobody(gemini: Gemini, wire: Wire) -> None:
-    with pytest.raises(ApiError):
-        await image(gemini, refuse)
     assert await gemini.poll_video(OPERATION) is None
-    assert len(wire.requests) == 1
+    assert len(wire.requests) == 2

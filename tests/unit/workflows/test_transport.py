@@ -173,17 +173,6 @@ async def test_a_request_whose_connection_ends_without_a_reply_is_in_doubt() -> 
     assert len(server.heads) == 1
 
 
-async def test_a_request_that_may_not_leave_does_not() -> None:
-    def refuse() -> None:
-        raise ApiError("NotSent", "too late.", Outcome.RETRYABLE)
-
-    async with serving(lambda _: None) as server:
-        async with client(f"http://127.0.0.1:{server.port}") as gemini:
-            with pytest.raises(ApiError, match="too late"):
-                await gemini.generate_image("a fox", refuse)
-        assert server.heads == []
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "api.invalid", "ftp://api.invalid"])
 async def test_an_address_that_is_none_sends_nothing(address: str) -> None:
     asked: list[str] = []

@@ -206,22 +206,17 @@ def test_the_names_of_a_journal_and_a_lock_among_the_artifacts_are_in_use(
 # The journal that the artifacts are bound to
 
 
-def test_a_journal_that_is_gone_is_not_begun_anew(folder: Path) -> None:
-    buy(load_settings())
-    for file in journal_files(folder):
-        file.unlink()
+def test_a_journal_that_is_gone_is_not_begun_anew_and_used_again_when_it_is_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    mine = buy(load_settings())
+    file = folder / ".ledger" / "paid.db"
+    file.rename(tmp_path / "away")
 
     assert refusal(load_settings()) == NOT_WHERE_IT_WAS
     assert journal_files(folder) == []
 
-
-def test_a_journal_that_is_put_back_is_used_again(folder: Path, tmp_path: Path) -> None:
-    mine = buy(load_settings())
-    file = folder / ".ledger" / "paid.db"
-    file.rename(tmp_path / "away")
-    refusal(load_settings())
     (tmp_path / "away").rename(file)
-
     with closing(open_journal(load_settings())) as journal:
         assert (journal.id, len(journal.calls())) == (mine, 1)
 
@@ -280,14 +275,6 @@ def test_what_an_earlier_release_paid_for_is_not_bound_to_a_journal_that_knows_n
     assert (tmp_path / "till.db").exists() is has_file
 
 
-def test_folders_that_are_no_operations_do_not_hinder_a_first_start(folder: Path) -> None:
-    (folder / "lost+found").mkdir(parents=True)
-    (folder / "holidays").mkdir()
-    (folder / "holidays" / "beach.mp4").touch()
-
-    open_journal(load_settings()).close()
-
-
 @pytest.mark.usefixtures("folder")
 def test_a_new_folder_may_share_the_journal_of_another(
     tmp_path: Path, environment: pytest.MonkeyPatch
@@ -317,9 +304,10 @@ def test_an_id_that_is_no_text_is_another_journals(folder: Path) -> None:
     assert "was paid for by another journal" in refusal(load_settings())
 
 
-@pytest.mark.parametrize("name", ["video-clip.mp4", "video-1.mp4", "characters.txt"])
+@pytest.mark.parametrize("name", ["beach.mp4", "video-clip.mp4", "video-1.mp4", "characters.txt"])
 def test_files_of_others_do_not_hinder_a_first_start(folder: Path, name: str) -> None:
-    (folder / "holidays").mkdir(parents=True)
+    (folder / "lost+found").mkdir(parents=True)
+    (folder / "holidays").mkdir()
     (folder / "holidays" / name).touch()
     open_journal(load_settings()).close()
 
