@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
+import pytest
+
 from workflows.models import Artifact, Item
 from workflows.payments.calls import Granted, Limits, PaidCall, PaidRequest
-from workflows.payments.journal import PaymentJournal
+from workflows.payments.journal import JournalError, PaymentJournal
 
 ANY = Limits(in_doubt_allowed=1)
 NONE_IN_DOUBT = Limits(in_doubt_allowed=0)
@@ -34,6 +36,14 @@ def grant(journal: PaymentJournal, purchase: PaidRequest, terms: Limits = ANY) -
     answer = journal.reserve(purchase, terms)
     assert isinstance(answer, Granted), answer
     return answer.call
+
+
+@contextmanager
+def refused(sentence: str, *, lasting: bool) -> Iterator[None]:
+    """The journal cannot do what is tried here, and says so."""
+    with pytest.raises(JournalError) as raised:
+        yield
+    assert (str(raised.value), raised.value.lasting) == (sentence, lasting)
 
 
 @dataclass(frozen=True)

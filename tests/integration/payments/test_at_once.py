@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
-from itertools import count
 
 import pytest
 
 from tests.integration.payments.shop import ANY, ARTIFACT, PRICE, Buyer, buyer, grant, image
-from workflows.payments.calls import Granted, Limits, State
-from workflows.payments.journal import BudgetExceededError, PaymentJournal
+from workflows.payments.calls import Granted, State
+from workflows.payments.journal import PaymentJournal
 
 THREADS = 8
-BUDGET = Decimal("0.80")  # no multiple of the price
 A_LITTLE = Decimal("0.000001")
 
 
@@ -47,26 +45,6 @@ def test_of_many_threads_that_reserve_the_same_step_at_once_one_is_granted(
             wanted = [image(f"step-{number}")] * THREADS
             answers = list(pool.map(journal.reserve, wanted, [ANY] * THREADS))
             assert sum(isinstance(answer, Granted) for answer in answers) == 1
-
-
-def test_threads_that_buy_at_once_use_the_budget_up_and_never_pass_it(
-    journal: PaymentJournal,
-) -> None:
-    terms = Limits(in_doubt_allowed=0, budget_usd=BUDGET)
-
-    def buy(thread: int) -> int:
-        for bought in count():
-            try:
-                grant(journal, image(f"{thread}-{bought}"), terms)
-            except BudgetExceededError:
-                return bought
-        raise AssertionError
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        bought = sum(pool.map(buy, range(THREADS)))
-
-    assert bought == len(journal.calls()) == BUDGET // PRICE
-    assert journal.billable_usd() == bought * PRICE
 
 
 def test_of_processes_that_race_for_the_last_of_a_budget_one_gets_it(
