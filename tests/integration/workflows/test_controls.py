@@ -8,9 +8,9 @@ import pytest
 
 from chaos.evidence.history import Status
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api.control import Breakpoint
-from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.bills import Call
+from tests.chaos.video.fake_api.breakpoints import BreakAt
+from tests.chaos.video.fake_api.control import Breakpoint
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, checkpoints, final, steps
 from workflows.models import Progress, Stage
