@@ -1,4 +1,4 @@
-"""Fixtures: one stack without workers, where each test has fleets on queues of its own."""
+"""Fixtures: one stack without workers, where each test has supervisors on queues of its own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from tests.integration.workflows.bench import Bench
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def yard(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+async def bench(
+    bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
     """A server and a provider, shared by all tests that leave both as they are."""
     spec = StackSpec(persistent=False)
-    async with bench_in(tmp_path_factory.mktemp("yard"), spec) as bench:
+    async with bench_in(tmp_path_factory.mktemp("bench"), spec) as bench:
         yield bench

@@ -1,4 +1,4 @@
-"""A worker of a fleet with one oddity: `python -m tests.integration.fleet.odd NAME`.
+"""A supervised worker with one oddity: `python -m tests.integration.fleet.odd NAME`.
 
 Each type that is ignored here is a method's, which is replaced on purpose.
 """
@@ -22,7 +22,7 @@ from workflows.fleet.reports import NUMBER_VARIABLE
 from workflows.models import StartedVideo, VideoStatus
 
 FLAW_VARIABLE = "ODD_FLAW"
-"""Names a file; while that is there, a worker at the first place cannot start."""
+"""Names a file; while that is there, the first worker cannot start."""
 
 LAST_WORDS = "there is no cure for this"
 
@@ -42,14 +42,14 @@ def hangs() -> None:
 
 
 def crashes() -> None:
-    """End at once, at the first place and from when on the flaw is there."""
+    """End at once, as the first worker and once the flaw is there."""
     if os.environ[NUMBER_VARIABLE] == "1" and Path(os.environ[FLAW_VARIABLE]).exists():
         sys.stderr.write(f"worker: {LAST_WORDS}.\n")
         sys.exit(3)
 
 
 def stays() -> None:
-    """Do not hear that it should stop, at the first place."""
+    """Ignore SIGTERM as the first worker."""
     if os.environ[NUMBER_VARIABLE] == "1":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         vars(worker)["signal"] = SimpleNamespace(SIGTERM=signal.SIGUSR1, SIGINT=signal.SIGUSR2)

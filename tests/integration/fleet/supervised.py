@@ -1,4 +1,4 @@
-"""A fleet as these tests see it: who has which attempt in hand, and what the fleet says it did."""
+"""A supervisor as these tests see it: which worker has which attempt, and what its log says."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LOST = re.compile(
 
 @dataclass(frozen=True)
 class Lost:
-    """One line of a fleet's log about one worker that it lost."""
+    """A line of a supervisor's log about a lost worker."""
 
     number: int
     pid: int
@@ -55,20 +55,20 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Crew:
-    """A running fleet on a task queue of its own."""
+class Supervised:
+    """A running supervisor on a task queue of its own."""
 
     bench: Bench
-    fleet: SupervisorProcess
+    supervisor: SupervisorProcess
 
     @property
     def log(self) -> str:
         """All that it and its workers have written."""
-        return self.fleet.child.log.read_text()
+        return self.supervisor.child.log.read_text()
 
     @property
     def losses(self) -> Sequence[Lost]:
-        """What it says that it lost."""
+        """The lost workers in its log."""
         found = [match.groupdict() for match in _LOST.finditer(self.log)]
         return [
             Lost(
@@ -81,24 +81,24 @@ class Crew:
 
     @property
     def tally(self) -> Mapping[str, int]:
-        """What it counted over its life; it says so when it ends."""
+        """Its counts over its life, which it logs at its end."""
         (line,) = re.findall(r"all workers have ended: (.*)", self.log)
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
 
     def pid_at(self, number: int) -> int:
-        """The process that it started last at a place."""
+        """The process that it started last under a number."""
         return int(re.findall(rf"worker-{number} started \(pid (\d+)\)", self.log)[-1])
 
     async def says(self, text: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until the log has this."""
         await wait_until(
             lambda: text in self.log,
-            what=f"{self.fleet.child.name} says {text!r}",
+            what=f"{self.supervisor.child.name} says {text!r}",
             deadline_seconds=deadline_seconds,
         )
 
     async def has_lost(self, pid: int) -> Lost:
-        """Wait until it says that it lost this worker, and what it did about it."""
+        """Wait until its log says that this worker is lost; that line."""
         found: list[Lost] = []
 
         def told() -> bool:
@@ -111,16 +111,16 @@ class Crew:
 
     async def start(self, asked: VideoSpec) -> None:
         """Start a workflow on its queue."""
-        await self.bench.lab.start(asked, task_queue=self.fleet.task_queue)
+        await self.bench.lab.start(asked, task_queue=self.supervisor.task_queue)
 
     async def awaiting(self, asked: VideoSpec) -> tuple[Breakpoint, int]:
-        """Start a workflow and wait until it awaits a video that is held; whose hands it is in."""
+        """Start a workflow and wait until it awaits a video that is held; the worker's pid."""
         hold = await self.bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
         await self.start(asked)
         return hold, await self.waits_in_attempt(asked, 1)
 
     async def drawing(self, asked: VideoSpec) -> tuple[Breakpoint, int]:
-        """Start a workflow and wait until its image request is held; whose hands it is in."""
+        """Start a workflow and wait until its image request is held; the worker's pid."""
         hold = await self.bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
         await self.start(asked)
         await hold.reached(DEADLINE_SECONDS)
@@ -129,51 +129,51 @@ class Crew:
     async def waits_in_attempt(self, asked: VideoSpec, number: int) -> int:
         """Wait until this attempt polls for the video; the worker's pid."""
         pid = await in_flight(self.bench, asked, WAIT, number)
-        # Only the attempt in hand polls, and its worker has told of it before.
+        # Only the attempt in flight polls, and its worker has reported it before.
         await self.bench.lab.until_polled(asked.video_prompts[0])
         return pid
 
     def kill(self, pid: int) -> datetime:
         """Kill a worker; when."""
         at = datetime.now(UTC)
-        self.fleet.signal(pid, signal.SIGKILL)
+        self.supervisor.signal(pid, signal.SIGKILL)
         return at
 
     async def is_complete_again(self) -> None:
-        """Wait until all places are filled with workers that listen."""
-        await self.fleet.until_complete(self.bench.lab.client)
+        """Wait until all workers poll."""
+        await self.supervisor.until_complete(self.bench.lab.client)
 
     async def finish(self) -> int:
         """Tell it to stop, and wait; its exit code."""
-        self.fleet.child.send(signal.SIGTERM)
-        return await self.fleet.child.wait(40)
+        self.supervisor.child.send(signal.SIGTERM)
+        return await self.supervisor.child.wait(40)
 
 
 @asynccontextmanager
-async def crew(
+async def supervised(
     bench: Bench,
     workers: int,
     *,
     name: str,
     command: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
-) -> AsyncIterator[Crew]:
-    """A fleet on the queue `name`, gone afterwards; nothing that it wrote shows a secret.
+) -> AsyncIterator[Supervised]:
+    """A supervisor on the queue `name`, gone afterwards; nothing that it wrote shows a secret.
 
     `command` are the arguments to Python that make a worker, where it is not the usual one.
     """
     arguments = ("--command", shlex.join([sys.executable, *command])) if command else ()
-    fleet = None
+    supervisor = None
     try:
-        fleet = await bench.lab.stack.start_supervisor(
+        supervisor = await bench.lab.stack.start_supervisor(
             workers, task_queue=name, arguments=arguments, settings=settings
         )
-        made = Crew(bench, fleet)
+        made = Supervised(bench, supervisor)
         yield made
         require_no_secret(bench, made.log)
     finally:
-        if fleet is not None:
-            await fleet.discard()
+        if supervisor is not None:
+            await supervisor.discard()
 
 
 def require_no_secret(bench: Bench, text: str) -> None:
@@ -183,7 +183,7 @@ def require_no_secret(bench: Bench, text: str) -> None:
 
 
 async def in_flight(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> int:
-    """Wait until a worker has this attempt of an activity in hand; the worker's pid."""
+    """Wait until this attempt of an activity is in flight; the worker's pid."""
     found: list[PendingActivityInfo] = []
 
     async def begun() -> bool:
@@ -199,7 +199,7 @@ async def in_flight(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> 
 
     await wait_until(
         begun,
-        what=f"attempt {attempt} of {kind} of {asked.workflow_id} is in hand",
+        what=f"attempt {attempt} of {kind} of {asked.workflow_id} is in flight",
         deadline_seconds=DEADLINE_SECONDS,
     )
     return pid_of(found[0].last_worker_identity)
@@ -254,6 +254,6 @@ def only(workflow: Workflow, kind: str) -> Activity:
 
 
 def was_failed_over(activity: Activity) -> bool:
-    """Whether a fleet ended the attempt before the last, and said why."""
+    """Whether a supervisor ended the attempt before the last, and said why."""
     failure = activity.last_failure
     return failure is not None and failure.application_failure_info.type == WORKER_LOST

@@ -1,4 +1,4 @@
-"""The end of a fleet, in order or not: what is paid for is kept, and no worker outlives it."""
+"""The end of a supervisor, in order or not: what is paid for is kept, and no worker outlives it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.integration.fleet.supervised import (
     DEADLINE_SECONDS,
     DRAW,
     all_gone,
-    crew,
     is_there,
     only,
     paid,
+    supervised,
 )
 from tests.integration.workflows.bench import Bench
 from workflows.models import CHARACTER
@@ -28,79 +28,81 @@ LATE = {"IMAGE_DEADLINE_SECONDS": "90"}
 """A deadline that no test would wait for."""
 
 
-async def test_workers_whose_fleet_is_killed_finish_what_they_pay_for_and_end(
-    yard: Bench,
+async def test_workers_whose_supervisor_is_killed_finish_what_they_pay_for_and_end(
+    bench: Bench,
 ) -> None:
     asked = specs.single("fleet-killed")
-    async with crew(yard, 3, name=asked.workflow_id, settings=LATE) as made:
-        pids = made.fleet.pids
+    async with supervised(bench, 3, name=asked.workflow_id, settings=LATE) as made:
+        pids = made.supervisor.pids
         hold, pid = await made.drawing(asked)
         paused, idle = (other for other in pids if other != pid)
-        made.fleet.signal(paused, signal.SIGSTOP)  # it cannot see by itself that its fleet is gone
-        await made.fleet.child.kill()
+        made.supervisor.signal(
+            paused, signal.SIGSTOP
+        )  # it cannot see by itself that its supervisor is gone
+        await made.supervisor.child.kill()
         await all_gone([paused, idle])
         assert is_there(pid)
         await hold.resume()
         await all_gone([pid])
 
-        (call,) = await paid(yard, asked, CHARACTER)
+        (call,) = await paid(bench, asked, CHARACTER)
         assert call.state is State.DONE
-    async with crew(yard, 1, name=asked.workflow_id):
-        workflow = await yard.ended(asked)
+    async with supervised(bench, 1, name=asked.workflow_id):
+        workflow = await bench.ended(asked)
         assert workflow.status is Status.COMPLETED
         assert {activity.attempt for activity in workflow.activities} == {1}
-        assert await yard.billed(asked) == list(asked.prompts)
+        assert await bench.billed(asked) == list(asked.prompts)
 
 
-async def test_told_to_stop_a_fleet_lets_its_workers_finish_what_they_pay_for(
-    yard: Bench,
+async def test_told_to_stop_a_supervisor_lets_its_workers_finish_what_they_pay_for(
+    bench: Bench,
 ) -> None:
     asked = specs.single("fleet-stopped")
-    async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
-        pids = made.fleet.pids
+    async with supervised(bench, 2, name=asked.workflow_id, settings=LATE) as made:
+        pids = made.supervisor.pids
         hold, pid = await made.drawing(asked)
         (idle,) = (other for other in pids if other != pid)
-        made.fleet.child.send(signal.SIGTERM)
+        made.supervisor.child.send(signal.SIGTERM)
         await all_gone([idle])
         assert is_there(pid)
         await hold.resume()
-        exit_code = await made.fleet.child.wait(40)
+        exit_code = await made.supervisor.child.wait(40)
 
-        (call,) = await paid(yard, asked, CHARACTER)
+        (call,) = await paid(bench, asked, CHARACTER)
         assert (exit_code, call.state) == (0, State.DONE)
         assert not any(is_there(pid) for pid in pids)
         assert made.losses == []
         assert (made.tally["starts"], made.tally["losses"]) == (2, 0)
-    async with crew(yard, 1, name=asked.workflow_id):
-        workflow = await yard.ended(asked)
+    async with supervised(bench, 1, name=asked.workflow_id):
+        workflow = await bench.ended(asked)
         assert only(workflow, DRAW).attempt == 1
-        assert await yard.billed(asked) == list(asked.prompts)
+        assert await bench.billed(asked) == list(asked.prompts)
 
 
-async def test_told_twice_to_stop_a_fleet_kills_its_workers_and_says_so(yard: Bench) -> None:
+async def test_told_twice_to_stop_a_supervisor_kills_its_workers_and_says_so(bench: Bench) -> None:
     asked = specs.single("fleet-stopped-twice")
-    async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
-        pids = made.fleet.pids
+    async with supervised(bench, 2, name=asked.workflow_id, settings=LATE) as made:
+        pids = made.supervisor.pids
         hold, pid = await made.drawing(asked)
-        made.fleet.child.send(signal.SIGTERM)
+        made.supervisor.child.send(signal.SIGTERM)
         await made.says("stopping: attempts in flight may take")
-        made.fleet.child.send(signal.SIGTERM)
+        made.supervisor.child.send(signal.SIGTERM)
         # The request is held all the time, so nobody can have finished it.
-        exit_code = await made.fleet.child.wait(40)
+        exit_code = await made.supervisor.child.wait(40)
 
         assert exit_code == 1
         assert not any(is_there(pid) for pid in pids)
         assert "asked again to stop: killing what is left" in made.log
         (lost,) = (lost for lost in made.losses if lost.pid == pid)
         assert (lost.how, lost.failed_over, lost.calls) == ("SIGKILL", 1, 1)
-        (call,) = await paid(yard, asked, CHARACTER)
+        (call,) = await paid(bench, asked, CHARACTER)
         assert call.state is State.IN_DOUBT
         await hold.resume()
 
 
-async def test_a_fleet_with_nothing_in_hand_stops_at_once(yard: Bench) -> None:
-    async with crew(yard, 2, name="idle") as made:
-        pids = made.fleet.pids
+async def test_a_supervisor_with_nothing_in_flight_stops_at_once(bench: Bench) -> None:
+    async with supervised(bench, 2, name="idle") as made:
+        pids = made.supervisor.pids
         exit_code = await made.finish()
 
         assert exit_code == 0
@@ -109,10 +111,10 @@ async def test_a_fleet_with_nothing_in_hand_stops_at_once(yard: Bench) -> None:
         assert "is lost" not in made.log
 
 
-async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(yard: Bench) -> None:
-    async with crew(yard, 1, name="one-stopped") as made:
-        (pid,) = made.fleet.pids
-        made.fleet.signal(pid, signal.SIGTERM)
+async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(bench: Bench) -> None:
+    async with supervised(bench, 1, name="one-stopped") as made:
+        (pid,) = made.supervisor.pids
+        made.supervisor.signal(pid, signal.SIGTERM)
         await made.says(f"worker-1 (pid {pid}) ended")
         await made.is_complete_again()
 
@@ -120,9 +122,9 @@ async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(yard
         assert made.losses == []
 
 
-async def test_a_worker_that_is_stopped_while_it_starts_is_no_loss(yard: Bench) -> None:
-    async with crew(yard, 1, name="stopped-while-it-starts") as made:
-        (pid,) = made.fleet.pids
+async def test_a_worker_that_is_stopped_while_it_starts_is_no_loss(bench: Bench) -> None:
+    async with supervised(bench, 1, name="stopped-while-it-starts") as made:
+        (pid,) = made.supervisor.pids
         made.kill(pid)
         await wait_until(
             lambda: made.pid_at(1) != pid,

@@ -45,7 +45,7 @@ class Patient:
 
 @dataclass
 class Recorder:
-    """A worker in this very process, and what it tells its fleet."""
+    """A worker in this very process, and what it tells its supervisor."""
 
     failover: Failover
     pipe: int
@@ -92,7 +92,7 @@ class Recorder:
         return self.heard
 
     async def give_away(self, *tokens: bytes, sender: str = "nobody") -> Handover:
-        """What a fleet does whose worker died with these in hand."""
+        """Fail over as if the worker had died with these in flight."""
         loss = Loss(
             pid=1,
             how="SIGKILL",
@@ -109,8 +109,8 @@ class Recorder:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def recorder(yard: Bench) -> AsyncIterator[Recorder]:
-    client, url = yard.lab.client, yard.lab.payment_journal_url
+async def recorder(bench: Bench) -> AsyncIterator[Recorder]:
+    client, url = bench.lab.client, bench.lab.payment_journal_url
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
@@ -216,17 +216,17 @@ async def test_the_sticky_queue_of_a_worker_is_found_in_a_workflow_that_it_has(
 
 
 async def test_only_the_open_requests_of_the_dead_become_doubtful(
-    recorder: Recorder, yard: Bench
+    recorder: Recorder, bench: Bench
 ) -> None:
     def intend(sender: str) -> None:
-        url = yard.lab.payment_journal_url
+        url = bench.lab.payment_journal_url
         with closing(PaymentJournal.open(url, grace_seconds=0, sender=sender)) as ledger:
             image = PaidRequest(f"of {sender}", CHARACTER, Item.IMAGE, "m", Decimal("0.01"), 90)
             ledger.reserve(image, Limits(in_doubt_allowed=0))
 
     for sender in ("the dead", "the living"):
         await asyncio.to_thread(intend, sender)
-    # It could not tell which attempts it had in hand, and that is no reason to wait.
+    # Its reports named no attempt; the open calls are settled all the same.
     done = await recorder.give_away(sender="the dead")
     again = await recorder.give_away(sender="the dead")
 

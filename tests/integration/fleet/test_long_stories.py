@@ -1,4 +1,4 @@
-"""What takes its time: these stories happen at the same time, and each test reads one of them."""
+"""Stories that take long: they run at the same time, and each test reads one of them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.chaos.video.fake_api.bills import Call
 from tests.integration.fleet import odd
 from tests.integration.fleet.supervised import (
     WAIT,
-    Crew,
     Lost,
+    Supervised,
     all_gone,
-    crew,
     ends,
     is_there,
     only,
     pid_of,
     require_no_secret,
+    supervised,
     was_failed_over,
 )
 from tests.integration.workflows.bench import Bench
@@ -44,9 +44,9 @@ ODD = ("-m", "tests.integration.fleet.odd")
 
 @dataclass(frozen=True)
 class Story:
-    """What became of a workflow, and of the fleet that it was with."""
+    """What became of a workflow, and of the supervisor that it was with."""
 
-    made: Crew
+    made: Supervised
     workflow: Workflow
     billed: Sequence[str]
     prompts: Sequence[str]
@@ -59,21 +59,21 @@ class Story:
     at: datetime | None = None
 
 
-async def fleet_and_worker_killed(yard: Bench) -> Story:
-    """The fleet is stopped in its tracks when its worker dies, and killed before it can act."""
+async def supervisor_and_worker_killed(bench: Bench) -> Story:
+    """The supervisor is paused when its worker dies, and killed before it can act."""
     asked = specs.single("both-killed")
-    async with crew(yard, 2, name=asked.workflow_id) as first:
-        pids = first.fleet.pids
+    async with supervised(bench, 2, name=asked.workflow_id) as first:
+        pids = first.supervisor.pids
         hold, pid = await first.awaiting(asked)
-        first.fleet.child.pause()
+        first.supervisor.child.pause()
         killed_at = first.kill(pid)
-        await first.fleet.child.kill()
-        await all_gone([*pids, first.fleet.child.pid])
-    async with crew(yard, 1, name=asked.workflow_id) as second:
+        await first.supervisor.child.kill()
+        await all_gone([*pids, first.supervisor.child.pid])
+    async with supervised(bench, 1, name=asked.workflow_id) as second:
         await hold.resume()
-        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        workflow = await ends(bench, asked, PATIENCE_SECONDS)
         left = [one for one in pids if is_there(one)]
-        billed = await yard.billed(asked)
+        billed = await bench.billed(asked)
         return Story(
             *(second, workflow, billed, asked.prompts, first.log),
             losses=first.losses,
@@ -83,17 +83,17 @@ async def fleet_and_worker_killed(yard: Bench) -> Story:
         )
 
 
-async def event_loop_hangs(yard: Bench) -> Story:
+async def event_loop_hangs(bench: Bench) -> Story:
     asked = specs.single("hangs")
-    async with crew(yard, 2, name=asked.workflow_id, command=(*ODD, "hangs")) as made:
-        pids = made.fleet.pids
+    async with supervised(bench, 2, name=asked.workflow_id, command=(*ODD, "hangs")) as made:
+        pids = made.supervisor.pids
         await made.start(asked)
         await made.says("hangs; it is killed", PATIENCE_SECONDS)
-        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        workflow = await ends(bench, asked, PATIENCE_SECONDS)
         await made.is_complete_again()
-        left = [pid for pid in pids if pid not in made.fleet.pids]
+        left = [pid for pid in pids if pid not in made.supervisor.pids]
         exit_code = await made.finish()
-        billed = await yard.billed(asked)
+        billed = await bench.billed(asked)
         return Story(
             *(made, workflow, billed, asked.prompts, made.log),
             losses=made.losses,
@@ -103,52 +103,52 @@ async def event_loop_hangs(yard: Bench) -> Story:
         )
 
 
-async def lost_once_then_refused(yard: Bench) -> Story:
+async def lost_once_then_refused(bench: Bench) -> Story:
     asked = specs.single("lost-then-refused")
-    async with crew(yard, 2, name=asked.workflow_id) as made:
+    async with supervised(bench, 2, name=asked.workflow_id) as made:
         _, pid = await made.awaiting(asked)
         made.kill(pid)
         await made.waits_in_attempt(asked, 2)
         # A poll that fails is a part of the wait; one whose key is refused ends an attempt.
         refused = shapes.key_not_valid(Call.POLL, match=asked.video_prompts[0], times=2)
-        await yard.lab.api.add_rule(refused)
-        workflow = await ends(yard, asked, PATIENCE_SECONDS)
-        billed = await yard.billed(asked)
+        await bench.lab.api.add_rule(refused)
+        workflow = await ends(bench, asked, PATIENCE_SECONDS)
+        billed = await bench.billed(asked)
         return Story(
             *(made, workflow, billed, asked.prompts, made.log), losses=made.losses, pid=pid
         )
 
 
-async def crash_loop(yard: Bench, flaw: Path) -> Story:
-    """From some time on no worker can start at the first place."""
+async def crash_loop(bench: Bench, flaw: Path) -> Story:
+    """From some time on the first worker cannot start."""
     asked = specs.single("crash-loop")
     settings = {odd.FLAW_VARIABLE: str(flaw)}
-    async with crew(
-        yard, 2, name=asked.workflow_id, command=(*ODD, "crashes"), settings=settings
+    async with supervised(
+        bench, 2, name=asked.workflow_id, command=(*ODD, "crashes"), settings=settings
     ) as made:
         pid, other = made.pid_at(1), made.pid_at(2)
         await asyncio.to_thread(flaw.touch)
         made.kill(pid)
         await made.says("in a row soon after its start", PATIENCE_SECONDS)
         await made.start(asked)
-        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        workflow = await ends(bench, asked, PATIENCE_SECONDS)
         await asyncio.to_thread(flaw.unlink)
         log = made.log
         await made.is_complete_again()
         exit_code = await made.finish()
-        billed = await yard.billed(asked)
+        billed = await bench.billed(asked)
         return Story(*(made, workflow, billed, asked.prompts, log), pid=other, exit_code=exit_code)
 
 
-async def does_not_stop(yard: Bench) -> Story:
+async def does_not_stop(bench: Bench) -> Story:
     asked = specs.single("before-the-stop")
-    async with crew(yard, 2, name=asked.workflow_id, command=(*ODD, "stays")) as made:
+    async with supervised(bench, 2, name=asked.workflow_id, command=(*ODD, "stays")) as made:
         await made.start(asked)
-        workflow = await ends(yard, asked, PATIENCE_SECONDS)
+        workflow = await ends(bench, asked, PATIENCE_SECONDS)
         pid = made.pid_at(1)
-        made.fleet.child.send(signal.SIGTERM)
-        exit_code = await made.fleet.child.wait(PATIENCE_SECONDS)
-        billed = await yard.billed(asked)
+        made.supervisor.child.send(signal.SIGTERM)
+        exit_code = await made.supervisor.child.wait(PATIENCE_SECONDS)
+        billed = await bench.billed(asked)
         return Story(
             *(made, workflow, billed, asked.prompts, made.log),
             losses=made.losses,
@@ -161,21 +161,21 @@ Stories = Mapping[str, "asyncio.Task[Story]"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def stories(yard: Bench, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stories]:
+async def stories(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stories]:
     flaw = tmp_path_factory.mktemp("crash-loop") / "flaw"
     told = {
-        "both": fleet_and_worker_killed(yard),
-        "hang": event_loop_hangs(yard),
-        "refused": lost_once_then_refused(yard),
-        "loop": crash_loop(yard, flaw),
-        "stay": does_not_stop(yard),
+        "both": supervisor_and_worker_killed(bench),
+        "hang": event_loop_hangs(bench),
+        "refused": lost_once_then_refused(bench),
+        "loop": crash_loop(bench, flaw),
+        "stay": does_not_stop(bench),
     }
     tasks = {name: asyncio.create_task(story) for name, story in told.items()}
     await asyncio.wait(tasks.values())  # the failure of one is that of its own test
     yield tasks
 
 
-async def test_a_fleet_that_is_killed_before_it_fails_over_leaves_it_to_the_heartbeats(
+async def test_a_supervisor_that_is_killed_before_it_fails_over_leaves_it_to_the_heartbeats(
     stories: Stories,
 ) -> None:
     story = await stories["both"]
@@ -204,7 +204,16 @@ async def test_a_worker_whose_event_loop_hangs_is_killed_replaced_and_failed_ove
     assert (lost.how, lost.failed_over) == ("SIGKILL", 1)
     assert story.exit_code == 0
     assert story.tally
-    assert (story.tally["hung"], story.tally["paused"], story.tally["losses"]) == (1, 0, 1)
+    assert story.tally == {
+        "starts": 3,
+        "losses": 1,
+        "paused": 0,
+        "hung": 1,
+        "failed_over": 1,
+        "over": lost.over,
+        "left_to_heartbeats": 0,
+        "open_calls_settled": 0,
+    }
     assert story.billed == list(story.prompts)
 
 
@@ -238,7 +247,7 @@ async def test_a_crash_loop_is_told_with_the_last_lines_and_the_others_go_on(
     assert story.workflow.status is Status.COMPLETED
     assert {pid_of(done.worker) for done in story.workflow.activities} == {story.pid}
     assert story.billed == list(story.prompts)
-    # With the flaw mended, the place is filled again and the fleet is whole.
+    # Without the flaw, all workers run again.
     assert story.exit_code == 0
 
 
@@ -254,8 +263,8 @@ async def test_a_worker_that_does_not_stop_is_killed_and_only_that_one(stories: 
     assert story.workflow.status is Status.COMPLETED
 
 
-async def test_no_log_shows_a_key(yard: Bench, stories: Stories) -> None:
+async def test_no_log_shows_a_key(bench: Bench, stories: Stories) -> None:
     logs = [(await task).made.log for task in stories.values()]
     assert all("working on task queue" in log for log in logs)
     for log in logs:
-        require_no_secret(yard, log)
+        require_no_secret(bench, log)

@@ -1,4 +1,4 @@
-"""A worker of a fleet is gone: what it had in hand is with another one within moments."""
+"""A worker dies: its attempts in flight go on at another one within moments."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.integration.fleet.supervised import (
     DEADLINE_SECONDS,
     DRAW,
     WAIT,
-    Crew,
-    crew,
+    Supervised,
     only,
     paid,
     pid_of,
+    supervised,
     was_failed_over,
 )
 from tests.integration.money.boundaries import Boundary
@@ -37,20 +37,20 @@ LATE = {"IMAGE_DEADLINE_SECONDS": "90", "VIDEO_START_DEADLINE_SECONDS": "90"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared(yard: Bench) -> AsyncIterator[Crew]:
-    """A fleet of two for all tests that leave it with two workers."""
-    async with crew(yard, 2, name="pair") as made:
+async def shared(bench: Bench) -> AsyncIterator[Supervised]:
+    """A supervisor of two for all tests that leave it with two workers."""
+    async with supervised(bench, 2, name="pair") as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def pair(shared: Crew) -> Crew:
-    """The fleet of two, whole again."""
+async def pair(shared: Supervised) -> Supervised:
+    """The supervisor of two, whole again."""
     await shared.is_complete_again()
     return shared
 
 
-async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Crew) -> None:
+async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Supervised) -> None:
     asked = specs.single("killed-beside-a-standby")
     hold, pid = await pair.awaiting(asked)
     killed_at = pair.kill(pid)
@@ -70,36 +70,36 @@ async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Crew) -> N
     assert (lost.how, lost.failed_over, lost.left) == ("SIGKILL", 1, 0)
 
 
-async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(yard: Bench) -> None:
+async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(bench: Bench) -> None:
     asked = specs.single("killed-without-a-standby")
-    async with crew(yard, 1, name=asked.workflow_id) as made:
+    async with supervised(bench, 1, name=asked.workflow_id) as made:
         hold, pid = await made.awaiting(asked)
         killed_at = made.kill(pid)
         lost = await made.has_lost(pid)
         await hold.resume()
-        workflow = await yard.ended(asked)
+        workflow = await bench.ended(asked)
 
         wait = only(workflow, WAIT)
         assert workflow.status is Status.COMPLETED
         assert (wait.attempt, was_failed_over(wait)) == (2, True)
-        assert [pid_of(wait.worker)] == list(made.fleet.pids) != [pid]
+        assert [pid_of(wait.worker)] == list(made.supervisor.pids) != [pid]
         assert wait.started_at
         assert wait.started_at - killed_at < RETRY_POLICY.initial_interval
-        assert await yard.billed(asked) == list(asked.prompts)
+        assert await bench.billed(asked) == list(asked.prompts)
         assert (lost.how, lost.failed_over, lost.left) == ("SIGKILL", 1, 0)
         assert lost.sticky == "shut"  # it had the workflow in its cache, too
 
 
 async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once_more(
-    yard: Bench,
+    bench: Bench,
 ) -> None:
     asked = specs.single("killed-in-flight")
-    async with crew(yard, 2, name=asked.workflow_id, settings=LATE) as made:
+    async with supervised(bench, 2, name=asked.workflow_id, settings=LATE) as made:
         hold, pid = await made.drawing(asked)
         made.kill(pid)
         lost = await made.has_lost(pid)
-        first = (await paid(yard, asked, CHARACTER))[0]
-        workflow = await yard.ended(asked)
+        first = (await paid(bench, asked, CHARACTER))[0]
+        workflow = await bench.ended(asked)
         await hold.resume()
 
         assert (first.state, first.reason) == (
@@ -109,11 +109,11 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
         assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
         assert workflow.closed_at
         assert workflow.closed_at < first.deadline_at
-        assert [call for call, _ in await yard.requested(asked)] == [
+        assert [call for call, _ in await bench.requested(asked)] == [
             *(Call.IMAGE, Call.IMAGE),
             Call.VIDEO_START,
         ]
-        assert [call.state for call in await paid(yard, asked, CHARACTER)] == [
+        assert [call.state for call in await paid(bench, asked, CHARACTER)] == [
             State.IN_DOUBT,
             State.DONE,
         ]
@@ -122,32 +122,36 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
 
 
 async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothing_sent_again(
-    yard: Bench,
+    bench: Bench,
 ) -> None:
     asked = specs.single("killed-with-the-reply-on-disk")
     stop_there = ("-m", "tests.integration.money.stopping", Boundary.REPLY_RENAMED, CHARACTER)
-    async with crew(yard, 1, name=asked.workflow_id, command=stop_there, settings=LATE) as made:
-        (pid,) = made.fleet.pids
+    async with supervised(
+        bench, 1, name=asked.workflow_id, command=stop_there, settings=LATE
+    ) as made:
+        (pid,) = made.supervisor.pids
         await made.start(asked)
         await made.says(f"stopped at {Boundary.REPLY_RENAMED} of {CHARACTER}")
         made.kill(pid)
         lost = await made.has_lost(pid)
-        workflow = await yard.ended(asked)
+        workflow = await bench.ended(asked)
 
         assert (lost.failed_over, lost.calls) == (1, 1)  # the ledger was told that it is doubtful
         assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
-        assert [call.state for call in await paid(yard, asked, CHARACTER)] == [State.DONE]
-        assert await yard.requested(asked) == [
+        assert [call.state for call in await paid(bench, asked, CHARACTER)] == [State.DONE]
+        assert await bench.requested(asked) == [
             (Call.IMAGE, asked.character_prompt),
             (Call.VIDEO_START, asked.video_prompts[0]),
         ]
         assert final(workflow).possible_waste_usd == 0
 
 
-async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair: Crew) -> None:
+async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(
+    pair: Supervised,
+) -> None:
     asked = specs.single("paused")
     hold, pid = await pair.awaiting(asked)
-    pair.fleet.signal(pid, signal.SIGSTOP)
+    pair.supervisor.signal(pid, signal.SIGSTOP)
     lost = await pair.has_lost(pid)
     await hold.resume()
     workflow = await pair.bench.ended(asked)
@@ -158,14 +162,14 @@ async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(pair:
     wait = only(workflow, WAIT)
     assert (wait.attempt, was_failed_over(wait)) == (2, True)
     assert workflow.status is Status.COMPLETED
-    assert pid not in pair.fleet.pids
+    assert pid not in pair.supervisor.pids
 
 
-async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Crew) -> None:
+async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Supervised) -> None:
     asked = specs.single("paused-for-a-moment")
     hold, pid = await pair.awaiting(asked)
     worker = psutil.Process(pid)
-    pair.fleet.signal(pid, signal.SIGSTOP)
+    pair.supervisor.signal(pid, signal.SIGSTOP)
     await wait_until(
         lambda: worker.status() == psutil.STATUS_STOPPED,
         what="it is stopped",
@@ -177,11 +181,11 @@ async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Cre
     workflow = await pair.bench.ended(asked)
 
     assert only(workflow, WAIT).attempt == 1
-    assert pid in pair.fleet.pids
+    assert pid in pair.supervisor.pids
 
 
 async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_scheduled_anew(
-    pair: Crew,
+    pair: Supervised,
 ) -> None:
     asked = specs.single("killed-three-times")
     hold, pid = await pair.awaiting(asked)
@@ -202,38 +206,3 @@ async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_schedul
     assert await pair.bench.billed(asked) == list(asked.prompts)
     losses = [await pair.has_lost(one) for one in killed]
     assert [(lost.how, lost.failed_over) for lost in losses] == [("SIGKILL", 1)] * 3
-
-
-async def test_workers_killed_one_after_the_other_cost_one_attempt_each(yard: Bench) -> None:
-    asked = specs.single("killed-one-after-the-other")
-    async with crew(yard, 2, name=asked.workflow_id) as made:
-        hold, first = await made.awaiting(asked)
-        made.kill(first)
-        second = await made.waits_in_attempt(asked, 2)
-        made.kill(second)
-        await made.has_lost(second)
-        third = await made.waits_in_attempt(asked, 3)
-        await hold.resume()
-        workflow = await yard.ended(asked)
-        exit_code = await made.finish()
-
-        wait = only(workflow, WAIT)
-        assert workflow.status is Status.COMPLETED
-        assert (wait.attempt, pid_of(wait.worker), was_failed_over(wait)) == (3, third, True)
-        assert len({first, second, third}) == 3
-        # What it counted is what it told one by one, and what the history has of it.
-        assert exit_code == 0
-        assert made.tally == {
-            "starts": 4,
-            "losses": 2,
-            "paused": 0,
-            "hung": 0,
-            "failed_over": 2,
-            "over": sum(lost.over for lost in made.losses),
-            "left_to_heartbeats": 0,
-            "open_calls_settled": 0,
-        }
-        # It may try tokens of attempts that just ended, never of more than there were.
-        done = [pid_of(a.worker) for a in workflow.activities if a.kind != WAIT]
-        for lost in made.losses:
-            assert lost.over <= done.count(lost.pid)

@@ -15,7 +15,7 @@ from chaos.evidence.history import Status
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.integration.conftest import BenchIn
-from tests.integration.fleet.supervised import WAIT, crew, ends, only, was_failed_over
+from tests.integration.fleet.supervised import WAIT, ends, only, supervised, was_failed_over
 from tests.integration.workflows.bench import Bench
 
 pytestmark = [
@@ -35,10 +35,12 @@ async def durable(bench_in: BenchIn, tmp_path: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-async def test_a_fleet_tries_until_the_server_is_back_and_then_fails_over(durable: Bench) -> None:
+async def test_a_supervisor_tries_until_the_server_is_back_and_then_fails_over(
+    durable: Bench,
+) -> None:
     asked = specs.single("killed-without-a-server")
     server = durable.lab.stack.server
-    async with crew(durable, 2, name=asked.workflow_id) as made:
+    async with supervised(durable, 2, name=asked.workflow_id) as made:
         hold, pid = await made.awaiting(asked)
         await durable.lab.signal(server.child, signal.SIGKILL)
         killed_at = made.kill(pid)
@@ -48,9 +50,9 @@ async def test_a_fleet_tries_until_the_server_is_back_and_then_fails_over(durabl
             deadline_seconds=60,
         )
         assert pid not in {lost.pid for lost in made.losses}
-        assert len(made.fleet.pids) == 1  # a successor could do nothing yet
+        assert len(made.supervisor.pids) == 1  # a successor could do nothing yet
         await server.start()
-        await made.fleet.until_complete(durable.lab.client)
+        await made.supervisor.until_complete(durable.lab.client)
         lost = await made.has_lost(pid)
         await hold.resume()
         workflow = await ends(durable, asked, 60)

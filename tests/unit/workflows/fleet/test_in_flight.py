@@ -1,4 +1,4 @@
-"""What a fleet knows of a worker from its reports, and when it forgets."""
+"""What a supervisor knows of a worker from its reports, and when it forgets."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_ready_worker_has_a_name(in_flight: InFlight) -> None:
     assert (in_flight.identity, in_flight.is_ready) == ("7@host", True)
 
 
-def test_attempts_that_began_are_in_hand_each_with_what_it_is(in_flight: InFlight) -> None:
+def test_attempts_that_began_are_in_flight_each_with_what_it_is(in_flight: InFlight) -> None:
     in_flight.take(began(A, "await_video of a"))
     in_flight.take(began(B))
     assert in_flight.attempts == {A: "await_video of a", B: ""}

@@ -1,4 +1,4 @@
-"""The pipe between a worker and its fleet: whole lines or none, and nobody ever waits."""
+"""The pipe between a worker and its supervisor: whole lines or none, and nobody ever waits."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_threads_that_tell_at_the_same_time_tear_no_line(pipe: Pipe) -> None:
         assert mine == sorted(set(mine))
 
 
-def test_a_fleet_that_is_gone_is_no_failure_of_the_worker(pipe: Pipe) -> None:
+def test_a_supervisor_that_is_gone_is_no_failure_of_the_worker(pipe: Pipe) -> None:
     os.close(pipe.reading)
     pipe.link.tell(Event.BEAT)
 
@@ -166,13 +166,13 @@ def test_a_fleet_that_is_gone_is_no_failure_of_the_worker(pipe: Pipe) -> None:
 # Who is a worker
 
 
-def test_a_worker_that_no_fleet_started_is_no_member(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_no_supervisor_started_is_no_member(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (SENDER_VARIABLE, REPORTS_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     assert SupervisorLink.of_this_process() is None
 
 
-def test_a_member_never_waits_for_its_fleet_to_read(
+def test_a_member_never_waits_for_its_supervisor_to_read(
     monkeypatch: pytest.MonkeyPatch, pipe: Pipe
 ) -> None:
     log_reading, log_writing = os.pipe()
@@ -192,7 +192,7 @@ def test_a_member_never_waits_for_its_fleet_to_read(
 
 @pytest.fixture
 def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The fleet's end of this process's standard input."""
+    """The supervisor's end of this process's standard input."""
     # It would hold for the process that runs the tests, for good.
     monkeypatch.setattr(reports, "_wake_up_when_the_supervisor_dies", lambda: None)
     reading, writing = os.pipe()
@@ -218,18 +218,18 @@ async def test_it_says_that_it_is_ready_and_then_that_it_lives(
     assert {report.event for report in heard[1:]} == {Event.BEAT}
 
 
-async def test_it_stops_once_its_fleet_is_gone(pipe: Pipe, stdin: int) -> None:
+async def test_it_stops_once_its_supervisor_is_gone(pipe: Pipe, stdin: int) -> None:
     stopped: list[None] = []
     async with pipe.link.kept("7@host", lambda: stopped.append(None)):
         await asyncio.sleep(0.05)
         assert stopped == []
         os.close(stdin)
         await asyncio.sleep(0.05)
-    # And not over and over: it may have work in hand that takes a while.
+    # And only once: its attempts in flight may take a while.
     assert stopped == [None]
 
 
-async def test_what_its_fleet_writes_is_no_reason_to_stop(pipe: Pipe, stdin: int) -> None:
+async def test_what_its_supervisor_writes_is_no_reason_to_stop(pipe: Pipe, stdin: int) -> None:
     stopped: list[None] = []
     async with pipe.link.kept("7@host", lambda: stopped.append(None)):
         os.write(stdin, b"hello")

@@ -1,4 +1,4 @@
-"""Which end of a worker is a loss: what it had in hand is then given to the others."""
+"""Which end of a worker is a loss, after which its attempts in flight are failed over."""
 
 from __future__ import annotations
 
