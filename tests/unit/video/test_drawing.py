@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from temporalio.api.enums.v1 import EventType, RetryState
@@ -14,14 +13,12 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.drawing import restarts_are_explained
-from tests.chaos.video.target import VIDEO
-
-FOLDER = Path(__file__).parents[2] / "data" / "evidence" / "seeded" / "seed_4"
+from tests.unit.kept import kept
 
 
 @pytest.fixture
 def evidence() -> Evidence:
-    return VIDEO.load_evidence(FOLDER)
+    return kept("seeded", "seed_4")
 
 
 def _restarted(evidence: Evidence, kind: str, state: RetryState.ValueType) -> Evidence:
