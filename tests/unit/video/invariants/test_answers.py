@@ -15,7 +15,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video import specs
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Outcome, Received, Record
+from tests.chaos.video.fake_api.bills import Answered, Billed, Call, Outcome, Received
 from tests.chaos.video.invariants.answers import api_answered
 from tests.chaos.video.scenarios.api_errors_checks import (
     bought_again_by_decision,
@@ -29,19 +29,21 @@ from tests.chaos.video.scenarios.api_slow_checks import (
     retries_wait,
 )
 from tests.chaos.video.specs import VideoSpec
+from tests.unit.video.edits import (
+    MINUTE,
+    changed,
+    later,
+    of,
+    only,
+    records,
+    with_records,
+    without_records,
+)
 
 RECOVERS = specs.single("retry-recovers")
 ONE = specs.single("load-001")
 DEADLINE_SECONDS = 4.0
 GIVEN_UP = given_up_at_its_deadline(ONE, DEADLINE_SECONDS)
-
-Change = Callable[[Record], Record | None]
-
-
-def changed(evidence: VideoEvidence, change: Change) -> VideoEvidence:
-    """The evidence with each record of the provider's changed, or left out."""
-    found = [change(record) for record in evidence.records]
-    return replace(evidence, records=[record for record in found if record])
 
 
 def request(evidence: VideoEvidence, spec: VideoSpec, call: Call) -> Received:
@@ -58,12 +60,7 @@ def answered(
 ) -> VideoEvidence:
     """The evidence with the answer to a workflow's first request of that call changed."""
     request_id = request(evidence, spec, call).request_id
-
-    def change(record: Record) -> Record:
-        ours = isinstance(record, Answered) and record.request_id == request_id
-        return record.model_copy(update=update) if ours else record
-
-    return changed(evidence, change)
+    return records(evidence, of(Answered, request_id=request_id), **update)
 
 
 def late(evidence: VideoEvidence, spec: VideoSpec, call: Call, seconds: float) -> VideoEvidence:
@@ -181,7 +178,7 @@ def begun_again(evidence: VideoEvidence) -> VideoEvidence:
     first = request(evidence, ONE, Call.VIDEO_START)
     again = first.model_copy(update={"request_id": "again"})
     answer = evidence.answers[first.request_id].model_copy(update={"request_id": "again"})
-    return replace(evidence, records=[*evidence.records, again, answer])
+    return with_records(evidence, again, answer)
 
 
 def test_a_video_that_was_given_up_and_then_fetched_holds(concurrency: VideoEvidence) -> None:
@@ -218,7 +215,7 @@ def undelivered(evidence: VideoEvidence, amount_usd: str = "0") -> VideoEvidence
     paid = next(b for b in evidence.billed if b.prompt == ONE.video_prompts[0])
     other = {"sha256": None, "file": None, "outcome": Outcome.FAILED, "operation": "models/m/o/1"}
     amount = {"amount_usd": Decimal(amount_usd), "request_id": "before"}
-    return replace(evidence, records=[*evidence.records, paid.model_copy(update=other | amount)])
+    return with_records(evidence, paid.model_copy(update=other | amount))
 
 
 def test_a_video_that_was_not_delivered_costs_nothing(concurrency: VideoEvidence) -> None:
@@ -226,9 +223,8 @@ def test_a_video_that_was_not_delivered_costs_nothing(concurrency: VideoEvidence
     assert check.examine(undelivered(concurrency)).verdict is Verdict.PASSED
     assert check.examine(undelivered(concurrency, "1.20")).verdict is Verdict.FAILED
     assert check.examine(concurrency).verdict is Verdict.FAILED
-    unpaid = changed(
-        undelivered(concurrency),
-        lambda r: None if isinstance(r, Billed) and r.amount_usd else r,
+    unpaid = without_records(
+        undelivered(concurrency), lambda r: isinstance(r, Billed) and r.amount_usd > 0
     )
     assert check.examine(unpaid).verdict is Verdict.FAILED
 
@@ -239,13 +235,8 @@ def test_a_video_that_was_not_delivered_costs_nothing(concurrency: VideoEvidence
 def redirected(evidence: VideoEvidence, **update: object) -> VideoEvidence:
     """The evidence with the first download of a workflow as one that a redirect led elsewhere."""
     ours = request(evidence, RECOVERS, Call.DOWNLOAD)
-
-    def change(record: Record) -> Record:
-        if record is not ours:
-            return record
-        return ours.model_copy(update={"redirected": True, "key_valid": False, **update})
-
-    return changed(evidence, change)
+    elsewhere = {"redirected": True, "key_valid": False, **update}
+    return records(evidence, only(ours), **elsewhere)
 
 
 def test_a_redirected_request_without_the_key_holds(retry_config: VideoEvidence) -> None:
@@ -281,8 +272,7 @@ def test_some_answers_of_a_kind_are_enough_where_their_number_is_not_said(
 def bought_again(evidence: VideoEvidence) -> VideoEvidence:
     """The evidence with one more bill for a workflow's video, a minute after the first."""
     bill = next(b for b in evidence.billed if b.prompt == RECOVERS.video_prompts[0])
-    again = bill.model_copy(update={"at": bill.at + timedelta(minutes=1)})
-    return replace(evidence, records=[*evidence.records, again])
+    return with_records(evidence, changed(bill, at=later(MINUTE)))
 
 
 def with_decision(evidence: VideoEvidence, later: timedelta) -> VideoEvidence:

@@ -9,12 +9,13 @@ import pytest
 from chaos.evidence.bills import Charge
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.bills import Billed, Item, Received
+from tests.chaos.video.fake_api.bills import Billed, Call, Item, Received
 from tests.chaos.video.invariants.files import (
     artifacts_are_their_own,
     artifacts_exist_with_their_hash,
 )
 from tests.unit.kept import load
+from tests.unit.video.edits import of, records
 
 
 @pytest.fixture
@@ -58,26 +59,18 @@ def test_a_file_that_no_result_names_is_missed(concurrency: VideoEvidence) -> No
 
 
 def test_a_file_made_for_another_prompt_fails(concurrency: VideoEvidence) -> None:
-    mixed_up = [
-        record.model_copy(update={"prompt": record.prompt.replace("load-001", "load-002")})
-        if isinstance(record, Billed)
-        else record
-        for record in concurrency.records
-    ]
+    mixed_up = records(
+        concurrency, of(Billed), prompt=lambda prompt: prompt.replace("load-001", "load-002")
+    )
 
-    finding = artifacts_are_their_own.examine(replace(concurrency, records=mixed_up))
+    finding = artifacts_are_their_own.examine(mixed_up)
 
     assert finding.verdict is Verdict.FAILED
 
 
 def test_a_video_started_from_another_character_fails(concurrency: VideoEvidence) -> None:
-    foreign = [
-        record.model_copy(update={"image_sha256": "0" * 64})
-        if isinstance(record, Received) and record.image_sha256
-        else record
-        for record in concurrency.records
-    ]
+    foreign = records(concurrency, of(Received, call=Call.VIDEO_START), image_sha256="0" * 64)
 
-    finding = artifacts_are_their_own.examine(replace(concurrency, records=foreign))
+    finding = artifacts_are_their_own.examine(foreign)
 
     assert "from another character" in finding.problems[0]

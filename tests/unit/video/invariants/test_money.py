@@ -18,6 +18,7 @@ from tests.chaos.video.invariants.money import (
     every_bill_is_on_record,
 )
 from tests.unit.kept import load
+from tests.unit.video.edits import of, only, records, with_records, without_records
 from workflows.payments.calls import State
 
 
@@ -85,32 +86,26 @@ def test_a_bill_missing_from_the_ledger_fails(checkpoint: VideoEvidence, tmp_pat
 
 
 def test_a_result_that_hides_a_cost_fails(checkpoint: VideoEvidence) -> None:
-    dearer = [
-        record.model_copy(update={"amount_usd": Decimal("9.99")})
-        if isinstance(record, Billed) and record.item is Item.IMAGE
-        else record
-        for record in checkpoint.records
-    ]
+    dearer = records(checkpoint, of(Billed, item=Item.IMAGE), amount_usd=Decimal("9.99"))
 
-    finding = cost_matches_bills.examine(replace(checkpoint, records=dearer))
+    finding = cost_matches_bills.examine(dearer)
 
     assert finding.verdict is Verdict.FAILED
     assert "says $3.639" in finding.problems[0]
 
 
 def test_a_bill_that_is_neither_cost_nor_possible_waste_fails(checkpoint: VideoEvidence) -> None:
-    twice = [*checkpoint.records, _bill(checkpoint, Item.IMAGE)]
+    twice = with_records(checkpoint, _bill(checkpoint, Item.IMAGE))
 
-    finding = cost_matches_bills.examine(replace(checkpoint, records=twice))
+    finding = cost_matches_bills.examine(twice)
 
     assert "says $3.639 and at most $0 of waste, but $3.678 was billed" in finding.problems[0]
 
 
 def test_a_result_that_tells_of_more_than_was_billed_fails(checkpoint: VideoEvidence) -> None:
     video = _bill(checkpoint, Item.VIDEO)
-    fewer = [record for record in checkpoint.records if record is not video]
 
-    assert cost_matches_bills.examine(replace(checkpoint, records=fewer)).problems
+    assert cost_matches_bills.examine(without_records(checkpoint, only(video))).problems
 
 
 def test_a_bill_without_a_record_fails(worker_crash: VideoEvidence) -> None:
@@ -158,15 +153,15 @@ def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
 
 
 def test_a_doubt_about_another_step_excuses_nothing(worker_crash: VideoEvidence) -> None:
-    twice = [*worker_crash.records, _bill(worker_crash, Item.VIDEO)]
+    twice = with_records(worker_crash, _bill(worker_crash, Item.VIDEO))
 
-    finding = billed_once_unless_in_doubt.examine(replace(worker_crash, records=twice))
+    finding = billed_once_unless_in_doubt.examine(twice)
 
     assert finding.verdict is Verdict.FAILED
 
 
 def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: VideoEvidence) -> None:
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
-    broken = replace(checkpoint, records=[*checkpoint.records, stray])
+    broken = with_records(checkpoint, stray)
 
     assert "by no workflow" in billed_once_unless_in_doubt.examine(broken).problems[0]

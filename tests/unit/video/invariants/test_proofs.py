@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Answered
 from tests.chaos.video.scenarios import concurrency as concurrency_scenario
 from tests.chaos.video.scenarios import retry_config as retry_scenario
+from tests.unit.video.edits import of, records
 from tests.unit.video.scenarios.retold import Change
 
 (TOGETHER,) = concurrency_scenario.SCENARIO.cases[0].proofs
@@ -31,12 +31,9 @@ def test_real_evidence_proves_answers_and_load(
 def test_a_planned_answer_that_was_not_given_is_unknown(
     check: Invariant, retry_config: VideoEvidence
 ) -> None:
-    healthy = [
-        record.model_copy(update={"kind": "ok"}) if isinstance(record, Answered) else record
-        for record in retry_config.records
-    ]
+    healthy = records(retry_config, of(Answered), kind="ok")
 
-    assert check.examine(replace(retry_config, records=healthy)).verdict is Verdict.UNKNOWN
+    assert check.examine(healthy).verdict is Verdict.UNKNOWN
 
 
 def test_workflows_one_after_the_other_are_unknown(

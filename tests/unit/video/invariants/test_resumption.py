@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -11,8 +10,9 @@ from temporalio.client import WorkflowHistory
 from chaos.evidence.history import Workflow
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.bills import Billed
+from tests.chaos.video.fake_api.bills import Billed, Item
 from tests.chaos.video.invariants.resumption import resumed_from_its_checkpoint
+from tests.unit.video.edits import MINUTE, changed, later, of, records, with_records
 
 ID = "retry-recovers"
 WORDS = ("the character", "GEMINI_API_KEY")
@@ -39,13 +39,8 @@ def resumed(
     retry_config: VideoEvidence, refused: WorkflowHistory, completed: WorkflowHistory
 ) -> VideoEvidence:
     """Two real runs as those of one id, and its image as one that was paid for in the first."""
-    early = [
-        record.model_copy(update={"at": record.at - timedelta(minutes=1)})
-        if isinstance(record, Billed) and record.prompt.startswith("a portrait")
-        else record
-        for record in retry_config.records
-    ]
-    return _with_runs(replace(retry_config, records=early), refused, completed)
+    early = records(retry_config, of(Billed, item=Item.IMAGE), at=later(-MINUTE))
+    return _with_runs(early, refused, completed)
 
 
 def test_a_failed_run_and_one_that_goes_on_hold(resumed: VideoEvidence) -> None:
@@ -108,9 +103,9 @@ def test_what_was_not_paid_for_before_the_failure_fails(resumed: VideoEvidence) 
 
 def test_what_is_paid_for_again_fails(resumed: VideoEvidence) -> None:
     bill = next(b for b in resumed.billed if b.prompt == f"a portrait of the hero of {ID}")
-    again = bill.model_copy(update={"at": bill.at + timedelta(minutes=2)})
+    again = changed(bill, at=later(2 * MINUTE))
 
-    problems = CHECK.examine(replace(resumed, records=[*resumed.records, again])).problems
+    problems = CHECK.examine(with_records(resumed, again)).problems
 
     assert len(problems) == 1
     assert "was paid for again" in problems[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from temporalio.api.history.v1 import History
 
-from chaos.evidence.journal import Entry, Event
+from chaos.evidence.journal import Event
 from tests.chaos.video.evidence import VideoEvidence
 
 FLEET = "fleet-1"
@@ -63,8 +63,3 @@ def lost_with(pid: int, kind: str) -> Callable[[History], None]:
                 started.last_failure.message = f"its worker {pid}@host was lost (SIGKILL)."
 
     return edit
-
-
-def without(evidence: VideoEvidence, drop: Callable[[Entry], bool]) -> VideoEvidence:
-    """The evidence without some of the journal."""
-    return replace(evidence, journal=[entry for entry in evidence.journal if not drop(entry)])

@@ -17,6 +17,7 @@ from tests.chaos.video.scenarios.fleet_checks import (
     worker_and_server_were_killed,
     workers_were_killed_at_once,
 )
+from tests.unit.video.edits import entries, later, of, without, without_records
 from tests.unit.video.scenarios.retold import (
     FLEET,
     TARGET,
@@ -25,7 +26,6 @@ from tests.unit.video.scenarios.retold import (
     pid_of,
     says,
     told_by_a_fleet,
-    without,
 )
 
 CRASH, RESTART = "crash-single", "restart-single"
@@ -53,15 +53,8 @@ def hung(one: VideoEvidence) -> VideoEvidence:
     """The kill as a hang, whose end the fleet saw to."""
     pid = next(entry.pid for entry in one.journal if entry.event is Event.SIGNALED)
     says(one.folder, f"(pid {pid}) hangs; it is killed")
-    kinds: dict[Event, dict[str, object]] = {
-        Event.FAULT: {"kind": "hang"},
-        Event.EXITED: {"event": Event.HEALED},
-    }
-    journal = [
-        entry.model_copy(update=kinds.get(entry.event, {})) if entry.target == TARGET else entry
-        for entry in one.journal
-    ]
-    return replace(one, journal=journal)
+    hangs = entries(one, of(event=Event.FAULT, target=TARGET), kind="hang")
+    return entries(hangs, of(event=Event.EXITED, target=TARGET), event=Event.HEALED)
 
 
 @pytest.fixture
@@ -109,7 +102,7 @@ def test_a_worker_that_was_not_seen_to_end_is_unknown(
     evidence: VideoEvidence = request.getfixturevalue(name)
     check = {"one": ONE, "loop": LOOP, "with_server": WITH_SERVER}[name]
 
-    unseen = without(evidence, lambda e: e.event is Event.EXITED and e.target == TARGET)
+    unseen = without(evidence, of(event=Event.EXITED, target=TARGET))
     assert "was not seen to end" in check.examine(unseen).problems[0]
     says(evidence.folder, "nothing")
     assert "does not say" in check.examine(evidence).problems[0]
@@ -129,8 +122,7 @@ def test_a_worker_that_nothing_was_lost_with_is_unknown(
 
 def test_a_loop_whose_workers_had_nothing_yet_is_unknown(loop: VideoEvidence) -> None:
     def of(*calls: Call) -> VideoEvidence:
-        ledger = [r for r in loop.records if not (isinstance(r, Received) and r.call in calls)]
-        return replace(loop, records=ledger)
+        return without_records(loop, lambda r: isinstance(r, Received) and r.call in calls)
 
     assert "no image was asked for" in LOOP.examine(of(Call.IMAGE)).problems[0]
     assert "did not await the video" in LOOP.examine(of(Call.POLL)).problems[0]
@@ -147,19 +139,14 @@ def test_a_hang_that_lasts_too_long_or_is_not_noticed_is_unknown(hung: VideoEvid
 
     assert "was not gone within 0 s" in late.problems[0]
     assert "did not say" in HANG.examine(hung).problems[0]
-    quiet = without(hung, lambda entry: entry.kind == "hang")
+    quiet = without(hung, of(kind="hang"))
     assert HANG.examine(quiet).problems == ("no worker of fleet-1 was made to hang",)
 
 
 def test_a_server_that_was_struck_at_another_time_is_unknown(with_server: VideoEvidence) -> None:
-    later = [
-        entry.model_copy(update={"at": entry.at - timedelta(seconds=2)})
-        if entry.target == TARGET
-        else entry
-        for entry in with_server.journal
-    ]
+    before = entries(with_server, of(target=TARGET), at=later(timedelta(seconds=-2)))
 
-    problems = WITH_SERVER.examine(replace(with_server, journal=later)).problems
+    problems = WITH_SERVER.examine(before).problems
 
     assert problems == ("the worker and the server were not struck at once",)
 

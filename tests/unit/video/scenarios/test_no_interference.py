@@ -9,8 +9,8 @@ from temporalio.api.history.v1 import History
 
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.bills import Billed
 from tests.chaos.video.scenarios.no_interference import no_interference
+from tests.unit.video.edits import only, with_records, without_records
 
 POISONED = "retry-refused"
 CHECK = no_interference({POISONED})
@@ -64,9 +64,7 @@ def test_another_that_needs_a_second_attempt_fails(
 @pytest.mark.parametrize("times", [0, 2])
 def test_another_that_is_billed_otherwise_fails(mixed: VideoEvidence, times: int) -> None:
     (bill,) = (b for b in mixed.billed if b.prompt == "the hero of load-003 waves")
-    others = [r for r in mixed.records if not (isinstance(r, Billed) and r is bill)]
-
-    broken = replace(mixed, records=[*others, *[bill] * times])
+    broken = with_records(without_records(mixed, only(bill)), *[bill] * times)
 
     assert f"was billed {times} times, not 1" in CHECK.examine(broken).problems[0]
 

@@ -10,7 +10,8 @@ from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Answered, Call
 from tests.chaos.video.scenarios.out_of_memory import died_out_of_memory
-from tests.unit.video.scenarios.retold import Change, lost_with, pid_of, without
+from tests.unit.video.edits import changed, entries, of, records, without
+from tests.unit.video.scenarios.retold import Change, lost_with, pid_of
 
 CRASH = "crash-single"
 CHECK = died_out_of_memory(CRASH, Call.IMAGE, "generate_character")
@@ -23,18 +24,12 @@ def starved(
     """The first worker of the crash died for want of memory, and of the image."""
     pid = pid_of(worker_crash, "worker-1")
     evidence = with_history(worker_crash, CRASH, lost_with(pid, "generate_character"))
-    ledger = [
-        record.model_copy(update={"kind": "large"}) if isinstance(record, Answered) else record
-        for record in evidence.records
-    ]
-    kinds = {Event.FAULT: "out_of_memory", Event.EXITED: None}
-    journal = [
-        entry.model_copy(update={"kind": kinds[entry.event]}) if entry.event in kinds else entry
-        for entry in evidence.journal
-    ]
-    gone = next(entry for entry in journal if entry.event is Event.EXITED and entry.pid == pid)
-    said = gone.model_copy(update={"event": Event.STAGE, "kind": request.param})
-    return replace(evidence, records=ledger, journal=[*journal, said])
+    evidence = records(evidence, of(Answered), kind="large")
+    evidence = entries(evidence, of(event=Event.FAULT), kind="out_of_memory")
+    evidence = entries(evidence, of(event=Event.EXITED), kind=None)
+    gone = next(filter(of(event=Event.EXITED, pid=pid), evidence.journal))
+    said = changed(gone, event=Event.STAGE, kind=request.param)
+    return replace(evidence, journal=[*evidence.journal, said])
 
 
 def test_a_worker_that_died_for_want_of_memory_is_proven(starved: VideoEvidence) -> None:
@@ -42,9 +37,9 @@ def test_a_worker_that_died_for_want_of_memory_is_proven(starved: VideoEvidence)
 
 
 def test_what_was_not_limited_or_not_struck_is_unknown(starved: VideoEvidence) -> None:
-    free = without(starved, lambda entry: entry.kind == "out_of_memory")
-    lived = without(starved, lambda entry: entry.event is Event.STAGE)
-    unseen = without(starved, lambda entry: entry.event is Event.EXITED)
+    free = without(starved, of(kind="out_of_memory"))
+    lived = without(starved, of(event=Event.STAGE))
+    unseen = without(starved, of(event=Event.EXITED))
 
     assert CHECK.examine(free).problems == ("no worker's memory was limited",)
     assert CHECK.examine(free).verdict is Verdict.UNKNOWN

@@ -11,8 +11,9 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
-from tests.chaos.video.fake_api.bills import Call, Received
+from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.scenarios.retry_config import ALL_KINDS, SCENARIO, policy_is_as_required
+from tests.unit.video.edits import later, only, records, with_records
 
 Change = Callable[[VideoEvidence, str, Callable[[History], None]], VideoEvidence]
 CHECKS = {check.name: check for check in SCENARIO.cases[0].invariants}
@@ -29,45 +30,18 @@ def test_real_evidence_holds(retry_config: VideoEvidence) -> None:
         assert check.examine(retry_config).problems == ()
 
 
-def _other_interval(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.retry_policy.initial_interval.FromSeconds(9)
-
-
-def _other_attempts(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.retry_policy.maximum_attempts = 4
-
-
-def _other_coefficient(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.retry_policy.backoff_coefficient = 1.5
-
-
-def _no_types(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    del scheduled.retry_policy.non_retryable_error_types[:]
-
-
-def _other_start_to_close(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.start_to_close_timeout.FromSeconds(60)
-
-
-def _other_schedule_to_close(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.schedule_to_close_timeout.FromSeconds(60)
-
-
-def _no_heartbeat(scheduled: ActivityTaskScheduledEventAttributes) -> None:
-    scheduled.heartbeat_timeout.FromSeconds(0)
-
-
 @pytest.mark.parametrize(
     "edit",
     [
-        _other_interval,
-        _other_attempts,
-        _other_coefficient,
-        _no_types,
-        _other_start_to_close,
-        _other_schedule_to_close,
-        _no_heartbeat,
+        lambda scheduled: scheduled.retry_policy.initial_interval.FromSeconds(9),
+        lambda scheduled: setattr(scheduled.retry_policy, "maximum_attempts", 4),
+        lambda scheduled: setattr(scheduled.retry_policy, "backoff_coefficient", 1.5),
+        lambda scheduled: scheduled.retry_policy.ClearField("non_retryable_error_types"),
+        lambda scheduled: scheduled.start_to_close_timeout.FromSeconds(60),
+        lambda scheduled: scheduled.schedule_to_close_timeout.FromSeconds(60),
+        lambda scheduled: scheduled.heartbeat_timeout.FromSeconds(0),
     ],
+    ids=["interval", "attempts", "coefficient", "types", "start", "schedule", "heartbeat"],
 )
 def test_any_other_policy_fails(
     retry_config: VideoEvidence,
@@ -95,10 +69,8 @@ def test_a_policy_that_was_never_seen_is_no_pass(retry_config: VideoEvidence) ->
 def test_a_retry_that_comes_too_soon_fails(check: Invariant, retry_config: VideoEvidence) -> None:
     requests = [r for r in retry_config.received if r.call in {Call.IMAGE, Call.VIDEO_START}]
     for request in requests:
-        sooner = request.model_copy(update={"at": request.at - timedelta(seconds=3)})
-        broken = replace(
-            retry_config, records=[sooner if r is request else r for r in retry_config.records]
-        )
+        sooner = later(timedelta(seconds=-3))
+        broken = records(retry_config, only(request), at=sooner)
         if check.examine(broken).verdict is Verdict.FAILED:
             return
     pytest.fail("no shifted request was noticed")
@@ -109,18 +81,15 @@ def test_a_fourth_request_fails(retry_config: VideoEvidence) -> None:
     prompt = "a portrait of the hero of retry-recovers"
     last = [r for r in images if r.prompt == prompt][-1]
 
-    broken = replace(retry_config, records=[*retry_config.records, last])
+    broken = with_records(retry_config, last)
 
     assert CHECKS["retries_are_spaced[retry-recovers]"].examine(broken).problems
 
 
 def test_a_retry_of_a_permanent_error_fails(retry_config: VideoEvidence) -> None:
     refused = next(r for r in retry_config.received if not r.key_valid)
-    assert isinstance(refused, Received)
 
-    broken = replace(retry_config, records=[*retry_config.records, refused])
-
-    assert AT_ONCE.examine(broken).verdict is Verdict.FAILED
+    assert AT_ONCE.examine(with_records(retry_config, refused)).verdict is Verdict.FAILED
 
 
 def test_an_outage_that_was_outlasted_holds(retry_config: VideoEvidence) -> None:
@@ -172,10 +141,7 @@ def test_a_workflows_own_wait_may_last_from_its_least_to_a_tenth_more(
     *_, third, fourth = [
         r for r in retry_config.received if r.call is Call.VIDEO_START and r.prompt == prompt
     ]
-    moved = fourth.model_copy(update={"at": third.at + timedelta(seconds=seconds)})
 
-    changed = replace(
-        retry_config, records=[moved if r is fourth else r for r in retry_config.records]
-    )
+    moved = records(retry_config, only(fourth), at=third.at + timedelta(seconds=seconds))
 
-    assert (check.examine(changed).problems == ()) is holds
+    assert (check.examine(moved).problems == ()) is holds

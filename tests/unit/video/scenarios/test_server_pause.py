@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 
-from chaos.evidence.journal import Entry, Event
+from chaos.evidence.journal import Event
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.scenarios import server_pause
 from tests.chaos.video.scenarios.server_pause import all_were_in_hand, killed_as_soon_as_it_answered
 from tests.unit.kept import kept
+from tests.unit.video.edits import HOUR, entries, later, of, only, without
 
 TWICE, DOWN = server_pause.SCENARIO.cases[1].proofs
 (IN_HAND,) = server_pause.SCENARIO.cases[2].proofs
@@ -26,10 +23,6 @@ def twice() -> VideoEvidence:
 @pytest.fixture
 def loaded() -> VideoEvidence:
     return kept("server_pause", "under_load")
-
-
-def _without(evidence: VideoEvidence, drop: Callable[[Entry], bool]) -> VideoEvidence:
-    return replace(evidence, journal=[entry for entry in evidence.journal if not drop(entry)])
 
 
 def test_real_evidence_proves_the_outages(twice: VideoEvidence, loaded: VideoEvidence) -> None:
@@ -53,22 +46,15 @@ def test_a_second_kill_that_comes_late_is_unknown(twice: VideoEvidence) -> None:
 def test_a_server_that_does_not_come_back_is_unknown(
     twice: VideoEvidence, loaded: VideoEvidence
 ) -> None:
-    def is_back(entry: Entry) -> bool:
-        return entry.event is Event.READY and entry.target == SERVER
+    is_back = of(event=Event.READY, target=SERVER)
+    *_, last = filter(is_back, twice.journal)
 
-    last = [entry for entry in twice.journal if is_back(entry)][-1]
-
-    assert "for good" in TWICE.examine(_without(twice, lambda e: e is last)).problems[0]
-    assert IN_HAND.examine(_without(loaded, is_back)).verdict is Verdict.UNKNOWN
+    assert "for good" in TWICE.examine(without(twice, only(last))).problems[0]
+    assert IN_HAND.examine(without(loaded, is_back)).verdict is Verdict.UNKNOWN
 
 
 def test_a_workflow_with_nothing_in_hand_is_unknown(loaded: VideoEvidence) -> None:
-    hour = timedelta(hours=1)
-    journal = [
-        entry.model_copy(update={"at": entry.at + hour}) if entry.target == SERVER else entry
-        for entry in loaded.journal
-    ]
-    finding = IN_HAND.examine(replace(loaded, journal=journal))
+    finding = IN_HAND.examine(entries(loaded, of(target=SERVER), at=later(HOUR)))
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "had nothing in hand" in finding.problems[0]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,12 +13,14 @@ from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.scenarios import server_restart as restart_scenario
 from tests.unit.kept import as_live
-from tests.unit.video.scenarios.retold import Change, without
+from tests.unit.video.edits import MINUTE, entries, later, of, without, without_records
+from tests.unit.video.scenarios.retold import Change
 
 (SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
 (DOWN_FOR_LONG,) = restart_scenario.SCENARIO.cases[3].proofs
 STRUCK = restart_scenario.SCENARIO.cases[4].proofs
 FRONTEND_STRUCK, ALL_STRUCK = STRUCK[0], STRUCK[-1]
+POLLS = of(Received, call=Call.POLL)
 
 
 def test_real_evidence_proves_that_the_server_was_down(server_restart: VideoEvidence) -> None:
@@ -30,34 +31,21 @@ def test_real_evidence_proves_that_the_server_was_down(server_restart: VideoEvid
 def test_a_server_that_was_not_seen_down_and_back_is_unknown(
     missing: Event, server_restart: VideoEvidence
 ) -> None:
-    unseen = without(
-        server_restart,
-        lambda entry: entry.event is missing and entry.target == "temporal-server",
-    )
+    unseen = without(server_restart, of(event=missing, target="temporal-server"))
 
     assert SERVER_DOWN.examine(unseen).verdict is Verdict.UNKNOWN
 
 
 def test_an_outage_that_was_too_short_is_unknown(server_restart: VideoEvidence) -> None:
-    gone = next(
-        entry
-        for entry in server_restart.journal
-        if entry.event is Event.EXITED and entry.target == "temporal-server"
-    )
-    late = gone.model_copy(update={"at": gone.at + timedelta(seconds=1.9)})
-    journal = [late if entry is gone else entry for entry in server_restart.journal]
+    gone = of(event=Event.EXITED, target="temporal-server")
 
-    assert SERVER_DOWN.examine(replace(server_restart, journal=journal)).problems
+    short = entries(server_restart, gone, at=later(timedelta(seconds=1.9)))
+
+    assert SERVER_DOWN.examine(short).problems
 
 
 def test_an_outage_in_which_nobody_waited_is_unknown(server_restart: VideoEvidence) -> None:
-    idle = [
-        record
-        for record in server_restart.records
-        if not (isinstance(record, Received) and record.call is Call.POLL)
-    ]
-
-    assert SERVER_DOWN.examine(replace(server_restart, records=idle)).problems
+    assert SERVER_DOWN.examine(without_records(server_restart, POLLS)).problems
 
 
 def test_an_outage_of_3_s_is_no_long_one(server_restart: VideoEvidence) -> None:
@@ -79,7 +67,7 @@ def test_every_blow_at_a_cluster_is_proven(each_role: VideoEvidence) -> None:
 def test_a_blow_at_a_cluster_that_was_not_seen_is_unknown(
     check: Invariant, missing: Event, each_role: VideoEvidence
 ) -> None:
-    unseen = without(each_role, lambda entry: entry.event is missing)
+    unseen = without(each_role, of(event=missing))
 
     assert check.examine(unseen).verdict is Verdict.UNKNOWN
 
@@ -98,13 +86,9 @@ def test_a_blow_that_left_one_process_alive_is_unknown(each_role: VideoEvidence)
 
 def test_processes_that_were_never_gone_together_are_unknown(each_role: VideoEvidence) -> None:
     (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
-    journal = [
-        entry.model_copy(update={"at": entry.at + timedelta(minutes=1)})
-        if entry.event is Event.EXITED and entry.target == "postgres" and entry.at > struck.at
-        else entry
-        for entry in each_role.journal
-    ]
-    finding = ALL_STRUCK.examine(replace(each_role, journal=journal))
+    ends = of(event=Event.EXITED, target="postgres")
+    apart = entries(each_role, lambda e: ends(e) and e.at > struck.at, at=later(MINUTE))
+    finding = ALL_STRUCK.examine(apart)
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "were not gone at the same time" in finding.problems[0]
@@ -113,13 +97,8 @@ def test_processes_that_were_never_gone_together_are_unknown(each_role: VideoEvi
 def test_a_process_that_came_back_as_itself_was_not_killed(each_role: VideoEvidence) -> None:
     struck = each_role.first_entry(Event.SIGNALED, target="temporal-frontend")
     assert struck
-    journal = [
-        entry.model_copy(update={"pid": struck.pid})
-        if entry.event is Event.READY and entry.target == "temporal-frontend"
-        else entry
-        for entry in each_role.journal
-    ]
-    finding = FRONTEND_STRUCK.examine(replace(each_role, journal=journal))
+    back = of(event=Event.READY, target="temporal-frontend")
+    finding = FRONTEND_STRUCK.examine(entries(each_role, back, pid=struck.pid))
 
     assert finding.problems == ("temporal-frontend was not seen to come back",)
 
@@ -130,13 +109,9 @@ def test_a_blow_while_another_video_was_in_hand_is_unknown(
 ) -> None:
     """The wait for the video of this blow was over by then, or had not begun."""
     times = {Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY}
-    journal = [
-        entry.model_copy(update={"at": entry.at + timedelta(seconds=seconds)})
-        if entry.event in times
-        else entry
-        for entry in each_role.journal
-    ]
-    findings = [check.examine(replace(each_role, journal=journal)) for check in STRUCK]
+    by = later(timedelta(seconds=seconds))
+    moved = entries(each_role, lambda entry: entry.event in times, at=by)
+    findings = [check.examine(moved) for check in STRUCK]
 
     assert {finding.verdict for finding in findings} == {Verdict.UNKNOWN}
     assert "was not awaiting" in findings[0].problems[-1]
@@ -165,13 +140,7 @@ def test_a_wait_whose_report_was_lost_in_the_outage_was_in_hand(
 
 
 def test_a_video_that_nobody_asked_about_was_not_in_hand(each_role: VideoEvidence) -> None:
-    unasked = [
-        record
-        for record in each_role.records
-        if not (isinstance(record, Received) and record.call is Call.POLL)
-    ]
-
-    assert FRONTEND_STRUCK.examine(replace(each_role, records=unasked)).problems
+    assert FRONTEND_STRUCK.examine(without_records(each_role, POLLS)).problems
 
 
 def test_live_the_history_proves_what_no_poll_can(server_restart: VideoEvidence) -> None:

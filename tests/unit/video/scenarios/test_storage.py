@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from chaos.evidence.journal import Entry, Event
+from chaos.evidence.journal import Event
 from chaos.invariants import Invariant
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.evidence import VideoEvidence
@@ -22,6 +21,7 @@ from tests.chaos.video.scenarios.disk_full import (
     paid_reply_waits_for_room,
 )
 from tests.unit.kept import kept
+from tests.unit.video.edits import HOUR, changed, entries, later, of, records, without
 
 PAID, REFUSED = "full-paid", "full-refused"
 DAMAGED = "damage-at-once"
@@ -34,8 +34,6 @@ AWAITED = awaited_before_the_damage("gone", DAMAGED, SCENE)
 BETWEEN = paid_between_backup_and_damage(DAMAGED)
 NOT_AGAIN = nothing_is_asked_for_after_the_damage(DAMAGED)
 
-Edit = Callable[[Entry], Entry | None]
-
 
 @pytest.fixture
 def full() -> VideoEvidence:
@@ -45,23 +43,6 @@ def full() -> VideoEvidence:
 @pytest.fixture
 def gone() -> VideoEvidence:
     return kept("database_damage", "gone")
-
-
-def _with(evidence: VideoEvidence, edit: Edit) -> VideoEvidence:
-    edited = [edit(entry) for entry in evidence.journal]
-    return replace(evidence, journal=[entry for entry in edited if entry])
-
-
-def _without(evidence: VideoEvidence, **wanted: object) -> VideoEvidence:
-    def drop(entry: Entry) -> Entry | None:
-        found = all(getattr(entry, name) == value for name, value in wanted.items())
-        return None if found else entry
-
-    return _with(evidence, drop)
-
-
-def _ledger(evidence: VideoEvidence, edit: Callable[[Record], Record]) -> VideoEvidence:
-    return replace(evidence, records=[edit(record) for record in evidence.records])
 
 
 def test_real_evidence_of_full_disks_and_a_lost_database_is_sound(
@@ -79,12 +60,10 @@ def test_a_request_that_is_paid_for_on_a_full_disk_is_seen(full: VideoEvidence) 
     room = full.first_entry(Event.HEALED, target=WORKER)
     assert room
 
-    def earlier(record: Record) -> Record:
-        if isinstance(record, Received) and record.prompt and REFUSED in record.prompt:
-            return record.model_copy(update={"at": room.at - timedelta(seconds=0.01)})
-        return record
+    def is_refused(record: Record) -> bool:
+        return isinstance(record, Received) and REFUSED in (record.prompt or "")
 
-    finding = NOTHING_ASKED.examine(_ledger(full, earlier))
+    finding = NOTHING_ASKED.examine(records(full, is_refused, at=room.at - timedelta(seconds=0.01)))
 
     assert finding.verdict is Verdict.FAILED
     assert "was asked for while the disk was full" in finding.problems[0]
@@ -97,11 +76,8 @@ def test_a_workflow_that_began_with_room_shows_nothing(full: VideoEvidence) -> N
 
 
 def test_a_reply_on_record_before_the_disk_was_full_did_not_wait(full: VideoEvidence) -> None:
-    hour = timedelta(hours=1)
-    calls = [
-        call.model_copy(update={"settled_at": call.sent_at - hour}) for call in full.paid_calls
-    ]
-    again = [call.model_copy(update={"number": call.number + 1}) for call in full.paid_calls]
+    calls = [changed(call, settled_at=call.sent_at - HOUR) for call in full.paid_calls]
+    again = [changed(call, number=call.number + 1) for call in full.paid_calls]
 
     assert "before the disk was full" in _problem(WAITED, replace(full, paid_calls=calls))
     assert "took 2 requests" in _problem(
@@ -117,48 +93,36 @@ def test_a_workflow_that_awaited_nothing_was_not_hit(gone: VideoEvidence) -> Non
 
 def test_damage_that_was_not_done_hit_nobody(gone: VideoEvidence) -> None:
     assert AWAITED.examine(gone).problems == ()
-    assert AWAITED.examine(_without(gone, kind="damage")).verdict is Verdict.UNKNOWN
+    assert AWAITED.examine(without(gone, of(kind="damage"))).verdict is Verdict.UNKNOWN
 
 
 def test_a_video_that_is_only_asked_about_after_the_damage_was_not_hit(gone: VideoEvidence) -> None:
-    def late(record: Record) -> Record:
-        hour = timedelta(hours=1 if isinstance(record, Received) else 0)
-        return record.model_copy(update={"at": record.at + hour})
+    late = records(gone, of(Received), at=later(HOUR))
 
-    assert AWAITED.examine(_ledger(gone, late)).verdict is Verdict.UNKNOWN
+    assert AWAITED.examine(late).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("missing", ["backup", "damage", "restore"])
 def test_without_backup_damage_or_restoration_nothing_is_shown(
     missing: str, gone: VideoEvidence
 ) -> None:
-    assert BETWEEN.examine(_without(gone, kind=missing)).verdict is Verdict.UNKNOWN
+    assert BETWEEN.examine(without(gone, of(kind=missing))).verdict is Verdict.UNKNOWN
 
 
 def test_what_was_paid_for_before_the_backup_shows_nothing(gone: VideoEvidence) -> None:
-    def before(record: Record) -> Record:
-        early = timedelta(hours=1 if isinstance(record, Billed) else 0)
-        return record.model_copy(update={"at": record.at - early})
+    before = records(gone, of(Billed), at=later(-HOUR))
 
-    assert "between the backup and the damage" in _problem(BETWEEN, _ledger(gone, before))
+    assert "between the backup and the damage" in _problem(BETWEEN, before)
 
 
 def test_steps_that_the_restored_server_does_not_come_to_show_nothing(gone: VideoEvidence) -> None:
-    def late(entry: Entry) -> Entry:
-        hour = timedelta(hours=1 if entry.kind == "restore" else 0)
-        return entry.model_copy(update={"at": entry.at + hour})
+    late = entries(gone, of(kind="restore"), at=later(HOUR))
 
-    assert "start_video was not come to again" in " ".join(
-        BETWEEN.examine(_with(gone, late)).problems
-    )
+    assert "start_video was not come to again" in " ".join(BETWEEN.examine(late).problems)
 
 
 def test_a_paid_request_after_the_damage_is_seen(gone: VideoEvidence) -> None:
-    def late(record: Record) -> Record:
-        hour = timedelta(hours=1 if isinstance(record, Received) else 0)
-        return record.model_copy(update={"at": record.at + hour})
-
-    finding = NOT_AGAIN.examine(_ledger(gone, late))
+    finding = NOT_AGAIN.examine(records(gone, of(Received), at=later(HOUR)))
 
     assert finding.verdict is Verdict.FAILED
     assert len(finding.problems) == 2

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
@@ -15,7 +12,8 @@ from tests.chaos.video.fake_api.bills import Answered, Call, Received
 from tests.chaos.video.scenarios import checkpoint as checkpoint_scenario
 from tests.chaos.video.scenarios import worker_crash as crash_scenario
 from tests.unit.kept import as_live
-from tests.unit.video.scenarios.retold import Change, without
+from tests.unit.video.edits import HOUR, entries, later, of, records, without, without_records
+from tests.unit.video.scenarios.retold import Change
 
 IN_FLIGHT, IN_RENDER = crash_scenario.SCENARIO.cases[0].proofs
 AFTER_VIDEO_1, IN_RENDER_2 = checkpoint_scenario.SCENARIO.cases[0].proofs
@@ -35,57 +33,39 @@ def test_real_evidence_proves_each_kill(
 def test_a_kill_that_was_not_seen_is_unknown(
     check: Invariant, missing: Event, worker_crash: VideoEvidence
 ) -> None:
-    unseen = without(worker_crash, lambda entry: entry.event is missing)
+    unseen = without(worker_crash, of(event=missing))
 
     assert check.examine(unseen).verdict is Verdict.UNKNOWN
 
 
 def test_a_worker_that_ended_by_itself_is_unknown(worker_crash: VideoEvidence) -> None:
-    journal = [
-        entry.model_copy(update={"exit_code": 0}) if entry.event is Event.EXITED else entry
-        for entry in worker_crash.journal
-    ]
+    by_itself = entries(worker_crash, of(event=Event.EXITED), exit_code=0)
 
-    assert IN_FLIGHT.examine(replace(worker_crash, journal=journal)).verdict is Verdict.UNKNOWN
+    assert IN_FLIGHT.examine(by_itself).verdict is Verdict.UNKNOWN
 
 
 def test_a_kill_before_the_request_is_unknown(worker_crash: VideoEvidence) -> None:
-    later = [
-        record.model_copy(update={"at": record.at + timedelta(hours=1)})
-        for record in worker_crash.records
-    ]
+    too_late = records(worker_crash, of(), at=later(HOUR))
 
-    assert IN_FLIGHT.examine(replace(worker_crash, records=later)).verdict is Verdict.UNKNOWN
+    assert IN_FLIGHT.examine(too_late).verdict is Verdict.UNKNOWN
 
 
 def test_a_request_that_was_answered_in_time_was_not_in_flight(worker_crash: VideoEvidence) -> None:
-    answered = [
-        record.model_copy(update={"client_connected": True})
-        if isinstance(record, Answered)
-        else record
-        for record in worker_crash.records
-    ]
+    answered = records(worker_crash, of(Answered), client_connected=True)
 
-    assert IN_FLIGHT.examine(replace(worker_crash, records=answered)).verdict is Verdict.UNKNOWN
+    assert IN_FLIGHT.examine(answered).verdict is Verdict.UNKNOWN
 
 
 def test_a_video_that_nobody_asked_about_was_not_awaited(worker_crash: VideoEvidence) -> None:
-    unasked = [
-        record
-        for record in worker_crash.records
-        if not (isinstance(record, Received) and record.call is Call.POLL)
-    ]
+    unasked = without_records(worker_crash, of(Received, call=Call.POLL))
 
-    assert IN_RENDER.examine(replace(worker_crash, records=unasked)).verdict is Verdict.UNKNOWN
+    assert IN_RENDER.examine(unasked).verdict is Verdict.UNKNOWN
 
 
 def test_a_kill_before_the_checkpoint_is_unknown(checkpoint: VideoEvidence) -> None:
-    journal = [
-        entry.model_copy(update={"at": entry.at - timedelta(hours=1)})
-        for entry in checkpoint.journal
-    ]
+    too_early = entries(checkpoint, of(), at=later(-HOUR))
 
-    assert AFTER_VIDEO_1.examine(replace(checkpoint, journal=journal)).verdict is Verdict.UNKNOWN
+    assert AFTER_VIDEO_1.examine(too_early).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -98,11 +78,7 @@ def test_live_the_history_proves_what_no_poll_can(
 
 
 def test_live_a_video_begun_after_the_kill_is_unknown(worker_crash: VideoEvidence) -> None:
-    live = as_live(worker_crash)
-    later = [
-        record.model_copy(update={"at": record.at + timedelta(hours=1)}) for record in live.records
-    ]
-    finding = IN_RENDER.examine(replace(live, records=later))
+    finding = IN_RENDER.examine(records(as_live(worker_crash), of(), at=later(HOUR)))
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "was not begun before the kill" in finding.problems[0]
