@@ -89,6 +89,13 @@ async def one_key(request: Request) -> None:
         )
 
 
+_CONTROL: dict[str, Any] = {
+    "status_code": HTTPStatus.ACCEPTED,
+    "tags": ["control"],
+    "responses": declared(404, 409, 422),
+}
+"""What the routes that steer an operation have in common."""
+
 api = APIRouter(prefix="/api", responses=declared(*_EVERYWHERE))
 probes = APIRouter(tags=["probes"], responses=declared(400, 403, 408, 413, 500, 503))
 
@@ -158,48 +165,28 @@ async def status(desk: Desk, operation_id: OperationIdPath) -> OperationView:
     return await desk.status(operation_id)
 
 
-@api.post(
-    "/pause/{operationId}",
-    status_code=HTTPStatus.ACCEPTED,
-    tags=["control"],
-    responses=declared(404, 409, 422),
-)
+@api.post("/pause/{operationId}", **_CONTROL)
 async def pause(desk: Desk, operation_id: OperationIdPath, response: Response) -> Accepted:
     """Wait after the step in hand, a step being the character or one whole video."""
     await desk.pause(operation_id)
     return _accepted(operation_id, response)
 
 
-@api.post(
-    "/resume/{operationId}",
-    status_code=HTTPStatus.ACCEPTED,
-    tags=["control"],
-    responses=declared(404, 409, 422),
-)
+@api.post("/resume/{operationId}", **_CONTROL)
 async def resume(desk: Desk, operation_id: OperationIdPath, response: Response) -> Accepted:
     """Go on after a pause."""
     await desk.resume(operation_id)
     return _accepted(operation_id, response)
 
 
-@api.post(
-    "/cancel/{operationId}",
-    status_code=HTTPStatus.ACCEPTED,
-    tags=["control"],
-    responses=declared(404, 409, 422),
-)
+@api.post("/cancel/{operationId}", **_CONTROL)
 async def cancel(desk: Desk, operation_id: OperationIdPath, response: Response) -> Accepted:
     """End after the step in hand; what was made is kept."""
     await desk.cancel(operation_id)
     return _accepted(operation_id, response)
 
 
-@api.post(
-    "/restart/{operationId}",
-    status_code=HTTPStatus.ACCEPTED,
-    tags=["control"],
-    responses=declared(404, 409, 422),
-)
+@api.post("/restart/{operationId}", **_CONTROL)
 async def restart(desk: Desk, operation_id: OperationIdPath, response: Response) -> Accepted:
     """Start an operation that failed, was canceled, terminated or timed out again.
 
@@ -209,12 +196,7 @@ async def restart(desk: Desk, operation_id: OperationIdPath, response: Response)
     return _accepted(operation_id, response)
 
 
-@api.post(
-    "/decide/{operationId}",
-    status_code=HTTPStatus.ACCEPTED,
-    tags=["control"],
-    responses=declared(404, 409, 422),
-)
+@api.post("/decide/{operationId}", **_CONTROL)
 async def decide(
     desk: Desk,
     operation_id: OperationIdPath,

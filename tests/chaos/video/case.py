@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from chaos.environment.temporal import Topology
+from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.exits import no_unplanned_exit
@@ -52,5 +54,11 @@ COMMON = (
 )
 """What must hold after every case."""
 
+OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
+"""Of a case that needs a Temporal whose processes are the suite's own."""
+
 video_case = partial(Case, target=VIDEO, invariants=COMMON)
-"""A case of the video system against the fake API."""
+"""A case of the video system against the fake API, or live."""
+
+mocked_case = partial(video_case, modes=frozenset({Mode.MOCKED}))
+"""A case that nobody can have live, or that is not worth its price."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from decimal import Decimal
 
 import pytest
@@ -87,12 +86,6 @@ async def test_a_series_completes(served: Served) -> None:
     assert status["progress"]["costUsd"] == "2.439"
 
 
-async def test_an_id_is_made_up_where_none_is_given(served: Served) -> None:
-    response = await served.api.post(START, request_of(specs.single("http-unnamed")))
-    assert response.status_code == 202
-    assert str(uuid.UUID(response.json()["operationId"])) == response.json()["operationId"]
-
-
 async def test_the_same_request_starts_one_operation_while_it_runs_and_after(
     served: Served,
 ) -> None:
@@ -154,12 +147,6 @@ async def test_workflows_of_other_types_are_neither_shown_nor_touched(served: Se
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel", "restart"])
 async def test_an_unknown_operation_is_not_found(served: Served, verb: str) -> None:
     response = await served.api.control(verb, specs.single("http-nobody"))
-    assert response.status_code == 404
-    assert errors(response) == ["there is no operation 'http-nobody'."]
-
-
-async def test_the_status_of_an_unknown_operation_is_not_found(served: Served) -> None:
-    response = await served.api.http.get("/api/status/http-nobody")
     assert response.status_code == 404
     assert errors(response) == ["there is no operation 'http-nobody'."]
 

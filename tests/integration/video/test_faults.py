@@ -11,7 +11,6 @@ from google.genai.client import AsyncClient
 
 from chaos.process.waiting import wait_until
 from tests.chaos.video.fake_api.bills import Answered, Call, Outcome, Received
-from tests.chaos.video.fake_api.control import FakeApiError
 from tests.chaos.video.fake_api.media import sha256_hex
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
 from tests.chaos.video.fake_api.settings import LatencyChange
@@ -22,7 +21,6 @@ from tests.integration.video.calls import (
     begin,
     download,
     finished,
-    image_bytes,
     made_before,
     make_image,
     poll,
@@ -41,7 +39,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SEEN: dict[FaultKind, type[Exception] | None] = {
     FaultKind.STATUS: errors.ServerError,
     FaultKind.RESET: httpx.ReadError,
-    FaultKind.RESET_BODY: httpx.ReadError,
     FaultKind.TRUNCATED: httpx.RemoteProtocolError,
     FaultKind.MALFORMED: ValueError,
     FaultKind.EMPTY: None,
@@ -149,17 +146,6 @@ class TestFaults:
         assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
         assert "'retryDelay': '2.5s'" in str(caught.value)
 
-    async def test_an_error_status_can_have_a_body_of_its_own(
-        self, service: Service, google: AsyncClient
-    ) -> None:
-        body = {"error": {"code": 400, "message": "my own", "status": "FAILED_PRECONDITION"}}
-        rule = FaultRule.model_validate(
-            {"call": "image", "kind": "status", "status": 400, "body": body}
-        )
-        await service.control.add_rule(rule)
-        with pytest.raises(errors.ClientError, match="my own"):
-            await make_image(google)
-
     @pytest.mark.parametrize("when", WHENS)
     async def test_a_filtered_image_has_no_parts(
         self, service: Service, google: AsyncClient, when: When
@@ -174,23 +160,6 @@ class TestFaults:
         assert reply.usage_metadata.candidates_token_count is None
         assert (await service.answer()).kind == "rai_filtered"
         assert len(service.bills()) == (when is When.AFTER_BILLING)
-
-    async def test_drafts_precede_the_image_that_was_billed(
-        self, service: Service, google: AsyncClient
-    ) -> None:
-        rule = FaultRule(call=Call.IMAGE, kind=FaultKind.DRAFTS, when=When.AFTER_BILLING)
-        await service.control.add_rule(rule)
-        parts = (await make_image(google)).parts
-        assert parts is not None
-        assert [part.thought for part in parts] == [True, True, None]
-        draft, last = (part.inline_data for part in parts[1:])
-        assert draft is not None
-        assert last is not None
-        assert draft.data is not None
-        assert last.data is not None
-        (bill,) = service.bills()
-        answer = await service.answer()
-        assert answer.sha256 == bill.sha256 == sha256_hex(last.data) != sha256_hex(draft.data)
 
     @pytest.mark.parametrize("restart", [False, True])
     async def test_a_filtered_video_ends_without_samples_and_costs_nothing(
@@ -207,21 +176,6 @@ class TestFaults:
             None,
         )
         assert (await own.answer()).kind == "rai_filtered"
-
-    @pytest.mark.parametrize("restart", [False, True])
-    async def test_a_failed_operation_ends_in_an_error_and_costs_nothing(
-        self, own: Service, own_google: AsyncClient, restart: bool
-    ) -> None:
-        operation = await _ended_as(FaultKind.FAILED_OPERATION, own, own_google, restart=restart)
-        assert operation.error is not None
-        assert operation.error["code"] == 13
-        assert operation.response is None
-        (bill,) = own.bills()
-        assert (bill.outcome, bill.amount_usd, bill.file) == (
-            Outcome.FAILED,
-            Decimal(0),
-            None,
-        )
 
     @pytest.mark.parametrize(
         ("code", "words"),
@@ -299,33 +253,6 @@ class TestFaults:
             None,
         )
         assert [each.kind for each in await service.answers(3)] == ["expired", "ok", "not_found"]
-
-    async def test_faults_before_and_after_billing_can_meet_in_one_request(
-        self, service: Service, google: AsyncClient
-    ) -> None:
-        control = service.control
-        await control.add_rule(FaultRule(call=Call.IMAGE, kind=FaultKind.DELAY, delay_seconds=0.01))
-        await control.add_rule(
-            FaultRule(call=Call.IMAGE, kind=FaultKind.RESET, when=When.AFTER_BILLING)
-        )
-        with pytest.raises(httpx.ReadError):
-            await make_image(google)
-        assert [status.hits for status in await control.rules()] == [1, 1]
-        assert len(service.bills()) == 1
-
-    async def test_rules_can_be_lifted_one_by_one_and_all(
-        self, service: Service, google: AsyncClient
-    ) -> None:
-        control = service.control
-        rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, times=None)
-        first, _ = [await control.add_rule(rule) for _ in range(2)]
-        await control.remove_rule(first)
-        with pytest.raises(errors.ServerError):
-            await make_image(google)
-        await control.clear_rules()
-        image_bytes(await make_image(google))
-        with pytest.raises(FakeApiError, match="no rule"):
-            await control.remove_rule(first)
 
     async def test_an_impossible_rule_is_refused_in_one_sentence(self, service: Service) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:

@@ -83,14 +83,6 @@ async def file_of(service: Service, name: str) -> str | None:
     return next(bill.file for bill in bills if bill.operation == name)
 
 
-async def test_a_poll_is_served_elsewhere_too(service: Service, google: AsyncClient) -> None:
-    name, _ = await made_before(service, google)
-    known = (await ask(service, Call.POLL, name)).json()
-    await redirect(service, Call.POLL)
-    location = (await ask(service, Call.POLL, name)).headers["location"]
-    assert (await fetch(location)).json() == known
-
-
 @pytest.mark.parametrize("call", [Call.POLL, Call.DOWNLOAD])
 async def test_a_client_that_takes_its_key_along_is_refused_and_it_is_on_record(
     service: Service, google: AsyncClient, call: Call
@@ -117,33 +109,3 @@ async def test_a_paid_call_is_not_billed_where_it_is_redirected(
     assert httpx.URL(answer.headers["location"]).host == "localhost"
     assert service.bills() == ()
     assert len(service.receipts()) == 1
-
-
-@pytest.mark.parametrize("call", [Call.IMAGE, Call.VIDEO_START])
-async def test_a_paid_call_that_is_sent_again_elsewhere_is_on_record(
-    service: Service, call: Call
-) -> None:
-    await redirect(service, call)
-    await ask(service, call, follow_redirects=True)
-    assert [(each.prompt, each.redirected) for each in service.receipts()] == [
-        (PROMPT, False),
-        (PROMPT, True),
-    ]
-
-
-async def test_a_paid_call_that_is_sent_again_without_the_key_is_billed(service: Service) -> None:
-    url = f"{service.url}/elsewhere/v1beta/models/{IMAGE_MODEL}:generateContent"
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.post(url, json={"contents": [{"parts": [{"text": PROMPT}]}]})
-    assert answer.status_code == 200
-    assert len(service.bills()) == 1
-
-
-async def test_a_host_that_is_called_localhost_redirects_to_its_number(
-    service: Service,
-) -> None:
-    await redirect(service, Call.IMAGE)
-    url = f"http://localhost:{service.process.port}/v1beta/models/m:generateContent"
-    async with httpx.AsyncClient(trust_env=False, headers=WITH_KEY) as client:
-        answer = await client.post(url, json={"contents": [{"parts": [{"text": PROMPT}]}]})
-    assert httpx.URL(answer.headers["location"]).host == "127.0.0.1"

@@ -54,14 +54,6 @@ class TestRestarts:
         own.process.start("--video-seconds", "0")
         assert (await poll(own_google, name)).done
 
-    async def test_a_video_still_takes_its_time_after_a_kill(
-        self, own: Service, own_google: AsyncClient
-    ) -> None:
-        name = await start_video(own_google)
-        own.process.kill()
-        own.process.start("--video-seconds", "3600")
-        assert not (await poll(own_google, name)).done
-
     async def test_a_torn_last_line_is_cut_off_at_the_start(
         self, own: Service, own_google: AsyncClient
     ) -> None:

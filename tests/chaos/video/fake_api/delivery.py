@@ -16,13 +16,10 @@ async def deliver(reply: Reply, connection: Connection, send: Send) -> bool:
         return False
     if reply.delivery is Delivery.WHOLE:
         return await _whole(reply, connection, send)
-    if reply.delivery is not Delivery.RESET:
+    if reply.delivery is Delivery.TRUNCATED:
         connection.write(_half(reply))
     connected = connection.connected()
-    if reply.delivery is Delivery.TRUNCATED:
-        await connection.close()
-    else:
-        await connection.reset()
+    await (connection.close() if reply.delivery is Delivery.TRUNCATED else connection.reset())
     return connected
 
 

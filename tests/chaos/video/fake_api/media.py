@@ -6,7 +6,6 @@ import zlib
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_SIDE_PIXELS = 16
-_MP4_DURATION_MS = 4000
 _MP4_NOISE_BYTES = 4096
 
 
@@ -42,11 +41,10 @@ def _png(request_id: str, prompt: str, side: int) -> bytes:
 
 
 def make_video(operation_id: str, prompt: str) -> bytes:
-    """The MP4 of one operation: valid boxes, four seconds long by its header, no pictures."""
+    """The MP4 of one operation: valid boxes, and no pictures."""
     label = (f"operation-id={operation_id}\nprompt-sha256={sha256_hex(prompt.encode())}\n").encode()
     return (
         _mp4_box(b"ftyp", b"isom" + struct.pack(">I", 0x200) + b"isomiso2mp41")
-        + _mp4_box(b"moov", _mp4_box(b"mvhd", _movie_header()))
         + _mp4_box(b"free", label)
         + _mp4_box(b"mdat", label + _noise(operation_id, _MP4_NOISE_BYTES))
     )
@@ -68,16 +66,3 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 
 def _mp4_box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", 8 + len(content)) + kind + content
-
-
-def _movie_header() -> bytes:
-    """Content of an `mvhd` box, version 0: 1000 ticks a second, speed 1, full volume."""
-    one = 0x00010000
-    unity_matrix = (one, 0, 0, 0, one, 0, 0, 0, 0x40000000)
-    return (
-        struct.pack(">IIIII", 0, 0, 0, 1000, _MP4_DURATION_MS)
-        + struct.pack(">IHHII", one, 0x0100, 0, 0, 0)
-        + struct.pack(">9I", *unity_matrix)
-        + bytes(24)
-        + struct.pack(">I", 1)
-    )

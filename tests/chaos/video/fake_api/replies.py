@@ -48,7 +48,6 @@ class Delivery(StrEnum):
 
     WHOLE = "whole"
     TRUNCATED = "truncated"
-    RESET_BODY = "reset_body"
     RESET = "reset"
     HANG = "hang"
 

@@ -1,6 +1,5 @@
 """Planned faults: which request is hit, at which point of its way, and how."""
 
-import json
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -25,8 +24,8 @@ class FaultKind(StrEnum):
 
     delay: it takes longer and then goes on as usual. status: a reply of any status, headers and
     body. hang: no answer until the client leaves. reset: the connection is reset without an
-    answer. reset_body, truncated: status line, headers and half of the true body, then a reset or
-    a regular close. malformed: 200 and a JSON body that is none. empty: 200 without a body.
+    answer. truncated: status line, headers and half of the true body, then a regular close.
+    malformed: 200 and a JSON body that is none. empty: 200 without a body.
     html: 200 and a web page. rai_filtered: the safety filter keeps the result back.
     failed_operation: the video's operation will end in an error, which costs nothing.
     undelivered: it will be billed and done, without a video or an error. expired: it will be
@@ -41,7 +40,6 @@ class FaultKind(StrEnum):
     DELAY = "delay"
     HANG = "hang"
     RESET = "reset"
-    RESET_BODY = "reset_body"
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
     EMPTY = "empty"
@@ -61,7 +59,6 @@ IN_A_LINE = {
     FaultKind.STATUS: "a reply of any status, headers and body",
     FaultKind.HANG: "no answer until the client leaves",
     FaultKind.RESET: "the connection is reset without an answer",
-    FaultKind.RESET_BODY: "half of the true body, then a reset",
     FaultKind.TRUNCATED: "half of the true body, then a regular close",
     FaultKind.MALFORMED: "200 and a JSON body that is none",
     FaultKind.EMPTY: "200 without a body",
@@ -92,11 +89,10 @@ class FaultRule(BaseModel):
     of its video) and, where a `model` is named, that ask it of that one. It passes the first `skip`
     of them by, and hits `times` of them (None: all).
 
-    To the kind `status` belong `status`, `headers`, `body`, `encoding` and `retry_delay_seconds`.
+    To the kind `status` belong `status`, `headers`, `body` and `retry_delay_seconds`.
     A `body` of None stands for Google's own error of that status, and for nothing at all below
     400. It is sent as JSON, but a text with a content-type that is not JSON as it stands. `$NAME`
-    in it stands for the name of the operation, where the request has one. `encoding` is that of
-    the bytes, whatever the headers say of them.
+    in it stands for the name of the operation, where the request has one.
 
     `delay_seconds` belongs to `delay`, `size_bytes` to `large`, and to `failed_operation` the
     `code` of its error: 3 is the prompt's fault, 8, 13 and 14 are the provider's own.
@@ -114,7 +110,7 @@ class FaultRule(BaseModel):
     status: Annotated[int, Field(ge=200, le=599)] = 503
     headers: dict[HeaderName, HeaderValue] = {}
     body: JsonValue = None
-    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    encoding: Literal["utf-8"] = "utf-8"  # it stands in the schedules of older runs
     retry_delay_seconds: Seconds | None = None
     delay_seconds: Seconds = 0
     size_bytes: Annotated[int, Field(ge=0, le=MOST_BYTES)] = 0
@@ -137,7 +133,6 @@ _OWNERS = {
     "status": FaultKind.STATUS,
     "headers": FaultKind.STATUS,
     "body": FaultKind.STATUS,
-    "encoding": FaultKind.STATUS,
     "retry_delay_seconds": FaultKind.STATUS,
     "delay_seconds": FaultKind.DELAY,
     "size_bytes": FaultKind.LARGE,
@@ -180,10 +175,6 @@ def _impossible_reply(rule: FaultRule) -> str | None:
         return f"A reply of status {rule.status} has no body."
     if not _OF_THE_CONNECTION.isdisjoint(rule.headers):
         return f"Leave these headers to the connection: {', '.join(sorted(_OF_THE_CONNECTION))}."
-    try:
-        json.dumps(rule.body, ensure_ascii=False).encode(rule.encoding)
-    except UnicodeEncodeError:
-        return f"The body cannot be written in {rule.encoding}."
     return None
 
 

@@ -49,26 +49,9 @@ def no_quota(call: Call, **fields: Any) -> FaultRule:
     return _error(call, 429, message, _quota(violation), _retry_in("51s"), **fields)
 
 
-def rate_limited(call: Call, seconds: int, **fields: Any) -> FaultRule:
-    """A gateway asks to wait, by a header only."""
-    return _error(call, 429, "Slow down.", headers={"retry-after": str(seconds)}, **fields)
-
-
-def in_a_list(call: Call, status: int, message: str, **fields: Any) -> FaultRule:
-    """Google's error, as the only item of a list."""
-    content: JsonValue = [error_content(status, message)]
-    return _status(call, status, content, **fields)
-
-
 def cancelled(call: Call, **fields: Any) -> FaultRule:
     """The provider's own backend gave the call up."""
     return _error(call, 499, "The operation was cancelled.", **fields)
-
-
-def proxy_asks_for_a_login(call: Call, **fields: Any) -> FaultRule:
-    """A proxy on the way wants to know who it is; the provider never saw the call."""
-    page = "<html><title>Proxy Authentication Required</title></html>"
-    return _status(call, 407, page, headers={"content-type": "text/html"}, **fields)
 
 
 def key_not_valid(call: Call, **fields: Any) -> FaultRule:
@@ -101,11 +84,6 @@ def taken_with_202(**fields: Any) -> FaultRule:
     """A video start is taken and billed, and the status says 202."""
     content: JsonValue = {"name": NAME}
     return _status(Call.VIDEO_START, 202, content, when=When.AFTER_BILLING, **fields)
-
-
-def done_with_nothing(**fields: Any) -> FaultRule:
-    """A poll is told that its video is done, and neither of a video nor of an error."""
-    return _status(Call.POLL, 200, {"name": NAME, "done": True}, **fields)
 
 
 def _image(

@@ -30,7 +30,6 @@ _JUNK = {
 _BROKEN = {
     FaultKind.HANG: Delivery.HANG,
     FaultKind.RESET: Delivery.RESET,
-    FaultKind.RESET_BODY: Delivery.RESET_BODY,
     FaultKind.TRUNCATED: Delivery.TRUNCATED,
 }
 
@@ -102,7 +101,7 @@ def _body(rule: FaultRule, operation: str | None) -> bytes:
     text = str(rule.body) if rule.raw else json.dumps(rule.body, ensure_ascii=False)
     if operation is not None:
         text = text.replace(NAME, operation if rule.raw else json.dumps(operation)[1:-1])
-    return text.encode(rule.encoding)
+    return text.encode()
 
 
 def _planned_error(rule: FaultRule) -> Reply:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, mocked_case
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule, When
@@ -28,8 +27,6 @@ from tests.chaos.video.specs import VideoSpec
 _PAID = (Call.IMAGE, Call.VIDEO_START)
 _RETRIED = ("generate_character", "start_video", "download_video")
 """A poll that fails is a part of its wait, and takes no attempt."""
-
-_MOCKED_ONLY = frozenset({Mode.MOCKED})
 
 
 @dataclass(frozen=True)
@@ -209,11 +206,10 @@ SCENARIO = Scenario(
     name="api_errors",
     title="Failing API",
     cases=(
-        video_case(
+        mocked_case(
             name="transient",
             experiment=transient,
             load=lambda _: [trouble.spec for trouble in _TROUBLES],
-            modes=_MOCKED_ONLY,
             proofs=[
                 api_answered(t.spec, call, t.answer, billed=t.billed if call in _PAID else None)
                 for t in _TROUBLES
@@ -222,11 +218,10 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=50,
         ),
-        video_case(
+        mocked_case(
             name="final",
             experiment=final,
             load=lambda _: (_FAILED, _FILTERED, _REWORDED),
-            modes=_MOCKED_ONLY,
             invariants=(
                 *COMMON,
                 resumed_from_its_checkpoint(
@@ -254,11 +249,10 @@ SCENARIO = Scenario(
             ),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="as_reported",
             experiment=as_reported,
             load=lambda _: (*_BY_THEMSELVES, *_DECIDED),
-            modes=_MOCKED_ONLY,
             invariants=(
                 *COMMON,
                 key_stays_at_its_host(_REDIRECTED),

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, mocked_case
 from tests.chaos.video.evidence import FAKE_API
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
@@ -182,11 +181,10 @@ SCENARIO = Scenario(
     name="api_slow",
     title="Slow API",
     cases=(
-        video_case(
+        mocked_case(
             name="slow_and_hanging",
             experiment=experiment,
             load=lambda _: (*_OTHERS, _NEVER_ENDS),
-            modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
                 retries_wait(_IMAGE_HANGS, {Call.IMAGE: POLICY_SECONDS}),
@@ -210,11 +208,10 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=50,
         ),
-        video_case(
+        mocked_case(
             name="outage",
             experiment=outage,
             load=lambda _: _OUT,
-            modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
                 *(outlasts_its_outage(name, kind) for name, kind in _OUTLASTED.items()),

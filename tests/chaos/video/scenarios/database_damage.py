@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from chaos.environment.temporal import Topology
-from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import Damage, DamagedDatabase, Seen, back_up, try_damaged
 from chaos.invariants import Invariant, proof
@@ -22,7 +21,7 @@ from chaos.invariants.storage import (
 )
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, histories_replay, video_case
+from tests.chaos.video.case import COMMON, histories_replay, mocked_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.seen import paid_requests_of, polls_of, video
@@ -121,7 +120,7 @@ def _case(
         awaited_before_the_damage(how, spec.workflow_id, video),
     )
     went_back = paid_between_backup_and_damage(spec.workflow_id)
-    return video_case(
+    return mocked_case(
         name=name or str(how),
         experiment=experiment,
         load=lambda _: (spec,),
@@ -134,7 +133,6 @@ def _case(
         must_fail=must_fail,
         # A control's workflow may hang, for its history is spoilt.
         converge_deadline_seconds=20.0 if must_fail else 120.0,
-        modes=frozenset({Mode.MOCKED}),
         topologies=frozenset({Topology.DEV}),
         about_seconds=30,
     )

@@ -13,7 +13,6 @@ from temporalio.service import RPCError
 from chaos.environment.disk import FOLDER, SmallDisk, mounting, why_there_are_none
 from chaos.environment.server import SERVER
 from chaos.environment.temporal import SHARED_SERVER, StackSpec, Topology
-from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
 from chaos.faults import DiskFull, disk_of
@@ -22,7 +21,7 @@ from chaos.invariants.storage import disk_was_full, fault_at
 from chaos.process.child import Child
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, OWN_SERVERS, mocked_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Billed
 from tests.chaos.video.fake_api.breakpoints import BreakAt
@@ -168,9 +167,6 @@ async def _until_ended_or_paid(lab: VideoLab, spec: VideoSpec) -> None:
     )
 
 
-_MOCKED = frozenset({Mode.MOCKED})
-
-
 def nothing_is_asked_for_while_full(target: str, workflow_id: str) -> Invariant:
     """A workflow begun on a full disk sends nothing that is paid for until there is room."""
 
@@ -216,7 +212,7 @@ SCENARIO = Scenario(
     name="disk_full",
     title="Disk Full",
     cases=(
-        video_case(
+        mocked_case(
             name="artifacts",
             experiment=artifacts(),
             load=lambda _: (_PAID, _REFUSED),
@@ -227,12 +223,11 @@ SCENARIO = Scenario(
                 nothing_is_asked_for_while_full(_WORKER, _REFUSED.workflow_id),
                 paid_reply_waits_for_room(_WORKER, _PAID.workflow_id, _PAID.character_prompt),
             ),
-            modes=_MOCKED,
-            topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+            topologies=OWN_SERVERS,
             needs=why_there_are_none,
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="ledger",
             experiment=ledger(),
             load=lambda _: (_PAID, _PUT_OFF),
@@ -242,12 +237,11 @@ SCENARIO = Scenario(
                 nothing_is_asked_for_while_full(_WORKER, _PUT_OFF.workflow_id),
                 paid_reply_waits_for_room(_WORKER, _PAID.workflow_id, _PAID.video_prompts[0]),
             ),
-            modes=_MOCKED,
-            topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+            topologies=OWN_SERVERS,
             needs=why_there_are_none,
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="server",
             experiment=server,
             load=lambda _: (_AWAITED, _LATER),
@@ -257,7 +251,6 @@ SCENARIO = Scenario(
                 nothing_is_asked_for_while_full(SERVER, _LATER.workflow_id),
             ),
             stack=StackSpec(disk_mib=SERVER_DISK_MIB),
-            modes=_MOCKED,
             topologies=frozenset({Topology.DEV}),
             needs=why_there_are_none,
         ),

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Scenario
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.chaos.video.api_probe import Breakpoint
-from tests.chaos.video.case import video_case
+from tests.chaos.video.case import OWN_SERVERS, mocked_case
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.fleet_checks import (
@@ -36,8 +35,6 @@ HUNG_SECONDS = 25.0
 FLEET = "fleet-1"
 WORKERS = 3
 
-_MOCKED = frozenset({Mode.MOCKED})
-_OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 _HANGABLE = shlex.join((sys.executable, "-m", "chaos.environment.hangable", "workflows.worker"))
 
 
@@ -190,48 +187,43 @@ SCENARIO = Scenario(
     name="fleet",
     title="Fleet Failover",
     cases=(
-        video_case(
+        mocked_case(
             name="two_of_three",
             experiment=_losing(2),
             load=lambda _: _MANY,
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             proofs=(workers_were_killed_at_once(FLEET, 2),),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="all_workers",
             experiment=_losing(WORKERS),
             load=lambda _: _ALL_LOST,
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             proofs=(workers_were_killed_at_once(FLEET, WORKERS),),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="crash_loop",
             experiment=_crash_loop,
             load=lambda _: (_LOOP,),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             proofs=(died_again_and_again(FLEET, _LOOP.workflow_id, DEATHS_IN_A_ROW),),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="hung_loop",
             experiment=_hung_loop,
             load=lambda _: (_HUNG,),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             proofs=(hung_until_replaced(FLEET, HUNG_SECONDS),),
             stack=SHARED_SERVER,
             about_seconds=35,
         ),
-        video_case(
+        mocked_case(
             name="worker_and_server",
             experiment=_worker_and_server,
             load=lambda _: (_WITH_SERVER,),
-            modes=_MOCKED,
             topologies=frozenset({Topology.DEV}),
             proofs=(worker_and_server_were_killed(FLEET, OUTAGE_SECONDS),),
         ),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Scenario
 from chaos.invariants import Invariant
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, mocked_case
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
@@ -70,11 +69,10 @@ SCENARIO = Scenario(
     name="key_revoked",
     title="Key Revoked Halfway",
     cases=(
-        video_case(
+        mocked_case(
             name="at_every_call",
             experiment=experiment,
             load=lambda _: _ALL,
-            modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
                 _goes_on(_AT_START, "video", kept=1),

@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from chaos.environment.temporal import SHARED_SERVER, Topology
+from chaos.environment.temporal import SHARED_SERVER
 from chaos.environment.wire import SERVER, link_name
-from chaos.evidence.bills import Mode
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork
 from chaos.invariants import Invariant
@@ -30,7 +29,7 @@ from chaos.network.toxics import (
 )
 from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, OWN_SERVERS, mocked_case
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.network import (
@@ -84,7 +83,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
             if outcome:
                 raise outcome
 
-    return video_case(
+    return mocked_case(
         name=name,
         experiment=experiment,
         load=lambda _: tuple(trial.spec for trial in several),
@@ -94,8 +93,7 @@ def trials(name: str, end: str, *several: Trial) -> Case:
             for trial, link in zip(several, links, strict=True)
             for proof in (network_was_hit(link, (trial.toxic.type,)), *trial.proofs(link))
         ),
-        modes=frozenset({Mode.MOCKED}),
-        topologies=frozenset({Topology.DEV, Topology.POSTGRES}),
+        topologies=OWN_SERVERS,
         # A worker's line is broken, never the server.
         stack=SHARED_SERVER,
         about_seconds=45,

@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.bills import Mode
 from chaos.evidence.history import Status, Workflow
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants import Invariant
 from chaos.invariants.doubt import of_repeated, of_unfinished
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, mocked_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api import shapes
 from tests.chaos.video.fake_api.bills import Call
@@ -74,11 +73,10 @@ def _experiment(
 
 
 def _case(name: str, poisoned: VideoSpec, rules: Sequence[FaultRule], hit: Invariant) -> Case:
-    return video_case(
+    return mocked_case(
         name=name,
         experiment=_experiment(poisoned, rules),
         load=lambda _: _load(poisoned),
-        modes=frozenset({Mode.MOCKED}),
         invariants=(*COMMON, no_interference({poisoned.workflow_id})),
         proofs=(all_were_open_at_once(), hit),
         stack=SHARED_SERVER,

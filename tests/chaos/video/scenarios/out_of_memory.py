@@ -6,14 +6,13 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 
 from chaos.environment.memory import KERNEL, WATCHER
-from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.bills import Mode
+from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
 from chaos.faults import OutOfMemory
 from chaos.invariants import Invariant, proof
 from tests.chaos.video import specs
-from tests.chaos.video.case import video_case
+from tests.chaos.video.case import OWN_SERVERS, mocked_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
@@ -29,8 +28,6 @@ MORE_BYTES = 16 * 1024 * 1024
 PATIENT = {"IMAGE_DEADLINE_SECONDS": "60"}
 """On a busy machine so large a reply takes its time, and it is not to be given up before."""
 
-_MOCKED = frozenset({Mode.MOCKED})
-_OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 
 # A download is free, so nothing is lost with it. An image is billed when its reply leaves.
 _DOWNLOADING = specs.single("memory-download").model_copy(
@@ -110,21 +107,19 @@ SCENARIO = Scenario(
     name="out_of_memory",
     title="Out of Memory",
     cases=(
-        video_case(
+        mocked_case(
             name="download",
             experiment=_experiment(BreakAt.DOWNLOAD, _DOWNLOADING),
             load=lambda _: (_DOWNLOADING,),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             proofs=(died_out_of_memory(_DOWNLOADING.workflow_id, Call.DOWNLOAD, "download_video"),),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="image",
             experiment=_experiment(BreakAt.IMAGE, _PAYING),
             load=lambda _: (_PAYING,),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             proofs=(died_out_of_memory(_PAYING.workflow_id, Call.IMAGE, "generate_character"),),
             stack=SHARED_SERVER,
         ),

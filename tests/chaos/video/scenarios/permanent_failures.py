@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Iterator
 
 from chaos.environment.temporal import SHARED_SERVER
-from chaos.evidence.bills import Mode
 from chaos.evidence.files import read_if_there
 from chaos.evidence.journal import Event
 from chaos.experiment.scenario import Scenario
 from chaos.invariants import Invariant, proof
 from chaos.process.child import CANARY, ChildError
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, mocked_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
@@ -141,11 +140,10 @@ SCENARIO = Scenario(
     name="permanent_failures",
     title="Permanent Failures",
     cases=(
-        video_case(
+        mocked_case(
             name="mended_and_started_again",
             experiment=experiment,
             load=lambda _: (_KEY, _MODEL, _LENGTH, *(spec for _, spec in _REWORDED)),
-            modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
                 resumed_from_its_checkpoint(

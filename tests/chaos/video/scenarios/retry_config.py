@@ -14,7 +14,7 @@ from chaos.invariants import Invariant, Late, proof
 from chaos.invariants.doubt import Tolerance, unless_about
 from chaos.process.child import CANARY
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, mocked_case, video_case
 from tests.chaos.video.evidence import FAKE_API, VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.rules import FaultKind, FaultRule
@@ -201,11 +201,10 @@ SCENARIO = Scenario(
     name="retry_config",
     title="Retry Configuration",
     cases=(
-        video_case(
+        mocked_case(
             name="policy_and_behaviour",
             experiment=experiment,
             load=lambda _: (_RECOVERS, _OUTLASTS, _REFUSED),
-            modes=frozenset({Mode.MOCKED}),
             invariants=(
                 *COMMON,
                 policy_is_as_required(*ALL_KINDS),

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 from chaos.environment.server import SERVER
 from chaos.environment.temporal import Topology
-from chaos.evidence.bills import Mode
 from chaos.evidence.journal import Entry, Event
 from chaos.experiment.scenario import Scenario
 from chaos.faults import ServerDown, ServerPaused
@@ -18,7 +17,7 @@ from chaos.invariants.proofs import was_paused
 from chaos.invariants.proofs.process import lasted
 from tests.chaos.video import specs
 from tests.chaos.video.api_probe import Breakpoint
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import mocked_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.proofs import server_was_down
@@ -33,7 +32,6 @@ ANSWERED_SECONDS = 2.0
 _PATIENT = {"IMAGE_DEADLINE_SECONDS": "60", "VIDEO_START_DEADLINE_SECONDS": "60"}
 """Paid requests are held until all five are where they should be, on a busy machine as well."""
 
-_MOCKED = frozenset({Mode.MOCKED})
 _DEV = frozenset({Topology.DEV})
 
 _PAUSED = specs.single("pause-single")
@@ -159,16 +157,14 @@ SCENARIO = Scenario(
     name="server_pause",
     title="Server Pauses and Restarts",
     cases=(
-        video_case(
+        mocked_case(
             name="pause",
             experiment=_pause,
             load=lambda _: (_PAUSED,),
             proofs=(was_paused(SERVER, PAUSE_SECONDS),),
-            invariants=COMMON,
-            modes=_MOCKED,
             topologies=_DEV,
         ),
-        video_case(
+        mocked_case(
             name="twice_in_a_row",
             experiment=_twice_in_a_row,
             load=lambda _: (_TWICE,),
@@ -176,18 +172,14 @@ SCENARIO = Scenario(
                 killed_as_soon_as_it_answered(2, ANSWERED_SECONDS),
                 server_was_down("SIGKILL", _TWICE.workflow_id, _TWICE.video_prompts[0], 0.0),
             ),
-            invariants=COMMON,
-            modes=_MOCKED,
             topologies=_DEV,
             about_seconds=30,
         ),
-        video_case(
+        mocked_case(
             name="under_load",
             experiment=under_load,
             load=lambda _: _LOAD,
             proofs=(all_were_in_hand(("generate_character", "start_video", "await_video")),),
-            invariants=COMMON,
-            modes=_MOCKED,
             topologies=_DEV,
         ),
     ),

@@ -19,7 +19,7 @@ from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.process import killed, were_gone_at_once
 from chaos.invariants.survival import workflows_end_as_expected
 from tests.chaos.video import specs
-from tests.chaos.video.case import video_case
+from tests.chaos.video.case import mocked_case, video_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.invariants.proofs import server_was_down
@@ -30,8 +30,6 @@ OUTAGE_SECONDS = 3.0
 LONG_OUTAGE_SECONDS = 20.0
 """What the heartbeat timeout has to outlast."""
 
-_MOCKED_ONLY = frozenset({Mode.MOCKED})
-"""Not worth the price of a video to whoever pays for it: the same case, or damage on purpose."""
 _DEV_ONLY = frozenset({Topology.DEV})
 _SPEC = specs.single("restart-single")
 _VIDEO = _SPEC.video_prompts[0]
@@ -91,7 +89,7 @@ async def _each_role(lab: VideoLab) -> None:
 def _case(
     name: str,
     number: signal.Signals,
-    modes: frozenset[Mode] = _MOCKED_ONLY,
+    modes: frozenset[Mode] = frozenset({Mode.MOCKED}),
     outage_seconds: float = OUTAGE_SECONDS,
 ) -> Case:
     return video_case(
@@ -163,22 +161,20 @@ SCENARIO = Scenario(
     cases=(
         _case("sigkill", signal.SIGKILL, modes=frozenset(Mode)),
         _case("sigterm", signal.SIGTERM),
-        video_case(
+        mocked_case(
             name="control_in_memory",
             experiment=_experiment(signal.SIGKILL, OUTAGE_SECONDS),
             load=lambda _: (_SPEC,),
-            modes=_MOCKED_ONLY,
             topologies=_DEV_ONLY,
             stack=StackSpec(persistent=False),
             proofs=(server_was_down("SIGKILL", _SPEC.workflow_id, _VIDEO, OUTAGE_SECONDS),),
             must_fail=workflows_end_as_expected,
         ),
         _case("long_outage", signal.SIGKILL, outage_seconds=LONG_OUTAGE_SECONDS),
-        video_case(
+        mocked_case(
             name="each_role",
             experiment=_each_role,
             load=lambda _: (_SERIES,),
-            modes=_MOCKED_ONLY,
             topologies=frozenset({Topology.POSTGRES}),
             proofs=tuple(
                 cluster_was_struck(target, names, _SERIES.workflow_id, scene)

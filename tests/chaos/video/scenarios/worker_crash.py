@@ -10,7 +10,7 @@ from chaos.experiment.scenario import Scenario
 from chaos.invariants import Invariant, proof
 from chaos.invariants.proofs.process import killed
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import video_case
 from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
@@ -81,7 +81,6 @@ SCENARIO = Scenario(
             name="sigkill_twice",
             experiment=experiment,
             load=lambda _: (_SPEC,),
-            invariants=COMMON,
             proofs=(
                 killed_during_request("worker-1", Call.IMAGE, _SPEC.character_prompt),
                 killed_during_render("worker-2", _SPEC.workflow_id, _VIDEO),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from chaos.environment.temporal import SHARED_SERVER, Topology
-from chaos.evidence.bills import Mode
+from chaos.environment.temporal import SHARED_SERVER
 from chaos.experiment.scenario import Scenario
 from chaos.faults import PauseWorker
 from chaos.invariants.proofs import was_paused
 from tests.chaos.video import specs
-from tests.chaos.video.case import COMMON, video_case
+from tests.chaos.video.case import COMMON, OWN_SERVERS, mocked_case
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.lab import VideoLab
@@ -35,8 +34,6 @@ HANDED_ON_SECONDS = 5.0
 _LONG_DEADLINE_SECONDS = 120.0
 """A sleeper still takes tasks, of which each waits 10 s before another worker gets it."""
 
-_MOCKED = frozenset({Mode.MOCKED})
-_OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 _SLEEPER = "worker-1"
 
 _STOPPED = specs.single("stop-single")
@@ -119,22 +116,20 @@ SCENARIO = Scenario(
     name="worker_stop",
     title="Worker Stop and Sleep",
     cases=(
-        video_case(
+        mocked_case(
             name="sigterm",
             experiment=_sigterm,
             load=lambda _: (_STOPPED,),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             invariants=(*COMMON, wait_is_handed_on(_STOPPED.workflow_id, HANDED_ON_SECONDS)),
             proofs=(stopped_while_awaiting("worker-1", _STOPPED.workflow_id),),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="sleeps_briefly",
             experiment=_sleeps_briefly,
             load=lambda _: (_NAPPING,),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             invariants=(*COMMON, nothing_is_repeated(_NAPPING.workflow_id)),
             proofs=(
                 was_paused(_SLEEPER, NAP_SECONDS),
@@ -143,12 +138,11 @@ SCENARIO = Scenario(
             ),
             stack=SHARED_SERVER,
         ),
-        video_case(
+        mocked_case(
             name="sleeps_long",
             experiment=_sleeps_long,
             load=lambda _: (_PAYING, *_WAITING),
-            modes=_MOCKED,
-            topologies=_OWN_SERVERS,
+            topologies=OWN_SERVERS,
             invariants=(*COMMON, sends_nothing_paid_when_it_wakes(_SLEEPER)),
             proofs=(
                 was_paused(_SLEEPER, HEARTBEAT_TIMEOUT.total_seconds()),

@@ -39,10 +39,6 @@ def test_a_text_whose_content_type_is_json_is_quoted() -> None:
     assert reply.body == b'"no"'
 
 
-def test_a_body_can_be_in_an_encoding_that_no_header_names() -> None:
-    assert answered(body=["\xe9"], encoding="latin-1").body == b'["\xe9"]'
-
-
 def test_the_name_stands_for_the_operation_that_is_polled() -> None:
     reply = answered(status=200, body={"name": "$NAME", "done": True})
     assert json.loads(reply.body) == {"name": OPERATION, "done": True}

@@ -132,20 +132,6 @@ def test_a_call_after_a_lost_video_is_told_as_what_it_is() -> None:
     assert alert.endswith("Its reply may still come until 03:04:05 UTC.")
 
 
-def test_a_call_that_asks_is_an_alert() -> None:
-    assert alerts(Progress(operation_id="fox", undecided=a_call(None))) == [
-        (
-            "The video call of video-001 ($1.20) may have been billed without a reply: "
-            "the connection broke. Decide what becomes of it: made, resend or give_up."
-        )
-    ]
-
-
-def test_a_call_whose_reply_may_still_come_says_until_when() -> None:
-    (alert,) = alerts(Progress(operation_id="fox", undecided=a_call(AT)))
-    assert alert.endswith("Its reply may still come until 03:04:05 UTC.")
-
-
 def test_a_hint_is_an_alert() -> None:
     assert alerts(Progress(operation_id="fox", hint="there is nothing to decide now.")) == [
         "The last decision was not taken: there is nothing to decide now."
