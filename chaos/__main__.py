@@ -10,14 +10,70 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from chaos.cli import INTERRUPTED, UNUSABLE, UnusableError, run
-from chaos.cli.parser import PROGRAM, make_parser
+from chaos.cli import (
+    INTERRUPTED,
+    UNUSABLE,
+    UnusableError,
+    clean,
+    doctor,
+    explore,
+    probe,
+    recheck,
+    report,
+    run,
+    shrink,
+    up,
+)
+from chaos.cli import list as list_
 from chaos.cli.terminal import OutputError
 from chaos.process.streams import complain, give_up, mend_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
+
+_COMMANDS = (list_, run, up, report, recheck, shrink, explore, probe, clean, doctor)
+
+PROGRAM = "temporal-chaos"
+"""The console script; `chaos` is the name of another project's."""
+
+_DISTRIBUTION = "pytest-temporal-chaos"
+
+_MORE = """\
+examples:
+  %(prog)s doctor             what is installed here, and what is missing
+  %(prog)s list               scenarios and faults
+  %(prog)s run NAME           one scenario; without a name, all of them
+  %(prog)s up                 the whole stack, to try things by hand
+  %(prog)s run --help         more of a command, with examples
+
+exit code (of run: that of pytest):
+  0  done                     2  misused, or it cannot be done here
+  1  the answer is no       130  Ctrl-C"""
+
+
+def make_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a program of this name."""
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description="Breaks Temporal workers and all that they need, and shows what survives.",
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in _COMMANDS:
+        module.add(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version(_DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

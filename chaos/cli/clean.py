@@ -1,16 +1,23 @@
-"""`clean`: old runs removed."""
+"""`clean`: which of the runs that are kept may go, and how they go."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from chaos.cli import NEGATIVE, UNUSABLE, Commands, add_parser
-from chaos.cli.kept import KeptError, KeptRun, Plan, finish_removals, kept_runs, remove
 from chaos.cli.terminal import ask, columns, say
 from chaos.evidence import numbers
+from chaos.process.run_lock import is_held
 from chaos.process.streams import complain
 
 _DEFAULT_KEEP = 5
@@ -30,6 +37,16 @@ exit code:
   1  you did not agree
   2  there is no such folder, something cannot be removed, or nobody is there
      to agree"""
+
+_NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(\d+))?")
+_LATEST = "latest"
+_GOING = ".removing-"
+"""What the name of a run begins with once it is being removed: it is no run any more."""
+
+IN_HAND_SECONDS = 60 * 60.0
+"""A run without results whose newest file is younger than this may still be written: the longest
+that none is touched, an installation of Temporal's server before it begins, takes 20 minutes.
+"""
 
 
 def add(commands: Commands) -> None:
@@ -104,3 +121,127 @@ def _count(runs: Sequence[KeptRun]) -> str:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1_000_000:>7.1f} MB"
+
+
+class KeptError(Exception):
+    """The runs cannot be looked at, or not be removed. One sentence: why, and what to do."""
+
+
+@dataclass(frozen=True, order=True)
+class KeptRun:
+    """A run's folder; runs sort by their age, oldest first."""
+
+    began: tuple[str, int]
+    folder: Path
+
+    @property
+    def has_results(self) -> bool:
+        """Whether it came to its end."""
+        return (self.folder / "results.json").is_file()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(each.st_size for each in _stats(self.folder))
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether somebody may be writing it: a lock says so, or, without results, its age."""
+        if is_held(self.folder):
+            return True
+        if self.has_results:
+            return False
+        newest = max((each.st_mtime for each in _stats(self.folder)), default=0.0)
+        return time.time() - newest < IN_HAND_SECONDS
+
+
+def kept_runs(reports: Path) -> Sequence[KeptRun]:
+    """All runs of ours in a folder, oldest first. Raises KeptError."""
+    if reports.is_symlink():
+        raise KeptError(
+            f"{reports} is a symbolic link; name the folder itself: {reports.resolve()}."
+        )
+    try:
+        return sorted(run for entry in reports.iterdir() if (run := _as_run(entry)))
+    except FileNotFoundError:
+        raise KeptError(f"there is no folder {reports}; name yours by --reports FOLDER.") from None
+    except OSError as error:
+        raise KeptError(
+            f"{reports} cannot be looked at ({error.strerror}); name another by --reports FOLDER."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of the runs that are not among the newest: which go, and which may still be written."""
+
+    going: Sequence[KeptRun]
+    in_hand: Sequence[KeptRun]
+
+    @classmethod
+    def of(cls, runs: Sequence[KeptRun], keep: int) -> Self:
+        """So many of the newest are kept, and the one that `latest` means."""
+        old = [run for run in runs[: max(0, len(runs) - keep)] if not _is_latest(run)]
+        in_hand = [run for run in old if run.is_in_hand]
+        return cls([run for run in old if run not in in_hand], in_hand)
+
+
+def remove(run: KeptRun) -> None:
+    """Remove it: at any moment it is there as a whole, or is no run any more. Raises KeptError."""
+    going = run.folder.with_name(f"{_GOING}{run.folder.name}")
+    _require_rights(run.folder)
+    try:
+        run.folder.rename(going)
+        shutil.rmtree(going)
+    except OSError as error:
+        raise KeptError(
+            f"{run.folder} cannot be removed ({error.strerror}): {error.filename}."
+        ) from None
+
+
+def _require_rights(folder: Path) -> None:
+    """Else it would be half removed: a folder that this user cannot write stays full."""
+    folders = [folder, *(each for each in folder.rglob("*") if each.is_dir())]
+    for each in folders:
+        if not each.is_symlink() and not os.access(each, os.W_OK | os.X_OK):
+            raise KeptError(f"{each} belongs to another user, or is read-only: nothing of it went.")
+
+
+def finish_removals(reports: Path) -> None:
+    """Remove what a removal that was broken off has left. Raises KeptError."""
+    for left in reports.glob(f"{_GOING}*"):
+        if left.is_symlink() or not _NAME.fullmatch(left.name.removeprefix(_GOING)):
+            continue
+        try:
+            shutil.rmtree(left)
+        except OSError as error:
+            raise KeptError(f"{left} cannot be removed ({error.strerror}).") from None
+
+
+def _as_run(entry: Path) -> KeptRun | None:
+    """A folder with the name and the contents of a run; never what a link leads to."""
+    named = _NAME.fullmatch(entry.name)
+    if not named or entry.is_symlink() or not entry.is_dir():
+        return None
+    run = KeptRun((named[1], int(named[2] or 1)), entry)
+    with suppress(PermissionError):  # it is another user's
+        if run.has_results or _is_unfinished(entry):
+            return run
+    return None
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether it is what a run that was broken off leaves: nothing yet, or cases of scenarios."""
+    scenarios = [each for each in folder.iterdir() if each.is_dir()]
+    return not any(folder.iterdir()) or any(s.glob("*/journal.jsonl") for s in scenarios)
+
+
+def _is_latest(run: KeptRun) -> bool:
+    return (run.folder.parent / _LATEST).resolve() == run.folder.resolve()
+
+
+def _stats(folder: Path) -> Iterator[os.stat_result]:
+    """Of a folder and all that is in it; what goes meanwhile is left out."""
+    for each in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            yield each.lstat()

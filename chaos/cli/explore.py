@@ -168,26 +168,19 @@ def _state(given: argparse.Namespace, choice: Choice) -> State:
 
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State) -> int:
-    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - see above
-    from chaos.process.reaper import Reaper  # noqa: PLC0415 - likewise
-    from chaos.report.explored import write_report  # noqa: PLC0415 - likewise
-    from chaos.search.crash.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
+    from chaos.report.explored import write_report  # noqa: PLC0415 - see above
+    from chaos.search.crash.lanes import means_for  # noqa: PLC0415 - see above
     from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
 
     say_if_read(f"{'going on in' if state.attempts else 'exploring into'} {state.folder}")
     try:
-        with Reaper() as reaper:
-            cli = find_temporal_cli(
-                given.temporal_cli, announce=say_if_read, environment=reaper.environment
-            )
-            means = Means(
-                target=target,
-                temporal_cli=cli.path,
-                reaper=reaper,
-                say=say_if_read,
-                lanes=given.lanes or DEFAULT_LANES,
-                seconds=60 * given.minutes if given.minutes else None,
-            )
+        with means_for(
+            target,
+            say_if_read,
+            temporal_cli=given.temporal_cli,
+            lanes=given.lanes,
+            minutes=given.minutes,
+        ) as means:
             asyncio.run(explore(state, choice, means))
     finally:
         report = write_report(state)

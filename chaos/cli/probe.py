@@ -202,24 +202,17 @@ def _choice(given: argparse.Namespace) -> Choice:
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
     from chaos.evidence.files import new_folder  # noqa: PLC0415 - see above
-    from chaos.process.programs import find_temporal_cli  # noqa: PLC0415 - likewise
-    from chaos.process.reaper import Reaper  # noqa: PLC0415 - likewise
-    from chaos.search.crash.lanes import DEFAULT_LANES, Means  # noqa: PLC0415 - likewise
+    from chaos.search.crash.lanes import means_for  # noqa: PLC0415 - likewise
     from chaos.search.probe.run import PREFIX, Probing, Wanted  # noqa: PLC0415 - likewise
 
     (spec,) = target.specs
-    with Reaper() as reaper:
-        cli = find_temporal_cli(
-            given.temporal_cli, announce=say_if_read, environment=reaper.environment
-        )
-        means = Means(
-            target=target,
-            temporal_cli=cli.path,
-            reaper=reaper,
-            say=say_if_read,
-            lanes=given.lanes or DEFAULT_LANES,
-            seconds=60 * given.minutes if given.minutes else None,
-        )
+    with means_for(
+        target,
+        say_if_read,
+        temporal_cli=given.temporal_cli,
+        lanes=given.lanes,
+        minutes=given.minutes,
+    ) as means:
         wanted = Wanted(spec, command_of(given), choice, float(given.patience))
         folder = new_folder(given.reports.absolute(), PREFIX)
         probing = Probing(folder, wanted, means, notes_on(given))

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from chaos.environment.target import Target
 from chaos.evidence.files import new_folder
-from chaos.process.programs import find_temporal_cli
-from chaos.process.reaper import Reaper
 from chaos.report.probed import write_reports
-from chaos.search.crash.lanes import DEFAULT_LANES, Means
+from chaos.search.crash.lanes import DEFAULT_LANES, means_for
 from chaos.search.probe.given import of_target
 from chaos.search.probe.plan import Choice
 from chaos.search.probe.record import Cell, Fate, Probe
@@ -50,16 +48,7 @@ def probe(  # noqa: PLR0913 - all by name, and each has its default
     own = of_target(target, spec)
     choice = Choice(at=tuple(map(Boundary.parse, at)), sample=sample)
     command = f"temporal-chaos probe --target MODULE:NAME --spec {spec}"
-    with Reaper() as reaper:
-        cli = find_temporal_cli(temporal_cli, announce=_unheard, environment=reaper.environment)
-        means = Means(
-            target=own,
-            temporal_cli=cli.path,
-            reaper=reaper,
-            say=_unheard,
-            lanes=lanes,
-            seconds=None if minutes is None else 60 * minutes,
-        )
+    with means_for(own, _unheard, temporal_cli=temporal_cli, lanes=lanes, minutes=minutes) as means:
         wanted = Wanted(spec, command, choice, patience_seconds)
         probing = Probing(new_folder(reports.absolute(), PREFIX), wanted, means)
         try:

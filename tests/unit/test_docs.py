@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings
 import benchmarks.__main__
 import chaos
 import workflows
-from chaos.cli.parser import make_parser
+from chaos.__main__ import make_parser
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
 PROJECT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from chaos.evidence.headroom import Meter
 from chaos.evidence.journal import Journal
 from chaos.experiment.lab import Lab, Options
 from chaos.process.child import ChildError, spawning
+from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import CLOCK, DeadlineExceededError
 from chaos.search.crash.keep import JOURNAL
@@ -72,6 +73,28 @@ class Means:
     def most_lanes(self) -> int:
         """Workers that know only one address of Temporal's share the one line that is there."""
         return 1 if self.target.port else self.lanes
+
+
+@contextmanager
+def means_for(
+    target: Target,
+    say: Say,
+    *,
+    temporal_cli: Path | None = None,
+    lanes: int | None = None,
+    minutes: float | None = None,
+) -> Iterator[Means]:
+    """With a Temporal CLI; leaves nothing behind. Raises BadBinaryError, BinaryNotFoundError."""
+    with Reaper() as reaper:
+        cli = find_temporal_cli(temporal_cli, announce=say, environment=reaper.environment)
+        yield Means(
+            target=target,
+            temporal_cli=cli.path,
+            reaper=reaper,
+            say=say,
+            lanes=lanes or DEFAULT_LANES,
+            seconds=60 * minutes if minutes else None,
+        )
 
 
 @dataclass

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos import __main__ as module
-from chaos.__main__ import main
-from chaos.cli.parser import PROGRAM, make_parser
+from chaos.__main__ import PROGRAM, main, make_parser
 
 COMMANDS = (
     *("list", "run", "up", "report", "recheck", "shrink", "explore", "probe"),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.__main__ import main
-from chaos.cli.parser import make_parser
+from chaos.__main__ import main, make_parser
 from chaos.cli.probe import command_of, notes_on
 from chaos.search.probe.run import PATIENCE_SECONDS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.cli.kept import (
+from chaos.cli.clean import (
     IN_HAND_SECONDS,
     KeptError,
     KeptRun,
