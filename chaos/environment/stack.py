@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from temporalio.client import Client
 
@@ -30,7 +30,7 @@ from chaos.evidence.journal import Journal
 from chaos.process.child import CANARY
 from chaos.process.spawner import Spawner
 
-__all__ = ["NotHereError", "Stack", "StackConfig", "StackSpec"]
+__all__ = ["NotHereError", "Stack", "StackConfig", "StackSpec", "WorkerOptions"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,25 @@ class StackConfig:
     name: str = "stack"
     spawner: Spawner | None = None
     project: Path | None = None
+
+
+class WorkerOptions(TypedDict, total=False):
+    """How a worker is started; each may be left out.
+
+    `kind`: one of the target's other kinds. `task_queue` and `argv`: in the place of the target's
+    own. `settings`: over its environment. `links`: what it reaches through a link of its own, which
+    can be made bad (`SERVER`, a service). `wire`: it speaks to Temporal, and to services over HTTP,
+    by lines of its own whose calls can be held. `namespace`: on the wire, where its requests go; it
+    is made for them.
+    """
+
+    kind: str | None
+    task_queue: str | None
+    argv: Sequence[str] | None
+    settings: Mapping[str, str] | None
+    links: Sequence[str]
+    wire: bool
+    namespace: str
 
 
 class Stack:
@@ -182,60 +201,79 @@ class Stack:
     ) -> None:
         await self._discard()
 
-    async def start_worker(  # noqa: PLR0913 - all by name, and each has its default
-        self,
-        *,
-        kind: str | None = None,
-        task_queue: str | None = None,
-        argv: Sequence[str] | None = None,
-        settings: Mapping[str, str] | None = None,
-        links: Sequence[str] = (),
-        wire: bool = False,
-        namespace: str = "",
-    ) -> WorkerProcess:
-        """Start one more worker, of one of the target's other kinds where `kind` names it, with
-        `settings` over its environment; wait until it is ready.
-
-        It reaches what `links` names (`SERVER`, a service) through a proxy of its own. On the
-        `wire` it speaks to Temporal and to services over HTTP by lines of its own, whose calls can
-        be held; there its requests may go to a `namespace` that is made for them.
-        """
+    async def start_worker(self, **options: Unpack[WorkerOptions]) -> WorkerProcess:
+        """Start one more worker, and wait until it is ready."""
         name = self._next_worker()
-        way = await self._ways.linked(self.temporal, name, links)
-        way = await self._on_wire(name, way, wire=wire, namespace=namespace)
-        worker = self._new_worker(name, task_queue, argv, way, settings, kind=kind)
+        way = await self._ways.linked(self.temporal, name, options.get("links", ()))
+        worker = self._new_worker(name, await self._on_wire(name, way, options), options)
         await worker.start(self.client)
         return worker
+
+    async def keep_workers(self, workers: int, **options: Unpack[WorkerOptions]) -> WorkerKeeper:
+        """Start so many workers, and each again when it has died; wait until all of them are ready.
+
+        They share their links; on the wire each has lines of its own.
+        """
+        name = self._next_supervisor()
+        linked = await self._ways.linked(self.temporal, name, options.get("links", ()))
+        kept = [
+            self._new_worker(own, await self._on_wire(own, linked, options), options)
+            for own in [self._next_worker() for _ in range(workers)]
+        ]
+        keeper = WorkerKeeper(name, kept, self.client)
+        self.supervisors.append(keeper)
+        await keeper.start()
+        return keeper
+
+    async def start_supervisor(
+        self, workers: int, *, arguments: Sequence[str] = (), **options: Unpack[WorkerOptions]
+    ) -> SupervisorProcess:
+        """Start the target's supervisor with so many workers; wait until all of them poll.
+
+        They and the supervisor itself share their links and the lines of the wire. Raises
+        NotHereError where the target names none.
+        """
+        if not self.target.supervisor:
+            raise NotHereError("this target names no supervisor of its workers: keep_workers does.")
+        task_queue = options.get("task_queue") or self.task_queue
+        name = self._next_supervisor()
+        way = await self._ways.linked(self.temporal, name, options.get("links", ()))
+        way = await self._on_wire(name, way, options)
+        environment = self._led(way, self._worker_environment(task_queue), options)
+        own = options.get("argv") or self._config.worker_argv
+        program = ("--command", shlex.join(own)) if own else ()
+        whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
+        # Its workers lead groups of their own, and it can be killed without them.
+        child = self.placement.child(name, whole, environment, is_group=False)
+        supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue), way.line)
+        self.supervisors.append(supervisor)
+        await supervisor.start(self.client)
+        return supervisor
 
     def _next_worker(self) -> str:
         return f"worker-{next(self._numbers)}"
 
-    async def _on_wire(self, client: str, way: Way, *, wire: bool, namespace: str = "") -> Way:
-        """A client's way, with lines before it if it is to be on the wire."""
-        if not (wire or self._spec.wire):
-            return way
-        return await self._ways.on_wire(self.temporal, client, way, namespace)
+    def _next_supervisor(self) -> str:
+        return f"fleet-{next(self._supervisor_numbers)}"
 
-    def _new_worker(  # noqa: PLR0913 - what a worker is made of
-        self,
-        name: str,
-        task_queue: str | None,
-        argv: Sequence[str] | None,
-        way: Way,
-        settings: Mapping[str, str] | None,
-        *,
-        kind: str | None = None,
-    ) -> WorkerProcess:
+    async def _on_wire(self, client: str, way: Way, options: WorkerOptions) -> Way:
+        """A client's way, with lines before it if it is to be on the wire."""
+        if not (options.get("wire") or self._spec.wire):
+            return way
+        return await self._ways.on_wire(self.temporal, client, way, options.get("namespace", ""))
+
+    def _new_worker(self, name: str, way: Way, options: WorkerOptions) -> WorkerProcess:
         """One more, which does not run yet."""
+        kind = options.get("kind")
         if kind is not None and kind not in self.target.kinds:
             raise NotHereError(f"this target has no kind of workers that is called {kind!r}.")
         made_of = self.target.worker_kind(kind)
-        task_queue = task_queue or made_of.task_queue
-        environment = self._led(way, self._worker_environment(task_queue, kind), settings)
-        child = self.placement.child(name, argv or self._worker_argv(kind), environment)
+        task_queue = options.get("task_queue") or made_of.task_queue
+        environment = self._led(way, self._worker_environment(task_queue, kind), options)
+        argv = options.get("argv") or self._worker_argv(kind)
         others = made_of.ready.queues if isinstance(made_of.ready, Polls) else ()
         worker = WorkerProcess(
-            child,
+            self.placement.child(name, argv, environment),
             self.own_queue(task_queue),
             ready=made_of.ready,
             queues=[self.own_queue(queue) for queue in others],
@@ -246,72 +284,6 @@ class Stack:
         self.workers.append(worker)
         return worker
 
-    async def keep_workers(  # noqa: PLR0913 - all by name, and each has its default
-        self,
-        workers: int,
-        *,
-        task_queue: str | None = None,
-        argv: Sequence[str] | None = None,
-        settings: Mapping[str, str] | None = None,
-        links: Sequence[str] = (),
-        wire: bool = False,
-        namespace: str = "",
-    ) -> WorkerKeeper:
-        """Start so many workers, and each again when it has died; wait until all of them are ready.
-
-        They share the proxies of what `links` names; on the `wire` each has lines of its own, and
-        all may have a `namespace` there.
-        """
-        task_queue = task_queue or self.task_queue
-        name = self._next_supervisor()
-        linked = await self._ways.linked(self.temporal, name, links)
-        kept = []
-        for own in [self._next_worker() for _ in range(workers)]:
-            way = await self._on_wire(own, linked, wire=wire, namespace=namespace)
-            kept.append(self._new_worker(own, task_queue, argv, way, settings))
-        keeper = WorkerKeeper(name, kept, self.client)
-        self.supervisors.append(keeper)
-        await keeper.start()
-        return keeper
-
-    def _next_supervisor(self) -> str:
-        return f"fleet-{next(self._supervisor_numbers)}"
-
-    async def start_supervisor(  # noqa: PLR0913 - all by name, and each has its default
-        self,
-        workers: int,
-        *,
-        task_queue: str | None = None,
-        argv: Sequence[str] | None = None,
-        arguments: Sequence[str] = (),
-        settings: Mapping[str, str] | None = None,
-        links: Sequence[str] = (),
-        wire: bool = False,
-        namespace: str = "",
-    ) -> SupervisorProcess:
-        """Start the target's supervisor with so many workers; wait until all of them poll.
-
-        `argv` is the command line of a worker in place of its own. They share the proxies of what
-        `links` names, and the lines of the `wire`, and so does the supervisor itself. There they
-        may have a `namespace` that is made for them.
-        """
-        if not self.target.supervisor:
-            raise NotHereError("this target names no supervisor of its workers: keep_workers does.")
-        task_queue = task_queue or self.task_queue
-        name = self._next_supervisor()
-        way = await self._ways.linked(self.temporal, name, links)
-        way = await self._on_wire(name, way, wire=wire, namespace=namespace)
-        environment = self._led(way, self._worker_environment(task_queue), settings)
-        own = argv or self._config.worker_argv
-        program = ("--command", shlex.join(own)) if own else ()
-        whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
-        # Its workers lead groups of their own, and it can be killed without them.
-        child = self.placement.child(name, whole, environment, is_group=False)
-        supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue), way.line)
-        self.supervisors.append(supervisor)
-        await supervisor.start(self.client)
-        return supervisor
-
     async def start_front(self, front: Service) -> ServiceProcess:
         """Start a service that speaks to Temporal as workers do, such as an HTTP API."""
         process = self.placement.service(front, self._temporal_environment(self.task_queue))
@@ -320,11 +292,11 @@ class Stack:
         return process
 
     def _led(
-        self, way: Way, environment: Mapping[str, str], settings: Mapping[str, str] | None
+        self, way: Way, environment: Mapping[str, str], options: WorkerOptions
     ) -> dict[str, str]:
-        """A worker's environment, by which it goes that way."""
+        """A worker's environment, by which it goes that way, and what the user sets over it."""
         services = self._service_variables(way.addresses)
-        return {**way.over(environment, services), **(settings or {})}
+        return {**way.over(environment, services), **(options.get("settings") or {})}
 
     def _service_variables(self, addresses: Mapping[str, str]) -> dict[str, str]:
         """How a worker finds the services that are at these addresses."""

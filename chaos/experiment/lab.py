@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from signal import Signals
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -24,7 +24,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.environment.stack import Stack
+from chaos.environment.stack import Stack, WorkerOptions
 from chaos.environment.supervisor import Supervisor
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.bills import Bill
@@ -260,74 +260,30 @@ class Lab:
         """An expected workflow as the server has it."""
         return self.client.get_workflow_handle(f"{self.stack.temporal.prefix}{workflow_id}")
 
-    async def worker(  # noqa: PLR0913 - all by name, and each has its default
-        self,
-        *,
-        kind: str | None = None,
-        task_queue: str | None = None,
-        argv: Sequence[str] | None = None,
-        settings: Mapping[str, str] | None = None,
-        links: Sequence[str] = (),
-        wire: bool = False,
-        namespace: str = "",
-    ) -> WorkerProcess:
-        """Start a worker, with `settings` over its environment; wait until it is ready. `kind`
-        names one of the target's other kinds.
-
-        What `links` names (`SERVER`, a service) it reaches through a proxy of its own. On the
-        `wire` its calls can be held, by `at`, and its requests may go to a `namespace` made for it.
+    async def worker(self, **options: Unpack[WorkerOptions]) -> WorkerProcess:
+        """Start a worker, and wait until it is ready. The `options` are those of `WorkerOptions`:
+        `kind`, `task_queue`, `argv`, `settings`, `links`, `wire` and `namespace`. On the wire its
+        calls can be held, by `at`.
         """
-        worker = await self.stack.start_worker(
-            kind=kind,
-            task_queue=task_queue,
-            argv=argv,
-            settings=settings,
-            links=links,
-            wire=wire,
-            namespace=namespace,
-        )
+        worker = await self.stack.start_worker(**options)
+        kind = options.get("kind")
         what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
         self.note(f"{worker.child.name} is ready ({what})")
         self.on_working()
         return worker
 
-    async def supervisor(  # noqa: PLR0913 - all by name, and each has its default
-        self,
-        workers: int,
-        *,
-        task_queue: str | None = None,
-        argv: Sequence[str] | None = None,
-        arguments: Sequence[str] = (),
-        settings: Mapping[str, str] | None = None,
-        links: Sequence[str] = (),
-        wire: bool = False,
-        namespace: str = "",
+    async def supervisor(
+        self, workers: int, *, arguments: Sequence[str] = (), **options: Unpack[WorkerOptions]
     ) -> Supervisor:
         """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
         which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
-        On the `wire` their calls can be held, by `at`, and go to a `namespace` made for them.
+        The `options` are those of `worker`.
         """
+        found: Supervisor
         if self.stack.target.supervisor:
-            found: Supervisor = await self.stack.start_supervisor(
-                workers,
-                task_queue=task_queue,
-                argv=argv,
-                arguments=arguments,
-                settings=settings,
-                links=links,
-                wire=wire,
-                namespace=namespace,
-            )
+            found = await self.stack.start_supervisor(workers, arguments=arguments, **options)
         else:
-            found = await self.stack.keep_workers(
-                workers,
-                task_queue=task_queue,
-                argv=argv,
-                settings=settings,
-                links=links,
-                wire=wire,
-                namespace=namespace,
-            )
+            found = await self.stack.keep_workers(workers, **options)
         self.note(f"{found.name} is ready with {workers} workers")
         self.on_working()
         return found
