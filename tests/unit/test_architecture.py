@@ -110,13 +110,13 @@ def test_paths_in_documents_are_seen() -> None:
 SPEAKS = {
     *("cli/terminal.py", "process/streams.py", "process/programs/__main__.py"),
     # What a run starts: its output is a log or a pipe of the harness.
-    *("wire/__main__.py", "process/spawner.py", "process/programs/leash.py"),
+    *("wire/__main__.py", "process/spawner.py"),
 }
 """All that writes to a terminal, and makes what it writes harmless."""
 
 WRITES = {
     # Programs in folders of their own that no guest reaches before they are done, or a device.
-    *("process/programs/wheel.py", "environment/cluster.py", "faults/storage.py"),
+    *("process/programs/ways.py", "environment/cluster.py", "faults/storage.py"),
 }
 """All that writes a file in another way than `chaos/evidence/files.py`."""
 

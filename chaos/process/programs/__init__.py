@@ -7,19 +7,18 @@ from chaos.process.programs.find import (
     why_not_installed,
 )
 from chaos.process.programs.model import (
+    PROGRAMS,
+    TEMPORAL_CLI,
+    TEMPORAL_SERVER,
+    TEMPORAL_SQL_TOOL,
     BadBinaryError,
     Binary,
     BinaryNotFoundError,
     Program,
     SearchCancelledError,
     Source,
-)
-from chaos.process.programs.origin import origin, way
-from chaos.process.programs.programs import (
-    PROGRAMS,
-    TEMPORAL_CLI,
-    TEMPORAL_SERVER,
-    TEMPORAL_SQL_TOOL,
+    origin,
+    way,
 )
 
 __all__ = [

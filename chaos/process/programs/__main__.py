@@ -18,6 +18,7 @@ from chaos.process.programs import (
     Program,
     find_program,
 )
+from chaos.process.reaper import Reaper
 from chaos.process.streams import complain, give_up, mend_streams
 
 
@@ -37,11 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 where one of them is not to be had."""
     mend_streams()
     try:
-        for program in _parse(arguments):
-            found = find_program(program, None, announce=complain)
-            said = f"{found.path} (Temporal Server {found.server_version}, by {found.source})"
-            sys.stdout.write(f"{shown.line(said)}\n")
-            sys.stdout.flush()
+        programs = _parse(arguments)
+        with Reaper() as reaper:
+            for program in programs:
+                found = find_program(
+                    program, None, announce=complain, environment=reaper.environment
+                )
+                said = f"{found.path} (Temporal Server {found.server_version}, by {found.source})"
+                sys.stdout.write(f"{shown.line(said)}\n")
+                sys.stdout.flush()
     except (BadBinaryError, BinaryNotFoundError) as error:
         complain(str(error))
         return 2

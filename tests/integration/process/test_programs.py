@@ -34,8 +34,7 @@ from chaos.process.programs import (
     find_program,
     find_temporal_cli,
 )
-from chaos.process.programs import child as child_module
-from chaos.process.programs.child import Command, CommandTimeoutError, run
+from chaos.process.programs.command import KEPT_BYTES, Command, CommandTimeoutError, run
 from chaos.process.programs.model import Search, Wheel
 
 _MARK = "CHAOS_BINARIES_TEST"
@@ -46,8 +45,12 @@ _PROJECT = Path(__file__).parents[3]
 _INSTALL = """
 import sys
 from chaos.process.programs import find_temporal_cli
+from chaos.process.reaper import Reaper
 mark = dict([sys.argv[1].split("=")])
-cli = find_temporal_cli(None, announce=lambda line: print(line, flush=True), environment=mark)
+with Reaper() as reaper:
+    environment = {**mark, **reaper.environment}
+    say = lambda line: print(line, flush=True)
+    cli = find_temporal_cli(None, announce=say, environment=environment)
 print("found", cli.path, cli.source.value, flush=True)
 """
 
@@ -326,7 +329,7 @@ class _TouchAt(list[str]):
         ("true", "go reported success but made no `temporal`"),
         ('good; echo "exit 1" >> "$GOBIN/temporal"', "what it made is not the Temporal CLI"),
         (': > "$GOBIN/temporal"', "what it made cannot be run"),
-        ("kill -9 $$", "ended with code 137"),
+        ("kill -9 $$", "ended with code -9"),
     ],
 )
 def test_a_failed_build_leaves_nothing_and_says_why(box: Box, build: str, reason: str) -> None:
@@ -514,4 +517,4 @@ def test_a_flood_of_output_is_cut_to_its_end(box: Box) -> None:
     report = run(Command(argv=[str(flood)], timeout_seconds=10), search)
 
     assert report.output.endswith("x\nend")
-    assert len(report.output) <= child_module._KEPT_BYTES
+    assert len(report.output) <= KEPT_BYTES

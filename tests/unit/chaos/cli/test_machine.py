@@ -109,7 +109,7 @@ def test_a_cli_that_can_be_fetched_or_built_is_not_missing(
 
     assert cli() == (State.OK, f"{BY_SDK}, else by {BY_WHEEL}")
 
-    monkeypatch.setattr("chaos.process.programs.wheel.find_spec", lambda _: None)
+    monkeypatch.setattr("chaos.process.programs.ways.find_spec", lambda _: None)
     assert cli() == (State.OK, BY_SDK)
 
     _put(tmp_path / "bin" / "go", "echo go version go1.26.0 linux/amd64")

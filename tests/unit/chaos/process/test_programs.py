@@ -19,16 +19,14 @@ from chaos.process.programs import (
     SearchCancelledError,
     Source,
     find,
-    find_program,
     find_temporal_cli,
     ways,
 )
 from chaos.process.programs.__main__ import main
 from chaos.process.programs.cache import cache_folder, cached_paths
-from chaos.process.programs.examine import parse_server_version
+from chaos.process.programs.command import parse_server_version
 from chaos.process.programs.model import BadBinaryError, Search, WayFailedError, shorten
-from chaos.process.programs.ways import last_errors, parse_go_version
-from chaos.process.programs.wheel import from_wheel
+from chaos.process.programs.ways import from_wheel, last_errors, parse_go_version
 
 
 @pytest.fixture(autouse=True)
@@ -119,15 +117,6 @@ def test_a_named_file_that_is_not_executable_ends_the_search(tmp_path: Path) -> 
         find_temporal_cli(plain, announce=print)
 
 
-def test_the_option_counts_before_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TEMPORAL_CLI", str(tmp_path))
-
-    with pytest.raises(BadBinaryError, match=r"^--temporal-cli names"):
-        find_temporal_cli(tmp_path / "none", announce=print)
-
-
 def test_a_cancelled_search_tries_nothing() -> None:
     cancel = threading.Event()
     cancel.set()
@@ -200,15 +189,6 @@ def test_a_cached_file_has_its_version_in_its_name_and_the_newest_is_the_first(
 
 
 @pytest.mark.parametrize(
-    ("source", "version"),
-    [(Source.DOWNLOAD, "1.9.1"), (Source.WHEEL, "1.9.1"), (Source.BUILD, "1.5.1")],
-)
-def test_go_builds_an_older_cli_than_is_fetched(source: Source, version: str) -> None:
-    assert TEMPORAL_CLI.version_by(source) == version
-    assert TEMPORAL_SERVER.version_by(source) == TEMPORAL_SERVER.version
-
-
-@pytest.mark.parametrize(
     ("program", "named", "go"),
     [
         (TEMPORAL_CLI, "--temporal-cli or TEMPORAL_CLI", "1.25"),
@@ -226,16 +206,6 @@ def test_what_to_do_is_said_for_the_program_that_lacks(
         f"Put `{program.name}` on PATH, name its file by {named},"
         f" or install Go {go} or newer, so that it can be built."
     )
-
-
-@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_each_programs_variable_names_its_file(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(program.variable, str(tmp_path / "none"))
-
-    with pytest.raises(BadBinaryError, match=rf"^{program.variable} names .* does not exist\.$"):
-        find_program(program, None, announce=print)
 
 
 def test_only_the_cli_is_in_the_sdk(tmp_path: Path) -> None:
