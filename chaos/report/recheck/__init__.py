@@ -45,7 +45,7 @@ def recheck(folder: Path, catalogue: Sequence[Scenario]) -> Recheck:
         passed=bool(passed) and all(passed),
         recorded_passed={*_verdicts(recorded)} == {Verdict.PASSED},
         differences=tuple(differences(recorded, now)),
-        notes=tuple(notes(recorded, now, folders, catalogue)),
+        notes=tuple(notes(recorded, now, folders)),
         not_repeated=tuple(not_repeated(now)),
         result=result,
     )

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from chaos.experiment.results import CaseResult, Result, RunResult, ScenarioResult
 from chaos.experiment.run import KEY_CHECK
-from chaos.experiment.scenario import Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
 from chaos.report.recheck.damage import torn_books
 from chaos.report.recheck.judging import DOUBT, UNREADABLE, Folders
@@ -92,12 +91,7 @@ def _of_figures(recorded: CaseResult, now: CaseResult) -> Iterator[Difference]:
             yield Difference(scenario="", what=figure, recorded=str(then), now=str(found))
 
 
-def notes(
-    recorded: RunResult,
-    now: Sequence[ScenarioResult],
-    folders: Folders,
-    catalogue: Sequence[Scenario],
-) -> Iterator[str]:
+def notes(recorded: RunResult, now: Sequence[ScenarioResult], folders: Folders) -> Iterator[str]:
     """What a reader should know, and what changes no verdict."""
     known = {(s.name, case.name): case for s in recorded.scenarios for case in s.cases}
     for scenario in now:
@@ -107,7 +101,6 @@ def notes(
                 yield f"{'/'.join(place)}: {file.name} ends in the middle of a line"
             if place in known:
                 yield from (f"{'/'.join(place)}: {n}" for n in _check_notes(known[place], case))
-    yield from _new_cases(recorded, now, catalogue)
 
 
 def _check_notes(recorded: CaseResult, now: CaseResult) -> Iterator[str]:
@@ -120,17 +113,6 @@ def _check_notes(recorded: CaseResult, now: CaseResult) -> Iterator[str]:
         yield f"no longer checked: {', '.join(gone)}"
     if new := [name for name in today if name not in before]:
         yield f"checked now, and not in the run: {', '.join(new)}"
-
-
-def _new_cases(
-    recorded: RunResult, now: Sequence[ScenarioResult], catalogue: Sequence[Scenario]
-) -> Iterator[str]:
-    judged = {scenario.name: {case.name for case in scenario.cases} for scenario in now}
-    for scenario in catalogue:
-        kept = on_topology(in_mode(scenario, recorded.mode), recorded.topology)
-        for case in kept.cases:
-            if scenario.name in judged and case.name not in judged[scenario.name]:
-                yield f"{scenario.name}/{case.name}: today's code has this case; the run did not"
 
 
 def not_repeated(now: Sequence[ScenarioResult]) -> Iterator[str]:

@@ -25,6 +25,8 @@ def test_the_tables_come_first_and_the_overall_line_last() -> None:
     assert set(cost_table_lines(run)) <= set(lines)
     assert "bad/one: it_holds: it broke" in lines
     assert "disk was not run: nobody may mount here" in lines
+    row = next(line for line in table if "Disk" in line)
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["Not run", "-", "-", "NOT RUN"]
     assert lines[-2:] == [
         "Evidence and results: reports/run",
         "OVERALL: 0/1 tests passed, 1 not run",

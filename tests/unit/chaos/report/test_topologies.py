@@ -1,12 +1,9 @@
-"""What a report says of where a run was, what did not run there, and each fault at a cluster."""
+"""What a report says of where a run was, and of each fault at a cluster."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from xml.etree import ElementTree as ET
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -19,28 +16,20 @@ from chaos.evidence.journal import Event
 from chaos.experiment.judge import judge
 from chaos.experiment.results import (
     CaseResult,
-    NotRun,
-    Overall,
     RunResult,
     case_result,
-    scenario_result,
 )
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.recovery import recoveries
 from chaos.report.files import markdown
-from chaos.report.junit import junit
 from chaos.report.table import (
-    not_run_lines,
-    overall_line,
     recovery_table_lines,
-    table_lines,
     topology_lines,
 )
 from tests.chaos.video.scenarios.catalogue import all_scenarios
+from tests.unit.chaos.report.made_runs import a_run, a_scenario
 
-SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
-EACH_ROLE = SCENARIOS["server_restart"].cases[4]
-ABSENT = NotRun(number=3, name="server_restart", title="Server Restart", reason="not ours")
+(EACH_ROLE,) = (s.cases[4] for s in all_scenarios() if s.name == "server_restart")
 
 
 def _case(evidence: Evidence) -> CaseResult:
@@ -50,18 +39,8 @@ def _case(evidence: Evidence) -> CaseResult:
     )
 
 
-def _run(topology: Topology, *cases: CaseResult, not_run: tuple[NotRun, ...] = ()) -> RunResult:
-    scenario = SCENARIOS["server_restart"]
-    done = (scenario_result(scenario, list(cases)),) if cases else ()
-    return RunResult(
-        run_id="2026-01-02T03-04-05Z",
-        started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        topology=topology,
-        versions={"server": "1.31.2"},
-        scenarios=done,
-        not_run=not_run,
-        overall=Overall(passed=len(done), total=len(done), not_run=len(not_run)),
-    )
+def _run(topology: Topology, *cases: CaseResult) -> RunResult:
+    return a_run(*(a_scenario("server_restart", case) for case in cases), topology=topology)
 
 
 def test_each_fault_has_its_recovery_and_repeated_nothing(each_role: Evidence) -> None:
@@ -122,38 +101,6 @@ def test_the_faults_at_a_cluster_have_a_table_and_others_do_not(
     assert recovery_table_lines(_run(Topology.DEV, _case(worker_crash))) == []
 
 
-@pytest.mark.parametrize(
-    ("topology", "lines"),
-    [
-        (Topology.DEV, []),
-        (Topology.POSTGRES, ["Topology: postgres, Temporal Server 1.31.2"]),
-        (Topology.EXTERNAL, ["Topology: external, Temporal Server 1.31.2"]),
-    ],
-)
-def test_the_topology_is_told_where_it_is_not_the_usual_one(
-    topology: Topology, lines: list[str]
-) -> None:
-    assert topology_lines(_run(topology)) == lines
-
-
-def test_a_scenario_that_did_not_run_is_in_no_count_and_in_every_report(
-    each_role: Evidence,
-) -> None:
-    absent = ABSENT.model_copy(update={"number": 1, "name": "worker_crash", "title": "Crash"})
-    run = _run(Topology.EXTERNAL, _case(each_role), not_run=(absent,))
-
-    assert overall_line(run) == "OVERALL: 1/1 tests passed, 1 not run"
-    assert not_run_lines(run) == ["worker_crash was not run: not ours"]
-    first, second = table_lines(run)[2:]
-    assert [cell.strip() for cell in first.split("|")[1:-1]] == [
-        *("1. Crash", "Not run", "-", "-", "NOT RUN"),
-    ]
-    assert second.startswith("| 3. Server Restart")
-    assert "worker_crash was not run: not ours" in markdown(run)
-    assert json.loads(run.model_dump_json(by_alias=True))["not_run"] == [
-        {"number": 1, "name": "worker_crash", "title": "Crash", "reason": "not ours"}
-    ]
-    suite = ET.fromstring(junit(run).encode())[0]  # noqa: S314 - our own text
-    assert (suite.attrib["tests"], suite.attrib["skipped"]) == ("2", "1")
-    skipped = [c.get("name") for c in suite if c.find("skipped") is not None]
-    assert skipped == ["worker_crash"]
+def test_the_topology_is_told_where_it_is_not_the_usual_one() -> None:
+    assert topology_lines(_run(Topology.DEV)) == []
+    assert topology_lines(_run(Topology.EXTERNAL)) == ["Topology: external, Temporal Server 1.31.2"]

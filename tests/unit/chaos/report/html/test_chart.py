@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from chaos.report.html.chart import MOST_SMALL, SHOWN, Chart, Drawn, Lane, charts
+from chaos.report.html.chart import SHOWN, Chart, Drawn, Lane, charts
 from chaos.report.html.values import Mark, Row, Span, Timeline
 
 EMPTY = Timeline(0.0, 100.0, (), (), (), (), ("bake", "eat"))
@@ -59,14 +59,6 @@ def test_what_is_at_work_together_lies_below_each_other() -> None:
     assert third.y == first.y
 
 
-def test_a_name_stands_only_where_it_fits() -> None:
-    def words(bar: Span) -> list[str]:
-        return [item.text for item in _lane(_row((bar,))).items if item.shape == "word"]
-
-    assert words(_bar(0, 50)) == ["bake"]
-    assert words(_bar(0, 2)) == []
-
-
 def test_payments_that_are_near_are_one_with_their_sum() -> None:
     marks = (_coin(10, "0.039"), _coin(10.5, "1.20"), _coin(60, "1.20"))
 
@@ -105,22 +97,6 @@ def test_faults_at_once_are_one() -> None:
     assert [item.text for item in lane.items if item.shape == "word"] == ["kill worker (3 times)"]
 
 
-def test_so_many_faults_that_all_would_be_a_band_have_none() -> None:
-    faults = tuple(Span(n, n + 5, "fault", f"kill {n}") for n in range(0, 60, 5))
-
-    chart = _chart(replace(EMPTY, faults=faults))
-
-    assert chart.bands == ()
-    assert len(chart.hits) == len(faults)
-
-
-def test_a_name_at_the_end_stands_before_its_fault() -> None:
-    lane = _chart(replace(EMPTY, faults=(Span(98, 99, "fault", "kill the server"),))).lanes[0]
-
-    (word,) = [item for item in lane.items if item.shape == "word"]
-    assert (word.kind, word.x) == ("end", 98.0)
-
-
 def test_an_end_that_follows_its_hit_is_not_drawn_beside_it() -> None:
     killed = Row("worker-1", (), (Mark(50, "kill", ""), Mark(50.03, "exit", "")))
     ended = Row("worker-2", (), (Mark(50, "exit", ""),))
@@ -142,15 +118,6 @@ def test_of_many_workflows_the_interesting_have_a_row_and_the_others_are_folded(
     assert others.small
     assert len(others.lanes) == 40 - SHOWN
     assert not [item for lane in others.lanes for item in lane.items if item.detail]
-
-
-def test_of_very_many_some_are_not_drawn() -> None:
-    rows = tuple(replace(_row(), name=f"w-{n}") for n in range(1000))
-
-    _, others = charts(replace(EMPTY, workflows=rows))
-
-    assert others
-    assert len(others.lanes) == MOST_SMALL
 
 
 @pytest.mark.parametrize("last", [0.5, 3.0, 17.0, 86.0, 383.0, 7200.0])

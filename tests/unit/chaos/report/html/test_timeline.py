@@ -63,10 +63,6 @@ def test_processes_start_live_and_are_killed(worker_crash: Evidence) -> None:
     assert _row(found.processes, "worker-3").strands[0][-1].end == found.last
 
 
-def test_what_the_harness_ends_is_no_mark(worker_crash: Evidence) -> None:
-    assert _kinds(_row(_timeline(worker_crash).processes, "worker-3")) == ["ready"]
-
-
 def test_a_server_that_comes_back_is_one_row(server_restart: Evidence) -> None:
     server = _row(_timeline(server_restart).processes, "temporal-server")
 
@@ -158,22 +154,6 @@ def test_a_workflow_without_a_history_is_lost_and_looked_at_first(control: Evide
 
     assert (row.status, row.strands, row.life) == ("lost", (), None)
     assert row.interest > 0
-
-
-def test_what_was_repeated_is_more_interesting(
-    concurrency: Evidence, worker_crash: Evidence
-) -> None:
-    assert {row.interest for row in _timeline(concurrency).workflows} == {0}
-    assert _timeline(worker_crash).workflows[0].interest > 0
-
-
-def test_it_begins_shortly_before_the_first_workflow(worker_crash: Evidence) -> None:
-    found = _timeline(worker_crash)
-    started = worker_crash.first_entry(Event.WORKFLOW)
-
-    assert started
-    at = (started.at - worker_crash.journal[0].at).total_seconds()
-    assert 0 < at - found.first < found.last * 0.03
 
 
 def test_the_journal_stands_in_words_once(worker_crash: Evidence) -> None:
