@@ -21,14 +21,20 @@ Thing = tuple[str, str]
 
 
 class Mode(StrEnum):
-    """`mocked`: whoever is paid is a double on this machine. `live`: the real one, real money."""
+    """`mocked`: the paid services are test doubles. `live`: they are real, and cost real money."""
 
     MOCKED = "mocked"
     LIVE = "live"
 
 
 class Billing(BaseModel):
-    """The mode of a case and the price of each item, in USD."""
+    """How a case is billed.
+
+    Attributes:
+        mode: with test doubles, or real money.
+        prices_usd: the price of each item. An item without a price is free.
+
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,7 +43,14 @@ class Billing(BaseModel):
 
 
 class Charge(BaseModel):
-    """What a workflow should be charged for, and how often."""
+    """What a workflow should be charged for.
+
+    Attributes:
+        item: the kind of thing, which has a price.
+        key: tells two things of one item apart, such as an order's id.
+        times: how often it should be billed.
+
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,7 +65,15 @@ class Charge(BaseModel):
 
 
 class Bill(BaseModel):
-    """What somebody was paid for, by the books of who was paid. One of nothing costs nothing."""
+    """What was paid, by the books of the service that was paid.
+
+    Attributes:
+        at: when it was booked.
+        item: the kind of thing, as in `Charge`.
+        key: whose it is, as in `Charge`.
+        amount_usd: 0 or more, to the last digit.
+
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,7 +89,7 @@ class Bill(BaseModel):
 
 
 class InDoubt(BaseModel):
-    """A paid request of which the workers themselves say that it may have been paid for in vain."""
+    """A paid request that, by the workers' own record, may have been paid for in vain."""
 
     # So that of a workers' whole record only this is told.
     model_config = ConfigDict(frozen=True, revalidate_instances="subclass-instances")
@@ -84,9 +105,15 @@ class InDoubt(BaseModel):
 
 
 class PaidRequest(InDoubt):
-    """A request that may be billed, by the workers' own record: what was sent for a charge.
+    """A request that may be billed, by the workers' own record.
 
-    `operation_id` is the workflow's id on the server, `step` and `number` tell its requests apart.
+    Attributes:
+        operation_id: the workflow's id on the server.
+        step: the step of the workflow.
+        number: tells the requests of a step apart.
+        key: as in `Charge`.
+        in_doubt: whether it may have been paid for in vain.
+
     """
 
     key: str
@@ -94,8 +121,14 @@ class PaidRequest(InDoubt):
 
 
 class Refusal(BaseModel):
-    """An answer that a service did not give as it should, by its own books; `workflow_id` is whose
-    request it was, where that is known.
+    """A request that a service answered with an error, by its own books.
+
+    Attributes:
+        at: when.
+        service: its name.
+        workflow_id: whose request it was, if known.
+        text: what it answered.
+
     """
 
     model_config = ConfigDict(frozen=True)

@@ -54,15 +54,17 @@ _Length = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
 
 
 class Timings(BaseModel):
-    """What a target says of itself, by which its recoveries are judged. All of it has a default.
+    """What a target says of its own timing, by which its recoveries are judged.
 
-    `recovery_seconds` is its promise: the longest that work stands still after a fault before it
-    goes on, fault included; None: the bound is made of the timeouts that the history recorded.
-    `heartbeat_interval_seconds` is how often at the least a heartbeat of an activity reaches the
-    server, what its workers are given as `max_heartbeat_throttle_interval`; None: unknown, so the
-    last one may be as old as the timeout. `sticky_queue_seconds` and `keepalive_seconds` are those
-    of its workers, by default the SDK's (10 s; 30 s + 15 s until a silent connection is dead).
-    `call_seconds` is how long an activity of a kind waits for an answer before it fails.
+    Attributes:
+        recovery_seconds: its promise: the longest that work stands still after a fault, fault
+            included. None: the bound is computed from the timeouts in the history.
+        heartbeat_interval_seconds: how often at the least a heartbeat reaches the server, as in
+            `max_heartbeat_throttle_interval`. None: the last one may be as old as the timeout.
+        sticky_queue_seconds: the workers' sticky queue timeout; the SDK's is 10 s.
+        keepalive_seconds: until a silent connection counts as dead; the SDK's is 30 s + 15 s.
+        call_seconds: how long an activity of a type waits for an answer before it fails.
+
     """
 
     model_config = ConfigDict(frozen=True)
@@ -88,7 +90,22 @@ class Reading:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The saved testimony of all witnesses of one case, and what the target says of itself."""
+    """The saved evidence of one case. A target may have a subclass with more of its own.
+
+    Attributes:
+        folder: where it was read from.
+        specs: the workflows that were expected.
+        workflows: their histories, by id.
+        journal: what the harness did and saw, in order.
+        bills: what was paid, by the services' books.
+        paid_requests: what was sent, by the workers' own record.
+        refusals: requests that services answered with errors.
+        billing: mode and prices.
+        prefix: what the run put before each workflow id.
+        timings: what the target says of its timing.
+        children: workflows that were started by expected ones, and not expected themselves.
+
+    """
 
     spec_kind: ClassVar[type[WorkflowSpec]] = WorkflowSpec
 
@@ -145,13 +162,11 @@ class Evidence:
 
     @property
     def all_workflows(self) -> Sequence[Workflow]:
-        """Those that were asked for, and those that they started themselves."""
+        """The expected workflows, and those that they started."""
         return (*self.workflows.values(), *self.children)
 
     def descendants(self, workflow: Workflow) -> Sequence[Workflow]:
-        """The workflows that it started, and those that they started, where nobody asked for them
-        by their own ids.
-        """
+        """The workflows that it started, and theirs, unless they are expected themselves."""
         known = {(self.real_id(workflow.workflow_id), run.run_id) for run in workflow.runs}
         found: list[Workflow] = []
         waiting = list(self.children)
@@ -200,7 +215,7 @@ class Evidence:
         pid: int | None = None,
         signal: str | None = None,
     ) -> Entry | None:
-        """The journal's first entry of that kind, and of all else that is given."""
+        """The journal's first entry of that kind which has all that is given."""
         wanted = {"target": target, "pid": pid, "signal": signal}
         given = {name: value for name, value in wanted.items() if value is not None}
         return next(
@@ -219,7 +234,7 @@ class Evidence:
         return f"{self.prefix}{workflow_id}"
 
     def history_file(self, workflow: Workflow) -> Path:
-        """Where the history of a workflow's newest run is."""
+        """The file of a workflow's newest run."""
         name = history_name(self.real_id(workflow.workflow_id), len(workflow.runs))
         return self.folder / HISTORIES / name
 

@@ -30,7 +30,7 @@ WORKER_LOST = "WorkerLost"
 
 
 class Status(StrEnum):
-    """How a workflow stands."""
+    """How a workflow stands. `LOST`: the server has no history of it."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -122,8 +122,14 @@ class FailedTask:
 
 @dataclass(frozen=True)
 class Workflow:
-    """All runs of one workflow id, oldest first. `converter` reads what is in them. `pending` is
-    what it waited for when the case ended; None where it had ended, or the server did not tell.
+    """The histories of one workflow id.
+
+    Attributes:
+        workflow_id: its id, without the prefix that the run added.
+        runs: all its runs, the oldest first.
+        converter: reads its payloads.
+        pending: what it waited for when the case ended; None if it had ended, or is unknown.
+
     """
 
     workflow_id: str

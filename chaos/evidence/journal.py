@@ -17,7 +17,7 @@ from chaos.evidence.text import writable
 
 
 class Event(StrEnum):
-    """What an entry tells of. `STRAIN`: how starved the machine was in the seconds before it.
+    """The kind of a journal entry. `STRAIN`: how starved the machine was in the seconds before it.
     `ENDING`: from here on the harness itself takes the stack down.
     """
 
@@ -36,12 +36,25 @@ class Event(StrEnum):
 
 
 class Entry(BaseModel):
-    """One line of a journal. `target` names a process, `workflow_id` a workflow.
+    """One line of the journal.
 
-    `cpu_seconds` were used by a process that has ended, and by the children that it had waited for;
-    None where nobody could tell, and in journals of older versions. `identities` are the names
-    under which a worker that is ready was seen to poll, where they can be told from others'. A
-    fault at a `boundary` of the wire hit the call that the wire calls `passage`.
+    Attributes:
+        at: when.
+        event: its kind.
+        text: for people.
+        target: a process, link or service.
+        pid: of the process.
+        signal: that was sent, such as `SIGKILL`.
+        exit_code: of a process that has ended.
+        cpu_seconds: used by it and by the children that it waited for; None if unknown.
+        kind: of the fault.
+        workflow_id: a workflow.
+        progress: a query's answer.
+        strain: how starved the machine was.
+        identities: under which a ready worker was seen to poll, if they can be told from others'.
+        boundary: of the wire, where the fault hit a call.
+        passage: the wire's number of that call.
+
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)

@@ -46,13 +46,19 @@ def _payload(saved: Any) -> Payload:
 class WorkflowSpec(BaseModel):
     """One workflow: what it is started with, how it should end, and what it should cost.
 
-    `arguments` are what the target's data converter takes; read back they are payloads, as
-    `RawValue`. `charges` are due once the workflow has ended as it should; one more of each whose
-    key `may_be_charged_twice` is excused, for a fault cut its request off in flight, where no
-    client can know whether it was billed. `attempts` says how many attempts the faults explain of
-    each activity type, of the workflow's own and of its children's: a number, or a range such as
-    `{"charge_card": (1, 3)}`; types that are not named need one. With `status=Status.RUNNING` it
-    should still run at the end: it is not waited for.
+    Attributes:
+        workflow_id: its id, without the prefix that a run adds.
+        workflow_type: its type.
+        arguments: what the target's data converter takes. Read back they are payloads (`RawValue`).
+        status: how it should end. With `Status.RUNNING` it should still run: it is not awaited.
+        failure_names: texts that its failure must contain.
+        charges: what it should be billed for once it has ended as it should.
+        may_be_charged_twice: keys that may be billed once more, for a fault cuts the request off
+            in flight and no client can know whether it was billed.
+        attempts: how many attempts the faults explain, by activity type, of its own activities
+            and its children's: a number, or a range such as `{"charge_card": (1, 3)}`. Others need
+            one.
+
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -97,14 +103,14 @@ def cost_usd(spec: WorkflowSpec, billing: Billing) -> Decimal:
 
 
 async def save_specs(folder: Path, specs: Sequence[WorkflowSpec], converter: DataConverter) -> None:
-    """Write down what was asked for."""
+    """Save the specs."""
     encoded = [await spec.encoded(converter) for spec in specs]
     data = b",\n".join(spec.model_dump_json(indent=1).encode() for spec in encoded)
     write_file(folder / SPECS, b"[" + data + b"]")
 
 
 def load_specs(folder: Path, kind: type[WorkflowSpec]) -> tuple[WorkflowSpec, ...]:
-    """What was asked for, also as an earlier release has written it."""
+    """Read the specs, also those of an earlier release."""
     adapter = TypeAdapter(tuple[kind, ...])  # type: ignore[valid-type]  # the guest's own
     there = (read_if_there(folder / name) for name in (SPECS, OLD_SPECS))
     content = next((each for each in there if each is not None), None)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import Any, Protocol, Unpack
@@ -20,7 +18,6 @@ from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowHistoryEventFilterType,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -33,27 +30,12 @@ from chaos.evidence.history import Status
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.boundaries import BoundaryWatch
+from chaos.experiment.ends import Ends, watched
 from chaos.experiment.schedules import FollowedSchedule
 from chaos.process.child import Child
-from chaos.process.waiting import DeadlineExceededError, wait_until, within
+from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.wire.boundary import Boundary
 
-SAMPLE_INTERVAL_SECONDS = 0.25
-FOLLOW_AGAIN_SECONDS = 0.5
-
-AWAITED_AT_ONCE = 50
-"""Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
-
-SETTLE_SECONDS = 15.0
-"""How long a workflow task may take that a workflow has which should still run: the wait for a dead
-worker's sticky queue, and what comes after it.
-"""
-
-LONGEST_LOOK_SECONDS = 2.0
-"""How long a poll is waited for before somebody looks whether its workflow has ended."""
-
-_LONGEST_CALL = timedelta(seconds=20)
-_PAUSE_SECONDS = 0.05
 STEP_DEADLINE_SECONDS = 60.0
 
 _KINDS = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}
@@ -61,13 +43,16 @@ _KINDS = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}
 
 
 class EndedEarlyError(Exception):
-    """A workflow ended before its fault was done: there is nothing more to do but to judge."""
+    """A workflow ended before its fault was done: only judging is left."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose for a run. `workflows` is how many start at once, in a
-    case whose load asks for it.
+    """What the user of a run may choose.
+
+    Attributes:
+        workflows: how many start at once, in a case whose load uses it.
+
     """
 
     workflows: int = 5
@@ -75,7 +60,7 @@ class Options:
 
 @dataclass(frozen=True)
 class StartOptions:
-    """Where a workflow is started: its id there may be longer than the one it is known by here."""
+    """Where a workflow is started. Its id on the server may be longer than the one in its spec."""
 
     workflow_id: str
     task_queue: str
@@ -99,19 +84,19 @@ async def start_workflow(client: Client, spec: WorkflowSpec, options: StartOptio
 
 
 class Fault(Protocol):
-    """What can be injected and healed; `kind` and `target` stand in the journal."""
+    """What can be injected and healed. `kind` and `target` are its names in the journal."""
 
     @property
     def kind(self) -> str:
-        """What is done."""
+        """The name of what it does."""
 
     @property
     def target(self) -> str:
-        """To whom."""
+        """The process, link or service that it hits."""
 
     @property
     def is_late(self) -> bool:
-        """Whether it waits for its moment, and tells the journal by itself when that has come."""
+        """Whether it waits for a call, and adds itself to the journal when that has come."""
 
     async def inject(self, lab: Any) -> None:
         """Do it, and see the effect."""
@@ -122,10 +107,26 @@ class Fault(Protocol):
 
 @dataclass
 class Lab:
-    """One experiment's hands and notebook. `on_working` is called when it has a worker, `on_ended`
-    with each workflow that is seen to have ended. A target may have a lab of its own kind.
+    """What an experiment works with: starts workers and workflows, injects faults, waits.
 
-    `started` has the run ids of every start, by the workflow's id on the server.
+    Everything that it does is recorded in the journal. A target may have a subclass of its own.
+
+        async def experiment(lab: Lab) -> None:
+            worker = await lab.worker()
+            await lab.start(order)
+            await lab.until_in_flight("order-1", "charge_card")
+            await lab.signal(worker.child, signal.SIGKILL)
+            await lab.worker()
+
+    Attributes:
+        stack: the running server, services and workers.
+        journal: where it records what it does.
+        options: what the user of the run has chosen.
+        on_working: called when a worker is ready.
+        on_ended: called with the id of each workflow that was seen to have ended.
+        specs: the workflows that are expected.
+        started: the run ids of every start, by the workflow's id on the server.
+
     """
 
     stack: Stack
@@ -143,13 +144,13 @@ class Lab:
 
     @property
     def step_deadline_seconds(self) -> float:
-        """How long one step of an experiment may take; real, paid work takes longer."""
+        """How long one step may take: 60 s, or what a live target says."""
         live = self.stack.target.live
         return live.step_deadline_seconds if live else STEP_DEADLINE_SECONDS
 
     def expect(self, spec: WorkflowSpec) -> None:
-        """A workflow that somebody else starts, such as a parent or a service, under the id that
-        its spec has: it is awaited and judged as if the experiment had started it.
+        """Expect a workflow that something else starts, such as a parent or a service. It is
+        awaited and judged as if the experiment had started it, by the id in its spec.
         """
         self._not_yet.add(spec.workflow_id)
         self._add(spec)
@@ -162,18 +163,22 @@ class Lab:
     def expect_started_by(
         self, schedule_id: str, spec: Callable[[str], WorkflowSpec], *, at_least: int = 1
     ) -> None:
-        """The workflows that a Temporal Schedule starts: `spec` makes what is expected of each, for
-        the id that it has. When the experiment is over the schedule is paused, and in the end
-        deleted; all that it has started by then are awaited and judged. Of fewer than `at_least`
-        those that are missing count as lost.
+        """Expect the workflows that a Temporal Schedule starts.
 
-        The id of its action has to begin with `own_id(…)`: on a cluster of others all ids do. Give
-        it an `end_at` there: of a run that is killed nobody deletes it.
+        When the experiment is over the schedule is paused, and later deleted. Every workflow
+        that it has started by then is awaited and judged.
+
+        Args:
+            schedule_id: the schedule. Its action's workflow id must begin with `own_id(…)`. Give it
+                an `end_at` on a cluster that others use: a run that is killed deletes nothing.
+            spec: makes the spec of a workflow from its id.
+            at_least: how many must have started; those that are missing count as lost.
+
         """
         self._schedules.append(FollowedSchedule(schedule_id, spec, at_least))
 
     async def stop_schedules(self) -> None:
-        """Pause those whose workflows are expected, and expect these. Raises on a deadline."""
+        """Pause the schedules, and expect what they have started. Raises DeadlineExceededError."""
         prefix = self.stack.temporal.prefix
         for schedule in self._schedules:
             ids = await schedule.stop(self.client, self.step_deadline_seconds)
@@ -182,20 +187,20 @@ class Lab:
                 self._add(spec)
 
     async def delete_schedules(self) -> None:
-        """Remove those whose workflows are expected."""
+        """Delete the schedules."""
         for schedule in self._schedules:
             await schedule.delete(self.client)
 
     def own_id(self, name: str) -> str:
-        """What the id of a workflow that somebody else starts has to begin with."""
+        """With what the id of a workflow must begin that something else starts."""
         return f"{self.stack.temporal.prefix}{name}"
 
     async def save(self, folder: Path) -> None:
-        """Keep what a target's own kind of lab knows and its evidence needs; called once, last."""
+        """Save what a subclass knows and its evidence needs; called once, last."""
 
     async def keep(self, spec: WorkflowSpec, folder: Path) -> None:
-        """Keep in a folder of its own what there is of one workflow, where several share a stack:
-        what the books of both sides say of it. A target's own kind of lab adds its files.
+        """Save the books' entries of one workflow, where several share a stack. A subclass adds its
+        files.
         """
         await asyncio.to_thread(self._keep_books, spec, folder)
 
@@ -225,7 +230,7 @@ class Lab:
         save_books(folder, only)
 
     async def close(self) -> None:
-        """Let go of what a target's own kind of lab holds."""
+        """Release what a subclass holds."""
 
     @property
     def client(self) -> Client:
@@ -233,7 +238,7 @@ class Lab:
         return self.stack.client
 
     def note(self, text: str) -> None:
-        """Say what is being done now."""
+        """Add a line of text to the journal."""
         self.journal.add(Event.STAGE, text)
 
     async def start(
@@ -243,7 +248,14 @@ class Lab:
         task_queue: str | None = None,
         starter: Starter = start_workflow,
     ) -> None:
-        """Start a workflow, or one that has ended once more; it should end as its spec says."""
+        """Start a workflow, or start it again after it has ended.
+
+        Args:
+            spec: what it is, and how it should end.
+            task_queue: another one than the target's.
+            starter: starts it in another way than by the SDK's client; returns the run id.
+
+        """
         if spec not in self.specs:
             self.specs.append(spec)
         entry = self.journal.add(Event.WORKFLOW, workflow_id=spec.workflow_id)
@@ -257,13 +269,21 @@ class Lab:
         self.started.setdefault(self.handle(spec.workflow_id).id, []).append(run_id)
 
     def handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
-        """An expected workflow as the server has it."""
+        """The handle of an expected workflow on the server."""
         return self.client.get_workflow_handle(f"{self.stack.temporal.prefix}{workflow_id}")
 
     async def worker(self, **options: Unpack[WorkerOptions]) -> WorkerProcess:
-        """Start a worker, and wait until it is ready. The `options` are those of `WorkerOptions`:
-        `kind`, `task_queue`, `argv`, `settings`, `links`, `wire` and `namespace`. On the wire its
-        calls can be held, by `at`.
+        """Start a worker and wait until it is ready.
+
+        Keyword Args:
+            kind: one of the target's other kinds of workers.
+            task_queue: another one than the target's.
+            argv: another command line.
+            settings: more environment variables.
+            links: what it reaches through a proxy of its own: `SERVER`, or names of services.
+            wire: whether its calls can be held, by `at`.
+            namespace: on the wire, another namespace for its requests.
+
         """
         worker = await self.stack.start_worker(**options)
         kind = options.get("kind")
@@ -275,9 +295,16 @@ class Lab:
     async def supervisor(
         self, workers: int, *, arguments: Sequence[str] = (), **options: Unpack[WorkerOptions]
     ) -> Supervisor:
-        """Have so many workers kept, and wait until all are ready: by the target's own supervisor,
-        which gets the `arguments`, or else by the harness, which calls them `worker-1` and so on.
-        The `options` are those of `worker`.
+        """Have a number of workers kept running, and wait until all are ready.
+
+        The target's own supervisor does it, or else the harness, which calls them `worker-1` and
+        so on.
+
+        Args:
+            workers: how many.
+            arguments: more arguments for the target's own supervisor.
+            options: those of `worker`.
+
         """
         found: Supervisor
         if self.stack.target.supervisor:
@@ -297,15 +324,23 @@ class Lab:
         attempt: int = 0,
         times: int = 1,
     ) -> BoundaryWatch:
-        """Have the wire hold what comes to a boundary, such as `activity charge_card completed`: of
-        one workflow and one worker if they are named, and of one `attempt`, so many `times`.
+        """Hold each call that comes to a boundary of the wire, until it is decided what becomes of
+        it.
 
             charged = await lab.at("activity charge_card completed")
             await lab.start(order)
             hit = await charged.reached()
             await hit.kill()
 
-        When the experiment is over, all that is still held goes on. Raises BoundaryError.
+        Calls that are still held when the experiment is over go on. Raises BoundaryError.
+
+        Args:
+            boundary: such as `activity charge_card completed`.
+            workflow_id: hold only calls of this workflow.
+            worker: hold only calls of this worker.
+            attempt: hold only this attempt; 0: any.
+            times: how many calls to hold.
+
         """
         found = await self.stack.wire.wire.set(
             Boundary.parse(boundary) if isinstance(boundary, str) else boundary,
@@ -321,7 +356,7 @@ class Lab:
         return watch
 
     async def begin(self, fault: Fault) -> None:
-        """Inject a fault. It is healed by `end`, or by `heal` at the latest."""
+        """Inject a fault. `end` heals it, or the end of the experiment does."""
         if not fault.is_late:
             self.journal.add(
                 Event.FAULT, f"{fault.kind} at {fault.target}", kind=fault.kind, target=fault.target
@@ -330,7 +365,7 @@ class Lab:
         await fault.inject(self)
 
     async def end(self, fault: Fault) -> None:
-        """Heal a fault; one that is over already is left alone."""
+        """Heal a fault, unless it is over already."""
         if fault in self._faults:
             self._faults.remove(fault)
             await fault.heal(self)
@@ -338,7 +373,7 @@ class Lab:
 
     @asynccontextmanager
     async def during(self, fault: Fault) -> AsyncIterator[None]:
-        """A fault that is there within the block, and healed however the block ends."""
+        """Inject a fault for the time of the block, and heal it however the block ends."""
         await self.begin(fault)
         try:
             yield
@@ -346,9 +381,7 @@ class Lab:
             await self.end(fault)
 
     async def heal(self) -> None:
-        """Heal every fault that is still there, each whatever becomes of the others, and let go on
-        what is held at a boundary.
-        """
+        """Heal all faults that are left, and resume all calls that are held."""
         for fault in tuple(self._faults):
             try:
                 await self.end(fault)
@@ -378,7 +411,7 @@ class Lab:
         self.journal.add(Event.HEALED, target=target)
 
     async def until_in_flight(self, workflow_id: str, kind: str) -> None:
-        """Wait until a worker has an activity of that kind in flight, by the server's word."""
+        """Wait until a worker has an activity of that type in flight, by the server."""
 
         async def is_in_flight() -> bool:
             started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -391,7 +424,7 @@ class Lab:
         )
 
     async def until_failed(self, workflow_id: str, kind: str, *, attempts: int) -> None:
-        """Wait until so many attempts of an activity of that kind have failed."""
+        """Wait until so many attempts of an activity of that type have failed."""
 
         async def have_failed() -> bool:
             return any(p.attempt > attempts for p in await self._pending(workflow_id, kind))
@@ -403,8 +436,8 @@ class Lab:
         )
 
     async def until_troubled(self, workflow_id: str, kind: str) -> None:
-        """Wait until the heartbeats of an activity of that kind tell of something, or until its
-        workflow got over it before the next of them.
+        """Wait until an activity of that type reports something by its heartbeats, or its workflow
+        has ended.
         """
 
         async def is_told() -> bool:
@@ -436,14 +469,16 @@ class Lab:
         return [pending for pending in found if pending.activity_type.name == kind]
 
     async def until_ended(self, *workflow_ids: str) -> None:
-        """Wait until these have ended. One that hangs is no trouble of ours: its history tells."""
+        """Wait until these workflows have ended. Raises EndedEarlyError on a deadline."""
         try:
-            await self._until_ended(workflow_ids, self.step_deadline_seconds)
+            await self._ends.until_ended(workflow_ids, self.step_deadline_seconds)
         except DeadlineExceededError as error:
             raise EndedEarlyError(str(error)) from None
 
     async def until_told(self, workflow_id: str, field: str, query: str = "progress") -> Any:
-        """Wait until a field of what a workflow's query answers is there; what it is."""
+        """Wait until a field of a query's answer has a value, and return it. Raises
+        EndedEarlyError.
+        """
         told: list[Any] = []
 
         async def tells() -> bool:
@@ -467,117 +502,24 @@ class Lab:
 
     @asynccontextmanager
     async def watched(self, workflow_id: str, query: str = "progress") -> AsyncIterator[None]:
-        """Journal what a workflow's query answers, an object, each time that it changes."""
-        changed = asyncio.Event()
-        tasks = [
-            asyncio.create_task(self._follow(workflow_id, changed)),
-            asyncio.create_task(self._sample(workflow_id, query, changed)),
-        ]
-        try:
+        """Record a query's answer, an object, in the journal each time that it changes."""
+        async with watched(self.handle(workflow_id), workflow_id, query, self.journal):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-
-    async def _follow(self, workflow_id: str, changed: asyncio.Event) -> None:
-        """Say when a workflow's history grows: only then can its progress have changed."""
-        while True:
-            events = self.handle(workflow_id).fetch_history_events(
-                wait_new_event=True, rpc_timeout=_LONGEST_CALL
-            )
-            try:
-                async for _ in events:
-                    changed.set()
-            except RPCError:  # it is not there yet, or the server is away
-                await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
-            else:  # its run has ended, and another may follow
-                await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
-
-    async def _sample(self, workflow_id: str, query: str, changed: asyncio.Event) -> None:
-        last: dict[str, Any] | None = None
-        while True:
-            await changed.wait()
-            changed.clear()
-            try:
-                now = await self.handle(workflow_id).query(
-                    query, result_type=dict, rpc_timeout=timedelta(seconds=1)
-                )
-            except RPCError:
-                # While the server or every worker is down there is no answer; that is no finding.
-                changed.set()
-            else:
-                if now != last:
-                    last = now
-                    self.journal.add(
-                        Event.PROGRESS,
-                        workflow_id=workflow_id,
-                        progress=now,
-                    )
-            await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
 
     async def converge(self, deadline_seconds: float) -> None:
-        """Wait until every expected workflow has ended, or is lost. Those that should still run are
-        not waited for, but for the workflow task that they may just have. Raises on a deadline.
-
-        `handle.result()` gives up after 10 s without a server, so this asks in its own loop.
+        """Wait until every expected workflow has ended or is lost. For those that should still
+        run, wait only until they have no workflow task to do. Raises DeadlineExceededError.
         """
         should_run = [a.workflow_id for a in self.specs if a.status is Status.RUNNING]
         ids = [a.workflow_id for a in self.specs if a.status is not Status.RUNNING]
-        await self._until_ended(ids, deadline_seconds)
+        await self._ends.until_ended(ids, deadline_seconds)
         for workflow_id in should_run:
-            await wait_until(
-                partial(self._is_idle, workflow_id),
-                what=f"{workflow_id} has no task of its own to do",
-                deadline_seconds=SETTLE_SECONDS,
-            )
-
-    async def _is_idle(self, workflow_id: str) -> bool:
-        """Whether a workflow is there, and has no task of its own to do."""
-        try:
-            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
-        except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND and workflow_id not in self._not_yet
-        return not described.raw_description.HasField("pending_workflow_task")
-
-    async def _until_ended(self, ids: Sequence[str], deadline_seconds: float) -> None:
-        places = asyncio.Semaphore(AWAITED_AT_ONCE)
-        names = f"{', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}"
-        async with within(f"{names} end", deadline_seconds), asyncio.TaskGroup() as group:
-            for workflow_id in ids:
-                group.create_task(self._until_one_ended(workflow_id, places))
-
-    async def _until_one_ended(self, workflow_id: str, places: asyncio.Semaphore) -> None:
-        """The server says so when it does; it may be away, and a run may be followed by another.
-
-        A place is left after each answer, so that everybody gets a turn.
-        """
-        while True:
-            async with places:
-                if await self.has_ended(workflow_id):
-                    return
-                with contextlib.suppress(RPCError):
-                    await self._next_close(workflow_id)
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _next_close(self, workflow_id: str) -> None:
-        """Wait until a run ends, or for as long as a call may take."""
-        events = self.handle(workflow_id).fetch_history_events(
-            wait_new_event=True,
-            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT,
-            rpc_timeout=_LONGEST_CALL,
-        )
-        await anext(events, None)
+            await self._ends.until_idle(workflow_id)
 
     async def has_ended(self, workflow_id: str) -> bool:
-        """Whether a workflow has ended, or is lost; one that somebody else starts may yet come."""
-        try:
-            described = await self.handle(workflow_id).describe(rpc_timeout=timedelta(seconds=2))
-        except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND and workflow_id not in self._not_yet
-        if described.status in {None, WorkflowExecutionStatus.RUNNING}:
-            return False
-        self.on_ended(workflow_id)
-        return True
+        """Whether a workflow has ended or is lost. One that is only expected may still come."""
+        return await self._ends.has_ended(workflow_id)
+
+    @property
+    def _ends(self) -> Ends:
+        return Ends(self.handle, self._not_yet, self.on_ended)

@@ -27,14 +27,26 @@ from chaos.process.child import CANARY
 
 @dataclass(frozen=True)
 class Case:
-    """One experiment and how to judge it. `load` says which workflows it starts.
+    """One experiment and how it is judged.
 
-    `experiment` gets the target's own kind of lab. `proofs` show that its fault hit; without one it
-    cannot pass. `undisturbed` declares a control that breaks nothing, and needs none. `must_fail`
-    makes it a negative control: it passes only if that invariant sees the damage that was done on
-    purpose; the others are not asked. `needs` says why this machine cannot do it, such as that
-    nobody may mount a disk here; None where it can. `about_seconds` is how long it usually takes:
-    the longest begin first.
+    Attributes:
+        name: its name within the scenario, and the name of its evidence folder.
+        target: the system under test.
+        experiment: an async function that gets the target's kind of `Lab`.
+        proofs: show from the evidence that the fault hit. Without one the case cannot pass.
+        load: the workflows that it starts, for the plan and the estimate of a live run.
+        invariants: what must hold after it, such as `COMMON`.
+        stack: the Temporal server that it needs.
+        undisturbed: a control that breaks nothing, and so needs no proof.
+        must_fail: makes it a negative control. It passes only if this invariant sees the damage
+            that was done on purpose; the other invariants are not examined.
+        converge_deadline_seconds: how long its workflows have to end after healing.
+        modes: in which it runs: with test doubles, or with real, paid services.
+        topologies: on which it runs.
+        needs: why this machine cannot run it, such as a missing right to mount a disk, else None.
+        seed: of a schedule that was drawn.
+        about_seconds: how long it usually takes. The longest begin first.
+
     """
 
     name: str
@@ -56,10 +68,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A row of the results table. `cases_at_once` bounds those that run side by side.
+    """A row of the results table.
 
-    `number` stands before the title, unless it is 0. Leave it out: the catalogue numbers a
-    project's scenarios in their order.
+    Attributes:
+        name: as it is called on the command line.
+        title: as people read it.
+        cases: its experiments. It passes if all of them pass.
+        cases_at_once: how many of them may run side by side; None: as many as there is room for.
+
     """
 
     name: str

@@ -17,31 +17,38 @@ Judge = Callable[[E], Iterable[str]]
 
 
 class Late(str):
-    """A problem of nothing but time. A machine that was too busy makes it as well."""
+    """A problem of time alone: on a machine that was too busy the verdict is unknown."""
 
     __slots__ = ()
 
 
 class Lost(str):
-    """A problem of an attempt that was lost without any fault: nobody can say by whom."""
+    """An attempt that was lost without any fault: nobody can say where. The verdict is unknown."""
 
     __slots__ = ()
 
 
 class Unmeasured(str):
-    """A problem that is none of the system's: what was to be judged is not in the evidence."""
+    """The evidence does not have what was to be judged. The verdict is unknown."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """A named judge: it yields one sentence for each problem, and nothing where all is well.
+    """A named function from evidence to problems: a sentence for each, and nothing where all is
+    well.
 
-    `broken` is the verdict where there are problems: `FAILED` for what must hold, `UNKNOWN`
-    for the proof that a fault has hit. Where all are `Late`, and the machine was busy, `Lost` or
-    `Unmeasured`, it is `UNKNOWN` as well. What holds `at_any_moment`, not only at the end, is asked
-    of an experiment that broke off as well.
+    Make one with the decorators `invariant`, `safety` or `proof`.
+
+    Attributes:
+        name: as reports call it.
+        judge: the function. It gets the target's own kind of `Evidence`.
+        broken: the verdict if there are problems: `FAILED` for an invariant, `UNKNOWN` for a proof.
+            It is `UNKNOWN` as well if all problems are `Lost` or `Unmeasured`, or `Late` on a busy
+            machine.
+        at_any_moment: whether it is also examined if the experiment broke off.
+
     """
 
     name: str
@@ -50,7 +57,7 @@ class Invariant:
     at_any_moment: bool = False
 
     def examine(self, evidence: Evidence) -> Finding:
-        """Judge; a judge that breaks leaves its question open."""
+        """The finding. A function that raises leaves its question open: unknown."""
         try:
             problems = tuple(self.judge(evidence))
         except KeyboardInterrupt:
@@ -80,15 +87,23 @@ def _doubts(problems: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
 
 
 def invariant(judge: Judge[E]) -> Invariant:
-    """Make an invariant of a judge, under the judge's name."""
+    """Decorator: an invariant with the function's name, examined when the experiment went as
+    planned.
+
+        @invariant
+        def every_parcel_is_paid(evidence: Evidence) -> Iterator[str]:
+            for bill in evidence.bills:
+                if bill.item == "parcel" and not bill.amount_usd:
+                    yield f"{bill.key} was shipped for nothing"
+    """
     return Invariant(judge.__name__, judge)
 
 
 def safety(judge: Judge[E]) -> Invariant:
-    """Make an invariant of what holds at any moment."""
+    """Decorator: an invariant that must hold at any moment, also if the experiment broke off."""
     return Invariant(judge.__name__, judge, at_any_moment=True)
 
 
 def proof(name: str) -> Callable[[Judge[E]], Invariant]:
-    """Make a proof of a judge: where it has problems, the fault did not provably hit."""
+    """Decorator: a proof with that name. If it has problems, the fault did not provably hit."""
     return lambda judge: Invariant(name, judge, broken=Verdict.UNKNOWN)

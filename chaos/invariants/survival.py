@@ -108,9 +108,13 @@ def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
 def replays_with(
     workflows: Sequence[type], data_converter: DataConverter = pydantic_data_converter
 ) -> Invariant:
-    """Today's workflow code walks every history again without a different decision: of all runs of
-    the expected workflows, and of those children whose type is among `workflows`; others may be
-    another program's.
+    """An invariant: today's workflow code replays every history without a different decision.
+
+    Args:
+        workflows: the workflow classes. Children of other types are left out: they may be another
+            program's.
+        data_converter: reads the payloads.
+
     """
     names = {_name_of(each) for each in workflows}
 

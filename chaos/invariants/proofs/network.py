@@ -20,9 +20,9 @@ from chaos.network.journal import (
 
 
 def network_was_hit(link: str, toxic_types: Collection[str]) -> Invariant:
-    """Each of these toxics was put on a link after its fault was announced, and had an effect on a
-    connection before it was taken off. One that cuts a link has its effect on those that stand, or
-    on who comes and finds nobody.
+    """Proof: each of these toxics was on the link after its fault began, and had an effect on a
+    connection before it was taken off. A toxic that cuts the link has its effect on open
+    connections, or on a client that cannot connect.
     """
 
     @proof(f"network_was_hit[{link}: {', '.join(toxic_types)}]")

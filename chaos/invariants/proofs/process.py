@@ -16,7 +16,7 @@ from chaos.invariants.recovery.faults import is_of_a_fleet
 
 
 def was_paused(target: str, at_least_seconds: float) -> Invariant:
-    """A process stood still for so long, lived, and went on."""
+    """Proof: a process was paused for at least so many seconds, lived, and went on."""
 
     @proof(f"was_paused[{target}]")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -30,8 +30,8 @@ def was_paused(target: str, at_least_seconds: float) -> Invariant:
 
 
 def died_of(target: str, exit_code: int) -> Invariant:
-    """A process that a fault was announced for ended with that code. One that was to die of itself
-    got no signal from the suite.
+    """Proof: a process that had a fault ended with this exit code. One that was to end by itself
+    got no signal from the harness.
     """
 
     @proof(f"died_of[{target}: {exit_code}]")
@@ -54,8 +54,8 @@ def died_of(target: str, exit_code: int) -> Invariant:
 
 
 def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> Invariant:
-    """All these workers died of SIGKILL and were gone at the same time, while an activity of that
-    kind was in flight, by the history.
+    """Proof: all these workers died of SIGKILL and were gone at the same time, while an activity of
+    this type of the workflow was in flight, by the history.
     """
 
     @proof(f"killed_while_open[{', '.join(workers)}: {kind}]")
@@ -142,7 +142,9 @@ def lasted(activity: Activity, start: datetime, end: datetime) -> bool:
 
 
 def was_down(target: str, workflow_id: str) -> Invariant:
-    """A process died of SIGKILL and was started again, and a workflow was open all that time."""
+    """Proof: a process died of SIGKILL and was started again, and the workflow was open all that
+    time.
+    """
 
     @proof(f"was_down[{target}]")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -167,8 +169,8 @@ def was_down(target: str, workflow_id: str) -> Invariant:
 
 
 def ran_out_of_memory(target: str) -> Invariant:
-    """A process whose memory was limited was ended by an OOM killer, which says so, and was seen to
-    end.
+    """Proof: a process whose memory was limited was ended by an OOM killer, by its own words, and
+    was seen to end.
     """
 
     @proof(f"ran_out_of_memory[{target}]")

@@ -24,8 +24,13 @@ _DECIDED_AS: Mapping[str, Collection[str]] = {
 
 
 def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = "") -> Invariant:
-    """A call was at that boundary, of that workflow if it is named, and the fault hit it there:
-    `kill`, `pause`, `drop`, `silence`, `fail` or `delay`. Raises BoundaryError.
+    """Proof: a call was at that boundary, and the fault hit it there. Raises BoundaryError.
+
+    Args:
+        boundary: such as `activity charge_card completed`.
+        action: `kill`, `pause`, `drop`, `silence`, `fail` or `delay`.
+        workflow_id: of this workflow; empty: of any.
+
     """
     wanted = Boundary.parse(boundary) if isinstance(boundary, str) else boundary
     place = str(wanted)

@@ -15,7 +15,7 @@ from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.case import save_books
 from chaos.evidence.files import write_file
 from chaos.evidence.spec import WorkflowSpec
-from chaos.experiment.lab import LONGEST_LOOK_SECONDS, EndedEarlyError, Lab
+from chaos.experiment.lab import EndedEarlyError, Lab
 from chaos.process.waiting import wait_until
 from tests.chaos.video.api_probe import ApiProbe, Breakpoint, FakeApiProbe, LiveApiProbe
 from tests.chaos.video.evidence import BILLS, bills_about, save_live_bills, save_paid_calls
@@ -25,6 +25,9 @@ from tests.chaos.video.fake_api.rules import When
 from tests.chaos.video.specs import VideoSpec
 from workflows.payments.journal import PaymentJournal
 from workflows.policies import JOURNAL_GRACE_SECONDS
+
+LONGEST_LOOK_SECONDS = 2.0
+"""How long a poll is waited for before somebody looks whether its workflow has ended."""
 
 
 @dataclass

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Journal
 from chaos.evidence.spec import WorkflowSpec
-from chaos.experiment import lab as module
+from chaos.experiment import ends
 from chaos.experiment.lab import Lab, Options
 from chaos.experiment.schedules import FollowedSchedule
 from chaos.process.waiting import DeadlineExceededError
@@ -82,7 +82,7 @@ async def test_what_should_still_run_is_not_waited_for(lab: Lab, server: Server)
 async def test_its_own_task_is_waited_for_a_while(
     lab: Lab, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(ends, "SETTLE_SECONDS", 0.2)
     lab.specs.append(_spec("watch", Status.RUNNING))
     server.busy = "watch"
 

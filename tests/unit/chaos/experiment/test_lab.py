@@ -20,7 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from chaos.environment.target import Live, Target
 from chaos.evidence.journal import Journal
 from chaos.evidence.spec import WorkflowSpec
-from chaos.experiment.lab import AWAITED_AT_ONCE, STEP_DEADLINE_SECONDS, Lab, Options
+from chaos.experiment.ends import AWAITED_AT_ONCE
+from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab, Options
 from chaos.process.waiting import DeadlineExceededError, wait_until
 
 TARGET = Target(worker=("true",), task_queue="orders")
