@@ -7,10 +7,8 @@ import signal
 import pytest
 
 from chaos.evidence.history import Status
-from chaos.process.waiting import wait_until
 from tests.chaos.video import specs
 from tests.integration.fleet.supervised import (
-    DEADLINE_SECONDS,
     DRAW,
     all_gone,
     is_there,
@@ -100,17 +98,6 @@ async def test_told_twice_to_stop_a_supervisor_kills_its_workers_and_says_so(ben
         await hold.resume()
 
 
-async def test_a_supervisor_with_nothing_in_flight_stops_at_once(bench: Bench) -> None:
-    async with supervised(bench, 2, name="idle") as made:
-        pids = made.supervisor.pids
-        exit_code = await made.finish()
-
-        assert exit_code == 0
-        assert not any(is_there(pid) for pid in pids)
-        assert made.tally["starts"] == 2
-        assert "is lost" not in made.log
-
-
 async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(bench: Bench) -> None:
     async with supervised(bench, 1, name="one-stopped") as made:
         (pid,) = made.supervisor.pids
@@ -120,21 +107,3 @@ async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(benc
 
         assert made.pid_at(1) != pid
         assert made.losses == []
-
-
-async def test_a_worker_that_is_stopped_while_it_starts_is_no_loss(bench: Bench) -> None:
-    async with supervised(bench, 1, name="stopped-while-it-starts") as made:
-        (pid,) = made.supervisor.pids
-        made.kill(pid)
-        await wait_until(
-            lambda: made.pid_at(1) != pid,
-            what="it is replaced",
-            deadline_seconds=DEADLINE_SECONDS,
-        )
-        successor = made.pid_at(1)
-        exit_code = await made.finish()
-
-        assert exit_code == 0
-        assert f"worker-1 (pid {successor}) ended" in made.log
-        assert [lost.pid for lost in made.losses] == [pid]
-        assert (made.tally["starts"], made.tally["losses"]) == (2, 1)

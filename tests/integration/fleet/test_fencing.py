@@ -21,7 +21,6 @@ from chaos.process.waiting import wait_until
 from tests.integration.fleet.supervised import DEADLINE_SECONDS
 from tests.integration.workflows.bench import Bench
 from workflows.fleet.failover import Failover, Handover, Loss
-from workflows.fleet.in_flight import InFlight
 from workflows.fleet.reports import Event, Report, ReportingInterceptor, SupervisorLink
 from workflows.models import CHARACTER, Item
 from workflows.payments.calls import Limits, PaidRequest, State
@@ -167,36 +166,6 @@ async def test_the_token_of_an_attempt_that_is_completed_is_refused(recorder: Re
     assert await handle.result() == 1
     done = await recorder.give_away(token)
     assert (done.failed_over, done.over, done.left) == (0, 1, 0)
-
-
-async def test_of_many_tokens_only_the_open_one_is_hit(recorder: Recorder) -> None:
-    handle = await recorder.start()
-    first = await recorder.token_of(1)
-    await recorder.give_away(first)
-    second = await recorder.token_of(2)
-    done = await recorder.give_away(first, second)
-    await recorder.token_of(3)
-    recorder.attempts[3].set()
-
-    assert (done.failed_over, done.over, done.left) == (1, 1, 0)
-    assert await handle.result() == 3
-
-
-async def test_a_worker_tells_of_each_attempt_when_it_begins_and_ends_and_of_its_workflow(
-    recorder: Recorder,
-) -> None:
-    handle = await recorder.start()
-    token = await recorder.token_of(1)
-    known = InFlight()
-    for report in recorder.hear():
-        known.take(report)
-    assert known.attempts == {token: f"stay of {recorder.queue}"}
-    assert (known.unfinished, known.workflows) == (1, (recorder.queue,))
-    recorder.attempts[1].set()
-    await handle.result()
-    for report in recorder.hear():
-        known.take(report)
-    assert known.unfinished == 0
 
 
 async def test_the_sticky_queue_of_a_worker_is_found_in_a_workflow_that_it_has(

@@ -15,8 +15,6 @@ import pytest_asyncio
 
 from chaos.evidence.history import Status, Workflow
 from tests.chaos.video import specs
-from tests.chaos.video.fake_api import shapes
-from tests.chaos.video.fake_api.bills import Call
 from tests.integration.fleet import odd
 from tests.integration.fleet.supervised import (
     WAIT,
@@ -27,7 +25,6 @@ from tests.integration.fleet.supervised import (
     is_there,
     only,
     pid_of,
-    require_no_secret,
     supervised,
     was_failed_over,
 )
@@ -103,22 +100,6 @@ async def event_loop_hangs(bench: Bench) -> Story:
         )
 
 
-async def lost_once_then_refused(bench: Bench) -> Story:
-    asked = specs.single("lost-then-refused")
-    async with supervised(bench, 2, name=asked.workflow_id) as made:
-        _, pid = await made.awaiting(asked)
-        made.kill(pid)
-        await made.waits_in_attempt(asked, 2)
-        # A poll that fails is a part of the wait; one whose key is refused ends an attempt.
-        refused = shapes.key_not_valid(Call.POLL, match=asked.video_prompts[0], times=2)
-        await bench.lab.api.add_rule(refused)
-        workflow = await ends(bench, asked, PATIENCE_SECONDS)
-        billed = await bench.billed(asked)
-        return Story(
-            *(made, workflow, billed, asked.prompts, made.log), losses=made.losses, pid=pid
-        )
-
-
 async def crash_loop(bench: Bench, flaw: Path) -> Story:
     """From some time on the first worker cannot start."""
     asked = specs.single("crash-loop")
@@ -166,7 +147,6 @@ async def stories(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Asy
     told = {
         "both": supervisor_and_worker_killed(bench),
         "hang": event_loop_hangs(bench),
-        "refused": lost_once_then_refused(bench),
         "loop": crash_loop(bench, flaw),
         "stay": does_not_stop(bench),
     }
@@ -217,16 +197,6 @@ async def test_a_worker_whose_event_loop_hangs_is_killed_replaced_and_failed_ove
     assert story.billed == list(story.prompts)
 
 
-async def test_an_attempt_that_was_lost_counts_among_the_three(stories: Stories) -> None:
-    story = await stories["refused"]
-    wait = only(story.workflow, WAIT)  # it is not scheduled anew
-    assert story.workflow.status is Status.FAILED
-    assert (wait.attempt, was_failed_over(wait)) == (3, False)
-    assert story.workflow.failure_message.startswith("video 1 of 1 failed: ")
-    assert [(lost.pid, lost.failed_over) for lost in story.losses] == [(story.pid, 1)]
-    assert story.billed == list(story.prompts)
-
-
 async def test_a_crash_loop_is_told_with_the_last_lines_and_the_others_go_on(
     stories: Stories,
 ) -> None:
@@ -261,10 +231,3 @@ async def test_a_worker_that_does_not_stop_is_killed_and_only_that_one(stories: 
     assert [(lost.pid, lost.how) for lost in story.losses] == [(story.pid, "SIGKILL")]
     assert "worker-2 (pid" in story.log
     assert story.workflow.status is Status.COMPLETED
-
-
-async def test_no_log_shows_a_key(bench: Bench, stories: Stories) -> None:
-    logs = [(await task).made.log for task in stories.values()]
-    assert all("working on task queue" in log for log in logs)
-    for log in logs:
-        require_no_secret(bench, log)

@@ -44,11 +44,6 @@ def test_three_workers_are_the_default() -> None:
     assert options.command == [sys.executable, "-m", "workflows.worker"]
 
 
-@pytest.mark.parametrize("count", [1, 64])
-def test_as_many_workers_as_asked_for(count: int) -> None:
-    assert _parser().parse_args(["--workers", str(count)]).workers == count
-
-
 def test_a_command_is_read_as_a_shell_would() -> None:
     options = _parser().parse_args(["--command", "nice -n 5 'a program' --flag"])
     assert options.command == ["nice", "-n", "5", "a program", "--flag"]
@@ -77,10 +72,6 @@ def test_the_address_may_be_one_of_ipv6() -> None:
 
 def test_without_metrics_nothing_is_set() -> None:
     assert _metrics(None, 3)(1) == {}
-
-
-def test_the_last_worker_may_have_the_last_port() -> None:
-    assert _metrics("127.0.0.1:65533", 3)(3) == {"METRICS_ADDRESS": "127.0.0.1:65535"}
 
 
 def test_more_workers_than_ports_are_told() -> None:

@@ -43,11 +43,6 @@ def ended(token: bytes) -> Report:
     return Report(event=Event.ENDED, token=token)
 
 
-def test_of_a_new_worker_nothing_is_known(in_flight: InFlight) -> None:
-    assert (in_flight.identity, in_flight.is_ready) == (None, False)
-    assert (in_flight.attempts, in_flight.unfinished, in_flight.workflows) == ({}, 0, ())
-
-
 def test_a_ready_worker_has_a_name(in_flight: InFlight) -> None:
     in_flight.take(Report(event=Event.READY, identity="7@host"))
     assert (in_flight.identity, in_flight.is_ready) == ("7@host", True)
@@ -81,15 +76,6 @@ def test_an_attempt_that_ended_some_time_ago_is_forgotten(
     assert (in_flight.attempts, in_flight.unfinished) == ({B: "b"}, 1)
 
 
-def test_each_is_forgotten_in_its_own_time(in_flight: InFlight, clock: Clock) -> None:
-    for token in (A, B):
-        in_flight.take(began(token))
-        in_flight.take(ended(token))
-        clock.now += JUST_ENDED_SECONDS / 2
-    in_flight.take(Report(event=Event.BEAT))
-    assert list(in_flight.attempts) == [B]
-
-
 def test_it_does_not_grow_with_the_work_that_is_over(in_flight: InFlight, clock: Clock) -> None:
     for number in range(1000):
         token = str(number).encode()
@@ -103,13 +89,6 @@ def test_it_does_not_grow_with_the_work_that_is_over(in_flight: InFlight, clock:
 def test_an_end_without_a_beginning_is_no_attempt(in_flight: InFlight) -> None:
     in_flight.take(ended(A))
     assert (in_flight.attempts, in_flight.unfinished) == ({}, 0)
-
-
-def test_what_is_handed_out_does_not_change_any_more(in_flight: InFlight) -> None:
-    in_flight.take(began(A))
-    before = in_flight.attempts
-    in_flight.take(began(B))
-    assert list(before) == [A]
 
 
 def test_workflows_are_told_newest_first_and_once(in_flight: InFlight) -> None:
