@@ -14,10 +14,10 @@ import sys
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandle
 
 from benchmarks.points import Point, passes
-from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
 from workflows.gemini import Gemini
 from workflows.settings import Settings, load_settings
+from workflows.success_replies import Image
 
 
 class Clients:

@@ -14,7 +14,6 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from workflows import policies
-from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore, mime_type_of
 from workflows.gemini import Gemini
@@ -42,6 +41,7 @@ from workflows.payments.execute import PaidButLostError, PaidCalls, UndecidedErr
 from workflows.payments.journal import BudgetExceededError, JournalError, OtherPromptError
 from workflows.payments.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
+from workflows.success_replies import Image
 
 _FINAL = (ArtifactError, BudgetExceededError, OtherPromptError, PaidButLostError)
 """What another attempt does not mend."""
@@ -73,7 +73,7 @@ class VideoActivities:
     @activity.defn
     async def generate_character(self, order: CharacterOrder) -> Character:
         """Make the character's image (paid) and put it on disk."""
-        purchase = PaidRequest(
+        request = PaidRequest(
             operation_id=order.operation_id,
             step=CHARACTER,
             item=Item.IMAGE,
@@ -82,26 +82,26 @@ class VideoActivities:
             deadline_seconds=self.settings.image_deadline_seconds,
         )
         async with _attempt():
-            bill = await self.paid_calls.execute(
-                purchase,
+            result = await self.paid_calls.execute(
+                request,
                 order,
                 ImageReplies(self.artifacts),
                 lambda may_send: self.gemini.generate_image(order.prompt, may_send),
             )
-            artifact = bill.call.artifact
+            artifact = result.call.artifact
             if artifact is None:
                 raise ArtifactError("the journal names no file for the character; stop all work.")
             await asyncio.to_thread(self.artifacts.load, artifact)
             return Character(
                 artifact=artifact,
-                cost_usd=bill.call.cost_usd,
-                possible_waste_usd=bill.possible_waste_usd,
+                cost_usd=result.call.cost_usd,
+                possible_waste_usd=result.possible_waste_usd,
             )
 
     @activity.defn
     async def start_video(self, order: VideoOrder) -> StartedVideo:
         """Have the provider begin a video (paid) and return its name there."""
-        purchase = PaidRequest(
+        request = PaidRequest(
             operation_id=order.operation_id,
             step=video_step(order.number),
             item=Item.VIDEO,
@@ -113,8 +113,8 @@ class VideoActivities:
         async with _attempt():
             data = await asyncio.to_thread(self.artifacts.load, order.character)
             character = Image(data, mime_type_of(order.character.path, data))
-            bill = await self.paid_calls.execute(
-                purchase,
+            result = await self.paid_calls.execute(
+                request,
                 await self._with_a_known_name(order),
                 VideoReplies(self.artifacts),
                 lambda may_send: self.gemini.start_video(order.prompt, character, may_send),
@@ -122,10 +122,10 @@ class VideoActivities:
             return StartedVideo(
                 operation_id=order.operation_id,
                 number=order.number,
-                provider_operation=bill.call.provider_operation or "",
-                cost_usd=bill.call.cost_usd,
-                possible_waste_usd=bill.possible_waste_usd,
-                artifact=await asyncio.to_thread(self._whole, bill.call.artifact),
+                provider_operation=result.call.provider_operation or "",
+                cost_usd=result.call.cost_usd,
+                possible_waste_usd=result.possible_waste_usd,
+                artifact=await asyncio.to_thread(self._whole, result.call.artifact),
                 deadline_seconds=self.settings.video_deadline_seconds,
             )
 
@@ -210,7 +210,7 @@ class VideoActivities:
         return artifact
 
     async def _settle(self, video: StartedVideo | VideoDownload, error: ApiError) -> None:
-        """Record what the end of a video means for its bill, before anybody is told of it.
+        """Record what the end of a video means for its result, before anybody is told of it.
 
         Raises ApplicationError, JournalError.
         """

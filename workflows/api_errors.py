@@ -13,8 +13,8 @@ from enum import StrEnum
 
 import httpx
 
+from workflows.error_replies import ErrorReply, in_short
 from workflows.models import KEY_REFUSED
-from workflows.said import Said, in_short
 from workflows.transport import Exchange
 
 DAILY_QUOTA_RETURNS_AT_HOUR = 8
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
     """Refused for a reason that another try does not change; nothing was billed."""
     RETRYABLE = "retryable"
     """Not accepted, not billed, or free to send again."""
-    IN_DOUBT = "ambiguous"
+    IN_DOUBT = "in_doubt"
     """A paid call that may have been billed although no usable reply came."""
     NOT_MADE = "not_made"
     """The provider began a video, failed by its own fault and charges nothing: start it anew."""
@@ -71,7 +71,7 @@ def classify(error: Exception, call: Call, exchange: Exchange) -> ApiError:
     """What an error of the client means."""
     response = exchange.response
     if response is not None and response.status_code != httpx.codes.OK:
-        return _by_status(Said.by(response), call)
+        return _by_status(ErrorReply.of(response), call)
     if isinstance(error, httpx.ProxyError):
         return _by_proxy(in_short(str(error)), call)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
@@ -141,38 +141,38 @@ def _by_proxy(words: str, call: Call) -> ApiError:
     )
 
 
-def _by_status(said: Said, call: Call) -> ApiError:
-    status = said.http_status
+def _by_status(reply: ErrorReply, call: Call) -> ApiError:
+    status = reply.http_status
     if status < 400:
-        return _without_answer(said, call)
+        return _without_answer(reply, call)
     if status in {425, 429, 503}:
-        return _unavailable(said, call)
+        return _unavailable(reply, call)
     # A gateway that does not know the way says nothing of the video that was asked for.
-    is_lost_on_the_way = call.name == "poll" and status in {400, 404, 410} and not said.in_json
+    is_lost_on_the_way = call.name == "poll" and status in {400, 404, 410} and not reply.in_json
     if status >= 500 or status in {408, 409, 499} or is_lost_on_the_way:
-        failed = f"the {call.name} call failed (HTTP {status}): {said.words}"
+        failed = f"the {call.name} call failed (HTTP {status}): {reply.words}"
         return ApiError("ServerError", failed, call.unclear)
-    if status in {401, 403, 407} or said.is_about_the_key:
-        return _denied(said, call)
+    if status in {401, 403, 407} or reply.is_about_the_key:
+        return _denied(reply, call)
     if status in {404, 410}:
-        return _gone(said, call)
-    return _refused(said, call)
+        return _gone(reply, call)
+    return _refused(reply, call)
 
 
-def _refused(said: Said, call: Call) -> ApiError:
-    status = said.http_status
-    refused = f"the API refused the {call.name} call (HTTP {status}): {said.words}"
-    if not call.paid and status == 400 and said.status != "FAILED_PRECONDITION":
+def _refused(reply: ErrorReply, call: Call) -> ApiError:
+    status = reply.http_status
+    refused = f"the API refused the {call.name} call (HTTP {status}): {reply.words}"
+    if not call.paid and status == 400 and reply.status != "FAILED_PRECONDITION":
         return ApiError("CannotBeFetched", refused, Outcome.LOST)
     return ApiError("RequestRefused", refused, Outcome.PERMANENT)
 
 
-def _without_answer(said: Said, call: Call) -> ApiError:
-    status = said.http_status
+def _without_answer(reply: ErrorReply, call: Call) -> ApiError:
+    status = reply.http_status
     if status < 300:
         return ApiError(
             "NoResult",
-            f"the API took the {call.name} call (HTTP {status}) and gave no result. {said.words}",
+            f"the API took the {call.name} call (HTTP {status}) and gave no result. {reply.words}",
             call.unclear,
         )
     # 302 and 303 may point to what the request has led to already.
@@ -186,16 +186,18 @@ def _without_answer(said: Said, call: Call) -> ApiError:
     )
 
 
-def _unavailable(said: Said, call: Call) -> ApiError:
-    not_taken = f"the API did not take the {call.name} call (HTTP {said.http_status}): {said.words}"
-    if said.has_no_quota:
+def _unavailable(reply: ErrorReply, call: Call) -> ApiError:
+    not_taken = (
+        f"the API did not take the {call.name} call (HTTP {reply.http_status}): {reply.words}"
+    )
+    if reply.has_no_quota:
         return ApiError(
             "NoQuota",
             f"{not_taken} The project of GEMINI_API_KEY has no quota for this model at all: enable "
             "billing for it, or choose another model.",
             Outcome.PERMANENT,
         )
-    if said.is_daily:
+    if reply.is_daily:
         back = _next_day_of_quotas(datetime.now(UTC))
         return ApiError(
             "QuotaUsedUp",
@@ -203,7 +205,7 @@ def _unavailable(said: Said, call: Call) -> ApiError:
             Outcome.RETRYABLE,
             (back - datetime.now(UTC)).total_seconds(),
         )
-    return ApiError("Unavailable", not_taken, Outcome.RETRYABLE, said.retry_after_seconds)
+    return ApiError("Unavailable", not_taken, Outcome.RETRYABLE, reply.retry_after_seconds)
 
 
 def _next_day_of_quotas(now: datetime) -> datetime:
@@ -217,21 +219,21 @@ _ADVICE = {
 }
 
 
-def _denied(said: Said, call: Call) -> ApiError:
-    status = said.http_status
+def _denied(reply: ErrorReply, call: Call) -> ApiError:
+    status = reply.http_status
     if status == 407:
         return ApiError(
             "ProxyRefused",
-            f"the proxy refused the {call.name} call (HTTP 407): {said.words} "
+            f"the proxy refused the {call.name} call (HTTP 407): {reply.words} "
             "Check HTTPS_PROXY and what it needs to log in.",
             Outcome.PERMANENT,
         )
-    refused = f"at the {call.name} call (HTTP {status}): {said.words}"
-    if call.name == "download" and status == 403 and re.search(r"(?i)\bfile\b", said.message):
+    refused = f"at the {call.name} call (HTTP {status}): {reply.words}"
+    if call.name == "download" and status == 403 and re.search(r"(?i)\bfile\b", reply.message):
         # So the provider speaks of a file of another project, and of one that is gone.
         return ApiError("CannotBeFetched", f"the API refused the file {refused}", Outcome.LOST)
-    if status == 403 and said.reason != "API_KEY_INVALID":
-        advice = _ADVICE.get(said.reason, "")
+    if status == 403 and reply.reason != "API_KEY_INVALID":
+        advice = _ADVICE.get(reply.reason, "")
         return ApiError(
             "AccessDenied",
             f"the API denied access {refused} {advice or 'Check GEMINI_API_KEY and its project.'}",
@@ -244,14 +246,14 @@ def _denied(said: Said, call: Call) -> ApiError:
     )
 
 
-def _gone(said: Said, call: Call) -> ApiError:
-    asked = f"the API does not know what the {call.name} call asked for (HTTP {said.http_status})"
+def _gone(reply: ErrorReply, call: Call) -> ApiError:
+    asked = f"the API does not know what the {call.name} call asked for (HTTP {reply.http_status})"
     if call.paid:
         model = f"GEMINI_{call.name.upper()}_MODEL"
-        message = f"{asked}: {said.words} Check {model}."
+        message = f"{asked}: {reply.words} Check {model}."
         return ApiError("NotFound", message, Outcome.PERMANENT)
     return ApiError(
         "Expired",
-        f"{asked}: {said.words} The provider keeps a video for two days, so it has expired.",
+        f"{asked}: {reply.words} The provider keeps a video for two days, so it has expired.",
         Outcome.LOST,
     )

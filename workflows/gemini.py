@@ -18,9 +18,9 @@ from google import genai
 from google.genai import errors, types
 
 from workflows import policies
-from workflows.answers import Image, MadeVideo, image_of, name_of, video_of
 from workflows.api_errors import ApiError, Call, classify, unreadable
 from workflows.settings import Settings
+from workflows.success_replies import Image, MadeVideo, image_of, name_of, video_of
 from workflows.transport import Exchange, Http, MaySend, exchange, tls_context, usual_tls_context
 
 _LONGEST_MESSAGE = 600
@@ -67,8 +67,9 @@ def warm_up() -> None:
 
 @contextmanager
 def _read_as_it_came() -> Iterator[None]:
-    """Pass over what the client makes of a success: see `answers`. For it every status but 200 is
-    an error, a 202 with what was asked for as well.
+    """Pass over what the client makes of a success: see `success_replies`.
+
+    For the client every status but 200 is an error, also a 202 with what was asked for.
     """
     try:
         yield

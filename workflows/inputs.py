@@ -1,11 +1,12 @@
-"""What a workflow is given, by whoever starts it: read by hand, so that a wrong input is answered.
+"""What a workflow is given from outside, its input and decisions: why one cannot be taken.
 
-Left to the SDK, one of a wrong form would fail the first workflow task, which is tried again for
-ever: the workflow would run, and do nothing.
+Workflows read their input by themselves. Left to the SDK, an input of a wrong form would fail the
+first workflow task, which is tried again for ever: the workflow would run, and do nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -13,7 +14,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from workflows import policies
-from workflows.models import SeriesVideoInput, SingleVideoInput
+from workflows.models import Choice, Decision, Item, OpenCall, SeriesVideoInput, SingleVideoInput
+
+_OPERATION_NAME = re.compile(r"models/[^/\s]+/operations/[^/\s]+")
 
 Input = TypeVar("Input", SingleVideoInput, SeriesVideoInput)
 
@@ -44,6 +47,22 @@ def excess_of(config: SingleVideoInput | SeriesVideoInput) -> str | None:
 def size_of(prompts: Sequence[str]) -> int:
     """What all prompts of an operation take of a payload, in bytes."""
     return len(to_json(prompts))
+
+
+def decision_objection(call: OpenCall | None, decision: Decision) -> str | None:
+    """Why an operator's decision on an open call cannot be taken; None where it can."""
+    if call is None:
+        return "there is nothing to decide now."
+    if call.settle_at is not None:
+        return f"its reply may still come until {call.settle_at:%H:%M:%S} UTC; decide after that."
+    if decision.step != call.step:
+        return f"the open call is that of {call.step!r}, not of {decision.step!r}."
+    if decision.choice is Choice.MADE and call.item is Item.IMAGE:
+        return "an image cannot be fetched later: choose resend or give_up."
+    name = decision.provider_operation or ""
+    if decision.choice is Choice.MADE and not _OPERATION_NAME.fullmatch(name):
+        return "made needs provider_operation, such as models/MODEL/operations/ID."
+    return None
 
 
 def _wrong_length(config: SingleVideoInput | SeriesVideoInput) -> str | None:

@@ -45,8 +45,8 @@ class OpenCall(Record):
     """A paid request that may have been billed although no reply came.
 
     `settle_at` is when that will be certain; None: it is certain already, and somebody has to
-    decide. `ambiguous` counts the requests of the step of which this is so, `lost` those whose
-    video can be fetched no more. Where the last one is such, `provider_operation` is its name.
+    decide. `ambiguous` counts the requests of the step that are in doubt (the name is on record in
+    histories), `lost` those whose video can be fetched no more. Where the last one is such, `provider_operation` is its name.
     """
 
     step: str
@@ -209,9 +209,9 @@ class OperationOrder(Record):
 
 
 class PaidOrder(Record):
-    """What both paid activities are told.
+    """The input that both paid activities have.
 
-    `resends` is how many ambiguous requests of this step an operator allowed to send again, and
+    `resends` is how many requests in doubt of this step an operator allowed to send again, and
     `rebuys` how many whose video is lost; `made_as` the provider's name for a video that an
     operator knows to have been begun.
     """

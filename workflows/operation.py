@@ -14,9 +14,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows import policies
-    from workflows.decisions import objection
     from workflows.failures import open_call_of, pause_of, type_of, was_lost, words_of
-    from workflows.inputs import excess_of
+    from workflows.inputs import decision_objection, excess_of
     from workflows.models import (
         CHARACTER,
         NOT_BILLED,
@@ -105,7 +104,7 @@ class VideoOperation:
     @workflow.signal
     def decide(self, decision: Decision) -> None:
         """Settle the call that `Progress.undecided` tells of; another answer is not taken."""
-        hint = objection(self._state.undecided, decision)
+        hint = decision_objection(self._state.undecided, decision)
         self._update(hint=hint)
         if hint is None:
             self._decision = decision

@@ -29,8 +29,8 @@ from workflows.gemini import Gemini
 from workflows.network import check_network
 from workflows.payments.execute import PaidCalls
 from workflows.payments.identity import names_in_use, open_journal
-from workflows.registry import WORKFLOWS
 from workflows.settings import Settings, SettingsError, load_settings
+from workflows.videos import WORKFLOWS
 
 OLD_ALERTS_FOLDER = ".alerts"
 """Among the artifacts, where earlier versions kept the alerts that were not sent yet."""

@@ -9,10 +9,10 @@ from pydantic import SecretStr
 
 from tests.cases.case import CallName, Case
 from tests.cases.server import Asked, Provider
-from workflows.answers import Image, MadeVideo
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini
 from workflows.settings import Settings
+from workflows.success_replies import Image, MadeVideo
 
 KEY = "k-hidden-0123456789"
 """The key that some cases repeat."""

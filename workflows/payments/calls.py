@@ -1,4 +1,4 @@
-"""Paid requests as values: what is asked for, what is known of it, and how a step stands."""
+"""Paid requests as values: what is sent, what is known of it, and the state of a step."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ class State(StrEnum):
     LATE = "late"
     """Its reply came when another request's was on record already: paid for in vain."""
 
+    # The values stand in databases and evidence: "ambiguous" is what "in doubt" was called first.
+
 
 @dataclass(frozen=True)
 class PaidRequest:
-    """What a step is about to buy. `deadline_seconds` bounds the whole request.
+    """What a step is about to pay for. `deadline_seconds` bounds the whole request.
 
     `made_from` is the step whose outcome it needs; `sent` is how many requests of the step the
-    artifacts tell of.
+    notes beside the artifacts say.
     """
 
     operation_id: str
@@ -47,8 +49,8 @@ class PaidRequest:
 
 
 class PaidCall(Record):
-    """One row: request `number` (from 1) of a step. `reason` says how an open one came to be;
-    `sender` names the process of a fleet that sent it.
+    """One row: request `number` (from 1) of a step. `reason` says why it has no outcome; `sender`
+    names the worker process that sent it.
     """
 
     operation_id: str
@@ -69,9 +71,8 @@ class PaidCall(Record):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may still do. `in_doubt_allowed`: how many earlier requests of the step may
-    be ambiguous; `lost_allowed`: and how many lost; `budget_usd`: the most that all calls of the
-    journal may cost together.
+    """What must hold before another request is sent: at most so many earlier requests of the step
+    in doubt, and so many lost; and the most that all calls of the journal may cost together.
     """
 
     in_doubt_allowed: int
@@ -113,13 +114,13 @@ OPEN = frozenset({State.INTENT, State.IN_DOUBT})
 """States in which nobody knows whether a request was billed."""
 
 UNSETTLED = OPEN | {State.LOST}
-"""States of a request that may yet turn out to have led to what was asked for."""
+"""States of a request that may still get an outcome."""
 
 WASTED = frozenset({State.IN_DOUBT, State.LATE, State.LOST})
 """States of a request that may have been paid for in vain."""
 
 UNCERTAIN = WASTED | {State.INTENT}
-"""The same, and those of which it will be known later."""
+"""The same, and those without an outcome yet."""
 
 
 def outcome_of(calls: Sequence[PaidCall]) -> PaidCall | None:

@@ -1,12 +1,12 @@
-"""The one way to pay: intent, note of it, request, reply on disk, outcome. In that order, each
-durable.
+"""The only code that sends a paid request. Each of these steps is durable before the next begins:
+intent, note of it, request, reply on disk, outcome.
 
-Where a crash may come, and what the next attempt then finds:
+What an attempt finds after a crash:
 
 - before the intent: nothing; it pays.
 - from the intent until the reply is on disk: an open call. Nobody can know whether it was billed.
   It is left alone until its deadline, and then settled by `IN_DOUBT_POLICY`. From the note on, the
-  artifacts tell of it as well: a journal that does not know it is an older copy, or another one.
+  artifacts tell of it as well: a journal without it is an older copy, or another journal.
 - after the reply is on disk: the reply; it is recorded, nothing is sent.
 - after the outcome: the outcome; nothing is sent.
 """
@@ -74,7 +74,7 @@ class PaidButLostError(Exception):
 
 @dataclass(frozen=True)
 class PaidResult:
-    """The request that a step was bought by, and what its other requests may have cost."""
+    """The request that paid for a step, and what the other requests of the step may have cost."""
 
     call: PaidCall
     possible_waste_usd: Decimal
@@ -82,9 +82,9 @@ class PaidResult:
 
 @dataclass
 class SendGuard:
-    """The last question before a request leaves: is the right to send it still ours?
+    """The last check before a request leaves: may it still be sent?
 
-    A worker that was paused may wake up here, when another has taken the step over.
+    A worker that was paused may continue here after another one has taken the step over.
     """
 
     latest_uptime_seconds: float
@@ -105,7 +105,7 @@ class SendGuard:
 
 @dataclass(frozen=True)
 class PaidCalls:
-    """Buys each step once, or says openly that nobody knows."""
+    """Pays for each step once, or records that it is in doubt whether it was paid for."""
 
     journal: PaymentJournal
     artifacts: ArtifactStore
@@ -113,41 +113,41 @@ class PaidCalls:
 
     async def execute(
         self,
-        purchase: PaidRequest,
+        request: PaidRequest,
         order: PaidOrder,
         replies: Replies[T],
         send: Callable[[MaySend], Awaitable[T]],
     ) -> PaidResult:
-        """The bill of a step, which is paid for now if it was not before.
+        """The result of a step, which is paid for now if it was not before.
 
         Raises ApiError, ArtifactError, JournalError, BudgetExceededError, UndecidedError or
         PaidButLostError.
         """
-        purchase = await asyncio.to_thread(self._prepare, purchase)
-        await asyncio.to_thread(self._recover, purchase, order, replies)
+        request = await asyncio.to_thread(self._prepare, request)
+        await asyncio.to_thread(self._recover, request, order, replies)
         self._require_control()
-        departure = SendGuard(_uptime_seconds() + purchase.deadline_seconds, self._require_control)
-        answer = await self._reserve(purchase, order)
+        guard = SendGuard(_uptime_seconds() + request.deadline_seconds, self._require_control)
+        answer = await self._reserve(request, order)
         if isinstance(answer, Open):
             raise UndecidedError(answer.call)
         if not isinstance(answer, AlreadyPaid):
             if answer.call.number > 1:
                 logger.warning(
                     "request %d for the %s of %s",
-                    *(answer.call.number, answer.call.step, purchase.operation_id),
+                    *(answer.call.number, answer.call.step, request.operation_id),
                 )
             await self._note(answer.call)
-            reply = await self._send(answer.call, order, departure, send)
+            reply = await self._send(answer.call, order, guard, send)
             await self._keep(answer.call, reply, replies)
-        return await asyncio.to_thread(self._bill, purchase)
+        return await asyncio.to_thread(self._result, request)
 
-    def _prepare(self, purchase: PaidRequest) -> PaidRequest:
-        """What must be in order before anything is paid for: the folder, and the right journal."""
+    def _prepare(self, request: PaidRequest) -> PaidRequest:
+        """Check what anything that is paid for needs: the folder, and the right journal."""
         objection = Binding(self.artifacts.root).objection(self.journal.id)
         if objection:
             raise JournalError(objection, lasting=False)
-        self.artifacts.prepare(purchase.operation_id)
-        return replace(purchase, sent=self._noted(purchase))
+        self.artifacts.prepare(request.operation_id)
+        return replace(request, sent=self._noted(request))
 
     def _noted(self, request: PaidRequest | PaidCall) -> int:
         """How many requests of a step the artifacts tell of; a note of no number is of one."""
@@ -157,7 +157,7 @@ class PaidCalls:
         return int(noted) if re.fullmatch("[0-9]{1,9}", noted) else 1
 
     async def _note(self, call: PaidCall) -> None:
-        """Put it down beside the artifacts that this request may be sent from now on."""
+        """Write beside the artifacts that this request may be sent from now on."""
         try:
             await asyncio.to_thread(self._note_once, call)
         except ArtifactError as error:
@@ -168,17 +168,17 @@ class PaidCalls:
             raise
 
     def _note_once(self, call: PaidCall) -> None:
-        """A sender that was paused wakes up after another: it takes nothing from a later note."""
+        """A sender that was paused may come late: it leaves a note with a higher number alone."""
         if self._noted(call) < call.number:
             self.artifacts.save_note(call.operation_id, _note_of(call), str(call.number))
 
-    def _recover(self, purchase: PaidRequest, order: PaidOrder, replies: Replies[T]) -> None:
-        """Record the replies that were put on disk by those who did not live to record them, and
-        the name that an operator knows of.
+    def _recover(self, request: PaidRequest, order: PaidOrder, replies: Replies[T]) -> None:
+        """Record replies that are on disk without being recorded because their worker died, and the
+        name that an operator knows.
         """
-        calls = self.journal.calls(purchase.operation_id, purchase.step)
+        calls = self.journal.calls(request.operation_id, request.step)
         if not calls:
-            replies.require_none(purchase.operation_id, purchase.step)
+            replies.require_none(request.operation_id, request.step)
         for call in calls:
             if call.state in OPEN and replies.record(self.journal, call):
                 logger.info("found the reply to %s of %s", call.step, call.operation_id)
@@ -186,10 +186,10 @@ class PaidCalls:
         if order.made_as and doubtful:
             self.journal.record(doubtful[-1], provider_operation=order.made_as)
 
-    async def _reserve(self, purchase: PaidRequest, order: PaidOrder) -> Answer:
-        """Ask the journal; a right that is granted to a canceled attempt is given back."""
+    async def _reserve(self, request: PaidRequest, order: PaidOrder) -> Answer:
+        """Ask the journal; what is granted to a canceled attempt is recorded as never sent."""
         asking = asyncio.create_task(
-            asyncio.to_thread(self.journal.reserve, purchase, self._terms(order))
+            asyncio.to_thread(self.journal.reserve, request, self._limits(order))
         )
         try:
             return await asyncio.shield(asking)
@@ -203,13 +203,13 @@ class PaidCalls:
         self,
         call: PaidCall,
         order: PaidOrder,
-        departure: SendGuard,
+        guard: SendGuard,
         send: Callable[[MaySend], Awaitable[T]],
     ) -> T:
         try:
-            return await send(departure.require)
+            return await send(guard.require)
         except asyncio.CancelledError:
-            if not departure.allowed:
+            if not guard.allowed:
                 await self._never_sent(call, _CANCELED)
             raise
         except ApiError as error:
@@ -222,12 +222,12 @@ class PaidCalls:
                 # The intent stays, so the call counts as one that may have been billed.
                 logger.warning("the failure of %s is not recorded: %s", call.step, failure)
                 raise error from None
-            if undecided and undecided.ambiguous > self._terms(order).in_doubt_allowed:
+            if undecided and undecided.ambiguous > self._limits(order).in_doubt_allowed:
                 raise UndecidedError(undecided) from None
             raise
 
     async def _never_sent(self, call: PaidCall, reason: str) -> None:
-        """Record it, so that nobody has to wonder. Without the record it counts as open."""
+        """Record that it was not sent. Without that record it counts as open."""
         with contextlib.suppress(JournalError):
             await asyncio.to_thread(self.journal.refuse, call, reason)
 
@@ -254,8 +254,8 @@ class PaidCalls:
         if not replies.record(self.journal, call):
             raise ArtifactError(f"what was just written for {call.step} is gone.")
 
-    def _bill(self, purchase: PaidRequest) -> PaidResult:
-        calls = self.journal.calls(purchase.operation_id, purchase.step)
+    def _result(self, request: PaidRequest) -> PaidResult:
+        calls = self.journal.calls(request.operation_id, request.step)
         bought = outcome_of(calls)
         if bought is None:
             raise JournalError(
@@ -265,7 +265,7 @@ class PaidCalls:
         wasted = [c.cost_usd for c in calls if c.state in WASTED and c.number != bought.number]
         return PaidResult(bought, sum(wasted, Decimal(0)))
 
-    def _terms(self, order: PaidOrder) -> Limits:
+    def _limits(self, order: PaidOrder) -> Limits:
         by_policy = (
             self.settings.in_doubt_resends if self.settings.in_doubt_policy == "resend" else 0
         )

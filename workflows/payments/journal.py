@@ -115,12 +115,12 @@ class PaymentJournal:
         return journal
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close all connections to the database."""
         self._engine.dispose()
 
     @property
     def id(self) -> str:
-        """Tells this journal from any other, for good."""
+        """Unique to this journal; it never changes."""
         return self._id or ""
 
     def is_empty(self) -> bool:
@@ -130,7 +130,7 @@ class PaymentJournal:
             return not any(connection.scalar(select(func.count()).select_from(t)) for t in tables)
 
     def register(self, operation_id: str, wanted: Mapping[str, str]) -> None:
-        """Bind an operation's steps to their prompts, once and for all.
+        """Bind the steps of an operation to their prompts, permanently.
 
         Only a step that was never paid for and whose last request the provider refused may get
         another prompt: that is how a blocked one is mended. Raises OtherPromptError.
@@ -159,26 +159,26 @@ class PaymentJournal:
                     .values(prompt_sha256=hashes[step])
                 )
 
-    def reserve(self, purchase: PaidRequest, terms: Limits) -> Answer:
+    def reserve(self, request: PaidRequest, limits: Limits) -> Answer:
         """Record the intent to send a request, unless the step has an outcome or an open call.
 
-        An intent whose deadline has passed without an outcome becomes ambiguous here. Raises
+        An intent whose deadline has passed without an outcome becomes in doubt here. Raises
         BudgetExceededError, and JournalError where this is an older state of the journal: one that
         does not know of all that was sent. Where the answer to the commit is lost, nothing is sent,
         and what may be on record is withdrawn as soon as the journal answers.
         """
         token = str(uuid4())
         try:
-            return self._reserve(purchase, terms, token)
+            return self._reserve(request, limits, token)
         except JournalError:
             self._unanswered.add(token)
             raise
 
-    def _reserve(self, purchase: PaidRequest, terms: Limits, token: str) -> Answer:
+    def _reserve(self, request: PaidRequest, limits: Limits, token: str) -> Answer:
         with self._transaction() as connection:
-            calls = self._rows(connection, purchase.operation_id, purchase.step)
-            if len(calls) < purchase.sent:
-                raise _older(f"request {purchase.sent} of {purchase.step}, which it granted")
+            calls = self._rows(connection, request.operation_id, request.step)
+            if len(calls) < request.sent:
+                raise _older(f"request {request.sent} of {request.step}, which it granted")
             bought = outcome_of(calls)
             if bought:
                 return AlreadyPaid(bought)
@@ -197,15 +197,15 @@ class PaymentJournal:
                         settled_at=now,
                     ),
                 )
-            if not terms.allow(calls):
+            if not limits.allow(calls):
                 return Open(open_call(calls, settle_at=None))
-            made_from = purchase.made_from
+            made_from = request.made_from
             if made_from and not outcome_of(
-                self._rows(connection, purchase.operation_id, made_from)
+                self._rows(connection, request.operation_id, made_from)
             ):
-                raise _older(f"the {made_from} that {purchase.step} is to be made from")
-            self._keep_budget(connection, purchase, terms)
-            return Granted(self._intend(connection, purchase, len(calls) + 1, now, token))
+                raise _older(f"the {made_from} that {request.step} is to be made from")
+            self._keep_budget(connection, request, limits)
+            return Granted(self._intend(connection, request, len(calls) + 1, now, token))
 
     def record(
         self,
@@ -262,10 +262,10 @@ class PaymentJournal:
         return open_call(calls, settle_at=None) if is_open and not outcome_of(calls) else None
 
     def give_up_on(self, sender: str) -> int:
-        """A sender is known to be dead, so none of its replies will come: its requests without an
-        outcome are ambiguous now, and nobody has to wait for their deadlines. How many there were.
+        """Record that the requests of a dead sender without an outcome are in doubt, and return how
+        many there were: nobody has to wait for their deadlines.
 
-        A reply that it put on disk before it died is still found, and clears the doubt.
+        A reply that the sender put on disk before it died is still found, and settles the call.
         """
         with self._transaction() as connection:
             changed = connection.execute(
@@ -282,7 +282,7 @@ class PaymentJournal:
     def keep(
         self, operation_id: str, step: str, artifact: Artifact, provider_operation: str = ""
     ) -> None:
-        """Record the file of a finished video. One that was given up for lost is no longer."""
+        """Record the file of a finished video. A video recorded as lost is lost no more."""
         with self._transaction() as connection:
             calls = self._rows(connection, operation_id, step)
             found = [c for c in calls if c.state is State.LOST]
@@ -295,11 +295,11 @@ class PaymentJournal:
                 self._set(connection, found[-1], artifact=made, state=State.DONE)
 
     def outcome(self, operation_id: str, step: str) -> PaidCall | None:
-        """The request that a step was bought by; None where it was not."""
+        """The request that paid for a step; None where there is none."""
         return outcome_of(self.calls(operation_id, step))
 
     def is_of_another(self, provider_operation: str, operation_id: str, step: str) -> bool:
-        """Whether the video of that name was bought by another step, or another operation."""
+        """Whether the video of that name belongs to another step, or another operation."""
         own = and_(paid_calls.c.operation_id == operation_id, paid_calls.c.step == step)
         named = paid_calls.c.provider_operation == provider_operation
         with self._transaction() as connection:
@@ -312,7 +312,7 @@ class PaymentJournal:
             return self._rows(connection, operation_id, step)
 
     def billable_usd(self) -> Decimal:
-        """What all calls may have cost together: ambiguous ones count in full."""
+        """What all calls may have cost together: those in doubt count in full."""
         with self._transaction() as connection:
             return _billable(connection)
 
@@ -334,33 +334,33 @@ class PaymentJournal:
                 self._set(connection, ours, state=state, reason=reason, settled_at=_now(connection))
 
     def _intend(
-        self, connection: Connection, purchase: PaidRequest, number: int, now: float, token: str
+        self, connection: Connection, request: PaidRequest, number: int, now: float, token: str
     ) -> PaidCall:
         connection.execute(
             insert(paid_calls).values(
-                operation_id=purchase.operation_id,
-                step=purchase.step,
+                operation_id=request.operation_id,
+                step=request.step,
                 number=number,
-                item=purchase.item,
-                model=purchase.model,
-                cost_usd=purchase.cost_usd,
+                item=request.item,
+                model=request.model,
+                cost_usd=request.cost_usd,
                 state=State.INTENT,
                 sent_at=now,
-                deadline_at=now + purchase.deadline_seconds,
+                deadline_at=now + request.deadline_seconds,
                 sender=self._sender,
                 token=token,
             )
         )
-        return self._rows(connection, purchase.operation_id, purchase.step)[-1]
+        return self._rows(connection, request.operation_id, request.step)[-1]
 
-    def _keep_budget(self, connection: Connection, purchase: PaidRequest, terms: Limits) -> None:
-        if terms.budget_usd is None:
+    def _keep_budget(self, connection: Connection, request: PaidRequest, limits: Limits) -> None:
+        if limits.budget_usd is None:
             return
         committed = _billable(connection)
-        if committed + purchase.cost_usd > terms.budget_usd:
+        if committed + request.cost_usd > limits.budget_usd:
             raise BudgetExceededError(
-                f"the {purchase.item} would cost ${purchase.cost_usd}, and of the budget of "
-                f"${terms.budget_usd} only ${terms.budget_usd - committed} is left; nothing was "
+                f"the {request.item} would cost ${request.cost_usd}, and of the budget of "
+                f"${limits.budget_usd} only ${limits.budget_usd - committed} is left; nothing was "
                 "sent. Raise the budget, then start the operation again: what is paid for is kept."
             )
 

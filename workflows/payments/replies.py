@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
 from workflows.payments.calls import PaidCall
 from workflows.payments.journal import JournalError, PaymentJournal
+from workflows.success_replies import Image
 
 T_contra = TypeVar("T_contra", contravariant=True)
 

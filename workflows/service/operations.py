@@ -21,8 +21,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from workflows.decisions import objection
-from workflows.inputs import excess_of, read_input
+from workflows.inputs import decision_objection, excess_of, read_input
 from workflows.models import Decision, Progress, SeriesVideoInput, SingleVideoInput
 from workflows.service import temporal, views
 from workflows.service.errors import Problem, conflict, unavailable, unknown
@@ -144,7 +143,7 @@ class Operations:
                 raise unavailable(f"nobody knows now what is to be decided: {progress}.")
             if isinstance(progress, str):
                 raise conflict(f"nobody knows what is to be decided: {progress}")
-            reason = objection(progress.undecided, decision)
+            reason = decision_objection(progress.undecided, decision)
             if reason:
                 raise conflict(reason)
             await _signal(handle, "decide", decision)

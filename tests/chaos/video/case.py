@@ -29,7 +29,7 @@ from tests.chaos.video.invariants.progress import (
     progress_never_goes_back,
 )
 from tests.chaos.video.target import VIDEO
-from workflows.registry import WORKFLOWS
+from workflows.videos import WORKFLOWS
 
 histories_replay = replays_with(WORKFLOWS)
 """With today's code of the video workflows."""

@@ -40,7 +40,7 @@ from tests.chaos.video.invariants.progress import (
 )
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
-from workflows.registry import WORKFLOWS
+from workflows.videos import WORKFLOWS
 
 RESUBMISSIONS = 2
 """How often an operator would start an operation again whose three attempts met three faults."""

@@ -18,7 +18,6 @@ from temporalio.exceptions import ApplicationError
 
 from workflows import policies, worker
 from workflows.activities import VideoActivities
-from workflows.answers import Image
 from workflows.artifacts import ArtifactStore
 from workflows.gemini import Gemini
 from workflows.models import Artifact, Progress, StartedVideo, VideoStatus
@@ -28,6 +27,7 @@ from workflows.payments.execute import PaidCalls, PaidResult
 from workflows.payments.journal import PaymentJournal
 from workflows.payments.replies import ImageReplies
 from workflows.settings import Settings
+from workflows.success_replies import Image
 from workflows.transport import MaySend
 
 
@@ -69,12 +69,12 @@ def hides_a_cost() -> None:
 
 def hides_possible_waste() -> None:
     """Keep from the workflow that an image may have been paid for in vain."""
-    bill = PaidCalls._bill
+    result = PaidCalls._result
 
     def spotless(self: PaidCalls, purchase: PaidRequest) -> PaidResult:
-        return replace(bill(self, purchase), possible_waste_usd=Decimal(0))
+        return replace(result(self, purchase), possible_waste_usd=Decimal(0))
 
-    PaidCalls._bill = spotless  # type: ignore[method-assign]
+    PaidCalls._result = spotless  # type: ignore[method-assign]
 
 
 def forgets_what_was_bought() -> None:

@@ -15,16 +15,15 @@ from temporalio import activity
 from tests.integration.breaks.sabotage import forgets_what_was_bought
 from workflows import (
     activities,
-    answers,
     api_errors,
     failures,
     gemini,
     policies,
+    success_replies,
     transport,
     worker,
 )
 from workflows.activities import VideoActivities
-from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini
 from workflows.models import Artifact, StartedVideo, VideoDownload, VideoStatus, video_step
@@ -32,6 +31,7 @@ from workflows.payments import journal
 from workflows.payments.calls import Limits
 from workflows.payments.journal import PaymentJournal
 from workflows.settings import Settings, SettingsError, load_settings
+from workflows.success_replies import Image
 from workflows.transport import MaySend
 
 
@@ -113,7 +113,9 @@ def sends_the_key_along() -> None:
 
 def keeps_the_draft() -> None:
     """Take the first image of a reply, whatever it is."""
-    answers._final_image = lambda parts: next(filter(None, map(answers._image_in, parts)), None)
+    success_replies._final_image = lambda parts: next(
+        filter(None, map(success_replies._image_in, parts)), None
+    )
 
 
 def buys_again_unasked() -> None:

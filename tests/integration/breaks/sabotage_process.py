@@ -17,10 +17,10 @@ from temporalio import activity
 
 from workflows import activities, policies, worker
 from workflows.activities import VideoActivities
-from workflows.answers import Image
 from workflows.api_errors import ApiError
 from workflows.gemini import Gemini
 from workflows.models import Artifact, VideoDownload
+from workflows.success_replies import Image
 from workflows.transport import MaySend
 
 

@@ -15,11 +15,11 @@ import pytest
 from pydantic import SecretStr
 
 from chaos.process.waiting import wait_until
-from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 from workflows.settings import Settings
+from workflows.success_replies import Image
 from workflows.transport import MaySend
 
 OPERATION = f"models/{REFERENCE_VIDEO_MODEL}/operations/1"

@@ -21,11 +21,11 @@ import respx
 from pydantic import SecretStr
 
 from workflows import policies
-from workflows.answers import Image, MadeVideo
 from workflows.api_errors import ApiError, Outcome
 from workflows.gemini import Gemini
 from workflows.pricing import REFERENCE_IMAGE_MODEL, REFERENCE_VIDEO_MODEL
 from workflows.settings import Settings
+from workflows.success_replies import Image, MadeVideo
 
 # One client for all tests, so one loop for all of them: a client takes a while to make.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -19,7 +19,7 @@ from chaos.invariants.survival import (
     workflows_end_as_expected,
 )
 from chaos.invariants.verdict import Verdict
-from workflows.registry import WORKFLOWS
+from workflows.videos import WORKFLOWS
 
 histories_replay = replays_with(WORKFLOWS)
 

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 
 from chaos.process.waiting import wait_until
 from workflows import policies
-from workflows.answers import Image
 from workflows.api_errors import ApiError, Outcome
 from workflows.artifacts import ArtifactError, ArtifactStore
 from workflows.models import CHARACTER, Artifact, Item, PaidOrder, video_step
@@ -29,6 +28,7 @@ from workflows.payments.execute import PaidButLostError, PaidCalls, PaidResult, 
 from workflows.payments.journal import BudgetExceededError, JournalError, PaymentJournal
 from workflows.payments.replies import ImageReplies, VideoReplies
 from workflows.settings import Settings
+from workflows.success_replies import Image
 from workflows.transport import MaySend
 
 FOX = Image(b"a fox", "image/png")

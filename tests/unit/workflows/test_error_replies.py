@@ -8,15 +8,15 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from workflows.said import Said, in_short
+from workflows.error_replies import ErrorReply, in_short
 
 
-def said(body: object, **headers: str) -> Said:
+def said(body: object, **headers: str) -> ErrorReply:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Said.by(httpx.Response(429, json=body, headers=fields))
+    return ErrorReply.of(httpx.Response(429, json=body, headers=fields))
 
 
-def failed(message: str = "No.", *details: object) -> Said:
+def failed(message: str = "No.", *details: object) -> ErrorReply:
     return said({"error": {"message": message, "details": list(details)}})
 
 
@@ -59,14 +59,14 @@ def test_the_words_of_a_reply_are_found_in_every_shape(body: object, words: str)
     ],
 )
 def test_what_is_no_json_is_read_as_text(content: bytes, words: str) -> None:
-    assert words in Said.by(httpx.Response(429, content=content)).words
+    assert words in ErrorReply.of(httpx.Response(429, content=content)).words
 
 
 def test_a_body_that_cannot_be_decoded_says_nothing() -> None:
     response = httpx.Response(
         429, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"oops")
     )
-    assert Said.by(response).words == "No reason was given."
+    assert ErrorReply.of(response).words == "No reason was given."
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def test_the_longest_page_takes_no_time(piece: str) -> None:
         failed("API key expired. Please renew the API key."),
     ],
 )
-def test_a_reply_may_be_about_the_key(about: Said) -> None:
+def test_a_reply_may_be_about_the_key(about: ErrorReply) -> None:
     assert about.is_about_the_key
 
 
 @pytest.mark.parametrize("about", [failed(), failed("No.", {"reason": "SERVICE_DISABLED"})])
-def test_a_reply_may_be_about_something_else(about: Said) -> None:
+def test_a_reply_may_be_about_something_else(about: ErrorReply) -> None:
     assert not about.is_about_the_key
 
 
@@ -141,7 +141,7 @@ def test_a_reply_may_be_about_something_else(about: Said) -> None:
         failed("No.", violated(quotaValue=0)),
     ],
 )
-def test_a_plan_may_have_no_quota_at_all(none: Said) -> None:
+def test_a_plan_may_have_no_quota_at_all(none: ErrorReply) -> None:
     assert none.has_no_quota
 
 
@@ -156,7 +156,7 @@ def test_a_plan_may_have_no_quota_at_all(none: Said) -> None:
         failed("No.", violated()),
     ],
 )
-def test_a_plan_may_have_some_quota(some: Said) -> None:
+def test_a_plan_may_have_some_quota(some: ErrorReply) -> None:
     assert not some.has_no_quota
 
 
@@ -169,7 +169,7 @@ def test_a_plan_may_have_some_quota(some: Said) -> None:
         failed("Quota exceeded for limit 'Requests per day'."),
     ],
 )
-def test_a_quota_may_be_a_days(daily: Said) -> None:
+def test_a_quota_may_be_a_days(daily: ErrorReply) -> None:
     assert daily.is_daily
 
 
@@ -182,7 +182,7 @@ def test_a_quota_may_be_a_days(daily: Said) -> None:
         failed("No.", "no object", {"violations": ["no object", None]}, {"violations": 5}),
     ],
 )
-def test_a_quota_may_be_another(other: Said) -> None:
+def test_a_quota_may_be_another(other: ErrorReply) -> None:
     assert not other.is_daily
 
 

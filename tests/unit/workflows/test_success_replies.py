@@ -10,8 +10,8 @@ import base64
 import httpx
 import pytest
 
-from workflows.answers import Image, MadeVideo, image_of, name_of, video_of
 from workflows.api_errors import ApiError, Call, Outcome
+from workflows.success_replies import Image, MadeVideo, image_of, name_of, video_of
 
 IMAGE = Call("image", 1, paid=True)
 VIDEO = Call("video", 1, paid=True)

@@ -17,8 +17,8 @@ import httpx
 
 from workflows.api_errors import ApiError, Call, Outcome, unreadable
 from workflows.artifacts import image_type, suffix_of
+from workflows.error_replies import in_short
 from workflows.models import NOTHING_DELIVERED, VIDEO_NOT_MADE
-from workflows.said import in_short
 
 _Json = dict[str, Any]
 

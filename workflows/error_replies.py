@@ -1,4 +1,4 @@
-"""What an error reply says, however it is wrapped, and in how few words."""
+"""What an error reply says, however it is wrapped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True)
-class Said:
+class ErrorReply:
     """What an error reply says, however it is wrapped. `in_json`: as the provider itself does."""
 
     http_status: int
@@ -30,7 +30,7 @@ class Said:
     in_json: bool = False
 
     @classmethod
-    def by(cls, response: httpx.Response) -> Said:
+    def of(cls, response: httpx.Response) -> ErrorReply:
         """Read a reply as far as it can be read: JSON, in a list or not, a web page, or noise."""
         try:
             text = response.text

@@ -1,4 +1,7 @@
-"""One character and a series of videos of it, in order, with a checkpoint after each."""
+"""The workflows that a worker runs: one video of a character, or a series of them.
+
+A new workflow is one class and one entry of `WORKFLOWS`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,39 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from workflows.inputs import read_input
-    from workflows.models import Progress, SeriesVideoInput
+    from workflows.models import Progress, SeriesVideoInput, SingleVideoInput
     from workflows.operation import VideoOperation
 
 
 @workflow.defn
+class SingleVideo(VideoOperation):
+    """One character and one video of it.
+
+    Checkpoints: started, character_generated, video_generated, complete.
+
+    Its one input is a `SingleVideoInput`; it is read here, so that a wrong one is answered.
+    """
+
+    @workflow.init
+    def __init__(self, *given: object) -> None:
+        self._config, objection = read_input(SingleVideoInput, given)
+        super().__init__(videos=1, objection=objection)
+
+    @workflow.run
+    async def run(self, *given: object) -> Progress:  # noqa: ARG002 - as `__init__` has it
+        """Make the character, then the video. Fails with what was made in its details."""
+        config = self._required(self._config)
+        await self._open(config.character_prompt, [config.video_prompt])
+        await self._make_character(config.character_prompt)
+        await self._make_video(1, config.video_prompt, "video_generated")
+        return self._complete("complete")
+
+
+@workflow.defn
 class SeriesVideo(VideoOperation):
-    """Checkpoints: started, character_generated, video_1_complete … all_complete.
+    """One character and a video of it for each prompt, in order.
+
+    Checkpoints: started, character_generated, video_1_complete … all_complete.
 
     Its one input is a `SeriesVideoInput`; it is read here, so that a wrong one is answered.
     """
@@ -50,3 +79,6 @@ class SeriesVideo(VideoOperation):
         if workflow.info().is_continue_as_new_suggested():
             await self._between_steps()  # a cancel must not be lost with this run
             workflow.continue_as_new(config.model_copy(update={"progress": self._state}))
+
+
+WORKFLOWS = (SingleVideo, SeriesVideo)
