@@ -20,14 +20,14 @@ _execute = PaidCalls.execute
 
 async def _dies_on_the_way(
     self: PaidCalls,
-    purchase: PaidRequest,
+    request: PaidRequest,
     order: PaidOrder,
     replies: Replies[T],
     send: Callable[[MaySend], Awaitable[T]],
 ) -> PaidResult:
-    job, is_image = purchase.operation_id, purchase.step == CHARACTER
+    job, is_image = request.operation_id, request.step == CHARACTER
     passes(job, Point.BEFORE_IMAGE if is_image else Point.BEFORE_VIDEO)
-    result = await _execute(self, purchase, order, replies, send)
+    result = await _execute(self, request, order, replies, send)
     if not is_image:
         passes(job, Point.AFTER_VIDEO)
     return result

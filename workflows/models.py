@@ -45,8 +45,9 @@ class OpenCall(Record):
     """A paid request that may have been billed although no reply came.
 
     `settle_at` is when that will be certain; None: it is certain already, and somebody has to
-    decide. `ambiguous` counts the requests of the step that are in doubt (the name is on record in
-    histories), `lost` those whose video can be fetched no more. Where the last one is such, `provider_operation` is its name.
+    decide. `ambiguous` (so called in histories) counts the requests of the step that are in doubt,
+    `lost` those whose video can be fetched no more. Where the last one is such,
+    `provider_operation` is its name.
     """
 
     step: str

@@ -71,8 +71,8 @@ def hides_possible_waste() -> None:
     """Keep from the workflow that an image may have been paid for in vain."""
     result = PaidCalls._result
 
-    def spotless(self: PaidCalls, purchase: PaidRequest) -> PaidResult:
-        return replace(result(self, purchase), possible_waste_usd=Decimal(0))
+    def spotless(self: PaidCalls, request: PaidRequest) -> PaidResult:
+        return replace(result(self, request), possible_waste_usd=Decimal(0))
 
     PaidCalls._result = spotless  # type: ignore[method-assign]
 
@@ -81,10 +81,10 @@ def forgets_what_was_bought() -> None:
     """Look at no earlier call before the next is sent."""
     reserve = PaymentJournal.reserve
 
-    def forgetful(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
-        for call in self.calls(purchase.operation_id, purchase.step):
+    def forgetful(self: PaymentJournal, request: PaidRequest, limits: Limits) -> Answer:
+        for call in self.calls(request.operation_id, request.step):
             self.refuse(call, "forgotten")
-        return reserve(self, purchase, terms)
+        return reserve(self, request, limits)
 
     PaymentJournal.reserve = forgetful  # type: ignore[method-assign]
 

@@ -48,8 +48,8 @@ def keeps_a_ledger_of_its_own() -> None:
     os.environ["PAYMENT_JOURNAL_URL"] += f".{os.getpid()}"
     reserve = PaymentJournal.reserve
 
-    def knows_nothing(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
-        return reserve(self, replace(purchase, sent=0, made_from=None), terms)
+    def knows_nothing(self: PaymentJournal, request: PaidRequest, limits: Limits) -> Answer:
+        return reserve(self, replace(request, sent=0, made_from=None), limits)
 
     PaymentJournal.reserve = knows_nothing  # type: ignore[method-assign]
     Binding.is_known = lambda self: False  # type: ignore[method-assign]  # noqa: ARG005 - its name

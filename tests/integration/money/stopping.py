@@ -55,11 +55,11 @@ def plant_journal() -> None:
     """Boundaries around the records of a call."""
     reserve, record, keep = PaymentJournal.reserve, PaymentJournal.record, PaymentJournal.keep
 
-    def stop_around_intent(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
-        reach(Boundary.BEFORE_INTENT, purchase.step)
-        answer = reserve(self, purchase, terms)
+    def stop_around_intent(self: PaymentJournal, request: PaidRequest, limits: Limits) -> Answer:
+        reach(Boundary.BEFORE_INTENT, request.step)
+        answer = reserve(self, request, limits)
         if isinstance(answer, Granted):
-            reach(Boundary.AFTER_INTENT, purchase.step)
+            reach(Boundary.AFTER_INTENT, request.step)
         return answer
 
     def stop_after_outcome(self: PaymentJournal, call: PaidCall, **reply: Any) -> PaidCall:

@@ -53,11 +53,11 @@ def pays_again() -> None:
     """Send a request once more whose worker was lost, whatever the ledger says about it."""
     reserve = PaymentJournal.reserve
 
-    def forgetful(self: PaymentJournal, purchase: PaidRequest, terms: Limits) -> Answer:
+    def forgetful(self: PaymentJournal, request: PaidRequest, limits: Limits) -> Answer:
         if activity.info().attempt > 1:
-            for call in self.calls(purchase.operation_id, purchase.step):
+            for call in self.calls(request.operation_id, request.step):
                 self.refuse(call, "forgotten")
-        return reserve(self, purchase, terms)
+        return reserve(self, request, limits)
 
     PaymentJournal.reserve = forgetful  # type: ignore[method-assign]
 
