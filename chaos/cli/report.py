@@ -1,4 +1,4 @@
-"""`report`: a run that is kept, shown again, held against another, or seen among all."""
+"""`report`: a run that is kept, shown again, compared to another, or seen among the last ten."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from chaos.evidence.text import plain
-from chaos.experiment.results import CaseResult, FaultResult
+from chaos.experiment.results import CaseResult
 from chaos.invariants.recovery import Recovery
 from chaos.invariants.verdict import Verdict
 from chaos.report.table import broken, case_problems, exact
@@ -116,38 +116,31 @@ class Pair:
         return name in self.now.model_fields_set & self.was.model_fields_set
 
     def times(self, noise: Noise) -> Iterator[Difference]:
-        """The duration, and the recovery from each fault that both runs had."""
+        """The duration, and the recovery from each fault that both runs had, with the parts that
+        made the difference.
+        """
         yield from self._time("duration", self.now.duration_s, self.was.duration_s, noise)
         before = _by_fault(self.was)
-        for name, fault in _by_fault(self.now).items():
+        for name, now in _by_fault(self.now).items():
             if name in before:
-                recoveries = fault.recovery_s, before[name].recovery_s
-                yield from self._recovery(f"recovery from {name}", *recoveries, noise)
-
-    def _recovery(
-        self, what: str, now: Recovery | None, was: Recovery | None, noise: Noise
-    ) -> Iterator[Difference]:
-        """As a whole, with the parts that made the difference, or else those parts."""
-        parts = [
-            each
-            for part in (PARTS if now and was else ())
-            for each in self._time(part, getattr(now, part), getattr(was, part), noise)
-        ]
-        total = now.total if now else None, was.total if was else None
-        whole = [*self._time(what, *total, noise)]
-        why = ", ".join(f"{part.what} {part.now}, was {part.was}" for part in parts)
-        yield from (replace(each, why=why) for each in whole)
-        yield from (replace(part, what=f"{what}, {part.what}") for part in parts if not whole)
+                was = before[name]
+                parts = [
+                    f"{part} {_seconds(getattr(now, part))}, was {_seconds(getattr(was, part))}"
+                    for part in (PARTS if now and was else ())
+                    if not noise.hides(getattr(now, part), getattr(was, part))
+                ]
+                total = now.total if now else None, was.total if was else None
+                yield from self._time(f"recovery from {name}", *total, noise, ", ".join(parts))
 
     def _time(
-        self, what: str, now: float | None, was: float | None, noise: Noise
+        self, what: str, now: float | None, was: float | None, noise: Noise, why: str = ""
     ) -> Iterator[Difference]:
         after, before = now or 0.0, was or 0.0
         if not noise.hides(after, before):
             change = Change.SLOWER if after > before else Change.FASTER
             by = f"{after - before:+.1f} s"
             by += f", {(after - before) / before:+.0%}" if before else ""
-            yield Difference(change, self.place, what, _seconds(now), _seconds(was), by)
+            yield Difference(change, self.place, what, _seconds(now), _seconds(was), by, why)
 
     def attempts(self) -> Iterator[Difference]:
         """Those that activities which a fault met took beyond their first."""
@@ -162,14 +155,14 @@ class Pair:
             )
 
 
-def _by_fault(case: CaseResult) -> Mapping[str, FaultResult]:
-    """A case's faults by their names, numbered where one comes again."""
+def _by_fault(case: CaseResult) -> Mapping[str, Recovery | None]:
+    """The recovery from each fault by its name, numbered where one comes again."""
     seen: Counter[str] = Counter()
-    found = {}
+    found: dict[str, Recovery | None] = {}
     for fault in case.faults:
         name = f"{fault.kind} at {fault.target}"
         seen[name] += 1
-        found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = fault
+        found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = fault.recovery_s
     return found
 
 

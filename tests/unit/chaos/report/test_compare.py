@@ -118,16 +118,6 @@ def test_a_change_is_told_in_a_sentence(new: RunResult, old: RunResult, differen
     assert _differences(new, new) == []
 
 
-def test_parts_of_a_recovery_are_compared_where_the_whole_is_the_same() -> None:
-    shifted = _recovering(a_recovery(detect=5.0, restart=6.0))
-
-    slower, faster = compare(shifted, OLD).differences
-
-    where = "recovery from kill at worker-1"
-    assert (slower.change, slower.what) == (Change.SLOWER, f"{where}, restart")
-    assert (faster.change, faster.what) == (Change.FASTER, f"{where}, detect")
-
-
 def test_each_fault_is_compared_to_its_own() -> None:
     first = a_recovery(redo=1.0)
     both = _recovering(first, a_recovery(redo=30.0))

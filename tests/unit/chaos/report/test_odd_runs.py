@@ -1,7 +1,7 @@
-"""Runs that nobody should have: damaged, full of links and pipes, or among odd neighbours.
+"""Odd runs: damaged, full of links and pipes, or among odd neighbours.
 
 A command says in one sentence which file it is and ends with 2; 1 is for what turned red. Where
-many runs are looked at, one that cannot be read is left out openly.
+many runs are looked at, one that cannot be read is left out with a note.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def test_a_number_that_is_none_is_a_sentence(
     assert f"{field}: " in _says(capsys, "report", run)
 
 
-def test_odd_neighbours_are_left_out_openly_and_steer_nothing(
+def test_odd_neighbours_are_left_out_with_a_note(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reports = run.parent

@@ -74,7 +74,7 @@ def test_many_problems_are_folded_and_few_are_not() -> None:
     assert "<summary>✗ 1. Bad: failed, 4 problems</summary>" in _of(_with_problems(4))
 
 
-def test_more_problems_than_anybody_reads_are_cut_openly() -> None:
+def test_more_problems_than_anybody_reads_are_cut_and_counted() -> None:
     text = _of(_with_problems(1000))
 
     assert text.count("it broke") == 200

@@ -54,7 +54,7 @@ def test_a_time_without_a_zone_is_of_the_machine_that_ran(tmp_path: Path) -> Non
     assert line.at == BEGIN + timedelta(seconds=1.5)
 
 
-def test_a_fleets_workers_are_told_apart(tmp_path: Path) -> None:
+def test_a_supervisors_workers_are_told_apart(tmp_path: Path) -> None:
     lines = _read(
         tmp_path,
         fleet_1="2026-01-02 03:04:06,0 INFO own\nworker-2 | 2026-01-02 03:04:07,0 INFO its\n",
@@ -103,7 +103,7 @@ def test_only_what_was_said_in_a_window_is_chosen() -> None:
     assert found.omitted == 0
 
 
-def test_the_grave_come_first_where_there_is_too_much() -> None:
+def test_warnings_and_errors_come_first_where_there_is_too_much() -> None:
     lines = [
         *(_line(n, f"{word} goes on") for n, word in enumerate("abcd")),
         _line(9, "!", "ERROR"),
@@ -115,7 +115,7 @@ def test_the_grave_come_first_where_there_is_too_much() -> None:
     assert found.omitted == 3
 
 
-def test_the_like_of_a_line_is_counted() -> None:
+def test_similar_lines_are_counted() -> None:
     lines = [_line(n, f"retried {n} times") for n in range(5)]
 
     (line,) = excerpt(lines, [(BEGIN, BEGIN + timedelta(seconds=10))], most=10).lines

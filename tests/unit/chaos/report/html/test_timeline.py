@@ -55,11 +55,11 @@ def test_a_services_own_faults_last_as_long_as_it_refuses(retry_config: Evidence
 
 def test_processes_start_live_and_are_killed(worker_crash: Evidence) -> None:
     found = _timeline(worker_crash)
-    struck = _row(found.processes, "worker-1")
+    killed = _row(found.processes, "worker-1")
 
-    assert [span.kind for span in struck.strands[0]] == ["starting", "up"]
-    assert _kinds(struck) == ["ready", "kill", "exit"]
-    assert struck.strands[0][-1].end < found.last
+    assert [span.kind for span in killed.strands[0]] == ["starting", "up"]
+    assert _kinds(killed) == ["ready", "kill", "exit"]
+    assert killed.strands[0][-1].end < found.last
     assert _row(found.processes, "worker-3").strands[0][-1].end == found.last
 
 

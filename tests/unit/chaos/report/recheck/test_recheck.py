@@ -186,9 +186,9 @@ def test_what_the_checks_found_stands_where_there_are_no_figures(run: Path) -> N
 
 
 def test_a_bill_that_is_there_twice_fails_and_shows_in_the_figures(run: Path) -> None:
-    ledger = run / SERIES / "ledger.jsonl"
-    bills = [line for line in ledger.read_text().splitlines() if '"billed"' in line]
-    ledger.write_text(ledger.read_text() + bills[-1] + "\n")
+    bills_file = run / SERIES / "ledger.jsonl"
+    bills = [line for line in bills_file.read_text().splitlines() if '"billed"' in line]
+    bills_file.write_text(bills_file.read_text() + bills[-1] + "\n")
     found = recheck(run, CATALOGUE)
 
     _only_this_changed(found, SERIES, Verdict.FAILED)
@@ -217,7 +217,7 @@ def test_a_signal_that_is_not_in_the_journal_is_not_proven(run: Path) -> None:
 
 
 def test_a_torn_journal_is_unknown_and_says_where(run: Path) -> None:
-    """Of a harness that was killed nobody knows what it would have written next."""
+    """What a killed harness would have written next is not known."""
     journal = run / SINGLE / "journal.jsonl"
     last = len(journal.read_text().splitlines())
     _cut_last_line(journal)
@@ -231,8 +231,8 @@ def test_a_torn_journal_is_unknown_and_says_where(run: Path) -> None:
 
 
 def test_torn_bills_are_judged_as_in_a_run_and_noted(run: Path) -> None:
-    ledger = run / SINGLE / "ledger.jsonl"
-    ledger.write_bytes(ledger.read_bytes() + b'{"at":"2026-11-2')
+    bills_file = run / SINGLE / "ledger.jsonl"
+    bills_file.write_bytes(bills_file.read_bytes() + b'{"at":"2026-11-2')
     found = recheck(run, CATALOGUE)
 
     assert found.exit_code == 0
@@ -393,9 +393,9 @@ def test_a_case_that_todays_code_does_not_know_is_unknown(run: Path) -> None:
 
 
 def test_money_lost_is_a_failure_even_of_a_case_that_is_not_known(run: Path) -> None:
-    ledger = run / SERIES / "ledger.jsonl"
-    bills = [line for line in ledger.read_text().splitlines() if '"billed"' in line]
-    ledger.write_text(ledger.read_text() + bills[-1] + "\n")
+    bills_file = run / SERIES / "ledger.jsonl"
+    bills = [line for line in bills_file.read_text().splitlines() if '"billed"' in line]
+    bills_file.write_text(bills_file.read_text() + bills[-1] + "\n")
     found = recheck(run, [s for s in CATALOGUE if s.name != "checkpoint"])
 
     _only_this_changed(found, SERIES, Verdict.FAILED)
