@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -19,8 +19,6 @@ KEY = "k-hidden-0123456789"
 
 _OPERATION = "models/veo-3.1-fast-generate-preview/operations/op1"
 _URI = "https://generativelanguage.googleapis.com/v1beta/files/abc123:download?alt=media"
-
-MakeClient = Callable[[Settings], Gemini]
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,21 @@ class Got:
         return f"{ended}{self.words}" + (f" [retry after {wait:g} s]" if wait is not None else "")
 
 
-def settings_for(base_url: str) -> Settings:
-    """Of a worker whose provider is there."""
-    return Settings(gemini_api_key=SecretStr(KEY), google_gemini_base_url=base_url)
+async def play(
+    cases: Sequence[Case], make: Callable[[Settings], Gemini] = Gemini
+) -> dict[tuple[str, CallName], Got]:
+    """Play all cases to a client, one call at a time; what it makes of each."""
+    with Provider() as provider:
+        settings = Settings(gemini_api_key=SecretStr(KEY), google_gemini_base_url=provider.base_url)
+        async with make(settings) as gemini:
+            return {
+                (case.name, call): await _make_call(gemini, provider, case, call)
+                for case in cases
+                for call in case.call
+            }
 
 
-async def make_call(gemini: Gemini, provider: Provider, case: Case, call: CallName) -> Got:
+async def _make_call(gemini: Gemini, provider: Provider, case: Case, call: CallName) -> Got:
     """Have the provider play a case to one call."""
     provider.play(case)
     try:

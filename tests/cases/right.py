@@ -14,8 +14,7 @@ _A_DAY_SECONDS = 24 * 60 * 60.0
 @dataclass(frozen=True)
 class Right:
     """`ends`: the outcome of the error, or how that begins what came back. All of `says` stands in
-    the words, whatever its case, and nothing of `hides`. `explained`: why it is not what the case
-    says.
+    the words, whatever its case, and nothing of `hides`.
     """
 
     ends: Outcome | str
@@ -23,7 +22,6 @@ class Right:
     hides: tuple[str, ...] = ()
     wait_seconds: tuple[float, float] | None = None
     requests: int = 1
-    explained: str = ""
 
     def problems(self, got: Got) -> Iterator[str]:
         """What is not right of a call."""
@@ -85,13 +83,8 @@ RIGHT: dict[str, dict[str, Right]] = {
     "i-prohibited": _each(
         _says(_PERMANENT, "IMAGE_PROHIBITED_CONTENT", "Support code: 42876398", "reword")
     ),
-    "i-several": _each(
-        Right(
-            "image/jpeg of 44 bytes",
-            explained="the last image that is no thought is the finished one; the case's own "
-            "prose is older than that rule",
-        )
-    ),
+    # The last image that is no thought is the finished one; the case's prose is older than that.
+    "i-several": _each(Right("image/jpeg of 44 bytes")),
     "i-text-only-billed": _each(_says(_IN_DOUBT, "Here is an image of a fox")),
     "i-text-only": _each(_says(_IN_DOUBT, "I can't draw that person")),
     "i-thought-image": _each(Right("image/png of 48 bytes")),

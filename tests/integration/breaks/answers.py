@@ -16,8 +16,6 @@ from tests.chaos.video.scenarios import (
 )
 from tests.integration.breaks.breaking import Break
 
-MODULE = "tests.integration.breaks.sabotage_api"
-
 
 def _hastily(case: Case) -> Case:
     """A case that waits for what will not come for no longer than it must."""
@@ -38,70 +36,26 @@ async def _no_fault(lab: VideoLab) -> None:
 
 
 BREAKS = (
-    Break("never_gives_up", SLOW, "given_up_at_its_deadline[never-ending-video]", module=MODULE),
+    Break("never_gives_up", SLOW, "given_up_at_its_deadline[never-ending-video]"),
+    Break("pays_again_after_the_deadline", SLOW, "given_up_at_its_deadline[never-ending-video]"),
+    Break("pays_again_after_the_deadline", SLOW, "billed_at_most_expected"),
+    Break("ignores_every_wish", SLOW, "retries_wait[long-wish]"),
+    Break("obeys_every_wish", SLOW, "retries_wait[short-wish]"),
+    Break("trusts_in_what_it_does_not_know", TRANSIENT, "every_bill_is_on_record"),
+    Break("trusts_in_what_it_does_not_know", TRANSIENT, "cost_matches_bills"),
+    Break("tries_the_hopeless_again", FINAL, "resumed_from_its_checkpoint[api-filtered-image]"),
     Break(
-        "pays_again_after_the_deadline",
-        SLOW,
-        "given_up_at_its_deadline[never-ending-video]",
-        module=MODULE,
+        "keeps_what_was_never_delivered", FINAL, "undelivered_costs_nothing[api-failed-operation]"
     ),
-    Break("pays_again_after_the_deadline", SLOW, "billed_at_most_expected", module=MODULE),
-    Break("ignores_every_wish", SLOW, "retries_wait[long-wish]", module=MODULE),
-    Break("obeys_every_wish", SLOW, "retries_wait[short-wish]", module=MODULE),
-    Break("trusts_in_what_it_does_not_know", TRANSIENT, "every_bill_is_on_record", module=MODULE),
-    Break("trusts_in_what_it_does_not_know", TRANSIENT, "cost_matches_bills", module=MODULE),
-    Break(
-        "tries_the_hopeless_again",
-        FINAL,
-        "resumed_from_its_checkpoint[api-filtered-image]",
-        module=MODULE,
-    ),
-    Break(
-        "keeps_what_was_never_delivered",
-        FINAL,
-        "undelivered_costs_nothing[api-failed-operation]",
-        module=MODULE,
-    ),
-    Break(
-        "fails_by_an_outage",
-        OUTAGE,
-        "outlasts_its_outage[outage-at-image]",
-        module=MODULE,
-    ),
-    Break(
-        "sends_the_key_along",
-        REPORTED,
-        "key_stays_at_its_host[reported-redirected]",
-        module=MODULE,
-    ),
-    Break("keeps_the_draft", REPORTED, "artifacts_are_their_own", module=MODULE),
-    Break(
-        "buys_again_unasked",
-        REPORTED,
-        "bought_again_by_decision[reported-expired]",
-        module=MODULE,
-    ),
-    Break(
-        "hides_the_key_s_name",
-        REVOKED,
-        "resumed_from_its_checkpoint[revoked-at-poll]",
-        module=MODULE,
-    ),
-    Break(
-        "forgets_what_was_bought",
-        REVOKED,
-        "resumed_from_its_checkpoint[revoked-series]",
-        module=MODULE,
-    ),
-    Break("forbids_to_reword", PERMANENT, "workflows_end_as_expected", module=MODULE),
-    Break(
-        "crashes_on_wrong_settings",
-        PERMANENT,
-        "refused_to_start[worker-1]",
-        Verdict.UNKNOWN,
-        module=MODULE,
-    ),
-    Break("lets_one_failure_spoil_the_rest", POISONED, "no_interference", module=MODULE),
+    Break("fails_by_an_outage", OUTAGE, "outlasts_its_outage[outage-at-image]"),
+    Break("sends_the_key_along", REPORTED, "key_stays_at_its_host[reported-redirected]"),
+    Break("keeps_the_draft", REPORTED, "artifacts_are_their_own"),
+    Break("buys_again_unasked", REPORTED, "bought_again_by_decision[reported-expired]"),
+    Break("hides_the_key_s_name", REVOKED, "resumed_from_its_checkpoint[revoked-at-poll]"),
+    Break("forgets_what_was_bought", REVOKED, "resumed_from_its_checkpoint[revoked-series]"),
+    Break("forbids_to_reword", PERMANENT, "workflows_end_as_expected"),
+    Break("crashes_on_wrong_settings", PERMANENT, "refused_to_start[worker-1]", Verdict.UNKNOWN),
+    Break("lets_one_failure_spoil_the_rest", POISONED, "no_interference"),
     Break(
         "nothing fails",
         replace(TRANSIENT, experiment=_no_fault),

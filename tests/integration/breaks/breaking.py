@@ -22,17 +22,18 @@ from chaos.process.reaper import Reaper
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.chaos.video.target import PROJECT, VIDEO
 
+SABOTAGE = "tests.integration.breaks.sabotage"
 SIDE_BY_SIDE = 10
 
-Run = tuple[str, str, int]
+Run = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Break:
     """What is broken in which case, and which check has to see it.
 
-    Its name is that of a function in `module`, which plants the fault in a real worker; without
-    `sabotage` the workers are as they are, and the case itself differs.
+    Its name is that of a function which plants the fault in a real worker (`sabotage.PLANTS`);
+    without `sabotage` the workers are as they are, and the case itself differs.
     """
 
     name: str
@@ -40,12 +41,11 @@ class Break:
     check: str
     verdict: Verdict = Verdict.FAILED
     sabotage: bool = True
-    module: str = "tests.integration.breaks.sabotage"
 
     @property
     def what_runs(self) -> Run:
         """The same for breaks that only look at another check of the same run."""
-        return self.module, self.name, id(self.case)
+        return self.name, id(self.case)
 
 
 Results = Mapping[Run, CaseResult]
@@ -71,7 +71,7 @@ async def run_all(breaks: Sequence[Break], folder: Path) -> Results:
         cli = find_temporal_cli(None, announce=print, environment=reaper.environment)
 
         async def run(number: int, broken: Break) -> CaseResult:
-            argv = (sys.executable, "-m", broken.module, broken.name)
+            argv = (sys.executable, "-m", SABOTAGE, broken.name)
             context = RunContext(
                 run_tag=reaper.run_tag,
                 scratch=reaper.folder / str(number),

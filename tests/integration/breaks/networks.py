@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chaos.experiment.scenario import Case
 from chaos.faults import BadNetwork
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.lab import VideoLab
@@ -12,8 +11,6 @@ from tests.chaos.video.scenarios import network_api, network_server
 from tests.chaos.video.scenarios.network_server import begin, trials
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.breaks.breaking import Break
-
-SABOTAGE = "tests.integration.breaks.sabotage_network"
 
 _, SLOW, SILENT, HALF_OPEN = network_server.SCENARIO.cases
 API_BROKEN, _, API_SILENT = network_api.SCENARIO.cases
@@ -32,20 +29,16 @@ async def _too_late(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
         pass
 
 
-def _planted(name: str, case: Case, check: str) -> Break:
-    return Break(name, case, check, module=SABOTAGE)
-
-
 BREAKS = (
-    _planted("probes_as_the_sdk_does", HALF_OPEN, "attempts_are_as_expected"),
-    _planted("is_given_up_soon", trials("cut", "server", CUT), "attempts_are_as_expected"),
+    Break("probes_as_the_sdk_does", HALF_OPEN, "attempts_are_as_expected"),
+    Break("is_given_up_soon", trials("cut", "server", CUT), "attempts_are_as_expected"),
     Break("forgets_what_was_bought", SILENT, "billed_at_most_expected"),
     Break("pays_twice", SLOW, "billed_at_most_expected"),
-    _planted("doubts_nothing", API_BROKEN, "every_bill_is_on_record"),
-    _planted("doubts_nothing", API_BROKEN, "was_in_doubt[api-reset-paid]"),
-    _planted("doubts_what_was_not_sent", API_BROKEN, "nothing_is_in_doubt[api-cut]"),
-    _planted("gives_up_at_once", API_SILENT, "workflows_end_as_expected"),
-    _planted("takes_a_part_for_the_whole", API_BROKEN, "artifacts_are_their_own"),
+    Break("doubts_nothing", API_BROKEN, "every_bill_is_on_record"),
+    Break("doubts_nothing", API_BROKEN, "was_in_doubt[api-reset-paid]"),
+    Break("doubts_what_was_not_sent", API_BROKEN, "nothing_is_in_doubt[api-cut]"),
+    Break("gives_up_at_once", API_SILENT, "workflows_end_as_expected"),
+    Break("takes_a_part_for_the_whole", API_BROKEN, "artifacts_are_their_own"),
     Break(
         "nothing is cut",
         trials("nothing", "server", replace(CUT, act=_nothing)),

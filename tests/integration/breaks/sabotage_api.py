@@ -1,4 +1,4 @@
-"""A worker with one planted fault: `python -m tests.integration.breaks.sabotage_api NAME`.
+"""Faults to plant in a worker: in how it reads what the paid API answers.
 
 Each type that is ignored here is that of what is replaced on purpose.
 """
@@ -6,13 +6,10 @@ Each type that is ignored here is that of what is replaced on purpose.
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import activity
 
-from tests.integration.breaks.sabotage import forgets_what_was_bought
 from workflows import (
     activities,
     api_errors,
@@ -175,30 +172,3 @@ def lets_one_failure_spoil_the_rest() -> None:
 
     Gemini.start_video = remember  # type: ignore[method-assign]
     VideoActivities.download_video = spoil  # type: ignore[method-assign]
-
-
-BREAKS: dict[str, Callable[[], None]] = {
-    plant.__name__: plant
-    for plant in (
-        never_gives_up,
-        pays_again_after_the_deadline,
-        ignores_every_wish,
-        obeys_every_wish,
-        trusts_in_what_it_does_not_know,
-        tries_the_hopeless_again,
-        keeps_what_was_never_delivered,
-        fails_by_an_outage,
-        sends_the_key_along,
-        keeps_the_draft,
-        buys_again_unasked,
-        hides_the_key_s_name,
-        forgets_what_was_bought,
-        forbids_to_reword,
-        crashes_on_wrong_settings,
-        lets_one_failure_spoil_the_rest,
-    )
-}
-
-if __name__ == "__main__":
-    BREAKS[sys.argv[1]]()
-    sys.exit(worker.main())

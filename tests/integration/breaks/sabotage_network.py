@@ -1,17 +1,15 @@
-"""A worker with one planted fault: `python -m tests.integration.breaks.sabotage_network NAME`.
+"""Faults to plant in a worker: in how it takes a bad connection.
 
 Each type that is ignored here is a method's, which is replaced on purpose.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
 
-from workflows import api_errors, gemini, policies, worker
+from workflows import api_errors, gemini, policies
 from workflows.api_errors import ApiError, Call, Outcome
 from workflows.gemini import Gemini
 from workflows.transport import Exchange
@@ -74,20 +72,3 @@ def takes_a_part_for_the_whole() -> None:
         return data
 
     Gemini.download_video = part  # type: ignore[method-assign]
-
-
-BREAKS: dict[str, Callable[[], None]] = {
-    plant.__name__: plant
-    for plant in (
-        probes_as_the_sdk_does,
-        is_given_up_soon,
-        doubts_nothing,
-        doubts_what_was_not_sent,
-        gives_up_at_once,
-        takes_a_part_for_the_whole,
-    )
-}
-
-if __name__ == "__main__":
-    BREAKS[sys.argv[1]]()
-    sys.exit(worker.main())

@@ -1,5 +1,4 @@
-"""A worker with one planted fault that shows when workers stop, sleep or die:
-`python -m tests.integration.breaks.sabotage_process NAME`.
+"""Faults to plant in a worker that show when workers stop, are paused or die.
 
 Each type that is ignored here is a method's or a function's, which is replaced on purpose.
 """
@@ -9,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import sys
 import time
-from collections.abc import Callable
 
 from temporalio import activity
 
-from workflows import activities, policies, worker
+from workflows import activities, policies
 from workflows.activities import VideoActivities
 from workflows.api_errors import ApiError
 from workflows.gemini import Gemini
@@ -76,19 +73,3 @@ def makes_it_anew_after_a_lost_download() -> None:
         return await download(self, video)
 
     VideoActivities.download_video = anew  # type: ignore[method-assign]
-
-
-BREAKS: dict[str, Callable[[], None]] = {
-    plant.__name__: plant
-    for plant in (
-        clings_to_its_wait,
-        takes_a_nap_for_death,
-        sends_again_when_it_wakes,
-        gives_up_with_its_worker,
-        makes_it_anew_after_a_lost_download,
-    )
-}
-
-if __name__ == "__main__":
-    BREAKS[sys.argv[1]]()
-    sys.exit(worker.main())

@@ -1,5 +1,4 @@
-"""A worker with one planted fault that shows when a disk is full, or the server's state is older
-than what was paid for: `python -m tests.integration.breaks.sabotage_storage NAME`.
+"""Faults to plant in a worker that show when a disk is full, or the server's state is old.
 
 Each type that is ignored here is a method's, which is replaced on purpose.
 """
@@ -7,12 +6,10 @@ Each type that is ignored here is a method's, which is replaced on purpose.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from workflows import policies, worker
+from workflows import policies
 from workflows.payments import engine, identity
 from workflows.payments.calls import Answer, Limits, PaidCall, PaidRequest
 from workflows.payments.execute import PaidCalls
@@ -62,19 +59,3 @@ def keeps_a_ledger_of_its_own() -> None:
 def takes_an_outage_for_death() -> None:
     """Have the server miss a heartbeat after 2 s."""
     policies.HEARTBEAT_TIMEOUT = 2 * policies.HEARTBEAT_INTERVAL
-
-
-BREAKS: dict[str, Callable[[], None]] = {
-    plant.__name__: plant
-    for plant in (
-        pays_on_a_full_disk,
-        drops_what_finds_no_room,
-        takes_a_full_disk_for_lasting,
-        keeps_a_ledger_of_its_own,
-        takes_an_outage_for_death,
-    )
-}
-
-if __name__ == "__main__":
-    BREAKS[sys.argv[1]]()
-    sys.exit(worker.main())

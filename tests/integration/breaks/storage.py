@@ -5,21 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.lab import VideoLab
-from tests.chaos.video.scenarios import database_damage, disk_full, server_pause
-from tests.integration.breaks.breaking import Break
-
-SABOTAGE = "tests.integration.breaks.sabotage_storage"
-
-
-def _case(scenario: Scenario, name: str) -> Case:
-    return next(case for case in scenario.cases if case.name == name)
-
-
-def _broken(name: str, case: Case, check: str) -> Break:
-    return Break(name, case, check, module=SABOTAGE)
+from tests.chaos.video.scenarios import disk_full, server_pause
+from tests.integration.breaks.breaking import SABOTAGE, Break, case_of
 
 
 def _argv(name: str) -> tuple[str, ...]:
@@ -61,17 +50,17 @@ async def _held_until_tried_again(lab: VideoLab) -> None:
 
 PAUSE, _, UNDER_LOAD = server_pause.SCENARIO.cases
 ARTIFACTS, LEDGER, SERVER = disk_full.SCENARIO.cases
-GONE = _case(database_damage.SCENARIO, "gone")
-NO_BACKUP = _case(database_damage.SCENARIO, "control_without_a_backup")
-OLD_WORKER = _case(database_damage.SCENARIO, "control_with_the_old_worker")
+GONE = case_of("database_damage", "gone")
+NO_BACKUP = case_of("database_damage", "control_without_a_backup")
+OLD_WORKER = case_of("database_damage", "control_with_the_old_worker")
 
 BREAKS = (
     _on_artifacts("pays_on_a_full_disk", "nothing_is_asked_for_while_full[full-refused]"),
     _on_artifacts("drops_what_finds_no_room", "workflows_end_as_expected"),
     _on_ledger("takes_a_full_disk_for_lasting", "workflows_end_as_expected"),
-    _broken("keeps_a_ledger_of_its_own", GONE, "billed_at_most_expected"),
-    _broken("keeps_a_ledger_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
-    _broken(
+    Break("keeps_a_ledger_of_its_own", GONE, "billed_at_most_expected"),
+    Break("keeps_a_ledger_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
+    Break(
         "takes_an_outage_for_death",
         replace(UNDER_LOAD, experiment=_held_until_tried_again),
         "billed_at_most_expected",

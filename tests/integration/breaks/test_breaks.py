@@ -10,6 +10,7 @@ from chaos.invariants.verdict import Verdict
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 from tests.integration.breaks.all_breaks import BREAKS
 from tests.integration.breaks.breaking import Break, Results, run_all
+from tests.integration.breaks.sabotage import PLANTS
 from tests.integration.chosen import chosen_values
 
 ALL_OF_THEM_SECONDS = 900
@@ -31,6 +32,10 @@ def test_every_scenario_has_a_break(scenario: Scenario) -> None:
     loads = [case.load for case in scenario.cases]
 
     assert [broken for broken in BREAKS if broken.case.load in loads]
+
+
+def test_every_break_of_a_worker_is_planted_by_its_name() -> None:
+    assert {broken.name for broken in BREAKS if broken.sabotage} <= PLANTS.keys()
 
 
 @pytest.mark.nightly
