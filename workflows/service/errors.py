@@ -93,13 +93,13 @@ async def _of_problem(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _of_faults(_: Request, error: Exception) -> JSONResponse:
-    faults = cast("RequestValidationError", error)  # likewise
+    faults = cast("RequestValidationError", error)  # for the same reason
     return answer(HTTPStatus.UNPROCESSABLE_ENTITY, sentences(faults.errors()))
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     """Of the framework's own refusals: no such path, no such method, a body that is no JSON."""
-    refusal = cast("HTTPException", error)  # likewise
+    refusal = cast("HTTPException", error)  # for the same reason
     method = "HEAD" if request.scope.get(HEAD) else request.method
     headers = dict(refusal.headers or {})
     if "GET" in headers.get("Allow", ""):

@@ -72,13 +72,14 @@ class FakeApiProbe:
 
 @dataclass(frozen=True)
 class LiveApiProbe:
-    """At the real API: by the workers' ledger and the server. `specs` are those asked for so far.
+    """At the real API: by the workers' payment journal and the server. `specs` are those started so
+    far.
 
     `prefix` stands before the workflows' ids there.
     """
 
     client: Client
-    ledger: PaymentJournal
+    journal: PaymentJournal
     specs: Callable[[], Sequence[VideoSpec]]
     is_at_an_api: Callable[[], bool]
     prefix: str = ""
@@ -102,8 +103,8 @@ class LiveApiProbe:
         return True
 
     def close(self) -> None:
-        """Let go of the ledger."""
-        self.ledger.close()
+        """Let go of the payment journal."""
+        self.journal.close()
 
     async def _newest_wait(self, workflow_id: str) -> float:
         try:
@@ -128,7 +129,7 @@ class LiveApiProbe:
             for spec in self.specs()
             for prompt, step in spec.steps.items()
             if wanted.match in prompt and (step == CHARACTER) is is_image
-            for call in self.ledger.calls(f"{self.prefix}{spec.workflow_id}", step)
+            for call in self.journal.calls(f"{self.prefix}{spec.workflow_id}", step)
         ]
 
 

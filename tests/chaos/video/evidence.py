@@ -181,14 +181,14 @@ def bills_about(folder: Path, spec: VideoSpec) -> bytes:
 
 
 def save_paid_calls(url: str, folder: Path, operation_ids: Sequence[str]) -> None:
-    """Save what the workers' ledger holds of these operations. Raises JournalError."""
-    with closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS)) as ledger:
-        calls = tuple(call for call in ledger.calls() if call.operation_id in operation_ids)
+    """Save what the workers' payment journal holds of these operations. Raises JournalError."""
+    with closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS)) as journal:
+        calls = tuple(call for call in journal.calls() if call.operation_id in operation_ids)
     write_file(folder / PAID_CALLS, _CALLS.dump_json(calls, indent=2))
 
 
 def save_live_bills(folder: Path, specs: Sequence[VideoSpec]) -> None:
-    """Write the provider's side of a live case from the workers' own ledger."""
+    """Write the provider's side of a live case from the workers' own payment journal."""
     prompts = {
         (spec.workflow_id, step): prompt for spec in specs for prompt, step in spec.steps.items()
     }

@@ -55,9 +55,9 @@ class VideoLab(Lab):
     def _make_probe(self) -> ApiProbe:
         if self._api:
             return FakeApiProbe(self._api)
-        ledger = PaymentJournal.open(self.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS)
+        journal = PaymentJournal.open(self.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS)
         return LiveApiProbe(
-            self.client, ledger, self.video_specs, self.is_at_an_api, self.stack.temporal.prefix
+            self.client, journal, self.video_specs, self.is_at_an_api, self.stack.temporal.prefix
         )
 
     def video_specs(self) -> list[VideoSpec]:
@@ -94,7 +94,7 @@ class VideoLab(Lab):
         return any(_is_connected_beyond(pid, port) for pid in alive)
 
     async def save(self, folder: Path) -> None:
-        """Keep the workers' record of paid calls; a real provider's books are made of it."""
+        """Keep the workers' record of paid calls; a real provider's bills are made of it."""
         ids = [f"{self.stack.temporal.prefix}{spec.workflow_id}" for spec in self.specs]
         await asyncio.to_thread(save_paid_calls, self.payment_journal_url, folder, ids)
         if self.stack.target.live:

@@ -179,8 +179,8 @@ def paid_usd(run: Path) -> Decimal | None:
     try:
         with closing(
             PaymentJournal.open(payment_journal_url(run), grace_seconds=JOURNAL_GRACE_SECONDS)
-        ) as ledger:
-            return ledger.billable_usd()
+        ) as journal:
+            return journal.billable_usd()
     except JournalError as error:
         raise RunError(f"what this run has paid is not known: {error} ({file})") from None
 

@@ -31,7 +31,7 @@ API = "api"
 """The fake API's name, and that of a link to it."""
 
 PAID_DEADLINE_SECONDS = "10"
-"""Of a paid request. With the ledger's grace, shorter than heartbeat and retry together, so that
+"""Of a paid request. With the payment journal's grace, shorter than heartbeat and retry together:
 a call that was cut off can be settled as soon as its activity is tried again.
 """
 
@@ -90,19 +90,19 @@ def _scenarios() -> list[object]:
 
 
 def _estimates() -> tuple[SuiteEstimate, ...]:
-    from tests.chaos.video.estimate import estimates  # noqa: PLC0415 - likewise
+    from tests.chaos.video.estimate import estimates  # noqa: PLC0415 - for the same reason
 
     return estimates()
 
 
 def _needs(folder: Path) -> Iterable[Need]:
-    from tests.chaos.video.machine import needs  # noqa: PLC0415 - likewise
+    from tests.chaos.video.machine import needs  # noqa: PLC0415 - for the same reason
 
     return needs(folder)
 
 
 def _up() -> Up:
-    from tests.chaos.video.by_hand import by_hand  # noqa: PLC0415 - likewise
+    from tests.chaos.video.by_hand import by_hand  # noqa: PLC0415 - for the same reason
 
     return by_hand()
 

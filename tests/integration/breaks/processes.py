@@ -23,7 +23,7 @@ DOWNLOAD, IMAGE = out_of_memory.SCENARIO.cases
 BREAKS = (
     Break("clings_to_its_wait", STOP, "wait_is_handed_on[stop-single]"),
     Break("takes_a_nap_for_death", NAP, "nothing_is_repeated[nap-single]"),
-    Break("sends_again_when_it_wakes", LONG_SLEEP, "sends_nothing_paid_when_it_wakes[worker-1]"),
+    Break("sends_again_when_it_wakes", LONG_SLEEP, "sends_nothing_paid_when_it_resumes[worker-1]"),
     Break("gives_up_with_its_worker", LOOP, "workflows_end_as_expected"),
     Break("makes_it_anew_after_a_lost_download", DOWNLOAD, "billed_at_most_expected"),
     Break("hides_possible_waste", IMAGE, "cost_matches_bills"),

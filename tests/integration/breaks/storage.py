@@ -21,9 +21,9 @@ def _on_artifacts(name: str, check: str) -> Break:
     return Break(name, replace(ARTIFACTS, experiment=experiment), check, sabotage=False)
 
 
-def _on_ledger(name: str, check: str) -> Break:
-    experiment = disk_full.ledger(_argv(name))
-    return Break(name, replace(LEDGER, experiment=experiment), check, sabotage=False)
+def _on_journal(name: str, check: str) -> Break:
+    experiment = disk_full.payment_journal(_argv(name))
+    return Break(name, replace(JOURNAL, experiment=experiment), check, sabotage=False)
 
 
 async def _is_never_paused(lab: VideoLab) -> None:
@@ -49,7 +49,7 @@ async def _held_until_tried_again(lab: VideoLab) -> None:
 
 
 PAUSE, _, UNDER_LOAD = server_pause.SCENARIO.cases
-ARTIFACTS, LEDGER, SERVER = disk_full.SCENARIO.cases
+ARTIFACTS, JOURNAL, SERVER = disk_full.SCENARIO.cases
 GONE = case_of("database_damage", "gone")
 NO_BACKUP = case_of("database_damage", "control_without_a_backup")
 OLD_WORKER = case_of("database_damage", "control_with_the_old_worker")
@@ -57,7 +57,7 @@ OLD_WORKER = case_of("database_damage", "control_with_the_old_worker")
 BREAKS = (
     _on_artifacts("pays_on_a_full_disk", "nothing_is_asked_for_while_full[full-refused]"),
     _on_artifacts("drops_what_finds_no_room", "workflows_end_as_expected"),
-    _on_ledger("takes_a_full_disk_for_lasting", "workflows_end_as_expected"),
+    _on_journal("takes_a_full_disk_for_lasting", "workflows_end_as_expected"),
     Break("keeps_a_ledger_of_its_own", GONE, "billed_at_most_expected"),
     Break("keeps_a_ledger_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
     Break(

@@ -76,7 +76,7 @@ def serve(reaper: Reaper) -> Serve:
 async def served(
     bench_in: BenchIn, serve: Serve, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Served]:
-    """One stack for all tests that leave it as it is: its worker asks about ambiguous calls."""
+    """One stack for all tests that leave it as it is: its worker asks about calls in doubt."""
     folder = tmp_path_factory.mktemp("service")
     async with bench_in(folder, StackSpec(persistent=False, dynamic_config=QUICK)) as bench:
         at_once = LatencyChange(image_seconds=0, video_start_seconds=0, video_seconds=0)

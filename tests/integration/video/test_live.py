@@ -41,12 +41,12 @@ class Provider:
     """The fake API in the part of the real one: nobody controls it but by its own clock."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = folder / "provider.jsonl"
+        self.bills = folder / "provider.jsonl"
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.chaos.video.fake_api", "--bills", str(self.ledger)),
+                *(sys.executable, "-m", "tests.chaos.video.fake_api", "--bills", str(self.bills)),
                 *("--port", self.url.rpartition(":")[2]),
                 *("--image-seconds", "2", "--video-seconds", "4"),
                 *("--image-usd", IMAGE_USD, "--video-usd", VIDEO_USD),
@@ -68,11 +68,11 @@ class Provider:
 
     @property
     def billed_usd(self) -> Decimal:
-        records = read_bills(self.ledger)
+        records = read_bills(self.bills)
         return sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
 
     def requests(self, *calls: Call) -> int:
-        records = read_bills(self.ledger)
+        records = read_bills(self.bills)
         return sum(isinstance(r, Received) and r.call in calls for r in records)
 
 

@@ -1,4 +1,4 @@
-"""Evidence of the video system: recorded, and of a live case, whose provider shows no books."""
+"""Evidence of the video system: recorded, and of a live case, whose provider shows no bills."""
 
 from __future__ import annotations
 
@@ -190,11 +190,11 @@ def test_nothing_paid_leaves_an_empty_ledger(tmp_path: Path) -> None:
 
 def test_only_the_calls_of_the_cases_own_workflows_are_kept(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'paid.db'}"
-    ledger = PaymentJournal.open(url, grace_seconds=1)
+    journal = PaymentJournal.open(url, grace_seconds=1)
     for operation_id in ("asked", "of-another-case"):
         purchase = PaidRequest(operation_id, CHARACTER, PaidItem.IMAGE, "a-model", Decimal(1), 60)
-        assert isinstance(ledger.reserve(purchase, Limits(in_doubt_allowed=0)), Granted)
-    ledger.close()
+        assert isinstance(journal.reserve(purchase, Limits(in_doubt_allowed=0)), Granted)
+    journal.close()
     save_paid_calls(url, tmp_path, [ASKED.workflow_id])
     save_live_bills(tmp_path, [ASKED])
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,14 @@ def test_each_file_is_in_the_catalogue_by_its_scenarios_name() -> None:
     assert {s.name for s in all_scenarios()} == {
         f for f in files if f != "catalogue" and not f.endswith("_checks")
     }
+
+
+def test_the_documentation_has_each_scenario_in_the_same_order() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
+
+    assert re.findall(r"^\| `(\w+)` \|", document, re.MULTILINE) == [
+        s.name for s in all_scenarios()
+    ]
 
 
 @pytest.mark.parametrize("scenario", all_scenarios(), ids=lambda s: s.name)

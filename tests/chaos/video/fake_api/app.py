@@ -1,4 +1,4 @@
-"""The provider's HTTP face: its routes, its books' keeping around each request."""
+"""The provider's HTTP face: its routes, what it records around each request."""
 
 import asyncio
 import contextlib

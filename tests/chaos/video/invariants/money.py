@@ -17,7 +17,7 @@ from workflows.payments.calls import UNCERTAIN, State
 
 @invariant
 def cost_matches_bills(evidence: VideoEvidence) -> Iterator[str]:
-    """A workflow's own cost is the provider's bill for its prompts, but for what it openly calls
+    """A workflow's own cost is the provider's bill for its prompts, but for what it calls
     possible waste.
     """
     for expected, workflow in evidence.specified_workflows():
@@ -37,8 +37,8 @@ def cost_matches_bills(evidence: VideoEvidence) -> Iterator[str]:
 
 @invariant
 def every_bill_is_on_record(evidence: VideoEvidence) -> Iterator[str]:
-    """Each bill has its call in the workers' ledger, and a second one for the same step is openly
-    called ambiguous, or late, there.
+    """Each bill has its call in the workers' payment journal; a second one for the same step is in
+    doubt there, or late.
     """
     for expected in evidence.specs:
         for item, prompt in _wanted(expected):
@@ -54,7 +54,7 @@ def every_bill_is_on_record(evidence: VideoEvidence) -> Iterator[str]:
 @safety
 def billed_once_unless_in_doubt(evidence: VideoEvidence) -> Iterator[str]:
     """Beyond a step's first bill there are at most as many as its calls that the workers' own
-    ledger openly calls in doubt; and nobody is billed for what nobody asked for.
+    ledger calls in doubt; and nobody is billed for what nobody asked for.
     """
     billed = Counter((bill.item, bill.prompt) for bill in evidence.billed if bill.amount_usd)
     for expected in evidence.specs:

@@ -1,5 +1,5 @@
 """The file of the server's database is damaged while a video is awaited, and restored from a backup
-that is older than all that was paid for: the workers' ledger keeps it from being paid for twice.
+that is older than all that was paid for: by the workers' payment journal nothing is paid for twice.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def paid_between_backup_and_damage(workflow_id: str) -> Invariant:
 
 
 def nothing_is_asked_for_after_the_damage(workflow_id: str) -> Invariant:
-    """The workers' ledger answers for all that was paid for before."""
+    """The workers' payment journal answers for all that was paid for before."""
 
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         damage = done_to_storage(evidence, "damage")

@@ -1,6 +1,6 @@
 """A disk is full: nothing is paid for that cannot be kept, and what is paid for waits for room.
 
-Of a worker, which has its artifacts or its ledger there, or of the server, with its database.
+It is that of a worker's artifacts, of its payment journal, or of the server's database.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SERVER_DISK_MIB = 16
 
 WAITS = "is paid for and waits to be stored"
 MAKE_ROOM = "cannot be written to (No space left on device); make room"
-LEDGER_MAKE_ROOM = "no room left on its disk; make room"
+JOURNAL_MAKE_ROOM = "no room left on its disk; make room"
 SERVER_IS_FULL = "database or disk is full"
 
 _WORKER = "worker-1"
@@ -74,8 +74,8 @@ def artifacts(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaita
     return experiment
 
 
-def ledger(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable[None]]:
-    """The ledger's disk is full when a video has been started, and another operation begins."""
+def payment_journal(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable[None]]:
+    """The payment journal's disk is full when a video was started and another operation begins."""
 
     async def experiment(lab: VideoLab) -> None:
         video = await lab.set_breakpoint(
@@ -89,7 +89,7 @@ def ledger(argv: Sequence[str] = VIDEO.worker) -> Callable[[VideoLab], Awaitable
             await video.reached(lab.step_deadline_seconds)
             async with lab.during(DiskFull(whose=_WORKER)):
                 await lab.start(_PUT_OFF)
-                await _until_said(lab, disk.owner, LEDGER_MAKE_ROOM, _PUT_OFF)
+                await _until_said(lab, disk.owner, JOURNAL_MAKE_ROOM, _PUT_OFF)
                 await video.resume()
                 await _until_said(lab, disk.owner, WAITS, _PAID)
             await lab.converge(lab.step_deadline_seconds)
@@ -228,10 +228,10 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
         ),
         mocked_case(
-            name="ledger",
-            experiment=ledger(),
+            name="ledger",  # as in the results of older runs
+            experiment=payment_journal(),
             load=lambda _: (_PAID, _PUT_OFF),
-            proofs=(disk_was_full(_WORKER, WAITS, LEDGER_MAKE_ROOM),),
+            proofs=(disk_was_full(_WORKER, WAITS, JOURNAL_MAKE_ROOM),),
             invariants=(
                 *COMMON,
                 nothing_is_asked_for_while_full(_WORKER, _PUT_OFF.workflow_id),

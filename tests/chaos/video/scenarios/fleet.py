@@ -68,13 +68,13 @@ def _losing(count: int) -> Callable[[VideoLab], Awaitable[None]]:
         async with lab.watched(_MANY[0].workflow_id):
             videos = await _all_are_awaited(lab, _MANY)
             holders = [await _holder(lab, spec.workflow_id) for spec in _MANY]
-            struck = [pid for pid, _ in Counter(holders).most_common(count)]
-            for pid in struck:
+            killed = [pid for pid, _ in Counter(holders).most_common(count)]
+            for pid in killed:
                 fleet.signal(pid, signal.SIGKILL)
-            await fleet.until_failed_over(struck)
+            await fleet.until_failed_over(killed)
             # Only now is it known which of them have lost their workers.
             for spec, holder in zip(_MANY, holders, strict=True):
-                if holder in struck:
+                if holder in killed:
                     lab.specs[lab.specs.index(spec)] = _lost_once(spec)
             await _are_awaited(lab, _MANY)
             lab.healed(fleet.target)

@@ -1,5 +1,5 @@
-"""How a fleet's workers were struck, and that they had work in hand: by the harness's journal, by
-the histories, which name the worker that an attempt was lost with, and by the fleet's own log.
+"""How a supervisor's workers were killed, and that they had work in flight: by the journal, by the
+histories, which name the worker that an attempt was lost with, and by the supervisor's own log.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def workers_were_killed_at_once(fleet: str, count: int) -> Invariant:
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         kills = _kills(evidence, fleet)
         if len({kill.pid for kill in kills}) != count:
-            yield f"{len(kills)} worker(s) of {fleet} were struck, not {count}"
+            yield f"{len(kills)} worker(s) of {fleet} were killed, not {count}"
             return
         if (kills[-1].at - kills[0].at).total_seconds() > AT_ONCE_SECONDS:
-            yield f"the workers of {fleet} were not struck at once"
+            yield f"the workers of {fleet} were not killed at once"
         yield from _not_dead(evidence, fleet, kills)
         lost = _named_as_lost(evidence, "await_video")
         for kill in kills:
@@ -108,7 +108,7 @@ def worker_and_server_were_killed(fleet: str, at_least_seconds: float) -> Invari
             yield f"a worker of {fleet} and the server were not both killed"
             return
         if abs((kills[0].at - server.at).total_seconds()) > AT_ONCE_SECONDS:
-            yield "the worker and the server were not struck at once"
+            yield "the worker and the server were not killed at once"
         yield from _not_dead(evidence, fleet, kills)
         back = evidence.first_entry(Event.READY, after=server.at, target=SERVER)
         if back is None or (back.at - server.at).total_seconds() < at_least_seconds:

@@ -57,10 +57,10 @@ def _experiment(target: BreakAt, spec: VideoSpec) -> Callable[[VideoLab], Awaita
         async with lab.during(BadApi(rule=rule)), lab.watched(spec.workflow_id):
             await lab.start(spec)
             await held.reached(lab.step_deadline_seconds)
-            struck = list(fleet.pids)
+            killed = list(fleet.pids)
             async with lab.during(OutOfMemory(place=0, more_bytes=MORE_BYTES)):
                 await held.resume()
-                await fleet.until_gone(struck)
+                await fleet.until_gone(killed)
             await lab.converge(lab.step_deadline_seconds)
 
     return experiment
@@ -84,21 +84,21 @@ def died_out_of_memory(workflow_id: str, call: Call, activity: str) -> Invariant
         ]
         if not any(answer and answer.kind == "large" for answer in answers):
             yield f"no {call} request got a large reply"
-        struck = next((e for e in evidence.journal if e.kind in {KERNEL, WATCHER}), None)
-        if struck is None:
+        killed = next((e for e in evidence.journal if e.kind in {KERNEL, WATCHER}), None)
+        if killed is None:
             yield "no OOM killer says that it ended the worker"
             return
-        gone = evidence.first_entry(Event.EXITED, after=fault.at, pid=struck.pid)
+        gone = evidence.first_entry(Event.EXITED, after=fault.at, pid=killed.pid)
         if gone is None:
-            yield f"pid {struck.pid} was not seen to end"
+            yield f"pid {killed.pid} was not seen to end"
         lost = [
             each.last_failure.message
             for each in evidence.workflows[workflow_id].activities
             if each.kind == activity and each.last_failure
         ]
-        named = rf"its worker {struck.pid}@.* was lost \(SIGKILL\)"
+        named = rf"its worker {killed.pid}@.* was lost \(SIGKILL\)"
         if not any(re.match(named, message) for message in lost):
-            yield f"{workflow_id} did not lose its {activity} with pid {struck.pid}"
+            yield f"{workflow_id} did not lose its {activity} with pid {killed.pid}"
 
     return judge
 

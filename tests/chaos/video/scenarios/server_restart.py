@@ -1,6 +1,6 @@
 """The Temporal server goes down while a video is awaited, and comes back on its database.
 
-A dev server is one process. Of a cluster every process is struck in turn, then all of them at once.
+A dev server is one process. Of a cluster every process is killed in turn, then all of them at once.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _DEV_ONLY = frozenset({Topology.DEV})
 _SPEC = specs.single("restart-single")
 _VIDEO = _SPEC.video_prompts[0]
 
-BLOWS = {**{name: (name,) for name in (*ROLES, POSTGRES)}, EVERYTHING: (*ROLES, POSTGRES)}
-"""What is struck, in turn, and the processes that this takes."""
+KILLS = {**{name: (name,) for name in (*ROLES, POSTGRES)}, EVERYTHING: (*ROLES, POSTGRES)}
+"""What is killed, in turn, and its processes."""
 
-_SERIES = specs.series("roles-series", videos=len(BLOWS)).model_copy(
+_SERIES = specs.series("roles-series", videos=len(KILLS)).model_copy(
     # The video is made while the role is down, and the worker reports it then: Temporal may lose
     # that report, and asks for the wait, which costs nothing, once more after its heartbeats.
     update={"attempts": {"await_video": (1, 2)}}
@@ -67,18 +67,18 @@ def _experiment(
 
 
 async def _each_role(lab: VideoLab) -> None:
-    """For each blow another video of one series is awaited; it is made while the role is down."""
+    """For each kill another video of one series is awaited; it is made while the role is down."""
     cluster = lab.stack.cluster
     # All before the first is let go: the workflow may be quicker than a restart.
     videos = [await lab.set_breakpoint(BreakAt.VIDEO, scene) for scene in _SERIES.video_prompts]
     await lab.worker()
     await lab.start(_SERIES)
     async with lab.watched(_SERIES.workflow_id):
-        for number, (target, names) in enumerate(BLOWS.items()):
-            struck = [cluster.processes[name] for name in names]
+        for number, (target, names) in enumerate(KILLS.items()):
+            killed = [cluster.processes[name] for name in names]
             await videos[number].reached(lab.step_deadline_seconds)
             await lab.until_polled(_SERIES.video_prompts[number])
-            await lab.signal_together(target, struck, signal.SIGKILL)
+            await lab.signal_together(target, killed, signal.SIGKILL)
             await videos[number].resume()
             await cluster.start_again(*names)
             lab.healed(target)
@@ -103,18 +103,18 @@ def _case(
     )
 
 
-def cluster_was_struck(
+def cluster_was_killed(
     target: str, processes: Sequence[str], workflow_id: str, prompt: str
 ) -> Invariant:
     """All these processes of a cluster died of SIGKILL, were gone at the same time and came back,
     while the workflow had the wait for a video in hand.
     """
 
-    @proof(f"cluster_was_struck[{target}]")
+    @proof(f"cluster_was_killed[{target}]")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         fault = evidence.first_entry(Event.FAULT, target=target)
         if fault is None:
-            yield f"{target} was not struck"
+            yield f"{target} was not killed"
             return
         kills = [killed(evidence, process, after=fault.at) for process in processes]
         backs = [evidence.first_entry(Event.READY, after=fault.at, target=p) for p in processes]
@@ -127,7 +127,7 @@ def cluster_was_struck(
             yield f"{', '.join(processes)} were not gone at the same time"
         moments = [kill.at for kill in kills if kill]
         if moments and not _in_hand(evidence, workflow_id, prompt, min(moments), max(moments)):
-            yield f"{workflow_id} was not awaiting {prompt!r} when {target} was struck"
+            yield f"{workflow_id} was not awaiting {prompt!r} when {target} was killed"
 
     return judge
 
@@ -177,8 +177,8 @@ SCENARIO = Scenario(
             load=lambda _: (_SERIES,),
             topologies=frozenset({Topology.POSTGRES}),
             proofs=tuple(
-                cluster_was_struck(target, names, _SERIES.workflow_id, scene)
-                for (target, names), scene in zip(BLOWS.items(), _SERIES.video_prompts, strict=True)
+                cluster_was_killed(target, names, _SERIES.workflow_id, scene)
+                for (target, names), scene in zip(KILLS.items(), _SERIES.video_prompts, strict=True)
             ),
         ),
     ),

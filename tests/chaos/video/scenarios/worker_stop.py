@@ -1,4 +1,4 @@
-"""A worker is told to stop, or sleeps: for a moment, or until another has done its work."""
+"""A worker gets SIGTERM, or is paused: for 4 s, or until another has done its work."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios.worker_stop_checks import (
     nothing_is_repeated,
-    sends_nothing_paid_when_it_wakes,
-    slept_during_request,
-    slept_during_wait,
+    paused_during_request,
+    paused_during_wait,
+    sends_nothing_paid_when_it_resumes,
     stopped_while_awaiting,
-    taken_over_while_asleep,
+    taken_over_while_paused,
     wait_is_handed_on,
 )
 from workflows.policies import HEARTBEAT_TIMEOUT
 
-NAP_SECONDS = 4.0
+PAUSE_SECONDS = 4.0
 """Well within the heartbeat timeout, and the deadline of a paid request."""
 
 HANDED_ON_SECONDS = 5.0
 """How long the wait may lie: a heartbeat and a retry would take 40 s."""
 
 _LONG_DEADLINE_SECONDS = 120.0
-"""A sleeper still takes tasks, of which each waits 10 s before another worker gets it."""
+"""A paused worker still takes tasks, of which each waits 10 s before another worker gets it."""
 
-_SLEEPER = "worker-1"
+_PAUSED = "worker-1"
 
 _STOPPED = specs.single("stop-single")
-_NAPPING = specs.single("nap-single")
+_BRIEFLY = specs.single("nap-single")
 
-# The reply to the image's request comes when its worker sleeps: nobody can know that it was billed.
+# The reply to the image's request comes in the pause: nobody can know that it was billed.
 _PAYING = specs.single("sleep-paying")
 _PAYING = _PAYING.model_copy(
     update={
@@ -47,7 +47,7 @@ _PAYING = _PAYING.model_copy(
         "attempts": {"generate_character": 2},
     }
 )
-# Together they fill the sleeper's slots: it asks for no more activities, which would sleep with it.
+# Together they fill its slots: it asks for no more activities, which would wait with it.
 _WAITING = tuple(
     spec.model_copy(update={"attempts": {"await_video": 2}})
     for spec in (specs.series("sleep-series", videos=2), specs.single("sleep-single"))
@@ -71,32 +71,32 @@ async def _sigterm(lab: VideoLab) -> None:
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _sleeps_briefly(lab: VideoLab) -> None:
-    """The reply to a paid request comes while it sleeps; then it sleeps while it awaits a video."""
+async def _is_paused_briefly(lab: VideoLab) -> None:
+    """The reply to a paid request comes in the pause; then it is paused while it awaits a video."""
     image = await lab.set_breakpoint(BreakAt.IMAGE)
     video = await lab.set_breakpoint(BreakAt.VIDEO)
     await lab.worker()
-    await lab.start(_NAPPING)
-    async with lab.watched(_NAPPING.workflow_id):
+    await lab.start(_BRIEFLY)
+    async with lab.watched(_BRIEFLY.workflow_id):
         await image.reached(lab.step_deadline_seconds)
         async with lab.during(PauseWorker(worker="worker-1")):
             await image.resume()
-            await asyncio.sleep(NAP_SECONDS)  # the sleep itself
+            await asyncio.sleep(PAUSE_SECONDS)  # the pause itself
         await video.reached(lab.step_deadline_seconds)
-        await lab.until_polled(_NAPPING.video_prompts[0])
+        await lab.until_polled(_BRIEFLY.video_prompts[0])
         async with lab.during(PauseWorker(worker="worker-1")):
-            await asyncio.sleep(NAP_SECONDS)  # the sleep itself
-        await lab.until_polled(_NAPPING.video_prompts[0])
+            await asyncio.sleep(PAUSE_SECONDS)  # the pause itself
+        await lab.until_polled(_BRIEFLY.video_prompts[0])
         await video.resume()
         await lab.converge(lab.step_deadline_seconds)
 
 
-async def _sleeps_long(lab: VideoLab) -> None:
-    """With its hands full it sleeps until another worker has done all of it."""
+async def _is_paused_long(lab: VideoLab) -> None:
+    """With all slots taken it is paused until another worker has done all of it."""
     image = await lab.set_breakpoint(BreakAt.IMAGE, _PAYING.character_prompt)
     prompts = [spec.video_prompts[0] for spec in _WAITING]
     videos = [await lab.set_breakpoint(BreakAt.VIDEO, prompt) for prompt in prompts]
-    sleeper = await lab.worker()
+    paused = await lab.worker()
     await asyncio.gather(*(lab.start(spec) for spec in (_PAYING, *_WAITING)))
     held = (image, *videos)
     await asyncio.gather(*(each.reached(lab.step_deadline_seconds) for each in held))
@@ -109,12 +109,12 @@ async def _sleeps_long(lab: VideoLab) -> None:
         await asyncio.gather(*(video.resume() for video in videos))
         await lab.converge(_LONG_DEADLINE_SECONDS)
     # It finishes what it still believes to have in hand, and ends.
-    await sleeper.child.terminate()
+    await paused.child.terminate()
 
 
 SCENARIO = Scenario(
     name="worker_stop",
-    title="Worker Stop and Sleep",
+    title="Worker Stop and Pause",
     cases=(
         mocked_case(
             name="sigterm",
@@ -126,29 +126,29 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
         ),
         mocked_case(
-            name="sleeps_briefly",
-            experiment=_sleeps_briefly,
-            load=lambda _: (_NAPPING,),
+            name="sleeps_briefly",  # as in the results of older runs
+            experiment=_is_paused_briefly,
+            load=lambda _: (_BRIEFLY,),
             topologies=OWN_SERVERS,
-            invariants=(*COMMON, nothing_is_repeated(_NAPPING.workflow_id)),
+            invariants=(*COMMON, nothing_is_repeated(_BRIEFLY.workflow_id)),
             proofs=(
-                was_paused(_SLEEPER, NAP_SECONDS),
-                slept_during_request(_SLEEPER, Call.IMAGE, _NAPPING.character_prompt),
-                slept_during_wait(_SLEEPER, _NAPPING.workflow_id),
+                was_paused(_PAUSED, PAUSE_SECONDS),
+                paused_during_request(_PAUSED, Call.IMAGE, _BRIEFLY.character_prompt),
+                paused_during_wait(_PAUSED, _BRIEFLY.workflow_id),
             ),
             stack=SHARED_SERVER,
         ),
         mocked_case(
             name="sleeps_long",
-            experiment=_sleeps_long,
+            experiment=_is_paused_long,
             load=lambda _: (_PAYING, *_WAITING),
             topologies=OWN_SERVERS,
-            invariants=(*COMMON, sends_nothing_paid_when_it_wakes(_SLEEPER)),
+            invariants=(*COMMON, sends_nothing_paid_when_it_resumes(_PAUSED)),
             proofs=(
-                was_paused(_SLEEPER, HEARTBEAT_TIMEOUT.total_seconds()),
-                slept_during_request(_SLEEPER, Call.IMAGE, _PAYING.character_prompt),
+                was_paused(_PAUSED, HEARTBEAT_TIMEOUT.total_seconds()),
+                paused_during_request(_PAUSED, Call.IMAGE, _PAYING.character_prompt),
                 *(
-                    taken_over_while_asleep(_SLEEPER, spec.workflow_id)
+                    taken_over_while_paused(_PAUSED, spec.workflow_id)
                     for spec in (_PAYING, *_WAITING)
                 ),
             ),

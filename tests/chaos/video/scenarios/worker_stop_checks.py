@@ -1,4 +1,4 @@
-"""What becomes of the work of a worker that is told to stop, or that sleeps."""
+"""What becomes of the work of a worker that is stopped or paused."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def wait_is_handed_on(workflow_id: str, within_seconds: float) -> Invariant:
     return Invariant(f"wait_is_handed_on[{workflow_id}]", judge)
 
 
-def slept_during_request(worker: str, call: Call, prompt: str) -> Invariant:
-    """A worker fell asleep after it had sent a request, and slept when the answer came."""
+def paused_during_request(worker: str, call: Call, prompt: str) -> Invariant:
+    """A worker was paused after it had sent a request, and still was when the answer came."""
 
-    @proof(f"slept_during_request[{worker}: {call}]")
+    @proof(f"paused_during_request[{worker}: {call}]")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         spans = [
             (request.at, evidence.answers[request.request_id].at)
@@ -71,57 +71,59 @@ def slept_during_request(worker: str, call: Call, prompt: str) -> Invariant:
             if (request.call, request.prompt) == (call, prompt)
             and request.request_id in evidence.answers
         ]
-        naps = list(_naps(evidence, worker))
+        pauses = list(_pauses(evidence, worker))
         if not any(
-            sent < slept.at < answered < woke.at for sent, answered in spans for slept, woke in naps
+            sent < paused.at < answered < resumed.at
+            for sent, answered in spans
+            for paused, resumed in pauses
         ):
-            yield f"no {call} request of {worker} was answered while it slept"
+            yield f"no {call} request of {worker} was answered while it was paused"
 
     return judge
 
 
-def slept_during_wait(worker: str, workflow_id: str) -> Invariant:
-    """A worker slept while the wait for a video was in its hand."""
+def paused_during_wait(worker: str, workflow_id: str) -> Invariant:
+    """A worker was paused while it awaited a video."""
 
-    @proof(f"slept_during_wait[{worker}: {workflow_id}]")
+    @proof(f"paused_during_wait[{worker}: {workflow_id}]")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         if not any(
-            wait.scheduled_at < slept.at and wait.closed_at and slept.at < wait.closed_at
+            wait.scheduled_at < paused.at and wait.closed_at and paused.at < wait.closed_at
             for wait in _waits(evidence, workflow_id)
-            for slept, _ in _naps(evidence, worker)
+            for paused, _ in _pauses(evidence, worker)
         ):
-            yield f"{worker} did not sleep during the wait of {workflow_id}"
+            yield f"{worker} was not paused during the wait of {workflow_id}"
 
     return judge
 
 
-def taken_over_while_asleep(worker: str, workflow_id: str) -> Invariant:
-    """Before the sleeper woke up, the workflow had ended in the hands of another."""
+def taken_over_while_paused(worker: str, workflow_id: str) -> Invariant:
+    """Before the worker resumed, the workflow had ended with another one."""
 
-    @proof(f"taken_over_while_asleep[{worker}: {workflow_id}]")
+    @proof(f"taken_over_while_paused[{worker}: {workflow_id}]")
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        naps = list(_naps(evidence, worker))
+        pauses = list(_pauses(evidence, worker))
         workflow = evidence.workflows.get(workflow_id)
         ended = workflow.closed_at if workflow else None
-        if not ended or not any(slept.at < ended < woke.at for slept, woke in naps):
-            yield f"{workflow_id} had not ended while {worker} slept"
+        if not ended or not any(paused.at < ended < resumed.at for paused, resumed in pauses):
+            yield f"{workflow_id} had not ended while {worker} was paused"
 
     return judge
 
 
-def sends_nothing_paid_when_it_wakes(worker: str) -> Invariant:
-    """After the last sleep of a worker whose work others have done, no paid request is sent."""
+def sends_nothing_paid_when_it_resumes(worker: str) -> Invariant:
+    """After the last pause of a worker whose work others have done, no paid request is sent."""
 
     def judge(evidence: VideoEvidence) -> Iterator[str]:
-        woke = [woke.at for _, woke in _naps(evidence, worker)]
-        if not woke:
-            yield f"{worker} was not seen to wake up"
+        resumed = [resumed.at for _, resumed in _pauses(evidence, worker)]
+        if not resumed:
+            yield f"{worker} was not seen to resume"
             return
         for request in evidence.received:
-            if request.call in PAID and request.at > woke[-1]:
-                yield f"a request for {request.prompt!r} was sent after {worker} woke up"
+            if request.call in PAID and request.at > resumed[-1]:
+                yield f"a request for {request.prompt!r} was sent after {worker} resumed"
 
-    return Invariant(f"sends_nothing_paid_when_it_wakes[{worker}]", judge)
+    return Invariant(f"sends_nothing_paid_when_it_resumes[{worker}]", judge)
 
 
 def nothing_is_repeated(workflow_id: str) -> Invariant:
@@ -153,12 +155,12 @@ def _waits(evidence: VideoEvidence, workflow_id: str) -> Sequence[Activity]:
     return [a for a in workflow.activities if a.kind == "await_video"] if workflow else []
 
 
-def _naps(evidence: VideoEvidence, worker: str) -> Iterator[tuple[Entry, Entry]]:
-    """Each time that a worker was put to sleep, and when it was woken up."""
-    for slept in evidence.journal:
-        if (slept.event, slept.target, slept.signal) == (Event.SIGNALED, worker, "SIGSTOP"):
-            woke = evidence.first_entry(
-                Event.SIGNALED, after=slept.at, target=worker, pid=slept.pid, signal="SIGCONT"
+def _pauses(evidence: VideoEvidence, worker: str) -> Iterator[tuple[Entry, Entry]]:
+    """Each time that a worker was paused, and when it was resumed."""
+    for paused in evidence.journal:
+        if (paused.event, paused.target, paused.signal) == (Event.SIGNALED, worker, "SIGSTOP"):
+            resumed = evidence.first_entry(
+                Event.SIGNALED, after=paused.at, target=worker, pid=paused.pid, signal="SIGCONT"
             )
-            if woke:
-                yield slept, woke
+            if resumed:
+                yield paused, resumed

@@ -1,4 +1,4 @@
-"""The provider's books: durable, ordered, tolerant of a torn end and of nothing else."""
+"""The provider's bills: durable, ordered, tolerant of a torn end and of nothing else."""
 
 import asyncio
 import os

@@ -35,8 +35,8 @@ def test_a_rule_that_names_a_model_hits_no_other() -> None:
     book = RuleBook()
     rule = FaultRule(call=Call.IMAGE, kind=FaultKind.STATUS, model="old", times=None)
     book.add(rule)
-    struck = [book.hit(Call.IMAGE, BEFORE, "a", model) for model in ("old", "new", None, "old")]
-    assert struck == [rule, None, None, rule]
+    killed = [book.hit(Call.IMAGE, BEFORE, "a", model) for model in ("old", "new", None, "old")]
+    assert killed == [rule, None, None, rule]
 
 
 def test_only_prompts_that_contain_the_match_are_hit_and_skipped() -> None:

@@ -128,7 +128,7 @@ def test_two_outcomes_of_one_step_fail(checkpoint: VideoEvidence) -> None:
     "name",
     ["concurrency", "checkpoint", "worker_crash", "retry_config", "server_restart", "each_role"],
 )
-def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
+def test_every_second_bill_of_real_evidence_is_in_doubt(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     finding = billed_once_unless_in_doubt.examine(request.getfixturevalue(name))
@@ -137,7 +137,7 @@ def test_every_second_bill_of_real_evidence_is_openly_in_doubt(
 
 
 @pytest.mark.parametrize("state", [State.IN_DOUBT, State.LATE, State.INTENT])
-def test_a_second_bill_needs_a_call_that_is_openly_in_doubt(
+def test_a_second_bill_needs_a_call_that_is_in_doubt(
     state: State, worker_crash: VideoEvidence
 ) -> None:
     def problems(shown: State) -> Sequence[str]:

@@ -86,13 +86,13 @@ def test_fewer_than_planned_are_unknown(one: VideoEvidence) -> None:
     finding = workers_were_killed_at_once(FLEET, 2).examine(one)
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert "struck, not 2" in finding.problems[0]
+    assert "killed, not 2" in finding.problems[0]
 
 
 def test_one_after_the_other_is_not_at_once(loop: VideoEvidence) -> None:
     finding = workers_were_killed_at_once(FLEET, 2).examine(loop)
 
-    assert "the workers of fleet-1 were not struck at once" in finding.problems
+    assert "the workers of fleet-1 were not killed at once" in finding.problems
 
 
 @pytest.mark.parametrize("name", ["one", "loop", "with_server"])
@@ -148,7 +148,7 @@ def test_a_server_that_was_struck_at_another_time_is_unknown(with_server: VideoE
 
     problems = WITH_SERVER.examine(before).problems
 
-    assert problems == ("the worker and the server were not struck at once",)
+    assert problems == ("the worker and the server were not killed at once",)
 
 
 def test_a_server_that_was_down_too_briefly_is_unknown(with_server: VideoEvidence) -> None:

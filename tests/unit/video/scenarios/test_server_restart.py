@@ -18,8 +18,8 @@ from tests.unit.video.scenarios.retold import Change
 
 (SERVER_DOWN,) = restart_scenario.SCENARIO.cases[0].proofs
 (DOWN_FOR_LONG,) = restart_scenario.SCENARIO.cases[3].proofs
-STRUCK = restart_scenario.SCENARIO.cases[4].proofs
-FRONTEND_STRUCK, ALL_STRUCK = STRUCK[0], STRUCK[-1]
+KILLED = restart_scenario.SCENARIO.cases[4].proofs
+FRONTEND_KILLED, ALL_KILLED = KILLED[0], KILLED[-1]
 POLLS = of(Received, call=Call.POLL)
 
 
@@ -55,16 +55,16 @@ def test_an_outage_of_3_s_is_no_long_one(server_restart: VideoEvidence) -> None:
     assert finding.problems == ("the server was not down for 20 s and then back",)
 
 
-def test_every_blow_at_a_cluster_is_proven(each_role: VideoEvidence) -> None:
-    assert len(STRUCK) == 7
-    assert [check.examine(each_role).problems for check in STRUCK] == [()] * 7
+def test_every_kill_of_a_cluster_is_proven(each_role: VideoEvidence) -> None:
+    assert len(KILLED) == 7
+    assert [check.examine(each_role).problems for check in KILLED] == [()] * 7
 
 
-@pytest.mark.parametrize("check", STRUCK, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", KILLED, ids=lambda check: check.name)
 @pytest.mark.parametrize(
     "missing", [Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY]
 )
-def test_a_blow_at_a_cluster_that_was_not_seen_is_unknown(
+def test_a_kill_at_a_cluster_that_was_not_seen_is_unknown(
     check: Invariant, missing: Event, each_role: VideoEvidence
 ) -> None:
     unseen = without(each_role, of(event=missing))
@@ -72,46 +72,46 @@ def test_a_blow_at_a_cluster_that_was_not_seen_is_unknown(
     assert check.examine(unseen).verdict is Verdict.UNKNOWN
 
 
-def test_a_blow_that_left_one_process_alive_is_unknown(each_role: VideoEvidence) -> None:
-    (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
+def test_a_kill_that_left_one_process_alive_is_unknown(each_role: VideoEvidence) -> None:
+    (killed,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
     spared = without(
         each_role,
-        lambda e: e.event is Event.SIGNALED and e.target == "temporal-worker" and e.at > struck.at,
+        lambda e: e.event is Event.SIGNALED and e.target == "temporal-worker" and e.at > killed.at,
     )
-    finding = ALL_STRUCK.examine(spared)
+    finding = ALL_KILLED.examine(spared)
 
     assert finding.verdict is Verdict.UNKNOWN
     assert finding.problems == ("temporal-worker was not seen to die of SIGKILL",)
 
 
 def test_processes_that_were_never_gone_together_are_unknown(each_role: VideoEvidence) -> None:
-    (struck,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
+    (killed,) = [e for e in each_role.journal if e.target == "everything" and e.kind == "kill"]
     ends = of(event=Event.EXITED, target="postgres")
-    apart = entries(each_role, lambda e: ends(e) and e.at > struck.at, at=later(MINUTE))
-    finding = ALL_STRUCK.examine(apart)
+    apart = entries(each_role, lambda e: ends(e) and e.at > killed.at, at=later(MINUTE))
+    finding = ALL_KILLED.examine(apart)
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "were not gone at the same time" in finding.problems[0]
 
 
 def test_a_process_that_came_back_as_itself_was_not_killed(each_role: VideoEvidence) -> None:
-    struck = each_role.first_entry(Event.SIGNALED, target="temporal-frontend")
-    assert struck
+    killed = each_role.first_entry(Event.SIGNALED, target="temporal-frontend")
+    assert killed
     back = of(event=Event.READY, target="temporal-frontend")
-    finding = FRONTEND_STRUCK.examine(entries(each_role, back, pid=struck.pid))
+    finding = FRONTEND_KILLED.examine(entries(each_role, back, pid=killed.pid))
 
     assert finding.problems == ("temporal-frontend was not seen to come back",)
 
 
 @pytest.mark.parametrize("seconds", [-60, +60])
-def test_a_blow_while_another_video_was_in_hand_is_unknown(
+def test_a_kill_while_another_video_was_in_hand_is_unknown(
     seconds: int, each_role: VideoEvidence
 ) -> None:
-    """The wait for the video of this blow was over by then, or had not begun."""
+    """The wait for the video of this kill was over by then, or had not begun."""
     times = {Event.FAULT, Event.SIGNALED, Event.EXITED, Event.STARTED, Event.READY}
     by = later(timedelta(seconds=seconds))
     moved = entries(each_role, lambda entry: entry.event in times, at=by)
-    findings = [check.examine(moved) for check in STRUCK]
+    findings = [check.examine(moved) for check in KILLED]
 
     assert {finding.verdict for finding in findings} == {Verdict.UNKNOWN}
     assert "was not awaiting" in findings[0].problems[-1]
@@ -136,11 +136,11 @@ def test_a_wait_whose_report_was_lost_in_the_outage_was_in_hand(
     retried = with_history(each_role, "roles-series", second_attempt)
 
     assert retried.workflows["roles-series"].activities[-2].attempt == 2
-    assert ALL_STRUCK.examine(retried).problems == ()
+    assert ALL_KILLED.examine(retried).problems == ()
 
 
 def test_a_video_that_nobody_asked_about_was_not_in_hand(each_role: VideoEvidence) -> None:
-    assert FRONTEND_STRUCK.examine(without_records(each_role, POLLS)).problems
+    assert FRONTEND_KILLED.examine(without_records(each_role, POLLS)).problems
 
 
 def test_live_the_history_proves_what_no_poll_can(server_restart: VideoEvidence) -> None:

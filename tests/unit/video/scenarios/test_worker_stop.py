@@ -14,11 +14,11 @@ from tests.chaos.video.evidence import VideoEvidence
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.scenarios.worker_stop_checks import (
     nothing_is_repeated,
-    sends_nothing_paid_when_it_wakes,
-    slept_during_request,
-    slept_during_wait,
+    paused_during_request,
+    paused_during_wait,
+    sends_nothing_paid_when_it_resumes,
     stopped_while_awaiting,
-    taken_over_while_asleep,
+    taken_over_while_paused,
     wait_is_handed_on,
 )
 from tests.unit.video.scenarios.retold import Change, pid_of
@@ -94,7 +94,7 @@ def test_a_wait_that_stays_where_it_is_fails(server_restart: VideoEvidence) -> N
 
 
 def test_a_sleep_when_an_answer_comes_is_proven(server_restart: VideoEvidence) -> None:
-    check = slept_during_request(WORKER, Call.IMAGE, server_restart.specs[0].prompts[0])
+    check = paused_during_request(WORKER, Call.IMAGE, server_restart.specs[0].prompts[0])
     sent, answered = _image(server_restart)
     middle = sent + (answered - sent) / 2
 
@@ -108,7 +108,7 @@ def test_a_sleep_when_an_answer_comes_is_proven(server_restart: VideoEvidence) -
 
 
 def test_a_sleep_in_a_wait_is_proven(server_restart: VideoEvidence) -> None:
-    check = slept_during_wait(WORKER, RESTART)
+    check = paused_during_wait(WORKER, RESTART)
     wait = _wait(server_restart)
     assert wait.started_at
     assert wait.closed_at
@@ -120,7 +120,7 @@ def test_a_sleep_in_a_wait_is_proven(server_restart: VideoEvidence) -> None:
 
 
 def test_a_sleep_until_all_is_over_is_proven(server_restart: VideoEvidence) -> None:
-    check = taken_over_while_asleep(WORKER, RESTART)
+    check = taken_over_while_paused(WORKER, RESTART)
     workflow = server_restart.workflows[RESTART]
     ended = workflow.closed_at
     assert ended
@@ -132,7 +132,7 @@ def test_a_sleep_until_all_is_over_is_proven(server_restart: VideoEvidence) -> N
 
 
 def test_what_is_sent_after_the_sleep_fails(server_restart: VideoEvidence) -> None:
-    check = sends_nothing_paid_when_it_wakes(WORKER)
+    check = sends_nothing_paid_when_it_resumes(WORKER)
     sent, answered = _image(server_restart)
     last = max(record.at for record in server_restart.records)
 
@@ -140,7 +140,7 @@ def test_what_is_sent_after_the_sleep_fails(server_restart: VideoEvidence) -> No
     found = check.examine(_slept(server_restart, sent, answered))
     assert found.verdict is Verdict.FAILED
     assert len(found.problems) == 1  # the video, which was started then
-    assert "was not seen to wake up" in check.examine(server_restart).problems[0]
+    assert "was not seen to resume" in check.examine(server_restart).problems[0]
 
 
 @pytest.mark.parametrize(
