@@ -88,10 +88,10 @@ async def test_an_alert_goes_to_each_receiver_once_however_often_it_is_made(
     client: Client, made: Alerts, alert: Alert, receivers: Sequence[HttpReceiver]
 ) -> None:
     async with made:
-        for _ in range(3):
+        for _ in range(2):
             await made.tell(alert)
-        for number in (1, 2):
-            await sending(client, alert, number).result()
+            for number in (1, 2):
+                await sending(client, alert, number).result()
 
     assert [receiver.accepted for receiver in receivers] == [Counter({alert.text: 1})] * 2
 
@@ -112,12 +112,16 @@ async def test_a_receiver_that_hangs_delays_no_other_and_gets_the_alert_later(
 
 
 async def test_a_worker_stops_although_a_receiver_hangs_and_the_next_one_sends_the_alert(
-    client: Client, made: Alerts, alert: Alert, receivers: Sequence[HttpReceiver]
+    client: Client,
+    alert: Alert,
+    receivers: Sequence[HttpReceiver],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first, _ = receivers
     first.hangs = True
-    async with made:
-        await made.tell(alert)
+    monkeypatch.setenv(VARIABLE, f"{first.url}?rto=60")  # Apprise waits for an answer for 60 s
+    async with Alerts(client, f"queue-{alert.workflow_id}", load_receivers(), "build") as alerts:
+        await alerts.tell(alert)
         await wait_until(
             lambda: bool(first.asked), what="it hangs", deadline_seconds=DEADLINE_SECONDS
         )
