@@ -118,7 +118,9 @@ def write(reports: Path, report: Report) -> Path:
     (folder / "bench.md").write_text(report.markdown())
     for benchmark in report.benchmarks:
         if benchmark.name == "recovery":
-            recovery.plot(benchmark.found).savefig(folder / "recovery.svg", facecolor="white")
+            recovery.plot(benchmark.found).savefig(
+                folder / "recovery.svg", facecolor="white", metadata={"Date": None}
+            )
     return folder
 
 

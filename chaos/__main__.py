@@ -101,7 +101,7 @@ def _guarded(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if _is_our_own(error.name):
             return _broken()
-        complain(f"Python has no package {error.name}: {_name()} doctor says what is lacking.")
+        complain(f"Python has no package {error.name}: {_name()} doctor says what is missing.")
         return UNUSABLE
     except (BrokenPipeError, OutputError) as error:
         return _unwritten(error)
@@ -120,9 +120,9 @@ def _unwritten(error: Exception) -> int:
 
 
 def _broken() -> int:
-    """A fault of this program: all that is known of it, and an exit code that says nothing else."""
+    """A bug in this program: its traceback, and an exit code that is no verdict."""
     complain(traceback.format_exc().rstrip())
-    complain(f"This is a fault of {_name()} itself, and no verdict: please report it.")
+    complain(f"This is a bug in {_name()} itself, and no verdict: please report it.")
     return UNUSABLE
 
 

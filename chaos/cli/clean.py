@@ -23,9 +23,9 @@ from chaos.process.streams import complain
 _DEFAULT_KEEP = 5
 
 _DESCRIPTION = """\
-Removes old runs with their evidence, and says beforehand which and how large they are. What
-reports/latest leads to stays, and so does a run that may still be written, and all that is
-no run: explorations, tables, files of yours."""
+Removes old runs with their evidence. It first lists them with their sizes, and asks. The run
+that reports/latest points at stays, and so does a run that may still be written, and anything
+that is not a run: explorations, tables, your own files."""
 _MORE = """\
 examples:
   %(prog)s                    all but the 5 newest; asks
@@ -33,10 +33,10 @@ examples:
   %(prog)s --reports=FOLDER
 
 exit code:
-  0  they are gone, or there were none
+  0  they are removed, or there were none
   1  you did not agree
-  2  there is no such folder, something cannot be removed, or nobody is there
-     to agree"""
+  2  there is no such folder, something cannot be removed, or there is no
+     terminal on which to agree"""
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(\d+))?")
 _LATEST = "latest"
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         type=numbers.whole(0),
         default=_DEFAULT_KEEP,
         metavar="N",
-        help=f"so many of the newest stay (default: {_DEFAULT_KEEP})",
+        help=f"how many of the newest stay (default: {_DEFAULT_KEEP})",
     )
     parser.add_argument(
         "--reports",
@@ -84,7 +84,7 @@ def _clean(given: argparse.Namespace) -> int:
             return 0
         _announce(runs, plan.going, given.reports)
         if not given.yes and not (sys.stdin and sys.stdin.isatty()):
-            complain("nobody is here to agree to this; add --yes to remove them.")
+            complain("there is no terminal on which to agree to this; add --yes to remove them.")
             return UNUSABLE
         if not given.yes and not _agrees():
             say("Nothing was removed.")

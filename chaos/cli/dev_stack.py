@@ -1,4 +1,4 @@
-"""A whole stack to try things by hand: it starts, tells its addresses, and waits to be ended."""
+"""A whole stack to try things by hand: it starts, prints its addresses, and waits for Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.5
 _HINTS = """\
 Kill a worker; another takes its place:
   kill -9 {pid}"""
-_END = "Ctrl-C takes all down."
+_END = "Ctrl-C stops everything."
 
 
 class DevStackError(Exception):
@@ -42,7 +42,7 @@ class DevStack:
     say: Callable[[str], None]
 
     def run(self, temporal_cli: Path | None) -> None:
-        """Start all, tell where it is, wait for Ctrl-C or SIGTERM, and leave nothing behind.
+        """Start all, print the addresses, wait for Ctrl-C or SIGTERM, and leave nothing behind.
 
         Raises DevStackError, BadBinaryError and BinaryNotFoundError.
         """
@@ -63,8 +63,10 @@ class DevStack:
             )
             with closing(Journal(folder / "journal.jsonl", lambda _: None)) as journal:
                 asyncio.run(self._run(up, config, journal))
-            self.say("taking all down …")
-        self.say("All is down." + (f" Its files are in {self.keep}." if self.keep else ""))
+            self.say("stopping …")
+        self.say(
+            "Everything has stopped." + (f" Its files are in {self.keep}." if self.keep else "")
+        )
 
     async def _run(self, up: Up, config: StackConfig, journal: Journal) -> None:
         try:
@@ -96,7 +98,7 @@ class DevStack:
                 name: process.service.url.replace("{address}", addresses[name])
                 for name, process in stack.services.items()
             },
-            "Files": folder if self.keep else f"{folder} (they go with it; see --keep)",
+            "Files": folder if self.keep else f"{folder} (removed at the end; see --keep)",
         }
         width = max(map(len, rows)) + 2
         yield from (f"{what:{width}}{where}" for what, where in rows.items())
@@ -107,7 +109,7 @@ class DevStack:
         yield from (*hints.splitlines(), _END)
 
     async def _until_ended(self, processes: Sequence[Child]) -> None:
-        """Wait for a signal, and tell meanwhile of a process that has ended by itself."""
+        """Wait for a signal; say meanwhile when a process has ended by itself."""
         ended = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(name, ended.set)

@@ -31,9 +31,9 @@ _PIPE_COLUMNS = 160
 """Where there is no terminal that says how wide it is."""
 
 _DESCRIPTION = """\
-Looks at what this machine has of what the harness and this project need. Installs and
-downloads nothing, and opens no connection. Whatever is called optional is only needed by what
-stands beside it."""
+Checks what the harness and this project need, and what of it this machine has. Installs and
+downloads nothing, and opens no connection. What is optional is needed only by what stands beside
+it."""
 _MORE = """\
 examples:
   %(prog)s

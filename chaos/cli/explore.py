@@ -1,4 +1,4 @@
-"""`explore`: a worker is struck at each boundary of a workflow."""
+"""`explore`: a worker is killed at each boundary of a workflow."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ if TYPE_CHECKING:
 _MOST_LANES = 64
 
 _DESCRIPTION = """\
-Records a fault-free run of each workflow that the project's first target names in its specs, as the
-wire between its worker, Temporal and its services sees it, and makes points of it: each boundary of
-a workflow task, an activity, a heartbeat or a call. Holds the call at each of them while the worker
-is killed; another ends the workflow. What became of it is judged by the server's history and the
-books that the target can read. The worker may be any program, in any language."""
+Records a run without faults of each workflow in the specs of the project's first target, and finds
+its crash points: each boundary of a workflow task, an activity, a heartbeat or a call. At each of
+them the call is held on the wire while the worker is killed; another worker completes the workflow.
+The invariants are judged by the server's history and by the bills that the target can read. The
+worker may be any program, in any language."""
 _MORE = """\
 examples:
   %(prog)s                          all points, or what is left
   %(prog)s --sample 24 --minutes 5  some of every kind
-  %(prog)s --action drop            its call alone is lost
+  %(prog)s --action drop            only its call is lost
 
-What is done stands in FOLDER/explore-TIME/points.jsonl, each as soon as it is
-known. After Ctrl-C, or when the time was up, the same command goes on where it
-ended.
+Each result is in FOLDER/explore-TIME/points.jsonl as soon as it is known. After
+Ctrl-C, or when the time was up, the same command goes on where it ended.
 
 exit code:
-  0    all chosen points were provably hit, and all invariants hold
+  0    all chosen points were hit, with proof, and all invariants hold
   1    a point failed, or was not hit, or the time was up before all were
   2    it cannot begin: wrong options, or no Temporal CLI
   130  Ctrl-C; what was done is kept"""
@@ -72,7 +71,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--sample",
         type=whole(1),
         metavar="N",
-        help="so many stops only, spread over all kinds",
+        help="only so many crash points, spread over all kinds",
     )
     add(
         "--seed",
@@ -87,7 +86,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default="kill",
         help="kill the worker, or only break the connection of its call (default: kill)",
     )
-    add("--minutes", type=minutes, metavar="N", help="begin no stop after so long")
+    add("--minutes", type=minutes, metavar="N", help="begin no crash point after so long")
     add(
         "--lanes",
         type=whole(1, _MOST_LANES),
@@ -198,5 +197,5 @@ def _tell(state: State) -> None:
             say_if_read(line)
         left = sum(not outcome.is_done for outcome in state.outcomes())
         if left:
-            say_if_read(f"{left} stops are left; the same command goes on with them.")
+            say_if_read(f"{left} crash points are left; the same command goes on with them.")
         say_if_read(f"the table is in {state.folder / 'explore.md'}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Lists the scenarios of the targets that this project names in pyproject.toml, with the
-number of their cases and where these can run, and the faults that there are."""
+number of their cases and where they can run, and all faults."""
 _MORE = """\
 examples:
   %(prog)s

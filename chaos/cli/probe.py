@@ -33,11 +33,11 @@ _FIXED_PORT = (
 )
 
 _DESCRIPTION = """\
-Starts your worker, in whatever language, and runs a workflow on it: twice undisturbed, then once
-for each moment at which a crash makes a difference. There the worker is killed, or the server's
-answer to it is lost. The report says for each what became of the workflow: survived, lost, stuck,
-another result, not deterministic, done twice. All of it happens on a Temporal server of its own on
-this machine; services are started beside it, too, so let them be doubles. No code is needed."""
+Starts your worker, in any language, and runs a workflow on it: twice undisturbed, then once for
+each crash point. There the worker is killed, or the server's reply to it is lost. The report says
+what became of the workflow each time: survived, lost, stuck, another result, not deterministic,
+done twice. It all happens on a Temporal server of its own on this machine. Services are started
+beside it as well: use test doubles. No code is needed."""
 _MORE = """\
 examples:
   %(prog)s --worker 'npm start' --task-queue orders \\
@@ -50,9 +50,9 @@ A worker finds its server by TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; for one
 that knows only localhost:7233 say --port 7233.
 
 exit code:
-  0    nothing bad at any point that was tried
+  0    nothing bad at any crash point that was tried
   1    something is lost, stuck, different, failed, not deterministic, or done
-       twice in a way that the service cannot tell; or no point was hit
+       twice in a way that the service cannot see; or no point was hit
   2    it cannot begin: something is missing or wrong, or the workflow does not
        end undisturbed
   130  Ctrl-C; what was done is kept, and the page is written"""
@@ -89,8 +89,8 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="VARIABLE=COMMAND",
-        help="a service that it asks, and the variable by which the worker finds it; the command "
-        "may hold {port} and {evidence}; may be given again",
+        help="a service that it calls, and the variable by which the worker finds it; the command "
+        "may contain {port} and {evidence}; may be given again",
     )
     add(
         "--env",
@@ -101,7 +101,9 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
     )
     add("--cwd", type=Path, default=Path(), metavar="FOLDER", help="where it runs (default: here)")
     add("--port", type=port, metavar="N", help="the fixed port at which it looks for Temporal")
-    add("--ready-line", default="", metavar="REGEX", help="a line of its log by which it is ready")
+    add(
+        "--ready-line", default="", metavar="REGEX", help="it is ready when its log has such a line"
+    )
     add(
         "--like", default="", metavar="ID", help="take type, queue and input of a workflow that ran"
     )
@@ -113,7 +115,7 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("how much of it").add_argument
-    add("--sample", type=whole(1), metavar="N", help="so many points only, spread over all kinds")
+    add("--sample", type=whole(1), metavar="N", help="only so many points, spread over all kinds")
     add("--minutes", type=minutes, metavar="N", help="begin no point after so long")
     add("--lanes", type=whole(1, _MOST_LANES), metavar="N", help="workers side by side")
     add(
@@ -121,10 +123,16 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         type=whole(1, 3600),
         default=_PATIENCE_SECONDS,
         metavar="SECONDS",
-        help=f"what stands still for longer is stuck (default: {_PATIENCE_SECONDS})",
+        help=f"a workflow without progress for longer is stuck (default: {_PATIENCE_SECONDS})",
     )
-    add("--at", action="append", default=[], metavar="BOUNDARY", help="there only; again for more")
-    add("--action", choices=_ACTIONS, action="append", default=[], help="that only")
+    add(
+        "--at",
+        action="append",
+        default=[],
+        metavar="BOUNDARY",
+        help="only there; may be given again",
+    )
+    add("--action", choices=_ACTIONS, action="append", default=[], help="only that")
     add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Judges a run of this project again: every verdict is computed anew, by today's code, from
-the evidence that the run has left. Starts no process, opens no connection, and changes
-nothing of the run; its folder may have been moved or copied."""
+the evidence of the run. Starts no process, opens no connection, and changes nothing in the
+run's folder, which may have been moved or copied."""
 _MORE = """\
 example:
   %(prog)s reports/latest

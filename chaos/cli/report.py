@@ -34,14 +34,14 @@ recorded (to have them computed again: recheck)."""
 _MORE = """\
 examples:
   %(prog)s                      the last run
-  %(prog)s RUN --against OTHER  what became red, dearer or slower
+  %(prog)s RUN --against OTHER  what became red, or cost more
   %(prog)s --trend              the last ten runs, side by side
   %(prog)s --markdown | gh pr comment --body-file -
 
 exit code:
   0  done
   1  with --against: something turned red, or is new and does not pass; with
-     --strict also: dearer, slower, more attempts, or not run
+     --strict also: more expensive, slower, more attempts, or not run
   2  misused, no such run, no case in common, or a file could not be written"""
 
 

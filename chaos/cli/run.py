@@ -20,8 +20,8 @@ _SHORT = "--"
 
 _DESCRIPTION = """\
 Runs this project's scenarios: it is pytest -m chaos, with the same results and exit codes.
-Names choose scenarios exactly, and come first; all from the first option on goes to pytest,
-which has those below as --chaos-…."""
+The names of scenarios come first and must be exact; everything from the first option on goes to
+pytest, where the options below are called --chaos-…."""
 _MORE = """\
 examples:
   %(prog)s                                    all scenarios
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="its name (default: all of them)"
     )
-    group = parser.add_argument_group("of the harness; pytest has more")
+    group = parser.add_argument_group("options of the harness; pytest has more")
     options.add_options(group.add_argument, _SHORT)
     parser.set_defaults(command=_run)
 

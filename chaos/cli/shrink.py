@@ -12,7 +12,7 @@ from chaos.process.streams import complain
 
 _DESCRIPTION = """\
 Takes a schedule that failed, leaves out faults and workflows, and runs it again and again,
-until nothing more can be left out. Each time real processes are started and broken."""
+until nothing more can be left out. Each attempt starts and breaks real processes."""
 _MORE = """\
 example:
   %(prog)s reports/latest     after a run with --seed

@@ -15,17 +15,17 @@ _DEFAULT_WORKERS = 2
 _DESCRIPTION = """\
 Starts the whole stack of this project's first target on this machine and prints its
 addresses: a Temporal server with its Web UI, the target's services, its workers under a
-supervisor, and what else it wants there. Nothing is paid for. Ctrl-C takes all down; nothing
-is left, unless --keep says so."""
+supervisor, and whatever else the target starts. Nothing is paid for. Ctrl-C stops all of it;
+nothing is left, unless you give --keep."""
 _MORE = """\
 examples:
   %(prog)s
   %(prog)s --workers 3 --keep=tried
 
 exit code:
-  0  all was up, and was taken down by Ctrl-C or SIGTERM
+  0  everything ran, and was stopped by Ctrl-C or SIGTERM
   2  the stack cannot be started; one sentence says why
-130  Ctrl-C before all was up"""
+130  Ctrl-C before everything ran"""
 
 
 def add(commands: Commands) -> None:
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
         "--keep",
         type=Path,
         metavar="FOLDER",
-        help="where the files of the target and its logs are kept (default: they go)",
+        help="where the target's files and logs are kept (default: they are removed)",
     )
     parser.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for run")
     parser.set_defaults(command=_up)

@@ -84,7 +84,7 @@ def _is_left(pid: int) -> bool:
 @pytest.mark.timeout(120)
 async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(up: Up, tmp_path: Path) -> None:
     process = up(f"--keep={tmp_path / 'kept'}")
-    said = _read_until(process, "Ctrl-C takes all down.")
+    said = _read_until(process, "Ctrl-C stops everything.")
     found = dict(re.findall(r"^(\S.*?) {2,}(?:http://)?([\d.]+:\d+)", said, re.MULTILINE))
     service = f"http://{found['service']}"
 
@@ -114,7 +114,7 @@ async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(up: Up, tmp_path:
     rest, complaints = process.communicate(timeout=READY_SECONDS)
 
     assert (process.returncode, complaints) == (0, "")
-    assert rest.splitlines()[-1] == f"All is down. Its files are in {tmp_path / 'kept'}."
+    assert rest.splitlines()[-1] == f"Everything has stopped. Its files are in {tmp_path / 'kept'}."
     assert not _is_left(process.pid)
     assert (tmp_path / "kept" / "artifacts" / "my-video" / "video-001.mp4").exists()
     records = read_bills(tmp_path / "kept" / "ledger.jsonl")
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_had_is_a_sentence(up: Up, tmp_path: Path) -> No
 async def test_a_guests_workers_are_kept_and_killed_ones_replaced(up: Up) -> None:
     """It has no supervisor, no front and nothing of its own to say."""
     process = up(cwd=PROJECT / "examples" / "orders")
-    said = _read_until(process, "Ctrl-C takes all down.")
+    said = _read_until(process, "Ctrl-C stops everything.")
     found = dict(re.findall(r"^(\S.*?) {2,}(?:http://)?([\d.]+:\d+)", said, re.MULTILINE))
     (worker,) = re.findall(r"kill -9 (\d+)", said)
 
@@ -179,5 +179,5 @@ async def test_a_guests_workers_are_kept_and_killed_ones_replaced(up: Up) -> Non
     process.send_signal(signal.SIGINT)
     rest, complaints = process.communicate(timeout=READY_SECONDS)
     assert (process.returncode, complaints) == (0, "")
-    assert rest.splitlines()[-1] == "All is down."
+    assert rest.splitlines()[-1] == "Everything has stopped."
     assert not _is_left(process.pid)
