@@ -54,7 +54,7 @@ logger = logging.getLogger("workflows.activities")
 
 @dataclass(frozen=True)
 class VideoActivities:
-    """The activities, bound to one client, one till and one artifact folder."""
+    """The activities, bound to one client, one payment journal and one artifact folder."""
 
     gemini: Gemini
     paid_calls: PaidCalls
@@ -134,7 +134,7 @@ class VideoActivities:
         """Poll until the video is made (free).
 
         Returns "not done" when it has waited for as long as it may, and at once where the worker
-        is told to stop, so that the workflow hands the wait to another worker: a wait of minutes
+        is asked to stop, so that the workflow hands the wait to another worker: a wait of minutes
         neither delays the stop nor uses up an attempt. Looks that fail are a part of the wait, told
         by the heartbeats.
         """
@@ -193,7 +193,7 @@ class VideoActivities:
         return VideoStatus(artifact=await self._keep(video, made.data))
 
     async def _on_disk(self, operation_id: str, step: str) -> Artifact | None:
-        """The file of a video that an attempt fetched which did not live to tell."""
+        """The file of a video that an earlier attempt fetched without reporting it."""
         bought = await asyncio.to_thread(self.paid_calls.journal.outcome, operation_id, step)
         return await asyncio.to_thread(self._whole, bought.artifact if bought else None)
 
@@ -210,7 +210,7 @@ class VideoActivities:
         return artifact
 
     async def _settle(self, video: StartedVideo | VideoDownload, error: ApiError) -> None:
-        """Record what the end of a video means for its result, before anybody is told of it.
+        """Record what the end of a video means for its cost, before the failure is reported.
 
         Raises ApplicationError, JournalError.
         """
@@ -222,8 +222,8 @@ class VideoActivities:
             raise ApplicationError(str(error), type=VIDEO_LOST, non_retryable=True) from None
 
     async def _with_a_known_name(self, order: VideoOrder) -> VideoOrder:
-        """The order without an operator's name that the provider does not know, or that is of
-        another video: a slip of the pen would be recorded as the outcome for good.
+        """The order without an operator's name that the provider does not know, or that belongs to
+        another video: a mistyped name would be recorded as the outcome for good.
         """
         if order.made_as:
             own = (order.operation_id, video_step(order.number))

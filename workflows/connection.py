@@ -143,7 +143,7 @@ async def _connect(
 
 
 def _may_be_up_soon(error: Exception) -> bool:
-    """Whether nobody was reached, or somebody who is not ready; the SDK says so in words only."""
+    """Whether no server was reached, or one that is not ready; the SDK says so in words only."""
     return isinstance(error, TimeoutError) or any(words in str(error) for words in _AWAY)
 
 

@@ -23,7 +23,7 @@ class Record(BaseModel):
 T = TypeVar("T")
 
 Entries = Annotated[tuple[T, ...], FailFast()]
-"""A list of which the first wrong entry is told: another program may have written a million."""
+"""A list of which only the first wrong entry is reported: there may be a million of them."""
 
 
 class Artifact(Record):

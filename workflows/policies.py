@@ -39,7 +39,7 @@ outage is tried again.
 """
 
 LONGEST_SPREAD = timedelta(minutes=5)
-"""What such a wait may be longer, by chance and by up to a tenth: not all come back at once."""
+"""The most random time added to such a wait, which is up to a tenth: not all come back at once."""
 
 LONGEST_OUTAGE = timedelta(hours=26)
 """How long a step is tried again like this in all. A day's quota comes back within it, and a video
@@ -71,16 +71,16 @@ KEEPALIVE_TIMEOUT = timedelta(seconds=8)
 """How long the connection to Temporal may be silent before it is probed, and then a probe without
 an answer before it is given up for a new one.
 
-Where a machine or a gateway on the way is gone nobody says so, and what is sent into such a
-connection is lost. Together with a new try, which may take 5 s, both must come to less than the
-heartbeat timeout, or the server starts work again whose worker is alive: the SDK's own 30 s and
-15 s do not. Not more often than every 10 s (`frontend.keepAliveMinTime`, by default): the server
-cuts off who asks more often (`too_many_pings`), and a network that wavers brings a probe early. Not
-a shorter patience: on a narrow line the answer waits behind what else is on its way.
+A machine or gateway that disappears does not close its connections, and what is sent into one is
+lost. Together with a new try, which may take 5 s, both must come to less than the heartbeat
+timeout, or the server starts work again whose worker is alive: the SDK's own 30 s and 15 s do not.
+Not more often than every 10 s (`frontend.keepAliveMinTime`): the server closes a connection that
+probes more often (`too_many_pings`), and an unstable network makes a probe come early. Not a
+shorter timeout: on a slow network the answer waits behind other data.
 """
 
 CONNECT_PATIENCE = timedelta(seconds=60)
-"""How long a worker or a fleet waits at its start for a Temporal that is not up yet.
+"""How long a worker or a supervisor waits at its start for a Temporal that is not up yet.
 
 Whatever starts them together, such as a machine after a reboot, needs no order then: a server is up
 within half a minute. Not longer: a wrong address should be told while somebody is looking.
@@ -142,7 +142,7 @@ Well within the start-to-close timeout, which would drop it.
 STORE_RETRY_INTERVAL = timedelta(seconds=1)
 
 FREE_BYTES = 16 * 1024 * 1024
-"""Room that the artifacts' disk must have before anything is paid for: some images and videos."""
+"""Free room that the artifacts' disk must have before anything is paid for."""
 
 MAX_SERIES_VIDEOS = 1_000
 """Videos in one series: its checkpoints and prompts must fit into one payload of 2 MB."""

@@ -40,7 +40,7 @@ class Usd(TypeDecorator[Decimal]):
             raise ValueError(f"${value} is finer than a nano-dollar")
         return int(nano)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - likewise
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's signature
         """To dollars."""
         if value is None:
             return None
