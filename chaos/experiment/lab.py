@@ -303,7 +303,7 @@ class Lab:
         Args:
             workers: how many.
             arguments: more arguments for the target's own supervisor.
-            options: those of `worker`.
+            **options: those of `worker`.
 
         """
         found: Supervisor
