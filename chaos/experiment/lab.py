@@ -276,13 +276,13 @@ class Lab:
         """Start a worker and wait until it is ready.
 
         Keyword Args:
-            kind: one of the target's other kinds of workers.
-            task_queue: another one than the target's.
-            argv: another command line.
-            settings: more environment variables.
-            links: what it reaches through a proxy of its own: `SERVER`, or names of services.
-            wire: whether its calls can be held, by `at`.
-            namespace: on the wire, another namespace for its requests.
+            kind (str): one of the target's other kinds of workers.
+            task_queue (str): another one than the target's.
+            argv (Sequence[str]): another command line.
+            settings (Mapping[str, str]): more environment variables.
+            links (Sequence[str]): what it reaches through a proxy: `SERVER`, or names of services.
+            wire (bool): whether its calls can be held, by `at`.
+            namespace (str): on the wire, another namespace for its requests.
 
         """
         worker = await self.stack.start_worker(**options)
