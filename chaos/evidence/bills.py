@@ -91,7 +91,7 @@ class Bill(BaseModel):
 class InDoubt(BaseModel):
     """A paid request that, by the workers' own record, may have been paid for in vain."""
 
-    # So that of a workers' whole record only this is told.
+    # So that only these fields of a PaidRequest are kept.
     model_config = ConfigDict(frozen=True, revalidate_instances="subclass-instances")
 
     operation_id: str

@@ -289,7 +289,7 @@ BOOKS = (
 
 
 def save_billing(folder: Path, billing: Billing) -> None:
-    """Save who bills for a case, and at which prices."""
+    """Save the mode and the prices of a case."""
     write_file(folder / BILLING, billing.model_dump_json())
 
 

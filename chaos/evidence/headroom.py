@@ -23,7 +23,7 @@ WINDOW_SECONDS = 5.0
 """What a journal's entry speaks of."""
 
 ROOMY_PRESSURE = 0.5
-"""Up to here there is room for one more who starts."""
+"""Up to here there is room for one more case to start."""
 
 BUSY_PRESSURE = 0.5
 BUSY_LAG_SECONDS = 1.0

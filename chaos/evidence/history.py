@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 WORKER_LOST = "WorkerLost"
-"""The type of the failure by which a supervisor may fail an attempt whose worker it saw die."""
+"""The failure type by which a supervisor may fail an attempt after its worker has died."""
 
 
 class Status(StrEnum):
@@ -71,8 +71,8 @@ _NOBODYS_FAULT = frozenset(
 @dataclass(frozen=True)
 class Activity:
     """One scheduled activity and its last attempt; earlier attempts leave no event. `left_at` is
-    when its workflow's run ended without waiting for it: it is nobody's from then on. `pending` is
-    what the server told of an open one, whose attempts are in no event yet.
+    when its workflow's run ended without waiting for it. `pending` is the server's description
+    of an open one, whose attempts are in no event yet.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""The harness's own witness: what it did to whom, when, and every process exit it saw."""
+"""The journal of the harness: what it did, when and to what, and every process exit it saw."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Journal:
         self._announce = announce
 
     def add(self, event: Event, text: str = "", **fields: Any) -> Entry:
-        """Write an entry with the present time, and show it to who watches."""
+        """Write an entry with the present time, and emit it."""
         entry = Entry(at=datetime.now(UTC), event=event, text=text, **fields)
         with self._lock:
             if not self._file.closed:

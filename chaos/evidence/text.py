@@ -22,7 +22,7 @@ _BLANK = re.compile(
 
 
 def plain(text: str, most: int = LONGEST) -> str:
-    """On one line, a space in place of what nobody can see, and cut openly where it is too long."""
+    """On one line, with spaces for what cannot be seen; what is too long ends with a mark."""
     return _cut(" ".join(_visible(text).split()), most)
 
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from chaos.evidence.headroom import ROOMY_PRESSURE, SAMPLE_SECONDS, Meter
 
 PAUSE_SECONDS = 1.5
-"""Between two who start on a machine without room: about what one needs to start there."""
+"""Between two starts on a machine without room: about what one start needs there."""
 
 SETTLING_SECONDS = 0.05
-"""Those who come in the same moment are compared before one of them goes."""
+"""Cases that arrive at the same moment are compared before one of them starts."""
 
 
 @dataclass(frozen=True, order=True)
 class _Waiting:
-    """Those who take longer come first, then those who came first."""
+    """Cases that take longer come first, then those that arrived first."""
 
     order: tuple[float, int]
     has_own_server: bool = field(compare=False)
@@ -44,12 +44,12 @@ class StartSlot:
 
 @dataclass
 class Admission:
-    """At most `stacks` at once, for each takes memory, and of these `own_servers` with a server of
-    their own.
+    """Lets cases start. At most `stacks` run at once, for each takes memory, and of these
+    `own_servers` with a server of their own.
 
-    While nobody waits much for a processor, by the meter, they start one after the other, so that
-    it sees each. Else only one starts at a time, and after a longer pause: those that have begun
-    should not wait for those that begin.
+    While processes hardly wait for a processor, by the meter, cases start one after the other,
+    so that the meter sees each. Else only one starts at a time, and after a longer pause: cases
+    that have begun should not wait for those that begin.
     """
 
     meter: Meter = field(default_factory=Meter)
@@ -89,7 +89,7 @@ class Admission:
         self.look_again()
 
     def look_again(self) -> None:
-        """Let in whoever may come in now."""
+        """Let in the cases that may start now."""
         for waiting in sorted(self._waiting):
             if not self.stacks or not self._has_room():
                 return

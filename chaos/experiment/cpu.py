@@ -1,7 +1,7 @@
-"""What a run took of the processors, by kind of process: what the kernel told of each that ended.
+"""The processor time of a run, by kind of process: what the kernel reports of each that ended.
 
-A worker that its fleet had waited for counts with the fleet. One that outlived its fleet, and ended
-by itself, is missing: it had no parent of ours.
+A worker that its fleet had waited for counts with the fleet. One that outlived its fleet, and
+ended by itself, is missing: it had no parent of ours.
 """
 
 from __future__ import annotations

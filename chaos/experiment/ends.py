@@ -24,7 +24,7 @@ SAMPLE_INTERVAL_SECONDS = 0.25
 FOLLOW_AGAIN_SECONDS = 0.5
 
 AWAITED_AT_ONCE = 50
-"""Workflows whose end is awaited at the server side by side; more would keep it busy with us."""
+"""Workflows whose end is awaited at the server side by side; more would keep it busy."""
 
 SETTLE_SECONDS = 15.0
 """How long a workflow task may take that a workflow has which should still run: the wait for a dead

@@ -65,7 +65,7 @@ def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Plann
 
 
 def _load_of(case: Case, options: Options) -> Sequence[WorkflowSpec]:
-    """Which workflows it starts; what cannot tell says so when it runs, and keeps no other."""
+    """The workflows that it starts. A `load` that raises is asked again when it runs."""
     try:
         return case.load(options)
     except KeyboardInterrupt:

@@ -359,7 +359,7 @@ def _split(
 
 
 def _missing(case: Case) -> str | None:
-    """Why this machine cannot do a case; one that cannot tell says so when it runs."""
+    """Why this machine cannot run a case. A `needs` that raises is asked again when it runs."""
     try:
         return case.needs()
     except KeyboardInterrupt:

@@ -17,15 +17,16 @@ _PATIENCE = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class FollowedSchedule:
-    """A schedule whose workflows are judged, and what is expected of each of them."""
+    """A schedule that starts workflows, and the spec of each of them."""
 
     schedule_id: str
     spec: Callable[[str], WorkflowSpec]
     at_least: int
 
     async def stop(self, client: Client, deadline_seconds: float) -> Sequence[str]:
-        """Pause it, and see whom it has started by then: their ids. Raises on a deadline, for an
-        index that lags behind must not hide one.
+        """Pause it, and return the ids of the workflows that it has started by then. Raises
+        DeadlineExceededError if they are not listed in time: an index that lags must not hide
+        one.
         """
         found: list[str] = []
 

@@ -15,7 +15,7 @@ from chaos.invariants.hanging import attempt_told
 
 @dataclass(frozen=True)
 class _Tried:
-    """An activity, and whose it is."""
+    """An activity, and the workflow that has it."""
 
     workflow: Workflow
     activity: Activity
@@ -59,7 +59,7 @@ def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
 
 
 def _is_left_running(root: Workflow, tried: _Tried) -> bool:
-    """Whether it is at work in a child that outlives who was asked for: that is not judged."""
+    """Whether it runs in a child that outlives the expected workflow: that is not judged."""
     has_ended = root.status is not Status.RUNNING
     return tried.is_open and tried.workflow is not root and has_ended
 

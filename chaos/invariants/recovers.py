@@ -54,7 +54,7 @@ def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
 
 
 def _policy(activity: Activity) -> str:
-    """That only a time limit told of the lost attempt, where it was so."""
+    """That only a time limit revealed the lost attempt, if so."""
     policy = policy_told(activity)
     return f" ({activity.kind}: {policy})" if policy else ""
 

@@ -142,7 +142,7 @@ def spec_of(start: PlannedStart, target: Target) -> WorkflowSpec:
         known = ", ".join(target.specs) or "none"
         raise ScheduleError(
             f"the schedule starts {start.workflow_id} as {start.spec!r}, and the target's specs "
-            f"are {known}: replay it in the project whose run it is of."
+            f"are {known}: replay it in the project that made the run."
         )
     return make(start.workflow_id)
 

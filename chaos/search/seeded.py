@@ -132,8 +132,8 @@ def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
 def _not_hit(
     evidence: Evidence, left: list[Entry], fault: AtBoundary, since: datetime
 ) -> Iterator[str]:
-    """Why a fault that waits for a call has not hit one; of those that went with their workers
-    before, nothing is told.
+    """Why a fault that waits for a call has not hit one. A fault that had gone with its worker
+    before has no problem.
     """
     missed = f"no {fault.kind} came to {fault.boundary}"
     for entry in [each for each in left if each.at >= since and _is_there(each, fault)]:

@@ -124,7 +124,7 @@ def died_of_it(evidence: Evidence, kill: Entry) -> Entry | None:
 
 
 def were_gone_at_once(evidence: Evidence, kills: Sequence[Entry]) -> bool:
-    """Whether all who died had ended before any was started again, where that was done at all."""
+    """Whether all of them had ended before any was started again."""
     ends = [gone for kill in kills if (gone := died_of_it(evidence, kill))]
     starts = [evidence.first_entry(Event.STARTED, after=k.at, target=k.target) for k in kills]
     last = max((gone.at for gone in ends), default=None)

@@ -210,6 +210,6 @@ def _cause(evidence: Evidence, known: Queues, retry: Retry) -> Entry | None:
 
 
 def _named(retry: Retry, found: Sequence[Entry]) -> Sequence[Entry]:
-    """Those whose victim a fleet's own words name."""
+    """The faults whose victim is named in a supervisor's failure message."""
     lost = re.match(r"its worker (\d+)", retry.failure.message)
     return [fault for fault in found if lost and fault.pid == int(lost[1])]

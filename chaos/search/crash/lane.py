@@ -191,8 +191,8 @@ class Lane:
             await asyncio.gather(reached, over, return_exceptions=True)
 
     async def _until_sent_again(self, passage: Passage, since: Since) -> None:
-        """Of a report whose reply was lost: the workflow may be over before its worker sends it
-        again. Whether one does is up to its SDK.
+        """Wait until a report whose reply was lost is sent again; whether it is depends on the SDK.
+        The workflow may be over before.
         """
         if is_report(passage.crossing):
             with suppress(DeadlineExceededError):

@@ -99,8 +99,8 @@ def means_for(
 
 @dataclass
 class Lanes:
-    """Those of one stack, whose evidence lies in `folder`; they end with it. The `meter` tells each
-    attempt how starved the machine was.
+    """The lanes of one stack, whose evidence lies in `folder`; they end with it. The `meter`
+    records for each attempt how starved the machine was.
     """
 
     lab: Lab

@@ -21,8 +21,8 @@ class _Saved(BaseModel):
 
 
 class TimelineEntry(_Saved):
-    """A line of a timeline: `seconds` after the disturbance, who did what. `mark` is what kind of
-    thing it is.
+    """A line of a timeline: `seconds` after the disturbance, what kind of thing (`mark`), and what
+    happened.
     """
 
     seconds: float
@@ -103,7 +103,7 @@ class Probe(_Saved):
 
     @property
     def hit(self) -> int:
-        """How many points were provably hit; what broke at another is told all the same."""
+        """How many points were provably hit."""
         return sum(all(f.fate is not Fate.UNKNOWN for f in cell.findings) for cell in self.cells)
 
     @property

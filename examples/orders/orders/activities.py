@@ -36,7 +36,7 @@ async def ship_parcel(order: OrderInput) -> str:
 
 
 async def _ask(service: str, thing: str, order: OrderInput, key: str) -> str:
-    """Ask for a thing once: who is asked again with the same key answers as before."""
+    """Ask for a thing once: a service that is asked again with the same key answers as before."""
     async with _heartbeat(), httpx.AsyncClient(timeout=DEADLINE_SECONDS) as client:
         response = await client.post(
             f"{os.environ[service]}/{thing}",
