@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +12,15 @@ from pathlib import Path
 import pytest
 
 from chaos.environment.target import Target
-from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Reaper
-from chaos.search.crash.lanes import Lanes, Means, open_lanes
-from chaos.search.crash.points import Action, CrashPoint, Disturbance, crash_points
+from chaos.search.crash.lanes import Means
+from chaos.search.crash.points import CrashPoint
 from chaos.search.explore.explorer import explore
 from chaos.search.explore.plan import Choice, Plan
 from chaos.search.explore.state import State
 from chaos.wire.boundary import Boundary
-from chaos.wire.journal import read_wire
 from tests.integration.search.plain_worker import QUEUE
 
 PROJECT = Path(__file__).parents[3]
@@ -45,12 +42,6 @@ def means(reaper: Reaper, temporal_cli: Path) -> Means:
     return Means(target=PLAIN, temporal_cli=temporal_cli, reaper=reaper, say=print, lanes=3)
 
 
-@pytest.fixture
-async def lanes(means: Means, tmp_path: Path) -> AsyncIterator[Lanes]:
-    async with open_lanes(means, tmp_path / "stack") as opened:
-        yield opened
-
-
 @pytest.mark.sample
 async def test_timers_children_and_further_runs_are_explored(means: Means, tmp_path: Path) -> None:
     choice = Choice(specs=("plain",), sample=6)
@@ -65,37 +56,6 @@ async def test_timers_children_and_further_runs_are_explored(means: Means, tmp_p
     verdicts = {name: outcome.verdict for name, outcome in outcomes.items()}
     assert set(verdicts.values()) == {Verdict.PASSED}, [o.attempts for o in outcomes.values()]
     assert len(verdicts) == 6
-
-
-async def test_one_stop_can_be_tried_by_itself_with_either_action(
-    lanes: Lanes, tmp_path: Path
-) -> None:
-    """What `probe` is made of."""
-    lane = lanes.make(1)
-    await lane.start()
-    folders = {name: tmp_path / name for name in ("undisturbed", "killed", "dropped")}
-    for folder in folders.values():
-        folder.mkdir()
-
-    await lane.attempt(PLAIN.specs["plain"]("undisturbed"), folders["undisturbed"])
-    found = crash_points(read_wire(folders["undisturbed"]), "undisturbed")
-    own = [each for each in found if each.is_own]
-    point = next(each for each in own if str(each.boundary) == "activity greet completing 1")
-    await lane.attempt(PLAIN.specs["plain"]("killed"), folders["killed"], Disturbance(point=point))
-    drop = Disturbance(point=point, action=Action.DROP)
-    await lane.attempt(PLAIN.specs["plain"]("dropped"), folders["dropped"], drop)
-
-    evidence = {name: PLAIN.load_evidence(folder) for name, folder in folders.items()}
-    attempts = {
-        name: [activity.attempt for activity in each.workflows[name].activities]
-        for name, each in evidence.items()
-    }
-    assert attempts == {"undisturbed": [1, 1], "killed": [2, 1], "dropped": [1, 1]}
-    faults = {
-        name: [entry.kind for entry in each.journal if entry.event is Event.FAULT]
-        for name, each in evidence.items()
-    }
-    assert faults == {"undisturbed": [], "killed": ["kill"], "dropped": ["drop"]}
 
 
 async def test_a_stop_that_no_run_comes_to_is_not_reached(means: Means, tmp_path: Path) -> None:

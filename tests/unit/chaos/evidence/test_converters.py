@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from chaos.evidence.case import Evidence, Reading
 from chaos.evidence.histories import HISTORIES, history_name
 from chaos.evidence.history import Status, Workflow
-from chaos.evidence.spec import WorkflowSpec, save_specs
+from chaos.evidence.spec import SPECS, WorkflowSpec, save_specs
 from tests.data.guests.shop import sealed
 
 PLAIN = dataclasses.replace(sealed.CONVERTER, payload_codec=None)
@@ -73,6 +73,7 @@ def test_evidence_is_read_by_the_converter_of_its_target(tmp_path: Path) -> None
         workflow_id="order", workflow_type="Order", arguments=(sealed.Price("1.50"), b"\xff")
     )
     asyncio.run(save_specs(tmp_path, [spec], sealed.CONVERTER))
+    assert "1.50" not in (tmp_path / SPECS).read_text()
     (tmp_path / HISTORIES).mkdir()
     run = asyncio.run(_completed(sealed.CONVERTER, sealed.Price("3.00")))
     (tmp_path / HISTORIES / history_name("order", 1)).write_text(run.to_json())

@@ -25,9 +25,17 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.evidence.histories import file_stem, load_histories, save_histories
+from chaos.evidence.histories import (
+    CHILDREN,
+    HISTORIES,
+    file_stem,
+    load_children,
+    load_histories,
+    save_histories,
+)
 from chaos.evidence.pending import Pending, PendingActivity, pending_of, told
 from tests.unit.chaos.made_history import Made, at, refused
+from tests.unit.kept import EVIDENCE
 
 STATES = PendingActivityState
 
@@ -188,6 +196,12 @@ async def test_what_is_saved_of_any_id_is_read_back(workflow_id: str, tmp_path: 
     assert "/" not in file_stem(workflow_id)
 
 
+def test_workflows_are_read_in_the_same_order_everywhere() -> None:
+    found = load_histories(EVIDENCE / "concurrency" / "one_worker" / HISTORIES, "")
+
+    assert list(found) == [f"load-{number:03}" for number in range(1, 6)]
+
+
 async def test_of_a_workflow_that_has_ended_nothing_is_saved_but_its_history(
     tmp_path: Path,
 ) -> None:
@@ -213,6 +227,9 @@ async def test_a_child_that_outlives_its_parent_is_named(
     server = Server(*made, described=DescribeWorkflowExecutionResponse())
 
     assert await save_histories(server.as_client(), tmp_path, ["order-1"]) == left
+    (saved,) = load_children(tmp_path / CHILDREN)
+    assert (saved.workflow_id, saved.parent) == ("mail", ("order-1", "run-1"))
+    assert "mail" not in next((tmp_path / CHILDREN).iterdir()).name
     assert await save_histories(server.as_client(), tmp_path, ["order-1", "mail"]) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +15,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
-    CompositePayloadConverter,
     DataConverter,
-    DefaultPayloadConverter,
-    EncodingPayloadConverter,
-    PayloadCodec,
 )
 
 from chaos.evidence.bills import Billing, Charge
@@ -44,53 +39,6 @@ class Order:
 
     order_id: str
     amount_cents: int
-
-
-@dataclass(frozen=True)
-class Celsius:
-    """What no usual converter knows how to send."""
-
-    degrees: int
-
-
-class _CelsiusConverter(EncodingPayloadConverter):
-    """A guest's own way to send a value: as four bytes."""
-
-    @property
-    def encoding(self) -> str:
-        return "guest/celsius"
-
-    def to_payload(self, value: Any) -> Payload | None:
-        if not isinstance(value, Celsius):
-            return None
-        data = value.degrees.to_bytes(4, "big", signed=True)
-        return Payload(metadata={"encoding": b"guest/celsius"}, data=data)
-
-    def from_payload(self, payload: Payload, type_hint: type[Any] | None = None) -> Any:
-        del type_hint
-        return Celsius(int.from_bytes(payload.data, "big", signed=True))
-
-
-class _GuestPayloadConverter(CompositePayloadConverter):
-    def __init__(self) -> None:
-        usual = DefaultPayloadConverter.default_encoding_payload_converters
-        super().__init__(_CelsiusConverter(), *usual)
-
-
-class _Codec(PayloadCodec):
-    """It makes unreadable what is sent, as an encryption does."""
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [
-            Payload(metadata={"encoding": b"guest/coded"}, data=p.SerializeToString()[::-1])
-            for p in payloads
-        ]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [Payload.FromString(p.data[::-1]) for p in payloads]
-
-
-OF_A_GUEST = DataConverter(payload_converter_class=_GuestPayloadConverter, payload_codec=_Codec())
 
 
 def _spec(*arguments: object, **fields: Any) -> WorkflowSpec:
@@ -128,16 +76,6 @@ async def test_an_argument_is_kept_as_the_payload_that_is_sent(
     assert [payload] == await pydantic_data_converter.encode([argument])
     decoded = await pydantic_data_converter.decode([payload], [type(argument)])
     assert decoded == [argument]
-
-
-async def test_a_guests_own_converter_and_codec_are_used(tmp_path: Path) -> None:
-    order, degrees = Order("order-1", 4990), Celsius(-40)
-
-    payloads = await _through_the_file(tmp_path, OF_A_GUEST, order, degrees)
-
-    assert {p.metadata["encoding"] for p in payloads} == {b"guest/coded"}
-    assert "order-1" not in (tmp_path / SPECS).read_text()
-    assert await OF_A_GUEST.decode(payloads, [Order, Celsius]) == [order, degrees]
 
 
 async def test_the_arguments_of_a_spec_in_hand_are_the_users_own() -> None:
