@@ -12,11 +12,10 @@ import pytest
 from temporalio.api.common.v1 import WorkflowType
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 
-from chaos.environment.readiness import LogLine, Polls
+from chaos.environment.readiness import Polls
 from chaos.environment.target import Target
 from chaos.environment.worker import WorkerKind
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Status
 from chaos.evidence.journal import Event
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
@@ -196,35 +195,6 @@ async def test_a_converter_and_a_codec_of_its_own(
     workflow = guest_run.evidence.workflows["order-1"]
     assert workflow.result(sealed.Price) == sealed.Price("3.00")
     assert b"1.50" not in (guest_run.evidence.history_file(workflow)).read_bytes()
-
-
-@pytest.mark.nightly
-async def test_a_sealed_failure_can_be_read(guest_run: GuestRun) -> None:
-    target = dataclasses.replace(SHOP, settings={"SEALED": "1"}, data_converter=sealed.CONVERTER)
-    spec = WorkflowSpec(
-        workflow_id="order-1",
-        workflow_type="SealedOrder",
-        arguments=(sealed.Price("1.50"), b"pic", WorkflowType(name="refused")),
-        status=Status.FAILED,
-        failure_names=("no b'pic' for 1.50",),
-    )
-
-    async def experiment(lab: Lab) -> None:
-        await lab.worker()
-        await lab.start(spec)
-
-    result = await guest_run.judged(target, spec, experiment)
-
-    assert result.verdict is Verdict.PASSED, result.reason
-
-
-@pytest.mark.nightly
-async def test_a_worker_that_says_when_it_is_ready(guest_run: GuestRun) -> None:
-    target = dataclasses.replace(SHOP, ready=LogLine("^open for business$"))
-
-    result = await guest_run.judged(target, ORDER, killed(ORDER), proofs=PROOFS)
-
-    assert result.verdict is Verdict.PASSED, result.reason
 
 
 @pytest.mark.nightly

@@ -2,18 +2,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from chaos.environment.memory import KERNEL
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant
-from chaos.invariants.proofs import died_of, killed_while_open, was_paused
+from chaos.invariants.proofs import (
+    died_of,
+    killed_while_open,
+    ran_out_of_memory,
+    was_down,
+    was_paused,
+)
 from chaos.invariants.verdict import Verdict
+from tests.unit.kept import kept
 
 IMAGE_OPEN = killed_while_open(["worker-1"], "crash-single", "generate_character")
 VIDEO_OPEN = killed_while_open(["worker-2"], "crash-single", "await_video")
+
+
+SERVER = "temporal-server"
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+TARGET = "fleet-1-worker"
+
+PROOF = ran_out_of_memory(TARGET)
+
+FAULT = Entry(at=AT, event=Event.FAULT, kind="out_of_memory", target=TARGET)
+
+TOLD = Entry(
+    at=AT + timedelta(seconds=2), event=Event.STAGE, kind=KERNEL, target=TARGET, pid=7, text="told"
+)
+
+GONE = Entry(at=AT + timedelta(seconds=1), event=Event.EXITED, target=TARGET, pid=7)
 
 
 def _without(evidence: Evidence, drop: Callable[[Entry], bool]) -> Evidence:
@@ -170,3 +196,70 @@ def test_two_workers_that_die_together_are_proven(worker_crash: Evidence) -> Non
 
     assert both.examine(together).problems == ()
     assert "not gone at the same time" in both.examine(in_turn).problems[0]
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    return kept("server_pause", "twice_in_a_row")
+
+
+def test_real_evidence_proves_that_it_was_down(evidence: Evidence) -> None:
+    finding = was_down(SERVER, evidence.specs[0].workflow_id).examine(evidence)
+
+    assert finding.problems == ()
+
+
+def test_a_process_that_did_not_die_was_not_down(evidence: Evidence) -> None:
+    journal = [entry for entry in evidence.journal if entry.event is not Event.EXITED]
+    changed = replace(evidence, journal=journal)
+    finding = was_down(SERVER, evidence.specs[0].workflow_id).examine(changed)
+
+    assert (finding.verdict, finding.problems) == (
+        Verdict.UNKNOWN,
+        (f"{SERVER} was not seen to die of SIGKILL",),
+    )
+
+
+def test_one_that_stays_away_is_unknown(evidence: Evidence) -> None:
+    kills = [entry.at for entry in evidence.journal if entry.event is Event.EXITED]
+    journal = [e for e in evidence.journal if e.event is not Event.READY or e.at < kills[0]]
+    changed = replace(evidence, journal=journal)
+
+    assert was_down(SERVER, evidence.specs[0].workflow_id).examine(changed).problems == (
+        f"{SERVER} did not come back",
+    )
+
+
+def test_a_workflow_that_had_ended_by_then_shows_nothing(evidence: Evidence) -> None:
+    day = timedelta(days=1)
+    journal = [entry.model_copy(update={"at": entry.at + day}) for entry in evidence.journal]
+    changed = replace(evidence, journal=journal)
+    name = evidence.specs[0].workflow_id
+
+    assert was_down(SERVER, name).examine(changed).problems == (
+        f"{name} was not open while {SERVER} was down",
+    )
+
+
+def test_an_unknown_workflow_shows_nothing(evidence: Evidence) -> None:
+    assert was_down(SERVER, "nobody").examine(evidence).verdict is Verdict.UNKNOWN
+
+
+def _evidence(*journal: Entry) -> Evidence:
+    return Evidence(Path("nowhere"), (), {}, journal, ())
+
+
+def test_a_limit_that_struck_is_proven() -> None:
+    assert PROOF.examine(_evidence(FAULT, GONE, TOLD)).problems == ()
+
+
+def test_each_missing_part_makes_it_unknown() -> None:
+    assert PROOF.examine(_evidence(GONE, TOLD)).problems == (
+        f"the memory of {TARGET} was not limited",
+    )
+    assert PROOF.examine(_evidence(FAULT, GONE)).problems == (
+        f"no OOM killer says that it ended {TARGET}",
+    )
+    finding = PROOF.examine(replace(_evidence(FAULT, TOLD)))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "was not seen to end" in finding.problems[0]

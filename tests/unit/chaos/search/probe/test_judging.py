@@ -12,13 +12,14 @@ import pytest
 from chaos.environment.target import Target
 from chaos.search.crash.points import Disturbance, crash_points
 from chaos.search.probe.baseline import Baseline
-from chaos.search.probe.judging import Judge, broken
+from chaos.search.probe.judging import Judge, bound_seconds, broken
 from chaos.search.probe.observed import observe
 from chaos.search.probe.plan import disturbances
 from chaos.search.probe.record import Fate
 from chaos.wire.boundary import Boundary
-from chaos.wire.journal import FOLDER, read_wire
-from tests.unit.chaos.made_history import NOON
+from chaos.wire.journal import FOLDER, Polled, read_wire
+from tests.unit.chaos.made_history import NOON, at
+from tests.unit.chaos.search.probe.made_runs import ORDER, charged, evidence
 
 EVIDENCE = Path(__file__).parent / "evidence"
 UNDISTURBED = [EVIDENCE / f"undisturbed-{number}" for number in (1, 2)]
@@ -26,6 +27,11 @@ KILLED = EVIDENCE / "kill-activity-charge_card-completing-1-1"
 TARGET = Target(worker=("worker",), task_queue="orders")
 RUNS = [observe(TARGET.load_evidence(run), read_wire(run)) for run in UNDISTURBED]
 JUDGE = Judge(target=TARGET, baseline=Baseline.of(RUNS), patience_seconds=60.0)
+
+
+HANDOVER = 12.0
+
+TASK, ACTIVITY = 10.0, 45.0
 
 
 def _point(text: str) -> Disturbance:
@@ -89,3 +95,35 @@ def test_what_could_not_be_tried_is_unknown(tmp_path: Path) -> None:
 
     assert (cell.fate, cell.tries) == (Fate.UNKNOWN, 3)
     assert cell.findings[0].text == "it could not be tried: no worker"
+
+
+@pytest.mark.parametrize(
+    ("places", "due"),
+    [
+        (["workflow_task Order completed"], TASK),
+        (["activity charge_card assigned"], ACTIVITY),
+        (["workflow_task Order completed", "activity charge_card assigned"], ACTIVITY),
+        (["workflow_task Order completed", "activity never_seen assigned"], TASK),
+        (["activity never_seen assigned"], None),
+    ],
+)
+def test_of_a_call_at_several_boundaries_the_last_that_is_due_counts(
+    places: list[str], due: float | None
+) -> None:
+    assert _bound(places) == (None if due is None else due + HANDOVER)
+
+
+@pytest.mark.parametrize(("polls", "due"), [((0.5, 21.0, 60.0), 20.0), ((0.5,), TASK)])
+def test_nothing_goes_on_before_another_worker_polls(polls: tuple[float, ...], due: float) -> None:
+    assert _bound(["workflow_task Order completed"], *polls) == due + HANDOVER
+
+
+def _bound(places: list[str], *polls: float) -> float | None:
+    """After a disturbance in second 1."""
+    made = charged()
+    started = made.events[0].workflow_execution_started_event_attributes
+    started.workflow_task_timeout.FromSeconds(int(TASK))
+    run = evidence(made)
+    polled = [Polled(at=at(s), queue="orders", kind="workflow", identity="w") for s in polls]
+    boundaries = [Boundary.parse(place) for place in places]
+    return bound_seconds(run, {"worker-1": polled}, run.workflows[ORDER], boundaries, at(1))

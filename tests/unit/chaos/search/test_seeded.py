@@ -29,6 +29,13 @@ FOLDER = Path(__file__).parents[3] / "data" / "evidence" / "seeded" / "seed_4"
 SCHEDULE = read_schedule(FOLDER / FILE)
 
 
+BROKEN_OFF = Planned(
+    at_seconds=2,
+    lasting_seconds=0,
+    fault=AtBoundary(boundary=Boundary.parse("call * answered 2"), action="drop"),
+)
+
+
 @pytest.fixture
 def evidence() -> Evidence:
     return VIDEO.load_evidence(FOLDER)
@@ -151,13 +158,6 @@ def test_toxics_that_met_only_who_came_later_have_met_somebody(
     journal.close()
 
     assert "no toxic met a connection" not in _problems(replace(evidence, folder=tmp_path))
-
-
-BROKEN_OFF = Planned(
-    at_seconds=2,
-    lasting_seconds=0,
-    fault=AtBoundary(boundary=Boundary.parse("call * answered 2"), action="drop"),
-)
 
 
 def _dropped(folder: Path, *, found: str, at_seconds: float, decision: str = "drop") -> Evidence:

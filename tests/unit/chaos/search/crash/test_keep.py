@@ -9,11 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from chaos.evidence.bills import Bill, Charge, PaidRequest, Refusal
 from chaos.evidence.case import BILLS, PAID_REQUESTS, REFUSALS
 from chaos.evidence.journal import Journal
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab, Options
+from chaos.search.crash.keep import is_report, is_sent_again
+from chaos.wire.boundary import Boundary, Crossing
+from chaos.wire.journal import RECORD, Called
 from tests.unit.chaos.search.guest import PLAIN
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,3 +74,58 @@ async def test_only_what_the_books_say_of_the_workflow_is_kept(tmp_path: Path) -
     assert (tmp_path / PAID_REQUESTS).read_text().count('"operation_id"') == 1
     assert '"p-mine"' in (tmp_path / PAID_REQUESTS).read_text()
     assert (tmp_path / REFUSALS).read_text().count('"workflow_id"') == 1
+
+
+def _crossing(text: str, attempt: int = 1) -> Crossing:
+    return Crossing(boundary=Boundary.parse(text), workflow_id="order-1", attempt=attempt)
+
+
+TAKEN = _crossing("activity charge_card completed")
+FIRST = (_crossing("activity charge_card completing"), TAKEN)
+
+
+def _journal(folder: Path, *calls: tuple[Crossing, ...]) -> Path:
+    file = folder / "worker-1.jsonl"
+    records = [Called(method="RespondActivityTaskCompleted", crossings=call) for call in calls]
+    file.write_bytes(b"".join(RECORD.dump_json(record) + b"\n" for record in records))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("second", "is_again"),
+    [
+        (_crossing("activity charge_card completing"), True),
+        (_crossing("activity charge_card completing", attempt=2), False),
+        (_crossing("activity ship_parcel completing"), False),
+        (_crossing("activity charge_card failing"), False),
+    ],
+)
+def test_the_same_attempt_has_to_be_reported_twice(
+    second: Crossing, is_again: bool, tmp_path: Path
+) -> None:
+    journal = _journal(tmp_path, FIRST, (second,))
+
+    assert is_sent_again({journal: 0}, TAKEN) is is_again
+
+
+def test_what_was_on_record_before_does_not_count(tmp_path: Path) -> None:
+    journal = _journal(tmp_path, FIRST)
+    begin = journal.stat().st_size
+    with journal.open("ab") as file:
+        file.write(RECORD.dump_json(Called(method="x", crossings=FIRST)) + b"\n")
+
+    assert is_sent_again({journal: 0}, TAKEN)
+    assert not is_sent_again({journal: begin}, TAKEN)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("activity charge_card completed", True),
+        ("workflow_task Order failed", True),
+        ("activity charge_card assigned", False),
+        ("heartbeat charge_card completed", False),
+    ],
+)
+def test_reports_of_work_are_sent_again_and_heartbeats_are_not(text: str, is_one: bool) -> None:
+    assert is_report(_crossing(text)) is is_one
