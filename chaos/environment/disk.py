@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from chaos.process import is_linux
 from chaos.process.child import Child
 
 SIZE_MIB = 48
@@ -32,6 +34,8 @@ _STEPS = (1 << 20, 1 << 12, 1)
 @cache
 def why_there_are_none() -> str | None:
     """Why nobody can have a small disk here; None where one can."""
+    if not is_linux():
+        return f"a small disk needs Linux's mount namespaces, and this is {platform.system()}"
     if not all(shutil.which(program) for program in ("unshare", "nsenter", "mount")):
         return "a small disk needs the programs unshare, nsenter and mount"
     test = ("unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 
 from chaos.network.behaviour import Ending
 from chaos.network.connection import Connection, ConnectionStatus, address_of, close, reset
@@ -92,12 +93,13 @@ class Proxy:
 
     def start(self) -> None:
         """Accept clients, in the running event loop. Raises PortError."""
-        # Keeps the port while the line is down: bound, and never listening.
-        self._holder = _bound(self._port)
+        if sys.platform == "linux":  # elsewhere nobody can listen at a port that is bound
+            # Keeps the port while the line is down: bound, and never listening.
+            self._holder = _bound(self._port)
         try:
             self._listener = listen(self._port)
         except PortError:
-            self._holder.close()
+            self._let_go()
             raise
         self._loop = asyncio.get_running_loop()
         self._journal.add(
@@ -116,8 +118,7 @@ class Proxy:
         for connection in tuple(self._connections.values()):
             connection.end(Ending.CLOSE, "proxy_stopped")
         self._journal.add(Stopped())
-        if self._holder:
-            self._holder.close()
+        self._let_go()
 
     def toxics(self) -> tuple[AnyToxic, ...]:
         """Those that are on, in the order in which data passes them."""
@@ -224,6 +225,10 @@ class Proxy:
             else:
                 return server
         raise problem
+
+    def _let_go(self) -> None:
+        if self._holder:
+            self._holder.close()
 
     def _forget(self, connection: Connection) -> None:
         del self._connections[connection.number]

@@ -7,9 +7,10 @@ import contextlib
 import errno
 import random
 import socket
-import sys
 
 import psutil
+
+from chaos.process import is_linux
 
 _LOWEST = 10_000
 _TRIES = 1_000
@@ -42,7 +43,7 @@ class Port:
         # Only now: with it, the kernel would also give us what another run holds.
         self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.number: int = self._holder.getsockname()[1]
-        if sys.platform != "linux":
+        if not is_linux():
             self._holder.close()
 
     @property
@@ -99,7 +100,7 @@ def _locked(number: int) -> socket.socket | None:
     """What keeps a port from other runs on this machine, which hold it and do not listen either.
     The kernel lets go of it with its process. Raises PortTakenError.
     """
-    if sys.platform != "linux":
+    if not is_linux():
         return None
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

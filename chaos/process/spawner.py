@@ -31,6 +31,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from chaos.process import is_linux
 from chaos.process.started import End, Started, reap
 
 OWN = "chaos.wire.__main__"
@@ -67,14 +68,15 @@ class Spawner:
         """Whether it is `python -m` of this Python with a program of what was preloaded: nobody
         else's code is run among our imports.
         """
-        if len(argv) < 3 or tuple(argv[:2]) != (sys.executable, "-m"):
-            return False
+        if not is_linux() or len(argv) < 3 or tuple(argv[:2]) != (sys.executable, "-m"):
+            return False  # macOS: its libraries do not survive a fork
         return _package(argv[2]) in {_package(module) for module in self._preloaded}
 
     def begin(self) -> None:
-        """Start it, unless it runs; it imports while its caller goes on."""
-        with self._turn:
-            self._require_process()
+        """Start it, unless it runs; it imports while its caller goes on. Only on Linux."""
+        if is_linux():
+            with self._turn:
+                self._require_process()
 
     def start(
         self, argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path

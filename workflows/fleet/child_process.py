@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -88,8 +89,9 @@ class Forked:
         """Wait for its end, and let the event loop reap it: its pid must not be reused while the
         loop could still send a signal to it.
         """
-        with suppress(ChildProcessError):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        if sys.platform == "linux":  # nowhere else are workers forked
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with suppress(RuntimeError):  # the loop is closed: this process is ending
             loop.call_soon_threadsafe(self._reap, loop)
 

@@ -56,9 +56,9 @@ class Spawner:
 
     def begin(self) -> None:
         """Start it as a fork of this process, which has most of the imports. If this process has a
-        second thread or cannot be forked, the first `start` does it.
+        second thread or cannot be forked, the first `start` does it. Only Linux forks.
         """
-        if _threads() > 1:
+        if _threads() != 1:
             return
         with contextlib.suppress(OSError):
             _adopt_orphans()
@@ -135,7 +135,9 @@ def _sockets() -> tuple[socket.socket, socket.socket]:
 
 
 def _threads() -> int:
-    return len(list(Path("/proc/self/task").iterdir()))
+    """Of this process; 0 where there is no Linux, which alone forks workers."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else 0
 
 
 def _close_all(descriptors: Sequence[int]) -> None:
@@ -145,11 +147,12 @@ def _close_all(descriptors: Sequence[int]) -> None:
 
 def _adopt_orphans() -> None:
     """Become the parent of the orphans of this process's children. Raises SpawnerError."""
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise SpawnerError(os.strerror(ctypes.get_errno()))
+    else:
         raise SpawnerError("only Linux has subreapers")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise SpawnerError(os.strerror(ctypes.get_errno()))
 
 
 def main(descriptor: int) -> int:

@@ -19,6 +19,7 @@ import fcntl
 import logging
 import os
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -290,7 +291,11 @@ def _note_of(request: PaidRequest | PaidCall) -> str:
 
 def _uptime_seconds() -> float:
     """A clock that goes on while the process, or the machine, is asleep."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        clock = time.CLOCK_MONOTONIC  # which goes on during sleep there
+    else:
+        clock = time.CLOCK_BOOTTIME
+    return time.clock_gettime(clock)
 
 
 def _is_locked(path: Path) -> bool:

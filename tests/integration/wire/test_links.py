@@ -69,8 +69,14 @@ class Link:
         """The client's and the server's end of one more connection."""
         client = await self.dial()
         async with asyncio.timeout(DEADLINE_SECONDS):
-            self.ends.append(await self.came.get())
-        return client, self.ends[-1]
+            self.ends.append(server := await self.came.get())
+        name = "{}:{}".format(*client[1].get_extra_info("sockname"))
+        await wait_until(
+            lambda: any(opened.client == name for opened in self.records(Opened)),
+            what="the line counts it among the established ones",
+            deadline_seconds=DEADLINE_SECONDS,
+        )
+        return client, server
 
     def records(self, kind: type[_Record]) -> list[_Record]:
         found = read_links(self.process.bed.folder)[self.name]
