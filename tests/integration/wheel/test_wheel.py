@@ -62,6 +62,7 @@ def test_it_ships_the_package_chaos_alone(wheel: Path) -> None:
     sources = {name for name in chaos if "__pycache__" not in name}
     assert {name for name in names if ".dist-info/" not in name} == sources
     assert {"chaos/py.typed", "chaos/report/html/templates/report.html"} <= names
+    assert "chaos/schemas/results.json" in names
 
 
 @pytest.mark.sample
