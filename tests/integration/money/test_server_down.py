@@ -16,27 +16,20 @@ from tests.chaos.video.fake_api.breakpoints import BreakAt, BreakpointSpec
 from tests.chaos.video.fake_api.rules import When
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench, final
-from workflows import policies
 from workflows.models import CHARACTER, video_step
 from workflows.payments.calls import State
-from workflows.payments.journal import PaymentJournal
 
 pytestmark = pytest.mark.timeout(120)
 
 
 async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
     """Wait until the workers' journal has the outcome."""
-    journal = PaymentJournal.open(
-        bench.lab.payment_journal_url, grace_seconds=policies.JOURNAL_GRACE_SECONDS
-    )
-    try:
+    with bench.journal() as journal:
         await wait_until(
             lambda: journal.outcome(operation_id, step) is not None,
             what=f"the outcome of {step} is on record",
             deadline_seconds=20,
         )
-    finally:
-        journal.close()
 
 
 @pytest.mark.parametrize(

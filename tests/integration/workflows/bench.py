@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
 from tests.chaos.video.target import VIDEO
 from workflows.models import Choice, Decision, Progress, Stage, video_step
-from workflows.policies import TASK_QUEUE
+from workflows.payments.journal import PaymentJournal
+from workflows.policies import JOURNAL_GRACE_SECONDS, TASK_QUEUE
 
 DEADLINE_SECONDS = 30.0
 
@@ -35,6 +37,11 @@ class Bench:
     @property
     def artifacts(self) -> Path:
         return self.folder / "artifacts"
+
+    def journal(self) -> closing[PaymentJournal]:
+        """The workers' payment journal, for a `with` block."""
+        url = self.lab.payment_journal_url
+        return closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS))
 
     def handle(self, asked: VideoSpec) -> WorkflowHandle[object, object]:
         return self.lab.client.get_workflow_handle(asked.workflow_id)

@@ -20,8 +20,6 @@ from tests.integration.workflows.bench import Bench, checkpoints, decide, final,
 from tests.integration.workflows.conftest import ASK
 from workflows.models import Choice, Item, Progress, Stage
 from workflows.payments.calls import Limits, PaidRequest
-from workflows.payments.journal import PaymentJournal
-from workflows.policies import JOURNAL_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -150,16 +148,9 @@ async def test_a_decision_that_does_not_fit_is_not_taken_and_a_fitting_one_is(
 
 def leave_intent(bench: Bench, asked: VideoSpec, deadline_seconds: float) -> None:
     """Record the intent to start its video, as a worker does that then dies."""
-    journal = PaymentJournal.open(
-        bench.lab.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS
-    )
-    try:
-        video = PaidRequest(
-            asked.workflow_id, VIDEO_1, Item.VIDEO, "m", VIDEO_USD, deadline_seconds
-        )
+    video = PaidRequest(asked.workflow_id, VIDEO_1, Item.VIDEO, "m", VIDEO_USD, deadline_seconds)
+    with bench.journal() as journal:
         journal.reserve(video, Limits(in_doubt_allowed=0))
-    finally:
-        journal.close()
 
 
 async def test_a_call_whose_reply_may_still_come_is_decided_only_after_its_deadline(

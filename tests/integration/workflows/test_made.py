@@ -15,8 +15,6 @@ from tests.chaos.video.specs import VideoSpec
 from tests.integration.workflows.bench import Bench, decide, until_undecided
 from tests.integration.workflows.conftest import ASK
 from workflows.models import Choice, video_step
-from workflows.payments.journal import PaymentJournal
-from workflows.policies import JOURNAL_GRACE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -128,10 +126,7 @@ async def test_the_name_of_another_video_is_asked_about_again(asking: Bench) -> 
     await until_undecided(asking, asked)
     await decide(asking, asked, Choice.MADE, name=name)
     assert (await asking.ended(asked)).status is Status.COMPLETED
-    journal = PaymentJournal.open(
-        asking.lab.payment_journal_url, grace_seconds=JOURNAL_GRACE_SECONDS
-    )
-    bought = journal.outcome(asked.workflow_id, video_step(1))
-    journal.close()
+    with asking.journal() as journal:
+        bought = journal.outcome(asked.workflow_id, video_step(1))
     assert bought
     assert bought.provider_operation == name
