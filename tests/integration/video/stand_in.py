@@ -41,7 +41,8 @@ class Process:
     Its port is reserved, by a socket that is bound and does not listen, until `close`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: str = KEY) -> None:
+        self._key = key
         self.bills_path = folder / "ledger.jsonl"
         self.stdout_path = folder / "stdout"
         self.stderr_path = folder / "stderr"
@@ -62,7 +63,7 @@ class Process:
         with self.stdout_path.open("ab") as stdout, self.stderr_path.open("ab") as stderr:
             self._child = subprocess.Popen(  # our own module
                 argv("--port", str(self.port), "--bills", str(self.bills_path), *_FAST, *options),
-                env=environment(KEY),
+                env=environment(self._key),
                 stdout=stdout,
                 stderr=stderr,
             )

@@ -30,15 +30,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 class TestBreakpoints:
     @pytest.mark.parametrize("when", WHENS)
     @pytest.mark.parametrize("call", list(Call))
-    async def test_a_held_request_goes_on_when_it_is_released(
+    async def test_a_stopped_request_goes_on_when_it_is_resumed(
         self, service: Service, google: AsyncClient, call: Call, when: When
     ) -> None:
         name, video = await made_before(service, google)
-        hold = await service.control.set_breakpoint(
+        point = await service.control.set_breakpoint(
             BreakpointSpec(call=BreakAt(call.value), when=when)
         )
-        held = begin(CALLS[call](google, name, video))
-        status = await hold.reached(DEADLINE_SECONDS)
+        stopped = begin(CALLS[call](google, name, video))
+        status = await point.reached(DEADLINE_SECONDS)
         assert (status.state, status.client_connected) == (BreakpointState.REACHED, True)
         assert status.request_id == service.receipts()[-1].request_id
         costs = call in {Call.IMAGE, Call.VIDEO_START}
@@ -47,29 +47,29 @@ class TestBreakpoints:
             assert status.operation == service.bills()[-1].operation
         elif call in {Call.POLL, Call.DOWNLOAD}:
             assert status.operation == name
-        assert not held.done()
-        await hold.resume()
-        await held
+        assert not stopped.done()
+        await point.resume()
+        await stopped
         assert len(service.bills()) == costs
-        assert (await hold.status()).state is BreakpointState.RESUMED
+        assert (await point.status()).state is BreakpointState.RESUMED
 
     @pytest.mark.parametrize("when", WHENS)
     @pytest.mark.parametrize("call", [Call.IMAGE, Call.VIDEO_START])
     async def test_a_client_that_leaves_is_billed_all_the_same(
         self, service: Service, google: AsyncClient, call: Call, when: When
     ) -> None:
-        hold = await service.control.set_breakpoint(
+        point = await service.control.set_breakpoint(
             BreakpointSpec(call=BreakAt(call.value), when=when)
         )
-        held = begin(CALLS[call](google, "", types.Video()))
-        await hold.reached(DEADLINE_SECONDS)
-        await abandon(held)
+        stopped = begin(CALLS[call](google, "", types.Video()))
+        await point.reached(DEADLINE_SECONDS)
+        await abandon(stopped)
 
         async def gone() -> bool:
-            return (await hold.status()).client_connected is False
+            return (await point.status()).client_connected is False
 
         await wait_until(gone, what="the loss is seen", deadline_seconds=DEADLINE_SECONDS)
-        await hold.resume()
+        await point.resume()
         answer = await service.answer()
         assert (answer.kind, answer.client_connected) == ("ok", False)
         assert len(service.bills()) == 1
@@ -86,31 +86,23 @@ class TestBreakpoints:
         assert not (await service.answer()).client_connected
         assert len(service.bills()) == 1
 
-    async def test_a_held_rendering_is_not_done_until_its_release(
+    async def test_a_stopped_rendering_is_not_done_until_it_is_resumed(
         self, service: Service, google: AsyncClient
     ) -> None:
         await service.control.set_latencies(LatencyChange(video_seconds=0))
-        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO, match="fox"))
+        point = await service.control.set_breakpoint(
+            BreakpointSpec(call=BreakAt.VIDEO, match="fox")
+        )
         cat, fox = await start_video(google, "a cat"), await start_video(google)
-        assert (await hold.reached(DEADLINE_SECONDS)).operation == fox
+        assert (await point.reached(DEADLINE_SECONDS)).operation == fox
         assert (await poll(google, cat)).done
         assert not (await poll(google, fox)).done
-        await hold.resume()
+        await point.resume()
         assert (await poll(google, fox)).done
 
-    async def test_a_rendering_under_way_can_be_held(
-        self, service: Service, google: AsyncClient
-    ) -> None:
-        await service.control.set_latencies(LatencyChange(video_seconds=3600))
-        name = await start_video(google, "an owl under way")
-        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO, match="owl"))
-        await service.control.set_latencies(LatencyChange(video_seconds=0))
-        assert (await hold.status()).operation == name
-        assert not (await poll(google, name)).done
-        await service.control.resume_all()
-        assert (await poll(google, name)).done
-
     async def test_a_breakpoint_that_is_not_reached_says_so(self, service: Service) -> None:
-        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.IMAGE, match="fox"))
+        point = await service.control.set_breakpoint(
+            BreakpointSpec(call=BreakAt.IMAGE, match="fox")
+        )
         with pytest.raises(TimeoutError, match="the image with 'fox' in its prompt is stopped"):
-            await hold.reached(deadline_seconds=0.05)
+            await point.reached(deadline_seconds=0.05)

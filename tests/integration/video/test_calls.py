@@ -118,19 +118,19 @@ class TestCalls:
         self, service: Service, size_bytes: int
     ) -> None:
         """Uvicorn stops reading after a body above 64 KiB, and would not see the client go."""
-        hold = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO_START))
+        point = await service.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO_START))
         async with google_client(service.url) as google:
             image = types.Image(image_bytes=bytes(size_bytes), mime_type="image/png")
             source = types.GenerateVideosSource(prompt=PROMPT, image=image)
             call = asyncio.create_task(
                 google.models.generate_videos(model=VIDEO_MODEL, source=source)
             )
-            await hold.reached(DEADLINE_SECONDS)
+            await point.reached(DEADLINE_SECONDS)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
         async def gone() -> bool:
-            return (await hold.status()).client_connected is False
+            return (await point.status()).client_connected is False
 
         await wait_until(gone, what="the loss is seen", deadline_seconds=DEADLINE_SECONDS)
         assert service.receipts()[0].image_sha256 == sha256_hex(bytes(size_bytes))

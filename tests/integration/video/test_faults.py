@@ -134,18 +134,6 @@ class TestFaults:
         assert isinstance(last, Answered)
         assert last.kind == "ok"
 
-    async def test_an_error_status_can_ask_for_a_later_retry(
-        self, service: Service, google: AsyncClient
-    ) -> None:
-        rule = FaultRule(
-            call=Call.IMAGE, kind=FaultKind.STATUS, status=429, retry_delay_seconds=2.5
-        )
-        await service.control.add_rule(rule)
-        with pytest.raises(errors.ClientError) as caught:
-            await make_image(google)
-        assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
-        assert "'retryDelay': '2.5s'" in str(caught.value)
-
     @pytest.mark.parametrize("when", WHENS)
     async def test_a_filtered_image_has_no_parts(
         self, service: Service, google: AsyncClient, when: When

@@ -6,12 +6,11 @@ import json
 import os
 import pty
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -24,8 +23,8 @@ import pytest
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import sweep, tagged_processes
 from tests.chaos.video.fake_api.bills import Billed, Call, Received, read_bills
-from tests.chaos.video.fake_api.settings import KEY_VARIABLE
 from tests.chaos.video.live_api import LOOPBACK_VARIABLE
+from tests.integration.video.stand_in import Process
 
 PROJECT = Path(__file__).parents[3]
 KEY = "AIzaThisStandsForTheUsersPaidKey"
@@ -37,23 +36,8 @@ pytestmark = pytest.mark.timeout(180)
 LONG = pytest.mark.nightly
 
 
-class Provider:
+class Provider(Process):
     """The fake API in the part of the real one: nobody controls it but by its own clock."""
-
-    def __init__(self, folder: Path) -> None:
-        self.bills = folder / "provider.jsonl"
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.chaos.video.fake_api", "--bills", str(self.bills)),
-                *("--port", self.url.rpartition(":")[2]),
-                *("--image-seconds", "2", "--video-seconds", "4"),
-                *("--image-usd", IMAGE_USD, "--video-usd", VIDEO_USD),
-            ],
-            cwd=PROJECT,
-            env={**os.environ, KEY_VARIABLE: KEY},
-        )
 
     def control(self, method: str, path: str, **body: object) -> dict[str, object]:
         answer: dict[str, object] = httpx.request(
@@ -61,18 +45,13 @@ class Provider:
         ).json()
         return answer
 
-    def answers(self) -> bool:
-        with suppress(httpx.HTTPError):
-            return bool(self.control("GET", "/health"))
-        return False
-
     @property
     def billed_usd(self) -> Decimal:
-        records = read_bills(self.bills)
+        records = read_bills(self.bills_path)
         return sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
 
     def requests(self, *calls: Call) -> int:
-        records = read_bills(self.bills)
+        records = read_bills(self.bills_path)
         return sum(isinstance(r, Received) and r.call in calls for r in records)
 
 
@@ -91,13 +70,15 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 @contextmanager
 def provider_in(folder: Path) -> Iterator[Provider]:
-    provider = Provider(folder)
+    provider = Provider(folder, KEY)
     try:
-        until(provider.answers, "the provider answers")
+        provider.start(
+            *("--image-seconds", "2", "--video-seconds", "4"),
+            *("--image-usd", IMAGE_USD, "--video-usd", VIDEO_USD),
+        )
         yield provider
     finally:
-        provider.process.kill()
-        provider.process.wait()
+        provider.close()
 
 
 @pytest.fixture(scope="module")
@@ -237,22 +218,6 @@ def test_the_key_is_nowhere_after_a_live_run(whole: Whole) -> None:
             marks=LONG,
         ),
         pytest.param(["--budget=3"], {}, "--budget and --yes belong to --live", marks=LONG),
-        pytest.param(
-            ["--live", "--yes"],
-            {"GEMINI_VIDEO_MODEL": "veo-9"},
-            "no price per second is known for the model 'veo-9'",
-            marks=LONG,
-        ),
-        pytest.param(
-            ["--live", "--yes"],
-            {"GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:1"},
-            "unset GOOGLE_GEMINI_BASE_URL",
-            marks=LONG,
-        ),
-        pytest.param(
-            *(["--live", "--yes"], {LOOPBACK_VARIABLE: "http://192.0.2.1"}, "loopback only"),
-            marks=LONG,
-        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -45,7 +45,7 @@ class TestRestarts:
         assert isinstance(last, Answered)
         assert last.sha256 == own.bills()[0].sha256 == sha256_hex(before)
 
-    async def test_a_held_rendering_ends_by_its_recorded_start_after_a_kill(
+    async def test_a_stopped_rendering_ends_by_its_recorded_start_after_a_kill(
         self, own: Service, own_google: AsyncClient
     ) -> None:
         await own.control.set_breakpoint(BreakpointSpec(call=BreakAt.VIDEO))
@@ -84,7 +84,7 @@ class TestRestarts:
         assert got
         assert set(got) <= {bill.sha256 for bill in own.bills()}
 
-    @pytest.mark.parametrize("busy", ["idle", "held", "hanging"])
+    @pytest.mark.parametrize("busy", ["idle", "stopped", "hanging"])
     async def test_it_ends_at_once_when_asked_to(
         self, own: Service, own_google: AsyncClient, busy: str
     ) -> None:
@@ -92,11 +92,11 @@ class TestRestarts:
         if busy != "idle":
             hang = FaultRule(call=Call.IMAGE, kind=FaultKind.HANG, when=When.AFTER_BILLING)
             await own.control.add_rule(hang)
-            hold = await own.control.set_breakpoint(BreakpointSpec(call=BreakAt.IMAGE))
+            point = await own.control.set_breakpoint(BreakpointSpec(call=BreakAt.IMAGE))
             call = asyncio.create_task(make_image(own_google))
-            await hold.reached(DEADLINE_SECONDS)
+            await point.reached(DEADLINE_SECONDS)
             if busy == "hanging":
-                await hold.resume()
+                await point.resume()
                 await wait_until(
                     lambda: bool(own.bills()), what="billed", deadline_seconds=DEADLINE_SECONDS
                 )

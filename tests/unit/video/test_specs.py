@@ -16,9 +16,10 @@ from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.specs import VideoSpec, series, single
 from tests.chaos.video.target import VIDEO
 from tests.unit.kept import EVIDENCE
-from workflows.models import SeriesVideoInput, SingleVideoInput
+from workflows.models import SingleVideoInput
 
 OLD = sorted(EVIDENCE.glob(f"*/*/{OLD_SPECS}"))
+assert len(OLD) >= 10
 
 
 def _things(spec: VideoSpec) -> list[tuple[str, str]]:
@@ -67,16 +68,6 @@ def test_other_prompts_are_sent_and_charged_for_in_place_of_the_first() -> None:
     assert spec.prompts == ("a knight", "the knight rides")
 
 
-def test_other_videos_leave_the_character_as_it_is() -> None:
-    before = series("w", 2)
-    spec = before.asking(videos=("one", "two"))
-
-    assert spec.arguments == (
-        SeriesVideoInput(character_prompt=before.character_prompt, video_prompts=("one", "two")),
-    )
-    assert _things(spec) == [("image", before.character_prompt), ("video", "one"), ("video", "two")]
-
-
 def test_of_other_prompts_no_more_are_made_than_of_the_first() -> None:
     spec = series("w", 2).but_made(2).asking(videos=("one", "two"))
 
@@ -123,10 +114,6 @@ def test_what_older_versions_wrote_down_is_charged_for_as_it_was_made(file: Path
         assert (spec.workflow_type, spec.status) == (old["workflow_type"], old["status"])
         assert spec.attempts == old["attempts"]
         assert spec.checkpoints == tuple(old["checkpoints"])
-
-
-def test_there_are_specs_of_older_versions_to_read() -> None:
-    assert len(OLD) >= 10
 
 
 def test_an_image_and_a_video_of_one_prompt_are_two_things() -> None:

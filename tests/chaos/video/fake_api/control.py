@@ -136,10 +136,6 @@ class FakeApi:
         """Let everything go on that is stopped or will be."""
         await self.send("DELETE", "/breakpoints")
 
-    async def latencies(self) -> Latencies:
-        """How long work takes now."""
-        return Latencies.model_validate(await self.send("GET", "/latencies"))
-
     async def set_latencies(self, change: LatencyChange) -> Latencies:
         """Change how long work takes, running renderings included; what holds from now on."""
         body = change.model_dump(mode="json", exclude_none=True)

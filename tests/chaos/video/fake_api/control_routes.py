@@ -44,7 +44,6 @@ def control_routes(
         route("GET", "/breakpoints/{id}", control.breakpoint_status),
         route("POST", "/breakpoints/{id}/resume", control.resume_breakpoint),
         route("PUT", "/latencies", control.change_latencies),
-        route("GET", "/latencies", control.latencies),
         route("GET", "/records", control.records),
     ]
 
@@ -102,9 +101,6 @@ class _Control:
     async def change_latencies(self, request: Request) -> Response:
         change = await _read(request, LatencyChange)
         self._provider.latencies = change.apply(self._provider.latencies)
-        return await self.latencies(request)
-
-    async def latencies(self, _request: Request) -> Response:
         return JSONResponse(self._provider.latencies.model_dump(mode="json"))
 
     async def records(self, _request: Request) -> Response:

@@ -20,20 +20,10 @@ NAME = "$NAME"
 
 
 class FaultKind(StrEnum):
-    """What happens to a request that a rule hits.
+    """What happens to a request that a rule hits; `IN_A_LINE` says what each is.
 
-    delay: it takes longer and then goes on as usual. status: a reply of any status, headers and
-    body. hang: no answer until the client leaves. reset: the connection is reset without an
-    answer. truncated: status line, headers and half of the true body, then a regular close.
-    malformed: 200 and a JSON body that is none. empty: 200 without a body.
-    html: 200 and a web page. rai_filtered: the safety filter keeps the result back.
-    failed_operation: the video's operation will end in an error, which costs nothing.
-    undelivered: it will be billed and done, without a video or an error. expired: it will be
-    billed, and not be found any more once it is done. inline: the reply to a poll will carry the
-    video itself. drafts: the true image comes last, behind a thought and a draft that say that
-    they are thoughts. large: the true reply, and `size_bytes` more that carry nothing. redirect:
-    the same is to be had at another host, which refuses whoever brings it the key; 302, or 307
-    for a paid call, whose body a client then has to send again.
+    The ends of videos (`failed_operation`, `undelivered`, `expired`, `inline`, `rai_filtered`) are
+    planned at the video's start; a failed or filtered one costs nothing.
     """
 
     STATUS = "status"
@@ -55,22 +45,22 @@ class FaultKind(StrEnum):
 
 
 IN_A_LINE = {
-    FaultKind.DELAY: "the reply comes later",
+    FaultKind.DELAY: "the reply comes later, and is as good",
     FaultKind.STATUS: "a reply of any status, headers and body",
     FaultKind.HANG: "no answer until the client leaves",
     FaultKind.RESET: "the connection is reset without an answer",
     FaultKind.TRUNCATED: "half of the true body, then a regular close",
-    FaultKind.MALFORMED: "200 and a JSON body that is none",
+    FaultKind.MALFORMED: "200 and a JSON body that cannot be read",
     FaultKind.EMPTY: "200 without a body",
     FaultKind.HTML: "200 and a web page",
-    FaultKind.RAI_FILTERED: "the safety filter keeps the result back",
+    FaultKind.RAI_FILTERED: "the safety filter withholds the result",
     FaultKind.FAILED_OPERATION: "the video's operation will end in an error",
-    FaultKind.LARGE: "the true reply, and more that carries nothing",
+    FaultKind.LARGE: "the true reply, and size_bytes more that carry nothing",
     FaultKind.UNDELIVERED: "the video is billed and done, without a video or an error",
     FaultKind.EXPIRED: "the video is billed, and not found any more once it is done",
     FaultKind.INLINE: "the reply to a poll carries the video itself",
-    FaultKind.DRAFTS: "the true image comes last, behind a thought and a draft",
-    FaultKind.REDIRECT: "the same is to be had at another host, which refuses the key",
+    FaultKind.DRAFTS: "the true image comes last, after a thought and a draft that say so",
+    FaultKind.REDIRECT: "302, or 307 for a paid call, to another host, which must not get the key",
 }
 """Each kind, for `python -m chaos list`."""
 

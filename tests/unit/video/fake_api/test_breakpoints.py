@@ -53,31 +53,13 @@ def status(breakpoints: Breakpoints, breakpoint_id: str) -> BreakpointStatus:
     return found
 
 
-async def test_a_hold_stops_one_request_until_its_release() -> None:
-    breakpoints = Breakpoints()
-    breakpoint_id = breakpoints.set(BreakpointSpec(call=BreakAt.IMAGE), ())
-    assert status(breakpoints, breakpoint_id).state is BreakpointState.SET
-    stopping = asyncio.create_task(breakpoints.pass_through(request("r1")))
-    await asyncio.sleep(0)
-    stopped = status(breakpoints, breakpoint_id)
-    assert (stopped.state, stopped.request_id, stopped.client_connected) == (
-        BreakpointState.REACHED,
-        "r1",
-        True,
-    )
-    assert not stopping.done()
-    assert breakpoints.resume(breakpoint_id)
-    await stopping
-    assert status(breakpoints, breakpoint_id).state is BreakpointState.RESUMED
-
-
-async def test_a_hold_catches_one_request_only() -> None:
+async def test_a_breakpoint_stops_one_request_only() -> None:
     breakpoints = Breakpoints()
     breakpoints.set(BreakpointSpec(call=BreakAt.IMAGE), ())
     assert [await passes(breakpoints, request(name)) for name in ("r1", "r2")] == [False, True]
 
 
-async def test_a_hold_passes_by_what_it_is_to_skip_and_what_does_not_match() -> None:
+async def test_a_breakpoint_lets_pass_what_it_is_to_skip_and_what_does_not_match() -> None:
     breakpoints = Breakpoints()
     breakpoints.set(BreakpointSpec(call=BreakAt.IMAGE, match="fox", skip=1), ())
     arrival = [
@@ -90,7 +72,7 @@ async def test_a_hold_passes_by_what_it_is_to_skip_and_what_does_not_match() -> 
     assert [await passes(breakpoints, each) for each in arrival] == [True, True, True, True, False]
 
 
-async def test_a_hold_released_early_catches_nothing() -> None:
+async def test_a_breakpoint_that_is_resumed_early_stops_nothing() -> None:
     breakpoints = Breakpoints()
     breakpoint_id = breakpoints.set(BreakpointSpec(call=BreakAt.IMAGE), ())
     breakpoints.resume_all()
@@ -98,7 +80,7 @@ async def test_a_hold_released_early_catches_nothing() -> None:
     assert status(breakpoints, breakpoint_id).state is BreakpointState.RESUMED
 
 
-def test_a_rendering_hold_keeps_the_next_operation() -> None:
+def test_a_breakpoint_keeps_the_next_operation() -> None:
     breakpoints = Breakpoints()
     breakpoint_id = breakpoints.set(BreakpointSpec(call=BreakAt.VIDEO, match="fox"), ())
     cat, fox, other_fox = operation("cat", "a cat"), operation("fox"), operation("other")
@@ -110,7 +92,7 @@ def test_a_rendering_hold_keeps_the_next_operation() -> None:
     assert not breakpoints.keeps(fox)
 
 
-def test_a_rendering_hold_takes_an_operation_under_way_that_no_other_hold_has() -> None:
+def test_a_breakpoint_takes_an_operation_under_way_that_no_other_has() -> None:
     breakpoints = Breakpoints()
     first, second = operation("first"), operation("second")
     for _ in range(2):
@@ -119,7 +101,7 @@ def test_a_rendering_hold_takes_an_operation_under_way_that_no_other_hold_has() 
     assert breakpoints.keeps(second)
 
 
-def test_an_unknown_hold_has_no_state() -> None:
+def test_an_unknown_breakpoint_has_no_state() -> None:
     breakpoints = Breakpoints()
     assert breakpoints.status("none") is None
     assert not breakpoints.resume("none")

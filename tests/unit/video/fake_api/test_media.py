@@ -7,7 +7,6 @@ from tests.chaos.video.fake_api.media import (
     make_draft,
     make_image,
     make_video,
-    padded_video,
     sha256_hex,
 )
 
@@ -83,9 +82,3 @@ def test_a_video_carries_its_operation_and_prompt() -> None:
 def test_videos_of_one_prompt_differ_by_operation_and_are_reproducible() -> None:
     assert make_video("op1", PROMPT) != make_video("op2", PROMPT)
     assert make_video("op1", PROMPT) == make_video("op1", PROMPT)
-
-
-def test_a_padded_video_is_still_made_of_valid_boxes() -> None:
-    padded = padded_video(make_video("op1", PROMPT), 1000)
-    assert mp4_boxes(padded)[b"free"] == bytes(1000)
-    assert padded.startswith(make_video("op1", PROMPT))

@@ -94,7 +94,6 @@ def test_clearing_lifts_all_rules() -> None:
         ({"call": "poll", "kind": "redirect", "when": "after_billing"}, "use before_billing"),
         ({"call": "poll", "kind": "expired"}, "to video_start only"),
         ({"call": "poll", "kind": "inline"}, "to video_start only"),
-        ({"call": "video_start", "kind": "failed_operation", "code": 5}, "Input should be 3, 8"),
         ({"call": "video_start", "kind": "expired", "code": 8}, "code belongs to the kind"),
         ({"call": "download", "kind": "rai_filtered"}, "to image or video_start only"),
         (
@@ -110,7 +109,6 @@ def test_clearing_lifts_all_rules() -> None:
         ({"call": "image", "kind": "large", "when": "after_billing"}, "needs size_bytes"),
         ({"call": "image", "kind": "reset", "size_bytes": 1}, "the kind large only"),
         ({"call": "image", "kind": "large", "size_bytes": 1}, "use after_billing"),
-        ({"call": "poll", "kind": "large", "size_bytes": 1 << 40}, "less than or equal to"),
         ({"call": "image", "kind": "reset", "status": 500}, "status belongs to the kind status"),
         ({"call": "image", "kind": "reset", "headers": {"a": "b"}}, "headers belongs to the kind"),
         (
@@ -126,11 +124,6 @@ def test_clearing_lifts_all_rules() -> None:
             {"call": "image", "kind": "status", "headers": {"Content-Length": "1"}},
             "to the connection",
         ),
-        ({"call": "image", "kind": "status", "headers": {"a b": "c"}}, "should match pattern"),
-        ({"call": "image", "kind": "status", "headers": {"a": "b\nc"}}, "should match pattern"),
-        ({"call": "image", "kind": "status", "status": 199}, "greater than or equal to 200"),
-        ({"call": "image", "kind": "status", "times": 0}, "greater than or equal to 1"),
-        ({"call": "image", "kind": "status", "skip": -1}, "greater than or equal to 0"),
         ({"call": "image", "kind": "status", "wen": "after_billing"}, "not permitted"),
     ],
 )

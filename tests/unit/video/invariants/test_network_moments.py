@@ -60,40 +60,32 @@ def verdict(check: Invariant, evidence: VideoEvidence) -> Verdict:
     return check.examine(evidence).verdict
 
 
-class TestBadThroughout:
-    CHECK = bad_throughout(LINK, "down", "restart-single")
+@pytest.mark.parametrize(
+    ("begins", "ends", "found"),
+    [
+        (-SECOND, SECOND, "passed"),
+        (-SECOND, None, "passed"),
+        (MOMENT, -MOMENT, "unknown"),
+        (-MOMENT, -MOMENT, "unknown"),
+    ],
+    ids=["longer than it", "for ever", "a part", "not its end"],
+)
+def test_a_link_is_bad_throughout_from_before_a_workflow_until_after_it(
+    server_restart: VideoEvidence,
+    bad: Bad,
+    begins: timedelta,
+    ends: timedelta | None,
+    found: str,
+) -> None:
+    workflow = server_restart.workflows["restart-single"]
+    assert workflow.closed_at
+    off = workflow.closed_at + ends if ends else None
+    evidence = bad(server_restart, [(workflow.started_at + begins, off)])
+    check = bad_throughout(LINK, "down", "restart-single")
 
-    def test_from_before_the_start_until_after_the_end(
-        self, server_restart: VideoEvidence, bad: Bad
-    ) -> None:
-        begin, end = self._life(server_restart)
-        assert (
-            verdict(self.CHECK, bad(server_restart, [(begin - SECOND, end + SECOND)])) == "passed"
-        )
-
-    def test_one_that_was_never_taken_off(self, server_restart: VideoEvidence, bad: Bad) -> None:
-        begin, _ = self._life(server_restart)
-        assert verdict(self.CHECK, bad(server_restart, [(begin - SECOND, None)])) == "passed"
-
-    @pytest.mark.parametrize(("late", "early"), [(MOMENT, -MOMENT), (-MOMENT, -MOMENT)])
-    def test_not_for_a_part_of_it(
-        self, server_restart: VideoEvidence, bad: Bad, late: timedelta, early: timedelta
-    ) -> None:
-        begin, end = self._life(server_restart)
-        assert verdict(self.CHECK, bad(server_restart, [(begin + late, end + early)])) == "unknown"
-
-    def test_not_without_a_journal(self, server_restart: VideoEvidence) -> None:
-        assert verdict(self.CHECK, server_restart) == "unknown"
-
-    def test_not_by_another_toxic(self, server_restart: VideoEvidence, bad: Bad) -> None:
-        begin, _ = self._life(server_restart)
-        check = bad_throughout(LINK, "latency", "restart-single")
-        assert verdict(check, bad(server_restart, [(begin - SECOND, None)])) == "unknown"
-
-    def _life(self, evidence: VideoEvidence) -> tuple[datetime, datetime]:
-        workflow = evidence.workflows["restart-single"]
-        assert workflow.closed_at
-        return workflow.started_at, workflow.closed_at
+    assert verdict(check, evidence) == found
+    assert verdict(bad_throughout(LINK, "latency", "restart-single"), evidence) == "unknown"
+    assert verdict(check, server_restart) == "unknown"  # without a journal
 
 
 class TestAwaitedWhenHit:

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from tests.unit.workflows.service.conftest import Connect, StandIn, errors
 from workflows.service import bodies
 from workflows.service.app import create_app
-from workflows.service.guards import is_loopback
 from workflows.service.schemas import MAX_BODY_BYTES
 
 TOKEN = "sesame-open-sesame"
@@ -145,14 +144,6 @@ async def test_a_post_from_another_origin_is_refused(
 
 async def test_a_post_without_an_origin_is_no_page_and_passes(http: httpx.AsyncClient) -> None:
     assert (await http.post("/api/cancel/fox")).status_code == 202
-
-
-@pytest.mark.parametrize(
-    ("name", "own"),
-    [("localhost", True), ("::1", True), ("0.0.0.0", False), ("", False), ("nowhere", False)],  # noqa: S104 - data
-)
-def test_what_is_this_machines_own(name: str, own: bool) -> None:
-    assert is_loopback(name) is own
 
 
 # Bodies
