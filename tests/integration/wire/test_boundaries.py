@@ -153,20 +153,6 @@ async def test_a_report_that_is_dropped_never_reaches_the_server(lane: Lane, sta
     assert second.status == "OK"
 
 
-async def test_the_report_of_what_was_delivered_waits_until_that_is_decided(lane: Lane) -> None:
-    """The work itself takes no time."""
-    delivered = await lane.set("activity pack delivered")
-    reported = await lane.set("activity pack completing")
-    handle = await start(lane, "Packing", "A")
-    passage = await reached(delivered)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(LONGER_THAN_A_REPORT_TAKES):
-            await reported.reached()
-    await lane.wire.decide(passage, Decision.RESUME)
-    await resume(lane.wire, reported)
-    assert await result(handle) == "A packed"
-
-
 async def test_a_status_is_told_in_the_place_of_the_server(lane: Lane) -> None:
     breakpoint_ = await lane.set("activity pack completing")
     handle = await start(lane, "Packing", "A")
@@ -204,13 +190,6 @@ async def test_a_failed_attempt_a_heartbeat_and_a_marker_have_boundaries(lane: L
     assert stages(seen, "marker core_local_activity") == reported
 
 
-async def test_only_the_attempt_that_is_named_is_held(lane: Lane) -> None:
-    breakpoint_ = await lane.set("activity carry assigned", attempt=2)
-    handle = await start(lane, "Carrying", "A")
-    assert (await resume(lane.wire, breakpoint_)).crossing.attempt == 2
-    assert await result(handle) == "A carried"
-
-
 async def test_updates_and_queries_have_boundaries(lane: Lane) -> None:
     handle = await start(lane, "Counter")
     assert await handle.execute_update("leave", "A") == 1
@@ -234,16 +213,6 @@ async def test_updates_and_queries_have_boundaries(lane: Lane) -> None:
     ]
     assert stages(seen, "query parcels") == ALL
     assert stages(seen, "query no_such_query") == [*given, Stage.FAILING, Stage.FAILED]
-
-
-async def test_an_update_is_held(lane: Lane) -> None:
-    handle = await start(lane, "Counter")
-    breakpoint_ = await lane.set("update leave completing")
-    leaving = asyncio.create_task(handle.execute_update("leave", "A"))
-    passage = await reached(breakpoint_)
-    assert not leaving.done()
-    await lane.wire.decide(passage, Decision.RESUME)
-    assert await leaving == 1
 
 
 async def test_an_eager_activity_is_assigned_with_the_reply(new_lane: LaneOf) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 import pytest_asyncio
 
-from chaos.wire.boundary import Boundary, Stage
+from chaos.wire.boundary import Stage
 from chaos.wire.journal import Called
 from chaos.wire.specs import Decision, LineSpec, Protocol, Upstream, WireError
-from tests.integration.wire.bed import DEADLINE_SECONDS, Bed, WireProcess, reached
+from tests.integration.wire.bed import Bed, WireProcess, reached
 from tests.integration.wire.http_bed import Service, service_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -121,19 +119,6 @@ async def test_it_can_be_held_at_both_ends(service: Service) -> None:
         assert (await asked).status_code == 429
 
 
-async def test_calls_are_counted_from_when_the_breakpoint_is_set(service: Service) -> None:
-    async with service.client() as client:
-        await client.post("/x")
-        async with await service.set("call POST /x leaving 2") as held:
-            await client.post("/x")
-            await client.post("/y")
-            asked = asyncio.create_task(client.post("/x"))
-            passage = await reached(held)
-            assert passage.crossing.boundary.ordinal == 3
-            await service.wire.decide(passage, Decision.RESUME)
-            assert (await asked).status_code == 200
-
-
 async def test_a_request_of_any_size_is_held_before_the_service_has_any_of_it(
     service: Service,
 ) -> None:
@@ -218,45 +203,6 @@ async def test_a_reply_to_head_and_one_of_204_have_no_body(service: Service) -> 
             await service.wire.decide(await reached(held), "204")
             assert (await asked).content == b""
         assert (await client.post("/x", content=BODY)).content == BODY
-
-
-async def test_what_is_no_decision_is_refused_with_a_sentence(service: Service) -> None:
-    async with service.client() as client, await service.set("call POST /x leaving") as held:
-        asked = asyncio.create_task(client.post("/x"))
-        passage = await reached(held)
-        for text in ("UNAVAILABLE", "199", "600", "0503", "five"):
-            with pytest.raises(WireError, match="cannot be decided here"):
-                await service.wire.decide(passage, text)
-        await service.wire.decide(passage, Decision.RESUME)
-        await asked
-
-
-async def test_executed_and_then_failed_leaves_the_booking_and_an_error(
-    module_bed: Bed, process: WireProcess
-) -> None:
-    """And the retry, with its key, is no second one."""
-    direct, port, books = module_bed.port(), module_bed.port(), module_bed.folder / "bank.books"
-    argv = [sys.executable, DOUBLES, direct.number, books]
-    bank = module_bed.child("bank", argv, {"ANSWER_SECONDS": "0"})
-    await bank.start_ready(direct.is_open, what="it listens", deadline_seconds=DEADLINE_SECONDS)
-    spec = LineSpec(
-        name="worker-1>bank",
-        port=port.number,
-        protocol=Protocol.HTTP,
-        upstream=Upstream(address=direct.address),
-    )
-    await process.wire.open(spec)
-    headers = {"Idempotency-Key": "order-1"}
-    async with httpx.AsyncClient(base_url=f"http://{port.address}", headers=headers) as client:
-        boundary = Boundary.parse("call POST /charges answered")
-        async with await process.wire.set(boundary, line=spec.name) as held:
-            asked = asyncio.create_task(client.post("/charges", json={"order": "1"}))
-            await process.wire.decide(await reached(held), "503")
-            assert (await asked).status_code == 503
-        assert len(books.read_text().splitlines()) == 1
-        assert (await client.post("/charges", json={"order": "1"})).json()["id"] == "charges-1"
-    assert len(books.read_text().splitlines()) == 1
-    await process.wire.close_line(spec.name)
 
 
 async def _only_call(service: Service, stage: Stage) -> Called:
