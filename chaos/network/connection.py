@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chaos.network.behaviour import Ending, Position, Side, Stream
 from chaos.network.journal import Closed, Counts, Effect, Hit, NetworkRecord, Opened
-from chaos.network.line import Line, Loop, Standing
+from chaos.network.line import Line, Standing
 from chaos.network.toxics import AnyToxic
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
@@ -59,7 +60,7 @@ class Connection:
         self,
         number: int,
         sockets: tuple[socket.socket, socket.socket],
-        loop: Loop,
+        loop: asyncio.AbstractEventLoop,
         record: Callable[[NetworkRecord], object],
         on_end: Callable[[Connection], None],
     ) -> None:

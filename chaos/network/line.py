@@ -7,9 +7,10 @@ change at once, and nothing has to be cancelled.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,35 +25,6 @@ CAPACITY_CHUNKS = 4096
 _READ_BYTES = 1 << 18
 _SHARED = memoryview(bytearray(_READ_BYTES))
 """What is read goes here first, and mostly on from here: one thread, one use at a time."""
-
-
-class Timer(Protocol):
-    """A callback that has been planned."""
-
-    def cancel(self) -> None:
-        """Do not call it."""
-
-
-class Loop(Protocol):
-    """What a line needs of asyncio's event loop."""
-
-    def time(self) -> float:
-        """Seconds of a clock that only goes forward."""
-
-    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
-        """Call it at that time."""
-
-    def add_reader(self, fd: socket.socket, callback: Callable[[], object], /) -> object:
-        """Call it while there is something to read."""
-
-    def remove_reader(self, fd: socket.socket, /) -> object:
-        """Call it no more."""
-
-    def add_writer(self, fd: socket.socket, callback: Callable[[], object], /) -> object:
-        """Call it while there is room to write."""
-
-    def remove_writer(self, fd: socket.socket, /) -> object:
-        """Call it no more."""
 
 
 class Owner(Protocol):
@@ -104,7 +76,7 @@ class Line:
     stream: Stream
     source: socket.socket
     sink: socket.socket
-    loop: Loop
+    loop: asyncio.AbstractEventLoop
     owner: Owner
     _standings: dict[str, Standing] = field(default_factory=dict)
     _chunks: deque[_Chunk] = field(default_factory=deque)
@@ -118,7 +90,7 @@ class Line:
     _is_lost: bool = False
     _is_closed: bool = False
     _next_at: float = NEVER
-    _timer: Timer | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def counts(self) -> Counts:
         """Its bytes so far."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import socket
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
@@ -60,7 +61,11 @@ class Bench:
         self.client, client_side = tcp_pair()
         server_side, self.server = tcp_pair()
         self.connection = Connection(
-            1, (client_side, server_side), self.loop, self.records.append, self.ended.append
+            1,
+            (client_side, server_side),
+            cast("asyncio.AbstractEventLoop", self.loop),
+            self.records.append,
+            self.ended.append,
         )
         self.connection.open()
         self.connection.start()
