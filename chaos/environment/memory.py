@@ -120,7 +120,7 @@ class KernelLimit:
                 self.folder.rmdir()
             except FileNotFoundError:
                 return
-            except OSError:  # who has died in it is not quite gone yet
+            except OSError:  # a process that has died in it is not quite gone yet
                 if time.monotonic() > end:
                     raise
                 time.sleep(_LOOK_SECONDS)

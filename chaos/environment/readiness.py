@@ -87,7 +87,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Poller:
-    """One that the server knows: who polls which queue for which kind of task, and polled last."""
+    """A poller that the server knows: its queue, its kind of task, and when it polled last."""
 
     queue: str
     kind: str
@@ -155,7 +155,7 @@ class Arrival:
             return None
         before = before or self.unseen_until or poller.last_access
         if whose is Whose.OWN and poller.key not in self.before:
-            return None  # it was told to nobody before, and no other has its pid
+            return None  # it was not seen before, and no other process has its pid
         if poller.last_access <= before:
             return "was there before the start, and has not polled since"
         # The poll of one that was killed ends a moment after it, and counts as an access.

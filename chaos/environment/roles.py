@@ -41,7 +41,7 @@ _SMALLINT = 2**15
 
 @dataclass(frozen=True)
 class RolePorts:
-    """What a process listens on: for calls, and for the gossip of who is there."""
+    """What a process listens on: for calls, and for the gossip of the cluster's membership."""
 
     calls: Port = field(default_factory=Port)
     membership: Port = field(default_factory=lambda: Port(below=_SMALLINT))
@@ -58,7 +58,7 @@ class RolePorts:
 
 @dataclass(frozen=True)
 class FrontendTls:
-    """Certificates as PEM files for a frontend that lets in only who has one of the same `ca`.
+    """PEM files of certificates, for a frontend that accepts only clients with one of the same `ca`.
 
     `name` is the host name in the server's certificate. The cluster's own processes are let in by
     the client's certificate.

@@ -153,7 +153,7 @@ class Stack:
 
     @property
     def task_queue(self) -> str:
-        """Where its workers listen, unless they are told otherwise."""
+        """The task queue of its workers, unless another is given."""
         return self.target.task_queue
 
     def own(self, workflow_id: str) -> str:

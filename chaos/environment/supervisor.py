@@ -187,7 +187,7 @@ class SupervisorProcess:
     def watch(self, process: psutil.Process) -> None:
         """Journal the end of one of its workers, whenever that comes.
 
-        Its exit code is for its parent only: it stands in the fleet's log.
+        Its exit code is for its parent only: it stands in the supervisor's log.
         """
 
         def wait() -> None:
@@ -245,7 +245,7 @@ class SupervisorProcess:
         )
 
     def _end(self, process: psutil.Process) -> None:
-        """Kill one that its fleet will not wait for: so nobody is told later what it took."""
+        """Kill one that its supervisor will not wait for, and record the CPU time that it took."""
         target = self.target if _leads(process.pid) else f"{self.child.name}-spawner"
         took = process.cpu_times()
         process.kill()

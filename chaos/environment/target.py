@@ -57,7 +57,7 @@ class Service:
 
     @property
     def is_on_wire(self) -> bool:
-        """Whether calls of a worker on the wire can be held: it speaks HTTP, where it is told."""
+        """Whether calls of a worker on the wire can be held: HTTP, at an address from a variable."""
         return self.variable is not None and self.url.startswith("http://")
 
 
@@ -198,7 +198,7 @@ class Target:
 
     @property
     def billing(self) -> Billing:
-        """Who bills, and at which prices."""
+        """The mode, and the prices of items."""
         mode = Mode.LIVE if self.live else Mode.MOCKED
         return Billing(mode=mode, prices_usd=self.prices_usd)
 

@@ -31,7 +31,7 @@ class NotHereError(Exception):
 @dataclass(frozen=True)
 class Way:
     """How a client reaches what it speaks to: `addresses` by what is there (`SERVER`, a service),
-    where these are not the real ones. Who is on the wire has a `line` to the server.
+    if these are not the real ones. A client on the wire has a `line` to the server.
     """
 
     addresses: Mapping[str, str] = field(default_factory=dict)

@@ -41,7 +41,7 @@ def link_name(client: str, upstream: str) -> str:
 
 
 def line_name(client: str, end: str) -> str:
-    """How the line of a client is called: `worker-1` to the server, else `worker-1>payments`."""
+    """The name of a client's line: `worker-1` to the server, else `worker-1>payments`."""
     return client if end == SERVER else link_name(client, end)
 
 

@@ -99,7 +99,7 @@ class WorkerProcess:
             raise DeadlineExceededError(f"{error} {why}{self._others(arrival)}") from None
 
     async def _by_server(self, client: Client, queues: Sequence[str]) -> Arrival:
-        """By the server's word: what polled before the start is not this worker's."""
+        """As the server reports pollers: what polled before the start is not this worker's."""
         before = await pollers_of(client, queues)
         return Arrival(
             dict(noted(before or ())),
@@ -173,8 +173,8 @@ class WorkerProcess:
 
 @contextmanager
 def _arriving(arrival: Arrival, arrivals: list[Arrival], *, is_sure: bool) -> Iterator[None]:
-    """While a worker starts; where it got ready, its pollers are none of the others'. Who is sure
-    of its own needs no such word from them.
+    """While a worker starts. When it is ready, its pollers are not those of other workers. One that
+    `is_sure` which pollers are its own is not affected by the others.
     """
     for other in arrivals:
         other.is_alone = arrival.is_alone = False

@@ -1,4 +1,4 @@
-"""A worker process is killed or put to sleep."""
+"""A worker process is killed or paused."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _supervisor(lab: Lab) -> Supervisor:
 
 
 class KillWorker(OnWorker):
-    """SIGKILL; what keeps it replaces it."""
+    """SIGKILL; its supervisor replaces it."""
 
     type: Literal["kill_worker"] = "kill_worker"
 
@@ -115,9 +115,7 @@ class KillWorker(OnWorker):
 
 
 class PauseWorker(OnWorker):
-    """SIGSTOP, and SIGCONT when it is healed; a target's own supervisor may replace a worker that
-    sleeps.
-    """
+    """SIGSTOP, and SIGCONT when it is healed; a target's own supervisor may replace it meanwhile."""
 
     type: Literal["pause_worker"] = "pause_worker"
 
@@ -127,7 +125,7 @@ class PauseWorker(OnWorker):
         return "pause"
 
     async def inject(self, lab: Lab) -> None:
-        """Put it to sleep, and see that it sleeps, unless it was replaced before."""
+        """Pause it and wait until it is paused, unless it was replaced before."""
         process = psutil.Process(await self._found(lab))
         self._send(lab, signal.SIGSTOP)
         await wait_until(
@@ -137,7 +135,7 @@ class PauseWorker(OnWorker):
         )
 
     async def heal(self, lab: Lab) -> None:
-        """Wake it up, unless it is gone."""
+        """Resume it, unless it is gone."""
         if self._pid in self._pids(lab):
             with suppress(psutil.NoSuchProcess):
                 self._send(lab, signal.SIGCONT)

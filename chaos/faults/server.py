@@ -40,7 +40,7 @@ class ServerDown(Fault):
 
 
 class ServerPaused(Fault):
-    """SIGSTOP, and SIGCONT when it is healed: connections stand, and nobody answers."""
+    """SIGSTOP, and SIGCONT when it is healed: connections stay open, and there is no answer."""
 
     family: ClassVar[Family] = Family.SERVER
 
@@ -57,7 +57,7 @@ class ServerPaused(Fault):
         return SERVER
 
     async def inject(self, lab: Lab) -> None:
-        """Put it to sleep, and see that it sleeps: the signal alone takes a moment."""
+        """Pause it and wait until it is paused: the signal takes a moment."""
         child = lab.stack.server.child
         child.pause()
         await wait_until(
@@ -67,5 +67,5 @@ class ServerPaused(Fault):
         )
 
     async def heal(self, lab: Lab) -> None:
-        """Wake it up."""
+        """Resume it."""
         lab.stack.server.child.resume()

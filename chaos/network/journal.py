@@ -143,7 +143,7 @@ class Closed(Record):
 
 
 class Stopped(Record):
-    """The proxy was told to end. Without this record it was killed, or is still there."""
+    """The line ended in order. Without this record its process was killed, or still runs."""
 
     event: Literal["stopped"] = "stopped"
 

@@ -162,7 +162,7 @@ class Proxy:
             self._loop.add_reader(self._listener, self._accept)
 
     def _refuse(self) -> None:
-        """Nobody can connect from now, and who has not arrived yet does not."""
+        """Refuse new clients from now on, and those whose connection is not established yet."""
         for task, client in self._arriving.items():
             task.cancel()
             close(client)
@@ -195,7 +195,7 @@ class Proxy:
         except (OSError, UnicodeError) as error:
             address = address_of(client, peer=True)
             self._journal.add(Unreachable(connection=number, client=address, reason=_reason(error)))
-            reset(client)  # as near to "refused" as it gets for one who was accepted
+            reset(client)  # the client was accepted already, so it cannot be refused
             return
         connection = Connection(
             number, (client, server), self._loop, self._journal.add, self._forget

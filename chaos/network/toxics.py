@@ -102,11 +102,11 @@ class _Wire(Behaviour):
 
 
 class BlackHole(Toxic):
-    """Nothing passes, neither data nor an end; when it is taken off, all that was held does.
+    """Neither data nor an end passes; when it is taken off, all that was held does.
 
-    What TCP makes of a network that drops every packet for a while. Toxiproxy has only `timeout`,
-    which loses the data. A line takes in 1 MiB, then its sender has to wait. A new connection
-    is accepted, as the proxy stands before the hole, and hears nothing.
+    TCP makes this of a network that drops every packet for a while. Toxiproxy has only `timeout`,
+    which loses the data. A line takes in 1 MiB, then its sender has to wait. A new connection is
+    accepted, because the line stands before the hole, and gets no answer.
     """
 
     type: Literal["black_hole"] = "black_hole"
@@ -141,9 +141,9 @@ class HalfOpen(Toxic):
     """The connections of the side that is `gone` are reset; the other side's stay open, without FIN
     or RST, and what it sends is taken and dropped.
 
-    What a machine that lost its power leaves, or a gateway that forgot its connections. It hits
-    those that exist when it is put on; a new one works, so that who notices can go on. When it is
-    taken off the survivors get a reset, which is how a machine answers when it is back. Toxiproxy
+    This is what a machine leaves that lost its power, or a gateway that forgot its connections. It
+    hits the connections that exist when it is put on; new ones work, so a side that notices can go
+    on. When it is taken off, the other side gets a reset, as from a machine that is back. Toxiproxy
     has no such toxic.
     """
 

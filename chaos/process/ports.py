@@ -119,7 +119,7 @@ def _is_answered(number: int) -> bool:
 
 
 def _listener(number: int) -> str:
-    """Who listens at a port of this machine, as far as one may see."""
+    """The program that listens at a port of this machine, as far as this user may see."""
     with contextlib.suppress(psutil.Error):
         for each in psutil.net_connections("tcp"):
             is_it = getattr(each.laddr, "port", None) == number

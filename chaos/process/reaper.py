@@ -178,8 +178,8 @@ def _tag_of(process: psutil.Process) -> str:
     environment = process.environ()
     if environment:
         return environment.get(RUN_TAG, "")
-    # PostgreSQL's children write their titles over their environment: they are told by the folder
-    # that they work in. A user's shell in that folder has an environment, and is left alone.
+    # PostgreSQL's children write their titles over their environment, so they are recognized by the
+    # folder that they work in. A user's shell in that folder has an environment, and is left alone.
     folder = Path(process.cwd())
     return next((str(f) for f in (folder, *folder.parents) if f.name.startswith(_PREFIX)), "")
 

@@ -23,9 +23,9 @@ def mend_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor, and it stays
     if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - likewise
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - a descriptor, and it stays
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - likewise
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - a descriptor, and it stays
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

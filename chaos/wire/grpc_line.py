@@ -84,7 +84,7 @@ class GrpcLine(grpc.GenericRpcHandler):
         await self._channel.close()
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """Who answers a call."""
+        """What answers a call."""
         method = details.method
         if method.startswith(_UNARY):
             forward: Forward = self._channel.unary_unary(method)

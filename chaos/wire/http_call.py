@@ -64,7 +64,7 @@ class Call:
             try:
                 upstream = await connect()
             except OSError:
-                self._client.reset()  # as near to "refused" as it gets for one who was accepted
+                self._client.reset()  # the client was accepted already, so it cannot be refused
                 return
             self._notes["forwarded_at"] = _now()
             await send_if_open(upstream, for_service(self._request))

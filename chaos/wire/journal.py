@@ -50,8 +50,8 @@ class Polled(Record):
 class Called(Record):
     """A call is over. `method` is that of the API, or `POST /charges`. It came in `at`, was sent on
     `forwarded_at`, answered `replied_at` and handed to the worker `delivered_at`; what is None did
-    not happen. `status` is what the worker was told: the name of a gRPC status, or a number of
-    HTTP's; empty where it was told nothing. `decision` is what was decided about it at a
+    not happen. `status` is what the worker got: the name of a gRPC status, or a number of
+    HTTP's; empty if it got none. `decision` is what was decided about it at a
     breakpoint. Of a request to a service there are the hashes of its whole target and of its body
     (empty if not all of it came), and its idempotency key.
     """
@@ -91,7 +91,7 @@ class Decided(Record):
 
 
 class Closed(Record):
-    """The line was told to end. Without this record its process was killed, or is still there."""
+    """The line ended in order. Without this record its process was killed, or still runs."""
 
     event: Literal["closed"] = "closed"
 

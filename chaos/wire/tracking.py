@@ -187,7 +187,7 @@ def _activity_name(run_id: str, activity_id: str) -> str:
 
 
 def _holding(scope: str, crossing: Crossing) -> tuple[str, str, str, int]:
-    """By what it is known who has an activity in hand."""
+    """The key of an activity that a worker has in hand."""
     boundary = crossing.boundary
     return scope, crossing.workflow_id, boundary.subject, boundary.ordinal
 

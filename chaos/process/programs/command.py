@@ -41,7 +41,7 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run, for how long, and what is told while it runs. Times are in seconds."""
+    """What to run, for how long, and what is reported while it runs. Times are in seconds."""
 
     argv: Sequence[str]
     timeout_seconds: float

