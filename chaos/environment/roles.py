@@ -58,7 +58,7 @@ class RolePorts:
 
 @dataclass(frozen=True)
 class FrontendTls:
-    """PEM files of certificates, for a frontend that accepts only clients with one of the same `ca`.
+    """PEM files of certificates for a frontend that accepts only clients with one of its `ca`.
 
     `name` is the host name in the server's certificate. The cluster's own processes are let in by
     the client's certificate.

@@ -57,7 +57,7 @@ class Service:
 
     @property
     def is_on_wire(self) -> bool:
-        """Whether calls of a worker on the wire can be held: HTTP, at an address from a variable."""
+        """Whether calls of a worker on the wire can be held: HTTP, at a variable's address."""
         return self.variable is not None and self.url.startswith("http://")
 
 

@@ -115,7 +115,7 @@ class KillWorker(OnWorker):
 
 
 class PauseWorker(OnWorker):
-    """SIGSTOP, and SIGCONT when it is healed; a target's own supervisor may replace it meanwhile."""
+    """SIGSTOP, and SIGCONT when it is healed; a target's supervisor may replace it meanwhile."""
 
     type: Literal["pause_worker"] = "pause_worker"
 

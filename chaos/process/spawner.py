@@ -147,7 +147,7 @@ class Spawner:
         self._reader.start()
 
     def _read(self, ours: socket.socket, answers: queue.SimpleQueue[Started | Exception]) -> None:
-        """Read what it reports until it is gone: which processes were started, and how each ended."""
+        """Read what it reports until it is gone: processes that were started, and their ends."""
         children: dict[int, Started] = {}
         try:
             while data := ours.recv(_LONGEST_BYTES):

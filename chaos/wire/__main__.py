@@ -23,7 +23,7 @@ _PARENT_INTERVAL_SECONDS = 1.0
 
 
 def main() -> int:
-    """Run until the client or the parent is gone, a signal comes, or a journal fails; the exit code."""
+    """Run until client or parent is gone, a signal comes or a journal fails; the exit code."""
     options = _parser().parse_args()
     try:
         control = listen(options.control)
