@@ -43,7 +43,7 @@ IDEAL_CALLS = 2
 
 GOES_ON, FETCHED, PAID = "goes on", "video fetched", "paid calls"
 
-_DOOMED = shlex.join((sys.executable, "-m", "benchmarks.doomed"))
+_DYING_WORKER = shlex.join((sys.executable, "-m", "benchmarks.dying_worker"))
 _BREAK_AT = {
     Point.IN_IMAGE: BreakAt.IMAGE,
     Point.IN_VIDEO: BreakAt.VIDEO_START,
@@ -209,7 +209,7 @@ async def _supervised(lab: VideoLab, points: Sequence[Point]) -> Trials:
     supervisor = await lab.stack.start_supervisor(
         1,
         task_queue=queue,
-        arguments=("--command", _DOOMED),
+        arguments=("--command", _DYING_WORKER),
         settings={FOLDER_VARIABLE: str(lab.stack.evidence_folder / "armed")},
     )
 

@@ -1,8 +1,8 @@
 """The same job on DBOS: `python -m benchmarks.peer_dbos JOB CHARACTER_PROMPT VIDEO_PROMPT`.
 
-The steps, the client and its settings are those of `workflows/`, without the ledger; the database
-is the SQLite file that DBOS_SYSTEM_DATABASE_URL names. Started anew after a crash it recovers what
-was pending, as DBOS does in every process at its launch, and submits nothing again.
+The steps, the client and its settings are those of `workflows/`, without the payment journal; the
+database is the SQLite file that DBOS_SYSTEM_DATABASE_URL names. Started anew after a crash it
+recovers what was pending, as DBOS does in every process at its launch, and submits nothing again.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class KernelLimit:
     hierarchy: Hierarchy
     folder: Path
     origin: Path | None
-    hold: RunLock
+    lock: RunLock
     kind: str = KERNEL
 
     @classmethod
@@ -88,7 +88,7 @@ class KernelLimit:
         folder = hierarchy.root / f"{run.name}-{process.pid}"
         origin, tree = _origin(process, hierarchy.root), _tree(process)
         folder.mkdir()
-        hold = RunLock(folder)
+        lock = RunLock(folder)
         try:
             _write(folder / hierarchy.limit, str(more_bytes))
             with suppress(OSError):  # there is none where the kernel counts no swap
@@ -98,10 +98,10 @@ class KernelLimit:
                     _write(folder / "cgroup.procs", str(each.pid))
         except OSError:
             _move_back(folder, origin)
-            hold.release()
+            lock.release()
             folder.rmdir()
             raise
-        return cls(hierarchy, folder, origin, hold)
+        return cls(hierarchy, folder, origin, lock)
 
     def killed(self) -> str | None:
         """The kernel's own counter."""
@@ -112,7 +112,7 @@ class KernelLimit:
 
     def lift(self) -> None:
         """Let the processes that live go back to where they were, and remove the cgroup."""
-        self.hold.release()
+        self.lock.release()
         _move_back(self.folder, self.origin)
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:

@@ -88,7 +88,7 @@ class Runner:
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._used_before = Used.now()
-        self._hold: RunLock | None = None
+        self._run_lock: RunLock | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._main, name="chaos run", daemon=True)
@@ -121,7 +121,7 @@ class Runner:
             self.folder = new_folder(self.reports, at=self._started_at, option="--chaos-reports")
         except NoFolderError as error:
             raise RunError(str(error)) from None
-        self._hold = RunLock(self.folder)
+        self._run_lock = RunLock(self.folder)
         self._emit(plan(self.scenarios, self.options, self.folder))
         self._thread.start()
         try:
@@ -138,8 +138,8 @@ class Runner:
         self.folder.rmdir()
 
     def _release(self) -> None:
-        if self._hold:
-            self._hold.release()
+        if self._run_lock:
+            self._run_lock.release()
 
     def why_not_run(self, scenario: Scenario) -> str | None:
         """Why there is and will be no result of a scenario; None where there will be one."""

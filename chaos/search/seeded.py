@@ -56,7 +56,7 @@ def _case(schedule: Schedule, target: Target) -> Case:
         await experiment_of(schedule)(lab)
 
     servers = frozenset({Topology.DEV})
-    strikes_server = any(planned.fault.family == Family.SERVER for planned in schedule.faults)
+    breaks_server = any(planned.fault.family == Family.SERVER for planned in schedule.faults)
     return Case(
         name=schedule.name,
         target=target,
@@ -67,7 +67,7 @@ def _case(schedule: Schedule, target: Target) -> Case:
         converge_deadline_seconds=CONVERGE_DEADLINE_SECONDS,
         stack=StackSpec(wire=schedule.is_on_wire),
         modes=frozenset({Mode.MOCKED}),
-        topologies=servers if strikes_server else servers | {Topology.POSTGRES},
+        topologies=servers if breaks_server else servers | {Topology.POSTGRES},
         seed=schedule.seed,
         about_seconds=schedule.duration_seconds,
     )

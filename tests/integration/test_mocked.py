@@ -67,8 +67,8 @@ async def test_a_mocked_worker_knows_the_fake_api_and_nothing_of_the_users(bench
     assert environment["GEMINI_API_KEY"].startswith(CANARY)
     assert [n for n, value in environment.items() if value in HOSTILE.values()] == []
 
-    asked = specs.single("mocked-whatever-is-set")
-    workflow = await bench.run(asked)
+    spec = specs.single("mocked-whatever-is-set")
+    workflow = await bench.run(spec)
 
     assert workflow.status is Status.COMPLETED
-    assert await bench.billed(asked) == list(asked.prompts)
+    assert await bench.billed(spec) == list(spec.prompts)

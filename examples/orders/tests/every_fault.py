@@ -75,9 +75,9 @@ async def out_of_memory(lab: Lab) -> None:
     """The answer does not fit into the worker's memory, and the OOM killer ends it."""
     kept = await lab.supervisor(1)
     await _charging(lab, SWELLED)
-    struck = list(kept.pids)
+    killed = list(kept.pids)
     async with lab.during(OutOfMemory(worker="worker-1", more_bytes=MORE_BYTES)):
-        await kept.until_gone(struck)
+        await kept.until_gone(killed)
 
 
 async def _charging(lab: Lab, spec: WorkflowSpec) -> None:

@@ -1,7 +1,7 @@
 """How an experiment sees what the workers do at the paid API, to break something at the right time.
 
-The fake API has breakpoints, where requests stand still. The real one has none: the workers' own
-ledger and the server tell when the point is reached.
+The fake API has breakpoints, where requests stand still. The real one has none: the workers'
+payment journal and the server tell when the point is reached.
 """
 
 from __future__ import annotations

@@ -45,10 +45,10 @@ def pays_again_after_the_deadline() -> None:
     @functools.wraps(wait, updated=())  # the SDK decodes the input by the original's signature
     async def forget(self: VideoActivities, video: StartedVideo) -> VideoStatus:
         status = await wait(self, video)
-        till = self.paid_calls.journal
-        bought = till.outcome(video.operation_id, video_step(video.number))
+        paid_journal = self.paid_calls.journal
+        bought = paid_journal.outcome(video.operation_id, video_step(video.number))
         if not status.uri and bought:
-            till.refuse(bought, "forgotten")
+            paid_journal.refuse(bought, "forgotten")
         return status
 
     VideoActivities.await_video = forget  # type: ignore[method-assign]

@@ -40,7 +40,7 @@ def takes_a_full_disk_for_lasting() -> None:
     )
 
 
-def keeps_a_ledger_of_its_own() -> None:
+def keeps_a_journal_of_its_own() -> None:
     """Know nothing of what other workers have paid for, and ask no file about it."""
     os.environ["PAYMENT_JOURNAL_URL"] += f".{os.getpid()}"
     reserve = PaymentJournal.reserve

@@ -58,8 +58,8 @@ BREAKS = (
     _on_artifacts("pays_on_a_full_disk", "nothing_is_asked_for_while_full[full-refused]"),
     _on_artifacts("drops_what_finds_no_room", "workflows_end_as_expected"),
     _on_journal("takes_a_full_disk_for_lasting", "workflows_end_as_expected"),
-    Break("keeps_a_ledger_of_its_own", GONE, "billed_at_most_expected"),
-    Break("keeps_a_ledger_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
+    Break("keeps_a_journal_of_its_own", GONE, "billed_at_most_expected"),
+    Break("keeps_a_journal_of_its_own", GONE, "nothing_is_asked_for_after_the_damage"),
     Break(
         "takes_an_outage_for_death",
         replace(UNDER_LOAD, experiment=_held_until_tried_again),

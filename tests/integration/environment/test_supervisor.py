@@ -1,4 +1,4 @@
-"""What the journal says of a struck worker that is another process's child."""
+"""What the journal says of a killed worker that is another process's child."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ async def fleet(reaper: Reaper, tmp_path: Path) -> AsyncIterator[SupervisorProce
 async def test_a_worker_that_is_killed_is_seen_to_end(
     fleet: SupervisorProcess, tmp_path: Path
 ) -> None:
-    struck, left = fleet.pids
+    killed, left = fleet.pids
 
-    fleet.signal(struck, signal.SIGKILL)
-    await fleet.until_failed_over([struck])
+    fleet.signal(killed, signal.SIGKILL)
+    await fleet.until_failed_over([killed])
 
     told = [e for e in read_journal(tmp_path / "journal.jsonl") if e.target == fleet.target]
     assert [e.event for e in told] == [Event.FAULT, Event.SIGNALED, Event.EXITED]
-    assert {e.pid for e in told} == {struck}
+    assert {e.pid for e in told} == {killed}
     assert told[-1].exit_code is None
     assert fleet.pids == [left]
 
@@ -79,7 +79,7 @@ async def test_one_that_sleeps_or_hangs_is_left_to_the_fleet(
     assert not [e for e in entries if e.event is Event.EXITED]
 
 
-async def test_nobody_is_struck_who_is_gone(fleet: SupervisorProcess) -> None:
+async def test_a_process_that_is_gone_gets_no_signal(fleet: SupervisorProcess) -> None:
     gone = fleet.pids[0]
     fleet.signal(gone, signal.SIGKILL)
     await fleet.until_failed_over([gone])

@@ -109,28 +109,28 @@ class Supervised:
         (lost,) = found
         return lost
 
-    async def start(self, asked: VideoSpec) -> None:
+    async def start(self, spec: VideoSpec) -> None:
         """Start a workflow on its queue."""
-        await self.bench.lab.start(asked, task_queue=self.supervisor.task_queue)
+        await self.bench.lab.start(spec, task_queue=self.supervisor.task_queue)
 
-    async def awaiting(self, asked: VideoSpec) -> tuple[Breakpoint, int]:
+    async def awaiting(self, spec: VideoSpec) -> tuple[Breakpoint, int]:
         """Start a workflow and wait until it awaits a video that is held; the worker's pid."""
-        hold = await self.bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
-        await self.start(asked)
-        return hold, await self.waits_in_attempt(asked, 1)
+        halt = await self.bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
+        await self.start(spec)
+        return halt, await self.waits_in_attempt(spec, 1)
 
-    async def drawing(self, asked: VideoSpec) -> tuple[Breakpoint, int]:
+    async def drawing(self, spec: VideoSpec) -> tuple[Breakpoint, int]:
         """Start a workflow and wait until its image request is held; the worker's pid."""
-        hold = await self.bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
-        await self.start(asked)
-        await hold.reached(DEADLINE_SECONDS)
-        return hold, await in_flight(self.bench, asked, DRAW, 1)
+        halt = await self.bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+        await self.start(spec)
+        await halt.reached(DEADLINE_SECONDS)
+        return halt, await in_flight(self.bench, spec, DRAW, 1)
 
-    async def waits_in_attempt(self, asked: VideoSpec, number: int) -> int:
+    async def waits_in_attempt(self, spec: VideoSpec, number: int) -> int:
         """Wait until this attempt polls for the video; the worker's pid."""
-        pid = await in_flight(self.bench, asked, WAIT, number)
+        pid = await in_flight(self.bench, spec, WAIT, number)
         # Only the attempt in flight polls, and its worker has reported it before.
-        await self.bench.lab.until_polled(asked.video_prompts[0])
+        await self.bench.lab.until_polled(spec.video_prompts[0])
         return pid
 
     def kill(self, pid: int) -> datetime:
@@ -182,12 +182,12 @@ def require_no_secret(bench: Bench, text: str) -> None:
     assert CANARY not in text
 
 
-async def in_flight(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> int:
+async def in_flight(bench: Bench, spec: VideoSpec, kind: str, attempt: int) -> int:
     """Wait until this attempt of an activity is in flight; the worker's pid."""
     found: list[PendingActivityInfo] = []
 
     async def begun() -> bool:
-        described = await bench.handle(asked).describe()
+        described = await bench.handle(spec).describe()
         found[:] = [
             pending
             for pending in described.raw_description.pending_activities
@@ -199,29 +199,29 @@ async def in_flight(bench: Bench, asked: VideoSpec, kind: str, attempt: int) -> 
 
     await wait_until(
         begun,
-        what=f"attempt {attempt} of {kind} of {asked.workflow_id} is in flight",
+        what=f"attempt {attempt} of {kind} of {spec.workflow_id} is in flight",
         deadline_seconds=DEADLINE_SECONDS,
     )
     return pid_of(found[0].last_worker_identity)
 
 
-async def ends(bench: Bench, asked: VideoSpec, deadline_seconds: float) -> Workflow:
+async def ends(bench: Bench, spec: VideoSpec, deadline_seconds: float) -> Workflow:
     """Wait until a workflow has ended; its history."""
     await wait_until(
-        lambda: bench.lab.has_ended(asked.workflow_id),
-        what=f"{asked.workflow_id} ends",
+        lambda: bench.lab.has_ended(spec.workflow_id),
+        what=f"{spec.workflow_id} ends",
         deadline_seconds=deadline_seconds,
     )
-    return await bench.workflow(asked)
+    return await bench.workflow(spec)
 
 
-async def paid(bench: Bench, asked: VideoSpec, step: str) -> Sequence[PaidCall]:
-    """The requests for a step, by the workers' own ledger."""
+async def paid(bench: Bench, spec: VideoSpec, step: str) -> Sequence[PaidCall]:
+    """The requests for a step, by the workers' payment journal."""
 
     def read() -> Sequence[PaidCall]:
         url = bench.lab.payment_journal_url
-        with closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS)) as ledger:
-            return ledger.calls(asked.workflow_id, step)
+        with closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS)) as payments:
+            return payments.calls(spec.workflow_id, step)
 
     return await asyncio.to_thread(read)
 

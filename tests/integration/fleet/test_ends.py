@@ -29,10 +29,10 @@ LATE = {"IMAGE_DEADLINE_SECONDS": "90"}
 async def test_workers_whose_supervisor_is_killed_finish_what_they_pay_for_and_end(
     bench: Bench,
 ) -> None:
-    asked = specs.single("fleet-killed")
-    async with supervised(bench, 3, name=asked.workflow_id, settings=LATE) as made:
+    spec = specs.single("fleet-killed")
+    async with supervised(bench, 3, name=spec.workflow_id, settings=LATE) as made:
         pids = made.supervisor.pids
-        hold, pid = await made.drawing(asked)
+        halt, pid = await made.drawing(spec)
         paused, idle = (other for other in pids if other != pid)
         made.supervisor.signal(
             paused, signal.SIGSTOP
@@ -40,48 +40,48 @@ async def test_workers_whose_supervisor_is_killed_finish_what_they_pay_for_and_e
         await made.supervisor.child.kill()
         await all_gone([paused, idle])
         assert is_there(pid)
-        await hold.resume()
+        await halt.resume()
         await all_gone([pid])
 
-        (call,) = await paid(bench, asked, CHARACTER)
+        (call,) = await paid(bench, spec, CHARACTER)
         assert call.state is State.DONE
-    async with supervised(bench, 1, name=asked.workflow_id):
-        workflow = await bench.ended(asked)
+    async with supervised(bench, 1, name=spec.workflow_id):
+        workflow = await bench.ended(spec)
         assert workflow.status is Status.COMPLETED
         assert {activity.attempt for activity in workflow.activities} == {1}
-        assert await bench.billed(asked) == list(asked.prompts)
+        assert await bench.billed(spec) == list(spec.prompts)
 
 
 async def test_told_to_stop_a_supervisor_lets_its_workers_finish_what_they_pay_for(
     bench: Bench,
 ) -> None:
-    asked = specs.single("fleet-stopped")
-    async with supervised(bench, 2, name=asked.workflow_id, settings=LATE) as made:
+    spec = specs.single("fleet-stopped")
+    async with supervised(bench, 2, name=spec.workflow_id, settings=LATE) as made:
         pids = made.supervisor.pids
-        hold, pid = await made.drawing(asked)
+        halt, pid = await made.drawing(spec)
         (idle,) = (other for other in pids if other != pid)
         made.supervisor.child.send(signal.SIGTERM)
         await all_gone([idle])
         assert is_there(pid)
-        await hold.resume()
+        await halt.resume()
         exit_code = await made.supervisor.child.wait(40)
 
-        (call,) = await paid(bench, asked, CHARACTER)
+        (call,) = await paid(bench, spec, CHARACTER)
         assert (exit_code, call.state) == (0, State.DONE)
         assert not any(is_there(pid) for pid in pids)
         assert made.losses == []
         assert (made.tally["starts"], made.tally["losses"]) == (2, 0)
-    async with supervised(bench, 1, name=asked.workflow_id):
-        workflow = await bench.ended(asked)
+    async with supervised(bench, 1, name=spec.workflow_id):
+        workflow = await bench.ended(spec)
         assert only(workflow, DRAW).attempt == 1
-        assert await bench.billed(asked) == list(asked.prompts)
+        assert await bench.billed(spec) == list(spec.prompts)
 
 
 async def test_told_twice_to_stop_a_supervisor_kills_its_workers_and_says_so(bench: Bench) -> None:
-    asked = specs.single("fleet-stopped-twice")
-    async with supervised(bench, 2, name=asked.workflow_id, settings=LATE) as made:
+    spec = specs.single("fleet-stopped-twice")
+    async with supervised(bench, 2, name=spec.workflow_id, settings=LATE) as made:
         pids = made.supervisor.pids
-        hold, pid = await made.drawing(asked)
+        halt, pid = await made.drawing(spec)
         made.supervisor.child.send(signal.SIGTERM)
         await made.says("stopping: attempts in flight may take")
         made.supervisor.child.send(signal.SIGTERM)
@@ -93,9 +93,9 @@ async def test_told_twice_to_stop_a_supervisor_kills_its_workers_and_says_so(ben
         assert "asked again to stop: killing what is left" in made.log
         (lost,) = (lost for lost in made.losses if lost.pid == pid)
         assert (lost.how, lost.failed_over, lost.calls) == ("SIGKILL", 1, 1)
-        (call,) = await paid(bench, asked, CHARACTER)
+        (call,) = await paid(bench, spec, CHARACTER)
         assert call.state is State.IN_DOUBT
-        await hold.resume()
+        await halt.resume()
 
 
 async def test_a_worker_that_somebody_else_stops_is_replaced_without_a_loss(bench: Bench) -> None:

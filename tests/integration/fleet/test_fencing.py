@@ -113,9 +113,11 @@ async def recorder(bench: Bench) -> AsyncIterator[Recorder]:
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
-    ledger = await asyncio.to_thread(PaymentJournal.open, url, grace_seconds=JOURNAL_GRACE_SECONDS)
-    with closing(ledger), os.fdopen(reading, "rb"), os.fdopen(writing, "wb"):
-        made = Recorder(Failover(client, ledger), reading)
+    payments = await asyncio.to_thread(
+        PaymentJournal.open, url, grace_seconds=JOURNAL_GRACE_SECONDS
+    )
+    with closing(payments), os.fdopen(reading, "rb"), os.fdopen(writing, "wb"):
+        made = Recorder(Failover(client, payments), reading)
         async with Worker(
             client,
             task_queue=made.queue,
@@ -189,9 +191,9 @@ async def test_only_the_open_requests_of_the_dead_become_doubtful(
 ) -> None:
     def intend(sender: str) -> None:
         url = bench.lab.payment_journal_url
-        with closing(PaymentJournal.open(url, grace_seconds=0, sender=sender)) as ledger:
+        with closing(PaymentJournal.open(url, grace_seconds=0, sender=sender)) as payments:
             image = PaidRequest(f"of {sender}", CHARACTER, Item.IMAGE, "m", Decimal("0.01"), 90)
-            ledger.reserve(image, Limits(in_doubt_allowed=0))
+            payments.reserve(image, Limits(in_doubt_allowed=0))
 
     for sender in ("the dead", "the living"):
         await asyncio.to_thread(intend, sender)

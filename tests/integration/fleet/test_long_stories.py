@@ -58,21 +58,21 @@ class Story:
 
 async def supervisor_and_worker_killed(bench: Bench) -> Story:
     """The supervisor is paused when its worker dies, and killed before it can act."""
-    asked = specs.single("both-killed")
-    async with supervised(bench, 2, name=asked.workflow_id) as first:
+    spec = specs.single("both-killed")
+    async with supervised(bench, 2, name=spec.workflow_id) as first:
         pids = first.supervisor.pids
-        hold, pid = await first.awaiting(asked)
+        halt, pid = await first.awaiting(spec)
         first.supervisor.child.pause()
         killed_at = first.kill(pid)
         await first.supervisor.child.kill()
         await all_gone([*pids, first.supervisor.child.pid])
-    async with supervised(bench, 1, name=asked.workflow_id) as second:
-        await hold.resume()
-        workflow = await ends(bench, asked, PATIENCE_SECONDS)
+    async with supervised(bench, 1, name=spec.workflow_id) as second:
+        await halt.resume()
+        workflow = await ends(bench, spec, PATIENCE_SECONDS)
         left = [one for one in pids if is_there(one)]
-        billed = await bench.billed(asked)
+        billed = await bench.billed(spec)
         return Story(
-            *(second, workflow, billed, asked.prompts, first.log),
+            *(second, workflow, billed, spec.prompts, first.log),
             losses=first.losses,
             pid=pid,
             left=left,
@@ -81,18 +81,18 @@ async def supervisor_and_worker_killed(bench: Bench) -> Story:
 
 
 async def event_loop_hangs(bench: Bench) -> Story:
-    asked = specs.single("hangs")
-    async with supervised(bench, 2, name=asked.workflow_id, command=(*ODD, "hangs")) as made:
+    spec = specs.single("hangs")
+    async with supervised(bench, 2, name=spec.workflow_id, command=(*ODD, "hangs")) as made:
         pids = made.supervisor.pids
-        await made.start(asked)
+        await made.start(spec)
         await made.says("hangs; it is killed", PATIENCE_SECONDS)
-        workflow = await ends(bench, asked, PATIENCE_SECONDS)
+        workflow = await ends(bench, spec, PATIENCE_SECONDS)
         await made.is_complete_again()
         left = [pid for pid in pids if pid not in made.supervisor.pids]
         exit_code = await made.finish()
-        billed = await bench.billed(asked)
+        billed = await bench.billed(spec)
         return Story(
-            *(made, workflow, billed, asked.prompts, made.log),
+            *(made, workflow, billed, spec.prompts, made.log),
             losses=made.losses,
             tally=made.tally,
             left=left,
@@ -102,36 +102,36 @@ async def event_loop_hangs(bench: Bench) -> Story:
 
 async def crash_loop(bench: Bench, flaw: Path) -> Story:
     """From some time on the first worker cannot start."""
-    asked = specs.single("crash-loop")
+    spec = specs.single("crash-loop")
     settings = {odd.FLAW_VARIABLE: str(flaw)}
     async with supervised(
-        bench, 2, name=asked.workflow_id, command=(*ODD, "crashes"), settings=settings
+        bench, 2, name=spec.workflow_id, command=(*ODD, "crashes"), settings=settings
     ) as made:
         pid, other = made.pid_at(1), made.pid_at(2)
         await asyncio.to_thread(flaw.touch)
         made.kill(pid)
         await made.says("in a row soon after its start", PATIENCE_SECONDS)
-        await made.start(asked)
-        workflow = await ends(bench, asked, PATIENCE_SECONDS)
+        await made.start(spec)
+        workflow = await ends(bench, spec, PATIENCE_SECONDS)
         await asyncio.to_thread(flaw.unlink)
         log = made.log
         await made.is_complete_again()
         exit_code = await made.finish()
-        billed = await bench.billed(asked)
-        return Story(*(made, workflow, billed, asked.prompts, log), pid=other, exit_code=exit_code)
+        billed = await bench.billed(spec)
+        return Story(*(made, workflow, billed, spec.prompts, log), pid=other, exit_code=exit_code)
 
 
 async def does_not_stop(bench: Bench) -> Story:
-    asked = specs.single("before-the-stop")
-    async with supervised(bench, 2, name=asked.workflow_id, command=(*ODD, "stays")) as made:
-        await made.start(asked)
-        workflow = await ends(bench, asked, PATIENCE_SECONDS)
+    spec = specs.single("before-the-stop")
+    async with supervised(bench, 2, name=spec.workflow_id, command=(*ODD, "stays")) as made:
+        await made.start(spec)
+        workflow = await ends(bench, spec, PATIENCE_SECONDS)
         pid = made.pid_at(1)
         made.supervisor.child.send(signal.SIGTERM)
         exit_code = await made.supervisor.child.wait(PATIENCE_SECONDS)
-        billed = await bench.billed(asked)
+        billed = await bench.billed(spec)
         return Story(
-            *(made, workflow, billed, asked.prompts, made.log),
+            *(made, workflow, billed, spec.prompts, made.log),
             losses=made.losses,
             pid=pid,
             exit_code=exit_code,

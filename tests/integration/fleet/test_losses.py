@@ -51,12 +51,12 @@ async def pair(shared: Supervised) -> Supervised:
 
 
 async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Supervised) -> None:
-    asked = specs.single("killed-beside-a-standby")
-    hold, pid = await pair.awaiting(asked)
+    spec = specs.single("killed-beside-a-standby")
+    halt, pid = await pair.awaiting(spec)
     killed_at = pair.kill(pid)
     lost = await pair.has_lost(pid)
-    await hold.resume()
-    workflow = await pair.bench.ended(asked)
+    await halt.resume()
+    workflow = await pair.bench.ended(spec)
 
     wait = only(workflow, WAIT)
     assert workflow.status is Status.COMPLETED
@@ -66,18 +66,18 @@ async def test_a_wait_whose_worker_is_killed_goes_on_at_another(pair: Supervised
     # Neither the policy's 10 s nor, far more, the heartbeat timeout had to pass.
     assert wait.started_at
     assert wait.started_at - killed_at < RETRY_POLICY.initial_interval
-    assert await pair.bench.billed(asked) == list(asked.prompts)
+    assert await pair.bench.billed(spec) == list(spec.prompts)
     assert (lost.how, lost.failed_over, lost.left) == ("SIGKILL", 1, 0)
 
 
 async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(bench: Bench) -> None:
-    asked = specs.single("killed-without-a-standby")
-    async with supervised(bench, 1, name=asked.workflow_id) as made:
-        hold, pid = await made.awaiting(asked)
+    spec = specs.single("killed-without-a-standby")
+    async with supervised(bench, 1, name=spec.workflow_id) as made:
+        halt, pid = await made.awaiting(spec)
         killed_at = made.kill(pid)
         lost = await made.has_lost(pid)
-        await hold.resume()
-        workflow = await bench.ended(asked)
+        await halt.resume()
+        workflow = await bench.ended(spec)
 
         wait = only(workflow, WAIT)
         assert workflow.status is Status.COMPLETED
@@ -85,7 +85,7 @@ async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(bench
         assert [pid_of(wait.worker)] == list(made.supervisor.pids) != [pid]
         assert wait.started_at
         assert wait.started_at - killed_at < RETRY_POLICY.initial_interval
-        assert await bench.billed(asked) == list(asked.prompts)
+        assert await bench.billed(spec) == list(spec.prompts)
         assert (lost.how, lost.failed_over, lost.left) == ("SIGKILL", 1, 0)
         assert lost.sticky == "shut"  # it had the workflow in its cache, too
 
@@ -93,14 +93,14 @@ async def test_a_wait_whose_only_worker_is_killed_goes_on_at_its_successor(bench
 async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once_more(
     bench: Bench,
 ) -> None:
-    asked = specs.single("killed-in-flight")
-    async with supervised(bench, 2, name=asked.workflow_id, settings=LATE) as made:
-        hold, pid = await made.drawing(asked)
+    spec = specs.single("killed-in-flight")
+    async with supervised(bench, 2, name=spec.workflow_id, settings=LATE) as made:
+        halt, pid = await made.drawing(spec)
         made.kill(pid)
         lost = await made.has_lost(pid)
-        first = (await paid(bench, asked, CHARACTER))[0]
-        workflow = await bench.ended(asked)
-        await hold.resume()
+        first = (await paid(bench, spec, CHARACTER))[0]
+        workflow = await bench.ended(spec)
+        await halt.resume()
 
         assert (first.state, first.reason) == (
             State.IN_DOUBT,
@@ -109,11 +109,11 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
         assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
         assert workflow.closed_at
         assert workflow.closed_at < first.deadline_at
-        assert [call for call, _ in await bench.requested(asked)] == [
+        assert [call for call, _ in await bench.requested(spec)] == [
             *(Call.IMAGE, Call.IMAGE),
             Call.VIDEO_START,
         ]
-        assert [call.state for call in await paid(bench, asked, CHARACTER)] == [
+        assert [call.state for call in await paid(bench, spec, CHARACTER)] == [
             State.IN_DOUBT,
             State.DONE,
         ]
@@ -124,24 +124,24 @@ async def test_an_image_whose_sender_is_killed_is_doubtful_at_once_and_sent_once
 async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothing_sent_again(
     bench: Bench,
 ) -> None:
-    asked = specs.single("killed-with-the-reply-on-disk")
+    spec = specs.single("killed-with-the-reply-on-disk")
     stop_there = ("-m", "tests.integration.money.stopping", Boundary.REPLY_RENAMED, CHARACTER)
     async with supervised(
-        bench, 1, name=asked.workflow_id, command=stop_there, settings=LATE
+        bench, 1, name=spec.workflow_id, command=stop_there, settings=LATE
     ) as made:
         (pid,) = made.supervisor.pids
-        await made.start(asked)
+        await made.start(spec)
         await made.says(f"stopped at {Boundary.REPLY_RENAMED} of {CHARACTER}")
         made.kill(pid)
         lost = await made.has_lost(pid)
-        workflow = await bench.ended(asked)
+        workflow = await bench.ended(spec)
 
-        assert (lost.failed_over, lost.calls) == (1, 1)  # the ledger was told that it is doubtful
+        assert (lost.failed_over, lost.calls) == (1, 1)  # the payment journal records the doubt
         assert (workflow.status, only(workflow, DRAW).attempt) == (Status.COMPLETED, 2)
-        assert [call.state for call in await paid(bench, asked, CHARACTER)] == [State.DONE]
-        assert await bench.requested(asked) == [
-            (Call.IMAGE, asked.character_prompt),
-            (Call.VIDEO_START, asked.video_prompts[0]),
+        assert [call.state for call in await paid(bench, spec, CHARACTER)] == [State.DONE]
+        assert await bench.requested(spec) == [
+            (Call.IMAGE, spec.character_prompt),
+            (Call.VIDEO_START, spec.video_prompts[0]),
         ]
         assert final(workflow).possible_waste_usd == 0
 
@@ -149,12 +149,12 @@ async def test_a_reply_that_was_on_disk_when_its_worker_died_is_found_and_nothin
 async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(
     pair: Supervised,
 ) -> None:
-    asked = specs.single("paused")
-    hold, pid = await pair.awaiting(asked)
+    spec = specs.single("paused")
+    halt, pid = await pair.awaiting(spec)
     pair.supervisor.signal(pid, signal.SIGSTOP)
     lost = await pair.has_lost(pid)
-    await hold.resume()
-    workflow = await pair.bench.ended(asked)
+    await halt.resume()
+    workflow = await pair.bench.ended(spec)
     await pair.is_complete_again()
 
     assert f"worker-{lost.number} (pid {pid}) is paused; it is killed" in pair.log
@@ -166,8 +166,8 @@ async def test_a_paused_worker_is_killed_replaced_and_its_work_failed_over(
 
 
 async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Supervised) -> None:
-    asked = specs.single("paused-for-a-moment")
-    hold, pid = await pair.awaiting(asked)
+    spec = specs.single("paused-for-a-moment")
+    halt, pid = await pair.awaiting(spec)
     worker = psutil.Process(pid)
     pair.supervisor.signal(pid, signal.SIGSTOP)
     await wait_until(
@@ -176,9 +176,9 @@ async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Sup
         deadline_seconds=DEADLINE_SECONDS,
     )
     worker.resume()
-    await pair.bench.lab.until_polled(asked.video_prompts[0])
-    await hold.resume()
-    workflow = await pair.bench.ended(asked)
+    await pair.bench.lab.until_polled(spec.video_prompts[0])
+    await halt.resume()
+    workflow = await pair.bench.ended(spec)
 
     assert only(workflow, WAIT).attempt == 1
     assert pid in pair.supervisor.pids
@@ -187,22 +187,22 @@ async def test_a_worker_that_is_paused_only_for_a_moment_is_left_alone(pair: Sup
 async def test_an_activity_that_loses_its_worker_three_times_in_a_row_is_scheduled_anew(
     pair: Supervised,
 ) -> None:
-    asked = specs.single("killed-three-times")
-    hold, pid = await pair.awaiting(asked)
+    spec = specs.single("killed-three-times")
+    halt, pid = await pair.awaiting(spec)
     killed = [pid]
     for number in (2, 3):
         pair.kill(pid)
-        pid = await pair.waits_in_attempt(asked, number)
+        pid = await pair.waits_in_attempt(spec, number)
         killed.append(pid)
     pair.kill(pid)
     await pair.has_lost(pid)
-    await pair.waits_in_attempt(asked, 1)
-    await hold.resume()
-    workflow = await pair.bench.ended(asked)
+    await pair.waits_in_attempt(spec, 1)
+    await halt.resume()
+    workflow = await pair.bench.ended(spec)
 
     assert workflow.status is Status.COMPLETED
     waits = [activity for activity in workflow.activities if activity.kind == WAIT]
     assert [(wait.attempt, was_failed_over(wait)) for wait in waits] == [(3, True), (1, False)]
-    assert await pair.bench.billed(asked) == list(asked.prompts)
+    assert await pair.bench.billed(spec) == list(spec.prompts)
     losses = [await pair.has_lost(one) for one in killed]
     assert [(lost.how, lost.failed_over) for lost in losses] == [("SIGKILL", 1)] * 3

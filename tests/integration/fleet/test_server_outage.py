@@ -38,10 +38,10 @@ async def durable(bench_in: BenchIn, tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_supervisor_tries_until_the_server_is_back_and_then_fails_over(
     durable: Bench,
 ) -> None:
-    asked = specs.single("killed-without-a-server")
+    spec = specs.single("killed-without-a-server")
     server = durable.lab.stack.server
-    async with supervised(durable, 2, name=asked.workflow_id) as made:
-        hold, pid = await made.awaiting(asked)
+    async with supervised(durable, 2, name=spec.workflow_id) as made:
+        halt, pid = await made.awaiting(spec)
         await durable.lab.signal(server.child, signal.SIGKILL)
         killed_at = made.kill(pid)
         await wait_until(
@@ -54,11 +54,11 @@ async def test_a_supervisor_tries_until_the_server_is_back_and_then_fails_over(
         await server.start()
         await made.supervisor.until_complete(durable.lab.client)
         lost = await made.has_lost(pid)
-        await hold.resume()
-        workflow = await ends(durable, asked, 60)
+        await halt.resume()
+        workflow = await ends(durable, spec, 60)
 
         assert (lost.failed_over, lost.left) == (1, 0)
         wait = only(workflow, WAIT)
         assert workflow.status is Status.COMPLETED
         assert (wait.attempt, was_failed_over(wait)) == (2, True)
-        assert await durable.billed(asked) == list(asked.prompts)
+        assert await durable.billed(spec) == list(spec.prompts)

@@ -42,9 +42,9 @@ async def test_a_worker_is_a_fork_and_the_supervisors_own_child(bench: Bench) ->
 
 
 async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(bench: Bench) -> None:
-    asked = specs.single("spawner-dies")
-    async with supervised(bench, 1, name=asked.workflow_id) as made:
-        hold, pid = await made.awaiting(asked)
+    spec = specs.single("spawner-dies")
+    async with supervised(bench, 1, name=spec.workflow_id) as made:
+        halt, pid = await made.awaiting(spec)
         first = _spawner(made)
         first.kill()
         await all_gone([first.pid])
@@ -52,11 +52,11 @@ async def test_a_spawner_that_dies_takes_no_worker_along_and_is_replaced(bench: 
 
         made.kill(pid)
         await made.is_complete_again()
-        await hold.resume()
+        await halt.resume()
 
-        assert (await ends(bench, asked, DEADLINE_SECONDS)).status is Status.COMPLETED
+        assert (await ends(bench, spec, DEADLINE_SECONDS)).status is Status.COMPLETED
         assert [lost.how for lost in made.losses] == [signal.SIGKILL.name]
-        assert await bench.billed(asked) == list(asked.prompts)
+        assert await bench.billed(spec) == list(spec.prompts)
         assert _spawner(made).pid != first.pid
         assert "workflows.fleet.spawner" in _spawner(made).cmdline()
 

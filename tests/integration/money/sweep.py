@@ -1,4 +1,4 @@
-"""Bring a worker to each boundary around money, strike it there, and see what it cost."""
+"""Bring a worker to each boundary around money, break it there, and see what it costs."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ Treatment = Callable[[VideoLab, "Reached"], Awaitable[None]]
 
 @dataclass
 class Reached:
-    """A worker that stands at its point, and what keeps the provider's reply back."""
+    """A worker at its point, and the breakpoint that delays the reply of the provider."""
 
     point: Point
     worker: WorkerProcess
-    hold: Breakpoint | None
+    halt: Breakpoint | None
 
 
 @dataclass
-class Seats:
-    """How much goes on at once: workers that start take a whole core each, waits take none."""
+class StackLimits:
+    """How much runs at once. A worker that starts takes a whole core, one that waits takes none."""
 
     workflows: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(40))
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(3))
@@ -64,7 +64,7 @@ class Row:
     status: Status
     billed_usd: Decimal
     ideal_usd: Decimal
-    ambiguous: int
+    in_doubt: int
 
     @property
     def ratio(self) -> Decimal:
@@ -72,7 +72,7 @@ class Row:
         return self.billed_usd / self.ideal_usd
 
 
-def asked(point: Point) -> VideoSpec:
+def spec_of(point: Point) -> VideoSpec:
     """The workflow of a point, and what may happen to it there."""
     plan = (
         specs.series(point.workflow_id, point.videos)
@@ -92,10 +92,10 @@ def prompt(plan: VideoSpec, step: str) -> str:
 class Sweep:
     """What is done to a worker at its point, what becomes of it later, and who takes over."""
 
-    strike: Treatment
+    break_it: Treatment
     heal: Treatment
     successor_argv: Sequence[str] | None = None
-    seats: Seats = field(default_factory=Seats)
+    limits: StackLimits = field(default_factory=StackLimits)
 
     async def run(self, bench: Bench, points: Sequence[Point]) -> VideoEvidence:
         """Every point on one server, each with a workflow, a queue and two workers of its own."""
@@ -110,11 +110,11 @@ class Sweep:
         return VideoEvidence.load(bench.folder, VIDEO.reading)
 
     async def _run(self, lab: VideoLab, point: Point) -> None:
-        """Bring a workflow to its point, strike, and wait until another worker has ended it."""
-        async with self.seats.workflows:
-            reached = await _reach(lab, point, self.seats)
-            await self.strike(lab, reached)
-            async with self.seats.starts:
+        """Bring a workflow to its point, break its worker, and wait until another has ended it."""
+        async with self.limits.workflows:
+            reached = await _reach(lab, point, self.limits)
+            await self.break_it(lab, reached)
+            async with self.limits.starts:
                 successor = await lab.worker(task_queue=point.workflow_id, argv=self.successor_argv)
             await wait_until(
                 lambda: lab.has_ended(point.workflow_id),
@@ -129,8 +129,8 @@ class Sweep:
 async def kill(lab: VideoLab, reached: Reached) -> None:
     """SIGKILL at the point."""
     await lab.signal(reached.worker.child, signal.SIGKILL)
-    if reached.hold:
-        await reached.hold.resume()
+    if reached.halt:
+        await reached.halt.resume()
 
 
 async def leave_dead(lab: VideoLab, reached: Reached) -> None:
@@ -143,8 +143,8 @@ async def freeze(lab: VideoLab, reached: Reached) -> None:
     lab.journal.add(Event.FAULT, kind="pause", target=child.name, pid=child.pid)
     child.pause()
     await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)
-    if reached.hold:
-        await reached.hold.resume()
+    if reached.halt:
+        await reached.halt.resume()
 
 
 async def thaw(lab: VideoLab, reached: Reached) -> None:
@@ -164,12 +164,12 @@ def rows(evidence: VideoEvidence, points: Sequence[Point]) -> Sequence[Row]:
 def table(found: Sequence[Row]) -> str:
     """Markdown."""
     lines = [
-        "| workflow | step | boundary | billed ÷ ideal | ended | ambiguous |",
+        "| workflow | step | boundary | billed ÷ ideal | ended | in doubt |",
         "|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {'series of 3' if row.point.videos else 'single'} | {row.point.step} "
-        f"| {row.point.boundary} | {row.ratio:.2f} | {row.status} | {row.ambiguous} |"
+        f"| {row.point.boundary} | {row.ratio:.2f} | {row.status} | {row.in_doubt} |"
         for row in found
     ]
     return "\n".join(lines) + "\n"
@@ -191,21 +191,21 @@ def _row(evidence: VideoEvidence, point: Point, plan: VideoSpec) -> Row:
         status=workflow.status if workflow else Status.LOST,
         billed_usd=sum((bill.amount_usd for bill in bills), Decimal(0)),
         ideal_usd=evidence.cost_usd(plan),
-        ambiguous=sum(call.state in {State.IN_DOUBT, State.LATE} for call in calls),
+        in_doubt=sum(call.state in {State.IN_DOUBT, State.LATE} for call in calls),
     )
 
 
-async def _reach(lab: VideoLab, point: Point, seats: Seats) -> Reached:
-    plan = asked(point)
+async def _reach(lab: VideoLab, point: Point, limits: StackLimits) -> Reached:
+    plan = spec_of(point)
     argv = (
         *(sys.executable, "-m", "tests.integration.money.stopping"),
         *(point.boundary, point.step),
     )
-    hold = await _hold(lab, point, plan)
-    async with seats.starts:
+    halt = await _set_breakpoint(lab, point, plan)
+    async with limits.starts:
         worker = await lab.worker(task_queue=point.workflow_id, argv=argv)
     await lab.start(plan, task_queue=point.workflow_id)
-    if hold is None:
+    if halt is None:
         await wait_until(
             lambda: is_stopped(worker.child),
             what=f"{point.workflow_id} is reached",
@@ -213,13 +213,13 @@ async def _reach(lab: VideoLab, point: Point, seats: Seats) -> Reached:
         )
         assert f"stopped at {point.boundary} of {point.step}" in worker.child.log.read_text()
         return Reached(point, worker, None)
-    request = await hold.reached(REACH_DEADLINE_SECONDS)
+    request = await halt.reached(REACH_DEADLINE_SECONDS)
     if point.boundary is Boundary.REPLY_SENT:
-        await _let_the_reply_go(lab, worker.child, hold, request.request_id)
-    return Reached(point, worker, hold)
+        await _let_the_reply_go(lab, worker.child, halt, request.request_id)
+    return Reached(point, worker, halt)
 
 
-async def _hold(lab: VideoLab, point: Point, plan: VideoSpec) -> Breakpoint | None:
+async def _set_breakpoint(lab: VideoLab, point: Point, plan: VideoSpec) -> Breakpoint | None:
     if point.boundary not in AT_THE_PROVIDER:
         return None
     before = point.boundary is Boundary.REQUEST_RECEIVED
@@ -233,20 +233,20 @@ async def _hold(lab: VideoLab, point: Point, plan: VideoSpec) -> Breakpoint | No
 
 
 async def _let_the_reply_go(
-    lab: VideoLab, child: Child, hold: Breakpoint, request_id: str | None
+    lab: VideoLab, child: Child, halt: Breakpoint, request_id: str | None
 ) -> None:
     """The reply leaves the provider, and a client that is asleep does not take it."""
     child.pause()
     await wait_until(lambda: is_stopped(child), what="it sleeps", deadline_seconds=10)
-    await hold.resume()
+    await halt.resume()
 
     async def answered() -> bool:
-        ledger = await lab.api.records()
+        everything = await lab.api.records()
         return any(
             isinstance(record, Answered)
             and record.request_id == request_id
             and record.client_connected
-            for record in ledger
+            for record in everything
         )
 
     await wait_until(answered, what="the reply has left", deadline_seconds=10)

@@ -49,12 +49,12 @@ class Answer:
     when: When
 
     @property
-    def asked(self) -> VideoSpec:
+    def spec(self) -> VideoSpec:
         return specs.single(f"{self.call}-{self.kind}-{self.when}".replace("_", "-"))
 
     @property
     def rule(self) -> FaultRule:
-        prompts = self.asked.prompts
+        prompts = self.spec.prompts
         return FaultRule(
             call=self.call,
             kind=self.kind,
@@ -124,9 +124,9 @@ async def evidence(bench_in: BenchIn, tmp_path_factory: pytest.TempPathFactory) 
             await lab.api.add_rule(answer.rule)
         argv = (sys.executable, "-m", "tests.integration.money.hasty")
         await asyncio.gather(*(lab.worker(argv=argv) for _ in range(WORKERS)))
-        await asyncio.gather(*(lab.start(answer.asked) for answer in ANSWERS))
+        await asyncio.gather(*(lab.start(answer.spec) for answer in ANSWERS))
         await lab.converge(200)
-        ids = [answer.asked.workflow_id for answer in ANSWERS]
+        ids = [answer.spec.workflow_id for answer in ANSWERS]
         await save_specs(bench.folder, lab.specs, VIDEO.data_converter)
         save_paid_calls(lab.payment_journal_url, bench.folder, ids)
         await save_histories(lab.client, bench.folder, ids)
@@ -146,7 +146,7 @@ def operations(evidence: VideoEvidence) -> Mapping[str, str]:
 
 def requests(evidence: VideoEvidence, answer: Answer, operations: Mapping[str, str]) -> int:
     """How many requests of this call the provider saw for the workflow."""
-    prompts = answer.asked.prompts
+    prompts = answer.spec.prompts
     return sum(
         (request.prompt or operations.get(request.operation or request.file or "")) in prompts
         for request in evidence.received
@@ -158,15 +158,15 @@ def states(evidence: VideoEvidence, answer: Answer) -> Sequence[State]:
     return [
         call.state
         for call in evidence.paid_calls
-        if call.operation_id == answer.asked.workflow_id and call.step == PAID.get(answer.call)
+        if call.operation_id == answer.spec.workflow_id and call.step == PAID.get(answer.call)
     ]
 
 
 def seen(evidence: VideoEvidence, answer: Answer, operations: Mapping[str, str]) -> Expected:
     """What came of an answer, by the three witnesses."""
-    workflow = evidence.workflows[answer.asked.workflow_id]
+    workflow = evidence.workflows[answer.spec.workflow_id]
     attempts = [a.attempt for a in workflow.activities if a.kind == ACTIVITY[answer.call]]
-    prompt = answer.asked.prompts[0 if answer.call is Call.IMAGE else 1]
+    prompt = answer.spec.prompts[0 if answer.call is Call.IMAGE else 1]
     bills = [bill for bill in evidence.billed if bill.prompt == prompt and bill.amount_usd]
     return Expected(
         status=workflow.status,
@@ -190,10 +190,10 @@ def table(evidence: VideoEvidence, operations: Mapping[str, str]) -> None:
     publish("\n".join(lines) + "\n", "answers.md")
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.asked.workflow_id)
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: a.spec.workflow_id)
 async def test_an_answer_costs_and_leads_to_what_the_rules_say(
     answer: Answer, evidence: VideoEvidence, operations: Mapping[str, str]
 ) -> None:
-    failure = evidence.workflows[answer.asked.workflow_id].failure_message
+    failure = evidence.workflows[answer.spec.workflow_id].failure_message
 
     assert seen(evidence, answer, operations) == expected(answer), failure

@@ -19,8 +19,8 @@ from tests.integration.workflows.bench import Bench
 
 pytestmark = pytest.mark.timeout(180)
 
-ASKED = [specs.single(f"of-a-budget-{number:02}") for number in range(20)]
-SINGLE_USD = cost_usd(ASKED[0], VIDEO.billing)
+SPECS = [specs.single(f"of-a-budget-{number:02}") for number in range(20)]
+SINGLE_USD = cost_usd(SPECS[0], VIDEO.billing)
 BUDGET_USD = SINGLE_USD * Decimal("7.5")
 
 
@@ -34,8 +34,8 @@ async def run_all(bench: Bench, budget_usd: Decimal) -> list[Workflow]:
     """All of them, on three new workers; how each ended."""
     settings = {"BUDGET_USD": str(budget_usd)}
     workers = await asyncio.gather(*(bench.lab.worker(settings=settings) for _ in range(3)))
-    await asyncio.gather(*(bench.lab.start(asked) for asked in ASKED))
-    ended = [await bench.ended(asked) for asked in ASKED]
+    await asyncio.gather(*(bench.lab.start(spec) for spec in SPECS))
+    ended = [await bench.ended(spec) for spec in SPECS]
     await asyncio.gather(*(worker.child.terminate() for worker in workers))
     return ended
 
@@ -46,7 +46,7 @@ async def test_not_a_cent_above_the_budget_is_paid_and_the_rest_goes_on_later(
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         ended = await run_all(bench, BUDGET_USD)
         spent_usd = await billed_usd(bench)
-        again = await run_all(bench, SINGLE_USD * len(ASKED))
+        again = await run_all(bench, SINGLE_USD * len(SPECS))
         in_all_usd = await billed_usd(bench)
 
     assert spent_usd <= BUDGET_USD
@@ -56,4 +56,4 @@ async def test_not_a_cent_above_the_budget_is_paid_and_the_rest_goes_on_later(
     assert refused
     assert all("of the budget of" in workflow.failure_message for workflow in refused)
     assert {workflow.status for workflow in again} == {Status.COMPLETED}
-    assert in_all_usd == SINGLE_USD * len(ASKED)
+    assert in_all_usd == SINGLE_USD * len(SPECS)

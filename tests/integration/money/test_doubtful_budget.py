@@ -62,8 +62,8 @@ async def test_twenty_workers_that_get_them_all_stay_within_the_budget(
             always = rule.model_copy(update={"match": f"hero of {name}-", "times": None})
             await bench.lab.api.add_rule(always)
         await bench.lab.supervisor(WORKERS, settings={"BUDGET_USD": str(BUDGET_USD)})
-        await asyncio.gather(*(bench.lab.start(asked) for asked in every))
-        ended = await asyncio.gather(*(bench.ended(asked, deadline_seconds=120) for asked in every))
+        await asyncio.gather(*(bench.lab.start(spec) for spec in every))
+        ended = await asyncio.gather(*(bench.ended(spec, deadline_seconds=120) for spec in every))
         records = await bench.lab.api.records()
     billed_usd = sum((r.amount_usd for r in records if isinstance(r, Billed)), Decimal(0))
     sent = [r for r in records if isinstance(r, Received)]

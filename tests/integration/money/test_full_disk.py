@@ -72,76 +72,76 @@ async def journal_disk(bench: Bench) -> FullWorker:
     return await worker_on(bench, "PAYMENT_JOURNAL_URL", "sqlite:///{folder}/paid.db")
 
 
-async def completes_when_started_again(bench: Bench, asked: VideoSpec) -> None:
-    await bench.lab.start(asked)
-    workflow = await bench.ended(asked)
+async def completes_when_started_again(bench: Bench, spec: VideoSpec) -> None:
+    await bench.lab.start(spec)
+    workflow = await bench.ended(spec)
     assert workflow.status is Status.COMPLETED
-    assert await bench.billed(asked) == list(asked.prompts)
+    assert await bench.billed(spec) == list(spec.prompts)
 
 
 async def test_nothing_is_paid_for_when_the_artifacts_disk_is_full(
     artifacts_disk: FullWorker,
 ) -> None:
-    bench, asked = artifacts_disk.bench, specs.single("no-room")
+    bench, spec = artifacts_disk.bench, specs.single("no-room")
     artifacts_disk.disk.fill()
-    await bench.lab.start(asked)
-    workflow = await bench.ended(asked)
+    await bench.lab.start(spec)
+    workflow = await bench.ended(spec)
 
     assert workflow.status is Status.FAILED
     assert "cannot be written to (No space left on device); make room" in workflow.failure_message
-    assert await bench.requested(asked) == []
+    assert await bench.requested(spec) == []
     artifacts_disk.disk.make_room()
-    await completes_when_started_again(bench, asked)
+    await completes_when_started_again(bench, spec)
 
 
 @pytest.mark.parametrize("target", [BreakAt.IMAGE, BreakAt.VIDEO_START])
 async def test_a_reply_that_finds_the_disk_full_waits_for_room(
     target: BreakAt, artifacts_disk: FullWorker
 ) -> None:
-    bench, asked = artifacts_disk.bench, specs.single(f"room-later-{target}")
-    hold = await bench.lab.api.set_breakpoint(BreakpointSpec(call=target, when=When.AFTER_BILLING))
-    await bench.lab.start(asked)
-    await hold.reached(DEADLINE_SECONDS)
+    bench, spec = artifacts_disk.bench, specs.single(f"room-later-{target}")
+    halt = await bench.lab.api.set_breakpoint(BreakpointSpec(call=target, when=When.AFTER_BILLING))
+    await bench.lab.start(spec)
+    await halt.reached(DEADLINE_SECONDS)
     artifacts_disk.disk.fill()
-    await hold.resume()
+    await halt.resume()
     await artifacts_disk.says("is paid for and waits to be stored")
     artifacts_disk.disk.make_room()
-    workflow = await bench.ended(asked)
+    workflow = await bench.ended(spec)
 
     assert workflow.status is Status.COMPLETED
-    assert await bench.billed(asked) == list(asked.prompts)
+    assert await bench.billed(spec) == list(spec.prompts)
     assert final(workflow).possible_waste_usd == 0
 
 
 async def test_nothing_is_paid_for_when_the_journals_disk_is_full(journal_disk: FullWorker) -> None:
-    bench, asked = journal_disk.bench, specs.single("no-room-for-the-journal")
+    bench, spec = journal_disk.bench, specs.single("no-room-for-the-journal")
     journal_disk.disk.fill()
-    await bench.lab.start(asked)
+    await bench.lab.start(spec)
     await journal_disk.says("no room left on its disk; make room")
-    assert await bench.requested(asked) == []
+    assert await bench.requested(spec) == []
     journal_disk.disk.make_room()
-    workflow = await bench.ended(asked)
+    workflow = await bench.ended(spec)
 
     # The retry policy's own waits were enough here: a full disk is no lasting fault.
     assert workflow.status is Status.COMPLETED
-    assert await bench.billed(asked) == list(asked.prompts)
+    assert await bench.billed(spec) == list(spec.prompts)
 
 
 async def test_an_outcome_that_finds_the_journals_disk_full_waits_for_room(
     journal_disk: FullWorker,
 ) -> None:
-    bench, asked = journal_disk.bench, specs.single("room-for-the-journal-later")
-    hold = await bench.lab.api.set_breakpoint(
+    bench, spec = journal_disk.bench, specs.single("room-for-the-journal-later")
+    halt = await bench.lab.api.set_breakpoint(
         BreakpointSpec(call=BreakAt.VIDEO_START, when=When.AFTER_BILLING)
     )
-    await bench.lab.start(asked)
-    await hold.reached(DEADLINE_SECONDS)
+    await bench.lab.start(spec)
+    await halt.reached(DEADLINE_SECONDS)
     journal_disk.disk.fill()
-    await hold.resume()
+    await halt.resume()
     await journal_disk.says("is paid for and waits to be stored")
     journal_disk.disk.make_room()
-    workflow = await bench.ended(asked)
+    workflow = await bench.ended(spec)
 
     assert workflow.status is Status.COMPLETED
-    assert await bench.billed(asked) == list(asked.prompts)
+    assert await bench.billed(spec) == list(spec.prompts)
     assert final(workflow).possible_waste_usd == 0

@@ -61,10 +61,10 @@ async def test_a_worker_killed_there_costs_nothing_twice(
 
     assert row.status is Status.COMPLETED
     if point.in_window:
-        assert row.ambiguous == 1
+        assert row.in_doubt == 1
         assert row.billed_usd >= row.ideal_usd
     else:
-        assert row.ambiguous == 0
+        assert row.in_doubt == 0
         assert row.billed_usd == row.ideal_usd
 
 
@@ -94,8 +94,8 @@ async def test_each_worker_died_of_its_kill(
     evidence: VideoEvidence, chosen: Sequence[Point]
 ) -> None:
     journal = evidence.journal
-    struck = [entry.pid for entry in journal if entry.event is Event.FAULT]
+    killed = [entry.pid for entry in journal if entry.event is Event.FAULT]
     died = {entry.pid: entry.exit_code for entry in journal if entry.event is Event.EXITED}
 
-    assert len(struck) == len(chosen)
-    assert {died[pid] for pid in struck} == {-9}
+    assert len(killed) == len(chosen)
+    assert {died[pid] for pid in killed} == {-9}

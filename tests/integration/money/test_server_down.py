@@ -40,24 +40,24 @@ async def outcome_recorded(bench: Bench, operation_id: str, step: str) -> None:
 async def test_a_reply_that_comes_during_an_outage_is_paid_for_once(
     target: BreakAt, step: str, bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = specs.single(f"outage-{step}")
+    spec = specs.single(f"outage-{step}")
     async with bench_in(tmp_path, StackSpec()) as bench:
         server = bench.lab.stack.server
-        hold = await bench.lab.api.set_breakpoint(
+        halt = await bench.lab.api.set_breakpoint(
             BreakpointSpec(call=target, when=When.AFTER_BILLING)
         )
         await bench.lab.worker()
-        await bench.lab.start(asked)
-        await hold.reached(deadline_seconds=20)
+        await bench.lab.start(spec)
+        await halt.reached(deadline_seconds=20)
         await bench.lab.signal(server.child, signal.SIGKILL)
-        await hold.resume()
-        await outcome_recorded(bench, asked.workflow_id, step)
+        await halt.resume()
+        await outcome_recorded(bench, spec.workflow_id, step)
         await server.start()
-        workflow = await bench.ended(asked)
-        save_paid_calls(bench.lab.payment_journal_url, bench.folder, [asked.workflow_id])
-        billed = await bench.billed(asked)
+        workflow = await bench.ended(spec)
+        save_paid_calls(bench.lab.payment_journal_url, bench.folder, [spec.workflow_id])
+        billed = await bench.billed(spec)
 
     assert workflow.status is Status.COMPLETED
-    assert billed == list(asked.prompts)
+    assert billed == list(spec.prompts)
     assert final(workflow).possible_waste_usd == 0
     assert State.DONE.value in (bench.folder / "paid_calls.json").read_text()

@@ -58,8 +58,8 @@ async def test_a_worker_that_slept_there_pays_for_nothing(
 
     assert row.status is Status.COMPLETED
     # What it sent before it slept may have been billed beside its successor's; never more.
-    assert row.ambiguous <= (point.in_window and point.boundary not in NOT_YET_SENT)
-    if row.ambiguous == 0:
+    assert row.in_doubt <= (point.in_window and point.boundary not in NOT_YET_SENT)
+    if row.in_doubt == 0:
         assert row.billed_usd == row.ideal_usd
 
 

@@ -40,12 +40,12 @@ def _spend(url: str) -> Callable[[str], str]:
 
     def act(line: str) -> str:
         name, budget = line.split()
-        terms = Limits(in_doubt_allowed=0, budget_usd=Decimal(budget))
+        limits = Limits(in_doubt_allowed=0, budget_usd=Decimal(budget))
 
         def buy(thread: int) -> int:
             for bought in count():
                 try:
-                    call = grant(journal, image(f"{thread}-{bought}", operation_id=name), terms)
+                    call = grant(journal, image(f"{thread}-{bought}", operation_id=name), limits)
                 except BudgetExceededError:
                     return bought
                 journal.record(call, artifact=ARTIFACT)

@@ -31,9 +31,9 @@ def image(
     return PaidRequest(operation_id, step, Item.IMAGE, "a-model", cost_usd, deadline_seconds)
 
 
-def grant(journal: PaymentJournal, purchase: PaidRequest, terms: Limits = ANY) -> PaidCall:
+def grant(journal: PaymentJournal, request: PaidRequest, limits: Limits = ANY) -> PaidCall:
     """Reserve what must be granted."""
-    answer = journal.reserve(purchase, terms)
+    answer = journal.reserve(request, limits)
     assert isinstance(answer, Granted), answer
     return answer.call
 

@@ -31,12 +31,12 @@ def _states(journal: PaymentJournal) -> list[State]:
     return [call.state for call in journal.calls("op", "character")]
 
 
-async def _when_settled(journal: PaymentJournal, terms: Limits) -> Answer:
+async def _when_settled(journal: PaymentJournal, limits: Limits) -> Answer:
     """The first answer that does not put the caller off."""
     answers: list[Answer] = []
 
     def is_settled() -> bool:
-        answers.append(journal.reserve(image(), terms))
+        answers.append(journal.reserve(image(), limits))
         last = answers[-1]
         return not (isinstance(last, Open) and last.call.settle_at)
 
@@ -284,21 +284,21 @@ def test_one_forbidden_prompt_leaves_all_prompts_as_they_were(journal: PaymentJo
 
 
 def test_a_call_that_would_pass_the_budget_is_not_recorded(journal: PaymentJournal) -> None:
-    terms = Limits(in_doubt_allowed=1, budget_usd=2 * PRICE)
-    journal.doubt(grant(journal, image("a"), terms), "no reply")
-    grant(journal, image("b"), terms)
+    limits = Limits(in_doubt_allowed=1, budget_usd=2 * PRICE)
+    journal.doubt(grant(journal, image("a"), limits), "no reply")
+    grant(journal, image("b"), limits)
 
     with pytest.raises(BudgetExceededError, match=r"would cost \$0\.039, .* only \$0"):
-        journal.reserve(image("c"), terms)
+        journal.reserve(image("c"), limits)
 
     assert [call.step for call in journal.calls()] == ["a", "b"]
 
 
 def test_what_turns_out_not_to_be_billed_goes_back_into_the_budget(journal: PaymentJournal) -> None:
-    terms = Limits(in_doubt_allowed=1, budget_usd=PRICE)
-    journal.refuse(grant(journal, image("a"), terms), "busy")
+    limits = Limits(in_doubt_allowed=1, budget_usd=PRICE)
+    journal.refuse(grant(journal, image("a"), limits), "busy")
 
-    assert grant(journal, image("b"), terms).cost_usd == PRICE
+    assert grant(journal, image("b"), limits).cost_usd == PRICE
 
 
 def test_what_is_bought_is_had_although_the_budget_is_used_up(journal: PaymentJournal) -> None:

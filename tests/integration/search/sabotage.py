@@ -50,7 +50,7 @@ def loses_a_checkpoint() -> None:
 
 
 def pays_again() -> None:
-    """Send a request once more whose worker was lost, whatever the ledger says about it."""
+    """Send a request once more whose worker was lost, whatever the payment journal says."""
     reserve = PaymentJournal.reserve
 
     def forgetful(self: PaymentJournal, request: PaidRequest, limits: Limits) -> Answer:

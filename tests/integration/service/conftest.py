@@ -40,10 +40,10 @@ class Served:
 
     async def held_at_its_image(self, spec: VideoSpec) -> Breakpoint:
         """Start an operation whose image request is held at the provider."""
-        hold = await self.bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+        halt = await self.bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
         await self.api.start(spec)
-        await hold.reached(deadline_seconds=10)
-        return hold
+        await halt.reached(deadline_seconds=10)
+        return halt
 
 
 Serve = Callable[..., AbstractAsyncContextManager[Served]]

@@ -90,13 +90,13 @@ async def test_the_same_request_starts_one_operation_while_it_runs_and_after(
     served: Served,
 ) -> None:
     spec = specs.single("http-twice")
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     first = await served.api.start(spec)
     second = await served.api.http.post(
         START, json=request_of(spec), headers={"Idempotency-Key": spec.workflow_id}
     )
     assert (second.status_code, second.json()) == (202, first.json())
-    await hold.resume()
+    await halt.resume()
     await served.api.ended(spec)
     third = await served.api.start(spec)
     assert third.json() == first.json()
@@ -171,10 +171,10 @@ async def test_what_has_ended_cannot_be_steered(served: Served) -> None:
 
 async def test_a_pause_holds_the_next_step_until_it_is_resumed(served: Served) -> None:
     spec = specs.single("http-paused")
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     response = await served.api.control("pause", spec)
     assert (response.status_code, response.json()["operationId"]) == (202, "http-paused")
-    await hold.resume()
+    await halt.resume()
     paused = await served.api.until(spec, lambda now: len(names(now)) == 2, what="the character")
     assert paused["progress"]["paused"] is True
     assert await served.bench.requested(spec) == [(Call.IMAGE, spec.character_prompt)]
@@ -186,9 +186,9 @@ async def test_a_canceled_operation_keeps_what_it_made_and_is_restarted_for_free
     served: Served,
 ) -> None:
     spec = specs.single("http-canceled")
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     assert (await served.api.control("cancel", spec)).status_code == 202
-    await hold.resume()
+    await halt.resume()
     canceled = await served.api.ended(spec, "canceled")
     assert names(canceled) == ["started", "character_generated"]
     assert canceled["progress"]["stage"] == "canceled"
@@ -236,18 +236,18 @@ async def test_a_series_of_many_runs_is_one_operation_and_restarts_whole(served:
 
 async def test_a_running_operation_is_not_restarted(served: Served) -> None:
     spec = specs.single("http-running")
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     response = await served.api.control("restart", spec)
     assert response.status_code == 409
     assert errors(response) == ["http-running is running; only one that ended badly restarts."]
-    await hold.resume()
+    await halt.resume()
 
 
 async def test_a_terminated_operation_is_shown_and_restarted(served: Served) -> None:
     spec = specs.single("http-terminated")
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     await served.bench.handle(spec).terminate(reason="by hand")
-    await hold.resume()
+    await halt.resume()
     status = await served.api.ended(spec, "terminated")
     assert names(status) == ["started"]
     assert status["alerts"] == [
@@ -340,12 +340,12 @@ async def test_a_decision_that_does_not_fit_is_refused_with_its_reason(served: S
 
 async def test_with_nothing_open_there_is_nothing_to_decide(served: Served) -> None:
     spec = specs.single("http-nothing-open")
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     body = {"step": VIDEO_1, "choice": "resend"}
     response = await served.api.post("/api/decide/http-nothing-open", body)
     assert response.status_code == 409
     assert errors(response) == ["there is nothing to decide now."]
-    await hold.resume()
+    await halt.resume()
 
 
 # The list
@@ -359,9 +359,9 @@ async def test_the_list_has_each_operation_once_over_all_its_pages(served: Serve
     await served.api.control("restart", failed)
     await served.api.ended(failed)
     held = specs.single("list-running")
-    hold = await served.bench.set_breakpoint(BreakAt.VIDEO, held.video_prompts[0])
+    halt = await served.bench.set_breakpoint(BreakAt.VIDEO, held.video_prompts[0])
     await served.api.start(held)
-    await hold.reached(deadline_seconds=10)
+    await halt.reached(deadline_seconds=10)
     wanted = {failed.workflow_id: "completed", held.workflow_id: "running"}
 
     async def is_listed() -> bool:
@@ -378,7 +378,7 @@ async def test_the_list_has_each_operation_once_over_all_its_pages(served: Serve
     assert "foreign" not in {
         one["operationId"] for page in await pages(served, 100) for one in page
     }
-    await hold.resume()
+    await halt.resume()
 
 
 async def pages(served: Served, limit: int) -> list[list[Json]]:

@@ -97,7 +97,7 @@ async def test_operations_appear_move_and_end(
     served: Served, open_page: Open, tmp_path: Path
 ) -> None:
     spec = specs.single("page-moving")
-    hold = await served.bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
+    halt = await served.bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
     async with open_page(served) as watched:
         await served.api.start(spec)
         operation = watched.page.get_by_role("article", name="Operation page-moving")
@@ -105,7 +105,7 @@ async def test_operations_appear_move_and_end(
         bar = operation.get_by_role("progressbar", name="Progress of page-moving")
         await expect(bar).to_have_js_property("value", 50)
         await watched.shot(tmp_path, "running")
-        await hold.resume()
+        await halt.resume()
         await expect(operation).to_contain_text("Complete")
         await expect(bar).to_have_js_property("value", 100)
         await expect(operation).to_contain_text("$1.239")
@@ -116,7 +116,7 @@ async def test_operations_appear_move_and_end(
 
 async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Open) -> None:
     spec = specs.series("page-steered", videos=2)
-    hold = await served.held_at_its_image(spec)
+    halt = await served.held_at_its_image(spec)
     async with open_page(served) as watched:
         operation = watched.page.get_by_role("article", name="Operation page-steered")
         await operation.get_by_role("button", name="Pause page-steered").click()
@@ -126,7 +126,7 @@ async def test_the_buttons_pause_resume_and_cancel(served: Served, open_page: Op
         await expect(operation).not_to_contain_text("Paused")
         await operation.get_by_role("button", name="Cancel page-steered").click()
         await expect(watched.page.get_by_role("status")).to_contain_text("cancel accepted")
-        await hold.resume()
+        await halt.resume()
         await expect(operation).to_contain_text("Canceled")
         await operation.get_by_role("button", name="Restart page-steered").click()
         await expect(operation).to_contain_text("Complete")

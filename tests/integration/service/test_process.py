@@ -157,7 +157,7 @@ def test_help_names_what_may_be_set(start: Start) -> None:
         assert word in ended.stdout
 
 
-def test_it_loads_neither_the_paid_client_nor_the_ledger() -> None:
+def test_it_loads_neither_the_paid_client_nor_the_payment_journal() -> None:
     code = (
         "import sys, workflows.service.__main__; "
         "print([m for m in sys.modules if m.startswith(('google.genai', 'sqlalchemy'))])"

@@ -259,9 +259,9 @@ def test_a_user_is_shown_the_cost_and_asked(answer: str, sentence: str, run: Liv
 def test_a_live_run_that_is_broken_off_says_what_it_may_have_paid(
     run: LiveRun, provider: Provider
 ) -> None:
-    hold = provider.control("POST", "/breakpoints", call="image")["id"]
+    halt = provider.control("POST", "/breakpoints", call="image")["id"]
     process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
-    until(lambda: provider.control("GET", f"/breakpoints/{hold}")["state"] == "reached", run.output)
+    until(lambda: provider.control("GET", f"/breakpoints/{halt}")["state"] == "reached", run.output)
     process.send_signal(signal.SIGINT)
 
     assert process.wait(60) == pytest.ExitCode.INTERRUPTED
@@ -271,17 +271,17 @@ def test_a_live_run_that_is_broken_off_says_what_it_may_have_paid(
 @LONG
 @pytest.mark.sample
 def test_no_paid_call_is_started_when_pytest_is_gone(run: LiveRun, provider: Provider) -> None:
-    hold = provider.control("POST", "/breakpoints", call="image")["id"]
+    halt = provider.control("POST", "/breakpoints", call="image")["id"]
     process = run.start("--live", "--yes", "-k", "concurrency", "--workflows=1")
-    state = f"/breakpoints/{hold}"
+    state = f"/breakpoints/{halt}"
     until(lambda: provider.control("GET", state)["state"] == "reached", run.output)
     ours = [(p, m) for p, m in tagged_processes() if f"chaos-run-{process.pid}-" in m]
     parents = {p.ppid() for p, _ in ours}
     # What forks the others ends by itself.
     orphans = [p for p, _ in ours if p.pid not in parents]
-    guardian = _guardian(ours[0][1])
-    # Both at once, and the guardian first: nobody is left who could end the workers.
-    guardian.kill()
+    keeper = _reaper(ours[0][1])
+    # Both at once, and the reaper first: nobody is left who could end the workers.
+    keeper.kill()
     process.send_signal(signal.SIGKILL)
     process.wait()
     try:
@@ -304,7 +304,7 @@ def _is_any_gone(processes: Sequence[psutil.Process]) -> bool:
     return any(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in processes)
 
 
-def _guardian(mark: str) -> psutil.Process:
+def _reaper(mark: str) -> psutil.Process:
     command = ["-m", "chaos.process.reaper", mark]
     return next(p for p in psutil.process_iter() if _arguments(p)[-3:] == command)
 

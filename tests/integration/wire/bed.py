@@ -176,14 +176,14 @@ async def lane_of(
         await process.wire.close_line(name)
 
 
-async def reached(breakpoint_: Breakpoint) -> Passage:
+async def reached(halt: Breakpoint) -> Passage:
     async with asyncio.timeout(DEADLINE_SECONDS):
-        return await breakpoint_.reached()
+        return await halt.reached()
 
 
-async def resume(wire: Wire, breakpoint_: Breakpoint) -> Passage:
+async def resume(wire: Wire, halt: Breakpoint) -> Passage:
     """Wait until a call is held there, and let it go on."""
-    passage = await reached(breakpoint_)
+    passage = await reached(halt)
     await wire.decide(passage, Decision.RESUME)
     return passage
 

@@ -43,58 +43,58 @@ class Bench:
         url = self.lab.payment_journal_url
         return closing(PaymentJournal.open(url, grace_seconds=JOURNAL_GRACE_SECONDS))
 
-    def handle(self, asked: VideoSpec) -> WorkflowHandle[object, object]:
-        return self.lab.client.get_workflow_handle(asked.workflow_id)
+    def handle(self, spec: VideoSpec) -> WorkflowHandle[object, object]:
+        return self.lab.client.get_workflow_handle(spec.workflow_id)
 
-    async def progress(self, asked: VideoSpec) -> Progress:
+    async def progress(self, spec: VideoSpec) -> Progress:
         """What the workflow's query answers now."""
-        answer: Progress = await self.handle(asked).query("progress", result_type=Progress)
+        answer: Progress = await self.handle(spec).query("progress", result_type=Progress)
         return answer
 
     async def until(
-        self, asked: VideoSpec, condition: Callable[[Progress], bool], what: str
+        self, spec: VideoSpec, condition: Callable[[Progress], bool], what: str
     ) -> Progress:
         """Wait until the query answers so; the answer."""
         answers: list[Progress] = []
 
         async def holds() -> bool:
-            answers.append(await self.progress(asked))
+            answers.append(await self.progress(spec))
             return condition(answers[-1])
 
         await wait_until(holds, what=what, deadline_seconds=DEADLINE_SECONDS)
         return answers[-1]
 
     async def ended(
-        self, asked: VideoSpec, *, deadline_seconds: float = DEADLINE_SECONDS
+        self, spec: VideoSpec, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> Workflow:
         """Wait until it has ended, however; its history."""
         await wait_until(
-            lambda: self.lab.has_ended(asked.workflow_id),
-            what=f"{asked.workflow_id} ends",
+            lambda: self.lab.has_ended(spec.workflow_id),
+            what=f"{spec.workflow_id} ends",
             deadline_seconds=deadline_seconds,
         )
-        return await self.workflow(asked)
+        return await self.workflow(spec)
 
-    async def run(self, asked: VideoSpec, *, task_queue: str = TASK_QUEUE) -> Workflow:
+    async def run(self, spec: VideoSpec, *, task_queue: str = TASK_QUEUE) -> Workflow:
         """Start it, also once more after it has ended, and wait for its end; its history."""
-        await self.lab.start(asked, task_queue=task_queue)
-        return await self.ended(asked)
+        await self.lab.start(spec, task_queue=task_queue)
+        return await self.ended(spec)
 
-    async def workflow(self, asked: VideoSpec) -> Workflow:
+    async def workflow(self, spec: VideoSpec) -> Workflow:
         """All that the server recorded of it so far."""
-        await save_histories(self.lab.client, self.folder, [asked.workflow_id])
+        await save_histories(self.lab.client, self.folder, [spec.workflow_id])
         await save_specs(self.folder, self.lab.specs, VIDEO.data_converter)
-        return VideoEvidence.load(self.folder, VIDEO.reading).workflows[asked.workflow_id]
+        return VideoEvidence.load(self.folder, VIDEO.reading).workflows[spec.workflow_id]
 
     async def set_breakpoint(self, target: BreakAt, prompt: str) -> Breakpoint:
         """Stop the next request, or rendering, of a prompt."""
         return await self.lab.api.set_breakpoint(BreakpointSpec(call=target, match=prompt))
 
-    async def billed(self, asked: VideoSpec) -> Sequence[str]:
+    async def billed(self, spec: VideoSpec) -> Sequence[str]:
         """The prompts that the provider billed for it, in order."""
         records = await self.lab.api.records()
         bills = [record for record in records if isinstance(record, Billed)]
-        return [bill.prompt for bill in bills if bill.prompt in asked.prompts]
+        return [bill.prompt for bill in bills if bill.prompt in spec.prompts]
 
     async def calls(self) -> Sequence[Call]:
         """All requests that reached the provider, whosever and free ones too, in order."""
@@ -109,11 +109,11 @@ class Bench:
         assert name
         return name
 
-    async def requested(self, asked: VideoSpec) -> Sequence[tuple[Call, str]]:
+    async def requested(self, spec: VideoSpec) -> Sequence[tuple[Call, str]]:
         """The paid requests that reached the provider for it, in order."""
         records = await self.lab.api.records()
         received = [record for record in records if isinstance(record, Received)]
-        return [(r.call, r.prompt) for r in received if r.prompt and r.prompt in asked.prompts]
+        return [(r.call, r.prompt) for r in received if r.prompt and r.prompt in spec.prompts]
 
 
 def checkpoints(progress: Progress) -> Sequence[str]:
@@ -133,16 +133,16 @@ def final(workflow: Workflow) -> Progress:
     return result
 
 
-async def until_undecided(bench: Bench, asked: VideoSpec) -> Progress:
+async def until_undecided(bench: Bench, spec: VideoSpec) -> Progress:
     """Wait until it asks what to do; what it tells."""
     return await bench.until(
-        asked, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
+        spec, lambda progress: progress.stage is Stage.UNDECIDED, what="it asks what to do"
     )
 
 
 async def decide(
     bench: Bench,
-    asked: VideoSpec,
+    spec: VideoSpec,
     choice: Choice,
     *,
     step: str = video_step(1),
@@ -150,4 +150,4 @@ async def decide(
 ) -> None:
     """Decide what becomes of the open call of a step."""
     decision = Decision(step=step, choice=choice, provider_operation=name)
-    await bench.handle(asked).signal("decide", decision)
+    await bench.handle(spec).signal("decide", decision)

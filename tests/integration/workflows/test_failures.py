@@ -71,11 +71,11 @@ async def test_a_failure_says_why_costs_what_was_made_and_begins_nothing_more(
 async def test_a_video_that_is_not_delivered_fails_with_its_reason_and_costs_nothing(
     bench: Bench, kind: FaultKind, reason: str
 ) -> None:
-    asked = specs.single(f"{kind}-reason")
+    spec = specs.single(f"{kind}-reason")
     final_code = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
-    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final_code)
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=spec.video_prompts[0], **final_code)
     await bench.lab.api.add_rule(rule)
-    workflow = await bench.run(asked)
+    workflow = await bench.run(spec)
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == f"video 1 of 1 failed: {reason}"
     assert final(workflow).cost_usd == Decimal("0.039")

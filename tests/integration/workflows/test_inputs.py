@@ -56,16 +56,16 @@ async def test_a_wrong_input_fails_the_workflow_and_asks_for_nothing(
     bench: Bench, name: str, kind: str, arguments: Sequence[object], reason: str
 ) -> None:
     before = await bench.calls()
-    asked = specs.single(f"input-{name}")
+    spec = specs.single(f"input-{name}")
     await bench.lab.client.start_workflow(
-        kind, args=arguments, id=asked.workflow_id, task_queue=bench.lab.stack.task_queue
+        kind, args=arguments, id=spec.workflow_id, task_queue=bench.lab.stack.task_queue
     )
-    bench.lab.specs.append(asked)
-    workflow = await bench.ended(asked)
+    bench.lab.specs.append(spec)
+    workflow = await bench.ended(spec)
     assert workflow.status is Status.FAILED
     assert reason in workflow.failure_message
     assert workflow.task_failures == 0
     assert await bench.calls() == before
-    assert (await bench.progress(asked)) == final(workflow)
+    assert (await bench.progress(spec)) == final(workflow)
     assert final(workflow).stage is Stage.FAILED
     assert final(workflow).failure == workflow.failure_message

@@ -67,67 +67,67 @@ def _start_another(bench: Bench, reaper: Reaper) -> subprocess.CompletedProcess[
 async def test_a_journal_that_is_moved_away_stops_all_payment_until_it_is_back(
     bench_in: BenchIn, tmp_path: Path, reaper: Reaper
 ) -> None:
-    asked = specs.single("journal-moved-away")
+    spec = specs.single("journal-moved-away")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         await bench.lab.worker()
         journal = file_of(bench.lab.payment_journal_url)
         assert journal
-        image = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
-        await bench.lab.start(asked)
+        image = await bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+        await bench.lab.start(spec)
         await image.reached(DEADLINE_SECONDS)
-        await bench.handle(asked).signal("pause")
+        await bench.handle(spec).signal("pause")
         await image.resume()
-        await bench.until(asked, lambda now: len(now.artifacts) == 1, what="the character is made")
+        await bench.until(spec, lambda now: len(now.artifacts) == 1, what="the character is made")
 
         with _away(journal):
             other = _start_another(bench, reaper)
-            await bench.handle(asked).signal("resume")
-            await bench.lab.until_failed(asked.workflow_id, "start_video", attempts=1)
-            requested = await bench.requested(asked)
-        workflow = await bench.ended(asked)
+            await bench.handle(spec).signal("resume")
+            await bench.lab.until_failed(spec.workflow_id, "start_video", attempts=1)
+            requested = await bench.requested(spec)
+        workflow = await bench.ended(spec)
 
         assert (other.returncode, other.stderr) == (2, f"worker: {NOT_WHERE_IT_WAS}\n")
-        assert [prompt for _, prompt in requested] == [asked.character_prompt]
+        assert [prompt for _, prompt in requested] == [spec.character_prompt]
         assert workflow.status is Status.COMPLETED
-        assert await bench.billed(asked) == list(asked.prompts)
+        assert await bench.billed(spec) == list(spec.prompts)
         assert final(workflow).possible_waste_usd == 0
 
 
 async def test_a_reply_that_comes_while_the_journal_is_away_is_not_paid_for_again(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = specs.single("reply-without-a-journal")
+    spec = specs.single("reply-without-a-journal")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         worker = await bench.lab.worker()
         journal = file_of(bench.lab.payment_journal_url)
         assert journal
-        video = await bench.set_breakpoint(BreakAt.VIDEO_START, asked.video_prompts[0])
-        await bench.lab.start(asked)
+        video = await bench.set_breakpoint(BreakAt.VIDEO_START, spec.video_prompts[0])
+        await bench.lab.start(spec)
         await video.reached(DEADLINE_SECONDS)
 
         with _away(journal):
             await video.resume()
             await bench.until(
-                asked,
+                spec,
                 lambda _: "waits to be stored" in worker.child.log.read_text(),
                 what="the reply waits",
             )
-        workflow = await bench.ended(asked)
+        workflow = await bench.ended(spec)
 
         assert workflow.status is Status.COMPLETED
-        assert await bench.billed(asked) == list(asked.prompts)
+        assert await bench.billed(spec) == list(spec.prompts)
         assert final(workflow).possible_waste_usd == 0
 
 
 async def test_an_operation_may_not_have_the_name_of_the_programs_own_files(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked, other = specs.single("paid.db-journal"), specs.single("paid.db-journals")
+    spec, other = specs.single("paid.db-journal"), specs.single("paid.db-journals")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         bench.artifacts.mkdir()
         settings = {"PAYMENT_JOURNAL_URL": f"sqlite:///{bench.artifacts}/paid.db"}
         await bench.lab.worker(settings=settings)
-        refused = await bench.run(asked)
+        refused = await bench.run(spec)
 
         assert refused.failure_message == (
             "the operation failed: the operation id 'paid.db-journal' is the name of a file that "

@@ -26,9 +26,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OUTAGE_SECONDS = 300.0
 
 
-def away(call: Call, asked: VideoSpec, **fields: int | None) -> FaultRule:
+def away(call: Call, spec: VideoSpec, **fields: int | None) -> FaultRule:
     """The provider does not take a call."""
-    prompt = asked.prompts[0 if call is Call.IMAGE else 1]
+    prompt = spec.prompts[0 if call is Call.IMAGE else 1]
     return FaultRule(
         call=call,
         kind=FaultKind.STATUS,
@@ -40,14 +40,14 @@ def away(call: Call, asked: VideoSpec, **fields: int | None) -> FaultRule:
 async def test_polls_of_which_every_fourth_fails_complete_in_one_attempt(
     bench_in: BenchIn, tmp_path: Path
 ) -> None:
-    asked = specs.single("every-fourth-poll")
+    spec = specs.single("every-fourth-poll")
     async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
         control = bench.lab.api
         await control.set_latencies(LatencyChange(video_seconds=4))
         for number in range(1, 40):  # each rule sees only what those before it have let through
-            await control.add_rule(away(Call.POLL, asked, skip=3 * number))
+            await control.add_rule(away(Call.POLL, spec, skip=3 * number))
         await bench.lab.worker()
-        workflow = await bench.run(asked)
+        workflow = await bench.run(spec)
         statuses = [rule.hits for rule in await control.rules()]
     assert workflow.status is Status.COMPLETED
     assert sum(statuses) >= 3
@@ -56,29 +56,29 @@ async def test_polls_of_which_every_fourth_fails_complete_in_one_attempt(
 
 
 async def test_a_day_s_quota_is_waited_for_and_not_asked_for_again(quick_bench: Bench) -> None:
-    asked = specs.single("day-s-quota")
-    rule = shapes.daily_quota(Call.IMAGE, match=asked.character_prompt, times=None)
+    spec = specs.single("day-s-quota")
+    rule = shapes.daily_quota(Call.IMAGE, match=spec.character_prompt, times=None)
     await quick_bench.lab.api.add_rule(rule)
-    await quick_bench.lab.start(asked)
-    progress = await quick_bench.until(asked, lambda now: now.waiting is not None, what="it waits")
+    await quick_bench.lab.start(spec)
+    progress = await quick_bench.until(spec, lambda now: now.waiting is not None, what="it waits")
     waiting = progress.waiting
     assert waiting
     assert "The day's quota is used up; it is back by" in waiting.reason
     now = datetime.now(UTC)
     assert timedelta(0) < waiting.until - now < timedelta(hours=27)
     assert progress.stage is Stage.GENERATING_CHARACTER
-    await quick_bench.handle(asked).cancel()
-    assert (await quick_bench.ended(asked)).status is Status.CANCELED
-    assert len(await quick_bench.requested(asked)) == 1
+    await quick_bench.handle(spec).cancel()
+    assert (await quick_bench.ended(spec)).status is Status.CANCELED
+    assert len(await quick_bench.requested(spec)) == 1
 
 
 async def test_no_quota_at_all_is_told_at_once(quick_bench: Bench) -> None:
-    asked = specs.single("no-quota")
-    rule = shapes.no_quota(Call.IMAGE, match=asked.character_prompt)
+    spec = specs.single("no-quota")
+    rule = shapes.no_quota(Call.IMAGE, match=spec.character_prompt)
     await quick_bench.lab.api.add_rule(rule)
-    workflow = await quick_bench.run(asked)
+    workflow = await quick_bench.run(spec)
     assert "has no quota for this model at all: enable billing" in workflow.failure_message
-    assert len(await quick_bench.requested(asked)) == 1
+    assert len(await quick_bench.requested(spec)) == 1
 
 
 @pytest.mark.nightly
@@ -92,14 +92,14 @@ async def test_five_minutes_without_the_provider_end_nothing_and_cost_nothing_tw
         control = bench.lab.api
         # Two stand at each call: before the image, before the start, polling, before the download.
         held = [
-            (await bench.set_breakpoint(target, asked.workflow_id), asked)
-            for number, asked in enumerate(every)
+            (await bench.set_breakpoint(target, spec.workflow_id), spec)
+            for number, spec in enumerate(every)
             if (target := targets[number % 4])
         ]
         await asyncio.gather(*(bench.lab.worker() for _ in range(3)))
-        await asyncio.gather(*(bench.lab.start(asked) for _, asked in held))
-        for hold, _ in held:
-            await hold.reached(30)
+        await asyncio.gather(*(bench.lab.start(spec) for _, spec in held))
+        for halt, _ in held:
+            await halt.reached(30)
         rules = [
             await control.add_rule(
                 FaultRule(call=call, kind=FaultKind.STATUS, times=None, match=each)
@@ -107,16 +107,16 @@ async def test_five_minutes_without_the_provider_end_nothing_and_cost_nothing_tw
             for call in Call
             for each in (("five-minutes-2", "five-minutes-6") if call is Call.POLL else ("",))
         ]
-        for hold, _ in held:
-            await hold.resume()
+        for halt, _ in held:
+            await halt.resume()
         await asyncio.gather(
-            *(bench.lab.start(asked) for asked in every if asked not in [a for _, a in held])
+            *(bench.lab.start(spec) for spec in every if spec not in [a for _, a in held])
         )
         await asyncio.sleep(OUTAGE_SECONDS)  # the time itself is what is tried here
         for rule in rules:
             await control.remove_rule(rule)
-        ended = await asyncio.gather(*(bench.ended(asked, deadline_seconds=600) for asked in every))
-        billed = [await bench.billed(asked) for asked in every]
+        ended = await asyncio.gather(*(bench.ended(spec, deadline_seconds=600) for spec in every))
+        billed = [await bench.billed(spec) for spec in every]
     assert [workflow.status for workflow in ended] == [Status.COMPLETED] * len(every)
     assert [final(workflow).possible_waste_usd for workflow in ended] == [0] * len(every)
-    assert billed == [list(asked.prompts) for asked in every]
+    assert billed == [list(spec.prompts) for spec in every]

@@ -27,37 +27,37 @@ def blocked(workflow_id: str) -> VideoSpec:
     return with_video(specs.series(workflow_id, videos=3), 2, f"{workflow_id} does it [blocked].")
 
 
-def with_video(asked: VideoSpec, number: int, prompt: str) -> VideoSpec:
-    prompts = list(asked.video_prompts)
+def with_video(spec: VideoSpec, number: int, prompt: str) -> VideoSpec:
+    prompts = list(spec.video_prompts)
     prompts[number - 1] = prompt
-    return asked.asking(videos=tuple(prompts))
+    return spec.asking(videos=tuple(prompts))
 
 
-def mended(asked: VideoSpec) -> VideoSpec:
-    return with_video(asked, 2, f"the hero of {asked.workflow_id}, mended.")
+def mended(spec: VideoSpec) -> VideoSpec:
+    return with_video(spec, 2, f"the hero of {spec.workflow_id}, mended.")
 
 
 # A series that failed
 
 
 async def test_a_mended_series_goes_on_at_the_video_that_failed(quick_bench: Bench) -> None:
-    asked = blocked("mended")
-    assert (await quick_bench.run(asked)).status is Status.FAILED
-    before = await quick_bench.requested(asked)
-    workflow = await quick_bench.run(mended(asked))
+    spec = blocked("mended")
+    assert (await quick_bench.run(spec)).status is Status.FAILED
+    before = await quick_bench.requested(spec)
+    workflow = await quick_bench.run(mended(spec))
     assert workflow.status is Status.COMPLETED
     begun = ["open_operation", "generate_character", "start_video"]
     assert steps(workflow) == [*begun, *VIDEO, *VIDEO]
-    everything = asked.asking(videos=(*asked.video_prompts, *mended(asked).video_prompts))
+    everything = spec.asking(videos=(*spec.video_prompts, *mended(spec).video_prompts))
     requested = await quick_bench.requested(everything)
     assert requested[len(before) :] == [
-        (Call.VIDEO_START, prompt) for prompt in mended(asked).video_prompts[1:]
+        (Call.VIDEO_START, prompt) for prompt in mended(spec).video_prompts[1:]
     ]
     # The result is that of the whole operation.
     result = final(workflow)
     assert (result.cost_usd, result.possible_waste_usd) == (Decimal("3.639"), FREE)
-    assert checkpoints(result) == list(asked.checkpoints)
-    assert await quick_bench.billed(mended(asked)) == list(mended(asked).prompts)
+    assert checkpoints(result) == list(spec.checkpoints)
+    assert await quick_bench.billed(mended(spec)) == list(mended(spec).prompts)
     told = {artifact.path: artifact.sha256 for artifact in result.artifacts}
     there = {path: sha256(quick_bench.artifacts / path) for path in told}
     assert len(told) == 4
@@ -67,12 +67,12 @@ async def test_a_mended_series_goes_on_at_the_video_that_failed(quick_bench: Ben
 async def test_a_series_that_is_not_mended_fails_again_and_pays_nothing(
     quick_bench: Bench,
 ) -> None:
-    asked = blocked("not-mended")
-    first = await quick_bench.run(asked)
-    second = await quick_bench.run(asked)
+    spec = blocked("not-mended")
+    first = await quick_bench.run(spec)
+    second = await quick_bench.run(spec)
     assert (second.status, second.failure_message) == (Status.FAILED, first.failure_message)
     assert final(second).cost_usd == Decimal("1.239")
-    assert await quick_bench.billed(asked) == list(asked.prompts[:2])
+    assert await quick_bench.billed(spec) == list(spec.prompts[:2])
 
 
 def sha256(path: Path) -> str:
@@ -83,10 +83,10 @@ async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_onc
     quick_bench: Bench,
 ) -> None:
     """Which ones are others: see the tests of the payment journal."""
-    asked = blocked("begun-otherwise")
-    await quick_bench.run(asked)
+    spec = blocked("begun-otherwise")
+    await quick_bench.run(spec)
     before = await quick_bench.calls()
-    other = with_video(asked, 1, "another scene 1.")
+    other = with_video(spec, 1, "another scene 1.")
     workflow = await quick_bench.run(mended(other))
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
@@ -104,16 +104,16 @@ async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_onc
 async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
     quick_bench: Bench, kind: FaultKind
 ) -> None:
-    asked = specs.single(f"anew-after-{kind}")
+    spec = specs.single(f"anew-after-{kind}")
     final_code = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
-    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0], **final_code)
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=spec.video_prompts[0], **final_code)
     await quick_bench.lab.api.add_rule(rule)
-    first = await quick_bench.run(asked)
+    first = await quick_bench.run(spec)
     assert (first.status, final(first).cost_usd) == (Status.FAILED, Decimal("0.039"))
-    result = final(await quick_bench.run(asked))
+    result = final(await quick_bench.run(spec))
     assert (result.cost_usd, result.possible_waste_usd) == (Decimal("1.239"), FREE)
-    assert await billed_usd(quick_bench, asked) == Decimal("1.239")
-    assert [call for call, _ in await quick_bench.requested(asked)] == [
+    assert await billed_usd(quick_bench, spec) == Decimal("1.239")
+    assert [call for call, _ in await quick_bench.requested(spec)] == [
         Call.IMAGE,
         Call.VIDEO_START,
         Call.VIDEO_START,
@@ -121,19 +121,19 @@ async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
 
 
 async def test_a_video_that_was_withheld_may_be_reworded(quick_bench: Bench) -> None:
-    asked = specs.single("withheld-and-reworded")
+    spec = specs.single("withheld-and-reworded")
     kind = FaultKind.RAI_FILTERED
-    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=asked.video_prompts[0])
+    rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=spec.video_prompts[0])
     await quick_bench.lab.api.add_rule(rule)
-    await quick_bench.run(asked)
-    reworded = with_video(asked, 1, "the hero of withheld-and-reworded, reworded")
+    await quick_bench.run(spec)
+    reworded = with_video(spec, 1, "the hero of withheld-and-reworded, reworded")
     assert (await quick_bench.run(reworded)).status is Status.COMPLETED
     assert await quick_bench.billed(reworded) == list(reworded.prompts)
 
 
-async def billed_usd(bench: Bench, asked: VideoSpec) -> Decimal:
-    ledger = await bench.lab.api.records()
-    bills = [r for r in ledger if isinstance(r, Billed) and r.prompt in asked.prompts]
+async def billed_usd(bench: Bench, spec: VideoSpec) -> Decimal:
+    all_records = await bench.lab.api.records()
+    bills = [r for r in all_records if isinstance(r, Billed) and r.prompt in spec.prompts]
     return sum((bill.amount_usd for bill in bills), Decimal(0))
 
 
@@ -143,10 +143,10 @@ async def billed_usd(bench: Bench, asked: VideoSpec) -> Decimal:
 async def test_a_complete_operation_that_is_started_again_asks_the_provider_for_nothing(
     quick_bench: Bench,
 ) -> None:
-    asked = specs.single("complete-and-again")
-    first = final(await quick_bench.run(asked))
+    spec = specs.single("complete-and-again")
+    first = final(await quick_bench.run(spec))
     before = await quick_bench.calls()
-    workflow = await quick_bench.run(asked)
+    workflow = await quick_bench.run(spec)
     second = final(workflow)
     assert await quick_bench.calls() == before
     assert steps(workflow) == ["open_operation", "generate_character", "start_video"]
@@ -163,11 +163,11 @@ def truncate(file: Path) -> None:
 async def test_a_video_that_is_damaged_on_disk_is_downloaded_again_for_free(
     quick_bench: Bench, damage: Callable[[Path], None]
 ) -> None:
-    asked = specs.single(f"{damage.__name__}-video")
-    first = final(await quick_bench.run(asked))
+    spec = specs.single(f"{damage.__name__}-video")
+    first = final(await quick_bench.run(spec))
     damage(quick_bench.artifacts / first.artifacts[1].path)
     before = await quick_bench.calls()
-    second = final(await quick_bench.run(asked))
+    second = final(await quick_bench.run(spec))
     assert (await quick_bench.calls())[len(before) :] == [Call.POLL, Call.DOWNLOAD]
     assert (second.artifacts, second.cost_usd) == (first.artifacts, first.cost_usd)
     made = second.artifacts[1]
@@ -177,11 +177,11 @@ async def test_a_video_that_is_damaged_on_disk_is_downloaded_again_for_free(
 async def test_a_character_that_is_damaged_on_disk_is_told_and_not_paid_for_again(
     quick_bench: Bench,
 ) -> None:
-    asked = specs.single("truncated-character")
-    first = final(await quick_bench.run(asked))
+    spec = specs.single("truncated-character")
+    first = final(await quick_bench.run(spec))
     truncate(quick_bench.artifacts / first.artifacts[0].path)
     before = await quick_bench.calls()
-    workflow = await quick_bench.run(asked)
+    workflow = await quick_bench.run(spec)
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
         "the character failed: the artifact truncated-character/character.png was altered since "

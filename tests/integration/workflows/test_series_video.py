@@ -43,56 +43,56 @@ async def short_runs(
 
 
 async def test_a_series_makes_its_videos_in_order(bench: Bench) -> None:
-    asked = specs.series("three", videos=3)
-    await bench.lab.start(asked)
-    result = final(await bench.ended(asked))
+    spec = specs.series("three", videos=3)
+    await bench.lab.start(spec)
+    result = final(await bench.ended(spec))
     assert str(result.cost_usd) == "3.639"
-    assert checkpoints(result) == list(asked.checkpoints)
-    assert await bench.billed(asked) == list(asked.prompts)
+    assert checkpoints(result) == list(spec.checkpoints)
+    assert await bench.billed(spec) == list(spec.prompts)
 
 
 async def test_a_long_series_takes_several_runs_and_does_each_step_once(short_runs: Bench) -> None:
-    asked = specs.series("long", videos=20)
-    workflow = await short_runs.run(asked)
+    spec = specs.series("long", videos=20)
+    workflow = await short_runs.run(spec)
     result = final(workflow)
     assert len(workflow.runs) > 5
     assert workflow.status is Status.COMPLETED
-    assert checkpoints(result) == list(asked.checkpoints)
-    assert await short_runs.billed(asked) == list(asked.prompts)
+    assert checkpoints(result) == list(spec.checkpoints)
+    assert await short_runs.billed(spec) == list(spec.prompts)
     assert str(result.cost_usd) == "24.039"
     video = ["start_video", "await_video", "download_video"]
     assert steps(workflow) == ["open_operation", "generate_character", *(20 * video)]
-    assert await short_runs.progress(asked) == result
+    assert await short_runs.progress(spec) == result
 
 
 async def test_a_pause_holds_where_a_new_run_would_begin(short_runs: Bench) -> None:
-    asked = specs.series("paused-between-runs", videos=3)
-    hold = await short_runs.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
-    await short_runs.lab.start(asked)
-    await hold.reached(deadline_seconds=10)
-    await short_runs.handle(asked).signal("pause")
-    await hold.resume()
+    spec = specs.series("paused-between-runs", videos=3)
+    halt = await short_runs.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
+    await short_runs.lab.start(spec)
+    await halt.reached(deadline_seconds=10)
+    await short_runs.handle(spec).signal("pause")
+    await halt.resume()
     paused = await short_runs.until(
-        asked,
+        spec,
         lambda progress: "video_1_complete" in checkpoints(progress),
         what="video 1 is complete",
     )
     assert paused.paused
-    assert await short_runs.billed(asked) == list(asked.prompts[:2])
-    await short_runs.handle(asked).signal("resume")
-    workflow = await short_runs.ended(asked)
+    assert await short_runs.billed(spec) == list(spec.prompts[:2])
+    await short_runs.handle(spec).signal("resume")
+    workflow = await short_runs.ended(spec)
     assert len(workflow.runs) > 1
-    assert checkpoints(final(workflow)) == list(asked.checkpoints)
+    assert checkpoints(final(workflow)) == list(spec.checkpoints)
 
 
 async def test_a_cancel_reaches_the_newest_run(short_runs: Bench) -> None:
-    asked = specs.series("canceled-in-a-later-run", videos=5)
-    hold = await short_runs.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[3])
-    await short_runs.lab.start(asked)
-    await hold.reached(deadline_seconds=10)
-    await short_runs.handle(asked).cancel()
-    await hold.resume()
-    workflow = await short_runs.ended(asked)
-    progress = await short_runs.progress(asked)
+    spec = specs.series("canceled-in-a-later-run", videos=5)
+    halt = await short_runs.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[3])
+    await short_runs.lab.start(spec)
+    await halt.reached(deadline_seconds=10)
+    await short_runs.handle(spec).cancel()
+    await halt.resume()
+    workflow = await short_runs.ended(spec)
+    progress = await short_runs.progress(spec)
     assert (workflow.status, progress.stage) == (Status.CANCELED, Stage.CANCELED)
-    assert checkpoints(progress) == list(asked.checkpoints[:6])
+    assert checkpoints(progress) == list(spec.checkpoints[:6])

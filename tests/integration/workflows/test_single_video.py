@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 class Completed:
     """A single video that ran undisturbed."""
 
-    asked: VideoSpec
+    spec: VideoSpec
     before: datetime
     workflow: Workflow
     result: Progress
@@ -34,34 +34,34 @@ class Completed:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def completed(bench: Bench) -> Completed:
-    asked = specs.single("undisturbed")
+    spec = specs.single("undisturbed")
     before = datetime.now(UTC)
-    await bench.lab.start(asked)
-    workflow = await bench.ended(asked)
-    return Completed(asked, before, workflow, final(workflow), datetime.now(UTC))
+    await bench.lab.start(spec)
+    workflow = await bench.ended(spec)
+    return Completed(spec, before, workflow, final(workflow), datetime.now(UTC))
 
 
 async def test_progress_is_told_while_the_character_is_made(bench: Bench) -> None:
-    asked = specs.single("watched-at-its-character")
-    hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
-    await bench.lab.start(asked)
-    await hold.reached(deadline_seconds=10)
-    progress = await bench.progress(asked)
-    await hold.resume()
-    await bench.ended(asked)
+    spec = specs.single("watched-at-its-character")
+    halt = await bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+    await bench.lab.start(spec)
+    await halt.reached(deadline_seconds=10)
+    progress = await bench.progress(spec)
+    await halt.resume()
+    await bench.ended(spec)
     assert (progress.stage, progress.progress_percent) == (Stage.GENERATING_CHARACTER, 0)
     assert checkpoints(progress) == ["started"]
     assert progress.cost_usd == 0
 
 
 async def test_progress_is_told_while_the_video_is_made(bench: Bench) -> None:
-    asked = specs.single("watched-at-its-video")
-    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
-    await bench.lab.start(asked)
-    await bench.lab.until_polled(asked.video_prompts[0])
-    progress = await bench.progress(asked)
-    await hold.resume()
-    await bench.ended(asked)
+    spec = specs.single("watched-at-its-video")
+    halt = await bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
+    await bench.lab.start(spec)
+    await bench.lab.until_polled(spec.video_prompts[0])
+    progress = await bench.progress(spec)
+    await halt.resume()
+    await bench.ended(spec)
     assert (progress.stage, progress.progress_percent) == (Stage.AWAITING_VIDEO, 50)
     assert progress.video == 1
     assert checkpoints(progress) == ["started", "character_generated"]
@@ -74,7 +74,7 @@ async def test_the_result_says_that_it_is_complete(bench: Bench, completed: Comp
     assert (result.operation_id, result.stage) == ("undisturbed", Stage.COMPLETE)
     assert (result.progress_percent, result.video) == (100, None)
     assert (result.paused, result.failure) == (False, None)
-    assert await bench.progress(completed.asked) == result
+    assert await bench.progress(completed.spec) == result
 
 
 async def test_each_checkpoint_has_its_time_and_the_cost_up_to_it(
@@ -90,7 +90,7 @@ async def test_each_checkpoint_has_its_time_and_the_cost_up_to_it(
     times = [completed.before, *(point.at for point in points), completed.after]
     assert times == sorted(times)
     assert completed.result.cost_usd == Decimal("1.239")
-    assert await bench.billed(completed.asked) == list(completed.asked.prompts)
+    assert await bench.billed(completed.spec) == list(completed.spec.prompts)
 
 
 async def test_its_files_are_there_as_the_result_tells_and_no_others(
@@ -100,7 +100,7 @@ async def test_its_files_are_there_as_the_result_tells_and_no_others(
     assert list(told) == ["undisturbed/character.png", "undisturbed/video-001.mp4"]
     there = {path: hashlib.sha256((bench.artifacts / path).read_bytes()) for path in told}
     assert {path: digest.hexdigest() for path, digest in there.items()} == told
-    folder = bench.artifacts / completed.asked.workflow_id
+    folder = bench.artifacts / completed.spec.workflow_id
     assert sorted(path.name for path in folder.iterdir()) == [
         ".character.sent.note",
         ".video-001.note",

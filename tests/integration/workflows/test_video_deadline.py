@@ -29,11 +29,11 @@ sys.exit(worker.main())
 async def test_a_video_that_is_never_finished_is_given_up_at_its_deadline(
     own_bench: Bench,
 ) -> None:
-    asked = specs.single("never-finished")
-    await own_bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
+    spec = specs.single("never-finished")
+    await own_bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
     await own_bench.lab.worker(settings={"VIDEO_DEADLINE_SECONDS": "2"})
-    workflow = await own_bench.run(asked)
-    name = await own_bench.provider_operation(asked.video_prompts[0])
+    workflow = await own_bench.run(spec)
+    name = await own_bench.provider_operation(spec.video_prompts[0])
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
         "video 1 of 1 failed: the provider did not finish it within 2 s (VIDEO_DEADLINE_SECONDS). "
@@ -53,31 +53,31 @@ async def test_a_video_that_is_never_finished_is_given_up_at_its_deadline(
 async def test_a_video_that_was_given_up_is_awaited_anew_without_paying_again(
     own_bench: Bench,
 ) -> None:
-    asked = specs.single("given-up")
-    hold = await own_bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
+    spec = specs.single("given-up")
+    halt = await own_bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
     await own_bench.lab.worker(settings={"VIDEO_DEADLINE_SECONDS": "1"})
-    assert (await own_bench.run(asked)).status is Status.FAILED
+    assert (await own_bench.run(spec)).status is Status.FAILED
     before = await own_bench.calls()
-    await hold.resume()
-    workflow = await own_bench.run(asked)
+    await halt.resume()
+    workflow = await own_bench.run(spec)
     assert workflow.status is Status.COMPLETED
     assert final(workflow).cost_usd == Decimal("1.239")
-    assert await own_bench.billed(asked) == list(asked.prompts)
+    assert await own_bench.billed(spec) == list(spec.prompts)
     assert set((await own_bench.calls())[len(before) :]) == {Call.POLL, Call.DOWNLOAD}
 
 
 async def test_a_long_wait_is_handed_over_and_uses_up_no_attempt(own_bench: Bench) -> None:
-    asked = specs.single("long-rendering")
-    hold = await own_bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
+    spec = specs.single("long-rendering")
+    halt = await own_bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
     await own_bench.lab.worker(argv=(sys.executable, "-c", HASTY))
-    await own_bench.lab.start(asked)
+    await own_bench.lab.start(spec)
 
     async def was_handed_over() -> bool:
-        return steps(await own_bench.workflow(asked)).count("await_video") >= 3
+        return steps(await own_bench.workflow(spec)).count("await_video") >= 3
 
     await wait_until(was_handed_over, what="two hand-overs", deadline_seconds=DEADLINE_SECONDS)
-    await hold.resume()
-    workflow = await own_bench.ended(asked)
+    await halt.resume()
+    workflow = await own_bench.ended(spec)
     assert workflow.status is Status.COMPLETED
     assert {activity.attempt for activity in workflow.activities} == {1}
-    assert await own_bench.billed(asked) == list(asked.prompts)
+    assert await own_bench.billed(spec) == list(spec.prompts)

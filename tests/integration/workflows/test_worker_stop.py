@@ -26,31 +26,31 @@ async def stop_has_begun(child: Child) -> None:
     )
 
 
-async def stop_while_awaiting(bench: Bench, asked: VideoSpec) -> tuple[int, Breakpoint]:
+async def stop_while_awaiting(bench: Bench, spec: VideoSpec) -> tuple[int, Breakpoint]:
     """Stop the only worker while a video is rendered; its exit code."""
     first = await bench.lab.worker()
-    hold = await bench.set_breakpoint(BreakAt.VIDEO, asked.video_prompts[0])
-    await bench.lab.start(asked)
-    await bench.lab.until_polled(asked.video_prompts[0])
+    halt = await bench.set_breakpoint(BreakAt.VIDEO, spec.video_prompts[0])
+    await bench.lab.start(spec)
+    await bench.lab.until_polled(spec.video_prompts[0])
     first.child.send(signal.SIGTERM)
-    return await first.child.wait(WELL_WITHIN_GRACE_SECONDS), hold
+    return await first.child.wait(WELL_WITHIN_GRACE_SECONDS), halt
 
 
-async def stop_while_paying(bench: Bench, asked: VideoSpec) -> int:
+async def stop_while_paying(bench: Bench, spec: VideoSpec) -> int:
     """Stop the only worker while its image request is on its way; its exit code."""
     first = await bench.lab.worker()
-    hold = await bench.set_breakpoint(BreakAt.IMAGE, asked.character_prompt)
-    await bench.lab.start(asked)
-    await hold.reached(deadline_seconds=DEADLINE_SECONDS)
+    halt = await bench.set_breakpoint(BreakAt.IMAGE, spec.character_prompt)
+    await bench.lab.start(spec)
+    await halt.reached(deadline_seconds=DEADLINE_SECONDS)
     first.child.send(signal.SIGTERM)
     await stop_has_begun(first.child)
-    await hold.resume()
+    await halt.resume()
     return await first.child.wait(WELL_WITHIN_GRACE_SECONDS)
 
 
-async def completed_by_another(bench: Bench, asked: VideoSpec) -> Workflow:
+async def completed_by_another(bench: Bench, spec: VideoSpec) -> Workflow:
     await bench.lab.worker()
-    workflow = await bench.ended(asked)
+    workflow = await bench.ended(spec)
     assert workflow.status is Status.COMPLETED
     return workflow
 
@@ -62,23 +62,23 @@ async def test_an_idle_worker_stops_at_once(own_bench: Bench) -> None:
 
 
 async def test_a_worker_that_awaits_a_video_stops_and_hands_it_over(own_bench: Bench) -> None:
-    asked = specs.single("handed-over")
-    exit_code, hold = await stop_while_awaiting(own_bench, asked)
-    await hold.resume()
-    workflow = await completed_by_another(own_bench, asked)
+    spec = specs.single("handed-over")
+    exit_code, halt = await stop_while_awaiting(own_bench, spec)
+    await halt.resume()
+    workflow = await completed_by_another(own_bench, spec)
     waits = [activity for activity in workflow.activities if activity.kind == "await_video"]
     assert exit_code == 0
     # Two waits by two workers, and neither of them a second attempt after a failure.
     assert [wait.attempt for wait in waits] == [1, 1]
     assert len({wait.worker for wait in waits}) == 2
-    assert await own_bench.billed(asked) == list(asked.prompts)
+    assert await own_bench.billed(spec) == list(spec.prompts)
 
 
 async def test_a_worker_that_pays_stops_after_it_has_what_it_paid_for(own_bench: Bench) -> None:
-    asked = specs.single("paid-while-stopping")
-    exit_code = await stop_while_paying(own_bench, asked)
+    spec = specs.single("paid-while-stopping")
+    exit_code = await stop_while_paying(own_bench, spec)
     assert exit_code == 0
-    assert (own_bench.artifacts / asked.workflow_id / "character.png").exists()
-    workflow = await completed_by_another(own_bench, asked)
+    assert (own_bench.artifacts / spec.workflow_id / "character.png").exists()
+    workflow = await completed_by_another(own_bench, spec)
     assert {activity.attempt for activity in workflow.activities} == {1}
-    assert await own_bench.billed(asked) == list(asked.prompts)
+    assert await own_bench.billed(spec) == list(spec.prompts)

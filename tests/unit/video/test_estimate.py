@@ -107,7 +107,7 @@ def test_the_others_of_the_five_first_run_on_each_topology(name: str, topology: 
     assert on_topology(SCENARIOS[name], topology).cases == SCENARIOS[name].cases
 
 
-def test_live_no_two_workflows_share_an_id_for_they_share_a_ledger() -> None:
+def test_live_no_two_workflows_share_an_id_for_they_share_a_payment_journal() -> None:
     ids = [
         spec.workflow_id
         for scenario in SUITE

@@ -183,7 +183,7 @@ def test_a_late_reply_is_the_character_where_no_other_is_left(tmp_path: Path) ->
     assert started.image_sha256 == IMAGE.sha256
 
 
-def test_nothing_paid_leaves_an_empty_ledger(tmp_path: Path) -> None:
+def test_nothing_paid_leaves_an_empty_file_of_bills(tmp_path: Path) -> None:
     assert _written(tmp_path) == ()
     assert (tmp_path / "ledger.jsonl").exists()
 
@@ -192,8 +192,8 @@ def test_only_the_calls_of_the_cases_own_workflows_are_kept(tmp_path: Path) -> N
     url = f"sqlite:///{tmp_path / 'paid.db'}"
     journal = PaymentJournal.open(url, grace_seconds=1)
     for operation_id in ("asked", "of-another-case"):
-        purchase = PaidRequest(operation_id, CHARACTER, PaidItem.IMAGE, "a-model", Decimal(1), 60)
-        assert isinstance(journal.reserve(purchase, Limits(in_doubt_allowed=0)), Granted)
+        paid = PaidRequest(operation_id, CHARACTER, PaidItem.IMAGE, "a-model", Decimal(1), 60)
+        assert isinstance(journal.reserve(paid, Limits(in_doubt_allowed=0)), Granted)
     journal.close()
     save_paid_calls(url, tmp_path, [ASKED.workflow_id])
     save_live_bills(tmp_path, [ASKED])
@@ -308,7 +308,7 @@ that recorded them.
 
 
 def _lines(file: Path, event: str) -> list[dict[str, Any]]:
-    """The raw records of a ledger, without any of our own reading."""
+    """The raw records in a file of bills, without any of our own reading."""
     found = map(json.loads, file.read_text().splitlines())
     return [record for record in found if record["event"] == event]
 
@@ -363,12 +363,12 @@ def test_a_refused_request_without_a_prompt_is_that_of_its_video(
 ) -> None:
     """A poll names the operation, a download the file."""
     shutil.copytree(checkpoint.folder, tmp_path / "case")
-    ledger = tmp_path / "case" / "ledger.jsonl"
+    bills_file = tmp_path / "case" / "ledger.jsonl"
     request = next(r for r in checkpoint.received if getattr(r, field))
     answer = checkpoint.answers[request.request_id]
     refused = answer.model_copy(update={"kind": "status", "status": 503})
     changed = [refused if record is answer else record for record in checkpoint.records]
-    ledger.write_bytes(b"".join(map(to_line, changed)))
+    bills_file.write_bytes(b"".join(map(to_line, changed)))
 
     (refusal,) = load(tmp_path / "case").refusals
 
@@ -432,7 +432,7 @@ def test_a_request_is_in_doubt_where_nobody_has_a_use_of_what_it_may_have_cost(
     assert possible_waste_usd(evidence.in_doubt) == (Decimal("0.039") if in_doubt else 0)
 
 
-def test_bills_are_read_as_the_ledger_grows_and_only_of_whole_lines(
+def test_bills_are_read_while_their_file_grows_and_only_whole_lines(
     worker_crash: VideoEvidence, tmp_path: Path
 ) -> None:
     whole = (worker_crash.folder / "ledger.jsonl").read_bytes()

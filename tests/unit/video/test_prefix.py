@@ -72,7 +72,7 @@ def test_without_its_prefix_the_workflow_is_lost(folder: Path) -> None:
     assert problems == (f"{ID} is lost: the server has no history of it",)
 
 
-def test_a_live_ledger_is_written_from_calls_with_a_prefix(folder: Path) -> None:
+def test_live_bills_are_written_from_calls_with_a_prefix(folder: Path) -> None:
     save_live_bills(folder, load(folder).specs)
 
     records = read_bills(folder / "ledger.jsonl")

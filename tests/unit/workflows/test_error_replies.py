@@ -229,9 +229,9 @@ def test_a_header_names_seconds_or_a_date(value: str, seconds: float | None) -> 
 
 
 def test_a_date_is_waited_for() -> None:
-    wish = said({}, retry_after=formatdate(time.time() + 600, usegmt=True)).retry_after_seconds
-    assert wish is not None
-    assert 500 < wish <= 600
+    seconds = said({}, retry_after=formatdate(time.time() + 600, usegmt=True)).retry_after_seconds
+    assert seconds is not None
+    assert 500 < seconds <= 600
 
 
 @pytest.mark.parametrize(("delay", "header"), [("27s", "120"), ("120s", "27")])

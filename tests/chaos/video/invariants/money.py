@@ -54,7 +54,7 @@ def every_bill_is_on_record(evidence: VideoEvidence) -> Iterator[str]:
 @safety
 def billed_once_unless_in_doubt(evidence: VideoEvidence) -> Iterator[str]:
     """Beyond a step's first bill there are at most as many as its calls that the workers' own
-    ledger calls in doubt; and nobody is billed for what nobody asked for.
+    payment journal has in doubt; and nobody is billed for what nobody asked for.
     """
     billed = Counter((bill.item, bill.prompt) for bill in evidence.billed if bill.amount_usd)
     for expected in evidence.specs:

@@ -134,11 +134,11 @@ async def _worker_and_server(lab: VideoLab) -> None:
         (video,) = await _all_are_awaited(lab, (_WITH_SERVER,))
         pid = await _holder(lab, _WITH_SERVER.workflow_id)
 
-        async def strike_worker() -> None:
+        async def kill_worker() -> None:
             fleet.signal(pid, signal.SIGKILL)
 
         # The server first, by some microseconds: the fleet has nobody to turn to.
-        await asyncio.gather(lab.signal(server.child, signal.SIGKILL), strike_worker())
+        await asyncio.gather(lab.signal(server.child, signal.SIGKILL), kill_worker())
         await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
         await server.start()
         lab.healed(server.child.name)

@@ -92,10 +92,10 @@ def test_what_is_kept_must_be_a_number(number: str, capsys: pytest.CaptureFixtur
 def test_a_run_that_is_written_stays_and_is_named(
     reports: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hold = RunLock(reports / OLD)
+    lock = RunLock(reports / OLD)
 
     assert main(["clean", "--keep", "0", "--yes", f"--reports={reports}"]) == 0
-    hold.release()
+    lock.release()
 
     assert _names(reports) == [OLD, NEW, "latest"]
     said = capsys.readouterr().out.splitlines()

@@ -152,12 +152,12 @@ def test_one_file_that_is_still_written_keeps_the_whole_run(reports: Path) -> No
 
 
 def test_a_run_that_its_writer_has_locked_stays(reports: Path) -> None:
-    hold = RunLock(_run(reports, OLD))
+    lock = RunLock(_run(reports, OLD))
 
     assert _names(Plan.of(kept_runs(reports), keep=0).in_hand) == [OLD]
     assert Plan.of(kept_runs(reports), keep=0).going == []
 
-    hold.release()
+    lock.release()
     assert _names(Plan.of(kept_runs(reports), keep=0).going) == [OLD]
 
 

@@ -101,10 +101,10 @@ def _carrying_out(do: Callable[[], int]) -> Callable[[object], int]:
 
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    def strike() -> int:
+    def interrupt() -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_carry_out", _carrying_out(strike))
+    monkeypatch.setattr(module, "_carry_out", _carrying_out(interrupt))
 
     assert main(["list"]) == 130
 

@@ -82,10 +82,10 @@ def test_what_cannot_be_written_leaves_the_old_and_nothing_else(
 
 
 def test_an_interrupt_leaves_nothing_either(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def strike(_: int) -> None:
+    def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "fsync", strike)
+    monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_file(folder / "a.json", "new")
 

@@ -169,8 +169,8 @@ def test_what_is_billed_twice_is_red_on_a_starved_machine(checkpoint: Evidence) 
 
 
 def test_a_lost_checkpoint_is_red_on_a_starved_machine(checkpoint: VideoEvidence) -> None:
-    (asked,) = checkpoint.specs
-    more = asked.model_copy(update={"checkpoints": (*asked.checkpoints, "one-more")})
+    (spec,) = checkpoint.specs
+    more = spec.model_copy(update={"checkpoints": (*spec.checkpoints, "one-more")})
     changed = replace(checkpoint, specs=(more,))
 
     finding = checkpoints_are_complete_and_in_order.examine(_on(BUSY, changed))

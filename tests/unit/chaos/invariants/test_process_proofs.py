@@ -249,7 +249,7 @@ def _evidence(*journal: Entry) -> Evidence:
     return Evidence(Path("nowhere"), (), {}, journal, ())
 
 
-def test_a_limit_that_struck_is_proven() -> None:
+def test_a_memory_limit_that_took_effect_is_proven() -> None:
     assert PROOF.examine(_evidence(FAULT, GONE, TOLD)).problems == ()
 
 

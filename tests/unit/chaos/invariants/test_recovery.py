@@ -181,11 +181,9 @@ def test_an_apis_fault_is_counted_from_the_answer_that_failed(retry_config: Evid
 
 def test_a_link_to_the_api_may_keep_a_call_until_its_deadline(retry_config: Evidence) -> None:
     """Of what did not come to the provider its books tell nothing."""
-    asked = [a for a in retry_config.specs if a.workflow_id == "retry-recovers"]
+    spec = [a for a in retry_config.specs if a.workflow_id == "retry-recovers"]
     workflow = retry_config.workflows["retry-recovers"]
-    unheard = replace(
-        retry_config, refusals=(), specs=asked, workflows={"retry-recovers": workflow}
-    )
+    unheard = replace(retry_config, refusals=(), specs=spec, workflows={"retry-recovers": workflow})
     fault = _fault(unheard)
     cut = _changed(
         unheard, lambda e: e.event is Event.FAULT, kind="black_hole", target="worker-1>api"

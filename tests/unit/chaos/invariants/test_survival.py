@@ -72,22 +72,22 @@ def test_a_workflow_that_hangs_fails(checkpoint: Evidence, with_history: Change)
 
 
 def test_a_completion_that_should_be_a_failure_fails(checkpoint: Evidence) -> None:
-    asked = checkpoint.specs[0].model_copy(update={"status": Status.FAILED})
+    spec = checkpoint.specs[0].model_copy(update={"status": Status.FAILED})
 
-    finding = workflows_end_as_expected.examine(replace(checkpoint, specs=[asked]))
+    finding = workflows_end_as_expected.examine(replace(checkpoint, specs=[spec]))
 
     assert finding.verdict is Verdict.FAILED
 
 
 def test_a_failure_that_does_not_say_which_video_fails(retry_config: Evidence) -> None:
-    asked = [
+    spec = [
         expected.model_copy(update={"failure_names": ("video 7",)})
         if expected.failure_names
         else expected
         for expected in retry_config.specs
     ]
 
-    finding = workflows_end_as_expected.examine(replace(retry_config, specs=asked))
+    finding = workflows_end_as_expected.examine(replace(retry_config, specs=spec))
 
     assert finding.verdict is Verdict.FAILED
 

@@ -38,17 +38,17 @@ def test_real_evidence_holds(name: str, request: pytest.FixtureRequest) -> None:
         assert check.examine(evidence).problems == ()
 
 
-def _read_again(evidence: VideoEvidence, ledger: Sequence[Record], folder: Path) -> VideoEvidence:
+def _read_again(evidence: VideoEvidence, tampered: Sequence[Record], folder: Path) -> VideoEvidence:
     """The evidence with its bills read from other records of the provider."""
     shutil.copytree(evidence.folder, folder, dirs_exist_ok=True)
-    (folder / BILLS).write_bytes(b"".join(map(to_line, ledger)))
+    (folder / BILLS).write_bytes(b"".join(map(to_line, tampered)))
     return load(folder)
 
 
 def test_a_video_billed_twice_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
-    ledger = [*checkpoint.records, _bill(checkpoint, Item.VIDEO)]
+    tampered = [*checkpoint.records, _bill(checkpoint, Item.VIDEO)]
 
-    finding = billed_at_most_expected.examine(_read_again(checkpoint, ledger, tmp_path))
+    finding = billed_at_most_expected.examine(_read_again(checkpoint, tampered, tmp_path))
 
     assert finding.verdict is Verdict.FAILED
     assert "billed 2 times instead of 1" in finding.problems[0]
@@ -76,7 +76,7 @@ def test_a_bill_for_what_nobody_asked_for_fails(checkpoint: VideoEvidence, tmp_p
     assert billed_at_most_expected.examine(broken).verdict is Verdict.FAILED
 
 
-def test_a_bill_missing_from_the_ledger_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
+def test_a_missing_bill_fails(checkpoint: VideoEvidence, tmp_path: Path) -> None:
     video = _bill(checkpoint, Item.VIDEO)
     rest = [record for record in checkpoint.records if record is not video]
 

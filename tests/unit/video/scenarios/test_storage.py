@@ -48,8 +48,8 @@ def gone() -> VideoEvidence:
 def test_real_evidence_of_full_disks_and_a_lost_database_is_sound(
     full: VideoEvidence, gone: VideoEvidence
 ) -> None:
-    ledger = kept("disk_full", "ledger")
-    recorded = ((disk_full, 0, full), (disk_full, 1, ledger), (database_damage, 2, gone))
+    journal_full = kept("disk_full", "ledger")
+    recorded = ((disk_full, 0, full), (disk_full, 1, journal_full), (database_damage, 2, gone))
     for scenario, number, evidence in recorded:
         case = scenario.SCENARIO.cases[number]
         for check in (*case.proofs, *case.invariants):

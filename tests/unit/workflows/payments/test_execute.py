@@ -83,7 +83,7 @@ class Provider:
 
 
 @dataclass
-class Till:
+class Bench:
     """Paid calls with all that it stands on. `grace_seconds` 0: a deadline is a deadline."""
 
     folder: Path
@@ -99,9 +99,9 @@ class Till:
         replies = ImageReplies(self.store)
         return await self.paid_calls(**settings).execute(IMAGE, order, replies, self.provider.image)
 
-    async def buy(self, purchase: PaidRequest) -> PaidResult:
+    async def buy(self, request: PaidRequest) -> PaidResult:
         replies = VideoReplies(self.store)
-        return await self.paid_calls().execute(purchase, VIDEO_ORDER, replies, self.provider.video)
+        return await self.paid_calls().execute(request, VIDEO_ORDER, replies, self.provider.video)
 
     async def video(self, order: PaidOrder = VIDEO_ORDER, **settings: object) -> PaidResult:
         replies = VideoReplies(self.store)
@@ -110,10 +110,10 @@ class Till:
     def states(self, step: str = CHARACTER) -> Sequence[State]:
         return [call.state for call in self.journal.calls("op", step)]
 
-    def intend(self, purchase: PaidRequest, *, overdue: bool = False) -> PaidCall:
+    def intend(self, request: PaidRequest, *, overdue: bool = False) -> PaidCall:
         """Record an intent, as an attempt does that then dies."""
         seconds = -1.0 if overdue else 60.0
-        late = PaidRequest(**{**vars(purchase), "deadline_seconds": seconds})
+        late = PaidRequest(**{**vars(request), "deadline_seconds": seconds})
         answer = self.journal.reserve(late, Limits(in_doubt_allowed=9))
         assert isinstance(answer, Granted)
         return answer.call
@@ -142,11 +142,11 @@ class Till:
 
 
 @pytest.fixture
-def till(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> Iterator[Till]:
+def bench(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> Iterator[Bench]:
     clean_environment.setattr(policies, "STORE_RETRY_INTERVAL", timedelta(milliseconds=1))
     journal = PaymentJournal.open(f"sqlite:///{tmp_path / 'paid.db'}", grace_seconds=0)
     settings = Settings(gemini_api_key=SecretStr("a-key"))
-    yield Till(tmp_path, journal, ArtifactStore(tmp_path), settings)
+    yield Bench(tmp_path, journal, ArtifactStore(tmp_path), settings)
     journal.close()
 
 
@@ -158,328 +158,344 @@ def artifact_of(bill: PaidResult) -> Artifact:
 # What goes well
 
 
-async def test_the_intent_is_on_record_when_the_request_leaves(till: Till) -> None:
+async def test_the_intent_is_on_record_when_the_request_leaves(bench: Bench) -> None:
     seen: list[Sequence[State]] = []
 
     async def look() -> None:
-        seen.append(await asyncio.to_thread(till.states))
+        seen.append(await asyncio.to_thread(bench.states))
 
-    till.provider.before = look
-    await till.image()
+    bench.provider.before = look
+    await bench.image()
     assert seen == [[State.INTENT]]
-    assert till.states() == [State.DONE]
+    assert bench.states() == [State.DONE]
 
 
 async def test_the_reply_is_on_disk_before_its_outcome_is_on_record(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, bytes]] = []
-    record = till.journal.record
+    record = bench.journal.record
 
     def watched(call: PaidCall, *, artifact: Artifact) -> PaidCall:
-        seen.append(till.files())
+        seen.append(bench.files())
         return record(call, artifact=artifact)
 
-    monkeypatch.setattr(till.journal, "record", watched)
-    await till.image()
+    monkeypatch.setattr(bench.journal, "record", watched)
+    await bench.image()
     assert seen == [{"character.png": b"a fox"}]
 
 
-async def test_a_result_names_the_file_and_the_cost_and_nothing_is_sent_again(till: Till) -> None:
-    bill = await till.image()
-    assert till.store.load(artifact_of(bill)) == b"a fox"
+async def test_a_result_names_the_file_and_the_cost_and_nothing_is_sent_again(
+    bench: Bench,
+) -> None:
+    bill = await bench.image()
+    assert bench.store.load(artifact_of(bill)) == b"a fox"
     assert (bill.call.cost_usd, bill.possible_waste_usd) == (Decimal("0.039"), FREE)
-    assert await till.image() == bill
-    assert till.provider.sent == 1
+    assert await bench.image() == bill
+    assert bench.provider.sent == 1
 
 
-async def test_a_video_is_known_by_the_providers_name_which_stays_on_disk(till: Till) -> None:
-    bill = await till.video()
+async def test_a_video_is_known_by_the_providers_name_which_stays_on_disk(
+    bench: Bench,
+) -> None:
+    bill = await bench.video()
     assert bill.call.provider_operation == NAME
-    assert till.files() == {".video-001.note": NAME.encode()}
+    assert bench.files() == {".video-001.note": NAME.encode()}
 
 
 # Crashes
 
 
-async def test_a_request_under_way_is_left_alone(till: Till) -> None:
-    call = till.intend(IMAGE)
+async def test_a_request_under_way_is_left_alone(bench: Bench) -> None:
+    call = bench.intend(IMAGE)
     with pytest.raises(UndecidedError) as raised:
-        await till.image()
+        await bench.image()
     assert raised.value.call.settle_at == call.deadline_at
-    assert till.provider.sent == 0
-    assert till.states() == [State.INTENT]
+    assert bench.provider.sent == 0
+    assert bench.states() == [State.INTENT]
 
 
-async def test_a_request_whose_sender_died_is_sent_again_after_its_deadline(till: Till) -> None:
-    till.intend(IMAGE, overdue=True)
-    bill = await till.image()
-    assert till.states() == [State.IN_DOUBT, State.DONE]
+async def test_a_request_whose_sender_died_is_sent_again_after_its_deadline(
+    bench: Bench,
+) -> None:
+    bench.intend(IMAGE, overdue=True)
+    bill = await bench.image()
+    assert bench.states() == [State.IN_DOUBT, State.DONE]
     assert bill.possible_waste_usd == Decimal("0.039")
-    assert till.provider.sent == 1
+    assert bench.provider.sent == 1
 
 
 async def test_a_request_whose_sender_died_waits_for_an_operator_who_wants_to_be_asked(
-    till: Till,
+    bench: Bench,
 ) -> None:
-    till.intend(IMAGE, overdue=True)
+    bench.intend(IMAGE, overdue=True)
     with pytest.raises(UndecidedError) as raised:
-        await till.image(in_doubt_policy="ask")
+        await bench.image(in_doubt_policy="ask")
     assert (raised.value.call.settle_at, raised.value.call.ambiguous) == (None, 1)
-    assert till.provider.sent == 0
+    assert bench.provider.sent == 0
 
 
-async def test_an_image_on_disk_is_recorded_and_not_paid_for_again(till: Till) -> None:
-    call = till.intend(IMAGE)
-    ImageReplies(till.store).put(call, FOX)
-    bill = await till.image()
-    assert till.store.load(artifact_of(bill)) == b"a fox"
-    assert (till.states(), till.provider.sent) == ([State.DONE], 0)
+async def test_an_image_on_disk_is_recorded_and_not_paid_for_again(bench: Bench) -> None:
+    call = bench.intend(IMAGE)
+    ImageReplies(bench.store).put(call, FOX)
+    bill = await bench.image()
+    assert bench.store.load(artifact_of(bill)) == b"a fox"
+    assert (bench.states(), bench.provider.sent) == ([State.DONE], 0)
 
 
-async def test_a_reply_that_turns_up_after_its_deadline_still_counts(till: Till) -> None:
-    call = till.intend(VIDEO, overdue=True)
-    VideoReplies(till.store).put(call, NAME)
-    bill = await till.video(in_doubt_policy="ask")
+async def test_a_reply_that_turns_up_after_its_deadline_still_counts(bench: Bench) -> None:
+    call = bench.intend(VIDEO, overdue=True)
+    VideoReplies(bench.store).put(call, NAME)
+    bill = await bench.video(in_doubt_policy="ask")
     assert bill.call.provider_operation == NAME
-    assert (till.states(STEP), till.provider.sent) == ([State.DONE], 0)
+    assert (bench.states(STEP), bench.provider.sent) == ([State.DONE], 0)
 
 
-async def test_a_note_that_outlived_its_record_does_no_harm(till: Till) -> None:
-    bill = await till.video()
-    VideoReplies(till.store).put(bill.call, "models/m/operations/of-a-note")
-    assert (await till.video()).call.provider_operation == NAME
-    assert till.provider.sent == 1
+async def test_a_note_that_outlived_its_record_does_no_harm(bench: Bench) -> None:
+    bill = await bench.video()
+    VideoReplies(bench.store).put(bill.call, "models/m/operations/of-a-note")
+    assert (await bench.video()).call.provider_operation == NAME
+    assert bench.provider.sent == 1
 
 
-async def test_a_crash_while_sending_leaves_the_intent(till: Till) -> None:
-    till.provider.failures = [CrashError()]
+async def test_a_crash_while_sending_leaves_the_intent(bench: Bench) -> None:
+    bench.provider.failures = [CrashError()]
     with pytest.raises(CrashError):
-        await till.image()
-    assert till.states() == [State.INTENT]
+        await bench.image()
+    assert bench.states() == [State.INTENT]
 
 
-async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(till: Till) -> None:
+async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(bench: Bench) -> None:
     """It wakes up with its reply when another has paid in its stead."""
-    paused = till.intend(IMAGE, overdue=True)
-    bill = await till.image()
-    await till.paid_calls()._keep(
-        paused, Image(b"a late fox", "image/png"), ImageReplies(till.store)
+    paused = bench.intend(IMAGE, overdue=True)
+    bill = await bench.image()
+    await bench.paid_calls()._keep(
+        paused, Image(b"a late fox", "image/png"), ImageReplies(bench.store)
     )
-    assert till.states() == [State.LATE, State.DONE]
-    assert till.files() == {"character.png": b"a late fox", "character.2.png": b"a fox"}
-    again = await till.image()
+    assert bench.states() == [State.LATE, State.DONE]
+    assert bench.files() == {"character.png": b"a late fox", "character.2.png": b"a fox"}
+    again = await bench.image()
     assert (again.call, again.possible_waste_usd) == (bill.call, Decimal("0.039"))
-    assert till.provider.sent == 1
+    assert bench.provider.sent == 1
 
 
 # What must be in order before anything is paid
 
 
-async def test_a_file_without_any_record_is_told_before_anything_is_paid(till: Till) -> None:
-    till.store.save("op", "character.png", b"a fox of another journal")
+async def test_a_file_without_any_record_is_told_before_anything_is_paid(
+    bench: Bench,
+) -> None:
+    bench.store.save("op", "character.png", b"a fox of another journal")
     with pytest.raises(JournalError) as raised:
-        await till.image()
+        await bench.image()
     assert not raised.value.lasting
     assert str(raised.value) == (
         "op/character.png exists, but the journal has no record of it, so "
         "PAYMENT_JOURNAL_URL may name another journal than before; mend that, or take a "
         "new operation id to pay for all anew."
     )
-    assert (till.states(), till.provider.sent) == ([], 0)
+    assert (bench.states(), bench.provider.sent) == ([], 0)
 
 
 @pytest.mark.parametrize("name", ["video-001.mp4", ".video-001.note"])
 async def test_a_video_without_any_record_is_told_before_it_is_paid_for_again(
-    till: Till, name: str
+    bench: Bench, name: str
 ) -> None:
-    till.store.save("op", name, b"of another journal")
+    bench.store.save("op", name, b"of another journal")
     with pytest.raises(JournalError, match="exists, but the journal has no record of it"):
-        await till.video()
-    assert (till.states(STEP), till.provider.sent) == ([], 0)
+        await bench.video()
+    assert (bench.states(STEP), bench.provider.sent) == ([], 0)
 
 
-async def test_a_video_is_not_begun_where_its_character_is_not_on_record(till: Till) -> None:
+async def test_a_video_is_not_begun_where_its_character_is_not_on_record(
+    bench: Bench,
+) -> None:
     made_from = replace(VIDEO, made_from=CHARACTER)
     with pytest.raises(JournalError) as raised:
-        await till.buy(made_from)
+        await bench.buy(made_from)
     assert not raised.value.lasting
     assert str(raised.value) == (
         "the journal has no record of the character that video-001 is to be made from; stop all "
         "work and restore its newest state."
     )
-    assert (till.states(STEP), till.provider.sent) == ([], 0)
+    assert (bench.states(STEP), bench.provider.sent) == ([], 0)
 
-    await till.image()
-    assert (await till.buy(made_from)).call.provider_operation == NAME
+    await bench.image()
+    assert (await bench.buy(made_from)).call.provider_operation == NAME
 
 
-async def test_a_journal_other_than_that_of_the_artifacts_pays_for_nothing(till: Till) -> None:
-    await till.image()
+async def test_a_journal_other_than_that_of_the_artifacts_pays_for_nothing(
+    bench: Bench,
+) -> None:
+    await bench.image()
     with closing(
-        PaymentJournal.open(f"sqlite:///{till.folder / 'other.db'}", grace_seconds=0)
+        PaymentJournal.open(f"sqlite:///{bench.folder / 'other.db'}", grace_seconds=0)
     ) as other:
-        strange = PaidCalls(other, till.store, till.settings)
+        strange = PaidCalls(other, bench.store, bench.settings)
         with pytest.raises(
             JournalError, match="was paid for by another journal than this"
         ) as raised:
-            await strange.execute(VIDEO, VIDEO_ORDER, VideoReplies(till.store), till.provider.video)
+            await strange.execute(
+                VIDEO, VIDEO_ORDER, VideoReplies(bench.store), bench.provider.video
+            )
     assert not raised.value.lasting
-    assert till.provider.sent == 1
+    assert bench.provider.sent == 1
 
 
 async def test_a_request_that_cannot_be_noted_is_not_sent_and_in_no_doubt(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note = Failing(till.store.save_note, FULL, times=1)
-    monkeypatch.setattr(till.store, "save_note", note)
+    note = Failing(bench.store.save_note, FULL, times=1)
+    monkeypatch.setattr(bench.store, "save_note", note)
     with pytest.raises(ArtifactError):
-        await till.image()
-    assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
-    assert (await till.image()).possible_waste_usd == FREE
+        await bench.image()
+    assert (bench.states(), bench.provider.sent) == ([State.REFUSED], 0)
+    assert (await bench.image()).possible_waste_usd == FREE
 
 
 @pytest.mark.parametrize("note", [b"", b"\0", b"one", b"9" * 5_000, b" 1 "])
-async def test_a_note_of_no_number_counts_as_one_request(till: Till, note: bytes) -> None:
-    await till.image()
-    old = till.copy()
-    (till.folder / "op/.character.sent.note").write_bytes(note)
-    assert (await till.image()).call.number == 1
-    till.put_back(old)
-    with closing(sqlite3.connect(till.folder / "paid.db")) as connection, connection:
+async def test_a_note_of_no_number_counts_as_one_request(bench: Bench, note: bytes) -> None:
+    await bench.image()
+    old = bench.copy()
+    (bench.folder / "op/.character.sent.note").write_bytes(note)
+    assert (await bench.image()).call.number == 1
+    bench.put_back(old)
+    with closing(sqlite3.connect(bench.folder / "paid.db")) as connection, connection:
         connection.execute("DELETE FROM paid_calls")
-    (till.folder / "op/character.png").unlink()
+    (bench.folder / "op/character.png").unlink()
     with pytest.raises(JournalError, match="request 1 of character"):
-        await till.image()
-    assert till.provider.sent == 1
+        await bench.image()
+    assert bench.provider.sent == 1
 
 
-async def test_a_note_that_cannot_be_read_is_told(till: Till) -> None:
-    await till.image()
-    (till.folder / "op/.character.sent.note").write_bytes(b"\xff")
+async def test_a_note_that_cannot_be_read_is_told(bench: Bench) -> None:
+    await bench.image()
+    (bench.folder / "op/.character.sent.note").write_bytes(b"\xff")
     with pytest.raises(ArtifactError) as raised:
-        await till.image()
+        await bench.image()
     assert str(raised.value) == (
         "the note op/.character.sent.note cannot be read (it is no text); restore it."
     )
 
 
 async def test_a_sender_that_wakes_up_late_takes_nothing_from_a_later_note(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paused = till.intend(IMAGE, overdue=True)
+    paused = bench.intend(IMAGE, overdue=True)
     answers: list[Answer] = [Granted(paused)]
-    reserve = till.journal.reserve
+    reserve = bench.journal.reserve
 
-    def earlier(purchase: PaidRequest, terms: Limits) -> Answer:
-        return answers.pop() if answers else reserve(purchase, terms)
+    def earlier(request: PaidRequest, limits: Limits) -> Answer:
+        return answers.pop() if answers else reserve(request, limits)
 
-    assert (await till.image()).call.number == 2
-    (till.folder / "op/character.2.png").rename(till.folder / "aside.png")
-    monkeypatch.setattr(till.journal, "reserve", earlier)
-    till.provider.failures = [BUSY]
+    assert (await bench.image()).call.number == 2
+    (bench.folder / "op/character.2.png").rename(bench.folder / "aside.png")
+    monkeypatch.setattr(bench.journal, "reserve", earlier)
+    bench.provider.failures = [BUSY]
     with pytest.raises(ApiError):
-        await till.image()
-    assert till.store.read_note("op", "character.sent") == "2"
+        await bench.image()
+    assert bench.store.read_note("op", "character.sent") == "2"
 
 
 # An older copy of the journal in its place
 
 
 async def test_a_copy_older_than_the_intent_pays_for_nothing_until_the_newest_state_is_back(
-    till: Till,
+    bench: Bench,
 ) -> None:
-    old = till.copy()
-    first = await till.video()
-    new = till.copy()
-    till.put_back(old)
+    old = bench.copy()
+    first = await bench.video()
+    new = bench.copy()
+    bench.put_back(old)
     with pytest.raises(JournalError) as raised:
-        await till.video()
+        await bench.video()
     assert not raised.value.lasting
     assert "the journal has no record of it" in str(raised.value)
-    till.put_back(new)
-    assert await till.video() == first
-    assert till.provider.sent == 1
+    bench.put_back(new)
+    assert await bench.video() == first
+    assert bench.provider.sent == 1
 
 
-@pytest.mark.parametrize("buy", [Till.image, Till.video])
+@pytest.mark.parametrize("buy", [Bench.image, Bench.video])
 async def test_a_copy_older_than_the_reply_finds_it_on_disk(
-    till: Till, buy: Callable[[Till], Awaitable[PaidResult]]
+    bench: Bench, buy: Callable[[Bench], Awaitable[PaidResult]]
 ) -> None:
     copies: list[Path] = []
 
     async def take() -> None:
-        copies.append(await asyncio.to_thread(till.copy))
+        copies.append(await asyncio.to_thread(bench.copy))
 
-    till.provider.before = take
-    first = await buy(till)
-    till.put_back(copies[0])
-    again = await buy(till)
+    bench.provider.before = take
+    first = await buy(bench)
+    bench.put_back(copies[0])
+    again = await buy(bench)
     assert again.call.provider_operation == first.call.provider_operation
-    assert (again.possible_waste_usd, till.provider.sent) == (FREE, 1)
+    assert (again.possible_waste_usd, bench.provider.sent) == (FREE, 1)
 
 
-async def test_a_copy_older_than_a_request_in_doubt_does_not_forget_the_doubt(till: Till) -> None:
-    old = till.copy()
-    till.provider.failures = [NO_REPLY]
+async def test_a_copy_older_than_a_request_in_doubt_does_not_forget_the_doubt(
+    bench: Bench,
+) -> None:
+    old = bench.copy()
+    bench.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError):
-        await till.video(in_doubt_policy="ask")
-    till.put_back(old)
+        await bench.video(in_doubt_policy="ask")
+    bench.put_back(old)
     with pytest.raises(JournalError) as raised:
-        await till.video()
+        await bench.video()
     assert str(raised.value) == (
         "the journal has no record of request 1 of video-001, which it granted; stop all work and "
         "restore its newest state."
     )
-    assert (till.provider.sent, raised.value.lasting) == (1, False)
+    assert (bench.provider.sent, raised.value.lasting) == (1, False)
 
 
 async def test_a_reply_to_a_request_that_an_older_copy_forgot_waits_for_the_newest_state(
-    till: Till,
+    bench: Bench,
 ) -> None:
-    old = till.copy()
+    old = bench.copy()
     new: list[Path] = []
 
     async def lose() -> None:
-        new.append(await asyncio.to_thread(till.copy))
-        await asyncio.to_thread(till.put_back, old)
+        new.append(await asyncio.to_thread(bench.copy))
+        await asyncio.to_thread(bench.put_back, old)
 
     async def find() -> None:
-        await wait_until(lambda: bool(till.files()), what="it is on disk", deadline_seconds=10)
-        await asyncio.to_thread(till.put_back, new[0])
+        await wait_until(lambda: bool(bench.files()), what="it is on disk", deadline_seconds=10)
+        await asyncio.to_thread(bench.put_back, new[0])
 
-    till.provider.after = lose
+    bench.provider.after = lose
     finding = asyncio.create_task(find())
-    bill = await till.video()
+    bill = await bench.video()
     await finding
-    assert (bill.call.provider_operation, till.states(STEP)) == (NAME, [State.DONE])
+    assert (bill.call.provider_operation, bench.states(STEP)) == (NAME, [State.DONE])
 
 
 async def test_a_folder_that_cannot_take_the_reply_costs_nothing(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policies, "FREE_BYTES", 2**62)
     with pytest.raises(ArtifactError, match="No space left on device"):
-        await till.image()
-    assert (till.states(), till.provider.sent) == ([], 0)
+        await bench.image()
+    assert (bench.states(), bench.provider.sent) == ([], 0)
 
 
 async def test_without_the_journal_nothing_is_sent(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise BROKEN
 
-    monkeypatch.setattr(till.journal, "reserve", fail)
+    monkeypatch.setattr(bench.journal, "reserve", fail)
     with pytest.raises(JournalError, match="cannot be written"):
-        await till.image()
-    assert (till.states(), till.provider.sent) == ([], 0)
+        await bench.image()
+    assert (bench.states(), bench.provider.sent) == ([], 0)
 
 
-async def test_beyond_the_budget_nothing_is_sent(till: Till) -> None:
+async def test_beyond_the_budget_nothing_is_sent(bench: Bench) -> None:
     with pytest.raises(BudgetExceededError):
-        await till.image(budget_usd=Decimal("0.038"))
-    assert (till.states(), till.provider.sent) == ([], 0)
+        await bench.image(budget_usd=Decimal("0.038"))
+    assert (bench.states(), bench.provider.sent) == ([], 0)
 
 
 # Replies that cannot be stored at once
@@ -502,30 +518,30 @@ class Failing:
         return self.real(*args, **names)
 
 
-async def test_a_reply_waits_for_its_journal(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = Failing(till.journal.record, BROKEN, times=3)
-    monkeypatch.setattr(till.journal, "record", record)
-    await till.image()
-    assert (record.seen, till.provider.sent, till.states()) == (4, 1, [State.DONE])
+async def test_a_reply_waits_for_its_journal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Failing(bench.journal.record, BROKEN, times=3)
+    monkeypatch.setattr(bench.journal, "record", record)
+    await bench.image()
+    assert (record.seen, bench.provider.sent, bench.states()) == (4, 1, [State.DONE])
 
 
-async def test_a_reply_waits_for_room_on_the_disk(till: Till) -> None:
-    replies = ImageReplies(till.store)
+async def test_a_reply_waits_for_room_on_the_disk(bench: Bench) -> None:
+    replies = ImageReplies(bench.store)
     put = Failing(replies.put, FULL, times=3)
     object.__setattr__(replies, "put", put)
-    await till.paid_calls().execute(IMAGE, IMAGE_ORDER, replies, till.provider.image)
-    assert (put.seen, till.provider.sent, till.states()) == (4, 1, [State.DONE])
-    assert till.files() == {"character.png": b"a fox"}
+    await bench.paid_calls().execute(IMAGE, IMAGE_ORDER, replies, bench.provider.image)
+    assert (put.seen, bench.provider.sent, bench.states()) == (4, 1, [State.DONE])
+    assert bench.files() == {"character.png": b"a fox"}
 
 
 async def test_a_reply_that_finds_no_place_in_time_is_told_with_its_name(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = Failing(till.journal.record, BROKEN, times=1)
-    monkeypatch.setattr(till.journal, "record", record)
+    record = Failing(bench.journal.record, BROKEN, times=1)
+    monkeypatch.setattr(bench.journal, "record", record)
     monkeypatch.setattr(policies, "STORE_PATIENCE", timedelta(seconds=-1))
     with pytest.raises(PaidButLostError) as raised:
-        await till.video()
+        await bench.video()
     assert str(raised.value) == (
         "the video-001 of op is paid for and could not be stored: the journal cannot be written. "
         f"The provider calls it {NAME}."
@@ -537,78 +553,80 @@ async def test_a_reply_that_finds_no_place_in_time_is_told_with_its_name(
 
 @pytest.mark.parametrize("error", [REFUSED, BUSY], ids=lambda error: error.code)
 async def test_a_request_that_was_not_accepted_is_refused_and_wastes_nothing(
-    till: Till, error: ApiError
+    bench: Bench, error: ApiError
 ) -> None:
-    till.provider.failures = [error]
+    bench.provider.failures = [error]
     with pytest.raises(ApiError) as raised:
-        await till.image()
+        await bench.image()
     assert raised.value is error
-    (call,) = till.journal.calls("op")
+    (call,) = bench.journal.calls("op")
     assert (call.state, call.reason) == (State.REFUSED, str(error))
 
-    bill = await till.image(in_doubt_policy="ask")
-    assert till.states() == [State.REFUSED, State.DONE]
+    bill = await bench.image(in_doubt_policy="ask")
+    assert bench.states() == [State.REFUSED, State.DONE]
     assert (bill.call.number, bill.possible_waste_usd) == (2, FREE)
 
 
 async def test_a_request_without_a_reply_is_sent_again_once_and_then_asked_about(
-    till: Till,
+    bench: Bench,
 ) -> None:
-    till.provider.failures = [NO_REPLY, NO_REPLY]
+    bench.provider.failures = [NO_REPLY, NO_REPLY]
     with pytest.raises(ApiError) as first:
-        await till.video()
+        await bench.video()
     assert first.value is NO_REPLY
-    (call,) = till.journal.calls("op")
+    (call,) = bench.journal.calls("op")
     assert (call.state, call.reason) == (State.IN_DOUBT, "it had no reply.")
     for _ in range(2):
         with pytest.raises(UndecidedError) as raised:
-            await till.video()
+            await bench.video()
         assert raised.value.call.ambiguous == 2
-    assert till.provider.sent == 2
+    assert bench.provider.sent == 2
 
 
-async def test_an_operator_is_asked_at_once_and_may_have_it_sent_again(till: Till) -> None:
-    till.provider.failures = [NO_REPLY]
+async def test_an_operator_is_asked_at_once_and_may_have_it_sent_again(
+    bench: Bench,
+) -> None:
+    bench.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError) as raised:
-        await till.video(in_doubt_policy="ask")
+        await bench.video(in_doubt_policy="ask")
     assert str(raised.value) == (
         "the video of video-001 may have been paid for ($1.20), but no reply came: it had no reply."
     )
     allowed = VIDEO_ORDER.model_copy(update={"resends": 1})
-    bill = await till.video(allowed, in_doubt_policy="ask")
+    bill = await bench.video(allowed, in_doubt_policy="ask")
     assert (bill.call.number, bill.possible_waste_usd) == (2, Decimal("1.20"))
 
 
-async def test_an_operator_may_know_the_name_of_what_was_made(till: Till) -> None:
-    till.provider.failures = [NO_REPLY]
+async def test_an_operator_may_know_the_name_of_what_was_made(bench: Bench) -> None:
+    bench.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError):
-        await till.video(in_doubt_policy="ask")
+        await bench.video(in_doubt_policy="ask")
     known = VIDEO_ORDER.model_copy(update={"made_as": "models/m/operations/7"})
-    bill = await till.video(known, in_doubt_policy="ask")
+    bill = await bench.video(known, in_doubt_policy="ask")
     assert bill.call.provider_operation == "models/m/operations/7"
-    assert (bill.possible_waste_usd, till.provider.sent) == (FREE, 1)
+    assert (bill.possible_waste_usd, bench.provider.sent) == (FREE, 1)
 
 
 @pytest.mark.parametrize(
     ("method", "error"), [("refuse", BUSY), ("doubt", NO_REPLY)], ids=["refuse", "doubt"]
 )
 async def test_a_failure_that_cannot_be_recorded_counts_as_one_that_may_be_billed(
-    till: Till, monkeypatch: pytest.MonkeyPatch, method: str, error: ApiError
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str, error: ApiError
 ) -> None:
-    monkeypatch.setattr(till.journal, method, Failing(lambda: None, BROKEN, times=1))
-    till.provider.failures = [error]
+    monkeypatch.setattr(bench.journal, method, Failing(lambda: None, BROKEN, times=1))
+    bench.provider.failures = [error]
     with pytest.raises(ApiError) as raised:
-        await till.image()
+        await bench.image()
     assert raised.value is error
-    assert till.states() == [State.INTENT]
+    assert bench.states() == [State.INTENT]
 
 
 # Cancels
 
 
-async def cancel_at(till: Till, reached: asyncio.Event) -> None:
+async def cancel_at(bench: Bench, reached: asyncio.Event) -> None:
     """Cancel a purchase when it has come that far."""
-    attempt = asyncio.create_task(till.image())
+    attempt = asyncio.create_task(bench.image())
     await reached.wait()
     attempt.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -616,26 +634,26 @@ async def cancel_at(till: Till, reached: asyncio.Event) -> None:
 
 
 async def test_a_right_that_is_granted_to_a_canceled_attempt_is_given_back(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, asking, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-    reserve = till.journal.reserve
+    reserve = bench.journal.reserve
 
-    def slow(purchase: PaidRequest, terms: Limits) -> Answer:
+    def slow(request: PaidRequest, limits: Limits) -> Answer:
         loop.call_soon_threadsafe(asking.set)
         loop.call_soon_threadsafe(loop.call_soon, go_on.set)  # once the cancel is under way
         go_on.wait(10)
-        return reserve(purchase, terms)
+        return reserve(request, limits)
 
-    monkeypatch.setattr(till.journal, "reserve", slow)
-    await cancel_at(till, asking)
-    (call,) = till.journal.calls("op")
+    monkeypatch.setattr(bench.journal, "reserve", slow)
+    await cancel_at(bench, asking)
+    (call,) = bench.journal.calls("op")
     assert (call.state, call.reason) == (State.REFUSED, "it was canceled before it was sent")
-    assert till.provider.sent == 0
+    assert bench.provider.sent == 0
 
 
 async def test_a_request_that_is_canceled_before_it_leaves_is_recorded_as_never_sent(
-    till: Till,
+    bench: Bench,
 ) -> None:
     connecting = asyncio.Event()
 
@@ -643,55 +661,55 @@ async def test_a_request_that_is_canceled_before_it_leaves_is_recorded_as_never_
         connecting.set()
         await asyncio.Event().wait()
 
-    till.provider.before = connect
-    await cancel_at(till, connecting)
-    (call,) = till.journal.calls("op")
+    bench.provider.before = connect
+    await cancel_at(bench, connecting)
+    (call,) = bench.journal.calls("op")
     assert (call.state, call.reason) == (State.REFUSED, "it was canceled before it was sent")
-    assert till.provider.sent == 0
+    assert bench.provider.sent == 0
 
 
-async def test_a_request_that_is_canceled_once_it_left_stays_open(till: Till) -> None:
+async def test_a_request_that_is_canceled_once_it_left_stays_open(bench: Bench) -> None:
     left = asyncio.Event()
 
     async def wait_for_reply() -> None:
         left.set()
         await asyncio.Event().wait()
 
-    till.provider.after = wait_for_reply
-    await cancel_at(till, left)
-    assert (till.states(), till.provider.sent) == ([State.INTENT], 1)
+    bench.provider.after = wait_for_reply
+    await cancel_at(bench, left)
+    assert (bench.states(), bench.provider.sent) == ([State.INTENT], 1)
 
 
 # The last question before a request leaves
 
 
 async def test_a_request_that_could_not_leave_in_its_time_is_not_sent(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def sleep_on() -> None:
         now = execute._uptime_seconds()
         monkeypatch.setattr(execute, "_uptime_seconds", lambda: now + 60)
 
-    till.provider.before = sleep_on
+    bench.provider.before = sleep_on
     with pytest.raises(ApiError, match="its time had passed before it could leave") as raised:
-        await till.image()
+        await bench.image()
     assert (raised.value.code, raised.value.outcome) == ("NotSent", Outcome.RETRYABLE)
-    assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
+    assert (bench.states(), bench.provider.sent) == ([State.REFUSED], 0)
 
 
 async def test_a_sender_that_was_paused_clears_the_doubt_about_what_it_did_not_send(
-    till: Till,
+    bench: Bench,
 ) -> None:
     """Another paid in its stead, and when it wakes up it is certain that nothing was wasted."""
-    paused = Provider(before=till.image)
+    paused = Provider(before=bench.image)
     no_time = PaidRequest(**{**vars(IMAGE), "deadline_seconds": 0.0})
     with pytest.raises(ApiError, match="was not sent"):
-        await till.paid_calls().execute(
-            no_time, IMAGE_ORDER, ImageReplies(till.store), paused.image
+        await bench.paid_calls().execute(
+            no_time, IMAGE_ORDER, ImageReplies(bench.store), paused.image
         )
-    assert till.states() == [State.REFUSED, State.DONE]
-    assert (paused.sent, till.provider.sent) == (0, 1)
-    assert (await till.image()).possible_waste_usd == FREE
+    assert bench.states() == [State.REFUSED, State.DONE]
+    assert (paused.sent, bench.provider.sent) == (0, 1)
+    assert (await bench.image()).possible_waste_usd == FREE
 
 
 @pytest.fixture
@@ -710,26 +728,26 @@ def unlock(path: Path) -> None:
     path.touch()
 
 
-async def test_while_the_lock_is_held_it_pays(till: Till, lock: Path) -> None:
-    await till.image(pay_while_locked=lock)
-    assert (till.states(), till.provider.sent) == ([State.DONE], 1)
+async def test_while_the_lock_is_held_it_pays(bench: Bench, lock: Path) -> None:
+    await bench.image(pay_while_locked=lock)
+    assert (bench.states(), bench.provider.sent) == ([State.DONE], 1)
 
 
 @pytest.mark.parametrize("exists", [True, False])
 async def test_without_a_lock_it_does_not_even_intend_to_pay(
-    till: Till, tmp_path: Path, exists: bool
+    bench: Bench, tmp_path: Path, exists: bool
 ) -> None:
     free = tmp_path / "free.lock"
     if exists:
         free.touch()
     with pytest.raises(ApiError) as raised:
-        await till.image(pay_while_locked=free)
+        await bench.image(pay_while_locked=free)
     assert (raised.value.code, raised.value.outcome) == ("NobodyInControl", Outcome.PERMANENT)
     assert str(raised.value) == (
         f"nothing was sent: nobody holds the lock on {free}, which PAY_WHILE_LOCKED demands; "
         "the run that started this worker is gone."
     )
-    assert (till.states(), till.provider.sent) == ([], 0)
+    assert (bench.states(), bench.provider.sent) == ([], 0)
     handle = os.open(free, os.O_CREAT | os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the look did not keep it
@@ -738,50 +756,54 @@ async def test_without_a_lock_it_does_not_even_intend_to_pay(
 
 
 async def test_a_lock_that_goes_before_the_request_leaves_keeps_it_back(
-    till: Till, lock: Path
+    bench: Bench, lock: Path
 ) -> None:
     async def lose_it() -> None:
         unlock(lock)
 
-    till.provider.before = lose_it
+    bench.provider.before = lose_it
     with pytest.raises(ApiError) as raised:
-        await till.image(pay_while_locked=lock)
+        await bench.image(pay_while_locked=lock)
     assert raised.value.code == "NobodyInControl"
-    assert (till.states(), till.provider.sent) == ([State.REFUSED], 0)
+    assert (bench.states(), bench.provider.sent) == ([State.REFUSED], 0)
 
 
 # A video that is paid for and can be fetched no more
 
 
-async def test_a_lost_video_is_bought_again_only_once_that_is_decided(till: Till) -> None:
-    await till.video()
-    till.journal.lose("op", STEP, NAME, "it expired.")
+async def test_a_lost_video_is_bought_again_only_once_that_is_decided(
+    bench: Bench,
+) -> None:
+    await bench.video()
+    bench.journal.lose("op", STEP, NAME, "it expired.")
     with pytest.raises(UndecidedError) as raised:
-        await till.video(in_doubt_policy="resend", in_doubt_resends=9)
+        await bench.video(in_doubt_policy="resend", in_doubt_resends=9)
     assert (raised.value.call.lost, raised.value.call.reason) == (1, "it expired.")
     assert "can be fetched no more: it expired." in str(raised.value)
-    assert till.provider.sent == 1
+    assert bench.provider.sent == 1
 
-    bill = await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}))
+    bill = await bench.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}))
     assert (bill.call.number, bill.possible_waste_usd) == (2, VIDEO.cost_usd)
-    assert till.states(STEP) == [State.LOST, State.DONE]
-    assert till.provider.sent == 2
+    assert bench.states(STEP) == [State.LOST, State.DONE]
+    assert bench.provider.sent == 2
 
 
 async def test_a_decision_on_a_lost_video_does_not_allow_to_send_a_doubtful_one_again(
-    till: Till,
+    bench: Bench,
 ) -> None:
-    await till.video()
-    till.journal.lose("op", STEP, NAME, "it expired.")
-    till.provider.failures = [NO_REPLY]
+    await bench.video()
+    bench.journal.lose("op", STEP, NAME, "it expired.")
+    bench.provider.failures = [NO_REPLY]
     with pytest.raises(UndecidedError) as raised:
-        await till.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}), in_doubt_policy="ask")
+        await bench.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}), in_doubt_policy="ask")
     assert (raised.value.call.lost, raised.value.call.ambiguous) == (1, 1)
 
 
-async def test_a_lost_video_that_is_there_after_all_is_the_outcome_again(till: Till) -> None:
-    await till.video()
-    till.journal.lose("op", STEP, NAME, "it was forbidden.")
-    bill = await till.video(VIDEO_ORDER.model_copy(update={"made_as": NAME}))
+async def test_a_lost_video_that_is_there_after_all_is_the_outcome_again(
+    bench: Bench,
+) -> None:
+    await bench.video()
+    bench.journal.lose("op", STEP, NAME, "it was forbidden.")
+    bill = await bench.video(VIDEO_ORDER.model_copy(update={"made_as": NAME}))
     assert (bill.call.number, bill.possible_waste_usd) == (1, FREE)
-    assert (till.states(STEP), till.provider.sent) == ([State.DONE], 1)
+    assert (bench.states(STEP), bench.provider.sent) == ([State.DONE], 1)

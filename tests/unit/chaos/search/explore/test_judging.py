@@ -256,9 +256,9 @@ class Damage:
 
 
 def paid_again(folder: Path) -> None:
-    ledger = folder / "ledger.jsonl"
-    bill = next(line for line in ledger.read_text().splitlines() if '"billed"' in line)
-    ledger.write_text(ledger.read_text() + bill + "\n")
+    bills = folder / "ledger.jsonl"
+    bill = next(line for line in bills.read_text().splitlines() if '"billed"' in line)
+    bills.write_text(bills.read_text() + bill + "\n")
     (folder / "bills.json").unlink()
 
 

@@ -1,4 +1,4 @@
-"""The real worker, which dies where a job says so: `python -m benchmarks.doomed`."""
+"""The real worker; it dies at the point that its job names. `python -m benchmarks.dying_worker`."""
 
 from __future__ import annotations
 
