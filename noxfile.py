@@ -123,7 +123,7 @@ def explore(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks: recovery, restart, concurrency, payments, a peer; ≈ 10 min. Takes arguments."""
+    """Benchmarks: recovery, restart, concurrency, payments, a peer; ≈ 8 min. Takes arguments."""
     _install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -202,6 +202,7 @@ def plot(found: Found) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("seconds after SIGKILL, logarithmic (dots: each value, bar: median)")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.margins(y=0.15)  # else the bars of the first and the last row are cut off
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper left", ncols=3, frameon=False)
     return figure

@@ -103,6 +103,11 @@ class InDoubt(BaseModel):
     reason: str | None
     sent_at: AwareDatetime
 
+    @property
+    def shown_state(self) -> str:
+        """The state in words for people: `ambiguous` is kept in evidence for what is in doubt."""
+        return "in doubt" if self.state == "ambiguous" else self.state
+
 
 class PaidRequest(InDoubt):
     """A request that may be billed, by the workers' own record.

@@ -148,7 +148,7 @@ def in_doubt_lines(result: RunResult) -> list[str]:
     """Each call in doubt: its operation, its step, its cost, and why."""
     return [
         f"{s.name}/{case.name}: {call.operation_id}, {call.step}, request {call.number}, "
-        f"{exact(call.cost_usd)}, {call.state}: {call.reason or 'no reason is on record'}"
+        f"{exact(call.cost_usd)}, {call.shown_state}: {call.reason or 'no reason is on record'}"
         for s in result.scenarios
         for case in s.cases
         if not case.control

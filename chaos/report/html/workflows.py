@@ -119,7 +119,8 @@ def _paid(evidence: Evidence, clock: Clock, spec: WorkflowSpec) -> Iterator[Mark
         for call in calls:
             if call.in_doubt and call.number not in known:
                 at = clock(call.sent_at)
-                words = f"{call.item} request {call.number}, {call.state}, not billed, {at:.1f} s"
+                what = f"{call.item} request {call.number}"
+                words = f"{what}, {call.shown_state}, not billed, {at:.1f} s"
                 yield Mark(at, "doubt", _with_reason(words, call), Decimal(0))
 
 
@@ -138,7 +139,7 @@ def _mark_of(bill: Bill, call: PaidRequest | None, clock: Clock, *, extra: bool)
     at = clock(bill.at)
     words = f"{bill.item} billed, {exact(bill.amount_usd)}, {at:.1f} s"
     if call and call.in_doubt:
-        words = f"{words}; the workers call it {call.state}"
+        words = f"{words}; the workers call it {call.shown_state}"
         return Mark(at, "doubt", _with_reason(words, call), bill.amount_usd)
     if extra:
         return Mark(at, "twice", f"{words}; more than an undisturbed run pays for", bill.amount_usd)

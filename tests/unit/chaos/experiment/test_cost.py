@@ -262,7 +262,7 @@ def test_an_ambiguous_call_is_listed_with_its_cost_and_why(doubtful: Evidence) -
     ]
     (line,) = in_doubt_lines(_run(result))
     assert line == (
-        "worker_crash/sigkill_twice: crash-single, character, request 1, $0.039, ambiguous: "
+        "worker_crash/sigkill_twice: crash-single, character, request 1, $0.039, in doubt: "
         "no outcome before the deadline"
     )
 
