@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 import pytest
@@ -16,15 +17,14 @@ from chaos.process.reaper import Reaper
 from workflows.payments.journal import PaymentJournal
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+# For each module: a server that was killed first syncs its databases, one for each test before.
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def postgres_if_any(
     reaper: Reaper, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Postgres | PostgresNotFoundError]:
-    """The server of all tests, or why there is none."""
+    """The server of a module's tests, or why there is none."""
     logs = tmp_path_factory.mktemp("postgres-logs")
-    scratch = reaper.folder / "journal-tests"
-    scratch.mkdir()
-    scratch.chmod(0o711)
+    scratch = _scratch(reaper.folder)
     journal = Journal(logs / "journal.jsonl", lambda _: None)
     try:
         server = Postgres.below(scratch, run_tag=reaper.run_tag, logs=logs, journal=journal)
@@ -39,9 +39,15 @@ async def postgres_if_any(
         journal.close()
 
 
+def _scratch(folder: Path) -> Path:
+    scratch = Path(mkdtemp(prefix="journal-tests-", dir=folder))
+    scratch.chmod(0o711)  # PostgreSQL runs as another user where the tests run as root
+    return scratch
+
+
 @pytest.fixture
 def postgres(postgres_if_any: Postgres | PostgresNotFoundError) -> Postgres:
-    """The server of all tests. Whoever stops it starts it again."""
+    """The server of a module's tests. Whoever stops it starts it again."""
     if isinstance(postgres_if_any, PostgresNotFoundError):
         pytest.skip(str(postgres_if_any))
     return postgres_if_any

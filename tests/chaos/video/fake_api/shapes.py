@@ -11,7 +11,6 @@ from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.replies import (
     IMAGE_TOKENS,
     error_content,
-    invalid_key_content,
     usage,
 )
 from tests.chaos.video.fake_api.rules import NAME, FaultKind, FaultRule, When
@@ -52,11 +51,6 @@ def no_quota(call: Call, **fields: Any) -> FaultRule:
 def cancelled(call: Call, **fields: Any) -> FaultRule:
     """The provider's own backend gave the call up."""
     return _error(call, 499, "The operation was cancelled.", **fields)
-
-
-def key_not_valid(call: Call, **fields: Any) -> FaultRule:
-    """A valid key is taken for a wrong one, as happens now and then."""
-    return _status(call, 400, invalid_key_content(), **fields)
 
 
 def file_gone(**fields: Any) -> FaultRule:
