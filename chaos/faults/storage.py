@@ -80,7 +80,7 @@ class Seen(StrEnum):
 
 
 class DamagedDatabase(Fault):
-    """The file of a server that stands still is damaged; it is healed by its `BACKUP`, if any."""
+    """The database of a stopped server is damaged; `BACKUP`, if there is one, is restored."""
 
     family: ClassVar[Family] = Family.SERVER
 
@@ -102,7 +102,7 @@ class DamagedDatabase(Fault):
         """Damage the file, and write down how."""
         file = database_of(lab)
         if lab.stack.server.child.is_alive:
-            raise ChildError(f"{SERVER} must stand still while its database is damaged.")
+            raise ChildError(f"{SERVER} must be stopped while its database is damaged.")
         before = _describe(file)
         done = _damage(file, self.how, random.Random(self.seed))  # noqa: S311 - not a secret
         _tell(lab, "damage", f"{done}; {before} before, {_describe(file)} after")

@@ -131,7 +131,7 @@ class Judging:
         if recorded is None:
             yield "results.json has no result of it: it was broken off, or was removed there"
         if not scenario.cases:
-            yield f"today's code has no scenario {scenario.name}"
+            yield f"no target of this project has a scenario {scenario.name} in `scenarios`"
         elif name not in {case.name for case in scenario.cases}:
             yield f"today's code has no case {name} of {scenario.name}"
         elif self._code(scenario, name) is None:

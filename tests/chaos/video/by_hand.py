@@ -20,7 +20,7 @@ Start a video, which takes some seconds, and look at it:
     "operationId": "my-video", "config": {"characterPrompt": "a fox in a raincoat",
     "videoPrompt": "it jumps over a puddle"}}'
   curl http://{service}/api/status/my-video
-Kill a worker meanwhile; the fleet goes on with another:
+Kill a worker meanwhile; its supervisor starts another:
   kill -9 {pid}"""
 
 

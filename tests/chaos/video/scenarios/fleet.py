@@ -117,7 +117,7 @@ async def _hung_loop(lab: VideoLab) -> None:
         (video,) = await _all_are_awaited(lab, (_HUNG,))
         pid = await _holder(lab, _HUNG.workflow_id)
         fleet.signal(pid, signal.SIGUSR1)
-        lab.note("waiting until the fleet misses its sign of life (20 s)")
+        lab.note("waiting until the supervisor misses its reports (20 s)")
         await fleet.until_gone([pid])
         lab.healed(fleet.target)
         await fleet.until_failed_over([pid])

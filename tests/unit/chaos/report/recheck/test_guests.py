@@ -103,7 +103,9 @@ def test_by_the_code_of_another_project_it_is_unknown_at_best(orders: Path) -> N
 
     assert {s.verdict for s in found.result.scenarios} == {Verdict.UNKNOWN}
     checks = _checks(orders, tuple(all_scenarios()), "payments_hang_up")
-    assert checks["recheck"].problems == ("today's code has no scenario payments_hang_up",)
+    assert checks["recheck"].problems == (
+        "no target of this project has a scenario payments_hang_up in `scenarios`",
+    )
     assert set(checks) == {"recheck", *(each.name for each in COMMON if each.at_any_moment)}
 
 

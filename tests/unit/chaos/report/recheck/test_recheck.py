@@ -374,7 +374,9 @@ def test_a_scenario_that_todays_code_does_not_know_is_unknown(run: Path) -> None
     found = recheck(run, old)
 
     _only_this_changed(found, SERIES, Verdict.UNKNOWN)
-    assert _not_passed(found, SERIES) == {"recheck": "today's code has no scenario checkpoint"}
+    assert _not_passed(found, SERIES) == {
+        "recheck": "no target of this project has a scenario checkpoint in `scenarios`"
+    }
     assert any(line.startswith("| 4. Checkpoint Recovery") for line in terminal_lines(found))
 
 
