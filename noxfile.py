@@ -155,7 +155,7 @@ def try_wheel(session: nox.Session) -> None:
     if not wheels:
         session.error("there is no wheel in dist/: run `nox -s release`, which builds it first.")
     # A wheel of the same version is new after each build, and this environment may be an old one.
-    session.install("-q", "--force-reinstall", *wheels)
+    session.install("-q", "--force-reinstall", *wheels, "httpx")  # the example asks by httpx
     session.run("python", "-m", "pip", "check")
     project = Path(session.create_tmp()) / "orders"
     shutil.rmtree(project, ignore_errors=True)
