@@ -1,7 +1,7 @@
 """The same job on DBOS: `python -m benchmarks.peer_dbos JOB CHARACTER_PROMPT VIDEO_PROMPT`.
 
 The steps, the client and its settings are those of `workflows/`, without the payment journal; the
-database is the SQLite file that DBOS_SYSTEM_DATABASE_URL names. Started anew after a crash it
+database is the SQLite file that DBOS_SYSTEM_DATABASE_URL names. Started again after a crash it
 recovers what was pending, as DBOS does in every process at its launch, and submits nothing again.
 """
 

@@ -29,7 +29,7 @@ from chaos.cli import (
 )
 from chaos.cli import list as list_
 from chaos.cli.terminal import OutputError
-from chaos.process.streams import complain, give_up, mend_streams
+from chaos.process.streams import complain, give_up, repair_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 
@@ -46,18 +46,18 @@ examples:
   %(prog)s list               scenarios and faults
   %(prog)s run NAME           one scenario; without a name, all of them
   %(prog)s up                 the whole stack, to try things by hand
-  %(prog)s run --help         more of a command, with examples
+  %(prog)s run --help         help on one command, with examples
 
 exit code (of run: that of pytest):
-  0  done                     2  misused, or it cannot be done here
-  1  the answer is no       130  Ctrl-C"""
+  0  done                     2  wrong options, or it cannot run here
+  1  something did not pass  130  Ctrl-C"""
 
 
 def make_parser(name: str) -> argparse.ArgumentParser:
     """The parser of a program of this name."""
     parser = argparse.ArgumentParser(
         prog=name,
-        description="Breaks Temporal workers and all that they need, and shows what survives.",
+        description="Breaks Temporal workers and what they depend on, and shows what survives.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -78,7 +78,7 @@ def _version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; its exit code."""
-    mend_streams()
+    repair_streams()
     end: SystemExit | None = None
     try:
         code = _guarded(sys.argv[1:] if arguments is None else arguments)
@@ -122,7 +122,7 @@ def _unwritten(error: Exception) -> int:
 def _broken() -> int:
     """A bug in this program: its traceback, and an exit code that is no verdict."""
     complain(traceback.format_exc().rstrip())
-    complain(f"This is a bug in {_name()} itself, and no verdict: please report it.")
+    complain(f"This is a bug in {_name()}, not a verdict: please report it.")
     return UNUSABLE
 
 

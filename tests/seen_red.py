@@ -56,7 +56,9 @@ class SeenRed:
 
         def noting(invariant: Invariant, evidence: Evidence) -> Finding:
             finding = examine(invariant, evidence)
-            problems = [p for p in finding.problems if not p.startswith("the check broke")]
+            problems = [
+                p for p in finding.problems if not p.startswith("the check raised an error")
+            ]
             if self._item and problems:
                 self._item.user_properties.append((_PROPERTY, _name_of(invariant.judge)))
             return finding

@@ -44,7 +44,7 @@ from workflows.settings import Settings
 from workflows.success_replies import Image
 
 _FINAL = (ArtifactError, BudgetExceededError, OtherPromptError, PaidButLostError)
-"""What another attempt does not mend."""
+"""What another attempt does not correct."""
 
 _ENDS = frozenset({Outcome.PERMANENT, Outcome.NOT_MADE, Outcome.LOST})
 """Outcomes after which another attempt of the same activity changes nothing."""

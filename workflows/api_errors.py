@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     IN_DOUBT = "in_doubt"
     """A paid call that may have been billed although no usable reply came."""
     NOT_MADE = "not_made"
-    """The provider began a video, failed by its own fault and charges nothing: start it anew."""
+    """The provider began a video, failed, and charges nothing: start it again."""
     LOST = "lost"
     """A video that may have been billed, and can be fetched no more."""
 

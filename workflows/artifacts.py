@@ -177,7 +177,7 @@ class ArtifactStore:
         if hashlib.sha256(data).hexdigest() != artifact.sha256:
             raise ArtifactError(
                 f"the artifact {artifact.path} was altered since it was made; restore it, "
-                "or start a new operation, which pays for it anew."
+                "or start a new operation, which pays for it again."
             )
         return data
 
@@ -213,5 +213,5 @@ def sync_folder(folder: Path) -> None:
 def _cannot_write(folder: Path, error: OSError) -> str:
     return (
         f"the artifact folder {folder} cannot be written to ({error.strerror}); "
-        "make room or mend its permissions, then start the operation again."
+        "make room or fix its permissions, then start the operation again."
     )

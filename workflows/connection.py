@@ -103,7 +103,7 @@ async def require_namespace(client: Client) -> None:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise SettingsError(
                 f"the Temporal namespace {client.namespace!r} does not exist at "
-                f"{client.service_client.config.target_host}; create it, or mend "
+                f"{client.service_client.config.target_host}; create it, or correct "
                 "TEMPORAL_NAMESPACE."
             ) from None
     except (RuntimeError, TimeoutError):  # a lazy client cannot connect
@@ -117,12 +117,12 @@ def load_config() -> ClientConnectConfig:
     except OSError as error:
         raise SettingsError(
             f"{error.filename}, which a TEMPORAL_TLS_* variable names, cannot be read "
-            f"({error.strerror}); mend the variable."
+            f"({error.strerror}); correct the variable."
         ) from None
     except (RuntimeError, ValueError) as error:
         raise SettingsError(
             f"cannot read the configuration of Temporal ({_first_line(error)}); "
-            "mend the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
+            "correct the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
         ) from None
     config.setdefault("target_host", DEFAULT_ADDRESS)
     if config.get("namespace") == "":
@@ -168,7 +168,7 @@ def _runtime_with_metrics(address: str) -> Runtime:
         return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
     except (RuntimeError, ValueError) as error:
         raise SettingsError(
-            f"cannot offer metrics at {address} ({_first_line(error)}); mend METRICS_ADDRESS."
+            f"cannot offer metrics at {address} ({_first_line(error)}); correct METRICS_ADDRESS."
         ) from None
 
 

@@ -50,10 +50,10 @@ def load_dotenv_file() -> None:
     try:
         load_dotenv(file)
     except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{file} cannot be read; mend it, or move it away.") from None
+        raise SettingsError(f"{file} cannot be read; fix it, or move it away.") from None
 
 
-def mend_streams() -> None:
+def repair_streams() -> None:
     """Put the null device in the place of each standard stream that whoever started us has closed.
 
     Else the next file or connection gets its number, and what is logged would go there.

@@ -48,11 +48,11 @@ def _check_certificates() -> None:
         except OSError as error:
             raise SettingsError(
                 f"the file that SSL_CERT_FILE names cannot be read ({error.strerror}); "
-                "mend the variable, or unset it."
+                "correct the variable, or unset it."
             ) from None
     # Nobody else would say so: without certificates, every connection is refused later.
     elif folders and not any(Path(each).is_dir() for each in folders.split(os.pathsep)):
-        raise SettingsError("SSL_CERT_DIR names no folder; mend it, or unset it.")
+        raise SettingsError("SSL_CERT_DIR names no folder; fix it, or unset it.")
 
 
 def _check_proxy(variable: str, url: str) -> None:

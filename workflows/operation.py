@@ -199,7 +199,7 @@ class VideoOperation:
         raise ApplicationError(
             f"the provider did not finish it within {seconds:g} s (VIDEO_DEADLINE_SECONDS). It is "
             f"paid for, and its name {started.provider_operation} is kept: start the operation "
-            f"again under the same id to wait for it anew, without paying again.{trouble}",
+            f"again under the same id to wait for it again, without paying again.{trouble}",
             type="VideoTooLate",
         )
 
@@ -361,7 +361,7 @@ async def _activity(name: str, order: Record, result: type[T]) -> T:
         except ActivityError as error:
             if not was_lost(error):
                 raise
-            workflow.logger.warning("%s lost its worker three times, and is tried anew", name)
+            workflow.logger.warning("%s lost its worker three times, and is tried again", name)
     return await _attempts(name, order, result)
 
 

@@ -21,7 +21,7 @@ RETRY_POLICY = RetryPolicy(
 """Three attempts: the first, one after 10 s, one after another 20 s. There is no fourth."""
 
 MAX_WORKER_LOSSES = 5
-"""How often an activity whose last attempt was lost with its worker is scheduled anew.
+"""How often an activity whose last attempt was lost with its worker is scheduled again.
 
 The three attempts are meant for the API: they end as well when workers die one after the other,
 which says nothing about the step. After 18 lost attempts it may be the step that kills them.

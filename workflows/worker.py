@@ -23,7 +23,7 @@ from workflows.activities import VideoActivities
 from workflows.alerts import Alerts, load_receivers
 from workflows.artifacts import ArtifactStore
 from workflows.connection import connect_unless
-from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
+from workflows.entry import complain, leave, load_dotenv_file, repair_streams, set_up_logging
 from workflows.fleet.reports import ReportingInterceptor, SupervisorLink
 from workflows.gemini import Gemini
 from workflows.network import check_network
@@ -139,7 +139,7 @@ async def _supervised(
 
 def main() -> int:
     """Exit code 0 after a graceful stop, 2 for wrong settings."""
-    mend_streams()
+    repair_streams()
     set_up_logging()
     try:
         load_dotenv_file()

@@ -23,9 +23,9 @@ from chaos.process.streams import complain
 _DEFAULT_KEEP = 5
 
 _DESCRIPTION = """\
-Removes old runs with their evidence. It first lists them with their sizes, and asks. The run
-that reports/latest points at stays, and so does a run that may still be written, and anything
-that is not a run: explorations, tables, your own files."""
+Removes old runs with their evidence. It first lists them with their sizes, and asks. It keeps the
+run that reports/latest points at, a run that may still be in progress, and everything that is not
+a run: explorations, tables, your own files."""
 _MORE = """\
 examples:
   %(prog)s                    all but the 5 newest; asks
@@ -33,10 +33,10 @@ examples:
   %(prog)s --reports=FOLDER
 
 exit code:
-  0  they are removed, or there were none
+  0  the runs are removed, or there were none
   1  you did not agree
   2  there is no such folder, something cannot be removed, or there is no
-     terminal on which to agree"""
+     terminal to confirm on"""
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(\d+))?")
 _LATEST = "latest"
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         type=numbers.whole(0),
         default=_DEFAULT_KEEP,
         metavar="N",
-        help=f"how many of the newest stay (default: {_DEFAULT_KEEP})",
+        help=f"how many of the newest to keep (default: {_DEFAULT_KEEP})",
     )
     parser.add_argument(
         "--reports",
@@ -77,14 +77,14 @@ def _clean(given: argparse.Namespace) -> int:
         runs = kept_runs(given.reports)
         plan = Plan.of(runs, given.keep)
         for run in plan.in_hand:
-            say(f"{run.folder.name} may still be written, and stays.")
+            say(f"{run.folder.name} may still be in progress, and is kept.")
         if not plan.going:
             finish_removals(given.reports)
             say(f"Nothing to remove: {_count(runs)} in {given.reports.resolve()}.")
             return 0
         _announce(runs, plan.going, given.reports)
         if not given.yes and not (sys.stdin and sys.stdin.isatty()):
-            complain("there is no terminal on which to agree to this; add --yes to remove them.")
+            complain("there is no terminal to confirm on; add --yes to remove them.")
             return UNUSABLE
         if not given.yes and not _agrees():
             say("Nothing was removed.")
@@ -167,7 +167,7 @@ def kept_runs(reports: Path) -> Sequence[KeptRun]:
         raise KeptError(f"there is no folder {reports}; name yours by --reports FOLDER.") from None
     except OSError as error:
         raise KeptError(
-            f"{reports} cannot be looked at ({error.strerror}); name another by --reports FOLDER."
+            f"{reports} cannot be read ({error.strerror}); name another by --reports FOLDER."
         ) from None
 
 
@@ -204,7 +204,9 @@ def _require_rights(folder: Path) -> None:
     folders = [folder, *(each for each in folder.rglob("*") if each.is_dir())]
     for each in folders:
         if not each.is_symlink() and not os.access(each, os.W_OK | os.X_OK):
-            raise KeptError(f"{each} belongs to another user, or is read-only: nothing of it went.")
+            raise KeptError(
+                f"{each} belongs to another user, or is read-only: nothing in it was removed."
+            )
 
 
 def finish_removals(reports: Path) -> None:

@@ -117,7 +117,7 @@ class DevStack:
         while not ended.is_set():
             for child in [each for each in living if not each.is_alive]:
                 living.remove(child)
-                self.say(f"{child.name} has ended; Ctrl-C ends the others. Its log: {child.log}")
+                self.say(f"{child.name} has ended; Ctrl-C stops the others. Its log: {child.log}")
             try:
                 await asyncio.wait_for(ended.wait(), _LOOK_SECONDS)
             except TimeoutError:
@@ -132,6 +132,6 @@ class DevStack:
                 return
         except OSError as error:
             raise DevStackError(
-                f"nothing can be kept in {self.keep} ({error.strerror}); "
-                "name another folder by --keep."
+                f"files cannot be kept in {self.keep} ({error.strerror}); give another folder by "
+                "--keep."
             ) from None

@@ -31,9 +31,9 @@ _PIPE_COLUMNS = 160
 """Where there is no terminal that says how wide it is."""
 
 _DESCRIPTION = """\
-Checks what the harness and this project need, and what of it this machine has. Installs and
-downloads nothing, and opens no connection. What is optional is needed only by what stands beside
-it."""
+Checks whether this machine has what the harness and this project need. It installs and downloads
+nothing, and opens no connection. Optional items are needed only for the use that is shown with
+them."""
 _MORE = """\
 examples:
   %(prog)s
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     parser = add_parser(
         commands,
         "doctor",
-        summary="say what is installed, what is missing, and how to get it",
+        summary="show what is installed, what is missing, and how to get it",
         description=_DESCRIPTION,
         more=_MORE,
     )
@@ -63,7 +63,7 @@ def _doctor(given: argparse.Namespace) -> int:
         say(f"Python {platform.python_version()} lacks packages:")
         for each in lacking:
             say(f"  {each}")
-        say("Install them into an environment of your own, and ask again:")
+        say("Install them into a virtual environment, then run this command again:")
         say(f"  python3 -m venv .venv && .venv/bin/pip install {_what_to_install()}")
         return NEGATIVE
     from chaos.cli.machine import examine  # noqa: PLC0415 - it needs the packages

@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 _MOST_LANES = 64
 
 _DESCRIPTION = """\
-Records a run without faults of each workflow in the specs of the project's first target, and finds
-its crash points: each boundary of a workflow task, an activity, a heartbeat or a call. At each of
-them the call is held on the wire while the worker is killed; another worker completes the workflow.
-The invariants are judged by the server's history and by the bills that the target can read. The
-worker may be any program, in any language."""
+Records a run without faults of each workflow in the specs of the project's first target, and
+finds its crash points: each boundary of a workflow task, an activity, a heartbeat or a call. At
+each of them the wire stops the call and the worker is killed; another worker completes the
+workflow. The invariants are checked against the server's history and the bills that the target
+can read. The worker may be any program, in any language."""
 _MORE = """\
 examples:
   %(prog)s                          all points, or what is left
-  %(prog)s --sample 24 --minutes 5  some of every kind
-  %(prog)s --action drop            only its call is lost
+  %(prog)s --sample 24 --minutes 5  a sample of every kind
+  %(prog)s --action drop            only the call is lost
 
 Each result is in FOLDER/explore-TIME/points.jsonl as soon as it is known. After
-Ctrl-C, or when the time was up, the same command goes on where it ended.
+Ctrl-C, or when the time is up, the same command resumes where it stopped.
 
 exit code:
   0    all chosen points were hit, with proof, and all invariants hold
-  1    a point failed, or was not hit, or the time was up before all were
-  2    it cannot begin: wrong options, or no Temporal CLI
-  130  Ctrl-C; what was done is kept"""
+  1    a point failed or was not hit, or the time was up first
+  2    it cannot start: wrong options, or no Temporal CLI
+  130  Ctrl-C; the results so far are kept"""
 
 
 def add(commands: Commands) -> None:
@@ -65,13 +65,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--workflow",
         action="append",
         metavar="SPEC",
-        help="one of the target's specs; may be given again (default: all)",
+        help="one of the target's specs; repeatable (default: all)",
     )
     add(
         "--sample",
         type=whole(1),
         metavar="N",
-        help="only so many crash points, spread over all kinds",
+        help="at most this many crash points, spread over all kinds",
     )
     add(
         "--seed",
@@ -84,21 +84,21 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--action",
         choices=("kill", "drop"),
         default="kill",
-        help="kill the worker, or only break the connection of its call (default: kill)",
+        help="kill the worker, or only break the connection of the call (default: kill)",
     )
-    add("--minutes", type=minutes, metavar="N", help="begin no crash point after so long")
+    add("--minutes", type=minutes, metavar="N", help="start no crash point after this many minutes")
     add(
         "--lanes",
         type=whole(1, _MOST_LANES),
         metavar="N",
-        help="workers side by side (default: 4 a core)",
+        help="workers that run side by side (default: 4 per core)",
     )
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this exploration")
+    begin.add_argument("--resume", type=Path, metavar="FOLDER", help="resume this exploration")
     begin.add_argument(
         "--fresh",
         action="store_true",
-        help="begin anew (default: go on with the newest of the same choice that is not done)",
+        help="start over (default: resume the newest unfinished exploration with the same options)",
     )
     add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
@@ -125,14 +125,17 @@ def _explore(given: argparse.Namespace) -> int:
         try:
             return _run(given, target, choice, state)
         except KeyboardInterrupt:
-            complain("interrupted; the same command goes on from here.")
+            complain("interrupted; the same command resumes from here.")
             return INTERRUPTED
         finally:
             state.close()
     except (*unusable, NoFolderError, WireError, CatalogueError, PlanError, StateError) as error:
         complain(f"explore: {error}")
     except OSError as error:
-        complain(f"explore: {error.strerror} ({error.filename}); make room, then go on.")
+        complain(
+            f"explore: {error.strerror} ({error.filename}); make room, then run the same "
+            "command again."
+        )
     return UNUSABLE
 
 
@@ -197,5 +200,5 @@ def _tell(state: State) -> None:
             say_if_read(line)
         left = sum(not outcome.is_done for outcome in state.outcomes())
         if left:
-            say_if_read(f"{left} crash points are left; the same command goes on with them.")
+            say_if_read(f"{left} crash points are left; the same command continues with them.")
         say_if_read(f"the table is in {state.folder / 'explore.md'}")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from chaos.experiment.scenario import Scenario
 
 _DESCRIPTION = """\
-Lists the scenarios of the targets that this project names in pyproject.toml, with the
-number of their cases and where they can run, and all faults."""
+Lists the scenarios of this project's targets (named in its pyproject.toml), with their number of
+cases and where they can run, and all faults."""
 _MORE = """\
 examples:
   %(prog)s
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
         description=_DESCRIPTION,
         more=_MORE,
     )
-    parser.add_argument("--json", action="store_true", help="for programs: with all cases")
+    parser.add_argument("--json", action="store_true", help="for programs; also names each case")
     parser.set_defaults(command=_list)
 
 

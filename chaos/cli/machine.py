@@ -82,8 +82,8 @@ def _system() -> Need:
     if platform.system() == "Linux":
         return Need(State.OK, "Linux", "everything", here)
     if platform.system() == "Darwin":
-        needed_by = "small disks, the kernel's OOM killer, workers that start by fork"
-        why = "what needs one of these is not run here, or done in another way"
+        needed_by = "small disks, the kernel's OOM killer, forked workers"
+        why = "scenarios that need one of these are not run here"
         return Need(State.OPTIONAL, "Linux", needed_by, f"this is {here}", why)
     return Need(State.MISSING, "Linux", "everything", f"this is {here}", "use Linux, or WSL 2")
 
@@ -109,7 +109,7 @@ def _program(program: Program, needed_by: str, without: State) -> Need:
     reasons = why_not_installed(program)
     ways = [way(program, source) for source, reason in reasons.items() if reason is None]
     if ways:
-        return finding(State.OK, f"not yet; the first run gets it by {', else by '.join(ways)}")
+        return finding(State.OK, f"not yet; the first run installs it by {', else by '.join(ways)}")
     return finding(without, "none", _how_to_get(program, reasons[Source.DOWNLOAD]))
 
 
@@ -192,7 +192,7 @@ def _memory(scenarios: Sequence[Scenario]) -> Need:
     most = int(free // STACK_BYTES)
     how = ""
     if most < cases:
-        how = f"it is enough for about {most} cases at once: name few scenarios, or free some"
+        how = f"it is enough for about {most} cases at once: run fewer scenarios, or free some"
     state = State.OK if most >= cases else State.OPTIONAL if most else State.MISSING
     return Need(state, "memory", "all scenarios", f"{_gib(free)} free", how)
 

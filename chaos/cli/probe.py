@@ -28,16 +28,16 @@ _ACTIONS = ("kill", "drop")
 _PATIENCE_SECONDS = 90  # chaos.search.probe.run says why; to import it here takes too long
 
 _FIXED_PORT = (
-    "\nA worker that looks for Temporal at a fixed port, and not at TEMPORAL_ADDRESS, needs "
-    "--port, such as --port 7233."
+    "\nIf the worker connects to a fixed port instead of TEMPORAL_ADDRESS, give it by --port, "
+    "such as --port 7233."
 )
 
 _DESCRIPTION = """\
 Starts your worker, in any language, and runs a workflow on it: twice undisturbed, then once for
-each crash point. There the worker is killed, or the server's reply to it is lost. The report says
-what became of the workflow each time: survived, lost, stuck, another result, not deterministic,
-done twice. It all happens on a Temporal server of its own on this machine. Services are started
-beside it as well: use test doubles. No code is needed."""
+each crash point, where the worker is killed or the server's reply to it is lost. The report says
+how each run ended: survived, lost, stuck, other result, not deterministic, done twice. Everything
+runs on this machine, with a Temporal server of its own. Services are started too: use test
+doubles. No code is needed."""
 _MORE = """\
 examples:
   %(prog)s --worker 'npm start' --task-queue orders \\
@@ -46,16 +46,16 @@ examples:
   %(prog)s --worker 'go run .' --env HOME --like order-7
   %(prog)s --target tests.shop:SHOP --spec order
 
-A worker finds its server by TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; for one
-that knows only localhost:7233 say --port 7233.
+A worker gets its server's address in TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE;
+if yours always connects to localhost:7233, add --port 7233.
 
 exit code:
-  0    nothing bad at any crash point that was tried
-  1    something is lost, stuck, different, failed, not deterministic, or done
-       twice in a way that the service cannot see; or no point was hit
-  2    it cannot begin: something is missing or wrong, or the workflow does not
-       end undisturbed
-  130  Ctrl-C; what was done is kept, and the page is written"""
+  0    the workflow survived every crash point that was tried
+  1    somewhere it was lost, stuck, different, failed or not deterministic, or
+       did something twice that the service cannot detect; or no point was hit
+  2    it cannot start: something is missing or wrong, or the workflow does not
+       end even undisturbed
+  130  Ctrl-C; the results so far are kept, and the page is written"""
 
 
 def add(commands: Commands) -> None:
@@ -74,63 +74,92 @@ def add(commands: Commands) -> None:
 
 def _add_system(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what is probed").add_argument
-    add("--worker", default="", metavar="COMMAND", help="the command line that starts a worker")
-    add("--task-queue", default="", metavar="NAME", help="the queue that it polls")
-    add("--workflow", default="", metavar="TYPE", help="the type of the workflow")
+    add("--worker", default="", metavar="COMMAND", help="the command that starts a worker")
+    add("--task-queue", default="", metavar="NAME", help="the task queue that it polls")
+    add("--workflow", default="", metavar="TYPE", help="the workflow's type")
     add(
         "--input",
         action="append",
         default=[],
         metavar="JSON",
-        help="an argument of it, {id} in it is the workflow's id; may be given again",
+        help="an argument of the workflow; {id} stands for the workflow's id; repeatable",
     )
     add(
         "--service",
         action="append",
         default=[],
         metavar="VARIABLE=COMMAND",
-        help="a service that it calls, and the variable by which the worker finds it; the command "
-        "may contain {port} and {evidence}; may be given again",
+        help="a service that the worker calls, and the variable that gets its address; the "
+        "command may contain {port} and {evidence}; repeatable",
     )
     add(
         "--env",
         action="append",
         default=[],
         metavar="NAME",
-        help="one of your own variables that the worker gets, such as HOME; may be given again",
-    )
-    add("--cwd", type=Path, default=Path(), metavar="FOLDER", help="where it runs (default: here)")
-    add("--port", type=port, metavar="N", help="the fixed port at which it looks for Temporal")
-    add(
-        "--ready-line", default="", metavar="REGEX", help="it is ready when its log has such a line"
+        help="an environment variable to pass on to the worker, such as HOME; repeatable",
     )
     add(
-        "--like", default="", metavar="ID", help="take type, queue and input of a workflow that ran"
+        "--cwd",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="the worker's working folder (default: here)",
     )
-    add("--address", default="", metavar="HOST:PORT", help="where --like is read (localhost:7233)")
-    add("--namespace", default="", metavar="NAME", help="its namespace there")
-    add("--target", default="", metavar="MODULE:NAME", help="a project's target in place of these")
-    add("--spec", default="", metavar="NAME", help="one of its specs")
+    add(
+        "--port", type=port, metavar="N", help="the fixed port at which the worker expects Temporal"
+    )
+    add(
+        "--ready-line",
+        default="",
+        metavar="REGEX",
+        help="the worker is ready when its log has a line that matches",
+    )
+    add(
+        "--like",
+        default="",
+        metavar="ID",
+        help="take type, task queue and input from this workflow",
+    )
+    add(
+        "--address",
+        default="",
+        metavar="HOST:PORT",
+        help="the server that has it (default: localhost:7233)",
+    )
+    add("--namespace", default="", metavar="NAME", help="the namespace that has it")
+    add(
+        "--target",
+        default="",
+        metavar="MODULE:NAME",
+        help="a project's target instead of the above",
+    )
+    add("--spec", default="", metavar="NAME", help="one of the target's specs")
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("how much of it").add_argument
-    add("--sample", type=whole(1), metavar="N", help="only so many points, spread over all kinds")
-    add("--minutes", type=minutes, metavar="N", help="begin no point after so long")
-    add("--lanes", type=whole(1, _MOST_LANES), metavar="N", help="workers side by side")
+    add = parser.add_argument_group("how much").add_argument
+    add(
+        "--sample",
+        type=whole(1),
+        metavar="N",
+        help="at most this many points, spread over all kinds",
+    )
+    add("--minutes", type=minutes, metavar="N", help="start no point after this many minutes")
+    add("--lanes", type=whole(1, _MOST_LANES), metavar="N", help="workers that run side by side")
     add(
         "--patience",
         type=whole(1, 3600),
         default=_PATIENCE_SECONDS,
         metavar="SECONDS",
-        help=f"a workflow without progress for longer is stuck (default: {_PATIENCE_SECONDS})",
+        help=f"a workflow without progress for this long is stuck (default: {_PATIENCE_SECONDS})",
     )
     add(
         "--at",
         action="append",
         default=[],
         metavar="BOUNDARY",
-        help="only there; may be given again",
+        help="only at this boundary; repeatable",
     )
     add("--action", choices=_ACTIONS, action="append", default=[], help="only that")
     add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
@@ -243,7 +272,7 @@ def notes_on(given: argparse.Namespace) -> Sequence[str]:
 
     if not given.input or any(ID in text for text in given.input):
         return ()
-    shared = f"There is no {ID} in the input: each run meets what others left."
+    shared = f"The input has no {ID}: each run sees the data that earlier runs left."
     return (shared,)
 
 
@@ -256,7 +285,7 @@ def _report(probing: Probing) -> bool:
         return False
     page = write_reports(probing.folder, record)
     try:
-        say_all(("", *terminal_lines(record), f"To read: {page}"))
+        say_all(("", *terminal_lines(record), f"Report: {page}"))
     except (OSError, OutputError):
         give_up(sys.stdout)
     return record.is_fine

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from chaos.experiment.scenario import Scenario
 
 _DESCRIPTION = """\
-Judges a run of this project again: every verdict is computed anew, by today's code, from
-the evidence of the run. Starts no process, opens no connection, and changes nothing in the
-run's folder, which may have been moved or copied."""
+Checks a run of this project again: computes every verdict from the run's evidence, by today's
+code. It starts no process, opens no connection, and changes nothing in the run's folder, which
+may have been moved or copied."""
 _MORE = """\
 example:
   %(prog)s reports/latest
 
 exit code:
-  0  all verdicts were computed again, are as recorded, and are passes
-  1  something did not pass, then or now, or the evidence does not say what
-     results.json says (a verdict, or what was billed)
+  0  every verdict is as recorded, and all passed
+  1  something did not pass, then or now, or the evidence contradicts
+     results.json (a verdict, or what was billed)
   2  RUN is not a run's folder, its results.json cannot be read or has another
      schema, this project names no target, or nothing could be written"""
 
@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     parser = add_parser(
         commands,
         "recheck",
-        summary="judge a run again from its evidence",
+        summary="compute a run's verdicts again from its evidence",
         description=_DESCRIPTION,
         more=_MORE,
     )
@@ -54,8 +54,8 @@ def _catalogue(run: Path) -> Sequence[Scenario]:
 
     if not __debug__:
         raise UnusableError(
-            "Python runs with -O, or PYTHONOPTIMIZE is set: it leaves out the assert statements on "
-            "which verdicts may rest; run without."
+            "Python runs with -O, or PYTHONOPTIMIZE is set: that removes the assert statements "
+            "that verdicts may depend on; run without it."
         )
     targets = targets_here()
     own = scenarios_here(may_be_none=True)

@@ -28,13 +28,13 @@ _IN_ASCII = str.maketrans("✓✗", "+x")
 """Signs that must stay apart where the output's encoding has none of them."""
 
 _DESCRIPTION = """\
-Shows a run's tables again, and writes its report.html, results.md, summary.md and
-junit.xml anew. Of the evidence and of results.json nothing is changed: verdicts are as
-recorded (to have them computed again: recheck)."""
+Shows a run's tables again, and rewrites its report.html, results.md, summary.md and junit.xml.
+The evidence and results.json stay as they are: the verdicts are the recorded ones (recheck
+computes them again)."""
 _MORE = """\
 examples:
   %(prog)s                      the last run
-  %(prog)s RUN --against OTHER  what became red, or cost more
+  %(prog)s RUN --against OTHER  what turned red, or costs more
   %(prog)s --trend              the last ten runs, side by side
   %(prog)s --markdown | gh pr comment --body-file -
 
@@ -42,7 +42,8 @@ exit code:
   0  done
   1  with --against: something turned red, or is new and does not pass; with
      --strict also: more expensive, slower, more attempts, or not run
-  2  misused, no such run, no case in common, or a file could not be written"""
+  2  wrong options, no such run, no case in common, or a file could not be
+     written"""
 
 
 def add(commands: Commands) -> None:
@@ -50,7 +51,7 @@ def add(commands: Commands) -> None:
     parser = add_parser(
         commands,
         "report",
-        summary="show a run again, compare it, or see the trend",
+        summary="show a run again, compare two runs, or show the trend",
         description=_DESCRIPTION,
         more=_MORE,
     )
@@ -69,10 +70,10 @@ def add(commands: Commands) -> None:
         "--noise",
         type=_percent,
         metavar="PERCENT",
-        help="with --against: what times may differ by, and always by 1 s (default: 20)",
+        help="with --against: ignore differences in time up to this, and up to 1 s (default: 20)",
     )
     parser.add_argument(
-        "--markdown", action="store_true", help="print the summary alone; writes nothing"
+        "--markdown", action="store_true", help="print only the summary; writes nothing"
     )
     parser.set_defaults(command=_report)
 
@@ -90,7 +91,7 @@ def _report(given: argparse.Namespace) -> int:
     from chaos.experiment.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
 
     if given.against is None and (given.strict or given.noise is not None):
-        complain("--strict and --noise belong to --against, which is not given.")
+        complain("--strict and --noise need --against.")
         return UNUSABLE
     if given.trend and given.markdown:
         complain("--markdown prints the summary of one run; leave out --trend.")
@@ -143,7 +144,7 @@ def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
     except OSError as error:
         complain(
             f"the report could not be written to {given.run} ({error.strerror}); "
-            "see to it that one can, or copy the run elsewhere."
+            "make the folder writable, or copy the run elsewhere."
         )
         return False
     except HtmlError as error:

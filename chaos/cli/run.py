@@ -19,8 +19,8 @@ _SHORT = "--"
 """How the harness's options begin here; in pytest, where others have some, it is `PREFIX`."""
 
 _DESCRIPTION = """\
-Runs this project's scenarios: it is pytest -m chaos, with the same results and exit codes.
-The names of scenarios come first and must be exact; everything from the first option on goes to
+Runs this project's scenarios, as pytest -m chaos does, with the same results and exit codes.
+Names of scenarios come first and must be exact; everything from the first option on goes to
 pytest, where the options below are called --chaos-…."""
 _MORE = """\
 examples:
@@ -28,13 +28,13 @@ examples:
   %(prog)s NAME OTHER                         these two
   %(prog)s NAME --topology postgres
   %(prog)s --seed 1-10 --faults kill,network  drawn at random
-  %(prog)s --replay=reports/latest            the same again
+  %(prog)s --replay=reports/latest            the same faults again
   %(prog)s -q -x --junitxml=FILE              pytest's own
 
 exit code: that of pytest
-  0  all that ran has passed     2  Ctrl-C, or there is no such scenario
-  1  something has not           4  a mistake in the options
-                                 5  there was nothing to run"""
+  0  everything that ran passed     2  Ctrl-C, or there is no such scenario
+  1  something did not pass         4  a mistake in the options
+                                    5  nothing to run"""
 
 
 def add(commands: Commands) -> None:
@@ -101,8 +101,8 @@ def _run(given: argparse.Namespace) -> int:
 
 def _nothing_to_run(selection: Selection) -> str:
     if selection.known:
-        return "No scenario fits these options: leave some of them out, such as -k or -m."
+        return "No scenario matches these options: remove some, such as -k or -m."
     return (
-        f"No test in {Path.cwd()} is marked chaos: go to the folder of a project that has "
-        "scenarios, and call it there."
+        f"No test in {Path.cwd()} is marked chaos: change to the folder of a project that has "
+        "scenarios, and run it there."
     )

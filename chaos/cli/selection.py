@@ -32,8 +32,8 @@ class Selection:
         for argument in config.args:
             if argument.isidentifier() and not (config.invocation_params.dir / argument).exists():
                 raise pytest.UsageError(
-                    f"there is no file or folder {argument}; if it is a scenario, name it before "
-                    f"all options, as in run {argument} -q."
+                    f"there is no file or folder {argument}; if it is a scenario, put its name "
+                    f"before all options, as in run {argument} -q."
                 )
 
     @pytest.hookimpl(tryfirst=True)

@@ -11,14 +11,14 @@ from chaos.plugin import options
 from chaos.process.streams import complain
 
 _DESCRIPTION = """\
-Takes a schedule that failed, leaves out faults and workflows, and runs it again and again,
-until nothing more can be left out. Each attempt starts and breaks real processes."""
+Removes faults and workflows from a schedule that failed, and runs it again each time, until
+nothing more can be removed. Each attempt starts and breaks real processes."""
 _MORE = """\
 example:
   %(prog)s reports/latest     after a run with --seed
 
 exit code:
-  0  a schedule was written to RUN/shrink/schedule.json, which --replay takes
+  0  a schedule was written to RUN/shrink/schedule.json; run --replay takes it
   2  RUN has no failed schedule, or nothing can be run here"""
 
 
@@ -32,7 +32,9 @@ def add(commands: Commands) -> None:
         more=_MORE,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run with --seed")
-    parser.add_argument("--case", metavar="NAME", help="which of its failed cases (default: first)")
+    parser.add_argument(
+        "--case", metavar="NAME", help="which failed case of the run (default: the first)"
+    )
     parser.add_argument(
         "--runs", type=options.count, default=40, metavar="N", help="at most (default: 40)"
     )

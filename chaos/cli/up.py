@@ -13,10 +13,10 @@ from chaos.process.streams import complain
 _DEFAULT_WORKERS = 2
 
 _DESCRIPTION = """\
-Starts the whole stack of this project's first target on this machine and prints its
-addresses: a Temporal server with its Web UI, the target's services, its workers under a
-supervisor, and whatever else the target starts. Nothing is paid for. Ctrl-C stops all of it;
-nothing is left, unless you give --keep."""
+Starts the whole stack of this project's first target on this machine and prints its addresses: a
+Temporal server with its Web UI, the target's services, its workers under a supervisor, and
+whatever else the target starts. Nothing is paid for. Ctrl-C stops everything, and nothing is
+left, unless you give --keep."""
 _MORE = """\
 examples:
   %(prog)s
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
         "--keep",
         type=Path,
         metavar="FOLDER",
-        help="where the target's files and logs are kept (default: they are removed)",
+        help="keep the target's files and logs here (default: they are removed)",
     )
     parser.add_argument("--temporal-cli", type=Path, metavar="PATH", help="as for run")
     parser.set_defaults(command=_up)

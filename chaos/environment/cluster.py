@@ -117,7 +117,7 @@ class TemporalCluster:
         await self._start_role(FRONTEND)
         await wait_until(
             lambda: register(self, self.namespace),
-            what=f"the namespace {self.namespace} is made",
+            what=f"the namespace {self.namespace} exists",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
         await self.roles[FRONTEND].kill()

@@ -61,12 +61,12 @@ class Connection:
         except OSError as error:
             raise ExternalError(
                 f"{error.filename}, which a TEMPORAL_TLS_* variable names, cannot be read "
-                f"({error.strerror}); mend the variable."
+                f"({error.strerror}); correct the variable."
             ) from None
         except (RuntimeError, ValueError) as error:
             raise ExternalError(
                 f"cannot read the configuration of Temporal ({_first_line(error)}); "
-                "mend the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
+                "correct the TEMPORAL_* variables, or the file that TEMPORAL_CONFIG_FILE names."
             ) from None
         if config.get("namespace") == "":
             raise ExternalError("TEMPORAL_NAMESPACE is empty; unset it, or name a namespace.")
@@ -241,7 +241,7 @@ class ExternalCluster:
             if error.status is not RPCStatusCode.NOT_FOUND:  # it has ended by itself
                 self.journal.add(
                     Event.STAGE,
-                    f"{workflow_id} could not be ended ({error.status.name}); it ends by itself "
+                    f"{workflow_id} could not be terminated ({error.status.name}); it times out "
                     f"within {EXECUTION_TIMEOUT}",
                 )
 
@@ -264,7 +264,7 @@ class ExternalFactory:
         """The share of one stack. Raises ChildError where it would have to be configured."""
         spec.require_free(self.topology)
         if spec.dynamic_config or not spec.persistent:
-            raise ChildError("a cluster that others run cannot be configured for one case.")
+            raise ChildError("an external cluster cannot be configured for one case.")
         return ExternalCluster(self.connection, f"{self.run}-{processes.name}-", processes.journal)
 
 

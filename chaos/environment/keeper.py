@@ -119,7 +119,7 @@ class WorkerKeeper:
         """Wait until none of these is alive any more, and the journal says so."""
         await wait_until(
             lambda: not set(pids) & set(self.pids),
-            what=f"the killed workers of {self.name} are gone",
+            what=f"the killed workers of {self.name} have ended",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 

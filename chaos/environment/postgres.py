@@ -58,7 +58,8 @@ class PostgresPrograms:
         if folder is None:
             where = named or f"{_DEBIAN}/*/bin or on PATH"
             raise PostgresNotFoundError(
-                f"no initdb, postgres and psql in {where}; install PostgreSQL's server (on Debian "
+                f"initdb, postgres and psql are not in {where}; install PostgreSQL's server (on "
+                "Debian "
                 f"the package postgresql), or set {_BIN_VARIABLE} to the folder of its programs."
             )
         return cls(folder, _user())
@@ -141,7 +142,7 @@ class Postgres:
         # Children of a killed server live on for a moment; until then it refuses to start.
         await wait_until(
             lambda: not self._left_over(),
-            what="the killed PostgreSQL's children end",
+            what="the children of the killed PostgreSQL end",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
         await self.child.start_ready(
@@ -184,7 +185,9 @@ class Postgres:
             shutil.chown(self.data, self.initdb.user)
         self.initdb.start()
         if await self.initdb.wait(READY_DEADLINE_SECONDS):
-            raise ChildError(f"initdb could not make the data:\n{self.initdb.last_lines()}")
+            raise ChildError(
+                f"initdb could not create the data folder:\n{self.initdb.last_lines()}"
+            )
 
     def _left_over(self) -> bool:
         return any(_works_in(process, self.data) for process in psutil.process_iter())

@@ -88,8 +88,8 @@ def _postgres(
         raise NotInstalledError(_no_program(error.program)) from None
     if server.server_version != sql_tool.server_version:
         raise BadBinaryError(
-            f"{server.path} is of version {server.server_version} and {sql_tool.path} of "
-            f"{sql_tool.server_version}: name two of the same version by "
+            f"{server.path} has version {server.server_version} and {sql_tool.path} has "
+            f"{sql_tool.server_version}: give two of the same version by "
             f"{TEMPORAL_SERVER.variable} and {TEMPORAL_SQL_TOOL.variable}."
         )
     template = Path(run_tag) / "postgres-template"
@@ -107,6 +107,7 @@ def _external(run_id: str, announce: Callable[[str], None]) -> Provisioned:
 
 def _no_program(program: Program) -> str:
     return (
-        f"the topology postgres cannot run here: there is no {program.title}, nor Go to build it; "
-        f"install Go {program.needed_go} or newer, or name its file by {program.variable}."
+        f"the topology postgres cannot run here: there is neither the {program.title} nor Go to "
+        f"build it; install Go {program.needed_go} or newer, or name its file by "
+        f"{program.variable}."
     )

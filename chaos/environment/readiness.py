@@ -157,10 +157,10 @@ class Arrival:
         if whose is Whose.OWN and poller.key not in self.before:
             return None  # it was not seen before, and no other process has its pid
         if poller.last_access <= before:
-            return "was there before the start, and has not polled since"
+            return "existed before the start, and has not polled since"
         # The poll of one that was killed ends a moment after it, and counts as an access.
         if whose is Whose.UNKNOWN and not self.is_connected():
-            return "was there before the start, and the worker has no connection to the server"
+            return "existed before the start, and the worker has no connection to the server"
         return None
 
     @property
@@ -175,9 +175,9 @@ class Arrival:
         kinds = " and ".join(polls.kinds) or "workflow or activity"
         told = [f"It must poll {' and '.join(queues)} for {kinds} tasks"]
         if not self.pollers:
-            told.append("nobody polls there")
+            told.append("no worker polls there")
         for each in self.pollers:
-            counts = "counts" if each.queue in queues else "is another queue's"
+            counts = "counts" if each.queue in queues else "belongs to another queue"
             told.append(f"{each} {self.why_not(each) or counts}")
         return f"{'; '.join(told)}."
 

@@ -146,8 +146,8 @@ def fixed_port(number: int) -> Port:
         return Port(number=number)
     except PortTakenError as error:
         raise ChildError(
-            f"the target's workers know no address but localhost:{number}, and {error}: end it, "
-            "or wait until it has ended, and run again."
+            f"the target's workers connect only to localhost:{number}, and {error}: end it, or "
+            "wait until it has ended, and run again."
         ) from None
 
 

@@ -234,7 +234,7 @@ class Stack:
         NotHereError where the target names none.
         """
         if not self.target.supervisor:
-            raise NotHereError("this target names no supervisor of its workers: keep_workers does.")
+            raise NotHereError("this target has no supervisor of its own: use keep_workers.")
         task_queue = options.get("task_queue") or self.task_queue
         name = self._next_supervisor()
         way = await self._ways.linked(self.temporal, name, options.get("links", ()))
@@ -266,7 +266,7 @@ class Stack:
         """One more, which does not run yet."""
         kind = options.get("kind")
         if kind is not None and kind not in self.target.kinds:
-            raise NotHereError(f"this target has no kind of workers that is called {kind!r}.")
+            raise NotHereError(f"this target has no kind of worker named {kind!r}.")
         made_of = self.target.worker_kind(kind)
         task_queue = options.get("task_queue") or made_of.task_queue
         environment = self._led(way, self._worker_environment(task_queue, kind), options)
@@ -338,9 +338,7 @@ class Stack:
         if self._config.temporal_factory:
             return self._config.temporal_factory
         if self._config.temporal_cli is None:
-            raise NotHereError(
-                "a stack needs a Temporal CLI, or another temporal_factory of its Temporal."
-            )
+            raise NotHereError("a stack needs a Temporal CLI, or a temporal_factory.")
         return DevFactory(self._config.temporal_cli)
 
     async def _discard(self) -> None:

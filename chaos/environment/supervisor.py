@@ -208,7 +208,7 @@ class SupervisorProcess:
                 left.append(psutil.Process(pid))
         await wait_until(
             lambda: not set(pids) & self._watched and not any(map(_is_there, left)),
-            what=f"the killed workers of {self.child.name} are gone",
+            what=f"the killed workers of {self.child.name} have ended",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 
@@ -222,7 +222,7 @@ class SupervisorProcess:
         await self.until_gone(pids)
         await wait_until(
             all_told,
-            what=f"{self.child.name} has failed over what the killed workers had",
+            what=f"{self.child.name} has failed over the work of the killed workers",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
 

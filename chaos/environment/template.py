@@ -100,7 +100,7 @@ class PostgresFactory:
             )
             tool.start()
             if await tool.wait(_SCHEMA_DEADLINE_SECONDS):
-                raise ChildError(f"Temporal's schema could not be made:\n{tool.last_lines()}")
+                raise ChildError(f"Temporal's schema could not be created:\n{tool.last_lines()}")
 
 
 def _let_through(folder: Path, run: Path) -> None:

@@ -71,8 +71,8 @@ class StackSpec:
         """Raise ChildError where it is fixed, and a topology cannot give what it asks for."""
         if self.is_fixed:
             raise ChildError(
-                f"the target asks for a Temporal of its own ({self._fixed}), which the topology "
-                f"{topology} cannot give it: run it with --topology dev."
+                f"the target needs a Temporal server of its own ({self._fixed}), which the "
+                f"topology {topology} cannot provide: run it with --topology dev."
             )
 
     @property

@@ -67,14 +67,14 @@ class Ways:
         """Open a client's links."""
         if SERVER in links and self.fixed and not self.fixed_port:
             raise NotHereError(
-                f"workers that know only the address localhost:{self.fixed} cannot be led to the "
-                "server through a link."
+                f"workers that connect only to localhost:{self.fixed} cannot reach the server "
+                "through a link."
             )
         upstreams = self._real(temporal)
         opened: dict[str, Link] = {}
         for end in links:
             if end not in upstreams:
-                raise NotHereError(f"this stack has no {end!r} for a link to lead to.")
+                raise NotHereError(f"this stack has no {end!r} that a link could lead to.")
             name = link_name(client, end)
             opened[end] = await self._server().open_link(name, upstreams[end])
         return Way({end: link.address for end, link in opened.items()})
@@ -85,8 +85,8 @@ class Ways:
         """
         if self.fixed and not self.fixed_port:
             raise NotHereError(
-                f"workers that know only the address localhost:{self.fixed} are on the wire where "
-                "the stack's server leaves them that port: stack=StackSpec(wire=True)."
+                f"workers that connect only to localhost:{self.fixed} can use the wire if the "
+                "stack's server leaves them that port: stack=StackSpec(wire=True)."
             )
         if namespace:
             await self._add(temporal, namespace)
@@ -102,8 +102,8 @@ class Ways:
         )
         if line.spec.namespace != namespace:
             raise NotHereError(
-                f"workers that know only the address localhost:{self.fixed} share a line, and it "
-                "leads to one namespace."
+                f"workers that connect only to localhost:{self.fixed} share one line, which leads "
+                "to one namespace."
             )
         opened = {SERVER: line}
         for name, service in self.services.items():
@@ -132,5 +132,5 @@ class Ways:
 
     async def _add(self, temporal: Temporal, namespace: str) -> None:
         if temporal.prefix:
-            raise NotHereError("on a cluster that others run no namespace is made for a line.")
+            raise NotHereError("no namespace is created for a line on an external cluster.")
         await add_namespace(temporal, namespace)

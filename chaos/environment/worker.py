@@ -78,8 +78,8 @@ class WorkerProcess:
         queues = (self.task_queue, *self.queues)
         if isinstance(self.ready, OpenPort) and await is_open(self.ready.number):
             raise ChildError(
-                f"port {self.ready.number}, by which {self.child.name} is seen to be ready, is "
-                "open already: end what listens there, or choose another."
+                f"port {self.ready.number}, which shows that {self.child.name} is ready, is "
+                "already in use: end the program that listens there, or choose another port."
             )
         arrival = self._on_line() if self.line else await self._by_server(client, queues)
         log_end = self.child.log.stat().st_size if self.child.log.exists() else 0
@@ -130,8 +130,8 @@ class WorkerProcess:
             return ""
         counted = {(each.identity, each.last_access) for each in arrival.pollers}
         told = [
-            f" Over its line {poll.identity} polled {poll.queue} for {poll.kind} tasks as well: "
-            "that was before the start, or another process."
+            f" On its line, {poll.identity} polled {poll.queue} for {poll.kind} tasks; that was "
+            "before the start, or by another process."
             for poll in self.line.polled()
             if (poll.identity, poll.at) not in counted
         ]
@@ -158,9 +158,9 @@ class WorkerProcess:
 
     def _what(self, queues: Sequence[str]) -> str:
         if isinstance(self.ready, LogLine):
-            return f"says a line that matches {self.ready.pattern!r}"
+            return f"logs a line that matches {self.ready.pattern!r}"
         if isinstance(self.ready, OpenPort):
-            return f"listens at port {self.ready.number}"
+            return f"listens on port {self.ready.number}"
         return f"polls {' and '.join(queues)}" if isinstance(self.ready, Polls) else "is ready"
 
     def _knower(self) -> Callable[[str], Whose]:

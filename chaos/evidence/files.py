@@ -42,7 +42,7 @@ def new_folder(
             f"the folder for reports {reports} cannot be written to ({error.strerror}); choose "
             f"another with {option}."
         ) from None
-    raise NoFolderError(f"{reports} already holds a hundred of this second; try again.")
+    raise NoFolderError(f"{reports} already has a hundred runs of this second; try again.")
 
 
 def write_file(path: Path, content: str | bytes) -> None:

@@ -56,7 +56,7 @@ class Strain(BaseModel):
     def __str__(self) -> str:
         stolen = f"the host took {self.steal:.0%} of them, " if self.steal >= BUSY_STEAL else ""
         return (
-            f"up to {self.pressure:.0%} of the time somebody waited for a processor, {stolen}"
+            f"up to {self.pressure:.0%} of the time a process waited for a processor, {stolen}"
             f"and the harness was up to {self.lag_seconds:.1f} s late"
         )
 

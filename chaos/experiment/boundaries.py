@@ -85,7 +85,7 @@ def worker_of(stack: Stack, passage: Passage) -> Worker:
     for worker in stack.workers:
         if client == EVERYBODY and line.owner(passage.peer, worker.pids):
             return worker.child
-    raise NotHereError(f"the worker whose call is held on the line {passage.line} is gone.")
+    raise NotHereError(f"the worker whose call is held on the line {passage.line} has ended.")
 
 
 @dataclass

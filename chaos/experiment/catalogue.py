@@ -66,7 +66,7 @@ def _scenarios_in(target: Target) -> Sequence[Scenario]:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise CatalogueError(
-            f"the scenarios of a target cannot be had ({plain(repr(error))})."
+            f"a target's scenarios cannot be loaded ({plain(repr(error))})."
         ) from error
 
 
@@ -106,7 +106,7 @@ def _table(file: Path, *names: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); mend it.") from None
+        raise CatalogueError(f"{file} cannot be read ({plain(str(error))}); fix it.") from None
     path = ("tool", *(names or ("chaos",)))
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
@@ -150,7 +150,7 @@ def target_named(name: str, project: Path) -> Target:
         ) from error
     _require_its_own(module, project)
     if not isinstance(found, Target):
-        raise CatalogueError(f"{name!r} is no chaos.Target.")
+        raise CatalogueError(f"{name!r} is not a chaos.Target.")
     return found
 
 
@@ -164,6 +164,6 @@ def _require_its_own(module: str, project: Path) -> None:
     found = sys.modules[module].__file__
     if own and found and not own.samefile(found):
         raise CatalogueError(
-            f"{own} was meant, and {found} is imported already: run one project at a time, or "
-            "give its module a name of its own."
+            f"{own} is needed, and {found} is already imported under that name: run one project "
+            "at a time, or rename the module."
         )

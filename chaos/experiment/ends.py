@@ -92,7 +92,7 @@ class Ends:
         return True
 
     async def until_idle(self, workflow_id: str) -> None:
-        """Wait until a workflow that should still run has no task of its own to do, or is lost.
+        """Wait until a workflow that should still run has no workflow task to do, or is lost.
         Raises DeadlineExceededError.
         """
 
@@ -106,7 +106,7 @@ class Ends:
 
         await wait_until(
             is_idle,
-            what=f"{workflow_id} has no task of its own to do",
+            what=f"{workflow_id} has no workflow task to do",
             deadline_seconds=SETTLE_SECONDS,
         )
 

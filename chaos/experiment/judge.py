@@ -61,4 +61,4 @@ def _control(check: Invariant, evidence: Evidence) -> Finding:
         return Finding(name, Verdict.PASSED)
     if finding.verdict is Verdict.UNKNOWN:
         return Finding(name, Verdict.UNKNOWN, finding.problems)
-    return Finding(name, Verdict.FAILED, ("it did not see the damage done on purpose",))
+    return Finding(name, Verdict.FAILED, ("it did not detect the planted damage",))

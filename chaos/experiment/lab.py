@@ -449,7 +449,7 @@ class Lab:
 
         await wait_until(
             is_told,
-            what=f"{kind} of {workflow_id} tells of trouble",
+            what=f"{kind} of {workflow_id} reports trouble",
             deadline_seconds=self.step_deadline_seconds,
         )
 
@@ -464,7 +464,7 @@ class Lab:
                 raise
             return ()
         if described.status is not WorkflowExecutionStatus.RUNNING:
-            raise EndedEarlyError(f"{workflow_id} has ended too early.")
+            raise EndedEarlyError(f"{workflow_id} ended too early.")
         found = described.raw_description.pending_activities
         return [pending for pending in found if pending.activity_type.name == kind]
 
@@ -483,7 +483,7 @@ class Lab:
 
         async def tells() -> bool:
             if await self.has_ended(workflow_id):
-                raise EndedEarlyError(f"{workflow_id} has ended too early.")
+                raise EndedEarlyError(f"{workflow_id} ended too early.")
             try:
                 progress = await self.handle(workflow_id).query(
                     query, rpc_timeout=timedelta(seconds=2)
@@ -495,7 +495,7 @@ class Lab:
 
         await wait_until(
             tells,
-            what=f"{workflow_id} tells of {field}",
+            what=f"{workflow_id} reports {field}",
             deadline_seconds=self.step_deadline_seconds,
         )
         return told[-1]

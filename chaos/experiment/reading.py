@@ -28,9 +28,9 @@ def read_run(folder: Path) -> RunResult:
         found = RunResult.model_validate_json(read_file(file, _MOST_BYTES), strict=True)
     except (FileNotFoundError, NotADirectoryError):
         raise ReadingError(
-            f"{folder} holds no results.json",
-            "either it is not the folder of a run, or that run was broken off; "
-            "name another, such as reports/latest.",
+            f"{folder} has no results.json",
+            "it is not the folder of a run, or that run was interrupted; name another, such as "
+            "reports/latest.",
         ) from None
     except OSError as error:
         raise ReadingError(
@@ -49,7 +49,7 @@ def _complaint(file: Path, error: ValidationError) -> ReadingError:
     schema = next((p["input"] for p in problems if p["loc"] == ("schema",)), None)
     if schema is not None and not isinstance(schema, dict):
         return ReadingError(
-            f"{file} is of schema {schema!r}, and this version reads schema 1",
+            f"{file} has schema {schema!r}, and this version reads schema 1",
             "use the version that made the run.",
         )
     place = ".".join(map(str, problems[0]["loc"]))

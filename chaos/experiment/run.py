@@ -150,7 +150,7 @@ async def _run_again(
         folder.mkdir()
         aside.rename(folder / FIRST_TRY)
     except OSError as error:
-        context.emit(Message(name, f"has no second try ({error.strerror}: {folder})"))
+        context.emit(Message(name, f"gets no second try ({error.strerror}: {folder})"))
         return first
     context.emit(Message(name, "runs once more, alone"))
     scratch = context.scratch / "second-try"
@@ -206,7 +206,7 @@ def _ask(case: Case, options: Options) -> None:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise CaseError(f"the case's own `{what}` broke: {error!r}") from error
+            raise CaseError(f"the case's `{what}` raised an error: {error!r}") from error
 
 
 async def _run_admitted(

@@ -114,8 +114,8 @@ class Runner:
         """Make the run's folder, find what it stands on and begin. Raises RunError."""
         if self.live and any(target.live != self.live for target in self.targets):
             raise RunError(
-                "some of these cases pay real money and others do not: choose the ones or the "
-                "others, for a run has one mode and one budget."
+                "some of these cases pay real money and others do not: choose either kind, "
+                "because a run has one mode and one budget."
             )
         try:
             self.folder = new_folder(self.reports, at=self._started_at, option="--chaos-reports")
@@ -376,5 +376,5 @@ def _not_run(scenario: Scenario, reason: str, case: str | None = None) -> NotRun
 
 def _why_none(mode: Mode, topology: Topology) -> str:
     if topology is Topology.EXTERNAL:
-        return "it would hit the servers of a cluster that others run"
+        return "it would hit the servers of an external cluster"
     return f"it has no {mode} case on the topology {topology}"

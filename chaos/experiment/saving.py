@@ -39,7 +39,7 @@ def note_trouble(journal: Journal, folder: Path, error: BaseException) -> None:
         journal.add(Event.TROUBLE, str(error))
         return
     write_file(folder / "trouble.txt", "".join(traceback.format_exception(error)))
-    journal.add(Event.TROUBLE, f"the experiment broke: {error!r} (see trouble.txt)")
+    journal.add(Event.TROUBLE, f"the experiment raised an error: {error!r} (see trouble.txt)")
 
 
 async def save_all(case: Case, lab: Lab, folder: Path) -> None:
@@ -52,8 +52,8 @@ async def save_all(case: Case, lab: Lab, folder: Path) -> None:
         ids = [f"{prefix}{spec.workflow_id}" for spec in lab.specs]
         for child in await save_histories(lab.client, folder, ids, lab.started):
             lab.note(
-                f"{child} still runs, and nobody waits for it: it is not judged, unless it is "
-                "expected by `lab.expect`"
+                f"{child} still runs, and nothing waits for it: it is not judged, unless "
+                "`lab.expect` names it"
             )
 
     async def save_prefix_too() -> None:

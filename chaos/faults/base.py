@@ -66,7 +66,7 @@ def _of_its_kind(value: Any) -> Any:
         return value
     kind = Fault.kinds.get(str(value.get("type")))
     if kind is None:
-        raise ValueError(f"{value.get('type')!r} is none of {', '.join(sorted(Fault.kinds))}")
+        raise ValueError(f"{value.get('type')!r} is not one of {', '.join(sorted(Fault.kinds))}")
     return kind.model_validate(value)
 
 

@@ -48,7 +48,7 @@ class OnWorker(Fault):
         """Wait until it is there; its pid."""
         await wait_until(
             lambda: bool(self._pids(lab)),
-            what=f"{self.target} is there",
+            what=f"{self.target} runs",
             deadline_seconds=EFFECT_DEADLINE_SECONDS,
         )
         pids = self._pids(lab)
@@ -77,7 +77,7 @@ class OnWorker(Fault):
         if self.worker:
             await wait_until(
                 lambda: self._pid not in self._pids(lab),
-                what=f"{self.target} is gone",
+                what=f"{self.target} has ended",
                 deadline_seconds=EFFECT_DEADLINE_SECONDS,
             )
         elif self._pid:
@@ -93,7 +93,7 @@ class OnWorker(Fault):
 def _supervisor(lab: Lab) -> Supervisor:
     first = next(iter(lab.stack.supervisors), None)
     if first is None or isinstance(first, WorkerKeeper):
-        raise NotHereError("no supervisor of the target's own runs: name the worker instead.")
+        raise NotHereError("the target's own supervisor does not run: name the worker instead.")
     return first
 
 

@@ -143,7 +143,7 @@ async def back_up(lab: Lab) -> None:
     with closing(_read_only(file)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
         (said,) = target.execute("PRAGMA integrity_check").fetchone()
-    _tell(lab, "backup", f"backed up while the server stands still: {_describe(copy)}, {said}")
+    _tell(lab, "backup", f"backed up while the server is stopped: {_describe(copy)}, {said}")
     await lab.stack.server.start()
 
 
@@ -197,11 +197,11 @@ def _damage(file: Path, how: Damage, chance: random.Random) -> str:
     if how is Damage.GONE:
         for old in (file, *_sidecars(file)):
             old.unlink(missing_ok=True)
-        return "removed with all that SQLite keeps beside it"
+        return "removed with SQLite's files beside it"
     if how is Damage.TRUNCATED:
         half = file.stat().st_size // 2
         os.truncate(file, half)
-        return f"cut off after {half} bytes"
+        return f"truncated after {half} bytes"
     data = bytearray(file.read_bytes())
     places = [place for record in _history_records(file) for place in _some(data, record, chance)]
     for place in places:

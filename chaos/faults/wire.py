@@ -68,7 +68,7 @@ class AtBoundary(Fault):
     async def inject(self, lab: Lab) -> None:
         """Wait for the call, and do it."""
         while not await self._is_done(lab):
-            lab.note(f"the call at {self.boundary} has gone with its worker")
+            lab.note(f"the call at {self.boundary} ended with its worker")
 
     async def _is_done(self, lab: Lab) -> bool:
         watch = self._watch = await lab.at(

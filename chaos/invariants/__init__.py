@@ -64,7 +64,7 @@ class Invariant:
             raise
         except BaseException as error:  # noqa: BLE001 - pytest's own outcomes are no Exceptions
             place = traceback.extract_tb(error.__traceback__)[-1]
-            problem = f"the check broke: {error!r} at {place.name}:{place.lineno}"
+            problem = f"the check raised an error: {error!r} at {place.name}:{place.lineno}"
             return Finding(self.name, Verdict.UNKNOWN, (problem,))
         if not problems:
             return Finding(self.name, Verdict.PASSED)
@@ -80,10 +80,10 @@ def _doubts(problems: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
     if not all(isinstance(problem, excused) for problem in problems):
         return ()
     if all(isinstance(problem, Unmeasured) for problem in problems):
-        return ("unknown, for it was not measured",)
+        return ("unknown: it was not measured",)
     if busy:
-        return (f"unknown, for the machine was too busy: {strain}",)
-    return ("unknown, for no fault explains it: no worker came to tell of that attempt",)
+        return (f"unknown: the machine was too busy: {strain}",)
+    return ("unknown: no fault explains it, and no worker reported that attempt",)
 
 
 def invariant(judge: Judge[E]) -> Invariant:

@@ -74,7 +74,9 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     if not count or config.option.verbose < 0:
         return []
     tests = "1 test" if count == 1 else f"{count} tests"
-    return [f"chaos: {tests} of scenarios deselected; -m {MARK} runs them, or to name their file"]
+    return [
+        f"chaos: {tests} of scenarios deselected; run them by -m {MARK}, or by naming their file"
+    ]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -141,7 +143,7 @@ def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
 
     def survives(scenario: Scenario) -> None:
         if scenario.name in stash.get(_LEFT_OUT, ()):
-            pytest.skip(plain(f"{scenario.name} was left out by pytest_chaos_scenarios."))
+            pytest.skip(plain(f"{scenario.name} was deselected by pytest_chaos_scenarios."))
         if (runner := stash.get(_RUNNER, None)) is None:
             pytest.fail(plain(f"{scenario.name} was not run here."), pytrace=False)
         if reason := runner.why_not_run(scenario):

@@ -46,18 +46,16 @@ class Collecting:
         if drawing and not seeds:
             raise refusal(
                 self.config,
-                "--chaos-faults and --chaos-duration belong to --chaos-seed, which is not given.",
+                "--chaos-faults and --chaos-duration need --chaos-seed.",
             )
         if seeds and replay:
             raise refusal(
                 self.config,
-                "--chaos-seed draws new schedules, --chaos-replay takes saved ones: choose one.",
+                "--chaos-seed draws new schedules, and --chaos-replay runs saved ones: choose one.",
             )
         server, topology = value(self.config, "temporal_server"), value(self.config, "topology")
         if server and topology != "postgres":
-            raise refusal(
-                self.config, "--chaos-temporal-server belongs to --chaos-topology postgres."
-            )
+            raise refusal(self.config, "--chaos-temporal-server needs --chaos-topology postgres.")
 
     def project_of(self, test: Path) -> Path:
         """The nearest folder above a test whose pyproject.toml has `[tool.chaos]`, else pytest's
@@ -113,8 +111,8 @@ class Collecting:
         }
         if found and not __debug__:
             raise pytest.UsageError(
-                "Python runs with -O, or PYTHONOPTIMIZE is set: it leaves out the assert "
-                "statements on which verdicts may rest; run without."
+                "Python runs with -O, or PYTHONOPTIMIZE is set: that removes the assert "
+                "statements that verdicts may depend on; run without it."
             )
         require_different(list(found.values()))
         return found
@@ -189,10 +187,10 @@ def require_different(chosen: Sequence[Scenario]) -> None:
     if all(each is twice for each in chosen if each.name == twice.name):
         raise pytest.UsageError(
             f"{plain(twice.name)} was chosen {names.count(twice.name)} times, and a scenario runs "
-            "once in a run: leave --count or --keep-duplicates out, or have one test of it."
+            "once in a run: remove --count or --keep-duplicates, or have one test of it."
         )
     raise pytest.UsageError(
-        f"two scenarios are named {plain(twice.name)}, and would share a folder; rename one."
+        f"two scenarios are named {plain(twice.name)} and would share a folder; rename one."
     )
 
 

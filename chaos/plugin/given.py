@@ -73,8 +73,8 @@ def require_no_stray_path(config: pytest.Config) -> None:
         if name in _PATHS and option != name and (config.invocation_params.dir / path).exists():
             raise refusal(
                 config,
-                f"write {PREFIX}{name}={path}, with =: what stands alone pytest takes for a place "
-                "of tests, and would look for the project there.",
+                f"write {PREFIX}{name}={path}, with =: pytest takes an argument of its own for a "
+                "folder of tests, and would look for the project there.",
             )
 
 

@@ -12,16 +12,15 @@ from collections.abc import Sequence
 import pytest
 
 _WORKER = (
-    "pytest-xdist would start a whole run of the scenarios in each of its processes, and they run "
-    "side by side anyway: leave -n and --dist out, or add -n 0."
+    "pytest-xdist would run all scenarios in each of its processes, and scenarios run side by "
+    "side anyway: remove -n and --dist, or add -n 0."
 )
 _RERUN = (
-    "a scenario runs once in a run, and a rerun of its test would run nothing: leave --reruns and "
-    "--retries out, or mark the test flaky(reruns=0)."
+    "a scenario runs once per run, so a rerun of its test would run nothing: remove --reruns and "
+    "--retries, or mark the test flaky(reruns=0)."
 )
 _FORKED = (
-    "pytest-forked would wait for the scenarios in processes that do not run them: leave --forked "
-    "out."
+    "pytest-forked would wait for the scenarios in processes that do not run them: remove --forked."
 )
 _REFUSAL = "chaos_refusal"
 """The attribute of a report of a worker of pytest-xdist that has the sentence."""

@@ -42,7 +42,7 @@ def command(text: str) -> tuple[str, ...]:
     if not argv:
         raise ArgumentTypeError("must name a program")
     if shutil.which(argv[0]) is None:
-        raise ArgumentTypeError(f"there is no program {argv[0]!r} that could be run")
+        raise ArgumentTypeError(f"there is no program {argv[0]!r} that can be executed")
     return argv
 
 

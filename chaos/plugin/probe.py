@@ -68,7 +68,7 @@ def _told(found: Probe, page: Path) -> str:
         lines.append(f"and {len(bad) - _MOST_TOLD} more")
     if not bad:
         lines = [_line(cell) for cell in found.cells if cell.fate is Fate.UNKNOWN][:_MOST_TOLD]
-    where = f"{len(bad)} of {len(found.cells)} points, see {page}"
+    where = f"{len(bad)} of {len(found.cells)} points; see {page}"
     return "\n".join([f"{found.workflow} breaks at {where}:" if bad else where, *lines])
 
 

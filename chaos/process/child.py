@@ -205,7 +205,7 @@ class Child:
         except (FileNotFoundError, PermissionError) as error:
             raise ChildError(
                 f"{self.name} cannot be started, for {error.filename} cannot be executed "
-                f"({error.strerror}): build or install it, or mend the command line."
+                f"({error.strerror}): build or install it, or correct the command line."
             ) from None
         return Executed(process)
 

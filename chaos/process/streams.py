@@ -11,7 +11,7 @@ from typing import TextIO
 from chaos.evidence.text import lines
 
 
-def mend_streams() -> None:
+def repair_streams() -> None:
     """Put the null device in the place of a closed stream; no letter is a reason to fail.
 
     Else the next file that is opened gets the closed one's number, and what is printed goes there.

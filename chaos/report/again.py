@@ -1,4 +1,4 @@
-"""The commands that bring something of a run back: run again, drawn anew, or judged again."""
+"""The commands that bring something of a run back: run again, drawn again, or judged again."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class Commands:
         yield Command(self._scenario(scenario), "runs this scenario again")
         if self.run.seed is not None and scenario.verdict is not Verdict.PASSED:
             line = f"python -m chaos shrink {_shown(self.folder)}"
-            yield Command(line, "leaves out faults and workflows while the same check still fails")
+            yield Command(line, "removes faults and workflows while the same check still fails")
         line = f"python -m chaos recheck {_shown(self.folder)}"
-        yield Command(line, "judges the evidence by today's code; nothing is run")
+        yield Command(line, "judges the evidence by today's code, without a run")
 
     def _scenario(self, scenario: ScenarioResult) -> str:
         if self.run.seed is not None:
@@ -78,11 +78,11 @@ class Commands:
         return again(self.run, [scenario.name])
 
     def of_case(self, scenario: ScenarioResult, case: CaseResult) -> tuple[Command, ...]:
-        """Of a schedule from a seed: the very same, or drawn anew. Of any other case none."""
+        """Of a schedule from a seed: the very same, or drawn again. Of any other case none."""
         file = evidence_folder(self.folder, scenario.name, case.name) / FILE
         if not file.is_file():
             return ()
-        same = Command(self._located(file), "the very same faults, at the same times")
+        same = Command(self._located(file), "the same faults, at the same times")
         try:
             drawn = read_schedule(file)
         except ScheduleError:
@@ -93,7 +93,7 @@ class Commands:
             f"--seed {drawn.seed} --faults {','.join(drawn.families)} "
             f"--duration {drawn.duration_seconds:g} --workflows {len(drawn.starts)}"
         )
-        return (same, Command(self._with(options), "drawn anew from its seed"))
+        return (same, Command(self._with(options), "drawn again from its seed"))
 
     def _located(self, replayed: Path) -> str:
         """The command for the whole run; where it replays schedules, those that are here."""

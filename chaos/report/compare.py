@@ -107,7 +107,7 @@ def _reason(run: RunResult, place: str) -> str:
 
 def _caveats(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterator[str]:
     if new.run_id == old.run_id:
-        yield f"Both have the same name, {new.run_id}."
+        yield f"Both runs are named {new.run_id}."
     if not pairs:
         yield "The runs have no case in common, so nothing was compared."
     if new.mode is not old.mode:
@@ -119,11 +119,11 @@ def _caveats(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterator[
         )
     if new.seed != old.seed:
         seeds = [str(run.seed) if run.seed is not None else "none" for run in (new, old)]
-        yield f"The schedules are not the same: one has the seed {seeds[0]}, the other {seeds[1]}."
+        yield f"The schedules differ: one has the seed {seeds[0]}, the other {seeds[1]}."
     names = dict.fromkeys([*new.versions, *old.versions])
     versions = [(n, new.versions.get(n, "unknown"), old.versions.get(n, "unknown")) for n in names]
     if changed := [f"{name} {now}, was {was}" for name, now, was in versions if now != was]:
-        yield f"The versions are not the same: {'; '.join(changed)}."
+        yield f"The versions differ: {'; '.join(changed)}."
     yield from _caveats_of(new, old, pairs)
 
 
@@ -135,7 +135,10 @@ def _caveats_of(new: RunResult, old: RunResult, pairs: Sequence[Pair]) -> Iterat
                 yield f"Costs and times of {pair.place} are not compared: {unfit}."
     for what, name in MONEY.items():
         if not all(pair.is_recorded(name) for pair in pairs):
-            yield f"The {what} is not compared: a version that made one of them recorded none."
+            yield (
+                f"The {what} is not compared: one of the runs was made by a version that did "
+                "not record it."
+            )
 
 
 def comparison_lines(found: Comparison) -> list[str]:
@@ -178,7 +181,7 @@ def _bill(found: Comparison) -> str:
     was = sum((pair.was.cost_usd for pair in fit), ZERO)
     if not fit:
         return ""
-    return f"Billed for what can be compared: {exact(now)}, was {exact(was)}."
+    return f"Billed, of what can be compared: {exact(now)}, was {exact(was)}."
 
 
 def _sections(found: Comparison) -> Mapping[str, Sequence[str]]:

@@ -39,8 +39,8 @@ def _point_latest(folder: Path) -> str | None:
         write_link(latest, folder.name)
     except OSError as error:
         return (
-            f"{latest} could not be pointed at this run ({error.strerror}); move away what is "
-            "called so."
+            f"{latest} could not be pointed at this run ({error.strerror}); move the existing "
+            "file of that name."
         )
     return None
 
@@ -83,5 +83,5 @@ def outcome_lines(result: RunResult, folder: Path) -> list[str]:
     for part in outcome(result):
         lines += ["", *part] if lines and part[0].startswith("|") else part
     lines += ["", f"Evidence and results: {folder}"]
-    lines += [f"To read: {folder / NAME}"] if (folder / NAME).exists() else []
+    lines += [f"Report: {folder / NAME}"] if (folder / NAME).exists() else []
     return [*lines, overall_line(result)]

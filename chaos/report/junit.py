@@ -87,7 +87,7 @@ def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult
         message = plain(f"{first.name}, 1st try: {first.reason}")
         ET.SubElement(case, tag, message=message, type=first.verdict)
     output = ET.SubElement(case, "system-out")
-    output.text = plain(f"To run it again: {again(result, [scenario.name])}")
+    output.text = plain(f"Run it again: {again(result, [scenario.name])}")
 
 
 def _add_absent(suite: ET.Element, each: NotRun) -> None:

@@ -44,7 +44,7 @@ def terminal_lines(probe: Probe) -> Sequence[str]:
     more = len(bad) - len(rows)
     return [
         *(aligned([HEAD, *rows]) if rows else []),
-        *([f"and {more} more, which the page has"] if more > 0 else []),
+        *([f"and {more} more, on the page"] if more > 0 else []),
         *total_lines(probe),
     ]
 
@@ -90,7 +90,7 @@ def markdown(probe: Probe) -> str:
     parts = [
         f"# Probe of {escaped(probe.workflow)}",
         "\n".join(map(paragraph, total_lines(probe))),
-        f"Repeat all of it: {code(probe.command)}",
+        f"Repeat the probe: {code(probe.command)}",
         table(HEAD, rows),
     ]
     again = [

@@ -1,7 +1,7 @@
 """JSON Schemas of the files that a run, a probe and an exploration leave, made from the models.
 
 They lie in `chaos/schemas/`, named like the file that they describe, and are part of the wheel.
-`python -m chaos.report.schemas` writes them anew after a model has changed.
+`python -m chaos.report.schemas` writes them; run it after a model has changed.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def summary(
         *(comparison_blocks(comparison) if comparison else ()),
         _whereabouts(result, environment),
     ]
-    rest = f"**The rest did not fit here**: it is in {markdown.code(_file(result, 'results.md'))}."
+    rest = f"**The rest did not fit**: see {markdown.code(_file(result, 'results.md'))}."
     return markdown.bounded(blocks, most_bytes, rest)
 
 
@@ -165,7 +165,7 @@ def _problems(result: RunResult) -> Iterator[str]:
             yield markdown.folded(markdown.uncalled(html.escape(plain(title))), content)
         else:
             yield f"**{markdown.escaped(title)}**\n\n{content}"
-    yield f"To run {'it' if len(red) == 1 else 'them'} again:"
+    yield f"Run {'it' if len(red) == 1 else 'them'} again:"
     yield f"```sh\n{plain(again(result, not_passed(result)))}\n```"
 
 
@@ -184,7 +184,7 @@ def _absent(not_run: Sequence[NotRun]) -> Iterator[str]:
 
 def _whereabouts(result: RunResult, environment: Environment) -> str:
     """Where the whole report is; on GitHub, with a link to what the job keeps."""
-    report = f"The whole report is {markdown.code(_file(result, 'report.html'))}"
+    report = f"The full report is {markdown.code(_file(result, 'report.html'))}"
     server, repository, job = (
         environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
     )

@@ -131,7 +131,7 @@ def table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
 def cost_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     """What each scenario cost, wasted and saved, and all together; controls are not counted."""
     if not any(totals(result)):
-        return ["Nothing should have been billed, and nothing was."]
+        return ["Nothing was billed, as expected."]
     amounts = [_amounts(scenario) for scenario in result.scenarios]
     names = [_row_name(s) for s in result.scenarios]
     named = zip((*names, "Total"), (*amounts, totals(result)), strict=True)

@@ -54,14 +54,14 @@ def trend(reports: Path) -> Trend:
     runs, notes = _read_all(reports)
     if not runs:
         raise ReadingError(
-            f"{reports} holds no run that can be read", " ".join(["name another folder.", *notes])
+            f"{reports} has no readable run", " ".join(["name another folder.", *notes])
         )
     runs.sort(key=lambda run: (run.started_at, run.run_id))
     newest = runs[-1]
     alike = [run for run in runs if (run.mode, run.topology) == (newest.mode, newest.topology)]
     if others := len(runs) - len(alike):
         kind = f"{newest.mode} on the topology {newest.topology}"
-        notes.append(f"Left out: {others} not {kind}, as the newest is.")
+        notes.append(f"Left out: {others} not {kind}, unlike the newest.")
     shown = alike[-LAST:]
     return Trend(tuple(shown), tuple(_rows(shown)), tuple(notes))
 

@@ -99,7 +99,7 @@ def draw(seed: int, wishes: Wishes, target: Target) -> Schedule:
 
 def _families(wishes: Wishes, target: Target) -> tuple[str, ...]:
     if not target.specs:
-        raise ScheduleError("the target names no specs: without workflows nothing can be drawn.")
+        raise ScheduleError("the target has no specs: without workflows nothing can be drawn.")
     known = families_of(target)
     for name in wishes.families:
         if name not in known:

@@ -45,7 +45,7 @@ _CALLING = (
     ("grpc.enable_retries", 0),  # it is the worker that tries again
     ("grpc.enable_http_proxy", 0),
     ("grpc.service_config_disable_resolution", 1),
-    # A server that is back is found at once, as by a worker that connects anew.
+    # A server that is back is found at once, as by a worker that connects again.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 5000),  # how long one connection may take
     ("grpc.max_reconnect_backoff_ms", 250),

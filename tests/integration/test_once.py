@@ -148,8 +148,8 @@ def guest(tmp_path: Path) -> Guest:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["-n", "2"], "leave -n and --dist out, or add -n 0"),
-        (["--dist", "each", "--tx", "popen"], "leave -n and --dist out, or add -n 0"),
+        (["-n", "2"], "remove -n and --dist, or add -n 0"),
+        (["--dist", "each", "--tx", "popen"], "remove -n and --dist, or add -n 0"),
         (["--reruns", "1"], "a rerun of its test would run nothing"),
         (["--force-reruns", "1"], "a rerun of its test would run nothing"),
         (["--forked"], "leave --forked out"),

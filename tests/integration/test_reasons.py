@@ -248,7 +248,7 @@ async def test_a_child_that_outlives_its_parent_is_told_of_and_judged_only_where
     told = [entry.text for entry in evidence_of(context).journal]
 
     assert left.verdict is Verdict.PASSED
-    assert any(text.startswith("order-1/child still runs, and nobody waits") for text in told)
+    assert any(text.startswith("order-1/child still runs, and nothing waits") for text in told)
 
     def expecting(status: Status) -> Experiment:
         async def experiment(lab: Lab) -> None:
@@ -412,14 +412,15 @@ async def test_whatever_one_case_raises_the_others_have_their_verdicts(context: 
     verdicts = {name: each.verdict for name, each in found.items()}
     assert verdicts == dict.fromkeys(found, Verdict.UNKNOWN) | {"sound": Verdict.PASSED}
     words = {
-        "exits": "experiment: the experiment broke: SystemExit(3) (see trouble.txt)",
-        "fails": "experiment: the experiment broke: not so (see trouble.txt)",
-        "cancels": "experiment: the experiment broke: CancelledError('my own') (see trouble.txt)",
-        "load": "the case's own `load` broke: RuntimeError('the books are closed')",
-        "needs": "the case's own `needs` broke: RuntimeError('the books are closed')",
+        "exits": "experiment: the experiment raised an error: SystemExit(3) (see trouble.txt)",
+        "fails": "experiment: the experiment raised an error: not so (see trouble.txt)",
+        "cancels": "experiment: the experiment raised an error: CancelledError('my own') (see "
+        "trouble.txt)",
+        "load": "the case's `load` raised an error: RuntimeError('the books are closed')",
+        "needs": "the case's `needs` raised an error: RuntimeError('the books are closed')",
         "bills": "experiment: the target's bills cannot be read: RuntimeError('the books are ",
         "evidence": "there is no evidence that could be judged: SystemExit(3)",
-        "check": "odd: the check broke: ",
+        "check": "odd: the check raised an error: ",
     }
     for name, text in words.items():
         assert text in found[name].reason, name

@@ -270,7 +270,10 @@ def test_the_users_own_key_is_nowhere(finished: Run) -> None:
 @pytest.mark.parametrize(
     ("lacking", "reason"),
     [
-        ({"PG_BIN": "/nowhere"}, "no initdb, postgres and psql in /nowhere; install PostgreSQL"),
+        (
+            {"PG_BIN": "/nowhere"},
+            "initdb, postgres and psql are not in /nowhere; install PostgreSQL",
+        ),
         ({"PATH": "/usr/bin:/bin"}, "there is no Temporal server, nor Go to build it; install Go"),
     ],
     ids=["PostgreSQL", "Go"],
@@ -301,13 +304,13 @@ def test_a_topology_that_is_not_installed_is_skipped_with_its_reason(
             ["--topology=postgres", "--temporal-server=/bin/true"],
             "--temporal-server names /bin/true, which is not the Temporal server",
         ),
-        (["--temporal-server=/bin/true"], "--temporal-server belongs to --topology postgres."),
+        (["--temporal-server=/bin/true"], "--temporal-server needs --topology postgres."),
         (["--workflows=0"], "must be a number from 1 to 1000"),
         (["--seed=x"], "must be a seed such as 7, or a range such as 1-10, not 'x'"),
-        (["--faults=kill"], "--faults and --duration belong to --seed, which is not given."),
+        (["--faults=kill"], "--faults and --duration need --seed."),
         (["--seed=1", "--replay=/nowhere"], "choose one."),
         (["--replay=/nowhere"], "/nowhere has no schedule.json: name the folder of a run"),
-        (["--worker-command=/nowhere"], "there is no program '/nowhere' that could be run"),
+        (["--worker-command=/nowhere"], "there is no program '/nowhere' that can be executed"),
         (["--reports=/dev/null/x"], "cannot be written to"),
     ],
 )

@@ -19,7 +19,7 @@ HERE = Asked("POST", "/v1beta/models/m:generateContent", "127.0.0.1:1", KEY)
 
 
 class Careless(Gemini):
-    """Takes every error for one that another try mends."""
+    """Takes every error for one that another attempt can fix."""
 
     def _without_key(self, error: ApiError) -> ApiError:
         return ApiError(error.code, str(error), Outcome.RETRYABLE, error.retry_after_seconds)

@@ -72,7 +72,7 @@ def _sessions(workflow: Mapped) -> Sequence[str]:
 
 
 def _nox_sessions() -> set[str]:
-    # Read, not run: without nox in this environment the file would start itself anew in another.
+    # Read, not run: without nox in this environment the file would start itself again in another.
     noxfile = ast.parse((PROJECT / "noxfile.py").read_text())
     return {
         node.name

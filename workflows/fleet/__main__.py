@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from workflows.alerts import load_receivers
 from workflows.connection import connect_unless
-from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
+from workflows.entry import complain, leave, load_dotenv_file, repair_streams, set_up_logging
 from workflows.fleet.failover import Failover
 from workflows.fleet.output import Output
 from workflows.fleet.spawner import WORKER_ARGV, Spawner
@@ -32,7 +32,7 @@ LAST_PORT = 65_535
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 after a graceful stop, 1 if a worker had to be killed, 2 for a wrong setting."""
-    mend_streams()
+    repair_streams()
     options = _parser().parse_args(arguments)
     # It may be inherited that children are ignored, and then nobody can wait for one.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

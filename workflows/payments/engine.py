@@ -132,7 +132,7 @@ def _sqlite(url: URL, *, make: bool) -> Engine:
     @event.listens_for(engine, "checkout")
     def _on_checkout(_connection: object, record: Any, _proxy: object) -> None:
         if record.info["files"] != (_identity(file), _identity(log)):
-            raise DisconnectionError  # the pool connects anew
+            raise DisconnectionError  # the pool reconnects
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
@@ -156,7 +156,7 @@ _SENTENCES = (
     (_GONE, False, "is not where it was; put its newest state back"),
     ("locked", False, "is locked by another program; end that one"),
     ("read-only transaction", False, "is read-only; have PostgreSQL take changes again"),
-    ("readonly", True, "may not be written to; mend its permissions"),
+    ("readonly", True, "may not be written to; fix its permissions"),
     ("unable to open", True, "cannot be opened; check that its folder exists and is writable"),
     ("disk is full", False, "has no room left on its disk; make room"),
     ("quota exceeded", False, "has no room left on its disk; make room"),
@@ -169,11 +169,11 @@ _SENTENCES = (
     ("lock timeout", False, "is locked by another program; end that one"),
     ("statement timeout", False, "takes too long to answer; check PostgreSQL and its disk"),
     ("no answer in time", False, "does not answer; check that PostgreSQL runs and is not stopped"),
-    ("password", False, "refuses the user or the password in PAYMENT_JOURNAL_URL; mend it"),
+    ("password", False, "refuses the user or the password in PAYMENT_JOURNAL_URL; fix it"),
     (
         "pg_hba.conf",
         False,
-        "lets nobody in as PAYMENT_JOURNAL_URL says; mend it, or pg_hba.conf",
+        "lets nobody in as PAYMENT_JOURNAL_URL says; fix it, or pg_hba.conf",
     ),
     (
         "permission denied",
@@ -190,7 +190,7 @@ _SENTENCES = (
     (
         "to log in",
         False,
-        "refuses the user in PAYMENT_JOURNAL_URL; let it log in, or mend PAYMENT_JOURNAL_URL",
+        "refuses the user in PAYMENT_JOURNAL_URL; let it log in, or correct PAYMENT_JOURNAL_URL",
     ),
     ("starting up", False, "is not up yet; wait, or see PostgreSQL's log"),
     ("in recovery mode", False, "is not up yet; wait, or see PostgreSQL's log"),
@@ -200,11 +200,11 @@ _SENTENCES = (
 _MISSING = (
     (
         "role",
-        "does not know the user in PAYMENT_JOURNAL_URL; create it, or mend PAYMENT_JOURNAL_URL",
+        "does not know the user in PAYMENT_JOURNAL_URL; create it, or correct PAYMENT_JOURNAL_URL",
     ),
-    ("database", "is not there: no such database; restore it, or mend PAYMENT_JOURNAL_URL"),
+    ("database", "is not there: no such database; restore it, or correct PAYMENT_JOURNAL_URL"),
     ("relation", "has lost its tables; put its newest state back"),
-    ("schema", "has no schema; put its newest state back, or mend PAYMENT_JOURNAL_URL"),
+    ("schema", "has no schema; put its newest state back, or correct PAYMENT_JOURNAL_URL"),
 )
 """What PostgreSQL says does not exist."""
 

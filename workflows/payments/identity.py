@@ -37,7 +37,8 @@ _PAID_FOR = re.compile(rf"\.?({CHARACTER}|video-[0-9]{{3,}})\.")
 class Binding:
     """The id of the journal that paid for all artifacts below `artifacts_dir`, kept among them.
 
-    Without it, a worker that finds an empty journal, or another one, would pay for all anew.
+    Without it, a worker that finds an empty journal, or another one, would pay for everything
+    again.
     """
 
     artifacts_dir: Path
@@ -53,12 +54,12 @@ class Binding:
                 self._bind(ledger_id)
             known = self._mark.read_text(errors="replace").strip()
         except OSError as error:
-            return f"{self._mark} cannot be used ({error.strerror}); mend its permissions."
+            return f"{self._mark} cannot be used ({error.strerror}); fix its permissions."
         if known == ledger_id:
             return None
         return (
             f"what lies in {self.artifacts_dir} was paid for by another journal than this one; "
-            "put its own journal back, or mend PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
+            "put its own journal back, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
         )
 
     @property
@@ -105,7 +106,7 @@ def open_journal(settings: Settings, sender: str | None = None) -> PaymentJourna
     except OSError as error:
         raise SettingsError(
             f"{error.filename or settings.artifacts_dir} cannot be made or read "
-            f"({error.strerror}); mend ARTIFACTS_DIR."
+            f"({error.strerror}); correct ARTIFACTS_DIR."
         ) from None
     except JournalError as error:
         hint = f" An earlier release kept it in {elsewhere}: set PAYMENT_JOURNAL_URL to that file."
@@ -127,7 +128,7 @@ def _bind(binding: Binding, journal: PaymentJournal, *, is_first: bool) -> None:
     if is_foreign:
         raise SettingsError(
             f"the payment journal is empty, and what lies in {binding.artifacts_dir} was paid "
-            "for; put its own journal back, or mend PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
+            "for; put its own journal back, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
         )
     objection = binding.objection(journal.id)
     if objection:

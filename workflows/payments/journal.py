@@ -133,7 +133,7 @@ class PaymentJournal:
         """Bind the steps of an operation to their prompts, permanently.
 
         Only a step that was never paid for and whose last request the provider refused may get
-        another prompt: that is how a blocked one is mended. Raises OtherPromptError.
+        another prompt: that is how a blocked one is fixed. Raises OtherPromptError.
         """
         with self._transaction() as connection:
             known = self._prompts(connection, operation_id)

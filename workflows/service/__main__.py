@@ -17,7 +17,7 @@ from typing import NoReturn
 import uvicorn
 
 from workflows.connection import connect_lazily, require_namespace
-from workflows.entry import complain, leave, load_dotenv_file, mend_streams, set_up_logging
+from workflows.entry import complain, leave, load_dotenv_file, repair_streams, set_up_logging
 from workflows.service.app import create_app
 from workflows.service.operations import Operations
 from workflows.service.protocol import MAX_CONNECTIONS, Protocol
@@ -110,7 +110,7 @@ def listen(settings: ServiceSettings) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError):
         raise SettingsError(
-            f"the host {host!r} is not known here; mend --host or SERVICE_HOST."
+            f"the host {host!r} is not known here; correct --host or SERVICE_HOST."
         ) from None
     # A name such as localhost may stand for both kinds of address; IPv4 is what people try.
     family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
@@ -161,7 +161,7 @@ def _port(text: str) -> int:
 
 def main() -> int:
     """Exit code 0 after a graceful stop, 2 for wrong settings."""
-    mend_streams()
+    repair_streams()
     set_up_logging()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it says what is said here
     try:

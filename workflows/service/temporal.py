@@ -151,7 +151,7 @@ def _of_namespace(error: RPCError) -> bool:
 
 def _outage(error: RPCError) -> Problem:
     if _of_namespace(error):
-        return unavailable("the Temporal namespace does not exist; mend TEMPORAL_NAMESPACE.")
+        return unavailable("the Temporal namespace does not exist; correct TEMPORAL_NAMESPACE.")
     reason = error.status.name.replace("_", " ").lower()
     return unavailable(f"Temporal does not answer as it should ({reason}); try again.")
 
@@ -235,7 +235,7 @@ def bad_end(event: HistoryEvent) -> str | None:
     """What an end that was none of its own says, as a sentence; None after any other."""
     if event.HasField("workflow_execution_failed_event_attributes"):
         message = event.workflow_execution_failed_event_attributes.failure.message[:LONGEST_REASON]
-        return f"It failed: {message.rstrip('.')}. Mend the cause, then restart it."
+        return f"It failed: {message.rstrip('.')}. Fix the cause, then restart it."
     if event.HasField("workflow_execution_terminated_event_attributes"):
         reason = event.workflow_execution_terminated_event_attributes.reason[:LONGEST_REASON]
         said = f" ({reason.rstrip('.')})" if reason else ""

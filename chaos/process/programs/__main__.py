@@ -19,7 +19,7 @@ from chaos.process.programs import (
     find_program,
 )
 from chaos.process.reaper import Reaper
-from chaos.process.streams import complain, give_up, mend_streams
+from chaos.process.streams import complain, give_up, repair_streams
 
 
 def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
@@ -36,7 +36,7 @@ def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 where one of them is not to be had."""
-    mend_streams()
+    repair_streams()
     try:
         programs = _parse(arguments)
         with Reaper() as reaper:

@@ -67,7 +67,7 @@ def cached_or_cleared(search: Search) -> Binary:
         return cached(search)
     except WayFailedError as error:
         if broken := _in_cache(search):
-            search.announce(f"{error}; it is removed and made anew")
+            search.announce(f"{error}; it is removed and made again")
         for path in broken:
             _clear(path)
         raise

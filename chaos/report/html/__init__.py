@@ -43,7 +43,7 @@ def write_html(folder: Path, *, against: Path | None = None, read: Reader = Evid
         ) from None
     except Exception as error:  # a fault of the page must not hide the results
         raise HtmlError(
-            f"{target} could not be made ({type(error).__name__}: {error}); the results are "
+            f"{target} could not be rendered ({type(error).__name__}: {error}); the results are "
             "complete without it."
         ) from error
     return target

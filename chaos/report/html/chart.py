@@ -162,7 +162,7 @@ def _words(timeline: Timeline, rows: Sequence[Row]) -> str:
     return (
         f"Timeline of {timeline.last:.1f} s: {len(rows)} workflows, "
         f"{len(timeline.faults)} faults{f' ({faults})' if faults else ''}. "
-        "The list below says the same."
+        "The list below has the same content."
     )
 
 
@@ -266,7 +266,7 @@ def _workflow_lane(row: Row, scale: _Scale, tint: dict[str, str]) -> Lane:
     depth = (max(lines, default=0) + 1) * (_BAR + 2) + _GAP
     life = [_bar(row.life, "life", scale, depth - 1)] if row.life else []
     if row.life is None:
-        items.append(Drawn("word", "in", 0, _GAP, text="no history of it is left"))
+        items.append(Drawn("word", "in", 0, _GAP, text="its history was not saved"))
     coins = _coins(row.marks, scale, depth + 7)
     height = depth + (18 if coins else 4)
     return Lane(row.name, "workflow", 0, height, (*life, *items, *coins), row.status)

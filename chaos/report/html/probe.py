@@ -78,7 +78,7 @@ def probe_view(name: str, probe: Probe) -> ProbeView:
         cells=views,
         problems=bad,
         remarks=[each for each in problems if not each.fate.is_bad],
-        command=Command(probe.command, "probes all of it again"),
+        command=Command(probe.command, "repeats the whole probe"),
     )
 
 
@@ -95,7 +95,7 @@ def _headline(probe: Probe) -> str:
     if bad:
         return f"{probe.workflow} breaks at {bad} of {len(probe.cells)} points"
     if not probe.hit:
-        return f"None of {len(probe.cells)} points was provably hit"
+        return f"No point of {len(probe.cells)} was provably hit"
     return f"{probe.workflow} survives at {probe.hit} of {len(probe.cells)} points"
 
 
@@ -106,7 +106,7 @@ def _cell(number: int, cell: Cell) -> CellView:
         verdict=_verdict(cell.fate),
         title=f"{_what(cell.boundary)}, {cell.boundary.stage}",
         chart=_chart(cell.timeline) if cell.timeline else None,
-        command=Command(cell.command, "repeats just this"),
+        command=Command(cell.command, "repeats only this point"),
     )
 
 

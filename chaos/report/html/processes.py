@@ -51,7 +51,7 @@ def _lives(own: Sequence[Entry], clock: Clock) -> Iterator[Span]:
         up = min(gone if ready is None else ready, gone)
         yield Span(begun, up, "starting", detail=f"{name} starts: {up - begun:.1f} s")
         if ready is not None:
-            yield Span(ready, gone, "up", detail=f"{name} is there, {ready:.1f} s to {gone:.1f} s")
+            yield Span(ready, gone, "up", detail=f"{name} runs, {ready:.1f} s to {gone:.1f} s")
         yield from _sleeps(of_it, clock, name)
 
 

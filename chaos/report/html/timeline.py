@@ -60,9 +60,9 @@ def _faults(
         if over:
             end, words = clock(over), f"over at {clock(over):.1f} s"
         elif recovery is not None:
-            end, words = start + recovery, "over when its work was done again"
+            end, words = start + recovery, "over when its work had been redone"
         else:
-            end, words = start, "its end was not recorded"
+            end, words = start, "its end is not on record"
         place = f", boundary {entry.boundary}" if entry.boundary else ""
         detail = f"fault: {plain(entry.kind)} at {entry.target}{place}, at {start:.1f} s; {words}"
         yield Span(start, min(max(start, end), clock.last), "fault", name, detail)

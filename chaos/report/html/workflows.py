@@ -73,11 +73,11 @@ def _spans(step: Step, clock: Clock) -> Iterator[Span]:
             )
         yield _bar(attempt, kind, clock)
         if attempt.noticed_at > attempt.ended_at:
-            words = f"{kind}: attempt {attempt.number} is lost, not noticed yet"
+            words = f"{kind}: attempt {attempt.number} is lost, and the server does not know yet"
             yield _wait(clock, attempt.ended_at, attempt.noticed_at, words, look="unnoticed")
         since = attempt.noticed_at
     if not step.attempts or step.attempts[-1].outcome in {Outcome.FAILED, Outcome.LOST}:
-        yield _wait(clock, since, step.closed_at, f"{kind} waits, and is not tried again")
+        yield _wait(clock, since, step.closed_at, f"{kind} waits, and is not retried")
 
 
 def _wait(clock: Clock, start: datetime, end: datetime, words: str, *, look: str = "wait") -> Span:
@@ -139,10 +139,10 @@ def _mark_of(bill: Bill, call: PaidRequest | None, clock: Clock, *, extra: bool)
     at = clock(bill.at)
     words = f"{bill.item} billed, {exact(bill.amount_usd)}, {at:.1f} s"
     if call and call.in_doubt:
-        words = f"{words}; the workers call it {call.shown_state}"
+        words = f"{words}; in the payment journal it is {call.shown_state}"
         return Mark(at, "doubt", _with_reason(words, call), bill.amount_usd)
     if extra:
-        return Mark(at, "twice", f"{words}; more than an undisturbed run pays for", bill.amount_usd)
+        return Mark(at, "twice", f"{words}; an undisturbed run does not pay it", bill.amount_usd)
     return Mark(at, "paid", words, bill.amount_usd)
 
 

@@ -28,7 +28,7 @@ def damage(folder: Path, error: Exception) -> str:
         return f"{Path(error.filename).name} is missing"
     if isinstance(error, OSError) and error.filename:
         return f"{Path(error.filename).name} cannot be read ({error.strerror})"
-    return f"it is not as today's code reads it: {' '.join(str(error).split())[:300]}"
+    return f"today's code cannot read it: {' '.join(str(error).split())[:300]}"
 
 
 def torn_books(folder: Path) -> list[Path]:
@@ -52,14 +52,14 @@ def _broken(file: Path) -> str:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     if file.suffix == ".json":
-        return "" if _is_json(content) else "is damaged: it is no JSON"
+        return "" if _is_json(content) else "is damaged: it is not JSON"
     parts = content.split(b"\n")
     number = next((n for n, line in enumerate(parts, 1) if line and not _is_json(line)), None)
     if number is None:
         return ""
     if number == len(parts):
-        return f"ends in the middle of line {number}: its writer was killed, or it was cut"
-    return f"is damaged: line {number} is no JSON"
+        return f"ends in the middle of line {number}: its writer was killed, or it was truncated"
+    return f"is damaged: line {number} is not JSON"
 
 
 def _is_json(text: bytes) -> bool:

@@ -92,9 +92,7 @@ class Judging:
         case = self._code(scenario, name)
         known = case or _stand_in(name, control=control)
         if folder is None:
-            return broken_case_result(
-                known, "the folder with its evidence is not there, or is empty"
-            )
+            return broken_case_result(known, "the folder with its evidence is missing or empty")
         try:
             if case:
                 evidence = case.target.load_evidence(folder)
@@ -129,7 +127,7 @@ class Judging:
         """Why a case cannot be judged in full."""
         mode, topology = self.recorded.mode, self.recorded.topology
         if recorded is None:
-            yield "results.json has no result of it: it was broken off, or was removed there"
+            yield "results.json has no result for it: it was interrupted, or the result was removed"
         if not scenario.cases:
             yield f"no target of this project has a scenario {scenario.name} in `scenarios`"
         elif name not in {case.name for case in scenario.cases}:
@@ -146,11 +144,11 @@ class Judging:
         checks = recorded.checks if recorded else ()
         made = [check for check in checks if check.check == KEY_CHECK]
         for check in made:
-            note = f"not repeated, for the secret is kept nowhere; recorded as {check.verdict}"
+            note = f"not repeated, because the secret is not saved; recorded as {check.verdict}"
             yield Finding(KEY_CHECK, check.verdict, (*check.problems, note))
         live = Mode.LIVE in {self.recorded.mode, evidence.billing.mode}
         if live and not made and not case.must_fail and not evidence.troubles:
-            note = "not recorded, and not to be repeated, for the secret is kept nowhere"
+            note = "not recorded, and cannot be repeated, because the secret is not saved"
             yield Finding(KEY_CHECK, Verdict.UNKNOWN, (note,))
 
     def _result(

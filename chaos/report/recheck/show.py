@@ -53,10 +53,10 @@ def _sections(found: Recheck) -> Mapping[str, Sequence[str]]:
         line for line in problem_lines(found.result) if not line.startswith(tuple(changed))
     ]
     lists = {
-        "What is not as recorded": [_difference_line(each) for each in found.differences],
-        "What does not pass, as recorded": as_recorded,
+        "What differs from the record": [_difference_line(each) for each in found.differences],
+        "What did not pass, as recorded": as_recorded,
         "What could not be repeated": found.not_repeated,
-        "What else there is to say": [*not_run_lines(found.result), *found.notes],
+        "Notes": [*not_run_lines(found.result), *found.notes],
     }
     return {title: lines for title, lines in lists.items() if lines}
 
@@ -65,16 +65,16 @@ def _difference_line(found: Difference) -> str:
     place = f"{found.scenario}/{found.case}" if found.case else found.scenario
     then = f"recorded as {found.recorded}" if found.recorded else "not recorded"
     what = "" if found.what == "verdict" else f"{found.what} "
-    change = f"{what}{then}, now {found.now or 'not made'}"
+    change = f"{what}{then}, now {found.now or 'missing'}"
     named = [place, *([found.check] if found.check else []), change]
     return ": ".join([*named, *(["; ".join(found.problems)] if found.problems else [])])
 
 
 def _conclusion(found: Recheck) -> str:
     if not found.result.scenarios:
-        return "The run has no scenario that ran, so nothing was shown."
+        return "The run has no scenario that ran, so nothing was proven."
     if found.differences:
-        return "Today's results are not the recorded ones."
+        return "Today's results differ from the recorded ones."
     if found.passed and found.recorded_passed:
-        return "All verdicts were computed again; all are as recorded, and all passed."
-    return "Every verdict is as recorded, and not all are passes."
+        return "Every verdict is as recorded, and all passed."
+    return "Every verdict is as recorded, and not all passed."

@@ -156,7 +156,7 @@ class Lanes:
         try:
             await starting
         except TROUBLE as error:
-            self.means.tell(f"{lane.name} cannot be started, the others go on: {error}")
+            self.means.tell(f"{lane.name} cannot be started, the others continue: {error}")
             return False
         return True
 

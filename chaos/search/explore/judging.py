@@ -25,7 +25,7 @@ from chaos.wire.journal import Called, WireRecords, read_wire, service_of
 
 MOST_LOST = 2
 """Attempts that one hit can cost an activity: the one in flight, and, where that is
-scheduled anew at once, the one that was given to a poll of the dead.
+scheduled again at once, the one that was given to a poll of the dead.
 """
 
 

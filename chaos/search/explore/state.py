@@ -137,12 +137,12 @@ class State:
         except OSError as error:
             file.close()
             raise StateError(
-                f"{error.filename} cannot be read ({error.strerror}); begin anew with --fresh."
+                f"{error.filename} cannot be read ({error.strerror}); start over with --fresh."
             ) from None
         except ValidationError:
             file.close()
             raise StateError(
-                f"{folder} is damaged, or of another version; begin anew with --fresh."
+                f"{folder} is damaged, or of another version; start over with --fresh."
             ) from None
 
     @classmethod
@@ -191,7 +191,7 @@ class State:
                 workflow_id = f"{planned.name}-try-{number}"
                 (self.folder / ATTEMPTS / workflow_id).mkdir()
                 return workflow_id
-        raise StateError(f"{planned.name} was begun a thousand times; begin anew with --fresh.")
+        raise StateError(f"{planned.name} was begun a thousand times; start over with --fresh.")
 
     def close(self) -> None:
         """Let others have it."""

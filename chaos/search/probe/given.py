@@ -189,7 +189,7 @@ async def run_like(workflow_id: str, address: str = "", namespace: str = "") -> 
         config = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError) as error:
         raise GivenError(
-            f"Temporal's configuration cannot be read ({plain(str(error))}); mend it, or give "
+            f"Temporal's configuration cannot be read ({plain(str(error))}); fix it, or give "
             "--address."
         ) from None
     config.setdefault("target_host", "localhost:7233")

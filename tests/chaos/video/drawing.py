@@ -59,7 +59,7 @@ _PASSING = (
     FaultKind.EMPTY,
     FaultKind.TRUNCATED,
 )
-"""What another attempt mends; the others end a workflow, and that is no question of chance."""
+"""What another attempt can fix; the others end a workflow, and that is no question of chance."""
 
 _STATUSES = {When.BEFORE_BILLING: (429, 500, 503), When.AFTER_BILLING: (500, 502, 504)}
 """429 and 503 say that nothing was accepted; a provider that bills then would be lying."""
@@ -67,7 +67,7 @@ _STATUSES = {When.BEFORE_BILLING: (429, 500, 503), When.AFTER_BILLING: (500, 502
 PASSING_CODES = frozenset(
     {"Unreachable", "NoReply", "ConnectionLost", "Unavailable", "ServerError", "UnreadableReply"}
 )
-"""The failures of a call, as `workflows.gemini` names them, that another try may mend."""
+"""The failures of a call, as `workflows.gemini` names them, that another try may correct."""
 
 
 @invariant

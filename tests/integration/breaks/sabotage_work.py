@@ -44,7 +44,7 @@ def pays_twice() -> None:
 
 
 def pays_again_after_a_crash() -> None:
-    """Take a wait that is tried again for a reason to start the video anew."""
+    """Take a wait that is tried again for a reason to start the video again."""
     wait = VideoActivities.await_video
 
     @activity.defn(name="await_video")

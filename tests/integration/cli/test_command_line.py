@@ -170,7 +170,7 @@ def test_a_name_after_an_option_is_told_where_it_belongs(others: Path) -> None:
     done = _chaos("run", "-q", "order", cwd=others)
 
     assert done.returncode == 4
-    assert "name it before all options, as in run order -q" in done.stderr
+    assert "put its name before all options, as in run order -q" in done.stderr
 
 
 def test_options_go_to_pytest_as_they_are(others: Path) -> None:
@@ -184,9 +184,7 @@ def test_options_that_leave_nothing_are_told(others: Path) -> None:
     done = _chaos("run", "-k", "nothing", cwd=others)
 
     assert done.returncode == 5
-    assert (
-        done.stderr == "No scenario fits these options: leave some of them out, such as -k or -m.\n"
-    )
+    assert done.stderr == "No scenario matches these options: remove some, such as -k or -m.\n"
 
 
 def test_where_nothing_is_marked_a_sentence_says_what_to_do(tmp_path: Path) -> None:
@@ -194,8 +192,8 @@ def test_where_nothing_is_marked_a_sentence_says_what_to_do(tmp_path: Path) -> N
 
     assert done.returncode == 5
     assert done.stderr == (
-        f"No test in {tmp_path} is marked chaos: go to the folder of a project that has "
-        "scenarios, and call it there.\n"
+        f"No test in {tmp_path} is marked chaos: change to the folder of a project that has "
+        "scenarios, and run it there.\n"
     )
 
 
@@ -203,5 +201,5 @@ def test_there_is_nothing_to_shrink_where_no_run_is(tmp_path: Path) -> None:
     done = _chaos("shrink", str(tmp_path), cwd=PROJECT)
 
     assert done.returncode == 2
-    assert "holds no results.json" in done.stderr
+    assert "has no results.json" in done.stderr
     assert "Traceback" not in done.stderr

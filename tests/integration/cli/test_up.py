@@ -108,7 +108,7 @@ async def test_all_of_it_can_be_used_and_ctrl_c_leaves_nothing(up: Up, tmp_path:
 
     (server,) = (each for each, mark in tagged_processes() if _is_server(each, mark, process.pid))
     server.kill()
-    _read_until(process, "temporal-server has ended; Ctrl-C ends the others.")
+    _read_until(process, "temporal-server has ended; Ctrl-C stops the others.")
 
     process.send_signal(signal.SIGINT)
     rest, complaints = process.communicate(timeout=READY_SECONDS)
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_had_is_a_sentence(up: Up, tmp_path: Path) -> No
     said, complaints = process.communicate(timeout=READY_SECONDS)
 
     assert (process.returncode, said) == (2, "")
-    assert "name another folder by --keep" in complaints
+    assert "give another folder by --keep" in complaints
 
 
 @pytest.mark.timeout(120)

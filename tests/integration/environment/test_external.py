@@ -144,7 +144,7 @@ async def test_on_the_wire_a_worker_needs_no_certificate(
         hit = await taken.reached()
         assert hit.workflow_id == "unknown-1"
         await hit.resume()
-        with pytest.raises(NotHereError, match="others run no namespace is made"):
+        with pytest.raises(NotHereError, match="no namespace is created for a line"):
             await stack.start_worker(wire=True, namespace="lane-1")
     journal.close()
     _assert_no_secret((tmp_path / "case").rglob("*"), foreign)

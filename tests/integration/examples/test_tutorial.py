@@ -95,7 +95,7 @@ def test_the_tutorial_and_every_fault_of_the_example(tmp_path: Path, example: Pa
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        ("pytest -m chaos -n 2", "a whole run of the scenarios in each of its processes"),
+        ("pytest -m chaos -n 2", "run all scenarios in each of its processes"),
         (
             f"({_BOTH}) > tests/test_once_more.py && pytest -m chaos",
             "two scenarios are named",

@@ -76,7 +76,7 @@ async def test_a_taken_port_is_one_sentence_that_says_whose_it_is(stack_of: Stac
                 pass
 
     assert str(second.value) == (
-        "the target's workers know no address but localhost:7233, and another chaos run has port "
+        "the target's workers connect only to localhost:7233, and another chaos run has port "
         "7233: end it, or wait until it has ended, and run again."
     )
     async with stack_of(BANK, below="third") as stack:
@@ -120,5 +120,5 @@ async def test_who_knows_one_address_is_on_the_wire_only_where_the_server_leaves
 
 async def test_no_link_leads_a_worker_elsewhere_that_knows_one_address(stack_of: StackOf) -> None:
     async with stack_of(BANK) as stack:
-        with pytest.raises(NotHereError, match="know only the address localhost:7233"):
+        with pytest.raises(NotHereError, match="connect only to localhost:7233"):
             await stack.start_worker(links=("server",))

@@ -224,5 +224,5 @@ async def test_who_never_polls_is_told_which_pollers_there_are(
             await stack.start_worker(argv=("sleep", "60"))
 
     assert str(idle.value).endswith(
-        "packer (activity tasks of shop) was there before the start, and has not polled since."
+        "packer (activity tasks of shop) existed before the start, and has not polled since."
     )

@@ -106,7 +106,7 @@ def expected(answer: Answer) -> Expected:
         )
     if answer.kind is FaultKind.RAI_FILTERED:
         return Expected(Status.FAILED, 1, int(late), 0, 1)
-    if answer.kind is FaultKind.FAILED_OPERATION:  # begun anew, and not charged before
+    if answer.kind is FaultKind.FAILED_OPERATION:  # begun again, and not charged before
         return Expected(Status.COMPLETED, 1, 1, 0, 2)
     # A 503 says that the request was not taken; all the others leave a paid call in doubt.
     doubtful = answer.call in PAID and answer.kind is not FaultKind.STATUS

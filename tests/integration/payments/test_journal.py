@@ -255,19 +255,19 @@ def test_only_a_step_whose_requests_were_all_refused_gets_another_prompt(
     journal: PaymentJournal,
 ) -> None:
     journal.register("op", WANTED)
-    mended = {**WANTED, "character": "a cat"}
+    fixed = {**WANTED, "character": "a cat"}
     call = grant(journal, image())
     with pytest.raises(OtherPromptError):
-        journal.register("op", mended)  # under way
+        journal.register("op", fixed)  # under way
     journal.doubt(call, "no reply")
     with pytest.raises(OtherPromptError):
-        journal.register("op", mended)  # may be paid for
+        journal.register("op", fixed)  # may be paid for
     journal.refuse(call, "blocked")
 
-    journal.register("op", mended)
+    journal.register("op", fixed)
 
     grant(journal, image())
-    journal.register("op", mended)
+    journal.register("op", fixed)
     with pytest.raises(OtherPromptError):
         journal.register("op", WANTED)
 

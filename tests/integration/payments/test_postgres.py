@@ -144,7 +144,8 @@ def test_a_folder_without_the_programs_is_named_with_what_to_do(
         PostgresPrograms.find()
 
     assert str(raised.value) == (
-        f"no initdb, postgres and psql in {tmp_path}; install PostgreSQL's server (on Debian the "
+        f"initdb, postgres and psql are not in {tmp_path}; install PostgreSQL's server (on Debian "
+        "the "
         "package postgresql), or set PG_BIN to the folder of its programs."
     )
 

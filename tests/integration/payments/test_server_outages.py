@@ -130,12 +130,13 @@ async def test_a_wrong_name_or_port_is_said_without_the_password(postgres: Postg
     right = make_url(postgres.url()).set(password=PASSWORD)
     said = "the payment journal "
     wrong = {
-        right.set(database="missing"): f"{said}is not there: no such database; restore it, or mend "
-        "PAYMENT_JOURNAL_URL.",
+        right.set(
+            database="missing"
+        ): f"{said}is not there: no such database; restore it, or correct PAYMENT_JOURNAL_URL.",
         right.set(
             username="nobody"
         ): f"{said}does not know the user in PAYMENT_JOURNAL_URL; create it, or "
-        "mend PAYMENT_JOURNAL_URL.",
+        "correct PAYMENT_JOURNAL_URL.",
         right.set(port=free.number): UNREACHABLE,
     }
     for address, sentence in wrong.items():
@@ -289,7 +290,7 @@ async def test_a_database_that_was_dropped_and_made_anew_grants_nothing(
     ask()
 
     assert said == [
-        "is not there: no such database; restore it, or mend PAYMENT_JOURNAL_URL.",
+        "is not there: no such database; restore it, or correct PAYMENT_JOURNAL_URL.",
         "has lost its tables; put its newest state back.",
         "was replaced by another one; put its newest state back.",
     ]

@@ -266,7 +266,7 @@ def test_a_corrupt_cached_file_is_removed_and_made_anew(box: Box) -> None:
     box.go("good")
 
     assert (corrupt, Source.BUILD) == box.find()
-    assert any("removed and made anew" in line for line in box.announced)
+    assert any("removed and made again" in line for line in box.announced)
     assert box.files == {"temporal-1.5.1"}
 
 

@@ -172,7 +172,7 @@ def test_what_is_not_begun_when_the_time_is_up_is_no_pass(
     exploration = start(f"--resume={prepared(QUICK)}", "--lanes=1", "--minutes=0.001")
 
     assert exploration.end() == 1, exploration.output
-    assert "3 crash points are left; the same command goes on with them." in exploration.output
+    assert "3 crash points are left; the same command continues with them." in exploration.output
 
 
 async def test_a_worker_that_forgets_what_it_bought_is_found(

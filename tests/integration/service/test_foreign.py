@@ -158,7 +158,7 @@ async def test_failure_details_of_another_type_are_told(crowd: Crowd, name: str)
     assert status["progressMissing"] == (
         "what its failure carries is no progress; another program ran it."
     )
-    assert status["alerts"][-1] == "It failed: foreign words. Mend the cause, then restart it."
+    assert status["alerts"][-1] == "It failed: foreign words. Fix the cause, then restart it."
     response = await crowd.served.api.post(f"/api/restart/crowd-details-{name}")
     assert (response.status_code, errors(response)) == (
         409,

@@ -207,7 +207,7 @@ async def test_a_failed_operation_is_restarted_without_paying_twice(served: Serv
     assert failed["progress"]["failure"].startswith("video 2 of 2 failed: ")
     (alert,) = failed["alerts"]
     assert alert.startswith("It failed: video 2 of 2 failed: ")
-    assert alert.endswith("Mend the cause, then restart it.")
+    assert alert.endswith("Fix the cause, then restart it.")
     assert (await served.api.control("restart", spec)).status_code == 202
     done = await served.api.ended(spec)
     assert names(done) == list(spec.checkpoints)

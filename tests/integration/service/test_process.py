@@ -116,7 +116,8 @@ def test_a_port_that_is_none_is_told(start: Start, port: str) -> None:
 def test_an_unknown_host_is_told(start: Start) -> None:
     line = complaint(start("--host", "no-such-host.invalid"))
     assert line == (
-        "service: the host 'no-such-host.invalid' is not known here; mend --host or SERVICE_HOST."
+        "service: the host 'no-such-host.invalid' is not known here; correct --host or "
+        "SERVICE_HOST."
     )
 
 
@@ -127,7 +128,7 @@ def test_settings_are_read_from_a_file_beside_it(start: Start, tmp_path: Path) -
 
 def test_a_file_that_cannot_be_read_is_told(start: Start, tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"SERVICE_TOKEN=\xff\xfe")
-    assert complaint(start()).endswith(".env cannot be read; mend it, or move it away.")
+    assert complaint(start()).endswith(".env cannot be read; fix it, or move it away.")
 
 
 def test_a_broken_temporal_configuration_is_told(start: Start, tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ async def test_a_namespace_that_does_not_exist_is_told(start: Start, served: Ser
     ended = start("--port", str(port), TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="nowhere")
     assert complaint(ended) == (
         f"service: the Temporal namespace 'nowhere' does not exist at {address}; "
-        "create it, or mend TEMPORAL_NAMESPACE."
+        "create it, or correct TEMPORAL_NAMESPACE."
     )
 
 

@@ -211,7 +211,7 @@ def test_the_key_is_nowhere_after_a_live_run(whole: Whole) -> None:
         (
             ["--live", "--yes", "-n", "2"],
             {},
-            "a whole run of the scenarios in each of its processes",
+            "run all scenarios in each of its processes",
         ),
         pytest.param(
             *(["--live", "--yes", "--budget=all"], {}, "must be an amount in USD, such as 15.00"),

@@ -166,7 +166,7 @@ async def test_a_video_that_comes_in_the_reply_is_kept(quick_bench: Bench) -> No
 
 
 async def test_a_failure_that_is_not_charged_is_begun_anew(quick_bench: Bench) -> None:
-    spec = specs.single("begun-anew")
+    spec = specs.single("begun-again")
     rule = ends(spec, FaultKind.FAILED_OPERATION).model_copy(update={"code": 14})
     await plan(quick_bench, rule)
     workflow = await quick_bench.run(spec)

@@ -33,31 +33,31 @@ def with_video(spec: VideoSpec, number: int, prompt: str) -> VideoSpec:
     return spec.asking(videos=tuple(prompts))
 
 
-def mended(spec: VideoSpec) -> VideoSpec:
-    return with_video(spec, 2, f"the hero of {spec.workflow_id}, mended.")
+def fixed(spec: VideoSpec) -> VideoSpec:
+    return with_video(spec, 2, f"the hero of {spec.workflow_id}, fixed.")
 
 
 # A series that failed
 
 
 async def test_a_mended_series_goes_on_at_the_video_that_failed(quick_bench: Bench) -> None:
-    spec = blocked("mended")
+    spec = blocked("fixed")
     assert (await quick_bench.run(spec)).status is Status.FAILED
     before = await quick_bench.requested(spec)
-    workflow = await quick_bench.run(mended(spec))
+    workflow = await quick_bench.run(fixed(spec))
     assert workflow.status is Status.COMPLETED
     begun = ["open_operation", "generate_character", "start_video"]
     assert steps(workflow) == [*begun, *VIDEO, *VIDEO]
-    everything = spec.asking(videos=(*spec.video_prompts, *mended(spec).video_prompts))
+    everything = spec.asking(videos=(*spec.video_prompts, *fixed(spec).video_prompts))
     requested = await quick_bench.requested(everything)
     assert requested[len(before) :] == [
-        (Call.VIDEO_START, prompt) for prompt in mended(spec).video_prompts[1:]
+        (Call.VIDEO_START, prompt) for prompt in fixed(spec).video_prompts[1:]
     ]
     # The result is that of the whole operation.
     result = final(workflow)
     assert (result.cost_usd, result.possible_waste_usd) == (Decimal("3.639"), FREE)
     assert checkpoints(result) == list(spec.checkpoints)
-    assert await quick_bench.billed(mended(spec)) == list(mended(spec).prompts)
+    assert await quick_bench.billed(fixed(spec)) == list(fixed(spec).prompts)
     told = {artifact.path: artifact.sha256 for artifact in result.artifacts}
     there = {path: sha256(quick_bench.artifacts / path) for path in told}
     assert len(told) == 4
@@ -67,7 +67,7 @@ async def test_a_mended_series_goes_on_at_the_video_that_failed(quick_bench: Ben
 async def test_a_series_that_is_not_mended_fails_again_and_pays_nothing(
     quick_bench: Bench,
 ) -> None:
-    spec = blocked("not-mended")
+    spec = blocked("not-fixed")
     first = await quick_bench.run(spec)
     second = await quick_bench.run(spec)
     assert (second.status, second.failure_message) == (Status.FAILED, first.failure_message)
@@ -87,7 +87,7 @@ async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_onc
     await quick_bench.run(spec)
     before = await quick_bench.calls()
     other = with_video(spec, 1, "another scene 1.")
-    workflow = await quick_bench.run(mended(other))
+    workflow = await quick_bench.run(fixed(other))
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
         "the operation failed: the operation begun-otherwise was begun with another prompt for "
@@ -104,7 +104,7 @@ async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_onc
 async def test_a_video_that_was_not_delivered_is_begun_anew_and_billed_once(
     quick_bench: Bench, kind: FaultKind
 ) -> None:
-    spec = specs.single(f"anew-after-{kind}")
+    spec = specs.single(f"again-after-{kind}")
     final_code = {"code": 3} if kind is FaultKind.FAILED_OPERATION else {}
     rule = FaultRule(call=Call.VIDEO_START, kind=kind, match=spec.video_prompts[0], **final_code)
     await quick_bench.lab.api.add_rule(rule)
@@ -185,7 +185,7 @@ async def test_a_character_that_is_damaged_on_disk_is_told_and_not_paid_for_agai
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
         "the character failed: the artifact truncated-character/character.png was altered since "
-        "it was made; restore it, or start a new operation, which pays for it anew."
+        "it was made; restore it, or start a new operation, which pays for it again."
     )
     assert [(done.kind, done.attempt) for done in workflow.activities] == [
         ("open_operation", 1),

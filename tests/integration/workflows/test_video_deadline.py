@@ -38,7 +38,7 @@ async def test_a_video_that_is_never_finished_is_given_up_at_its_deadline(
     assert workflow.failure_message == (
         "video 1 of 1 failed: the provider did not finish it within 2 s (VIDEO_DEADLINE_SECONDS). "
         f"It is paid for, and its name {name} is kept: start the operation again under the same "
-        "id to wait for it anew, without paying again."
+        "id to wait for it again, without paying again."
     )
     begun, wait = workflow.activities[-2:]
     assert (begun.kind, wait.kind, wait.attempt) == ("start_video", "await_video", 1)

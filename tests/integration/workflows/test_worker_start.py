@@ -94,7 +94,7 @@ async def test_a_namespace_that_does_not_exist_is_told(start: Start, bench: Benc
         start(GEMINI_API_KEY=KEY, TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="nowhere")
     )
     assert line.startswith("worker: the Temporal namespace 'nowhere' does not exist at ")
-    assert line.endswith("; create it, or mend TEMPORAL_NAMESPACE.")
+    assert line.endswith("; create it, or correct TEMPORAL_NAMESPACE.")
 
 
 # A Temporal that is not up yet

@@ -36,7 +36,7 @@ def test_a_folder_that_is_no_run_and_a_program_that_is_none_are_mistakes(
     missing, reports = tmp_path / "temporal", tmp_path / "reports"
 
     assert main(["suite", f"--run={tmp_path}", f"--reports={reports}"]) == 2
-    assert f"bench: {tmp_path} holds no results.json" in capsys.readouterr().err
+    assert f"bench: {tmp_path} has no results.json" in capsys.readouterr().err
     assert main(["restart", f"--temporal-cli={missing}", f"--reports={reports}"]) == 2
     assert str(missing) in capsys.readouterr().err
     assert not reports.exists()

@@ -101,7 +101,7 @@ def test_an_altered_file_is_not_taken(store: ArtifactStore, tmp_path: Path) -> N
         store.load(made)
     assert str(raised.value) == (
         "the artifact op/character.png was altered since it was made; restore it, "
-        "or start a new operation, which pays for it anew."
+        "or start a new operation, which pays for it again."
     )
 
 
@@ -134,7 +134,7 @@ def test_a_folder_that_nobody_may_write_to_is_told(
         store.prepare("op")
     assert str(raised.value) == (
         f"the artifact folder {tmp_path / 'op'} cannot be written to (Permission denied); "
-        "make room or mend its permissions, then start the operation again."
+        "make room or fix its permissions, then start the operation again."
     )
 
 
@@ -165,7 +165,7 @@ def test_a_disk_that_is_nearly_full_is_told_before_anything_is_written(
         store.prepare("op")
     assert str(raised.value) == (
         f"the artifact folder {tmp_path / 'op'} cannot be written to (No space left on device); "
-        "make room or mend its permissions, then start the operation again."
+        "make room or fix its permissions, then start the operation again."
     )
     monkeypatch.setattr(shutil, "disk_usage", disk_with(policies.FREE_BYTES))
     assert files_in(store.prepare("op")) == {}

@@ -141,7 +141,7 @@ async def test_a_namespace_that_does_not_exist_is_told() -> None:
         await require_namespace(client_that_is_told(refusal(RPCStatusCode.NOT_FOUND)))
     assert str(raised.value) == (
         "the Temporal namespace 'mine' does not exist at temporal.test:7233; "
-        "create it, or mend TEMPORAL_NAMESPACE."
+        "create it, or correct TEMPORAL_NAMESPACE."
     )
 
 

@@ -118,7 +118,7 @@ def test_a_certificate_file_that_is_not_there_is_told(
     environment.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     assert fault() == (
         "the file that SSL_CERT_FILE names cannot be read (No such file or directory); "
-        "mend the variable, or unset it."
+        "correct the variable, or unset it."
     )
 
 
@@ -137,4 +137,4 @@ def test_a_certificate_folder_that_is_not_there_is_told(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     environment.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    assert fault() == "SSL_CERT_DIR names no folder; mend it, or unset it."
+    assert fault() == "SSL_CERT_DIR names no folder; fix it, or unset it."

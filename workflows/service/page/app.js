@@ -56,7 +56,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Changes text only where it is another one, so that nothing is announced or selected anew. */
+/** Changes text only where it is another one, so that nothing is announced or selected again. */
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

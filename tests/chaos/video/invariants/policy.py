@@ -17,7 +17,7 @@ from workflows.policies import FIRST_PAUSE, MAX_WORKER_LOSSES
 @invariant
 def attempts_within_policy(evidence: VideoEvidence) -> Iterator[str]:
     """No attempt is above the recorded maximum, none follows a permanent failure, and no step is
-    scheduled anew more often than the loss of workers may cause.
+    scheduled again more often than the loss of workers may cause.
     """
     for workflow in evidence.workflows.values():
         for run in workflow.runs:
@@ -45,10 +45,10 @@ def _problems(step: Sequence[Try]) -> Iterator[str]:
             yield f"took attempt {one.attempt} after a permanent failure"
     for before, _ in pairwise(step):
         if before.is_permanent(before.end) and not _waits(before):
-            yield "was scheduled anew after a permanent failure"
-    anew = _most_losses_in_a_row(step[:-1])
-    if anew > MAX_WORKER_LOSSES:
-        yield f"was scheduled anew {anew} times after lost workers, not {MAX_WORKER_LOSSES}"
+            yield "was scheduled again after a permanent failure"
+    again = _most_losses_in_a_row(step[:-1])
+    if again > MAX_WORKER_LOSSES:
+        yield f"was scheduled again {again} times after lost workers, not {MAX_WORKER_LOSSES}"
 
 
 def _waits(one: Try) -> bool:
@@ -65,7 +65,7 @@ def _most_losses_in_a_row(step: Sequence[Try]) -> int:
 
 
 def outlasts_its_outage(workflow_id: str, kind: str) -> Invariant:
-    """An activity used up its attempts, and the same was scheduled anew by the workflow itself,
+    """An activity used up its attempts, and the same was scheduled again by the workflow itself,
     which waited before.
     """
 
@@ -77,9 +77,9 @@ def outlasts_its_outage(workflow_id: str, kind: str) -> Invariant:
             if before.closed_at and before.attempt == before.retry_policy.maximum_attempts
         ]
         if not pauses:
-            yield f"{workflow_id}: {kind} was not tried anew after all its attempts had failed"
+            yield f"{workflow_id}: {kind} was not tried again after all its attempts had failed"
         for pause in pauses:
             if pause < FIRST_PAUSE.total_seconds():
-                yield f"{workflow_id}: {kind} was tried anew after {pause:.1f} s already"
+                yield f"{workflow_id}: {kind} was tried again after {pause:.1f} s already"
 
     return Invariant(f"outlasts_its_outage[{workflow_id}]", judge)

@@ -50,7 +50,7 @@ def bought_again_by_decision(spec: VideoSpec) -> Invariant:
 
 
 def undelivered_costs_nothing(spec: VideoSpec) -> Invariant:
-    """A video that was begun and not delivered is billed with nothing, and begun anew."""
+    """A video that was begun and not delivered is billed with nothing, and begun again."""
 
     def judge(evidence: VideoEvidence) -> Iterator[str]:
         bills = [bill for bill in evidence.billed if bill.prompt in spec.video_prompts]

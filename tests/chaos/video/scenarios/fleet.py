@@ -50,7 +50,7 @@ _HUNG = _lost_once(specs.single("fleet-hung"))
 _WITH_SERVER = _lost_once(specs.single("fleet-and-server"))
 
 # The image in flight is billed although its worker is gone. The wait loses all its three attempts,
-# and is scheduled anew.
+# and is scheduled again.
 _LOOP = specs.single("fleet-loop")
 _LOOP = _LOOP.model_copy(
     update={

@@ -1,4 +1,4 @@
-"""What only people can mend: key, prompt, configuration. Then the same ids are started again."""
+"""What only people can correct: key, prompt, configuration. Then the same ids are started again."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _RETIRED = FaultRule(
 
 
 async def experiment(lab: VideoLab) -> None:
-    """All of it at once. What is mended is a worker, or a prompt; the provider stays as it is."""
+    """All of it at once. What is fixed is a worker, or a prompt; the provider stays as it is."""
     await plan(lab, (_RETIRED,))
     await lab.start(_LENGTH, task_queue=_WRONG_LENGTH_QUEUE)
     await _refused(lab)
@@ -92,10 +92,10 @@ async def experiment(lab: VideoLab) -> None:
     await lab.until_ended(*(spec.workflow_id for spec in (_KEY, _MODEL, *refused)))
     for spec in refused:
         lab.specs.remove(spec)
-    lab.note("the causes are mended")
+    lab.note("the causes are fixed")
     await lab.worker(task_queue=_WRONG_LENGTH_QUEUE)
-    mended = (_KEY, _MODEL, *(spec for _, spec in _REWORDED))
-    await asyncio.gather(*(lab.start(spec) for spec in mended))
+    fixed = (_KEY, _MODEL, *(spec for _, spec in _REWORDED))
+    await asyncio.gather(*(lab.start(spec) for spec in fixed))
 
 
 async def _refused(lab: VideoLab) -> None:

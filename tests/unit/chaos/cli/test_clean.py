@@ -99,4 +99,4 @@ def test_a_run_that_is_written_stays_and_is_named(
 
     assert _names(reports) == [OLD, NEW, "latest"]
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"{OLD} may still be written, and stays."
+    assert said[0] == f"{OLD} may still be in progress, and is kept."

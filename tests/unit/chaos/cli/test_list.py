@@ -106,7 +106,7 @@ def test_in_a_project_of_others_it_lists_what_is_theirs(
         ("[tool.chaos", "cannot be read"),
         ('[tool.chaos]\ntargets = "one"\n', 'must be a list of "module:attribute"'),
         ('[tool.chaos]\ntargets = ["no_such_module:X"]\n', "cannot be imported"),
-        ('[tool.chaos]\ntargets = ["json:loads"]\n', "is no chaos.Target"),
+        ('[tool.chaos]\ntargets = ["json:loads"]\n', "is not a chaos.Target"),
     ],
 )
 def test_a_table_that_is_wrong_is_a_sentence(

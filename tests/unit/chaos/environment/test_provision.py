@@ -79,9 +79,7 @@ def test_a_cluster_is_of_the_servers_programs_and_needs_no_cli(
 def test_a_server_and_a_tool_that_do_not_fit_are_refused(versions: dict[str, str]) -> None:
     versions[TEMPORAL_SERVER.name] = "1.30.0"
 
-    with pytest.raises(
-        BadBinaryError, match=r"is of version 1\.30\.0 and .* of 1\.31\.2: name two"
-    ):
+    with pytest.raises(BadBinaryError, match=r"has version 1\.30\.0 and .* has 1\.31\.2: give two"):
         _provision(POSTGRES)
 
 
@@ -109,7 +107,9 @@ def test_without_a_program_and_go_it_is_not_installed(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(
-        NotInstalledError, match=rf"no {program.title}, nor Go to build it; .* {program.variable}"
+        NotInstalledError,
+        match=rf"neither the {program.title} nor Go to build it; .* "
+        rf"{program.variable}",
     ):
         _provision(POSTGRES)
 

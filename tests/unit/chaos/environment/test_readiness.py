@@ -110,12 +110,12 @@ def test_who_was_there_before_counts_when_it_polls_again_from_a_connected_proces
     before, again = _poller(identity="shop"), _poller(identity="shop", seconds=1)
     arrival = _arrival([before])
 
-    assert arrival.why_not(before) == "was there before the start, and has not polled since"
+    assert arrival.why_not(before) == "existed before the start, and has not polled since"
     assert arrival.why_not(again) is None
     arrival.is_connected = lambda: False  # so it was the last poll of one that was killed
     assert (
         arrival.why_not(again)
-        == "was there before the start, and the worker has no connection to the server"
+        == "existed before the start, and the worker has no connection to the server"
     )
 
 
@@ -163,12 +163,12 @@ def test_the_reasons_name_the_pollers_that_are_there() -> None:
     arrival = _arrival([before])
 
     assert arrival.reasons(Polls(), ["orders"]) == (
-        "It must poll orders for workflow or activity tasks; nobody polls there."
+        "It must poll orders for workflow or activity tasks; no worker polls there."
     )
     arrival.look([before, _poller("activity", "9@there")], 0)
     assert arrival.reasons(Polls(BOTH), ["orders", "letters"]) == (
         "It must poll orders and letters for workflow and activity tasks; "
-        "shop of version shop:1 (workflow tasks of orders) was there before the start, and has "
+        "shop of version shop:1 (workflow tasks of orders) existed before the start, and has "
         "not polled since; 9@there (activity tasks of orders) counts."
     )
 

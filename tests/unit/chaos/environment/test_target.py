@@ -129,6 +129,6 @@ async def test_other_topologies_refuse_a_fixed_address_in_a_sentence(
         await temporal_factory.make(StackSpec(port=7233, namespace="bank"), factory)
 
     assert str(refused.value) == (
-        "the target asks for a Temporal of its own (port 7233, namespace bank), which the "
-        f"topology {topology} cannot give it: run it with --topology dev."
+        "the target needs a Temporal server of its own (port 7233, namespace bank), which the "
+        f"topology {topology} cannot provide: run it with --topology dev."
     )

@@ -57,7 +57,7 @@ def test_the_worst_of_several_windows_has_the_highest_of_each() -> None:
 
 def test_it_says_in_words_how_starved_it_was() -> None:
     assert str(_strain(0.87, 0.0, 1.25)) == (
-        "up to 87% of the time somebody waited for a processor, "
+        "up to 87% of the time a process waited for a processor, "
         "and the harness was up to 1.2 s late"
     )
     assert "the host took 25% of them" in str(_strain(0.87, 0.25))

@@ -64,7 +64,7 @@ def test_a_case_that_cannot_say_what_it_needs_or_starts_is_asked_again_when_it_r
     assert (list(kept), absent) == ([scenario], ())
     assert [each.workflows for each in planned.cases] == [0, 0, 0]
     for case in bad:
-        with pytest.raises(CaseError, match=f"the case's own `{case.name}` broke: .*no|2"):
+        with pytest.raises(CaseError, match=f"the case's `{case.name}` raised an error: .*no|2"):
             _ask(case, Options())
     _ask(_case(), Options())
 
@@ -87,7 +87,7 @@ def test_a_check_that_raises_anything_leaves_its_question_open(error: BaseExcept
     finding = Invariant("odd", _raise(error)).examine(evidence_of(Made().workflow()))
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert finding.problems[0].startswith("the check broke: ")
+    assert finding.problems[0].startswith("the check raised an error: ")
 
 
 async def test_a_run_that_is_cancelled_ends_and_a_cancellation_of_a_cases_own_ends_only_that() -> (

@@ -138,7 +138,7 @@ def test_a_project_without_targets_has_none(table: str, project: Project) -> Non
     ("code", "words"),
     [
         ("import sys\nsys.exit(0)", "cannot be imported (SystemExit(0))"),
-        (TARGET.replace("Scenario(", "Missing("), "the scenarios of a target cannot be had"),
+        (TARGET.replace("Scenario(", "Missing("), "a target's scenarios cannot be loaded"),
         (
             "from chaos import Target\nFIRST = Target(worker=('x',), task_queue='q')",
             "has scenarios",
@@ -196,7 +196,7 @@ def test_a_module_of_another_project_is_never_taken_for_its_own(
     (here / module.name).write_text(TARGET)
     (here / "pyproject.toml").write_text(f'[tool.chaos]\ntargets = ["{module.stem}:FIRST"]\n')
 
-    assert "is imported already: run one project at a time" in _sentence(here)
+    assert "is already imported under that name: run one project at a time" in _sentence(here)
 
 
 FORM = 'must be a list of "module:attribute".'
@@ -221,7 +221,7 @@ TABLE = "[tool.chaos] must be a table."
         ({"code": "1 / 0"}, "cannot be imported (ZeroDivisionError"),
         ({"code": "def"}, "cannot be imported (SyntaxError"),
         ({"code": "raise SystemError('two\\nlines')"}, "cannot be imported (SystemError"),
-        ({"targets": '["{module}:NOTHING"]'}, " is no chaos.Target."),
+        ({"targets": '["{module}:NOTHING"]'}, " is not a chaos.Target."),
     ],
     ids=str,
 )

@@ -86,7 +86,7 @@ async def test_its_own_task_is_waited_for_a_while(
     lab.specs.append(_spec("watch", Status.RUNNING))
     server.busy = "watch"
 
-    with pytest.raises(DeadlineExceededError, match="watch has no task of its own to do"):
+    with pytest.raises(DeadlineExceededError, match="watch has no workflow task to do"):
         await lab.converge(60)
 
 

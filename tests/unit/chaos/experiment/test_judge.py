@@ -87,7 +87,7 @@ def test_a_check_that_breaks_is_unknown(checkpoint: Evidence) -> None:
     findings = judge(_case(breaks), checkpoint)
 
     assert verdict_of(findings) is Verdict.UNKNOWN
-    assert "the check broke: KeyError" in reason_of(findings)
+    assert "the check raised an error: KeyError" in reason_of(findings)
 
 
 def test_an_experiment_in_trouble_is_unknown_unless_safety_was_broken(checkpoint: Evidence) -> None:

@@ -77,8 +77,8 @@ def test_what_a_later_version_adds_is_passed_over(folder: Path) -> None:
     [
         (b'{"schema": 1,', "is damaged (Invalid JSON"),
         (b"\xff\xfe", "is damaged ("),
-        (b'{"schema": 2}', "is of schema 2, and this version reads schema 1: use the version"),
-        (b'{"schema": "1"}', "is of schema '1'"),
+        (b'{"schema": 2}', "has schema 2, and this version reads schema 1: use the version"),
+        (b'{"schema": "1"}', "has schema '1'"),
         (b"{}", "is damaged (run_id: Field required): restore it"),
         (b"[]", "is damaged (Input should be"),
     ],
@@ -107,7 +107,7 @@ def test_a_folder_without_results_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     for missing in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(ReadingError, match=r"holds no results\.json"):
+        with pytest.raises(ReadingError, match=r"has no results\.json"):
             read_run(missing)
 
 

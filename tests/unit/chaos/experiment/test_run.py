@@ -210,4 +210,4 @@ async def test_where_the_first_try_cannot_be_put_aside_the_others_have_theirs(
     await stage.run(lost, doubtful)
 
     assert stage.verdicts() == {"lost": UNKNOWN, "doubtful": PASSED}
-    assert any("has no second try (No such file" in str(event) for event in stage.events)
+    assert any("gets no second try (No such file" in str(event) for event in stage.events)

@@ -33,7 +33,7 @@ from tests.unit.chaos.made_history import Made, at
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 BUSY = Strain(pressure=0.97, steal=0.0, lag_seconds=1.4)
 ROOMY = Strain(pressure=0.2, steal=0.0, lag_seconds=0.0)
-WORDS = "unknown, for the machine was too busy: up to 97% of the time"
+WORDS = "unknown: the machine was too busy: up to 97% of the time"
 
 Change = Callable[[Evidence, str, Callable[[History], None]], Evidence]
 

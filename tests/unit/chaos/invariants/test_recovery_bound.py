@@ -118,7 +118,7 @@ def test_a_recovery_that_nobody_measured_is_unknown(late: Evidence) -> None:
         "worker-1 was killed with charge_card of promised-too-much in flight, and no attempt is "
         "seen to follow from that: its recovery is not measured"
     )
-    assert why == "unknown, for it was not measured"
+    assert why == "unknown: it was not measured"
 
 
 def _never_taken_up(history: History) -> None:
@@ -183,10 +183,10 @@ def _lost_for_good_and_made_anew(history: History) -> None:
     failed.event_time.CopyFrom(again.event_time)
     failed.activity_task_timed_out_event_attributes.scheduled_event_id = number
 
-    anew = type(again)()
-    anew.CopyFrom(asked)
-    anew.event_id = 1003
-    anew.event_time.CopyFrom(again.event_time)
+    repeated = type(again)()
+    repeated.CopyFrom(asked)
+    repeated.event_id = 1003
+    repeated.event_time.CopyFrom(again.event_time)
     again.activity_task_started_event_attributes.attempt = 1
     again.activity_task_started_event_attributes.ClearField("last_failure")
     for event in events:
@@ -199,7 +199,7 @@ def _lost_for_good_and_made_anew(history: History) -> None:
 
     place = events.index(again)
     del history.events[:]
-    history.events.extend([*events[:place], lost, failed, anew, *events[place:]])
+    history.events.extend([*events[:place], lost, failed, repeated, *events[place:]])
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_scenarios_run_only_where_somebody_asks_for_them(shop: pytest.Pytester) 
 
     done.assert_outcomes(passed=1, deselected=1)
     done.stdout.fnmatch_lines(
-        ["chaos: 1 test of scenarios deselected; -m chaos runs them, or to name their file"]
+        ["chaos: 1 test of scenarios deselected; run them by -m chaos, or by naming their file"]
     )
     assert not (shop.path / "reports").exists()
 
@@ -179,7 +179,7 @@ def test_two_projects_with_a_module_of_one_name_are_not_mixed_up(pytester: pytes
     done = run(pytester, "-m", "chaos")
 
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(["ERROR: *two/twin_target.py was meant, and *one/twin_target.py is*"])
+    done.stderr.fnmatch_lines(["ERROR: *two/twin_target.py is needed, and *one/twin_target.py is*"])
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_the_project_of_a_run_is_that_of_all_its_tests(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        (["--duration=9"], "--faults and --duration belong to --seed, which is not given."),
-        (["--seed=1", "--replay=x"], "--seed draws new schedules, --replay takes saved ones: *"),
-        (["--temporal-server=x"], "--temporal-server belongs to --topology postgres."),
+        (["--duration=9"], "--faults and --duration need --seed."),
+        (["--seed=1", "--replay=x"], "--seed draws new schedules, and --replay runs saved ones: *"),
+        (["--temporal-server=x"], "--temporal-server needs --topology postgres."),
         (["--topology=moon"], "*argument --topology: invalid choice: 'moon'*"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -223,9 +223,7 @@ def test_by_default_they_are_named_by_their_long_names(pytester: pytest.Pytester
     done = run(pytester, "--chaos-faults=kill")
 
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(
-        ["ERROR: --chaos-faults and --chaos-duration belong to --chaos-seed, which is not given."]
-    )
+    done.stderr.fnmatch_lines(["ERROR: --chaos-faults and --chaos-duration need --chaos-seed."])
 
 
 def test_a_conftest_that_names_the_plugin_does_not_register_it_twice(
@@ -319,5 +317,5 @@ def test_a_conftest_may_leave_scenarios_out(shop: pytest.Pytester) -> None:
     done = run(shop, "-m", "chaos", "-rs")
 
     done.assert_outcomes(skipped=1, deselected=1)
-    done.stdout.fnmatch_lines(["*shop_survives was left out by pytest_chaos_scenarios."])
+    done.stdout.fnmatch_lines(["*shop_survives was deselected by pytest_chaos_scenarios."])
     assert not (shop.path / "reports").exists()

@@ -45,7 +45,7 @@ def test_equal_runs_have_no_difference() -> None:
     assert not found.is_worse
     assert "\n".join(comparison_lines(found)) == (
         "Against run 2026-01-02T03-04-05Z, 1 case in both: nothing differs, times by no more than "
-        "20% and 1 s. Billed for what can be compared: $1.239, was $1.239."
+        "20% and 1 s. Billed, of what can be compared: $1.239, was $1.239."
     )
 
 
@@ -248,8 +248,8 @@ def test_another_seed_and_other_versions_are_told() -> None:
     new = _run(a_case()).model_copy(update={"seed": 7, "versions": {"server": "1.32"}})
 
     assert compare(new, OLD).caveats == (
-        "The schedules are not the same: one has the seed 7, the other none.",
-        "The versions are not the same: server 1.32, was 1.31.2.",
+        "The schedules differ: one has the seed 7, the other none.",
+        "The versions differ: server 1.32, was 1.31.2.",
     )
 
 
@@ -264,7 +264,7 @@ def test_what_an_older_version_did_not_record_is_not_compared() -> None:
 
     assert found.differences == ()
     assert found.caveats == tuple(
-        f"The {what} is not compared: a version that made one of them recorded none."
+        f"The {what} is not compared: one of the runs was made by a version that did not record it."
         for what in ("waste", "possible waste")
     )
 
@@ -280,7 +280,7 @@ def test_a_controls_bill_is_in_no_sum() -> None:
     control = a_case("control", control=True, cost_usd=Decimal(5))
     both = a_run(a_scenario("crash", a_case(), control))
 
-    assert "Billed for what can be compared: $1.239, was $1.239." in conclusion(compare(both, both))
+    assert "Billed, of what can be compared: $1.239, was $1.239." in conclusion(compare(both, both))
 
 
 def test_scenarios_that_changed_alike_share_a_line() -> None:

@@ -114,7 +114,7 @@ def test_a_failure_has_a_line_for_each_problem_and_the_way_to_run_it_again(run: 
     assert failure.attrib["message"] == "it broke; twice"
     assert error is not None
     assert error.text == "one: it_holds: who knows"
-    assert bad.findtext("system-out") == "To run it again: python -m chaos run bad"
+    assert bad.findtext("system-out") == "Run it again: python -m chaos run bad"
     assert good.find("failure") is good.find("error") is good.find("skipped") is None
     assert absent.find("skipped") is not None
 

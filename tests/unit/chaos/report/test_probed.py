@@ -43,7 +43,7 @@ def test_what_was_found_alike_is_told_once() -> None:
         ([Fate.SURVIVED], Verdict.PASSED, "Order survives at 1 of 1 points"),
         ([Fate.SENT_AGAIN, Fate.RAN_TWICE], Verdict.PASSED, "Order survives at 2 of 2 points"),
         ([Fate.SURVIVED, Fate.LOST], Verdict.FAILED, "Order breaks at 1 of 2 points"),
-        ([Fate.UNKNOWN], Verdict.UNKNOWN, "None of 1 points was provably hit"),
+        ([Fate.UNKNOWN], Verdict.UNKNOWN, "No point of 1 was provably hit"),
         ([], Verdict.UNKNOWN, "Nothing was tried"),
     ],
 )

@@ -76,9 +76,9 @@ def test_what_is_no_run_like_the_newest_is_left_out(keep: Keep, tmp_path: Path) 
     assert [run.run_id for run in found.runs] == ["run-2"]
     file = f"{tmp_path}/run-1/results.json"
     assert found.notes == (
-        f"Left out: {tmp_path}/broken-off holds no results.json.",
-        f"Left out: {file} is of schema 2, and this version reads schema 1.",
-        "Left out: 1 not mocked on the topology postgres, as the newest is.",
+        f"Left out: {tmp_path}/broken-off has no results.json.",
+        f"Left out: {file} has schema 2, and this version reads schema 1.",
+        "Left out: 1 not mocked on the topology postgres, unlike the newest.",
     )
     assert trend_lines(found)[-3:] == list(found.notes)
 
@@ -86,7 +86,7 @@ def test_what_is_no_run_like_the_newest_is_left_out(keep: Keep, tmp_path: Path) 
 def test_a_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
-    with pytest.raises(ReadingError, match="holds no run that can be read"):
+    with pytest.raises(ReadingError, match="has no readable run"):
         trend(tmp_path)
     with pytest.raises(ReadingError, match="cannot be read"):
         trend(tmp_path / "nowhere")

@@ -151,7 +151,7 @@ def test_toxics_that_met_nobody_are_seen(evidence: Evidence, tmp_path: Path) -> 
 def test_toxics_that_met_only_who_came_later_have_met_somebody(
     evidence: Evidence, tmp_path: Path
 ) -> None:
-    """Of clients that connect anew for each request nobody may be there at first."""
+    """Of clients that connects again for each request nobody may be there at first."""
     (tmp_path / "network").mkdir()
     journal = RecordFile(tmp_path / "network" / "fleet-1-to-api.jsonl", "", pytest.fail)
     journal.add(Hit(name="toxic-1", connection=1, stream=Stream.UPSTREAM))

@@ -103,7 +103,7 @@ def test_a_step_scheduled_anew_after_a_permanent_failure_fails(
         checkpoint, "checkpoint-series", lambda history: _tried_before(history, failure, 1)
     )
 
-    assert "scheduled anew after a perm" in attempts_within_policy.examine(broken).problems[0]
+    assert "scheduled again after a perm" in attempts_within_policy.examine(broken).problems[0]
 
 
 def test_an_open_call_that_was_settled_is_asked_for_again(
@@ -128,7 +128,7 @@ def test_lost_workers_cost_so_many_schedulings_and_no_more(
         return attempts_within_policy.examine(lost).problems
 
     assert problems(MAX_WORKER_LOSSES) == ()
-    assert "scheduled anew 6 times" in problems(MAX_WORKER_LOSSES + 1)[0]
+    assert "scheduled again 6 times" in problems(MAX_WORKER_LOSSES + 1)[0]
 
 
 def test_a_step_that_an_outage_postponed_may_be_scheduled_anew(

@@ -109,7 +109,7 @@ def test_an_activity_that_was_not_tried_anew_fails(
     broken = with_history(retry_config, "retry-outlasts", once)
 
     assert OUTLASTS.examine(broken).problems == (
-        "retry-outlasts: start_video was not tried anew after all its attempts had failed",
+        "retry-outlasts: start_video was not tried again after all its attempts had failed",
     )
 
 
@@ -129,7 +129,7 @@ def test_an_activity_that_was_tried_anew_without_a_wait_fails(
     broken = with_history(retry_config, "retry-outlasts", sooner)
 
     (problem,) = OUTLASTS.examine(broken).problems
-    assert problem.startswith("retry-outlasts: start_video was tried anew after 2")
+    assert problem.startswith("retry-outlasts: start_video was tried again after 2")
 
 
 @pytest.mark.parametrize(("seconds", "holds"), [(29.9, False), (30.05, True), (33.9, True)])

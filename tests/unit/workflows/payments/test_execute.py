@@ -291,8 +291,8 @@ async def test_a_file_without_any_record_is_told_before_anything_is_paid(
     assert not raised.value.lasting
     assert str(raised.value) == (
         "op/character.png exists, but the journal has no record of it, so "
-        "PAYMENT_JOURNAL_URL may name another journal than before; mend that, or take a "
-        "new operation id to pay for all anew."
+        "PAYMENT_JOURNAL_URL may name another journal than before; correct that, or take a "
+        "new operation id to pay for everything again."
     )
     assert (bench.states(), bench.provider.sent) == ([], 0)
 

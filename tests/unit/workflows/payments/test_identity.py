@@ -240,7 +240,7 @@ def test_another_journal_is_refused(
 
     assert refusal(load_settings()) == (
         f"what lies in {folder} was paid for by another journal than this one; put its own journal "
-        "back, or mend PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
+        "back, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
     )
 
 
@@ -326,7 +326,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_hinders_no_later_start(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "iterdir", look)
         assert refusal(load_settings()) == (
-            f"{private} cannot be made or read (Permission denied); mend ARTIFACTS_DIR."
+            f"{private} cannot be made or read (Permission denied); correct ARTIFACTS_DIR."
         )
     open_journal(load_settings()).close()
     monkeypatch.setattr(Path, "iterdir", look)

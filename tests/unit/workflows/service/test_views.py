@@ -147,7 +147,7 @@ def test_a_hint_is_an_alert() -> None:
                     failure=Failure(message="no money.")
                 )
             ),
-            "It failed: no money. Mend the cause, then restart it.",
+            "It failed: no money. Fix the cause, then restart it.",
         ),
         (
             HistoryEvent(

@@ -269,7 +269,7 @@ def test_a_fault_of_the_page_loses_no_results(
     sentences = write_reports(broken, target, environment={})
 
     (sentence,) = sentences
-    assert "could not be made (RuntimeError: boom)" in sentence
+    assert "could not be rendered (RuntimeError: boom)" in sentence
     assert (target / "results.json").exists()
     assert (tmp_path / "latest").resolve() == target
     assert not (target / "report.html").exists()

@@ -226,7 +226,7 @@ def test_a_torn_journal_is_unknown_and_says_where(run: Path) -> None:
     _only_this_changed(found, SINGLE, Verdict.UNKNOWN)
     assert _not_passed(found, SINGLE) == {
         "evidence": f"journal.jsonl ends in the middle of line {last}: "
-        "its writer was killed, or it was cut"
+        "its writer was killed, or it was truncated"
     }
 
 
@@ -243,16 +243,16 @@ def test_torn_bills_are_judged_as_in_a_run_and_noted(run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("journal.jsonl", b'{"at":\n{}\n', "journal.jsonl is damaged: line 1 is no JSON"),
-        ("journal.jsonl", b'{"at": 1}\n', "it is not as today's code reads it: "),
-        ("ledger.jsonl", b"{}\n\xff\n{}\n", "ledger.jsonl is damaged: line 2 is no JSON"),
-        ("expectations.json", b"", "expectations.json is damaged: it is no JSON"),
-        ("paid_calls.json", b"[" * 100_000, "paid_calls.json is damaged: it is no JSON"),
-        ("billing.json", b'{"mode": "free"}', "it is not as today's code reads it: "),
+        ("journal.jsonl", b'{"at":\n{}\n', "journal.jsonl is damaged: line 1 is not JSON"),
+        ("journal.jsonl", b'{"at": 1}\n', "today's code cannot read it: "),
+        ("ledger.jsonl", b"{}\n\xff\n{}\n", "ledger.jsonl is damaged: line 2 is not JSON"),
+        ("expectations.json", b"", "expectations.json is damaged: it is not JSON"),
+        ("paid_calls.json", b"[" * 100_000, "paid_calls.json is damaged: it is not JSON"),
+        ("billing.json", b'{"mode": "free"}', "today's code cannot read it: "),
         (
             "histories/restart-single.run-1.json",
             b'{"events": [',
-            "histories/restart-single.run-1.json is damaged: it is no JSON",
+            "histories/restart-single.run-1.json is damaged: it is not JSON",
         ),
         ("expectations.json", None, "specs.json is missing"),
     ],
@@ -274,7 +274,7 @@ def test_a_case_without_evidence_is_unknown(run: Path) -> None:
 
     _only_this_changed(found, SINGLE, Verdict.UNKNOWN)
     assert _not_passed(found, SINGLE) == {
-        "evidence": "the folder with its evidence is not there, or is empty"
+        "evidence": "the folder with its evidence is missing or empty"
     }
 
 
@@ -365,7 +365,7 @@ def test_a_result_that_was_removed_is_found_by_its_evidence(run: Path, *, whole:
     found = recheck(run, CATALOGUE)
 
     assert _verdicts(found)[SINGLE] is Verdict.UNKNOWN
-    assert "results.json has no result of it" in _not_passed(found, SINGLE)["recheck"]
+    assert "results.json has no result for it" in _not_passed(found, SINGLE)["recheck"]
     assert found.exit_code == 1
 
 
@@ -445,7 +445,7 @@ def test_the_search_for_the_users_secret_stands_and_is_marked(verdict: Verdict, 
         SERIES,
     ]
     (case,) = found.result.scenarios[-1].cases
-    assert f"not repeated, for the secret is kept nowhere; recorded as {verdict}" in (
+    assert f"not repeated, because the secret is not saved; recorded as {verdict}" in (
         case.checks[-1].problems
     )
     assert case.reason.endswith(f"checks hold; {KEY_CHECK} was not repeated") is passes
@@ -458,7 +458,7 @@ def test_a_live_case_without_a_search_for_the_key_is_unknown(run: Path) -> None:
         _edit(file, lambda billing: billing.update(mode="live"))
     found = recheck(run, CATALOGUE)
 
-    assert "not recorded, and not to be repeated" in _not_passed(found, SERIES)[KEY_CHECK]
+    assert "not recorded, and cannot be repeated" in _not_passed(found, SERIES)[KEY_CHECK]
     assert _verdicts(found)[SERIES] is Verdict.UNKNOWN
 
 
@@ -494,7 +494,7 @@ def test_a_run_of_nothing_shows_nothing(run: Path) -> None:
     found = recheck(run, CATALOGUE)
 
     assert (found.passed, found.exit_code) == (False, 1)
-    assert "nothing was shown" in terminal_lines(found)[-2]
+    assert "nothing was proven" in terminal_lines(found)[-2]
 
 
 def test_a_control_that_is_not_known_still_counts_in_no_sum(run: Path) -> None:
@@ -535,8 +535,10 @@ def test_the_markdown_tells_what_has_changed(run: Path) -> None:
 
     assert main(["recheck", str(run), "--write"]) == 1
     text = (run / "recheck.md").read_text()
-    assert "## What is not as recorded\n\n- checkpoint: recorded as passed, now failed\n" in text
-    assert "Today's results are not the recorded ones." in text
+    assert (
+        "## What differs from the record\n\n- checkpoint: recorded as passed, now failed\n" in text
+    )
+    assert "Today's results differ from the recorded ones." in text
 
 
 def test_a_recheck_that_cannot_be_written_is_told(

@@ -83,7 +83,7 @@ def test_one_of_a_version_without_the_wire_is_refused(state: State) -> None:
     plan["references"][0]["stops"] = [old]
     (state.folder / PLAN).write_text(json.dumps(plan))
 
-    with pytest.raises(StateError, match="or of another version; begin anew with --fresh"):
+    with pytest.raises(StateError, match="or of another version; start over with --fresh"):
         State.open(state.folder)
 
 

@@ -48,7 +48,7 @@ def test_a_service_has_a_port_and_a_variable() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"worker": ""}, "--worker is missing: the command line"),
+        ({"worker": ""}, "--worker is missing: the command"),
         ({"task_queue": ""}, "--task-queue is missing: the queue that the worker polls"),
         ({"workflow": ""}, "--workflow is missing: the type of the workflow"),
         ({"worker": "npm 'start"}, "--worker is no command line"),
