@@ -10,11 +10,14 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.files import write_file
 from chaos.experiment.reading import ReadingError, read_run
 from chaos.report.html.page import document, render
-from chaos.report.html.views import Reader, run_view
+from chaos.report.html.views import Reader, RunView, run_view
 
 __all__ = ["NAME", "HtmlError", "document", "write_html"]
 
 NAME = "report.html"
+
+MOST_BYTES = 1_500_000
+"""What a page should take at most; of a larger one less of what passed is shown."""
 
 
 class HtmlError(Exception):
@@ -34,8 +37,8 @@ def write_html(folder: Path, *, against: Path | None = None, read: Reader = Evid
     target = folder / NAME
     try:
         view = run_view(run, folder, other, read)
-        page = document(f"{view.headline}: run {run.run_id}", render("report.html", view=view))
-        write_file(target, page)
+        page = _page(view)
+        write_file(target, page if len(page.encode()) <= MOST_BYTES else _page(view.brief()))
     except OSError as error:
         raise HtmlError(
             f"{target} could not be written ({error.strerror}): make room there, then run "
@@ -47,3 +50,8 @@ def write_html(folder: Path, *, against: Path | None = None, read: Reader = Evid
             "complete without it."
         ) from error
     return target
+
+
+def _page(view: RunView) -> str:
+    title = f"{view.headline}: run {view.result.run_id}"
+    return document(title, render("report.html", view=view))

@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -87,6 +87,13 @@ class CaseView:
         """A time as seconds from the case's begin, where the journal tells it."""
         return (at - self.journal[0].at).total_seconds() if self.journal else None
 
+    def brief(self) -> CaseView:
+        """Of a case that passed, less: what takes the most room is left out."""
+        if self.result.verdict is not Verdict.PASSED:
+            return self
+        why = "Timeline and logs are left out, so that this page stays small"
+        return replace(self, trouble=why, chart=None, others=None, logs=Excerpt((), 0))
+
 
 @dataclass(frozen=True)
 class ScenarioView:
@@ -112,6 +119,13 @@ class RunView:
     comparison: Comparison | None
     conclusion: str
     trend: Trend | None
+
+    def brief(self) -> RunView:
+        """The same with less of what passed."""
+        scenarios = (
+            replace(s, cases=tuple(case.brief() for case in s.cases)) for s in self.scenarios
+        )
+        return replace(self, scenarios=tuple(scenarios))
 
 
 def run_view(

@@ -218,6 +218,19 @@ def test_many_workflows_are_folded_and_the_page_stays_small(folder: Path) -> Non
 
 
 @pytest.mark.usefixtures("broken")
+def test_of_a_large_page_what_passed_is_shown_without_its_timeline(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "MOST_BYTES", len(_page(folder).encode()) - 1)
+
+    page = _page(folder)
+
+    assert page.count("so that this page stays small") == page.count('<svg class="plot"') == 1
+    assert "so that this page stays small" not in page.rpartition("Worker Crash Recovery")[2]
+    assert PROBLEM in _text(page)
+
+
+@pytest.mark.usefixtures("broken")
 def test_it_is_compared_to_another_run(tmp_path: Path, folder: Path) -> None:
     a_run(tmp_path / "older", {RETRY: PASSED, CRASH: PASSED}, run_id="older")
 
