@@ -217,19 +217,20 @@ async def test_of_a_workflow_that_has_ended_nothing_is_saved_but_its_history(
 async def test_a_child_that_outlives_its_parent_is_named(
     tmp_path: Path, *, is_over: bool, left: list[str]
 ) -> None:
-    parent = Made()
-    begun = parent.add("CHILD_WORKFLOW_EXECUTION_STARTED", 2)
-    child = begun.child_workflow_execution_started_event_attributes.workflow_execution
-    child.workflow_id, child.run_id = "mail", "run-c"
+    parent, mail = Made(), Made("mail", "run-c", parent=("order-1", "run-1"))
+    for made, its_child in ((parent, ("mail", "run-c")), (mail, ("stamp", "run-d"))):
+        begun = made.add("CHILD_WORKFLOW_EXECUTION_STARTED", 2)
+        child = begun.child_workflow_execution_started_event_attributes.workflow_execution
+        child.workflow_id, child.run_id = its_child
     if is_over:
         parent.ended()
-    made = (parent, Made("mail", "run-c", parent=("order-1", "run-1")))
-    server = Server(*made, described=DescribeWorkflowExecutionResponse())
+    stamp = Made("stamp", "run-d", parent=("mail", "run-c"))
+    server = Server(parent, mail, stamp, described=DescribeWorkflowExecutionResponse())
 
     assert await save_histories(server.as_client(), tmp_path, ["order-1"]) == left
-    (saved,) = load_children(tmp_path / CHILDREN)
-    assert (saved.workflow_id, saved.parent) == ("mail", ("order-1", "run-1"))
-    assert "mail" not in next((tmp_path / CHILDREN).iterdir()).name
+    saved = {each.workflow_id: each.parent for each in load_children(tmp_path / CHILDREN)}
+    assert saved == {"mail": ("order-1", "run-1"), "stamp": ("mail", "run-c")}
+    assert not any("mail" in file.name for file in (tmp_path / CHILDREN).iterdir())
     assert await save_histories(server.as_client(), tmp_path, ["order-1", "mail"]) == []
 
 

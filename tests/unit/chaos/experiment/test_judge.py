@@ -112,6 +112,15 @@ def test_a_control_passes_only_if_the_damage_is_seen(checkpoint: Evidence) -> No
     assert verdict_of(judge(unclear, checkpoint)) is Verdict.UNKNOWN
 
 
+def test_only_a_case_without_a_fault_passes_as_undisturbed(
+    checkpoint: Evidence, concurrency: Evidence
+) -> None:
+    control = replace(_case(holds, proofs=()), undisturbed=True)
+
+    assert verdict_of(judge(control, concurrency)) is Verdict.PASSED
+    assert verdict_of(judge(control, checkpoint)) is Verdict.UNKNOWN
+
+
 def test_a_case_that_names_no_proof_does_not_pass(
     checkpoint: Evidence, concurrency: Evidence
 ) -> None:
@@ -141,6 +150,14 @@ def test_of_a_schedule_that_was_drawn_any_fault_that_met_work_is_enough(
 
     assert verdict_of(judge(replace(_case(holds), seed=4), evidence)) is Verdict.PASSED
     assert verdict_of(judge(_case(holds), evidence)) is Verdict.UNKNOWN
+
+
+def test_what_must_hold_of_any_target() -> None:
+    assert [check.name for check in COMMON] == [
+        *("workflows_end_as_expected", "no_workflow_task_fails"),
+        *("billed_at_most_expected", "all_expected_is_billed", "no_secret_is_kept"),
+        *("attempts_are_as_expected", "recovers_within_its_bound", "no_unplanned_exit"),
+    ]
 
 
 @safety

@@ -61,9 +61,10 @@ def test_a_real_journal_proves_its_toxic(toxic: str, concurrency: Evidence, tmp_
 def test_a_toxic_without_an_effect_is_unknown(
     toxic: str, concurrency: Evidence, tmp_path: Path
 ) -> None:
-    evidence = _evidence(
-        concurrency, tmp_path, toxic, lambda line: line["event"] not in {"hit", "closed"}
-    )
+    def is_no_effect(line: Line) -> bool:
+        return line["event"] != "hit" and line.get("because") in {None, "client_closed"}
+
+    evidence = _evidence(concurrency, tmp_path, toxic, is_no_effect)
 
     finding = network_was_hit(LINK, (toxic,)).examine(evidence)
 
@@ -90,6 +91,9 @@ def test_the_hit_of_another_toxic_is_none(concurrency: Evidence, tmp_path: Path)
     finding = network_was_hit(LINK, ("latency", "black_hole")).examine(evidence)
 
     assert finding.problems == (f"black_hole was not put on {LINK}",)
+    file = tmp_path / "network" / "worker-1-to-server.jsonl"
+    file.write_text(file.read_text().replace('"hit","name":"latency"', '"hit","name":"other"'))
+    assert network_was_hit(LINK, ("latency",)).examine(evidence).verdict is Verdict.UNKNOWN
 
 
 def test_a_cut_that_only_turns_away_who_comes_has_an_effect(

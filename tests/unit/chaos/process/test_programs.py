@@ -99,14 +99,15 @@ def test_the_message_names_each_way_with_its_reason_and_what_to_do(
 def test_a_named_file_that_is_missing_ends_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TEMPORAL_CLI", str(tmp_path))
+    with pytest.raises(BadBinaryError, match=r"^TEMPORAL_CLI names .*, which is a folder\.$"):
+        find_temporal_cli(None, announce=print)
+
+    # The option counts before the environment.
     with pytest.raises(
         BadBinaryError, match=r"^--temporal-cli names .*/none, which does not exist\.$"
     ):
         find_temporal_cli(tmp_path / "none", announce=print)
-
-    monkeypatch.setenv("TEMPORAL_CLI", str(tmp_path))
-    with pytest.raises(BadBinaryError, match=r"^TEMPORAL_CLI names .*, which is a folder\.$"):
-        find_temporal_cli(None, announce=print)
 
 
 def test_a_named_file_that_is_not_executable_ends_the_search(tmp_path: Path) -> None:
