@@ -27,7 +27,7 @@ from chaos.experiment.results import (
     case_result,
     scenario_result,
 )
-from chaos.report.table import cost, cost_table_lines, in_doubt_lines, usd
+from chaos.report.table import cost, cost_table_lines, in_doubt_lines, outcome, usd
 from tests.chaos.video.fake_api.bills import Item
 from tests.chaos.video.scenarios.catalogue import all_scenarios
 
@@ -265,6 +265,7 @@ def test_an_ambiguous_call_is_listed_with_its_cost_and_why(doubtful: Evidence) -
         "worker_crash/sigkill_twice: crash-single, character, request 1, $0.039, in doubt: "
         "no outcome before the deadline"
     )
+    assert [line] in outcome(_run(result))
 
 
 def test_the_results_carry_the_costs_of_the_case_and_of_the_scenario(doubtful: Evidence) -> None:

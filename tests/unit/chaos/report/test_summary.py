@@ -130,6 +130,7 @@ def test_a_run_appends_it_to_the_jobs_summary(folder: Path, tmp_path: Path) -> N
     assert write_reports(RUN, folder, environment={"GITHUB_STEP_SUMMARY": str(page)}) == ()
 
     assert page.read_text() == "what was there\n" + (folder / "summary.md").read_text()
+    assert append_step_summary(RUN, {"GITHUB_STEP_SUMMARY": ""}) is None
 
 
 def test_a_page_that_cannot_be_written_loses_nothing_of_the_run(folder: Path) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from chaos.report.html.chart import SHOWN, Chart, Drawn, Lane, charts
+from chaos.report.html.chart import MOST_SMALL, SHOWN, Chart, Drawn, Lane, charts
 from chaos.report.html.values import Mark, Row, Span, Timeline
 
 EMPTY = Timeline(0.0, 100.0, (), (), (), (), ("bake", "eat"))
@@ -127,3 +127,12 @@ def test_the_axis_has_a_few_whole_steps(last: float) -> None:
     assert 2 <= len(ticks) <= 10
     assert ticks[0][1].rstrip(" s").strip("0.")[0] in "125"
     assert [x for x, _ in ticks] == sorted(x for x, _ in ticks)
+
+
+def test_of_very_many_workflows_some_are_not_drawn() -> None:
+    rows = tuple(replace(_row(), name=f"w-{n}") for n in range(SHOWN + MOST_SMALL + 1))
+
+    _, others = charts(replace(EMPTY, workflows=rows))
+
+    assert others
+    assert len(others.lanes) == MOST_SMALL

@@ -197,6 +197,14 @@ def test_a_bill_that_is_there_twice_fails_and_shows_in_the_figures(run: Path) ->
     assert figures["cost_usd"] == ("3.639", "4.839")
     assert set(figures) == {"cost_usd", "waste_usd", "billed"}
 
+    def by_an_older_version(results: Any) -> None:
+        for scenario in results["scenarios"]:
+            for case in scenario["cases"]:
+                del case["waste_usd"]
+
+    _edit(run / "results.json", by_an_older_version)
+    assert "waste_usd" not in {each.what for each in recheck(run, CATALOGUE).differences}
+
 
 def test_a_bill_of_another_amount_fails(run: Path) -> None:
     _edit_line(run / SERIES / "ledger.jsonl", 1, lambda bill: bill.update(amount_usd="0.04"))
