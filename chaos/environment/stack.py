@@ -202,7 +202,10 @@ class Stack:
         await self._discard()
 
     async def start_worker(self, **options: Unpack[WorkerOptions]) -> WorkerProcess:
-        """Start one more worker, and wait until it is ready."""
+        """Start one more worker, and wait until it is ready. Raises TypeError for an option that
+        there is not.
+        """
+        _require_known(options)
         name = self._next_worker()
         way = await self._ways.linked(self.temporal, name, options.get("links", ()))
         worker = self._new_worker(name, await self._on_wire(name, way, options), options)
@@ -212,8 +215,9 @@ class Stack:
     async def keep_workers(self, workers: int, **options: Unpack[WorkerOptions]) -> WorkerKeeper:
         """Start so many workers, and each again when it has died; wait until all of them are ready.
 
-        They share their links; on the wire each has lines of its own.
+        They share their links; on the wire each has lines of its own. Raises TypeError likewise.
         """
+        _require_known(options)
         name = self._next_supervisor()
         linked = await self._ways.linked(self.temporal, name, options.get("links", ()))
         kept = [
@@ -231,8 +235,11 @@ class Stack:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
         They and the supervisor itself share their links and the lines of the wire. Raises
-        NotHereError where the target names none.
+        NotHereError where the target names none, or a kind of workers is given.
         """
+        _require_known(options)
+        if options.get("kind"):
+            raise NotHereError("this target's own supervisor starts workers of one kind alone.")
         if not self.target.supervisor:
             raise NotHereError("this target has no supervisor of its own: use keep_workers.")
         task_queue = options.get("task_queue") or self.task_queue
@@ -354,3 +361,10 @@ class Stack:
         for error in ends:
             if isinstance(error, BaseException):
                 raise error
+
+
+def _require_known(options: WorkerOptions) -> None:
+    """Python itself refuses none of them, and an experiment without its settings shows nothing."""
+    if unknown := sorted(set(options) - set(WorkerOptions.__annotations__)):
+        known = ", ".join(WorkerOptions.__annotations__)
+        raise TypeError(f"a worker has no option {unknown[0]!r}, only {known}")
