@@ -34,7 +34,7 @@ def _bootstrap() -> None:
             )
         pip = [str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "nox"]
         if subprocess.run(pip, check=False).returncode:
-            sys.exit("noxfile.py: pip could not install nox (see above); check the network.")
+            sys.exit("noxfile.py: pip could not install nox; check the network.")
         (OWN_ENVIRONMENT / "ready").touch()
     os.chdir(PROJECT)
     os.execv(python, [str(python), "-m", "nox", *sys.argv[1:]])

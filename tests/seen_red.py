@@ -44,8 +44,8 @@ class SeenRed:
 
     def __init__(self, file: Path) -> None:
         from chaos.evidence.case import Evidence  # noqa: PLC0415 - slow, and for the option only
-        from chaos.invariants import Invariant  # noqa: PLC0415 - likewise
-        from chaos.invariants.verdict import Finding  # noqa: PLC0415 - likewise
+        from chaos.invariants import Invariant  # noqa: PLC0415 - slow, and for the option only
+        from chaos.invariants.verdict import Finding  # noqa: PLC0415 - slow, and for the option only
 
         self.file = file
         self.patch = pytest.MonkeyPatch()
@@ -145,7 +145,7 @@ def _name_of(judge: object) -> str:
 
 def _scenarios() -> Iterator[tuple[str, list[str]]]:
     from tests.chaos.video.scenarios.catalogue import all_scenarios  # noqa: PLC0415 - see SeenRed
-    from tests.integration.breaks.all_breaks import BREAKS  # noqa: PLC0415 - likewise
+    from tests.integration.breaks.all_breaks import BREAKS  # noqa: PLC0415 - see SeenRed
 
     for scenario in all_scenarios():
         loads = [case.load for case in scenario.cases]

@@ -66,8 +66,8 @@ def _doctor(given: argparse.Namespace) -> int:
         say("Install them into a virtual environment, then run this command again:")
         say(f"  python3 -m venv .venv && .venv/bin/pip install {_what_to_install()}")
         return NEGATIVE
-    from chaos.cli.machine import examine  # noqa: PLC0415 - it needs the packages
-    from chaos.environment.needs import Need, State  # noqa: PLC0415 - likewise
+    from chaos.cli.machine import examine
+    from chaos.environment.needs import Need, State
 
     python = Need(
         State.OK, "Python", "everything", f"{platform.python_version()}, with all packages"
@@ -84,9 +84,9 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _show(findings: Sequence[Need]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - it needs the packages
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     there = Table("", "What", "Needed by", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     there.add_column("Here", overflow="fold")
@@ -131,7 +131,7 @@ def _is_lacking(text: str) -> bool:
     except metadata.PackageNotFoundError:
         return True
     try:
-        from packaging.requirements import Requirement  # noqa: PLC0415 - it may be lacking as well
+        from packaging.requirements import Requirement
     except ImportError:  # pytest, which brings it along, is among those that are lacking
         return False
     return not Requirement(text).specifier.contains(found, prereleases=True)

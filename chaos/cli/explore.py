@@ -105,15 +105,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _explore(given: argparse.Namespace) -> int:
-    from chaos.evidence.files import NoFolderError  # noqa: PLC0415 - see the docstring
-    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - likewise
-    from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
-    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
-    from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
-    from chaos.search.crash.points import Action, PlanError  # noqa: PLC0415 - likewise
-    from chaos.search.explore.plan import Choice  # noqa: PLC0415 - likewise
-    from chaos.search.explore.state import StateError  # noqa: PLC0415 - likewise
-    from chaos.wire.specs import WireError  # noqa: PLC0415 - likewise
+    from chaos.evidence.files import NoFolderError
+    from chaos.experiment.catalogue import CatalogueError
+    from chaos.process.child import ChildError
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError
+    from chaos.process.waiting import DeadlineExceededError
+    from chaos.search.crash.points import Action, PlanError
+    from chaos.search.explore.plan import Choice
+    from chaos.search.explore.state import StateError
+    from chaos.wire.specs import WireError
 
     unusable = (BadBinaryError, BinaryNotFoundError, ChildError, DeadlineExceededError)
     try:
@@ -141,12 +141,12 @@ def _explore(given: argparse.Namespace) -> int:
 
 def _target(given: argparse.Namespace) -> Target:
     """What is explored. Raises CatalogueError, and PlanError where it has no such workflows."""
-    from chaos.experiment.catalogue import (  # noqa: PLC0415 - see above
+    from chaos.experiment.catalogue import (
         project_of,
         target_named,
         target_of,
     )
-    from chaos.search.crash.points import PlanError  # noqa: PLC0415 - likewise
+    from chaos.search.crash.points import PlanError
 
     here = project_of(Path.cwd())
     target = target_named(given.target, here) if given.target else target_of(here)
@@ -159,7 +159,7 @@ def _target(given: argparse.Namespace) -> Target:
 
 def _state(given: argparse.Namespace, choice: Choice) -> State:
     """The exploration to go on with, or a new one. Raises StateError, NoFolderError."""
-    from chaos.search.explore.state import State  # noqa: PLC0415 - see above
+    from chaos.search.explore.state import State
 
     if given.resume:
         return State.open(given.resume.absolute())
@@ -170,9 +170,9 @@ def _state(given: argparse.Namespace, choice: Choice) -> State:
 
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State) -> int:
-    from chaos.report.explored import write_report  # noqa: PLC0415 - see above
-    from chaos.search.crash.lanes import means_for  # noqa: PLC0415 - see above
-    from chaos.search.explore.explorer import explore  # noqa: PLC0415 - likewise
+    from chaos.report.explored import write_report
+    from chaos.search.crash.lanes import means_for
+    from chaos.search.explore.explorer import explore
 
     say_if_read(f"{'going on in' if state.attempts else 'exploring into'} {state.folder}")
     try:
@@ -192,7 +192,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice, state: State
 
 
 def _tell(state: State) -> None:
-    from chaos.report.explored import problem_lines, report_of, total_lines  # noqa: PLC0415
+    from chaos.report.explored import problem_lines, report_of, total_lines
 
     report = report_of(state)
     if report:

@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
 
 
 def _list(given: argparse.Namespace) -> int:
-    from chaos.cli.project import scenarios_here, targets_here  # noqa: PLC0415 - see the package
+    from chaos.cli.project import scenarios_here, targets_here
 
     targets, scenarios = targets_here(), scenarios_here()
     groups = _groups(targets)
@@ -78,8 +78,8 @@ def _row(scenario: Scenario) -> tuple[str, ...]:
 
 def _only(scenario: Scenario) -> str:
     """The modes and topologies of all its cases, where these are not all that there are."""
-    from chaos.environment.temporal import Topology  # noqa: PLC0415 - likewise
-    from chaos.evidence.bills import Mode  # noqa: PLC0415 - see the package's docstring
+    from chaos.environment.temporal import Topology
+    from chaos.evidence.bills import Mode
 
     modes = {mode for case in scenario.cases for mode in case.modes}
     topologies = {topology for case in scenario.cases for topology in case.topologies}
@@ -92,8 +92,8 @@ def _only(scenario: Scenario) -> str:
 
 def _groups(targets: Sequence[Target]) -> dict[str, list[_Row]]:
     """The harness's faults and those of the targets; whatever else these have to tell."""
-    from chaos.faults import Fault  # noqa: PLC0415 - likewise
-    from chaos.network.toxics import AnyToxic  # noqa: PLC0415 - likewise
+    from chaos.faults import Fault
+    from chaos.network.toxics import AnyToxic
 
     toxics = get_args(get_args(AnyToxic)[0])
     own = [item for target in targets for item in target.listed.items()]

@@ -167,15 +167,15 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _probe(given: argparse.Namespace) -> int:
-    from chaos.evidence.files import NoFolderError  # noqa: PLC0415 - see the package
-    from chaos.experiment.catalogue import CatalogueError  # noqa: PLC0415 - likewise
-    from chaos.process.child import ChildError  # noqa: PLC0415 - likewise
-    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415
-    from chaos.process.waiting import DeadlineExceededError  # noqa: PLC0415 - likewise
-    from chaos.search.probe.baseline import NoBaselineError  # noqa: PLC0415 - likewise
-    from chaos.search.probe.given import GivenError  # noqa: PLC0415 - likewise
-    from chaos.wire.boundary import BoundaryError  # noqa: PLC0415 - likewise
-    from chaos.wire.specs import WireError  # noqa: PLC0415 - likewise
+    from chaos.evidence.files import NoFolderError
+    from chaos.experiment.catalogue import CatalogueError
+    from chaos.process.child import ChildError
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError
+    from chaos.process.waiting import DeadlineExceededError
+    from chaos.search.probe.baseline import NoBaselineError
+    from chaos.search.probe.given import GivenError
+    from chaos.wire.boundary import BoundaryError
+    from chaos.wire.specs import WireError
 
     unusable = (BadBinaryError, BinaryNotFoundError, WireError)
     wrong = (BoundaryError, CatalogueError, GivenError, NoBaselineError, NoFolderError)
@@ -193,8 +193,8 @@ def _probe(given: argparse.Namespace) -> int:
 
 def _target(given: argparse.Namespace) -> Target:
     """What is probed, with one spec. Raises GivenError, CatalogueError."""
-    from chaos.experiment.catalogue import project_of, target_named  # noqa: PLC0415 - see above
-    from chaos.search.probe.given import (  # noqa: PLC0415 - likewise
+    from chaos.experiment.catalogue import project_of, target_named
+    from chaos.search.probe.given import (
         Given,
         GivenError,
         of_target,
@@ -228,9 +228,9 @@ def _target(given: argparse.Namespace) -> Target:
 
 def _choice(given: argparse.Namespace) -> Choice:
     """Which points. Raises BoundaryError."""
-    from chaos.search.crash.points import Action  # noqa: PLC0415 - see above
-    from chaos.search.probe.plan import Choice  # noqa: PLC0415 - likewise
-    from chaos.wire.boundary import Boundary  # noqa: PLC0415 - likewise
+    from chaos.search.crash.points import Action
+    from chaos.search.probe.plan import Choice
+    from chaos.wire.boundary import Boundary
 
     at: Sequence[Boundary] = tuple(map(Boundary.parse, given.at))
     actions: Sequence[Action] = tuple(map(Action, given.action or _ACTIONS))
@@ -238,9 +238,9 @@ def _choice(given: argparse.Namespace) -> Choice:
 
 
 def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
-    from chaos.evidence.files import new_folder  # noqa: PLC0415 - see above
-    from chaos.search.crash.lanes import means_for  # noqa: PLC0415 - likewise
-    from chaos.search.probe.run import PREFIX, Probing, Wanted  # noqa: PLC0415 - likewise
+    from chaos.evidence.files import new_folder
+    from chaos.search.crash.lanes import means_for
+    from chaos.search.probe.run import PREFIX, Probing, Wanted
 
     (spec,) = target.specs
     with means_for(
@@ -268,7 +268,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
 
 def notes_on(given: argparse.Namespace) -> Sequence[str]:
     """What a reader of the reports should know of the input."""
-    from chaos.search.probe.given import ID  # noqa: PLC0415 - see above
+    from chaos.search.probe.given import ID
 
     if not given.input or any(ID in text for text in given.input):
         return ()
@@ -278,7 +278,7 @@ def notes_on(given: argparse.Namespace) -> Sequence[str]:
 
 def _report(probing: Probing) -> bool:
     """Write the reports, and tell the gist of them; whether all is fine. Raises OSError."""
-    from chaos.report.probed import terminal_lines, write_reports  # noqa: PLC0415 - see above
+    from chaos.report.probed import terminal_lines, write_reports
 
     record = probing.record()
     if not record.undisturbed:

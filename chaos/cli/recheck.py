@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
 
 def _catalogue(run: Path) -> Sequence[Scenario]:
     """Those of this project, and the schedules of a run, which no catalogue has."""
-    from chaos.cli.project import scenarios_here, targets_here  # noqa: PLC0415 - see the package's docstring
+    from chaos.cli.project import scenarios_here, targets_here
 
     if not __debug__:
         raise UnusableError(
@@ -63,8 +63,8 @@ def _catalogue(run: Path) -> Sequence[Scenario]:
 
 
 def _seeded(run: Path, target: Target) -> Sequence[Scenario]:
-    from chaos.search.schedule import ScheduleError, schedules_of  # noqa: PLC0415 - likewise
-    from chaos.search.seeded import seeded  # noqa: PLC0415 - likewise
+    from chaos.search.schedule import ScheduleError, schedules_of
+    from chaos.search.seeded import seeded
 
     try:
         return (seeded(schedules_of(run), target),)
@@ -73,11 +73,11 @@ def _seeded(run: Path, target: Target) -> Sequence[Scenario]:
 
 
 def _recheck(given: argparse.Namespace) -> int:
-    from temporalio.runtime import Runtime  # noqa: PLC0415 - see the package's docstring
+    from temporalio.runtime import Runtime
 
-    from chaos.environment.temporal import quiet_runtime  # noqa: PLC0415 - likewise
-    from chaos.experiment.reading import ReadingError  # noqa: PLC0415 - likewise
-    from chaos.report.recheck import (  # noqa: PLC0415 - likewise
+    from chaos.environment.temporal import quiet_runtime
+    from chaos.experiment.reading import ReadingError
+    from chaos.report.recheck import (
         recheck,
         terminal_lines,
         write_recheck,

@@ -88,7 +88,7 @@ def _percent(text: str) -> float:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from chaos.experiment.reading import ReadingError  # noqa: PLC0415 - see the package's docstring
+    from chaos.experiment.reading import ReadingError
 
     if given.against is None and (given.strict or given.noise is not None):
         complain("--strict and --noise need --against.")
@@ -104,18 +104,18 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _trend(given: argparse.Namespace) -> int:
-    from chaos.report.trend import trend, trend_lines  # noqa: PLC0415 - likewise
+    from chaos.report.trend import trend, trend_lines
 
     _say_all(trend_lines(trend(given.run.absolute().parent)))
     return 0
 
 
 def _run(given: argparse.Namespace) -> int:
-    from chaos.experiment.reading import read_run  # noqa: PLC0415 - likewise
-    from chaos.report.compare import compare, comparison_lines  # noqa: PLC0415 - likewise
-    from chaos.report.differences import Noise  # noqa: PLC0415 - likewise
-    from chaos.report.files import outcome_lines  # noqa: PLC0415 - likewise
-    from chaos.report.summary import summary  # noqa: PLC0415 - likewise
+    from chaos.experiment.reading import read_run
+    from chaos.report.compare import compare, comparison_lines
+    from chaos.report.differences import Noise
+    from chaos.report.files import outcome_lines
+    from chaos.report.summary import summary
 
     result = read_run(given.run)
     found = None
@@ -135,8 +135,8 @@ def _run(given: argparse.Namespace) -> int:
 
 def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
     """Write what follows from the results, and say where; whether all of it is written."""
-    from chaos.report.files import write_derived  # noqa: PLC0415 - likewise
-    from chaos.report.html import HtmlError, write_html  # noqa: PLC0415 - likewise
+    from chaos.report.files import write_derived
+    from chaos.report.html import HtmlError, write_html
 
     try:
         files = write_derived(result, given.run, text)
@@ -158,9 +158,9 @@ def _reader() -> Reader:
     """Evidence is read as it stands; that of an older version, which kept no books, by the targets
     of this project, if it names any.
     """
-    from chaos.cli.project import targets_here  # noqa: PLC0415 - likewise
-    from chaos.evidence.case import BILLS, Evidence  # noqa: PLC0415 - likewise
-    from chaos.report.evidence import load_evidence  # noqa: PLC0415 - likewise
+    from chaos.cli.project import targets_here
+    from chaos.evidence.case import BILLS, Evidence
+    from chaos.report.evidence import load_evidence
 
     @cache
     def targets() -> Sequence[Target]:

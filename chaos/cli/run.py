@@ -81,9 +81,9 @@ def _names(prefix: str) -> list[str]:
 
 
 def _run(given: argparse.Namespace) -> int:
-    import pytest  # noqa: PLC0415 - see the package's docstring
+    import pytest
 
-    from chaos.cli.selection import Selection  # noqa: PLC0415 - likewise
+    from chaos.cli.selection import Selection
 
     selection = Selection(given.scenarios)
     try:

@@ -46,10 +46,10 @@ def add(commands: Commands) -> None:
 
 
 def _shrink(given: argparse.Namespace) -> int:
-    from chaos.cli.project import targets_here  # noqa: PLC0415 - see the package's docstring
-    from chaos.environment.provision import Choice  # noqa: PLC0415 - likewise
-    from chaos.experiment.runner import RunError  # noqa: PLC0415 - likewise
-    from chaos.search.shrink import Means, ShrinkError, shrink  # noqa: PLC0415 - likewise
+    from chaos.cli.project import targets_here
+    from chaos.environment.provision import Choice
+    from chaos.experiment.runner import RunError
+    from chaos.search.shrink import Means, ShrinkError, shrink
 
     try:
         means = Means(

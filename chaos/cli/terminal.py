@@ -31,7 +31,7 @@ def say(text: str = "") -> None:
 
 
 def say_if_read(text: str) -> None:
-    """A line of progress. One that nobody reads is no reason to end."""
+    """Print a line of progress. A reader that has gone is no reason to end."""
     try:
         say(text)
     except (OSError, OutputError):
@@ -39,7 +39,7 @@ def say_if_read(text: str) -> None:
 
 
 def say_all(texts: Iterable[str]) -> None:
-    """Likewise, each on a line of its own."""
+    """Print each on a line of its own."""
     for text in texts:
         say(text)
 

@@ -55,9 +55,9 @@ def add(commands: Commands) -> None:
 
 
 def _up(given: argparse.Namespace) -> int:
-    from chaos.cli.dev_stack import DevStack, DevStackError  # noqa: PLC0415 - see the package
-    from chaos.cli.project import targets_here  # noqa: PLC0415 - likewise
-    from chaos.process.programs import BadBinaryError, BinaryNotFoundError  # noqa: PLC0415 - likewise
+    from chaos.cli.dev_stack import DevStack, DevStackError
+    from chaos.cli.project import targets_here
+    from chaos.process.programs import BadBinaryError, BinaryNotFoundError
 
     stack = DevStack(
         target=targets_here()[0],

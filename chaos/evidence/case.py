@@ -1,12 +1,12 @@
 """What a case leaves behind, and the reading of it: the only thing that invariants see.
 
-A case's folder holds `journal.jsonl` (the harness), `histories/` (Temporal), `children/` (likewise,
-of workflows that these started), `pending/` (what the open ones waited for at the end),
-`specs.json` (what was asked for), `bills.json` (by the books of who was paid),
-`paid_requests.json` (by the workers' own record), `refusals.json` (what a service did not answer as
-it should), `billing.json` (mode and prices), `timings.json` (what the target says of itself),
-`network/` (the proxies' journals, one for each link) and `logs/`. Services and workers may put
-files of their own beside them, which a target's own kind of evidence reads.
+A case's folder holds `journal.jsonl` (the harness), `histories/` (Temporal), `children/` (the
+histories of their child workflows), `pending/` (what the open ones waited for at the end),
+`specs.json` (what was asked for), `bills.json` (by the books of who was paid), `paid_requests.json`
+(by the workers' own record), `refusals.json` (what a service did not answer as it should),
+`billing.json` (mode and prices), `timings.json` (what the target says of itself), `network/` (the
+proxies' journals, one for each link) and `logs/`. Services and workers may put files of their own
+beside them, which a target's own kind of evidence reads.
 
 On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
 histories have these real ids; it is taken off when they are read.

@@ -112,7 +112,7 @@ def _opened(path: Path, flags: int = os.O_RDONLY, mode: str = "rb") -> BinaryIO:
 
 
 def read_if_there(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
-    """Likewise; None where there is nothing of that name."""
+    """The content of a file as `read_file` gives it; None where no such file exists."""
     try:
         return read_file(path, most_bytes)
     except FileNotFoundError:

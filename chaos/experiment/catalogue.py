@@ -59,7 +59,7 @@ def scenarios_of(project: Path) -> Sequence[Scenario]:
 
 
 def _scenarios_in(target: Target) -> Sequence[Scenario]:
-    """Those of one target. Raises CatalogueError."""
+    """The scenarios of one target. Raises CatalogueError."""
     try:
         return list(target.scenarios())
     except BaseException as error:
@@ -71,12 +71,12 @@ def _scenarios_in(target: Target) -> Sequence[Scenario]:
 
 
 def target_of(project: Path) -> Target:
-    """The one that is drawn from and explored: the first. Raises CatalogueError."""
+    """The first target, which seeds and explore use. Raises CatalogueError."""
     return required_targets(project)[0]
 
 
 def required_targets(project: Path) -> Sequence[Target]:
-    """Likewise all of them, where there is nothing to do without one. Raises CatalogueError."""
+    """All targets of a project. Raises CatalogueError, also where there is none."""
     if targets := targets_of(project):
         return targets
     raise CatalogueError(

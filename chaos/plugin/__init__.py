@@ -99,8 +99,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     scenarios = _after_the_hook(session.config, list(chosen.values()))
     if not scenarios:
         return (yield)
-    from chaos.experiment.runner import RunError  # noqa: PLC0415 - see the module's docstring
-    from chaos.plugin.running import make_runner  # noqa: PLC0415 - likewise
+    from chaos.experiment.runner import RunError
+    from chaos.plugin.running import make_runner
 
     project = session.config.stash[_COLLECTING].common_project(list(chosen))
     runner = make_runner(session.config, scenarios, project)
@@ -137,7 +137,7 @@ def _after_the_hook(config: pytest.Config, chosen: Sequence[Scenario]) -> Sequen
 @pytest.fixture
 def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     """Wait for a scenario's result: skips the test, or fails it with the reasons."""
-    from chaos.invariants.verdict import Verdict  # noqa: PLC0415 - see the module's docstring
+    from chaos.invariants.verdict import Verdict
 
     stash = request.config.stash
 
@@ -166,9 +166,9 @@ def pytest_terminal_summary(
     runner = config.stash.get(_RUNNER, None)
     if runner is None or not (runner.outcome or runner.missing or runner.paid_usd is not None):
         return
-    from chaos.plugin.github import annotation_lines  # noqa: PLC0415 - see the module's docstring
-    from chaos.report.files import outcome_lines  # noqa: PLC0415 - see above
-    from chaos.report.table import (  # noqa: PLC0415 - see above
+    from chaos.plugin.github import annotation_lines
+    from chaos.report.files import outcome_lines
+    from chaos.report.table import (
         overall_words,
         paid_line,
     )

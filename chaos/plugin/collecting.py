@@ -63,7 +63,7 @@ class Collecting:
         """
         folder = test.parent
         if folder not in self._projects:
-            from chaos.experiment.catalogue import project_above  # noqa: PLC0415 - it is slow
+            from chaos.experiment.catalogue import project_above
 
             self._projects[folder] = project_above(folder) or self.config.rootpath
         return self._projects[folder]
@@ -123,8 +123,8 @@ class Collecting:
         return projects.pop() if len(projects) == 1 else self.config.rootpath
 
     def _scenarios(self, metafunc: pytest.Metafunc) -> Sequence[Scenario]:
-        from chaos.experiment.catalogue import CatalogueError, scenarios_of  # noqa: PLC0415 - slow
-        from chaos.experiment.scenario import numbered  # noqa: PLC0415 - likewise
+        from chaos.experiment.catalogue import CatalogueError, scenarios_of
+        from chaos.experiment.scenario import numbered
 
         project = self.project_of(metafunc.definition.path)
         try:
@@ -149,8 +149,8 @@ class Collecting:
         return []
 
     def _schedules(self, project: Path) -> Sequence[Scenario]:
-        from chaos.plugin.seeded import seeded_for  # noqa: PLC0415 - slow
-        from chaos.search.schedule import ScheduleError  # noqa: PLC0415 - likewise
+        from chaos.plugin.seeded import seeded_for
+        from chaos.search.schedule import ScheduleError
 
         if project not in self._seeded:
             try:

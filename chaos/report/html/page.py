@@ -51,7 +51,7 @@ def document(title: str, body: str) -> str:
         title=title,
         body=Markup(body),  # noqa: S704 - the caller's HTML, escaped where it was made
         style=Markup(_resource("style.css")),  # noqa: S704 - a file of this package
-        script=Markup(script),  # noqa: S704 - likewise
+        script=Markup(script),  # noqa: S704 - a file of this package
         digest=Markup(digest),  # noqa: S704 - base64
     )
 

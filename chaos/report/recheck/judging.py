@@ -154,10 +154,10 @@ class Judging:
     def _result(
         self, case: Case, evidence: Evidence, findings: Sequence[Finding], seconds: float
     ) -> CaseResult:
-        """What the checks found stands even where the figures cannot be computed."""
+        """The findings stay, even where the figures cannot be computed."""
         try:
             result = case_result(case, evidence, findings, root=self.folder, duration_s=seconds)
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - it may be damaged in any way
             sentence = f"its figures cannot be computed: {error!r}"
             findings = [*findings, Finding(UNREADABLE, Verdict.UNKNOWN, (sentence,))]
             result = broken_case_result(case, sentence)

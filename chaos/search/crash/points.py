@@ -166,9 +166,7 @@ def _of_task(call: Called, workflow_id: str) -> Iterator[Come]:
 
 
 def _of_service(service: str, calls: Sequence[Called]) -> Iterator[Come]:
-    """Counted from the start: a breakpoint counts from when it is set on, which is before the
-    workflow.
-    """
+    """Counted from the first call on: a breakpoint is set before the workflow starts."""
     counted: Counter[str] = Counter()
     for call in sorted(calls, key=lambda each: each.at):
         counted[call.crossings[0].boundary.subject] += 1

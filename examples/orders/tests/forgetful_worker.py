@@ -1,6 +1,5 @@
-"""The worker with a fault that only chaos brings to light: `python -m tests.forgetful_worker`.
-
-Its requests have a new idempotency key each time, so that nobody knows one again that comes twice.
+"""A worker with a bug that only a crash reveals: `python -m tests.forgetful_worker`. Each of its
+requests has a new idempotency key, so no service can detect a repeated one.
 """
 
 from __future__ import annotations
@@ -21,5 +20,5 @@ async def forgetful(service: str, thing: str, order: OrderInput, key: str) -> An
 
 
 if __name__ == "__main__":
-    activities._ask = forgetful  # noqa: SLF001 - see above
+    activities._ask = forgetful  # noqa: SLF001 - it replaces the function on purpose
     asyncio.run(worker.main())

@@ -55,7 +55,7 @@ async def innocent(client: Client) -> AsyncIterator[WorkflowHandle]:  # type: ig
     await handle.terminate()
 
 
-async def _events(handle: WorkflowHandle) -> list[int]:  # type: ignore[type-arg]  # likewise
+async def _events(handle: WorkflowHandle) -> list[int]:  # type: ignore[type-arg]  # whatever it returns
     return [event.event_type async for event in handle.fetch_history_events()]
 
 
@@ -193,7 +193,7 @@ async def _is_there(client: Client, name: str) -> bool:
     return bool(await _all(client, name))
 
 
-async def _all(client: Client, name: str) -> list[WorkflowHandle]:  # type: ignore[type-arg]  # likewise
+async def _all(client: Client, name: str) -> list[WorkflowHandle]:  # type: ignore[type-arg]  # whatever it returns
     """Ours of that name, whatever its prefix, the newest first."""
     return [
         client.get_workflow_handle(each.id)

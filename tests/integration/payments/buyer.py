@@ -65,7 +65,7 @@ def _endless(url: str) -> Callable[[str], str]:
             call = grant(journal, image(f"step-{number}"))
             print("reserved", call.step, flush=True)  # noqa: T201 - its parent reads it
             journal.record(call, artifact=ARTIFACT)
-            print("recorded", call.step, flush=True)  # noqa: T201 - likewise
+            print("recorded", call.step, flush=True)  # noqa: T201 - its parent reads it
         raise AssertionError
 
     return act
@@ -76,9 +76,9 @@ _MODES = {"open": _open, "reserve": _reserve, "spend": _spend, "endless": _endle
 
 def main(mode: str, url: str) -> None:
     act = _MODES[mode](url)
-    print("up", flush=True)  # noqa: T201 - likewise
+    print("up", flush=True)  # noqa: T201 - its parent reads it
     for line in sys.stdin:
-        print(act(line.strip()), flush=True)  # noqa: T201 - likewise
+        print(act(line.strip()), flush=True)  # noqa: T201 - its parent reads it
 
 
 if __name__ == "__main__":

@@ -77,6 +77,6 @@ def test_every_option_refuses_it_in_a_sentence(
 
 
 @pytest.mark.parametrize("text", ["٣", "²", "80_80", "80808"])
-def test_a_port_of_the_service_is_refused_likewise(text: str) -> None:
+def test_a_wrong_port_of_the_service_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="is not a port"):
         service_parser().parse_args(["--port", text])
