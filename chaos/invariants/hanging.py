@@ -57,7 +57,7 @@ def attempt_told(activity: PendingActivity, at: datetime) -> str:
 def _activity(workflow: Workflow, pending: Pending, activity: PendingActivity) -> str:
     words = f"{activity.kind} {attempt_told(activity, pending.at)}"
     if activity.cancel_requested:
-        words += ", its cancellation is requested"
+        words += ", cancellation requested"
     if activity.started_at:
         if activity.heartbeat_at and activity.heartbeat_at >= activity.started_at:
             words += f", last heartbeat {_ago(pending.at, activity.heartbeat_at)}"
@@ -96,7 +96,7 @@ def _polled(at: datetime, queue: Queued | None) -> str:
     if queue is None:
         return ""
     if queue.polled_at is None:
-        return f", nobody polls {queue.name}"
+        return f", no worker polls {queue.name}"
     return f", {queue.name} was last polled {_ago(at, queue.polled_at)} by {queue.polled_by}"
 
 

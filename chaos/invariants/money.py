@@ -26,7 +26,7 @@ def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
         excused = sum(key in spec.may_be_charged_twice for spec in specs)
         allowed = _due(thing, specs) + excused
         if not specs:
-            problem = f"{item} {key!r} was billed {count} times and asked for by no workflow"
+            problem = f"{item} {key!r} was billed {count} times, and no workflow requested it"
             # Where an experiment broke off, nobody may have come to say what it asked for.
             yield Unmeasured(problem) if evidence.troubles else problem
         elif count > allowed:

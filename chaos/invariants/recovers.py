@@ -39,7 +39,7 @@ def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
         if recovery and recovery.waited > recovery.bound:
             retry = retries.get(fault.at)
             yield Late(
-                f"after the fault {fault.kind} at {fault.target} work went on after "
+                f"after the fault {fault.kind} at {fault.target} work resumed after "
                 f"{recovery.waited:.1f} s, not within {recovery.bound:.1f} s"
                 + (_policy(retry.activity) if retry and took_over(retry.activity) else "")
             )
@@ -48,8 +48,7 @@ def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
     for fault, workflow, activity in _unmeasured(evidence):
         yield Unmeasured(
             f"{fault.target} was killed with {activity.kind} of {workflow.workflow_id} in flight, "
-            "and no attempt is seen to follow from that: its recovery is not measured"
-            + _policy(activity)
+            "and no later attempt belongs to it: its recovery is not measured" + _policy(activity)
         )
 
 
@@ -64,7 +63,7 @@ def _late_tasks(evidence: Evidence, fault: Entry, promised: float) -> Iterator[s
         if seconds > promised:
             yield Late(
                 f"after the fault {fault.kind} at {fault.target} a task of {workflow.workflow_id} "
-                f"itself was taken up after {seconds:.1f} s, not within {promised:.1f} s"
+                f"itself was resumed after {seconds:.1f} s, not within {promised:.1f} s"
             )
 
 

@@ -19,7 +19,7 @@ def no_secret_is_kept(*secrets: str) -> Invariant:
             if file.is_file():
                 content = file.read_bytes()
                 if any(needle in content for needle in needles):
-                    yield f"{file.relative_to(evidence.folder)} holds an API key"
+                    yield f"{file.relative_to(evidence.folder)} contains an API key"
 
     return Invariant("no_secret_is_kept", judge)
 

@@ -69,7 +69,7 @@ def damage_is_noticed(how: str, seen: str) -> Invariant:
         later = (e for e in evidence.journal if e.target == DATABASE and e.at > damage.at)
         found = next(later, None)
         if found is None:
-            yield "nobody looked at what the damage had done"
+            yield "nothing recorded the effect of the damage"
         elif found.kind != seen:
             yield f"the damage shows as {found.kind}, not {seen}: {found.text}"
 

@@ -37,7 +37,7 @@ def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
     judged like any other.
     """
     if not evidence.specs:
-        yield "no workflow was expected, so nothing was shown"
+        yield "no workflow was expected, so nothing was proven"
     for expected in evidence.specs:
         workflow = evidence.workflows.get(expected.workflow_id)
         if workflow is None:
@@ -66,7 +66,7 @@ def _stuck(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
     pending = workflow.pending
     if pending is None:
         yield Unmeasured(
-            f"{workflow.workflow_id} is running, and what it waited for is not on record, so it "
+            f"{workflow.workflow_id} is running, and what it waits for is not on record, so it "
             "may be stuck"
         )
     elif pending.task:
@@ -87,7 +87,7 @@ def _unheard(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
             why = f": {child.failure_told}" if child.failure_told else ""
             yield (
                 f"{workflow.workflow_id}: its child {child.workflow_id} is {child.status}, and "
-                f"nobody waited for it any more{why}"
+                f"nothing waited for it any more{why}"
             )
 
 

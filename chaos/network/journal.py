@@ -173,7 +173,7 @@ class RecordFile:
         except OSError as error:
             raise NetworkJournalError(
                 f"The journal {path} cannot be opened for writing ({error.strerror}): "
-                "name a folder that is writable."
+                "name a writable folder."
             ) from None
 
     def add(self, record: Record) -> None:

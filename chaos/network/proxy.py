@@ -37,7 +37,7 @@ def split_address(text: str) -> tuple[str, int]:
     """Host and port of `host:port`. Raises ValueError."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal():
-        raise ValueError(f"{text!r} is no address: give one such as 127.0.0.1:8080.")
+        raise ValueError(f"{text!r} is not an address: give one such as 127.0.0.1:8080.")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

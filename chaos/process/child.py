@@ -204,7 +204,7 @@ class Child:
                 )
         except (FileNotFoundError, PermissionError) as error:
             raise ChildError(
-                f"{self.name} cannot be started, for {error.filename} cannot be executed "
+                f"{self.name} cannot be started, because {error.filename} cannot be executed "
                 f"({error.strerror}): build or install it, or correct the command line."
             ) from None
         return Executed(process)
@@ -268,7 +268,7 @@ class Child:
         try:
             self._signal(number)
         except ProcessLookupError:
-            raise ChildError(f"{self.name} was gone before it got {number.name}.") from None
+            raise ChildError(f"{self.name} had ended before it got {number.name}.") from None
 
     def _signal(self, number: signal.Signals) -> None:
         self._was_ended |= number in _DEADLY
@@ -287,7 +287,9 @@ class Child:
             await self._exited.wait()
         end = self._running().wait()
         if end is None:
-            raise ChildError(f"{self.name} has ended, and so had the process that could tell how.")
+            raise ChildError(
+                f"{self.name} has ended, and so has the process that knew its exit code."
+            )
         return end.code
 
     async def kill(self, deadline_seconds: float = 10) -> None:

@@ -74,7 +74,7 @@ class Port:
                 raise
         if not is_free:
             self.release()
-            raise PortTakenError(f"{_listener(number)} has port {number}")
+            raise PortTakenError(f"{_listener(number)} uses port {number}")
 
 
 async def is_open(number: int) -> bool:
@@ -107,7 +107,7 @@ def _locked(number: int) -> socket.socket | None:
         lock.bind(f"\0chaos-port-{number}")
     except OSError:
         lock.close()
-        raise PortTakenError(f"another chaos run has port {number}") from None
+        raise PortTakenError(f"another chaos run uses port {number}") from None
     return lock
 
 

@@ -96,9 +96,7 @@ class Spawner:
                     return self._ask(json.dumps(request).encode(), output.fileno())
                 except (OSError, queue.Empty):
                     self._end()
-        raise SpawnerError(
-            f"{argv[2]} could not be started: the process that starts the others does not answer."
-        )
+        raise SpawnerError(f"{argv[2]} could not be started: the spawner does not answer.")
 
     def _ask(self, request: bytes, output: int) -> Started:
         socket.send_fds(self._socket, [request], [output])

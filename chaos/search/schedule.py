@@ -119,7 +119,7 @@ def read_schedule(file: Path) -> Schedule:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise ScheduleError(f"{file} is no schedule: {where}: {first['msg']}.") from None
+        raise ScheduleError(f"{file} is not a schedule: {where}: {first['msg']}.") from None
 
 
 def schedules_of(run: Path) -> Sequence[Schedule]:

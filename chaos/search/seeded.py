@@ -135,7 +135,7 @@ def _not_hit(
     """Why a fault that waits for a call has not hit one. A fault that had gone with its worker
     before has no problem.
     """
-    missed = f"no {fault.kind} came to {fault.boundary}"
+    missed = f"{fault.kind} did not reach {fault.boundary}"
     for entry in [each for each in left if each.at >= since and _is_there(each, fault)]:
         left.remove(entry)
         why = why_missed(evidence, entry)
@@ -169,4 +169,4 @@ def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
         for records in read_links(evidence.folder).values()
         for record in records
     ):
-        yield "no toxic met a connection"
+        yield "no toxic hit a connection"

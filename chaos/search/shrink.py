@@ -121,12 +121,12 @@ def _failed_case(run: Path, name: str | None) -> CaseResult:
         raise ShrinkError(str(error)) from None
     cases = [case for s in recorded.scenarios if s.name == NAME for case in s.cases]
     if not cases:
-        raise ShrinkError(f"{run} has no seeded schedule: make a run with --seed first.")
+        raise ShrinkError(f"{run} has no seeded schedule: run with --seed first.")
     failed = [case for case in cases if case.verdict is Verdict.FAILED]
     wanted = [case for case in failed if name in {None, case.name}]
     if not wanted:
         names = ", ".join(case.name for case in failed)
-        what = f"the cases that failed are {names}" if names else "no schedule of it failed"
+        what = f"the cases that failed are {names}" if names else "none of its schedules failed"
         raise ShrinkError(f"there is nothing to shrink in {run}: {what}.")
     return wanted[0]
 

@@ -37,14 +37,17 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
-        description="Lines that pass gRPC, HTTP and TCP on, hold calls, and break connections.",
+        description="Proxies gRPC, HTTP and TCP, holds calls, and breaks connections.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "--control", type=whole(0), required=True, help=f"port on {HOST} for its client"
     )
     parser.add_argument(
-        "--case", type=Path, required=True, help="folder of what passes, a file for each line"
+        "--case",
+        type=Path,
+        required=True,
+        help="folder for the record of calls, a file for each line",
     )
     return parser
 

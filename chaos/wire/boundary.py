@@ -126,17 +126,17 @@ class Boundary(BaseModel):
         found = _TEXT.fullmatch(text)
         if not found or found["kind"] not in set(Kind) or found["stage"] not in set(Stage):
             raise BoundaryError(
-                f"{text!r} names no boundary: write a kind ({', '.join(Kind)}), what it is of, a "
+                f"{text!r} is not a boundary: write a kind ({', '.join(Kind)}), what it is of, a "
                 f"stage ({', '.join(Stage)}) and, if it is not the first, a number, such as "
                 "'activity charge_card completing 2'."
             )
         kind, stage = Kind(found["kind"]), Stage(found["stage"])
         if stage not in STAGES[kind]:
             known = ", ".join(each for each in Stage if each in STAGES[kind])
-            raise BoundaryError(f"{text!r} names no boundary: a {kind} has the stages {known}.")
+            raise BoundaryError(f"{text!r} is not a boundary: a {kind} has the stages {known}.")
         ordinal = int(found["ordinal"] or 1)
         if ordinal < 1:
-            raise BoundaryError(f"{text!r} names no boundary: numbers begin at 1.")
+            raise BoundaryError(f"{text!r} is not a boundary: numbers begin at 1.")
         return cls(kind=kind, subject=found["subject"], stage=stage, ordinal=ordinal)
 
 

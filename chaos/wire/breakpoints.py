@@ -96,11 +96,11 @@ class Breakpoints:
         held = self._held.get(passage)
         if held is None or held.decision.done():
             raise DecisionError(
-                f"Passage {passage} is not held: its worker is gone, or it is past."
+                f"Passage {passage} is not held: its worker has ended, or it has been resumed."
             )
         if decision not in held.statuses and decision not in set(Decision):
             known = ", ".join((*Decision, *held.statuses))
-            raise DecisionError(f"{decision!r} cannot be decided here: choose of {known}.")
+            raise DecisionError(f"{decision!r} is not possible here: choose one of {known}.")
         held.decision.set_result(decision)
         if decision == Decision.RESUME:
             self._let_report(passage)

@@ -80,7 +80,7 @@ class Wire:
     """The client. All of it raises WireError where the wire refuses or is gone."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.why_gone = "The wire is gone: its process has ended. Its log says why."
+        self.why_gone = "The wire's process has ended; its log says why."
         self._writer = writer
         self._numbers = count()
         self._replies: dict[int, asyncio.Future[Any]] = {}

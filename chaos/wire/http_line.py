@@ -140,7 +140,7 @@ def _context(upstream: Upstream) -> ssl.SSLContext:
             context.load_cert_chain(upstream.certificate_file, upstream.key_file or None)
     except OSError as error:
         raise WireError(
-            f"The files of TLS for {upstream.address} cannot be used ({error}): "
+            f"The TLS files for {upstream.address} cannot be used ({error}): "
             "name PEM files that can be read."
         ) from None
     context.set_alpn_protocols(["http/1.1"])

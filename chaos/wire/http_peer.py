@@ -150,10 +150,13 @@ class Peer:
 def why_refused(request: h11.Request) -> str:
     """What the wire cannot pass on; empty where it can."""
     if request.method == b"CONNECT":
-        return "The wire is no proxy for CONNECT: give its address in the place of the service's."
+        return "The wire does not support CONNECT: use its address instead of the service's."
     protocol = dict(request.headers).get(b"upgrade", b"h2c").decode("ascii", "replace")
     if protocol.lower() != "h2c":
-        return f"The wire passes no {protocol[:40]} on: let this client go to the service itself."
+        return (
+            f"The wire does not pass on {protocol[:40]}: let this client connect to the "
+            "service itself."
+        )
     return ""
 
 

@@ -203,4 +203,7 @@ def _send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
 
 
 def _refused(line: bytes) -> Mapping[str, Any]:
-    return {"id": json.loads(line)["id"], "error": "The wire has another client: start a new one."}
+    return {
+        "id": json.loads(line)["id"],
+        "error": "The wire already has a client: start another wire.",
+    }

@@ -132,7 +132,7 @@ async def test_an_activity_that_nobody_polls_for_waits_for_a_worker(context: Run
 
     (problem,) = problems(result, "workflows_end_as_expected")
     assert "pack at attempt 1, waits for a worker: scheduled " in problem
-    assert problem.endswith("s ago, nobody polls empty")
+    assert problem.endswith("s ago, no worker polls empty")
 
 
 async def test_a_workflow_task_that_was_never_picked_up_waits_for_a_worker(
@@ -145,7 +145,7 @@ async def test_a_workflow_task_that_was_never_picked_up_waits_for_a_worker(
 
     (problem,) = problems(result, "workflows_end_as_expected")
     assert "its workflow task is at attempt 1, waits for a worker: scheduled " in problem
-    assert problem.endswith("s ago, nobody polls reasons")
+    assert problem.endswith("s ago, no worker polls reasons")
 
 
 async def test_a_workflow_that_only_waits_says_for_what(context: RunContext) -> None:

@@ -48,7 +48,7 @@ def died_of(target: str, exit_code: int) -> Invariant:
         elif fault.kind in DEADLY_KINDS:
             for signaled in evidence.journal:
                 if signaled.pid == gone.pid and signaled.signal in DEADLY_SIGNALS:
-                    yield f"{target} got {signaled.signal}, and did not end of itself"
+                    yield f"{target} got {signaled.signal}, and did not end by itself"
 
     return judge
 
@@ -70,7 +70,7 @@ def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> In
         if not moments:
             return
         if not were_gone_at_once(evidence, kills):
-            yield f"{', '.join(workers)} were not gone at the same time"
+            yield f"{', '.join(workers)} were not down at the same time"
         if not _was_taken_over(evidence, workflow_id, kind, min(moments), max(moments)):
             yield f"{workflow_id} had no {kind} in flight when {', '.join(workers)} were killed"
 
@@ -155,7 +155,7 @@ def was_down(target: str, workflow_id: str) -> Invariant:
             return
         back = evidence.first_entry(Event.READY, after=gone.at, target=target)
         if not back:
-            yield f"{target} did not come back"
+            yield f"{target} did not restart"
             return
         workflow = evidence.workflows.get(workflow_id)
         if (

@@ -22,13 +22,13 @@ def faults_met_work(*, all_kinds: bool) -> Invariant:
         if all_kinds and not faults:
             yield (
                 "it hit nothing: no fault is on record. Use `lab.signal` or `lab.during`, "
-                "or, where nothing is broken, say so by `undisturbed=True`"
+                "or, where nothing is broken, set `undisturbed=True`"
             )
         groups = [[*found] for _, found in groupby(sorted(faults, key=_what), key=_what)]
         missed = [each for each in groups if not any(met_work(evidence, fault) for fault in each)]
         if all_kinds or sum(map(len, missed)) == len(faults):
             for group in missed:
-                yield f"it hit nothing: {_told(group)} met no work in flight"
+                yield f"it hit nothing: {_told(group)} hit no work in flight"
 
     return judge
 
@@ -38,8 +38,8 @@ def names_a_proof(evidence: Evidence) -> Iterator[str]:
     """What a case without proofs is asked instead."""
     del evidence
     yield (
-        "the case names no proof that its fault hit, so nothing was shown: name one in `proofs`, "
-        "or, where nothing is broken, say so by `undisturbed=True`"
+        "the case names no proof that its fault hit, so nothing was proven: name one in `proofs`, "
+        "or, where nothing is broken, set `undisturbed=True`"
     )
 
 

@@ -49,7 +49,7 @@ def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = ""
         ]
         of = f" of {workflow_id}" if workflow_id else ""
         if not faults:
-            yield f"no {kind} came to {place}{of}"
+            yield f"no {kind} reached {place}{of}"
         missed = [why for fault in faults if (why := why_missed(evidence, fault))]
         if len(missed) == len(faults):
             yield from missed
@@ -76,12 +76,12 @@ def why_missed(evidence: Evidence, fault: Entry) -> str | None:
         fault.kind in _OF_WORKERS
     )
     if not decided and not may_be_silent:
-        return f"{what} hit nothing: nothing became of the call before the wire ended"
+        return f"{what} hit nothing: the call was not decided before the wire ended"
     wanted = _DECIDED_AS.get(fault.kind or "")
     if wanted and decided and decided.decision not in wanted:
-        return f"{what} hit nothing: what became of the call is {decided.decision!r}"
+        return f"{what} hit nothing: the decision on the call was {decided.decision!r}"
     if fault.kind in _OF_WORKERS and not _was_hit(evidence, fault, reached.at):
-        return f"{what} hit nothing: {fault.target} (pid {fault.pid}) got no signal, or lived on"
+        return f"{what} hit nothing: {fault.target} (pid {fault.pid}) got no signal, or survived it"
     return None
 
 

@@ -41,8 +41,8 @@ def cache_folder() -> Path:
         return folder.expanduser().absolute()
     except RuntimeError:
         raise BadBinaryError(
-            "there is no home folder where programs could be kept: "
-            "set HOME, or name a folder by CHAOS_CACHE_DIR."
+            "there is no home folder to keep programs in: set HOME, or name a folder by "
+            "CHAOS_CACHE_DIR."
         ) from None
 
 
@@ -95,7 +95,7 @@ def publish(candidate: Path, source: Source, search: Search) -> Binary:
         _sync(search.folder)
         return replace(binary, path=place)
     except UnusableError as error:
-        raise WayFailedError(f"what it made {error}") from None
+        raise WayFailedError(f"its result {error}") from None
     except OSError as error:
         raise WayFailedError(_cannot_write(search.folder, error)) from error
 
@@ -138,7 +138,7 @@ def _acquire(lock: FileLock, search: Search) -> None:
         if search.cancel.is_set():
             raise SearchCancelledError("The search ended while another run was installing.")
         if waited > _LOCK_TIMEOUT_SECONDS:
-            raise WayFailedError(f"another run has held {lock.lock_file} for {waited:.0f} s")
+            raise WayFailedError(f"another run has locked {lock.lock_file} for {waited:.0f} s")
         if waited >= told * search.progress_interval_seconds:
             search.announce(f"another run is installing a program; waiting ({waited:.0f} s)")
             told += 1

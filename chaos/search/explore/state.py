@@ -125,7 +125,9 @@ class State:
         try:
             file = append_to(folder / RESULTS)
         except OSError as error:
-            raise StateError(f"{folder} is no exploration's folder ({error.strerror}).") from None
+            raise StateError(
+                f"{folder} is not the folder of an exploration ({error.strerror})."
+            ) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             plan = read_if_there(folder / PLAN)

@@ -92,8 +92,9 @@ def _require_an_end(run: Observed) -> None:
     if run.status in {Status.RUNNING, Status.LOST}:
         why = f" ({run.waits_for})" if run.waits_for else ""
         raise NoBaselineError(
-            f"{run.workflow_id}, which nobody disturbed, did not end{why}: probe a workflow that "
-            "ends by itself within two minutes, and see that its worker takes all of its tasks."
+            f"{run.workflow_id} did not end, although nothing disturbed it{why}: probe a workflow "
+            "that ends by itself within two minutes, and check that its worker polls all of its "
+            "task queues."
         )
 
 
@@ -136,4 +137,4 @@ def unmasked(places: Iterator[Place], masks: Collection[Place]) -> Sequence[Plac
 def told(place: Place) -> str:
     """A place as people write it: `items[2].price`."""
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return words.removeprefix(".") or "the whole of it"
+    return words.removeprefix(".") or "everything"

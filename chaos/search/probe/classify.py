@@ -24,12 +24,14 @@ _MEANING = {
     Harm.TELLS: Fate.SENT_AGAIN,
     Harm.NONE: Fate.SENT_AGAIN,
 }
-_CANNOT_TELL = "the same body without one idempotency key, so the service cannot tell"
+_CANNOT_TELL = (
+    "the same body without one idempotency key, so the service cannot detect the repetition"
+)
 _WORDS = {
     Harm.TWICE: _CANNOT_TELL,
     Harm.PERHAPS: _CANNOT_TELL,
-    Harm.TELLS: "the service can tell that it is the same",
-    Harm.NONE: "that changes nothing",
+    Harm.TELLS: "so the service can detect the repetition",
+    Harm.NONE: "which changes nothing",
 }
 
 
@@ -85,8 +87,8 @@ def _ends(run: Disturbed, baseline: Baseline) -> Iterator[Finding]:
 def _gone_on_without(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
     for name in baseline.gave_up(observed):
         text = (
-            f"{name} came to nothing, which undisturbed it does not: it failed or timed out, and "
-            "was not tried again; yet the workflow ended as if it had been done"
+            f"{name} failed or timed out and was not retried, which does not happen undisturbed; "
+            "yet the workflow ended as if it had been done"
         )
         yield Finding(fate=Fate.LOST, text=text)
 
@@ -94,7 +96,7 @@ def _gone_on_without(observed: Observed, baseline: Baseline) -> Iterator[Finding
 def _different(workflow: Workflow, places: Sequence[Place]) -> str:
     """Of a result where it differs, and not what is there."""
     if workflow.status is not Status.COMPLETED:
-        return f"it is {workflow.status} otherwise than undisturbed: {workflow.failure_told}"
+        return f"it is {workflow.status}, unlike the undisturbed runs: {workflow.failure_told}"
     more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
     where = ", ".join(map(told, places[:_MOST_PLACES]))
     return f"its result is not that of the undisturbed runs: {where}{more}"
@@ -119,7 +121,9 @@ def _stuck(run: Disturbed, workflow: Workflow, baseline: Baseline) -> Finding:
     """Open at the end: whether that is its own doing, or a busy machine's."""
     found = waits(workflow, run.hit_at, run.evidence.descendants(workflow))
     first = shortest(found)
-    text = "; ".join(wait.text for wait in found[:3]) or "it is open, and what it waits for unknown"
+    text = "; ".join(wait.text for wait in found[:3]) or (
+        "it is open, and what it waits for is unknown"
+    )
     strain = run.evidence.strain
     is_sure = first is not None and (first.is_certain or workflow.failing is not None)
     if not is_sure and strain and strain.is_busy:
@@ -135,13 +139,14 @@ def _twice(observed: Observed, baseline: Baseline) -> Iterator[Finding]:
         yield Finding(fate=_MEANING[repeat.harm], text=_told(repeat))
     for what, times in baseline.asked_more(observed):
         text = (
-            f"{what} was sent {times} times, undisturbed {baseline.times[what]}, each time with "
-            "another body, and with no one key by which the service could tell"
+            f"{what} was sent {times} times, undisturbed {baseline.times[what]}, each time with a "
+            "different body and without one idempotency key, so the service cannot detect the "
+            "repetition"
         )
         yield Finding(fate=Fate.DONE_TWICE, text=text)
     for name, times in baseline.ran_again(observed):
         if name not in baseline.calling | observed.calling:
-            text = f"{name} was begun {times} times, and what it does could not be seen"
+            text = f"{name} was started {times} times, and its effects could not be seen"
             yield Finding(fate=Fate.RAN_TWICE, text=text)
 
 

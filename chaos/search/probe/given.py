@@ -103,8 +103,8 @@ def of_target(target: Target, spec: str) -> Target:
 def _require(worker: Sequence[str], queue: str, name: str) -> None:
     if not worker:
         raise GivenError(
-            "--worker is missing: the command line that starts one of your workers, as you type it "
-            "in a shell, such as --worker 'npm start'."
+            "--worker is missing: the command line that starts one of your workers, as you type "
+            "it in a shell, such as --worker 'npm start'."
         )
     if not queue:
         raise GivenError(
@@ -114,7 +114,7 @@ def _require(worker: Sequence[str], queue: str, name: str) -> None:
     if not name:
         raise GivenError(
             "--workflow is missing: the type of the workflow to start, as a client names it; or "
-            "give --like WORKFLOW_ID of one that has run on your own server."
+            "give --like WORKFLOW_ID of a workflow on your own server."
         )
 
 
@@ -124,7 +124,7 @@ def _words(option: str, text: str) -> Sequence[str]:
     except ValueError as error:
         problem = str(error).lower()
         raise GivenError(
-            f"{option} is no command line ({problem}): {quoted(text)}; quote it as for a shell."
+            f"{option} is not a valid command ({problem}): {quoted(text)}; quote it as for a shell."
         ) from None
 
 
@@ -135,17 +135,17 @@ def _service(text: str) -> Service:
     if not variable.isidentifier() or not argv:
         raise GivenError(
             f"--service is VARIABLE=COMMAND, not {quoted(text)}: the variable by which the worker "
-            "finds it, and the command that starts it at the port {port}."
+            "finds it, and the command that starts it on the port {port}."
         )
     if argv[0].startswith(("http://", "https://")):
         raise GivenError(
-            f"--service {variable} is an address: a service that is probed is started here, give "
-            "the command of a double of it, which listens at the port {port}."
+            f"--service {variable} is an address: probe starts its services itself, so give the "
+            "command of a test double that listens on the port {port}."
         )
     if not any("{port}" in word for word in argv):
         raise GivenError(
-            f"--service {variable} does not say where its command gets its port: put the word "
-            "{port} there."
+            f"--service {variable} does not pass the port to its command: put "
+            "{port} where the port belongs."
         )
     return Service(name=variable.lower().removesuffix("_url"), argv=argv, variable=variable)
 
@@ -155,8 +155,8 @@ def _argument(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise GivenError(
-            f"--input is no JSON ({plain(str(error))}): {quoted(text)}; a text is written as "
-            "'\"text\"', and several arguments are several --input."
+            f"--input is not JSON ({plain(str(error))}): {quoted(text)}; write a string "
+            "as '\"text\"', and give --input once per argument."
         ) from None
 
 

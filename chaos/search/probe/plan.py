@@ -55,7 +55,7 @@ def chosen(everything: Sequence[Disturbance], choice: Choice) -> Sequence[Distur
         there = sorted({str(boundary) for each in everything for boundary in each.point.boundaries})
         more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
         raise NoBaselineError(
-            "the undisturbed runs came to no such point; they came to "
+            "the undisturbed runs reached no such point; they reached "
             f"{'; '.join(there[:_MOST_NAMED]) or 'none at all'}{more}."
         )
     return spread(wanted, choice.sample, lambda each: (each.action, each.point.kind), seed=0)

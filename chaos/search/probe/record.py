@@ -116,12 +116,12 @@ class Probe(_Saved):
         """What it could not compare, and its notes: each takes from what a pass means."""
         compared = []
         if len({run.status for run in self.undisturbed}) > 1:
-            compared = ["The undisturbed runs ended differently: no end is told from another."]
+            compared = ["The undisturbed runs ended differently, so no end counts as a finding."]
         elif self.masked:
             places = ", ".join(self.masked)
-            compared = [f"Not compared, for undisturbed results differ: {places}."]
+            compared = [f"Not compared, because the undisturbed results differ: {places}."]
         reasons = dict.fromkeys(run.why for run in self.undisturbed if run.why)
-        fails = [f"Undisturbed it fails, is its input right? {why}" for why in reasons]
+        fails = [f"It fails undisturbed; is its input right? {why}" for why in reasons]
         return [*compared, *fails, *self.notes]
 
     @property

@@ -62,7 +62,7 @@ class Probing:
     _found: Sequence[Disturbance] = ()
     _chosen: Sequence[Disturbance] = ()
     _cells: dict[str, Cell] = field(default_factory=dict)
-    _ended: str = "it was broken off."
+    _ended: str = "it was interrupted."
 
     async def run(self) -> None:
         """Try all chosen points. Raises NoBaselineError, and what its processes raise; ChildError
@@ -77,7 +77,7 @@ class Probing:
         started = [lanes.make(number) for number in range(1, min(_UNDISTURBED_RUNS, count) + 1)]
         for lane in started:
             await lane.start()
-        self.means.tell("two undisturbed runs say what is normal")
+        self.means.tell("two undisturbed runs show what is normal")
         await self._measure(started)
         left = deque(self._chosen)
         self.means.tell(f"{len(left)} of {len(self._found)} points are tried")
@@ -92,7 +92,7 @@ class Probing:
 
         await lanes.work_off(started, left, attempt)
         if left and not self.means.time_is_up:
-            self._ended = f"no worker could be started any more; {len(left)} points are left."
+            self._ended = f"no more workers could be started; {len(left)} points are left."
             raise ChildError(self._ended)
         self._ended = "the time was up." if left else ""
 
@@ -158,7 +158,7 @@ class Probing:
     @property
     def _judge(self) -> Judge:
         if self._baseline is None:
-            raise RuntimeError("nobody has measured what is normal.")
+            raise RuntimeError("there is no baseline yet.")
         return Judge(
             target=self.means.target,
             baseline=self._baseline,

@@ -97,7 +97,7 @@ def _of_wire(record: WireRecord, taken: Mapping[_Report, datetime]) -> Iterator[
     if isinstance(record, Reached):
         yield record.at, "hit", f"the boundary is reached: {record.crossing.boundary}"
     elif isinstance(record, Decided):
-        yield record.at, "hit", f"what becomes of that call: {record.decision}"
+        yield record.at, "hit", f"decision on that call: {record.decision}"
     elif isinstance(record, Called):
         for crossing in record.crossings:
             at = Phase.of(crossing.boundary.stage).time_of(record)
@@ -127,12 +127,12 @@ def _answer(called: Called, crossing: Crossing, taken: Mapping[_Report, datetime
     stage = crossing.boundary.stage
     refused = called.status if called.status != "OK" else ""
     if stage in REPORT_OF:
-        return f", and the worker was told {refused}" if refused else ""
+        return f", and the worker got {refused}" if refused else ""
     if stage not in REPORTS:
         return ""
     first_at = taken.get(_report(crossing, REPORTS[stage]))
     again = " again" if first_at and called.at > first_at else ""
     if again and refused:
-        return f"{again}, and told {refused}: the server knew"
+        return f"{again}, and got {refused}: the server knew"
     is_taken = any(each.boundary.stage is REPORTS[stage] for each in called.crossings)
-    return f"{again}, and told {refused}" if refused and not is_taken else again
+    return f"{again}, and got {refused}" if refused and not is_taken else again

@@ -85,12 +85,12 @@ def _activity(workflow: Workflow, pending: PendingActivity, hit_at: datetime) ->
     name = f"{pending.kind}, attempt {pending.attempt}"
     if pending.started_at is None:
         due = _since(hit_at, pending.due_at) if pending.due_at else 0.0
-        why = f", for the last failed: {pending.last_failure}" if pending.last_failure else ""
+        why = f", because the last failed: {pending.last_failure}" if pending.last_failure else ""
         if workflow.pending and pending.due_at and pending.due_at > workflow.pending.at:
             return Wait(f"{name} is due after {due:.0f} s{why}", due, is_certain=True)
         return Wait(f"{name} waits for a worker{why}", max(0.0, due))
     if pending.cancel_requested and _has_heard(workflow, scheduled, pending):
-        text = f"{name} was told of its cancellation, and goes on as if it had not heard"
+        text = f"{name} was asked to cancel, and continues as if it had not been"
         return Wait(text, NEVER, is_certain=True)
     if scheduled is None or pending.started_at > hit_at:
         return Wait(f"{name} runs", 0.0)
@@ -98,8 +98,7 @@ def _activity(workflow: Workflow, pending: PendingActivity, hit_at: datetime) ->
     policy = policy_told(scheduled) or f"its heartbeat timeout is {limit:g} s"
     seconds = _since(hit_at, again_at)
     return Wait(
-        f"{name} is not with any worker, and would be taken up again only after {seconds:.0f} s: "
-        f"{policy}",
+        f"{name} is with no worker, and would be retried only after {seconds:.0f} s: {policy}",
         seconds,
         is_certain=True,
     )
@@ -140,15 +139,15 @@ def _task(workflow: Workflow, hit_at: datetime) -> Iterator[Wait]:
         yield Wait(text, NEVER, is_certain=is_certain)
     elif task.attempt >= MANY_ATTEMPTS:
         yield Wait(
-            f"its workflow task is at attempt {task.attempt}: workers are given it, and none "
-            "completes it; of a replay that fails SDKs tell at the first attempt only",
+            f"its workflow task is at attempt {task.attempt}: workers get it, and none completes "
+            "it; SDKs report a failed replay only at the first attempt",
             NEVER,
             is_certain=True,
         )
     elif task.started_at:
         limit = workflow.task_seconds
         seconds = _since(hit_at, task.started_at) + limit
-        yield Wait(f"its workflow task has {limit:g} s from its start on", seconds)
+        yield Wait(f"its workflow task may take {limit:g} s from its start", seconds)
     else:
         yield Wait(f"its workflow task, attempt {task.attempt}, waits for a worker", 0.0)
 

@@ -1,5 +1,6 @@
-"""A worker with a bug that only a crash reveals: `python -m tests.forgetful_worker`. Each of its
-requests has a new idempotency key, so no service can detect a repeated one.
+"""A worker with a bug that only a crash reveals: `python -m tests.forgetful_worker`.
+
+Each of its requests has a new idempotency key, so no service can detect a repeated one.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ async def test_a_taken_port_is_one_sentence_that_says_whose_it_is(stack_of: Stac
                 pass
 
     assert str(second.value) == (
-        "the target's workers connect only to localhost:7233, and another chaos run has port "
+        "the target's workers connect only to localhost:7233, and another chaos run uses port "
         "7233: end it, or wait until it has ended, and run again."
     )
     async with stack_of(BANK, below="third") as stack:
@@ -85,7 +85,7 @@ async def test_a_taken_port_is_one_sentence_that_says_whose_it_is(stack_of: Stac
 
 async def test_a_server_of_the_users_own_at_the_port_is_named(stack_of: StackOf) -> None:
     async with await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", PORT):
-        with pytest.raises(ChildError, match=r"and \w+[\d.]* \(pid \d+\) has port 7233: end it"):
+        with pytest.raises(ChildError, match=r"and \w+[\d.]* \(pid \d+\) uses port 7233: end it"):
             async with stack_of(BANK):
                 pass
 

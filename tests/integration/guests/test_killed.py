@@ -217,4 +217,4 @@ async def test_a_kill_of_one_that_had_nothing_shows_nothing_whatever_its_name(
     )
 
     assert result.verdict is Verdict.UNKNOWN
-    assert "kill at worker-2 met no work in flight" in result.reason
+    assert "kill at worker-2 hit no work in flight" in result.reason

@@ -266,7 +266,7 @@ def test_a_corrupt_cached_file_is_removed_and_made_anew(box: Box) -> None:
     box.go("good")
 
     assert (corrupt, Source.BUILD) == box.find()
-    assert any("removed and made again" in line for line in box.announced)
+    assert any("removed and installed again" in line for line in box.announced)
     assert box.files == {"temporal-1.5.1"}
 
 
@@ -505,7 +505,7 @@ def test_a_command_past_its_time_is_ended_with_its_group(box: Box) -> None:
         run(Command(argv=[str(slow)], timeout_seconds=0.3), search)
     assert box.marked() == []
 
-    with pytest.raises(CommandTimeoutError, match=r"nothing came for 0\.3 s"):
+    with pytest.raises(CommandTimeoutError, match=r"no output for 0\.3 s"):
         run(Command(argv=[str(slow)], timeout_seconds=60, idle_seconds=0.3), search)
     assert box.marked() == []
 

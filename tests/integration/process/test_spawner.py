@@ -172,7 +172,7 @@ def test_one_that_cannot_be_started_is_told_so(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
-    with pytest.raises(SpawnerError, match="program could not be started: the process that starts"):
+    with pytest.raises(SpawnerError, match="program could not be started: the spawner does not"):
         own.start((sys.executable, "-m", "program"), environment, tmp_path, tmp_path / "log")
 
 

@@ -93,7 +93,7 @@ def test_a_sound_order_survives_a_sample_of_all(tmp_path: Path, temporal_cli: Pa
 @pytest.mark.parametrize(
     ("program", "fate", "words"),
     [
-        ("no_key.py", Fate.DONE_TWICE, "the service cannot tell"),
+        ("no_key.py", Fate.DONE_TWICE, "the service cannot detect the repetition"),
         ("set_order.py", Fate.NOT_DETERMINISTIC, "NonDeterministicError"),
         ("no_heartbeat.py", Fate.STUCK, "only after 600 s: it has no heartbeat timeout"),
         ("deaf.py", Fate.STUCK, "goes on as if it had not heard"),
@@ -141,7 +141,7 @@ def test_after_an_interrupt_what_was_done_is_kept_and_nothing_is_left(
     assert process.returncode == 130, said
     (folder,) = (tmp_path / "reports").glob("probe-*")
     assert load_probe(folder).cells
-    assert load_probe(folder).ended == "it was broken off."
+    assert load_probe(folder).ended == "it was interrupted."
     assert (folder / "index.html").exists()
     own = f"-{process.pid}-"
     assert not [process for process, mark in tagged_processes() if own in Path(mark).name]
@@ -161,10 +161,10 @@ def test_a_probe_that_loses_its_wire_is_no_pass(tmp_path: Path, temporal_cli: Pa
     said = _ended_after(process, " 1/", lambda: _wire_of(process).kill())
 
     assert process.returncode == 2, said
-    assert "probe: no worker could be started any more" in said
+    assert "probe: no more workers could be started" in said
     (folder,) = (tmp_path / "reports").glob("probe-*")
     probe = load_probe(folder)
-    assert "no worker could be started any more" in probe.ended
+    assert "no more workers could be started" in probe.ended
     assert not any(found.fate.is_bad for found in probe.all_findings)
 
 

@@ -57,4 +57,4 @@ def test_it_tells_what_became_of_each_point(tmp_path: Path, temporal_cli: Path) 
     dropped = [cell for cell in found.cells if cell.action == "drop"]
     told = [moment.text for cell in dropped for moment in cell.timeline]
     for what in ("activity ship_parcel", "workflow task Order"):
-        assert f"{what}: reported done again, and told NOT_FOUND: the server knew" in told
+        assert f"{what}: reported done again, and got NOT_FOUND: the server knew" in told

@@ -262,7 +262,7 @@ async def test_an_upgrade_is_refused_but_for_http_2_which_may_be_ignored(service
         java = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAE"}
         passed = await client.get("/look", headers=java)
     assert refused.status_code == 502
-    assert refused.text.startswith("The wire passes no websocket on")
+    assert refused.text.startswith("The wire does not pass on websocket")
     assert passed.status_code == 200
     assert not {"Upgrade", "Connection", "HTTP2-Settings"} & {name for name, _ in passed.json()}
     assert service.booked() == [("GET /look", "")]

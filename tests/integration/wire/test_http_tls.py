@@ -65,5 +65,5 @@ async def test_files_that_are_not_there_are_refused_with_a_sentence(
     with pytest.raises(WireError, match=r"The files of TLS for .* cannot be used"):
         await process.wire.open(spec)
     nowhere = spec.model_copy(update={"upstream": Upstream(address="payments")})
-    with pytest.raises(WireError, match="'payments' is no address: give one such as"):
+    with pytest.raises(WireError, match="'payments' is not an address: give one such as"):
         await process.wire.open(nowhere)

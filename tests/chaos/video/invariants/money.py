@@ -67,7 +67,7 @@ def billed_once_unless_in_doubt(evidence: VideoEvidence) -> Iterator[str]:
                 is_lost = evidence.troubles and not calls  # of an experiment that broke off
                 yield Unmeasured(problem) if is_lost else problem
     for (item, prompt), bills in billed.items():
-        problem = f"{item} {prompt!r} was billed {bills} times and asked for by no workflow"
+        problem = f"{item} {prompt!r} was billed {bills} times, and no workflow requested it"
         yield Unmeasured(problem) if evidence.troubles else problem
 
 

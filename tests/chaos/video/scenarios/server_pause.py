@@ -127,7 +127,7 @@ def all_were_in_hand(kinds: Sequence[str]) -> Invariant:
         kills = _kills(evidence)
         backs = [entry.at for entry in _answers(evidence) if kills and entry.at > kills[0].at]
         if not backs:
-            yield "the server was not killed, or did not come back"
+            yield "the server was not killed, or did not restart"
             return
         found: set[str] = set()
         for expected in evidence.specs:

@@ -124,7 +124,7 @@ def cluster_was_killed(
             elif back is None or not _was_started_anew(evidence, kill, back):
                 yield f"{process} was not seen to come back"
         if not were_gone_at_once(evidence, [kill for kill in kills if kill]):
-            yield f"{', '.join(processes)} were not gone at the same time"
+            yield f"{', '.join(processes)} were not down at the same time"
         moments = [kill.at for kill in kills if kill]
         if moments and not _in_hand(evidence, workflow_id, prompt, min(moments), max(moments)):
             yield f"{workflow_id} was not awaiting {prompt!r} when {target} was killed"

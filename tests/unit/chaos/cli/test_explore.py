@@ -51,7 +51,7 @@ def test_what_is_no_exploration_cannot_be_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["explore", "--resume", str(tmp_path / "nothing")]) == 2
-    assert "is no exploration's folder" in capsys.readouterr().err
+    assert "is not the folder of an exploration" in capsys.readouterr().err
 
 
 def test_a_program_that_is_not_there_is_told(

@@ -126,8 +126,8 @@ def test_a_cli_that_can_be_fetched_or_built_is_not_missing(
         ("temporal-1.9.1", "SDK download", f"in the cache, by {BY_SDK}"),
         ("temporal-1.9.1", "wheel", f"in the cache, by {BY_WHEEL}"),
         ("temporal-1.5.1", "go install", f"in the cache, by {BY_GO}"),
-        ("temporal-1.9.1", None, "in the cache; which way it came there is not known"),
-        ("temporal-1.9.1", "magic", "in the cache; which way it came there is not known"),
+        ("temporal-1.9.1", None, "in the cache; it is not known how it got there"),
+        ("temporal-1.9.1", "magic", "in the cache; it is not known how it got there"),
     ],
 )
 def test_of_a_cli_in_the_cache_it_says_who_made_it(

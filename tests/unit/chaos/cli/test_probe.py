@@ -44,9 +44,9 @@ def test_a_wrong_option_is_refused(wrong: list[str], capsys: pytest.CaptureFixtu
         (["--like", "order-1"], "--worker is missing"),
         (ENOUGH[:2], "--task-queue is missing"),
         (ENOUGH[:4], "--workflow is missing"),
-        ([*ENOUGH, "--input", "{"], "--input is no JSON"),
+        ([*ENOUGH, "--input", "{"], "--input is not JSON"),
         ([*ENOUGH, "--cwd", "/nonesuch"], "'/nonesuch' is no folder"),
-        ([*ENOUGH, "--at", "charge_card"], "names no boundary"),
+        ([*ENOUGH, "--at", "charge_card"], "is not a boundary"),
         (["--target", "tests.chaos.video.target:NONE", "--spec", "x"], "cannot be imported"),
         (
             ["--target", "tests.chaos.video.target:VIDEO", "--spec", "x"],

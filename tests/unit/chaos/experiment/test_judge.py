@@ -138,7 +138,7 @@ def test_a_proof_that_does_not_ask_for_work_in_hand_is_not_enough() -> None:
     findings = judge(_case(holds), evidence)
 
     assert verdict_of(findings) is Verdict.UNKNOWN
-    assert "it hit nothing: kill at temporal-server met no work in flight" in reason_of(findings)
+    assert "it hit nothing: kill at temporal-server hit no work in flight" in reason_of(findings)
 
 
 def test_of_a_schedule_that_was_drawn_any_fault_that_met_work_is_enough(

@@ -95,15 +95,15 @@ def test_whatever_a_fault_was_meant_for_it_may_have_hit_any_of(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("records", "journal", "problem"),
     [
-        ([_reached(), _decided()], (), f"no kill came to {PLACE}"),
-        ([_reached(), _decided()], (_fault("drop"),), f"no kill came to {PLACE}"),
+        ([_reached(), _decided()], (), f"no kill reached {PLACE}"),
+        ([_reached(), _decided()], (_fault("drop"),), f"no kill reached {PLACE}"),
         ([], KILLED, "the wire had no call there"),
         ([_reached(passage=4), _decided()], KILLED, "the wire had no call there"),
         ([_reached(DELIVERED), _decided()], KILLED, "the wire had no call there"),
-        ([_reached()], KILLED, "nothing became of the call before the wire ended"),
-        ([_reached(), _decided("resume")], KILLED, "what became of the call is 'resume'"),
-        ([_reached(), _decided()], KILLED[:2], "worker-1 (pid 7) got no signal, or lived on"),
-        ([_reached(), _decided()], KILLED[::2], "worker-1 (pid 7) got no signal, or lived on"),
+        ([_reached()], KILLED, "the call was not decided before the wire ended"),
+        ([_reached(), _decided("resume")], KILLED, "the decision on the call was 'resume'"),
+        ([_reached(), _decided()], KILLED[:2], "worker-1 (pid 7) got no signal, or survived it"),
+        ([_reached(), _decided()], KILLED[::2], "worker-1 (pid 7) got no signal, or survived it"),
     ],
 )
 def test_what_is_not_proven_is_unknown(

@@ -119,7 +119,7 @@ def test_a_bill_that_no_workflow_asked_for_fails(stray: Charge) -> None:
 
     assert finding.verdict is Verdict.FAILED
     assert finding.problems == (
-        f"{stray.item} {stray.key!r} was billed 1 times and asked for by no workflow",
+        f"{stray.item} {stray.key!r} was billed 1 times, and no workflow requested it",
     )
 
 

@@ -136,7 +136,7 @@ def test_who_was_to_die_of_itself_must_not_have_been_killed_by_the_suite(
     starved = _without(killed, lambda entry: entry.event is Event.SIGNALED)
 
     assert died_of("worker-1", -9).examine(starved).problems == ()
-    assert "did not end of itself" in died_of("worker-1", -9).examine(killed).problems[0]
+    assert "did not end by itself" in died_of("worker-1", -9).examine(killed).problems[0]
 
 
 @pytest.mark.parametrize("check", [IMAGE_OPEN, VIDEO_OPEN], ids=lambda check: check.name)
@@ -195,7 +195,7 @@ def test_two_workers_that_die_together_are_proven(worker_crash: Evidence) -> Non
     in_turn = _after(kill, together, again)
 
     assert both.examine(together).problems == ()
-    assert "not gone at the same time" in both.examine(in_turn).problems[0]
+    assert "not down at the same time" in both.examine(in_turn).problems[0]
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_one_that_stays_away_is_unknown(evidence: Evidence) -> None:
     changed = replace(evidence, journal=journal)
 
     assert was_down(SERVER, evidence.specs[0].workflow_id).examine(changed).problems == (
-        f"{SERVER} did not come back",
+        f"{SERVER} did not restart",
     )
 
 

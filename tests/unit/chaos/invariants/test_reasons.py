@@ -63,7 +63,7 @@ def test_an_activity_that_waits_for_its_next_try_is_told_with_its_last_failure()
     ("queue", "words"),
     [
         (None, ""),
-        (Queued(name="orders"), ", nobody polls orders"),
+        (Queued(name="orders"), ", no worker polls orders"),
         (
             Queued(name="orders", polled_at=at(8), polled_by="7@host"),
             ", orders was last polled 55 s ago by 7@host",
@@ -305,7 +305,7 @@ def test_a_child_that_fails_is_a_problem_where_nobody_waits_for_it(
 
     problems = [*workflows_end_as_expected.judge(_left_child(child))]
 
-    words = "is failed, and nobody waited for it any more: BadAddress: no such address"
+    words = "is failed, and nothing waited for it any more: BadAddress: no such address"
     assert problems == ([] if is_heard else [f"order-1: its child mail {words}"])
 
 
@@ -348,7 +348,7 @@ def test_a_late_recovery_says_where_only_the_time_limit_told_of_the_dead_worker(
     evidence = _killed(made, Timings(recovery_seconds=25))
 
     assert recovers_within_its_bound.examine(evidence).problems == (
-        f"after the fault kill at worker-1 work went on after 42.0 s, not within 25.0 s{words}",
+        f"after the fault kill at worker-1 work resumed after 42.0 s, not within 25.0 s{words}",
     )
 
 
@@ -401,7 +401,7 @@ def test_one_that_should_still_run_is_stuck_where_nobody_takes_its_task(
     problems = [*workflows_end_as_expected.judge(_running(Pending(at=at(63), task=task)))]
 
     assert [isinstance(problem, Late) for problem in problems] == [True] * is_stuck
-    assert all(problem.endswith("40 s ago, nobody polls orders") for problem in problems)
+    assert all(problem.endswith("40 s ago, no worker polls orders") for problem in problems)
 
 
 def test_of_one_that_should_still_run_nothing_is_shown_where_nobody_asked_the_server() -> None:

@@ -78,7 +78,7 @@ def test_a_recovery_that_takes_longer_fails(
     finding = recovers_within_its_bound.examine(evidence)
 
     assert finding.verdict is Verdict.FAILED
-    assert f"after the fault {fault} work went on after" in finding.problems[-1]
+    assert f"after the fault {fault} work resumed after" in finding.problems[-1]
 
 
 def test_the_bound_is_that_of_the_recorded_heartbeat_timeout(
@@ -88,7 +88,7 @@ def test_the_bound_is_that_of_the_recorded_heartbeat_timeout(
 
     (problem,) = recovers_within_its_bound.examine(quicker).problems
 
-    assert problem.endswith("work went on after 18.1 s, not within 16.0 s")
+    assert problem.endswith("work resumed after 18.1 s, not within 16.0 s")
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_promise_is_not_kept_by_a_heartbeat_that_was_old_already(late: Evidenc
 
     assert finding.verdict is Verdict.FAILED
     assert finding.problems == (
-        "after the fault kill at worker-1 work went on after 13.8 s, not within 1.0 s",
+        "after the fault kill at worker-1 work resumed after 13.8 s, not within 1.0 s",
     )
 
 
@@ -115,8 +115,8 @@ def test_a_recovery_that_nobody_measured_is_unknown(late: Evidence) -> None:
     assert finding.verdict is Verdict.UNKNOWN
     problem, why = finding.problems
     assert problem == (
-        "worker-1 was killed with charge_card of promised-too-much in flight, and no attempt is "
-        "seen to follow from that: its recovery is not measured"
+        "worker-1 was killed with charge_card of promised-too-much in flight, and no later attempt "
+        "belongs to it: its recovery is not measured"
     )
     assert why == "unknown: it was not measured"
 
@@ -137,7 +137,7 @@ def test_work_that_nobody_took_up_again_is_not_measured(
     finding = recovers_within_its_bound.examine(hangs)
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert "no attempt is seen to follow from that" in finding.problems[0]
+    assert "no later attempt belongs to it" in finding.problems[0]
 
 
 def test_what_was_not_measured_excuses_no_recovery_that_was_late(late: Evidence) -> None:
@@ -208,20 +208,20 @@ def _lost_for_good_and_made_anew(history: History) -> None:
         (
             "worker_dies_in_a_local_activity",
             (
-                "after the fault kill at worker-1 a task of local itself was taken up after 7.0 s, "
+                "after the fault kill at worker-1 a task of local itself was resumed after 7.0 s, "
                 "not within 1.0 s"
             ),
         ),
         (
             "worker_dies_before_the_time_is_up",
             (
-                "after the fault kill at worker-1 work went on after 7.9 s, not within 1.0 s "
+                "after the fault kill at worker-1 work resumed after 7.9 s, not within 1.0 s "
                 "(slow: its heartbeat timeout of 8 s is not below its start-to-close of 8 s)"
             ),
         ),
         (
             "worker_dies_with_a_child",
-            "after the fault kill at worker-1 work went on after 6.5 s, not within 1.0 s",
+            "after the fault kill at worker-1 work resumed after 6.5 s, not within 1.0 s",
         ),
     ],
 )

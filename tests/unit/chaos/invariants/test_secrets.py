@@ -35,7 +35,7 @@ def test_a_key_in_a_log_fails_and_is_not_repeated(checkpoint: Evidence, tmp_path
 
     finding = no_secret_is_kept(CANARY).examine(replace(checkpoint, folder=tmp_path))
 
-    assert finding.problems == ("worker.log holds an API key",)
+    assert finding.problems == ("worker.log contains an API key",)
 
 
 def test_the_files_are_named_in_the_same_order_everywhere(

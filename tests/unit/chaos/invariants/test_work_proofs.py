@@ -50,7 +50,7 @@ def test_a_fault_that_met_nothing_is_unknown(case: str, fault: str, proof: objec
     finding = (EVERY if proof is EVERY else ANY).examine(Evidence.load(RUN / case))
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert finding.problems == (f"it hit nothing: {fault} met no work in flight",)
+    assert finding.problems == (f"it hit nothing: {fault} hit no work in flight",)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_each_kind_of_fault_at_each_target_has_to_meet_work(checkpoint: Evidence
     more = _also(checkpoint, *twice)
 
     assert EVERY.examine(more).problems == (
-        "it hit nothing: pause at worker-2 (2 times) met no work in flight",
+        "it hit nothing: pause at worker-2 (2 times) hit no work in flight",
     )
     assert ANY.examine(more).problems == ()
 
@@ -200,7 +200,7 @@ def test_what_is_declared_undisturbed_gets_no_signal(checkpoint: Evidence) -> No
 def test_a_workflow_that_only_waits_or_has_ended_was_not_hit(case: str, fault: str) -> None:
     (problem,) = EVERY.examine(Evidence.load(RUN / case)).problems
 
-    assert problem == f"it hit nothing: {fault} met no work in flight"
+    assert problem == f"it hit nothing: {fault} hit no work in flight"
 
 
 def test_a_service_that_a_child_may_ask_was_missed() -> None:

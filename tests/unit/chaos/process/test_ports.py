@@ -86,11 +86,11 @@ def test_a_port_that_must_be_this_one_is_this_one_also_after_its_connections() -
 
 def test_a_port_that_another_run_holds_is_told_from_one_where_somebody_listens() -> None:
     held = Port(number=_used_port())
-    with pytest.raises(PortTakenError, match=f"^another chaos run has port {held.number}$"):
+    with pytest.raises(PortTakenError, match=f"^another chaos run uses port {held.number}$"):
         Port(number=held.number)
     held.release()
 
-    here = rf"\(pid {os.getpid()}\) has port {held.number}$"
+    here = rf"\(pid {os.getpid()}\) uses port {held.number}$"
     with (
         socket.create_server(("127.0.0.1", held.number)),
         pytest.raises(PortTakenError, match=here),
@@ -111,7 +111,7 @@ def test_localhost_may_be_taken_at_its_other_address(monkeypatch: pytest.MonkeyP
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)  # as of most machines
 
-    with server, pytest.raises(PortTakenError, match=f"has port {number}"):
+    with server, pytest.raises(PortTakenError, match=f"uses port {number}"):
         Port(number=number)
 
 

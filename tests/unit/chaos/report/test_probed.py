@@ -95,9 +95,9 @@ def test_the_page_asks_nobody_for_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"masked": ("the whole of it",)}, "undisturbed results differ: the whole of it"),
-        ({"statuses": ("completed", "failed")}, "no end is told from another"),
-        ({"why": "TypeError: no order"}, "Undisturbed it fails, is its input right? TypeError"),
+        ({"masked": ("everything",)}, "undisturbed results differ: everything"),
+        ({"statuses": ("completed", "failed")}, "so no end counts as a finding"),
+        ({"why": "TypeError: no order"}, "It fails undisturbed; is its input right? TypeError"),
         ({"notes": ("There is no {id}.",)}, "There is no {id}."),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_family_that_the_target_has_not_is_told() -> None:
 
 
 def test_a_target_without_workflows_is_told() -> None:
-    with pytest.raises(ScheduleError, match="names no specs"):
+    with pytest.raises(ScheduleError, match="has no specs"):
         draw(1, Wishes(), Target(worker=("x",), task_queue="x"))
 
 

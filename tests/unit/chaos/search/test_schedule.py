@@ -49,14 +49,14 @@ def test_a_damaged_schedule_is_told_with_its_place(tmp_path: Path) -> None:
     text = draw(5, Wishes(), GUEST).model_dump_json(by_alias=True)
     (tmp_path / FILE).write_text(text.replace('"workers":3', '"workers":0'))
 
-    with pytest.raises(ScheduleError, match="is no schedule: workers: "):
+    with pytest.raises(ScheduleError, match="is not a schedule: workers: "):
         read_schedule(tmp_path / FILE)
 
 
 def test_a_file_that_is_not_json_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("{")
 
-    with pytest.raises(ScheduleError, match="is no schedule: the file: "):
+    with pytest.raises(ScheduleError, match="is not a schedule: the file: "):
         read_schedule(tmp_path / FILE)
 
 
@@ -132,5 +132,5 @@ def test_a_schedule_of_schema_2_is_read(tmp_path: Path) -> None:
 def test_a_damaged_schedule_of_schema_1_is_told(tmp_path: Path, orders: str) -> None:
     (tmp_path / FILE).write_text(f'{{"schema": 1, "orders": {orders}}}')
 
-    with pytest.raises(ScheduleError, match="is no schedule"):
+    with pytest.raises(ScheduleError, match="is not a schedule"):
         read_schedule(tmp_path / FILE)

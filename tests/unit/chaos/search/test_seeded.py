@@ -145,7 +145,7 @@ def test_kills_without_a_signal_are_seen(evidence: Evidence) -> None:
 
 def test_toxics_that_met_nobody_are_seen(evidence: Evidence, tmp_path: Path) -> None:
     """Without the proxies' journals nobody knows of any connection."""
-    assert "no toxic met a connection" in _problems(replace(evidence, folder=tmp_path))
+    assert "no toxic hit a connection" in _problems(replace(evidence, folder=tmp_path))
 
 
 def test_toxics_that_met_only_who_came_later_have_met_somebody(
@@ -157,7 +157,7 @@ def test_toxics_that_met_only_who_came_later_have_met_somebody(
     journal.add(Hit(name="toxic-1", connection=1, stream=Stream.UPSTREAM))
     journal.close()
 
-    assert "no toxic met a connection" not in _problems(replace(evidence, folder=tmp_path))
+    assert "no toxic hit a connection" not in _problems(replace(evidence, folder=tmp_path))
 
 
 def _dropped(folder: Path, *, found: str, at_seconds: float, decision: str = "drop") -> Evidence:
@@ -195,9 +195,9 @@ def test_a_fault_at_a_boundary_hit_a_call_that_came_there(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("found", "at_seconds", "decision", "problem"),
     [
-        ("call POST /videos leaving 7", 40, "drop", "no drop came to call * answered 2"),
-        ("call POST /videos answered 7", 0.5, "drop", "no drop came to call * answered 2"),
-        ("call POST /videos answered 7", 40, "left", "what became of the call is 'left'"),
+        ("call POST /videos leaving 7", 40, "drop", "drop did not reach call * answered 2"),
+        ("call POST /videos answered 7", 0.5, "drop", "drop did not reach call * answered 2"),
+        ("call POST /videos answered 7", 40, "left", "the decision on the call was 'left'"),
     ],
 )
 def test_a_fault_at_a_boundary_that_is_not_proven_leaves_the_verdict_open(

@@ -227,7 +227,7 @@ async def test_whoever_goes_away_has_left(bed: Bed) -> None:
 async def test_what_cannot_be_decided_is_explained(bed: Bed, decision: str) -> None:
     bed.set("activity pack completing")
     task = await bed.held(PACK)
-    with pytest.raises(DecisionError, match="choose of resume, drop, silence, UNAVAILABLE"):
+    with pytest.raises(DecisionError, match="choose one of resume, drop, silence, UNAVAILABLE"):
         bed.breakpoints.decide(1, decision)
     assert not task.done()
 

@@ -164,4 +164,4 @@ def test_a_bill_for_what_nobody_asked_for_is_no_doubt(checkpoint: VideoEvidence)
     stray = _bill(checkpoint, Item.VIDEO).model_copy(update={"prompt": "something else"})
     broken = with_records(checkpoint, stray)
 
-    assert "by no workflow" in billed_once_unless_in_doubt.examine(broken).problems[0]
+    assert "no workflow requested it" in billed_once_unless_in_doubt.examine(broken).problems[0]

@@ -91,7 +91,7 @@ def test_processes_that_were_never_gone_together_are_unknown(each_role: VideoEvi
     finding = ALL_KILLED.examine(apart)
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert "were not gone at the same time" in finding.problems[0]
+    assert "were not down at the same time" in finding.problems[0]
 
 
 def test_a_process_that_came_back_as_itself_was_not_killed(each_role: VideoEvidence) -> None:

@@ -440,7 +440,7 @@ def test_trouble_in_the_journal_is_unknown(run: Path) -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.PASSED, Verdict.FAILED])
 def test_the_search_for_the_users_secret_stands_and_is_marked(verdict: Verdict, run: Path) -> None:
-    problems = ("logs/worker-1.log holds an API key",) if verdict is Verdict.FAILED else ()
+    problems = ("logs/worker-1.log contains an API key",) if verdict is Verdict.FAILED else ()
     _record(run, Finding(KEY_CHECK, verdict, problems))
     found = recheck(run, CATALOGUE)
 

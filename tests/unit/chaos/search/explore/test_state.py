@@ -64,7 +64,7 @@ def test_two_processes_do_not_share_one(state: State) -> None:
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="no exploration's folder"):
+    with pytest.raises(StateError, match="not the folder of an exploration"):
         State.open(tmp_path / "nothing")
 
 

@@ -48,9 +48,9 @@ def test_the_most_attempts_of_any_run_are_normal() -> None:
         ({"a": 1}, {"a": 2}, ["a"]),
         ({"a": 1}, {"b": 1}, ["a", "b"]),
         ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, ["a[1].b"]),
-        ([1], [1, 2], ["the whole of it"]),
-        (1, True, ["the whole of it"]),
-        (None, "", ["the whole of it"]),
+        ([1], [1, 2], ["everything"]),
+        (1, True, ["everything"]),
+        (None, "", ["everything"]),
     ],
 )
 def test_a_difference_is_told_as_deep_as_it_can(one: Any, other: Any, places: list[str]) -> None:

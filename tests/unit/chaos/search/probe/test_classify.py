@@ -113,7 +113,7 @@ def test_what_fails_for_another_reason_is_another_result_and_the_reason_is_told(
     assert found(evidence(_failed("no such card")), baseline=failing)[0].fate is Fate.SURVIVED
     (one,) = found(evidence(_failed("timed out")), baseline=failing)
     assert one.fate is Fate.OTHER_RESULT
-    assert one.text == "it is failed otherwise than undisturbed: Refused: timed out"
+    assert one.text == "it is failed, unlike the undisturbed runs: Refused: timed out"
 
 
 def test_a_replay_that_decides_differently_is_not_deterministic_even_if_it_ends_well() -> None:
@@ -141,7 +141,7 @@ def test_an_attempt_without_heartbeats_is_stuck_and_its_own_timeouts_say_why() -
 
     assert one.fate is Fate.STUCK
     assert one.text == (
-        "charge_card, attempt 1 is not with any worker, and would be taken up again only after "
+        "charge_card, attempt 1 is with no worker, and would be retried only after "
         "599 s: it has no heartbeat timeout; its start-to-close is 600 s"
     )
 
@@ -183,7 +183,7 @@ A, B, NEITHER, READ = asked(key="a"), asked(key="b"), asked(), asked("GET /charg
 REFUSED, UNSENT, OTHER = asked(status="409"), asked(forwarded=False), asked(key="b", body="b")
 CANNOT_TELL = (
     "payments was asked 2 times for POST /charges during charge_card: the same body without one "
-    "idempotency key, so the service cannot tell"
+    "idempotency key, so the service cannot detect the repetition"
 )
 
 
@@ -227,7 +227,7 @@ def test_an_activity_that_ran_again_unseen_is_told_apart_from_harm() -> None:
     )
 
     assert one.fate is Fate.RAN_TWICE
-    assert one.text.startswith("charge_card was begun 2 times")
+    assert one.text.startswith("charge_card was started 2 times")
 
 
 def test_an_activity_whose_services_are_seen_is_judged_by_what_they_were_asked() -> None:

@@ -51,11 +51,11 @@ def test_a_service_has_a_port_and_a_variable() -> None:
         ({"worker": ""}, "--worker is missing: the command"),
         ({"task_queue": ""}, "--task-queue is missing: the queue that the worker polls"),
         ({"workflow": ""}, "--workflow is missing: the type of the workflow"),
-        ({"worker": "npm 'start"}, "--worker is no command line"),
-        ({"inputs": ["{id"]}, "--input is no JSON"),
+        ({"worker": "npm 'start"}, "--worker is not a valid command"),
+        ({"inputs": ["{id"]}, "--input is not JSON"),
         ({"services": ["python x {port}"]}, "--service is VARIABLE=COMMAND"),
         ({"services": ["PAY=python x"]}, "{port}"),
-        ({"services": ["PAY=http://127.0.0.1:1"]}, "give the command of a double"),
+        ({"services": ["PAY=http://127.0.0.1:1"]}, "give the command of a test double"),
     ],
 )
 def test_what_is_missing_or_wrong_is_told(given: dict[str, Any], sentence: str) -> None:

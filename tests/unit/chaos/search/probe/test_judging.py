@@ -49,7 +49,7 @@ def test_what_the_service_was_asked_twice_is_found_and_its_hit_is_proven() -> No
     assert [finding.fate for finding in cell.findings] == [Fate.DONE_TWICE]
     assert cell.findings[0].text == (
         "payments was asked 2 times for POST /charges during charge_card: the same body without "
-        "one idempotency key, so the service cannot tell"
+        "one idempotency key, so the service cannot detect the repetition"
     )
     assert cell.recovered_seconds == pytest.approx(17.8, abs=0.1)
     assert cell.bound_seconds == 30.0, "15 s of heartbeat, 3 s of backoff, a handover"

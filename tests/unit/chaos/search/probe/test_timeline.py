@@ -40,8 +40,8 @@ def test_of_a_lost_reply_it_tells_that_the_server_knew_and_what_the_worker_heard
 
     assert _told(LOST, again) == [
         "activity charge_card: reported done (drop)",
-        "activity charge_card: is done, and the worker was told UNAVAILABLE (drop)",
-        "activity charge_card: reported done again, and told NOT_FOUND: the server knew",
+        "activity charge_card: is done, and the worker got UNAVAILABLE (drop)",
+        "activity charge_card: reported done again, and got NOT_FOUND: the server knew",
     ]
 
 
@@ -55,4 +55,4 @@ def test_a_report_that_is_simply_taken_is_no_more_than_that() -> None:
 def test_what_is_refused_at_first_was_not_known_to_the_server() -> None:
     first = _reported(0.5, "completing", status="UNAVAILABLE")
 
-    assert _told(first, TAKEN)[0] == "activity charge_card: reported done, and told UNAVAILABLE"
+    assert _told(first, TAKEN)[0] == "activity charge_card: reported done, and got UNAVAILABLE"

@@ -60,7 +60,7 @@ def test_a_retry_that_is_due_late_is_certain() -> None:
     found = waits(scheduled().workflow(Pending(at=at(9), activities=(activity,))), at(2))
 
     assert found[0].text == (
-        "charge_card, attempt 2 is due after 298 s, for the last failed: Busy: x"
+        "charge_card, attempt 2 is due after 298 s, because the last failed: Busy: x"
     )
     assert outlasts(found, PATIENCE) is found[0]
 
@@ -101,7 +101,7 @@ def test_a_workflow_task_that_nobody_ever_completes_is_certain() -> None:
     found = waits(Made().workflow(Pending(at=at(9), task=task)), at(2))
 
     assert outlasts(found, PATIENCE) is found[0]
-    assert "attempt 4: workers are given it, and none completes it" in found[0].text
+    assert "attempt 4: workers get it, and none completes it" in found[0].text
 
 
 @pytest.mark.parametrize(("attempt", "is_certain"), [(4, True), (2, False)])
