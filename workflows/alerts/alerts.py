@@ -7,13 +7,14 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from itertools import count
 from types import TracebackType
 from typing import Self
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from workflows.alerts.alert import Alert
@@ -28,7 +29,19 @@ outage of the server would hold up what was paid for."""
 STOP_SECONDS = 2.0
 """How long a worker that stops goes on handing alerts to Temporal and sending them."""
 
+STARTS_AT_ONCE = 20
+"""Starts at a time. Hundreds, of all that waited for one provider, would hold up heartbeats."""
+
 _RETRY_SECONDS = 5.0
+
+_REFUSALS = frozenset(
+    {
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNIMPLEMENTED,
+        RPCStatusCode.INVALID_ARGUMENT,
+    }
+)
+"""Answers of Temporal that another try does not change: alerts must not pile up in the worker."""
 
 alert_logger = logging.getLogger("workflows.alerts")
 """Logs alerts, one JSON object on one line each, and nothing else."""
@@ -39,7 +52,7 @@ class Alerts:
 
     An alert that Temporal has is sent at least once, by this worker or another one with the same
     task queue. An alert is logged but not sent if the worker dies before Temporal has it; as a rule
-    the attempt has not begun then.
+    the attempt has not begun then. Nor is one that Temporal refuses.
     """
 
     def __init__(
@@ -52,6 +65,7 @@ class Alerts:
             for number, receiver in enumerate(receivers, 1)
         }
         self._starts: set[asyncio.Task[None]] = set()
+        self._at_once = asyncio.Semaphore(STARTS_AT_ONCE)
         self._workers: list[Worker] = []
         self._stack = AsyncExitStack()
         self.interceptor = AlertInterceptor(self.tell, client.identity)
@@ -95,19 +109,25 @@ class Alerts:
 
     async def _start(self, alert: Alert, task_queue: str) -> None:
         """Start the workflow of an alert, once for each attempt, receiver and task queue."""
-        while True:
+        for tries in count():
             try:
-                await self._client.start_workflow(
-                    SendAlert.run,
-                    alert,
-                    id=f"{task_queue}-{alert.key}",
-                    task_queue=task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                )
+                async with self._at_once:
+                    await self._client.start_workflow(
+                        SendAlert.run,
+                        alert,
+                        id=f"{task_queue}-{alert.key}",
+                        task_queue=task_queue,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    )
             except WorkflowAlreadyStartedError:
                 return
             except RPCError as error:
-                logger.warning("an alert waits for Temporal (%s).", error.status.name)
+                status = error.status
+                if status in _REFUSALS:
+                    logger.error("an alert is lost: Temporal refuses it (%s).", status.name)
+                    return
+                if tries == 0:
+                    logger.warning("an alert waits for Temporal (%s).", status.name)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return

@@ -17,6 +17,7 @@ from workflows.alerts.alert import Alert
 from workflows.alerts.alerts import Alerts
 
 AWAY = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+DENIED = RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b"")
 
 
 @dataclass
@@ -66,18 +67,32 @@ async def test_each_receiver_has_a_task_queue_of_its_own(alert: Alert) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "calls"),
+    ("ends", "calls", "logged"),
     [
-        ([AWAY, AWAY, None], 3),
-        ([WorkflowAlreadyStartedError("alert", "SendAlert")], 1),
+        ([AWAY, AWAY, None], 3, ["an alert waits for Temporal (UNAVAILABLE)."]),
+        ([WorkflowAlreadyStartedError("alert", "SendAlert")], 1, []),
+        ([DENIED], 1, ["an alert is lost: Temporal refuses it (PERMISSION_DENIED)."]),
     ],
 )
-async def test_it_is_tried_until_temporal_has_the_alert(
-    alert: Alert, ends: list[Exception | None], calls: int
+async def test_it_is_tried_until_temporal_has_the_alert_or_refuses_it(
+    alert: Alert,
+    ends: list[Exception | None],
+    calls: int,
+    logged: list[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     temporal = Temporal(ends)
     await alerts_of(temporal, 1).tell(alert)
     assert len(temporal.started) == calls
+    assert caplog.messages[1:] == logged
+
+
+async def test_of_hundreds_of_alerts_a_few_are_started_at_a_time(alert: Alert) -> None:
+    temporal = Temporal([])
+    async with asyncio.timeout(5), alerts_of(temporal, 0) as alerts:
+        alerts._receivers = dict.fromkeys(map(str, range(300)), Mock())
+        await alerts.tell(alert)
+        assert len(temporal.started) == module.STARTS_AT_ONCE
 
 
 async def test_a_server_that_does_not_answer_holds_up_nobody_and_the_loss_is_logged(

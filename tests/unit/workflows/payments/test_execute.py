@@ -235,8 +235,13 @@ async def test_a_request_whose_sender_died_waits_for_an_operator_who_wants_to_be
     assert bench.provider.sent == 0
 
 
-async def test_an_image_on_disk_is_recorded_and_not_paid_for_again(bench: Bench) -> None:
+@pytest.mark.parametrize("is_in_doubt", [False, True])
+async def test_an_image_on_disk_is_recorded_and_not_paid_for_again(
+    bench: Bench, is_in_doubt: bool
+) -> None:
     call = bench.intend(IMAGE)
+    if is_in_doubt:
+        bench.journal.doubt(call, "its sender died")
     ImageReplies(bench.store).put(call, FOX)
     bill = await bench.image()
     assert bench.store.load(artifact_of(bill)) == b"a fox"
@@ -279,6 +284,15 @@ async def test_a_late_reply_of_a_paused_sender_takes_nobodys_place(bench: Bench)
     assert bench.provider.sent == 1
 
 
+async def test_a_late_reply_that_stands_in_for_a_failed_one_is_no_waste(bench: Bench) -> None:
+    late = bench.intend(VIDEO, overdue=True)
+    failed = (await bench.video()).call
+    bench.journal.record(late, provider_operation="models/m/operations/late")
+    bench.journal.refuse(failed, "VideoFailed")
+    bill = await bench.video()
+    assert (bill.call.number, bill.possible_waste_usd) == (late.number, FREE)
+
+
 # What must be in order before anything is paid
 
 
@@ -291,7 +305,7 @@ async def test_a_file_without_any_record_is_told_before_anything_is_paid(
     assert not raised.value.lasting
     assert str(raised.value) == (
         "op/character.png exists, but the journal has no record of it, so "
-        "PAYMENT_JOURNAL_URL may name another journal than before; correct that, or take a "
+        "PAYMENT_JOURNAL_URL may name another journal than before; correct it, or take a "
         "new operation id to pay for everything again."
     )
     assert (bench.states(), bench.provider.sent) == ([], 0)
