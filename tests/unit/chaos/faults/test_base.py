@@ -83,7 +83,7 @@ def test_a_kind_that_nobody_knows_is_refused_in_a_sentence_that_names_the_known_
 
     (error,) = caught.value.errors()
     assert error["loc"][:2] == ("faults", 0)
-    assert "'printer_jammed' is none of " in error["msg"]
+    assert "'printer_jammed' is not one of " in error["msg"]
     assert "kill_worker, " in error["msg"]
     assert "server_down" in error["msg"]
     assert "\n" not in error["msg"]
