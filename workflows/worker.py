@@ -112,6 +112,7 @@ async def run(settings: Settings) -> None:
                 logger.info(
                     "stopping: attempts in flight may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT
                 )
+                alerts.stop()
     finally:
         journal.close()
     logger.info("stopped")

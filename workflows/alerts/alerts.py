@@ -27,7 +27,7 @@ START_WAIT_SECONDS = 1.0
 outage of the server would hold up what was paid for."""
 
 STOP_SECONDS = 2.0
-"""How long a worker that stops goes on handing alerts to Temporal and sending them."""
+"""How long a worker that stops goes on handing alerts to Temporal, and with what it is sending."""
 
 STARTS_AT_ONCE = 20
 """Starts at a time. Hundreds, of all that waited for one provider, would hold up heartbeats."""
@@ -68,6 +68,7 @@ class Alerts:
         self._at_once = asyncio.Semaphore(STARTS_AT_ONCE)
         self._workers: list[Worker] = []
         self._stack = AsyncExitStack()
+        self._stopping: asyncio.Future[list[None]] | None = None
         self.interceptor = AlertInterceptor(self.tell, client.identity)
 
     async def __aenter__(self) -> Self:
@@ -93,9 +94,16 @@ class Alerts:
                 start.cancel()
             if left:
                 logger.error("alerts are lost: %d; Temporal could not be reached.", len(left))
-        # All at once: each may wait for `STOP_SECONDS`.
-        await asyncio.gather(*(worker.shutdown() for worker in self._workers))
+        await self.stop()
         await self._stack.__aexit__(kind, error, trace)
+
+    def stop(self) -> asyncio.Future[list[None]]:
+        """Begin to stop sending, to all receivers. Call it when the worker begins to stop: with
+        a server that hangs each takes 20 s, and one after the other would be too long.
+        """
+        if self._stopping is None:
+            self._stopping = asyncio.gather(*(worker.shutdown() for worker in self._workers))
+        return self._stopping
 
     async def tell(self, alert: Alert) -> None:
         """Log an alert and hand it to Temporal, for each receiver. Waits for Temporal, briefly."""

@@ -27,6 +27,7 @@ from tests.chaos.video.specs import VideoSpec
 from tests.integration.alerts.receiver import SECRET, HttpReceiver, http_receiver
 from tests.integration.conftest import BenchIn
 from tests.integration.workflows.bench import Bench
+from workflows.fleet.supervisor import DRAIN_SECONDS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -128,6 +129,21 @@ async def test_alerts_survive_a_receiver_that_hangs_and_a_worker_that_is_killed(
     assert [line["attempt"] for worker in (first, second) for line in logged(worker)] == [2, 3]
     logs = first.child.log.read_text() + second.child.log.read_text()
     assert SECRET not in logs + histories
+
+
+async def test_a_worker_stops_in_time_although_the_server_hangs(
+    bench_in: BenchIn, tmp_path: Path
+) -> None:
+    settings = {"ALERT_URLS": "json://127.0.0.1:1/ json://127.0.0.1:2/"}
+    async with bench_in(tmp_path, StackSpec(persistent=False)) as bench:
+        worker = await bench.lab.worker(settings=settings)
+        server = bench.lab.stack.server.child
+        server.send(signal.SIGSTOP)
+        worker.child.send(signal.SIGTERM)
+        try:
+            assert await worker.child.wait(DRAIN_SECONDS) == 0
+        finally:
+            server.send(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(
