@@ -77,7 +77,7 @@ def classify(error: Exception, call: Call, exchange: Exchange) -> ApiError:
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
         return ApiError(
             "InvalidRequest",
-            f"the {call.name} call has no address to go to; check GOOGLE_GEMINI_BASE_URL.",
+            f"the {call.name} call has no address; check GOOGLE_GEMINI_BASE_URL.",
             Outcome.PERMANENT,
         )
     unreachable = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
@@ -125,7 +125,7 @@ def unreadable(call: Call, words: str = "") -> ApiError:
     """A reply that tells nothing, or not how the call ended."""
     return ApiError(
         "UnreadableReply",
-        f"the reply to the {call.name} call was empty or not understood. {words}".rstrip(),
+        f"the reply to the {call.name} call was empty or could not be read. {words}".rstrip(),
         call.unclear,
     )
 
@@ -136,7 +136,7 @@ def _by_proxy(words: str, call: Call) -> ApiError:
     return ApiError(
         "ProxyRefused" if refused else "Unreachable",
         f"the proxy did not let the {call.name} call through ({words.rstrip('.')}), so nothing was "
-        "sent; check HTTPS_PROXY and what it needs to log in.",
+        "sent; check HTTPS_PROXY and its user and password.",
         Outcome.PERMANENT if refused else Outcome.RETRYABLE,
     )
 
@@ -172,7 +172,8 @@ def _without_answer(reply: ErrorReply, call: Call) -> ApiError:
     if status < 300:
         return ApiError(
             "NoResult",
-            f"the API took the {call.name} call (HTTP {status}) and gave no result. {reply.words}",
+            f"the API accepted the {call.name} call (HTTP {status}) and returned no result. "
+            f"{reply.words}",
             call.unclear,
         )
     # 302 and 303 may point to what the request has led to already.
@@ -188,12 +189,12 @@ def _without_answer(reply: ErrorReply, call: Call) -> ApiError:
 
 def _unavailable(reply: ErrorReply, call: Call) -> ApiError:
     not_taken = (
-        f"the API did not take the {call.name} call (HTTP {reply.http_status}): {reply.words}"
+        f"the API did not accept the {call.name} call (HTTP {reply.http_status}): {reply.words}"
     )
     if reply.has_no_quota:
         return ApiError(
             "NoQuota",
-            f"{not_taken} The project of GEMINI_API_KEY has no quota for this model at all: enable "
+            f"{not_taken} The project of GEMINI_API_KEY has no quota for this model: enable "
             "billing for it, or choose another model.",
             Outcome.PERMANENT,
         )
@@ -201,7 +202,7 @@ def _unavailable(reply: ErrorReply, call: Call) -> ApiError:
         back = _next_day_of_quotas(datetime.now(UTC))
         return ApiError(
             "QuotaUsedUp",
-            f"{not_taken} The day's quota is used up; it is back by {back:%Y-%m-%d %H:%M} UTC.",
+            f"{not_taken} The day's quota is used up; it is renewed by {back:%Y-%m-%d %H:%M} UTC.",
             Outcome.RETRYABLE,
             (back - datetime.now(UTC)).total_seconds(),
         )
@@ -225,7 +226,7 @@ def _denied(reply: ErrorReply, call: Call) -> ApiError:
         return ApiError(
             "ProxyRefused",
             f"the proxy refused the {call.name} call (HTTP 407): {reply.words} "
-            "Check HTTPS_PROXY and what it needs to log in.",
+            "Check HTTPS_PROXY and its user and password.",
             Outcome.PERMANENT,
         )
     refused = f"at the {call.name} call (HTTP {status}): {reply.words}"

@@ -83,13 +83,13 @@ class ArtifactStore:
         """Raise ArtifactError where an operation's id cannot name its folder."""
         if not SAFE_ID.fullmatch(operation_id):
             raise ArtifactError(
-                f"the operation id {operation_id!r} cannot name a folder; "
-                "use letters, digits, dots, dashes and underscores, at most 200."
+                f"the operation id {operation_id!r} cannot be the name of a folder; use letters, "
+                "digits, dots, dashes and underscores, at most 200."
             )
         if operation_id in self._names_in_use:
             raise ArtifactError(
                 f"the operation id {operation_id!r} is the name of a file that the workers keep "
-                "among the artifacts; take another id."
+                "there; use another id."
             )
 
     def prepare(self, operation_id: str) -> Path:
@@ -145,7 +145,7 @@ class ArtifactStore:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ArtifactError(
                 f"the note {operation_id}/{note} cannot be read ({why}); restore it."
             ) from None
@@ -171,12 +171,12 @@ class ArtifactStore:
             data = (self._root / artifact.path).read_bytes()
         except OSError as error:
             raise ArtifactError(
-                f"the artifact {artifact.path} cannot be read ({error.strerror}); "
-                "restore it, or check that all workers share ARTIFACTS_DIR."
+                f"the artifact {artifact.path} cannot be read ({error.strerror}); restore it, or "
+                "check that all workers share ARTIFACTS_DIR."
             ) from None
         if hashlib.sha256(data).hexdigest() != artifact.sha256:
             raise ArtifactError(
-                f"the artifact {artifact.path} was altered since it was made; restore it, "
+                f"the artifact {artifact.path} was changed after it was made; restore it, "
                 "or start a new operation, which pays for it again."
             )
         return data

@@ -52,7 +52,7 @@ async def connect(
                 raise _unreachable(config, error) from None
             if not is_told:
                 logger.warning(
-                    "Temporal at %s does not answer yet; trying for %.0f s more",
+                    "Temporal at %s does not answer yet; trying for another %.0f s",
                     *(config["target_host"], left_seconds),
                 )
                 is_told = True

@@ -24,7 +24,7 @@ Input = TypeVar("Input", SingleVideoInput, SeriesVideoInput)
 def read_input(kind: type[Input], given: Sequence[object]) -> tuple[Input | None, str | None]:
     """The input of a workflow; and, or in its place, a sentence why it cannot be taken."""
     if len(given) != 1:
-        return None, f"it takes one input, a JSON object, not {len(given)}."
+        return None, f"it takes one input, a JSON object; it got {len(given)}."
     try:
         config = kind.model_validate(given[0])
     except ValidationError as error:
@@ -40,7 +40,7 @@ def excess_of(config: SingleVideoInput | SeriesVideoInput) -> str | None:
     size = size_of((config.character_prompt, *videos))
     if size <= policies.MAX_PROMPTS_BYTES:
         return None
-    most = f"{policies.MAX_PROMPTS_BYTES:,} are possible"
+    most = f"{policies.MAX_PROMPTS_BYTES:,} is the limit"
     return f"its prompts have {size:,} bytes together; {most}."
 
 
@@ -56,7 +56,7 @@ def decision_objection(call: OpenCall | None, decision: Decision) -> str | None:
     if call.settle_at is not None:
         return f"its reply may still come until {call.settle_at:%H:%M:%S} UTC; decide after that."
     if decision.step != call.step:
-        return f"the open call is that of {call.step!r}, not of {decision.step!r}."
+        return f"the open call belongs to {call.step!r}, not to {decision.step!r}."
     if decision.choice is Choice.MADE and call.item is Item.IMAGE:
         return "an image cannot be fetched later: choose resend or give_up."
     name = decision.provider_operation or ""

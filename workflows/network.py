@@ -31,8 +31,8 @@ def check_network() -> None:
         httpx.AsyncClient(verify=_no_certificates())
     except (ValueError, httpx.InvalidURL):
         raise SettingsError(
-            "NO_PROXY has an entry that is no host; write names and addresses with commas between "
-            "them, an IPv6 address without brackets and without a range."
+            "NO_PROXY has an entry that is not a host; write names and addresses separated by "
+            "commas, and IPv6 addresses without brackets or a range."
         ) from None
 
 

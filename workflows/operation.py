@@ -195,7 +195,7 @@ class VideoOperation:
             status = await self._run("await_video", video, VideoStatus)
             if status.is_done:
                 return status
-        trouble = f" The last look at it failed: {status.trouble}" if status.trouble else ""
+        trouble = f" The last poll failed: {status.trouble}" if status.trouble else ""
         raise ApplicationError(
             f"the provider did not finish it within {seconds:g} s (VIDEO_DEADLINE_SECONDS). It is "
             f"paid for, and its name {started.provider_operation} is kept: start the operation "

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("is empty")
         if not value.isascii() or not value.isprintable() or " " in value:
-            raise ValueError("has a space, a line break or another character no key has")
+            raise ValueError("has a space, a line break or another character that keys do not have")
         return key
 
     @field_validator("google_gemini_base_url")

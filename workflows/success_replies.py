@@ -81,7 +81,7 @@ def image_of(reply: httpx.Response | None, call: Call) -> Image:
     if "MAX_TOKENS" in reasons or _may_be_billed(_dict(body, "usageMetadata"), parts):
         raise ApiError(
             "NoUsableImage",
-            f"the API may have billed the image and gave none that can be used{said}",
+            f"the API may have billed the image and returned no usable one{said}",
             Outcome.IN_DOUBT,
         )
     if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
@@ -92,7 +92,9 @@ def image_of(reply: httpx.Response | None, call: Call) -> Image:
         )
     if not _text(parts) and _TRANSIENT_REASONS.issuperset(reasons):
         raise ApiError(
-            "NoImage", f"the API made no image and gave no lasting reason{said}", Outcome.RETRYABLE
+            "NoImage",
+            f"the API made no image and gave no permanent reason{said}",
+            Outcome.RETRYABLE,
         )
     raise ApiError(
         "NoImage", f"the API made no image; reword the character prompt{said}", Outcome.PERMANENT
@@ -192,7 +194,7 @@ def video_of(reply: httpx.Response | None, call: Call) -> MadeVideo | None:
         )
     raise ApiError(
         NOTHING_DELIVERED,
-        "the API says that it is done, and delivered neither a video nor a reason.",
+        "the API reports it as done, but delivered neither a video nor a reason.",
         Outcome.LOST,
     )
 

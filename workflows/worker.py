@@ -149,7 +149,7 @@ def main() -> int:
         complain(f"worker: {error}")
         return 2
     except KeyboardInterrupt:
-        complain("worker: interrupted before it began")
+        complain("worker: interrupted before it started")
         return 130
     return 0
 

@@ -93,7 +93,7 @@ class Alerts:
             for start in left:
                 start.cancel()
             if left:
-                logger.error("alerts are lost: %d; Temporal could not be reached.", len(left))
+                logger.error("%d alerts are lost: Temporal could not be reached.", len(left))
         await self.stop()
         await self._stack.__aexit__(kind, error, trace)
 

@@ -51,7 +51,7 @@ class _Inbound(ActivityInboundInterceptor):
                 await self._alerts.tell(Alert.of(info, self._alerts.worker))
             except Exception as error:  # noqa: BLE001 - an alert must not fail an activity
                 logger.error(  # noqa: TRY400 - a traceback might show a secret
-                    "no alert for attempt %d of %s: an unexpected %s.",
+                    "no alert was made for attempt %d of %s: an unexpected %s.",
                     info.attempt,
                     info.activity_type,
                     type(error).__name__,

@@ -70,7 +70,7 @@ def load_receivers() -> Sequence[Receiver]:
         are_right = False
     if not are_right:
         raise SettingsError(
-            f"{VARIABLE} must be Apprise URLs with spaces or commas between them, and at least one "
-            "is not; the command `apprise -vv -b test URL` tells what is wrong with a URL."
+            f"{VARIABLE} must be Apprise URLs, separated by spaces or commas, and at least one is "
+            "not; the command `apprise -vv -b test URL` shows what is wrong with a URL."
         )
     return [Receiver(number, each, apprise.Apprise()) for number, each in enumerate(found, 1)]

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(f"fleet: {error}")
         return 2
     except KeyboardInterrupt:
-        complain("fleet: interrupted before it began")
+        complain("fleet: interrupted before it started")
         return 130
     finally:
         spawner.end()
@@ -95,8 +95,8 @@ def _metrics(address: str | None, workers: int) -> Callable[[int], Mapping[str, 
     highest = LAST_PORT - workers + 1
     if int(port) > highest:
         raise SettingsError(
-            f"METRICS_ADDRESS leaves no port for each of {workers} workers, which count up from "
-            f"{port}; take one up to {highest}."
+            f"METRICS_ADDRESS leaves too few ports for {workers} workers, which count up from "
+            f"{port}; use a port up to {highest}."
         )
     return lambda number: {"METRICS_ADDRESS": f"{host}:{int(port) + number - 1}"}
 

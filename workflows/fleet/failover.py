@@ -147,9 +147,12 @@ class Failover:
             return await asyncio.wait_for(asyncio.shield(asking), _JOURNAL_SECONDS)
         except TimeoutError:
             asking.add_done_callback(_note_failure)
-            logger.warning("the journal is slow: open calls of the dead may wait for a deadline")
+            logger.warning(
+                "the payment journal is slow: open calls of dead workers may wait for "
+                "their deadline"
+            )
         except JournalError as error:
-            logger.warning("open calls of the dead wait for their deadlines: %s", error)
+            logger.warning("open calls of dead workers wait for their deadlines: %s", error)
         return 0
 
     async def _fail(self, token: bytes, loss: Loss, began: float) -> _Outcome:
@@ -211,4 +214,4 @@ def _is_left_to_the_heartbeats(began: float) -> bool:
 
 def _note_failure(asked: asyncio.Task[int]) -> None:
     if not asked.cancelled() and (error := asked.exception()):
-        logger.warning("open calls of the dead wait for their deadlines: %s", error)
+        logger.warning("open calls of dead workers wait for their deadlines: %s", error)

@@ -43,7 +43,9 @@ class Output:
     def _write_all(self) -> None:
         while (text := self._lines.get()) is not None:
             dropped, self._dropped = self._dropped, 0
-            note = f"({dropped} lines were dropped here: nobody read them)\n" if dropped else ""
+            note = (
+                f"({dropped} lines were dropped here: the reader was too slow)\n" if dropped else ""
+            )
             data = f"{note}{text}".encode(errors="replace")
             try:
                 while data:

@@ -87,7 +87,7 @@ class Spawner:
             asking = self._thread.submit(self._start, environment, copies)
         except RuntimeError:  # the thread is shut down
             _close_all(copies)
-            raise SpawnerError("no more workers are started") from None
+            raise SpawnerError("no more workers can be started") from None
         asking.add_done_callback(lambda _: _close_all(copies))
         return await asyncio.wrap_future(asking)
 
@@ -102,7 +102,7 @@ class Spawner:
             socket.send_fds(self._socket, [json.dumps(dict(environment)).encode()], descriptors)
             answer = self._socket.recv(_LONGEST_BYTES)
             if not answer:
-                raise ConnectionError("it is gone")
+                raise ConnectionError("it has ended")
         except OSError as error:
             self.end()
             raise SpawnerError(f"the spawner does not answer ({error})") from None

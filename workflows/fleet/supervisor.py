@@ -84,7 +84,7 @@ class Supervisor:
     def stop(self) -> None:
         """Begin to drain; the second call kills."""
         if self._stop.is_set():
-            logger.warning("asked again to stop: killing what is left")
+            logger.warning("second request to stop: killing the remaining workers")
             for worker in self._workers.values():
                 self._kill(worker)
             for handover in self._handovers:
@@ -236,7 +236,7 @@ class Supervisor:
 
 def _log_crash_loop(worker: WorkerProcess, deaths: int, delay_seconds: float) -> None:
     logger.error(
-        "%s has ended %d times in a row soon after its start; the next start is in %g s. "
+        "%s has ended %d times in a row soon after its start; it is started again in %g s. "
         "Its last lines:\n%s",
         *(worker.name, deaths, delay_seconds),
         "\n".join(f"    {line}" for line in worker.last_lines) or "    (no output)",

@@ -154,7 +154,7 @@ def open_call(calls: Sequence[PaidCall], *, settle_at: datetime | None) -> OpenC
         ambiguous=in_doubt_count(calls),
         lost=lost_count(calls),
         provider_operation=last.provider_operation,
-        reason=last.reason or "it may still be under way",
+        reason=last.reason or "it may still be in progress",
     )
 
 

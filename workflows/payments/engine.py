@@ -153,10 +153,10 @@ def _identity(file: Path) -> tuple[int, int] | None:
 _SENTENCES = (
     # First, for this message quotes what it could not decode.
     ("could not decode", True, "is damaged; restore it from a backup"),
-    (_GONE, False, "is not where it was; put its newest state back"),
-    ("locked", False, "is locked by another program; end that one"),
-    ("read-only transaction", False, "is read-only; have PostgreSQL take changes again"),
-    ("readonly", True, "may not be written to; fix its permissions"),
+    (_GONE, False, "is not where it was; restore its latest state"),
+    ("locked", False, "is locked by another program; end that program"),
+    ("read-only transaction", False, "is read-only; allow writes in PostgreSQL again"),
+    ("readonly", True, "is not writable; fix its permissions"),
     ("unable to open", True, "cannot be opened; check that its folder exists and is writable"),
     ("disk is full", False, "has no room left on its disk; make room"),
     ("quota exceeded", False, "has no room left on its disk; make room"),
@@ -165,28 +165,28 @@ _SENTENCES = (
     ("not a database", True, "is damaged; restore it from a backup"),
     ("malformed", True, "is damaged; restore it from a backup"),
     ("unsupported file format", True, "is damaged; restore it from a backup"),
-    ("no such table", False, "has lost its tables; put its newest state back"),
-    ("lock timeout", False, "is locked by another program; end that one"),
+    ("no such table", False, "has lost its tables; restore its latest state"),
+    ("lock timeout", False, "is locked by another program; end that program"),
     ("statement timeout", False, "takes too long to answer; check PostgreSQL and its disk"),
     ("no answer in time", False, "does not answer; check that PostgreSQL runs and is not stopped"),
     ("password", False, "refuses the user or the password in PAYMENT_JOURNAL_URL; fix it"),
     (
         "pg_hba.conf",
         False,
-        "lets nobody in as PAYMENT_JOURNAL_URL says; fix it, or pg_hba.conf",
+        "refuses the connection that PAYMENT_JOURNAL_URL describes; correct it, or pg_hba.conf",
     ),
     (
         "permission denied",
         False,
-        "may not be used by the user in PAYMENT_JOURNAL_URL; grant it all rights",
+        "denies the user in PAYMENT_JOURNAL_URL access; grant it all privileges",
     ),
     (
         "resolve host",
         False,
         "cannot be reached; check that its host in PAYMENT_JOURNAL_URL is right",
     ),
-    ("too many", False, "takes no more connections; end some, or raise max_connections"),
-    ("connection slots", False, "takes no more connections; end some, or raise max_connections"),
+    ("too many", False, "accepts no more connections; end some, or raise max_connections"),
+    ("connection slots", False, "accepts no more connections; end some, or raise max_connections"),
     (
         "to log in",
         False,
@@ -202,9 +202,9 @@ _MISSING = (
         "role",
         "does not know the user in PAYMENT_JOURNAL_URL; create it, or correct PAYMENT_JOURNAL_URL",
     ),
-    ("database", "is not there: no such database; restore it, or correct PAYMENT_JOURNAL_URL"),
-    ("relation", "has lost its tables; put its newest state back"),
-    ("schema", "has no schema; put its newest state back, or correct PAYMENT_JOURNAL_URL"),
+    ("database", "has no such database; restore it, or correct PAYMENT_JOURNAL_URL"),
+    ("relation", "has lost its tables; restore its latest state"),
+    ("schema", "has no schema; restore its latest state, or correct PAYMENT_JOURNAL_URL"),
 )
 """What PostgreSQL says does not exist."""
 

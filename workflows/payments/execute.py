@@ -61,7 +61,7 @@ class UndecidedError(Exception):
     """A paid request may have been billed; it is too early to settle it, or nobody has decided."""
 
     def __init__(self, call: OpenCall) -> None:
-        but = "it can be fetched no more" if call.provider_operation else "no reply came"
+        but = "it can no longer be fetched" if call.provider_operation else "no reply came"
         super().__init__(
             f"the {call.item} of {call.step} may have been paid for (${call.cost_usd}), "
             f"but {but}: {call.reason.rstrip('.')}."
@@ -97,7 +97,7 @@ class SendGuard:
         if _uptime_seconds() >= self.latest_uptime_seconds:
             raise ApiError(
                 "NotSent",
-                "the request was not sent: its time had passed before it could leave.",
+                "the request was not sent: its deadline passed before it could be sent.",
                 Outcome.RETRYABLE,
             )
         self.require_control()
@@ -253,14 +253,14 @@ class PaidCalls:
     def _keep_once(self, call: PaidCall, reply: T, replies: Replies[T]) -> None:
         replies.put(call, reply)
         if not replies.record(self.journal, call):
-            raise ArtifactError(f"what was just written for {call.step} is gone.")
+            raise ArtifactError(f"the record just written for {call.step} is missing.")
 
     def _result(self, request: PaidRequest) -> PaidResult:
         calls = self.journal.calls(request.operation_id, request.step)
         bought = outcome_of(calls)
         if bought is None:
             raise JournalError(
-                "the payment journal lost a record; stop all work and restore its newest state.",
+                "the payment journal lost a record; stop all work and restore its latest state.",
                 lasting=False,
             )
         wasted = [c.cost_usd for c in calls if c.state in WASTED and c.number != bought.number]
@@ -278,8 +278,8 @@ class PaidCalls:
         if lock is not None and not _is_locked(lock):
             raise ApiError(
                 "NobodyInControl",
-                f"nothing was sent: nobody holds the lock on {lock}, which PAY_WHILE_LOCKED "
-                "demands; the run that started this worker is gone.",
+                f"nothing was sent: no process holds the lock on {lock}, which PAY_WHILE_LOCKED "
+                "requires; the run that started this worker has ended.",
                 Outcome.PERMANENT,
             )
 

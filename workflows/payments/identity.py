@@ -58,8 +58,8 @@ class Binding:
         if known == ledger_id:
             return None
         return (
-            f"what lies in {self.artifacts_dir} was paid for by another journal than this one; "
-            "put its own journal back, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
+            f"the files in {self.artifacts_dir} belong to another payment journal; restore that "
+            "journal, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
         )
 
     @property
@@ -105,7 +105,7 @@ def open_journal(settings: Settings, sender: str | None = None) -> PaymentJourna
         )
     except OSError as error:
         raise SettingsError(
-            f"{error.filename or settings.artifacts_dir} cannot be made or read "
+            f"{error.filename or settings.artifacts_dir} cannot be created or read "
             f"({error.strerror}); correct ARTIFACTS_DIR."
         ) from None
     except JournalError as error:
@@ -127,8 +127,8 @@ def _bind(binding: Binding, journal: PaymentJournal, *, is_first: bool) -> None:
         raise SettingsError(str(error)) from None
     if is_foreign:
         raise SettingsError(
-            f"the payment journal is empty, and what lies in {binding.artifacts_dir} was paid "
-            "for; put its own journal back, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
+            f"the payment journal is empty, but the files in {binding.artifacts_dir} were paid "
+            "for; restore their journal, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
         )
     objection = binding.objection(journal.id)
     if objection:
@@ -156,7 +156,7 @@ def journal_url(settings: Settings) -> str | URL:
         raise SettingsError(
             f"there are two payment journals, {new} and {old}, which is of an earlier release "
             "or was a link before it was copied; end the workers of that release, and set "
-            "PAYMENT_JOURNAL_URL to the one that knows what was paid for."
+            "PAYMENT_JOURNAL_URL to the one that has the payments."
         )
     return sqlite_url(old if is_old else new)
 

@@ -96,7 +96,7 @@ class PaymentJournal:
             obstacle = in_the_way(url)
         except (SQLAlchemyError, ImportError, ValueError):
             raise JournalError(
-                "PAYMENT_JOURNAL_URL is not the address of a database; write "
+                "PAYMENT_JOURNAL_URL is not a database URL; write "
                 "sqlite:////path/to/file or postgresql+psycopg://user@host/name.",
                 lasting=True,
             ) from None
@@ -409,7 +409,7 @@ class PaymentJournal:
                 version += 1
             if version not in {None, SCHEMA_VERSION}:
                 raise JournalError(
-                    f"the journal has the layout {version} and this program knows "
+                    f"the journal has schema version {version} and this program supports "
                     f"{SCHEMA_VERSION}; use the program that made it, or another "
                     "PAYMENT_JOURNAL_URL.",
                     lasting=True,
@@ -503,22 +503,22 @@ def _known(calls: Sequence[PaidCall], call: PaidCall) -> PaidCall:
 def _older(what: str) -> JournalError:
     """It does not last: work waits until the newest state is back."""
     return JournalError(
-        f"the journal has no record of {what}; stop all work and restore its newest state.",
+        f"the journal has no record of {what}; stop all work and restore its latest state.",
         lasting=False,
     )
 
 
 def _replaced() -> JournalError:
     return JournalError(
-        "the payment journal was replaced by another one; put its newest state back.",
+        "the payment journal was replaced by another one; restore its latest state.",
         lasting=False,
     )
 
 
 def _other_prompt(operation_id: str, step: str) -> OtherPromptError:
     return OtherPromptError(
-        f"the operation {operation_id} was begun with another prompt for its {step}; "
-        "start it with its own prompts to go on, or take a new operation id."
+        f"the operation {operation_id} was started with another prompt for its {step}; start it "
+        "with its own prompts to continue, or use a new operation id."
     )
 
 

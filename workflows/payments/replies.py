@@ -81,8 +81,8 @@ def _without_record(what: str) -> JournalError:
     """It does not last: work waits until the right journal is back."""
     return JournalError(
         f"{what} exists, but the journal has no record of it, so PAYMENT_JOURNAL_URL may name "
-        "another journal than before; correct it, or take a new operation id to pay for "
-        "everything again.",
+        "another journal than before; correct it, or use a new operation id to pay for everything "
+        "again.",
         lasting=False,
     )
 

@@ -110,7 +110,7 @@ def listen(settings: ServiceSettings) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, UnicodeError):
         raise SettingsError(
-            f"the host {host!r} is not known here; correct --host or SERVICE_HOST."
+            f"the host {host!r} is unknown; correct --host or SERVICE_HOST."
         ) from None
     # A name such as localhost may stand for both kinds of address; IPv4 is what people try.
     family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
@@ -141,7 +141,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m workflows.service",
-        description="The HTTP service of the video workflows: it starts, shows and steers them.",
+        description="The HTTP service of the video workflows: it starts, shows and controls them.",
         epilog="Settings are also read from the environment and from .env: SERVICE_HOST, "
         "SERVICE_PORT, SERVICE_TOKEN (needed on any address but loopback), TASK_QUEUE, and "
         "Temporal's own TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …",
@@ -174,7 +174,7 @@ def main() -> int:
         complain(f"service: {error}")
         return 2
     except KeyboardInterrupt:
-        complain("service: interrupted before it began")
+        complain("service: interrupted before it started")
         return 130
     return 0
 

@@ -13,8 +13,8 @@ from workflows.service.operations import Operations
 from workflows.service.pages import pages
 from workflows.service.routes import api, probes
 
-_DESCRIPTION = """Starts, shows and steers video operations: a character image, then one video of it
-or a series. Every error is `{"errors": ["one sentence", …]}`; money is in USD, as a string."""
+_DESCRIPTION = """Starts, shows and controls video operations: a character image, then one video or
+a series of it. Every error is `{"errors": ["one sentence", …]}`; amounts are USD, as strings."""
 
 
 def create_app(operations: Operations, token: SecretStr | None) -> ASGIApp:

@@ -105,8 +105,8 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     if "GET" in headers.get("Allow", ""):
         headers["Allow"] += ", HEAD"
     said = {
-        HTTPStatus.NOT_FOUND: "there is no such path; /docs lists them all.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{method} is not possible here.",
+        HTTPStatus.NOT_FOUND: "there is no such path; /docs lists all paths.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{method} is not allowed here.",
         HTTPStatus.BAD_REQUEST: "the body cannot be read as JSON.",
     }
     sentence = said.get(HTTPStatus(refusal.status_code), str(refusal.detail))
@@ -116,7 +116,7 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
 async def _of_defect(_: Request, error: Exception) -> JSONResponse:
     """Of a defect of the service. Its text stays in the log: nobody checked what it tells."""
     logger.error("a request failed by %s", type(error).__name__)
-    sentence = "the service has a defect here; its log says more."
+    sentence = "the service has a bug here; see its log."
     return answer(HTTPStatus.INTERNAL_SERVER_ERROR, [sentence])
 
 
@@ -125,7 +125,7 @@ def sentences(faults: Iterable[ErrorDetails]) -> list[str]:
     found = list(faults)
     own = [fault for fault in found if not _follows(fault, found)]
     left = len(own) - _MOST_FAULTS
-    more = [f"there are {left} more faults."] if left > 0 else []
+    more = [f"there are {left} more errors."] if left > 0 else []
     return [*dict.fromkeys(map(_sentence, own[:_MOST_FAULTS])), *more]
 
 

@@ -142,7 +142,7 @@ def _require_own(method: str, headers: Headers) -> None:
         )
     origin = headers.get("origin")
     if method not in _SAFE_METHODS and origin is not None and not _same_place(origin, host):
-        raise Problem(HTTPStatus.FORBIDDEN, "a page of another origin must not do this.")
+        raise Problem(HTTPStatus.FORBIDDEN, "requests from a page of another origin are refused.")
 
 
 def _same_place(origin: str, host: str) -> bool:

@@ -50,7 +50,7 @@ LIST_QUERIES = 32
 _REMEMBERED = 500
 """Runs of which is kept what cannot change any more: the progress of ended ones, a wrong input."""
 
-_NOT_IN_TIME = "it was not found out in the time that a list may take; its own status tells more."
+_NOT_IN_TIME = "it was not known in the time that a list may take; ask for its own status."
 _OUTDATED = Told()
 _NOBODYS = "no worker of this system can run it."
 _TYPES = {kind: name for name, kind in views.KINDS.items()}
@@ -96,7 +96,10 @@ class Operations:
             described = await self._find(operation_id)
             status = views.status_of(described)
             if status in {Status.RUNNING, Status.COMPLETED}:
-                raise conflict(f"{operation_id} is {status}; only one that ended badly restarts.")
+                raise conflict(
+                    f"{operation_id} is {status}; only one that ended without completing can be "
+                    "restarted."
+                )
             given = await self._input(described)
             try:
                 await self._start(
@@ -107,7 +110,7 @@ class Operations:
                     WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 )
             except WorkflowAlreadyStartedError:
-                raise conflict(f"{operation_id} was just restarted by somebody else.") from None
+                raise conflict(f"{operation_id} was just restarted by another request.") from None
 
     async def status(self, operation_id: str) -> OperationView:
         """All about an operation. Where no worker answers it says so instead of the progress."""
@@ -136,13 +139,13 @@ class Operations:
             execution = await self._find_running(operation_id)
             wrong_input = await self._wrong_input(execution)
             if wrong_input:
-                raise conflict(f"no worker can take a decision of {operation_id}: {wrong_input}")
+                raise conflict(f"{operation_id} cannot take a decision: {wrong_input}")
             handle = self._handle(execution)
             progress = await temporal.ask(self._client, handle)
             if progress == temporal.NO_WORKER_ANSWERS:
-                raise unavailable(f"nobody knows now what is to be decided: {progress}.")
+                raise unavailable(f"it is not known what is to be decided: {progress}.")
             if isinstance(progress, str):
-                raise conflict(f"nobody knows what is to be decided: {progress}")
+                raise conflict(f"it is not known what is to be decided: {progress}")
             reason = decision_objection(progress.undecided, decision)
             if reason:
                 raise conflict(reason)
@@ -195,7 +198,7 @@ class Operations:
 
     async def _require_same(self, kind: Kind, given: Input, operation_id: str) -> None:
         """Raise Problem, 409, unless the operation of that id was asked for in the same words."""
-        taken = conflict(f"the id {operation_id!r} is taken by another request; choose another.")
+        taken = conflict(f"the id {operation_id!r} belongs to another request; choose another.")
         try:
             described = await self._find(operation_id)
             known = await self._known_print(described)

@@ -47,6 +47,6 @@ class Positions:
 def _no_token() -> Problem:
     return Problem(
         HTTPStatus.BAD_REQUEST,
-        "pageToken is not one that this service has given since it started; "
-        "begin again with the first page.",
+        "pageToken was not issued by this service since its start; start again with the first "
+        "page.",
     )

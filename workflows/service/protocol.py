@@ -43,7 +43,7 @@ _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class _Connection(h11.Connection):
-    """Refuses a body in crumbs and a head of many lines: each costs as much as a read."""
+    """Refuses a body in tiny pieces and a head of many lines: each piece costs a read."""
 
     pieces = size = 0
 
@@ -115,7 +115,7 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         del msg
         self._refuse(
             HTTPStatus.BAD_REQUEST,
-            "the request is not valid HTTP, in crumbs, or its head is too large.",
+            "the request is not valid HTTP, comes in too small pieces, or its head is too large.",
         )
 
     @property

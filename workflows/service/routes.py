@@ -30,18 +30,18 @@ _LONGEST_TOKEN = 10_000
 
 ERRORS = {
     400: "The request cannot be read: its body, its length, its page token or two keys.",
-    401: "A token is needed, and there is none or a wrong one.",
-    403: "A page of another origin asks, or by another name.",
+    401: "A token is required; it is missing or wrong.",
+    403: "The request comes from a page of another origin, or names another host.",
     404: "There is no such operation.",
     408: "The body took too long to arrive.",
     409: "The operation's state does not allow it.",
     413: "The body is too large.",
-    422: "Something in the request is wrong: a sentence for each fault.",
-    500: "The service has a defect.",
-    503: "Temporal, or a worker that is needed, does not answer; or there is no room now.",
+    422: "The request is invalid: a sentence for each error.",
+    500: "The service has a bug.",
+    503: "Temporal or a worker does not answer, or the service is at its limit.",
 }
 _RETRY_AFTER = {
-    "description": "After how many seconds to try again.",
+    "description": "Seconds to wait before the next try.",
     "required": True,
     "schema": {"type": "integer"},
 }
@@ -115,8 +115,8 @@ async def start(
         str | None,
         Header(
             pattern=ID_PATTERN,
-            description="The same as `operationId`: with either, a request may be sent again "
-            "and starts one operation only.",
+            description="The same as `operationId`: with either, a repeated request starts only "
+            "one operation.",
         ),
     ] = None,
 ) -> Accepted:
@@ -129,7 +129,7 @@ async def start(
     if len(named) > 1:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "operationId and the header Idempotency-Key are the same thing; give one of them.",
+            "operationId and the header Idempotency-Key mean the same; send one of them.",
         )
     operation_id = named.pop() if named else str(uuid4())
     try:

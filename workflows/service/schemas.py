@@ -81,7 +81,7 @@ class SeriesConfig(_Request):
         if size > policies.MAX_PROMPTS_BYTES:
             raise ValueError(
                 f"has prompts of {size:,} bytes together; "
-                f"{policies.MAX_PROMPTS_BYTES:,} are possible"
+                f"{policies.MAX_PROMPTS_BYTES:,} is the limit"
             )
         return self
 

@@ -35,7 +35,9 @@ class ServiceSettings(BaseSettings):
         if not value:
             raise ValueError("is empty; give it a value, or remove it")
         if not value.isascii() or not value.isprintable() or " " in value:
-            raise ValueError("has a space, a line break or another character no token has")
+            raise ValueError(
+                "has a space, a line break or another character that tokens do not have"
+            )
         if len(value) < MIN_TOKEN_CHARACTERS:
             raise ValueError(
                 f"is shorter than {MIN_TOKEN_CHARACTERS} characters; "

@@ -153,7 +153,7 @@ def _outage(error: RPCError) -> Problem:
     if _of_namespace(error):
         return unavailable("the Temporal namespace does not exist; correct TEMPORAL_NAMESPACE.")
     reason = error.status.name.replace("_", " ").lower()
-    return unavailable(f"Temporal does not answer as it should ({reason}); try again.")
+    return unavailable(f"Temporal's answer is not usable ({reason}); try again.")
 
 
 async def ask(client: Client, handle: Handle) -> Progress | str:
@@ -166,15 +166,15 @@ async def ask(client: Client, handle: Handle) -> Progress | str:
     except TimeoutError:
         return NO_WORKER_ANSWERS
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-        return "the worker cannot tell of this operation; its log says why."
+        return "the worker cannot report on this operation; see its log."
     except ValueError:  # rejected for a state that the SDK has no name for
-        return "Temporal does not let a worker be asked while it is paused."
+        return "Temporal allows no query while the workflow is paused."
     except RPCError as error:
         if error.status in _NO_WORKER:
             return NO_WORKER_ANSWERS
         raise
     progress = await _progress(client, [answer.payload])
-    return progress or "what its worker tells is no progress; another program runs it."
+    return progress or "its worker's answer is not a progress report; another program runs it."
 
 
 NO_WORKER_ANSWERS = "no worker answers; start one: python -m workflows.worker"
@@ -213,13 +213,13 @@ async def progress_at_end(client: Client, event: HistoryEvent) -> Progress | str
     if event.HasField("workflow_execution_completed_event_attributes"):
         result = event.workflow_execution_completed_event_attributes.result
         progress = await _progress(client, result.payloads)
-        return progress or "what it returned is no progress; another program ran it."
+        return progress or "its result is not a progress report; another program ran it."
     if event.HasField("workflow_execution_failed_event_attributes"):
         failure = event.workflow_execution_failed_event_attributes.failure
         details = failure.application_failure_info.details.payloads
         if details:
             progress = await _progress(client, details)
-            return progress or "what its failure carries is no progress; another program ran it."
+            return progress or "its failure has no progress report; another program ran it."
     return None
 
 
@@ -239,9 +239,9 @@ def bad_end(event: HistoryEvent) -> str | None:
     if event.HasField("workflow_execution_terminated_event_attributes"):
         reason = event.workflow_execution_terminated_event_attributes.reason[:LONGEST_REASON]
         said = f" ({reason.rstrip('.')})" if reason else ""
-        return f"It was terminated{said}. Restart it to go on with what was made."
+        return f"It was terminated{said}. Restart it to continue with what was made."
     if event.HasField("workflow_execution_timed_out_event_attributes"):
-        return "It took longer than it may. Restart it to go on with what was made."
+        return "It timed out. Restart it to continue with what was made."
     return None
 
 

@@ -98,11 +98,11 @@ def operation(execution: Execution, told: Told) -> OperationView:
 def _strange(execution: Execution, told: Told) -> Iterator[str]:
     """What no operation has that this service started and steers."""
     if told.wrong_input:
-        yield f"Another program started it with what no worker can take: {told.wrong_input}"
+        yield f"Another program started it with an input that no worker accepts: {told.wrong_input}"
     if not _ID.match(execution.id):
-        yield "No route takes its id: steer it by Temporal's own tools."
+        yield "No route accepts its id: control it with Temporal's own tools."
     if execution.info.status == _PAUSED:
-        yield "It was paused by Temporal's own means: temporal workflow unpause has it go on."
+        yield "It was paused in Temporal: resume it by temporal workflow unpause."
 
 
 def _videos(execution: Execution) -> int | None:
@@ -149,7 +149,7 @@ def _alerts(attempts: Sequence[AttemptView], told: Told) -> Iterator[str]:
         if attempt.attempt > 1:
             yield _of_attempt(attempt)
         if attempt.trouble:
-            yield f"{attempt.activity} goes on, but its last look failed: {attempt.trouble}"
+            yield f"{attempt.activity} continues, but its last poll failed: {attempt.trouble}"
     if told.progress and told.progress.undecided:
         yield _of_call(told.progress.undecided)
     if told.progress and told.progress.waiting:
@@ -157,7 +157,7 @@ def _alerts(attempts: Sequence[AttemptView], told: Told) -> Iterator[str]:
         day = f"{waiting.until.astimezone(UTC):%Y-%m-%d}"
         yield f"It tries again by itself on {day} at {_clock(waiting.until)}: {waiting.reason}"
     if told.progress and told.progress.hint:
-        yield f"The last decision was not taken: {told.progress.hint}"
+        yield f"The last decision was not accepted: {told.progress.hint}"
     if told.end:
         yield told.end
 
@@ -168,16 +168,16 @@ def _of_attempt(attempt: AttemptView) -> str:
     if attempt.last_failure:
         parts.append(f"the last one failed: {attempt.last_failure.rstrip('.')}")
     if attempt.next_attempt_at:
-        parts.append(f"the next begins at {_clock(attempt.next_attempt_at)}")
+        parts.append(f"the next starts at {_clock(attempt.next_attempt_at)}")
     return "; ".join(parts) + "."
 
 
 def _of_call(call: OpenCall) -> str:
     if call.provider_operation:
         return (
-            f"The {call.item} of {call.step} (${call.cost_usd}) may be paid for and can be fetched "
-            f"no more: {call.reason.rstrip('.')}. Decide what becomes of it: resend (buy it "
-            f"again), made (look again, it is {call.provider_operation}) or give_up."
+            f"The {call.item} of {call.step} (${call.cost_usd}) may be paid for and can no longer "
+            f"be fetched: {call.reason.rstrip('.')}. Decide: resend (buy it again), made (look "
+            f"again for {call.provider_operation}) or give_up."
         )
     what = (
         f"The {call.item} call of {call.step} (${call.cost_usd}) may have been billed without a "
@@ -185,7 +185,7 @@ def _of_call(call: OpenCall) -> str:
     )
     if call.settle_at:
         return f"{what} Its reply may still come until {_clock(call.settle_at)}."
-    return f"{what} Decide what becomes of it: made, resend or give_up."
+    return f"{what} Decide: made, resend or give_up."
 
 
 def _clock(at: datetime) -> str:

@@ -90,7 +90,7 @@ async def test_told_twice_to_stop_a_supervisor_kills_its_workers_and_says_so(ben
 
         assert exit_code == 1
         assert not any(is_there(pid) for pid in pids)
-        assert "asked again to stop: killing what is left" in made.log
+        assert "second request to stop: killing the remaining workers" in made.log
         (lost,) = (lost for lost in made.losses if lost.pid == pid)
         assert (lost.how, lost.failed_over, lost.calls) == ("SIGKILL", 1, 1)
         (call,) = await paid(bench, spec, CHARACTER)

@@ -202,7 +202,7 @@ async def test_a_crash_loop_is_told_with_the_last_lines_and_the_others_go_on(
 ) -> None:
     story = await stories["loop"]
     first_told = re.search(
-        r"worker-1 has ended (\d+) times in a row soon after its start; the next start is in "
+        r"worker-1 has ended (\d+) times in a row soon after its start; it is started again in "
         r"(\S+) s\. Its last lines:\n(.*)",
         story.log,
     )

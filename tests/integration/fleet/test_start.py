@@ -84,7 +84,7 @@ def workers_in(folder: Path) -> list[psutil.Process]:
             {"PAYMENT_JOURNAL_URL": f"postgresql+psycopg://me:{SECRET}@127.0.0.1:1/paid"},
             "the payment journal",
         ),
-        ({"METRICS_ADDRESS": "127.0.0.1:65535"}, "METRICS_ADDRESS leaves no port for each of 2"),
+        ({"METRICS_ADDRESS": "127.0.0.1:65535"}, "METRICS_ADDRESS leaves too few ports for 2"),
     ],
 )
 async def test_a_wrong_setting_is_a_sentence_without_a_secret(
@@ -116,7 +116,7 @@ async def test_a_supervisor_that_waits_says_so_and_stops_at_once(
     _, rest = waiting.communicate(timeout=5)
 
     assert wait.endswith(
-        f"Temporal at {nobody.address} does not answer yet; trying for 60 s more\n"
+        f"Temporal at {nobody.address} does not answer yet; trying for another 60 s\n"
     )
     (line,) = rest.splitlines()
     assert line.endswith("stopped before Temporal was up")

@@ -18,11 +18,11 @@ from workflows.payments.journal import JournalError, PaymentJournal
 
 DAMAGED = "the payment journal is damaged; restore it from a backup."
 LOCKED = "the payment journal is locked by another program; end that one."
-READ_ONLY = "the payment journal may not be written to; fix its permissions."
+READ_ONLY = "the payment journal is not writable; fix its permissions."
 NO_FOLDER = "the payment journal cannot be opened; check that its folder exists and is writable."
 FULL = "the payment journal has no room left on its disk; make room."
 NO_ADDRESS = (
-    "PAYMENT_JOURNAL_URL is not the address of a database; write sqlite:////path/to/file or "
+    "PAYMENT_JOURNAL_URL is not a database URL; write sqlite:////path/to/file or "
     "postgresql+psycopg://user@host/name."
 )
 

@@ -349,7 +349,8 @@ def test_a_journal_of_a_newer_program_is_refused_and_left_as_it_was(
 
     assert raised.value.lasting
     assert str(raised.value) == (
-        "the journal has the layout 5 and this program knows 4; use the program that made it, "
+        "the journal has schema version 5 and this program supports 4; use the program that made "
+        "it, "
         "or another PAYMENT_JOURNAL_URL."
     )
     assert journal.calls() == (call,)
@@ -412,7 +413,7 @@ def test_a_program_of_the_layout_before_goes_on_with_what_it_has_in_hand(tmp_pat
 def test_one_that_is_not_there_is_not_made_where_it_must_not_be(url: str) -> None:
     with pytest.raises(JournalError) as raised:
         PaymentJournal.open(url, grace_seconds=5, make=False)
-    assert str(raised.value).endswith("; put its newest state back.")
+    assert str(raised.value).endswith("; restore its latest state.")
     assert not raised.value.lasting
     with closing(PaymentJournal.open(url, grace_seconds=5)) as journal:
         assert journal.is_empty()

@@ -132,7 +132,7 @@ async def test_a_wrong_name_or_port_is_said_without_the_password(postgres: Postg
     wrong = {
         right.set(
             database="missing"
-        ): f"{said}is not there: no such database; restore it, or correct PAYMENT_JOURNAL_URL.",
+        ): f"{said}has no such database; restore it, or correct PAYMENT_JOURNAL_URL.",
         right.set(
             username="nobody"
         ): f"{said}does not know the user in PAYMENT_JOURNAL_URL; create it, or "
@@ -243,8 +243,8 @@ async def test_a_user_without_rights_is_told_so(poor_url: str) -> None:
     with pytest.raises(JournalError) as raised:
         PaymentJournal.open(poor_url, grace_seconds=5)
     assert str(raised.value) == (
-        "the payment journal may not be used by the user in PAYMENT_JOURNAL_URL; grant it all "
-        "rights."
+        "the payment journal denies the user in PAYMENT_JOURNAL_URL access; grant it all "
+        "privileges."
     )
 
 
@@ -263,7 +263,7 @@ async def test_a_database_that_takes_no_changes_is_told_and_goes_on_afterwards(
     journal._engine.dispose()
 
     assert (str(raised.value), raised.value.lasting) == (
-        "the payment journal is read-only; have PostgreSQL take changes again.",
+        "the payment journal is read-only; allow writes in PostgreSQL again.",
         False,
     )
     assert journal.record(call, artifact=ARTIFACT).artifact == ARTIFACT
@@ -290,7 +290,7 @@ async def test_a_database_that_was_dropped_and_made_anew_grants_nothing(
     ask()
 
     assert said == [
-        "is not there: no such database; restore it, or correct PAYMENT_JOURNAL_URL.",
-        "has lost its tables; put its newest state back.",
-        "was replaced by another one; put its newest state back.",
+        "has no such database; restore it, or correct PAYMENT_JOURNAL_URL.",
+        "has lost its tables; restore its latest state.",
+        "was replaced by another one; restore its latest state.",
     ]

@@ -25,7 +25,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120
 
 START = "/api/template-workflow"
 CONTROLS = ("pause", "resume", "cancel", "restart")
-UNREADABLE = "Another program started it with what no worker can take: its input cannot be read."
+UNREADABLE = (
+    "Another program started it with an input that no worker accepts: its input cannot be read."
+)
 NO_WORKERS = "no worker of this system can run it."
 
 
@@ -107,8 +109,8 @@ async def test_the_list_says_whose_input_cannot_be_read(crowd: Crowd) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("no-input", "it takes one input, a JSON object, not 0."),
-        ("two-inputs", "it takes one input, a JSON object, not 2."),
+        ("no-input", "it takes one input, a JSON object; it got 0."),
+        ("two-inputs", "it takes one input, a JSON object; it got 2."),
         (
             "series-with-the-input-of-a-single",
             "its input is wrong: video_prompts: field required.",
@@ -128,12 +130,14 @@ async def test_an_input_that_no_worker_can_take_is_told_and_not_started_again(
 ) -> None:
     status = await crowd.status(name)
     assert (status["status"], status["progressMissing"]) == ("running", NO_WORKERS)
-    assert status["alerts"] == [f"Another program started it with what no worker can take: {wrong}"]
+    assert status["alerts"] == [
+        f"Another program started it with an input that no worker accepts: {wrong}"
+    ]
     response = await crowd.served.api.post(
         f"/api/decide/crowd-{name}", {"step": "character", "choice": "resend"}
     )
     assert response.status_code == 409
-    assert errors(response) == [f"no worker can take a decision of crowd-{name}: {wrong}"]
+    assert errors(response) == [f"crowd-{name} cannot take a decision: {wrong}"]
 
 
 async def test_a_memo_of_another_program_counts_as_none(crowd: Crowd) -> None:
@@ -148,7 +152,9 @@ async def test_a_memo_of_another_program_counts_as_none(crowd: Crowd) -> None:
 async def test_a_result_of_another_type_is_told(crowd: Crowd, name: str) -> None:
     status = await crowd.status(f"result-{name}")
     assert (status["status"], status["progress"]) == ("completed", None)
-    assert status["progressMissing"] == "what it returned is no progress; another program ran it."
+    assert status["progressMissing"] == (
+        "its result is not a progress report; another program ran it."
+    )
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
@@ -156,13 +162,13 @@ async def test_failure_details_of_another_type_are_told(crowd: Crowd, name: str)
     status = await crowd.status(f"details-{name}")
     assert (status["status"], status["progress"]) == ("failed", None)
     assert status["progressMissing"] == (
-        "what its failure carries is no progress; another program ran it."
+        "its failure has no progress report; another program ran it."
     )
     assert status["alerts"][-1] == "It failed: foreign words. Fix the cause, then restart it."
     response = await crowd.served.api.post(f"/api/restart/crowd-details-{name}")
     assert (response.status_code, errors(response)) == (
         409,
-        [f"crowd-details-{name} cannot be restarted: it takes one input, a JSON object, not 0."],
+        [f"crowd-details-{name} cannot be restarted: it takes one input, a JSON object; it got 0."],
     )
 
 
@@ -171,7 +177,7 @@ async def test_what_another_programs_worker_answers_is_told(crowd: Crowd, name: 
     status = await crowd.status(f"query-{name}")
     assert (status["status"], status["progress"]) == ("running", None)
     assert status["progressMissing"] == (
-        "what its worker tells is no progress; another program runs it."
+        "its worker's answer is not a progress report; another program runs it."
     )
     response = await crowd.served.api.post(
         f"/api/decide/crowd-query-{name}", {"step": "character", "choice": "resend"}
@@ -194,11 +200,9 @@ async def test_one_that_temporal_itself_paused_is_shown_as_that(crowd: Crowd) ->
     )
     status = await crowd.status("memo-text")
     assert status["status"] == "running"
-    assert status["progressMissing"] == (
-        "Temporal does not let a worker be asked while it is paused."
-    )
+    assert status["progressMissing"] == ("Temporal allows no query while the workflow is paused.")
     assert status["alerts"] == [
-        "It was paused by Temporal's own means: temporal workflow unpause has it go on."
+        "It was paused in Temporal: resume it by temporal workflow unpause."
     ]
     assert len(await crowd.listed(100)) == len(crowd.shown)
 

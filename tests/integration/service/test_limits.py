@@ -55,7 +55,7 @@ ATTACKS: dict[str, tuple[int, bytes, bytes, set[bytes]]] = {
     "slow-bodies": (200, with_length(2_900_000), b" ", {b"408"}),
     "slow-large-bodies": (200, with_length(2_900_000) + b" " * 2_000_000, b" ", {b"408", b"503"}),
     "too-large": (200, with_length(10**10), b"", {b"413"}),
-    "crumbs": (
+    "tiny_pieces": (
         20,
         POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 50_000,
         b"",

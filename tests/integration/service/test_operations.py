@@ -110,7 +110,7 @@ async def test_the_same_id_with_another_request_is_refused(served: Served) -> No
     other = {**request_of(specs.single("http-other")), "operationId": spec.workflow_id}
     response = await served.api.post(START, other)
     assert response.status_code == 409
-    assert errors(response) == ["the id 'http-taken' is taken by another request; choose another."]
+    assert errors(response) == ["the id 'http-taken' belongs to another request; choose another."]
 
 
 async def test_an_operation_started_by_other_means_is_the_same_if_its_prompts_are(
@@ -161,7 +161,9 @@ async def test_what_has_ended_cannot_be_steered(served: Served) -> None:
         assert errors(response) == ["http-over has ended already (completed)."]
     response = await served.api.control("restart", spec)
     assert response.status_code == 409
-    assert errors(response) == ["http-over is completed; only one that ended badly restarts."]
+    assert errors(response) == [
+        "http-over is completed; only one that ended without completing can be restarted."
+    ]
     decision = {"step": VIDEO_1, "choice": "resend"}
     assert (await served.api.post("/api/decide/http-over", decision)).status_code == 409
 
@@ -239,7 +241,9 @@ async def test_a_running_operation_is_not_restarted(served: Served) -> None:
     halt = await served.held_at_its_image(spec)
     response = await served.api.control("restart", spec)
     assert response.status_code == 409
-    assert errors(response) == ["http-running is running; only one that ended badly restarts."]
+    assert errors(response) == [
+        "http-running is running; only one that ended without completing can be restarted."
+    ]
     await halt.resume()
 
 
@@ -251,7 +255,7 @@ async def test_a_terminated_operation_is_shown_and_restarted(served: Served) -> 
     status = await served.api.ended(spec, "terminated")
     assert names(status) == ["started"]
     assert status["alerts"] == [
-        "It was terminated (by hand). Restart it to go on with what was made."
+        "It was terminated (by hand). Restart it to continue with what was made."
     ]
     assert (await served.api.control("restart", spec)).status_code == 202
     await served.api.ended(spec)
@@ -301,7 +305,7 @@ async def test_a_call_that_was_made_is_decided_and_billed_once(served: Served) -
     assert call["settleAt"] is None
     (alert,) = status["alerts"]
     assert alert.startswith("The video call of video-001 ($1.20) may have been billed without")
-    assert alert.endswith("Decide what becomes of it: made, resend or give_up.")
+    assert alert.endswith("Decide: made, resend or give_up.")
     name = await served.bench.provider_operation(spec.video_prompts[0])
     body = {"step": VIDEO_1, "choice": "made", "providerOperation": name}
     assert (await served.api.post("/api/decide/http-made", body)).status_code == 202
@@ -332,7 +336,7 @@ async def test_a_decision_that_does_not_fit_is_refused_with_its_reason(served: S
     body = {"step": "video-002", "choice": "resend"}
     response = await served.api.post("/api/decide/http-misfit", body)
     assert response.status_code == 409
-    assert errors(response) == ["the open call is that of 'video-001', not of 'video-002'."]
+    assert errors(response) == ["the open call belongs to 'video-001', not to 'video-002'."]
     # It was not even sent: the operation's own hint would tell of it.
     assert (await served.api.status(spec))["progress"]["hint"] is None
     await served.api.control("cancel", spec)
@@ -403,7 +407,7 @@ async def test_a_page_token_that_is_damaged_is_refused(served: Served) -> None:
         response = await served.api.http.get("/api/operations", params={"pageToken": wrong})
         assert response.status_code == 400, wrong
         (sentence,) = errors(response)
-        assert sentence.startswith("pageToken is not one that this service has given")
+        assert sentence.startswith("pageToken was not issued by this service")
 
 
 # Without a worker

@@ -116,8 +116,7 @@ def test_a_port_that_is_none_is_told(start: Start, port: str) -> None:
 def test_an_unknown_host_is_told(start: Start) -> None:
     line = complaint(start("--host", "no-such-host.invalid"))
     assert line == (
-        "service: the host 'no-such-host.invalid' is not known here; correct --host or "
-        "SERVICE_HOST."
+        "service: the host 'no-such-host.invalid' is unknown; correct --host or SERVICE_HOST."
     )
 
 

@@ -23,7 +23,7 @@ FREE = Decimal(0)
 OUT_OF_REACH = pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        (FaultKind.UNDELIVERED, "the API says that it is done, and delivered neither a video nor"),
+        (FaultKind.UNDELIVERED, "the API reports it as done, but delivered neither a video nor"),
         (FaultKind.EXPIRED, "Operation not found. The provider keeps a video for two days, so it"),
     ],
 )

@@ -133,7 +133,7 @@ async def test_a_decision_that_does_not_fit_is_not_taken_and_a_fitting_one_is(
     await undecided(asking, spec)
     await decide(asking, spec, Choice.RESEND, step=VIDEO_2)
     progress = await asking.until(spec, lambda now: now.hint is not None, what="it says why")
-    assert progress.hint == "the open call is that of 'video-001', not of 'video-002'."
+    assert progress.hint == "the open call belongs to 'video-001', not to 'video-002'."
     assert progress.stage is Stage.UNDECIDED
     assert progress.undecided
     assert len(await asking.requested(spec)) == 2

@@ -26,8 +26,8 @@ BIG = "x" * 1_100_000
             "its input is wrong: character_prompt: field required; video_prompt: field required.",
         ),
         ("no-object", "SeriesVideo", ["a fox"], "its input is wrong: it: input should be a valid"),
-        ("nothing", "SingleVideo", [], "it takes one input, a JSON object, not 0."),
-        ("two", "SingleVideo", [{}, {}], "it takes one input, a JSON object, not 2."),
+        ("nothing", "SingleVideo", [], "it takes one input, a JSON object; it got 0."),
+        ("two", "SingleVideo", [{}, {}], "it takes one input, a JSON object; it got 2."),
         *(
             (
                 f"{videos}-videos",
@@ -41,13 +41,13 @@ BIG = "x" * 1_100_000
             "too-long",
             "SeriesVideo",
             [{"character_prompt": "a fox", "video_prompts": [BIG]}],
-            "1,000,000 are possible.",
+            "1,000,000 is the limit.",
         ),
         (
             "too-long-single",
             "SingleVideo",
             [{"character_prompt": BIG, "video_prompt": "it waves"}],
-            "1,000,000 are possible.",
+            "1,000,000 is the limit.",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",

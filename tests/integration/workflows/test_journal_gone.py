@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
-NOT_WHERE_IT_WAS = "the payment journal is not where it was; put its newest state back."
+NOT_WHERE_IT_WAS = "the payment journal is not where it was; restore its latest state."
 
 
 @contextmanager
@@ -131,7 +131,7 @@ async def test_an_operation_may_not_have_the_name_of_the_programs_own_files(
 
         assert refused.failure_message == (
             "the operation failed: the operation id 'paid.db-journal' is the name of a file that "
-            "the workers keep among the artifacts; take another id."
+            "the workers keep there; use another id."
         )
         assert [(a.kind, a.attempt) for a in refused.activities] == [("open_operation", 1)]
         assert (await bench.run(other)).status is Status.COMPLETED

@@ -63,7 +63,7 @@ async def test_a_day_s_quota_is_waited_for_and_not_asked_for_again(quick_bench: 
     progress = await quick_bench.until(spec, lambda now: now.waiting is not None, what="it waits")
     waiting = progress.waiting
     assert waiting
-    assert "The day's quota is used up; it is back by" in waiting.reason
+    assert "The day's quota is used up; it is renewed by" in waiting.reason
     now = datetime.now(UTC)
     assert timedelta(0) < waiting.until - now < timedelta(hours=27)
     assert progress.stage is Stage.GENERATING_CHARACTER
@@ -77,7 +77,7 @@ async def test_no_quota_at_all_is_told_at_once(quick_bench: Bench) -> None:
     rule = shapes.no_quota(Call.IMAGE, match=spec.character_prompt)
     await quick_bench.lab.api.add_rule(rule)
     workflow = await quick_bench.run(spec)
-    assert "has no quota for this model at all: enable billing" in workflow.failure_message
+    assert "has no quota for this model: enable billing" in workflow.failure_message
     assert len(await quick_bench.requested(spec)) == 1
 
 

@@ -90,8 +90,8 @@ async def test_an_operation_that_is_started_with_other_prompts_is_refused_at_onc
     workflow = await quick_bench.run(fixed(other))
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
-        "the operation failed: the operation begun-otherwise was begun with another prompt for "
-        "its video-001; start it with its own prompts to go on, or take a new operation id."
+        "the operation failed: the operation begun-otherwise was started with another prompt for "
+        "its video-001; start it with its own prompts to continue, or use a new operation id."
     )
     assert [(done.kind, done.attempt) for done in workflow.activities] == [("open_operation", 1)]
     assert await quick_bench.calls() == before
@@ -184,7 +184,7 @@ async def test_a_character_that_is_damaged_on_disk_is_told_and_not_paid_for_agai
     workflow = await quick_bench.run(spec)
     assert workflow.status is Status.FAILED
     assert workflow.failure_message == (
-        "the character failed: the artifact truncated-character/character.png was altered since "
+        "the character failed: the artifact truncated-character/character.png was changed after "
         "it was made; restore it, or start a new operation, which pays for it again."
     )
     assert [(done.kind, done.attempt) for done in workflow.activities] == [

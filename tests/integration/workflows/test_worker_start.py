@@ -119,7 +119,7 @@ def test_a_worker_that_waits_says_so_and_stops_at_once(
 
     assert keys.endswith("both GEMINI_API_KEY and GOOGLE_API_KEY are set; GEMINI_API_KEY is used\n")
     assert wait.endswith(
-        f"Temporal at {nobody.address} does not answer yet; trying for 60 s more\n"
+        f"Temporal at {nobody.address} does not answer yet; trying for another 60 s\n"
     )
     (line,) = rest.splitlines()
     assert line.endswith("stopped before Temporal was up")

@@ -82,8 +82,8 @@ def test_a_key_that_fits_no_header_is_refused_and_not_shown(
     nothing.setenv("GEMINI_API_KEY", f"{KEY}\n{KEY}")
 
     assert _fault(tmp_path) == (
-        "--live cannot begin: GEMINI_API_KEY has a space, a line break or another character no "
-        "key has."
+        "--live cannot begin: GEMINI_API_KEY has a space, a line break or another character that "
+        "keys do not have."
     )
 
 

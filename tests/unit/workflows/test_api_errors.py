@@ -160,7 +160,7 @@ def test_a_days_quota_is_waited_for_until_it_is_back() -> None:
     error = refused(PAID, 429, details=details)
     assert (error.code, error.outcome) == ("QuotaUsedUp", Outcome.RETRYABLE)
     back = {_next_day_of_quotas(before), _next_day_of_quotas(datetime.now(UTC))}
-    assert any(f"it is back by {each:%Y-%m-%d %H:%M} UTC" in str(error) for each in back)
+    assert any(f"it is renewed by {each:%Y-%m-%d %H:%M} UTC" in str(error) for each in back)
     assert error.retry_after_seconds is not None
     ends = [abs((each - before).total_seconds() - error.retry_after_seconds) for each in back]
     assert min(ends) < 30
@@ -256,5 +256,5 @@ def test_a_value_error_after_a_reply_is_of_the_reply() -> None:
 
 
 def test_a_reply_that_tells_nothing_repeats_what_it_says() -> None:
-    assert str(unreadable(POLL, "Slow.")).endswith("was empty or not understood. Slow.")
-    assert str(unreadable(POLL)).endswith("was empty or not understood.")
+    assert str(unreadable(POLL, "Slow.")).endswith("was empty or could not be read. Slow.")
+    assert str(unreadable(POLL)).endswith("was empty or could not be read.")

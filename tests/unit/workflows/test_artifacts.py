@@ -100,7 +100,7 @@ def test_an_altered_file_is_not_taken(store: ArtifactStore, tmp_path: Path) -> N
     with pytest.raises(ArtifactError) as raised:
         store.load(made)
     assert str(raised.value) == (
-        "the artifact op/character.png was altered since it was made; restore it, "
+        "the artifact op/character.png was changed after it was made; restore it, "
         "or start a new operation, which pays for it again."
     )
 
@@ -142,7 +142,7 @@ def test_a_folder_that_nobody_may_write_to_is_told(
 def test_an_id_that_cannot_name_a_folder_is_refused(
     store: ArtifactStore, tmp_path: Path, operation_id: str
 ) -> None:
-    with pytest.raises(ArtifactError, match="cannot name a folder; use letters"):
+    with pytest.raises(ArtifactError, match="cannot be the name of a folder; use letters"):
         store.prepare(operation_id)
     assert files_in(tmp_path) == {}
 
@@ -282,8 +282,8 @@ def test_a_name_in_use_is_refused_before_anything_is_made(tmp_path: Path) -> Non
         with pytest.raises(ArtifactError) as raised:
             act("paid.db-journal")
         assert str(raised.value) == (
-            "the operation id 'paid.db-journal' is the name of a file that the workers keep among "
-            "the artifacts; take another id."
+            "the operation id 'paid.db-journal' is the name of a file that the workers keep "
+            "there; use another id."
         )
 
     assert list(tmp_path.iterdir()) == []

@@ -97,7 +97,7 @@ async def test_who_is_not_there_is_waited_for_within_bounds_and_it_is_said_once(
     assert said.startswith(f"cannot connect to Temporal at {nobody.address} (")
     assert SOME_TIME.total_seconds() <= took_seconds < AT_ONCE_SECONDS
     assert [record.getMessage() for record in caplog.records] == [
-        f"Temporal at {nobody.address} does not answer yet; trying for 0 s more"
+        f"Temporal at {nobody.address} does not answer yet; trying for another 0 s"
     ]
 
 

@@ -46,8 +46,8 @@ def test_what_earlier_runs_of_a_series_did_comes_back_whole() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ([], "it takes one input, a JSON object, not 0."),
-        ([SINGLE, SINGLE], "it takes one input, a JSON object, not 2."),
+        ([], "it takes one input, a JSON object; it got 0."),
+        ([SINGLE, SINGLE], "it takes one input, a JSON object; it got 2."),
         ([b"\x00"], "its input is wrong: it: input should be a valid dictionary or instance"),
         ([None], "its input is wrong: it: input should be a valid dictionary or instance"),
         ([{"character_prompt": 7}], "its input is wrong: character_prompt: input should be a"),
@@ -71,7 +71,7 @@ def test_prompts_that_would_not_fit_into_a_payload_are_told(letter: str) -> None
     size = policies.MAX_PROMPTS_BYTES // len(letter.encode())
     excess = excess_of(SeriesVideoInput(character_prompt="a fox", video_prompts=(letter * size,)))
     assert excess
-    assert excess.endswith("bytes together; 1,000,000 are possible.")
+    assert excess.endswith("bytes together; 1,000,000 is the limit.")
     fits = SingleVideoInput(character_prompt="a fox", video_prompt=letter * (size - 100))
     assert excess_of(fits) is None
 
@@ -149,7 +149,7 @@ def test_a_call_whose_reply_may_still_come_is_not_decided(choice: Choice) -> Non
 @pytest.mark.parametrize("choice", Choice)
 def test_a_decision_on_another_step_is_not_taken(choice: Choice) -> None:
     decision = Decision(step="video-001", choice=choice, provider_operation=NAME)
-    expected = "the open call is that of 'video-002', not of 'video-001'."
+    expected = "the open call belongs to 'video-002', not to 'video-001'."
     assert decision_objection(OPEN_VIDEO, decision) == expected
 
 

@@ -14,8 +14,8 @@ from workflows.settings import SettingsError
 PASSWORD = "sesame"
 SECRET = f"me:{PASSWORD}@"
 NO_PROXY_IS_ODD = (
-    "NO_PROXY has an entry that is no host; write names and addresses with commas between them, "
-    "an IPv6 address without brackets and without a range."
+    "NO_PROXY has an entry that is not a host; write names and addresses separated by commas, "
+    "and IPv6 addresses without brackets or a range."
 )
 
 

@@ -64,7 +64,9 @@ def test_a_key_that_fits_no_header_is_refused_and_not_shown(
     environment: pytest.MonkeyPatch, key: str
 ) -> None:
     environment.setenv("GEMINI_API_KEY", key)
-    expected = "GEMINI_API_KEY has a space, a line break or another character no key has."
+    expected = (
+        "GEMINI_API_KEY has a space, a line break or another character that keys do not have."
+    )
     assert fault() == expected
 
 

@@ -251,7 +251,7 @@ def test_a_start_without_a_name_is_in_doubt(body: object) -> None:
 
 
 def test_an_error_in_place_of_a_name_is_told() -> None:
-    with pytest.raises(ApiError, match=r"not understood\. No quota\.$"):
+    with pytest.raises(ApiError, match=r"could not be read\. No quota\.$"):
         name_of(reply({"error": {"code": 429, "message": "No quota."}}), VIDEO)
 
 

@@ -102,4 +102,4 @@ async def test_a_server_that_does_not_answer_holds_up_nobody_and_the_loss_is_log
     async with asyncio.timeout(5):
         await alerts.tell(alert)
         await alerts.__aexit__(None, None, None)
-    assert caplog.messages[-1] == "alerts are lost: 1; Temporal could not be reached."
+    assert caplog.messages[-1] == "1 alerts are lost: Temporal could not be reached."

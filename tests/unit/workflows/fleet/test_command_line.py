@@ -75,5 +75,5 @@ def test_without_metrics_nothing_is_set() -> None:
 
 
 def test_more_workers_than_ports_are_told() -> None:
-    with pytest.raises(SettingsError, match="take one up to 65533"):
+    with pytest.raises(SettingsError, match="use a port up to 65533"):
         _metrics("127.0.0.1:65534", 3)

@@ -85,7 +85,7 @@ async def test_nothing_is_started_after_the_end() -> None:
     spawner = Spawner()
     await spawner.close()
 
-    with pytest.raises(SpawnerError, match="no more workers are started"):
+    with pytest.raises(SpawnerError, match="no more workers can be started"):
         await spawner.start({}, ())
 
 

@@ -72,7 +72,7 @@ def _wrapped(cause: Exception) -> DBAPIError:
         ),
         (
             psycopg.errors.InsufficientPrivilege("permission denied for schema public"),
-            "grant it all rights",
+            "grant it all privileges",
             False,
         ),
         (

@@ -305,7 +305,7 @@ async def test_a_file_without_any_record_is_told_before_anything_is_paid(
     assert not raised.value.lasting
     assert str(raised.value) == (
         "op/character.png exists, but the journal has no record of it, so "
-        "PAYMENT_JOURNAL_URL may name another journal than before; correct it, or take a "
+        "PAYMENT_JOURNAL_URL may name another journal than before; correct it, or use a "
         "new operation id to pay for everything again."
     )
     assert (bench.states(), bench.provider.sent) == ([], 0)
@@ -330,7 +330,7 @@ async def test_a_video_is_not_begun_where_its_character_is_not_on_record(
     assert not raised.value.lasting
     assert str(raised.value) == (
         "the journal has no record of the character that video-001 is to be made from; stop all "
-        "work and restore its newest state."
+        "work and restore its latest state."
     )
     assert (bench.states(STEP), bench.provider.sent) == ([], 0)
 
@@ -346,9 +346,7 @@ async def test_a_journal_other_than_that_of_the_artifacts_pays_for_nothing(
         PaymentJournal.open(f"sqlite:///{bench.folder / 'other.db'}", grace_seconds=0)
     ) as other:
         strange = PaidCalls(other, bench.store, bench.settings)
-        with pytest.raises(
-            JournalError, match="was paid for by another journal than this"
-        ) as raised:
+        with pytest.raises(JournalError, match="belong to another payment journal") as raised:
             await strange.execute(
                 VIDEO, VIDEO_ORDER, VideoReplies(bench.store), bench.provider.video
             )
@@ -388,7 +386,7 @@ async def test_a_note_that_cannot_be_read_is_told(bench: Bench) -> None:
     with pytest.raises(ArtifactError) as raised:
         await bench.image()
     assert str(raised.value) == (
-        "the note op/.character.sent.note cannot be read (it is no text); restore it."
+        "the note op/.character.sent.note cannot be read (it is not text); restore it."
     )
 
 
@@ -459,7 +457,7 @@ async def test_a_copy_older_than_a_request_in_doubt_does_not_forget_the_doubt(
         await bench.video()
     assert str(raised.value) == (
         "the journal has no record of request 1 of video-001, which it granted; stop all work and "
-        "restore its newest state."
+        "restore its latest state."
     )
     assert (bench.provider.sent, raised.value.lasting) == (1, False)
 
@@ -705,7 +703,7 @@ async def test_a_request_that_could_not_leave_in_its_time_is_not_sent(
         monkeypatch.setattr(execute, "_uptime_seconds", lambda: now + 60)
 
     bench.provider.before = sleep_on
-    with pytest.raises(ApiError, match="its time had passed before it could leave") as raised:
+    with pytest.raises(ApiError, match="its deadline passed before it could be sent") as raised:
         await bench.image()
     assert (raised.value.code, raised.value.outcome) == ("NotSent", Outcome.RETRYABLE)
     assert (bench.states(), bench.provider.sent) == ([State.REFUSED], 0)
@@ -758,8 +756,8 @@ async def test_without_a_lock_it_does_not_even_intend_to_pay(
         await bench.image(pay_while_locked=free)
     assert (raised.value.code, raised.value.outcome) == ("NobodyInControl", Outcome.PERMANENT)
     assert str(raised.value) == (
-        f"nothing was sent: nobody holds the lock on {free}, which PAY_WHILE_LOCKED demands; "
-        "the run that started this worker is gone."
+        f"nothing was sent: no process holds the lock on {free}, which PAY_WHILE_LOCKED requires; "
+        "the run that started this worker has ended."
     )
     assert (bench.states(), bench.provider.sent) == ([], 0)
     handle = os.open(free, os.O_CREAT | os.O_RDONLY)
@@ -793,7 +791,7 @@ async def test_a_lost_video_is_bought_again_only_once_that_is_decided(
     with pytest.raises(UndecidedError) as raised:
         await bench.video(in_doubt_policy="resend", in_doubt_resends=9)
     assert (raised.value.call.lost, raised.value.call.reason) == (1, "it expired.")
-    assert "can be fetched no more: it expired." in str(raised.value)
+    assert "can no longer be fetched: it expired." in str(raised.value)
     assert bench.provider.sent == 1
 
     bill = await bench.video(VIDEO_ORDER.model_copy(update={"rebuys": 1}))

@@ -26,7 +26,7 @@ from workflows.payments.identity import (
 from workflows.payments.journal import JournalError, PaymentJournal
 from workflows.settings import Settings, SettingsError, load_settings
 
-NOT_WHERE_IT_WAS = "the payment journal is not where it was; put its newest state back."
+NOT_WHERE_IT_WAS = "the payment journal is not where it was; restore its latest state."
 FILES = {"paid.db", "paid.db-journal", "paid.db-shm", "paid.db-wal"}
 
 
@@ -239,8 +239,9 @@ def test_another_journal_is_refused(
         grant(other, image())
 
     assert refusal(load_settings()) == (
-        f"what lies in {folder} was paid for by another journal than this one; put its own journal "
-        "back, or correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
+        f"the files in {folder} belong to another payment journal; restore that journal, "
+        "or "
+        "correct PAYMENT_JOURNAL_URL or ARTIFACTS_DIR."
     )
 
 
@@ -270,7 +271,7 @@ def test_what_an_earlier_release_paid_for_is_not_bound_to_a_journal_that_knows_n
 
     said = refusal(load_settings())
 
-    assert said == NOT_WHERE_IT_WAS if not has_file else "is empty, and what lies in" in said
+    assert said == NOT_WHERE_IT_WAS if not has_file else "is empty, but the files in" in said
     assert not (folder / ".ledger" / "id").exists()
     assert (tmp_path / "till.db").exists() is has_file
 
@@ -301,7 +302,7 @@ def test_a_file_system_without_links_will_do(folder: Path, monkeypatch: pytest.M
 def test_an_id_that_is_no_text_is_another_journals(folder: Path) -> None:
     buy(load_settings())
     (folder / ".ledger/id").write_bytes(b"\xff")
-    assert "was paid for by another journal" in refusal(load_settings())
+    assert "belong to another payment journal" in refusal(load_settings())
 
 
 @pytest.mark.parametrize("name", ["beach.mp4", "video-clip.mp4", "video-1.mp4", "characters.txt"])
@@ -326,7 +327,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_hinders_no_later_start(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "iterdir", look)
         assert refusal(load_settings()) == (
-            f"{private} cannot be made or read (Permission denied); correct ARTIFACTS_DIR."
+            f"{private} cannot be created or read (Permission denied); correct ARTIFACTS_DIR."
         )
     open_journal(load_settings()).close()
     monkeypatch.setattr(Path, "iterdir", look)
@@ -408,7 +409,7 @@ GONE: dict[Callable[[Path], None], str] = {
     _move: NOT_WHERE_IT_WAS,
     _remove: NOT_WHERE_IT_WAS,
     _empty: NOT_WHERE_IT_WAS,
-    _replace: "the payment journal was replaced by another one; put its newest state back.",
+    _replace: "the payment journal was replaced by another one; restore its latest state.",
 }
 
 

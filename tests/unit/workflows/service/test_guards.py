@@ -138,7 +138,7 @@ async def test_a_post_from_another_origin_is_refused(
     response = await http.post("/api/cancel/fox", headers={"Origin": origin})
     assert response.status_code == status
     if status == 403:
-        assert errors(response) == ["a page of another origin must not do this."]
+        assert errors(response) == ["requests from a page of another origin are refused."]
         assert stand_in.asked == []
 
 
@@ -351,6 +351,6 @@ async def test_no_other_file_can_be_had(http: httpx.AsyncClient, path: str) -> N
 async def test_another_method_names_what_is_possible(http: httpx.AsyncClient) -> None:
     response = await http.put("/api/pause/fox")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
-    assert errors(response) == ["PUT is not possible here."]
+    assert errors(response) == ["PUT is not allowed here."]
     response = await http.delete("/api/operations")
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")

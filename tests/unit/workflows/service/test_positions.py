@@ -32,8 +32,7 @@ def test_a_page_token_comes_back_as_it_went() -> None:
 @pytest.mark.parametrize("wrong", ["", "x", "!", "é", "AAAA", "AAAAAAAA", "QUJDREVGRw"])
 def test_a_page_token_of_another_is_refused(wrong: str) -> None:
     assert refusal(wrong) == (
-        "pageToken is not one that this service has given since it started; "
-        "begin again with the first page."
+        "pageToken was not issued by this service since its start; start again with the first page."
     )
 
 

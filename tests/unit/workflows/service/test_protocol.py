@@ -23,7 +23,7 @@ POST = b"POST /api/template-workflow HTTP/1.1\r\nContent-Type: application/json\
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 PATIENCE_SECONDS = 10.0
 
-NOT_SOUND = "the request is not valid HTTP, in crumbs, or its head is too large."
+NOT_SOUND = "the request is not valid HTTP, comes in too small pieces, or its head is too large."
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], AbstractAsyncContextManager[Stream]]
@@ -155,7 +155,7 @@ async def test_as_many_headers_as_there_may_be_are_taken_of_each_of_many_request
             assert (await answer(reader)).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_a_body_in_crumbs_is_refused_and_one_in_pieces_is_taken(
+async def test_a_body_in_tiny_pieces_is_refused_and_one_in_larger_pieces_is_taken(
     connect: Connect, stand_in: StandIn
 ) -> None:
     async with connect() as (reader, writer):

@@ -69,7 +69,7 @@ async def test_two_ids_in_one_request_are_refused(
     )
     assert response.status_code == 422
     assert errors(response) == [
-        "operationId and the header Idempotency-Key are the same thing; give one of them."
+        "operationId and the header Idempotency-Key mean the same; send one of them."
     ]
     assert stand_in.asked == []
 
@@ -116,14 +116,14 @@ WRONG = (
     Wrong(
         "large",
         series(*["é" * 4_000] * 130),
-        ("config has prompts of 1,040,399 bytes together; 1,000,000 are possible.",),
+        ("config has prompts of 1,040,399 bytes together; 1,000,000 is the limit.",),
     ),
     Wrong(
         "many-wrong",
         series(*[1] * 12),
         (
             *(f"config.videoPrompts[{n}]: input should be a valid string." for n in range(10)),
-            "there are 2 more faults.",
+            "there are 2 more errors.",
         ),
     ),
     Wrong("very-many", series(*[1] * 4_002), ("the body has more than 4,000 values.",)),
@@ -132,7 +132,7 @@ WRONG = (
         single(**{f"n{n}": 1 for n in range(3_000)}),
         (
             *(f"n{n} is not a known field." for n in range(10)),
-            "there are 2990 more faults.",
+            "there are 2990 more errors.",
         ),
     ),
     Wrong(
@@ -365,7 +365,7 @@ async def test_a_defect_is_told_without_its_words(
     stand_in.fault = ValueError("hush-hush")
     response = await http.get("/api/status/fox")
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
-    assert errors(response) == ["the service has a defect here; its log says more."]
+    assert errors(response) == ["the service has a bug here; see its log."]
     assert "nosniff" in response.headers["X-Content-Type-Options"]
 
 

@@ -58,7 +58,9 @@ def test_a_token_no_header_can_carry_is_told_and_not_shown(
     environment: pytest.MonkeyPatch, token: str
 ) -> None:
     environment.setenv("SERVICE_TOKEN", token)
-    assert fault() == ("SERVICE_TOKEN has a space, a line break or another character no token has.")
+    assert fault() == (
+        "SERVICE_TOKEN has a space, a line break or another character that tokens do not have."
+    )
 
 
 def test_an_empty_token_is_told(environment: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def test_a_second_attempt_is_an_alert() -> None:
     assert list(views._alerts(attempts, Told())) == [
         (
             "start_video is at attempt 2 of 3; the last one failed: it broke; "
-            "the next begins at 03:04:05 UTC."
+            "the next starts at 03:04:05 UTC."
         )
     ]
 
@@ -80,7 +80,7 @@ def test_trouble_within_a_first_attempt_is_an_alert() -> None:
     activity.heartbeat_details.payloads.add().data = b'"the poll call failed (HTTP 503): No."'
     attempts = list(views._attempts([activity]))
     assert list(views._alerts(attempts, Told())) == [
-        ("start_video goes on, but its last look failed: the poll call failed (HTTP 503): No.")
+        ("start_video continues, but its last poll failed: the poll call failed (HTTP 503): No.")
     ]
 
 
@@ -113,9 +113,9 @@ def test_a_video_out_of_reach_is_an_alert() -> None:
     call = a_call(None).model_copy(update=lost)
     assert alerts(Progress(operation_id="fox", undecided=call)) == [
         (
-            "The video of video-001 ($1.20) may be paid for and can be fetched no more: "
-            "it expired. Decide what becomes of it: resend (buy it again), made (look again, "
-            "it is models/m/operations/1) or give_up."
+            "The video of video-001 ($1.20) may be paid for and can no longer be fetched: it "
+            "expired. Decide: resend (buy it again), made (look again for models/m/operations/1) "
+            "or give_up."
         )
     ]
 
@@ -125,7 +125,7 @@ def test_a_call_after_a_lost_video_is_told_as_what_it_is() -> None:
     assert alerts(Progress(operation_id="fox", undecided=asks)) == [
         (
             "The video call of video-001 ($1.20) may have been billed without a reply: "
-            "the connection broke. Decide what becomes of it: made, resend or give_up."
+            "the connection broke. Decide: made, resend or give_up."
         )
     ]
     (alert,) = alerts(Progress(operation_id="fox", undecided=settles))
@@ -134,7 +134,7 @@ def test_a_call_after_a_lost_video_is_told_as_what_it_is() -> None:
 
 def test_a_hint_is_an_alert() -> None:
     assert alerts(Progress(operation_id="fox", hint="there is nothing to decide now.")) == [
-        "The last decision was not taken: there is nothing to decide now."
+        "The last decision was not accepted: there is nothing to decide now."
     ]
 
 
@@ -155,7 +155,7 @@ def test_a_hint_is_an_alert() -> None:
                     WorkflowExecutionTerminatedEventAttributes(reason="by hand.")
                 )
             ),
-            "It was terminated (by hand). Restart it to go on with what was made.",
+            "It was terminated (by hand). Restart it to continue with what was made.",
         ),
         (
             HistoryEvent(
@@ -163,7 +163,7 @@ def test_a_hint_is_an_alert() -> None:
                     WorkflowExecutionTimedOutEventAttributes()
                 )
             ),
-            "It took longer than it may. Restart it to go on with what was made.",
+            "It timed out. Restart it to continue with what was made.",
         ),
         (HistoryEvent(), None),
     ],
