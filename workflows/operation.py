@@ -55,7 +55,7 @@ _MEASURING = "refuses-prompts-that-are-too-long"
 
 _ACTIVITIES_PER_VIDEO = 3
 _ACTIVITIES_BEFORE = {Stage.AWAITING_VIDEO: 1, Stage.DOWNLOADING_VIDEO: 2}
-"""Activities of the video in hand that are done when a stage begins."""
+"""Activities of the current video that are done when a stage begins."""
 
 
 class VideoOperation:
@@ -93,7 +93,7 @@ class VideoOperation:
 
     @workflow.signal
     def pause(self) -> None:
-        """Wait after the step in hand, until `resume`."""
+        """Wait after the current step, until `resume`."""
         self._update(paused=True)
 
     @workflow.signal
@@ -268,7 +268,7 @@ class VideoOperation:
         self._require_not_canceled()
 
     async def _deadline_of(self, settle_at: datetime) -> None:
-        """Wait until then, or until a cancel is requested: nothing is in hand meanwhile."""
+        """Wait until then, or until a cancel is requested: nothing is in flight meanwhile."""
         # At least a moment: the journal's clock may be behind the server's.
         wait = max(policies.SHORTEST_WAIT, settle_at - workflow.now())
         with contextlib.suppress(TimeoutError):

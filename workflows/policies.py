@@ -96,7 +96,7 @@ a living worker answers within milliseconds, and a missed one costs only a repla
 """
 
 GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=25)
-"""How long a worker that was told to stop may finish what it has in hand.
+"""How long a worker that was told to stop may finish what it has in flight.
 
 Longer than an image or the start of a video takes, so that neither is paid for and dropped;
 shorter than the 30 s after which most supervisors send SIGKILL.

@@ -76,7 +76,7 @@ def _clean(given: argparse.Namespace) -> int:
     try:
         runs = kept_runs(given.reports)
         plan = Plan.of(runs, given.keep)
-        for run in plan.in_hand:
+        for run in plan.in_use:
             say(f"{run.folder.name} may still be in progress, and is kept.")
         if not plan.going:
             finish_removals(given.reports)
@@ -145,7 +145,7 @@ class KeptRun:
         return sum(each.st_size for each in _stats(self.folder))
 
     @property
-    def is_in_hand(self) -> bool:
+    def is_in_use(self) -> bool:
         """Whether somebody may be writing it: a lock says so, or, without results, its age."""
         if is_held(self.folder):
             return True
@@ -176,14 +176,14 @@ class Plan:
     """Of the runs that are not among the newest: which go, and which may still be written."""
 
     going: Sequence[KeptRun]
-    in_hand: Sequence[KeptRun]
+    in_use: Sequence[KeptRun]
 
     @classmethod
     def of(cls, runs: Sequence[KeptRun], keep: int) -> Self:
         """So many of the newest are kept, and the one that `latest` means."""
         old = [run for run in runs[: max(0, len(runs) - keep)] if not _is_latest(run)]
-        in_hand = [run for run in old if run.is_in_hand]
-        return cls([run for run in old if run not in in_hand], in_hand)
+        in_use = [run for run in old if run.is_in_use]
+        return cls([run for run in old if run not in in_use], in_use)
 
 
 def remove(run: KeptRun) -> None:

@@ -142,8 +142,9 @@ class Boundary(BaseModel):
 
 class Crossing(BaseModel):
     """A boundary that a call has come to, and whose. `during` are the activities that the line's
-    worker had in hand when a service was called, such as `charge_card` or the second, `charge_card
-    2`. Such a call is of their workflow if they have but one, and of the attempt of one alone.
+    worker had in flight when a service was called, such as `charge_card` or the second,
+    `charge_card 2`. Such a call is of their workflow if they have but one, and of the attempt of
+    one alone.
     """
 
     model_config = ConfigDict(frozen=True)

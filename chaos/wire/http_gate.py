@@ -34,7 +34,7 @@ _WITH_A_DIGIT = re.compile(r"[^/:]*[0-9][^/:]*")
 _ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 Busy = Callable[[], Sequence[Crossing]]
-"""The activities that the worker of a line has in hand, as they were delivered."""
+"""The activities that the worker of a line has in flight, as they were delivered."""
 
 
 class Gate:

@@ -20,7 +20,7 @@ from chaos.wire.specs import LineSpec, Upstream, WireError
 
 class HttpLine:
     """Listens for the worker at the port of `spec`, from `start` to `stop`. `busy` tells what
-    that worker has in hand.
+    that worker has in flight.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class Repeat:
 
     @property
     def during(self) -> tuple[str, ...]:
-        """The activities that the worker had in hand, of which one must have asked."""
+        """The activities that the worker had in flight, of which one must have asked."""
         return tuple(sorted({name for call in self.calls for name in _owner(call).during}))
 
 

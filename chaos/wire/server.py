@@ -26,7 +26,7 @@ from chaos.wire.grpc_work import Work
 from chaos.wire.http_line import HttpLine
 from chaos.wire.journal import Closed, Opened, client_of
 from chaos.wire.specs import BreakpointSpec, LineSpec, Protocol, WireError
-from chaos.wire.tasks import InHand
+from chaos.wire.tasks import InFlight
 from chaos.wire.tracking import Tracker
 
 _Request = Mapping[str, Any]
@@ -53,8 +53,8 @@ class Server:
         self._case = case
         self._on_end = on_end
         self._breakpoints = Breakpoints(self._tell)
-        self._in_hand = InHand()
-        self._tracker = Tracker(self._in_hand)
+        self._in_flight = InFlight()
+        self._tracker = Tracker(self._in_flight)
         self._lines: dict[str, tuple[Line, RecordFile]] = {}
         self._links: dict[str, tuple[Proxy, RecordFile]] = {}
         self._client: asyncio.StreamWriter | None = None
@@ -166,7 +166,7 @@ class Server:
     async def _line(self, spec: LineSpec, journal: RecordFile) -> None:
         line: Line
         if spec.protocol is Protocol.HTTP:
-            busy = partial(self._in_hand.of, client_of(spec.name))
+            busy = partial(self._in_flight.of, client_of(spec.name))
             line = HttpLine(spec, self._breakpoints, journal, busy)
         else:
             work = Work(spec, self._breakpoints, journal, self._tracker, self._tell)

@@ -1,4 +1,4 @@
-"""The work that was given out, by its token, and what each worker has in hand; bounded."""
+"""The work that was given out, by its token, and what each worker has in flight; bounded."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Memory:
         return found
 
 
-class InHand:
+class InFlight:
     """Kept by line and activity. An activity whose next attempt is given out has been let go of."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class InHand:
         self._held.pop(activity, None)
 
     def leave(self, line: str) -> None:
-        """The worker of a line has nothing in hand any more: it is gone."""
+        """The worker of a line has nothing in flight any more: it is gone."""
         for activity in [key for key, (owner, _) in self._held.items() if owner == line]:
             del self._held[activity]
 

@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.update.v1 import Rejection, Request, Response
 
 from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
-from chaos.wire.tasks import InHand, Memory, Task
+from chaos.wire.tasks import InFlight, Memory, Task
 
 _ACTIVITY_REPORTS = {
     f"RespondActivityTask{outcome}{form}": stage
@@ -42,8 +42,8 @@ class Tracker:
     namespace of a server; a workflow is one by its id within that.
     """
 
-    def __init__(self, in_hand: InHand) -> None:
-        self._in_hand = in_hand
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
         self._memory = Memory()
 
     def sent(self, scope: str, method: str, request: Any) -> Sequence[Crossing]:
@@ -76,7 +76,7 @@ class Tracker:
             if boundary.kind is Kind.MARKER:
                 self._memory.of((scope, crossing.workflow_id)).count(Kind.MARKER, boundary.subject)
             elif boundary.kind is Kind.ACTIVITY:
-                self._in_hand.give_back(_holding(scope, crossing))
+                self._in_flight.give_back(_holding(scope, crossing))
         reported = tuple(crossing.at(REPORTS[crossing.boundary.stage]) for crossing in sent)
         return reported, _named(self._assigned(scope, method, reply))
 
@@ -87,12 +87,12 @@ class Tracker:
         delivered = tuple(crossing.at(Stage.DELIVERED) for crossing in assigned)
         for crossing in delivered:
             if crossing.boundary.kind is Kind.ACTIVITY:
-                self._in_hand.take(line, _holding(scope, crossing), crossing)
+                self._in_flight.take(line, _holding(scope, crossing), crossing)
         return delivered
 
     def left(self, line: str) -> None:
-        """The worker of a line is gone, with all that it had in hand."""
-        self._in_hand.leave(line)
+        """The worker of a line is gone, with all that it had in flight."""
+        self._in_flight.leave(line)
 
     def _activity(self, scope: str, method: str, request: Any) -> Task | None:
         if not method.endswith("ById"):
@@ -187,7 +187,7 @@ def _activity_name(run_id: str, activity_id: str) -> str:
 
 
 def _holding(scope: str, crossing: Crossing) -> tuple[str, str, str, int]:
-    """The key of an activity that a worker has in hand."""
+    """The key of an activity that a worker has in flight."""
     boundary = crossing.boundary
     return scope, crossing.workflow_id, boundary.subject, boundary.ordinal
 

@@ -27,7 +27,7 @@ from workflows.settings import SettingsError
 logger = logging.getLogger("workflows.service")
 
 STOP_SECONDS = 8
-"""How long a request in hand may take once the service was told to stop: any has its answer by
+"""How long a request in flight may take once the service was told to stop: any has its answer by
 then, as Temporal is given 5 s.
 """
 

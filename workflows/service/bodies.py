@@ -38,7 +38,7 @@ _CLOSE = {"Connection": "close"}
 
 
 class Bodies:
-    """All bodies that the service has in hand."""
+    """all bodies in flight."""
 
     def __init__(self) -> None:
         self._held_bytes = 0

@@ -119,7 +119,7 @@ class Operations:
             return views.operation(described, await self._told(described))
 
     async def pause(self, operation_id: str) -> None:
-        """Have it wait after the step in hand."""
+        """Have it wait after the current step."""
         await self._control(operation_id, "pause")
 
     async def resume(self, operation_id: str) -> None:
@@ -127,7 +127,7 @@ class Operations:
         await self._control(operation_id, "resume")
 
     async def cancel(self, operation_id: str) -> None:
-        """Have it end after the step in hand; what was made is kept."""
+        """Have it end after the current step; what was made is kept."""
         await self._control(operation_id, None)
 
     async def decide(self, operation_id: str, decision: Decision) -> None:

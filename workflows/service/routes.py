@@ -167,7 +167,7 @@ async def status(desk: Desk, operation_id: OperationIdPath) -> OperationView:
 
 @api.post("/pause/{operationId}", **_CONTROL)
 async def pause(desk: Desk, operation_id: OperationIdPath, response: Response) -> Accepted:
-    """Wait after the step in hand, a step being the character or one whole video."""
+    """Wait after the current step, a step being the character or one whole video."""
     await desk.pause(operation_id)
     return _accepted(operation_id, response)
 
@@ -181,7 +181,7 @@ async def resume(desk: Desk, operation_id: OperationIdPath, response: Response) 
 
 @api.post("/cancel/{operationId}", **_CONTROL)
 async def cancel(desk: Desk, operation_id: OperationIdPath, response: Response) -> Accepted:
-    """End after the step in hand; what was made is kept."""
+    """End after the current step; what was made is kept."""
     await desk.cancel(operation_id)
     return _accepted(operation_id, response)
 

@@ -115,7 +115,7 @@ INVARIANTS = (
 
 
 async def _slow_enough(lab: VideoLab) -> None:
-    """A supervisor's three workers have work in hand all the time."""
+    """A supervisor's three workers have work in flight all the time."""
     await lab.api.set_latencies(LatencyChange(image_seconds=0.5, video_seconds=4.0))
 
 

@@ -148,7 +148,7 @@ async def freeze(lab: VideoLab, reached: Reached) -> None:
 
 
 async def thaw(lab: VideoLab, reached: Reached) -> None:
-    """SIGCONT when all is over; then let the worker finish what it has in hand, and stop."""
+    """SIGCONT when all is over; then let the worker finish what it has in flight, and stop."""
     child = reached.worker.child
     lab.healed(child.name)
     child.resume()

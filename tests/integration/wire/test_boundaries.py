@@ -119,7 +119,7 @@ async def test_a_worker_killed_at_a_boundary_has_left_and_the_next_one_finishes(
     assert len(completed) == 1
     if what == "activity pack" and stage is not Stage.COMPLETED:
         attempts = {c.attempt for c in lane.crossings("parcel") if c.boundary.kind == "activity"}
-        assert attempts == {1, 2}, "the attempt in hand was lost, and there was one more"
+        assert attempts == {1, 2}, "the attempt in flight was lost, and there was one more"
     assert passage.crossing.boundary.ordinal == 1
 
 

@@ -138,7 +138,7 @@ _OUTLASTED = {
     _OUT_AT_START.workflow_id: "start_video",
     _OUT_AT_DOWNLOAD.workflow_id: "download_video",
 }
-"""What each workflow has in hand when the provider goes away; the fourth is polling."""
+"""What each workflow has in flight when the provider goes away; the fourth is polling."""
 
 _OUTAGE = [
     FaultRule(

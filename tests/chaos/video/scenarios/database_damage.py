@@ -38,7 +38,8 @@ _SEEN = {
 """What shows an operator that something is wrong."""
 
 _AT_ONCE = specs.single("damage-at-once")
-# The backup has an attempt in hand that ended long ago. The server waits for its heartbeat in vain.
+# The backup has an attempt in flight that ended long ago. The server waits for its heartbeat in
+# vain.
 _IN_HAND = specs.single("damage-in-hand").model_copy(update={"attempts": {"generate_character": 2}})
 
 
@@ -71,7 +72,7 @@ def _before_there_is_a_worker(
 
 
 async def _while_the_image_is_made(lab: VideoLab) -> None:
-    """The backup has an attempt in hand, whose outcome comes after it."""
+    """The backup has an attempt in flight, whose outcome comes after it."""
     image = await lab.set_breakpoint(BreakAt.IMAGE)
     video = await lab.set_breakpoint(BreakAt.VIDEO)
     await lab.worker()

@@ -61,7 +61,7 @@ _LOOP = _LOOP.model_copy(
 
 
 def _losing(count: int) -> Callable[[VideoLab], Awaitable[None]]:
-    """So many of three workers are killed at once, each with waits in hand."""
+    """So many of three workers are killed at once, each with waits in flight."""
 
     async def experiment(lab: VideoLab) -> None:
         fleet = await lab.supervisor(WORKERS)
@@ -163,7 +163,7 @@ async def _are_awaited(lab: VideoLab, load: Sequence[VideoSpec]) -> None:
 
 
 async def _holder(lab: VideoLab, workflow_id: str) -> int:
-    """The pid of the worker that has the wait of a workflow in hand, by the server."""
+    """The pid of the worker that has the wait of a workflow in flight, by the server."""
     found: list[int] = []
 
     async def is_known() -> bool:

@@ -18,7 +18,7 @@ from tests.chaos.video.fake_api.bills import Call, Received
 from tests.chaos.video.invariants.seen import polls_of, video, was_left_unanswered
 
 AT_ONCE_SECONDS = 1.0
-"""A fleet's next worker takes longer until it has anything in hand."""
+"""A fleet's next worker takes longer until it has anything in flight."""
 
 _LOST = re.compile(r"its worker (\d+)@")
 _LOGGED_LOSS = re.compile(r"\(pid (\d+)\) is lost \(SIGKILL\)")
@@ -27,7 +27,7 @@ _LOGGED_HANG = re.compile(r"\(pid (\d+)\) hangs; it is killed")
 
 def workers_were_killed_at_once(fleet: str, count: int) -> Invariant:
     """So many of a fleet's workers got SIGKILL at the same time and died of it, and each of them
-    had a wait for a video in hand.
+    had a wait for a video in flight.
     """
 
     @proof(f"workers_were_killed_at_once[{fleet}: {count}]")
@@ -42,14 +42,14 @@ def workers_were_killed_at_once(fleet: str, count: int) -> Invariant:
         lost = _named_as_lost(evidence, "await_video")
         for kill in kills:
             if kill.pid not in lost:
-                yield f"pid {kill.pid} had no wait in hand when it was killed"
+                yield f"pid {kill.pid} had no wait in flight when it was killed"
 
     return judge
 
 
 def died_again_and_again(fleet: str, workflow_id: str, kills_while_awaited: int) -> Invariant:
     """A fleet's only worker was killed while its image was asked for; then its successors were, so
-    often in a row, each as soon as it had the wait for the video in hand.
+    often in a row, each as soon as it had the wait for the video in flight.
     """
 
     @proof(f"died_again_and_again[{fleet}: {kills_while_awaited}]")
@@ -74,8 +74,8 @@ def died_again_and_again(fleet: str, workflow_id: str, kills_while_awaited: int)
 
 
 def hung_until_replaced(fleet: str, most_seconds: float) -> Invariant:
-    """A fleet's worker hung while it had a wait for a video in hand. The fleet said so, and it was
-    gone within that time.
+    """A fleet's worker hung while it had a wait for a video in flight. The fleet said so, and it
+    was gone within that time.
     """
 
     @proof(f"hung_until_replaced[{fleet}]")
@@ -90,13 +90,13 @@ def hung_until_replaced(fleet: str, most_seconds: float) -> Invariant:
         if hang.pid not in _pids(_LOGGED_HANG, evidence, fleet):
             yield f"{fleet} did not say that pid {hang.pid} hangs"
         if hang.pid not in _named_as_lost(evidence, "await_video"):
-            yield f"pid {hang.pid} had no wait in hand when it hung"
+            yield f"pid {hang.pid} had no wait in flight when it hung"
 
     return judge
 
 
 def worker_and_server_were_killed(fleet: str, at_least_seconds: float) -> Invariant:
-    """A fleet's worker with a wait in hand and the server got SIGKILL at once and died of it; the
+    """A fleet's worker with a wait in flight and the server got SIGKILL at once and died of it; the
     server was down for so long, and came back.
     """
 
@@ -114,7 +114,7 @@ def worker_and_server_were_killed(fleet: str, at_least_seconds: float) -> Invari
         if back is None or (back.at - server.at).total_seconds() < at_least_seconds:
             yield f"the server was not down for {at_least_seconds:g} s and then back"
         if kills[0].pid not in _named_as_lost(evidence, "await_video"):
-            yield f"pid {kills[0].pid} had no wait in hand when it was killed"
+            yield f"pid {kills[0].pid} had no wait in flight when it was killed"
 
     return judge
 

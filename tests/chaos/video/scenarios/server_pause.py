@@ -82,7 +82,7 @@ async def under_load(lab: VideoLab) -> None:
 
 
 async def held_through_an_outage(lab: VideoLab) -> Sequence[Breakpoint]:
-    """What is in hand when the server is killed, and still is when it is back."""
+    """What is in flight when the server is killed, and still is when it is back."""
     at_api = [
         await lab.set_breakpoint(target, prompt)
         for target, prompt in zip(_HELD, _PROMPTS, strict=True)
@@ -118,7 +118,7 @@ def killed_as_soon_as_it_answered(times: int, within_seconds: float) -> Invarian
 
 
 def all_were_in_hand(kinds: Sequence[str]) -> Invariant:
-    """Every workflow had an activity in hand from before the server was killed until it was back;
+    """Every workflow had an activity in flight from before the server was killed until it was back;
     these kinds were among them.
     """
 
@@ -136,8 +136,8 @@ def all_were_in_hand(kinds: Sequence[str]) -> Invariant:
             held = {a.kind for a in activities if lasted(a, kills[0].at, backs[0])}
             found |= held
             if not held:
-                yield f"{expected.workflow_id} had nothing in hand when the server was killed"
-        yield from (f"no {kind} was in hand" for kind in kinds if kind not in found)
+                yield f"{expected.workflow_id} had nothing in flight when the server was killed"
+        yield from (f"no {kind} was in flight" for kind in kinds if kind not in found)
 
     return judge
 

@@ -107,7 +107,7 @@ def cluster_was_killed(
     target: str, processes: Sequence[str], workflow_id: str, prompt: str
 ) -> Invariant:
     """All these processes of a cluster died of SIGKILL, were gone at the same time and came back,
-    while the workflow had the wait for a video in hand.
+    while the workflow had the wait for a video in flight.
     """
 
     @proof(f"cluster_was_killed[{target}]")
@@ -126,7 +126,7 @@ def cluster_was_killed(
         if not were_gone_at_once(evidence, [kill for kill in kills if kill]):
             yield f"{', '.join(processes)} were not down at the same time"
         moments = [kill.at for kill in kills if kill]
-        if moments and not _in_hand(evidence, workflow_id, prompt, min(moments), max(moments)):
+        if moments and not _in_flight(evidence, workflow_id, prompt, min(moments), max(moments)):
             yield f"{workflow_id} was not awaiting {prompt!r} when {target} was killed"
 
     return judge
@@ -137,7 +137,7 @@ def _was_started_anew(evidence: VideoEvidence, kill: Entry, back: Entry) -> bool
     return begun is not None and begun.pid == back.pid != kill.pid
 
 
-def _in_hand(
+def _in_flight(
     evidence: VideoEvidence, workflow_id: str, prompt: str, start: datetime, end: datetime
 ) -> bool:
     """Whether a video was begun and asked about before, and its wait ended after. Who asks has been

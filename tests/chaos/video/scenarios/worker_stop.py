@@ -108,7 +108,7 @@ async def _is_paused_long(lab: VideoLab) -> None:
         await asyncio.gather(*(lab.until_polled(prompt) for prompt in prompts))
         await asyncio.gather(*(video.resume() for video in videos))
         await lab.converge(_LONG_DEADLINE_SECONDS)
-    # It finishes what it still believes to have in hand, and ends.
+    # It finishes what it still believes to have in flight, and ends.
     await paused.child.terminate()
 
 

@@ -137,7 +137,7 @@ def test_a_run_without_results_that_was_touched_lately_may_be_in_hand(reports: P
     assert _names(Plan.of(kept_runs(reports), keep=0).going) == [MIDDLE]
 
 
-def test_a_new_run_that_has_nothing_yet_is_in_hand(reports: Path) -> None:
+def test_a_new_run_that_has_nothing_yet_is_in_use(reports: Path) -> None:
     (reports / OLD).mkdir()
 
     assert _names(kept_runs(reports)) == [OLD]
@@ -154,7 +154,7 @@ def test_one_file_that_is_still_written_keeps_the_whole_run(reports: Path) -> No
 def test_a_run_that_its_writer_has_locked_stays(reports: Path) -> None:
     lock = RunLock(_run(reports, OLD))
 
-    assert _names(Plan.of(kept_runs(reports), keep=0).in_hand) == [OLD]
+    assert _names(Plan.of(kept_runs(reports), keep=0).in_use) == [OLD]
     assert Plan.of(kept_runs(reports), keep=0).going == []
 
     lock.release()

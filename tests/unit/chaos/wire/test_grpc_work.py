@@ -24,7 +24,7 @@ from chaos.wire.breakpoints import Breakpoints
 from chaos.wire.grpc_work import Work
 from chaos.wire.methods import SERVICE
 from chaos.wire.specs import BreakpointSpec, LineSpec, Upstream
-from chaos.wire.tasks import InHand
+from chaos.wire.tasks import InFlight
 from chaos.wire.tracking import Tracker
 
 POLL = SERVICE + "PollActivityTaskQueue"
@@ -48,12 +48,12 @@ class Context:
 class Bed:
     def __init__(self, folder: Path, namespace: str = "") -> None:
         self.told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-        self.in_hand = InHand()
+        self.in_flight = InFlight()
         self.breakpoints = Breakpoints(self.told.put_nowait)
         self.journal = RecordFile(folder / "worker-1.jsonl", "worker-1", pytest.fail)
         upstream = Upstream(address="127.0.0.1:1")
         spec = LineSpec(name="worker-1", port=1, upstream=upstream, namespace=namespace)
-        tracker = Tracker(self.in_hand)
+        tracker = Tracker(self.in_flight)
         self.work = Work(spec, self.breakpoints, self.journal, tracker, self.told.put_nowait)
 
     def poll(self, peer: str, queue: str = "q", identity: str = "1@host") -> None:
@@ -106,7 +106,7 @@ async def test_a_worker_with_another_connection_keeps_what_it_has(bed: Bed) -> N
         bed.poll("peer-2")
     with bed.work.in_flight("peer-1"):
         bed.poll("peer-1", queue="other")
-    assert len(bed.in_hand.of("worker-1")) == 1
+    assert len(bed.in_flight.of("worker-1")) == 1
 
 
 async def test_a_worker_in_anothers_place_has_nothing(bed: Bed) -> None:
@@ -114,7 +114,7 @@ async def test_a_worker_in_anothers_place_has_nothing(bed: Bed) -> None:
     bed.give()
     with bed.work.in_flight("peer-2"):
         bed.poll("peer-2")
-    assert bed.in_hand.of("worker-1") == ()
+    assert bed.in_flight.of("worker-1") == ()
 
 
 async def test_the_next_call_proves_that_it_was_delivered(bed: Bed) -> None:

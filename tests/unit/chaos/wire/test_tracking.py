@@ -41,7 +41,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from chaos.wire.boundary import Crossing
-from chaos.wire.tasks import InHand
+from chaos.wire.tasks import InFlight
 from chaos.wire.tracking import Tracker
 
 RUN = "run-1"
@@ -100,8 +100,8 @@ class Server:
     """Calls as they pass: what each is at, in words."""
 
     def __init__(self) -> None:
-        self.in_hand = InHand()
-        self.tracker = Tracker(self.in_hand)
+        self.in_flight = InFlight()
+        self.tracker = Tracker(self.in_flight)
 
     def call(
         self, method: str, request: Message, reply: Message | None, scope: str = "s"
@@ -160,7 +160,7 @@ def test_reports_of_what_was_given_out_before_pass(server: Server) -> None:
 
 
 def test_whose_a_crossing_is() -> None:
-    tracker = Tracker(InHand())
+    tracker = Tracker(InFlight())
     reply = workflow_task(attempt=3)
     _, (crossing,) = tracker.answered("s", "PollWorkflowTaskQueue", reply, ())
     assert (crossing.workflow_id, crossing.run_id, crossing.attempt) == ("w", RUN, 3)
@@ -250,10 +250,10 @@ def test_reports_of_activities(
     server: Server, method: str, request_: Message, reply: Message, stages: tuple[str, str]
 ) -> None:
     assert server.activity_task(activity_task(b"a1", "1")) == given("activity pack")
-    assert [c.boundary.subject for c in server.in_hand.of("worker-1")] == ["pack"]
+    assert [c.boundary.subject for c in server.in_flight.of("worker-1")] == ["pack"]
     expected = [f"activity pack {stage} 1" for stage in stages]
     assert server.call(method, request_, reply) == expected
-    assert server.in_hand.of("worker-1") == ()
+    assert server.in_flight.of("worker-1") == ()
 
 
 def test_a_report_by_id_means_the_newest_run(server: Server) -> None:
@@ -271,15 +271,15 @@ def test_a_report_that_is_lost_leaves_the_activity_in_hand(server: Server) -> No
     assert server.call("RespondActivityTaskCompleted", request, None) == [
         "activity pack completing 1"
     ]
-    assert len(server.in_hand.of("worker-1")) == 1
+    assert len(server.in_flight.of("worker-1")) == 1
 
 
 def test_a_worker_that_is_gone_has_nothing_in_hand(server: Server) -> None:
     server.activity_task(activity_task(b"a1", "1"))
     server.tracker.left("worker-2")
-    assert len(server.in_hand.of("worker-1")) == 1
+    assert len(server.in_flight.of("worker-1")) == 1
     server.tracker.left("worker-1")
-    assert server.in_hand.of("worker-1") == ()
+    assert server.in_flight.of("worker-1") == ()
 
 
 def test_heartbeats_are_numbered_one_by_one(server: Server) -> None:

@@ -41,7 +41,7 @@ class SlowDisk:
 
 
 async def test_a_reply_that_left_is_waited_for_until_it_is_recorded(tmp_path: Path) -> None:
-    """So whoever has a reply in hand finds its answer in the bills over HTTP."""
+    """So whoever has a reply in flight finds its answer in the bills over HTTP."""
     bills, _ = BillsWriter.open(tmp_path / "bills")
     disk = SlowDisk(bills)
     slow = cast("BillsWriter", disk)

@@ -117,7 +117,7 @@ def test_a_worker_that_nothing_was_lost_with_is_unknown(
 
     idle = with_history(evidence, workflow_id, lost_with(1, "await_video"))
 
-    assert "had no wait in hand" in check.examine(idle).problems[0]
+    assert "had no wait in flight" in check.examine(idle).problems[0]
 
 
 def test_a_loop_whose_workers_had_nothing_yet_is_unknown(loop: VideoEvidence) -> None:

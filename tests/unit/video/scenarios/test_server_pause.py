@@ -57,10 +57,10 @@ def test_a_workflow_with_nothing_in_hand_is_unknown(loaded: VideoEvidence) -> No
     finding = IN_HAND.examine(entries(loaded, of(target=SERVER), at=later(HOUR)))
 
     assert finding.verdict is Verdict.UNKNOWN
-    assert "had nothing in hand" in finding.problems[0]
+    assert "had nothing in flight" in finding.problems[0]
 
 
 def test_every_kind_of_work_has_to_be_in_hand(loaded: VideoEvidence) -> None:
     finding = all_were_in_hand(("await_video", "download_video")).examine(loaded)
 
-    assert finding.problems == ("no download_video was in hand",)
+    assert finding.problems == ("no download_video was in flight",)
