@@ -2,10 +2,11 @@
 
     from chaos import Case, Lab, Scenario, Target, WorkflowSpec
 
-`examples/orders` is such a project; `docs/tutorial.md` goes through it. Each name is imported when
-it is first used, so that to import this costs nothing.
+`examples/orders` is such a project; `docs/tutorial.md` goes through it. Names are imported on first
+use, so importing this package is cheap.
 
-PYTEST_DONT_REWRITE: nothing here rests on an assert, and `python -m chaos run` imports it before.
+PYTEST_DONT_REWRITE: no assert here needs rewriting, and `python -m chaos run` imports it before
+pytest.
 """
 
 from __future__ import annotations

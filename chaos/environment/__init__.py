@@ -1,1 +1,1 @@
-"""What runs during a scenario: the Temporal server, the workers and the fake API."""
+"""What runs during a scenario: Temporal, the target's services and its workers."""

@@ -46,9 +46,8 @@ _PATIENCE = timedelta(seconds=2)
 
 @dataclass
 class TemporalCluster:
-    """The database, the other processes by their names, and the ports that these keep.
-
-    `options` are what a client needs beyond the address, as where the frontend asks for TLS.
+    """The database, the other processes by name, and their ports. `options` are what a client needs
+    besides the address, such as TLS.
     """
 
     postgres: Postgres
@@ -93,16 +92,16 @@ class TemporalCluster:
 
     @property
     def worker_environment(self) -> Mapping[str, str]:
-        """How a worker finds it."""
+        """The variables by which a worker finds it."""
         return {"TEMPORAL_ADDRESS": self.address, "TEMPORAL_NAMESPACE": self.namespace}
 
     @property
     def processes(self) -> Mapping[str, Child]:
-        """All of them by name, the database first."""
+        """All processes by name, the database first."""
         return {self.postgres.child.name: self.postgres.child, **self.roles}
 
     async def start(self) -> None:
-        """Start what does not run, and wait until all of it answers. Raises ChildError."""
+        """Start every process that does not run, and wait until all answer. Raises ChildError."""
         resting = [name for name, child in self.processes.items() if not child.is_alive]
         if self.postgres.child.name in resting:
             await self.postgres.start()
@@ -123,10 +122,7 @@ class TemporalCluster:
         await self.roles[FRONTEND].kill()
 
     async def start_again(self, *names: str) -> None:
-        """Start these, the database before the others, and wait until all of it answers.
-
-        Raises ChildError.
-        """
+        """Start these, the database first, and wait until all answer. Raises ChildError."""
         if self.postgres.child.name in names:
             await self.postgres.start()
         await asyncio.gather(*(self._start_role(name) for name in names if name in self.roles))
@@ -135,11 +131,11 @@ class TemporalCluster:
         )
 
     async def connect(self) -> Client:
-        """A client of its own connection, which finds the frontend again after a restart."""
+        """A client with a connection of its own, which reconnects after a restart."""
         return await connect(self.address, **self.options)
 
     async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
-        """End all processes at the end of a run; all workflows are its own, and end with it."""
+        """End all processes at the end of a run; its workflows end with them."""
         del workflow_ids
         await asyncio.gather(*(child.discard() for child in self.roles.values()))
         await self.postgres.discard()
@@ -154,7 +150,7 @@ class TemporalCluster:
         )
 
     async def _answers(self) -> bool:
-        """Whether a call gets through to each role that takes any, and to the database."""
+        """Whether the database and each role that accepts calls answer."""
         for child in self.processes.values():
             child.require_alive()
         return await answers(self) and await self._roles_answer()

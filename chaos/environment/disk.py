@@ -1,7 +1,6 @@
-"""Small disks of the suite's own, which may be filled without harm to anybody.
-
-Each is a tmpfs in a mount namespace: nobody outside sees it, and it goes with the last process in
-there. `mounting` gives one to the process that uses it; `SmallDisk` outlives those that do.
+"""Small disks of the harness, which can be filled without harm. Each is a tmpfs in a mount
+namespace: nothing outside sees it, and it ends with the last process in there. `mounting` gives one
+to the process that uses it; `SmallDisk` outlives those that do.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from chaos.process.child import Child
 
 SIZE_MIB = 48
 FOLDER = "disk"
-"""Where it is mounted, in the scratch folder of its stack."""
+"""Its mount point, in the scratch folder of its stack."""
 
 READY_DEADLINE_SECONDS = 30.0
 
 _FILLER = "filler"
 _MOUNT = 'mkdir -p "$1" && mount -t tmpfs -o "size=$0m" tmpfs "$1" && shift && exec "$@"'
 _STEPS = (1 << 20, 1 << 12, 1)
-"""Bytes at a time, until not even one fits."""
+"""Bytes per write; halved until not even one byte fits."""
 
 
 @cache
 def why_there_are_none() -> str | None:
-    """Why nobody can have a small disk here; None where one can."""
+    """Why this machine cannot mount a small disk; None where it can."""
     if not is_linux():
         return f"a small disk needs Linux's mount namespaces, and this is {platform.system()}"
     if not all(shutil.which(program) for program in ("unshare", "nsenter", "mount")):
@@ -61,16 +60,16 @@ class SmallDisk:
 
     @property
     def inside(self) -> Path:
-        """Where everybody finds it, as long as the owner lives."""
+        """The path by which all processes find it, as long as the owner lives."""
         return Path(f"/proc/{self.owner.pid}/root{self.folder}")
 
     @property
     def is_mounted(self) -> bool:
-        """Whether it is there."""
+        """Whether it is mounted."""
         return os.path.ismount(self.inside)
 
     async def hold(self) -> None:
-        """Start the owner and wait until the disk is there. Raises ChildError."""
+        """Start the owner and wait until the disk is mounted. Raises ChildError."""
 
         async def is_there() -> bool:
             return self.is_mounted
@@ -88,7 +87,7 @@ class SmallDisk:
         return (*enter, "--preserve-credentials", *folder, *command)
 
     def fill(self) -> None:
-        """Write until nothing more fits."""
+        """Write until the disk is full."""
         handle = os.open(self.inside / _FILLER, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             for size in _STEPS:
@@ -102,11 +101,11 @@ class SmallDisk:
 
     @property
     def free_bytes(self) -> int:
-        """The room that is left."""
+        """The free space in bytes."""
         return shutil.disk_usage(self.inside).free
 
     def copy_out(self, folder: Path) -> None:
-        """Keep what is on it: the disk goes with its owner."""
+        """Copy its files: the disk ends with its owner."""
         shutil.copytree(
             self.inside, folder, ignore=shutil.ignore_patterns(_FILLER), dirs_exist_ok=True
         )

@@ -1,7 +1,6 @@
-"""A Temporal cluster that others run: the suite starts its own workflows there, and no more.
-
-Every id and task queue begins with a prefix that no other run has. Nothing is listed or searched
-for, and what was started is ended with its stack, or by its execution timeout if the run is killed.
+"""An external Temporal cluster: the harness starts its own workflows there, and does nothing else.
+Every id and task queue has a prefix that is unique to the run. Nothing is listed or searched, and
+each workflow ends with its stack, or by its execution timeout if the run is killed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ DEFAULT_ADDRESS = "localhost:7233"
 """The SDK's own."""
 
 EXECUTION_TIMEOUT = timedelta(hours=1)
-"""Far longer than any case takes; a workflow that nobody could end is gone by then."""
+"""Far longer than any case takes; it ends a workflow that the run could not terminate."""
 
 _LOOK_SECONDS = 15.0
 _PATIENCE = timedelta(seconds=10)
@@ -47,15 +46,15 @@ class ExternalError(Exception):
 
 @dataclass(frozen=True)
 class Connection:
-    """How the user has configured the SDK: address, namespace, TLS, key."""
+    """The user's configuration of the SDK: address, namespace, TLS, API key."""
 
     address: str
     options: Mapping[str, Any] = field(repr=False)
-    """Of `Client.connect`, beside the address."""
+    """Arguments of `Client.connect` besides the address."""
 
     @classmethod
     def load(cls) -> Connection:
-        """From the standard variables and their file. Raises ExternalError."""
+        """Read the standard variables and their file. Raises ExternalError."""
         try:
             config = ClientConfig.load_client_connect_config()
         except OSError as error:
@@ -76,12 +75,12 @@ class Connection:
 
     @property
     def namespace(self) -> str:
-        """Where the run's workflows live."""
+        """The namespace of the run's workflows."""
         return str(self.options["namespace"])
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The same, in the standard variables alone: for a worker, which has no file to read."""
+        """The same as standard variables only, for a worker, which has no file to read."""
         tls = self.options.get("tls")
         metadata = self.options.get("rpc_metadata", {})
         found = {
@@ -98,7 +97,7 @@ class Connection:
 
     @property
     def secrets(self) -> Sequence[str]:
-        """What must be in no file: the key, the lines of the private key, and metadata."""
+        """What no file may contain: the API key, the lines of the private key, and metadata."""
         tls = self.options.get("tls")
         private = tls.client_private_key if isinstance(tls, TLSConfig) else None
         lines = (private or b"").decode(errors="replace").splitlines()
@@ -113,11 +112,11 @@ class Connection:
         ]
 
     async def connect(self) -> Client:
-        """A client. Raises RuntimeError where nobody answers."""
+        """A client. Raises RuntimeError where no server answers."""
         return await connect(self.address, **self.options)
 
     async def look(self) -> str:
-        """See that it can be used, and return the server's version. Raises ExternalError."""
+        """Check that it can be used, and return the server's version. Raises ExternalError."""
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 client = await self.connect()
@@ -183,14 +182,14 @@ def _tls_environment(tls: bool | TLSConfig | None) -> Mapping[str, str | None]:
 
 
 def innermost(text: str) -> str:
-    """The cause of an error of the SDK's transport, which quotes every layer it came through."""
+    """The cause of an error of the SDK's transport, which quotes every layer above it."""
     found = _CERTIFICATE.findall(text) or _QUOTED.findall(text) or _NAMED.findall(text)
     return str(found[-1]) if found else " ".join(text.split())[:_LONGEST_REASON]
 
 
 @dataclass
 class ExternalCluster:
-    """A stack's share of it: all that begins with `prefix`."""
+    """A stack's share of the cluster: everything whose name begins with `prefix`."""
 
     connection: Connection
     prefix: str
@@ -205,16 +204,16 @@ class ExternalCluster:
 
     @property
     def namespace(self) -> str:
-        """Where the stack's workflows live."""
+        """The namespace of the stack's workflows."""
         return self.connection.namespace
 
     @property
     def worker_environment(self) -> Mapping[str, str]:
-        """How a worker finds it."""
+        """The variables by which a worker finds it."""
         return self.connection.environment
 
     async def start(self) -> None:
-        """Wait until its namespace answers: nothing is started."""
+        """Wait until its namespace answers; nothing is started."""
         await wait_until(
             lambda: answers(self),
             what=f"Temporal at {self.address} answers",
@@ -223,11 +222,11 @@ class ExternalCluster:
         self._client = await self.connect()
 
     async def connect(self) -> Client:
-        """A client of its own connection."""
+        """A client with a connection of its own."""
         return await self.connection.connect()
 
     async def discard(self, workflow_ids: Sequence[str]) -> None:
-        """End these, the stack's own; the cluster is others', and goes on."""
+        """Terminate the stack's workflows; the cluster stays as it is."""
         client = self._client
         if client is not None:
             await asyncio.gather(*(self._end(client, each) for each in workflow_ids))
@@ -252,16 +251,16 @@ class ExternalFactory:
 
     connection: Connection
     run: str
-    """What the prefixes of this run, and of no other, have in common."""
+    """The beginning that all prefixes of this run share, and those of no other run."""
     topology: Topology = Topology.EXTERNAL
 
     @classmethod
     def for_run(cls, connection: Connection, run_id: str) -> ExternalFactory:
-        """The run's id is its time, and another machine may begin a run at the same."""
+        """The run's id is its time, and another machine may start a run at the same time."""
         return cls(connection, f"chaos-{run_id}-{secrets.token_hex(3)}")
 
     async def make(self, spec: StackSpec, processes: ProcessFactory) -> ExternalCluster:
-        """The share of one stack. Raises ChildError where it would have to be configured."""
+        """The share of one stack. Raises ChildError if the cluster would have to be configured."""
         spec.require_free(self.topology)
         if spec.dynamic_config or not spec.persistent:
             raise ChildError("an external cluster cannot be configured for one case.")

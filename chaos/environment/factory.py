@@ -13,9 +13,9 @@ from chaos.process.spawner import Spawner
 
 @dataclass(frozen=True)
 class ProcessFactory:
-    """`scratch` goes after the run, `logs` are kept. All processes carry the run's `run_tag`.
-
-    `name` tells the stack from the others of its run. `spawner` starts Python programs by fork.
+    """`scratch` is removed after the run, `logs` are kept. All processes have the run's `run_tag`.
+    `name` distinguishes the stack from the others of its run. `spawner` starts Python programs by
+    fork.
     """
 
     run_tag: str
@@ -28,7 +28,7 @@ class ProcessFactory:
     def child(
         self, name: str, argv: Sequence[str], extra: Mapping[str, str] | None = None
     ) -> Child:
-        """A process that can be started here, with `extra` in its environment."""
+        """A process to be started here, with `extra` in its environment."""
         return Child(
             name=name,
             argv=argv,
@@ -50,9 +50,9 @@ class ProcessFactory:
         passed: Sequence[str] = (),
         is_group: bool = True,
     ) -> Child:
-        """A process of the target's own in its folder: nothing of the suite is in its environment
-        or on its path, and `python` is that of its `project`, by default of the folder's. Unless it
-        is no group, what it starts itself is part of it.
+        """A process of the target in its folder: its environment and path have nothing of the
+        harness, and `python` is that of its `project`, by default of the folder. Unless it is no
+        group, the processes that it starts are part of it.
         """
         return Child(
             name=name,

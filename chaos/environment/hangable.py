@@ -1,7 +1,7 @@
 """Runs a program that can be made to hang: `python -m chaos.environment.hangable MODULE …`.
 
-The program is the real one, unchanged. At SIGUSR1 its main thread, and so its event loop, stands
-still for good; its other threads and its connections live on, as when code never comes back.
+The program is the real one, unchanged. At SIGUSR1 its main thread, and so its event loop, stops for
+good; its other threads and connections continue, as if a call never returned.
 """
 
 from __future__ import annotations

@@ -19,16 +19,16 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 2.0
-"""Before another start of a worker that ends before it is ready, such as while its server is down.
-One that was ready is started again at once."""
+"""The wait before a worker that ended before it was ready is started again, such as while its
+server is down. One that was ready is started again at once.
+"""
 
 
 @dataclass
 class WorkerKeeper:
-    """Starts each of its workers again, under the same name, when it has died.
-
-    They are the harness's own children, `worker-N`, so that the journal has their exits. One that
-    is paused is left alone. After `discard` none is started any more.
+    """Restarts each of its workers, under the same name, when it has died. They are children of the
+    harness, `worker-N`, so the journal has their exits. A paused one is left alone. After `discard`
+    none is restarted.
     """
 
     name: str
@@ -39,12 +39,12 @@ class WorkerKeeper:
 
     @property
     def task_queue(self) -> str:
-        """Where its workers listen."""
+        """The task queue that its workers poll."""
         return self.kept[0].task_queue
 
     @property
     def clients(self) -> Sequence[str]:
-        """Its workers: each has lines of its own."""
+        """The clients of its workers: each has lines of its own."""
         return [worker.child.name for worker in self.kept]
 
     @property
@@ -58,7 +58,7 @@ class WorkerKeeper:
         return [worker.child.pid for worker in self.kept if worker.child.is_alive]
 
     async def start(self) -> None:
-        """Start all and wait until they are ready; from then on they are kept."""
+        """Start all and wait until they are ready; then restart each that dies."""
         await asyncio.gather(*(self._start(worker) for worker in self.kept))
         self._tasks += [asyncio.create_task(self._keep(worker)) for worker in self.kept]
 
@@ -91,7 +91,7 @@ class WorkerKeeper:
         )
 
     async def until_complete(self, client: Client) -> None:
-        """Wait until all are ready, those that were started again included."""
+        """Wait until all are ready, restarted ones included."""
         await wait_until(
             lambda: self.is_complete(client),
             what=f"the workers of {self.name} poll {self.task_queue} again",
@@ -99,7 +99,7 @@ class WorkerKeeper:
         )
 
     def target_of(self, pid: int) -> str:
-        """The name of one of them. Raises ChildError where it is gone."""
+        """The name of one of them. Raises ChildError if it has ended."""
         return self._child(pid).name
 
     def signal(self, pid: int, number: Signals) -> None:
@@ -113,10 +113,10 @@ class WorkerKeeper:
         self._child(pid).send(number)
 
     def watch(self, process: psutil.Process) -> None:
-        """Nothing is to be done: the end of a child is journaled in any case."""
+        """Does nothing: the end of a child is journaled in any case."""
 
     async def until_gone(self, pids: Collection[int]) -> None:
-        """Wait until none of these is alive any more, and the journal says so."""
+        """Wait until all of these have ended, and the journal has their ends."""
         await wait_until(
             lambda: not set(pids) & set(self.pids),
             what=f"the killed workers of {self.name} have ended",
@@ -124,7 +124,7 @@ class WorkerKeeper:
         )
 
     async def discard(self) -> None:
-        """Start none any more, and end those that are there."""
+        """End all workers, and restart none."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,8 +1,6 @@
-"""A limit to how much more memory a running process may take with what it has started, and what
-ends it there.
-
-The kernel's own OOM killer does it where a memory cgroup may be made. Elsewhere a watcher of ours
-does it as earlyoom or systemd-oomd would: from outside, by SIGKILL.
+"""A limit on how much more memory a running process and its children may take, and what kills it
+there. Where a memory cgroup can be made, the kernel's OOM killer does. Elsewhere a watcher of the
+harness does, as earlyoom or systemd-oomd would: from outside, by SIGKILL.
 """
 
 from __future__ import annotations
@@ -20,10 +18,10 @@ import psutil
 from chaos.process.run_lock import RunLock, is_held
 
 KERNEL, WATCHER = "oom_kill_by_the_kernel", "oom_kill_by_a_watcher"
-"""How the journal calls the two."""
+"""The names of the two in the journal."""
 
 _STALE = "chaos-run-*"
-"""What the folders of runs are called, and so their cgroups."""
+"""The prefix of the folders of runs, and so of their cgroups."""
 
 _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 5.0
@@ -37,10 +35,10 @@ class Limit(Protocol):
         """What enforces it: `KERNEL` or `WATCHER`."""
 
     def killed(self) -> str | None:
-        """What tells that it has ended the process; None where it has not."""
+        """The evidence that it has killed the process; None if it has not."""
 
     def lift(self) -> None:
-        """Leave nothing of it behind."""
+        """Remove the limit."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,8 @@ HIERARCHIES = (
 
 @dataclass(frozen=True)
 class KernelLimit:
-    """A memory cgroup with a process in it, and all below it: `npm start` needs little itself.
-
-    What they have already stays charged to where it came from, so the limit counts only what comes.
+    """A memory cgroup with a process and its descendants: `npm start` needs little itself. Memory
+    that they already have stays charged to their old cgroup, so the limit counts only new memory.
     """
 
     hierarchy: Hierarchy
@@ -111,7 +108,7 @@ class KernelLimit:
         return None
 
     def lift(self) -> None:
-        """Let the processes that live go back to where they were, and remove the cgroup."""
+        """Move the processes that live back to their old cgroup, and remove this one."""
         self.lock.release()
         _move_back(self.folder, self.origin)
         end = time.monotonic() + _PATIENCE_SECONDS
@@ -130,8 +127,8 @@ class KernelLimit:
 
 @dataclass
 class WatchedLimit:
-    """A thread that looks every few milliseconds how much memory a process has, with all below it;
-    of these it ends the largest, as the kernel does.
+    """A thread that checks every few milliseconds how much memory a process and its descendants
+    have; it kills the largest of them, as the kernel does.
     """
 
     tree: Sequence[psutil.Process]
@@ -153,7 +150,7 @@ class WatchedLimit:
         return self._seen
 
     def lift(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._over.set()
 
     def _watch(self) -> None:
@@ -167,8 +164,8 @@ class WatchedLimit:
 
 
 def limit_memory(process: psutil.Process, more_bytes: int, run: Path) -> Limit:
-    """Let a process take so much more memory than it has, with all below it. `run` is the folder of
-    the run, which goes with it: by that the next run tells what is left over.
+    """Let a process and its descendants take this much more memory. `run` is the folder of the run,
+    which is removed with it: so the next run knows which limits are stale.
     """
     for hierarchy in HIERARCHIES:
         with suppress(OSError):
@@ -177,12 +174,12 @@ def limit_memory(process: psutil.Process, more_bytes: int, run: Path) -> Limit:
 
 
 def _tree(process: psutil.Process) -> Sequence[psutil.Process]:
-    """It, and all below it. Raises psutil.NoSuchProcess where it is gone."""
+    """A process and its descendants. Raises psutil.NoSuchProcess if it has ended."""
     return [process, *process.children(recursive=True)]
 
 
 def _rss_bytes(process: psutil.Process) -> int:
-    """What it has; 0 where it is gone."""
+    """Its memory; 0 if it has ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
@@ -190,7 +187,7 @@ def _rss_bytes(process: psutil.Process) -> int:
 
 
 def _move_back(folder: Path, origin: Path | None) -> None:
-    """Let what is in a cgroup go back to where it came from."""
+    """Move the processes of a cgroup back to where they came from."""
     procs = folder / "cgroup.procs"
     if origin is None or not procs.exists():  # there is none where the folder became no cgroup
         return
@@ -200,9 +197,8 @@ def _move_back(folder: Path, origin: Path | None) -> None:
 
 
 def _remove_stale(root: Path, run: Path) -> None:
-    """Remove what runs have left whose folders are gone; one that has a process in it stays.
-
-    So does one that somebody holds: the folder of its run may be behind other mounts.
+    """Remove the cgroups of runs whose folders are gone, unless they have a process or are locked:
+    a run's folder may be behind other mounts.
     """
     for folder in root.glob(_STALE):
         if not run.with_name(folder.name.rpartition("-")[0]).exists() and not is_held(folder):
@@ -223,6 +219,6 @@ def _paths(process: psutil.Process, root: Path) -> Iterator[str]:
 
 
 def _write(file: Path, text: str) -> None:
-    """In place: these files are the kernel's, and cannot be made."""
+    """Written in place: these files belong to the kernel, and cannot be created."""
     with file.open("r+") as opened:
         opened.write(text)

@@ -1,4 +1,4 @@
-"""A project's needs of a machine, and whether they are met, as `python -m chaos doctor` says it."""
+"""What a project needs of a machine, and whether it is there, for `python -m chaos doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """`missing`: scenarios cannot run without it. `optional`: only what is named beside it."""
+    """`missing`: scenarios cannot run without it. `optional`: only the named use needs it."""
 
     OK = "ok"
     MISSING = "missing"
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Need:
-    """One thing. `found` is what there is of it; `how` says how to get it where that is needed."""
+    """One need. `found` is what the machine has; `how` says how to get it if it is missing."""
 
     state: State
     what: str

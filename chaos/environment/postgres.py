@@ -37,12 +37,12 @@ _SETTINGS = {
 
 
 class PostgresNotFoundError(Exception):
-    """There is no PostgreSQL server on this machine, or none that may be run."""
+    """The machine has no PostgreSQL server that can be run."""
 
 
 @dataclass(frozen=True)
 class PostgresPrograms:
-    """Where its programs are, and the user that they need where the run itself is root's."""
+    """The folder of its programs, and the user that they run as if the run itself is root's."""
 
     folder: Path
     user: str | None
@@ -98,7 +98,7 @@ def _user() -> str | None:
 
 @dataclass
 class Postgres:
-    """The server process, its data folder, and the port that it keeps over restarts."""
+    """The server process, its data folder, and its port, which stays the same over restarts."""
 
     child: Child
     initdb: Child
@@ -150,7 +150,7 @@ class Postgres:
         )
 
     async def stop(self) -> None:
-        """Let it end all sessions, write everything down and end."""
+        """Stop it in order: it ends all sessions and writes everything to disk."""
         self.child.send(signal.SIGINT)
         await self.child.wait(READY_DEADLINE_SECONDS)
 
@@ -169,7 +169,7 @@ class Postgres:
         return self.url(name)
 
     async def execute(self, database: str, statement: str) -> None:
-        """Carry out a statement in a database. Raises ChildError."""
+        """Execute a statement in a database. Raises ChildError."""
         if said := await self._complaint(database, statement):
             raise ChildError(f"PostgreSQL did not carry out {statement!r}: {said}")
 
@@ -196,7 +196,7 @@ class Postgres:
         return await self._complaint("postgres", "SELECT 1") is None
 
     async def _complaint(self, database: str, statement: str) -> str | None:
-        """What its own client says where a statement was not carried out."""
+        """The message of psql where a statement failed."""
         where = ("--host=127.0.0.1", f"--port={self.port.number}", f"--username={SUPERUSER}")
         process = await asyncio.create_subprocess_exec(
             *(self.psql, *where, f"--dbname={database}", "--no-psqlrc", "--quiet"),

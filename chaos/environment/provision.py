@@ -1,4 +1,4 @@
-"""From what a user has chosen to what makes the Temporal of each stack."""
+"""From the user's choice of a topology to the factory of each stack's Temporal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from chaos.process.reaper import RUN_TAG
 
 
 class NotInstalledError(Exception):
-    """The machine lacks what a topology is made of. One sentence: what, and how to get it."""
+    """The machine lacks a part of a topology. One sentence: what, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Provisioned:
-    """What all stacks of a run are made from. `secrets` must be in no file that is kept."""
+    """What all stacks of a run are made from. No file that is kept may contain `secrets`."""
 
     temporal_factory: TemporalFactory
     server_version: str

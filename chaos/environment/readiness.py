@@ -1,7 +1,6 @@
-"""When a worker is ready: what a target says of it, and what the server knows of pollers.
-
-A worker polls in whatever process of its tree, under whatever identity and version. So a poller is
-a worker's that was not there before its start, unless it is known to be another's.
+"""When a worker is ready: what a target says about it, and what the server knows about pollers. A
+worker may poll from any process of its tree, under any identity and version. So a poller that was
+not there before a worker's start belongs to that worker, unless it is known to be another's.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ class Poller:
 
     @property
     def key(self) -> Key:
-        """What tells it from the others."""
+        """What distinguishes it from the others."""
         return self.queue, self.kind, self.identity, self.version
 
     def __str__(self) -> str:
@@ -165,13 +164,13 @@ class Arrival:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """Under which names it polls, as far as they can be told from others'."""
+        """The identities under which it polls, as far as they differ from those of others."""
         found = {poller.identity for poller in self.counting()}
         sure = {each for each in found if self.whose(each) is Whose.OWN or self.is_alone}
         return tuple(sorted(sure))
 
     def reasons(self, polls: Polls, queues: Sequence[str]) -> str:
-        """What was wanted, which pollers are there, and why none, or too few, count."""
+        """What was needed, which pollers there are, and why none, or too few, count."""
         kinds = " and ".join(polls.kinds) or "workflow or activity"
         told = [f"It must poll {' and '.join(queues)} for {kinds} tasks"]
         if not self.pollers:
@@ -183,7 +182,7 @@ class Arrival:
 
 
 async def pollers_of(client: Client, queues: Iterable[str]) -> list[Poller] | None:
-    """All that the server has seen of late at these queues; None where it does not answer."""
+    """All recent pollers of these queues; None where the server does not answer."""
     found: list[Poller] = []
     for queue in queues:
         request = DescribeTaskQueueRequest(
@@ -263,11 +262,11 @@ def _ports(pid: int) -> Iterator[int]:
 
 
 def claim(counted: Iterable[Poller], others: Iterable[Arrival]) -> None:
-    """Say to those that start meanwhile that these pollers are not theirs."""
+    """Mark these pollers as belonging to none of the workers that start meanwhile."""
     for other in others:
         other.before.update({poller.key: poller.last_access for poller in counted})
 
 
 def noted(pollers: Iterable[Poller]) -> Mapping[Key, datetime]:
-    """When each of them has polled last."""
+    """When each of them polled last."""
     return {poller.key: poller.last_access for poller in pollers}

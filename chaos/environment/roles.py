@@ -24,10 +24,10 @@ POSTGRES = "postgres"
 """The name of the database's process."""
 
 EVERYTHING = "everything"
-"""All of them at once, as the target of a fault."""
+"""All processes at once, as the target of a fault."""
 
 CLUSTER_TARGETS = (*ROLES, POSTGRES, EVERYTHING)
-"""Whatever of a cluster a fault can hit."""
+"""The parts of a cluster that a fault can hit."""
 
 DATABASE, VISIBILITY = "temporal", "temporal_visibility"
 FRONTEND = "temporal-frontend"
@@ -47,11 +47,11 @@ class RolePorts:
     membership: Port = field(default_factory=lambda: Port(below=_SMALLINT))
 
     async def are_open(self) -> bool:
-        """Whether somebody listens at both."""
+        """Whether both ports are open."""
         return all([await port.is_open() for port in (self.calls, self.membership)])
 
     def release(self) -> None:
-        """Give both back."""
+        """Release both."""
         self.calls.release()
         self.membership.release()
 
@@ -72,7 +72,7 @@ class FrontendTls:
     client_key: Path
 
     def config(self) -> Mapping[str, Any]:
-        """As the server's configuration has it."""
+        """In the form of the server's configuration."""
         checks = {"serverName": self.name, "rootCaFiles": [str(self.ca)]}
         return {
             "frontend": {

@@ -1,4 +1,4 @@
-"""A Temporal dev server with a database file of its own, or, as a control, with none."""
+"""A Temporal dev server with a database file of its own, or without one."""
 
 from __future__ import annotations
 
@@ -33,20 +33,19 @@ DATABASE = "temporal.db"
 """The name of its file."""
 
 LAZY = {"GOGC": "400"}
-"""Go's garbage is collected more rarely than by default: so a server that lives for a minute or two
-takes an eighth less of the processors.
+"""Go collects its garbage less often than by default: a server that lives for a minute or two then
+needs an eighth less CPU time.
 """
 
 SIDECARS = ("-journal", "-wal", "-shm")
-"""What the files are called besides that SQLite puts beside a database, and that belong to it."""
+"""Suffixes of the files that SQLite keeps beside a database, and that belong to it."""
 
 
 @dataclass
 class TemporalServer:
-    """The server process and the port that it keeps over restarts.
-
-    `database` is its file, None where all is in memory. On a small `disk` it is found below
-    `disk.inside`, and only while that is held. Its Web UI, where it has one, is at `ui_port`.
+    """The server process and its port, which stays the same over restarts. `database` is its file,
+    None if the data is in memory. On a small `disk` it is below `disk.inside`, while that is
+    mounted. Its Web UI, where it has one, is at `ui_port`.
     """
 
     child: Child
@@ -104,11 +103,11 @@ class TemporalServer:
         )
 
     async def connect(self) -> Client:
-        """A client of its own connection, which finds the server again after a restart."""
+        """A client with a connection of its own, which reconnects after a restart."""
         return await connect(self.address, namespace=self.namespace)
 
     async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
-        """End it at the end of a run; all workflows are its own, and end with it."""
+        """End it at the end of a run; its workflows end with it."""
         del workflow_ids
         await self.child.discard()
         if self.disk:
@@ -127,7 +126,7 @@ class DevFactory:
 
     async def make(self, spec: StackSpec, processes: ProcessFactory) -> TemporalServer:
         """One whose data is in the stack's scratch folder, or on a small disk there. Raises
-        ChildError where the port that it must have is taken.
+        ChildError if the port that it needs is in use.
         """
         port = fixed_port(spec.port) if spec.port and not spec.wire else Port()
         disk = _small_disk(spec.disk_mib, processes) if spec.disk_mib else None
@@ -141,7 +140,7 @@ class DevFactory:
 
 
 def fixed_port(number: int) -> Port:
-    """The one where workers look for Temporal that know no other. Raises ChildError."""
+    """The fixed port that the target's workers connect to. Raises ChildError."""
     try:
         return Port(number=number)
     except PortTakenError as error:

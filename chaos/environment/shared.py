@@ -1,8 +1,7 @@
 """One Temporal for many stacks, each in a namespace of its own.
 
-A case whose fault is not the server's needs a server, but not one of its own: its process, its
-start and its memory are what such a case costs most. What a case can see is in its namespace, and
-its evidence is taken from there as ever.
+A case whose fault does not hit the server needs no server of its own, whose process, start and
+memory would be most of its cost. A case sees only its namespace, and its evidence comes from there.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from chaos.evidence.journal import Entry, Event, Journal
 from chaos.process.waiting import wait_until
 
 FOLDER = "shared"
-"""What the folders of a run's shared servers begin with, each with a journal and logs."""
+"""Prefix of the folders of a run's shared servers, each with a journal and logs."""
 
 GUESTS_AT_ONCE = 4
-"""On one server. Schedulers share processors out among sessions: one server for a dozen guests got
-so little of them that its own calls ran into their deadlines, and tasks were lost.
+"""Stacks per server. Schedulers share processors among sessions: one server for a dozen stacks got
+so little time that its own calls missed their deadlines, and tasks were lost.
 """
 
 
@@ -48,7 +47,7 @@ class Guests:
     is_whole: bool = True
 
     def tell(self, entry: Entry) -> None:
-        """Tell them where a process of their server has ended, whatever that has cost them."""
+        """Record in their journals that a process of their server has ended."""
         if entry.event is Event.EXITED:
             self.is_whole = False
             for journal in tuple(self.journals.values()):  # it is told by another thread
@@ -79,7 +78,7 @@ class Guest:
         return {**self.host.worker_environment, "TEMPORAL_NAMESPACE": self.namespace}
 
     async def start(self) -> None:
-        """Make the namespace and wait until it answers: the server runs already."""
+        """Create the namespace and wait until it answers; the server runs already."""
         await wait_until(
             self._is_there,
             what=f"the namespace {self.namespace} answers",
@@ -91,23 +90,22 @@ class Guest:
         return await register(self.host, self.namespace) and await answers(self)
 
     async def connect(self) -> Client:
-        """A client of its own connection."""
+        """A client with a connection of its own."""
         config = (await self.host.connect()).config()
         config["namespace"] = self.namespace
         return Client(**config)
 
     async def discard(self, workflow_ids: Sequence[str] = ()) -> None:
-        """Leave. What is still open there has no worker any more, and ends with the server."""
+        """Leave the server. Its open workflows have no worker, and end with the server."""
         del workflow_ids
         self.guests.journals.pop(self.namespace, None)
 
 
 @dataclass
 class SharingFactory:
-    """Makes a share of a server for each stack that may have one; what `factory` makes, for others.
-
-    The shared ones keep their data in memory, what they need for a while in `scratch`, and their
-    words in `folder`. Use it by `async with`; it leaves no process behind.
+    """Makes a share of a server for each stack that may share one, and uses `factory` for others.
+    Shared servers keep their data in memory, temporary files in `scratch`, and logs in `folder`.
+    Use it by `async with`; it leaves no process behind.
     """
 
     factory: TemporalFactory
@@ -133,7 +131,7 @@ class SharingFactory:
         return Guest(host, guests, processes.name, processes.journal)
 
     async def _host(self) -> tuple[Temporal, Guests]:
-        """One with room. Nobody comes to one that has lost a process."""
+        """A server with room. One that has lost a process gets no more stacks."""
         for host, guests in self._hosts:
             if guests.is_whole and len(guests.journals) < GUESTS_AT_ONCE:
                 return host, guests

@@ -35,13 +35,11 @@ __all__ = ["NotHereError", "Stack", "StackConfig", "StackSpec", "WorkerOptions"]
 
 @dataclass(frozen=True)
 class StackConfig:
-    """Where a stack lives and what it runs: `scratch` goes after the run, `evidence` is kept, and
-    so is `run_folder`, which outlives the case.
-
-    Its Temporal is a dev server of `temporal_cli`, unless a `temporal_factory` makes another.
-    `worker_argv` is the user's own command line for this run. A `spawner` starts Python programs in
-    less time. The target's processes run in `project`, by default in the project of the current
-    folder.
+    """Where a stack keeps its files and what it runs: `scratch` is removed after the run,
+    `evidence` is kept, and so is `run_folder`, which outlives the case. Its Temporal is a dev
+    server of `temporal_cli`, unless a `temporal_factory` makes another. `worker_argv` is the user's
+    own command line for this run. A `spawner` starts Python programs in less time. The target's
+    processes run in `project`, by default in the project of the current folder.
     """
 
     run_tag: str
@@ -57,13 +55,11 @@ class StackConfig:
 
 
 class WorkerOptions(TypedDict, total=False):
-    """How a worker is started; each may be left out.
-
-    `kind`: one of the target's other kinds. `task_queue` and `argv`: in the place of the target's
-    own. `settings`: over its environment. `links`: what it reaches through a link of its own, which
-    can be made bad (`SERVER`, a service). `wire`: it speaks to Temporal, and to services over HTTP,
-    by lines of its own whose calls can be held. `namespace`: on the wire, where its requests go; it
-    is made for them.
+    """How a worker is started; all optional. `kind`: one of the target's other kinds. `task_queue`
+    and `argv`: instead of the target's own. `settings`: additions to its environment. `links`: what
+    it reaches through a link of its own, on which toxics can be put (`SERVER`, a service). `wire`:
+    it speaks to Temporal, and to services over HTTP, by lines of its own whose calls can be held.
+    `namespace`: on the wire, the namespace of its requests, which is created for them.
     """
 
     kind: str | None
@@ -115,40 +111,40 @@ class Stack:
 
     @property
     def temporal(self) -> Temporal:
-        """Its Temporal, wherever that runs; not before the stack has begun to start."""
+        """Its Temporal; not available before the stack starts."""
         if self._temporal is None:
             raise NotHereError("a stack that was not started has no Temporal.")
         return self._temporal
 
     @property
     def server(self) -> TemporalServer:
-        """The dev server; in other topologies there is none."""
+        """The dev server; other topologies have none."""
         if not isinstance(self._temporal, TemporalServer):
             raise NotHereError("only a stack of the topology dev has a dev server.")
         return self._temporal
 
     @property
     def cluster(self) -> TemporalCluster:
-        """The processes of a cluster; in other topologies there are none of ours."""
+        """The processes of a cluster of the topology postgres; others have none."""
         if not isinstance(self._temporal, TemporalCluster):
             raise NotHereError("only a stack of the topology postgres has a cluster of its own.")
         return self._temporal
 
     @property
     def links(self) -> dict[str, Link]:
-        """What can be made bad, by names such as `worker-1>server`."""
+        """The links that toxics can be put on, by names such as `worker-1>server`."""
         return self._ways.wire.links if self._ways.wire else {}
 
     @property
     def wire(self) -> WireServer:
-        """What holds calls at boundaries; there is none before a worker is on it."""
+        """The wire, which holds calls at boundaries; there is none before a worker is on it."""
         if self._ways.wire is None or not self._ways.wire.lines:
             raise NotHereError("no worker of this stack is on the wire: start it with wire=True.")
         return self._ways.wire
 
     @property
     def evidence_folder(self) -> Path:
-        """Where all that is kept of the stack goes."""
+        """The folder for everything that is kept of the stack."""
         return self._config.evidence
 
     @property
@@ -202,8 +198,8 @@ class Stack:
         await self._discard()
 
     async def start_worker(self, **options: Unpack[WorkerOptions]) -> WorkerProcess:
-        """Start one more worker, and wait until it is ready. Raises TypeError for an option that
-        there is not.
+        """Start one more worker, and wait until it is ready. Raises TypeError for an unknown
+        option.
         """
         _require_known(options)
         name = self._next_worker()
@@ -213,9 +209,8 @@ class Stack:
         return worker
 
     async def keep_workers(self, workers: int, **options: Unpack[WorkerOptions]) -> WorkerKeeper:
-        """Start so many workers, and each again when it has died; wait until all of them are ready.
-
-        They share their links; on the wire each has lines of its own. Raises TypeError likewise.
+        """Start so many workers, restart each that dies, and wait until all are ready. They share
+        their links; on the wire each has lines of its own. Raises TypeError for an unknown option.
         """
         _require_known(options)
         name = self._next_supervisor()
@@ -235,7 +230,7 @@ class Stack:
         """Start the target's supervisor with so many workers; wait until all of them poll.
 
         They and the supervisor itself share their links and the lines of the wire. Raises
-        NotHereError where the target names none, or a kind of workers is given.
+        NotHereError where the target has none, or a kind of workers is given.
         """
         _require_known(options)
         if options.get("kind"):
@@ -264,13 +259,13 @@ class Stack:
         return f"fleet-{next(self._supervisor_numbers)}"
 
     async def _on_wire(self, client: str, way: Way, options: WorkerOptions) -> Way:
-        """A client's way, with lines before it if it is to be on the wire."""
+        """The way of a client, through lines of its own if it is on the wire."""
         if not (options.get("wire") or self._spec.wire):
             return way
         return await self._ways.on_wire(self.temporal, client, way, options.get("namespace", ""))
 
     def _new_worker(self, name: str, way: Way, options: WorkerOptions) -> WorkerProcess:
-        """One more, which does not run yet."""
+        """One more worker, not started yet."""
         kind = options.get("kind")
         if kind is not None and kind not in self.target.kinds:
             raise NotHereError(f"this target has no kind of worker named {kind!r}.")
@@ -301,7 +296,7 @@ class Stack:
     def _led(
         self, way: Way, environment: Mapping[str, str], options: WorkerOptions
     ) -> dict[str, str]:
-        """A worker's environment, by which it goes that way, and what the user sets over it."""
+        """The environment of a worker: the addresses of its way, and the user's additions."""
         services = self._service_variables(way.addresses)
         return {**way.over(environment, services), **(options.get("settings") or {})}
 
@@ -364,7 +359,9 @@ class Stack:
 
 
 def _require_known(options: WorkerOptions) -> None:
-    """Python itself refuses none of them, and an experiment without its settings shows nothing."""
+    """Reject unknown options: Python does not, and an experiment without its settings proves
+    nothing.
+    """
     if unknown := sorted(set(options) - set(WorkerOptions.__annotations__)):
         known = ", ".join(WorkerOptions.__annotations__)
         raise TypeError(f"a worker has no option {unknown[0]!r}, only {known}")

@@ -1,4 +1,4 @@
-"""What keeps workers: a target's own supervisor; `WorkerKeeper` is the harness's."""
+"""What keeps workers running: a target's own supervisor; the harness's is `WorkerKeeper`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM})
 
 
 class Supervisor(Protocol):
-    """What keeps so many workers on a task queue. `fleet-N` is its name in links and journals."""
+    """What keeps workers running on a task queue, named `fleet-N` in links and journals."""
 
     @property
     def name(self) -> str:
@@ -45,28 +45,28 @@ class Supervisor(Protocol):
 
     @property
     def task_queue(self) -> str:
-        """Where its workers listen."""
+        """The task queue that its workers poll."""
 
     @property
     def clients(self) -> Sequence[str]:
-        """Whose lines its workers have, where they are on the wire."""
+        """The clients whose lines its workers use, where they are on the wire."""
 
     @property
     def logs(self) -> Sequence[Path]:
-        """Where its workers' output goes."""
+        """The log of its workers."""
 
     @property
     def pids(self) -> Sequence[int]:
         """The workers that it has now."""
 
     def target_of(self, pid: int) -> str:
-        """What one of its workers is called in the journal."""
+        """The name of one of its workers in the journal."""
 
     async def is_complete(self, client: Client) -> bool:
         """Whether all its workers are ready."""
 
     async def until_complete(self, client: Client) -> None:
-        """Wait until all its workers are ready, those that were replaced included."""
+        """Wait until all its workers are ready, replacements included."""
 
     def signal(self, pid: int, number: Signals) -> None:
         """Send a signal to one of its workers, as the planned fault."""
@@ -75,10 +75,10 @@ class Supervisor(Protocol):
         """Send a signal to one of its workers; its end is journaled."""
 
     def watch(self, process: psutil.Process) -> None:
-        """See to it that the end of one of its workers is journaled, whenever that comes."""
+        """Make sure that the end of one of its workers is journaled, whenever it comes."""
 
     async def until_gone(self, pids: Collection[int]) -> None:
-        """Wait until none of these is among its workers any more, and the journal says so."""
+        """Wait until none of these is its worker any more, and the journal has their ends."""
 
     async def discard(self) -> None:
         """End its workers, and start no more."""
@@ -86,8 +86,8 @@ class Supervisor(Protocol):
 
 @dataclass
 class SupervisorProcess:
-    """A supervisor of so many `workers`, and the task queue where they can be seen to listen: by
-    their `line`, where they are on the wire.
+    """A supervisor of so many `workers`, and the task queue where their polls can be seen: on their
+    `line`, if they are on the wire.
     """
 
     child: Child
@@ -98,8 +98,8 @@ class SupervisorProcess:
 
     @property
     def pids(self) -> Sequence[int]:
-        """The workers that it has now, but for those that are gone: each leads a session, which
-        what starts them does not.
+        """The workers that it has now and that are alive: each leads a session, which the process
+        that starts them does not.
         """
         try:
             children = psutil.Process(self.child.pid).children()
@@ -116,7 +116,7 @@ class SupervisorProcess:
         )
 
     async def until_complete(self, client: Client) -> None:
-        """Wait until all its workers poll, those that it has replaced included."""
+        """Wait until all its workers poll, replacements included."""
         await wait_until(
             lambda: self.is_complete(client),
             what=f"the workers of {self.child.name} poll {self.task_queue} again",
@@ -157,7 +157,7 @@ class SupervisorProcess:
 
     @property
     def target(self) -> str:
-        """What its workers are called in the journal: they have no names of their own."""
+        """The name of its workers in the journal: they have no names of their own."""
         return f"{self.child.name}-worker"
 
     def target_of(self, pid: int) -> str:
@@ -185,9 +185,8 @@ class SupervisorProcess:
         process.send_signal(number)
 
     def watch(self, process: psutil.Process) -> None:
-        """Journal the end of one of its workers, whenever that comes.
-
-        Its exit code is for its parent only: it stands in the supervisor's log.
+        """Journal the end of one of its workers, whenever that comes. Only its parent gets its exit
+        code, which is in the supervisor's log.
         """
 
         def wait() -> None:
@@ -201,7 +200,7 @@ class SupervisorProcess:
         threading.Thread(target=wait, name=f"watch {process.pid}", daemon=True).start()
 
     async def until_gone(self, pids: Collection[int]) -> None:
-        """Wait until none of these is among its workers any more, and the journal says so."""
+        """Wait until none of these is its worker any more, and the journal has their ends."""
         left = []
         for pid in pids:
             with suppress(psutil.NoSuchProcess):
@@ -213,7 +212,7 @@ class SupervisorProcess:
         )
 
     async def until_failed_over(self, pids: Collection[int]) -> None:
-        """Wait until it says of each of these that it was lost, and what became of its work."""
+        """Wait until it logs for each of these that it was lost, and what happened to its work."""
 
         def all_told() -> bool:
             log = self.child.log.read_text(errors="replace")

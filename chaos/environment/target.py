@@ -1,6 +1,5 @@
-"""A target: the workers and services that are put to the test, and all that is known of them.
-
-The harness knows nothing else of a guest: whatever it can do for one target, it can for any.
+"""A target: the workers and services under test, and everything that the harness knows of them. It
+has no other knowledge of a system: what it can do for one target, it can do for any.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ SCRATCH = "{scratch}"
 PORT = "{port}"
 """In a command line or a setting of a service: its port."""
 SECRET = "{secret}"  # noqa: S105 - a placeholder
-"""In a command line or a setting: a secret of this case alone, which no evidence may hold."""
+"""In a command line or a setting: a secret of this case only, which no evidence may contain."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Service:
 
     `argv` and `settings` may hold `EVIDENCE`, `SCRATCH`, `SECRET` and `PORT`. It is ready when its
     port is open. The workers find it by `variable`, if they need to, which holds `url` with its
-    address. `may_die` says that what it has on its books outlives a SIGKILL, so that drawn
+    address. `may_die` says that its records survive a SIGKILL, so that drawn
     schedules may kill it.
     """
 
@@ -63,7 +62,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under which a search runs workflows, beyond what the target itself says: `prepare` gets the
+    """How a search runs workflows, in addition to what the target says: `prepare` gets the
     lab before the first of them starts, `settings` go over the environment of the workers.
     """
 
@@ -73,10 +72,9 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Live:
-    """That the real, paid service stands behind a target, in place of a double.
-
-    `secrets` are the user's: none of them may be in any evidence. `paid_usd` tells from the run's
-    folder what its calls may have cost, those of broken-off cases included; None: nobody has paid.
+    """That a target uses the real, paid service instead of a double. `secrets` are the user's: no
+    evidence may contain one. `paid_usd` computes from the run's folder what its calls may have
+    cost, those of interrupted cases included; None: nothing was paid.
     """
 
     budget_usd: Decimal
@@ -87,10 +85,9 @@ class Live:
 
 @dataclass(frozen=True)
 class Up:
-    """What `python -m chaos up` starts of a target, for trying it by hand, and says of it.
-
-    `target` stands in for it there, such as one with slower doubles. `fronts` are services that
-    start last and speak to Temporal as workers do, such as an HTTP API. `hints` are lines of text:
+    """What `python -m chaos up` starts of a target, for trying it by hand, and what it prints.
+    `target` replaces it there, such as one with slower doubles. `fronts` are services that start
+    last and speak to Temporal as workers do, such as an HTTP API. `hints` are lines of text:
     `{name}` is the address of the service of that name, `{pid}` the process id of a worker.
     """
 
@@ -221,7 +218,7 @@ class Target:
 
 @dataclass
 class ServiceProcess:
-    """A running service, on the port that it keeps over restarts."""
+    """A running service; its port stays the same over restarts."""
 
     service: Service
     child: Child
@@ -236,7 +233,7 @@ class ServiceProcess:
         )
 
     def variable(self, address: str) -> dict[str, str]:
-        """How a worker finds it at that address: its own, or that of a proxy before it."""
+        """The variables by which a worker finds it at an address: its own, or that of a proxy."""
         if self.service.variable is None:
             return {}
         return {self.service.variable: self.service.url.replace("{address}", address)}
@@ -249,10 +246,9 @@ class ServiceProcess:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a target runs for one case: it fills in what command lines and settings leave open.
-
-    `run_folder` outlives the case, whatever becomes of it; `secret` is of this case alone.
-    `project` is the root of the user's project, by default of that where the run was begun.
+    """Where a target runs for one case: it fills in the placeholders of command lines and settings.
+    `run_folder` outlives the case in any case; `secret` belongs to this case only. `project` is the
+    root of the user's project, by default of that where the run was started.
     """
 
     target: Target
@@ -264,7 +260,7 @@ class Placement:
 
     @property
     def scratch(self) -> Path:
-        """A folder that goes after the run."""
+        """A folder that is removed after the run."""
         return self.factory.scratch
 
     @property
@@ -283,7 +279,7 @@ class Placement:
         return [self._filled(part) for part in self.target.worker_kind(kind).argv]
 
     def settings(self, kind: str | None = None) -> dict[str, str]:
-        """What is added to a worker's environment."""
+        """Additions to a worker's environment."""
         settings = self.target.settings
         common = settings(self) if callable(settings) else settings
         return self._all_filled({**common, **self.target.worker_kind(kind).settings})

@@ -26,8 +26,8 @@ _SCHEMA_DEADLINE_SECONDS = 60.0
 class PostgresFactory:
     """Makes clusters of the programs `server` and `sql_tool`.
 
-    `scratch` is a folder of its own, which goes after the run with all that is in it. With `tls`
-    the frontends ask for certificates, and `options` are those of a client that has one.
+    `scratch` is a folder of its own, which is removed after the run. With `tls` the frontends
+    require client certificates, and `options` are those of a client that has one.
     """
 
     server: Path
@@ -104,8 +104,8 @@ class PostgresFactory:
 
 
 def _let_through(folder: Path, run: Path) -> None:
-    """Let PostgreSQL, which runs as another user where the run is root's, get to a folder of the
-    run, whatever the umask.
+    """Let PostgreSQL, which runs as another user if the run is root's, access a folder of the run,
+    whatever the umask.
     """
     for each in (folder, *folder.parents):
         if each == run:

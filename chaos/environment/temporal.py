@@ -1,4 +1,4 @@
-"""What a stack needs of its Temporal, wherever that runs, and how a user names where it runs."""
+"""What a stack needs of its Temporal in any topology, and the topologies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OWN_CONFIG: Mapping[str, str] = {
 
 class Topology(StrEnum):
     """`dev`: one server process, its data in a file. `postgres`: a process for each role, their
-    data in PostgreSQL. `external`: a cluster that is there already, and not ours to break.
+    data in PostgreSQL. `external`: an existing cluster, which the harness must not break.
     """
 
     DEV = "dev"
@@ -94,7 +94,7 @@ class Temporal(Protocol):
 
     @property
     def namespace(self) -> str:
-        """Where the stack's workflows live."""
+        """The namespace of the stack's workflows."""
 
     @property
     def prefix(self) -> str:
@@ -106,16 +106,16 @@ class Temporal(Protocol):
 
     @property
     def worker_environment(self) -> Mapping[str, str]:
-        """How a worker finds it: the SDK's standard variables."""
+        """The SDK's standard variables by which a worker finds it."""
 
     async def start(self) -> None:
         """Start it and wait until its namespace answers. Raises ChildError."""
 
     async def connect(self) -> Client:
-        """A client of its own connection, which finds the server again after a restart."""
+        """A client with a connection of its own, which reconnects after a restart."""
 
     async def discard(self, workflow_ids: Sequence[str]) -> None:
-        """Leave nothing behind: no process of the stack, and none of these, its workflows."""
+        """Leave nothing behind: end the stack's processes, and these workflows of it."""
 
 
 class TemporalFactory(Protocol):
@@ -131,12 +131,12 @@ class TemporalFactory(Protocol):
 
 @cache
 def quiet_runtime() -> Runtime:
-    """The SDK's runtime without its warnings: that servers go away is the point here."""
+    """The SDK's runtime without its warnings: servers are expected to go away here."""
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="OFF")))
 
 
 async def connect(address: str, **options: Any) -> Client:
-    """A client as every part of the suite uses it. Raises RuntimeError where nobody answers."""
+    """The client of every part of the harness. Raises RuntimeError where no server answers."""
     return await Client.connect(
         address,
         **{"namespace": NAMESPACE, **options},
@@ -146,7 +146,7 @@ async def connect(address: str, **options: Any) -> Client:
 
 
 async def register(temporal: Temporal, namespace: str) -> bool:
-    """Make a namespace where there is none of the name; whether it is there now."""
+    """Create a namespace if there is none of that name; whether it exists now."""
     retention = Duration()
     retention.FromTimedelta(RETENTION)
     request = RegisterNamespaceRequest(
@@ -163,7 +163,7 @@ async def register(temporal: Temporal, namespace: str) -> bool:
 
 
 async def add_namespace(temporal: Temporal, namespace: str) -> None:
-    """Make one beside its own, and wait until it answers. Raises DeadlineExceededError."""
+    """Create one beside its own, and wait until it answers. Raises DeadlineExceededError."""
 
     async def is_there() -> bool:
         return await register(temporal, namespace) and await answers(temporal, namespace)

@@ -25,7 +25,7 @@ from chaos.wire.specs import Protocol, Upstream
 
 
 class NotHereError(Exception):
-    """A stack has no such part. The sentence says which, and where it would be."""
+    """A stack has no such part. The sentence says which, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Way:
 
 @dataclass
 class Ways:
-    """All of a stack. Workers that know only one address of Temporal's have the port `fixed`, and
-    with `fixed_port` that is the wire's.
+    """All ways of a stack. Workers that connect to one fixed port have the port `fixed`; with
+    `fixed_port` it belongs to the wire.
     """
 
     processes: ProcessFactory
@@ -80,8 +80,8 @@ class Ways:
         return Way({end: link.address for end, link in opened.items()})
 
     async def on_wire(self, temporal: Temporal, client: str, way: Way, namespace: str = "") -> Way:
-        """Put lines of a client before the server, in a namespace of its own if that is named, and
-        before each service that speaks HTTP; what is behind them is its way.
+        """Put lines of a client before the server, in the given namespace if any, and before each
+        service that speaks HTTP; behind them is its way.
         """
         if self.fixed and not self.fixed_port:
             raise NotHereError(
@@ -126,7 +126,7 @@ class Ways:
                 self.fixed_port.release()
 
     def _real(self, temporal: Temporal) -> dict[str, str]:
-        """The addresses of all that there is."""
+        """The addresses of the server and all services."""
         services = {name: service.port.address for name, service in self.services.items()}
         return {SERVER: temporal.address, **services}
 

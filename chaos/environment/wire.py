@@ -1,4 +1,4 @@
-"""The lines of a stack: one process between its workers and all that they speak to."""
+"""The lines of a stack: one process between its workers and everything that they call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVER = "server"
 """What a line or a link leads to: Temporal, or a service by its name."""
 
 EVERYBODY = "workers"
-"""The line that all workers share which know one fixed address only."""
+"""The line that all workers with a fixed address share."""
 
 _TLS = "TEMPORAL_TLS"
 _FILES = {
@@ -36,7 +36,7 @@ _FILES = {
 
 
 def link_name(client: str, upstream: str) -> str:
-    """What a link is called in the journal: `worker-1>server`."""
+    """The name of a link in the journal: `worker-1>server`."""
     return f"{client}>{upstream}"
 
 
@@ -46,7 +46,7 @@ def line_name(client: str, end: str) -> str:
 
 
 def link_of(line: str) -> str:
-    """What a line is called in the journal where a fault is at it: `worker-1>server`."""
+    """The name of a line in the journal when a fault is at it: `worker-1>server`."""
     return line if ">" in line else link_name(line, SERVER)
 
 
@@ -98,7 +98,7 @@ class Line:
     def polled(
         self, since: datetime | None = None, pids: Callable[[], Sequence[int]] | None = None
     ) -> list[Polled]:
-        """What has polled over it since, and where others share it, of these processes only."""
+        """What has polled over it since; if others share it, only these processes."""
         found = [poll for poll in self.wire.polls(self.name) if not since or poll.at >= since]
         if pids is None:
             return found
@@ -139,7 +139,7 @@ class Link:
 
     @property
     def address(self) -> str:
-        """Where the client goes in the place of the server."""
+        """The address that the client uses instead of the server's."""
         return self.port.address
 
 
@@ -233,7 +233,7 @@ class WireServer:
         return self.wire
 
     async def _is_connected(self) -> bool:
-        """The one connection is kept: the process ends with it."""
+        """Keep the one connection: the process ends with it."""
         try:
             self._wire = await Wire.connect(self.control_port.number)
         except WireError:

@@ -1,4 +1,4 @@
-"""A worker process of a target, and how it is seen to be ready."""
+"""A worker process of a target, and how it is known to be ready."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ from chaos.process.waiting import DeadlineExceededError
 READY_DEADLINE_SECONDS = 30.0
 
 Ready = Polls | LogLine | OpenPort | Callable[["WorkerProcess"], Awaitable[bool]]
-"""When a worker is ready: by its pollers, a line of its log, a port, or a function that is asked
-again and again.
+"""When a worker is ready: by its pollers, a line of its log, a port, or a function that is polled.
 """
 
 
@@ -109,7 +108,7 @@ class WorkerProcess:
         )
 
     def _on_line(self) -> Arrival:
-        """By the wire: what comes over its line from its own processes is its own."""
+        """By the wire: polls over its line from its own processes are its own."""
         return Arrival({}, lambda _: Whose.OWN, lambda: True, begun_at=datetime.now(UTC))
 
     async def _pollers(
@@ -125,7 +124,7 @@ class WorkerProcess:
         ]
 
     def _others(self, arrival: Arrival) -> str:
-        """What came over its line as well, and does not count."""
+        """Polls over its line that do not count."""
         if self.line is None:
             return ""
         counted = {(each.identity, each.last_access) for each in arrival.pollers}
@@ -164,7 +163,7 @@ class WorkerProcess:
         return f"polls {' and '.join(queues)}" if isinstance(self.ready, Polls) else "is ready"
 
     def _knower(self) -> Callable[[str], Whose]:
-        """Tells whose an identity is; what was found out once stays so."""
+        """Finds out to which process an identity belongs, and remembers it."""
         return cache(lambda identity: whose(identity, self.child.pid))
 
     def _is_connected(self) -> bool:

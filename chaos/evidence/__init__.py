@@ -1,1 +1,1 @@
-"""What an experiment leaves behind: the records of its witnesses, saved and read back."""
+"""What an experiment leaves behind: independent records, saved and read back."""

@@ -1,8 +1,7 @@
-"""What a workflow should cost, what was billed for it, and what its workers know of that.
-
-A charge says what somebody should be paid for, a bill that they were: both name the item, by which
-a target sets its prices, and a key of the guest's own that tells two things of one kind apart, such
-as an order's id.
+"""What a workflow should cost, what was billed for it, and what its workers have on record. A
+charge says what should be billed, a bill what was: both name the item, which has a price in the
+target, and a key of the target's own that distinguishes two things of one kind, such as an order's
+id.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Charge(BaseModel):
 
     Attributes:
         item: the kind of thing, which has a price.
-        key: tells two things of one item apart, such as an order's id.
+        key: distinguishes two things of one item, such as an order's id.
         times: how often it should be billed.
 
     """
@@ -65,10 +64,10 @@ class Charge(BaseModel):
 
 
 class Bill(BaseModel):
-    """What was paid, by the books of the service that was paid.
+    """What was paid, by the records of the service that was paid.
 
     Attributes:
-        at: when it was booked.
+        at: when it was recorded.
         item: the kind of thing, as in `Charge`.
         key: whose it is, as in `Charge`.
         amount_usd: 0 or more, to the last digit.
@@ -89,7 +88,7 @@ class Bill(BaseModel):
 
 
 class InDoubt(BaseModel):
-    """A paid request that, by the workers' own record, may have been paid for in vain."""
+    """A paid request that, by the workers' own record, may have been paid for without a result."""
 
     # So that only these fields of a PaidRequest are kept.
     model_config = ConfigDict(frozen=True, revalidate_instances="subclass-instances")
@@ -115,9 +114,9 @@ class PaidRequest(InDoubt):
     Attributes:
         operation_id: the workflow's id on the server.
         step: the step of the workflow.
-        number: tells the requests of a step apart.
+        number: distinguishes the requests of a step.
         key: as in `Charge`.
-        in_doubt: whether it may have been paid for in vain.
+        in_doubt: whether it may have been paid for without a result.
 
     """
 
@@ -126,7 +125,7 @@ class PaidRequest(InDoubt):
 
 
 class Refusal(BaseModel):
-    """A request that a service answered with an error, by its own books.
+    """A request that a service answered with an error, by its own records.
 
     Attributes:
         at: when.

@@ -1,15 +1,14 @@
-"""What a case leaves behind, and the reading of it: the only thing that invariants see.
+"""What a case leaves behind, and how it is read: the only thing that invariants see.
 
 A case's folder holds `journal.jsonl` (the harness), `histories/` (Temporal), `children/` (the
 histories of their child workflows), `pending/` (what the open ones waited for at the end),
-`specs.json` (what was asked for), `bills.json` (by the books of who was paid), `paid_requests.json`
-(by the workers' own record), `refusals.json` (what a service did not answer as it should),
-`billing.json` (mode and prices), `timings.json` (what the target says of itself), `network/` (the
-proxies' journals, one for each link) and `logs/`. Services and workers may put files of their own
-beside them, which a target's own kind of evidence reads.
-
-On a cluster that others use, the workflows' ids have a prefix there, which `prefix.txt` holds. The
-histories have these real ids; it is taken off when they are read.
+`specs.json` (the expected workflows), `bills.json` (by the records of the paid services),
+`paid_requests.json` (by the workers' own record), `refusals.json` (requests that a service answered
+with errors), `billing.json` (mode and prices), `timings.json` (the target's timings), `network/`
+(the proxies' journals, one for each link) and `logs/`. Services and workers may add files of their
+own, which a target's own kind of evidence reads. On an external cluster the workflows' ids have a
+prefix, which is in `prefix.txt`. The histories have these real ids; the prefix is removed when they
+are read.
 """
 
 from __future__ import annotations
@@ -50,16 +49,16 @@ OLD_TIMINGS = "promise.json"
 """What `timings.json` was called by the releases before 0.2."""
 
 _Length = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
-"""A length of time. What is none would let every recovery pass, or none."""
+"""A length of time. A value that is not one would let every recovery pass, or none."""
 
 
 class Timings(BaseModel):
-    """What a target says of its own timing, by which its recoveries are judged.
+    """A target's timings, by which its recoveries are judged.
 
     Attributes:
-        recovery_seconds: its promise: the longest that work stands still after a fault, fault
-            included. None: the bound is computed from the timeouts in the history.
-        heartbeat_interval_seconds: how often at the least a heartbeat reaches the server, as in
+        recovery_seconds: its promise: the longest that work stops after a fault, fault included.
+        None: the bound is computed from the timeouts in the history. heartbeat_interval_seconds:
+        the longest time between two heartbeats at the server, as in
             `max_heartbeat_throttle_interval`. None: the last one may be as old as the timeout.
         sticky_queue_seconds: the workers' sticky queue timeout; the SDK's is 10 s.
         keepalive_seconds: until a silent connection counts as dead; the SDK's is 30 s + 15 s.
@@ -78,7 +77,7 @@ class Timings(BaseModel):
 
 @dataclass(frozen=True)
 class Reading:
-    """How a target's evidence is read where its files do not say: `Target.reading`."""
+    """How a target's evidence is read beyond what its files say: `Target.reading`."""
 
     timings: Timings = field(default_factory=Timings)
     billing: Billing = field(default_factory=Billing)
@@ -93,17 +92,12 @@ class Evidence:
     """The saved evidence of one case. A target may have a subclass with more of its own.
 
     Attributes:
-        folder: where it was read from.
-        specs: the workflows that were expected.
-        workflows: their histories, by id.
-        journal: what the harness did and saw, in order.
-        bills: what was paid, by the services' books.
-        paid_requests: what was sent, by the workers' own record.
-        refusals: requests that services answered with errors.
-        billing: mode and prices.
-        prefix: what the run put before each workflow id.
-        timings: what the target says of its timing.
-        children: workflows that were started by expected ones, and not expected themselves.
+        folder: where it was read from. specs: the workflows that were expected. workflows: their
+        histories, by id. journal: what the harness did and saw, in order. bills: what was paid, by
+        the services' records. paid_requests: what was sent, by the workers' own record. refusals:
+        requests that services answered with errors. billing: mode and prices. prefix: what the run
+        put before each workflow id. timings: the target's timings. children: workflows that were
+        started by expected ones, and not expected themselves.
 
     """
 
@@ -162,7 +156,7 @@ class Evidence:
 
     @property
     def all_workflows(self) -> Sequence[Workflow]:
-        """The expected workflows, and those that they started."""
+        """The expected workflows, and the ones that they started."""
         return (*self.workflows.values(), *self.children)
 
     def descendants(self, workflow: Workflow) -> Sequence[Workflow]:
@@ -178,12 +172,12 @@ class Evidence:
 
     @property
     def newest_specs(self) -> Sequence[WorkflowSpec]:
-        """The last one of each workflow: one that is started again owes nothing twice."""
+        """The last spec of each workflow: one that is started again is not to be paid twice."""
         return list({spec.workflow_id: spec for spec in self.specs}.values())
 
     @property
     def in_doubt(self) -> Sequence[PaidRequest]:
-        """Those that may have been paid for in vain."""
+        """The requests that may have been paid for without a result."""
         return [request for request in self.paid_requests if request.in_doubt]
 
     @property
@@ -197,13 +191,13 @@ class Evidence:
 
     @cached_property
     def strain(self) -> Strain | None:
-        """How starved the machine was, at the worst; None where nobody has measured it."""
+        """How starved the machine was, at the worst; None where it was not measured."""
         told = [entry.strain for entry in self.journal if entry.strain]
         return worst(told) if told else None
 
     @cached_property
     def troubles(self) -> Sequence[str]:
-        """Why the experiment did not go as planned; empty where it did."""
+        """Why the experiment did not go as planned; empty if it did."""
         return [entry.text for entry in self.journal if entry.event is Event.TROUBLE]
 
     def first_entry(
@@ -215,7 +209,7 @@ class Evidence:
         pid: int | None = None,
         signal: str | None = None,
     ) -> Entry | None:
-        """The journal's first entry of that kind which has all that is given."""
+        """The journal's first entry of that kind with all the given values."""
         wanted = {"target": target, "pid": pid, "signal": signal}
         given = {name: value for name, value in wanted.items() if value is not None}
         return next(
@@ -230,7 +224,7 @@ class Evidence:
         )
 
     def real_id(self, workflow_id: str) -> str:
-        """A workflow's id as the server and the workers have it."""
+        """A workflow's id on the server and in the workers."""
         return f"{self.prefix}{workflow_id}"
 
     def history_file(self, workflow: Workflow) -> Path:
@@ -262,7 +256,7 @@ def _load(file: Path, kind: TypeAdapter[T], otherwise: Callable[[], T]) -> T:
 
 @dataclass(frozen=True)
 class Book:
-    """One of the books of both sides: a field of the evidence, its file, what it is called."""
+    """One record of payments: its field in the evidence, its file, its name."""
 
     name: str
     file: str
@@ -270,8 +264,8 @@ class Book:
     text: str
 
     def read(self, reading: Reading, folder: Path, *, is_troubled: bool = False) -> tuple[Any, ...]:
-        """By the target's own reader. Where it raises, and the journal tells of trouble already,
-        there is nothing to read.
+        """By the target's own reader. If it raises, and the journal already has trouble, nothing is
+        read.
         """
         try:
             return tuple(getattr(reading, self.name)(folder))
@@ -294,9 +288,8 @@ def save_billing(folder: Path, billing: Billing) -> None:
 
 
 def save_book(folder: Path, reading: Reading, book: Book) -> None:
-    """Save what one of the books of both sides says, so that reports need no target.
-
-    Raises whatever a target's own reading raises.
+    """Save one of the records of payments, so that reports need no target. Raises whatever a
+    target's own reading raises.
     """
     write_file(folder / book.file, book.kind.dump_json(book.read(reading, folder), indent=1))
 
@@ -308,16 +301,16 @@ def save_books(folder: Path, reading: Reading) -> None:
 
 
 def save_timings(folder: Path, timings: Timings) -> None:
-    """Save what the target says of itself."""
+    """Save the target's timings."""
     write_file(folder / TIMINGS, timings.model_dump_json())
 
 
 def save_prefix(folder: Path, prefix: str) -> None:
-    """Save what the workflows' ids begin with on the server; nothing where that is nothing."""
+    """Save the prefix of the workflows' ids on the server, if there is one."""
     if prefix:
         write_file(folder / PREFIX, prefix)
 
 
 def load_prefix(folder: Path) -> str:
-    """What the workflows' ids begin with on the server."""
+    """The prefix of the workflows' ids on the server."""
     return (read_if_there(folder / PREFIX) or b"").decode()

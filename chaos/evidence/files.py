@@ -1,7 +1,6 @@
-"""Files of a run: written whole or not at all, and read only where they are files of our own kind.
-
-A folder of reports lies open to the system under test, and runs are copied from elsewhere. So no
-name that could be guessed is written to, no link is followed, and no pipe is waited for.
+"""Files of a run: written whole or not at all, and read only if they are regular files. The system
+under test can write to a folder of reports, and runs are copied from elsewhere. So nothing is
+written to a name that could be guessed, no link is followed, and no pipe is opened.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class NoFolderError(Exception):
 def new_folder(
     reports: Path, prefix: str = "", *, at: datetime | None = None, option: str = "--reports"
 ) -> Path:
-    """A new folder there, named by the time, which is now if it is not given. `option` is the one
-    that names another place. Raises NoFolderError.
+    """A new folder there, named by the time, by default now. `option` is the one that names another
+    folder. Raises NoFolderError.
     """
     name = f"{prefix}{at or datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     try:
@@ -77,12 +76,12 @@ def write_link(path: Path, target: str) -> None:
 
 
 def append_to(path: Path) -> BinaryIO:
-    """A file that is read, and written at its end. Raises OSError, also for a link or no file."""
+    """Open a file to read it and to append. Raises OSError, also for a link or no regular file."""
     return _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, "ab+")
 
 
 def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """The whole of a file. Raises OSError, also where it is a link, no file, or far too large."""
+    """The content of a file. Raises OSError, also for a link or far too large a file."""
     with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > most_bytes:
             raise _refused(path, f"it is larger than {most_bytes // (1024 * 1024)} MB")
@@ -90,7 +89,7 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def read_start(path: Path, most_bytes: int, begin: int = 0) -> bytes:
-    """So much of a file at most, from a byte on. Raises OSError, also for a link or no file."""
+    """At most so many bytes of a file, from a position. Raises OSError, also for a link."""
     with _opened(path) as file:
         file.seek(begin)
         return file.read(most_bytes)
@@ -120,13 +119,13 @@ def read_if_there(path: Path, most_bytes: int = MOST_BYTES) -> bytes | None:
 
 
 def is_own_file(path: Path, folder: Path) -> bool:
-    """Whether it is a file in this very folder or below, by no link on the way."""
+    """Whether it is a file in this folder or below, with no link on the way."""
     below = [path, *(p for p in path.parents if p != folder and p.is_relative_to(folder))]
     return path.is_file() and not any(map(Path.is_symlink, below))
 
 
 def _beside(path: Path) -> Path:
-    """A name in the same folder that nobody can guess."""
+    """A name in the same folder that cannot be guessed."""
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
 
 
@@ -144,7 +143,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def cut_unfinished_line(path: Path) -> None:
-    """Its writer was killed at it; the next must not be written behind it. Raises OSError."""
+    """Remove a last line whose writer was killed, before more is written. Raises OSError."""
     if path.is_file():
         whole_bytes = path.read_bytes().rfind(b"\n") + 1
         if whole_bytes < path.stat().st_size:

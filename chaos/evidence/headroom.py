@@ -1,7 +1,6 @@
-"""How much room the machine has left: a witness for whatever takes longer than it should.
-
-A starved process looks like a broken one. So a run measures all the time how long others had to
-wait for a processor: stacks start by it, deadlines are counted by it, and a case's journal has it.
+"""How busy the machine is, which explains what takes longer than it should. A starved process looks
+like a broken one. So a run always measures how long processes wait for a processor: stacks start
+and deadlines are counted accordingly, and each case's journal has it.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from pydantic import BaseModel, ConfigDict
 
 SAMPLE_SECONDS = 0.5
 WINDOW_SECONDS = 5.0
-"""What a journal's entry speaks of."""
+"""What an entry of a journal describes."""
 
 ROOMY_PRESSURE = 0.5
-"""Up to here there is room for one more case to start."""
+"""Up to here one more case may start."""
 
 BUSY_PRESSURE = 0.5
 BUSY_LAG_SECONDS = 1.0
 BUSY_STEAL = 0.1
-"""From here on, in any window, a machine is busy enough to make a process late."""
+"""From here on, in any window, the machine is busy enough to make a process late."""
 
 LONGEST_STRETCH = 4.0
-"""How much longer a deadline may become: a second in which somebody always waited for a processor
-counts as a quarter of one.
+"""How much longer a deadline may become: a second in which some process always waited for a
+processor counts as a quarter.
 """
 
 _STALL_FILES = (Path("/proc/pressure/cpu"), Path("/sys/fs/cgroup/cpu.pressure"))
@@ -42,8 +41,8 @@ _STALL_FILES = (Path("/proc/pressure/cpu"), Path("/sys/fs/cgroup/cpu.pressure"))
 
 
 class Strain(BaseModel):
-    """How starved the machine was over a while. `pressure` is the share of the time in which
-    somebody waited for a processor, `steal` the share that other guests of the host had taken,
+    """How starved the machine was over a while. `pressure` is the share of the time in which a
+    process waited for a processor, `steal` the share that other virtual machines of the host took,
     `lag_seconds` how late the harness's own loop woke, at the worst.
     """
 
@@ -118,7 +117,7 @@ class _Reading:
 
 
 def _stalled(file: Path) -> float | None:
-    """The seconds in which anybody waited, None where it does not say."""
+    """The seconds in which any process waited; None where the kernel does not say."""
     with suppress(OSError):
         if found := re.search(r"^some .*total=(\d+)", file.read_text(), re.MULTILINE):
             return int(found[1]) / 1e6
@@ -127,7 +126,7 @@ def _stalled(file: Path) -> float | None:
 
 @dataclass(eq=False)
 class _Watch:
-    """Somebody who is told of each window, and what the present one began with."""
+    """A listener that gets each window, and the counters at the start of the present one."""
 
     tell: Callable[[Strain], None]
     began: _Reading = field(default_factory=_Reading.now)
@@ -148,7 +147,7 @@ class Meter:
     _sampled_at: float = field(default_factory=time.monotonic)
 
     def fair_seconds(self) -> float:
-        """A clock for deadlines: it goes slower while the machine is starved."""
+        """A clock for deadlines: it runs slower while the machine is starved."""
         return self._fair + (time.monotonic() - self._sampled_at) * self.latest.pace
 
     async def run(self) -> None:
@@ -168,7 +167,7 @@ class Meter:
 
     @contextmanager
     def watched(self, tell: Callable[[Strain], None]) -> Iterator[None]:
-        """Tell of each window within the block, and of what is left at its end."""
+        """Call `tell` for each window within the block, and for the rest at its end."""
         watch = _Watch(tell)
         self._watches.append(watch)
         try:

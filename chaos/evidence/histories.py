@@ -26,7 +26,7 @@ CHILDREN = "children"
 PENDING = "pending"
 
 _WRITTEN_AS_THEY_ARE = " !#$&'()+,;=@[]{}"
-"""No colon: such a file can be put on no NTFS disk, nor among a CI run's artifacts."""
+"""No colon: NTFS and the artifacts of a CI run do not allow it in a file's name."""
 
 
 async def save_histories(
@@ -36,10 +36,9 @@ async def save_histories(
     started: Mapping[str, Sequence[str]] | None = None,
 ) -> Sequence[str]:
     """Fetch and write the histories of all runs and of all that they started, and what those that
-    are open wait for. A workflow that is gone leaves no file.
-
-    `started` has the first run of each start, where an id was started more than once. Returns the
-    ids of the children that outlive their parents: those were left to themselves.
+    are open wait for. A workflow that the server has lost leaves no file. `started` has the first
+    run of each start, where an id was started more than once. Returns the ids of the children that
+    outlive their parents by policy.
     """
     (folder / HISTORIES).mkdir(parents=True, exist_ok=True)  # even where all of them are gone
     children: dict[tuple[str, str], bool] = {}
@@ -55,7 +54,7 @@ async def save_histories(
 async def _save(
     client: Client, folder: Path, kind: str, name: str, runs: Sequence[WorkflowHistory]
 ) -> Workflow | None:
-    """Write down the runs of one workflow; None where it has none."""
+    """Save the runs of one workflow; None where it has none."""
     (folder / kind).mkdir(parents=True, exist_ok=True)
     for number, run in enumerate(runs, start=1):
         # As Temporal's own UI and CLI export and import it.
@@ -75,8 +74,8 @@ async def _save_children(
     client: Client, folder: Path, runs: Sequence[WorkflowHistory]
 ) -> Mapping[tuple[str, str], bool]:
     """What the workflows had in flight that these runs started, and so on: each by its id and its
-    first run, and whether it outlives who started it. Their ids are anybody's text, and no name of
-    a file.
+    first run, and whether it outlives its parent. Their ids are text of others, and not used as
+    names of files.
     """
     found: dict[tuple[str, str], bool] = {}
     waiting = [(runs, child) for run in runs for child in _children_of(run)]
@@ -100,7 +99,7 @@ def _children_of(run: WorkflowHistory) -> Iterator[tuple[str, str]]:
 
 
 def file_stem(workflow_id: str) -> str:
-    """What the names of a workflow's files begin with."""
+    """The prefix of the names of a workflow's files."""
     return quote(workflow_id, safe=_WRITTEN_AS_THEY_ARE)
 
 
@@ -174,7 +173,7 @@ def _load_pending(file: Path) -> Pending | None:
 def load_children(
     folder: Path, converter: DataConverter = pydantic_data_converter
 ) -> Sequence[Workflow]:
-    """Each by the id that its first event tells; the names of their files are none."""
+    """Each by the id in its first event, which its file's name need not have."""
     found = load_histories(folder, "", converter).values()
     return tuple(replace(child, workflow_id=_id_in(child.runs[0])) for child in found)
 

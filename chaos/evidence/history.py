@@ -1,4 +1,4 @@
-"""Temporal's own witness, read into plain values: what the server recorded of a workflow."""
+"""What the server recorded of a workflow, read into plain values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORKER_LOST = "WorkerLost"
 
 
 class Status(StrEnum):
-    """How a workflow stands. `LOST`: the server has no history of it."""
+    """The status of a workflow. `LOST`: the server has no history of it."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -65,7 +65,7 @@ _NOBODYS_FAULT = frozenset(
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
     }
 )
-"""Why the server itself fails a workflow task, whatever the workflow's code does."""
+"""Causes for which the server itself fails a workflow task, whatever the workflow's code does."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class Activity:
 
     @property
     def has_heartbeats(self) -> bool:
-        """Whether a missing heartbeat tells of a dead worker before the attempt's time is up."""
+        """Whether a missing heartbeat reveals a dead worker before the attempt times out."""
         limit = self.start_to_close_seconds
         return bool(self.heartbeat_seconds) and not 0.0 < limit <= self.heartbeat_seconds
 
     @property
     def lost_its_heartbeat(self) -> bool:
-        """Whether the attempt before the last one went silent."""
+        """Whether the attempt before the last one timed out by its heartbeat."""
         failure = self.last_failure
         return (
             failure is not None
@@ -128,7 +128,7 @@ class Workflow:
         workflow_id: its id, without the prefix that the run added.
         runs: all its runs, the oldest first.
         converter: reads its payloads.
-        pending: what it waited for when the case ended; None if it had ended, or is unknown.
+        pending: what it waited for when the case ended; None if it had ended or that is unknown.
 
     """
 
@@ -150,7 +150,7 @@ class Workflow:
 
     @property
     def status(self) -> Status:
-        """How the newest run stands."""
+        """The status of the newest run."""
         return _CLOSING.get(self.last_event.event_type, Status.RUNNING)
 
     @property
@@ -171,7 +171,7 @@ class Workflow:
 
     @property
     def failure_message(self) -> str:
-        """Why it failed; empty where it did not."""
+        """Why it failed; empty if it did not."""
         attributes = self.last_event.workflow_execution_failed_event_attributes
         return message_of(attributes.failure, self.converter)
 
@@ -188,7 +188,7 @@ class Workflow:
 
     @property
     def task_queue(self) -> str:
-        """Where its newest run's tasks are."""
+        """The task queue of its newest run."""
         attributes = self.runs[-1].events[0].workflow_execution_started_event_attributes
         return str(attributes.task_queue.name)
 
@@ -235,11 +235,11 @@ class Workflow:
 
     @property
     def timers(self) -> Sequence[datetime]:
-        """When the timers of its newest run are due that are still open, the first one first."""
+        """When the open timers of its newest run are due, in order."""
         return sorted(_open_timers(self.runs[-1]))
 
     def result(self, kind: type[T]) -> T | None:
-        """What it returned, or what a failure carries as its details; None where neither is."""
+        """Its result, or the details of its failure; None if there is neither."""
         event = self.last_event
         completed = event.workflow_execution_completed_event_attributes.result.payloads
         info = event.workflow_execution_failed_event_attributes.failure.application_failure_info
@@ -262,7 +262,7 @@ class Workflow:
 
 
 def message_of(failure: Failure, converter: DataConverter) -> str:
-    """What a failure says; a converter may have put it into a payload, and encrypted that."""
+    """The message of a failure, which a converter may have encoded into a payload."""
     if not failure.HasField("encoded_attributes"):
         return str(failure.message)
     (attributes,) = waited_for(converter.decode([failure.encoded_attributes], [dict]))
@@ -270,8 +270,8 @@ def message_of(failure: Failure, converter: DataConverter) -> str:
 
 
 def waited_for(decoding: Coroutine[Any, Any, T]) -> T:
-    """What a converter's own coroutine returns. Its codec may do anything, so it gets a loop of its
-    own, also where one runs already.
+    """The result of a converter's coroutine. A codec may do anything, so it gets a loop of its own,
+    even where one runs already.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, decoding).result()
@@ -337,7 +337,7 @@ def _open_timers(run: WorkflowHistory) -> Iterator[datetime]:
 
 
 def _name_of(cause: WorkflowTaskFailedCause.ValueType) -> str:
-    """As Temporal's own tools write it: `NonDeterministicError`."""
+    """In the form of Temporal's own tools: `NonDeterministicError`."""
     try:
         name = WorkflowTaskFailedCause.Name(cause)
     except ValueError:  # of a server that is newer than the SDK

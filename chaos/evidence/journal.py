@@ -1,4 +1,4 @@
-"""The journal of the harness: what it did, when and to what, and every process exit it saw."""
+"""The journal of the harness: what it did to what and when, and each process exit that it saw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chaos.evidence.text import writable
 
 class Event(StrEnum):
     """The kind of a journal entry. `STRAIN`: how starved the machine was in the seconds before it.
-    `ENDING`: from here on the harness itself takes the stack down.
+    `ENDING`: from here on the harness itself stops the stack.
     """
 
     STAGE = "stage"
@@ -51,7 +51,7 @@ class Entry(BaseModel):
         workflow_id: a workflow.
         progress: a query's answer.
         strain: how starved the machine was.
-        identities: under which a ready worker was seen to poll, if they can be told from others'.
+        identities: under which a ready worker was seen to poll, if they differ from others'.
         boundary: of the wire, where the fault hit a call.
         passage: the wire's number of that call.
 
@@ -101,7 +101,7 @@ class Journal:
         return entry
 
     def close(self) -> None:
-        """End the journal; what comes later is not written."""
+        """Close the journal; later entries are not written."""
         with self._lock:
             self._file.close()
 

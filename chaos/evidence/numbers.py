@@ -1,4 +1,4 @@
-"""Numbers on a command line: Python's own readings also take other scripts, underscores, blanks."""
+"""Numbers on a command line; Python's own parsers also accept underscores and other scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_SHOWN = 40
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """What reads a whole number from `least` to `most`. It raises ArgumentTypeError."""
+    """A parser of a whole number from `least` to `most`. It raises ArgumentTypeError."""
     bounds = f"from {least}" if most is None else f"from {least} to {most}"
 
     def read(text: str) -> int:
@@ -42,15 +42,15 @@ def minutes(text: str) -> float:
 
 
 def is_whole(text: str) -> bool:
-    """Whether it is digits alone, and not too many of them."""
+    """Whether it is only digits, and not too many of them."""
     return _WHOLE.fullmatch(text) is not None
 
 
 def number(text: str) -> float:
-    """A number such as 1.5; NaN where it is none, which is within no bounds."""
+    """A number such as 1.5; NaN if it is not one, which is within no bounds."""
     return float(text) if _DECIMAL.fullmatch(text) else math.nan
 
 
 def quoted(text: str) -> str:
-    """What somebody gave, for a message."""
+    """The given text, for a message."""
     return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")

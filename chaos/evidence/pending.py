@@ -1,7 +1,6 @@
-"""What an open workflow waited for when its case ended, by the server's word.
-
-The history shows no attempt of an activity before it has closed, and of a workflow task that fails
-again and again only the first failure. What goes on now only the server's description tells.
+"""What an open workflow waited for when its case ended, by the server's description. The history
+shows no attempt of an activity before it has closed, and only the first failure of a workflow task
+that keeps failing. Only the server's description has the current state.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from temporalio.service import RPCError
 
 _PATIENCE = timedelta(seconds=5)
 _LONGEST = 500
-"""Characters of a message: the beginning tells enough."""
+"""Characters of a message: its beginning is enough."""
 
 _STARTED = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 _ASKED_TO_STOP = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
@@ -40,7 +39,7 @@ class _Saved(BaseModel):
 
 
 class Queued(_Saved):
-    """A task queue, and who polled it last for that kind of task; None: nobody that is known."""
+    """A task queue, and the last known poller for that kind of task, if any."""
 
     name: str
     polled_at: AwareDatetime | None = None
@@ -51,7 +50,7 @@ class PendingActivity(_Saved):
     """An activity that is not closed. `attempt` is the one that runs or comes next.
 
     `started_at` is None while no worker has it; then it is in `queue` from `due_at` on. The last
-    attempt `has_timed_out` where it was cut off or went silent.
+    attempt `has_timed_out` by any of its timeouts.
     """
 
     activity_id: str
@@ -85,7 +84,7 @@ class PendingChild(_Saved):
 
 
 class Pending(_Saved):
-    """All that an open workflow waited for, `at` that time, but for its timers: these are in its
+    """Everything that an open workflow waited for, `at` that time, except timers, which are in its
     history.
     """
 
@@ -100,7 +99,7 @@ class Pending(_Saved):
 
 
 async def pending_of(client: Client, workflow_id: str, run_id: str = "") -> Pending | None:
-    """What an open workflow waits for; None where it has ended, or the server does not tell."""
+    """What an open workflow waits for; None if it has ended or the server does not answer."""
     handle = client.get_workflow_handle(workflow_id, run_id=run_id or None)
     try:
         described = await handle.describe(rpc_timeout=_PATIENCE)

@@ -1,4 +1,4 @@
-"""Text that others wrote, as somebody may see it: it never steers what shows it.
+"""Text that others wrote, made safe to show: it never controls the medium that shows it.
 
 Names, failures and log lines come from the system under test and from users. Each medium has one
 way to make them harmless, and all of these use `plain`: here a terminal's (`line`, `lines`,
@@ -18,11 +18,11 @@ _INDENT = "  "
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
 )
-"""Letters and marks that nobody can see, though Python calls them printable."""
+"""Invisible characters that Python calls printable."""
 
 
 def plain(text: str, most: int = LONGEST) -> str:
-    """On one line, with spaces for what cannot be seen; what is too long ends with a mark."""
+    """On one line, with spaces for what is invisible; too long a text is cut, with a mark."""
     return _cut(" ".join(_visible(text).split()), most)
 
 
@@ -32,7 +32,7 @@ def line(text: str, most: int = LONGEST) -> str:
 
 
 def lines(text: str) -> Iterator[str]:
-    """Lines for a terminal: all but the first are indented, so that none passes for our own."""
+    """Lines for a terminal: all but the first are indented, so that none looks like ours."""
     first, *others = text.splitlines() or [""]
     yield line(first)
     for other in map(line, others):

@@ -1,4 +1,4 @@
-"""Which cases may begin, and when: the longest first, the next when the machine has room."""
+"""Which case may start when: the longest first, the next when the machine has room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from chaos.evidence.headroom import ROOMY_PRESSURE, SAMPLE_SECONDS, Meter
 
 PAUSE_SECONDS = 1.5
-"""Between two starts on a machine without room: about what one start needs there."""
+"""Between two starts on a busy machine: about as long as one start takes there."""
 
 SETTLING_SECONDS = 0.05
 """Cases that arrive at the same moment are compared before one of them starts."""
@@ -29,7 +29,7 @@ class _Waiting:
 
 
 class StartSlot:
-    """Leave to run a stack. Until `is_up` it counts as starting, which takes a processor."""
+    """Permission to run a stack. Until `is_up` it counts as starting, which takes a processor."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission: Admission | None = admission
@@ -47,9 +47,9 @@ class Admission:
     """Lets cases start. At most `stacks` run at once, for each takes memory, and of these
     `own_servers` with a server of their own.
 
-    While processes hardly wait for a processor, by the meter, cases start one after the other,
-    so that the meter sees each. Else only one starts at a time, and after a longer pause: cases
-    that have begun should not wait for those that begin.
+    While the meter shows that processes hardly wait for a processor, cases start one after the
+    other, so that the meter sees each. Otherwise only one starts at a time, after a longer pause:
+    running cases should not wait for starting ones.
     """
 
     meter: Meter = field(default_factory=Meter)
@@ -63,7 +63,7 @@ class Admission:
 
     @asynccontextmanager
     async def slot(self, about_seconds: float, *, has_own_server: bool) -> AsyncIterator[StartSlot]:
-        """Wait for a slot, and have it within the block."""
+        """Wait for a slot, and keep it during the block."""
         loop = asyncio.get_running_loop()
         order = (-about_seconds, next(self._numbers))
         waiting = _Waiting(order, has_own_server, loop.create_future())

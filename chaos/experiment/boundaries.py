@@ -1,4 +1,4 @@
-"""Breakpoints of an experiment, and what it does with the calls that are held there."""
+"""Breakpoints of an experiment, and what it does with the calls that they hold."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from chaos.wire.journal import Called, client_of, read_wire
 from chaos.wire.specs import Decision, Passage, WireError
 
 MOST_TOLD = 12
-"""Boundaries that an error names of those which were seen."""
+"""How many of the boundaries that were seen an error names."""
 
 GONE_SECONDS = 60.0
 
 _AT_ONCE_SECONDS = 0.01
-"""How long the client takes to hand out a passage that it has received."""
+"""How long the client may take to deliver a passage that it has received."""
 
 
 class Worker(Protocol):
@@ -37,7 +37,7 @@ class Worker(Protocol):
 
     @property
     def name(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
 
     @property
     def pid(self) -> int:
@@ -47,7 +47,7 @@ class Worker(Protocol):
         """Send it a signal, which is journaled."""
 
     async def until_ended(self) -> None:
-        """Wait until it is gone."""
+        """Wait until it has ended."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Kept:
         self.supervisor.send(self.pid, number)
 
     async def until_ended(self) -> None:
-        """Wait until it is gone, and the journal says so."""
+        """Wait until it has ended, and the journal has its end."""
         await self.supervisor.until_gone([self.pid])
 
 
 def worker_of(stack: Stack, passage: Passage) -> Worker:
-    """The worker whose call is held. Raises NotHereError where that process is gone."""
+    """The worker whose call is held. Raises NotHereError if that process has ended."""
     client, line = client_of(passage.line), stack.wire.lines[passage.line]
     for worker in stack.workers:
         if worker.child.name == client:
@@ -90,9 +90,9 @@ def worker_of(stack: Stack, passage: Passage) -> Worker:
 
 @dataclass
 class Hit:
-    """A call at a boundary, held there until it is decided what becomes of it; at `delivered` the
-    worker is busy with it, and its report is held when that comes. What is done here is journaled
-    as a fault of the `target`: of the worker, or of its way, such as `worker-1>server`.
+    """A call at a boundary, held until the experiment decides on it; at `delivered` the worker has
+    the task, and its report is held. Each decision is journaled as a fault of the `target`: the
+    worker, or its line, such as `worker-1>server`.
     """
 
     stack: Stack
@@ -105,22 +105,22 @@ class Hit:
 
     @property
     def boundary(self) -> Boundary:
-        """Where it is."""
+        """The boundary."""
         return self.passage.crossing.boundary
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing was decided about it yet."""
+        """Whether no decision was made yet."""
         return not self._is_decided
 
     @property
     def worker(self) -> Worker:
-        """The worker that made the call. Raises NotHereError where that process is gone."""
+        """The worker that made the call. Raises NotHereError if that process has ended."""
         return worker_of(self.stack, self.passage)
 
     async def kill(self) -> None:
-        """SIGKILL to the worker, with all that its command line has started; see it gone. What it
-        would have sent is lost with it, and what it would have heard.
+        """SIGKILL to the worker and everything that its command line started; wait until it has
+        ended. Its unsent reports and undelivered replies are lost with it.
         """
         worker = self.worker
         self._tell("kill", worker)
@@ -131,13 +131,13 @@ class Hit:
             await self._decide(Decision.DROP)
 
     def pause(self) -> None:
-        """SIGSTOP to the worker, whose call stays where it is: until `resume_worker`."""
+        """SIGSTOP to the worker, whose call stays held until `resume_worker`."""
         worker = self._paused = self.worker
         self._tell("pause", worker)
         worker.send(signal.SIGSTOP)
 
     async def resume_worker(self) -> None:
-        """SIGCONT to a worker that was paused; its call goes on."""
+        """SIGCONT to a paused worker; its call continues."""
         worker, self._paused = self._paused, None
         if worker is None:
             return
@@ -147,31 +147,31 @@ class Hit:
         await self.resume()
 
     async def drop(self) -> None:
-        """A request never arrives, a reply never reaches the worker: its connection breaks."""
+        """Break the connection: a request never arrives, a reply never reaches the worker."""
         await self._break("drop", Decision.DROP)
 
     async def silence(self) -> None:
-        """As `drop`, but the worker hears nothing until its own deadline."""
+        """As `drop`, but the worker gets no answer until its own deadline."""
         await self._break("silence", Decision.SILENCE)
 
     async def fail(self, status: str) -> None:
-        """Answer the worker with that status of gRPC's, such as `UNAVAILABLE`, or of HTTP's."""
+        """Answer the worker with that status of gRPC, such as `UNAVAILABLE`, or of HTTP."""
         await self._break("fail", status)
 
     async def delay(self, seconds: float) -> None:
-        """The call goes on so much later."""
+        """Let the call continue after that time."""
         self._tell("delay")
         await asyncio.sleep(seconds)  # the fault lasts so long
         await self._decide(Decision.RESUME)
         self._healed()
 
     async def resume(self) -> None:
-        """The call goes on as if nothing had been; one that was decided about does already."""
+        """Let the call continue as if nothing had happened; no effect after another decision."""
         with contextlib.suppress(WireError):  # whoever made the call is gone, and so is this
             await self._decide(Decision.RESUME)
 
     async def release(self) -> None:
-        """The experiment is over: let the worker and its call go on, whatever was done to them."""
+        """At the end of the experiment: let the worker and its call continue in any case."""
         await self.resume_worker()
         await self.resume()
 
@@ -215,8 +215,8 @@ class BoundaryWatch:
     _hits: list[Hit] = field(default_factory=list, init=False)
 
     async def reached(self) -> Hit:
-        """The next call that has come there, once it has. Raises DeadlineExceededError, which names
-        the boundaries that there were instead.
+        """Wait for the next call there. Raises DeadlineExceededError, which names the boundaries
+        that were seen instead.
         """
         boundary = self.breakpoint.spec.boundary
         of = f" of {self.workflow_id}" if self.workflow_id else ""
@@ -234,12 +234,12 @@ class BoundaryWatch:
         return self._hits[-1]
 
     async def remove(self) -> None:
-        """Hold no more calls there; those that are held are so until they are decided about."""
+        """Hold no more calls there; the ones that are held stay so until they are decided on."""
         with contextlib.suppress(WireError):  # it is gone, with all its breakpoints
             await self.breakpoint.remove()
 
     async def release(self) -> None:
-        """Remove it, and resume all that is held there, also what no `reached` has returned."""
+        """Remove it, and resume all calls held there, also those that `reached` never returned."""
         await self.remove()
         while True:
             try:
@@ -261,12 +261,12 @@ class BoundaryWatch:
 
 
 def _distance(wanted: Boundary, seen: Boundary) -> int:
-    """An error names those first that are most like the wanted one."""
+    """An error names those first that resemble the wanted one most."""
     return (wanted.kind != seen.kind) + (wanted.subject != seen.subject)
 
 
 def _seen(stack: Stack, workflow_id: str) -> Iterator[Boundary]:
-    """The boundaries that any call has come to, of that workflow if it is named."""
+    """The boundaries that any call reached, of that workflow if it is given."""
     for records in read_wire(stack.evidence_folder).values():
         for record in records:
             for crossing in record.crossings if isinstance(record, Called) else ():

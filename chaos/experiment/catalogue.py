@@ -18,7 +18,7 @@ from chaos.process.child import nearest_project
 
 
 class CatalogueError(Exception):
-    """A project's targets cannot be had. One sentence: what is wrong and what to do."""
+    """A project's targets cannot be loaded. One sentence: what is wrong and what to do."""
 
 
 def project_of(folder: Path) -> Path:
@@ -31,7 +31,8 @@ def project_of(folder: Path) -> Path:
 
 @cache
 def targets_of(project: Path) -> Sequence[Target]:
-    """Those that `[tool.chaos] targets` names as `module:attribute`; none without such a table.
+    """The targets that `[tool.chaos] targets` names as `module:attribute`; none without such a
+    table.
 
     Modules are found from the project's folder and those of pytest's `pythonpath`. Raises
     CatalogueError.
@@ -40,15 +41,12 @@ def targets_of(project: Path) -> Sequence[Target]:
 
 
 def known_scenarios(targets: Iterable[Target]) -> Sequence[Scenario]:
-    """All scenarios of these targets, numbered in their order; there may be none.
-
-    Raises CatalogueError.
-    """
+    """All scenarios of these targets, numbered in order. Raises CatalogueError."""
     return numbered(each for target in targets for each in _scenarios_in(target))
 
 
 def scenarios_of(project: Path) -> Sequence[Scenario]:
-    """Those of a project's targets, one at the least. Raises CatalogueError."""
+    """The scenarios of a project's targets, at least one. Raises CatalogueError."""
     found = known_scenarios(required_targets(project))
     if not found:
         raise CatalogueError(
@@ -116,7 +114,7 @@ def _table(file: Path, *names: str) -> dict[str, Any] | None:
 
 
 def _import_folders(project: Path) -> Sequence[str]:
-    """Where its modules are, the last first: as pytest has them, and the project itself."""
+    """The folders of its modules, the last first: pytest's `pythonpath`, and the project itself."""
     options = _table(project / "pyproject.toml", "pytest", "ini_options") or {}
     named = options.get("pythonpath", [])
     listed = named.split() if isinstance(named, str) else named
@@ -135,7 +133,7 @@ def _names(project: Path) -> Sequence[str]:
 
 
 def target_named(name: str, project: Path) -> Target:
-    """The one that a project has as `module:attribute`. Raises CatalogueError."""
+    """The target that a project has as `module:attribute`. Raises CatalogueError."""
     module, _, attribute = name.partition(":")
     for folder in _import_folders(project):
         if folder not in sys.path:
@@ -155,9 +153,8 @@ def target_named(name: str, project: Path) -> Target:
 
 
 def _require_its_own(module: str, project: Path) -> None:
-    """Of two projects in one run, each may have a module of the same name; Python knows one.
-
-    Raises CatalogueError.
+    """Two projects in one run may have modules of the same name; Python keeps only one. Raises
+    CatalogueError.
     """
     path = project.joinpath(*module.split("."))
     own = next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)

@@ -1,4 +1,4 @@
-"""What a case cost, and what it did not, from evidence alone. All amounts are in USD."""
+"""What a case cost, and what it saved, computed from evidence only. All amounts are in USD."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chaos.evidence.journal import Event
 
 ZERO = Decimal(0)
 _BLOWS = frozenset({"kill", "terminate"})
-"""Kinds of faults that hit a process; the others take nothing away that a checkpoint keeps."""
+"""Kinds of faults that hit a process; others lose nothing that a checkpoint keeps."""
 
 
 def billed_usd(evidence: Evidence) -> Decimal:
@@ -28,7 +28,7 @@ def ideal_usd(evidence: Evidence) -> Decimal:
 
 
 def waste_usd(evidence: Evidence) -> Decimal:
-    """What was billed beyond the ideal, thing by thing: a missing bill makes up for none."""
+    """What was billed beyond the ideal, summed per charge: a missing bill offsets none."""
     due = _due(evidence)
     billed: defaultdict[Thing, Decimal] = defaultdict(Decimal)
     for bill in evidence.bills:
@@ -47,7 +47,7 @@ def _due(evidence: Evidence) -> Counter[Thing]:
 
 
 def _due_usd(evidence: Evidence, thing: Thing, times: int) -> Decimal:
-    """At the target's price; where it names none, what so many first bills of it were."""
+    """At the target's price; without one, the amount of so many first bills."""
     price = evidence.billing.prices_usd.get(thing[0])
     if price is not None:
         return price * times
@@ -61,7 +61,7 @@ def possible_waste_usd(calls: Sequence[InDoubt]) -> Decimal:
 
 
 def saved_usd(evidence: Evidence) -> Decimal:
-    """What starting again from the beginning after each fault would have paid for once more."""
+    """What a restart from the beginning after each fault would have paid for again."""
     faults = [
         entry.at
         for entry in evidence.journal
@@ -71,7 +71,7 @@ def saved_usd(evidence: Evidence) -> Decimal:
 
 
 def _saved_at(evidence: Evidence, fault_at: datetime) -> Decimal:
-    """What was paid for before the fault and not again, of the workflows that came through it."""
+    """What was paid for before the fault and not again, of the workflows that survived it."""
     bills = [bill for bill in evidence.bills if bill.amount_usd]
     paid = {bill.thing: bill.amount_usd for bill in bills}
     later = {bill.thing for bill in bills if bill.at >= fault_at}
@@ -85,7 +85,7 @@ def _saved_at(evidence: Evidence, fault_at: datetime) -> Decimal:
 
 
 def _came_through(workflow: Workflow, fault_at: datetime) -> bool:
-    """Whether it was open then and completed later: of one that did not, nothing was saved."""
+    """Whether it was open then and completed later; otherwise nothing was saved."""
     return (
         workflow.status is Status.COMPLETED
         and workflow.closed_at is not None

@@ -1,7 +1,6 @@
-"""The processor time of a run, by kind of process: what the kernel reports of each that ended.
-
-A worker that its fleet had waited for counts with the fleet. One that outlived its fleet, and
-ended by itself, is missing: it had no parent of ours.
+"""The CPU time of a run by kind of process, as the kernel reports it of each that ended. A worker
+whose supervisor waited for it counts with the supervisor. One that outlived its supervisor, and
+ended by itself, is missing: its parent was no process of the harness.
 """
 
 from __future__ import annotations
@@ -25,14 +24,12 @@ _KINDS = {
     "fake-api": "fake_api",
     "proxy-": "proxy",
 }
-"""By how the name of a process in the journal begins."""
+"""By the beginning of a process's name in the journal."""
 
 
 @dataclass(frozen=True)
 class Used:
-    """Seconds of the processors that this process has used so far, and the children that it has
-    waited for.
-    """
+    """CPU seconds of this process so far, and of the children that it has waited for."""
 
     own: float
     children: float
@@ -48,19 +45,19 @@ class Used:
 
 @dataclass(frozen=True)
 class Share:
-    """So many processes, and what those of them took that have ended."""
+    """A number of processes, and the CPU time of those that have ended."""
 
     processes: int
     seconds: float
 
 
 def kind_of(target: str) -> str:
-    """What kind of process has that name in the journal."""
+    """The kind of process that has that name in the journal."""
     return next((kind for begin, kind in _KINDS.items() if target.startswith(begin)), OTHER)
 
 
 def shares(*journals: Iterable[Entry]) -> Mapping[str, Share]:
-    """By kind, the processes of these journals; those of older versions tell no seconds."""
+    """The processes of these journals by kind; journals of older versions have no seconds."""
     found: dict[str, Share] = {}
     for entries in journals:
         seen: set[tuple[str, int | None]] = set()
@@ -82,8 +79,8 @@ def journals_of(folder: Path) -> Mapping[Path, Sequence[Entry]]:
 
 
 def cpu_seconds(folder: Path, before: Used, after: Used) -> dict[str, float]:
-    """What a run took between two moments of its harness, by kind. With the other ones is also what
-    has no journal: the process that forks, and whatever was asked or made on the way.
+    """The CPU time of a run between two times, by kind. The other kind includes processes without a
+    journal: the spawner, and short commands.
     """
     journals = list(journals_of(folder).values())
     found = {kind: share.seconds for kind, share in shares(*journals).items()}
@@ -95,6 +92,6 @@ def cpu_seconds(folder: Path, before: Used, after: Used) -> dict[str, float]:
 
 
 def _heard(journal: Sequence[Entry]) -> float:
-    """The seconds of those that the harness has started: it alone heard of them from the kernel."""
+    """The CPU time of the harness's children, which the kernel reports only to their parent."""
     own = {(e.target, e.pid) for e in journal if e.event is Event.STARTED}
     return sum(e.cpu_seconds or 0.0 for e in journal if (e.target, e.pid) in own)

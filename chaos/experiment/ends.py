@@ -1,4 +1,4 @@
-"""How an experiment waits for the end of workflows, and follows what they tell meanwhile."""
+"""How an experiment waits for the end of workflows, and records their progress meanwhile."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ AWAITED_AT_ONCE = 50
 """Workflows whose end is awaited at the server side by side; more would keep it busy."""
 
 SETTLE_SECONDS = 15.0
-"""How long a workflow task may take that a workflow has which should still run: the wait for a dead
-worker's sticky queue, and what comes after it.
+"""How long the workflow task of a workflow that should still run may take: a dead worker's sticky
+queue timeout, and the task itself.
 """
 
 _LONGEST_CALL = timedelta(seconds=20)
@@ -59,9 +59,8 @@ class Ends:
                 group.create_task(self._until_one_ended(workflow_id, places))
 
     async def _until_one_ended(self, workflow_id: str, places: asyncio.Semaphore) -> None:
-        """The server tells when it ends; it may be away, and a run may be followed by another.
-
-        A place is left after each answer, so that the others are asked for as well.
+        """The server reports the end; it may be down, and a run may be followed by another. A slot
+        is released after each answer, so that the others are asked as well.
         """
         while True:
             async with places:
@@ -135,7 +134,7 @@ async def watched(
 
 
 async def _follow(handle: _Handle, changed: asyncio.Event) -> None:
-    """Tell when a workflow's history grows: only then can its progress have changed."""
+    """Wait until a workflow's history grows: only then can its progress have changed."""
     while True:
         events = handle.fetch_history_events(wait_new_event=True, rpc_timeout=_LONGEST_CALL)
         try:

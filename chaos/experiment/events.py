@@ -1,4 +1,4 @@
-"""The events of a run, for a view of it while it goes on. No verdict is made of them."""
+"""The events of a run, for a live view. No verdict depends on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chaos.invariants.verdict import Verdict
 
 
 class Stage(StrEnum):
-    """How far a case has come. `RUNNING` is its experiment, `SAVING` what follows it."""
+    """The stage of a case. `RUNNING` is its experiment, `SAVING` what follows it."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -25,7 +25,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class CaseName:
-    """A case of a scenario; `alone` is one beside which its scenario has no other."""
+    """A case of a scenario; `alone` if its scenario has no other case."""
 
     scenario: str
     case: str
@@ -37,10 +37,8 @@ class CaseName:
 
 @dataclass(frozen=True)
 class PlannedCase:
-    """A case that will run: how many workflows it starts, and what these cost if nothing is wasted.
-
-    `billed_usd` tells what was billed so far. Neither the workflows nor the bills of a `control`
-    count in any sum.
+    """A case that will run: how many workflows it starts, and their ideal cost. `billed_usd`
+    returns what was billed so far. A `control` counts in no sum of workflows or bills.
     """
 
     name: CaseName
@@ -52,7 +50,7 @@ class PlannedCase:
 
 @dataclass(frozen=True)
 class Planned:
-    """All that this run will do."""
+    """Everything that this run will do."""
 
     cases: tuple[PlannedCase, ...]
 
@@ -67,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Reached:
-    """A case has come to its next stage."""
+    """A case has reached its next stage."""
 
     case: CaseName
     stage: Stage
@@ -83,7 +81,7 @@ class Journaled:
 
 @dataclass(frozen=True)
 class WorkflowEnded:
-    """A workflow was seen to have ended, in whatever way."""
+    """A workflow has ended, in any way."""
 
     case: CaseName
     workflow_id: str
@@ -120,13 +118,13 @@ class TimedEvent:
 
 
 class View(Protocol):
-    """Shows a run while it goes on. Everything is called by the thread that waits for results."""
+    """Shows a run live. All methods are called by the thread that waits for results."""
 
     def handle(self, timed: TimedEvent) -> None:
         """Take note of an event."""
 
     def refresh(self, now_seconds: float) -> None:
-        """Show how things stand; called again and again while a result is waited for."""
+        """Show the present state; called repeatedly while a result is awaited."""
 
     def leave(self) -> None:
         """Leave the terminal to others, until the next refresh."""

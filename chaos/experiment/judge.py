@@ -1,4 +1,4 @@
-"""From a case and its evidence to findings and a verdict. Pure: it can be done again later."""
+"""From a case and its evidence to findings and a verdict. Pure, so it can be repeated later."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from chaos.invariants.verdict import Finding, Verdict, merge
 
 
 def safety(case: Case) -> Sequence[Invariant]:
-    """What holds at any moment, so that it is judged even of an experiment that broke off."""
+    """Invariants that hold at any time, so that they are judged even if the experiment stopped
+    early.
+    """
     return [check for check in case.invariants if check.at_any_moment]
 
 
 def proofs(case: Case) -> Sequence[Invariant]:
-    """What has to show that a case's fault hit: its own proofs, and that it met work in flight."""
+    """The proofs that a case's fault hit: its own, and that it hit work in flight."""
     if case.undisturbed:
         return (*case.proofs, is_undisturbed)
     own = case.proofs or (names_a_proof,)
@@ -36,12 +38,12 @@ def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:
-    """The gravest of the findings' verdicts."""
+    """The worst of the findings' verdicts."""
     return merge(finding.verdict for finding in findings)
 
 
 def reason_of(findings: Sequence[Finding]) -> str:
-    """The problems behind the verdict, each with its check, or why it is a pass."""
+    """The problems behind the verdict, each with its check, or why it passed."""
     verdict = verdict_of(findings)
     if verdict is Verdict.PASSED:
         return f"{len(findings)} checks hold"

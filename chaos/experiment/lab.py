@@ -1,4 +1,4 @@
-"""What an experiment works with: the running stack, the load, and faults that leave a record."""
+"""What an experiment works with: the running stack, its workflows, and faults, all recorded."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from chaos.wire.boundary import Boundary
 STEP_DEADLINE_SECONDS = 60.0
 
 _KINDS = {signal.SIGKILL: "kill", signal.SIGTERM: "terminate"}
-"""What a fault is called, by its signal."""
+"""The name of a fault by its signal."""
 
 
 class EndedEarlyError(Exception):
-    """A workflow ended before its fault was done: only judging is left."""
+    """A workflow ended before its fault was injected: only judging is left."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Options:
 
 @dataclass(frozen=True)
 class StartOptions:
-    """Where a workflow is started. Its id on the server may be longer than the one in its spec."""
+    """How and where a workflow is started. Its id on the server may have a prefix."""
 
     workflow_id: str
     task_queue: str
@@ -72,7 +72,7 @@ Starter = Callable[[Client, WorkflowSpec, StartOptions], Awaitable[str]]
 
 
 async def start_workflow(client: Client, spec: WorkflowSpec, options: StartOptions) -> str:
-    """Start it with what its spec says."""
+    """Start it as its spec says."""
     handle = await client.start_workflow(
         spec.workflow_type,
         args=list(spec.arguments),
@@ -99,17 +99,17 @@ class Fault(Protocol):
         """Whether it waits for a call, and adds itself to the journal when that has come."""
 
     async def inject(self, lab: Any) -> None:
-        """Do it, and see the effect."""
+        """Inject it, and wait for the effect."""
 
     async def heal(self, lab: Any) -> None:
-        """Undo it, and see that it is undone."""
+        """Revert it, and wait until it is reverted."""
 
 
 @dataclass
 class Lab:
     """What an experiment works with: starts workers and workflows, injects faults, waits.
 
-    Everything that it does is recorded in the journal. A target may have a subclass of its own.
+    It records everything that it does in the journal. A target may have a subclass of its own.
 
         async def experiment(lab: Lab) -> None:
             worker = await lab.worker()
@@ -150,7 +150,7 @@ class Lab:
 
     def expect(self, spec: WorkflowSpec) -> None:
         """Expect a workflow that something else starts, such as a parent or a service. It is
-        awaited and judged as if the experiment had started it, by the id in its spec.
+        awaited and judged, by the id in its spec, as if the experiment had started it.
         """
         self._not_yet.add(spec.workflow_id)
         self._add(spec)
@@ -172,7 +172,7 @@ class Lab:
             schedule_id: the schedule. Its action's workflow id must begin with `own_id(…)`. Give it
                 an `end_at` on a cluster that others use: a run that is killed deletes nothing.
             spec: makes the spec of a workflow from its id.
-            at_least: how many must have started; those that are missing count as lost.
+            at_least: how many must have started; missing ones count as lost.
 
         """
         self._schedules.append(FollowedSchedule(schedule_id, spec, at_least))
@@ -192,15 +192,15 @@ class Lab:
             await schedule.delete(self.client)
 
     def own_id(self, name: str) -> str:
-        """With what the id of a workflow must begin that something else starts."""
+        """The id that a workflow must begin with if something else starts it."""
         return f"{self.stack.temporal.prefix}{name}"
 
     async def save(self, folder: Path) -> None:
-        """Save what a subclass knows and its evidence needs; called once, last."""
+        """Save what a subclass's evidence needs; called once, last."""
 
     async def keep(self, spec: WorkflowSpec, folder: Path) -> None:
-        """Save the books' entries of one workflow, where several share a stack. A subclass adds its
-        files.
+        """Save the payment records of one workflow, where several share a stack. A subclass adds
+        its files.
         """
         await asyncio.to_thread(self._keep_books, spec, folder)
 
@@ -211,7 +211,7 @@ class Lab:
         begun = self._begun.get(spec.workflow_id)
 
         def is_its_own(bill: Bill) -> bool:
-            """What nobody asked for is everybody's, as long as it came while this one ran."""
+            """A record of no known workflow counts for each workflow that ran at the time."""
             return bill.key in keys or (
                 bill.key not in known and begun is not None and bill.at >= begun
             )
@@ -230,7 +230,7 @@ class Lab:
         save_books(folder, only)
 
     async def close(self) -> None:
-        """Release what a subclass holds."""
+        """Release the resources of a subclass."""
 
     @property
     def client(self) -> Client:
@@ -295,10 +295,8 @@ class Lab:
     async def supervisor(
         self, workers: int, *, arguments: Sequence[str] = (), **options: Unpack[WorkerOptions]
     ) -> Supervisor:
-        """Have a number of workers kept running, and wait until all are ready.
-
-        The target's own supervisor does it, or else the harness, which calls them `worker-1` and
-        so on.
+        """Keep a number of workers running, and wait until all are ready. The target's own
+        supervisor does it, or else the harness, which names them `worker-1` and so on.
 
         Args:
             workers: how many.
@@ -324,15 +322,14 @@ class Lab:
         attempt: int = 0,
         times: int = 1,
     ) -> BoundaryWatch:
-        """Hold each call that comes to a boundary of the wire, until it is decided what becomes of
-        it.
+        """Hold each call that reaches a boundary of the wire, until the experiment decides on it.
 
             charged = await lab.at("activity charge_card completed")
             await lab.start(order)
             hit = await charged.reached()
             await hit.kill()
 
-        Calls that are still held when the experiment is over go on. Raises BoundaryError.
+        Calls that are still held at the end of the experiment continue. Raises BoundaryError.
 
         Args:
             boundary: such as `activity charge_card completed`.
@@ -356,7 +353,7 @@ class Lab:
         return watch
 
     async def begin(self, fault: Fault) -> None:
-        """Inject a fault. `end` heals it, or the end of the experiment does."""
+        """Inject a fault. `end` or the end of the experiment heals it."""
         if not fault.is_late:
             self.journal.add(
                 Event.FAULT, f"{fault.kind} at {fault.target}", kind=fault.kind, target=fault.target
@@ -381,7 +378,7 @@ class Lab:
             await self.end(fault)
 
     async def heal(self) -> None:
-        """Heal all faults that are left, and resume all calls that are held."""
+        """Heal all remaining faults, and resume all held calls."""
         for fault in tuple(self._faults):
             try:
                 await self.end(fault)
@@ -391,7 +388,7 @@ class Lab:
             await watch.release()
 
     async def signal(self, child: Child, number: Signals) -> None:
-        """Send a deadly signal as the planned fault, and see the process end."""
+        """Send a deadly signal as the planned fault, and wait until the process has ended."""
         self.journal.add(Event.FAULT, kind=_KINDS[number], target=child.name, pid=child.pid)
         child.send(number)
         await child.wait(STEP_DEADLINE_SECONDS)
@@ -399,7 +396,9 @@ class Lab:
     async def signal_together(
         self, target: str, children: Sequence[Child], number: Signals
     ) -> None:
-        """Send a deadly signal to several processes as one planned fault; see all of them end."""
+        """Send a deadly signal to several processes as one planned fault; wait until all have
+        ended.
+        """
         self.journal.add(Event.FAULT, kind=_KINDS[number], target=target)
         for child in children:
             child.send(number)
@@ -454,7 +453,7 @@ class Lab:
         )
 
     async def _pending(self, workflow_id: str, kind: str) -> Sequence[PendingActivityInfo]:
-        """The open activities of a kind; none where the server is away or too busy to tell. Raises
+        """The open activities of a kind; none if the server does not answer in time. Raises
         EndedEarlyError.
         """
         try:
@@ -517,7 +516,7 @@ class Lab:
             await self._ends.until_idle(workflow_id)
 
     async def has_ended(self, workflow_id: str) -> bool:
-        """Whether a workflow has ended or is lost. One that is only expected may still come."""
+        """Whether a workflow has ended or is lost. One that is only expected may still start."""
         return await self._ends.has_ended(workflow_id)
 
     @property

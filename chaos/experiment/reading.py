@@ -1,4 +1,4 @@
-"""Reads `results.json` back, that of an older version too."""
+"""Reads `results.json`, also of an older version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Emits the events of a run: its plan, and of each case its journal, its stages, what has ended."""
+"""Emits the events of a run: its plan, and each case's journal, stages and ended workflows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chaos.experiment.scenario import Case, Scenario
 
 
 class CaseReporter:
-    """A case's journal, and all its other events."""
+    """Emits the events of one case, and writes its journal."""
 
     def __init__(self, case: CaseName, path: Path, emit: Emit) -> None:
         self._case = case
@@ -34,11 +34,11 @@ class CaseReporter:
         self.journal = Journal(path, lambda entry: emit(Journaled(case, entry)))
 
     def strained(self, strain: Strain) -> None:
-        """So starved was the machine since the last entry."""
+        """How starved the machine was since the last entry."""
         self.journal.add(Event.STRAIN, strain=strain)
 
     def reached(self, stage: Stage) -> None:
-        """It has come to its next stage."""
+        """It has reached its next stage."""
         self._emit(Reached(self._case, stage))
 
     def ended(self, workflow_id: str) -> None:
@@ -47,7 +47,7 @@ class CaseReporter:
 
 
 def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Planned:
-    """What will run in that folder, and what it would cost without any waste."""
+    """What will run in that folder, and its ideal cost."""
     return Planned(
         tuple(
             PlannedCase(
@@ -65,7 +65,7 @@ def plan(scenarios: Sequence[Scenario], options: Options, folder: Path) -> Plann
 
 
 def _load_of(case: Case, options: Options) -> Sequence[WorkflowSpec]:
-    """The workflows that it starts. A `load` that raises is asked again when it runs."""
+    """The workflows that it starts. A `load` that raises is called again when the case runs."""
     try:
         return case.load(options)
     except KeyboardInterrupt:
@@ -85,5 +85,5 @@ def case_name(scenario: Scenario, case: Case) -> CaseName:
 
 
 def case_folder(root: Path, scenario: Scenario, case: Case) -> Path:
-    """Where a case has its place below a run's folder, or its scratch."""
+    """The folder of a case below a run's folder, or its scratch."""
     return root / scenario.name / case.name

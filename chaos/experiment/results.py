@@ -30,8 +30,8 @@ Count = Annotated[int, Field(ge=0, lt=1_000_000_000)]
 
 
 class Result(BaseModel):
-    """A part of `results.json`. What has a default was not written by every version: whether it
-    was, `model_fields_set` knows.
+    """A part of `results.json`. Older versions did not write the fields that have a default;
+    `model_fields_set` has the ones that were written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,7 +39,7 @@ class Result(BaseModel):
     @field_validator("*")
     @classmethod
     def _can_be_written(cls, value: object) -> object:
-        """One text that no file can hold must not keep all results from being written."""
+        """A text that cannot be encoded must not prevent the results from being written."""
         return _writable(value)
 
 
@@ -52,9 +52,8 @@ def _writable(value: object) -> object:
 
 
 class FaultResult(Result):
-    """One planned fault; `hit` is whether it met work in flight, and all proofs of its case hold.
-
-    `repeated_attempts` counts those that activities which it met took beyond their first.
+    """One planned fault; `hit` is whether it hit work in flight and all proofs of its case hold.
+    `repeated_attempts` counts the attempts beyond the first of the activities that it hit.
     """
 
     kind: str
@@ -67,7 +66,7 @@ class FaultResult(Result):
 
 class WorkflowResult(Result):
     """One expected workflow; `history` is relative to the run's folder, None where it is lost.
-    `expected` is how it should stand at the end: some should still run.
+    `expected` is the status that it should have at the end: some should still run.
     """
 
     workflow_id: str
@@ -103,10 +102,10 @@ class CheckResult(Result):
 class CaseResult(Result):
     """One case. The bills of a `control` are its own and count in no sum.
 
-    `waste_usd` is by the provider's ledger, `possible_waste_usd` what the `ambiguous` calls of the
-    workers' ledger may have cost; `saved_usd` is what the checkpoints spared. `strain` is how
-    starved the machine was, at the worst. `first_try` is the one whose verdict was unknown, where
-    this is the second.
+    `waste_usd` is by the services' bills, `possible_waste_usd` what the calls in doubt
+    (`ambiguous`) of the workers' payment journal may have cost; `saved_usd` is what the checkpoints
+    saved. `strain` is how starved the machine was, at the worst. `first_try` is the one whose
+    verdict was unknown, where this is the second.
     """
 
     name: str
@@ -175,8 +174,8 @@ class Overall(Result):
 
 
 class RunResult(Result):
-    """The whole of `results.json`. `cpu_s` are seconds of the processors by kind of process,
-    `workflows` is the load that the user has chosen; older versions did not record it.
+    """The whole of `results.json`. `cpu_s` are CPU seconds by kind of process, `workflows` is the
+    load that the user chose; older versions did not record it.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
@@ -227,7 +226,7 @@ def case_result(
 def check_results(
     findings: Sequence[Finding], proofs: Container[str] = ()
 ) -> tuple[CheckResult, ...]:
-    """The findings as they stand in `results.json`, those named by `proofs` as such."""
+    """The findings in the form of `results.json`; those named by `proofs` are marked."""
     return tuple(
         CheckResult(
             check=f.check,

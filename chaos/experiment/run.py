@@ -34,10 +34,10 @@ from chaos.process.spawner import Spawner
 from chaos.process.waiting import DeadlineExceededError
 
 KEY_CHECK = "key_is_not_kept"
-"""The check that none of the user's own secrets is in the evidence."""
+"""The check that the evidence has none of the user's own secrets."""
 
 FIRST_TRY = "first_try"
-"""Where in a case's folder the evidence of its first try is, where it had a second one."""
+"""The folder of the first try's evidence in a case's folder, if it had a second try."""
 
 STACKS_AT_ONCE = 24
 """A stack takes up to half a GB."""
@@ -47,7 +47,7 @@ SERVERS_AT_ONCE = {Topology.POSTGRES: 3}
 
 
 class CaseError(Exception):
-    """A case cannot say what it is. The sentence says why."""
+    """A case's own function raised an error. The sentence says which."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class RunContext:
     project: Path | None = None
 
     def turn_at(self, port: int | None) -> AbstractAsyncContextManager[object]:
-        """One at a time has a port that must be this one; whoever may have any need not wait."""
+        """Cases that need a fixed port run one at a time; others do not wait."""
         return self.ports.setdefault(port, asyncio.Lock()) if port else nullcontext()
 
 
@@ -86,10 +86,9 @@ async def run_all(
     context: RunContext,
     on_result: Callable[[ScenarioResult], None],
 ) -> None:
-    """Run all side by side, then once more, one by one, the cases whose verdict is unknown.
-
-    Of a run that is broken off before those, the first tries stand. A live case has no second try:
-    nobody has agreed to pay for it.
+    """Run all side by side, then run the cases whose verdict is unknown once more, one by one. If
+    the run is interrupted before that, the first tries count. A live case gets no second try: the
+    user has not agreed to pay for it.
     """
     found: dict[str, list[CaseResult]] = {}
 
@@ -159,7 +158,7 @@ async def _run_again(
 
 
 def _moved(first: CaseResult) -> CaseResult:
-    """With its histories where they are now."""
+    """With its histories' present paths."""
     workflows = tuple(
         each.model_copy(update={"history": each.history and _in_first_try(Path(each.history))})
         for each in first.workflows
@@ -173,7 +172,7 @@ def _in_first_try(history: Path) -> str:
 
 
 async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
-    """Whatever happens to one case, a full disk included, the others go on."""
+    """Whatever happens to one case, a full disk included, the others continue."""
     try:
         async with context.turns:
             result = await run_case(scenario, case, context)
@@ -188,7 +187,7 @@ async def _safely(scenario: Scenario, case: Case, context: RunContext) -> CaseRe
 
 
 async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseResult:
-    """Run one experiment, then judge it by nothing but what it left behind."""
+    """Run one experiment, then judge it by its evidence only."""
     _ask(case, context.options)
     own = not case.target.placed(case.stack).shares_server
     async with (
@@ -199,7 +198,7 @@ async def run_case(scenario: Scenario, case: Case, context: RunContext) -> CaseR
 
 
 def _ask(case: Case, options: Options) -> None:
-    """See that a case can say what it needs and starts, before anything is started for it."""
+    """Check a case's `needs` and `load` before anything is started for it."""
     for what, ask in (("needs", case.needs), ("load", lambda: case.load(options))):
         try:
             ask()
@@ -247,7 +246,7 @@ async def _run_admitted(
 
 
 def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
-    """The user's own keys must be nowhere in the evidence either."""
+    """The user's own keys must not be in the evidence either."""
     secrets = [*(case.target.live.secrets if case.target.live else ()), *context.secrets]
     if not secrets or case.must_fail:
         return case
@@ -258,9 +257,8 @@ def _with_the_users_secrets(case: Case, context: RunContext) -> Case:
 async def _experiment(
     case: Case, config: StackConfig, reporter: CaseReporter, options: Options, slot: StartSlot
 ) -> None:
-    """Start the stack, do what the case says, and save what is to be known afterwards.
-
-    What goes wrong here is not a verdict: it is journaled as trouble, and judged as unknown.
+    """Start the stack, run the experiment, and save the evidence. An error here is not a verdict:
+    it is journaled as trouble, and judged as unknown.
     """
     journal, folder, target = reporter.journal, config.evidence, case.target
     await save_specs(folder, (), target.data_converter)
@@ -284,9 +282,8 @@ async def _experiment(
 
 
 async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:
-    """Do what the case says, then wait until all have ended.
-
-    A workflow that ends too early, or not at all, is no trouble of ours: its history shows it.
+    """Run the experiment, then wait until all workflows have ended. One that ends too early, or not
+    at all, is not an error here: its history shows it.
     """
     reporter.reached(Stage.RUNNING)
     try:

@@ -1,4 +1,4 @@
-"""All chosen scenarios side by side, in a thread of their own, whatever their caller waits for."""
+"""Runs all chosen scenarios side by side, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class RunError(Exception):
-    """The run cannot begin. One sentence: what happened and what to do."""
+    """The run cannot start. One sentence: what happened and what to do."""
 
 
 @dataclass
@@ -56,11 +56,10 @@ class Runner:
     """One run. `start` it, ask for each scenario's `result`, and `stop` it in any case.
 
     `chosen` are the user's scenarios, of which those run that have a case in the mode and topology.
-    `worker_argv` is the user's own program in place of the target's. Targets run in `project`, by
-    default in that where the run is begun. `view` shows meanwhile what is done; `write` writes the
-    reports into the run's folder, and says which could not be written.
-    `missing` says, once it was started, why nothing can run here, `troubles`, when it has
-    stopped, which of its reports could not be written.
+    `worker_argv` is the user's own program instead of the target's. Targets run in `project`, by
+    default that of the current folder. `view` shows the run live; `write` writes the reports into
+    the run's folder, and returns what could not be written. After the start `missing` says why
+    nothing can run here, after the stop `troubles` says which reports could not be written.
     """
 
     chosen: Sequence[Scenario]
@@ -95,7 +94,7 @@ class Runner:
 
     @property
     def targets(self) -> Sequence[Target]:
-        """Those of the cases that were chosen, each once."""
+        """The targets of the chosen cases, each once."""
         found: list[Target] = []
         for scenario in self.chosen:
             found += [case.target for case in scenario.cases if case.target not in found]
@@ -103,7 +102,7 @@ class Runner:
 
     @property
     def live(self) -> Live | None:
-        """Who is paid real money, if anybody."""
+        """The live services of the chosen cases, if any."""
         return next((target.live for target in self.targets if target.live), None)
 
     @property
@@ -111,7 +110,7 @@ class Runner:
         return Mode.LIVE if self.live else Mode.MOCKED
 
     def start(self) -> None:
-        """Make the run's folder, find what it stands on and begin. Raises RunError."""
+        """Create the run's folder, find the programs that it needs, and start. Raises RunError."""
         if self.live and any(target.live != self.live for target in self.targets):
             raise RunError(
                 "some of these cases pay real money and others do not: choose either kind, "
@@ -142,13 +141,13 @@ class Runner:
             self._run_lock.release()
 
     def why_not_run(self, scenario: Scenario) -> str | None:
-        """Why there is and will be no result of a scenario; None where there will be one."""
+        """Why a scenario gets no result; None if it gets one."""
         reasons = {each.name: each.reason for each in self._not_run}
         return self.missing or reasons.get(scenario.name)
 
     @property
     def overall(self) -> Overall:
-        """How many passed, of those that are done."""
+        """How many passed, of those that have ended."""
         done = self._done()
         absent = self.chosen if self.missing else self._not_run
         return Overall(
@@ -158,13 +157,12 @@ class Runner:
         )
 
     def result(self, scenario: Scenario) -> ScenarioResult:
-        """Wait for a scenario's result, showing meanwhile what all of them do."""
+        """Wait for a scenario's result, and show the run meanwhile."""
         return self._wait(self._results[scenario.name])
 
     def stop(self) -> None:
-        """End what still runs, leave nothing behind, and write the reports of what is done.
-
-        Raises RunError where they cannot be written.
+        """Stop what still runs, leave nothing behind, and write the reports. Raises RunError if
+        they cannot be written.
         """
         try:
             self._stop()
@@ -287,7 +285,7 @@ class Runner:
         self._results[result.name].set_result(result)
 
     def _suite_estimates(self) -> tuple[SuiteEstimate, ...]:
-        """Those of the first target that has any; what it cannot tell costs no results."""
+        """The estimates of the first target that has any; an error in them costs no results."""
         for target in self.targets:
             with suppress(Exception):
                 if found := tuple(target.estimates()):
@@ -359,7 +357,7 @@ def _split(
 
 
 def _missing(case: Case) -> str | None:
-    """Why this machine cannot run a case. A `needs` that raises is asked again when it runs."""
+    """Why this machine cannot run a case. A `needs` that raises is called again later."""
     try:
         return case.needs()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What is kept of a case, and what goes wrong with it, each whatever becomes of the others."""
+"""Saves the evidence of a case, each part whether or not the others succeed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _EXPECTED_TROUBLE = (ChildError, TimeoutError)
 
 
 def ends_the_run(error: BaseException) -> bool:
-    """Whether it concerns more than one case. A guest may raise anything: `pytest.fail` and
-    `sys.exit` raise what is no Exception, and a task that it has cancelled itself is its own.
+    """Whether it concerns more than one case. An experiment may raise anything: `pytest.fail` and
+    `sys.exit` raise no Exception, and it may cancel a task of its own.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -34,7 +34,7 @@ def ends_the_run(error: BaseException) -> bool:
 
 
 def note_trouble(journal: Journal, folder: Path, error: BaseException) -> None:
-    """Say what went wrong; of what nobody expects with all that is known of it."""
+    """Record an error; an unexpected one with its traceback."""
     if isinstance(error, _EXPECTED_TROUBLE):
         journal.add(Event.TROUBLE, str(error))
         return
@@ -43,8 +43,8 @@ def note_trouble(journal: Journal, folder: Path, error: BaseException) -> None:
 
 
 async def save_all(case: Case, lab: Lab, folder: Path) -> None:
-    """Keep all that is to be known, each whatever becomes of the others: where a target's own
-    reader breaks, the histories are there all the same.
+    """Save all evidence, each part whether or not the others succeed: if a target's own reader
+    raises, the histories are saved all the same.
     """
     target, prefix = case.target, lab.stack.temporal.prefix
 
@@ -74,8 +74,8 @@ async def save_all(case: Case, lab: Lab, folder: Path) -> None:
 
 
 async def save_all_books(target: Target, folder: Path, journal: Journal) -> None:
-    """Keep what the books of both sides say. The stack is down: while its processes live, somebody
-    may still be paid.
+    """Save the payment records. The stack is down: while its processes live, payments may still be
+    made.
     """
     steps: list[_Step] = [
         (

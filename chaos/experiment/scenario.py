@@ -30,22 +30,18 @@ class Case:
     """One experiment and how it is judged.
 
     Attributes:
-        name: its name within the scenario, and the name of its evidence folder.
-        target: the system under test.
-        experiment: an async function that gets the target's kind of `Lab`.
-        proofs: show from the evidence that the fault hit. Without one the case cannot pass.
-        load: the workflows that it starts, for the plan and the estimate of a live run.
-        invariants: what must hold after it, such as `COMMON`.
-        stack: the Temporal server that it needs.
-        undisturbed: a control that breaks nothing, and so needs no proof.
-        must_fail: makes it a negative control. It passes only if this invariant sees the damage
-            that was done on purpose; the other invariants are not examined.
-        converge_deadline_seconds: how long its workflows have to end after healing.
-        modes: in which it runs: with test doubles, or with real, paid services.
-        topologies: on which it runs.
-        needs: why this machine cannot run it, such as a missing right to mount a disk, else None.
-        seed: of a schedule that was drawn.
-        about_seconds: how long it usually takes. The longest begin first.
+        name: its name within the scenario, and the name of its evidence folder. target: the system
+        under test. experiment: an async function that gets the target's kind of `Lab`. proofs: show
+        from the evidence that the fault hit. Without one the case cannot pass. load: the workflows
+        that it starts, for the plan and the estimate of a live run. invariants: what must hold
+        after it, such as `COMMON`. stack: the Temporal server that it needs. undisturbed: a control
+        that breaks nothing, and so needs no proof. must_fail: makes it a negative control. It
+        passes only if this invariant detects the planted damage; the other invariants are not
+        examined. converge_deadline_seconds: how long its workflows have to end after healing.
+        modes: in which it runs: with test doubles, or with real, paid services. topologies: on
+        which it runs. needs: why this machine cannot run it, such as a missing right to mount a
+        disk, else None. seed: of a schedule that was drawn. about_seconds: how long it usually
+        takes. The longest start first.
 
     """
 
@@ -71,8 +67,7 @@ class Scenario:
     """A row of the results table.
 
     Attributes:
-        name: as it is called on the command line.
-        title: as people read it.
+        name: its name on the command line. title: its name in reports.
         cases: its experiments. It passes if all of them pass.
         cases_at_once: how many of them may run side by side; None: as many as there is room for.
 
@@ -86,9 +81,7 @@ class Scenario:
 
 
 def numbered(scenarios: Iterable[Scenario], after: int = 0) -> Sequence[Scenario]:
-    """The scenarios with their places as numbers, from `after` + 1; one that has a number keeps
-    it.
-    """
+    """The scenarios, numbered in order from `after` + 1; one that has a number keeps it."""
     return tuple(
         each if each.number else replace(each, number=place)
         for place, each in enumerate(scenarios, start=after + 1)
@@ -113,7 +106,7 @@ SURVIVAL = (
     all_expected_is_billed,
     no_secret_is_kept(CANARY),
 )
-"""What must hold of any target whatever breaks meanwhile, drawn at random or not."""
+"""Invariants of any target under any fault, planned or drawn at random."""
 
 COMMON = (
     *SURVIVAL,
@@ -121,6 +114,5 @@ COMMON = (
     recovers_within_its_bound,
     no_unplanned_exit,
 )
-"""What must hold after every case of any target. Add `replays_with` your workflows, and what yours
-must never do.
+"""Invariants of every case of any target. Add `replays_with` your workflows, and your own.
 """

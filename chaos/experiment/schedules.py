@@ -1,4 +1,4 @@
-"""The workflows that a Temporal Schedule starts: found when the experiment is over."""
+"""The workflows that a Temporal Schedule starts, found at the end of the experiment."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FollowedSchedule:
         return found
 
     async def delete(self, client: Client) -> None:
-        """Remove it; one that is gone already is left alone."""
+        """Delete it, unless it is already deleted."""
         try:
             await client.get_schedule_handle(self.schedule_id).delete(rpc_timeout=_PATIENCE)
         except RPCError as error:
@@ -61,7 +61,7 @@ class FollowedSchedule:
                 raise
 
     def specs(self, workflow_ids: Sequence[str]) -> Sequence[WorkflowSpec]:
-        """One for each workflow, and one for each that is missing: it will count as lost."""
+        """A spec for each workflow, and for each missing one, which will count as lost."""
         missing = range(len(workflow_ids) + 1, self.at_least + 1)
         lost = [f"{self.schedule_id}: run {n} of at least {self.at_least}" for n in missing]
         return [self.spec(each) for each in (*workflow_ids, *lost)]

@@ -1,4 +1,4 @@
-"""The faults as data, a kind a class: each says how it is injected and how it is healed."""
+"""The faults as data, a class for each kind, with how it is injected and healed."""
 
 from __future__ import annotations
 

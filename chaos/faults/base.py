@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
 
 class Family(StrEnum):
-    """What a fault of the harness's breaks, as a user chooses it; a target may have others."""
+    """Families of faults of the harness, as a user chooses them; a target may have others."""
 
     KILL = "kill"
     NETWORK = "network"
@@ -29,7 +29,7 @@ class Fault(BaseModel):
 
     family: ClassVar[str]
     kinds: ClassVar[dict[str, type[Fault]]] = {}
-    """All that are known, a target's own among them, by their `type`."""
+    """All known faults, a target's own included, by their `type`."""
 
     type: str
 
@@ -41,24 +41,24 @@ class Fault(BaseModel):
 
     @property
     def kind(self) -> str:
-        """What is done, as the journal has it."""
+        """The name of what it does in the journal."""
         raise NotImplementedError
 
     @property
     def target(self) -> str:
-        """To whom."""
+        """The name of what it hits in the journal."""
         raise NotImplementedError
 
     @property
     def is_late(self) -> bool:
-        """Whether it waits for its moment, and tells the journal by itself when that has come."""
+        """Whether it waits for a call, and adds itself to the journal when that has come."""
         return False
 
     async def inject(self, lab: Any) -> None:
-        """Do it."""
+        """Inject it."""
 
     async def heal(self, lab: Any) -> None:
-        """Undo it; nothing where there is nothing to undo."""
+        """Revert it, if there is anything to revert."""
 
 
 def _of_its_kind(value: Any) -> Any:
@@ -71,4 +71,4 @@ def _of_its_kind(value: Any) -> Any:
 
 
 AnyFault = Annotated[SerializeAsAny[Fault], BeforeValidator(_of_its_kind)]
-"""Any of them, as a schedule's file has it."""
+"""Any fault, in the form of a schedule's file."""

@@ -15,8 +15,8 @@ from chaos.faults.process import OnWorker
 
 
 class OutOfMemory(OnWorker):
-    """A worker may take only `more_bytes` from now on. What then ends it is the kernel's OOM killer
-    wherever that is to be had; the journal says whether it was. Its successor is not limited.
+    """A worker may take only `more_bytes` more. Where possible the kernel's OOM killer then kills
+    it; the journal says whether it did. Its successor is not limited.
     """
 
     type: Literal["out_of_memory"] = "out_of_memory"
@@ -25,11 +25,11 @@ class OutOfMemory(OnWorker):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "out_of_memory"
 
     async def inject(self, lab: Lab) -> None:
-        """Put the limit in force; the worker is killed when it wants more."""
+        """Set the limit; the worker is killed when it needs more."""
         process = psutil.Process(await self._found(lab))
         self._watch(lab)
         run = Path(lab.stack.placement.run_tag)
@@ -37,7 +37,7 @@ class OutOfMemory(OnWorker):
         lab.note(f"pid {process.pid} may take {self.more_bytes} bytes more ({self._limit.kind})")
 
     async def heal(self, lab: Lab) -> None:
-        """Say what the limit has done, and lift it."""
+        """Record what the limit has done, and remove it."""
         if self._limit is None:
             return
         seen = self._limit.killed()

@@ -22,9 +22,8 @@ EFFECT_DEADLINE_SECONDS = 10.0
 
 class OnWorker(Fault):
     """A fault of one worker: by its name, such as `worker-1`; or, of a target's own supervisor,
-    whose workers have no names, by its place from 0, modulo how many the first one has.
-
-    Where all are being replaced there is none for a moment, and then this waits for one.
+    whose workers have no names, by its position from 0, modulo their number. While all are being
+    replaced there is none, and this waits for one.
     """
 
     family: ClassVar[Family] = Family.KILL
@@ -45,7 +44,7 @@ class OnWorker(Fault):
         return self.worker or "fleet-1-worker"
 
     async def _found(self, lab: Lab) -> int:
-        """Wait until it is there; its pid."""
+        """Wait until it runs; its pid."""
         await wait_until(
             lambda: bool(self._pids(lab)),
             what=f"{self.target} runs",
@@ -68,7 +67,7 @@ class OnWorker(Fault):
             _supervisor(lab).send(self._pid, number)
 
     def _watch(self, lab: Lab) -> None:
-        """See to it that its end is journaled."""
+        """Make sure that its end is journaled."""
         if self._pid and not self.worker:
             _supervisor(lab).watch(psutil.Process(self._pid))
 
@@ -104,11 +103,11 @@ class KillWorker(OnWorker):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "kill"
 
     async def inject(self, lab: Lab) -> None:
-        """Kill it and see it gone."""
+        """Kill it and wait until it has ended."""
         await self._found(lab)
         self._send(lab, signal.SIGKILL)
         await self._until_gone(lab)
@@ -121,7 +120,7 @@ class PauseWorker(OnWorker):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "pause"
 
     async def inject(self, lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""The Temporal server is down, or hangs. Of a dev server: it is one process."""
+"""The Temporal dev server, a single process, is down or hangs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chaos.process.waiting import wait_until
 
 
 class ServerDown(Fault):
-    """SIGKILL, and a start on the same database when it is healed."""
+    """SIGKILL, and a restart on the same database when it is healed."""
 
     family: ClassVar[Family] = Family.SERVER
 
@@ -21,7 +21,7 @@ class ServerDown(Fault):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "kill"
 
     @property
@@ -30,7 +30,7 @@ class ServerDown(Fault):
         return SERVER
 
     async def inject(self, lab: Lab) -> None:
-        """Kill it and see it end."""
+        """Kill it and wait until it has ended."""
         await lab.stack.server.child.kill(STEP_DEADLINE_SECONDS)
 
     async def heal(self, lab: Lab) -> None:
@@ -48,7 +48,7 @@ class ServerPaused(Fault):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "pause"
 
     @property
@@ -57,7 +57,7 @@ class ServerPaused(Fault):
         return SERVER
 
     async def inject(self, lab: Lab) -> None:
-        """Pause it and wait until it is paused: the signal takes a moment."""
+        """Pause it and wait until it is paused: the signal takes a while."""
         child = lab.stack.server.child
         child.pause()
         await wait_until(

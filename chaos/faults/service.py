@@ -10,7 +10,7 @@ from chaos.faults.base import Family, Fault
 
 
 class ServiceDown(Fault):
-    """SIGKILL of a service, and a start on the same port when it is healed."""
+    """SIGKILL to a service, and a restart on the same port when it is healed."""
 
     family: ClassVar[Family] = Family.SERVICE
 
@@ -19,7 +19,7 @@ class ServiceDown(Fault):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "kill"
 
     @property
@@ -28,7 +28,7 @@ class ServiceDown(Fault):
         return self.service
 
     async def inject(self, lab: Lab) -> None:
-        """Kill it and see it end."""
+        """Kill it and wait until it has ended."""
         await self._process(lab).child.kill(STEP_DEADLINE_SECONDS)
 
     async def heal(self, lab: Lab) -> None:

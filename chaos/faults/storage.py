@@ -30,7 +30,7 @@ _FLIPPED = 16
 
 
 class DiskFull(Fault):
-    """The small disk of the server, or of a worker that mounted one, has no room left."""
+    """The small disk of the server, or of a worker that mounted one, is full."""
 
     family: ClassVar[Family] = Family.SERVER
 
@@ -39,7 +39,7 @@ class DiskFull(Fault):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return "disk_full"
 
     @property
@@ -59,8 +59,8 @@ class DiskFull(Fault):
 
 
 class Damage(StrEnum):
-    """What becomes of the database's file. `bytes_flipped`: in all records of histories, which
-    SQLite takes for whole. `truncated`: its second half is cut off. `gone`: there is none.
+    """How the database's file is damaged. `bytes_flipped`: in all records of histories, which
+    SQLite does not notice. `truncated`: its second half is cut off. `gone`: it is removed.
     """
 
     BYTES_FLIPPED = "bytes_flipped"
@@ -69,8 +69,8 @@ class Damage(StrEnum):
 
 
 class Seen(StrEnum):
-    """How a server that was started on a damaged file behaves: it refuses to start, or it has no
-    such workflow, or cannot read it, or serves it as if nothing had happened.
+    """How a server on a damaged file behaves: it refuses to start, does not know the workflow,
+    cannot read it, or serves it as if nothing had happened.
     """
 
     REFUSED = "refused"
@@ -90,7 +90,7 @@ class DamagedDatabase(Fault):
 
     @property
     def kind(self) -> str:
-        """What is done to the file."""
+        """The damage to the file."""
         return str(self.how)
 
     @property
@@ -99,7 +99,7 @@ class DamagedDatabase(Fault):
         return SERVER
 
     async def inject(self, lab: Lab) -> None:
-        """Damage the file, and write down how."""
+        """Damage the file, and record how."""
         file = database_of(lab)
         if lab.stack.server.child.is_alive:
             raise ChildError(f"{SERVER} must be stopped while its database is damaged.")
@@ -131,11 +131,9 @@ def database_of(lab: Lab) -> Path:
 
 
 async def back_up(lab: Lab) -> None:
-    """Copy the database while the server stands still, and start the server again.
-
-    Not while it runs, by `sqlite3 FILE ".backup COPY"`: a commit that meets that lock fails, and
-    this server does not get over that. It refuses every write ("shard status unknown") until it is
-    started again; so it was seen under load.
+    """Copy the database while the server is stopped, and start the server again. A backup of a
+    running server, by `sqlite3 FILE ".backup COPY"`, makes a commit that meets its lock fail. Under
+    load the server then refused every write ("shard status unknown") until it was restarted.
     """
     file = database_of(lab)
     copy = file.parent / BACKUP
@@ -148,7 +146,7 @@ async def back_up(lab: Lab) -> None:
 
 
 async def restore(lab: Lab) -> None:
-    """Stop the server, put the backup in the place of its file, and start it."""
+    """Stop the server, replace its file by the backup, and start it."""
     server, file = lab.stack.server, database_of(lab)
     if server.child.is_alive:
         await server.child.terminate()
@@ -161,7 +159,7 @@ async def restore(lab: Lab) -> None:
 
 
 async def try_damaged(lab: Lab, workflow_id: str) -> Seen:
-    """Start the server on the damaged file, and write down what it does, and says of a workflow."""
+    """Start the server on the damaged file, and record what it does and reports of a workflow."""
     child = lab.stack.server.child
     try:
         await lab.stack.server.start()
@@ -187,13 +185,13 @@ def _tell(lab: Lab, kind: str, text: str) -> None:
 
 
 def _complaint(log: Path) -> str:
-    """The server's own last word about lost data."""
+    """The server's last log line about lost data."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if "data loss" in line]
     return lines[-1][:300] if lines else "nothing"
 
 
 def _damage(file: Path, how: Damage, chance: random.Random) -> str:
-    """Do it; what was done, in words."""
+    """Apply the damage; a description of it."""
     if how is Damage.GONE:
         for old in (file, *_sidecars(file)):
             old.unlink(missing_ok=True)
@@ -216,7 +214,7 @@ def _history_records(file: Path) -> list[bytes]:
 
 
 def _some(data: bytearray, record: bytes, chance: random.Random) -> list[int]:
-    """Where to change a record; nowhere if its pages do not lie in one piece."""
+    """Where to change a record; empty if its pages are not contiguous."""
     start = data.find(record)
     count = max(1, len(record) // _FLIPPED)
     return [start + at for at in chance.sample(range(len(record)), count)] if start >= 0 else []

@@ -1,4 +1,4 @@
-"""What is done to a call at a boundary, or to the worker that makes it."""
+"""A fault of a call at a boundary, or of the worker that makes it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def _parsed(value: Any) -> Any:
 ByText = Annotated[
     Boundary, BeforeValidator(_parsed), PlainSerializer(str, return_type=str, when_used="always")
 ]
-"""Written as its own words."""
+"""Saved as its text."""
 
 
 class AtBoundary(Fault):
     """A worker is killed or paused at a boundary of its work, or its call there is dropped,
     silenced, failed or delayed. The `action` is `kill`, `pause`, `drop`, `silence`,
     `fail:UNAVAILABLE` or another status, or `delay:2` seconds. It waits for the first such call, of
-    one workflow, worker and attempt if they are named; where that worker has died of something else
+    one workflow, worker and attempt if they are given; if that worker has died of something else
     meanwhile, for the next one.
     """
 
@@ -47,12 +47,12 @@ class AtBoundary(Fault):
 
     @property
     def kind(self) -> str:
-        """As the journal has it."""
+        """Its name in the journal."""
         return self.action.partition(":")[0]
 
     @property
     def target(self) -> str:
-        """The worker, or its link: known when it has come there; before that, the boundary."""
+        """The worker or its link, once its call has come; before that, the boundary."""
         return (self._hit and self._hit.target) or self.worker or str(self.boundary)
 
     @property
@@ -62,11 +62,11 @@ class AtBoundary(Fault):
 
     @property
     def is_late(self) -> bool:
-        """It is in the journal from the moment on in which the call came."""
+        """It is journaled when the call comes."""
         return True
 
     async def inject(self, lab: Lab) -> None:
-        """Wait for the call, and do it."""
+        """Wait for the call, and apply the action."""
         while not await self._is_done(lab):
             lab.note(f"the call at {self.boundary} ended with its worker")
 
@@ -103,7 +103,7 @@ class AtBoundary(Fault):
                 await hit.delay(float(what))
 
     async def heal(self, lab: Lab) -> None:
-        """Resume a paused worker; hold nothing there any more."""
+        """Resume a paused worker, and remove the breakpoint."""
         del lab
         if self._watch:
             await self._watch.release()
