@@ -36,7 +36,7 @@ _READER_IS_GONE = 128 + signal.SIGPIPE
 _COMMANDS = (list_, run, up, report, recheck, shrink, explore, probe, clean, doctor)
 
 PROGRAM = "temporal-chaos"
-"""The console script; `chaos` is the name of another project's."""
+"""The console script; another project has the name `chaos`."""
 
 _DISTRIBUTION = "pytest-temporal-chaos"
 
@@ -77,7 +77,7 @@ def _version() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command; its exit code."""
+    """Run one command; its exit code."""
     repair_streams()
     end: SystemExit | None = None
     try:
@@ -110,7 +110,7 @@ def _guarded(arguments: Sequence[str]) -> int:
 
 
 def _unwritten(error: Exception) -> int:
-    """The exit code where output could not be; a reader that leaves, as `head`, is no trouble."""
+    """The exit code if output failed; a reader that has gone, such as `head`, is no error."""
     give_up(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return _READER_IS_GONE
@@ -120,7 +120,7 @@ def _unwritten(error: Exception) -> int:
 
 
 def _broken() -> int:
-    """A bug in this program: its traceback, and an exit code that is no verdict."""
+    """A bug in this program: its traceback, and an exit code that is not a verdict's."""
     complain(traceback.format_exc().rstrip())
     complain(f"This is a bug in {_name()}, not a verdict: please report it.")
     return UNUSABLE
@@ -143,7 +143,7 @@ def _is_our_own(module: str | None) -> bool:
 
 
 def _name() -> str:
-    """How the user has called it."""
+    """The command as the user called it."""
     return PROGRAM if Path(sys.argv[0]).name == PROGRAM else "python -m chaos"
 
 

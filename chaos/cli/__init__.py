@@ -1,6 +1,5 @@
-"""The commands of `python -m chaos`, one a module, each with an `add` that makes it known.
-
-A command imports what it needs when it is carried out: help must be there at once.
+"""The commands of `python -m chaos`, a module for each, with an `add` that registers it. A command
+imports what it needs when it runs, because help must be fast.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 """To which `add` adds a parser; its default `command` takes what was given and is the exit code."""
 
 NEGATIVE = 1
-"""All was done, and the answer is no."""
+"""The command ran, and something did not pass."""
 
 UNUSABLE = 2
-"""Misused, or it cannot be done here; one sentence on standard error says which."""
+"""Wrong options, or it cannot run here; one sentence on standard error says which."""
 
 INTERRUPTED = 130
 
 
 class UnusableError(Exception):
-    """It cannot be done here. One sentence: why, and what to do."""
+    """It cannot run here. One sentence: why, and what to do."""
 
 
 def add_parser(
     commands: Commands, name: str, *, summary: str, description: str, more: str
 ) -> argparse.ArgumentParser:
-    """The parser of one command. `more` has examples and exit codes, and is shown as it is."""
+    """The parser of one command. `more` has examples and exit codes, and is shown verbatim."""
     columns = shutil.get_terminal_size().columns - 2  # as argparse has it
     return commands.add_parser(
         name,

@@ -1,4 +1,4 @@
-"""`clean`: which of the runs that are kept may go, and how they go."""
+"""`clean`: which old runs are removed, and how."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ exit code:
 _NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(\d+))?")
 _LATEST = "latest"
 _GOING = ".removing-"
-"""What the name of a run begins with once it is being removed: it is no run any more."""
+"""The prefix of a run's name while it is being removed; then it is no longer a run."""
 
 IN_HAND_SECONDS = 60 * 60.0
-"""A run without results whose newest file is younger than this may still be written: the longest
-that none is touched, an installation of Temporal's server before it begins, takes 20 minutes.
+"""A run without results whose newest file is younger than this may still be in progress: the
+longest time without a write, the installation of Temporal's server, is 20 minutes.
 """
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands, "clean", summary="remove old runs", description=_DESCRIPTION, more=_MORE
     )
@@ -124,7 +124,7 @@ def _megabytes(size_bytes: int) -> str:
 
 
 class KeptError(Exception):
-    """The runs cannot be looked at, or not be removed. One sentence: why, and what to do."""
+    """The runs cannot be read or removed. One sentence: why, and what to do."""
 
 
 @dataclass(frozen=True, order=True)
@@ -136,17 +136,17 @@ class KeptRun:
 
     @property
     def has_results(self) -> bool:
-        """Whether it came to its end."""
+        """Whether it ended in order."""
         return (self.folder / "results.json").is_file()
 
     @property
     def size_bytes(self) -> int:
-        """Of all its files."""
+        """The size of all its files."""
         return sum(each.st_size for each in _stats(self.folder))
 
     @property
     def is_in_use(self) -> bool:
-        """Whether somebody may be writing it: a lock says so, or, without results, its age."""
+        """Whether it may be in progress: by its lock, or, without results, by its age."""
         if is_held(self.folder):
             return True
         if self.has_results:
@@ -156,7 +156,7 @@ class KeptRun:
 
 
 def kept_runs(reports: Path) -> Sequence[KeptRun]:
-    """All runs of ours in a folder, oldest first. Raises KeptError."""
+    """All runs in a folder, oldest first. Raises KeptError."""
     if reports.is_symlink():
         raise KeptError(
             f"{reports} is a symbolic link; name the folder itself: {reports.resolve()}."
@@ -173,21 +173,21 @@ def kept_runs(reports: Path) -> Sequence[KeptRun]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Of the runs that are not among the newest: which go, and which may still be written."""
+    """Of the older runs, which are removed, and which may still be in progress."""
 
     going: Sequence[KeptRun]
     in_use: Sequence[KeptRun]
 
     @classmethod
     def of(cls, runs: Sequence[KeptRun], keep: int) -> Self:
-        """So many of the newest are kept, and the one that `latest` means."""
+        """Keep so many of the newest, and the one that `latest` points at."""
         old = [run for run in runs[: max(0, len(runs) - keep)] if not _is_latest(run)]
         in_use = [run for run in old if run.is_in_use]
         return cls([run for run in old if run not in in_use], in_use)
 
 
 def remove(run: KeptRun) -> None:
-    """Remove it: at any moment it is there as a whole, or is no run any more. Raises KeptError."""
+    """Remove it: at any time it is complete, or no longer a run. Raises KeptError."""
     going = run.folder.with_name(f"{_GOING}{run.folder.name}")
     _require_rights(run.folder)
     try:
@@ -200,7 +200,7 @@ def remove(run: KeptRun) -> None:
 
 
 def _require_rights(folder: Path) -> None:
-    """Else it would be half removed: a folder that this user cannot write stays full."""
+    """Check this first: a folder that is not writable would be only half removed."""
     folders = [folder, *(each for each in folder.rglob("*") if each.is_dir())]
     for each in folders:
         if not each.is_symlink() and not os.access(each, os.W_OK | os.X_OK):
@@ -210,7 +210,7 @@ def _require_rights(folder: Path) -> None:
 
 
 def finish_removals(reports: Path) -> None:
-    """Remove what a removal that was broken off has left. Raises KeptError."""
+    """Remove what an interrupted removal left. Raises KeptError."""
     for left in reports.glob(f"{_GOING}*"):
         if left.is_symlink() or not _NAME.fullmatch(left.name.removeprefix(_GOING)):
             continue
@@ -221,7 +221,7 @@ def finish_removals(reports: Path) -> None:
 
 
 def _as_run(entry: Path) -> KeptRun | None:
-    """A folder with the name and the contents of a run; never what a link leads to."""
+    """A folder with the name and contents of a run; never the target of a link."""
     named = _NAME.fullmatch(entry.name)
     if not named or entry.is_symlink() or not entry.is_dir():
         return None
@@ -233,7 +233,7 @@ def _as_run(entry: Path) -> KeptRun | None:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Whether it is what a run that was broken off leaves: nothing yet, or cases of scenarios."""
+    """Whether an interrupted run may have left it: empty, or with cases of scenarios."""
     scenarios = [each for each in folder.iterdir() if each.is_dir()]
     return not any(folder.iterdir()) or any(s.glob("*/journal.jsonl") for s in scenarios)
 
@@ -243,7 +243,7 @@ def _is_latest(run: KeptRun) -> bool:
 
 
 def _stats(folder: Path) -> Iterator[os.stat_result]:
-    """Of a folder and all that is in it; what goes meanwhile is left out."""
+    """The size of a folder; files that are removed meanwhile do not count."""
     for each in (folder, *folder.rglob("*")):
         with suppress(FileNotFoundError):
             yield each.lstat()

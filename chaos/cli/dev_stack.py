@@ -29,12 +29,12 @@ _END = "Ctrl-C stops everything."
 
 
 class DevStackError(Exception):
-    """The stack cannot be started. What happened, and what to do."""
+    """The stack cannot be started. One sentence: why, and what to do."""
 
 
 @dataclass(frozen=True)
 class DevStack:
-    """What is to be started. Without a folder to `keep` its files in, they go with it."""
+    """What is to be started. Without a folder to `keep` its files in, they are removed."""
 
     target: Target
     workers: int
@@ -109,7 +109,7 @@ class DevStack:
         yield from (*hints.splitlines(), _END)
 
     async def _until_ended(self, processes: Sequence[Child]) -> None:
-        """Wait for a signal; say meanwhile when a process has ended by itself."""
+        """Wait for a signal, and report each process that ends by itself."""
         ended = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(name, ended.set)

@@ -23,12 +23,12 @@ _PROJECT = Path(__file__).parents[2]
 _DISTRIBUTION = "pytest-temporal-chaos"
 
 _NAME = re.compile(r"[^\w.-]")
-"""What comes after the name in a requirement."""
+"""The part after the name in a requirement."""
 
 _STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
 
 _PIPE_COLUMNS = 160
-"""Where there is no terminal that says how wide it is."""
+"""The width without a terminal."""
 
 _DESCRIPTION = """\
 Checks whether this machine has what the harness and this project need. It installs and downloads
@@ -45,7 +45,7 @@ exit code:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "doctor",
@@ -107,7 +107,7 @@ def _show(findings: Sequence[Need]) -> None:
 
 
 def lacking_packages() -> list[str]:
-    """What the project depends on and this Python has not, or not in a version that will do."""
+    """The dependencies that this Python lacks, or has in an unsuitable version."""
     return [text for text in _requirements() if _is_lacking(text)]
 
 
@@ -116,7 +116,7 @@ def _what_to_install() -> str:
 
 
 def _requirements() -> Sequence[str]:
-    """Of the project's own file, in a checkout: what is installed may be older than that."""
+    """From pyproject.toml in a checkout, because the installed metadata may be older."""
     file = _PROJECT / "pyproject.toml"
     if file.exists():
         return tuple(tomllib.loads(file.read_text(encoding="utf-8"))["project"]["dependencies"])

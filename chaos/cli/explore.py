@@ -42,7 +42,7 @@ exit code:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "explore",
@@ -140,7 +140,7 @@ def _explore(given: argparse.Namespace) -> int:
 
 
 def _target(given: argparse.Namespace) -> Target:
-    """What is explored. Raises CatalogueError, and PlanError where it has no such workflows."""
+    """What to explore. Raises CatalogueError, and PlanError if it has no such workflows."""
     from chaos.experiment.catalogue import (
         project_of,
         target_named,
@@ -158,7 +158,7 @@ def _target(given: argparse.Namespace) -> Target:
 
 
 def _state(given: argparse.Namespace, choice: Choice) -> State:
-    """The exploration to go on with, or a new one. Raises StateError, NoFolderError."""
+    """The exploration to resume, or a new one. Raises StateError, NoFolderError."""
     from chaos.search.explore.state import State
 
     if given.resume:

@@ -1,4 +1,4 @@
-"""`list`: the scenarios, and the faults that they are made of."""
+"""`list`: the scenarios, and all faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Row:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "list",
@@ -77,7 +77,7 @@ def _row(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _only(scenario: Scenario) -> str:
-    """The modes and topologies of all its cases, where these are not all that there are."""
+    """The modes and topologies of all its cases, unless these are all."""
     from chaos.environment.temporal import Topology
     from chaos.evidence.bills import Mode
 
@@ -91,7 +91,7 @@ def _only(scenario: Scenario) -> str:
 
 
 def _groups(targets: Sequence[Target]) -> dict[str, list[_Row]]:
-    """The harness's faults and those of the targets; whatever else these have to tell."""
+    """The faults of the harness and the targets, and what else the targets list."""
     from chaos.faults import Fault
     from chaos.network.toxics import AnyToxic
 

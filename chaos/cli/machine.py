@@ -1,6 +1,5 @@
-"""What of all that the harness and a project need, or can use, this machine has.
-
-Installs nothing, opens no connection, and leaves nothing behind.
+"""Checks which needs of the harness and a project this machine meets. Installs nothing, opens no
+connection, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -46,18 +45,18 @@ STACK_BYTES = GIB // 2
 """The memory of one stack, as `chaos.experiment.run.STACKS_AT_ONCE` counts it."""
 
 RUN_BYTES = GIB // 4
-"""Of disk, for a run of all scenarios, with room to spare: a stack on a dev server took 1 MB, and
-what is kept of all of them 10 MB.
+"""Disk space for a run of all scenarios, with a margin: a stack on a dev server took 1 MB, and the
+evidence of all of them 10 MB.
 """
 
 BUILD_BYTES = 4 * GIB
-"""Of disk, for a build from source, with what Go keeps of it."""
+"""Disk space for a build from source, with Go's caches."""
 
 _POSTGRES = "--topology postgres"
 
 
 def examine(folder: Path) -> Iterator[Need]:
-    """Look at everything, for one who would run the scenarios of the project in this folder."""
+    """Check everything that the scenarios of the project in this folder need."""
     yield _system()
     yield from _programs()
     yield _postgres()
@@ -130,7 +129,7 @@ def _go() -> Need:
 
 
 def _short(path: Path) -> str:
-    """The path as users know it."""
+    """The path as a user would write it."""
     with suppress(RuntimeError, ValueError):  # nobody's home, or elsewhere
         return f"~/{path.relative_to(Path.home())}"
     return str(path)
@@ -145,7 +144,7 @@ def _postgres() -> Need:
 
 
 def _needs_of_scenarios(scenarios: Sequence[Scenario]) -> Iterator[Need]:
-    """What cases say that they need; a reason counts once, for all that have it."""
+    """The needs of cases; a reason counts once for all cases that have it."""
     reasons: dict[str, list[str]] = {}
     for scenario in scenarios:
         for case in scenario.cases:
@@ -169,7 +168,7 @@ def _small_disk(needed_by: str) -> Need:
 
 
 def _memory_limit() -> Need:
-    """Without a cgroup the harness's own watcher does it: less real, and good enough."""
+    """Without a cgroup the harness's own watcher does it: less realistic, and good enough."""
     by_kernel = any(_can_limit(hierarchy.root, hierarchy.limit) for hierarchy in HIERARCHIES)
     found = "by the kernel" if by_kernel else "by a watcher of ours; as root by the kernel"
     return Need(State.OK, "memory limits", "the fault out_of_memory", found)

@@ -59,7 +59,7 @@ exit code:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "probe",
@@ -192,7 +192,7 @@ def _probe(given: argparse.Namespace) -> int:
 
 
 def _target(given: argparse.Namespace) -> Target:
-    """What is probed, with one spec. Raises GivenError, CatalogueError."""
+    """The target to probe, with one spec. Raises GivenError, CatalogueError."""
     from chaos.experiment.catalogue import project_of, target_named
     from chaos.search.probe.given import (
         Given,
@@ -227,7 +227,7 @@ def _target(given: argparse.Namespace) -> Target:
 
 
 def _choice(given: argparse.Namespace) -> Choice:
-    """Which points. Raises BoundaryError."""
+    """The chosen points. Raises BoundaryError."""
     from chaos.search.crash.points import Action
     from chaos.search.probe.plan import Choice
     from chaos.wire.boundary import Boundary
@@ -267,7 +267,7 @@ def _run(given: argparse.Namespace, target: Target, choice: Choice) -> int:
 
 
 def notes_on(given: argparse.Namespace) -> Sequence[str]:
-    """What a reader of the reports should know of the input."""
+    """A warning about the input, for the reports."""
     from chaos.search.probe.given import ID
 
     if not given.input or any(ID in text for text in given.input):
@@ -277,7 +277,7 @@ def notes_on(given: argparse.Namespace) -> Sequence[str]:
 
 
 def _report(probing: Probing) -> bool:
-    """Write the reports, and tell the gist of them; whether all is fine. Raises OSError."""
+    """Write the reports, and print a summary; whether everything passed. Raises OSError."""
     from chaos.report.probed import terminal_lines, write_reports
 
     record = probing.record()
@@ -310,7 +310,7 @@ _OF_THE_SYSTEM = (
 
 
 def command_of(given: argparse.Namespace) -> str:
-    """What was typed, for a shell, without what chooses points."""
+    """The command line, quoted for a shell, without the options that choose points."""
     words = ["temporal-chaos", "probe"]
     for name in _OF_THE_SYSTEM:
         value = getattr(given, name)

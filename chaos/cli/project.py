@@ -1,6 +1,5 @@
-"""The project that a command is called in: what its `pyproject.toml` names is what it works with.
-
-Imports the project's own modules: for commands only, when they are carried out.
+"""The project that a command is called in, by its `pyproject.toml`. It imports the project's
+modules, so only a running command uses it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def targets_here() -> Sequence[Target]:
 
 
 def scenarios_here(*, may_be_none: bool = False) -> Sequence[Scenario]:
-    """The scenarios of these. Raises UnusableError."""
+    """The scenarios of these targets. Raises UnusableError."""
     try:
         project = project_of(Path.cwd())
         if may_be_none:

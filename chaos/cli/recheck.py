@@ -1,4 +1,4 @@
-"""`recheck`: a run judged again from its evidence."""
+"""`recheck`: computes a run's verdicts again from its evidence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ exit code:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "recheck",
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 
 def _catalogue(run: Path) -> Sequence[Scenario]:
-    """Those of this project, and the schedules of a run, which no catalogue has."""
+    """The scenarios of this project, and the schedules of the run, which no catalogue has."""
     from chaos.cli.project import scenarios_here, targets_here
 
     if not __debug__:

@@ -1,4 +1,4 @@
-"""`report`: a run that is kept, shown again, compared to another, or seen among the last ten."""
+"""`report`: shows a run again, compares it to another, or shows the last ten."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RUN = Path("reports/latest")
 
 _IN_ASCII = str.maketrans("✓✗", "+x")
-"""Signs that must stay apart where the output's encoding has none of them."""
+"""Signs that must stay distinct where the output's encoding lacks them."""
 
 _DESCRIPTION = """\
 Shows a run's tables again, and rewrites its report.html, results.md, summary.md and junit.xml.
@@ -47,7 +47,7 @@ exit code:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "report",
@@ -134,7 +134,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
-    """Write what follows from the results, and say where; whether all of it is written."""
+    """Write the reports from the results, and print where; whether all were written."""
     from chaos.report.files import write_derived
     from chaos.report.html import HtmlError, write_html
 
@@ -155,8 +155,8 @@ def _write(given: argparse.Namespace, result: RunResult, text: str) -> bool:
 
 
 def _reader() -> Reader:
-    """Evidence is read as it stands; that of an older version, which kept no books, by the targets
-    of this project, if it names any.
+    """Read the evidence; that of an older version, which has no payment records, by the targets of
+    this project, if it names any.
     """
     from chaos.cli.project import targets_here
     from chaos.evidence.case import BILLS, Evidence
@@ -190,7 +190,7 @@ def _exit_code(found: Comparison | None, given: argparse.Namespace) -> int:
 
 
 def _say_all(lines: Sequence[str]) -> None:
-    """Text is broken between words where a terminal is narrow; a table's lines are left whole."""
+    """Wrap text between words on a narrow terminal; a table's lines stay whole."""
     most = width()
     for line in map(_writable, map(shown.line, lines)):
         if most is None or len(line) <= most or line.startswith("|"):
@@ -202,7 +202,7 @@ def _say_all(lines: Sequence[str]) -> None:
 
 
 def _writable(text: str) -> str:
-    """The text with signs that standard output can write."""
+    """The text with signs that standard output can encode."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

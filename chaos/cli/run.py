@@ -1,4 +1,4 @@
-"""`run`: pytest, with scenarios chosen by their names."""
+"""`run`: pytest, with scenarios chosen by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chaos.cli.selection import Selection
 
 _SHORT = "--"
-"""How the harness's options begin here; in pytest, where others have some, it is `PREFIX`."""
+"""The prefix of the harness's options here; in pytest it is `PREFIX`."""
 
 _DESCRIPTION = """\
 Runs this project's scenarios, as pytest -m chaos does, with the same results and exit codes.
@@ -38,7 +38,7 @@ exit code: that of pytest
 
 
 def add(commands: Commands) -> None:
-    """Make it known. Its options are declared for help: pytest reads them."""
+    """Register the command. Its options are declared for help: pytest reads them."""
     parser = add_parser(
         commands,
         "run",
@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
 
 
 def split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """What is ours to read, and what goes to pytest: all from the first option of `run` on."""
+    """Split the arguments: everything from the first option of `run` on goes to pytest."""
     if arguments[:1] != ["run"]:
         return arguments, ()
     first = next((at for at, each in enumerate(arguments) if each.startswith("-")), None)
@@ -68,7 +68,7 @@ def split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def for_pytest(passed_on: Sequence[str]) -> list[str]:
-    """What was given to `run`, with the harness's options as pytest knows them."""
+    """The arguments of `run`, with the harness's options as pytest knows them."""
     long = dict(zip(_names(_SHORT), _names(options.PREFIX), strict=True))
     parts = [each.partition("=") for each in passed_on]
     return [f"{long.get(name, name)}{equals}{value}" for name, equals, value in parts]

@@ -1,4 +1,4 @@
-"""What makes pytest run the scenarios of certain names only."""
+"""A plugin of pytest that runs only the scenarios of certain names."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from chaos.plugin import given
 
 
 class Selection:
-    """A plugin that leaves out all scenarios but those named; without names it leaves out none.
-
-    `known` are the names of all that was collected, once it was.
+    """Deselects all scenarios except the named ones; without names it deselects none. After the
+    collection `known` has the names of all.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -22,12 +21,12 @@ class Selection:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether a name was none of a scenario."""
+        """Whether a name is not a scenario's."""
         return bool(self.known and set(self.names) - self.known)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Say what is wrong where a name comes after an option: pytest takes it for a file."""
+        """Explain the error if a name comes after an option: pytest takes it for a file."""
         config.stash[given.SPELLING] = "--"
         for argument in config.args:
             if argument.isidentifier() and not (config.invocation_params.dir / argument).exists():
@@ -40,7 +39,7 @@ class Selection:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Leave out the others, before pytest's own options leave out more."""
+        """Deselect the others, before pytest's own options deselect more."""
         names = {item: _name_of(item) for item in items if item.get_closest_marker("chaos")}
         self.known = set(names.values())
         if not self.names or not self.known:
@@ -54,7 +53,7 @@ class Selection:
 
 
 def _name_of(item: pytest.Item) -> str:
-    """That of the scenario it has as a parameter; of a test that has none, the test's own."""
+    """The name of the scenario that is its parameter; without one, the test's own name."""
     spec = getattr(item, "callspec", None)
     scenario = spec.params.get("scenario") if spec else None
     return str(getattr(scenario, "name", item.name))

@@ -23,7 +23,7 @@ exit code:
 
 
 def add(commands: Commands) -> None:
-    """Make it known."""
+    """Register the command."""
     parser = add_parser(
         commands,
         "shrink",

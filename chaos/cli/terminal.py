@@ -1,6 +1,5 @@
-"""How commands speak: lines on standard output, complaints on standard error.
-
-What comes from others is made harmless here, whoever says it.
+"""The output of commands: lines on standard output, errors on standard error. Text of others is
+made harmless here.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ class OutputError(Exception):
 
     @classmethod
     def of(cls, error: OSError) -> Self:
-        """By what the system says of it."""
+        """From the system's error."""
         return cls(f"standard output cannot be written to: {error.strerror}.")
 
 
 def say(text: str = "") -> None:
-    """A line on standard output, at once; whatever is in the text, it is one line."""
+    """Print one line on standard output, at once, whatever is in the text."""
     put(line(text))
 
 
@@ -45,9 +44,8 @@ def say_all(texts: Iterable[str]) -> None:
 
 
 def put(text: str, *, end: str = "\n") -> None:
-    """What is finished and harmless as it is: JSON, Markdown, a script, a drawing.
-
-    Raises OutputError, and BrokenPipeError where the reader has left.
+    """Print finished, harmless text: JSON, Markdown, a script. Raises OutputError, and
+    BrokenPipeError if the reader has gone.
     """
     try:
         sys.stdout.write(f"{text}{end}")
@@ -59,17 +57,17 @@ def put(text: str, *, end: str = "\n") -> None:
 
 
 def ask(question: str) -> None:
-    """A question of our own; the answer comes on the same line. Raises as `put` does."""
+    """Ask a question; the answer is typed on the same line. Raises as `put` does."""
     put(question, end="")
 
 
 def width() -> int | None:
-    """The columns of the terminal; None where there is none and lines may be of any length."""
+    """The columns of the terminal; None without one, when lines may have any length."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
-    """A line for each row, its cells one below the other; on a terminal, cut to fit into it."""
+    """A line for each row, with aligned cells; on a terminal, cut to its width."""
     cells = [[text if text.strip() == "" else _aside(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     shown = [
@@ -80,11 +78,11 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
 
 
 def cut(text: str) -> str:
-    """The line, its end left out where a terminal is too narrow for it."""
+    """The line, cut where a terminal is too narrow for it."""
     most = width()
     return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _aside(text: str) -> str:
-    """A cell whose figures stay to the right."""
+    """A right-aligned cell."""
     return f"{text[: len(text) - len(text.lstrip(' '))]}{plain(text)}"

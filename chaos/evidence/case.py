@@ -56,9 +56,9 @@ class Timings(BaseModel):
     """A target's timings, by which its recoveries are judged.
 
     Attributes:
-        recovery_seconds: its promise: the longest that work stops after a fault, fault included.
-        None: the bound is computed from the timeouts in the history. heartbeat_interval_seconds:
-        the longest time between two heartbeats at the server, as in
+        recovery_seconds: its promise: the longest that work stops after a fault, fault
+            included. None: the bound is computed from the timeouts in the history.
+        heartbeat_interval_seconds: the longest time between two heartbeats at the server, as in
             `max_heartbeat_throttle_interval`. None: the last one may be as old as the timeout.
         sticky_queue_seconds: the workers' sticky queue timeout; the SDK's is 10 s.
         keepalive_seconds: until a silent connection counts as dead; the SDK's is 30 s + 15 s.
@@ -92,12 +92,17 @@ class Evidence:
     """The saved evidence of one case. A target may have a subclass with more of its own.
 
     Attributes:
-        folder: where it was read from. specs: the workflows that were expected. workflows: their
-        histories, by id. journal: what the harness did and saw, in order. bills: what was paid, by
-        the services' records. paid_requests: what was sent, by the workers' own record. refusals:
-        requests that services answered with errors. billing: mode and prices. prefix: what the run
-        put before each workflow id. timings: the target's timings. children: workflows that were
-        started by expected ones, and not expected themselves.
+        folder: where it was read from.
+        specs: the workflows that were expected.
+        workflows: their histories, by id.
+        journal: what the harness did and saw, in order.
+        bills: what was paid, by the services' records.
+        paid_requests: what was sent, by the workers' own record.
+        refusals: requests that services answered with errors.
+        billing: mode and prices.
+        prefix: what the run put before each workflow id.
+        timings: the target's timings.
+        children: workflows that were started by expected ones, and not expected themselves.
 
     """
 

@@ -47,13 +47,15 @@ class WorkflowSpec(BaseModel):
     """One workflow: what it is started with, how it should end, and what it should cost.
 
     Attributes:
-        workflow_id: its id, without the prefix that a run adds. workflow_type: its type. arguments:
-        what the target's data converter takes. Read back they are payloads (`RawValue`). status:
-        how it should end. With `Status.RUNNING` it should still run: it is not awaited.
-        failure_names: texts that its failure must contain. charges: what it should be billed for
-        once it has ended as it should. may_be_charged_twice: keys that may be billed once more,
-        because a fault cuts the request off and no client can know whether it was billed. attempts:
-        how many attempts the faults explain, by activity type, of its own activities
+        workflow_id: its id, without the prefix that a run adds.
+        workflow_type: its type.
+        arguments: what the target's data converter takes. Read back they are payloads (`RawValue`).
+        status: how it should end. With `Status.RUNNING` it should still run: it is not awaited.
+        failure_names: texts that its failure must contain.
+        charges: what it should be billed for once it has ended as it should.
+        may_be_charged_twice: keys that may be billed once more, because a fault cuts the request
+            off and no client can know whether it was billed.
+        attempts: how many attempts the faults explain, by activity type, of its own activities
             and its children's: a number, or a range such as `{"charge_card": (1, 3)}`. Others need
             one.
 

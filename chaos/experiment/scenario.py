@@ -30,18 +30,22 @@ class Case:
     """One experiment and how it is judged.
 
     Attributes:
-        name: its name within the scenario, and the name of its evidence folder. target: the system
-        under test. experiment: an async function that gets the target's kind of `Lab`. proofs: show
-        from the evidence that the fault hit. Without one the case cannot pass. load: the workflows
-        that it starts, for the plan and the estimate of a live run. invariants: what must hold
-        after it, such as `COMMON`. stack: the Temporal server that it needs. undisturbed: a control
-        that breaks nothing, and so needs no proof. must_fail: makes it a negative control. It
-        passes only if this invariant detects the planted damage; the other invariants are not
-        examined. converge_deadline_seconds: how long its workflows have to end after healing.
-        modes: in which it runs: with test doubles, or with real, paid services. topologies: on
-        which it runs. needs: why this machine cannot run it, such as a missing right to mount a
-        disk, else None. seed: of a schedule that was drawn. about_seconds: how long it usually
-        takes. The longest start first.
+        name: its name within the scenario, and the name of its evidence folder.
+        target: the system under test.
+        experiment: an async function that gets the target's kind of `Lab`.
+        proofs: show from the evidence that the fault hit. Without one the case cannot pass.
+        load: the workflows that it starts, for the plan and the estimate of a live run.
+        invariants: what must hold after it, such as `COMMON`.
+        stack: the Temporal server that it needs.
+        undisturbed: a control that breaks nothing, and so needs no proof.
+        must_fail: makes it a negative control. It passes only if this invariant detects the
+            planted damage; the other invariants are not examined.
+        converge_deadline_seconds: how long its workflows have to end after healing.
+        modes: in which it runs: with test doubles, or with real, paid services.
+        topologies: on which it runs.
+        needs: why this machine cannot run it, such as a missing right to mount a disk, else None.
+        seed: of a schedule that was drawn.
+        about_seconds: how long it usually takes. The longest start first.
 
     """
 
@@ -67,7 +71,8 @@ class Scenario:
     """A row of the results table.
 
     Attributes:
-        name: its name on the command line. title: its name in reports.
+        name: its name on the command line.
+        title: its name in reports.
         cases: its experiments. It passes if all of them pass.
         cases_at_once: how many of them may run side by side; None: as many as there is room for.
 

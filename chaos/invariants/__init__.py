@@ -13,23 +13,23 @@ from chaos.invariants.verdict import Finding, Verdict
 E = TypeVar("E", bound=Evidence)
 
 Judge = Callable[[E], Iterable[str]]
-"""It gets the target's own kind of evidence."""
+"""A function of the target's own kind of evidence."""
 
 
 class Late(str):
-    """A problem of time alone: on a machine that was too busy the verdict is unknown."""
+    """A problem of timing only: on a machine that was too busy the verdict is unknown."""
 
     __slots__ = ()
 
 
 class Lost(str):
-    """An attempt that was lost without any fault: nobody can say where. The verdict is unknown."""
+    """An attempt that was lost without a fault, and nothing shows where. The verdict is unknown."""
 
     __slots__ = ()
 
 
 class Unmeasured(str):
-    """The evidence does not have what was to be judged. The verdict is unknown."""
+    """The evidence lacks what was to be judged. The verdict is unknown."""
 
     __slots__ = ()
 
@@ -42,12 +42,12 @@ class Invariant:
     Make one with the decorators `invariant`, `safety` or `proof`.
 
     Attributes:
-        name: as reports call it.
+        name: its name in reports.
         judge: the function. It gets the target's own kind of `Evidence`.
         broken: the verdict if there are problems: `FAILED` for an invariant, `UNKNOWN` for a proof.
             It is `UNKNOWN` as well if all problems are `Lost` or `Unmeasured`, or `Late` on a busy
             machine.
-        at_any_moment: whether it is also examined if the experiment broke off.
+        at_any_moment: whether it is also examined if the experiment stopped early.
 
     """
 
@@ -57,7 +57,7 @@ class Invariant:
     at_any_moment: bool = False
 
     def examine(self, evidence: Evidence) -> Finding:
-        """The finding. A function that raises leaves its question open: unknown."""
+        """The finding. If the function raises, the verdict is unknown."""
         try:
             problems = tuple(self.judge(evidence))
         except KeyboardInterrupt:
@@ -73,7 +73,7 @@ class Invariant:
 
 
 def _doubts(problems: Sequence[str], evidence: Evidence) -> tuple[str, ...]:
-    """Why problems, all of which another could have made, tell nothing; empty where they do."""
+    """Why problems that all may have another cause prove nothing; empty if they prove something."""
     strain = evidence.strain
     busy = strain is not None and strain.is_busy
     excused = (Lost, Unmeasured, Late) if busy else (Lost, Unmeasured)
@@ -100,7 +100,7 @@ def invariant(judge: Judge[E]) -> Invariant:
 
 
 def safety(judge: Judge[E]) -> Invariant:
-    """Decorator: an invariant that must hold at any moment, also if the experiment broke off."""
+    """Decorator: an invariant that must hold at any time, also if the experiment stopped early."""
     return Invariant(judge.__name__, judge, at_any_moment=True)
 
 

@@ -1,4 +1,4 @@
-"""How often activities were tried."""
+"""How many attempts activities took."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from chaos.invariants.hanging import attempt_told
 
 @dataclass(frozen=True)
 class _Tried:
-    """An activity, and the workflow that has it."""
+    """An activity, and the workflow that it belongs to."""
 
     workflow: Workflow
     activity: Activity
 
     @property
     def attempts(self) -> int:
-        """Those that are known: of one that is open the history shows none."""
+        """Its known attempts: the history shows none of an open activity."""
         pending = self.activity.pending
         return pending.attempt if pending else self.activity.attempt
 
     @property
     def is_open(self) -> bool:
-        """Whether its workflow may still hear of it."""
+        """Whether its workflow may still get its result."""
         return self.activity.closed_at is None and self.activity.left_at is None
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing tells of its attempts."""
+        """Whether its attempts are unknown."""
         return self.activity.closed_at is None and self.activity.pending is None
 
 
 @invariant
 def attempts_are_as_expected(evidence: Evidence) -> Iterator[str]:
-    """No activity needs more attempts than its faults explain, and those it does need are made.
-    The activities of a workflow's children count as its own, for they were not asked for
-    themselves, and so do those of all its runs.
+    """No activity takes more attempts than its faults explain, and the needed ones are made. The
+    activities of a workflow's children count as its own, because the children have no specs, and so
+    do those of all its runs.
 
     One that its workflow did not wait for has no attempt on record: `attempts={"name": (0, 1)}`
     excuses that.

@@ -1,6 +1,5 @@
-"""Problems that need not be the system's own: a busy machine makes them as well.
-
-Whether an attempt ever came to a worker is seen on the wire alone.
+"""Problems that a busy machine may have caused, rather than the system. Only the wire shows whether
+an attempt ever reached a worker.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from chaos.wire.journal import Called, WireRecord, WireRecords, read_wire
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How much sooner or later than planned something may come."""
+    """The tolerance between planned and actual times."""
 
     early_seconds: float
     late_seconds: float
@@ -31,9 +30,7 @@ class Tolerance:
 def unless_about(
     seconds: float, wanted: float, tolerance: Tolerance, problem: str
 ) -> Iterator[str]:
-    """The problem of what came too soon or too late: no machine is so busy that it makes anything
-    come sooner.
-    """
+    """The problem of something too early or too late; a busy machine makes nothing early."""
     if seconds < wanted - tolerance.early_seconds:
         yield problem
     elif seconds > wanted + tolerance.late_seconds:
@@ -41,14 +38,14 @@ def unless_about(
 
 
 def of_unfinished(workflow: Workflow | None, problem: str) -> str:
-    """What a workflow lacks that has not ended may only be late; one that is lost is not."""
+    """What is missing in an open workflow may only be late; in a lost one it is not."""
     return Late(problem) if workflow and workflow.status is Status.RUNNING else problem
 
 
 def of_repeated(evidence: Evidence, workflow: Workflow, activity: Activity, problem: str) -> str:
-    """An attempt too many, after one that went silent, was lost on its way to a worker or on a
-    worker that starved: with no fault to explain it nobody knows where, unless the wire saw it;
-    with one it may be late.
+    """An extra attempt after one that timed out: that one was lost on its way to a worker, or on a
+    starved worker. Without a fault it is unknown which, unless the wire saw it; with one, it may be
+    late.
     """
     if not went_silent(activity):
         return problem
@@ -63,7 +60,7 @@ def of_repeated(evidence: Evidence, workflow: Workflow, activity: Activity, prob
 
 
 class Fate(Enum):
-    """What became of an attempt that the server has as started, and that nobody reported."""
+    """What happened to an attempt that the server has as started and that was never reported."""
 
     NEVER_GIVEN = "the server lost it: on the wire no worker got it"
     NOT_DELIVERED = "the server gave it out, and it did not reach the worker"
@@ -73,14 +70,14 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One of an activity, by the words of the wire."""
+    """An attempt of an activity, in the terms of the wire."""
 
     workflow_id: str
     kind: str
     number: int
 
     def passed(self, records: Sequence[WireRecord]) -> Iterator[tuple[Called, Stage]]:
-        """The calls that were about it, and how far it was with each."""
+        """The calls about it, and how far each got."""
         for record in records:
             if not isinstance(record, Called):
                 continue
@@ -96,8 +93,8 @@ class Attempt:
 
 
 def fate_of(evidence: Evidence, workflow: Workflow, activity: Activity) -> Fate | None:
-    """What became of the attempt before an activity's last one; None where not all workers were on
-    the wire, or the wire cannot tell it from those of other activities of its kind.
+    """What happened to the attempt before an activity's last one; None if not all workers were on
+    the wire, or the wire cannot distinguish it from other activities of its kind.
     """
     lines = read_wire(evidence.folder)
     if activity.attempt < 2 or not _has_all_workers(evidence, lines):

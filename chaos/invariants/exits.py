@@ -1,4 +1,4 @@
-"""No process ends that was not meant to."""
+"""No process ends unexpectedly."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from chaos.invariants import invariant
 
 DEADLY_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
 DEADLY_KINDS = frozenset({"out_of_memory", "crash_loop", "truncated", "wrong_settings"})
-"""Faults by which a process ends of itself, as planned; the last two when it starts."""
+"""Faults by which a process ends by itself, as planned; the last two at its start."""
 
 SEEN_SECONDS = 5.0
-"""How much later than what ended a process its end may be seen, on a busy machine."""
+"""How much later than its cause the end of a process may be seen, on a busy machine."""
 
 _ENDING_KINDS = DEADLY_KINDS | {"kill", "terminate"}
 
 
 @invariant
 def no_unplanned_exit(evidence: Evidence) -> Iterator[str]:
-    """Every exit before the stack is taken down has its signal, or a fault that foretold it."""
+    """Every exit before the stack is stopped has a signal, or a fault that explains it."""
     killed: set[int | None] = set()
     for entry in _until_the_end(evidence.journal):
         if entry.event is Event.STARTED:
@@ -36,9 +36,8 @@ def no_unplanned_exit(evidence: Evidence) -> Iterator[str]:
 
 
 def _until_the_end(journal: Sequence[Entry]) -> Sequence[Entry]:
-    """What came before the stack was taken down.
-
-    Journals that are older than its entry `ending` end with the exits that this caused.
+    """The entries before the stack was stopped. Older journals without the entry `ending` end with
+    the exits that the stop caused.
     """
     for number, entry in enumerate(journal):
         if entry.event is Event.ENDING:

@@ -1,4 +1,4 @@
-"""Why an open workflow does not go on, in words."""
+"""Why an open workflow does not continue, in words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from chaos.evidence.history import Activity, Workflow
 from chaos.evidence.pending import Pending, PendingActivity, PendingTask, Queued
 
 _MOST = 3
-"""Of one kind; more would hide what matters."""
+"""Items of one kind to show; more would hide what matters."""
 
 
 def hanging(evidence: Evidence, workflow: Workflow) -> str:
-    """What an open workflow waited for at the end; empty where nobody has asked the server."""
+    """What an open workflow waited for at the end; empty if the server was not asked."""
     pending = workflow.pending
     if pending is None:
         return ""
@@ -28,7 +28,7 @@ def hanging(evidence: Evidence, workflow: Workflow) -> str:
 
 
 def policy_told(activity: Activity) -> str:
-    """What its policy says of a dead worker, where that is only its time limit; else empty."""
+    """If only a time limit would reveal a dead worker, that limit; else empty."""
     if activity.has_heartbeats:
         return ""
     limit = activity.start_to_close_seconds or activity.schedule_to_close_seconds
@@ -42,7 +42,7 @@ def policy_told(activity: Activity) -> str:
 
 
 def attempt_told(activity: PendingActivity, at: datetime) -> str:
-    """Which attempt of an open activity runs or comes next, and why."""
+    """The present or next attempt of an open activity, and why it is not done."""
     words = f"at attempt {activity.attempt}"
     if activity.last_failure:
         words += f", last failure {activity.last_failure}"

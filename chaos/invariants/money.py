@@ -1,4 +1,4 @@
-"""Nothing is paid for twice, and all that was delivered was paid for, by the bills."""
+"""By the bills, nothing is paid for twice, and everything delivered was paid for."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from chaos.invariants.doubt import of_unfinished
 def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
     """Nothing is billed more often than the charges say.
 
-    One more is allowed only where a fault cut the request off in flight; that is counted as waste
-    and shown.
+    One more is allowed only where a fault cut the request off; it is counted as waste and shown.
     """
     asked_for = _asked_for(evidence)
     for thing, count in billed_times(evidence).items():
@@ -35,7 +34,7 @@ def billed_at_most_expected(evidence: Evidence) -> Iterator[str]:
 
 @invariant
 def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
-    """What was delivered was also billed: else the books have lost something."""
+    """Everything delivered was billed, or the records have lost something."""
     billed = billed_times(evidence)
     for thing, specs in _asked_for(evidence).items():
         (item, key), due = thing, _due(thing, specs)
@@ -47,12 +46,12 @@ def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
 
 
 def billed_times(evidence: Evidence) -> Counter[Thing]:
-    """How often each thing was billed; one of nothing counts as well."""
+    """How often each thing was billed; a bill of 0 counts as well."""
     return Counter(bill.thing for bill in evidence.bills)
 
 
 def _asked_for(evidence: Evidence) -> Mapping[Thing, Sequence[WorkflowSpec]]:
-    """Whose charge each thing is: several workflows may share one."""
+    """The workflows that each thing is charged for: several may share one."""
     found: dict[Thing, list[WorkflowSpec]] = {}
     for spec in evidence.newest_specs:
         for thing in spec.due:

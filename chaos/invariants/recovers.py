@@ -1,4 +1,4 @@
-"""Every recovery is as quick as the timeouts in force promise."""
+"""Every recovery is as fast as the timeouts in force allow."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from chaos.invariants.recovery.retries import cause_of
 from chaos.invariants.recovery.victims import Victim, victim_of
 
 _KILLS = frozenset({"kill", "out_of_memory"})
-"""Faults that end a worker without a word."""
+"""Faults that end a worker without a report."""
 
 _STOPPED = frozenset({Status.CANCELED, Status.TERMINATED})
 
 
 @invariant
 def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
-    """After each fault that cost anything, work goes on no later than predicted. What a killed
-    worker had in flight, and nobody saw taken up again, was not measured, and so is not shown.
-
-    Where a system makes a promise, it is one for the tasks of the workflows themselves as well, in
-    which local activities run; nothing is predicted of them else.
+    """After each fault that cost anything, work resumes no later than predicted. Work that a killed
+    worker had in flight, and that was not seen to resume, was not measured. A target's promise also
+    covers workflow tasks, in which local activities run; without one, nothing is predicted for
+    them.
     """
     found, retries = recoveries(evidence), first_retries(evidence)
     for fault in evidence.journal:
@@ -53,7 +52,7 @@ def recovers_within_its_bound(evidence: Evidence) -> Iterator[str]:
 
 
 def _policy(activity: Activity) -> str:
-    """That only a time limit revealed the lost attempt, if so."""
+    """A note if only a time limit revealed the lost attempt."""
     policy = policy_told(activity)
     return f" ({activity.kind}: {policy})" if policy else ""
 
@@ -68,9 +67,9 @@ def _late_tasks(evidence: Evidence, fault: Entry, promised: float) -> Iterator[s
 
 
 def _unmeasured(evidence: Evidence) -> Iterator[tuple[Entry, Workflow, Activity]]:
-    """The activities that a worker had in flight when it was killed, of which nobody can say how
-    soon they were taken up again: no attempt followed, or none that is known to be due to a fault.
-    A workflow that was stopped from outside needs none.
+    """The activities that a worker had in flight when it was killed, whose recovery is unknown: no
+    attempt followed, or none that is known to be due to a fault. A workflow that was stopped from
+    outside needs none.
     """
     known = queues(evidence)
     for fault in faults(evidence, Component.WORKER):
@@ -88,8 +87,8 @@ def _unmeasured(evidence: Evidence) -> Iterator[tuple[Entry, Workflow, Activity]
 
 
 def _stood_still(evidence: Evidence, fault: Entry) -> Iterator[tuple[Workflow, float]]:
-    """The workflows whose own task a killed worker had in flight, or whose state it lost, each
-    with the seconds until another took up that task, or the next one.
+    """The workflows whose own task a killed worker had in flight, or whose state it lost, each with
+    the seconds until another worker got that task, or the next one.
     """
     if fault.kind not in _KILLS or component_of(fault) is not Component.WORKER:
         return
@@ -102,7 +101,7 @@ def _stood_still(evidence: Evidence, fault: Entry) -> Iterator[tuple[Workflow, f
 
 
 def _standstill_seconds(victim: Victim, events: Collection[HistoryEvent]) -> float | None:
-    """None where no task of this run had to wait, or none was ever taken up again."""
+    """None if no task of this run had to wait, or none was ever resumed."""
     last, since = "", None
     timed_out = {
         event.workflow_task_timed_out_event_attributes.started_event_id: time_of(event)
@@ -124,7 +123,9 @@ def _standstill_seconds(victim: Victim, events: Collection[HistoryEvent]) -> flo
 
 
 def _was_made_anew(evidence: Evidence, fault: Entry, workflow: Workflow, dropped: Activity) -> bool:
-    """Whether the workflow itself had it done again, which no timeout promises; a system may."""
+    """Whether the workflow itself scheduled it again, which no timeout predicts; a target may
+    promise it.
+    """
     return dropped.closed_at is not None and any(
         again.kind == dropped.kind
         and again.started_at is not None

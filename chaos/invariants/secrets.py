@@ -1,4 +1,4 @@
-"""No secret gets into anything that is kept."""
+"""No secret is in anything that is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chaos.invariants import Invariant
 
 
 def no_secret_is_kept(*secrets: str) -> Invariant:
-    """None of the keys, plain or in base64, stands in any file of the evidence."""
+    """No file of the evidence contains a key, plain or in base64."""
     # A payload in a history is base64, so the key's bytes may begin at any of three offsets.
     needles = [form for secret in secrets for form in (secret.encode(), *_base64_forms(secret))]
 

@@ -1,4 +1,4 @@
-"""What a full disk or a damaged database does."""
+"""What a full disk or a damaged database must do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_FILE = "no file"
 
 
 def disk_was_full(target: str, *words: str) -> Invariant:
-    """Not a byte was left on the process's disk until room was made; meanwhile it said all that."""
+    """The process's disk was full until room was made; meanwhile it logged each of these texts."""
 
     @proof(f"disk_was_full[{target}]")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -41,7 +41,7 @@ def disk_was_full(target: str, *words: str) -> Invariant:
 
 
 def database_was_damaged(how: str) -> Invariant:
-    """The file was changed while the server stood still."""
+    """The file was changed while the server was stopped."""
 
     @proof(f"database_was_damaged[{how}]")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -59,7 +59,7 @@ def database_was_damaged(how: str) -> Invariant:
 
 
 def damage_is_noticed(how: str, seen: str) -> Invariant:
-    """The damage shows, and as it should: nobody may take the damaged database for a sound one."""
+    """The damage is detected as expected: a damaged database must not pass as sound."""
 
     def judge(evidence: Evidence) -> Iterator[str]:
         damage = damage_done(evidence, how)
@@ -96,7 +96,7 @@ def damage_done(evidence: Evidence, how: str) -> Entry | None:
 
 
 def _is_up(evidence: Evidence, at: datetime) -> bool:
-    """Whether the last that was seen of the server's process before is not its end."""
+    """Whether the server's process was running at that time."""
     seen = [
         entry.event
         for entry in evidence.journal

@@ -22,19 +22,17 @@ from chaos.invariants.recovery import handover_seconds
 
 _LONGEST = 300
 _SLOW = "[TMPRL1101]"
-"""The number under which all SDKs say that a workflow's code took too long, by the wall clock."""
+"""The code by which all SDKs report that a workflow's code took too long, by the wall clock."""
 
 _UNHEARD = frozenset({Status.FAILED, Status.TIMED_OUT})
 
 
 @invariant
 def workflows_end_as_expected(evidence: Evidence) -> Iterator[str]:
-    """None is lost, none hangs, none fails that should not, and a failure says what failed. One
-    that should still run does, and its own task is neither failing nor left lying.
-
-    The failure of a child is its parent's affair, as long as that is open to hear of it. One that
-    fails later is a problem. One that still runs then is none: expect it by its own id, and it is
-    judged like any other.
+    """None is lost, none hangs, none fails unexpectedly, and a failure says what failed. One that
+    should still run does, and its workflow task neither fails nor waits. A child's failure is its
+    parent's affair, as long as the parent is open. One that fails later is a problem. One that
+    still runs then is none: expect it by its own id, and it is judged like any other.
     """
     if not evidence.specs:
         yield "no workflow was expected, so nothing was proven"
@@ -78,7 +76,7 @@ def _stuck(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
 
 
 def _unheard(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
-    """The children that failed when nobody waited for them any more."""
+    """The children that failed when nothing waited for them any more."""
     children = evidence.descendants(workflow)
     closed_at = {run.run_id: each.closed_at for each in (workflow, *children) for run in each.runs}
     for child in children:
@@ -93,7 +91,7 @@ def _unheard(evidence: Evidence, workflow: Workflow) -> Iterator[str]:
 
 @safety
 def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
-    """A failed workflow task is a fault of the workflow's code, even if a retry hides it."""
+    """A failed workflow task is a bug in the workflow's code, even if a retry hides it."""
     for workflow in evidence.all_workflows:
         failed = workflow.failed_tasks
         if not failed:
@@ -111,8 +109,8 @@ def replays_with(
     """An invariant: today's workflow code replays every history without a different decision.
 
     Args:
-        workflows: the workflow classes. Children of other types are left out: they may be another
-            program's.
+        workflows: the workflow classes. Children of other types are left out: they may belong
+            to another program.
         data_converter: reads the payloads.
 
     """

@@ -1,4 +1,4 @@
-"""Passed, failed or unknown, and how several judgements become one."""
+"""Passed, failed or unknown, and how several verdicts become one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """`UNKNOWN` is never a pass: the fault did not provably hit, or a check itself broke."""
+    """`UNKNOWN` is never a pass: the fault did not provably hit, or a check raised an error."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -28,6 +28,6 @@ class Finding:
 
 
 def merge(verdicts: Iterable[Verdict]) -> Verdict:
-    """The gravest of them: a failure is certain whatever else is unknown. Nothing: unknown."""
+    """The worst of them: a failure is certain whatever else is unknown. Of none: unknown."""
     found = set(verdicts)
     return next((verdict for verdict in _GRAVITY if verdict in found), Verdict.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Proofs that a fault hit its target at the planned moment. Without them: unknown."""
+"""Proofs that a fault hit its target at the planned time. Without them: unknown."""
 
 from chaos.invariants.proofs.network import network_was_hit
 from chaos.invariants.proofs.process import (

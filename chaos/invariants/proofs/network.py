@@ -1,4 +1,4 @@
-"""Proofs that a link of the network was bad while data passed it, by its proxy's own journal."""
+"""Proofs that toxics hit a link, by the journal of its proxy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _announced(evidence: Evidence, link: str, kind: str) -> datetime | None:
 def _spans(
     records: Sequence[NetworkRecord], kind: str, after: datetime
 ) -> Iterator[Sequence[NetworkRecord]]:
-    """From each putting on of such a toxic until it was taken off, or until the end."""
+    """The times from each start of such a toxic until its end, or the end of the run."""
     for number, record in enumerate(records):
         if isinstance(record, PutOn) and record.toxic.type == kind and record.at >= after:
             name = record.name

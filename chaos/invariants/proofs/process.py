@@ -1,4 +1,4 @@
-"""Proofs that a process died, or stood still, at the planned moment."""
+"""Proofs that a process died or was paused at the planned time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chaos.invariants.recovery.faults import is_of_a_fleet
 
 
 def was_paused(target: str, at_least_seconds: float) -> Invariant:
-    """Proof: a process was paused for at least so many seconds, lived, and went on."""
+    """Proof: a process was paused for at least so many seconds, survived, and continued."""
 
     @proof(f"was_paused[{target}]")
     def judge(evidence: Evidence) -> Iterator[str]:
@@ -54,7 +54,7 @@ def died_of(target: str, exit_code: int) -> Invariant:
 
 
 def killed_while_open(workers: Sequence[str], workflow_id: str, kind: str) -> Invariant:
-    """Proof: all these workers died of SIGKILL and were gone at the same time, while an activity of
+    """Proof: all these workers died of SIGKILL and were down at the same time, while an activity of
     this type of the workflow was in flight, by the history.
     """
 
@@ -117,7 +117,7 @@ def killed(evidence: Evidence, target: str, after: datetime | None = None) -> En
 
 
 def died_of_it(evidence: Evidence, kill: Entry) -> Entry | None:
-    """The end of a process that had got SIGKILL; a fleet alone knows its workers' exit codes."""
+    """The end of a process after SIGKILL; only a supervisor knows its workers' exit codes."""
     gone = evidence.first_entry(Event.EXITED, after=kill.at, pid=kill.pid)
     codes = {-9, None} if is_of_a_fleet(kill.target or "") else {-9}
     return gone if gone and gone.exit_code in codes else None
@@ -169,7 +169,7 @@ def was_down(target: str, workflow_id: str) -> Invariant:
 
 
 def ran_out_of_memory(target: str) -> Invariant:
-    """Proof: a process whose memory was limited was ended by an OOM killer, by its own words, and
+    """Proof: a process whose memory was limited was killed by an OOM killer, as that recorded, and
     was seen to end.
     """
 

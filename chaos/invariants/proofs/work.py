@@ -1,4 +1,4 @@
-"""Proof that faults met work in flight: one that met nothing has shown nothing."""
+"""Proof that faults hit work in flight: a fault that hit nothing proves nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from chaos.invariants.recovery import met_work
 
 
 def faults_met_work(*, all_kinds: bool) -> Invariant:
-    """Each kind of fault at each target met work at least once, and there was one. Of a schedule
-    that was drawn at random, any fault at all.
+    """Each kind of fault at each target hit work at least once, and there was one. For a schedule
+    drawn at random, any fault suffices.
     """
 
     @proof("faults_met_work")
@@ -35,7 +35,7 @@ def faults_met_work(*, all_kinds: bool) -> Invariant:
 
 @proof("names_a_proof")
 def names_a_proof(evidence: Evidence) -> Iterator[str]:
-    """What a case without proofs is asked instead."""
+    """The proof of a case that has none: it always fails."""
     del evidence
     yield (
         "the case names no proof that its fault hit, so nothing was proven: name one in `proofs`, "
@@ -45,8 +45,8 @@ def names_a_proof(evidence: Evidence) -> Iterator[str]:
 
 @proof("is_undisturbed")
 def is_undisturbed(evidence: Evidence) -> Iterator[str]:
-    """What is declared a control without any fault has none, and no process gets a signal before
-    the harness itself takes the stack down.
+    """A case that is declared undisturbed has no fault, and no process gets a signal before the
+    harness stops the stack.
     """
     faults = [entry for entry in evidence.journal if entry.event is Event.FAULT]
     for fault in faults:

@@ -1,4 +1,4 @@
-"""How long the recovery from each fault took, and how long it may have taken at most."""
+"""How long the recovery from each fault took, and the bound of that."""
 
 from chaos.invariants.recovery.bounds import bound_seconds, handover_seconds
 from chaos.invariants.recovery.figures import Recovery, recoveries, repeated_attempts

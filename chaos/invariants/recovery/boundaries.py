@@ -58,8 +58,8 @@ def hit_at(boundary: str | Boundary, action: str = "kill", workflow_id: str = ""
 
 
 def why_missed(evidence: Evidence, fault: Entry) -> str | None:
-    """Why a fault at a boundary is not proven to have hit it; None where it is: the wire had the
-    call there and did with it what the fault is, and a killed worker was seen to end.
+    """Why a fault at a boundary is not proven to have hit it; None if it is: the wire had the call
+    there and applied the fault to it, and a killed worker was seen to end.
     """
     what = f"the {fault.kind} at {fault.boundary}"
     records = [each for line in read_wire(evidence.folder).values() for each in line]

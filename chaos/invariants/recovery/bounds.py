@@ -1,4 +1,4 @@
-"""How long it may take until work goes on after a fault, by the timeouts that were in force."""
+"""How long it may take until work resumes after a fault, by the timeouts in force."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ POLL_SECONDS = 1.0
 
 
 RECONNECT_SECONDS = 10.0
-"""How long the SDK's polls may lag behind a server that is back: its longest wait between two
-tries. (The 10 s of a lost workflow task are in no recovery: what it schedules comes after them.)
+"""How long the SDK's polls may lag behind a restarted server: its longest wait between two tries.
+(The 10 s of a lost workflow task are in no recovery: what it schedules comes after them.)
 """
 
 
@@ -49,7 +49,7 @@ def handover_seconds(evidence: Evidence) -> float:
 
 @dataclass(frozen=True)
 class _Block:
-    """A time in which no attempt can begin."""
+    """A time in which no attempt can start."""
 
     start: datetime
     end: datetime
@@ -57,12 +57,12 @@ class _Block:
 
 def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
     """The most that may pass from a fault until the attempt `met`, which it made necessary, begins.
-    For an activity that came to its first attempt only after an outage: that, without the time in
-    which nobody waited for the server.
+    For an activity whose first attempt came only after an outage: that, without the time in which
+    nothing waited for the server.
 
     It is the time at which the attempt is due (heartbeat timeout and backoff as the history
     recorded them), put off while something else is broken or no worker is there (READY in the
-    journal), and the handover. Where the system has made a promise, that is the bound.
+    journal), and the handover. If the target makes a promise, that is the bound.
     """
     if evidence.timings.recovery_seconds is not None:
         return evidence.timings.recovery_seconds
@@ -77,15 +77,15 @@ def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
 
 
 def counted_from(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
-    """Where a recovery begins: an API's fault, which is only planned, at the answer that failed."""
+    """When a recovery begins: for an API's planned fault, at the answer that failed."""
     if retry.loss is Loss.FAILED:
         return refused_at(evidence, fault, retry) or fault.at
     return fault.at
 
 
 def silent_from(evidence: Evidence, fault: Entry) -> datetime:
-    """When a worker's last heartbeat can have been: a process may live on for a while when its
-    fault begins, and one that crashes again and again does so until it is healed.
+    """The latest possible time of a worker's last heartbeat: a process may live on for a while
+    after its fault begins, and one that crashes repeatedly does so until it is healed.
     """
     if component_of(fault) is not Component.WORKER or leaves_it_alive(fault):
         return fault.at
@@ -96,7 +96,7 @@ def silent_from(evidence: Evidence, fault: Entry) -> datetime:
 
 
 def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
-    """When an attempt may begin, were everything else in order."""
+    """When an attempt may start if everything else works."""
     backoff = timedelta(seconds=retry.backoff_seconds)
     silence = timedelta(seconds=retry.silence_seconds)
     if component_of(fault) is Component.WORKER:
@@ -116,7 +116,7 @@ def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
 
 
 def _start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
-    """What a fleet needs for a new worker, by its own start: there may be no other to take over."""
+    """How long a supervisor needs for a new worker, by its own start."""
     target = fault.target or ""
     if not is_of_a_fleet(target):
         return 0.0
@@ -127,15 +127,15 @@ def _start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
 
 
 def _is_noticed_by(evidence: Evidence, outage: Entry) -> datetime:
-    """When both ends can be reached again and know it, but for the waits between their tries."""
+    """When both ends can be reached again and know it, apart from the waits between their tries."""
     over = is_over_by(evidence, outage)
     keepalive = timedelta(seconds=evidence.timings.keepalive_seconds)
     return max(over, outage.at + keepalive) if is_silent(outage) else over
 
 
 def _possible_from(evidence: Evidence, due: datetime, met: Start) -> datetime:
-    """The first moment from then on at which nothing kept an attempt from being handed over. What
-    broke after it had begun kept it from nothing.
+    """The first time from then on at which nothing prevented an attempt from being handed out. What
+    broke after its start does not count.
     """
     at = due
     for block in sorted(_blocks(evidence, met.workflow), key=lambda block: block.start):
@@ -155,9 +155,8 @@ def _blocks(evidence: Evidence, workflow: Workflow) -> Iterator[_Block]:
 
 
 def _without_workers(evidence: Evidence, known: Queues, workflow: Workflow) -> Iterator[_Block]:
-    """The times in which no worker of a workflow was ready, or all were gone or paused.
-
-    A fleet sees to it that it has workers.
+    """The times in which no worker of a workflow was ready, or all were down or paused. A
+    supervisor replaces its workers.
     """
     there: set[int | None] = set()
     since: datetime | None = evidence.journal[0].at

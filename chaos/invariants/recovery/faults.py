@@ -16,20 +16,20 @@ from chaos.evidence.journal import Entry, Event
 DEV_SERVER = "temporal-server"
 
 _SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close"})
-"""Faults of the network under which everything goes on."""
+"""Faults of the network under which everything continues."""
 
 _SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence"})
-"""Faults of the network, and of a call on the wire, that no end of a connection tells of."""
+"""Faults of the network, and of a call on the wire, that do not end a connection."""
 
 _OF_WORKERS = frozenset({"kill", "terminate", "pause", "hang", "out_of_memory", "crash_loop"})
 
 
 Queues = Mapping[str, frozenset[str]]
-"""The task queues in which each process was seen at work; one that nobody saw is not there."""
+"""The task queues in which each process was seen at work, for those that were seen."""
 
 
 class Component(Enum):
-    """What a fault hits. `OTHER` is all that only an activity's own work can feel."""
+    """What a fault hits. `OTHER` is anything that only activities use."""
 
     WORKER = "worker"
     SERVER = "server"
@@ -37,7 +37,7 @@ class Component(Enum):
 
 
 def component_of(fault: Entry) -> Component:
-    """Whom a fault concerns, by its target; a link is as good as what it leads to."""
+    """What a fault hits, by its target; a link counts as what it leads to."""
     target = fault.target or ""
     if target == DEV_SERVER or target in CLUSTER_TARGETS or target.endswith(">server"):
         return Component.SERVER
@@ -57,7 +57,7 @@ def is_of_a_fleet(target: str) -> bool:
 
 
 def leaves_it_alive(fault: Entry) -> bool:
-    """Whether a worker that was hit is still there, and does nothing."""
+    """Whether a worker that was hit still exists, and does nothing."""
     return fault.kind in {"pause", "hang"}
 
 
@@ -72,15 +72,13 @@ def is_outage(fault: Entry) -> bool:
 
 
 def is_silent(fault: Entry) -> bool:
-    """Whether its victims have to find out by themselves that a connection is dead."""
+    """Whether its victims must detect by themselves that a connection is dead."""
     return ">" in (fault.target or "") and fault.kind in _SILENCING
 
 
 def ended_at(evidence: Evidence, fault: Entry) -> datetime | None:
-    """When a fault was over; None where that was not seen.
-
-    A server that was killed is back when it answers again, which may come before the harness says
-    so of its whole cluster, or never does.
+    """When a fault was over; None if that was not seen. A killed server is back when it answers
+    again, which may be before the harness records it for the whole cluster, or without that.
     """
     events = [Event.HEALED]
     if fault.target == DEV_SERVER and fault.kind != "pause":
@@ -92,7 +90,7 @@ def ended_at(evidence: Evidence, fault: Entry) -> datetime | None:
 
 
 def is_over_by(evidence: Evidence, fault: Entry) -> datetime:
-    """As `ended_at`; one that was never healed lasts until the end."""
+    """As `ended_at`; a fault that was never healed lasts until the end."""
     return ended_at(evidence, fault) or last_moment(evidence)
 
 
@@ -102,7 +100,7 @@ def last_moment(evidence: Evidence) -> datetime:
 
 
 def queues(evidence: Evidence) -> Queues:
-    """Where the history met each process of the journal."""
+    """Where the histories have each process of the journal."""
     seen: dict[str, set[str]] = {}
     for workflow in evidence.all_workflows:
         for run in workflow.runs:

@@ -1,4 +1,4 @@
-"""How long a recovery took, split into its four parts, from evidence alone."""
+"""How long a recovery took, split into its four parts, from evidence only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chaos.invariants.recovery.faults import ended_at, is_outage, may_concern, q
 from chaos.invariants.recovery.retries import Loss, Retry, first_retries, starts
 
 _Seconds = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]
-"""Below zero by what two machines' clocks differ."""
+"""How far below zero a difference of two clocks may be."""
 
 
 class Recovery(BaseModel):
@@ -26,7 +26,7 @@ class Recovery(BaseModel):
     `detect`: until the loss is noticed, at most the heartbeat timeout. `reschedule`: the retry
     policy's own wait. `restart`: what the next attempt waited beyond that for a worker or the
     server. `redo`: from its start until the activity is done. `bound`: the most that the first
-    three may take together, infinite in a record of a version that knew none.
+    three may take together, infinite in a record of an older version without it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,9 +59,8 @@ def recoveries(evidence: Evidence) -> Mapping[datetime, Recovery]:
 
 
 def repeated_attempts(evidence: Evidence) -> Mapping[datetime, int]:
-    """The attempts beyond the first of the activities that each fault met, by the fault's time.
-
-    An activity meets the first fault of its life, or else the last one before it.
+    """The attempts beyond the first of the activities that each fault hit, by the fault's time. An
+    activity is hit by the first fault during its life, or else by the last one before it.
     """
     faults = sorted(entry.at for entry in evidence.journal if entry.event is Event.FAULT)
     found = dict.fromkeys(faults, 0)
@@ -84,7 +83,7 @@ def _met(activity: Activity, faults: Sequence[datetime]) -> datetime | None:
 
 
 def _by_retry(evidence: Evidence, fault: Entry, retry: Retry) -> Recovery:
-    """Until the first attempt is done that took over from one which the fault ended."""
+    """Until the first attempt is done that replaced one which the fault ended."""
     origin = counted_from(evidence, fault, retry)
     waited = (retry.started_at - origin).total_seconds()
     reschedule = min(waited, retry.backoff_seconds)
@@ -106,7 +105,7 @@ def _by_retry(evidence: Evidence, fault: Entry, retry: Retry) -> Recovery:
 def _from_outage(evidence: Evidence, fault: Entry) -> Recovery | None:
     """Until the first activity is done that was scheduled after it: a call through every role.
 
-    The time in which nothing waited for the server is none of the restart.
+    The time in which nothing waited for the server does not count as restart.
     """
     back = ended_at(evidence, fault) if is_outage(fault) else None
     known = queues(evidence)

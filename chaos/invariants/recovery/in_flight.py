@@ -1,4 +1,4 @@
-"""What was in flight when a fault hit, by the histories. One that met nothing has shown nothing."""
+"""What was in flight when a fault hit, by the histories. If nothing, it proves nothing."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _CHILD_ENDED = {
 
 
 def met_work(evidence: Evidence, fault: Entry) -> bool:
-    """Whether a fault met work: a worker's, or that of its line to the server, something that this
-    worker had in flight, or that came for it while it stood still or was cut off; the server's, a
-    workflow that was open while it lasted; that of something which only activities use, a workflow
-    that did more than wait meanwhile. At a boundary the wire itself has seen what it met.
+    """Whether a fault hit work. For a worker or its line to the server: something that this worker
+    had in flight, or that came for it while it was paused or cut off. For the server: a workflow
+    that was open meanwhile. For something that only activities use: a workflow that did more than
+    wait meanwhile. At a boundary the wire itself has seen what it hit.
     """
     if fault.passage is not None:
         return why_missed(evidence, fault) is None
@@ -110,8 +110,8 @@ def _is_later(at: datetime | None, start: datetime) -> bool:
 
 
 def _is_forgotten(evidence: Evidence, end: datetime) -> bool:
-    """Whether a workflow was started by then of which the server knows nothing any more, or nothing
-    of that time, for its database was put back from a backup.
+    """Whether a workflow had been started that the server no longer knows, or not as of that time,
+    because its database was restored from a backup.
     """
     restored = any(entry.kind == RESTORE and entry.at > end for entry in evidence.journal)
     return any(
@@ -151,7 +151,9 @@ def was_held(victim: Victim, activity: Activity) -> bool:
 
 
 def was_lost(victim: Victim, activity: Activity) -> bool:
-    """Whether an attempt before its last one was lost meanwhile; only a fleet says whose it was."""
+    """Whether an attempt before its last one was lost meanwhile; only a supervisor says whose it
+    was.
+    """
     if activity.started_at is None or not took_over(activity):
         return False
     named = activity.last_failure and re.match(r"its worker (\d+)", activity.last_failure.message)
@@ -161,7 +163,7 @@ def was_lost(victim: Victim, activity: Activity) -> bool:
 
 
 def _came_meanwhile(victim: Victim, activity: Activity) -> bool:
-    """Whether it was due while the victim stood still, and had to wait for it."""
+    """Whether it was due while the victim was paused, and had to wait for it."""
     return (
         activity.started_at is not None
         and victim.start <= activity.scheduled_at <= victim.end < activity.started_at
@@ -170,8 +172,8 @@ def _came_meanwhile(victim: Victim, activity: Activity) -> bool:
 
 
 def _had_task_in_flight(victim: Victim, events: Collection[HistoryEvent]) -> bool:
-    """Whether it had a workflow task in flight; or, the last to have done one, took the workflow's
-    state along, so that the next task had to begin without it, or waited for it.
+    """Whether it had a workflow task in flight; or did the last one, so that the workflow's cached
+    state was lost with it, and the next task had to start without that, or waited for it.
     """
     last = ""
     scheduled: dict[int, datetime] = {}

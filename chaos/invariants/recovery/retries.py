@@ -1,4 +1,4 @@
-"""Attempts that followed a failed one, and the fault that each of them is due to."""
+"""Attempts that followed a failed one, and the fault that caused each."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RESTORE = "restore"
 """The kind of the journal's entry that a server's database was put back from its backup."""
 
 _CLOCK_SECONDS = 1.0
-"""What the server's, the worker's and the harness's times of one moment may differ by."""
+"""How much the clocks of the server, the worker and the harness may differ."""
 
 
 class Loss(Enum):
-    """How an attempt was lost: it went silent, a fleet saw its worker die, or it failed."""
+    """How an attempt was lost: it timed out, a supervisor saw its worker die, or it failed."""
 
     SILENT = "silent"
     SEEN = "seen"
@@ -58,7 +58,7 @@ class Retry(Start):
 
     @property
     def backoff_seconds(self) -> float:
-        """What the server waits before it, by the recorded policy or the failure's own wish."""
+        """The server's wait before it, by the recorded policy or the failure's own delay."""
         if self.loss is Loss.SEEN:
             return 0.0
         info = self.failure.application_failure_info
@@ -72,7 +72,7 @@ class Retry(Start):
 
     @property
     def silence_seconds(self) -> float:
-        """How long nothing may be heard of the attempt before it counts as lost."""
+        """How long the attempt may be silent before it counts as lost."""
         if self.loss is not Loss.SILENT:
             return 0.0
         return _silence_limit_seconds(self.activity)
@@ -88,7 +88,7 @@ class Retry(Start):
 
 
 def was_lost(failure: Failure) -> bool:
-    """Whether an attempt ended with its worker: it went silent, or a fleet saw the worker die."""
+    """Whether an attempt ended with its worker, by a timeout or a supervisor's report."""
     return _loss(failure) in {Loss.SILENT, Loss.SEEN}
 
 
@@ -101,7 +101,7 @@ def took_over(activity: Activity) -> bool:
 
 
 def went_silent(activity: Activity) -> bool:
-    """Whether nothing was heard of the attempt before its last one until its time was up."""
+    """Whether the attempt before its last one was silent until it timed out."""
     return _loss_before(activity) is Loss.SILENT
 
 
@@ -111,7 +111,7 @@ def has_a_cause(evidence: Evidence, workflow: Workflow, activity: Activity) -> b
 
 
 def cause_of(evidence: Evidence, workflow: Workflow, activity: Activity) -> Entry | None:
-    """The fault that cost an activity the attempt before its last one, as far as one can tell."""
+    """The fault that cost an activity the attempt before its last one, as far as that is known."""
     known = queues(evidence)
     return next(
         (
@@ -137,7 +137,7 @@ def _loss_before(activity: Activity) -> Loss | None:
 
 
 def _silence_limit_seconds(activity: Activity) -> float:
-    """The longest that an attempt may go on unheard of."""
+    """The longest that an attempt may be silent."""
     if activity.has_heartbeats:
         return activity.heartbeat_seconds
     return activity.start_to_close_seconds
@@ -184,7 +184,7 @@ def first_retries(evidence: Evidence) -> Mapping[datetime, Retry]:
 
 
 def refused_at(evidence: Evidence, fault: Entry, retry: Retry) -> datetime | None:
-    """When a service failed the attempt before, by its books; None where they tell of none."""
+    """When a service failed the attempt before, by its records; None if they have none."""
     latest = retry.started_at - timedelta(seconds=retry.backoff_seconds - _CLOCK_SECONDS)
     times = [
         refusal.at
@@ -197,8 +197,8 @@ def refused_at(evidence: Evidence, fault: Entry, retry: Retry) -> datetime | Non
 def _cause(evidence: Evidence, known: Queues, retry: Retry) -> Entry | None:
     """The latest fault that came early enough.
 
-    The history does not say whose attempt was lost. Where it was an earlier fault's, the recovery
-    took longer than it counts here; but then it is held to the later fault's bound as well.
+    The history does not say whose attempt was lost. If an earlier fault caused it, the recovery
+    took longer than it counts here; but then the later fault's bound applies as well.
     """
     latest = retry.started_at - timedelta(seconds=retry.earliest_seconds)
     early = [

@@ -1,4 +1,4 @@
-"""Whom a fault of a worker, or of its line to the server, met, and from when to when."""
+"""The process that a fault of a worker, or of its line to the server, hit, and for how long."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from chaos.invariants.recovery.faults import Component, component_of, is_over_by
 
 @dataclass(frozen=True)
 class Victim:
-    """Whom a fault met, and from when to when: until a killed one was gone, a paused one went on.
+    """The process that a fault hit, and for how long: until a killed one had ended, or a paused one
+    continued.
 
     `identities` are those under which it was seen to poll, `others` those of the others; `shared`
-    are the ones of its own that another had as well, while the fault lasted. Where the journal
-    tells of none, the SDK's own counts, `pid@host`: `pids` are the victim's, `known` those of all
-    processes that the journal tells of.
+    are the ones of its own that another had as well, while the fault lasted. If the journal has
+    none, the SDK's own counts, `pid@host`: `pids` are the victim's, `known` those of all processes
+    in the journal.
     """
 
     start: datetime
@@ -48,7 +49,7 @@ class Victim:
 
 
 def victim_of(evidence: Evidence, fault: Entry) -> Victim:
-    """Who it was, by the journal."""
+    """The victim, by the journal."""
     pids = {fault.pid} if fault.pid else set(_pids(evidence, fault))
     end = _end(evidence, fault, pids)
     ready = [entry for entry in evidence.journal if entry.event is Event.READY]
@@ -72,16 +73,14 @@ def _identities(ready: Iterable[Entry]) -> frozenset[str]:
 
 
 def _was_there(evidence: Evidence, ready: Entry, start: datetime, end: datetime) -> bool:
-    """Whether a process that was ready once was there while a fault lasted. It polls before it is
-    seen to be ready.
-    """
+    """Whether a process that was once ready ran during a fault. It polls before it is ready."""
     begun = evidence.first_entry(Event.STARTED, pid=ready.pid) or ready
     gone = evidence.first_entry(Event.EXITED, after=ready.at, pid=ready.pid)
     return begun.at <= end and (gone is None or gone.at > start)
 
 
 def is_of_a_link(fault: Entry) -> bool:
-    """Whether it lies between the server and one worker; the members of a fleet share a link."""
+    """Whether it lies between the server and a worker; workers of a supervisor share one."""
     return (fault.target or "").startswith("worker-") and component_of(fault) is Component.SERVER
 
 
@@ -99,7 +98,7 @@ def _pids(evidence: Evidence, fault: Entry) -> Iterator[int]:
 
 
 def _end(evidence: Evidence, fault: Entry, pids: Collection[int]) -> datetime:
-    """When the last of them was gone, or went on."""
+    """When the last of them had ended, or continued."""
     ends = []
     for pid in pids:
         gone = evidence.first_entry(Event.EXITED, after=fault.at, pid=pid)
