@@ -152,7 +152,7 @@ def guest(tmp_path: Path) -> Guest:
         (["--dist", "each", "--tx", "popen"], "remove -n and --dist, or add -n 0"),
         (["--reruns", "1"], "a rerun of its test would run nothing"),
         (["--force-reruns", "1"], "a rerun of its test would run nothing"),
-        (["--forked"], "leave --forked out"),
+        (["--forked"], "remove --forked"),
         (
             ["--keep-duplicates", "test_guest.py", "test_guest.py"],
             "nothing was chosen 2 times, and a scenario runs once in a run",

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from chaos.experiment.scenario import Scenario
 
 DEFAULT_BUDGET_USD = Decimal("15.00")
-_WATCHED = (
-    "--looponfail would pay again after every change of a file: leave it out, or leave --live out."
-)
+_WATCHED = "--looponfail would pay again after every change of a file: remove it, or remove --live."
 
 
 def amount(text: str) -> Decimal:
@@ -91,7 +89,7 @@ def _require_ours(scenarios: Sequence[Scenario]) -> None:
         if any(case.target != VIDEO for case in scenario.cases):
             raise pytest.UsageError(
                 f"--live is for the video system alone: leave {plain(scenario.name)} out, or "
-                "leave --live out."
+                "remove --live."
             )
 
 

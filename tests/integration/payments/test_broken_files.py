@@ -17,7 +17,7 @@ from workflows.payments.calls import PaidCall
 from workflows.payments.journal import JournalError, PaymentJournal
 
 DAMAGED = "the payment journal is damaged; restore it from a backup."
-LOCKED = "the payment journal is locked by another program; end that one."
+LOCKED = "the payment journal is locked by another program; end that program."
 READ_ONLY = "the payment journal is not writable; fix its permissions."
 NO_FOLDER = "the payment journal cannot be opened; check that its folder exists and is writable."
 FULL = "the payment journal has no room left on its disk; make room."

@@ -30,7 +30,7 @@ UNREACHABLE = (
     "right."
 )
 SILENT = "the payment journal does not answer; check that PostgreSQL runs and is not stopped."
-LOCKED = "the payment journal is locked by another program; end that one."
+LOCKED = "the payment journal is locked by another program; end that program."
 PASSWORD = "hunter2-secret"
 
 

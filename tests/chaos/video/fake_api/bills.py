@@ -231,7 +231,7 @@ class BillsWriter:
         except BlockingIOError as error:
             raise BillsError(
                 f"The file of bills {path} belongs to another running process: "
-                "end that one, or name another file."
+                "end that process, or name another file."
             ) from error
         try:
             content = path.read_bytes()
