@@ -1,4 +1,4 @@
-"""A child process: start, signal, wait. Its exit is seen at once and journaled."""
+"""A child process: start, signal, wait. Its exit is noticed at once and journaled."""
 
 from __future__ import annotations
 
@@ -25,31 +25,33 @@ from chaos.process.started import Executed, Started, group_of
 from chaos.process.waiting import wait_until, within
 
 CANARY = "AIza-canary-"
-"""How every API key that the suite makes up begins: found in any file, a secret has leaked."""
+"""The prefix of every API key that the harness makes up: in a file it shows a leaked secret."""
 
 READY_INTERVAL_SECONDS = 0.05
-"""Between two looks at a process that starts: each costs it, and the server, some of the CPU."""
+"""Between two checks of a process that starts: each costs it, and the server, CPU time."""
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 IMPORT_PATH = str(Path(__file__).parents[2])
-"""Where a process of ours finds the suite."""
+"""The folder in which the harness's processes find its modules."""
 
 _VENVS = (".venv", "venv")
-"""Where projects have their virtual environment."""
+"""The usual folders of a project's virtual environment."""
 
 _LINE_LENGTH = 400
 _FRAME = re.compile(r"\s+at ")
-"""Of JavaScript, Java and .NET, whose traces begin with what was wrong; Python's end with it."""
+"""Stack frames of JavaScript, Java and .NET, whose traces begin with the error; Python's end with
+it.
+"""
 _GROUP_INTERVAL_SECONDS = 0.01
 _DEADLY = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 
 
 class ChildError(Exception):
-    """A process did not start, or ended before its time. The message has its last lines."""
+    """A process did not start, or ended early. The message has its last lines."""
 
 
 def child_environment(run_tag: str, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
-    """A clean environment: nothing of the user's keys, proxies or Temporal settings gets in."""
+    """A clean environment, without the user's keys, proxies or Temporal settings."""
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         RUN_TAG: run_tag,
@@ -69,8 +71,8 @@ def guest_environment(
     *,
     folder: Path,
 ) -> dict[str, str]:
-    """The same for a program that is not ours and runs in `folder`: nothing of the suite's is on
-    its path, and it has the user's variables that are `passed`.
+    """The same for a program of the target that runs in `folder`: its path has nothing of the
+    harness, and it gets the user's variables that are `passed`.
 
     `python` is that of the virtual environment of its project, where this has one; else the first
     on the user's PATH, as in the user's own shell.
@@ -83,7 +85,7 @@ def guest_environment(
 
 
 def _activated(folder: Path, path: str) -> dict[str, str]:
-    """What the activation of a project's virtual environment sets; nothing where it has none."""
+    """The variables that the activation of a project's virtual environment sets, if it has one."""
     places = (each / name for each in (folder, nearest_project(folder)) for name in _VENVS)
     found = next((place for place in places if (place / "bin" / "python").exists()), None)
     if found is None:
@@ -159,12 +161,12 @@ class Child:
 
     @property
     def group(self) -> Sequence[int]:
-        """All processes that count as it now."""
+        """All processes that belong to it now."""
         return group_of(self.pid) if self.is_group else (self.pid,)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the newest start has not been seen to end."""
+        """Whether the newest start is not known to have ended."""
         return self._process is not None and not self._exited.is_set()
 
     def start(self) -> None:
@@ -182,7 +184,7 @@ class Child:
         ).start()
 
     def _forked(self) -> Started | None:
-        """None where it has to be started from nothing."""
+        """None if it has to be started without the spawner."""
         if self.spawner is None or self.user is not None or not self.spawner.may_start(self.argv):
             return None
         with contextlib.suppress(SpawnerError):
@@ -217,9 +219,8 @@ class Child:
         deadline_seconds: float,
         identities: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """Start it and wait until `answers` is true. Raises ChildError where it ends instead.
-
-        `identities` tells under which names it polls then, for the journal.
+        """Start it and wait until `answers` is true. Raises ChildError if it ends instead.
+        `identities` returns the names under which it polls, for the journal.
         """
 
         async def is_ready() -> bool:
@@ -254,7 +255,7 @@ class Child:
             loop.call_soon_threadsafe(exited.set)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal. Raises ChildError where the process is gone."""
+        """Send a signal. Raises ChildError if the process has ended."""
         process = self._running()
         others = [pid for pid in self.group if pid != process.pid]
         along = f" and, of its group, {', '.join(map(str, others))}" if others else ""
@@ -278,7 +279,7 @@ class Child:
             self._running().send_signal(number)
 
     async def until_ended(self) -> None:
-        """Wait for the end of the newest start, however long that takes."""
+        """Wait for the end of the newest start, without a deadline."""
         await self._exited.wait()
 
     async def wait(self, deadline_seconds: float) -> int:
@@ -293,12 +294,12 @@ class Child:
         return end.code
 
     async def kill(self, deadline_seconds: float = 10) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """SIGKILL, and wait until it has ended."""
         self.send(signal.SIGKILL)
         await self.wait(deadline_seconds)
 
     async def terminate(self, deadline_seconds: float = 40) -> None:
-        """SIGTERM, and wait until it is gone."""
+        """SIGTERM, and wait until it has ended."""
         self.send(signal.SIGTERM)
         await self.wait(deadline_seconds)
 
@@ -311,7 +312,7 @@ class Child:
         self.send(signal.SIGCONT)
 
     async def discard(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End it at the end of a run, without a word in the journal's faults."""
+        """End it at the end of a run; the journal has no fault for that."""
         if self.is_alive or (self.is_group and self._process):  # some may have outlived the first
             with contextlib.suppress(ProcessLookupError, ChildError):
                 self._signal(number)

@@ -1,4 +1,4 @@
-"""Loopback ports that stay ours while their process is down."""
+"""Loopback ports that stay reserved while their process is down."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _TRIES = 1_000
 
 
 class PortTakenError(Exception):
-    """A port that must be this one is another's; the message says whose."""
+    """A fixed port is in use; the message says by which program."""
 
 
 class Port:
     """A free port of 127.0.0.1, held until `release`.
 
-    On Linux a socket that is bound but does not listen keeps it: the kernel gives the port to
-    nobody else, yet a process that sets SO_REUSEADDR (Go and asyncio do) can listen on it, and
-    again after a restart. Elsewhere that is refused, so the port is only chosen.
+    On Linux a socket that is bound but does not listen keeps it: the kernel gives the port to no
+    other process, yet one that sets SO_REUSEADDR (Go and asyncio do) can listen on it, and again
+    after a restart. Elsewhere that is refused, so the port is only chosen.
     """
 
     def __init__(self, *, below: int | None = None, number: int | None = None) -> None:
-        """Any, or one with a number below that, or the one of this `number`. Raises OSError where
-        all are taken, PortTakenError where that one is.
+        """Any, or one with a number below that, or the one of this `number`. Raises OSError if all
+        are taken, PortTakenError if that one is.
         """
         self._lock = _locked(number) if number else None
         self._holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ class Port:
         return await is_open(self.number)
 
     def release(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._holder.close()
         if self._lock:
             self._lock.close()
@@ -97,8 +97,8 @@ def _bind_below(number: int, holder: socket.socket) -> None:
 
 
 def _locked(number: int) -> socket.socket | None:
-    """What keeps a port from other runs on this machine, which hold it and do not listen either.
-    The kernel lets go of it with its process. Raises PortTakenError.
+    """A lock that keeps a port from other runs on this machine, which also reserve without
+    listening. The kernel releases it with its process. Raises PortTakenError.
     """
     if not is_linux():
         return None
@@ -112,7 +112,7 @@ def _locked(number: int) -> socket.socket | None:
 
 
 def _is_answered(number: int) -> bool:
-    """Whether anybody listens there on localhost, which may also be the address of IPv6."""
+    """Whether a process listens there on localhost, which may also be the address of IPv6."""
     with contextlib.suppress(OSError), socket.create_connection(("localhost", number), timeout=1):
         return True
     return False

@@ -1,9 +1,9 @@
-"""A small process that outlives the run for a moment and leaves nothing of it behind.
+"""A small process that briefly outlives the run and removes everything that it left.
 
-`python -m chaos.process.reaper RUN_TAG` waits until its standard input ends, which happens when
-the run's process is gone, however it ended. Then it kills all processes that carry the run tag in
-their environment, and removes the run's temporary folder. Children of children inherit the tag, and
-so does one that was started at the moment of the kill.
+`python -m chaos.process.reaper RUN_TAG` waits until its standard input ends, which happens when the
+run's process has ended in any way. Then it kills all processes that carry the run tag in their
+environment, and removes the run's temporary folder. Children of children inherit the tag, also one
+that is started during the kill.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Reaper:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing behind, also if somebody has killed or stopped the reaper process."""
+        """Leave nothing behind, also if the reaper process was killed or stopped."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=_PATIENCE_SECONDS)
         if self._process.returncode != 0:
@@ -96,7 +96,7 @@ class Reaper:
 
 
 def sweep(run_tag: str) -> None:
-    """Kill all processes that carry the tag, until none has been seen for a moment."""
+    """Kill all processes that carry the tag, until none is seen for a while."""
     last_seen = time.monotonic()
     end = last_seen + _PATIENCE_SECONDS
     while time.monotonic() - last_seen < _QUIET_SECONDS and time.monotonic() < end:
@@ -109,7 +109,7 @@ def sweep(run_tag: str) -> None:
 
 
 def sweep_stale() -> None:
-    """Clear up after runs whose process and reaper are both gone. What is in doubt stays."""
+    """Clear up after runs whose process and reaper have both ended. Doubtful ones stay."""
     reaped = _with_reaper()
     found: defaultdict[str, list[psutil.Process]] = defaultdict(list)
     for process, tag in tagged_processes():
@@ -137,11 +137,9 @@ def _with_reaper() -> set[str]:
 
 
 def _is_abandoned(folder: Path, processes: Sequence[psutil.Process], *, has_reaper: bool) -> bool:
-    """Whether a run is dead, as its folder tells: that is looked for where its processes see it.
-
-    A run may have other mounts than this process, and some of its processes others than the run.
-    A folder that nobody sees is gone only where they would see it here, and no reaper waits to
-    remove it; else it may be elsewhere.
+    """Whether a run is dead, by its folder as its processes see it. A run may have other mounts
+    than this process, and some of its processes others than the run. A folder that none of them
+    sees is gone only if they have this process's mounts, and no reaper waits to remove it.
     """
     views = [folder, *(Path(f"/proc/{each.pid}/root{folder}") for each in processes)]
     held = [_is_held(view) for view in views]
@@ -207,9 +205,8 @@ def _clear_up(folder: Path) -> None:
 
 
 def _is_held(folder: Path) -> bool | None:
-    """Whether the run with this folder goes on, or may: then nobody else can lock it.
-
-    None where there is no such folder.
+    """Whether the run with this folder may still be alive: then its folder is locked. None if there
+    is no such folder.
     """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

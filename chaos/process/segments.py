@@ -17,10 +17,9 @@ _REMOVE = 0
 
 
 def drop_shared_memory(folder: Path) -> None:
-    """Remove what a killed PostgreSQL below a folder leaves in the kernel, which nobody else does.
-
-    Its lock file tells, but may be anybody's: a copy, or made up. So its segment must have the key
-    that PostgreSQL makes of the number of its data folder, and nobody may be attached to it.
+    """Remove the shared memory that a killed PostgreSQL below a folder leaves in the kernel. Its
+    lock file names the segment, but may be a copy or made up. So the segment must have the key that
+    PostgreSQL makes of its data folder's number, and no process may be attached to it.
     """
     for file in folder.rglob("postmaster.pid"):
         with contextlib.suppress(OSError, IndexError, ValueError):

@@ -54,7 +54,7 @@ def _package(module: str) -> str:
 
 
 class Spawner:
-    """The process that forks, for one run. It begins to import at `begin`, and ends at `close`."""
+    """The process that forks, for one run. It starts to import at `begin`, and ends at `close`."""
 
     def __init__(
         self, environment: Mapping[str, str], folder: Path, preload: Sequence[str] = ()
@@ -65,15 +65,15 @@ class Spawner:
         self._process: subprocess.Popen[bytes] | None = None
 
     def may_start(self, argv: Sequence[str]) -> bool:
-        """Whether it is `python -m` of this Python with a program of what was preloaded: nobody
-        else's code is run among our imports.
+        """Whether it is `python -m` of this Python with a preloaded program: no other code runs
+        among our imports.
         """
         if not is_linux() or len(argv) < 3 or tuple(argv[:2]) != (sys.executable, "-m"):
             return False  # macOS: its libraries do not survive a fork
         return _package(argv[2]) in {_package(module) for module in self._preloaded}
 
     def begin(self) -> None:
-        """Start it, unless it runs; it imports while its caller goes on. Only on Linux."""
+        """Start it, unless it runs; it imports while its caller continues. Only on Linux."""
         if is_linux():
             with self._turn:
                 self._require_process()
@@ -106,7 +106,7 @@ class Spawner:
         return answer
 
     def close(self) -> None:
-        """Let it go; what it has started is left to whoever asked for it."""
+        """End it; the processes that it started are left to their owners."""
         with self._turn:
             self._end()
 
@@ -145,7 +145,7 @@ class Spawner:
         self._reader.start()
 
     def _read(self, ours: socket.socket, answers: queue.SimpleQueue[Started | Exception]) -> None:
-        """Read what it reports until it is gone: processes that were started, and their ends."""
+        """Read its reports until it has ended: processes that were started, and their ends."""
         children: dict[int, Started] = {}
         try:
             while data := ours.recv(_LONGEST_BYTES):
@@ -258,7 +258,7 @@ def _become(request: Mapping[str, Any], output: int) -> NoReturn:
 
 
 def _take_its_path(environment: Mapping[str, str]) -> None:
-    """A program that is not ours finds nothing of the suite's, unless that is installed for it."""
+    """A program of the target finds no module of the harness, unless it is installed for it."""
     ours, theirs = (
         [each for each in of.get("PYTHONPATH", "").split(os.pathsep) if each]
         for of in (os.environ, environment)
@@ -268,7 +268,7 @@ def _take_its_path(environment: Mapping[str, str]) -> None:
 
 
 def _exit_code(code: object) -> int:
-    """As the interpreter understands what a program gives to `sys.exit`."""
+    """The exit code for an argument of `sys.exit`, as the interpreter computes it."""
     if code is None:
         return 0
     if isinstance(code, int):

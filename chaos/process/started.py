@@ -1,4 +1,4 @@
-"""A process that was started, and how it ended: what the kernel tells its parent only."""
+"""A process that was started, and how it ended, which the kernel tells only its parent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _is_in_group(pid: int, leader: int) -> bool:
 
 
 class Started:
-    """A process. Whoever is its parent sets its `end`; None where that died before it."""
+    """A process. Its parent sets its `end`; None if the parent died before it."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -58,7 +58,7 @@ class Started:
         return self.end.done() and self.end.result() is not None
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Raises ProcessLookupError where it is gone."""
+        """Raises ProcessLookupError if it has ended."""
         if self._was_reaped or self._process is None:
             raise ProcessLookupError(self.pid)
         try:
@@ -80,7 +80,7 @@ class Started:
                 stray.send_signal(number)
 
     def wait(self) -> End | None:
-        """Wait for its end; None where nobody could see how it went."""
+        """Wait for its end; None if its exit code is not known."""
         end = self.end.result()
         if end is None and self._process is not None:
             self._process.wait()
@@ -102,7 +102,7 @@ def _group(pid: int) -> int | None:
 
 
 class Executed(Started):
-    """A child of this process. Nobody waits for it but by this."""
+    """A child of this process; only this object waits for it."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(process.pid)

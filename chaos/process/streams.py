@@ -1,4 +1,4 @@
-"""The standard streams of a program, also where its caller has closed or filled one."""
+"""The standard streams of a program, also if its caller has closed or filled one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from chaos.evidence.text import lines
 
 
 def repair_streams() -> None:
-    """Put the null device in the place of a closed stream; no letter is a reason to fail.
-
-    Else the next file that is opened gets the closed one's number, and what is printed goes there.
+    """Replace a closed stream by the null device, and never fail to encode. Otherwise the next file
+    that is opened gets the closed one's number, and prints go there.
     """
     _fill(0, os.O_RDONLY)
     _fill(1, os.O_WRONLY)
@@ -32,7 +31,7 @@ def repair_streams() -> None:
 
 
 def complain(sentence: str) -> None:
-    """What happened, and what to do, on standard error. Where nobody can read it, so be it."""
+    """Print what happened, and what to do, on standard error, if that can be written."""
     try:
         sys.stderr.write("".join(f"{each}\n" for each in lines(sentence)))
         sys.stderr.flush()
@@ -41,7 +40,7 @@ def complain(sentence: str) -> None:
 
 
 def give_up(stream: TextIO) -> None:
-    """Let go of what a stream could not write: Python would complain of it once more at its end."""
+    """Discard what a stream could not write: Python would report it again at its end."""
     with suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())

@@ -12,18 +12,19 @@ from contextvars import ContextVar
 POLL_INTERVAL_SECONDS = 0.02
 GROWTH = 1.25
 LONGEST_INTERVAL_SECONDS = 0.2
-"""Each look costs whoever is asked some of the processor, so they become rarer: what is late by it
-is late by a fifth of the time that was waited, and by no more than this."""
+"""Each check costs the other side CPU time, so checks become rarer: they add at most a fifth of the
+time waited, and no more than this.
+"""
 
 
 CLOCK: ContextVar[Callable[[], float]] = ContextVar("CLOCK", default=time.monotonic)
-"""By which deadlines are counted. A run has one that goes slower while its machine is starved, so
-that nothing is held to a time in which it could not have worked.
+"""The clock of deadlines. A run has one that runs slower while its machine is starved, so that a
+time without processors does not count.
 """
 
 
 class DeadlineExceededError(TimeoutError):
-    """A condition did not come true in time. The message says which."""
+    """A condition did not become true in time. The message says which."""
 
 
 async def wait_until(
@@ -35,7 +36,7 @@ async def wait_until(
 ) -> None:
     """Return as soon as the condition is true. Raises DeadlineExceededError.
 
-    It is asked again after `interval_seconds`, then after more and more.
+    It is checked again after `interval_seconds`, then at growing intervals.
     """
     clock = CLOCK.get()
     longest = max(interval_seconds, LONGEST_INTERVAL_SECONDS)
@@ -52,7 +53,7 @@ async def wait_until(
 
 @asynccontextmanager
 async def within(what: str, deadline_seconds: float) -> AsyncIterator[None]:
-    """Break the block off at the deadline. Raises DeadlineExceededError."""
+    """Cancel the block at the deadline. Raises DeadlineExceededError."""
     clock = CLOCK.get()
     end = clock() + deadline_seconds
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Carry a schedule out: the load, the faults at their times, all healed; then to the end."""
+"""Carry out a schedule: the load, the faults at their times, healing, and the end of the load."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONVERGE_DEADLINE_SECONDS = 240.0
 
 
 def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
-    """What a case of the schedule does."""
+    """The experiment of a schedule's case."""
     # A fault remembers what it did, and candidates of a search share theirs.
     schedule = schedule.model_copy(deep=True)
 
@@ -58,18 +58,18 @@ def experiment_of(schedule: Schedule) -> Callable[[Lab], Awaitable[None]]:
 
 
 def _links(schedule: Schedule) -> tuple[str, ...]:
-    """Where the links lead that are to go bad; the others need no proxy."""
+    """The ends of the links that get toxics; the others need no proxy."""
     faults = [planned.fault for planned in schedule.faults]
     return tuple(sorted({f.link.partition(">")[2] for f in faults if isinstance(f, BadNetwork)}))
 
 
 async def _at(seconds: float, begin: float) -> None:
-    """Wait for a time of the schedule: that is what a schedule is."""
+    """Wait for a time of the schedule."""
     await asyncio.sleep(max(0.0, begin + seconds - asyncio.get_running_loop().time()))
 
 
 async def _start(lab: Lab, start: PlannedStart, begin: float) -> None:
-    """Start a workflow at its time, or as soon as the server is there to take it."""
+    """Start a workflow at its time, or as soon as the server accepts it."""
     await _at(start.at_seconds, begin)
     spec = spec_of(start, lab.stack.target)
 
@@ -100,7 +100,7 @@ async def _inject(lab: Lab, planned: Planned, begin: float, turn: asyncio.Lock) 
 async def _inject_there(
     lab: Lab, planned: Planned, fault: AtBoundary, begin: float, over: asyncio.Event
 ) -> None:
-    """It lasts from when its call has come. That none came is for the proof to tell."""
+    """It lasts from when its call has come. If none came, the proof reports it."""
     await _at(planned.at_seconds, begin)
     waiting = asyncio.create_task(lab.begin(fault))
     ending = asyncio.create_task(over.wait())
@@ -118,7 +118,7 @@ async def _inject_there(
 
 
 async def _tell_over(lab: Lab, starts: Sequence[asyncio.Task[None]], over: asyncio.Event) -> None:
-    """When all workflows have ended no call comes any more."""
+    """When all workflows have ended, no call can come."""
     await asyncio.wait(starts)
     with suppress(DeadlineExceededError):
         await lab.converge(CONVERGE_DEADLINE_SECONDS)
@@ -126,15 +126,15 @@ async def _tell_over(lab: Lab, starts: Sequence[asyncio.Task[None]], over: async
 
 
 def _alone(planned: Planned) -> str:
-    """What no two faults may be at: a server, a link, a worker that sleeps; else just itself."""
+    """Faults with the same key exclude each other: of a server, a link, a paused worker."""
     fault = planned.fault
     one_at_a_time = fault.family in ONE_AT_A_TIME or isinstance(fault, PauseWorker)
     return fault.target if one_at_a_time else fault.model_dump_json()
 
 
 async def _resubmit(lab: Lab, schedule: Schedule) -> None:
-    """Start again, under their ids, the workflows that have failed, as often as the target's
-    operators would. Whether each had to be is for an invariant of the target's to judge.
+    """Start failed workflows again, under their ids, as often as the target's operators would.
+    Whether each failure was right is for an invariant of the target to judge.
     """
     for _ in range(lab.stack.target.resubmissions):
         await lab.converge(CONVERGE_DEADLINE_SECONDS)

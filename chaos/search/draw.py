@@ -1,4 +1,4 @@
-"""From a seed to a schedule: the same seed, wishes and target give the same, everywhere."""
+"""From a seed to a schedule: the same seed, options and target always give the same."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SUPERVISOR = "fleet-1"
 WORKERS = 3
 SECONDS_PER_FAULT = 2.5
 LAST_START = 0.8
-"""Of the duration: what starts later would meet few faults."""
+"""Share of the duration: workflows that start later would meet few faults."""
 FIRST_FAULT_SECONDS = 1.0
-"""What comes sooner may keep the first workflow from being started, and meet nothing."""
+"""An earlier fault may prevent the first workflow's start, and hit nothing."""
 REST_SECONDS = 2.0
-"""Between two faults of one server or link: it is to work again in the meantime."""
+"""Seconds between two faults of one server or link, in which it works again."""
 
 ONE_AT_A_TIME = frozenset({Family.SERVER, Family.NETWORK, Family.SERVICE})
-"""Families whose faults would hide each other at one target."""
+"""Families whose faults would mask each other at one target."""
 
 
 MOST_ORDINAL = 3
@@ -64,7 +64,7 @@ _CALLS: Mapping[Stage, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user asks for; without `families` all that the target has."""
+    """The user's options; without `families` all that the target has."""
 
     families: Sequence[str] = ()
     duration_seconds: float = 60.0
@@ -72,7 +72,7 @@ class Wishes:
 
 
 def families_of(target: Target) -> tuple[str, ...]:
-    """What can break of a target: what the harness can break, and what is the target's own."""
+    """The families of a target: what the harness can break of it, and the target's own."""
     services = (Family.SERVICE,) if any(s.may_die for s in target.services) else ()
     return (Family.KILL, Family.NETWORK, Family.SERVER, *services, Family.WIRE, *target.draws)
 
@@ -80,7 +80,7 @@ def families_of(target: Target) -> tuple[str, ...]:
 def draw(seed: int, wishes: Wishes, target: Target) -> Schedule:
     """The schedule of a seed. Faults of one server, service or link never overlap.
 
-    Raises ScheduleError where the target has no such faults, or no workflows.
+    Raises ScheduleError if the target has no such faults, or no workflows.
     """
     families = _families(wishes, target)
     dice = _Dice(target, wishes, random.Random(seed))  # noqa: S311 - no secret
@@ -109,7 +109,7 @@ def _families(wishes: Wishes, target: Target) -> tuple[str, ...]:
 
 @dataclass
 class _Dice:
-    """What is drawn of one seed."""
+    """What is drawn from one seed."""
 
     target: Target
     wishes: Wishes
@@ -117,7 +117,7 @@ class _Dice:
     starts: list[PlannedStart] = field(default_factory=list)
 
     def draw_starts(self) -> None:
-        """Of each spec about as many; the first starts at once."""
+        """About as many workflows of each spec; the first starts at once."""
         last = self.wishes.duration_seconds * LAST_START
         count = self.wishes.workflows - 1
         times = sorted(round(self.random.uniform(0, last), 2) for _ in range(count))
@@ -144,14 +144,16 @@ class _Dice:
         return Planned(at_seconds=at, lasting_seconds=0 if instant else lasting, fault=fault)
 
     def _own(self, family: str) -> Planned:
-        """A fault of the target's own meets one workflow; until the end, for when is not known."""
+        """A fault of the target's own hits one workflow; it lasts until the end, as its time is not
+        known.
+        """
         start = self.random.choice(self.starts)
         fault = self.target.draws[family](self.random, spec_of(start, self.target))
         lasting = round(self.wishes.duration_seconds - start.at_seconds, 2)
         return Planned(at_seconds=start.at_seconds, lasting_seconds=lasting, fault=fault)
 
     def _at_boundary(self) -> Planned:
-        """From the start of a workflow on it waits for its call."""
+        """A fault that waits for its call, from the start of a workflow on."""
         start = self.random.choice(self.starts)
         workflows = sum(each.at_seconds >= start.at_seconds for each in self.starts)
         fault = draw_at_boundary(self.random, self.target, workflows)
@@ -205,9 +207,8 @@ def _toxic(dice: random.Random, name: str) -> AnyToxic:
 
 
 def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
-    """Without those that would begin at a target while another fault is at it.
-
-    A server that is down cannot be paused; of a link that is cut nothing shows that it is slow.
+    """Remove faults that would start at a target while another one is active there. A server that
+    is down cannot be paused, and a link that is cut cannot be slow.
     """
     kept: list[Planned] = []
     busy_until: dict[str, float] = {}

@@ -15,17 +15,17 @@ from chaos.evidence.spec import WorkflowSpec
 from chaos.faults import AnyFault, AtBoundary
 
 FILE = "schedule.json"
-"""Where a case's folder keeps its schedule."""
+"""The file of the schedule in a case's folder."""
 
 _OF_A_START = ("workflow_id", "at_seconds")
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-"""What is longer than a day nobody waits for."""
+"""The longest time in a schedule, a day."""
 
 
 class ScheduleError(Exception):
-    """There is no schedule to be had. One sentence: what is wrong and what to do."""
+    """A schedule cannot be read. One sentence: what is wrong and what to do."""
 
 
 class _Part(BaseModel):
@@ -54,12 +54,9 @@ class PlannedStart(_Part):
 
 
 class Schedule(_Part):
-    """All that happens in one experiment. It is resolved: running it draws nothing any more.
-
-    Since schema 3 a seed draws faults of the wire as well. What it drew by schema 2 it still draws
-    of these `families`, asked for by their names.
-
-    `part` tells the candidates of one seed apart when a schedule is shrunk.
+    """Everything that happens in one experiment. It is resolved: running it draws nothing. Since
+    schema 3 a seed draws faults of the wire as well; with the `families` of schema 2 it draws the
+    same as then. `part` distinguishes the candidates of one seed when a schedule is shrunk.
     """
 
     version: Literal[3] = Field(default=3, alias="schema", serialization_alias="schema")
@@ -74,9 +71,8 @@ class Schedule(_Part):
     @model_validator(mode="before")
     @classmethod
     def _as_before(cls, fields: Any) -> Any:
-        """A file of schema 2, which lacks nothing, or of schema 1. That told workflows apart by
-        what they were asked for, such as `videos=2`, which is the name of the spec:
-        `Target.former_specs` knows it.
+        """A file of schema 2, which lacks nothing, or of schema 1, which named workflows by their
+        input, such as `videos=2`: `Target.former_specs` maps these to specs.
         """
         if isinstance(fields, dict) and fields.get("schema") == 2:
             return {**fields, "schema": 3}
@@ -90,7 +86,7 @@ class Schedule(_Part):
 
     @property
     def name(self) -> str:
-        """What its case is called."""
+        """The name of its case."""
         return f"seed_{self.seed}" if self.part is None else f"seed_{self.seed}_{self.part}"
 
     @property
@@ -136,7 +132,7 @@ def schedules_of(run: Path) -> Sequence[Schedule]:
 
 
 def spec_of(start: PlannedStart, target: Target) -> WorkflowSpec:
-    """What a workflow is asked for. Raises ScheduleError where the target does not know it."""
+    """The spec of a workflow. Raises ScheduleError if the target does not know it."""
     make = target.specs.get(target.former_specs.get(start.spec, start.spec))
     if make is None:
         known = ", ".join(target.specs) or "none"

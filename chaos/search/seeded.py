@@ -23,7 +23,7 @@ from chaos.wire.boundary import Boundary
 
 NAME = "seeded"
 AT_ONCE = 2
-"""Cases at once: each has workers that are started over and over."""
+"""Cases at once: each starts workers all the time."""
 
 EARLY_SECONDS = 1.0
 
@@ -32,8 +32,8 @@ LATE_SECONDS = 15.0
 
 
 def seeded(schedules: Sequence[Schedule], target: Target) -> Scenario:
-    """A row of the results, without a number. Raises ScheduleError where the target does not know
-    the workflows.
+    """A row of the results, without a number. Raises ScheduleError if the target does not know the
+    workflows.
     """
     return Scenario(
         name=NAME,
@@ -119,7 +119,7 @@ def _begin(evidence: Evidence) -> datetime | None:
 
 
 def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
-    """The entry of a planned fault, which no other may have."""
+    """The journal's entry of a planned fault, each used once."""
     for entry in left:
         late = (entry.at - begun).total_seconds() - planned.at_seconds
         same = (entry.kind, entry.target) == (planned.fault.kind, planned.fault.target)
@@ -132,8 +132,8 @@ def _take(left: list[Entry], planned: Planned, begun: datetime) -> Entry | None:
 def _not_hit(
     evidence: Evidence, left: list[Entry], fault: AtBoundary, since: datetime
 ) -> Iterator[str]:
-    """Why a fault that waits for a call has not hit one. A fault that had gone with its worker
-    before has no problem.
+    """Why a fault that waits for a call has not hit one. One that had ended with its worker before
+    is no problem.
     """
     missed = f"{fault.kind} did not reach {fault.boundary}"
     for entry in [each for each in left if each.at >= since and _is_there(each, fault)]:
@@ -159,7 +159,7 @@ def _one_was_open(evidence: Evidence, begin: datetime, end: datetime) -> bool:
 
 
 def _without_effect(evidence: Evidence, schedule: Schedule) -> Iterator[str]:
-    """A family of which nothing can be seen at all hit nothing."""
+    """A family without any visible effect hit nothing."""
     families = {planned.fault.family for planned in schedule.faults}
     signals = {entry.signal for entry in evidence.journal if entry.event is Event.SIGNALED}
     if Family.KILL in families and not signals & {"SIGKILL", "SIGSTOP"}:

@@ -1,7 +1,7 @@
 """`chaos shrink RUN`: find a shorter schedule that fails as one of a run did.
 
-By delta debugging (ddmin): first the faults, then the workflows. Each time parts are left out, and
-what still fails is kept.
+By delta debugging (ddmin): first the faults, then the workflows. Each time parts are removed, and a
+schedule that still fails is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chaos.search.schedule import FILE, Schedule, ScheduleError, load_of, read_s
 from chaos.search.seeded import AT_ONCE, NAME, seeded
 
 FOLDER = "shrink"
-"""Beside the evidence of the run: the runs that the search made, and what it found."""
+"""The folder beside the run's evidence for the runs and the result of the search."""
 
 
 T = TypeVar("T")
@@ -32,12 +32,12 @@ RunAll = Callable[[Sequence[Schedule]], Sequence[bool]]
 
 
 class ShrinkError(Exception):
-    """There is nothing to shrink. One sentence: why, and what to do."""
+    """Nothing can be shrunk. One sentence: why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Shrunk:
-    """What was found: `file` is the shorter schedule, which `--replay` takes."""
+    """The result: `file` is the shorter schedule, which `--replay` takes."""
 
     before: Schedule
     after: Schedule
@@ -47,8 +47,8 @@ class Shrunk:
 
 @dataclass(frozen=True)
 class Means:
-    """With what schedules of which target are run, and how many at most. `worker_argv` is the
-    user's own program in place of the target's.
+    """How schedules of a target are run, and how many at most. `worker_argv` is the user's own
+    program instead of the target's.
     """
 
     target: Target
@@ -144,7 +144,7 @@ class Shrinking:
     """One search. `tried` counts the schedules that were run, at most `most_runs`.
 
     What fails is run again, `confirmations` times, and kept only if it fails each time:
-    which worker has a task in flight is chance, and so is a failure that hangs on it.
+    which worker has a task in flight is chance, and so is a failure that depends on it.
     """
 
     run: RunAll
@@ -156,7 +156,7 @@ class Shrinking:
     _known: dict[str, bool] = field(default_factory=dict)
 
     def shrink(self, schedule: Schedule) -> Schedule:
-        """The shortest that was found; the schedule itself where nothing shorter fails."""
+        """The shortest found; the schedule itself if nothing shorter fails."""
         best = self._least(schedule, schedule.faults, _with_faults, least=0)
         best = self._least(best, best.starts, _with_starts, least=1)
         trimmed = trim(best)
@@ -188,7 +188,7 @@ class Shrinking:
         return best
 
     def _first_failing(self, candidates: Sequence[Schedule]) -> int | None:
-        """The first of them that fails, run by as many as may run at once; None: none does."""
+        """The first of them that fails, several run at once; None if none does."""
         for start in range(0, len(candidates), self.at_once):
             batch = candidates[start : start + self.at_once]
             new = [each for each in batch if _key(each) not in self._known]

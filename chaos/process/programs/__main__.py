@@ -35,7 +35,7 @@ def _parse(arguments: Sequence[str] | None) -> Sequence[Program]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 where one of them is not to be had."""
+    """Exit code 0, or 2 if one of them cannot be found or installed."""
     repair_streams()
     try:
         programs = _parse(arguments)

@@ -84,7 +84,7 @@ def work_folder(search: Search) -> Iterator[Path]:
 
 
 def publish(candidate: Path, source: Source, search: Search) -> Binary:
-    """Put a binary that works in its place, in one step. Raises WayFailedError."""
+    """Put a working binary in its place, in one step. Raises WayFailedError."""
     place = _place(search.program.version_by(source), search)
     try:
         candidate.chmod(0o755)
@@ -101,7 +101,7 @@ def publish(candidate: Path, source: Source, search: Search) -> Binary:
 
 
 def installed_by(path: Path) -> Source | None:
-    """How a binary of the cache came there; None where nobody noted it."""
+    """How a binary got into the cache; None if that is not on record."""
     try:
         return Source(_note_beside(path).read_text())
     except (OSError, ValueError):
@@ -109,7 +109,7 @@ def installed_by(path: Path) -> Source | None:
 
 
 def remove(path: Path) -> None:
-    """Remove whatever stands there, and the note of how it came."""
+    """Remove whatever is there, and the note of how it was installed."""
     _note_beside(path).unlink(missing_ok=True)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -145,7 +145,7 @@ def _acquire(lock: FileLock, search: Search) -> None:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """What killed runs left: under the lock, no other run can be at work on it."""
+    """Remove what killed runs left: under the lock, no other run uses it."""
     for left in folder.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Runs one command to its end, or ends it with all that it started."""
+"""Runs one command to its end, or ends it with everything that it started."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CommandTimeoutError(Exception):
 
 
 class UnusableError(Exception):
-    """A file is not the program that works. The message completes "it …"."""
+    """A file is not a working program. The message completes "it …"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def _started(
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for its end for a moment."""
+    """Wait briefly for its end."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(_POLL_SECONDS)
     return process.returncode is not None

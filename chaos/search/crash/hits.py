@@ -1,10 +1,8 @@
 """Whether an attempt's fault hit where it should, by its evidence, and which boundaries it hit.
-
-Three witnesses must agree: the wire, that the call came there and went no further; the
-journal, that the process got a SIGKILL after that and was seen to be gone; and the server's
-history. A boundary is proven by itself: what is assigned, in flight or about to be reported must
-not be reported in the history, and that attempt must have been lost with its worker; what was
-reported must be there.
+Three records must agree: the wire, that the call came there and went no further; the journal, that
+the process then got a SIGKILL and ended; and the server's history. A boundary is proven by itself:
+what is assigned, in flight or about to be reported must not be reported in the history, and that
+attempt must have been lost with its worker; what was reported must be there.
 """
 
 from __future__ import annotations
@@ -37,11 +35,9 @@ _REPORTED = frozenset(REPORTS.values())
 
 @dataclass(frozen=True)
 class Hit:
-    """A call that came to a crash point `at` a time, by the wire; `crossings` are all that it was
-    at then.
-
-    `fault` is what was done there, by the journal, and `gone_at` when its worker was seen to be
-    gone, if it was killed.
+    """A call that came to a crash point `at` a time, by the wire; `crossings` are all boundaries
+    that it was at then. `fault` is what was done there, by the journal, and `gone_at` when its
+    worker was seen to have ended, if it was killed.
     """
 
     at: datetime
@@ -57,12 +53,12 @@ class Hit:
 
     @property
     def over_at(self) -> datetime:
-        """From when on the dead worker does nothing any more."""
+        """The time after which the dead worker does nothing."""
         return self.gone_at or self.at
 
 
 def hit_of(evidence: Evidence, point: CrashPoint) -> Hit | None:
-    """The hit of a crash point in an attempt's folder; None where no call came there."""
+    """The hit of a crash point in an attempt's folder; None if no call came there."""
     own = {evidence.real_id(spec.workflow_id) for spec in evidence.specs}
     for line, records in read_wire(evidence.folder).items():
         if service_of(line) != point.service:
@@ -74,8 +70,8 @@ def hit_of(evidence: Evidence, point: CrashPoint) -> Hit | None:
 
 
 def _is_at(reached: Crossing, point: CrashPoint, own: Collection[str]) -> bool:
-    """Calls of services were counted by the breakpoint; a child may have a boundary of the same
-    words as its parent.
+    """The breakpoint counted the calls of services; a child may have a boundary of the same text as
+    its parent.
     """
     if point.service:
         counted = reached.boundary.model_copy(update={"ordinal": point.boundary.ordinal})
@@ -98,7 +94,7 @@ def _hit(evidence: Evidence, records: Sequence[WireRecord], reached: Reached) ->
 
 
 def _crossings(records: Sequence[WireRecord], reached: Reached) -> tuple[Crossing, ...]:
-    """All that the call was at with it: of its record, which is written when it is over."""
+    """All boundaries that the call was at, by its record, which is written when it is over."""
     phase = Phase.of(reached.crossing.boundary.stage)
     for call in records:
         if (
@@ -140,14 +136,14 @@ def proven(evidence: Evidence, planned: Disturbance) -> Sequence[Boundary]:
 
 
 def _crossing(hit: Hit, point: CrashPoint, boundary: Boundary) -> Crossing | None:
-    """Where the held call was at that boundary as well."""
+    """The crossing of the held call at that boundary."""
     if point.service:
         return hit.crossing
     return next((each for each in hit.crossings if each.boundary == boundary), None)
 
 
 def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Action) -> bool:
-    """Whether the history fits. It tells nothing of a query, nor of calls outside activities."""
+    """Whether the history fits. It has nothing about a query, or calls outside activities."""
     boundary = crossing.boundary
     # A worker whose connection only breaks still has its work in flight.
     is_gone = action is Action.KILL or boundary.stage is Stage.ASSIGNED
@@ -169,15 +165,15 @@ def _is_in_history(evidence: Evidence, crossing: Crossing, hit: Hit, action: Act
 
 
 def _workflow(evidence: Evidence, real_id: str) -> Workflow | None:
-    """Of the children those that have the server's own ids already."""
+    """The children that already have the server's ids."""
     ours = (w for w in evidence.workflows.values() if evidence.real_id(w.workflow_id) == real_id)
     children = (child for child in evidence.children if child.workflow_id == real_id)
     return next(iter((*ours, *children)), None)
 
 
 def _activity_fits(workflow: Workflow, crossing: Crossing, at: datetime, *, is_gone: bool) -> bool:
-    """Whether an activity of that type was so far, which is enough: which of several of one type
-    that run at once has which number only the wire knows.
+    """Whether an activity of that type had come so far, which is enough: only the wire knows the
+    numbers of several that run at once.
     """
     boundary = crossing.boundary
     is_over = boundary.kind is Kind.ACTIVITY and boundary.stage in _REPORTED
@@ -191,7 +187,7 @@ def _activity_fits(workflow: Workflow, crossing: Crossing, at: datetime, *, is_g
 
 
 def _is_lost(activity: Activity, at: datetime, attempt: int) -> bool:
-    """Whether it was open then, and that attempt came to nothing."""
+    """Whether it was open then, and that attempt was lost."""
     if activity.scheduled_at > at or (activity.closed_at and activity.closed_at <= at):
         return False
     return activity.attempt > attempt or not activity.completed
@@ -204,7 +200,7 @@ def _was_reported(activity: Activity, at: datetime, attempt: int, stage: Stage) 
 
 
 def _task_fits(workflow: Workflow, at: datetime, stage: Stage, *, is_gone: bool) -> bool:
-    """Whether a workflow task was open then and came to nothing, or the last one was reported."""
+    """Whether a workflow task was open then and was lost, or the last one was reported."""
     is_open, last_end, ends_later = False, None, None
     for event in workflow.events:
         is_start = event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
@@ -223,7 +219,7 @@ def _task_fits(workflow: Workflow, at: datetime, stage: Stage, *, is_gone: bool)
 
 
 def recovery_seconds(wire: WireRecords, hit: Hit) -> float | None:
-    """From the hit until the next worker was given work over the same lines; None: none was."""
+    """From the hit until the next worker got work over the same lines; None if none did."""
     given = [
         call.delivered_at
         for records in wire.values()

@@ -1,7 +1,6 @@
-"""Puts all that there is to know of one attempt into a folder, laid out as a case's evidence.
-
-The processes, and so the books, the harness's journal and the wire's, belong to many attempts; each
-gets what is about its own workflow, and about the worker that was killed for it.
+"""Saves the evidence of one attempt into a folder, in the layout of a case. The processes, and so
+the payment records, the harness's journal and the wire's, belong to many attempts; each gets the
+parts about its own workflow, and about the worker that was killed for it.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ LOG = "logs/workers.log"
 
 
 REPORT_OF = {taken: report for report, taken in REPORTS.items()}
-"""What the server has when it has taken a report, and that report."""
+"""The event that the server has after it has taken a report, by report."""
 
 _WORK = {Kind.WORKFLOW_TASK, Kind.ACTIVITY}
 
 
 @dataclass(frozen=True)
 class Since:
-    """Where the logs of a lane's workers and its lines' journals ended as an attempt began."""
+    """The ends of a lane's logs and journals when an attempt started."""
 
     logs: Mapping[Path, int]
     lines: Mapping[Path, int]
@@ -53,7 +52,7 @@ async def keep(
 
 
 def ends(files: Sequence[Path]) -> Mapping[Path, int]:
-    """Where these files end now; one that is not there yet has no end."""
+    """The present ends of these files, for those that exist."""
     return {file: file.stat().st_size for file in files if file.exists()}
 
 
@@ -81,7 +80,9 @@ def _from(file: Path, begin: int) -> bytes:
 
 
 def is_report(taken: Crossing) -> bool:
-    """Whether what the server has taken is one that SDKs send again until it is answered."""
+    """Whether the report that the server has taken is one that SDKs send again until it is
+    answered.
+    """
     return taken.boundary.kind in _WORK and taken.boundary.stage in REPORT_OF
 
 
@@ -92,7 +93,7 @@ def is_sent_again(journals: Mapping[Path, int], taken: Crossing) -> bool:
 
 
 def _calls(records: Sequence[WireRecord], taken: Crossing) -> Sequence[Called]:
-    """Those that reported it."""
+    """The records of calls that reported it."""
     report = taken.at(REPORT_OF[taken.boundary.stage])
     return [r for r in records if isinstance(r, Called) and report in r.crossings]
 

@@ -36,8 +36,7 @@ from chaos.wire.journal import FOLDER, client_of, service_of
 from chaos.wire.specs import Passage, WireError
 
 SETTLED_SECONDS = 2.2
-"""A supervisor may fill the place of a worker that was ready for a while at once, and let others
-wait."""
+"""How long a worker must have been ready: a supervisor may replace others only after a wait."""
 
 READY_DEADLINE_SECONDS = 120.0
 HIT_DEADLINE_SECONDS = 60.0
@@ -46,13 +45,14 @@ SENT_AGAIN_SECONDS = 2.0
 _ASK_SECONDS = 0.1
 
 Wait = Callable[[Lab, WorkflowSpec], Coroutine[Any, Any, None]]
-"""Returns when a workflow has ended, or nobody has to wait for that any more."""
+"""Returns when a workflow has ended, or waiting for it is useless."""
 
 
 @dataclass
 class Lane:
-    """`lab` sees the lane's namespace, which has its name; `worker` is a command line in place of
-    the target's own. A workflow that was hit has so long to end, beside what it takes anyway.
+    """`lab` sees the lane's namespace, which has its name; `worker` is a command line instead of
+    the target's own. `converge_seconds` is how long a workflow may take after a hit, beyond its
+    usual time.
     """
 
     lab: Lab
@@ -71,7 +71,7 @@ class Lane:
         return self._supervisor
 
     async def start(self) -> None:
-        """Have a worker kept, and wait until it is ready. Raises ChildError, WireError,
+        """Keep a worker running, and wait until it is ready. Raises ChildError, WireError,
         DeadlineExceededError.
         """
         self._supervisor = None
@@ -80,7 +80,7 @@ class Lane:
         )
 
     async def give_up(self, workflow_id: str) -> None:
-        """Leave nothing of a workflow to the next one: end it, and begin with another worker."""
+        """Leave nothing of a workflow to the next one: end it, and use another worker."""
         with suppress(RPCError):
             await self.lab.handle(workflow_id).terminate("it was abandoned")
         if self._supervisor:
@@ -101,7 +101,7 @@ class Lane:
         wait for its end.
 
         Raises ChildError, WireError, DeadlineExceededError, RPCError where that cannot be carried
-        out. A workflow that does not end is no trouble of ours: its history shows it.
+        out. A workflow that does not end is not an error here: its history shows it.
         """
         pid = await self._settled()
         since = Since(ends(self.supervisor.logs), ends(self._journals))
@@ -135,8 +135,8 @@ class Lane:
             yield
 
     async def _wired(self, waiting: Coroutine[Any, Any, None]) -> None:
-        """Wait for that while there is a wire: without one no worker can go on, and that is no
-        fault of its workflow. Raises WireError.
+        """Wait for that while the wire works: without it no worker can continue, which is not the
+        workflow's fault. Raises WireError.
         """
         over, gone = asyncio.create_task(waiting), asyncio.create_task(self._wire.until_gone())
         try:
@@ -179,7 +179,7 @@ class Lane:
     async def _reached(
         self, spec: WorkflowSpec, breakpoint_: Breakpoint, deadline_seconds: float
     ) -> Passage | None:
-        """The call that comes there, at once; None where the workflow ends before."""
+        """The call that comes there, as soon as it comes; None if the workflow ends before."""
         reached = asyncio.create_task(breakpoint_.reached())
         over = asyncio.create_task(self._until_ended(spec, deadline_seconds))
         try:
@@ -235,5 +235,5 @@ class Lane:
         return [line for line in self.lab.stack.wire.lines if client_of(line) in own]
 
     def _lines(self, service: str = "") -> list[str]:
-        """Those of its worker that lead to a service, or to the server."""
+        """The lines of its worker to a service, or to the server."""
         return [line for line in self._own_lines if service_of(line) == service]

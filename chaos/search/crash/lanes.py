@@ -34,7 +34,7 @@ DEFAULT_LANES = 4 * (os.cpu_count() or 1)
 SPEC = StackSpec(persistent=False, wire=True)
 
 TROUBLE = (ChildError, DeadlineExceededError, TimeoutError, RPCError, WireError)
-"""What may go wrong in one lane, and the others go on."""
+"""Errors of one lane, after which the others continue."""
 
 Say = Callable[[str], None]
 _Item = TypeVar("_Item")
@@ -42,8 +42,8 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Means:
-    """What an exploration or a probe runs with, from now on. `worker` is a command line in place of
-    the target's; no point is begun after `seconds`.
+    """What an exploration or a probe runs with, from now on. `worker` is a command line instead of
+    the target's; no point is started after `seconds`.
     """
 
     target: Target
@@ -57,21 +57,21 @@ class Means:
 
     @property
     def age_seconds(self) -> float:
-        """How long it has been going on."""
+        """The seconds since its start."""
         return time.monotonic() - self._began
 
     @property
     def time_is_up(self) -> bool:
-        """Whether no point is begun any more."""
+        """Whether the time is up, so that no further point is started."""
         return self.seconds is not None and self.age_seconds >= self.seconds
 
     def tell(self, text: str) -> None:
-        """Say something, with the time."""
+        """Announce a text, with the time."""
         self.say(f"{self.age_seconds:6.1f} s  {text}")
 
     @property
     def most_lanes(self) -> int:
-        """Workers that know only one address of Temporal's share the one line that is there."""
+        """One lane if workers connect to a fixed address: they share its one line."""
         return 1 if self.target.port else self.lanes
 
 
@@ -110,7 +110,7 @@ class Lanes:
     _ends: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def make(self, number: int) -> Lane:
-        """One that does not run yet; start it."""
+        """A new lane, not started yet."""
         name = f"lane-{number}"
         lab = replace(self.lab, stack=self.lab.stack.in_namespace(name))
         self._ends.push_async_callback(lab.close)
@@ -122,9 +122,9 @@ class Lanes:
         left: deque[_Item],
         attempt: Callable[[Lane, _Item], Awaitable[str]],
     ) -> None:
-        """Have each lane attempt the next of what is left, until none is left or time is up; beside
-        those that are started there are more if there is enough to do. An attempt returns the
-        workflow that it leaves behind, if any: then its lane goes on with another worker.
+        """Let each lane attempt the next item, until none is left or the time is up; more lanes are
+        started if there is enough to do. An attempt returns the workflow that it leaves behind, if
+        any: then its lane continues with another worker.
         """
 
         async def work(lane: Lane) -> None:
@@ -152,7 +152,7 @@ class Lanes:
             raise several.exceptions[0] from None
 
     async def _is_started(self, lane: Lane, starting: Awaitable[None]) -> bool:
-        """Whether that succeeds; where it does not there is one lane less."""
+        """Start a lane; whether that succeeded."""
         try:
             await starting
         except TROUBLE as error:
@@ -161,7 +161,7 @@ class Lanes:
         return True
 
     async def close(self) -> None:
-        """Let go of what the labs hold."""
+        """Close the labs."""
         await self._ends.aclose()
 
 

@@ -2,7 +2,7 @@
 
 A point is one call at one phase, and all the boundaries that it is at then: a workflow task that
 completes with markers and is answered with an eager activity is at all of these at once, and one
-death shows what becomes of each. Every boundary is at one point only, the first that comes to it.
+kill shows the result for each. Every boundary is at one point only, the first that comes to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from chaos.wire.boundary import Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, WireRecords, service_of
 
 MANY_HEARTBEATS = 4
-"""From so many of an activity on the last one is a point as well as the first."""
+"""From so many heartbeats of an activity on, the last is a point as well as the first."""
 
 _NAME_LENGTH = 80
 
@@ -34,11 +34,11 @@ _ASKED = {Stage.COMPLETING, Stage.FAILING, Stage.LEAVING}
 
 
 class PlanError(Exception):
-    """A run cannot be made stops of. One sentence: what is new in it, or missing."""
+    """No points can be made from a run. One sentence: what is unexpected or missing in it."""
 
 
 class Phase(StrEnum):
-    """Where a call is: not sent on yet, answered and not handed over, or over."""
+    """The phase of a call: not sent on yet, answered and not delivered, or over."""
 
     ASKED = "asked"
     ANSWERED = "answered"
@@ -85,12 +85,12 @@ class CrashPoint(BaseModel):
 
     @property
     def kind(self) -> str:
-        """What it has in common with others, whatever its number."""
+        """Its kind, which it shares with others, without its number."""
         return f"{self.boundary.kind} {self.boundary.subject} {self.boundary.stage}"
 
     @property
     def name(self) -> str:
-        """Its own in a run, and fit for a file."""
+        """A name that is unique in a run, and valid for a file."""
         text = f"{self.service} {self.boundary}" if self.service else str(self.boundary)
         text = text if self.is_own else f"child {text}"
         slug = re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.")
@@ -119,7 +119,7 @@ class Disturbance(BaseModel):
 
     @property
     def name(self) -> str:
-        """Its own, and fit for a file and a workflow's id."""
+        """A unique name, valid for a file and a workflow's id."""
         return f"{self.action}-{self.point.name}"
 
 
@@ -132,7 +132,7 @@ class Come:
 
 
 def crash_points(records: WireRecords, workflow_id: str) -> Sequence[CrashPoint]:
-    """All of a run, in the order in which the calls came to them. `records` are those of one
+    """All points of a run, in the order in which calls came to them. `records` are those of one
     worker's lines, and of nothing but this workflow and what it started.
     """
     found = sorted(_come(records, workflow_id), key=lambda come: come.at)
@@ -225,7 +225,7 @@ def own_crossings(records: WireRecords, workflow_id: str) -> Iterator[tuple[Call
 def spread(
     items: Sequence[_Item], most: int | None, kind: Callable[[_Item], Hashable], seed: int
 ) -> Sequence[_Item]:
-    """So many, as different as can be: no kind gets its second before each has its first."""
+    """A sample, as varied as possible: no kind gets a second before each has its first."""
     dice = random.Random(seed)  # noqa: S311 - no secret depends on it
     kinds: defaultdict[Hashable, list[_Item]] = defaultdict(list)
     for each in dice.sample(items, len(items)):

@@ -27,13 +27,12 @@ _TO_HEARTBEATS = {
     (Kind.ACTIVITY, Stage.DELIVERED),
     (Kind.WORKFLOW_TASK, Stage.COMPLETED),
 }
-"""Where a worker dies that was given an activity and has not told a supervisor so."""
+"""Kinds of boundaries where a worker has an activity that its supervisor does not know of."""
 
 
 async def explore(state: State, choice: Choice, means: Means) -> None:
-    """Attempt what is not done yet of a choice. What is done is on record whenever this ends.
-
-    Raises PlanError where the target cannot be explored.
+    """Attempt the remaining points of a choice. Results are on record whenever this ends. Raises
+    PlanError if the target cannot be explored.
     """
     if state.is_finished:
         return
@@ -71,9 +70,8 @@ class _Exploration:
         return [outcome.planned for outcome in self.state.outcomes() if not outcome.is_done]
 
     async def _reference(self, lane: Lane, spec: str) -> Reference:
-        """Run a workflow that nobody disturbs, and make stops of it. Raises PlanError.
-
-        On a machine that is busy with other things the first may be disturbed all the same.
+        """Run a workflow undisturbed, and derive points from it. Raises PlanError. On a busy
+        machine the first run may be disturbed all the same.
         """
         for number in range(1, REFERENCE_ATTEMPTS):
             with suppress(PlanError):
@@ -89,7 +87,7 @@ class _Exploration:
         return Reference.of(name, workflow, read_wire(folder))
 
     async def _attempt(self, lane: Lane, planned: PlannedHit) -> Attempt:
-        """Hit a workflow at a crash point, and judge what came of it by the files alone."""
+        """Hit a workflow at a crash point, and judge the outcome by the files only."""
         workflow_id, began_at = self.state.new_id(planned), datetime.now(UTC)
         folder = self.state.folder / ATTEMPTS / workflow_id
         target = self.means.target
@@ -108,7 +106,7 @@ class _Exploration:
         return self.state.plan
 
     def _tell(self, outcome: Outcome) -> None:
-        """One line an attempt."""
+        """One line for each attempt."""
         last = outcome.attempts[-1]
         done = sum(each.is_done for each in self.state.outcomes())
         seconds = last.recovery_seconds
@@ -123,7 +121,7 @@ class _Exploration:
 
 
 def _slow_first(planned: PlannedHit) -> int:
-    """Those that wait for a heartbeat or a workflow task first: they take longest."""
+    """Points that wait for a heartbeat or a workflow task first: they take longest."""
     boundary = planned.point.boundary
     if (boundary.kind, boundary.stage) in _TO_HEARTBEATS:
         return 0

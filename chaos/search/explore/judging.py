@@ -1,4 +1,4 @@
-"""From an attempt's folder to what is known of it. Pure: it can be done again from the files."""
+"""From an attempt's folder to its outcome. Pure, so it can be repeated from the files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ scheduled again at once, the one that was given to a poll of the dead.
 def judge_attempt(
     folder: Path, target: Target, planned: PlannedHit, began_at: datetime, ended_at: datetime
 ) -> Attempt:
-    """What one hit came to."""
+    """The outcome of one hit."""
     loaded = target.load_evidence(folder)
     hit, wire = hit_of(loaded, planned.point), read_wire(folder)
     evidence = explained(loaded, target, hit, wire)
@@ -60,14 +60,14 @@ def judge_attempt(
 def findings_of(
     evidence: Evidence, target: Target, planned: PlannedHit, hit: Hit | None
 ) -> Sequence[Finding]:
-    """The proof that it was hit, then all that must hold whatever was hit."""
+    """The proof that it was hit, then all invariants."""
     held = {check.name: check for check in (*SURVIVAL, *target.invariants)}
     checks = (was_hit(planned), *held.values(), attempts_are_explained(planned, hit))
     return [check.examine(evidence) for check in checks]
 
 
 def broken_attempt(planned: PlannedHit, workflow_id: str, began_at: datetime, why: str) -> Attempt:
-    """An attempt that could not be carried out, of which nothing is known."""
+    """An attempt that could not be carried out."""
     return Attempt(
         crash_point=planned.name,
         workflow_id=workflow_id,
@@ -134,8 +134,8 @@ def _was_reported(wire: WireRecords, request: Called, hit: Hit) -> bool:
 
 
 def asked_for(path: str) -> str:
-    """What a request asks for, such as `charges` or `generateContent`: the last word of its path
-    that is no id, which has a digit.
+    """What a request is for, such as `charges` or `generateContent`: the last word of its path
+    without a digit, which would be an id.
     """
     words = [word.rpartition(":")[2] for word in path.split("/") if word]
     named = [word for word in words if word != "*" and not any(map(str.isdigit, word))]
@@ -143,7 +143,7 @@ def asked_for(path: str) -> str:
 
 
 def attempts_are_explained(planned: PlannedHit, hit: Hit | None) -> Invariant:
-    """What was in flight when the worker died is tried once more, and nothing else is.
+    """Only what was in flight when the worker died is attempted once more.
 
     An activity that was open then may have been given to a poll of the dead, or not.
     """

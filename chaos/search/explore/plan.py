@@ -1,4 +1,4 @@
-"""What an exploration sets out to show: fault-free runs, and the crash points chosen of them."""
+"""The plan of an exploration: fault-free runs, and the crash points chosen from them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reference(BaseModel):
 
     @classmethod
     def of(cls, spec: str, workflow: Workflow, records: WireRecords) -> Reference:
-        """Of what a fault-free run left. Raises PlanError where history and wire disagree."""
+        """From the evidence of a fault-free run. Raises PlanError if history and wire disagree."""
         disturbed = [e for e in workflow.events if e.event_type in _DISTURBED]
         on_wire = Counter(
             (crossing.boundary.kind, crossing.boundary.stage)
@@ -77,12 +77,12 @@ class PlannedHit(Disturbance):
 
     @property
     def name(self) -> str:
-        """Its own, and fit for a file."""
+        """A unique name, valid for a file."""
         return f"{self.spec}-{self.point.name}"
 
 
 class Choice(BaseModel):
-    """What the user wants explored; without `sample` all of it."""
+    """The user's choice; without `sample` everything."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -126,7 +126,7 @@ class Plan(BaseModel):
 
 
 def _planned(references: Sequence[Reference], action: Action) -> Sequence[PlannedHit]:
-    """What is handed over cannot be dropped any more."""
+    """A delivered reply can no longer be dropped."""
     return [
         PlannedHit(
             spec=found.spec,

@@ -1,4 +1,4 @@
-"""An exploration's folder: its plan and what each attempt showed. It can go on after any end."""
+"""An exploration's folder: its plan and the result of each attempt. It can always be resumed."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ RESULTS = "points.jsonl"
 ATTEMPTS = "tries"  # as it is called on users' disks
 NOT_REACHED = "not reached"
 MOST_ATTEMPTS = 5
-"""How often a crash point is tried of which not all boundaries were hit: the worker may have been
-faster."""
+"""How often a crash point is tried if not all its boundaries were hit: the worker may have been
+faster.
+"""
 
 
 class StateError(Exception):
-    """An exploration cannot be begun or gone on with. One sentence: why, and what to do."""
+    """An exploration cannot be started or resumed. One sentence: why, and what to do."""
 
 
 class Attempt(BaseModel):
-    """One hit at one crash point, and what became of its workflow.
+    """One hit at one crash point, and its workflow's outcome.
 
     `crash_point` is the name of its `PlannedHit`.
 
-    `is_carried_out` is False where the harness could not, of which nothing is known. `is_reached`
-    tells whether any call came there before the workflow ended, `proven` which
-    boundaries were provably hit. `recovery_seconds` is from the hit until a worker was given work
-    again; None where nothing was left to do.
+    `is_carried_out` is False if the harness could not do it. `is_reached` tells whether any call
+    came there before the workflow ended, `proven` which boundaries were provably hit.
+    `recovery_seconds` is from the hit until a worker got work again; None if nothing was left to
+    do.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -77,7 +78,7 @@ class Outcome:
 
     @property
     def is_reached(self) -> bool:
-        """Whether any attempt has come there; the order need not be the same in each run."""
+        """Whether any attempt has reached it; the order may differ between runs."""
         return any(each.is_reached for each in self.attempts)
 
     @property
@@ -92,7 +93,7 @@ class Outcome:
 
     @property
     def is_done(self) -> bool:
-        """Whether another attempt would tell nothing new, or has been made often enough."""
+        """Whether another attempt would show nothing new, or there were enough."""
         return self.verdict is not Verdict.UNKNOWN or len(self.attempts) >= MOST_ATTEMPTS
 
     @property
@@ -149,7 +150,7 @@ class State:
 
     @classmethod
     def newest_unfinished(cls, reports: Path, choice: Choice) -> Self | None:
-        """The newest one of this choice that is not done, if there is one that nobody has open."""
+        """The newest unfinished one of this choice that no process has open, if any."""
         for folder in sorted(reports.glob(f"{PREFIX}*"), reverse=True):
             if (folder / PLAN).exists():
                 with suppress(StateError):
@@ -187,7 +188,7 @@ class State:
         return self.plan is not None and all(outcome.is_done for outcome in self.outcomes())
 
     def new_id(self, planned: PlannedHit) -> str:
-        """An id that no attempt had, not even one that was broken off. Makes its folder."""
+        """A new id for an attempt; creates its folder."""
         for number in range(1, 1_000):
             with suppress(FileExistsError):
                 workflow_id = f"{planned.name}-try-{number}"
@@ -196,7 +197,7 @@ class State:
         raise StateError(f"{planned.name} was begun a thousand times; start over with --fresh.")
 
     def close(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._file.close()
 
 

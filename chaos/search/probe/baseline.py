@@ -1,4 +1,4 @@
-"""What is normal: what two undisturbed runs show, and in what their results differ."""
+"""What is normal: two undisturbed runs, and where their results differ."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from chaos.search.probe.observed import Observed
 from chaos.wire.repeats import Repeat
 
 Place = tuple[str | int, ...]
-"""Where in a result a value is; an empty one is the whole."""
+"""The path of a value in a result; the empty path is the whole."""
 
 
 class NoBaselineError(Exception):
-    """The undisturbed runs show nothing to compare with. One sentence: why, and what to do."""
+    """The undisturbed runs give no baseline. One sentence: why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Baseline:
 
     @classmethod
     def of(cls, runs: Sequence[Observed]) -> Baseline:
-        """Of undisturbed runs, two as a rule. Raises NoBaselineError."""
+        """From undisturbed runs, usually two. Raises NoBaselineError."""
         for run in runs:
             _require_an_end(run)
         first, *others = runs
@@ -59,24 +59,24 @@ class Baseline:
         )
 
     def differences(self, run: Observed) -> Sequence[Place]:
-        """Where its result is not that of any undisturbed run."""
+        """The places where its result differs from every undisturbed run."""
         return unmasked(differing(self.outcome, run.outcome), self.masks)
 
     def asked_again(self, run: Observed) -> Iterator[Repeat]:
-        """What it asked of services again that no undisturbed run did as often."""
+        """Its repeated requests to services, beyond those of the undisturbed runs."""
         for each in run.repeats:
             if len(each.calls) > self.repeated.get(_what(each), 1):
                 yield each
 
     def asked_more(self, run: Observed) -> Iterator[tuple[str, int]]:
-        """What it asked of services more often than is normal, and yet never the same again."""
+        """Requests that it sent more often than normal, but never the same one again."""
         known = {_what(each) for each in run.repeats}
         for what, times in run.times.items():
             if what not in known and times > self.times.get(what, times):
                 yield what, times
 
     def gave_up(self, run: Observed) -> Iterator[str]:
-        """The types of the activities that it went on without, and no undisturbed run did."""
+        """The types of activities whose failure it ignored, and no undisturbed run did."""
         for name, number in run.given_up.items():
             if number > self.given_up.get(name, 0):
                 yield name
@@ -130,11 +130,11 @@ def differing(one: Any, other: Any, at: Place = ()) -> Iterator[Place]:
 
 
 def unmasked(places: Iterator[Place], masks: Collection[Place]) -> Sequence[Place]:
-    """Those that no mask covers; a mask covers all that is within its place."""
+    """The places that no mask covers; a mask covers everything below its place."""
     return [place for place in places if not any(place[: len(mask)] == mask for mask in masks)]
 
 
 def told(place: Place) -> str:
-    """A place as people write it: `items[2].price`."""
+    """A place in the usual notation: `items[2].price`."""
     words = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return words.removeprefix(".") or "everything"

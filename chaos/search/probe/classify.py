@@ -1,4 +1,4 @@
-"""From the evidence of a disturbed run to what became of it: a pure function."""
+"""From the evidence of a disturbed run to its fate: a pure function."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A run that was disturbed at `hit_at`. `not_hit` says why it did not provably come to that;
-    then `hit_at` is when the run began.
+    """A run that was disturbed at `hit_at`. `not_hit` says why that is not proven; then `hit_at` is
+    the start of the run.
     """
 
     evidence: Evidence
@@ -49,15 +49,13 @@ class Disturbed:
 
     @property
     def workflow(self) -> Workflow | None:
-        """None where it is lost."""
+        """None if it is lost."""
         return self.evidence.workflows.get(self.observed.workflow_id)
 
 
 def classify(run: Disturbed, baseline: Baseline) -> Sequence[Finding]:
-    """All that is found, the worst first; one at the least.
-
-    What broke is certain, whether or not the disturbance is proven to have caused it. That nothing
-    broke shows nothing without that proof.
+    """All findings, the worst first; at least one. A failure is certain, whether or not the
+    disturbance is proven to have caused it. No failure means nothing without that proof.
     """
     found = [*_ends(run, baseline), *_twice(run.observed, baseline)]
     if run.not_hit:
@@ -94,7 +92,7 @@ def _gone_on_without(observed: Observed, baseline: Baseline) -> Iterator[Finding
 
 
 def _different(workflow: Workflow, places: Sequence[Place]) -> str:
-    """Of a result where it differs, and not what is there."""
+    """The places where a result differs, but not the values."""
     if workflow.status is not Status.COMPLETED:
         return f"it is {workflow.status}, unlike the undisturbed runs: {workflow.failure_told}"
     more = f" and {len(places) - _MOST_PLACES} more" if len(places) > _MOST_PLACES else ""
@@ -118,7 +116,7 @@ def _other_end(workflow: Workflow, observed: Observed, baseline: Baseline) -> Fi
 
 
 def _stuck(run: Disturbed, workflow: Workflow, baseline: Baseline) -> Finding:
-    """Open at the end: whether that is its own doing, or a busy machine's."""
+    """Open at the end: because of itself, or of a busy machine."""
     found = waits(workflow, run.hit_at, run.evidence.descendants(workflow))
     first = shortest(found)
     text = "; ".join(wait.text for wait in found[:3]) or (

@@ -1,6 +1,5 @@
-"""From a user's words to a target: a worker's command line, a workflow and what it is started with.
-
-No Python of theirs is needed for that.
+"""From the user's options to a target: a worker's command line, a workflow and its input. No Python
+code is needed for that.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ _PATIENCE = timedelta(seconds=10)
 
 
 class GivenError(Exception):
-    """What was given is not enough, or wrong. One sentence: what, and how to find it."""
+    """The options are incomplete or wrong. One sentence: what, and how to find it."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A workflow that has run: its type, its queue and what it was started with."""
+    """A workflow that has run: its type, its queue and its input."""
 
     workflow_id: str
     workflow_type: str
@@ -48,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Given:
-    """What was said of the system to be probed; `like` fills in what was not."""
+    """The user's options for the system to probe; `like` fills in the missing ones."""
 
     worker: str = ""
     task_queue: str = ""
@@ -62,7 +61,7 @@ class Given:
     like: Run | None = None
 
     def target(self) -> Target:
-        """What is started and broken; its one spec has the type's name. Raises GivenError."""
+        """The target; its one spec has the name of the type. Raises GivenError."""
         name = self.workflow or (self.like.workflow_type if self.like else "")
         queue = self.task_queue or (self.like.task_queue if self.like else "")
         worker = _words("--worker", self.worker)
@@ -182,7 +181,7 @@ def _like(payload: Payload, old_id: str, workflow_id: str) -> RawValue:
 
 
 async def run_like(workflow_id: str, address: str = "", namespace: str = "") -> Run:
-    """What its history's first event tells. Without an address that of Temporal's own variables
+    """From its history's first event. Without an address that of Temporal's own variables
     and configuration file, or localhost:7233. Raises GivenError.
     """
     try:

@@ -1,4 +1,4 @@
-"""From a disturbed run's folder to its cell. Pure: it can be done again from the files."""
+"""From a disturbed run's folder to its cell. Pure, so it can be repeated from the files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 @dataclass(frozen=True)
 class Judge:
-    """What all runs of a probe are judged by. `command` repeats all of it; with a boundary and an
-    action, just that.
+    """What all runs of a probe are judged by. `command` repeats the probe; with a boundary and an
+    action, only that point.
     """
 
     target: Target
@@ -35,7 +35,7 @@ class Judge:
     patience_seconds: float
 
     def cell(self, folder: Path, planned: Disturbance, *, attempt: int, began_at: datetime) -> Cell:
-        """What became of the run whose evidence is in a folder."""
+        """The cell of the run whose evidence is in a folder."""
         evidence = self.target.load_evidence(folder)
         wire = read_wire(folder)
         hit = hit_of(evidence, planned.point)
@@ -73,7 +73,7 @@ class Judge:
 
 
 def broken(folder: Path, planned: Disturbance, *, attempt: int, why: str) -> Cell:
-    """One that could not be carried out, of which nothing is known."""
+    """The cell of a run that could not be carried out."""
     return Cell(
         **_place(planned),
         workflow_id=folder.name,
@@ -128,7 +128,7 @@ def _due_seconds(workflow: Workflow, boundary: Boundary) -> float | None:
 
 
 def _limit_seconds(activity: Activity) -> float:
-    """How long the server takes a dead worker's attempt for one that is at work."""
+    """How long the server believes that a dead worker's attempt is running."""
     if activity.has_heartbeats:
         return activity.heartbeat_seconds
     return activity.start_to_close_seconds or activity.schedule_to_close_seconds

@@ -1,4 +1,4 @@
-"""What the evidence of one run shows, as far as it is compared with other runs of the same."""
+"""What the evidence of one run shows, as far as it is compared with other runs."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _given_up(workflow: Workflow) -> Iterator[str]:
 
 
 def _attempts(workflow: Workflow) -> Mapping[str, int]:
-    """By the history, where no wire has told: each attempt was given to somebody."""
+    """By the history, without a wire: each attempt was given to a worker."""
     ordinals: Counter[str] = Counter()
     found = {}
     for activity in workflow.activities:
@@ -176,7 +176,7 @@ def _content(payload: Payload, names: Sequence[tuple[str, str]]) -> Any:
 
 
 def anonymous(text: str, names: Sequence[tuple[str, str]]) -> str:
-    """A text without what is of one run only."""
+    """A text without the parts that belong to one run only."""
     for name, stands_in in names:
         text = text.replace(name, stands_in) if name else text
     return text

@@ -10,14 +10,14 @@ from chaos.search.probe.baseline import NoBaselineError
 from chaos.wire.boundary import Boundary, Stage
 
 _REPLY_CAN_BE_LOST = {Stage.COMPLETED, Stage.ANSWERED}
-"""Where the other side knows of something, and the worker need not."""
+"""Stages at which the other side knows something that the worker may not know."""
 
 _MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What of it is wanted: at these boundaries only, with these actions only, so many only."""
+    """The user's choice: only these boundaries, only these actions, at most so many."""
 
     at: Sequence[Boundary] = ()
     actions: Collection[Action] = tuple(Action)
@@ -43,8 +43,8 @@ def disturbances(runs: Sequence[Sequence[CrashPoint]]) -> Sequence[Disturbance]:
 
 
 def chosen(everything: Sequence[Disturbance], choice: Choice) -> Sequence[Disturbance]:
-    """As different as can be, so that what has to be left out is much like something that was
-    tried. Raises NoBaselineError.
+    """As varied as possible, so that what is left out resembles something that was tried. Raises
+    NoBaselineError.
     """
     wanted = [
         each

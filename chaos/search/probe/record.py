@@ -1,4 +1,4 @@
-"""What a probe has found, as it is saved: `probe.json`, from which all reports are made."""
+"""The result of a probe as it is saved: `probe.json`, from which all reports are made."""
 
 from __future__ import annotations
 
@@ -31,15 +31,13 @@ class TimelineEntry(_Saved):
 
 
 class Cell(_Saved):
-    """One boundary, one action, and what became of the workflow. `findings` has the worst first.
+    """One boundary, one action, and the workflow's fate. `findings` has the worst first. `also` are
+    other boundaries at which the same call was: a fault of the worker cannot distinguish them.
+    Calls of a `service` are counted by themselves, and `is_own` is False of what a child workflow
+    does.
 
-    `also` are boundaries at which the same call was: nothing that happens to a worker can tell them
-    apart. Calls of a `service` are counted by themselves, and `is_own` is False of what a child
-    workflow does.
-
-    `recovered_seconds` is from the disturbance until a worker was given anything of the workflow
-    again, `bound_seconds` the most that its own timeouts allow; None where there was nothing more
-    to give.
+    `recovered_seconds` is from the disturbance until a worker got work of the workflow again,
+    `bound_seconds` the most that its own timeouts allow; None if no work was left.
     """
 
     boundary: Boundary
@@ -64,7 +62,7 @@ class Cell(_Saved):
 
 
 class Undisturbed(_Saved):
-    """A run that nothing was done to; `why` it failed, if it did."""
+    """An undisturbed run; `why` it failed, if it did."""
 
     workflow_id: str
     folder: str
@@ -93,12 +91,12 @@ class Probe(_Saved):
 
     @property
     def fates(self) -> Counter[Fate]:
-        """How many cells came to what."""
+        """How many cells have each fate."""
         return Counter(cell.fate for cell in self.cells)
 
     @property
     def worst_first(self) -> Sequence[Cell]:
-        """Its cells, the worst first, and those that are alike in the order of a worker's life."""
+        """Its cells, the worst first; equal ones in the order of a worker's life."""
         return sorted(self.cells, key=lambda cell: (cell.fate.gravity, *_place(cell)))
 
     @property
@@ -108,12 +106,12 @@ class Probe(_Saved):
 
     @property
     def is_fine(self) -> bool:
-        """Whether something was shown, and nothing bad."""
+        """Whether something was proven, and nothing bad."""
         return self.hit > 0 and not any(finding.fate.is_bad for finding in self.all_findings)
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What it could not compare, and its notes: each takes from what a pass means."""
+        """What it could not compare, and its notes: each limits what a pass means."""
         compared = []
         if len({run.status for run in self.undisturbed}) > 1:
             compared = ["The undisturbed runs ended differently, so no end counts as a finding."]
@@ -151,12 +149,12 @@ class Fate(StrEnum):
     """The worst one first.
 
     `LOST`: there is no such workflow, its result is gone, or it ended as usual without an activity
-    that came to nothing. `STUCK`: it does not go on within a bound of its own timeouts.
-    `OTHER_RESULT`: neither undisturbed run returned that. `DONE_TWICE`: a service was asked for the
-    same thing again and cannot tell. `UNKNOWN`: the disturbance did not provably hit, or the
-    machine was too busy to judge. `SENT_AGAIN`: asked again with the same idempotency key, or by a
-    method that changes nothing. `RAN_TWICE`: an activity was run again that was not seen to ask a
-    service for any change; whether that does harm only its authors know.
+    that failed. `STUCK`: it does not continue within a bound of its own timeouts. `OTHER_RESULT`:
+    neither undisturbed run returned that. `DONE_TWICE`: a service was asked for the same thing
+    again and cannot know that. `UNKNOWN`: the disturbance did not provably hit, or the machine was
+    too busy to judge. `SENT_AGAIN`: asked again with the same idempotency key, or by a method that
+    changes nothing. `RAN_TWICE`: an activity was run again that was not seen to ask a service for
+    any change; only its authors know whether that does harm.
     """
 
     LOST = "lost"
@@ -172,17 +170,17 @@ class Fate(StrEnum):
 
     @property
     def gravity(self) -> int:
-        """0 is the worst."""
+        """Its severity; 0 is the worst."""
         return tuple(Fate).index(self)
 
     @property
     def is_bad(self) -> bool:
-        """Whether it is a fault of what was probed."""
+        """Whether it is a defect of the probed system."""
         return self.gravity < Fate.UNKNOWN.gravity
 
 
 class Finding(BaseModel):
-    """One thing that was found out about a disturbed run."""
+    """One finding about a disturbed run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -191,5 +189,5 @@ class Finding(BaseModel):
 
 
 def worst_first(findings: Iterable[Finding]) -> Sequence[Finding]:
-    """In the order of their gravity."""
+    """In the order of severity."""
     return sorted(findings, key=lambda each: each.fate.gravity)

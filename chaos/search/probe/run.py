@@ -26,20 +26,20 @@ from chaos.wire.journal import read_wire
 PREFIX = "probe-"
 RUNS = "runs"
 PATIENCE_SECONDS = 90.0
-"""Longer than a minute and a retry: that is what most give an activity, and no defect."""
+"""Longer than a minute and a retry: most activities have such a timeout, which is no defect."""
 
 MOST_ATTEMPTS = 3
-"""How often a point is tried that was not provably hit: the workflow may have taken another way."""
+"""How often a point that was not provably hit is tried: the workflow may take another way."""
 
 _UNDISTURBED_RUNS = 2
 _UNDISTURBED_PATIENCE = 2
-"""Undisturbed, a workflow may take so many times as long as it may stand still later."""
+"""An undisturbed workflow may take this many times the patience."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is probed, of the means' target: one of its specs. `command` is the user's, without
-    what chooses points.
+    """The spec that is probed, of the means' target. `command` is the user's, without the options
+    that choose points.
     """
 
     spec: str
@@ -50,7 +50,7 @@ class Wanted:
 
 @dataclass
 class Probing:
-    """One probe, whose evidence goes to a folder. `record` is what is known of it at any time."""
+    """One probe, whose evidence goes to a folder. `record` is its present result at any time."""
 
     folder: Path
     wanted: Wanted
@@ -97,9 +97,8 @@ class Probing:
         self._ended = "the time was up." if left else ""
 
     async def _measure(self, lanes: Sequence[Lane]) -> None:
-        """By workers of their own where there are such: what one of them knows the other does not.
-
-        Raises NoBaselineError.
+        """On different workers if there are several, so that they share no state. Raises
+        NoBaselineError.
         """
         numbers = range(1, _UNDISTURBED_RUNS + 1)
         runs = [self._undisturbed_run(lanes[n % len(lanes)], n) for n in numbers]
@@ -125,7 +124,7 @@ class Probing:
         return observe(evidence, wire), crash_points(wire, evidence.real_id(spec.workflow_id))
 
     async def _attempt(self, lane: Lane, planned: Disturbance) -> tuple[Cell, bool]:
-        """What became of one run, and whether it left nothing to the next."""
+        """The cell of one run, and whether it left nothing behind."""
         earlier = self._cells.get(planned.name)
         attempt = earlier.tries + 1 if earlier else 1
         folder = self.folder / RUNS / f"{planned.name}-{attempt}"
@@ -166,7 +165,7 @@ class Probing:
         )
 
     def _tell(self, cell: Cell) -> None:
-        """One line a run."""
+        """One line for each run."""
         again = "" if cell.tries == 1 else f", attempt {cell.tries}"
         self.means.tell(
             f"{len(self._cells)}/{len(self._chosen)} {cell.action} at {cell.boundary}: "

@@ -15,7 +15,7 @@ from chaos.wire.boundary import REPORTS, Boundary, Crossing, Kind, Stage
 from chaos.wire.journal import Called, Decided, Reached, WireRecord, WireRecords
 
 MOST_LINES = 60
-"""Of one timeline; what is nearest to the disturbance is shown."""
+"""Lines of one timeline; the ones nearest to the disturbance are shown."""
 
 _PROCESSES = {Event.STARTED, Event.READY, Event.SIGNALED, Event.EXITED}
 
@@ -43,7 +43,7 @@ def timeline(
     wire: WireRecords,
     hit_at: datetime,
 ) -> Sequence[TimelineEntry]:
-    """In the order of time, `hit_at` is 0."""
+    """In the order of time; `hit_at` is 0."""
     records = [record for line in wire.values() for record in line]
     taken = _taken(records)
     found = [
@@ -123,7 +123,7 @@ def _of_call(
 
 
 def _answer(called: Called, crossing: Crossing, taken: Mapping[_Report, datetime]) -> str:
-    """What a report has come to that was not simply taken, or was sent before."""
+    """What happened to a report that was refused, or was sent before."""
     stage = crossing.boundary.stage
     refused = called.status if called.status != "OK" else ""
     if stage in REPORT_OF:

@@ -1,6 +1,6 @@
 """What an open workflow waits for, and how long, by its own timeouts; and how long to wait for it.
 
-Nobody has to wait for a timeout of ten minutes to know that it is one.
+A timeout of ten minutes is known without waiting for it.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ MANY_ATTEMPTS = 4
 """Of a workflow task: the first may be lost with its worker, and one more on a busy machine."""
 
 DEAF_SECONDS = 10.0
-"""For so long an activity may go on after a heartbeat that told it of its cancellation."""
+"""How long an activity may continue after a heartbeat that delivered its cancellation."""
 
 
 _LOOK_SECONDS = 1.0
 
 _LOOKS = 2
-"""In how many looks, one after the other, a workflow has to wait for the same: it may go on."""
+"""In how many checks in a row a workflow must wait for the same: it may still continue."""
 
 _ASK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Wait:
-    """One thing that a workflow waits for. `seconds` after the disturbance it goes on by itself, at
-    the earliest; `NEVER` where nothing that is known will make it. `is_certain` where it is no
-    matter of how fast a machine is.
+    """One thing that a workflow waits for. `seconds` after the disturbance it continues by itself,
+    at the earliest; `NEVER` if nothing known will make it. `is_certain` if it does not depend on
+    the machine's speed.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Wait:
 def waits(
     workflow: Workflow, hit_at: datetime, children: Sequence[Workflow] = ()
 ) -> Sequence[Wait]:
-    """All that it waits for, by the server's description; empty where that is not on record."""
+    """Everything that it waits for, by the server's description; empty if that is not on record."""
     pending = workflow.pending
     if pending is None:
         return []
@@ -68,13 +68,13 @@ def waits(
 
 
 def shortest(found: Sequence[Wait]) -> Wait | None:
-    """What makes it go on first; None where nothing is known."""
+    """What it waits for that ends first; None if nothing is known."""
     return min(found, key=lambda wait: wait.seconds, default=None)
 
 
 def outlasts(found: Sequence[Wait], patience_seconds: float) -> Wait | None:
-    """What a workflow is certain to wait for beyond all patience, so that nobody has to; None where
-    it may go on before.
+    """What a workflow certainly waits for beyond the patience, so that waiting is useless; None if
+    it may continue before.
     """
     first = shortest(found)
     return first if first and first.is_certain and first.seconds > patience_seconds else None
@@ -117,7 +117,7 @@ def _has_heard(workflow: Workflow, activity: Activity | None, pending: PendingAc
 
 
 def _taken_up_again(activity: Activity, pending: PendingActivity) -> tuple[datetime, float]:
-    """When the server gives up an attempt that nobody has, and which limit that is."""
+    """When the server gives up an attempt that no worker has, and by which limit."""
     started = pending.started_at or activity.scheduled_at
     if activity.has_heartbeats:
         alive = max(started, pending.heartbeat_at or started)
@@ -163,18 +163,18 @@ def _since(hit_at: datetime, then: datetime) -> float:
 
 @dataclass(frozen=True)
 class Patience:
-    """`seconds` are those that it may stand still; beyond what it takes undisturbed."""
+    """`seconds` is how long it may make no progress, beyond its undisturbed time."""
 
     seconds: float
     undisturbed_seconds: float
 
     @property
     def longest_wait_seconds(self) -> float:
-        """What is certain to take longer is given up: its own timers run undisturbed as well."""
+        """A workflow that certainly takes longer is given up; its timers run undisturbed, too."""
         return self.seconds + self.undisturbed_seconds
 
     async def wait(self, lab: Lab, spec: WorkflowSpec) -> None:
-        """Until it ends, or is certain to stand still for longer. Raises DeadlineExceededError."""
+        """Wait until it ends, or is certainly stuck for longer. Raises DeadlineExceededError."""
         look = _Look(lab, spec, datetime.now(UTC), self.longest_wait_seconds)
         await wait_until(
             look.is_over,
@@ -186,7 +186,7 @@ class Patience:
 
 @dataclass
 class _Look:
-    """Asks the server. `since` is when the workflow was disturbed, or a moment later."""
+    """Asks the server. `since` is when the workflow was disturbed, or shortly after."""
 
     lab: Lab
     spec: WorkflowSpec
