@@ -274,7 +274,10 @@ def test_the_users_own_key_is_nowhere(finished: Run) -> None:
             {"PG_BIN": "/nowhere"},
             "initdb, postgres and psql are not in /nowhere; install PostgreSQL",
         ),
-        ({"PATH": "/usr/bin:/bin"}, "there is no Temporal server, nor Go to build it; install Go"),
+        (
+            {"PATH": "/usr/bin:/bin"},
+            "there is neither the Temporal server nor Go to build it; install Go",
+        ),
     ],
     ids=["PostgreSQL", "Go"],
 )

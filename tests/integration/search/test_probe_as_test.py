@@ -38,7 +38,7 @@ def test_it_fails_with_the_worst_that_was_found(tmp_path: Path, temporal_cli: Pa
         )
 
     first, second = str(failed.value).splitlines()
-    assert first.startswith("order breaks at 1 of 1 points, see ")
+    assert first.startswith("order breaks at 1 of 1 points; see ")
     assert second.startswith("stuck, kill at activity ship_parcel delivered 1: ")
     (folder,) = tmp_path.iterdir()
     assert (folder / "index.html").exists()

@@ -62,7 +62,7 @@ async def test_files_that_are_not_there_are_refused_with_a_sentence(
     spec = LineSpec(
         name="worker-1>away", port=nobody.number, protocol=Protocol.HTTP, upstream=upstream
     )
-    with pytest.raises(WireError, match=r"The files of TLS for .* cannot be used"):
+    with pytest.raises(WireError, match=r"The TLS files for .* cannot be used"):
         await process.wire.open(spec)
     nowhere = spec.model_copy(update={"upstream": Upstream(address="payments")})
     with pytest.raises(WireError, match="'payments' is not an address: give one such as"):
