@@ -103,7 +103,7 @@ async def result_of(context: RunContext, experiment: Experiment, **options: Any)
 def problems(result: CaseResult, check: str) -> Sequence[str]:
     """Without the doubts of a busy machine."""
     (found,) = (each.problems for each in result.checks if each.check == check)
-    return [problem for problem in found if not problem.startswith("unknown, for ")]
+    return [problem for problem in found if not problem.startswith("unknown: ")]
 
 
 def evidence_of(context: RunContext) -> Evidence:

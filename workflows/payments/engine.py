@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 _LOCK_SECONDS = 10
 """How long a transaction waits for another; each takes milliseconds."""
+
+_AGAIN_SECONDS = 0.01
 
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 15
@@ -121,7 +124,7 @@ def _sqlite(url: URL, *, make: bool) -> Engine:
     def _on_connect(connection: sqlite3.Connection, record: Any) -> None:
         nonlocal may_make
         connection.isolation_level = None  # the driver's own BEGIN would come too late
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT count(*) FROM sqlite_master")  # opens the log
         may_make = False
@@ -140,6 +143,20 @@ def _sqlite(url: URL, *, make: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Where workers start at once on a new file, SQLite refuses all but one without any wait."""
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= end:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -155,7 +155,7 @@ async def test_a_port_that_is_open_before_says_nothing(stack_of: StackOf, tmp_pa
     target = Target(worker=("sleep", "60"), task_queue="any", ready=OpenPort(number))
 
     async with server, stack_of(target, project=tmp_path) as stack:
-        with pytest.raises(ChildError, match=f"port {number}, by which worker-1 is seen"):
+        with pytest.raises(ChildError, match=f"port {number}, which shows that worker-1 is ready"):
             await stack.start_worker()
 
 

@@ -156,7 +156,7 @@ async def test_a_program_that_was_not_built_is_told(
         program.touch(mode)
     child = dataclasses.replace(make(""), argv=("./worker",))
 
-    with pytest.raises(ChildError, match=r"for \./worker cannot be executed \(.+\): build or"):
+    with pytest.raises(ChildError, match=r"because \./worker cannot be executed \(.+\): build or"):
         child.start()
 
 

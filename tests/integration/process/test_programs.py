@@ -327,8 +327,8 @@ class _TouchAt(list[str]):
     [
         ("echo os/user; echo 'x.go:1: no space left' >&2; exit 2", "code 2: x.go:1: no space left"),
         ("true", "go reported success but made no `temporal`"),
-        ('good; echo "exit 1" >> "$GOBIN/temporal"', "what it made is not the Temporal CLI"),
-        (': > "$GOBIN/temporal"', "what it made cannot be run"),
+        ('good; echo "exit 1" >> "$GOBIN/temporal"', "its result is not the Temporal CLI"),
+        (': > "$GOBIN/temporal"', "its result cannot be run"),
         ("kill -9 $$", "ended with code -9"),
     ],
 )

@@ -96,7 +96,7 @@ def test_a_sound_order_survives_a_sample_of_all(tmp_path: Path, temporal_cli: Pa
         ("no_key.py", Fate.DONE_TWICE, "the service cannot detect the repetition"),
         ("set_order.py", Fate.NOT_DETERMINISTIC, "NonDeterministicError"),
         ("no_heartbeat.py", Fate.STUCK, "only after 600 s: it has no heartbeat timeout"),
-        ("deaf.py", Fate.STUCK, "goes on as if it had not heard"),
+        ("deaf.py", Fate.STUCK, "continues as if it had not been"),
         ("in_memory.py", Fate.OTHER_RESULT, "is not that of the undisturbed runs"),
     ],
 )
@@ -194,5 +194,5 @@ def test_a_worker_that_cannot_start_is_told_in_one_sentence(
 
     assert done.returncode == 2, done.stdout
     assert done.stderr.startswith("probe: ")
-    assert done.stderr.rstrip().endswith("needs --port, such as --port 7233.")
+    assert done.stderr.rstrip().endswith("give it by --port, such as --port 7233.")
     assert "Traceback" not in done.stderr

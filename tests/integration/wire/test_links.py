@@ -260,7 +260,7 @@ async def test_a_server_that_is_not_there_is_a_reset(process: WireProcess) -> No
 
 
 async def test_an_address_that_is_none_is_explained(process: WireProcess) -> None:
-    with pytest.raises(WireError, match="'localhost' is no address"):
+    with pytest.raises(WireError, match="'localhost' is not an address"):
         await link_of(process, "localhost")
 
 

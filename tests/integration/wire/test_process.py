@@ -89,7 +89,7 @@ async def test_it_ends_in_order_when_told(own: WireProcess) -> None:
     assert await own.child.wait(DEADLINE_SECONDS) == 0
     assert [type(record) for record in own.records("worker-1")] == [Opened, Closed]
     for attempt in (waiting, own.wire.set(BOUNDARY)):
-        with pytest.raises(WireError, match="The wire is gone"):
+        with pytest.raises(WireError, match="The wire's process has ended"):
             await attempt
 
 
@@ -97,7 +97,7 @@ async def test_what_it_saw_is_known_after_a_sigkill(own: WireProcess) -> None:
     await own.line("worker-1", NOBODY)
     await own.child.kill()
     assert [type(record) for record in own.records("worker-1")] == [Opened]
-    with pytest.raises(WireError, match="The wire is gone"):
+    with pytest.raises(WireError, match="The wire's process has ended"):
         await own.wire.close_line("worker-1")
 
 
@@ -131,7 +131,7 @@ async def test_a_journal_that_fails_ends_it(own: WireProcess, bed: Bed) -> None:
 
 async def test_it_has_one_client(own: WireProcess, bed: Bed) -> None:
     control = bed.ports[0].number
-    with pytest.raises(WireError, match="has another client"):
+    with pytest.raises(WireError, match="already has a client"):
         await Wire.connect(control)
     await own.line("worker-1", NOBODY)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, OperationalError
 
+from workflows.payments import engine
 from workflows.payments.engine import explain, make_engine
 
 
@@ -116,3 +118,33 @@ def test_what_is_committed_to_a_file_is_on_the_disk(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     engine.dispose()
+
+
+class _Refusing(sqlite3.Connection):
+    """A file on which another worker starts as well, for a moment."""
+
+    refusals: ClassVar[list[str]] = []
+
+    def execute(self, *_: object) -> sqlite3.Cursor:
+        if self.refusals:
+            raise sqlite3.OperationalError(self.refusals.pop())
+        return super().execute("PRAGMA journal_mode = WAL")
+
+
+def test_a_worker_that_starts_beside_another_waits_for_its_turn() -> None:
+    connection = _Refusing(":memory:")
+    _Refusing.refusals = ["database is locked", "database is locked"]
+
+    engine._use_log(connection)
+
+    assert _Refusing.refusals == []
+    connection.close()
+
+
+def test_what_waiting_does_not_help_is_raised_at_once() -> None:
+    connection = _Refusing(":memory:")
+    _Refusing.refusals = ["disk I/O error"]
+
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        engine._use_log(connection)
+    connection.close()
