@@ -69,7 +69,7 @@ class Guest:
 
     def whose(self) -> str:
         """Which `workflows` Python imports where there is no project."""
-        program = "import workflows, workflows.payments.journal; print(workflows.WHOSE)"
+        program = "import workflows, workflows.ledger; print(workflows.WHOSE)"
         return self.environment.run(
             "python", "-c", program, cwd=self.environment.folder
         ).stdout.strip()
