@@ -28,6 +28,8 @@ from chaos.evidence.case import Timings as Timings
 from chaos.evidence.history import Status as Status
 from chaos.evidence.history import Workflow as Workflow
 from chaos.evidence.journal import Event as Event
+from chaos.evidence.samples import Sample as Sample
+from chaos.evidence.samples import over_time as over_time
 from chaos.evidence.spec import WorkflowSpec as WorkflowSpec
 from chaos.experiment.lab import Lab as Lab
 from chaos.experiment.lab import Options as Options

@@ -27,6 +27,7 @@ from chaos.environment.ways import NotHereError, Way, Ways
 from chaos.environment.wire import Link, WireServer
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
+from chaos.evidence.samples import SampleFile
 from chaos.process.child import CANARY
 from chaos.process.spawner import Spawner
 
@@ -90,6 +91,7 @@ class Stack:
         )
         # Of this stack alone: wherever it turns up, a secret has leaked.
         self.secret = f"{CANARY}{secrets.token_hex(12)}"
+        self.samples = SampleFile(config.evidence)
         self.workers: list[WorkerProcess] = []
         self.supervisors: list[Supervisor] = []
         self.placement = Placement(
@@ -151,6 +153,27 @@ class Stack:
     def task_queue(self) -> str:
         """The task queue of its workers, unless another is given."""
         return self.target.task_queue
+
+    @property
+    def task_queues(self) -> Sequence[str]:
+        """All that its target names and its workers listen to, by the names that these have for
+        the target.
+        """
+        known = [self.target.worker_kind(kind) for kind in (None, *self.target.kinds)]
+        polled = [kind.ready.queues for kind in known if isinstance(kind.ready, Polls)]
+        own = [
+            *(queue for worker in self.workers for queue in (worker.task_queue, *worker.queues)),
+            *(supervisor.task_queue for supervisor in self.supervisors),
+        ]
+        return list(
+            dict.fromkeys(
+                [
+                    *(kind.task_queue for kind in known),
+                    *(queue for queues in polled for queue in queues),
+                    *(queue.removeprefix(self.temporal.prefix) for queue in own),
+                ]
+            )
+        )
 
     def own(self, workflow_id: str) -> str:
         """The id under which one of the stack's workflows is started; it ends with the stack."""
@@ -344,6 +367,7 @@ class Stack:
         return DevFactory(self._config.temporal_cli)
 
     async def _discard(self) -> None:
+        self.samples.close()
         # Whatever becomes of one, the others end as well.
         ends = await asyncio.gather(
             *(supervisor.discard() for supervisor in self.supervisors),

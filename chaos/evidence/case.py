@@ -2,13 +2,13 @@
 
 A case's folder holds `journal.jsonl` (the harness), `histories/` (Temporal), `children/` (the
 histories of their child workflows), `pending/` (what the open ones waited for at the end),
-`specs.json` (the expected workflows), `bills.json` (by the records of the paid services),
-`paid_requests.json` (by the workers' own record), `refusals.json` (requests that a service answered
-with errors), `billing.json` (mode and prices), `timings.json` (the target's timings), `network/`
-(the proxies' journals, one for each link) and `logs/`. Services and workers may add files of their
-own, which a target's own kind of evidence reads. On an external cluster the workflows' ids have a
-prefix, which is in `prefix.txt`. The histories have these real ids; the prefix is removed when they
-are read.
+`specs.json` (the expected workflows), `samples.jsonl` (what was measured meanwhile), `bills.json`
+(by the records of the paid services), `paid_requests.json` (by the workers' own record),
+`refusals.json` (requests that a service answered with errors), `billing.json` (mode and prices),
+`timings.json` (the target's timings), `network/` (the proxies' journals, one for each link) and
+`logs/`. Services and workers may add files of their own, which a target's own kind of evidence
+reads. On an external cluster the workflows' ids have a prefix, which is in `prefix.txt`. The
+histories have these real ids; the prefix is removed when they are read.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from chaos.evidence.histories import (
 )
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event, read_journal
+from chaos.evidence.samples import Sample, read_samples
 from chaos.evidence.spec import WorkflowSpec, cost_usd, load_specs
 
 BILLING = "billing.json"
@@ -199,6 +200,13 @@ class Evidence:
         """How starved the machine was, at the worst; None where it was not measured."""
         told = [entry.strain for entry in self.journal if entry.strain]
         return worst(told) if told else None
+
+    @cached_property
+    def samples(self) -> Sequence[Sample]:
+        """What was measured meanwhile; empty where nothing was. Raises SamplesError where the file
+        is damaged.
+        """
+        return read_samples(self.folder)
 
     @cached_property
     def troubles(self) -> Sequence[str]:

@@ -31,6 +31,7 @@ from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.boundaries import BoundaryWatch
 from chaos.experiment.ends import Ends, watched
+from chaos.experiment.sampling import EVERY_SECONDS, Queues, sampled
 from chaos.experiment.schedules import FollowedSchedule
 from chaos.process.child import Child
 from chaos.process.waiting import DeadlineExceededError, wait_until
@@ -503,6 +504,21 @@ class Lab:
     async def watched(self, workflow_id: str, query: str = "progress") -> AsyncIterator[None]:
         """Record a query's answer, an object, in the journal each time that it changes."""
         async with watched(self.handle(workflow_id), workflow_id, query, self.journal):
+            yield
+
+    @asynccontextmanager
+    async def sampled(self, every_seconds: float = EVERY_SECONDS) -> AsyncIterator[None]:
+        """Measure how many tasks wait in each task queue of the stack, so often, within the block.
+
+            async with lab.sampled():
+                ...
+
+        `Evidence.samples` has them, as `backlog_tasks` and `backlog_age_seconds`. A measure that
+        fails, such as while the server is down, is missing; nothing else comes of it. To measure
+        until the last workflow has ended, give the case `sampled=True`.
+        """
+        queues = Queues(self.client, self.stack.temporal.prefix, lambda: self.stack.task_queues)
+        async with sampled(queues, self.stack.samples, every_seconds):
             yield
 
     async def converge(self, deadline_seconds: float) -> None:

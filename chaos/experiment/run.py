@@ -285,6 +285,11 @@ async def _carry_out(case: Case, lab: Lab, reporter: CaseReporter) -> None:
     """Run the experiment, then wait until all workflows have ended. One that ends too early, or not
     at all, is not an error here: its history shows it.
     """
+    async with lab.sampled() if case.sampled else nullcontext():
+        await _experiment_and_end(case, lab, reporter)
+
+
+async def _experiment_and_end(case: Case, lab: Lab, reporter: CaseReporter) -> None:
     reporter.reached(Stage.RUNNING)
     try:
         await case.experiment(lab)

@@ -45,6 +45,8 @@ class Case:
         topologies: on which it runs.
         needs: why this machine cannot run it, such as a missing right to mount a disk, else None.
         seed: of a schedule that was drawn.
+        sampled: measures how many tasks wait in its task queues, from the begin of the experiment
+            until its workflows have ended: see `Lab.sampled`.
         about_seconds: how long it usually takes. The longest start first.
 
     """
@@ -63,6 +65,7 @@ class Case:
     topologies: frozenset[Topology] = frozenset(Topology)
     needs: Callable[[], str | None] = lambda: None
     seed: int | None = None
+    sampled: bool = False
     about_seconds: float = 20.0
 
 

@@ -19,6 +19,7 @@ from chaos.evidence.case import Timings
 from chaos.evidence.files import write_file
 from chaos.evidence.journal import Entry
 from chaos.evidence.pending import Pending
+from chaos.evidence.samples import Sample
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.results import RunResult
 from chaos.report.explored import Report
@@ -36,6 +37,7 @@ _ADAPTERS: Mapping[str, TypeAdapter[object]] = {
         "results": RunResult,
         "recheck": Recheck,
         "journal": Entry,
+        "samples": Sample,
         "specs": tuple[WorkflowSpec, ...],
         "bills": tuple[Bill, ...],
         "paid_requests": tuple[PaidRequest, ...],
