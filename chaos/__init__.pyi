@@ -51,6 +51,7 @@ from chaos.invariants import Late as Late
 from chaos.invariants import invariant as invariant
 from chaos.invariants import proof as proof
 from chaos.invariants import safety as safety
+from chaos.invariants.figures import Figure as Figure
 from chaos.invariants.proofs import died_of as died_of
 from chaos.invariants.proofs import hit_at as hit_at
 from chaos.invariants.proofs import killed_while_open as killed_while_open

@@ -1,4 +1,4 @@
-"""`list`: the scenarios, and all faults."""
+"""`list`: the scenarios, and all faults; or the headings of Temporal's guide."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Lists the scenarios of this project's targets (named in its pyproject.toml), with their number of
-cases and where they can run, and all faults."""
+cases and where they can run, and all faults; or the headings of Temporal's guide to pre-production
+testing, with the command for each and what the first target lacks."""
 _MORE = """\
 examples:
   %(prog)s
-  %(prog)s --json"""
+  %(prog)s --json
+  %(prog)s --guide"""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,17 @@ def add(commands: Commands) -> None:
         more=_MORE,
     )
     parser.add_argument("--json", action="store_true", help="for programs; also names each case")
+    parser.add_argument(
+        "--guide", action="store_true", help="the headings of Temporal's guide instead"
+    )
     parser.set_defaults(command=_list)
 
 
 def _list(given: argparse.Namespace) -> int:
     from chaos.cli.project import scenarios_here, targets_here
 
+    if given.guide:
+        return _list_guide(targets_here()[0], as_json=given.json)
     targets, scenarios = targets_here(), scenarios_here()
     groups = _groups(targets)
     if given.json:
@@ -63,6 +70,30 @@ def _list(given: argparse.Namespace) -> int:
         say(title.upper())
         for line in columns([_cells(row) for row in rows]):
             say(line)
+    return 0
+
+
+def _list_guide(target: Target, *, as_json: bool) -> int:
+    """The headings: a scenario each, and what a target lacks for it."""
+    from chaos.guide import HEADINGS
+
+    rows = [
+        {
+            "title": heading.title,
+            "name": heading.scenario_name if heading.make else None,
+            "command": heading.command if heading.make else None,
+            "watches": heading.watches,
+            "missing": heading.why_not(target),
+        }
+        for heading in HEADINGS
+    ]
+    if as_json:
+        put(json.dumps({"headings": rows}, indent=2))
+        return 0
+    shown = ("title", "name", "command", "missing")
+    head = ("Heading of the guide", "Name", "Command", "Missing")
+    for line in columns([head, *(tuple(row[field] or "-" for field in shown) for row in rows)]):
+        say(line)
     return 0
 
 

@@ -49,7 +49,10 @@ def add(commands: Commands) -> None:
 
 
 def _catalogue(run: Path) -> Sequence[Scenario]:
-    """The scenarios of this project, and the schedules of the run, which no catalogue has."""
+    """The scenarios of this project, and what may have run in their place: the schedules of the
+    run, which no catalogue has, and the guide's.
+    """
+    from chaos import guide
     from chaos.cli.project import scenarios_here, targets_here
 
     if not __debug__:
@@ -59,7 +62,7 @@ def _catalogue(run: Path) -> Sequence[Scenario]:
         )
     targets = targets_here()
     own = scenarios_here(may_be_none=True)
-    return [*own, *_seeded(run, targets[0])]
+    return [*own, *_seeded(run, targets[0]), *guide.scenarios(targets[0])]
 
 
 def _seeded(run: Path, target: Target) -> Sequence[Scenario]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chaos.evidence.case import Evidence
 from chaos.experiment.scenario import Case
 from chaos.invariants import Invariant
+from chaos.invariants.figures import keeps_its_bounds, no_figures
 from chaos.invariants.proofs.work import faults_met_work, is_undisturbed, names_a_proof
 from chaos.invariants.verdict import Finding, Verdict, merge
 
@@ -23,7 +24,14 @@ def proofs(case: Case) -> Sequence[Invariant]:
     if case.undisturbed:
         return (*case.proofs, is_undisturbed)
     own = case.proofs or (names_a_proof,)
-    return (*own, faults_met_work(all_kinds=case.seed is None))
+    return (*own, faults_met_work(all_kinds=case.seed is None and case.all_faults_hit))
+
+
+def invariants(case: Case) -> Sequence[Invariant]:
+    """What must hold after a case: its invariants, and the bounds of its figures."""
+    if case.figures is no_figures:
+        return case.invariants
+    return (*case.invariants, keeps_its_bounds(case.figures))
 
 
 def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
@@ -34,7 +42,7 @@ def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
     shown = tuple(check.examine(evidence) for check in proofs(case))
     if case.must_fail:
         return (*shown, _control(case.must_fail, evidence))
-    return (*shown, *(check.examine(evidence) for check in case.invariants))
+    return (*shown, *(check.examine(evidence) for check in invariants(case)))
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

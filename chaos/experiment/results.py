@@ -20,6 +20,7 @@ from chaos.experiment import cost
 from chaos.experiment.cost import ZERO
 from chaos.experiment.judge import proofs, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.figures import Figure
 from chaos.invariants.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.invariants.verdict import Finding, Verdict, merge
 
@@ -104,8 +105,9 @@ class CaseResult(Result):
 
     `waste_usd` is by the services' bills, `possible_waste_usd` what the calls in doubt
     (`ambiguous`) of the workers' payment journal may have cost; `saved_usd` is what the checkpoints
-    saved. `strain` is how starved the machine was, at the worst. `first_try` is the one whose
-    verdict was unknown, where this is the second.
+    saved. `figures` are what the case measured of its own, each with its bound. `strain` is how
+    starved the machine was, at the worst. `first_try` is the one whose verdict was unknown, where
+    this is the second.
     """
 
     name: str
@@ -124,6 +126,7 @@ class CaseResult(Result):
     load: LoadResult | None
     workflows: tuple[WorkflowResult, ...]
     checks: tuple[CheckResult, ...]
+    figures: tuple[Figure, ...] = ()
     strain: Strain | None = None
     first_try: CaseResult | None = None
 
@@ -219,8 +222,17 @@ def case_result(
         load=_load(evidence, case.target.slots) if case.target.slots else None,
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings, proven),
+        figures=_figures(case, evidence),
         strain=evidence.strain,
     )
+
+
+def _figures(case: Case, evidence: Evidence) -> tuple[Figure, ...]:
+    """Its figures; none where they cannot be computed, which `keeps_its_bounds` reports."""
+    try:
+        return tuple(case.figures(evidence))
+    except Exception:  # noqa: BLE001 - a function of the user's; it must not cost the findings
+        return ()
 
 
 def check_results(

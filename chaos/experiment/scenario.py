@@ -18,6 +18,7 @@ from chaos.experiment.lab import Options
 from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.exits import no_unplanned_exit
+from chaos.invariants.figures import Figures, no_figures
 from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
 from chaos.invariants.recovers import recovers_within_its_bound
 from chaos.invariants.secrets import no_secret_is_kept
@@ -48,6 +49,10 @@ class Case:
         sampled: measures how many tasks wait in its task queues, from the begin of the experiment
             until its workflows have ended: see `Lab.sampled`.
         about_seconds: how long it usually takes. The longest start first.
+        all_faults_hit: whether each of its faults must have hit work in flight. False: one is
+            enough, such as where all workers are killed at once.
+        figures: computes from the evidence what it measured, such as how long a backlog took to
+            drain. Each must keep its bound.
 
     """
 
@@ -67,6 +72,8 @@ class Case:
     seed: int | None = None
     sampled: bool = False
     about_seconds: float = 20.0
+    all_faults_hit: bool = True
+    figures: Figures = no_figures
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,13 @@ class Collecting:
     wrong: str | None = None
     left_out: int = 0
     _known: dict[Path, Sequence[Scenario]] = field(default_factory=dict)  # by module or project
-    _seeded: dict[Path, Scenario] = field(default_factory=dict)
+    _replacing: dict[Path, Sequence[Scenario]] = field(default_factory=dict)  # by project
     _projects: dict[Path, Path] = field(default_factory=dict)
 
     @property
-    def is_seeded(self) -> bool:
-        """Whether schedules take the place of the scenarios."""
-        return bool(value(self.config, "seed") or value(self.config, "replay"))
+    def is_replaced(self) -> bool:
+        """Whether schedules, or the guide's, take the place of the project's scenarios."""
+        return any(value(self.config, option) for option in ("seed", "replay", "guide"))
 
     def require_consistent_options(self) -> None:
         """Raises UsageError."""
@@ -52,6 +52,12 @@ class Collecting:
             raise refusal(
                 self.config,
                 "--chaos-seed draws new schedules, and --chaos-replay runs saved ones: choose one.",
+            )
+        if value(self.config, "guide") and (seeds or replay):
+            other = "--chaos-seed" if seeds else "--chaos-replay"
+            raise refusal(
+                self.config,
+                f"--chaos-guide and {other} both take the place of the scenarios: choose one.",
             )
         server, topology = value(self.config, "temporal_server"), value(self.config, "topology")
         if server and topology != "postgres":
@@ -69,8 +75,8 @@ class Collecting:
         return self._projects[folder]
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
-        """Give a test of scenarios those of its module, else of its project, or the schedules that
-        were asked for in their place. A test that nobody asked for has none: it is deselected.
+        """Give a test of scenarios those of its module, else of its project, or what was asked
+        for in their place. A test that nobody asked for has none: it is deselected.
         """
         if not (_is_marked(metafunc.definition) and _PARAMETER in metafunc.fixturenames):
             return
@@ -80,9 +86,9 @@ class Collecting:
         metafunc.parametrize(_PARAMETER, scenarios, ids=[each.name for each in scenarios])
 
     def is_asked_for(self, test: pytest.Item) -> bool:
-        """By `-m`, by a seed, or because its file or itself was named."""
+        """By `-m`, by what takes their place, or because its file or itself was named."""
         # `not chaos` is one finding, and asks for none.
-        if MARK in re.findall(r"(?:not\s+)?\w+", self.config.option.markexpr) or self.is_seeded:
+        if MARK in re.findall(r"(?:not\s+)?\w+", self.config.option.markexpr) or self.is_replaced:
             return True
         invocation = self.config.invocation_params
         typed = {str(argument) for argument in invocation.args} & set(self.config.args)
@@ -90,14 +96,14 @@ class Collecting:
 
     def select(self, items: list[pytest.Item]) -> None:
         """Leave out what nobody asked for, and of the tests of a project that would all have the
-        same schedules all but the first. Raises UsageError.
+        same scenarios in their place all but the first. Raises UsageError.
         """
         if self.wrong and not once.is_worker(self.config):
             raise refusal(self.config, self.wrong)
         marked = [item for item in items if _is_marked(item)]
         unasked = [item for item in marked if not self.is_asked_for(item)]
         self.left_out = len(unasked)
-        left_out = {*unasked, *(self._again(marked) if self.is_seeded else ())}
+        left_out = {*unasked, *(self._again(marked) if self.is_replaced else ())}
         if left_out:
             self.config.hook.pytest_deselected(items=[item for item in items if item in left_out])
             items[:] = [item for item in items if item not in left_out]
@@ -128,8 +134,8 @@ class Collecting:
 
         project = self.project_of(metafunc.definition.path)
         try:
-            if self.is_seeded:
-                return self._schedules(project)
+            if self.is_replaced:
+                return self._in_their_place(project)
             own: Sequence[Scenario] = getattr(metafunc.module, "SCENARIOS", ())
             source = metafunc.definition.path if own else project
             if source not in self._known:
@@ -148,16 +154,17 @@ class Collecting:
         self.wrong = wrong
         return []
 
-    def _schedules(self, project: Path) -> Sequence[Scenario]:
-        from chaos.plugin.seeded import seeded_for
+    def _in_their_place(self, project: Path) -> Sequence[Scenario]:
+        """The guide's scenarios, or the schedules of a seed or a run."""
+        from chaos.plugin.replacing import scenarios_for
         from chaos.search.schedule import ScheduleError
 
-        if project not in self._seeded:
+        if project not in self._replacing:
             try:
-                self._seeded[project] = seeded_for(self.config, project)
+                self._replacing[project] = scenarios_for(self.config, project)
             except ScheduleError as error:
                 return self._none(str(error))
-        return [self._seeded[project]]
+        return self._replacing[project]
 
     def _again(self, tests: Sequence[pytest.Item]) -> list[pytest.Item]:
         seen: list[Scenario] = []

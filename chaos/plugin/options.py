@@ -89,6 +89,7 @@ def add_options(add: Add, prefix: str = PREFIX) -> None:
     _declare_where(declare)
     _declare_what(declare)
     _declare_seeded(declare, prefix)
+    _declare_guide(declare)
 
 
 def _declare_where(declare: Add) -> None:
@@ -134,6 +135,15 @@ def _declare_what(declare: Add) -> None:
         help="the worker that is started and broken (default: the target's own)",
     )
     declare("plain", action="store_true", help="no live view on a terminal: a line for each event")
+
+
+def _declare_guide(declare: Add) -> None:
+    declare(
+        "guide",
+        action="store_true",
+        help="instead of the scenarios: those of Temporal's guide to pre-production testing, of "
+        "the first target",
+    )
 
 
 def _declare_seeded(declare: Add, prefix: str) -> None:

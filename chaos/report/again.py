@@ -11,6 +11,7 @@ from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
 from chaos.experiment.lab import Options
 from chaos.experiment.results import CaseResult, RunResult, ScenarioResult
+from chaos.guide.heading import is_of_the_guide
 from chaos.invariants.verdict import Verdict
 from chaos.report.evidence import evidence_folder
 from chaos.search.schedule import FILE, ScheduleError, read_schedule
@@ -26,6 +27,7 @@ def again(result: RunResult, names: Sequence[str] = ()) -> str:
         command.append(f"--replay=reports/{result.run_id}")
     else:
         command += names
+        command += ["--guide"] if any(is_of_the_guide(s.name) for s in result.scenarios) else []
         chosen = result.workflows not in {None, Options().workflows}
         command += ["--workflows", str(result.workflows)] if chosen else []
     if result.topology is not Topology.DEV:

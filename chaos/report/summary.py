@@ -13,7 +13,15 @@ from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
 from chaos.report.again import again, not_passed
 from chaos.report.compare import Comparison, comparison_blocks
-from chaos.report.table import broken, exact, second_try_lines, totals, usd
+from chaos.report.table import (
+    FIGURE_HEAD,
+    broken,
+    exact,
+    figure_rows,
+    second_try_lines,
+    totals,
+    usd,
+)
 
 Environment = Mapping[str, str]
 
@@ -45,6 +53,7 @@ def summary(
         _bill(result),
         markdown.table(_HEAD, _rows(result)),
         *_problems(result),
+        *_figures(result),
         *_second_tries(result),
         *_absent(result.not_run),
         *(comparison_blocks(comparison) if comparison else ()),
@@ -174,6 +183,14 @@ def _problem_lines(scenario: ScenarioResult) -> Iterator[str]:
         for check in broken(case):
             place = f"{markdown.escaped(case.name)}, {markdown.code(check.check)}"
             yield from (f"{place}: {markdown.escaped(text)}" for text in check.problems)
+
+
+def _figures(result: RunResult) -> Iterator[str]:
+    """What the cases measured of their own, folded."""
+    if rows := figure_rows(result):
+        cells = [[markdown.escaped(each) for each in row] for row in rows]
+        head = (FIGURE_HEAD[0], FIGURE_HEAD[1], *(f"{each}:" for each in FIGURE_HEAD[2:]))
+        yield markdown.folded(f"Measured: {len(rows)} figures", markdown.table(head, cells))
 
 
 def _absent(not_run: Sequence[NotRun]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from chaos.experiment.results import (
     RunResult,
     ScenarioResult,
 )
+from chaos.invariants.figures import Figure
 from chaos.invariants.verdict import Verdict
 
 Cell = Callable[[str], str]
@@ -26,6 +27,7 @@ _LONGEST_NAME = 100
 
 HEAD = ("Test", "Status", "Duration", "Cost", "Pass/Fail")
 RECOVERY_HEAD = ("Killed", "Recovery", "Of it, restart", "Repeated attempts")
+FIGURE_HEAD = ("Test", "Measured", "Value", "At most")
 COST_HEAD = ("Test", "Billed", "Ideal", "Waste", "Possible waste", "Saved by checkpoints")
 
 
@@ -121,6 +123,34 @@ def recovery_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
         if fault.target in CLUSTER_TARGETS
     ]
     return aligned([RECOVERY_HEAD, *found], as_cell) if found else []
+
+
+def figure_rows(result: RunResult) -> list[tuple[str, ...]]:
+    """What the cases measured of their own: where, what, how much, and the most that it may be."""
+    return [
+        (f"{s.name}/{case.name}", figure.name, *figure_words(figure))
+        for s in result.scenarios
+        for case in s.cases
+        for figure in case.figures
+    ]
+
+
+def figure_words(figure: Figure) -> tuple[str, str]:
+    """Its value and its bound, each with the unit."""
+    unit = f" {figure.unit}" if figure.unit else ""
+    bound = "-" if figure.bound is None else f"{_figure(figure.bound)}{unit}"
+    beyond = "" if figure.is_within else " (too much)"
+    return f"{_figure(figure.value)}{unit}{beyond}", bound
+
+
+def _figure(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.2f}"
+
+
+def figure_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
+    """The table of these, where there are any."""
+    found = figure_rows(result)
+    return aligned([FIGURE_HEAD, *found], as_cell) if found else []
 
 
 def table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
@@ -233,6 +263,7 @@ def outcome(result: RunResult, as_cell: Cell = cell) -> list[list[str]]:
         cost_table_lines(result, as_cell),
         in_doubt_lines(result),
         recovery_table_lines(result, as_cell),
+        figure_table_lines(result, as_cell),
         problem_lines(result),
         second_try_lines(result),
         load_lines(result),

@@ -79,6 +79,7 @@ def environment() -> Environment:
         "seconds": _seconds,
         "bound": _bound,
         "figure": _figure,
+        "figure_words": table.figure_words,
         "words": _words,
     }
     made.globals |= {"infinity": math.inf}

@@ -1,11 +1,14 @@
-"""The schedules that a user asked for by a seed, or by a run that had them."""
+"""What a user asked for in place of a project's scenarios: the guide's, or schedules."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from chaos import guide
+from chaos.environment.target import Target
 from chaos.experiment.catalogue import target_of
 from chaos.experiment.scenario import Scenario
 from chaos.plugin import options
@@ -14,9 +17,16 @@ from chaos.search.draw import Wishes, draw
 from chaos.search.seeded import seeded, seeded_of
 
 
-def seeded_for(config: pytest.Config, project: Path) -> Scenario:
-    """All of them as one scenario of a project's target. Raises ScheduleError, CatalogueError."""
+def scenarios_for(config: pytest.Config, project: Path) -> Sequence[Scenario]:
+    """All of them, of a project's first target. Raises ScheduleError, CatalogueError."""
     target = target_of(project)
+    if value(config, "guide"):
+        return guide.scenarios(target)
+    return [_seeded(config, target)]
+
+
+def _seeded(config: pytest.Config, target: Target) -> Scenario:
+    """The schedules of a seed or of a run that had one, as one scenario."""
     if replay := value(config, "replay"):
         return seeded_of(replay, target)
     wishes = Wishes(
