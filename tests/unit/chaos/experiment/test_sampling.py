@@ -25,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from chaos.evidence.samples import BACKLOG, BACKLOG_AGE, SampleFile, over_time, read_samples
 from chaos.experiment.sampling import Queues, sampled
+from chaos.process.waiting import wait_until
 
 Answer = Callable[[DescribeTaskQueueRequest], DescribeTaskQueueResponse]
 
@@ -104,8 +105,9 @@ async def test_a_server_that_is_down_is_a_gap(error: Exception, tmp_path: Path) 
 
     with closing(SampleFile(tmp_path)) as file:
         async with sampled(Queues(client, "", lambda: ["orders"]), file, 0.01):
-            await answered.wait()
-            await asyncio.sleep(0)  # until both are answered
+            await wait_until(
+                lambda: bool(read_samples(tmp_path)), what="a sample", deadline_seconds=10
+            )
             down = True
             answered.clear()
             await answered.wait()
@@ -126,18 +128,17 @@ async def test_one_that_counts_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_the_last_sample_is_of_the_end(tmp_path: Path) -> None:
     depth = 7
-    answered = asyncio.Event()
 
     def answer(_: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse:
-        answered.set()
         return DescribeTaskQueueResponse(stats=_stats(depth, 0))
 
     client, _ = _client(answer)
 
     with closing(SampleFile(tmp_path)) as file:
         async with sampled(Queues(client, "", lambda: ["orders"]), file, 60):
-            await answered.wait()
-            await asyncio.sleep(0)  # until both are answered
+            await wait_until(
+                lambda: bool(read_samples(tmp_path)), what="a sample", deadline_seconds=10
+            )
             depth = 0
 
     assert [value for _, value in over_time(read_samples(tmp_path), BACKLOG)] == [14.0, 0.0]
