@@ -46,6 +46,10 @@ from chaos.faults import PauseWorker as PauseWorker
 from chaos.faults import ServerDown as ServerDown
 from chaos.faults import ServerPaused as ServerPaused
 from chaos.faults import ServiceDown as ServiceDown
+from chaos.faults import ServiceErrors as ServiceErrors
+from chaos.faults import ServicePaused as ServicePaused
+from chaos.faults import ServiceReadOnly as ServiceReadOnly
+from chaos.faults import ServiceSlow as ServiceSlow
 from chaos.invariants import Invariant as Invariant
 from chaos.invariants import Late as Late
 from chaos.invariants import invariant as invariant
@@ -57,6 +61,7 @@ from chaos.invariants.proofs import hit_at as hit_at
 from chaos.invariants.proofs import killed_while_open as killed_while_open
 from chaos.invariants.proofs import network_was_hit as network_was_hit
 from chaos.invariants.proofs import ran_out_of_memory as ran_out_of_memory
+from chaos.invariants.proofs import service_was_hit as service_was_hit
 from chaos.invariants.proofs import was_down as was_down
 from chaos.invariants.proofs import was_paused as was_paused
 from chaos.invariants.survival import replays_with as replays_with

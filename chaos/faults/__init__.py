@@ -7,7 +7,13 @@ from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
 from chaos.faults.process import KillWorker, PauseWorker
 from chaos.faults.server import ServerDown, ServerPaused
-from chaos.faults.service import ServiceDown
+from chaos.faults.service import (
+    ServiceDown,
+    ServiceErrors,
+    ServicePaused,
+    ServiceReadOnly,
+    ServiceSlow,
+)
 from chaos.faults.storage import (
     Damage,
     DamagedDatabase,
@@ -35,6 +41,10 @@ __all__ = [
     "ServerDown",
     "ServerPaused",
     "ServiceDown",
+    "ServiceErrors",
+    "ServicePaused",
+    "ServiceReadOnly",
+    "ServiceSlow",
     "back_up",
     "disk_of",
     "try_damaged",

@@ -11,6 +11,8 @@ Requests and replies are JSON lines on one TCP connection, and events come unask
     {"id": 5, "do": "close", "line": "worker-1"}      {"id": 5}
     {"id": 6, "do": "put_on", "toxic": {…},
      "link": "worker-1>server"}                       {"id": 6, "result": [1, 2]}
+    {"id": 7, "do": "break", "breakage": {…}}         {"id": 7}
+    {"id": 8, "do": "mend", "breakage": "errors"}     {"id": 8}
                                                       {"event": "reached", "breakpoint": 1, …}
                                                       {"event": "polled", "line": "worker-1",
                                                        "polled": {…}}
@@ -34,7 +36,7 @@ from chaos.network.connection import ConnectionStatus
 from chaos.network.toxics import AnyToxic
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import Polled
-from chaos.wire.specs import BreakpointSpec, LineSpec, Passage, WireError
+from chaos.wire.specs import Breakage, BreakpointSpec, LineSpec, Passage, WireError
 
 MOST_BYTES = 1 << 20
 """Of one line on the connection."""
@@ -141,6 +143,14 @@ class Wire:
     async def decide(self, passage: Passage, decision: str) -> None:
         """Let a held call go on: a `Decision`, or the name of a status that the worker gets."""
         await self.send("decide", passage=passage.number, decision=decision)
+
+    async def break_service(self, breakage: Breakage) -> None:
+        """Break calls of a service, whichever worker makes them."""
+        await self.send("break", breakage=breakage.model_dump(mode="json"))
+
+    async def mend_service(self, name: str) -> None:
+        """Take a breakage off again."""
+        await self.send("mend", breakage=name)
 
     def polls(self, line: str) -> list[Polled]:
         """Which queues have been polled through a line so far, in order: each once by a

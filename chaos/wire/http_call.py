@@ -23,7 +23,7 @@ from chaos.wire.http_peer import (
     why_refused,
 )
 from chaos.wire.journal import LEFT, Called
-from chaos.wire.specs import Decision
+from chaos.wire.specs import Breakage, Decision
 
 _LAST_SECONDS = 5.0
 """How long a service may take what came before its client left."""
@@ -40,6 +40,7 @@ class Call:
         self._number = gate.number(self._subject)
         self._awaits_continue = client.http.they_are_waiting_for_100_continue
         self._crossings: list[Crossing] = []
+        self._delay_seconds = 0.0
         self._notes: dict[str, Any] = {
             "at": _now(),
             "method": self._subject,
@@ -48,8 +49,8 @@ class Call:
         }
 
     def record(self) -> Called:
-        """As far as it came."""
-        return Called(crossings=tuple(self._crossings), **self._notes)
+        """As far as it came, now that it is over."""
+        return Called(ended_at=_now(), crossings=tuple(self._crossings), **self._notes)
 
     async def run(self, connect: Callable[[], Awaitable[Peer]]) -> None:
         """Until the client has its reply, or is cut off. Raises PeerLeftError, and OSError or
@@ -60,6 +61,9 @@ class Call:
             return
         decision = await self._decision(self._cross(Stage.LEAVING))
         upstream = None
+        if decision == Decision.RESUME and (breakage := self._breakage()):
+            self._delay_seconds = breakage.delay_seconds
+            decision = Decision.RESUME if breakage.status is None else str(breakage.status)
         if decision == Decision.RESUME:
             try:
                 upstream = await connect()
@@ -90,6 +94,13 @@ class Call:
         self._crossings.append(self._gate.crossing(self._subject, stage, self._number))
         return self._crossings[-1]
 
+    def _breakage(self) -> Breakage | None:
+        """How the service is broken for this call, which is on record with it."""
+        found = self._gate.breakage(self._request.method.decode("ascii"))
+        if found:
+            self._notes["broken_by"] = found.name
+        return found
+
     async def _decision(self, crossing: Crossing) -> str:
         if not self._gate.is_watched(crossing):
             return Decision.RESUME
@@ -109,7 +120,9 @@ class Call:
         elif decision == Decision.SILENCE:
             await self._client.left.wait()
         else:
-            await self._refuse(int(decision), f"A breakpoint answers with {decision}.")
+            broken_by = self._notes.get("broken_by")
+            whoever = f"The fault {broken_by}" if broken_by else "A breakpoint"
+            await self._refuse(int(decision), f"{whoever} answers with {decision}.")
 
     async def _upload(self, upstream: Peer | None) -> None:
         """The body, to the service or to nobody; its hash is noted if all of it has come."""
@@ -136,12 +149,13 @@ class Call:
             self._notes["replied_at"] = _now()
             events = [event]
             crossing = self._cross(Stage.ANSWERED)
-            if self._gate.is_watched(crossing):
+            if self._gate.is_watched(crossing) or self._delay_seconds:
                 await read_early(upstream, events)
             if (decision := await self._decision(crossing)) != Decision.RESUME:
                 upstream.close()
                 await self._enforce(decision)
                 return
+            await asyncio.sleep(self._delay_seconds)  # given up where the client leaves
             await self._deliver(upstream, events)
         except h11.RemoteProtocolError as error:
             await self._broke_off(upstream, error)

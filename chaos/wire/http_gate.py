@@ -12,7 +12,10 @@ import h11
 
 from chaos.network.journal import RecordFile
 from chaos.wire.boundary import Boundary, Crossing, Kind, Stage, numbered
+from chaos.wire.breakages import Breakages
 from chaos.wire.breakpoints import Breakpoints
+from chaos.wire.journal import service_of
+from chaos.wire.specs import Breakage
 
 STATUSES = tuple(str(status.value) for status in HTTPStatus if status >= HTTPStatus.OK)
 """With which a call can be answered in the service's place."""
@@ -38,10 +41,13 @@ Busy = Callable[[], Sequence[Crossing]]
 
 
 class Gate:
-    """One for each line."""
+    """One for each line; `busy` tells what its worker has in flight."""
 
-    def __init__(self, breakpoints: Breakpoints, journal: RecordFile, busy: Busy) -> None:
+    def __init__(
+        self, breakpoints: Breakpoints, breakages: Breakages, journal: RecordFile, busy: Busy
+    ) -> None:
         self._breakpoints = breakpoints
+        self._breakages = breakages
         self._journal = journal
         self._busy = busy
         self._counts: Counter[str] = Counter()
@@ -65,6 +71,10 @@ class Gate:
             attempt=busy[0].attempt if len(busy) == 1 else 1,
             during=tuple(sorted(numbered(each.subject, each.ordinal) for each in places)),
         )
+
+    def breakage(self, method: str) -> Breakage | None:
+        """How the service is broken for a call of that method, which has come."""
+        return self._breakages.of(service_of(self._journal.line), method)
 
     def is_watched(self, crossing: Crossing) -> bool:
         """Whether the call may have to be held there."""

@@ -11,26 +11,23 @@ import h11
 
 from chaos.network.journal import RecordFile
 from chaos.network.proxy import PortError, listen, split_address
-from chaos.wire.breakpoints import Breakpoints
 from chaos.wire.http_call import Call
-from chaos.wire.http_gate import Busy, Gate
+from chaos.wire.http_gate import Gate
 from chaos.wire.http_peer import Peer, PeerLeftError, answer
 from chaos.wire.specs import LineSpec, Upstream, WireError
 
 
 class HttpLine:
-    """Listens for the worker at the port of `spec`, from `start` to `stop`. `busy` tells what
-    that worker has in flight.
+    """Listens for the worker at the port of `spec`, from `start` to `stop`. At the `gate` it is
+    known what becomes of each call.
     """
 
-    def __init__(
-        self, spec: LineSpec, breakpoints: Breakpoints, journal: RecordFile, busy: Busy
-    ) -> None:
+    def __init__(self, spec: LineSpec, gate: Gate, journal: RecordFile) -> None:
         """Raises WireError."""
         self._port = spec.port
         self._service = _Service(spec.upstream)
         self._journal = journal
-        self._gate = Gate(breakpoints, journal, busy)
+        self._gate = gate
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 

@@ -50,10 +50,11 @@ class Polled(Record):
 class Called(Record):
     """A call is over. `method` is that of the API, or `POST /charges`. It came in `at`, was sent on
     `forwarded_at`, answered `replied_at` and handed to the worker `delivered_at`; what is None did
-    not happen. `status` is what the worker got: the name of a gRPC status, or a number of
-    HTTP's; empty if it got none. `decision` is what was decided about it at a
-    breakpoint. Of a request to a service there are the hashes of its whole target and of its body
-    (empty if not all of it came), and its idempotency key.
+    not happen. `status` is what the worker got: the name of a gRPC status, or a number of HTTP's;
+    empty if it got none. `decision` is what was decided about it at a breakpoint. Of a request to a
+    service there are the hashes of its whole target and of its body (empty if not all of it came),
+    its idempotency key, when the exchange was over (`ended_at`, also where the worker gave up), and
+    the name of the breakage of that service that hit it (`broken_by`).
     """
 
     event: Literal["called"] = "called"
@@ -61,9 +62,11 @@ class Called(Record):
     forwarded_at: datetime | None = None
     replied_at: datetime | None = None
     delivered_at: datetime | None = None
+    ended_at: datetime | None = None
     status: str = ""
     crossings: tuple[Crossing, ...] = ()
     decision: str = ""
+    broken_by: str = ""
     target_sha256: str = ""
     body_sha256: str = ""
     idempotency_key: str = ""

@@ -19,13 +19,15 @@ from chaos.network.journal import NetworkJournalError, RecordFile, file_name
 from chaos.network.proxy import HOST, PortError, Proxy, ToxicError, listen
 from chaos.network.toxics import ANY_TOXIC
 from chaos.wire import journal as wire
+from chaos.wire.breakages import Breakages
 from chaos.wire.breakpoints import Breakpoints, DecisionError
 from chaos.wire.control import MOST_BYTES
 from chaos.wire.grpc_line import GrpcLine
 from chaos.wire.grpc_work import Work
+from chaos.wire.http_gate import Gate
 from chaos.wire.http_line import HttpLine
 from chaos.wire.journal import Closed, Opened, client_of
-from chaos.wire.specs import BreakpointSpec, LineSpec, Protocol, WireError
+from chaos.wire.specs import Breakage, BreakpointSpec, LineSpec, Protocol, WireError
 from chaos.wire.tasks import InFlight
 from chaos.wire.tracking import Tracker
 
@@ -53,6 +55,7 @@ class Server:
         self._case = case
         self._on_end = on_end
         self._breakpoints = Breakpoints(self._tell)
+        self._breakages = Breakages()
         self._in_flight = InFlight()
         self._tracker = Tracker(self._in_flight)
         self._lines: dict[str, tuple[Line, RecordFile]] = {}
@@ -71,6 +74,10 @@ class Server:
             "decide": lambda request: self._breakpoints.decide(
                 request["passage"], request["decision"]
             ),
+            "break": lambda request: self._breakages.put_on(
+                Breakage.model_validate(request["breakage"])
+            ),
+            "mend": lambda request: self._breakages.take_off(request["breakage"]),
             "put_on": lambda request: self._proxy(request).put_on(
                 ANY_TOXIC.validate_python(request["toxic"])
             ),
@@ -167,7 +174,8 @@ class Server:
         line: Line
         if spec.protocol is Protocol.HTTP:
             busy = partial(self._in_flight.of, client_of(spec.name))
-            line = HttpLine(spec, self._breakpoints, journal, busy)
+            gate = Gate(self._breakpoints, self._breakages, journal, busy)
+            line = HttpLine(spec, gate, journal)
         else:
             work = Work(spec, self._breakpoints, journal, self._tracker, self._tell)
             line = GrpcLine(spec, work)

@@ -69,6 +69,23 @@ class BreakpointSpec(BaseModel):
     times: int = 1
 
 
+class Breakage(BaseModel):
+    """How a service is broken for all workers on the wire, by a `name` of its own. Of its calls,
+    those of these `methods` (none: of any), a `share` from above 0 to 1 is hit, the first of them
+    for certain. With a `status` the worker gets that, and the service is not asked; else its answer
+    comes `delay_seconds` later.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    service: str
+    methods: tuple[str, ...] = ()
+    share: float = Field(default=1.0, gt=0, le=1)
+    status: int | None = Field(default=None, ge=400, le=599)
+    delay_seconds: float = Field(default=0.0, ge=0, le=86_400)
+
+
 class Passage(BaseModel):
     """A call that has come to a breakpoint and is held there; at `DELIVERED` the next report of the
     same attempt is what is held, when it comes. `peer` is the worker's own port, from which it has

@@ -8,6 +8,7 @@ from chaos.invariants.proofs.process import (
     was_down,
     was_paused,
 )
+from chaos.invariants.proofs.service import service_was_hit
 from chaos.invariants.recovery.boundaries import hit_at
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "killed_while_open",
     "network_was_hit",
     "ran_out_of_memory",
+    "service_was_hit",
     "was_down",
     "was_paused",
 ]
