@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -60,6 +61,17 @@ class VideoActivities:
     paid_calls: PaidCalls
     artifacts: ArtifactStore
     settings: Settings
+
+    @property
+    def all(self) -> Sequence[Callable[..., Any]]:
+        """What a worker registers."""
+        return (
+            self.open_operation,
+            self.generate_character,
+            self.start_video,
+            self.await_video,
+            self.download_video,
+        )
 
     @activity.defn
     async def open_operation(self, order: OperationOrder) -> None:

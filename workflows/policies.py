@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 TASK_QUEUE = "video"
 """Where the workers listen, unless `TASK_QUEUE` in the environment says otherwise."""
@@ -143,6 +143,22 @@ STORE_RETRY_INTERVAL = timedelta(seconds=1)
 
 FREE_BYTES = 16 * 1024 * 1024
 """Free room that the artifacts' disk must have before anything is paid for."""
+
+SINGLE_VIDEO_VERSIONING = VersioningBehavior.PINNED
+"""Under Worker Versioning a single video ends on the build that began it.
+
+It takes minutes, so the old build's workers are soon without work and can be stopped, and no change
+of the workflows or of what is paid for meets an operation halfway. One that waits longer, for an
+outage (`LONGEST_OUTAGE`) or for a decision, keeps them until then, or is moved by an operator.
+"""
+
+SERIES_VIDEO_VERSIONING = VersioningBehavior.AUTO_UPGRADE
+"""Under Worker Versioning a series goes on under the current build from its next task on.
+
+It takes up to `MAX_SERIES_VIDEOS` videos, which is days: pinned, it would keep old workers for as
+long, and a correction of what is paid for would not reach its remaining videos. So a change of its
+workflow goes behind `workflow.patched`, as it must where versioning is off.
+"""
 
 MAX_SERIES_VIDEOS = 1_000
 """Videos in one series: its checkpoints and prompts must fit into one payload of 2 MB."""

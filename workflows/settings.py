@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,6 +32,11 @@ RENAMED = {
     "AMBIGUOUS_RESENDS": "IN_DOUBT_RESENDS",
 }
 """Names of variables in earlier releases, and now. To ignore one could mean to pay twice."""
+
+LONGEST_VERSION_NAME = 255
+"""Characters of a deployment's name, and of a build id, that a server takes (300 of 1.32 are lost:
+the worker polls, and its version never comes to be).
+"""
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -56,6 +68,8 @@ class Settings(BaseSettings):
     video_deadline_seconds: _Seconds = policies.VIDEO_DEADLINE.total_seconds()
     pay_while_locked: Path | None = None
     metrics_address: str | None = None
+    temporal_deployment_name: str | None = None
+    temporal_worker_build_id: str | None = None
 
     @field_validator("gemini_api_key")
     @classmethod
@@ -88,6 +102,18 @@ class Settings(BaseSettings):
             raise ValueError("must be host:port, such as 127.0.0.1:9464")
         return address
 
+    @field_validator("temporal_deployment_name", "temporal_worker_build_id")
+    @classmethod
+    def _name_can_be_one(cls, name: str | None, info: ValidationInfo) -> str | None:
+        """The server would refuse it at the first poll, when all else of the worker is up."""
+        if name is None:
+            return None
+        if not 0 < len(name) <= LONGEST_VERSION_NAME or not name.isprintable():
+            raise ValueError(f"must have 1 to {LONGEST_VERSION_NAME} characters, all printable")
+        if info.field_name == "temporal_deployment_name" and set(name) & set(".:"):
+            raise ValueError("must have no point and no colon, which Temporal puts after it")
+        return name
+
     @field_validator("video_seconds")
     @classmethod
     def _length_exists(cls, seconds: int) -> int:
@@ -107,6 +133,15 @@ class Settings(BaseSettings):
         pricing.require_possible_length(
             self.gemini_video_model, self.video_seconds, self.video_resolution
         )
+        return self
+
+    @model_validator(mode="after")
+    def _build_belongs_to_a_deployment(self) -> Self:
+        if self.temporal_worker_build_id and not self.temporal_deployment_name:
+            raise ValueError(
+                "TEMPORAL_WORKER_BUILD_ID is set and TEMPORAL_DEPLOYMENT_NAME is not; set both for "
+                "Worker Versioning, or none"
+            )
         return self
 
     def image_cost_usd(self) -> Decimal:

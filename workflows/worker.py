@@ -16,9 +16,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
-from workflows import policies
+from workflows import policies, versioned, videos
 from workflows.activities import VideoActivities
 from workflows.alerts import Alerts, load_receivers
 from workflows.artifacts import ArtifactStore
@@ -30,7 +31,6 @@ from workflows.network import check_network
 from workflows.payments.execute import PaidCalls
 from workflows.payments.identity import names_in_use, open_journal
 from workflows.settings import Settings, SettingsError, load_settings
-from workflows.videos import WORKFLOWS
 
 OLD_ALERTS_FOLDER = ".alerts"
 """Among the artifacts, where earlier versions kept the alerts that were not sent yet."""
@@ -45,20 +45,17 @@ def build_worker(
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker with this project's policies."""
+    deployment = deployment_of(settings)
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
-        activities=[
-            activities.open_operation,
-            activities.generate_character,
-            activities.start_video,
-            activities.await_video,
-            activities.download_video,
-        ],
+        workflows=versioned.WORKFLOWS if deployment else videos.WORKFLOWS,
+        activities=activities.all,
         max_concurrent_activities=policies.MAX_CONCURRENT_ACTIVITIES,
         interceptors=interceptors,
-        build_id=build_id(),
+        # The one excludes the other.
+        build_id=None if deployment else build_id(),
+        deployment_config=deployment,
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN_TIMEOUT,
         sticky_queue_schedule_to_start_timeout=policies.STICKY_QUEUE_TIMEOUT,
         max_heartbeat_throttle_interval=policies.HEARTBEAT_INTERVAL,
@@ -67,6 +64,18 @@ def build_worker(
         # each is polled for on its own, and a kill lands at the same point of the history on all.
         disable_eager_activity_execution=True,
     )
+
+
+def deployment_of(settings: Settings) -> WorkerDeploymentConfig | None:
+    """The version that this worker polls for, where Worker Versioning is on; else None.
+
+    Each workflow says itself how it is versioned: one that does not is refused at the start.
+    """
+    name = settings.temporal_deployment_name
+    if name is None:
+        return None
+    version = WorkerDeploymentVersion(name, settings.temporal_worker_build_id or build_id())
+    return WorkerDeploymentConfig(version=version, use_worker_versioning=True)
 
 
 def build_id() -> str:
@@ -107,7 +116,9 @@ async def run(settings: Settings) -> None:
                 _supervised(link, client, stop),  # till the worker has finished what it has
                 build_worker(client, activities, settings, [*interceptors, alerts.interceptor]),
             ):
-                logger.info("working on task queue %s", settings.task_queue)
+                logger.info(
+                    "working on task queue %s%s", settings.task_queue, _as_version(settings)
+                )
                 await stop.wait()
                 logger.info(
                     "stopping: attempts in flight may take %s", policies.GRACEFUL_SHUTDOWN_TIMEOUT
@@ -116,6 +127,11 @@ async def run(settings: Settings) -> None:
     finally:
         journal.close()
     logger.info("stopped")
+
+
+def _as_version(settings: Settings) -> str:
+    deployment = deployment_of(settings)
+    return f" as version {deployment.version.to_canonical_string()}" if deployment else ""
 
 
 def _warn_of_old_alerts(folder: Path) -> None:

@@ -250,3 +250,46 @@ def test_settings_do_not_show_the_key(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GEMINI_API_KEY", "hush-hush")
     settings: Settings = load_settings()
     assert "hush-hush" not in f"{settings} {settings!r} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"TEMPORAL_WORKER_BUILD_ID": "7"},
+            (
+                "TEMPORAL_WORKER_BUILD_ID is set and TEMPORAL_DEPLOYMENT_NAME is not; set both for "
+                "Worker Versioning, or none."
+            ),
+        ),
+        (
+            {"TEMPORAL_DEPLOYMENT_NAME": "video.eu"},
+            (
+                "TEMPORAL_DEPLOYMENT_NAME must have no point and no colon, which Temporal puts "
+                "after it."
+            ),
+        ),
+        (
+            {"TEMPORAL_DEPLOYMENT_NAME": ""},
+            "TEMPORAL_DEPLOYMENT_NAME must have 1 to 255 characters, all printable.",
+        ),
+        (
+            {"TEMPORAL_DEPLOYMENT_NAME": "video", "TEMPORAL_WORKER_BUILD_ID": "b" * 256},
+            "TEMPORAL_WORKER_BUILD_ID must have 1 to 255 characters, all printable.",
+        ),
+    ],
+)
+def test_a_version_that_no_server_takes_is_refused(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], sentence: str
+) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+
+    assert fault() == sentence
+
+
+def test_a_build_id_may_have_a_point(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TEMPORAL_DEPLOYMENT_NAME", "video")
+    environment.setenv("TEMPORAL_WORKER_BUILD_ID", "1.4.2")
+
+    assert load_settings().temporal_worker_build_id == "1.4.2"
