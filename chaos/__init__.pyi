@@ -14,6 +14,8 @@ from chaos.environment.target import Service as Service
 from chaos.environment.target import Target as Target
 from chaos.environment.temporal import StackSpec as StackSpec
 from chaos.environment.temporal import Topology as Topology
+from chaos.environment.versions import Version as Version
+from chaos.environment.versions import Versions as Versions
 from chaos.environment.wire import SERVER as SERVER
 from chaos.environment.worker import WorkerKind as WorkerKind
 from chaos.environment.worker import WorkerProcess as WorkerProcess

@@ -23,6 +23,7 @@ from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
 from chaos.environment.target import Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import StackSpec, Temporal, TemporalFactory
+from chaos.environment.versions import VersionName
 from chaos.environment.ways import NotHereError, Way, Ways
 from chaos.environment.wire import Link, WireServer
 from chaos.environment.worker import WorkerProcess
@@ -60,7 +61,8 @@ class WorkerOptions(TypedDict, total=False):
     and `argv`: instead of the target's own. `settings`: additions to its environment. `links`: what
     it reaches through a link of its own, on which toxics can be put (`SERVER`, a service). `wire`:
     it speaks to Temporal, and to services over HTTP, by lines of its own whose calls can be held.
-    `namespace`: on the wire, the namespace of its requests, which is created for them.
+    `namespace`: on the wire, the namespace of its requests, which is created for them. `version`:
+    one of the target's versions, `versioned`: it polls as such in Worker Versioning.
     """
 
     kind: str | None
@@ -70,6 +72,8 @@ class WorkerOptions(TypedDict, total=False):
     links: Sequence[str]
     wire: bool
     namespace: str
+    version: VersionName | None
+    versioned: bool
 
 
 class Stack:
@@ -224,7 +228,7 @@ class Stack:
         """Start one more worker, and wait until it is ready. Raises TypeError for an unknown
         option.
         """
-        _require_known(options)
+        self._require_offered(options)
         name = self._next_worker()
         way = await self._ways.linked(self.temporal, name, options.get("links", ()))
         worker = self._new_worker(name, await self._on_wire(name, way, options), options)
@@ -235,7 +239,7 @@ class Stack:
         """Start so many workers, restart each that dies, and wait until all are ready. They share
         their links; on the wire each has lines of its own. Raises TypeError for an unknown option.
         """
-        _require_known(options)
+        self._require_offered(options)
         name = self._next_supervisor()
         linked = await self._ways.linked(self.temporal, name, options.get("links", ()))
         kept = [
@@ -255,7 +259,7 @@ class Stack:
         They and the supervisor itself share their links and the lines of the wire. Raises
         NotHereError where the target has none, or a kind of workers is given.
         """
-        _require_known(options)
+        self._require_offered(options)
         if options.get("kind"):
             raise NotHereError("this target's own supervisor starts workers of one kind alone.")
         if not self.target.supervisor:
@@ -264,12 +268,14 @@ class Stack:
         name = self._next_supervisor()
         way = await self._ways.linked(self.temporal, name, options.get("links", ()))
         way = await self._on_wire(name, way, options)
-        environment = self._led(way, self._worker_environment(task_queue), options)
-        own = options.get("argv") or self._config.worker_argv
+        version = options.get("version")
+        environment = self._led(way, self._environment_of(task_queue, options), options)
+        own = options.get("argv") or self._own_argv(version)
         program = ("--command", shlex.join(own)) if own else ()
         whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
         # Its workers lead groups of their own, and it can be killed without them.
         child = self.placement.child(name, whole, environment, is_group=False)
+        child.version = version
         supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue), way.line)
         self.supervisors.append(supervisor)
         await supervisor.start(self.client)
@@ -292,10 +298,11 @@ class Stack:
         kind = options.get("kind")
         if kind is not None and kind not in self.target.kinds:
             raise NotHereError(f"this target has no kind of worker named {kind!r}.")
+        version = options.get("version")
         made_of = self.target.worker_kind(kind)
         task_queue = options.get("task_queue") or made_of.task_queue
-        environment = self._led(way, self._worker_environment(task_queue, kind), options)
-        argv = options.get("argv") or self._worker_argv(kind)
+        environment = self._led(way, self._environment_of(task_queue, options), options)
+        argv = options.get("argv") or self._worker_argv(kind, version)
         others = made_of.ready.queues if isinstance(made_of.ready, Polls) else ()
         worker = WorkerProcess(
             self.placement.child(name, argv, environment),
@@ -306,8 +313,23 @@ class Stack:
             server_port=port_of(environment["TEMPORAL_ADDRESS"]),
             line=way.line,
         )
+        worker.child.version = version
         self.workers.append(worker)
         return worker
+
+    def _require_offered(self, options: WorkerOptions) -> None:
+        """Reject what there is not: unknown options, and versions that the target does not name."""
+        _require_known(options)
+        versions, version = self.target.versions, options.get("version")
+        if version is not None and version not in (versions.all if versions else {}):
+            raise NotHereError(
+                f"this target names no version {version!r}: name it in Target.versions."
+            )
+        if options.get("versioned") and not (version and versions and versions.deployment):
+            raise NotHereError(
+                "a versioned worker needs a version, and the target's versions need a worker "
+                "deployment: name them in lab.worker and in Target.versions."
+            )
 
     async def start_front(self, front: Service) -> ServiceProcess:
         """Start a service that speaks to Temporal as workers do, such as an HTTP API."""
@@ -337,17 +359,29 @@ class Stack:
         client = await temporal.connect()
         return Client(**{**client.config(), "data_converter": self.target.data_converter})  # type: ignore[arg-type]  # as the SDK's own documentation copies a client
 
-    def _worker_argv(self, kind: str | None) -> Sequence[str]:
+    def _worker_argv(self, kind: str | None, version: VersionName | None) -> Sequence[str]:
         """The target's own program, or that which the user gave for this run in place of the main
         one.
         """
-        if kind is None and self._config.worker_argv:
+        if kind is None and version is None and self._config.worker_argv:
             return self._config.worker_argv
-        return self.placement.worker(kind)
+        return self.placement.worker(kind, version)
 
-    def _worker_environment(self, task_queue: str, kind: str | None = None) -> dict[str, str]:
+    def _own_argv(self, version: VersionName | None) -> Sequence[str]:
+        """The workers' program that replaces the one which the target's supervisor starts."""
+        if version is None:
+            return self._config.worker_argv
+        return self.placement.worker(version=version) if self.target.version(version).argv else ()
+
+    def _environment_of(self, task_queue: str, options: WorkerOptions) -> dict[str, str]:
+        """The environment of a worker, as the target and its version have it."""
+        version, versions = options.get("version"), self.target.versions
+        variables: Mapping[str, str] = {}
+        if options.get("versioned") and version and versions:
+            variables = versions.variables(version)
         return {
-            **self.placement.settings(kind),
+            **self.placement.settings(options.get("kind"), version),
+            **variables,
             **self._service_variables({n: s.port.address for n, s in self.services.items()}),
             **self._temporal_environment(task_queue),
         }

@@ -18,6 +18,7 @@ from chaos.environment.factory import ProcessFactory
 from chaos.environment.needs import Need
 from chaos.environment.readiness import Polls
 from chaos.environment.temporal import NAMESPACE, StackSpec
+from chaos.environment.versions import Version, VersionName, Versions
 from chaos.environment.worker import Ready, WorkerKind
 from chaos.evidence.bills import Bill, Billing, Mode, PaidRequest, Refusal, SuiteEstimate
 from chaos.evidence.case import Evidence, Reading, Timings
@@ -114,6 +115,8 @@ class Target:
     again that has died. Python programs of ours that this interpreter runs, such as `python -m
     orders.worker`, start in less time by fork where `preload` names what they import.
 
+    `versions` are the builds between which a deploy goes, where a deploy is to be tested.
+
     `timings` are what the target says of itself. `prices_usd` has the price of each item. `bills`,
     `paid_requests` and `refusals` read from a case's folder what was billed, what the workers have
     on record of that, and which answers a service refused.
@@ -150,6 +153,7 @@ class Target:
     services: Sequence[Service] = ()
     supervisor: Sequence[str] = ()
     preload: Sequence[str] = ()
+    versions: Versions | None = None
     timings: Timings = field(default_factory=Timings)
     data_converter: DataConverter = pydantic_data_converter
     prices_usd: Mapping[str, Decimal] = field(default_factory=dict)
@@ -180,6 +184,10 @@ class Target:
         if name is None:
             return WorkerKind(self.worker, self.task_queue, self.ready)
         return self.kinds[name]
+
+    def version(self, name: VersionName) -> Version:
+        """One of its versions. Raises KeyError where it names none of that name."""
+        return (self.versions.all if self.versions else {})[name]
 
     def folder_in(self, project: Path | None) -> Path:
         """Where its modules are found, and its processes run unless that is a scratch folder;
@@ -274,15 +282,19 @@ class Placement:
         is_scratch = self.target.cwd == SCRATCH
         return self.scratch if is_scratch else self.target.folder_in(self.project)
 
-    def worker(self, kind: str | None = None) -> list[str]:
+    def worker(self, kind: str | None = None, version: VersionName | None = None) -> list[str]:
         """The command line of a worker."""
-        return [self._filled(part) for part in self.target.worker_kind(kind).argv]
+        own = self.target.version(version).argv if version else ()
+        return [self._filled(part) for part in own or self.target.worker_kind(kind).argv]
 
-    def settings(self, kind: str | None = None) -> dict[str, str]:
+    def settings(
+        self, kind: str | None = None, version: VersionName | None = None
+    ) -> dict[str, str]:
         """Additions to a worker's environment."""
         settings = self.target.settings
         common = settings(self) if callable(settings) else settings
-        return self._all_filled({**common, **self.target.worker_kind(kind).settings})
+        own = self.target.version(version).settings if version else {}
+        return self._all_filled({**common, **self.target.worker_kind(kind).settings, **own})
 
     def service(
         self, service: Service, environment: Mapping[str, str] | None = None

@@ -52,6 +52,7 @@ class Entry(BaseModel):
         progress: a query's answer.
         strain: how starved the machine was.
         identities: under which a ready worker was seen to poll, if they differ from others'.
+        version: of the target's builds, that which a ready worker is.
         boundary: of the wire, where the fault hit a call.
         passage: the wire's number of that call.
 
@@ -72,6 +73,7 @@ class Entry(BaseModel):
     progress: dict[str, Any] | None = None
     strain: Strain | None = None
     identities: tuple[str, ...] = ()
+    version: str | None = None
     boundary: str | None = None
     passage: int | None = None
 

@@ -284,11 +284,15 @@ class Lab:
             links (Sequence[str]): what it reaches through a proxy: `SERVER`, or names of services.
             wire (bool): whether its calls can be held, by `at`.
             namespace (str): on the wire, another namespace for its requests.
+            version (str): one of the target's versions: `old`, `new` or `broken`.
+            versioned (bool): whether it polls as that version in Worker Versioning.
 
         """
         worker = await self.stack.start_worker(**options)
         kind = options.get("kind")
+        version = options.get("version")
         what = f"pid {worker.child.pid}" + (f", kind {kind}" if kind else "")
+        what += f", version {version}" if version else ""
         self.note(f"{worker.child.name} is ready ({what})")
         self.on_working()
         return worker

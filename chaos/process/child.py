@@ -138,7 +138,8 @@ class Child:
     `user` is whose rights it gets, for programs that refuse root's; None: those of the run. The
     suite's own programs are started by the `spawner`, where there is one. One that `is_group` is
     all that its command line starts, such as a shell and the program that this runs: a signal goes
-    to the whole process group, and it has ended when all of that has.
+    to the whole process group, and it has ended when all of that has. `version` is which of the
+    target's builds it is, if any.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Child:
     user: str | None = None
     spawner: Spawner | None = None
     is_group: bool = False
+    version: str | None = None
     _process: Started | None = field(default=None, init=False)
     _was_ended: bool = field(default=False, init=False)
     _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -235,7 +237,9 @@ class Child:
             interval_seconds=READY_INTERVAL_SECONDS,
         )
         known = tuple(identities())
-        self.journal.add(Event.READY, target=self.name, pid=self.pid, identities=known)
+        self.journal.add(
+            Event.READY, target=self.name, pid=self.pid, identities=known, version=self.version
+        )
 
     def _watch(
         self, process: Started, exited: asyncio.Event, loop: asyncio.AbstractEventLoop
