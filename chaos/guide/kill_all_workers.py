@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chaos.environment.target import Target
+from chaos.environment.temporal import SHARED_SERVER
 from chaos.environment.worker import WorkerProcess
+from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import STEP_DEADLINE_SECONDS, Lab
 from chaos.experiment.scenario import Case, Scenario
+from chaos.guide.figures import backlog_drains, backlog_grew, figures_of_a_gap
 from chaos.guide.heading import Heading
-from chaos.guide.load import load, start_all, until_at_work
+from chaos.guide.load import (
+    invariants_of,
+    load,
+    prepared,
+    start_all,
+    until_at_work,
+    until_waiting,
+)
 from chaos.invariants import proof
 from chaos.invariants.proofs.process import died_of_it, were_gone_at_once
+from chaos.invariants.recovery.faults import is_worker
+from chaos.process.waiting import DeadlineExceededError
 
 WORKERS = 3
+NOTICED_SECONDS = 30.0
+"""How long they stay down at most until the activities that died with them wait to be done again:
+that takes a heartbeat timeout and a backoff, or half an hour where there are no heartbeats.
+"""
 
 
 def _scenario(target: Target) -> Scenario:
     async def experiment(lab: Lab) -> None:
-        conditions = target.drawn
-        if conditions.prepare:
-            await conditions.prepare(lab)
-        workers = [await lab.worker(settings=conditions.settings) for _ in range(WORKERS)]
+        settings = await prepared(lab)
+        workers = [await lab.worker(settings=settings) for _ in range(WORKERS)]
         count = lab.options.workflows
         first, later = load(target, count), load(target, count, first=count + 1)
         await start_all(lab, first)
         await until_at_work(lab, first)
         await kill_together(lab, workers)
         await start_all(lab, later)
+        await until_waiting(lab, "workflow", count, lab.step_deadline_seconds)
+        try:
+            await until_waiting(lab, "activity", 1, NOTICED_SECONDS)
+        except DeadlineExceededError as error:
+            lab.note(str(error))
         lab.note("all workers start again")
         await asyncio.gather(*(worker.start(lab.client) for worker in workers))
 
@@ -40,14 +59,19 @@ def _scenario(target: Target) -> Scenario:
         target=target,
         experiment=experiment,
         load=lambda options: load(target, 2 * options.workflows),
-        proofs=(all_were_killed,),
-        invariants=tuple(target.invariants),
+        proofs=(all_were_killed, backlog_grew),
+        invariants=(*invariants_of(target), backlog_drains),
+        figures=figures_of_a_gap,
         all_faults_hit=False,
+        sampled=True,
+        stack=SHARED_SERVER,
+        modes=frozenset({Mode.MOCKED}),
+        about_seconds=60,
     )
     return Scenario(name="", title="", cases=(case,))
 
 
-async def kill_together(lab: Lab, workers: list[WorkerProcess]) -> None:
+async def kill_together(lab: Lab, workers: Sequence[WorkerProcess]) -> None:
     """SIGKILL to all of them, a planned fault each; wait until all have ended."""
     children = [worker.child for worker in workers]
     for child in children:
@@ -60,15 +84,24 @@ async def kill_together(lab: Lab, workers: list[WorkerProcess]) -> None:
 
 @proof("all_were_killed")
 def all_were_killed(evidence: Evidence) -> Iterator[str]:
-    """All workers died of SIGKILL, and were down at the same time."""
-    killed = [e for e in evidence.journal if e.event is Event.SIGNALED and e.signal == "SIGKILL"]
-    faults = [e for e in evidence.journal if e.event is Event.FAULT]
-    kills = [kill for kill in killed if any(fault.pid == kill.pid for fault in faults)]
-    if len(faults) < WORKERS:
-        yield f"{len(faults)} of {WORKERS} workers got a fault"
-    for fault in faults:
-        if not any(k.pid == fault.pid and died_of_it(evidence, k) for k in kills):
-            yield f"{fault.target} was not seen to die of SIGKILL"
+    """All workers that were ready before died of SIGKILL, and were down at the same time."""
+    faults = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+    if not faults:
+        yield "no worker was killed"
+        return
+    kills = []
+    for ready in evidence.journal:
+        if (
+            ready.event is not Event.READY
+            or ready.at > faults[0].at
+            or not is_worker(ready.target or "")
+        ):
+            continue
+        kill = evidence.first_entry(Event.SIGNALED, pid=ready.pid, signal="SIGKILL")
+        if kill is None or not died_of_it(evidence, kill):
+            yield f"{ready.target} was not seen to die of SIGKILL"
+        else:
+            kills.append(kill)
     if kills and not were_gone_at_once(evidence, kills):
         yield "the workers were not down at the same time"
 
@@ -76,6 +109,6 @@ def all_were_killed(evidence: Evidence) -> Iterator[str]:
 HEADING = Heading(
     name="kill_all_workers",
     title="Kill all Workers, then restart them",
-    watches="backlog and drain time",
+    watches="backlog depth, drain time, schedule-to-start latency, replay latency, duplicates",
     make=_scenario,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
@@ -11,12 +11,21 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 from temporalio.service import RPCError
 
 from chaos.environment.target import Target
+from chaos.evidence.samples import BACKLOG
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import EndedEarlyError, Lab
-from chaos.process.waiting import wait_until
+from chaos.experiment.sampling import Queues
+from chaos.experiment.scenario import SURVIVAL
+from chaos.invariants import Invariant
+from chaos.invariants.exits import no_unplanned_exit
+from chaos.process.waiting import DeadlineExceededError, wait_until
+
+ACTIVITY_SECONDS = 20.0
+"""How long a workload may take to its first activity; one that has none is waited for so long."""
 
 _ASK_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
+_COUNT_SECONDS = 0.2
 
 
 def load(target: Target, count: int, first: int = 1) -> tuple[WorkflowSpec, ...]:
@@ -31,21 +40,33 @@ async def start_all(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
 
 
 async def until_at_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
-    """Wait until a worker has a task of one of them in flight, by the server. Raises
-    EndedEarlyError if all have ended before that.
+    """Wait until a worker has an activity of one of them in flight, by the server; where they have
+    none for so long, a workflow task will do. Raises EndedEarlyError if all have ended before.
     """
+    try:
+        await _until(lab, specs, _has_activity, "an activity", ACTIVITY_SECONDS)
+    except DeadlineExceededError:
+        await _until(lab, specs, _has_task, "a workflow task", lab.step_deadline_seconds)
 
-    async def is_at_work() -> bool:
+
+async def _until(
+    lab: Lab,
+    specs: Sequence[WorkflowSpec],
+    has_it: Callable[[WorkflowExecutionDescription], bool],
+    what: str,
+    deadline_seconds: float,
+) -> None:
+    async def is_there() -> bool:
         told = await asyncio.gather(*(_described(lab, spec) for spec in specs))
         known = [each for each in told if each]
         if known and all(d.status is not WorkflowExecutionStatus.RUNNING for d in known):
             raise EndedEarlyError("all workflows ended before a worker was seen at work.")
-        return any(map(_is_in_flight, known))
+        return any(map(has_it, known))
 
     await wait_until(
-        is_at_work,
-        what="a worker has a task in flight",
-        deadline_seconds=lab.step_deadline_seconds,
+        is_there,
+        what=f"a worker has {what} in flight",
+        deadline_seconds=deadline_seconds,
         interval_seconds=_LOOK_SECONDS,
     )
 
@@ -60,10 +81,49 @@ async def _described(lab: Lab, spec: WorkflowSpec) -> WorkflowExecutionDescripti
         return None
 
 
-def _is_in_flight(described: WorkflowExecutionDescription) -> bool:
-    raw = described.raw_description
+def _has_activity(described: WorkflowExecutionDescription) -> bool:
     started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    if any(pending.state == started for pending in raw.pending_activities):
-        return True
-    task = PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
-    return raw.HasField("pending_workflow_task") and raw.pending_workflow_task.state == task
+    return any(each.state == started for each in described.raw_description.pending_activities)
+
+
+def _has_task(described: WorkflowExecutionDescription) -> bool:
+    task = described.raw_description.pending_workflow_task
+    return bool(task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED)
+
+
+async def backlog(lab: Lab) -> Mapping[str, float]:
+    """How many tasks wait now in the stack's task queues, by their kind: workflow or activity."""
+    queues = Queues(lab.client, lab.stack.temporal.prefix, lambda: lab.stack.task_queues)
+    found: dict[str, float] = {}
+    for sample in await queues.sample():
+        if sample.name == BACKLOG:
+            kind = sample.labels["kind"]
+            found[kind] = found.get(kind, 0.0) + sample.value
+    return found
+
+
+async def until_waiting(lab: Lab, kind: str, count: int, deadline_seconds: float) -> None:
+    """Wait until so many tasks of a kind wait for a worker. Raises DeadlineExceededError."""
+
+    async def are_waiting() -> bool:
+        return (await backlog(lab)).get(kind, 0.0) >= count
+
+    await wait_until(
+        are_waiting,
+        what=f"{count} {kind} task(s) wait for a worker",
+        deadline_seconds=deadline_seconds,
+        interval_seconds=_COUNT_SECONDS,
+    )
+
+
+async def prepared(lab: Lab) -> Mapping[str, str]:
+    """What a search does before its first workflow; the settings of its workers."""
+    conditions = lab.stack.target.drawn
+    if conditions.prepare:
+        await conditions.prepare(lab)
+    return conditions.settings
+
+
+def invariants_of(target: Target) -> tuple[Invariant, ...]:
+    """What must hold of a target whatever breaks: what it says, or else what must of anybody's."""
+    return (*(target.invariants or SURVIVAL), no_unplanned_exit)

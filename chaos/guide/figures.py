@@ -1,0 +1,151 @@
+"""What the guide says to watch, as figures: the backlog and how long it took to drain, how long
+tasks waited, and how long workers needed for workflows that they had to replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.samples import BACKLOG, over_time
+from chaos.experiment.sampling import EVERY_SECONDS
+from chaos.guide.gap import Gap, Task, due_again, gap_of, queueing_seconds, tasks
+from chaos.invariants import Late, Unmeasured, invariant, proof
+from chaos.invariants.figures import SECONDS, Figure
+
+TASKS = "tasks"
+KINDS = ("workflow", "activity")
+
+
+def figures_of_a_gap(evidence: Evidence) -> Sequence[Figure]:
+    """All of them, of a case in which all workers were away once; none where they never were."""
+    gap = gap_of(evidence)
+    if gap is None:
+        return ()
+    return (
+        *depths(evidence),
+        *drain_time(evidence, gap),
+        *waits(evidence, gap),
+        *replays(evidence),
+    )
+
+
+def depths(evidence: Evidence) -> Iterator[Figure]:
+    """The deepest backlog of either kind, by the server's own count. It has no bound: how deep it
+    gets is the fault's doing, and the drain time has one.
+    """
+    for kind in KINDS:
+        found = over_time(evidence.samples, BACKLOG, kind=kind)
+        if found:
+            deepest = max(value for _, value in found)
+            yield Figure(name=f"deepest backlog, {kind} tasks", value=deepest, unit=TASKS)
+
+
+def drain_time(evidence: Evidence, gap: Gap) -> Iterator[Figure]:
+    """From the end of a gap until no task waits any more, by the samples: the first without a
+    backlog of which all later ones have none. Where some still waited at the end, until then.
+
+    The bound: until the last lost attempt is due, the queueing, and two samples.
+    """
+    drained_at = drained(evidence)
+    if drained_at is None:
+        return
+    late = (due_again(evidence, gap) - gap.end).total_seconds()
+    yield Figure(
+        name="drain time",
+        value=round(max(0.0, (drained_at - gap.end).total_seconds()), 3),
+        unit=SECONDS,
+        bound=round(late + queueing_seconds(evidence, gap) + 2 * EVERY_SECONDS, 3),
+    )
+
+
+def drained(evidence: Evidence) -> datetime | None:
+    """The time of the first sample from which on nothing waited; the last one's if something did.
+    None: there are no samples.
+    """
+    found = over_time(evidence.samples, BACKLOG)
+    last = max((n for n, (_, waiting) in enumerate(found) if waiting), default=-1)
+    return found[min(last + 1, len(found) - 1)][0] if found else None
+
+
+def waits(evidence: Evidence, gap: Gap) -> Iterator[Figure]:
+    """The longest times from schedule to start of what started after a gap began, by the histories.
+    Of activities only first attempts: histories do not say when another one was scheduled.
+
+    The bound: the gap, during which nothing could start, and the queueing after it.
+    """
+    bound = round(gap.seconds + queueing_seconds(evidence, gap), 3)
+    for kind, found in _waits(evidence, gap.start).items():
+        if found:
+            name = f"schedule to start, {kind}, longest"
+            yield Figure(name=name, value=round(max(found), 3), unit=SECONDS, bound=bound)
+
+
+def _waits(evidence: Evidence, since: datetime) -> dict[str, list[float]]:
+    return {
+        "workflow tasks": [
+            task.waited_seconds
+            for run in tasks(evidence)
+            for task in run
+            if task.started_at >= since
+        ],
+        "activities": [
+            (activity.started_at - activity.scheduled_at).total_seconds()
+            for workflow in evidence.all_workflows
+            for activity in workflow.activities
+            if activity.started_at and activity.attempt <= 1 and activity.started_at >= since
+        ],
+    }
+
+
+def replays(evidence: Evidence) -> Iterator[Figure]:
+    """How many workflow tasks were answered by a worker that did not have the workflow's state, and
+    the longest time that one took: from when the worker got the task to its answer, by the history.
+    That is the replay and the new code after it, local activities included.
+
+    The bound: the workflow task's own timeout.
+    """
+    found = replayed(evidence)
+    yield Figure(name="workflows replayed by another worker", value=len(found), unit="times")
+    if found:
+        known = {each.workflow_id: each.task_seconds for each in evidence.all_workflows}
+        yield Figure(
+            name="replay latency, longest",
+            value=round(max(task.seconds for task in found), 3),
+            unit=SECONDS,
+            bound=max(known[task.workflow_id] for task in found) or None,
+        )
+
+
+def replayed(evidence: Evidence) -> Sequence[Task]:
+    """The tasks that were answered by another worker than the one before them in their run."""
+    return [
+        task
+        for run in tasks(evidence)
+        for before, task in pairwise(run)
+        if task.worker != before.worker
+    ]
+
+
+@proof("backlog_grew")
+def backlog_grew(evidence: Evidence) -> Iterator[str]:
+    """Tasks waited while no worker could take any."""
+    gap, found = gap_of(evidence), over_time(evidence.samples, BACKLOG)
+    if gap is None:
+        yield "nothing was broken, so that no backlog can be its doing"
+    elif not found:
+        yield "no backlog was measured"
+    elif not any(gap.start <= at <= gap.end and waiting for at, waiting in found):
+        yield f"no task waited in the {gap.seconds:.1f} s without workers"
+
+
+@invariant
+def backlog_drains(evidence: Evidence) -> Iterator[str]:
+    """No task waits any more when all is over."""
+    found = over_time(evidence.samples, BACKLOG)
+    if not found:
+        yield Unmeasured("no backlog was measured")
+    elif found[-1][1]:
+        yield Late(f"{found[-1][1]:.0f} tasks still waited in the task queues at the end")
