@@ -45,10 +45,12 @@ from chaos.faults import Fault as Fault
 from chaos.faults import KillWorker as KillWorker
 from chaos.faults import OutOfMemory as OutOfMemory
 from chaos.faults import PauseWorker as PauseWorker
+from chaos.faults import RateLimited as RateLimited
 from chaos.faults import ServerDown as ServerDown
 from chaos.faults import ServerPaused as ServerPaused
 from chaos.faults import ServiceDown as ServiceDown
 from chaos.faults import ServiceErrors as ServiceErrors
+from chaos.faults import ServiceOverloaded as ServiceOverloaded
 from chaos.faults import ServicePaused as ServicePaused
 from chaos.faults import ServiceReadOnly as ServiceReadOnly
 from chaos.faults import ServiceSlow as ServiceSlow

@@ -38,7 +38,7 @@ from chaos.environment.temporal import (
     connect,
     register,
 )
-from chaos.process.child import Child
+from chaos.process.child import Child, ChildError
 from chaos.process.waiting import wait_until
 
 _PATIENCE = timedelta(seconds=2)
@@ -47,7 +47,8 @@ _PATIENCE = timedelta(seconds=2)
 @dataclass
 class TemporalCluster:
     """The database, the other processes by name, and their ports. `options` are what a client needs
-    besides the address, such as TLS.
+    besides the address, such as TLS. `settings` is the file with its dynamic configuration, which
+    was `configured` first.
     """
 
     postgres: Postgres
@@ -57,6 +58,8 @@ class TemporalCluster:
     namespace: str = NAMESPACE
     prefix: str = ""
     execution_timeout: timedelta | None = None
+    settings: Path | None = field(default=None, init=False)
+    configured: Mapping[str, str] = field(default_factory=dict, init=False)
 
     @classmethod
     def at(  # noqa: PLR0913 - each is named by its caller
@@ -72,7 +75,8 @@ class TemporalCluster:
         """Write the configuration of every process of the program `server`."""
         ports = {name: RolePorts() for name in ROLES}
         settings = processes.scratch / "dynamic.yaml"
-        settings.write_text(dynamic_config({**OWN_CONFIG, **spec.dynamic_config}))
+        configured = {**OWN_CONFIG, **spec.dynamic_config}
+        settings.write_text(dynamic_config(configured))
         roles = {}
         for name, role in ROLES.items():
             file = processes.scratch / f"{name}.yaml"
@@ -83,7 +87,9 @@ class TemporalCluster:
             )
             start = ("--config-file", str(file), "--allow-no-auth", "start", "--service", role)
             roles[name] = processes.child(name, (str(server), *start))
-        return cls(postgres, roles, ports, options or {})
+        found = cls(postgres, roles, ports, options or {})
+        found.settings, found.configured = settings, configured
+        return found
 
     @property
     def address(self) -> str:
@@ -129,6 +135,16 @@ class TemporalCluster:
         await wait_until(
             self._answers, what="the cluster answers", deadline_seconds=READY_DEADLINE_SECONDS
         )
+
+    async def configure(self, settings: Mapping[str, str]) -> None:
+        """Start the frontend again with this dynamic configuration over the cluster's own, in the
+        place of what this gave it before. Raises ChildError.
+        """
+        if self.settings is None:
+            raise ChildError("the cluster's dynamic configuration is in no file.")
+        self.settings.write_text(dynamic_config({**self.configured, **settings}))
+        await self.roles[FRONTEND].kill()
+        await self.start_again(FRONTEND)
 
     async def connect(self) -> Client:
         """A client with a connection of its own, which reconnects after a restart."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -56,6 +56,7 @@ class TemporalServer:
     namespace: str = NAMESPACE
     prefix: str = ""
     execution_timeout: timedelta | None = None
+    _added: Sequence[str] = field(default=(), init=False)
 
     @staticmethod
     def argv(  # noqa: PLR0913, PLR0917 - what a command line is made of
@@ -74,11 +75,7 @@ class TemporalServer:
             *(("--ui-port", str(ui_port.number)) if ui_port else ("--headless",)),
             *(("--db-filename", str(database)) if database else ()),
             *(("--namespace", namespace) if namespace != NAMESPACE else ()),
-            *(
-                part
-                for key, value in dynamic_config.items()
-                for part in ("--dynamic-config-value", f"{key}={value}")
-            ),
+            *(part for key, value in dynamic_config.items() for part in _setting(key, value)),
         ]
 
     @property
@@ -101,6 +98,17 @@ class TemporalServer:
             what="the Temporal server answers",
             deadline_seconds=READY_DEADLINE_SECONDS,
         )
+
+    async def configure(self, settings: Mapping[str, str]) -> None:
+        """Start it again with this dynamic configuration over its own, in the place of what this
+        gave it before: the program reads none while it runs. Raises ChildError.
+        """
+        await self.child.kill()
+        argv = list(self.child.argv)
+        added = [part for name, text in settings.items() for part in _setting(name, text)]
+        self.child.argv = [*argv[: len(argv) - len(self._added)], *added]
+        self._added = added
+        await self.start()
 
     async def connect(self) -> Client:
         """A client with a connection of its own, which reconnects after a restart."""
@@ -148,6 +156,10 @@ def fixed_port(number: int) -> Port:
             f"the target's workers connect only to localhost:{number}, and {error}: end it, or "
             "wait until it has ended, and run again."
         ) from None
+
+
+def _setting(name: str, text: str) -> tuple[str, str]:
+    return "--dynamic-config-value", f"{name}={text}"
 
 
 def _small_disk(size_mib: int, processes: ProcessFactory) -> SmallDisk:

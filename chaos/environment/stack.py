@@ -331,6 +331,12 @@ class Stack:
                 "deployment: name them in lab.worker and in Target.versions."
             )
 
+    async def client_on_wire(self) -> Client:
+        """One more connection of the harness, which passes the wire as workers on it do, so that
+        what limits them limits it. Raises ChildError, WireError.
+        """
+        return self._speaking(await self._ways.client_on_wire(self.temporal))
+
     async def start_front(self, front: Service) -> ServiceProcess:
         """Start a service that speaks to Temporal as workers do, such as an HTTP API."""
         process = self.placement.service(front, self._temporal_environment(self.task_queue))
@@ -356,7 +362,9 @@ class Stack:
 
     async def _connected(self, temporal: Temporal) -> Client:
         """The harness's own connection, which speaks as the target's workers do."""
-        client = await temporal.connect()
+        return self._speaking(await temporal.connect())
+
+    def _speaking(self, client: Client) -> Client:
         return Client(**{**client.config(), "data_converter": self.target.data_converter})  # type: ignore[arg-type]  # as the SDK's own documentation copies a client
 
     def _worker_argv(self, kind: str | None, version: VersionName | None) -> Sequence[str]:

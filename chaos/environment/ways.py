@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.target import ServiceProcess
-from chaos.environment.temporal import Temporal, add_namespace
+from chaos.environment.temporal import Temporal, add_namespace, connect
 from chaos.environment.wire import (
+    CLIENT,
     EVERYBODY,
     SERVER,
     Line,
@@ -115,6 +119,19 @@ class Ways:
                 )
         addresses = {end: each.port.address for end, each in opened.items()}
         return Way({**way.addresses, **addresses}, line)
+
+    async def client_on_wire(self, temporal: Temporal) -> Client:
+        """A client of the harness behind a line of its own, `CLIENT`. Raises ChildError, WireError
+        and RuntimeError.
+        """
+        environment = temporal.worker_environment
+        upstream = upstream_of(temporal.address, environment, self.processes.scratch / "tls")
+        line = await self._server().open(CLIENT, upstream)
+        own = {**plain(environment), "TEMPORAL_ADDRESS": line.port.address}
+        options = dict(
+            ClientConfig.load_client_connect_config(disable_file=True, override_env_vars=own)
+        )
+        return await connect(str(options.pop("target_host")), **options)
 
     async def discard(self) -> None:
         """End all lines."""

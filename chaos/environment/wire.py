@@ -27,6 +27,9 @@ SERVER = "server"
 EVERYBODY = "workers"
 """The line that all workers with a fixed address share."""
 
+CLIENT = "client"
+"""The line of the harness's own client, where that is to be limited with the workers."""
+
 _TLS = "TEMPORAL_TLS"
 _FILES = {
     "ca_file": f"{_TLS}_SERVER_CA_CERT_DATA",

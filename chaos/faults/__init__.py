@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaos.faults.base import AnyFault, Family, Fault
+from chaos.faults.limits import RateLimited, ServiceOverloaded
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
 from chaos.faults.process import KillWorker, PauseWorker
@@ -37,11 +38,13 @@ __all__ = [
     "KillWorker",
     "OutOfMemory",
     "PauseWorker",
+    "RateLimited",
     "Seen",
     "ServerDown",
     "ServerPaused",
     "ServiceDown",
     "ServiceErrors",
+    "ServiceOverloaded",
     "ServicePaused",
     "ServiceReadOnly",
     "ServiceSlow",

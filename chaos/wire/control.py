@@ -13,6 +13,8 @@ Requests and replies are JSON lines on one TCP connection, and events come unask
      "link": "worker-1>server"}                       {"id": 6, "result": [1, 2]}
     {"id": 7, "do": "break", "breakage": {…}}         {"id": 7}
     {"id": 8, "do": "mend", "breakage": "errors"}     {"id": 8}
+    {"id": 9, "do": "limit", "limit": {…}}            {"id": 7}
+    {"id": 10, "do": "unlimit", "service": ""}         {"id": 8}
                                                       {"event": "reached", "breakpoint": 1, …}
                                                       {"event": "polled", "line": "worker-1",
                                                        "polled": {…}}
@@ -36,7 +38,7 @@ from chaos.network.connection import ConnectionStatus
 from chaos.network.toxics import AnyToxic
 from chaos.wire.boundary import Boundary
 from chaos.wire.journal import Polled
-from chaos.wire.specs import Breakage, BreakpointSpec, LineSpec, Passage, WireError
+from chaos.wire.specs import Breakage, BreakpointSpec, LimitSpec, LineSpec, Passage, WireError
 
 MOST_BYTES = 1 << 20
 """Of one line on the connection."""
@@ -139,6 +141,14 @@ class Wire:
         found = self._breakpoints[spec.number] = Breakpoint(self, spec)
         await self.send("set", breakpoint=spec.model_dump(mode="json"))
         return found
+
+    async def limit(self, limit: LimitSpec) -> None:
+        """Let no more than so many requests a second pass."""
+        await self.send("limit", limit=limit.model_dump(mode="json"))
+
+    async def unlimit(self, service: str = "") -> None:
+        """Take the limit off, of the server unless a service is named."""
+        await self.send("unlimit", service=service)
 
     async def decide(self, passage: Passage, decision: str) -> None:
         """Let a held call go on: a `Decision`, or the name of a status that the worker gets."""

@@ -14,7 +14,8 @@ from google.protobuf.message import Message
 from chaos.wire import methods
 from chaos.wire.boundary import Crossing
 from chaos.wire.grpc_work import Work
-from chaos.wire.journal import LEFT, Called
+from chaos.wire.journal import LEFT, REFUSED, Called
+from chaos.wire.limits import TOLD, Limits, refusal_details
 from chaos.wire.specs import Decision
 
 Forward = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
@@ -45,8 +46,11 @@ def _now() -> datetime:
 class Call:
     """Passes it on, holds it where it is to be held, and writes it down when it is over."""
 
-    def __init__(self, work: Work, method: str, forward: Forward, context: Any) -> None:
+    def __init__(
+        self, work: Work, limits: Limits, method: str, forward: Forward, context: Any
+    ) -> None:
         self._work = work
+        self._limits = limits
         self._method = method
         self._forward = forward
         self._context = context
@@ -77,6 +81,10 @@ class Call:
         self._work.called(self._context.peer(), self._method, request)
         sent = self._work.sent(self._method, request)
         await self._hold(sent)
+        if not self._limits.admits(self._method.rpartition("/")[2]):
+            self._decision = REFUSED
+            details = ((_DETAILS, refusal_details()),)
+            await self._refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, TOLD, details)
         reply = await self._forwarded(data)
         return await self._returned(request, sent, reply, own)
 

@@ -14,6 +14,7 @@ import grpc.aio
 from chaos.network.proxy import HOST
 from chaos.wire.grpc_call import Call, Forward, passed_on
 from chaos.wire.grpc_work import Work
+from chaos.wire.limits import Limits
 from chaos.wire.specs import LineSpec, Upstream, WireError
 
 _Streams = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
@@ -59,9 +60,10 @@ _CALLING = (
 class GrpcLine(grpc.GenericRpcHandler):
     """Between a worker and its server, from `start` to `stop`."""
 
-    def __init__(self, spec: LineSpec, work: Work) -> None:
+    def __init__(self, spec: LineSpec, work: Work, limits: Limits) -> None:
         self._spec = spec
         self._work = work
+        self._limits = limits
         self._server: grpc.aio.Server
         self._channel: grpc.aio.Channel
 
@@ -90,7 +92,9 @@ class GrpcLine(grpc.GenericRpcHandler):
             forward: Forward = self._channel.unary_unary(method)
 
             async def one(request: bytes, context: Any) -> bytes:
-                return await Call(self._work, method, forward, context).answer(request)
+                return await Call(self._work, self._limits, method, forward, context).answer(
+                    request
+                )
 
             return grpc.unary_unary_rpc_method_handler(one)
         return grpc.stream_stream_rpc_method_handler(partial(self._stream, method))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,8 @@ from chaos.wire.http_peer import (
     send_if_open,
     why_refused,
 )
-from chaos.wire.journal import LEFT, Called
+from chaos.wire.journal import LEFT, QUEUED, REFUSED, Called
+from chaos.wire.limits import Excess
 from chaos.wire.specs import Breakage, Decision
 
 _LAST_SECONDS = 5.0
@@ -41,6 +42,7 @@ class Call:
         self._awaits_continue = client.http.they_are_waiting_for_100_continue
         self._crossings: list[Crossing] = []
         self._delay_seconds = 0.0
+        self._excess: Excess | None = None
         self._notes: dict[str, Any] = {
             "at": _now(),
             "method": self._subject,
@@ -64,6 +66,8 @@ class Call:
         if decision == Decision.RESUME and (breakage := self._breakage()):
             self._delay_seconds = breakage.delay_seconds
             decision = Decision.RESUME if breakage.status is None else str(breakage.status)
+        if decision == Decision.RESUME and (excess := self._gate.excess()):
+            decision = await self._limited(excess)
         if decision == Decision.RESUME:
             try:
                 upstream = await connect()
@@ -89,6 +93,16 @@ class Call:
         finally:
             uploading.cancel()
             await asyncio.gather(uploading, return_exceptions=True)
+
+    async def _limited(self, excess: Excess) -> str:
+        """Refuse it, or wait until its turn at the service has come."""
+        self._excess = excess
+        self._notes["decision"] = REFUSED if excess.status else QUEUED
+        if excess.status:
+            return REFUSED
+        async with self._client.while_there():
+            await asyncio.sleep(excess.wait_seconds)  # the queue at the service, not a guess
+        return Decision.RESUME
 
     def _cross(self, stage: Stage) -> Crossing:
         self._crossings.append(self._gate.crossing(self._subject, stage, self._number))
@@ -119,6 +133,10 @@ class Call:
             self._client.reset()
         elif decision == Decision.SILENCE:
             await self._client.left.wait()
+        elif decision == REFUSED and self._excess:
+            sentence = "There are more requests than the service takes."
+            headers = (("Retry-After", self._excess.retry_after),)
+            await self._refuse(self._excess.status, sentence, headers)
         else:
             broken_by = self._notes.get("broken_by")
             whoever = f"The fault {broken_by}" if broken_by else "A breakpoint"
@@ -181,9 +199,11 @@ class Call:
             await self._refuse(502, f"The service's reply is not HTTP/1.1: {error}.")
         upstream.close()
 
-    async def _refuse(self, status: int, sentence: str) -> None:
+    async def _refuse(
+        self, status: int, sentence: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Answer in the service's place."""
-        await answer(self._client, status, sentence)
+        await answer(self._client, status, sentence, headers)
         self._notes |= {"status": str(status), "delivered_at": _now()}
 
 

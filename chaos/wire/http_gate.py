@@ -15,6 +15,7 @@ from chaos.wire.boundary import Boundary, Crossing, Kind, Stage, numbered
 from chaos.wire.breakages import Breakages
 from chaos.wire.breakpoints import Breakpoints
 from chaos.wire.journal import service_of
+from chaos.wire.limits import Excess, Limits
 from chaos.wire.specs import Breakage
 
 STATUSES = tuple(str(status.value) for status in HTTPStatus if status >= HTTPStatus.OK)
@@ -44,10 +45,16 @@ class Gate:
     """One for each line; `busy` tells what its worker has in flight."""
 
     def __init__(
-        self, breakpoints: Breakpoints, breakages: Breakages, journal: RecordFile, busy: Busy
+        self,
+        breakpoints: Breakpoints,
+        breakages: Breakages,
+        limits: Limits,
+        journal: RecordFile,
+        busy: Busy,
     ) -> None:
         self._breakpoints = breakpoints
         self._breakages = breakages
+        self._limits = limits
         self._journal = journal
         self._busy = busy
         self._counts: Counter[str] = Counter()
@@ -85,6 +92,10 @@ class Gate:
         from the worker's port `peer`.
         """
         return await self._breakpoints.at(self._journal, (crossing,), STATUSES, peer)
+
+    def excess(self) -> Excess | None:
+        """What a limit on the service does to one more request; None: it passes."""
+        return self._limits.excess(service_of(self._journal.line))
 
 
 def subject_of(request: h11.Request) -> str:

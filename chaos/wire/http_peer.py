@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -187,15 +187,16 @@ def for_client(event: h11.Event) -> h11.Event:
     return event
 
 
-async def answer(client: Peer, status: int, sentence: str) -> None:
-    """A reply of our own. Raises OSError."""
+async def answer(
+    client: Peer, status: int, sentence: str, more: Sequence[tuple[str, str]] = ()
+) -> None:
+    """A reply of our own, with `more` headers. Raises OSError."""
     content = f"{sentence}\n".encode()
     bodiless = status in _BODILESS
-    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(content)))]
+    body = [("Content-Type", "text/plain"), ("Content-Length", str(len(content)))]
+    headers = [*more, *([] if bodiless else body)]
     reason = HTTPStatus(status).phrase
-    await client.send(
-        h11.Response(status_code=status, reason=reason, headers=[] if bodiless else headers)
-    )
+    await client.send(h11.Response(status_code=status, reason=reason, headers=headers))
     if not bodiless and not client.asked_for_head:
         await client.send(h11.Data(data=content))
     await client.send(h11.EndOfMessage())

@@ -23,6 +23,9 @@ FOLDER = "wire"
 LEFT = "left"
 """What is on record as decided where the worker was gone before that."""
 
+REFUSED, QUEUED = "limit", "queued"
+"""What is on record as decided of a call above a limit: it was refused, or had to wait."""
+
 
 class Opened(Record):
     """The line listens. Addresses are `host:port`; `namespace` is what requests are sent on with,
@@ -51,10 +54,11 @@ class Called(Record):
     """A call is over. `method` is that of the API, or `POST /charges`. It came in `at`, was sent on
     `forwarded_at`, answered `replied_at` and handed to the worker `delivered_at`; what is None did
     not happen. `status` is what the worker got: the name of a gRPC status, or a number of HTTP's;
-    empty if it got none. `decision` is what was decided about it at a breakpoint. Of a request to a
-    service there are the hashes of its whole target and of its body (empty if not all of it came),
-    its idempotency key, when the exchange was over (`ended_at`, also where the worker gave up), and
-    the name of the breakage of that service that hit it (`broken_by`).
+    empty if it got none. `decision` is what was decided about it at a breakpoint, or `limit` or
+    `queued` where it was above a limit. Of a request to a service there are the hashes of its whole
+    target and of its body (empty if not all of it came), its idempotency key, when the exchange was
+    over (`ended_at`, also where the worker gave up), and the name of the breakage of that service
+    that hit it (`broken_by`).
     """
 
     event: Literal["called"] = "called"

@@ -27,7 +27,15 @@ from chaos.wire.grpc_work import Work
 from chaos.wire.http_gate import Gate
 from chaos.wire.http_line import HttpLine
 from chaos.wire.journal import Closed, Opened, client_of
-from chaos.wire.specs import Breakage, BreakpointSpec, LineSpec, Protocol, WireError
+from chaos.wire.limits import Limits
+from chaos.wire.specs import (
+    Breakage,
+    BreakpointSpec,
+    LimitSpec,
+    LineSpec,
+    Protocol,
+    WireError,
+)
 from chaos.wire.tasks import InFlight
 from chaos.wire.tracking import Tracker
 
@@ -58,6 +66,7 @@ class Server:
         self._breakages = Breakages()
         self._in_flight = InFlight()
         self._tracker = Tracker(self._in_flight)
+        self._limits = Limits()
         self._lines: dict[str, tuple[Line, RecordFile]] = {}
         self._links: dict[str, tuple[Proxy, RecordFile]] = {}
         self._client: asyncio.StreamWriter | None = None
@@ -78,6 +87,10 @@ class Server:
                 Breakage.model_validate(request["breakage"])
             ),
             "mend": lambda request: self._breakages.take_off(request["breakage"]),
+            "limit": lambda request: self._limits.put_on(
+                LimitSpec.model_validate(request["limit"])
+            ),
+            "unlimit": lambda request: self._limits.take_off(request["service"]),
             "put_on": lambda request: self._proxy(request).put_on(
                 ANY_TOXIC.validate_python(request["toxic"])
             ),
@@ -174,11 +187,11 @@ class Server:
         line: Line
         if spec.protocol is Protocol.HTTP:
             busy = partial(self._in_flight.of, client_of(spec.name))
-            gate = Gate(self._breakpoints, self._breakages, journal, busy)
+            gate = Gate(self._breakpoints, self._breakages, self._limits, journal, busy)
             line = HttpLine(spec, gate, journal)
         else:
             work = Work(spec, self._breakpoints, journal, self._tracker, self._tell)
-            line = GrpcLine(spec, work)
+            line = GrpcLine(spec, work, self._limits)
         await line.start()
         self._lines[spec.name] = line, journal
         listening, upstream = f"{HOST}:{spec.port}", spec.upstream.address

@@ -86,6 +86,20 @@ class Breakage(BaseModel):
     delay_seconds: float = Field(default=0.0, ge=0, le=86_400)
 
 
+class LimitSpec(BaseModel):
+    """So many requests a second may pass to the server, or to a `service` by its name; `burst` at
+    once after a rest. What is above that is refused: calls of the server as its own rate limit of
+    a namespace does it, requests with the `status`. With a status of 0 they wait for their turn.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    service: str = ""
+    per_second: float = Field(gt=0)
+    burst: float = Field(ge=1)
+    status: int = 429
+
+
 class Passage(BaseModel):
     """A call that has come to a breakpoint and is held there; at `DELIVERED` the next report of the
     same attempt is what is held, when it comes. `peer` is the worker's own port, from which it has

@@ -15,8 +15,8 @@ from chaos.evidence.journal import Entry, Event
 
 DEV_SERVER = "temporal-server"
 
-_SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close"})
-"""Faults of the network under which everything continues."""
+_SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close", "rate_limit"})
+"""Faults of the network, and limits, under which everything continues."""
 
 _SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence"})
 """Faults of the network, and of a call on the wire, that do not end a connection."""

@@ -16,7 +16,8 @@ import pytest_asyncio
 import trustme
 
 from chaos.process.waiting import wait_until
-from chaos.wire.specs import Upstream, WireError
+from chaos.wire.limits import refusal_details
+from chaos.wire.specs import LimitSpec, Upstream, WireError
 from tests.integration.wire.bed import DEADLINE_SECONDS, WireProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -124,6 +125,27 @@ async def test_a_refusal_keeps_its_status_and_its_details(
     if method == UNKNOWN:
         (called,) = process.calls("refuse")
         assert (called.method, called.status) == ("OfTomorrow", "ALREADY_EXISTS")
+
+
+async def test_a_limit_refuses_as_the_server_does(process: WireProcess) -> None:
+    async with serving(echo) as (server, address), through(process, "limited", address) as channel:
+        await process.wire.limit(LimitSpec(per_second=0.1, burst=1))
+        try:
+            await unary(channel, UNKNOWN)(b"\1")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await unary(channel, UNKNOWN)(b"\1")
+        finally:
+            await process.wire.unlimit()
+        assert await unary(channel, UNKNOWN)(b"\2") == b"\2"
+    assert len(server.metadata) == 2, "the server got it nevertheless"
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert ("grpc-status-details-bin", refusal_details()) in tuple(caught.value.trailing_metadata())
+    refused = process.calls("limited")[1]
+    assert (refused.decision, refused.status, refused.forwarded_at) == (
+        "limit",
+        "RESOURCE_EXHAUSTED",
+        None,
+    )
 
 
 async def test_a_message_of_any_size_passes(process: WireProcess) -> None:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from chaos.wire.boundary import Stage
 from chaos.wire.journal import Called
-from chaos.wire.specs import Decision, LineSpec, Protocol, Upstream, WireError
+from chaos.wire.specs import Decision, LimitSpec, LineSpec, Protocol, Upstream, WireError
 from tests.integration.wire.bed import Bed, WireProcess, reached
 from tests.integration.wire.http_bed import Service, service_in
 
@@ -190,6 +190,39 @@ async def test_who_waits_for_leave_to_send_is_refused_before_it_sends(service: S
     writer.close()
     (call,) = await service.calls(1)
     assert (call.status, call.body_sha256) == ("503", "")
+
+
+async def test_what_is_above_a_limit_is_refused_and_told_when_to_come_again(
+    service: Service,
+) -> None:
+    await service.wire.limit(LimitSpec(service="payments", per_second=0.5, burst=2, status=503))
+    try:
+        async with service.client() as client:
+            replies = [await client.post("/x", content=BODY) for _ in range(3)]
+    finally:
+        await service.wire.unlimit("payments")
+    assert [each.status_code for each in replies] == [200, 200, 503]
+    assert replies[2].headers["Retry-After"] in {"1", "2"}
+    assert len(service.booked()) == 2, "the service got it nevertheless"
+    refused = (await service.calls(3))[2]
+    assert (refused.decision, refused.status, refused.forwarded_at) == ("limit", "503", None)
+
+
+async def test_what_is_above_a_limit_may_wait_for_its_turn(service: Service) -> None:
+    await service.wire.limit(LimitSpec(service="payments", per_second=4, burst=1, status=0))
+    try:
+        async with service.client() as client:
+            replies = await asyncio.gather(*(client.post("/x", content=BODY) for _ in range(3)))
+    finally:
+        await service.wire.unlimit("payments")
+    assert [each.status_code for each in replies] == [200, 200, 200]
+    waits = [
+        (call.forwarded_at - call.at).total_seconds()
+        for call in await service.calls(3)
+        if call.decision == "queued" and call.forwarded_at
+    ]
+    assert waits
+    assert max(waits) > 0.1
 
 
 async def test_a_reply_to_head_and_one_of_204_have_no_body(service: Service) -> None:
