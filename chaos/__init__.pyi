@@ -1,5 +1,6 @@
 # Every name of the public API and where it is defined: for type checkers, and for `chaos` itself.
 
+from chaos.environment.packets import why_no_packets as why_no_packets
 from chaos.environment.readiness import LogLine as LogLine
 from chaos.environment.readiness import OpenPort as OpenPort
 from chaos.environment.readiness import Polls as Polls
@@ -41,6 +42,7 @@ from chaos.experiment.scenario import Case as Case
 from chaos.experiment.scenario import Scenario as Scenario
 from chaos.faults import AtBoundary as AtBoundary
 from chaos.faults import BadNetwork as BadNetwork
+from chaos.faults import BadPackets as BadPackets
 from chaos.faults import Fault as Fault
 from chaos.faults import KillWorker as KillWorker
 from chaos.faults import OutOfMemory as OutOfMemory
@@ -64,6 +66,7 @@ from chaos.invariants.proofs import died_of as died_of
 from chaos.invariants.proofs import hit_at as hit_at
 from chaos.invariants.proofs import killed_while_open as killed_while_open
 from chaos.invariants.proofs import network_was_hit as network_was_hit
+from chaos.invariants.proofs import packets_were_hit as packets_were_hit
 from chaos.invariants.proofs import ran_out_of_memory as ran_out_of_memory
 from chaos.invariants.proofs import service_was_hit as service_was_hit
 from chaos.invariants.proofs import was_down as was_down

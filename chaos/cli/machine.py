@@ -8,13 +8,13 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from chaos.environment import disk
+from chaos.environment import disk, packets
 from chaos.environment.memory import HIERARCHIES
 from chaos.environment.needs import Need, State
 from chaos.environment.postgres import PostgresNotFoundError, PostgresPrograms
@@ -152,11 +152,24 @@ def _needs_of_scenarios(scenarios: Sequence[Scenario]) -> Iterator[Need]:
             if scenario.name not in named:
                 named.append(scenario.name)
     for reason, names in reasons.items():
-        if reason and reason != disk.why_there_are_none():
+        if reason and reason not in {disk.why_there_are_none(), packets.why_no_packets()}:
             yield Need(State.OPTIONAL, "this machine", ", ".join(names), "unfit", reason)
-    on_disks = [s.name for s in scenarios if disk.why_there_are_none in {c.needs for c in s.cases}]
-    if on_disks:
-        yield _small_disk(", ".join(on_disks))
+    if on_disks := _that_need(disk.why_there_are_none, scenarios):
+        yield _small_disk(on_disks)
+    if on_packets := _that_need(packets.why_no_packets, scenarios):
+        yield _packet_loss(on_packets)
+
+
+def _that_need(needs: Callable[[], str | None], scenarios: Sequence[Scenario]) -> str:
+    return ", ".join(s.name for s in scenarios if needs in {case.needs for case in s.cases})
+
+
+def _packet_loss(needed_by: str) -> Need:
+    reason = packets.why_no_packets()
+    if reason is None:
+        return Need(State.OK, "packet loss", needed_by, "in network namespaces, by TUN devices")
+    how = "package util-linux, /dev/net/tun; root, or a system where users may have namespaces"
+    return Need(State.OPTIONAL, "packet loss", needed_by, "none", f"{reason} ({how})")
 
 
 def _small_disk(needed_by: str) -> Need:

@@ -5,6 +5,7 @@ not there before a worker's start belongs to that worker, unless it is known to 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -33,6 +34,8 @@ _KINDS = {
     "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
 }
 _PATIENCE = timedelta(seconds=1)
+_ESTABLISHED = 1
+"""As Linux's `/proc/net/tcp` numbers the states of a connection."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +255,10 @@ def port_of(address: str) -> int:
 
 def _ports(pid: int) -> Iterator[int]:
     """Those to which a process is connected."""
+    with contextlib.suppress(OSError):
+        own, its = (Path(f"/proc/{each}/ns/net").readlink() for each in ("self", pid))
+        if own != its:  # psutil reads the connections of this process's own network only
+            yield from _ports_within(pid)
     try:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
@@ -259,6 +266,14 @@ def _ports(pid: int) -> Iterator[int]:
     for each in connections:
         if each.status == psutil.CONN_ESTABLISHED:
             yield each.raddr[1]
+
+
+def _ports_within(pid: int) -> Iterator[int]:
+    """Those to which anybody in a process's network is connected."""
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        _, _, remote, state, *_ = line.split()
+        if int(state, 16) == _ESTABLISHED:
+            yield int(remote.partition(":")[2], 16)
 
 
 def claim(counted: Iterable[Poller], others: Iterable[Arrival]) -> None:

@@ -18,14 +18,14 @@ from temporalio.client import Client
 from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
-from chaos.environment.readiness import Arrival, Polls, port_of
+from chaos.environment.readiness import Arrival, OpenPort, Polls, port_of
 from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
 from chaos.environment.target import Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import StackSpec, Temporal, TemporalFactory
 from chaos.environment.versions import VersionName
 from chaos.environment.ways import NotHereError, Way, Ways
-from chaos.environment.wire import Link, WireServer
+from chaos.environment.wire import Link, PrivateLinks, WireServer
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
 from chaos.evidence.samples import SampleFile
@@ -62,7 +62,8 @@ class WorkerOptions(TypedDict, total=False):
     it reaches through a link of its own, on which toxics can be put (`SERVER`, a service). `wire`:
     it speaks to Temporal, and to services over HTTP, by lines of its own whose calls can be held.
     `namespace`: on the wire, the namespace of its requests, which is created for them. `version`:
-    one of the target's versions, `versioned`: it polls as such in Worker Versioning.
+    one of the target's versions, `versioned`: it polls as such in Worker Versioning. `packets`: it
+    is in a network of its own, between which and the server and services packets can be lost.
     """
 
     kind: str | None
@@ -74,6 +75,7 @@ class WorkerOptions(TypedDict, total=False):
     namespace: str
     version: VersionName | None
     versioned: bool
+    packets: bool
 
 
 class Stack:
@@ -140,6 +142,17 @@ class Stack:
     def links(self) -> dict[str, Link]:
         """The links that toxics can be put on, by names such as `worker-1>server`."""
         return self._ways.wire.links if self._ways.wire else {}
+
+    def private_links(self, link: str) -> PrivateLinks:
+        """The network of the client of a link. Raises NotHereError where that has none."""
+        client = link.partition(">")[0]
+        found = self._ways.wire.private.get(client) if self._ways.wire else None
+        if found is None or link not in found.addresses:
+            raise NotHereError(
+                f"there is no link {link!r} whose packets can be lost: start its worker with "
+                "packets=True, and name what it leads to as in worker-1>server."
+            )
+        return found
 
     @property
     def wire(self) -> WireServer:
@@ -274,7 +287,7 @@ class Stack:
         program = ("--command", shlex.join(own)) if own else ()
         whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
         # Its workers lead groups of their own, and it can be killed without them.
-        child = self.placement.child(name, whole, environment, is_group=False)
+        child = self.placement.child(name, [*way.entering, *whole], environment, is_group=False)
         child.version = version
         supervisor = SupervisorProcess(child, workers, self.own_queue(task_queue), way.line)
         self.supervisors.append(supervisor)
@@ -288,10 +301,15 @@ class Stack:
         return f"fleet-{next(self._supervisor_numbers)}"
 
     async def _on_wire(self, client: str, way: Way, options: WorkerOptions) -> Way:
-        """The way of a client, through lines of its own if it is on the wire."""
-        if not (options.get("wire") or self._spec.wire):
-            return way
-        return await self._ways.on_wire(self.temporal, client, way, options.get("namespace", ""))
+        """The way of a client: through lines of its own if it is on the wire, and out of a network
+        of its own if its packets can be lost.
+        """
+        if options.get("wire") or self._spec.wire:
+            namespace = options.get("namespace", "")
+            way = await self._ways.on_wire(self.temporal, client, way, namespace)
+        if options.get("packets"):
+            way = await self._ways.in_own_network(self.temporal, client, way)
+        return way
 
     def _new_worker(self, name: str, way: Way, options: WorkerOptions) -> WorkerProcess:
         """One more worker, not started yet."""
@@ -303,9 +321,14 @@ class Stack:
         task_queue = options.get("task_queue") or made_of.task_queue
         environment = self._led(way, self._environment_of(task_queue, options), options)
         argv = options.get("argv") or self._worker_argv(kind, version)
+        if way.entering and isinstance(made_of.ready, OpenPort):
+            raise NotHereError(
+                f"the port {made_of.ready.number}, which shows that a worker is ready, cannot be "
+                "seen in a network of its own: say ready=Polls() or ready=LogLine(…)."
+            )
         others = made_of.ready.queues if isinstance(made_of.ready, Polls) else ()
         worker = WorkerProcess(
-            self.placement.child(name, argv, environment),
+            self.placement.child(name, [*way.entering, *argv], environment),
             self.own_queue(task_queue),
             ready=made_of.ready,
             queues=[self.own_queue(queue) for queue in others],

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.packets import why_no_packets
 from chaos.environment.target import ServiceProcess
 from chaos.environment.temporal import Temporal, add_namespace, connect
 from chaos.environment.wire import (
@@ -35,11 +36,13 @@ class NotHereError(Exception):
 @dataclass(frozen=True)
 class Way:
     """How a client reaches what it speaks to: `addresses` by what is there (`SERVER`, a service),
-    if these are not the real ones. A client on the wire has a `line` to the server.
+    if these are not the real ones. A client on the wire has a `line` to the server. What begins the
+    command line of one in a network of its own is `entering`.
     """
 
     addresses: Mapping[str, str] = field(default_factory=dict)
     line: Line | None = None
+    entering: Sequence[str] = ()
 
     def over(self, environment: Mapping[str, str], services: Mapping[str, str]) -> dict[str, str]:
         """An environment with it; `services` are the variables of the services there."""
@@ -132,6 +135,23 @@ class Ways:
             ClientConfig.load_client_connect_config(disable_file=True, override_env_vars=own)
         )
         return await connect(str(options.pop("target_host")), **options)
+
+    async def in_own_network(self, temporal: Temporal, client: str, way: Way) -> Way:
+        """Put a network of a client's own before its way to the server and all services."""
+        if self.fixed:
+            raise NotHereError(
+                f"workers that connect only to localhost:{self.fixed} cannot be in a network of "
+                "their own, where that is another place."
+            )
+        if why := why_no_packets():
+            raise NotHereError(f"no packets can be lost here: {why}.")
+        upstreams = {
+            link_name(client, end): address
+            for end, address in {**self._real(temporal), **way.addresses}.items()
+        }
+        private = await self._server().open_packets(client, upstreams)
+        addresses = {link.partition(">")[2]: address for link, address in private.addresses.items()}
+        return Way(addresses, way.line, private.entering)
 
     async def discard(self) -> None:
         """End all lines."""

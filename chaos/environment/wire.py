@@ -13,6 +13,7 @@ import psutil
 
 from chaos.environment.factory import ProcessFactory
 from chaos.evidence.files import write_file
+from chaos.network.packets import Harm
 from chaos.process.child import Child
 from chaos.process.ports import Port
 from chaos.wire.control import Network, Wire
@@ -146,16 +147,36 @@ class Link:
         return self.port.address
 
 
+@dataclass(frozen=True)
+class PrivateLinks:
+    """The network of one client's own: how a command line begins that is to run in it, and the
+    addresses there, by the names of the links.
+    """
+
+    entering: tuple[str, ...]
+    addresses: Mapping[str, str]
+    wire: Wire
+
+    async def harm(self, link: str, harm: Harm) -> None:
+        """Have packets of a link lost, damaged or reordered from now on. Raises WireError."""
+        await self.wire.send("harm", link=link, harm=harm.model_dump(mode="json"))
+
+    async def spare(self, link: str) -> None:
+        """Let all of them pass again. Raises WireError."""
+        await self.wire.send("spare", link=link)
+
+
 @dataclass
 class WireServer:
     """The process, begun when the first line is opened, and its client. `lines` are those that are
-    open, by their names, and `links` those of TCP.
+    open, by their names, and `links` those of TCP; `private` are the networks of clients' own.
     """
 
     child: Child
     control_port: Port
     lines: dict[str, Line] = field(default_factory=dict, init=False)
     links: dict[str, Link] = field(default_factory=dict, init=False)
+    private: dict[str, PrivateLinks] = field(default_factory=dict, init=False)
     _wire: Wire | None = field(default=None, init=False)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -214,6 +235,15 @@ class WireServer:
                 LineSpec(name=name, port=port.number, protocol=Protocol.TCP, upstream=upstream)
             )
             return self.links[name]
+
+    async def open_packets(self, client: str, upstreams: Mapping[str, str]) -> PrivateLinks:
+        """A client's own network, with links to these. Raises ChildError, WireError."""
+        async with self._starting:
+            wire = await self._started()
+            made = await wire.send("open_packets", client=client, links=dict(upstreams))
+            found = PrivateLinks(tuple(made["entering"]), made["addresses"], wire)
+            self.private[client] = found
+            return found
 
     async def discard(self) -> None:
         """End it at the end of a run."""

@@ -286,6 +286,7 @@ class Lab:
             namespace (str): on the wire, another namespace for its requests.
             version (str): one of the target's versions: `old`, `new` or `broken`.
             versioned (bool): whether it polls as that version in Worker Versioning.
+            packets (bool): whether its packets can be lost, by `BadPackets`.
 
         """
         worker = await self.stack.start_worker(**options)

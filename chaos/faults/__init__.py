@@ -6,6 +6,7 @@ from chaos.faults.base import AnyFault, Family, Fault
 from chaos.faults.limits import RateLimited, ServiceOverloaded
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
+from chaos.faults.packets import BadPackets
 from chaos.faults.process import KillWorker, PauseWorker
 from chaos.faults.server import ServerDown, ServerPaused
 from chaos.faults.service import (
@@ -30,6 +31,7 @@ __all__ = [
     "AnyFault",
     "AtBoundary",
     "BadNetwork",
+    "BadPackets",
     "Damage",
     "DamagedDatabase",
     "DiskFull",

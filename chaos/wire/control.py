@@ -19,8 +19,10 @@ Requests and replies are JSON lines on one TCP connection, and events come unask
                                                       {"event": "polled", "line": "worker-1",
                                                        "polled": {…}}
 
-`take_off` has the name of a toxic; `clear`, `toxics` and `connections` have a link alone. The first
-that says a thing is the client. When its connection ends, the process ends.
+`take_off` has the name of a toxic; `clear`, `toxics` and `connections` have a link alone.
+`open_packets` gives a client a network of its own, with the addresses behind its links; `harm` and
+`spare` begin and end what becomes of the packets of one. The first that says a thing is the client.
+When its connection ends, the process ends.
 """
 
 from __future__ import annotations

@@ -16,8 +16,12 @@ from pydantic import ValidationError
 
 from chaos.network import journal as network
 from chaos.network.journal import NetworkJournalError, RecordFile, file_name
+from chaos.network.packet_line import PacketLine
+from chaos.network.packets import FOLDER as PACKETS
+from chaos.network.packets import Harm
 from chaos.network.proxy import HOST, PortError, Proxy, ToxicError, listen
 from chaos.network.toxics import ANY_TOXIC
+from chaos.network.tun import TunError
 from chaos.wire import journal as wire
 from chaos.wire.breakages import Breakages
 from chaos.wire.breakpoints import Breakpoints, DecisionError
@@ -69,6 +73,7 @@ class Server:
         self._limits = Limits()
         self._lines: dict[str, tuple[Line, RecordFile]] = {}
         self._links: dict[str, tuple[Proxy, RecordFile]] = {}
+        self._packets: dict[str, tuple[PacketLine, RecordFile]] = {}
         self._client: asyncio.StreamWriter | None = None
         self._server: asyncio.Server
         self._conversations: set[asyncio.Task[None]] = set()
@@ -98,6 +103,11 @@ class Server:
             "clear": lambda request: self._proxy(request).clear(),
             "toxics": lambda request: _dumped(self._proxy(request).toxics()),
             "connections": lambda request: _dumped(self._proxy(request).connections()),
+            "open_packets": self._open_packets,
+            "harm": lambda request: self._packet_line(request).begin(
+                request["link"], Harm.model_validate(request["harm"])
+            ),
+            "spare": lambda request: self._packet_line(request).end(request["link"]),
         }
 
     async def start(self, listener: socket.socket) -> None:
@@ -114,6 +124,9 @@ class Server:
             await self._close(name)
         for proxy, journal in self._links.values():
             proxy.stop()
+            journal.close()
+        for packets, journal in self._packets.values():
+            await packets.stop()
             journal.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,7 +157,7 @@ class Server:
             result = self._does[request["do"]](request)
             if isinstance(result, Awaitable):
                 result = await result
-        except (WireError, DecisionError, ToxicError, PortError) as error:
+        except (WireError, DecisionError, ToxicError, PortError, TunError) as error:
             return {"id": request["id"], "error": str(error)}
         except (KeyError, ValidationError) as error:
             return {"id": request["id"], "error": f"The request is not understood: {error!r}."}
@@ -161,11 +174,7 @@ class Server:
         if spec.name in (self._links if is_link else self._lines):
             raise WireError(f"The line {spec.name} is open: close it, or give another name.")
         listen(spec.port).close()  # or refuse a port where another listens
-        folder = self._case / (network.FOLDER if is_link else wire.FOLDER)
-        try:
-            journal = RecordFile(folder / file_name(spec.name), spec.name, self._on_end)
-        except NetworkJournalError as error:
-            raise WireError(str(error)) from None
+        journal = self._journal(network.FOLDER if is_link else wire.FOLDER, spec.name)
         try:
             if is_link:
                 self._link(spec, journal)
@@ -174,6 +183,36 @@ class Server:
         except BaseException:
             journal.close()
             raise
+
+    def _journal(self, folder: str, name: str) -> RecordFile:
+        try:
+            return RecordFile(self._case / folder / file_name(name), name, self._on_end)
+        except NetworkJournalError as error:
+            raise WireError(str(error)) from None
+
+    async def _open_packets(self, request: _Request) -> Mapping[str, Any]:
+        """A network of its own for a client; how it is entered, and the addresses of its links
+        there. Raises WireError, TunError.
+        """
+        client = request["client"]
+        if client in self._packets:
+            raise WireError(f"{client} has a network of its own: give another name.")
+        journal = self._journal(PACKETS, client)
+        try:
+            packets = await asyncio.to_thread(PacketLine, request["links"], journal)
+            await packets.start()
+        except BaseException:
+            journal.close()
+            raise
+        self._packets[client] = packets, journal
+        return {"entering": packets.entering, "addresses": packets.addresses}
+
+    def _packet_line(self, request: _Request) -> PacketLine:
+        """That of a link. Raises WireError."""
+        client = request["link"].partition(">")[0]
+        if client not in self._packets:
+            raise WireError(f"{client} has no network of its own: start it with packets=True.")
+        return self._packets[client][0]
 
     def _link(self, spec: LineSpec, journal: RecordFile) -> None:
         try:

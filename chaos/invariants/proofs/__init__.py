@@ -1,6 +1,7 @@
 """Proofs that a fault hit its target at the planned time. Without them: unknown."""
 
 from chaos.invariants.proofs.network import network_was_hit
+from chaos.invariants.proofs.packets import packets_were_hit
 from chaos.invariants.proofs.process import (
     died_of,
     killed_while_open,
@@ -16,6 +17,7 @@ __all__ = [
     "hit_at",
     "killed_while_open",
     "network_was_hit",
+    "packets_were_hit",
     "ran_out_of_memory",
     "service_was_hit",
     "was_down",

@@ -12,13 +12,14 @@ from chaos.environment.roles import CLUSTER_TARGETS
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
+from chaos.network.packets import PACKETS, PARTITION
 
 DEV_SERVER = "temporal-server"
 
-_SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close", "rate_limit"})
+_SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close", "rate_limit", PACKETS})
 """Faults of the network, and limits, under which everything continues."""
 
-_SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence"})
+_SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence", PARTITION})
 """Faults of the network, and of a call on the wire, that do not end a connection."""
 
 _OF_WORKERS = frozenset({"kill", "terminate", "pause", "hang", "out_of_memory", "crash_loop"})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from tests.shop import CHARGES, CHECKS, SHOP, order, shop, until_booked
 
 from chaos import (
+    BadPackets,
     Case,
     Invariant,
     KillWorker,
@@ -20,9 +22,11 @@ from chaos import (
     Target,
     WorkflowSpec,
     killed_while_open,
+    packets_were_hit,
     ran_out_of_memory,
     was_down,
     was_paused,
+    why_no_packets,
 )
 
 PAUSE_SECONDS = 3.0
@@ -36,6 +40,9 @@ KILLED = order("order-worker-replaced", attempts={"charge_card": 2})
 SLEPT = order("order-slept")
 STOOD_STILL = order("order-stood-still")
 AWAY = order("order-away", attempts={"charge_card": 2})
+TO_SERVER = "worker-1>server"
+BAD_LINE = tuple(order(f"order-on-a-bad-line-{number}") for number in range(1, 5))
+CUT_OFF = order("order-cut-off")
 SWELLED = order("order-swelled", attempts={"charge_card": 2})
 
 
@@ -80,6 +87,25 @@ async def out_of_memory(lab: Lab) -> None:
         await kept.until_gone(killed)
 
 
+async def bad_line(lab: Lab) -> None:
+    """Below TCP, the line to the server loses, damages and reorders packets of four orders."""
+    await lab.worker(packets=True)
+    bad = BadPackets(link=TO_SERVER, lose=0.15, corrupt=0.1, reorder=0.1, seed=7)
+    async with lab.during(bad):
+        for each in BAD_LINE:
+            await lab.start(each)
+        for each in BAD_LINE:
+            await lab.until_ended(each.workflow_id)
+
+
+async def partition(lab: Lab) -> None:
+    """No packet passes between the worker and the server while an order is charged."""
+    await lab.worker(packets=True)
+    await _charging(lab, CUT_OFF)
+    async with lab.during(BadPackets(link=TO_SERVER, lose=1.0)):
+        await asyncio.sleep(PAUSE_SECONDS)  # the fault lasts so long
+
+
 async def _charging(lab: Lab, spec: WorkflowSpec) -> None:
     await lab.start(spec)
     await until_booked(lab, CHARGES, spec.workflow_id)
@@ -90,12 +116,13 @@ def _case(
     spec: WorkflowSpec,
     proof: Invariant,
     target: Target = SHOP,
+    others: Sequence[WorkflowSpec] = (),
 ) -> Case:
     return Case(
         name=experiment.__name__,
         target=target,
         experiment=experiment,
-        load=lambda _: (spec,),
+        load=lambda _: (spec, *others),
         proofs=(proof,),
         invariants=CHECKS,
     )
@@ -115,6 +142,13 @@ SCENARIOS = (
             _case(sleeping_server, STOOD_STILL, was_paused("temporal-server", PAUSE_SECONDS)),
             _case(payments_die, AWAY, was_down("payments", AWAY.workflow_id)),
             _case(out_of_memory, SWELLED, ran_out_of_memory("worker-1"), LARGE),
+            *(
+                replace(case, needs=why_no_packets)
+                for case in (
+                    _case(bad_line, BAD_LINE[0], packets_were_hit(TO_SERVER), others=BAD_LINE[1:]),
+                    _case(partition, CUT_OFF, packets_were_hit(TO_SERVER)),
+                )
+            ),
         ),
     ),
 )

@@ -8,11 +8,11 @@ from chaos.faults import BadNetwork
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import network_api, network_server
-from tests.chaos.video.scenarios.network_server import begin, trials
+from tests.chaos.video.scenarios.network_server import begin, packets_case, trials
 from tests.chaos.video.specs import VideoSpec
 from tests.integration.breaks.breaking import Break
 
-_, SLOW, SILENT, HALF_OPEN = network_server.SCENARIO.cases
+_, SLOW, SILENT, HALF_OPEN, PACKETS = network_server.SCENARIO.cases
 API_BROKEN, _, API_SILENT = network_api.SCENARIO.cases
 CUT = network_server.CUT
 
@@ -20,6 +20,12 @@ CUT = network_server.CUT
 async def _nothing(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
     del fault
     await begin(lab, spec)
+
+
+async def _no_packet_is_lost(lab: VideoLab) -> None:
+    for spec in (network_server.LOSSY, network_server.PARTED):
+        await lab.worker(task_queue=spec.workflow_id, packets=True)
+        await begin(lab, spec)
 
 
 async def _too_late(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
@@ -43,6 +49,14 @@ BREAKS = (
         "nothing is cut",
         trials("nothing", "server", replace(CUT, act=_nothing)),
         "network_was_hit[worker-1>server: down]",
+        Verdict.UNKNOWN,
+        sabotage=False,
+    ),
+    Break("is_given_up_soon", PACKETS, "attempts_are_as_expected"),
+    Break(
+        "no packet is lost",
+        packets_case(_no_packet_is_lost),
+        "packets_were_hit[worker-1>server]",
         Verdict.UNKNOWN,
         sabotage=False,
     ),

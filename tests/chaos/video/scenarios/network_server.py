@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from chaos.environment.packets import why_no_packets
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.environment.wire import SERVER, link_name
 from chaos.experiment.scenario import Case, Scenario
-from chaos.faults import BadNetwork
+from chaos.faults import BadNetwork, BadPackets, Fault
 from chaos.invariants import Invariant
-from chaos.invariants.proofs import network_was_hit
+from chaos.invariants.proofs import network_was_hit, packets_were_hit
 from chaos.network.toxics import (
     AnyToxic,
     Bandwidth,
@@ -45,6 +46,11 @@ from workflows.policies import HEARTBEAT_TIMEOUT
 OUTAGE_SECONDS = 4.0
 """A fault's own length: several heartbeats are missed, and a result that cannot be delivered is not
 lost yet. The SDK's worker tries that for up to 10 s, which nothing can change.
+"""
+
+PARTITION_SECONDS = 2.0
+"""Shorter: TCP tries again after 0.2 s, 0.6 s, 1.4 s, 3 s, and the next one would come too late for
+the heartbeats.
 """
 
 HEARTBEAT_SECONDS = HEARTBEAT_TIMEOUT.total_seconds()
@@ -111,14 +117,16 @@ async def begin(lab: VideoLab, spec: VideoSpec) -> None:
     await lab.start(spec, task_queue=spec.workflow_id)
 
 
-async def throughout(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
+async def throughout(lab: VideoLab, spec: VideoSpec, fault: Fault) -> None:
     """The link is bad from before the workflow's start until after its end."""
     async with lab.during(fault):
         await begin(lab, spec)
         await lab.until_ended(spec.workflow_id)
 
 
-async def made_in_an_outage(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
+async def made_in_an_outage(
+    lab: VideoLab, spec: VideoSpec, fault: Fault, seconds: float = OUTAGE_SECONDS
+) -> None:
     """The video that is awaited gets ready while the link is bad, so the news has to wait."""
     (scene,) = spec.video_prompts
     video = await lab.set_breakpoint(BreakAt.VIDEO, scene)
@@ -126,7 +134,7 @@ async def made_in_an_outage(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -
     await lab.until_polled(scene)
     async with lab.during(fault):
         await video.resume()
-        await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
+        await asyncio.sleep(seconds)  # the outage itself
 
 
 async def lost_for_long(lab: VideoLab, spec: VideoSpec, fault: BadNetwork) -> None:
@@ -241,6 +249,42 @@ def _given_up() -> Trial:
     )
 
 
+LOSSY = specs.single("server-lossy")
+PARTED = specs.single("server-parted")
+_PACKETS = tuple(link_name(f"worker-{number}", SERVER) for number in (1, 2))
+
+
+async def packets(lab: VideoLab) -> None:
+    """Below TCP, one worker's line loses, damages and reorders packets throughout; the other's lets
+    none pass for a while.
+    """
+    lossy, parted = _PACKETS
+    for spec in (LOSSY, PARTED):
+        await lab.worker(task_queue=spec.workflow_id, packets=True)
+    bad = BadPackets(link=lossy, lose=0.1, corrupt=0.1, reorder=0.1, seed=7)
+    none = BadPackets(link=parted, lose=1.0)
+    async with lab.watched(LOSSY.workflow_id), lab.watched(PARTED.workflow_id):
+        await asyncio.gather(
+            throughout(lab, LOSSY, bad), made_in_an_outage(lab, PARTED, none, PARTITION_SECONDS)
+        )
+        await lab.until_ended(PARTED.workflow_id)
+
+
+def packets_case(experiment: Callable[[VideoLab], Awaitable[None]]) -> Case:
+    """The case whose packets are harmed."""
+    return mocked_case(
+        name="packets",
+        experiment=experiment,
+        load=lambda _: (LOSSY, PARTED),
+        proofs=tuple(map(packets_were_hit, _PACKETS)),
+        invariants=(*COMMON, *(nothing_is_in_doubt(each.workflow_id) for each in (LOSSY, PARTED))),
+        topologies=OWN_SERVERS,
+        stack=SHARED_SERVER,
+        needs=why_no_packets,
+        about_seconds=45,
+    )
+
+
 CUT = _awaited("server-cut", Down(), made_in_an_outage)
 
 SCENARIO = Scenario(
@@ -289,5 +333,6 @@ SCENARIO = Scenario(
             _awaited("server-gone", HalfOpen(gone=Side.SERVER), silence),
             _awaited("worker-gone", HalfOpen(gone=Side.CLIENT), ghosts),
         ),
+        packets_case(packets),
     ),
 )

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from chaos.cli.machine import GIB, examine
-from chaos.environment import disk
+from chaos.environment import disk, packets
 from chaos.environment.needs import Need, State
 from chaos.environment.target import Target
 
@@ -26,9 +26,11 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("PG_BIN", str(tmp_path / "bin"))
     for name in ("TEMPORAL_CLI", "TEMPORAL_SERVER", "TEMPORAL_SQL_TOOL", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    disk.why_there_are_none.cache_clear()  # it is asked once in a process
+    for asked_once in (disk.why_there_are_none, packets.why_no_packets):
+        asked_once.cache_clear()
     yield
-    disk.why_there_are_none.cache_clear()
+    for asked_once in (disk.why_there_are_none, packets.why_no_packets):
+        asked_once.cache_clear()
 
 
 def _look(tmp_path: Path) -> dict[str, Need]:

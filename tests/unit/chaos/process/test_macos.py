@@ -11,6 +11,7 @@ import pytest
 
 from chaos.__main__ import main
 from chaos.environment.disk import why_there_are_none
+from chaos.environment.packets import why_no_packets
 from chaos.environment.temporal import Topology
 from chaos.evidence.bills import Mode
 from chaos.experiment.runner import _split
@@ -25,9 +26,11 @@ from tests.chaos.video.scenarios.catalogue import all_scenarios
 def _macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(sys, "platform", "darwin")
-    why_there_are_none.cache_clear()
+    for asked_once in (why_there_are_none, why_no_packets):
+        asked_once.cache_clear()
     yield
-    why_there_are_none.cache_clear()
+    for asked_once in (why_there_are_none, why_no_packets):
+        asked_once.cache_clear()
 
 
 def test_cases_that_need_a_small_disk_are_not_run_and_the_reason_is_said() -> None:
