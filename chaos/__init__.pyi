@@ -1,5 +1,6 @@
 # Every name of the public API and where it is defined: for type checkers, and for `chaos` itself.
 
+from chaos.environment.metrics import Metrics as Metrics
 from chaos.environment.packets import why_no_packets as why_no_packets
 from chaos.environment.readiness import LogLine as LogLine
 from chaos.environment.readiness import OpenPort as OpenPort

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from chaos.environment.cluster import TemporalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
+from chaos.environment.metrics import ports_in_a_row
 from chaos.environment.readiness import Arrival, OpenPort, Polls, port_of
 from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
@@ -30,6 +31,7 @@ from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Journal
 from chaos.evidence.samples import SampleFile
 from chaos.process.child import CANARY
+from chaos.process.ports import Port
 from chaos.process.spawner import Spawner
 
 __all__ = ["NotHereError", "Stack", "StackConfig", "StackSpec", "WorkerOptions"]
@@ -41,7 +43,8 @@ class StackConfig:
     `evidence` is kept, and so is `run_folder`, which outlives the case. Its Temporal is a dev
     server of `temporal_cli`, unless a `temporal_factory` makes another. `worker_argv` is the user's
     own command line for this run. A `spawner` starts Python programs in less time. The target's
-    processes run in `project`, by default in the project of the current folder.
+    processes run in `project`, by default in the project of the current folder. With `measured`
+    workers serve their SDK metrics, if the target says how.
     """
 
     run_tag: str
@@ -54,6 +57,7 @@ class StackConfig:
     name: str = "stack"
     spawner: Spawner | None = None
     project: Path | None = None
+    measured: bool = False
 
 
 class WorkerOptions(TypedDict, total=False):
@@ -98,6 +102,7 @@ class Stack:
         # Of this stack alone: wherever it turns up, a secret has leaked.
         self.secret = f"{CANARY}{secrets.token_hex(12)}"
         self.samples = SampleFile(config.evidence)
+        self.metrics_ports: dict[str, list[Port]] = {}
         self.workers: list[WorkerProcess] = []
         self.supervisors: list[Supervisor] = []
         self.placement = Placement(
@@ -282,7 +287,8 @@ class Stack:
         way = await self._ways.linked(self.temporal, name, options.get("links", ()))
         way = await self._on_wire(name, way, options)
         version = options.get("version")
-        environment = self._led(way, self._environment_of(task_queue, options), options)
+        led = self._led(way, self._environment_of(task_queue, options), options)
+        environment = {**self._measured(name, way, workers), **led}
         own = options.get("argv") or self._own_argv(version)
         program = ("--command", shlex.join(own)) if own else ()
         whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
@@ -319,7 +325,8 @@ class Stack:
         version = options.get("version")
         made_of = self.target.worker_kind(kind)
         task_queue = options.get("task_queue") or made_of.task_queue
-        environment = self._led(way, self._environment_of(task_queue, options), options)
+        led = self._led(way, self._environment_of(task_queue, options), options)
+        environment = {**self._measured(name, way), **led}
         argv = options.get("argv") or self._worker_argv(kind, version)
         if way.entering and isinstance(made_of.ready, OpenPort):
             raise NotHereError(
@@ -366,6 +373,18 @@ class Stack:
         self.services[front.name] = process
         await process.start()
         return process
+
+    def _measured(self, name: str, way: Way, workers: int | None = None) -> dict[str, str]:
+        """Where a worker, or each of so many of a supervisor, serves its SDK metrics. In a network
+        of its own it could not be asked.
+        """
+        metrics = self.target.metrics
+        if metrics is None or not self._config.measured or way.entering:
+            return {}
+        if workers is not None and not metrics.is_counted:
+            return {}
+        self.metrics_ports[name] = ports = ports_in_a_row(workers or 1)
+        return metrics.setting(ports[0])
 
     def _led(
         self, way: Way, environment: Mapping[str, str], options: WorkerOptions
@@ -433,6 +452,8 @@ class Stack:
 
     async def _discard(self) -> None:
         self.samples.close()
+        for port in itertools.chain.from_iterable(self.metrics_ports.values()):
+            port.release()
         # Whatever becomes of one, the others end as well.
         ends = await asyncio.gather(
             *(supervisor.discard() for supervisor in self.supervisors),

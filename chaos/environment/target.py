@@ -15,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from chaos.environment.factory import ProcessFactory
+from chaos.environment.metrics import Metrics
 from chaos.environment.needs import Need
 from chaos.environment.readiness import Polls
 from chaos.environment.temporal import NAMESPACE, StackSpec
@@ -124,6 +125,8 @@ class Target:
     kinds of the harness's classes. `slots` is how many activities a worker does at once, by which
     the load of a case is measured; `live` is there where real money is paid, `estimates` tell what
     all scenarios would cost then. `packages` are the distributions whose versions the results name.
+    `metrics` says by which variable a worker takes where it serves its SDK metrics; they are then
+    among the samples of each case.
 
     A search draws and explores `specs`: each makes a workflow for an id that it is given, and
     `former_specs` has today's names of those that older schedules call otherwise. `invariants` must
@@ -175,6 +178,7 @@ class Target:
     live: Live | None = None
     estimates: Callable[[], Sequence[SuiteEstimate]] = lambda: ()
     packages: Sequence[str] = ()
+    metrics: Metrics | None = None
     needs: Callable[[Path], Iterable[Need]] = lambda _: ()
     up: Callable[[], Up] | None = None
     listed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -28,6 +28,17 @@ ADDED = "tasks_added_per_second"
 DISPATCHED = "tasks_dispatched_per_second"
 """How many came and how many went, as the server averages over its last 30 s."""
 
+WORKER_CPU = "worker_cpu_seconds"
+"""The CPU time that a worker has used since its start, by the kernel; its labels are `worker`, as
+in the journal, and `pid`.
+"""
+WORKER_MEMORY = "worker_memory_bytes"
+"""The memory of its processes that is in RAM; what they share with others counts as well."""
+SERVED = "metrics_served"
+"""1 while a worker serves its SDK metrics, 0 while it does not; written when it changes. All of
+them are: each keeps its last value until then.
+"""
+
 MOST_BYTES = 32 * 1024 * 1024
 """Of one case's samples; what comes after that is left out."""
 

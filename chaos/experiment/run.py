@@ -16,6 +16,7 @@ from chaos.evidence.journal import Event
 from chaos.evidence.spec import save_specs
 from chaos.experiment.admission import Admission, StartSlot
 from chaos.experiment.events import Emit, Finished, Judged, Message, Stage
+from chaos.experiment.gauges import gauged
 from chaos.experiment.judge import judge
 from chaos.experiment.lab import EndedEarlyError, Lab, Options
 from chaos.experiment.reporter import CaseReporter, case_folder, case_name
@@ -229,6 +230,7 @@ async def _run_admitted(
             name=f"{scenario.name}-{case.name}{'-again' if context.is_second_try else ''}",
             spawner=context.spawner,
             project=context.project,
+            measured=True,
         )
         reporter.reached(Stage.STARTING)
         with context.admission.meter.watched(reporter.strained):
@@ -269,7 +271,8 @@ async def _experiment(
             make = target.lab or Lab
             lab: Lab = make(stack, journal, options, on_working=slot.is_up, on_ended=reporter.ended)
             try:
-                await _carry_out(case, lab, reporter)
+                async with gauged(stack):
+                    await _carry_out(case, lab, reporter)
             finally:
                 reporter.reached(Stage.SAVING)
                 journal.add(Event.ENDING)

@@ -114,4 +114,4 @@ async def sampled(queues: Queues, file: SampleFile, every_seconds: float) -> Asy
     finally:
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
-        await take()
+        await asyncio.gather(take(), return_exceptions=True)

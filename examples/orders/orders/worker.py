@@ -8,6 +8,7 @@ import signal
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
 from orders.activities import charge_card, refund_card, ship_parcel
@@ -16,7 +17,7 @@ from orders.workflow import TASK_QUEUE, Order
 
 async def main() -> None:
     """Work until SIGTERM or Ctrl-C."""
-    client = await Client.connect(**ClientConfig.load_client_connect_config())
+    client = await Client.connect(**ClientConfig.load_client_connect_config(), runtime=_runtime())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -27,6 +28,14 @@ async def main() -> None:
         activities=[charge_card, refund_card, ship_parcel],
     ):
         await stop.wait()
+
+
+def _runtime() -> Runtime | None:
+    """The SDK's own, or one that serves metrics to Prometheus at METRICS_ADDRESS."""
+    address = os.environ.get("METRICS_ADDRESS")
+    if address is None:
+        return None
+    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
 
 
 if __name__ == "__main__":

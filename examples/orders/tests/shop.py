@@ -21,6 +21,7 @@ from chaos import (
     Bill,
     Charge,
     Lab,
+    Metrics,
     Scenario,
     Service,
     Target,
@@ -103,6 +104,7 @@ def shop(**settings: str) -> Target:
         # 15 s until a lost heartbeat is noticed, 3 s of backoff, and what a start takes.
         timings=Timings(recovery_seconds=25),
         prices_usd=doubles.PRICES_USD,
+        metrics=Metrics("METRICS_ADDRESS"),
         bills=bills,
         specs={"order": order, "large_order": large_order},
         invariants=(*SURVIVAL, _replays),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from chaos.environment.metrics import Metrics
 from chaos.environment.needs import Need
 from chaos.environment.target import EVIDENCE, PORT, SCRATCH, SECRET, Placement, Service, Target, Up
 from chaos.evidence.bills import SuiteEstimate
@@ -149,6 +150,7 @@ VIDEO = Target(
     slots=SLOTS,
     estimates=_estimates,
     packages=("google-genai",),
+    metrics=Metrics("METRICS_ADDRESS", is_counted=True),
     needs=_needs,
     up=_up,
     listed={"rules of bad_api": {str(kind): what for kind, what in IN_A_LINE.items()}},
