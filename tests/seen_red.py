@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("chaos.invariants", "chaos.search", "tests.chaos.video")
+ROOMS = ("chaos.invariants", "chaos.search", "chaos.guide", "tests.chaos.video")
 """Where invariants are defined."""
 
 _PROPERTY = "seen red"

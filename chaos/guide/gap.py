@@ -6,6 +6,8 @@ another run is in it:
 - the rest of the gap, where a task began to wait in it;
 - until the last lost attempt is due again: the timeout that reveals its loss, and the backoff that
   its retry policy has (none where nothing was lost);
+- the lag of a line that is there again: until both ends know it, and the longest wait between two
+  tries of an SDK to connect; or the start of a worker by its supervisor;
 - the handover: how late the server's timers may be, the sticky queue of a worker that is gone, and
   a poll;
 - the queueing: while a task waits, every worker is busy with at least one. Of the work that was
@@ -18,27 +20,44 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import time_of
-from chaos.evidence.journal import Event
-from chaos.invariants.recovery.bounds import handover_seconds
-from chaos.invariants.recovery.faults import is_worker, last_moment
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.recovery.bounds import (
+    RECONNECT_SECONDS,
+    handover_seconds,
+    is_noticed_by,
+    start_of_a_member_seconds,
+)
+from chaos.invariants.recovery.faults import (
+    is_of_a_fleet,
+    is_outage,
+    is_over_by,
+    is_worker,
+    last_moment,
+)
 from chaos.invariants.recovery.retries import Loss, Retry, starts
 
 SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
 COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
 
 @dataclass(frozen=True)
 class Gap:
-    """From a fault until the first worker could take tasks again; without that, to the end."""
+    """From a fault until a worker could take tasks again; without that, to the end. After a silent
+    line, or while a supervisor starts a new worker, that takes `lag_seconds` more. At least so many
+    `workers` share the work after it.
+    """
 
     start: datetime
     end: datetime
+    workers: int
+    lag_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -48,7 +67,9 @@ class Gap:
 
 @dataclass(frozen=True)
 class Task:
-    """A workflow task that was answered."""
+    """A workflow task that was answered. One that waited in vain for the worker that knew the
+    workflow is scheduled once more, for all workers: `scheduled_at` is when it first was.
+    """
 
     workflow_id: str
     scheduled_at: datetime
@@ -67,20 +88,26 @@ class Task:
         return (self.started_at - self.scheduled_at).total_seconds()
 
 
-def gap_of(evidence: Evidence) -> Gap | None:
-    """From the first fault to when a worker was ready after it, or it was healed."""
+def gap_of(evidence: Evidence, workers: int) -> Gap | None:
+    """From the first fault to when a worker was ready after it, or its line was healed."""
     fault = evidence.first_entry(Event.FAULT)
-    if fault is None:
-        return None
-    over = evidence.first_entry(Event.HEALED, after=fault.at) or next(
-        (
-            entry
-            for entry in evidence.journal
-            if entry.event is Event.READY and entry.at > fault.at and is_worker(entry.target or "")
-        ),
-        None,
+    return None if fault is None else gap_after(evidence, fault, workers)
+
+
+def gap_after(evidence: Evidence, fault: Entry, workers: int) -> Gap:
+    """From a fault to when what it broke was there again."""
+    if is_outage(fault):
+        over, noticed = is_over_by(evidence, fault), is_noticed_by(evidence, fault)
+        return Gap(fault.at, over, workers, (noticed - over).total_seconds() + RECONNECT_SECONDS)
+    if is_of_a_fleet(fault.target or ""):  # only its supervisor knows when the next one is ready
+        return Gap(fault.at, fault.at, workers, start_of_a_member_seconds(evidence, fault))
+    ready = (
+        entry
+        for entry in evidence.journal
+        if entry.event is Event.READY and entry.at > fault.at and is_worker(entry.target or "")
     )
-    return Gap(fault.at, over.at if over else last_moment(evidence))
+    back = next(ready, None)
+    return Gap(fault.at, back.at if back else last_moment(evidence), workers)
 
 
 def tasks(evidence: Evidence) -> Iterator[tuple[Task, ...]]:
@@ -93,9 +120,15 @@ def tasks(evidence: Evidence) -> Iterator[tuple[Task, ...]]:
 def _tasks(workflow_id: str, run: WorkflowHistory) -> Iterator[Task]:
     scheduled: dict[int, datetime] = {}
     started: dict[int, tuple[datetime, datetime, str]] = {}
+    in_vain_since: datetime | None = None
     for event in run.events:
         if event.event_type == SCHEDULED:
-            scheduled[event.event_id] = time_of(event)
+            scheduled[event.event_id] = in_vain_since or time_of(event)
+            in_vain_since = None
+        elif event.event_type == TIMED_OUT:
+            late = event.workflow_task_timed_out_event_attributes
+            if late.timeout_type == TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START:
+                in_vain_since = scheduled.get(late.scheduled_event_id)
         elif event.event_type == STARTED:
             begun = event.workflow_task_started_event_attributes
             due = scheduled.get(begun.scheduled_event_id, time_of(event))
@@ -104,19 +137,6 @@ def _tasks(workflow_id: str, run: WorkflowHistory) -> Iterator[Task]:
             number = event.workflow_task_completed_event_attributes.started_event_id
             if number in started:
                 yield Task(workflow_id, *started[number][:2], time_of(event), started[number][2])
-
-
-def workers_after(evidence: Evidence, since: datetime) -> int:
-    """How many workers were there after that time, at least one."""
-    alive: dict[str, set[int | None]] = {}
-    for entry in evidence.journal:
-        if entry.target and is_worker(entry.target):
-            pids = alive.setdefault(entry.target, set())
-            if entry.event is Event.READY:
-                pids.add(entry.pid)
-            elif entry.event is Event.EXITED and entry.at <= since:
-                pids.discard(entry.pid)
-    return max(1, sum(map(len, alive.values())))
 
 
 def work_left(evidence: Evidence, since: datetime) -> Mapping[str, float]:
@@ -139,8 +159,8 @@ def work_left(evidence: Evidence, since: datetime) -> Mapping[str, float]:
 def queueing_seconds(evidence: Evidence, gap: Gap) -> float:
     """The longest that a task may wait for a worker that is there: handover and queueing."""
     left = work_left(evidence, gap.end)
-    shared = left["all"] / workers_after(evidence, gap.end)
-    return handover_seconds(evidence) + shared + left["longest"]
+    shared = left["all"] / gap.workers
+    return gap.lag_seconds + handover_seconds(evidence) + shared + left["longest"]
 
 
 def due_again(evidence: Evidence, gap: Gap) -> datetime:

@@ -70,7 +70,7 @@ def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
         origin = counted_from(evidence, fault, met)
         waits = _possible_from(evidence, _due(evidence, fault, met), met) - origin
     else:
-        over = _is_noticed_by(evidence, fault)
+        over = is_noticed_by(evidence, fault)
         due = max(over, met.activity.scheduled_at)
         waits = (over - fault.at) + (_possible_from(evidence, due, met) - due)
     return waits.total_seconds() + handover_seconds(evidence)
@@ -103,11 +103,11 @@ def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
         if retry.loss is Loss.SEEN and leaves_it_alive(fault):
             # A fleet kills it before the server would miss its heartbeat.
             silence = timedelta(seconds=retry.activity.heartbeat_seconds)
-        replaced = timedelta(seconds=_start_of_a_member_seconds(evidence, fault))
+        replaced = timedelta(seconds=start_of_a_member_seconds(evidence, fault))
         return silent_from(evidence, fault) + silence + max(backoff, replaced)
     if component_of(fault) is Component.SERVER:
         # While the server is down its timers stand still: the heartbeat is missed when it is back.
-        return max(_is_noticed_by(evidence, fault), fault.at + silence) + backoff
+        return max(is_noticed_by(evidence, fault), fault.at + silence) + backoff
     failed_at = refused_at(evidence, fault, retry)
     if failed_at is None:
         longest = evidence.timings.call_seconds.get(retry.activity.kind, 0.0)
@@ -115,7 +115,7 @@ def _due(evidence: Evidence, fault: Entry, retry: Retry) -> datetime:
     return failed_at + backoff
 
 
-def _start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
+def start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
     """How long a supervisor needs for a new worker, by its own start."""
     target = fault.target or ""
     if not is_of_a_fleet(target):
@@ -126,7 +126,7 @@ def _start_of_a_member_seconds(evidence: Evidence, fault: Entry) -> float:
     return (ready.at - started.at).total_seconds() if started and ready else 0.0
 
 
-def _is_noticed_by(evidence: Evidence, outage: Entry) -> datetime:
+def is_noticed_by(evidence: Evidence, outage: Entry) -> datetime:
     """When both ends can be reached again and know it, apart from the waits between their tries."""
     over = is_over_by(evidence, outage)
     keepalive = timedelta(seconds=evidence.timings.keepalive_seconds)
@@ -150,7 +150,7 @@ def _blocks(evidence: Evidence, workflow: Workflow) -> Iterator[_Block]:
     known = queues(evidence)
     for fault in faults(evidence, Component.SERVER):
         if is_outage(fault) and may_concern(known, fault, workflow):
-            yield _Block(fault.at, _is_noticed_by(evidence, fault) + lag)
+            yield _Block(fault.at, is_noticed_by(evidence, fault) + lag)
     yield from _without_workers(evidence, known, workflow)
 
 

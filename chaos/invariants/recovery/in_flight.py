@@ -61,7 +61,7 @@ def met_work(evidence: Evidence, fault: Entry) -> bool:
         met, end = any(_had_in_flight(victim, each) for each in workflows), victim.end
     else:
         end = is_over_by(evidence, fault)
-        was_met = _was_open if component_of(fault) is not Component.OTHER else _was_at_work
+        was_met = _was_open if component_of(fault) is not Component.OTHER else was_at_work
         met = any(was_met(workflow, fault.at, end) for workflow in workflows)
     return met or _is_forgotten(evidence, end)
 
@@ -71,7 +71,7 @@ def _was_open(workflow: Workflow, start: datetime, end: datetime) -> bool:
     return workflow.started_at <= end and (closed_at is None or closed_at > start)
 
 
-def _was_at_work(workflow: Workflow, start: datetime, end: datetime) -> bool:
+def was_at_work(workflow: Workflow, start: datetime, end: datetime) -> bool:
     """Whether a workflow was open, and did not just wait for a timer or a signal: it had an
     activity, a workflow task in which a local one may run, or a child, whose own history is not
     here.
