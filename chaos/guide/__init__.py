@@ -12,7 +12,14 @@ from dataclasses import replace
 
 from chaos.environment.target import Target
 from chaos.experiment.scenario import Case, Scenario
-from chaos.guide import kill_all_workers, no_network, region_failover, restart_some_workers
+from chaos.guide import (
+    downstream_load,
+    kill_all_workers,
+    no_network,
+    rate_limits,
+    region_failover,
+    restart_some_workers,
+)
 from chaos.guide.heading import Heading, is_of_the_guide
 
 __all__ = ["HEADINGS", "Heading", "is_of_the_guide", "scenarios"]
@@ -20,6 +27,8 @@ __all__ = ["HEADINGS", "Heading", "is_of_the_guide", "scenarios"]
 HEADINGS: Sequence[Heading] = (
     kill_all_workers.HEADING,
     restart_some_workers.HEADING,
+    downstream_load.HEADING,
+    rate_limits.HEADING,
     region_failover.HEADING,
     no_network.HEADING,
 )

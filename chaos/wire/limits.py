@@ -112,7 +112,7 @@ class RankedBuckets:
 
     def take(self, method: str) -> bool:
         """Whether a call of this method may pass."""
-        if method.startswith(_NOT_COUNTED):
+        if not is_limited(method):
             return True
         rank = _PRIORITIES.get(method, _LOWEST)
         if not self._buckets[rank].take():
@@ -173,6 +173,11 @@ class Limits:
             waits = bucket.reserve()
             return Excess(0, waits) if waits else None
         return None if bucket.take() else Excess(spec.status, bucket.next_seconds)
+
+
+def is_limited(method: str) -> bool:
+    """Whether the rate limit of a namespace concerns a method, by its short name."""
+    return not method.startswith(_NOT_COUNTED)
 
 
 def refusal_details() -> bytes:

@@ -65,7 +65,8 @@ func answer(thing string, response *http.Response) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if response.StatusCode >= 400 && response.StatusCode < 500 {
+	refused := response.StatusCode >= 400 && response.StatusCode < 500
+	if refused && response.StatusCode != http.StatusTooManyRequests {
 		return "", temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("%s were refused: %s", thing, text), "Refused", nil)
 	}

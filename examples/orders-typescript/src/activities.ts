@@ -34,7 +34,7 @@ async function ask(service: string, thing: string, order: OrderInput, key: strin
       signal: AbortSignal.any([cancellationSignal(), AbortSignal.timeout(DEADLINE_MS)]),
     });
     const text = await response.text();
-    if (response.status >= 400 && response.status < 500) {
+    if (response.status >= 400 && response.status < 500 && response.status !== 429) {
       throw ApplicationFailure.nonRetryable(`${thing} were refused: ${text}`);
     }
     if (!response.ok) throw new Error(`${thing}: ${response.status}`);

@@ -43,7 +43,7 @@ async def _ask(service: str, thing: str, order: OrderInput, key: str) -> str:
             json={"order_id": order.order_id, "amount_cents": order.amount_cents},
             headers={"Idempotency-Key": key},
         )
-    if response.is_client_error:
+    if response.is_client_error and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
         raise ApplicationError(f"{thing} were refused: {response.text}", non_retryable=True)
     response.raise_for_status()
     return str(response.json()["id"])

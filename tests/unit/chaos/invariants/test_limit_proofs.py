@@ -1,0 +1,184 @@
+"""By records made by hand: calls above a limit, and what was open when they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Entry, Event
+from chaos.invariants.proofs.limits import (
+    attempts_of,
+    no_retry_storm,
+    pauses_seconds,
+    rate_limit_was_hit,
+    services_were_overloaded,
+    throttled,
+)
+from chaos.invariants.verdict import Verdict
+from chaos.wire.boundary import Boundary, Crossing
+from chaos.wire.journal import FOLDER, RECORD, Called, read_wire
+from tests.unit.chaos.made_history import Made, at, evidence_of
+
+CROSSING = Crossing(boundary=Boundary.parse("call POST /charges leaving"))
+
+
+def polled(seconds: float, decision: str = "limit", **fields: Any) -> Called:
+    """A call of the server that was refused."""
+    return Called(
+        at=at(seconds),
+        method="PollActivityTaskQueue",
+        decision=decision,
+        status="RESOURCE_EXHAUSTED",
+        **fields,
+    )
+
+
+def asked(seconds: float, decision: str = "limit") -> Called:
+    """A request of the service."""
+    status = "429" if decision == "limit" else "200"
+    return Called(
+        at=at(seconds),
+        method="POST /charges",
+        crossings=(CROSSING,),
+        decision=decision,
+        status=status,
+    )
+
+
+def evidence_with(
+    folder: Path, *calls: Called, fault: str = "overload", made: Made | None = None
+) -> Evidence:
+    """Of an order that is open from 0 to 21, with an activity from 1 to 20 that took two attempts;
+    the limit is on from 5 to 10.
+    """
+    if made is None:
+        made = Made()
+        made.done(made.scheduled("charge_card", 1), attempt=2, seconds=20).ended(seconds=21)
+    (folder / FOLDER).mkdir()
+    lines = {
+        "worker-1.jsonl": [call for call in calls if not call.crossings],
+        "worker-1-to-payments.jsonl": [call for call in calls if call.crossings],
+    }
+    for name, records in lines.items():
+        content = b"".join(RECORD.dump_json(call) + b"\n" for call in records)
+        (folder / FOLDER / name).write_bytes(content)
+    target = "workers>payments" if fault == "overload" else "workers>server"
+    journal = (
+        Entry(at=at(5), event=Event.FAULT, kind=fault, target=target),
+        Entry(at=at(10), event=Event.HEALED, target=target),
+    )
+    return replace(evidence_of(made.workflow()), folder=folder, journal=journal)
+
+
+@pytest.mark.parametrize(
+    "call", [polled(6), polled(6, decision="", forwarded_at=at(6))], ids=["wire", "server"]
+)
+def test_a_refused_call_proves_a_rate_limit(tmp_path: Path, call: Called) -> None:
+    evidence = evidence_with(tmp_path, call, fault="rate_limit")
+    assert rate_limit_was_hit.examine(evidence).verdict is Verdict.PASSED
+    assert list(throttled(read_wire(tmp_path))) == [call]
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [],
+        [polled(2)],  # before it
+        [polled(12)],  # after it
+        [polled(6, decision="RESOURCE_EXHAUSTED")],  # decided at a breakpoint
+    ],
+)
+def test_a_rate_limit_that_refused_nothing_is_unknown(
+    tmp_path: Path, calls: Sequence[Called]
+) -> None:
+    finding = rate_limit_was_hit.examine(evidence_with(tmp_path, *calls, fault="rate_limit"))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("the rate limit refused no call",)
+
+
+def test_a_rate_limit_that_met_no_open_workflow_is_unknown(tmp_path: Path) -> None:
+    evidence = evidence_with(
+        tmp_path, polled(6), fault="rate_limit", made=Made().ended(seconds=5.5)
+    )
+    finding = rate_limit_was_hit.examine(evidence)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("no workflow was open when the rate limit refused calls",)
+
+
+@pytest.mark.parametrize("decision", ["limit", "queued"])
+def test_a_request_above_the_limit_proves_an_overload(tmp_path: Path, decision: str) -> None:
+    evidence = evidence_with(tmp_path, asked(6, decision))
+    assert services_were_overloaded.examine(evidence).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize("calls", [[], [asked(6, "")], [asked(4)], [asked(11)]])
+def test_a_service_that_took_all_was_not_overloaded(
+    tmp_path: Path, calls: Sequence[Called]
+) -> None:
+    finding = services_were_overloaded.examine(evidence_with(tmp_path, *calls))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == ("payments had no more requests than it takes",)
+
+
+def test_an_overload_while_no_activity_was_open_is_unknown(tmp_path: Path) -> None:
+    made = Made()
+    made.done(made.scheduled("charge_card", 1), seconds=5.5).ended(seconds=21)
+    finding = services_were_overloaded.examine(evidence_with(tmp_path, asked(6), made=made))
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems == (
+        "no activity was open when payments had more requests than it takes",
+    )
+
+
+@pytest.mark.parametrize("check", [rate_limit_was_hit, services_were_overloaded])
+def test_a_limit_that_was_not_put_on_is_unknown(tmp_path: Path, check: Any) -> None:
+    evidence = replace(evidence_with(tmp_path, asked(6), polled(6)), journal=())
+    assert check.examine(evidence).verdict is Verdict.UNKNOWN
+
+
+def test_so_many_refusals_as_attempts_and_pauses_explain_are_no_storm(tmp_path: Path) -> None:
+    """Two attempts, and five seconds under the limit: seven."""
+    calls = [asked(5 + number / 2) for number in range(7)]
+    assert no_retry_storm.examine(evidence_with(tmp_path, *calls)).verdict is Verdict.PASSED
+
+
+def test_who_asks_again_at_once_makes_a_storm(tmp_path: Path) -> None:
+    calls = [asked(6 + number / 100) for number in range(8)]
+    finding = no_retry_storm.examine(evidence_with(tmp_path, *calls))
+    assert finding.verdict is Verdict.FAILED
+    (problem,) = finding.problems
+    assert problem.startswith("payments refused 8 requests, where the attempts and the retry")
+    assert "explain 7:" in problem
+
+
+def test_a_policy_with_shorter_pauses_explains_more(tmp_path: Path) -> None:
+    made = Made()
+    number = made.scheduled("charge_card", 1)
+    policy = made.events[number - 1].activity_task_scheduled_event_attributes.retry_policy
+    policy.initial_interval.FromMilliseconds(100)
+    made.done(number, attempt=2, seconds=20).ended(seconds=21)
+    calls = [asked(6 + number / 100) for number in range(52)]
+    assert no_retry_storm.examine(evidence_with(tmp_path, *calls, made=made)).problems == ()
+
+
+def test_what_waits_in_a_queue_was_not_refused(tmp_path: Path) -> None:
+    calls = [asked(6 + number / 100, "queued") for number in range(30)]
+    assert no_retry_storm.examine(evidence_with(tmp_path, *calls)).verdict is Verdict.PASSED
+
+
+def test_pauses_are_those_of_the_policy() -> None:
+    made = Made()
+    number = made.scheduled("charge_card", 1)
+    policy = made.events[number - 1].activity_task_scheduled_event_attributes.retry_policy
+    policy.initial_interval.FromSeconds(3)
+    policy.maximum_interval.FromSeconds(10)
+    policy.backoff_coefficient = 2
+    made.done(number, attempt=4, seconds=20).ended(seconds=21)
+    (activity,) = made.workflow().activities
+    assert attempts_of(activity) == 4
+    assert pauses_seconds(activity) == 3 + 6 + 10
