@@ -13,6 +13,7 @@ from dataclasses import replace
 from chaos.environment.target import Target
 from chaos.experiment.scenario import Case, Scenario
 from chaos.guide import (
+    broken_dependencies,
     downstream_load,
     kill_all_workers,
     no_network,
@@ -30,6 +31,7 @@ HEADINGS: Sequence[Heading] = (
     downstream_load.HEADING,
     rate_limits.HEADING,
     region_failover.HEADING,
+    broken_dependencies.HEADING,
     no_network.HEADING,
 )
 """In the order of the guide."""

@@ -57,7 +57,7 @@ async def _until(
     deadline_seconds: float,
 ) -> None:
     async def is_there() -> bool:
-        told = await asyncio.gather(*(_described(lab, spec) for spec in specs))
+        told = await asyncio.gather(*(described(lab, spec) for spec in specs))
         known = [each for each in told if each]
         if known and all(d.status is not WorkflowExecutionStatus.RUNNING for d in known):
             raise EndedEarlyError("all workflows ended before a worker was seen at work.")
@@ -71,7 +71,7 @@ async def _until(
     )
 
 
-async def _described(lab: Lab, spec: WorkflowSpec) -> WorkflowExecutionDescription | None:
+async def described(lab: Lab, spec: WorkflowSpec) -> WorkflowExecutionDescription | None:
     """What the server says of it; None where it does not answer in time."""
     try:
         return await lab.handle(spec.workflow_id).describe(

@@ -46,9 +46,24 @@ def service_was_hit(service: str, kind: str) -> Invariant:
 
 
 def calls_that_met_faults(evidence: Evidence, service: str) -> list[MetCall]:
-    """All calls of open activities that met a fault of a service, in order."""
+    """All calls of open activities that met a fault of a service, in order. Where a worker had
+    activities of several types in flight, those count that are known to call that service.
+    """
     found = _met(evidence, list(_faults_of(evidence, service)))
-    return sorted(found, key=lambda each: each.call.at)
+    known = _callers(evidence, service)
+    sure = (each for each in found if not known or each.activity.kind in known)
+    return sorted(sure, key=lambda each: each.call.at)
+
+
+def _callers(evidence: Evidence, service: str) -> set[str]:
+    """The types of activities that called a service when nothing else was in flight."""
+    kinds = {each.kind for workflow in evidence.all_workflows for each in workflow.activities}
+    found = set()
+    for called, call in service_calls(read_wire(evidence.folder)):
+        during = call.crossings[0].during if called == service and call.crossings else ()
+        possible = {kind for kind in kinds for name in during if _is_one_of(name, kind)}
+        found |= possible if len(possible) == 1 else set()
+    return found
 
 
 def _faults_of(evidence: Evidence, service: str) -> Iterator[Entry]:
@@ -74,6 +89,8 @@ def _has_met(evidence: Evidence, fault: Entry, call: Called) -> bool:
 
 def _made_by(evidence: Evidence, fault: Entry, call: Called) -> Iterator[MetCall]:
     """The open activities that may have made it: those that the worker had in flight."""
+    if not call.crossings:  # the wire refused to pass it on at all
+        return
     owner, moment = call.crossings[0], max(call.at, fault.at)
     for workflow in evidence.all_workflows:
         if owner.workflow_id not in {"", evidence.real_id(workflow.workflow_id)}:
