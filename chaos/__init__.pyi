@@ -44,6 +44,7 @@ from chaos.experiment.scenario import Scenario as Scenario
 from chaos.faults import AtBoundary as AtBoundary
 from chaos.faults import BadNetwork as BadNetwork
 from chaos.faults import BadPackets as BadPackets
+from chaos.faults import CommandFault as CommandFault
 from chaos.faults import Fault as Fault
 from chaos.faults import KillWorker as KillWorker
 from chaos.faults import OutOfMemory as OutOfMemory
@@ -63,6 +64,7 @@ from chaos.invariants import invariant as invariant
 from chaos.invariants import proof as proof
 from chaos.invariants import safety as safety
 from chaos.invariants.figures import Figure as Figure
+from chaos.invariants.proofs import command_hit as command_hit
 from chaos.invariants.proofs import died_of as died_of
 from chaos.invariants.proofs import hit_at as hit_at
 from chaos.invariants.proofs import killed_while_open as killed_while_open

@@ -16,6 +16,7 @@ from typing import Self, TypedDict, Unpack
 from temporalio.client import Client
 
 from chaos.environment.cluster import TemporalCluster
+from chaos.environment.external import ExternalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
 from chaos.environment.metrics import ports_in_a_row
@@ -165,6 +166,16 @@ class Stack:
         if self._ways.wire is None or not self._ways.wire.lines:
             raise NotHereError("no worker of this stack is on the wire: start it with wire=True.")
         return self._ways.wire
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What no file may contain: its own secret, the user's of a live service, and those by
+        which an external cluster is reached.
+        """
+        live = self.target.live.secrets if self.target.live else ()
+        temporal = self._temporal
+        cluster = temporal.connection.secrets if isinstance(temporal, ExternalCluster) else ()
+        return [self.secret, *live, *cluster]
 
     @property
     def evidence_folder(self) -> Path:

@@ -8,7 +8,7 @@ way to make them harmless, and all of these use `plain`: here a terminal's (`lin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 LONGEST = 2_000
 """Of one text, in characters."""
@@ -42,6 +42,13 @@ def lines(text: str) -> Iterator[str]:
 def cell(text: str) -> str:
     """A cell of a table on a terminal. No text draws a column, and the table stays Markdown."""
     return plain(text).replace("|", r"\|")
+
+
+def scrubbed(text: str, secrets: Iterable[str]) -> str:
+    """Text without these secrets, for a file that is kept."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "[secret]")
+    return text
 
 
 def writable(text: str) -> str:

@@ -33,7 +33,7 @@ from chaos.experiment.boundaries import BoundaryWatch
 from chaos.experiment.ends import Ends, watched
 from chaos.experiment.sampling import EVERY_SECONDS, Queues, sampled
 from chaos.experiment.schedules import FollowedSchedule
-from chaos.process.child import Child
+from chaos.process.child import Child, ChildError
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.wire.boundary import Boundary
 
@@ -97,7 +97,7 @@ class Fault(Protocol):
 
     @property
     def is_late(self) -> bool:
-        """Whether it waits for a call, and adds itself to the journal when that has come."""
+        """Whether it adds itself to the journal, such as when a call that it waits for has come."""
 
     async def inject(self, lab: Any) -> None:
         """Inject it, and wait for the effect."""
@@ -380,18 +380,26 @@ class Lab:
         await self.begin(fault)
         try:
             yield
-        finally:
-            await self.end(fault)
+        except BaseException:
+            await self._heal(fault)  # what has ended the block is told, whatever becomes of this
+            raise
+        await self.end(fault)
 
     async def heal(self) -> None:
         """Heal all remaining faults, and resume all held calls."""
         for fault in tuple(self._faults):
-            try:
-                await self.end(fault)
-            except Exception as error:  # noqa: BLE001 - the others have to be healed all the same
-                self.journal.add(Event.TROUBLE, f"{fault.target} could not be healed: {error!r}")
+            await self._heal(fault)
         for watch in self._watches:
             await watch.release()
+
+    async def _heal(self, fault: Fault) -> None:
+        """Heal one fault; that it could not be healed is trouble, and ends nothing."""
+        try:
+            await self.end(fault)
+        except ChildError as error:
+            self.journal.add(Event.TROUBLE, f"{fault.target} is not healed: {error}")
+        except Exception as error:  # noqa: BLE001 - the others have to be healed all the same
+            self.journal.add(Event.TROUBLE, f"{fault.target} could not be healed: {error!r}")
 
     async def signal(self, child: Child, number: Signals) -> None:
         """Send a deadly signal as the planned fault, and wait until the process has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaos.faults.base import AnyFault, Family, Fault
+from chaos.faults.command import CommandError, CommandFault
 from chaos.faults.limits import RateLimited, ServiceOverloaded
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
@@ -32,6 +33,8 @@ __all__ = [
     "AtBoundary",
     "BadNetwork",
     "BadPackets",
+    "CommandError",
+    "CommandFault",
     "Damage",
     "DamagedDatabase",
     "DiskFull",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 class Family(StrEnum):
     """Families of faults of the harness, as a user chooses them; a target may have others."""
 
+    COMMAND = "command"
     KILL = "kill"
     NETWORK = "network"
     SERVER = "server"
@@ -51,7 +52,7 @@ class Fault(BaseModel):
 
     @property
     def is_late(self) -> bool:
-        """Whether it waits for a call, and adds itself to the journal when that has come."""
+        """Whether it adds itself to the journal, such as when a call that it waits for has come."""
         return False
 
     async def inject(self, lab: Any) -> None:

@@ -180,6 +180,8 @@ class _Dice:
                 return BadNetwork(link=link, toxic=_toxic(self.random, f"toxic-{number}"))
             case Family.WIRE:
                 raise AssertionError("it is drawn for the start of a workflow")
+            case Family.COMMAND:
+                raise AssertionError("nobody knows what to execute")
 
     def _kill(self) -> AnyFault:
         place = self.random.randrange(WORKERS)

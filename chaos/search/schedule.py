@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from chaos.environment.target import Target
 from chaos.evidence.files import read_file, write_file
 from chaos.evidence.spec import WorkflowSpec
-from chaos.faults import AnyFault, AtBoundary
+from chaos.evidence.text import plain
+from chaos.faults import AnyFault, AtBoundary, CommandFault
+from chaos.process.foreign import shown
 
 FILE = "schedule.json"
 """The file of the schedule in a case's folder."""
@@ -129,6 +131,20 @@ def schedules_of(run: Path) -> Sequence[Schedule]:
             "or the file itself."
         )
     return tuple(read_schedule(file) for file in files)
+
+
+def require_no_commands(schedules: Sequence[Schedule]) -> None:
+    """Raise ScheduleError where one would execute a command: a file may be a stranger's. A project
+    executes what its own code names, also by a seed of a family of its own.
+    """
+    for schedule in schedules:
+        for planned in schedule.faults:
+            if isinstance(planned.fault, CommandFault):
+                raise ScheduleError(
+                    f"the schedule {schedule.name} would execute "
+                    f"`{plain(shown(planned.fault.to_inject))}`: a schedule's file executes no "
+                    "commands; write a scenario that names it, or draw its seed again."
+                )
 
 
 def spec_of(start: PlannedStart, target: Target) -> WorkflowSpec:

@@ -18,7 +18,13 @@ from chaos.invariants import Invariant, proof
 from chaos.invariants.recovery.boundaries import why_missed
 from chaos.network.journal import read_links
 from chaos.search.carry_out import CONVERGE_DEADLINE_SECONDS, experiment_of
-from chaos.search.schedule import Planned, Schedule, load_of, schedules_of
+from chaos.search.schedule import (
+    Planned,
+    Schedule,
+    load_of,
+    require_no_commands,
+    schedules_of,
+)
 from chaos.wire.boundary import Boundary
 
 NAME = "seeded"
@@ -44,8 +50,12 @@ def seeded(schedules: Sequence[Schedule], target: Target) -> Scenario:
 
 
 def seeded_of(run: Path, target: Target) -> Scenario:
-    """The scenario that a run of a target has carried out. Raises ScheduleError."""
-    return seeded(schedules_of(run), target)
+    """The scenario that a run of a target has carried out, to be carried out again. Raises
+    ScheduleError, also where it would execute commands.
+    """
+    schedules = schedules_of(run)
+    require_no_commands(schedules)
+    return seeded(schedules, target)
 
 
 def _case(schedule: Schedule, target: Target) -> Case:

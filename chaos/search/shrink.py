@@ -18,7 +18,14 @@ from chaos.experiment.reading import ReadingError, read_run
 from chaos.experiment.results import CaseResult
 from chaos.experiment.runner import RunError, Runner
 from chaos.invariants.verdict import Verdict
-from chaos.search.schedule import FILE, Schedule, ScheduleError, load_of, read_schedule
+from chaos.search.schedule import (
+    FILE,
+    Schedule,
+    ScheduleError,
+    load_of,
+    read_schedule,
+    require_no_commands,
+)
 from chaos.search.seeded import AT_ONCE, NAME, seeded
 
 FOLDER = "shrink"
@@ -81,6 +88,7 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
         return [bool(checks & _failed_checks(found)) for found in _cases(runner)]
 
     try:
+        require_no_commands([schedule])
         load_of(schedule, means.target)
     except ScheduleError as error:
         raise ShrinkError(str(error)) from None

@@ -1,5 +1,6 @@
 """Proofs that a fault hit its target at the planned time. Without them: unknown."""
 
+from chaos.invariants.proofs.command import command_hit
 from chaos.invariants.proofs.network import network_was_hit
 from chaos.invariants.proofs.packets import packets_were_hit
 from chaos.invariants.proofs.process import (
@@ -13,6 +14,7 @@ from chaos.invariants.proofs.service import service_was_hit
 from chaos.invariants.recovery.boundaries import hit_at
 
 __all__ = [
+    "command_hit",
     "died_of",
     "hit_at",
     "killed_while_open",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants.recovery.faults import (
+    COMMAND,
     Component,
     Queues,
     component_of,
@@ -62,10 +64,13 @@ def bound_seconds(evidence: Evidence, fault: Entry, met: Start) -> float:
 
     It is the time at which the attempt is due (heartbeat timeout and backoff as the history
     recorded them), put off while something else is broken or no worker is there (READY in the
-    journal), and the handover. If the target makes a promise, that is the bound.
+    journal), and the handover. If the target makes a promise, that is the bound. Without one there
+    is none for a command: when workers that the harness did not start are there, it cannot know.
     """
     if evidence.timings.recovery_seconds is not None:
         return evidence.timings.recovery_seconds
+    if fault.kind == COMMAND:
+        return math.inf
     if isinstance(met, Retry):
         origin = counted_from(evidence, fault, met)
         waits = _possible_from(evidence, _due(evidence, fault, met), met) - origin

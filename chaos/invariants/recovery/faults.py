@@ -18,6 +18,12 @@ DEV_SERVER = "temporal-server"
 
 _SLOWING = frozenset({"latency", "bandwidth", "slicer", "slow_close", "rate_limit", PACKETS})
 """Faults of the network, and limits, under which everything continues."""
+COMMAND = "command"
+"""The kind of a fault that is a command of the user's."""
+
+COMMAND_ENDED, COMMAND_PROOF = "command_ended", "command_proof"
+"""The kinds of the journal's entries that such a command has ended, and that its proof has."""
+
 
 _SILENCING = frozenset({"black_hole", "half_open", "timeout", "silence", PARTITION})
 """Faults of the network, and of a call on the wire, that do not end a connection."""
@@ -38,7 +44,11 @@ class Component(Enum):
 
 
 def component_of(fault: Entry) -> Component:
-    """What a fault hits, by its target; a link counts as what it leads to."""
+    """What a fault hits, by its target; a link counts as what it leads to. A command may hit
+    anything: it counts as a worker's where it names workers.
+    """
+    if fault.kind == COMMAND:
+        return Component.WORKER if fault.identities else Component.OTHER
     target = fault.target or ""
     if target == DEV_SERVER or target in CLUSTER_TARGETS or target.endswith(">server"):
         return Component.SERVER
@@ -98,6 +108,27 @@ def is_over_by(evidence: Evidence, fault: Entry) -> datetime:
 def last_moment(evidence: Evidence) -> datetime:
     """The journal's end."""
     return max(entry.at for entry in evidence.journal)
+
+
+def struck_at(evidence: Evidence, command: Entry) -> datetime:
+    """By when a command had its effect: when its proof succeeded, or else when it had ended."""
+    found = [
+        entry.at
+        for entry in evidence.journal
+        if entry.kind in {COMMAND_ENDED, COMMAND_PROOF}
+        and entry.target == command.target
+        and command.at <= entry.at <= is_over_by(evidence, command)
+    ]
+    proofs = [
+        entry.at for entry in evidence.journal if entry.kind == COMMAND_PROOF and entry.at in found
+    ]
+    return min(proofs or found, default=command.at)
+
+
+def identities(evidence: Evidence) -> frozenset[str]:
+    """Under which workers took tasks, by the histories."""
+    runs = [run for workflow in evidence.all_workflows for run in workflow.runs]
+    return frozenset().union(*map(_identities, runs))
 
 
 def queues(evidence: Evidence) -> Queues:

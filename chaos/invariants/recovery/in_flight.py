@@ -58,7 +58,7 @@ def met_work(evidence: Evidence, fault: Entry) -> bool:
         fault
     ):
         victim = victim_of(evidence, fault)
-        met, end = any(_had_in_flight(victim, each) for each in workflows), victim.end
+        met, end = any(had_in_flight(victim, each) for each in workflows), victim.end
     else:
         end = is_over_by(evidence, fault)
         was_met = _was_open if component_of(fault) is not Component.OTHER else was_at_work
@@ -122,7 +122,8 @@ def _is_forgotten(evidence: Evidence, end: datetime) -> bool:
     )
 
 
-def _had_in_flight(victim: Victim, workflow: Workflow) -> bool:
+def had_in_flight(victim: Victim, workflow: Workflow) -> bool:
+    """Whether a victim had a task of a workflow in flight, or its state, or an attempt was lost."""
     activities = workflow.activities
     return (
         any(was_held(victim, each) or was_lost(victim, each) for each in activities)

@@ -14,7 +14,15 @@ from temporalio.api.failure.v1 import Failure
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import WORKER_LOST, Activity, Workflow
 from chaos.evidence.journal import Entry
-from chaos.invariants.recovery.faults import Component, Queues, faults, may_concern, queues
+from chaos.invariants.recovery.faults import (
+    COMMAND,
+    Component,
+    Queues,
+    component_of,
+    faults,
+    may_concern,
+    queues,
+)
 
 RESTORE = "restore"
 """The kind of the journal's entry that a server's database was put back from its backup."""
@@ -203,10 +211,17 @@ def _cause(evidence: Evidence, known: Queues, retry: Retry) -> Entry | None:
     latest = retry.started_at - timedelta(seconds=retry.earliest_seconds)
     early = [
         fault
-        for fault in faults(evidence, *_CAUSES[retry.loss])
-        if fault.at <= latest and may_concern(known, fault, retry.workflow)
+        for fault in faults(evidence, *Component)
+        if _may_cause(fault, retry.loss)
+        and fault.at <= latest
+        and may_concern(known, fault, retry.workflow)
     ]
     return max(_named(retry, early) or early, key=lambda fault: fault.at, default=None)
+
+
+def _may_cause(fault: Entry, loss: Loss) -> bool:
+    """Whether an attempt can be lost so. What a command does nobody knows but its user."""
+    return fault.kind == COMMAND or component_of(fault) in _CAUSES[loss]
 
 
 def _named(retry: Retry, found: Sequence[Entry]) -> Sequence[Entry]:

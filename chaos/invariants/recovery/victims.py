@@ -9,7 +9,15 @@ from datetime import datetime
 from chaos.environment.memory import KERNEL, WATCHER
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.invariants.recovery.faults import Component, component_of, is_over_by, leaves_it_alive
+from chaos.invariants.recovery.faults import (
+    COMMAND,
+    Component,
+    component_of,
+    identities,
+    is_over_by,
+    leaves_it_alive,
+    struck_at,
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,13 @@ class Victim:
 
 def victim_of(evidence: Evidence, fault: Entry) -> Victim:
     """The victim, by the journal."""
+    if fault.kind == COMMAND:
+        return _named_by(evidence, fault)
     pids = {fault.pid} if fault.pid else set(_pids(evidence, fault))
     end = _end(evidence, fault, pids)
     ready = [entry for entry in evidence.journal if entry.event is Event.READY]
     others = [entry for entry in ready if entry.pid not in pids]
-    identities = _identities(entry for entry in ready if entry.pid in pids)
+    own = _identities(entry for entry in ready if entry.pid in pids)
     beside = _identities(each for each in others if _was_there(evidence, each, fault.at, end))
     return Victim(
         start=fault.at,
@@ -62,9 +72,26 @@ def victim_of(evidence: Evidence, fault: Entry) -> Victim:
         pids=frozenset(map(str, pids)),
         known=frozenset(str(entry.pid) for entry in evidence.journal if entry.pid),
         lives=leaves_it_alive(fault) or is_of_a_link(fault),
-        identities=identities,
-        others=_identities(others) - identities,
-        shared=identities & beside,
+        identities=own,
+        others=_identities(others) - own,
+        shared=own & beside,
+    )
+
+
+def _named_by(evidence: Evidence, command: Entry) -> Victim:
+    """The workers that a command names, by their identities or by their hosts. The harness has seen
+    none of them: what the histories have of others is not theirs.
+    """
+    known = identities(evidence)
+    own = {each for each in known if {each, each.rpartition("@")[2]} & set(command.identities)}
+    return Victim(
+        start=command.at,
+        end=struck_at(evidence, command),
+        pids=frozenset(),
+        known=frozenset(),
+        lives=False,
+        identities=frozenset(own | set(command.identities)),
+        others=known - own,
     )
 
 
