@@ -18,6 +18,7 @@ from chaos.evidence.journal import Event
 from chaos.evidence.text import writable
 from chaos.experiment import cost
 from chaos.experiment.cost import ZERO
+from chaos.experiment.coverage import Coverage, case_coverage, run_coverage
 from chaos.experiment.judge import proofs, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.figures import Figure
@@ -105,9 +106,9 @@ class CaseResult(Result):
 
     `waste_usd` is by the services' bills, `possible_waste_usd` what the calls in doubt
     (`ambiguous`) of the workers' payment journal may have cost; `saved_usd` is what the checkpoints
-    saved. `figures` are what the case measured of its own, each with its bound. `strain` is how
-    starved the machine was, at the worst. `first_try` is the one whose verdict was unknown, where
-    this is the second.
+    saved. `figures` are what the case measured of its own, each with its bound, `coverage` which
+    fault hit which activity. `strain` is how starved the machine was, at the worst. `first_try` is
+    the one whose verdict was unknown, where this is the second.
     """
 
     name: str
@@ -127,6 +128,7 @@ class CaseResult(Result):
     workflows: tuple[WorkflowResult, ...]
     checks: tuple[CheckResult, ...]
     figures: tuple[Figure, ...] = ()
+    coverage: Coverage = Coverage()
     strain: Strain | None = None
     first_try: CaseResult | None = None
 
@@ -178,7 +180,7 @@ class Overall(Result):
 
 class RunResult(Result):
     """The whole of `results.json`. `cpu_s` are CPU seconds by kind of process, `workflows` is the
-    load that the user chose; older versions did not record it.
+    load that the user chose; older versions did not record it. `coverage` is that of all cases.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
@@ -195,6 +197,7 @@ class RunResult(Result):
     cpu_s: dict[str, Seconds] = {}
     scenarios: tuple[ScenarioResult, ...]
     not_run: tuple[NotRun, ...] = ()
+    coverage: Coverage = Coverage()
     overall: Overall
 
 
@@ -223,6 +226,7 @@ def case_result(
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings, proven),
         figures=_figures(case, evidence),
+        coverage=_coverage(evidence),
         strain=evidence.strain,
     )
 
@@ -233,6 +237,14 @@ def _figures(case: Case, evidence: Evidence) -> tuple[Figure, ...]:
         return tuple(case.figures(evidence))
     except Exception:  # noqa: BLE001 - a function of the user's; it must not cost the findings
         return ()
+
+
+def _coverage(evidence: Evidence) -> Coverage:
+    """What its faults hit; nothing where a damaged record does not tell: verdicts need it not."""
+    try:
+        return case_coverage(evidence)
+    except Exception:  # noqa: BLE001 - damage has many forms; it must not cost the findings
+        return Coverage()
 
 
 def check_results(
@@ -304,6 +316,13 @@ def scenario_result(scenario: Scenario, cases: Sequence[CaseResult]) -> Scenario
         workflows=workflows,
         cases=tuple(cases),
     )
+
+
+def coverage_of(scenarios: Sequence[ScenarioResult]) -> Coverage:
+    """What all cases of a run have tried, and what none of them has."""
+    cases = [case for scenario in scenarios for case in scenario.cases]
+    faults = ((fault.kind, fault.target) for case in cases for fault in case.faults)
+    return run_coverage((case.coverage for case in cases), faults)
 
 
 def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:

@@ -29,7 +29,7 @@ from chaos.experiment.cpu import Used, cpu_seconds
 from chaos.experiment.events import Message, NoView, RunEvent, TimedEvent, View
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
-from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult
+from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult, coverage_of
 from chaos.experiment.run import SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
 from chaos.experiment.scenario import Case, Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
@@ -312,6 +312,7 @@ class Runner:
             cpu_s=cpu_seconds(self.folder, self._used_before, Used.now()),
             scenarios=tuple(done),
             not_run=self._not_run,
+            coverage=coverage_of(done),
             overall=self.overall,
         )
 

@@ -13,6 +13,7 @@ from chaos.invariants.verdict import Verdict
 from chaos.report import markdown
 from chaos.report.again import again, not_passed
 from chaos.report.compare import Comparison, comparison_blocks
+from chaos.report.coverage import coverage_lines
 from chaos.report.table import (
     FIGURE_HEAD,
     broken,
@@ -54,6 +55,7 @@ def summary(
         markdown.table(_HEAD, _rows(result)),
         *_problems(result),
         *_figures(result),
+        *coverage_lines(result),
         *_second_tries(result),
         *_absent(result.not_run),
         *(comparison_blocks(comparison) if comparison else ()),

@@ -81,10 +81,10 @@ def was_at_work(workflow: Workflow, start: datetime, end: datetime) -> bool:
         for each in workflow.activities
     ):
         return True
-    return any(_was_any_open(run.events, start, end) for run in workflow.runs)
+    return any(any_task_was_open(run.events, start, end) for run in workflow.runs)
 
 
-def _was_any_open(events: Collection[HistoryEvent], start: datetime, end: datetime) -> bool:
+def any_task_was_open(events: Collection[HistoryEvent], start: datetime, end: datetime) -> bool:
     """Whether a workflow task or a child of this run was."""
     ends = {number: time_of(event) for event in events for number in _ended_by(event)}
     last = max(map(time_of, events))
@@ -128,7 +128,7 @@ def had_in_flight(victim: Victim, workflow: Workflow) -> bool:
     return (
         any(was_held(victim, each) or was_lost(victim, each) for each in activities)
         or (victim.lives and any(_came_meanwhile(victim, each) for each in activities))
-        or any(_had_task_in_flight(victim, run.events) for run in workflow.runs)
+        or any(had_task_in_flight(victim, run.events) for run in workflow.runs)
     )
 
 
@@ -172,7 +172,7 @@ def _came_meanwhile(victim: Victim, activity: Activity) -> bool:
     )
 
 
-def _had_task_in_flight(victim: Victim, events: Collection[HistoryEvent]) -> bool:
+def had_task_in_flight(victim: Victim, events: Collection[HistoryEvent]) -> bool:
     """Whether it had a workflow task in flight; or did the last one, so that the workflow's cached
     state was lost with it, and the next task had to start without that, or waited for it.
     """

@@ -24,6 +24,7 @@ from chaos.invariants.verdict import Verdict, merge
 from chaos.network.journal import NetworkJournalError
 from chaos.report.again import Command, Commands
 from chaos.report.compare import Comparison, compare, conclusion
+from chaos.report.coverage import Matrix, matrix
 from chaos.report.evidence import evidence_folder
 from chaos.report.html.chart import SHOWN, Chart, charts
 from chaos.report.html.logs import Excerpt, Window, excerpt, read_lines
@@ -118,6 +119,7 @@ class RunView:
     totals: tuple[Decimal, ...]
     comparison: Comparison | None
     conclusion: str
+    matrix: Matrix | None
     trend: Trend | None
 
     def brief(self) -> RunView:
@@ -145,6 +147,7 @@ def run_view(
         totals=totals(run),
         comparison=comparison,
         conclusion=conclusion(comparison) if comparison else "",
+        matrix=matrix(run),
         trend=_trend(folder),
     )
 

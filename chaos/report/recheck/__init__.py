@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chaos.experiment.reading import read_run
-from chaos.experiment.results import Overall, RunResult
+from chaos.experiment.results import Overall, RunResult, coverage_of
 from chaos.experiment.scenario import Scenario
 from chaos.invariants.verdict import Verdict
 from chaos.report.recheck.compare import Recheck, differences, not_repeated, notes
@@ -39,6 +39,7 @@ def recheck(folder: Path, catalogue: Sequence[Scenario]) -> Recheck:
         versions=dict(recorded.versions),
         scenarios=tuple(now),
         not_run=not_run,
+        coverage=coverage_of(now),
         overall=Overall(passed=sum(passed), total=len(passed), not_run=len(not_run)),
     )
     return Recheck(

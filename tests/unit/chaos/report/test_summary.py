@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from chaos.experiment.coverage import Combination, Coverage, Hit, Phase
 from chaos.experiment.results import CheckResult, NotRun, RunResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.compare import compare
@@ -176,3 +177,16 @@ def test_it_says_what_all_of_it_cost() -> None:
     text = _of(a_run(a_scenario("wasted", wasted)))
 
     assert "Billed $1.28, ideal $1.24; waste $0.039, possible waste $0.00." in text
+
+
+def test_it_counts_what_was_hit_and_names_what_never_was() -> None:
+    hit = Hit(fault="kill", at="worker", activity="charge", phase=Phase.RUNNING, times=1)
+    never = Combination(fault="kill", at="worker", activity="ship|<b>")
+    coverage = Coverage(activities=("charge", "ship|<b>"), hits=(hit,), never=(never,))
+
+    told = _of(a_run(a_scenario(), coverage=coverage))
+
+    assert "1 of 2 combinations of 1 fault and 2 activities were hit." in told
+    assert "<summary>Never hit: 1</summary>" in told
+    assert "- kill at worker: `ship|<b>`" in told
+    assert "combinations" not in _of(a_run(a_scenario()))

@@ -16,6 +16,7 @@ from chaos.experiment.results import (
     RunResult,
     ScenarioResult,
     case_result,
+    coverage_of,
     scenario_result,
 )
 from chaos.invariants.verdict import Finding, Verdict
@@ -58,6 +59,7 @@ def a_run(
         started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         versions={"python": "3.11"},
         scenarios=tuple(scenarios),
+        coverage=coverage_of(scenarios),
         overall=Overall(passed=passed, total=len(scenarios)),
     ).model_copy(update=given)
     save(run, folder)

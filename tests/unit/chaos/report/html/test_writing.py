@@ -90,6 +90,23 @@ def test_each_case_has_its_timeline_recovery_cost_and_checks(
 
 
 @pytest.mark.usefixtures("broken")
+def test_what_was_hit_is_a_table_of_faults_and_activities(folder: Path) -> None:
+    page = _page(folder)
+    table = _text("<body>" + page.partition('<table class="coverage">')[2].partition("</table>")[0])
+
+    assert table.startswith("Fault await_video download_video generate_character")
+    assert re.search(r"kill at worker running \S running \S \S status", table)
+    assert re.search(r"status 503 at api running 3\S running 3\S", table)
+    assert "7 of 10 combinations of 2 faults and 5 activities were hit." in _text(page)
+
+
+def test_without_a_fault_there_is_no_such_table(folder: Path) -> None:
+    a_run(folder, {LOAD: PASSED})
+
+    assert "What was hit" not in _text(_page(folder))
+
+
+@pytest.mark.usefixtures("broken")
 def test_every_link_leads_to_a_file_or_a_place_on_the_page(folder: Path) -> None:
     page = _page(folder)
     targets = re.findall(r'href="([^"]*)"', page.partition("<body>")[2])
