@@ -22,6 +22,7 @@ from chaos.cli import (
     explore,
     probe,
     recheck,
+    replay,
     report,
     run,
     shrink,
@@ -33,7 +34,7 @@ from chaos.process.streams import complain, give_up, repair_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 
-_COMMANDS = (list_, run, up, report, recheck, shrink, explore, probe, clean, doctor)
+_COMMANDS = (list_, run, up, report, recheck, replay, shrink, explore, probe, clean, doctor)
 
 PROGRAM = "temporal-chaos"
 """The console script; another project has the name `chaos`."""

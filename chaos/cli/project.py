@@ -11,6 +11,7 @@ from chaos.cli import UnusableError
 from chaos.environment.target import Target
 from chaos.experiment.catalogue import (
     CatalogueError,
+    find_modules_of,
     known_scenarios,
     project_of,
     required_targets,
@@ -34,5 +35,13 @@ def scenarios_here(*, may_be_none: bool = False) -> Sequence[Scenario]:
         if may_be_none:
             return known_scenarios(required_targets(project))
         return scenarios_of(project)
+    except CatalogueError as error:
+        raise UnusableError(str(error)) from None
+
+
+def folders_here() -> None:
+    """Let modules be found from the project in the current folder. Raises UnusableError."""
+    try:
+        find_modules_of(project_of(Path.cwd()))
     except CatalogueError as error:
         raise UnusableError(str(error)) from None

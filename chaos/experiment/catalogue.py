@@ -135,11 +135,9 @@ def _names(project: Path) -> Sequence[str]:
 def target_named(name: str, project: Path) -> Target:
     """The target that a project has as `module:attribute`. Raises CatalogueError."""
     module, _, attribute = name.partition(":")
-    for folder in _import_folders(project):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    find_modules_of(project)
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = object_named(module, attribute)
     except BaseException as error:  # a module may as well end the program
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -150,6 +148,20 @@ def target_named(name: str, project: Path) -> Target:
     if not isinstance(found, Target):
         raise CatalogueError(f"{name!r} is not a chaos.Target.")
     return found
+
+
+def find_modules_of(project: Path) -> None:
+    """Let modules be found from the project's folder and those of pytest's `pythonpath`. Raises
+    CatalogueError.
+    """
+    for folder in _import_folders(project):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def object_named(module: str, attribute: str) -> Any:
+    """What a module has by that name. Raises whatever the import raises."""
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _require_its_own(module: str, project: Path) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from temporalio import workflow as workflows_of_sdk
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
-from temporalio.worker import Replayer
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
@@ -19,10 +16,7 @@ from chaos.invariants import Invariant, Late, Unmeasured, invariant, safety
 from chaos.invariants.doubt import of_unfinished
 from chaos.invariants.hanging import hanging
 from chaos.invariants.recovery import handover_seconds
-
-_LONGEST = 300
-_SLOW = "[TMPRL1101]"
-"""The code by which all SDKs report that a workflow's code took too long, by the wall clock."""
+from chaos.invariants.replaying import SLOW, Code, Replays
 
 _UNHEARD = frozenset({Status.FAILED, Status.TIMED_OUT})
 
@@ -100,7 +94,7 @@ def no_workflow_task_fails(evidence: Evidence) -> Iterator[str]:
         retried = f"; it is at attempt {task.attempt}" if task and task.attempt > 1 else ""
         more = f" ({len(failed)} in all; this is the first)" if len(failed) > 1 else ""
         told = f"{workflow.workflow_id}: workflow task failed: {failed[0]}{retried}{more}"
-        yield Late(told) if all(_SLOW in str(each) for each in failed) else told
+        yield Late(told) if all(SLOW in str(each) for each in failed) else told
 
 
 def replays_with(
@@ -114,37 +108,31 @@ def replays_with(
         data_converter: reads the payloads.
 
     """
-    names = {_name_of(each) for each in workflows}
+    code = Code(workflows, data_converter)
 
     def judge(evidence: Evidence) -> Iterator[str]:
-        # A build id that is not given is computed, of every module that there is.
-        replayer = Replayer(workflows=workflows, data_converter=data_converter, build_id="replay")
-        children = [child for child in evidence.children if child.kind in names]
-        found = [*evidence.workflows.values(), *children]
-        yield from asyncio.run(_replay(found, replayer))
+        children = [child for child in evidence.children if child.kind in code.kinds]
+        yield from asyncio.run(_replay([*evidence.workflows.values(), *children], code))
 
-    return Invariant("histories_replay", judge, at_any_moment=True)
+    return Replays("histories_replay", judge, at_any_moment=True, code=code)
 
 
-def _name_of(workflow: type) -> str | None:
-    return workflows_of_sdk._Definition.must_from_class(workflow).name  # noqa: SLF001 - the SDK has no public way
-
-
-async def _replay(workflows: Sequence[Workflow], replayer: Replayer) -> list[str]:
-    logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # the problems say it all
+async def _replay(workflows: Sequence[Workflow], code: Code) -> list[str]:
+    """The histories as they are, and not up to each workflow task: today's code made them, and has
+    gone on from each of these.
+    """
     runs = [
         (f"{workflow.workflow_id}, run {number}", run)
         for workflow in workflows
         for number, run in enumerate(workflow.runs, start=1)
     ]
+    names = iter(runs)
     problems = []
-    # One worker for all: to make one costs more than to replay a history.
-    async with replayer.workflow_replay_iterator(_one_by_one(runs)) as results:
-        for name, _ in runs:
-            result = await anext(results)
-            if result.replay_failure:
-                told = f"{name}: {result.replay_failure}"[:_LONGEST]
-                problems.append(Late(told) if _SLOW in told else told)
+    async for _, failure in code.replayed(_one_by_one(runs)):
+        name, _ = next(names)
+        if failure:
+            told = f"{name}: {failure}"
+            problems.append(Late(told) if SLOW in told else told)
     return problems
 
 

@@ -1,4 +1,5 @@
 // The worker: `go build -o worker . && ./worker`. The TEMPORAL_* variables say where Temporal is.
+// `./worker replay` needs none of it: it replays histories.
 package main
 
 import (
@@ -14,6 +15,10 @@ import (
 
 // Works until SIGTERM or Ctrl-C.
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "replay" {
+		replay()
+		return
+	}
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		log.Fatalln("the TEMPORAL_* variables cannot be read:", err)

@@ -117,6 +117,7 @@ SPEAKS = {
 WRITES = {
     # Programs in folders of their own that no guest reaches before they are done, or a device.
     *("process/programs/ways.py", "environment/cluster.py", "faults/storage.py"),
+    "cli/replayers.py",
 }
 """All that writes a file in another way than `chaos/evidence/files.py`."""
 
