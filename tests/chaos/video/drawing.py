@@ -40,6 +40,7 @@ from tests.chaos.video.invariants.progress import (
 )
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.specs import VideoSpec
+from tests.chaos.video.versions import next_release
 from workflows.videos import WORKFLOWS
 
 RESUBMISSIONS = 2
@@ -95,10 +96,12 @@ def _exhausted_code(run: WorkflowHistory) -> str | None:
     return None
 
 
+_replays_today = replays_with(WORKFLOWS)
+
 INVARIANTS = (
     workflows_end_as_expected,
     no_workflow_task_fails,
-    replays_with(WORKFLOWS),
+    _replays_today,
     billed_once_unless_in_doubt,
     all_expected_is_billed,
     cost_matches_bills,
@@ -112,6 +115,13 @@ INVARIANTS = (
     no_secret_is_kept(CANARY),
 )
 """What holds whatever the dice say; what a given fault explains, nobody knows before."""
+
+DEPLOYED = (
+    *(check for check in INVARIANTS if check is not _replays_today),
+    # The newest code: what older builds began goes on with it.
+    replays_with(next_release.WORKFLOWS),
+)
+"""The same after a deploy of the next release."""
 
 
 async def _slow_enough(lab: VideoLab) -> None:

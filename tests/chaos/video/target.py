@@ -9,6 +9,7 @@ from pathlib import Path
 from chaos.environment.metrics import Metrics
 from chaos.environment.needs import Need
 from chaos.environment.target import EVIDENCE, PORT, SCRATCH, SECRET, Placement, Service, Target, Up
+from chaos.environment.versions import Version, Versions
 from chaos.evidence.bills import SuiteEstimate
 from chaos.evidence.case import Timings
 from tests.chaos.video import drawing
@@ -54,6 +55,9 @@ TIMINGS = Timings(
         "download_video": policies.DOWNLOAD_DEADLINE_SECONDS,
     },
 )
+
+
+_ANOTHER_BUILD = (sys.executable, "-m", "tests.chaos.video.versions")
 
 
 def payment_journal_url(folder: Path) -> str:
@@ -139,6 +143,14 @@ VIDEO = Target(
     },
     former_specs=drawing.FORMER_SPECS,
     invariants=drawing.INVARIANTS,
+    versions=Versions(
+        # What runs in production today, to be replaced by the next release.
+        old=Version(build_id="1.0"),
+        new=Version(argv=(*_ANOTHER_BUILD, "new"), build_id="1.1"),
+        broken=Version(argv=(*_ANOTHER_BUILD, "broken"), build_id="1.1-unpatched"),
+        deployment="video",
+        invariants=drawing.DEPLOYED,
+    ),
     draws={"api": drawing.draw_answer},
     drawn=drawing.DRAWN,
     explored=drawing.EXPLORED,

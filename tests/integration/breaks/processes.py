@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chaos.experiment.scenario import Case
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video.lab import VideoLab
 from tests.chaos.video.scenarios import out_of_memory, worker_stop
+from tests.chaos.video.target import VIDEO
 from tests.integration.breaks.breaking import Break, case_of
 
 
@@ -16,12 +18,25 @@ async def _has_memory_enough(lab: VideoLab) -> None:
     await lab.start(spec)
 
 
-STOP, NAP, LONG_SLEEP = worker_stop.SCENARIO.cases
+STOP, NAP, LONG_SLEEP, GRACE, NO_GRACE = worker_stop.SCENARIO.cases
 LOOP = case_of("fleet", "crash_loop")
 DOWNLOAD, IMAGE = out_of_memory.SCENARIO.cases
 
+
+def _unpatched(case: Case) -> Case:
+    """The case, in which the next release has its change not behind `patched`."""
+    if VIDEO.versions is None or VIDEO.versions.broken is None:
+        raise LookupError("the video system names no broken version.")
+    versions = replace(VIDEO.versions, new=VIDEO.versions.broken, broken=None)
+    return replace(case, target=replace(VIDEO, versions=versions))
+
+
 BREAKS = (
     Break("clings_to_its_wait", STOP, "wait_is_handed_on[stop-single]"),
+    Break("drops_what_it_does_when_it_stops", GRACE, "nothing_is_repeated[deploy-in-peace]"),
+    Break("takes_back_what_it_pays_for_when_it_stops", NO_GRACE, "every_bill_is_on_record"),
+    Break("takes_back_what_it_pays_for_when_it_stops", NO_GRACE, "cost_matches_bills"),
+    Break("the release is unpatched", _unpatched(GRACE), "no_workflow_task_fails", sabotage=False),
     Break("takes_a_nap_for_death", NAP, "nothing_is_repeated[nap-single]"),
     Break("sends_again_when_it_wakes", LONG_SLEEP, "sends_nothing_paid_when_it_resumes[worker-1]"),
     Break("gives_up_with_its_worker", LOOP, "workflows_end_as_expected"),

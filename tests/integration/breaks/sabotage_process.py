@@ -9,6 +9,9 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
 
@@ -16,7 +19,9 @@ from workflows import activities, policies
 from workflows.activities import VideoActivities
 from workflows.api_errors import ApiError
 from workflows.gemini import Gemini
-from workflows.models import Artifact, VideoDownload
+from workflows.models import Artifact, PaidOrder, VideoDownload
+from workflows.payments.calls import PaidCall
+from workflows.payments.execute import PaidCalls, SendGuard
 from workflows.success_replies import Image
 from workflows.transport import MaySend
 
@@ -29,6 +34,35 @@ def clings_to_its_wait() -> None:
         return False
 
     activities._worker_stops_within = sleep
+
+
+def drops_what_it_does_when_it_stops() -> None:
+    """Give an attempt no time to end once the worker is told to stop."""
+    policies.GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(0)
+
+
+def takes_back_what_it_pays_for_when_it_stops() -> None:
+    """Record a paid request that is on its way as never sent once the worker is told to stop."""
+    send = PaidCalls._send
+
+    async def tidy(
+        self: PaidCalls,
+        call: PaidCall,
+        order: PaidOrder,
+        guard: SendGuard,
+        request: Callable[[MaySend], Awaitable[Any]],
+    ) -> Any:
+        async def take_back() -> None:
+            await activity.wait_for_worker_shutdown()
+            await self._never_sent(call, "the worker stops")
+
+        stopping = asyncio.create_task(take_back())
+        try:
+            return await send(self, call, order, guard, request)
+        finally:
+            stopping.cancel()
+
+    PaidCalls._send = tidy  # type: ignore[method-assign, assignment]
 
 
 def takes_a_nap_for_death() -> None:

@@ -1,4 +1,6 @@
-"""A worker gets SIGTERM, or is paused: for 4 s, or until another has done its work."""
+"""A worker gets SIGTERM, or is paused: for 4 s, or until another has done its work. Or it is
+replaced by the next release while it pays.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from tests.chaos.video.case import COMMON, OWN_SERVERS, mocked_case
 from tests.chaos.video.fake_api.bills import Call
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.chaos.video.lab import VideoLab
+from tests.chaos.video.scenarios import worker_stop_deploys
 from tests.chaos.video.scenarios.worker_stop_checks import (
     nothing_is_repeated,
     paused_during_request,
@@ -155,5 +158,6 @@ SCENARIO = Scenario(
             stack=SHARED_SERVER,
             about_seconds=65,
         ),
+        *worker_stop_deploys.CASES,
     ),
 )
