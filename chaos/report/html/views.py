@@ -18,6 +18,7 @@ from google.protobuf.json_format import ParseError
 from chaos.evidence.case import Evidence
 from chaos.evidence.files import is_own_file
 from chaos.evidence.journal import Entry, Event, read_journal
+from chaos.evidence.samples import Sample, SamplesError
 from chaos.experiment.reading import ReadingError
 from chaos.experiment.results import CaseResult, CheckResult, RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict, merge
@@ -28,6 +29,8 @@ from chaos.report.coverage import Matrix, matrix
 from chaos.report.evidence import evidence_folder
 from chaos.report.html.chart import SHOWN, Chart, charts
 from chaos.report.html.logs import Excerpt, Window, excerpt, read_lines
+from chaos.report.html.plots import Plots, plots
+from chaos.report.html.series import measures
 from chaos.report.html.timeline import timeline
 from chaos.report.html.values import Timeline
 from chaos.report.table import broken, totals
@@ -60,6 +63,7 @@ class CaseView:
     anchor: str
     chart: Chart | None
     others: Chart | None
+    plots: Plots | None
     timeline: Timeline | None
     trouble: str
     logs: Excerpt
@@ -93,7 +97,7 @@ class CaseView:
         if self.result.verdict is not Verdict.PASSED:
             return self
         why = "Timeline and logs are left out, so that this page stays small"
-        return replace(self, trouble=why, chart=None, others=None, logs=Excerpt((), 0))
+        return replace(self, trouble=why, chart=None, others=None, plots=None, logs=Excerpt((), 0))
 
 
 @dataclass(frozen=True)
@@ -206,18 +210,23 @@ def _case(
     lines = read_lines(own / "logs", journal)
     found: Timeline | None = None
     trouble = ""
+    chart = others = drawn = None
     try:
         recovered = {f.at: f.recovery_s.total for f in case.faults if f.recovery_s}
-        found = timeline(read(own), lines, recovered)
+        evidence = read(own)
+        found = timeline(evidence, lines, recovered)
+        chart, others = charts(found)
+        samples, trouble = _samples(evidence)
+        drawn = plots(measures(evidence, samples, found.first, found.last), found, chart)
     except UNREADABLE as error:
         trouble = f"Its evidence cannot be read, so there is no timeline: {_words(error)}"
-    chart, others = charts(found) if found else (None, None)
     windows = [*_windows(case, journal, found)]
     return CaseView(
         result=case,
         anchor=_anchor(scenario.name, case.name),
         chart=chart,
         others=others,
+        plots=drawn,
         timeline=found,
         trouble=trouble,
         logs=excerpt(lines, windows, most=_LINES[case.verdict is Verdict.PASSED]),
@@ -225,6 +234,14 @@ def _case(
         commands=again.of_case(scenario, case),
         links=[_link(file, folder) for file in sorted(_files(own))],
     )
+
+
+def _samples(evidence: Evidence) -> tuple[Sequence[Sample], str]:
+    """What was measured, or why that cannot be read."""
+    try:
+        return evidence.samples, ""
+    except (SamplesError, OSError) as error:
+        return (), f"What was measured meanwhile cannot be read: {_words(error).rstrip('.')}"
 
 
 def _anchor(*names: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from chaos.report.html import write_html
-from tests.unit.chaos.report.html.runs import CRASH, LOAD, RETRY, a_run, failed
+from tests.unit.chaos.report.html.runs import CRASH, LOAD, RETRY, a_run, failed, measure
 from tests.unit.chaos.report.html.runs import PASSED as HOLDS
 
 pytestmark = [pytest.mark.nightly, pytest.mark.sample, pytest.mark.asyncio(loop_scope="session")]
@@ -30,6 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = f"2026-11-24 15:21:16,600 ERROR it broke {NASTY}\n"
     cases = {CRASH: failed("it_holds", f"it does not {NASTY}"), RETRY: HOLDS, LOAD: HOLDS}
     a_run(folder, cases, logs={"worker-1.log": log})
+    measure(folder / "worker_crash" / "sigkill_twice", NASTY)
     return write_html(folder)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.journal import Entry, Event
+from chaos.evidence.journal import Entry, Event, read_journal
+from chaos.evidence.samples import BACKLOG, WORKER_CPU, WORKER_MEMORY, SampleFile
 from chaos.experiment.results import (
     Overall,
     RunResult,
@@ -64,6 +66,17 @@ def a_run(
     ).model_copy(update=given)
     save(run, folder)
     return run
+
+
+def measure(case: Path, worker: str) -> None:
+    """Write samples of a worker of that name, all through a case."""
+    journal = read_journal(case / "journal.jsonl")
+    with closing(SampleFile(case)) as file:
+        for number in range(int((journal[-1].at - journal[0].at).total_seconds())):
+            at, labels = journal[0].at + timedelta(seconds=number), {"worker": worker}
+            file.add(BACKLOG, number % 7, {"task_queue": "videos", "kind": "workflow"}, at=at)
+            file.add(WORKER_CPU, number / 3, labels, at=at)
+            file.add(WORKER_MEMORY, 1e8 + number, labels, at=at)
 
 
 def save(run: RunResult, folder: Path) -> None:

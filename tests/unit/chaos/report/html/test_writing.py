@@ -21,7 +21,17 @@ from chaos.process.child import CANARY
 from chaos.report import html as package
 from chaos.report.files import write_reports
 from chaos.report.html import HtmlError, document, write_html
-from tests.unit.chaos.report.html.runs import CRASH, LOAD, PASSED, RETRY, a_run, failed, save
+from tests.unit.chaos.hostile import HOSTILE, unseen
+from tests.unit.chaos.report.html.runs import (
+    CRASH,
+    LOAD,
+    PASSED,
+    RETRY,
+    a_run,
+    failed,
+    measure,
+    save,
+)
 from tests.unit.chaos.report.made_runs import STARTED_AT
 from tests.unit.chaos.report.made_runs import a_run as a_made_run
 
@@ -66,6 +76,38 @@ def test_what_broke_stands_first_with_its_reason_and_the_way_back(
     assert "python -m chaos run worker_crash" in top
     assert "2. Retry Configuration" in rest
     assert broken.run_id in top
+
+
+def test_what_was_measured_is_plotted_and_no_name_is_more_than_text(
+    folder: Path, broken: RunResult
+) -> None:
+    del broken
+    measure(folder / "worker_crash" / "sigkill_twice", f"{HOSTILE}{NASTY}")
+
+    page = _page(folder)
+
+    assert "Over time as it was measured" in _text(page)
+    assert "Backlog in tasks: workflow up to 6." in page
+    assert "<script>alert" not in page
+    assert unseen(_text(page)) == set()
+
+
+@pytest.mark.parametrize("damage", ["x\n", "link"])
+def test_damaged_samples_are_told_and_the_rest_is_drawn(
+    damage: str, folder: Path, broken: RunResult, tmp_path: Path
+) -> None:
+    del broken
+    samples = folder / "worker_crash" / "sigkill_twice" / "samples.jsonl"
+    if damage == "link":
+        samples.symlink_to(tmp_path)
+    else:
+        samples.write_text(damage)
+
+    text = _text(_page(folder))
+
+    assert "What was measured meanwhile cannot be read: " in text
+    assert ("line 1 of samples.jsonl is damaged" in text) == (damage != "link")
+    assert "Schedule-to-start" in text
 
 
 def test_each_case_has_its_timeline_recovery_cost_and_checks(
