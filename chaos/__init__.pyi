@@ -58,6 +58,7 @@ from chaos.faults import ServiceOverloaded as ServiceOverloaded
 from chaos.faults import ServicePaused as ServicePaused
 from chaos.faults import ServiceReadOnly as ServiceReadOnly
 from chaos.faults import ServiceSlow as ServiceSlow
+from chaos.faults import StopWorker as StopWorker
 from chaos.invariants import Invariant as Invariant
 from chaos.invariants import Late as Late
 from chaos.invariants import invariant as invariant

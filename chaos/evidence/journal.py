@@ -52,7 +52,7 @@ class Entry(BaseModel):
         progress: a query's answer.
         strain: how starved the machine was.
         identities: under which a ready worker was seen to poll, if they differ from others'.
-        version: of the target's builds, that which a ready worker is.
+        version: of the target's builds, that of a ready worker, or that which is routed to.
         boundary: of the wire, where the fault hit a call.
         passage: the wire's number of that call.
 

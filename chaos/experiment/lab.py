@@ -19,10 +19,12 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHandle,
 )
+from temporalio.common import VersioningOverride
 from temporalio.service import RPCError, RPCStatusCode
 
-from chaos.environment.stack import Stack, WorkerOptions
+from chaos.environment.stack import NotHereError, Stack, WorkerOptions
 from chaos.environment.supervisor import Supervisor
+from chaos.environment.versions import VersionName
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.bills import Bill
 from chaos.evidence.case import save_books
@@ -30,6 +32,7 @@ from chaos.evidence.history import Status
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.boundaries import BoundaryWatch
+from chaos.experiment.deployments import Route, route
 from chaos.experiment.ends import Ends, watched
 from chaos.experiment.sampling import EVERY_SECONDS, Queues, sampled
 from chaos.experiment.schedules import FollowedSchedule
@@ -72,14 +75,20 @@ Starter = Callable[[Client, WorkflowSpec, StartOptions], Awaitable[str]]
 """Starts a workflow; the id of its run."""
 
 
-async def start_workflow(client: Client, spec: WorkflowSpec, options: StartOptions) -> str:
-    """Start it as its spec says."""
+async def start_workflow(
+    client: Client,
+    spec: WorkflowSpec,
+    options: StartOptions,
+    versioning: VersioningOverride | None = None,
+) -> str:
+    """Start it as its spec says; `versioning` replaces the behaviour that its code declares."""
     handle = await client.start_workflow(
         spec.workflow_type,
         args=list(spec.arguments),
         id=options.workflow_id,
         task_queue=options.task_queue,
         execution_timeout=options.execution_timeout,
+        versioning_override=versioning,
     )
     return handle.first_execution_run_id or ""
 
@@ -297,6 +306,47 @@ class Lab:
         self.note(f"{worker.child.name} is ready ({what})")
         self.on_working()
         return worker
+
+    async def set_current(self, version: VersionName) -> None:
+        """Make a version of the target the current one of its worker deployment: workflows start on
+        it, and those that upgrade move to it. A worker of it must run. Raises NotHereError,
+        DeadlineExceededError.
+        """
+        await self._route(version, None)
+
+    async def set_ramping(self, version: VersionName, percent: float) -> None:
+        """Give a version of the target so many of the workflows that start, and of those that
+        upgrade. A worker of it must run. Raises NotHereError, DeadlineExceededError.
+        """
+        await self._route(version, percent)
+
+    async def _route(self, version: VersionName, percent: float | None) -> None:
+        versions = self.stack.target.versions
+        if versions is None or not versions.deployment or version not in versions.all:
+            raise NotHereError(
+                f"version {version!r} is of no worker deployment: name both in Target.versions."
+            )
+        build_id = versions.all[version].build_id
+        what = "current" if percent is None else f"ramping, {percent:g} %"
+        # The first one is no fault: nothing runs yet.
+        kind = ("set_current" if percent is None else "set_ramping") if self.started else None
+        self.journal.add(
+            Event.FAULT if kind else Event.STAGE,
+            f"{version} ({build_id}) becomes {what}",
+            kind=kind,
+            target=versions.deployment,
+            version=version,
+        )
+        queue = self.stack.own_queue(self.stack.task_queue)
+        to = Route(versions.deployment, build_id, queue, percent)
+        await route(self.client, to, self.step_deadline_seconds)
+        if kind:
+            self.journal.add(
+                Event.HEALED,
+                f"{version} ({build_id}) is {what}",
+                target=versions.deployment,
+                version=version,
+            )
 
     async def supervisor(
         self, workers: int, *, arguments: Sequence[str] = (), **options: Unpack[WorkerOptions]

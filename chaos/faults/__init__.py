@@ -8,7 +8,7 @@ from chaos.faults.limits import RateLimited, ServiceOverloaded
 from chaos.faults.memory import OutOfMemory
 from chaos.faults.network import BadNetwork
 from chaos.faults.packets import BadPackets
-from chaos.faults.process import KillWorker, PauseWorker
+from chaos.faults.process import KillWorker, PauseWorker, StopWorker
 from chaos.faults.server import ServerDown, ServerPaused
 from chaos.faults.service import (
     ServiceDown,
@@ -53,6 +53,7 @@ __all__ = [
     "ServicePaused",
     "ServiceReadOnly",
     "ServiceSlow",
+    "StopWorker",
     "back_up",
     "disk_of",
     "try_damaged",

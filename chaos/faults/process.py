@@ -12,10 +12,11 @@ from pydantic import Field, PrivateAttr, model_validator
 from chaos.environment.keeper import WorkerKeeper
 from chaos.environment.stack import NotHereError
 from chaos.environment.supervisor import Supervisor
+from chaos.environment.versions import GRACE_SECONDS
 from chaos.experiment.lab import Lab
 from chaos.faults.base import Family, Fault
-from chaos.process.child import Child
-from chaos.process.waiting import wait_until
+from chaos.process.child import Child, ChildError
+from chaos.process.waiting import DeadlineExceededError, wait_until
 
 EFFECT_DEADLINE_SECONDS = 10.0
 
@@ -71,13 +72,13 @@ class OnWorker(Fault):
         if self._pid and not self.worker:
             _supervisor(lab).watch(psutil.Process(self._pid))
 
-    async def _until_gone(self, lab: Lab) -> None:
+    async def _until_gone(self, lab: Lab, seconds: float = EFFECT_DEADLINE_SECONDS) -> None:
         """Wait until its end was seen; by then it may have been started again."""
         if self.worker:
             await wait_until(
                 lambda: self._pid not in self._pids(lab),
                 what=f"{self.target} has ended",
-                deadline_seconds=EFFECT_DEADLINE_SECONDS,
+                deadline_seconds=seconds,
             )
         elif self._pid:
             await _supervisor(lab).until_gone([self._pid])
@@ -110,6 +111,32 @@ class KillWorker(OnWorker):
         """Kill it and wait until it has ended."""
         await self._found(lab)
         self._send(lab, signal.SIGKILL)
+        await self._until_gone(lab)
+
+
+class StopWorker(OnWorker):
+    """SIGTERM as a deploy sends it, and SIGKILL after `grace_seconds` where the worker has not
+    ended by then; 0: at once. A supervisor replaces it.
+    """
+
+    type: Literal["stop_worker"] = "stop_worker"
+    grace_seconds: float = Field(default=GRACE_SECONDS, ge=0, allow_inf_nan=False)
+
+    @property
+    def kind(self) -> str:
+        """Its name in the journal."""
+        return "terminate"
+
+    async def inject(self, lab: Lab) -> None:
+        """Stop it and wait until it has ended."""
+        await self._found(lab)
+        self._send(lab, signal.SIGTERM)
+        with suppress(DeadlineExceededError):
+            if self.grace_seconds:
+                await self._until_gone(lab, self.grace_seconds)
+        if self._pid in self._pids(lab):
+            with suppress(ChildError, psutil.NoSuchProcess):  # it has ended just now
+                self._send(lab, signal.SIGKILL)
         await self._until_gone(lab)
 
 

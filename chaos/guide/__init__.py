@@ -14,6 +14,8 @@ from chaos.environment.target import Target
 from chaos.experiment.scenario import Case, Scenario
 from chaos.guide import (
     broken_dependencies,
+    deploy_change,
+    deploy_nondeterministic,
     downstream_load,
     kill_all_workers,
     no_network,
@@ -32,6 +34,8 @@ HEADINGS: Sequence[Heading] = (
     rate_limits.HEADING,
     region_failover.HEADING,
     broken_dependencies.HEADING,
+    deploy_change.HEADING,
+    deploy_nondeterministic.HEADING,
     no_network.HEADING,
 )
 """In the order of the guide."""

@@ -139,7 +139,7 @@ class Child:
     suite's own programs are started by the `spawner`, where there is one. One that `is_group` is
     all that its command line starts, such as a shell and the program that this runs: a signal goes
     to the whole process group, and it has ended when all of that has. `version` is which of the
-    target's builds it is, if any.
+    target's builds it is, if any; `identities` are those under which it was seen to poll.
     """
 
     name: str
@@ -153,6 +153,7 @@ class Child:
     is_group: bool = False
     version: str | None = None
     _process: Started | None = field(default=None, init=False)
+    identities: tuple[str, ...] = field(default=(), init=False)
     _was_ended: bool = field(default=False, init=False)
     _exited: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -236,7 +237,7 @@ class Child:
             deadline_seconds=deadline_seconds,
             interval_seconds=READY_INTERVAL_SECONDS,
         )
-        known = tuple(identities())
+        known = self.identities = tuple(identities())
         self.journal.add(
             Event.READY, target=self.name, pid=self.pid, identities=known, version=self.version
         )

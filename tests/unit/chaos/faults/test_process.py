@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from chaos.faults import AnyFault, KillWorker, OutOfMemory, PauseWorker
+from chaos.faults import AnyFault, KillWorker, OutOfMemory, PauseWorker, StopWorker
 
 FAULT: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
@@ -27,3 +27,10 @@ def test_a_fault_means_one_worker(which: dict[str, object]) -> None:
 
 def test_a_fault_of_an_older_schedule_means_the_same_worker() -> None:
     assert FAULT.validate_python({"type": "pause_worker", "place": 1}) == PauseWorker(place=1)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf")])
+def test_a_stop_has_a_grace_that_ends(seconds: float) -> None:
+    assert StopWorker(worker="worker-1", grace_seconds=0).kind == "terminate"
+    with pytest.raises(ValidationError):
+        StopWorker(worker="worker-1", grace_seconds=seconds)

@@ -1,0 +1,222 @@
+"""What the guide's deploys share: traffic that is always open, and workers of the two versions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.common import (
+    AutoUpgradeVersioningOverride,
+    PinnedVersioningOverride,
+    VersioningOverride,
+    WorkerDeploymentVersion,
+)
+from temporalio.service import RPCError
+
+from chaos.environment.target import Target
+from chaos.environment.versions import VersionName, Versions
+from chaos.environment.worker import WorkerProcess
+from chaos.evidence.case import Evidence
+from chaos.evidence.journal import Event
+from chaos.evidence.spec import WorkflowSpec
+from chaos.experiment.lab import Lab, start_workflow
+from chaos.guide.heading import no_workload
+from chaos.invariants import Invariant
+from chaos.invariants.figures import SECONDS, Figure
+from chaos.process.waiting import wait_until
+
+OPEN = 4
+"""Workflows that are open at a time, spread over the length of one, so that a deploy meets each
+part of it.
+"""
+MOST = 60
+"""Workflows of a case; short ones are started again and again."""
+
+_SHORTEST_SECONDS = 0.25
+"""Between two starts."""
+_ASK = timedelta(seconds=2)
+_LOOK_SECONDS = 0.1
+_IN_FLIGHT = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+
+
+def no_versions(target: Target) -> str | None:
+    """Why a target has no deploy that could be tested."""
+    if missing := no_workload(target):
+        return missing
+    if target.versions is None:
+        return "the target names no builds to deploy: name an old and a new one in Target.versions"
+    return None
+
+
+def versions_of(target: Target) -> Versions:
+    """Those of a target that has some; `no_versions` says whether it has."""
+    if target.versions is None:
+        raise ValueError(f"{no_versions(target)}.")
+    return target.versions
+
+
+def invariants_of(target: Target, *, without: Sequence[Invariant] = ()) -> Sequence[Any]:
+    """What must hold after a deploy of the new version, but for what its mistake breaks."""
+    found = versions_of(target).invariants or target.invariants
+    return tuple(each for each in found if each not in without)
+
+
+@dataclass
+class Traffic:
+    """Workflows that start one after the other for as long as a deploy takes.
+
+    `how` they start: as their code declares, or pinned to a version, or upgrading.
+    """
+
+    lab: Lab
+    target: Target
+    how: VersioningOverride | None = None
+    _started: int = field(default=0, init=False)
+    _open: list[str] = field(default_factory=list, init=False)
+    _interval_seconds: float = field(default=_SHORTEST_SECONDS, init=False)
+
+    async def first(self) -> None:
+        """Run one to its end, which shows that it does and how long it takes."""
+        begin = asyncio.get_running_loop().time()
+        workflow_id = await self.start()
+        await self.lab.until_ended(workflow_id)
+        took = asyncio.get_running_loop().time() - begin
+        self._interval_seconds = max(_SHORTEST_SECONDS, took / OPEN)
+
+    async def start(self) -> str:
+        """Start one more; its id."""
+        make = next(iter(self.target.specs.values()))
+        self._started += 1
+        spec: WorkflowSpec = make(f"guide-{self._started}")
+        await self.lab.start(spec, starter=partial(start_workflow, versioning=self.how))
+        self._open.append(spec.workflow_id)
+        return spec.workflow_id
+
+    @asynccontextmanager
+    async def flowing(self) -> AsyncIterator[None]:
+        """Keep so many open, spread over their length, while the block runs."""
+        over, before = asyncio.Event(), self._started
+        task = asyncio.create_task(self._flow(over))
+
+        async def are_started() -> bool:
+            return task.done() or self._started >= min(MOST, before + OPEN)
+
+        try:
+            await self._until(are_started, f"{OPEN} more workflows are started")
+            yield
+        finally:
+            over.set()
+            await task
+
+    async def _flow(self, over: asyncio.Event) -> None:
+        while not over.is_set():
+            if self._started < MOST and len(await self.open()) < OPEN:
+                await self.start()
+            try:
+                async with asyncio.timeout(self._interval_seconds):
+                    await over.wait()
+            except TimeoutError:
+                continue
+
+    async def spread(self) -> None:
+        """Start so many, spread over their length."""
+        async with self.flowing():
+            pass
+
+    async def open(self) -> dict[str, WorkflowExecutionDescription]:
+        """Those that have not ended, as the server describes them now."""
+        asked = tuple(self._open)
+        told = await asyncio.gather(*(self._described(each) for each in asked))
+        found = {name: each for name, each in zip(asked, told, strict=True) if each}
+        ended = {n for n, d in found.items() if d.status is not WorkflowExecutionStatus.RUNNING}
+        self._open = [each for each in self._open if each not in ended]
+        return {name: each for name, each in found.items() if name not in ended}
+
+    async def _described(self, workflow_id: str) -> WorkflowExecutionDescription | None:
+        try:
+            return await self.lab.handle(workflow_id).describe(rpc_timeout=_ASK)
+        except RPCError:
+            return None
+
+    async def until_at(self, worker: WorkerProcess) -> None:
+        """Wait until this worker has an activity of one of them in flight."""
+
+        async def is_at_work() -> bool:
+            return any(_is_at(worker, each) for each in (await self.open()).values())
+
+        await self._until(is_at_work, f"{worker.child.name} has an activity in flight")
+
+    async def until_each(
+        self, has_come: Callable[[WorkflowExecutionDescription], Awaitable[bool]], what: str
+    ) -> Sequence[str]:
+        """Wait until it is so of each that is still open; which those are."""
+
+        async def are_all() -> bool:
+            return all([await has_come(each) for each in (await self.open()).values()])
+
+        await self._until(are_all, what)
+        return tuple(self._open)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+        await wait_until(
+            condition,
+            what=what,
+            deadline_seconds=self.lab.step_deadline_seconds,
+            interval_seconds=_LOOK_SECONDS,
+        )
+
+
+def _is_at(worker: WorkerProcess, described: WorkflowExecutionDescription) -> bool:
+    own = set(worker.child.identities) or {f"{pid}@" for pid in worker.pids}
+    return any(
+        pending.state == _IN_FLIGHT
+        and own & {pending.last_worker_identity, f"{pending.last_worker_identity.split('@')[0]}@"}
+        for pending in described.raw_description.pending_activities
+    )
+
+
+def pinned_to(versions: Versions, version: VersionName) -> VersioningOverride:
+    """Starts a workflow that stays on a version."""
+    build_id = versions.all[version].build_id
+    return PinnedVersioningOverride(WorkerDeploymentVersion(versions.deployment, build_id))
+
+
+def upgrading() -> VersioningOverride:
+    """Starts a workflow that moves to the version which is current."""
+    return AutoUpgradeVersioningOverride()
+
+
+async def worker_of(lab: Lab, version: VersionName, *, versioned: bool = False) -> WorkerProcess:
+    """One worker of a version, under the conditions of the target."""
+    settings = lab.stack.target.drawn.settings
+    return await lab.worker(version=version, versioned=versioned, settings=settings)
+
+
+async def prepare(lab: Lab) -> None:
+    """What the target wants to be done first."""
+    if lab.stack.target.drawn.prepare:
+        await lab.stack.target.drawn.prepare(lab)
+
+
+def stops(evidence: Evidence) -> Sequence[Figure]:
+    """How long the slowest worker took to end after SIGTERM, and how many had to be killed."""
+    took, killed = [], 0
+    for entry in evidence.journal:
+        if entry.event is Event.SIGNALED and entry.signal == "SIGTERM":
+            pid, at = entry.pid, entry.at
+            if gone := evidence.first_entry(Event.EXITED, after=at, pid=pid):
+                took.append((gone.at - at).total_seconds())
+            kill = evidence.first_entry(Event.SIGNALED, after=at, pid=pid, signal="SIGKILL")
+            killed += kill is not None
+    slowest = max(took, default=0.0)
+    return (
+        Figure(name="slowest stop of a worker", value=slowest, unit=SECONDS),
+        Figure(name="workers killed at a stop", value=killed),
+    )
