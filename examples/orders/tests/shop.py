@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from orders import doubles
+from orders import doubles, workflow_v2
 from orders.workflow import Order, OrderInput
 
 from chaos import (
@@ -26,6 +26,8 @@ from chaos import (
     Service,
     Target,
     Timings,
+    Version,
+    Versions,
     WorkflowSpec,
     replays_with,
     wait_until,
@@ -94,6 +96,17 @@ def _scenarios() -> Sequence[Scenario]:
     return (*scenarios.SCENARIOS, *every_fault.SCENARIOS)
 
 
+VERSIONS = Versions(
+    old=Version(settings={"ORDERS_VERSION": "1"}, build_id="1.0"),
+    new=Version(settings={"ORDERS_VERSION": "2"}, build_id="2.0"),
+    broken=Version(settings={"ORDERS_VERSION": "2-unpatched"}, build_id="2.0-unpatched"),
+    deployment="orders",
+    # The code of version 2 replays what either has done; that of version 1 only its own.
+    invariants=(*SURVIVAL, replays_with([workflow_v2.Order])),
+)
+"""The builds between which a deploy is tested."""
+
+
 def shop(**settings: str) -> Target:
     """What is started for a case; `settings` are those of the two stand-ins."""
     return Target(
@@ -109,6 +122,7 @@ def shop(**settings: str) -> Target:
         specs={"order": order, "large_order": large_order},
         invariants=(*SURVIVAL, _replays),
         scenarios=_scenarios,
+        versions=VERSIONS,
     )
 
 
