@@ -22,12 +22,17 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from chaos.process.child import READY_INTERVAL_SECONDS, ChildError
 from chaos.process.started import group_of
+from chaos.process.waiting import DeadlineExceededError, wait_until
 
 SETTLING_SECONDS = 1.0
 """How long a worker that polls for one kind of task, and names none, is given to poll for the other
 one: all SDKs begin with both in the same moment.
 """
+
+POLLED_DEADLINE_SECONDS = 30.0
+"""For workers that are there already."""
 
 _KINDS = {
     "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
@@ -209,6 +214,31 @@ async def pollers_of(client: Client, queues: Iterable[str]) -> list[Poller] | No
                     at = poller.last_access_time.ToDatetime(tzinfo=UTC)
                     found.append(Poller(queue, name, poller.identity, version, at))
     return found
+
+
+async def until_polled(client: Client, queue: str) -> list[str]:
+    """Wait until workers that nobody starts here are seen to poll a queue; their identities. Raises
+    ChildError.
+    """
+    found: set[str] = set()
+
+    async def are_there() -> bool:
+        found.update(poller.identity for poller in await pollers_of(client, [queue]) or ())
+        return bool(found)
+
+    try:
+        await wait_until(
+            are_there,
+            what=f"a worker polls {queue}",
+            deadline_seconds=POLLED_DEADLINE_SECONDS,
+            interval_seconds=READY_INTERVAL_SECONDS,
+        )
+    except DeadlineExceededError:
+        raise ChildError(
+            f"no worker polls the task queue {queue!r} of the namespace {client.namespace!r}: "
+            "start your workers, or correct Target.task_queue."
+        ) from None
+    return sorted(found)
 
 
 def whose(identity: str, leader: int) -> Whose:

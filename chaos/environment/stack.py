@@ -20,7 +20,7 @@ from chaos.environment.external import ExternalCluster
 from chaos.environment.factory import ProcessFactory
 from chaos.environment.keeper import WorkerKeeper
 from chaos.environment.metrics import ports_in_a_row
-from chaos.environment.readiness import Arrival, OpenPort, Polls, port_of
+from chaos.environment.readiness import Arrival, OpenPort, Polls, port_of, until_polled
 from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
 from chaos.environment.target import Placement, Service, ServiceProcess, Target
@@ -29,7 +29,7 @@ from chaos.environment.versions import VersionName
 from chaos.environment.ways import NotHereError, Way, Ways
 from chaos.environment.wire import Link, PrivateLinks, WireServer
 from chaos.environment.worker import WorkerProcess
-from chaos.evidence.journal import Journal
+from chaos.evidence.journal import Event, Journal
 from chaos.evidence.samples import SampleFile
 from chaos.process.child import CANARY
 from chaos.process.ports import Port
@@ -214,8 +214,11 @@ class Stack:
         return self._own[-1]
 
     def own_queue(self, task_queue: str) -> str:
-        """The task queue that the stack has under that name."""
-        return f"{self.temporal.prefix}{task_queue}"
+        """The task queue that the stack has under that name. Workers that are there already poll
+        their own.
+        """
+        own = "" if self.target.has_workers_already else self.temporal.prefix
+        return f"{own}{task_queue}"
 
     def in_namespace(self, namespace: str) -> Self:
         """The same stack, whose client works in a namespace of a line. Only the stack itself ends
@@ -240,6 +243,9 @@ class Stack:
                 *(service.start() for service in self.services.values()),
             )
             self.client = await self._connected(temporal)
+            if self.target.has_workers_already:
+                names = ", ".join(await until_polled(self.client, self.own_queue(self.task_queue)))
+                self._factory.journal.add(Event.STAGE, f"workers are there already: {names}")
         except BaseException:
             await self._discard()
             raise
@@ -361,6 +367,11 @@ class Stack:
     def _require_offered(self, options: WorkerOptions) -> None:
         """Reject what there is not: unknown options, and versions that the target does not name."""
         _require_known(options)
+        if self.target.has_workers_already:
+            raise NotHereError(
+                "this target's workers are there already, so none is started: name Target.worker "
+                "for workers of the run's own."
+            )
         versions, version = self.target.versions, options.get("version")
         if version is not None and version not in (versions.all if versions else {}):
             raise NotHereError(

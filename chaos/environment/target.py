@@ -102,19 +102,21 @@ class Up:
 class Target:
     """What is started, broken and judged.
 
-    `worker` is the command line of one worker. It gets `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and
-    `TASK_QUEUE`, what `settings` add, and those of the user's variables that `passed` names; its
-    HOME is a scratch folder unless `HOME` is passed. It runs in `cwd`, which may be `SCRATCH`, by
-    default the project's root, and `python` is that of the project's `.venv` or `venv`, where it
-    has one. It is `ready` when it is seen to poll, whatever it polls for, unless something else is
-    said. `kinds` are the other kinds, by the names under which scenarios start them. What a
-    worker's command line starts, such as the program under `sh -c` or `npm start`, is part of the
-    worker, and is killed and paused with it. Workers that know only a fixed address find a dev
-    server of their own at `port` of localhost, those that know only one namespace at that
-    `namespace`; of cases that want the same port one runs at a time. `supervisor` is a command line
-    that takes `--workers N`, and keeps so many; without one the harness itself starts a worker
-    again that has died. Python programs of ours that this interpreter runs, such as `python -m
-    orders.worker`, start in less time by fork where `preload` names what they import.
+    `worker` is the command line of one worker; empty where workers are there already, such as pods
+    on an external cluster, which poll `task_queue` as it is. A worker that is started gets
+    `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and `TASK_QUEUE`, what `settings` add, and those of the
+    user's variables that `passed` names; its HOME is a scratch folder unless `HOME` is passed. It
+    runs in `cwd`, which may be `SCRATCH`, by default the project's root, and `python` is that of
+    the project's `.venv` or `venv`, where it has one. It is `ready` when it is seen to poll,
+    whatever it polls for, unless something else is said. `kinds` are the other kinds, by the names
+    under which scenarios start them. What a worker's command line starts, such as the program under
+    `sh -c` or `npm start`, is part of the worker, and is killed and paused with it. Workers that
+    know only a fixed address find a dev server of their own at `port` of localhost, those that know
+    only one namespace at that `namespace`; of cases that want the same port one runs at a time.
+    `supervisor` is a command line that takes `--workers N`, and keeps so many; without one the
+    harness itself starts a worker again that has died. Python programs of ours that this
+    interpreter runs, such as `python -m orders.worker`, start in less time by fork where `preload`
+    names what they import.
 
     `versions` are the builds between which a deploy goes, where a deploy is to be tested.
 
@@ -192,6 +194,11 @@ class Target:
     def version(self, name: VersionName) -> Version:
         """One of its versions. Raises KeyError where it names none of that name."""
         return (self.versions.all if self.versions else {})[name]
+
+    @property
+    def has_workers_already(self) -> bool:
+        """Whether nobody starts workers here: they are there."""
+        return not self.worker
 
     def folder_in(self, project: Path | None) -> Path:
         """Where its modules are found, and its processes run unless that is a scratch folder;

@@ -473,18 +473,24 @@ class Lab:
         """Record that a fault is over."""
         self.journal.add(Event.HEALED, target=target)
 
-    async def until_in_flight(self, workflow_id: str, kind: str) -> None:
-        """Wait until a worker has an activity of that type in flight, by the server."""
+    async def until_in_flight(self, workflow_id: str, kind: str) -> str:
+        """Wait until a worker has an activity of that type in flight, by the server. Returns the
+        identity of that worker.
+        """
+        started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        whose: list[str] = []
 
         async def is_in_flight() -> bool:
-            started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-            return any(p.state == started for p in await self._pending(workflow_id, kind))
+            pending = await self._pending(workflow_id, kind)
+            whose[:] = [p.last_worker_identity for p in pending if p.state == started]
+            return bool(whose)
 
         await wait_until(
             is_in_flight,
             what=f"a worker has {kind} of {workflow_id} in flight",
             deadline_seconds=self.step_deadline_seconds,
         )
+        return whose[0]
 
     async def until_failed(self, workflow_id: str, kind: str, *, attempts: int) -> None:
         """Wait until so many attempts of an activity of that type have failed."""

@@ -346,7 +346,7 @@ def _split(
     kept, absent = [], []
     for scenario in chosen:
         meant = on_topology(in_mode(scenario, mode), topology)
-        missing = {case.name: why for case in meant.cases if (why := _missing(case))}
+        missing = {c.name: why for c in meant.cases if (why := _missing(c, topology))}
         here = replace(meant, cases=tuple(c for c in meant.cases if c.name not in missing))
         if here.cases:
             kept.append(here)
@@ -357,8 +357,10 @@ def _split(
     return kept, tuple(absent)
 
 
-def _missing(case: Case) -> str | None:
-    """Why this machine cannot run a case. A `needs` that raises is called again later."""
+def _missing(case: Case, topology: Topology) -> str | None:
+    """Why a case cannot run here. A `needs` that raises is called again later."""
+    if case.target.has_workers_already and topology is not Topology.EXTERNAL:
+        return "its workers are there already, on a cluster of their own: use --topology external"
     try:
         return case.needs()
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ PREFIX = "guide_"
 
 def no_workload(target: Target) -> str | None:
     """Why a target has nothing that a scenario of the guide could run."""
+    if target.has_workers_already:
+        return "its workers are there already, and the guide starts its own: name Target.worker"
     if target.specs:
         return None
     return "the target names no workflow: name one in Target.specs, whose first is the workload"

@@ -141,7 +141,9 @@ async def test_a_server_that_is_too_busy_to_tell_what_is_in_hand_is_asked_again(
     tmp_path: Path,
 ) -> None:
     started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    pending = SimpleNamespace(activity_type=SimpleNamespace(name="charge"), state=started)
+    pending = SimpleNamespace(
+        activity_type=SimpleNamespace(name="charge"), state=started, last_worker_identity="7@pod-1"
+    )
     answers: list[Any] = [RPCError("Timeout expired", RPCStatusCode.DEADLINE_EXCEEDED, b"")]
 
     async def describe(**_: object) -> Any:
@@ -155,8 +157,9 @@ async def test_a_server_that_is_too_busy_to_tell_what_is_in_hand_is_asked_again(
         get_workflow_handle=lambda _: SimpleNamespace(describe=describe),
     )
 
-    await _lab(tmp_path, server, [], []).until_in_flight("w-0", "charge")
+    lab = _lab(tmp_path, server, [], [])
 
+    assert await lab.until_in_flight("w-0", "charge") == "7@pod-1"
     assert not answers
 
 
