@@ -70,8 +70,9 @@ _NOBODYS_FAULT = frozenset(
 
 @dataclass(frozen=True)
 class Activity:
-    """One scheduled activity and its last attempt; earlier attempts leave no event. `left_at` is
-    when its workflow's run ended without waiting for it. `pending` is the server's description
+    """One scheduled activity and its last attempt; earlier attempts leave no event. `failure` is
+    how that one ended if it did not complete, `last_failure` how the one before it did. `left_at`
+    is when its workflow's run ended without waiting for it. `pending` is the server's description
     of an open one, whose attempts are in no event yet.
     """
 
@@ -90,6 +91,7 @@ class Activity:
     left_at: datetime | None = None
     activity_id: str = ""
     pending: PendingActivity | None = None
+    failure: Failure | None = None
 
     @property
     def has_heartbeats(self) -> bool:
@@ -304,10 +306,12 @@ def _activities(run: WorkflowHistory) -> Iterator[Activity]:
             )
         elif event.event_type in _ACTIVITY_CLOSING:
             closed = getattr(event, _ACTIVITY_CLOSING[event.event_type])
+            failure = getattr(closed, "failure", None)
             found[closed.scheduled_event_id] = replace(
                 found[closed.scheduled_event_id],
                 closed_at=at,
                 completed=event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+                failure=failure,
             )
     left_at = time_of(run.events[-1]) if run.events[-1].event_type in _CLOSING else None
     for activity in found.values():

@@ -21,6 +21,7 @@ from chaos.experiment.cost import ZERO
 from chaos.experiment.coverage import Coverage, case_coverage, run_coverage
 from chaos.experiment.judge import proofs, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.antipatterns import Notice, notices
 from chaos.invariants.figures import Figure
 from chaos.invariants.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.invariants.verdict import Finding, Verdict, merge
@@ -106,9 +107,10 @@ class CaseResult(Result):
 
     `waste_usd` is by the services' bills, `possible_waste_usd` what the calls in doubt
     (`ambiguous`) of the workers' payment journal may have cost; `saved_usd` is what the checkpoints
-    saved. `figures` are what the case measured of its own, each with its bound, `coverage` which
-    fault hit which activity. `strain` is how starved the machine was, at the worst. `first_try` is
-    the one whose verdict was unknown, where this is the second.
+    saved. `figures` are what the case measured of its own, each with its bound, `notices` the
+    anti-patterns that its histories show, `coverage` which fault hit which activity. `strain` is
+    how starved the machine was, at the worst. `first_try` is the one whose verdict was unknown,
+    where this is the second.
     """
 
     name: str
@@ -128,6 +130,7 @@ class CaseResult(Result):
     workflows: tuple[WorkflowResult, ...]
     checks: tuple[CheckResult, ...]
     figures: tuple[Figure, ...] = ()
+    notices: tuple[Notice, ...] = ()
     coverage: Coverage = Coverage()
     strain: Strain | None = None
     first_try: CaseResult | None = None
@@ -226,6 +229,7 @@ def case_result(
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings, proven),
         figures=_figures(case, evidence),
+        notices=_notices(evidence),
         coverage=_coverage(evidence),
         strain=evidence.strain,
     )
@@ -236,6 +240,14 @@ def _figures(case: Case, evidence: Evidence) -> tuple[Figure, ...]:
     try:
         return tuple(case.figures(evidence))
     except Exception:  # noqa: BLE001 - a function of the user's; it must not cost the findings
+        return ()
+
+
+def _notices(evidence: Evidence) -> tuple[Notice, ...]:
+    """The anti-patterns; none where a damaged history does not tell: verdicts need them not."""
+    try:
+        return tuple(notices(evidence))
+    except Exception:  # noqa: BLE001 - damage has many forms; it must not cost the findings
         return ()
 
 

@@ -19,6 +19,7 @@ from chaos.report.table import (
     broken,
     exact,
     figure_rows,
+    notice_lines,
     second_try_lines,
     totals,
     usd,
@@ -55,6 +56,7 @@ def summary(
         markdown.table(_HEAD, _rows(result)),
         *_problems(result),
         *_figures(result),
+        *_notices(result),
         *coverage_lines(result),
         *_second_tries(result),
         *_absent(result.not_run),
@@ -193,6 +195,13 @@ def _figures(result: RunResult) -> Iterator[str]:
         cells = [[markdown.escaped(each) for each in row] for row in rows]
         head = (FIGURE_HEAD[0], FIGURE_HEAD[1], *(f"{each}:" for each in FIGURE_HEAD[2:]))
         yield markdown.folded(f"Measured: {len(rows)} figures", markdown.table(head, cells))
+
+
+def _notices(result: RunResult) -> Iterator[str]:
+    """The anti-patterns, folded: they change no verdict."""
+    if lines := notice_lines(result):
+        bullets = markdown.bullets([markdown.escaped(line) for line in lines[:_MOST_LINES]])
+        yield markdown.folded(f"Notices: {len(lines)}", bullets)
 
 
 def _absent(not_run: Sequence[NotRun]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from chaos.experiment.results import (
     RunResult,
     ScenarioResult,
 )
+from chaos.invariants.antipatterns import Notice
 from chaos.invariants.figures import Figure
 from chaos.invariants.verdict import Verdict
 
@@ -153,6 +154,33 @@ def figure_table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     return aligned([FIGURE_HEAD, *found], as_cell) if found else []
 
 
+def notice_lines(result: RunResult) -> list[str]:
+    """The anti-patterns of the run, each once, and where it was seen first."""
+    found: dict[tuple[str, str, str], list[tuple[str, Notice]]] = {}
+    for scenario in result.scenarios:
+        for case in scenario.cases:
+            for each in case.notices:
+                key = (str(each.pattern), each.workflow_type, each.activity)
+                found.setdefault(key, []).append((f"{scenario.name}/{case.name}", each))
+    return [_notice(places) for _, places in sorted(found.items())]
+
+
+def _notice(places: Sequence[tuple[str, Notice]]) -> str:
+    (place, first), count = places[0], sum(each.count for _, each in places)
+    often = f", {count} times in {len(places)} cases" if count > 1 else ""
+    return f"Notice: {notice_words(first)} ({first.workflow_id} in {place}{often})"
+
+
+def notice_words(notice: Notice) -> str:
+    """What was seen, of which activity or workflow."""
+    what = (
+        f"{notice.activity} of {notice.workflow_type}"
+        if notice.activity
+        else (notice.workflow_type)
+    )
+    return f"{notice.pattern}: {what}: {notice.text}"
+
+
 def table_lines(result: RunResult, as_cell: Cell = cell) -> list[str]:
     """The table with aligned columns; it is Markdown, too."""
     return aligned([HEAD, *rows(result.scenarios, result.not_run)], as_cell)
@@ -264,6 +292,7 @@ def outcome(result: RunResult, as_cell: Cell = cell) -> list[list[str]]:
         in_doubt_lines(result),
         recovery_table_lines(result, as_cell),
         figure_table_lines(result, as_cell),
+        notice_lines(result),
         problem_lines(result),
         second_try_lines(result),
         load_lines(result),

@@ -80,6 +80,7 @@ def environment() -> Environment:
         "bound": _bound,
         "figure": _figure,
         "figure_words": table.figure_words,
+        "notice_words": table.notice_words,
         "words": _words,
     }
     made.globals |= {"infinity": math.inf}
