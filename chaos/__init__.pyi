@@ -70,9 +70,12 @@ from chaos.invariants.proofs import died_of as died_of
 from chaos.invariants.proofs import hit_at as hit_at
 from chaos.invariants.proofs import killed_while_open as killed_while_open
 from chaos.invariants.proofs import network_was_hit as network_was_hit
+from chaos.invariants.proofs import no_retry_storm as no_retry_storm
 from chaos.invariants.proofs import packets_were_hit as packets_were_hit
 from chaos.invariants.proofs import ran_out_of_memory as ran_out_of_memory
+from chaos.invariants.proofs import rate_limit_was_hit as rate_limit_was_hit
 from chaos.invariants.proofs import service_was_hit as service_was_hit
+from chaos.invariants.proofs import services_were_overloaded as services_were_overloaded
 from chaos.invariants.proofs import was_down as was_down
 from chaos.invariants.proofs import was_paused as was_paused
 from chaos.invariants.survival import replays_with as replays_with

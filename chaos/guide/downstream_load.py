@@ -22,8 +22,9 @@ from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import ServiceOverloaded
+from chaos.guide.figures import backlog_drains, depths
 from chaos.guide.heading import Heading, no_workload
-from chaos.guide.load import start_all
+from chaos.guide.load import invariants_of, start_all
 from chaos.guide.phases import (
     Limited,
     Phases,
@@ -33,6 +34,7 @@ from chaos.guide.phases import (
     load_of,
     peak_per_second,
     span_seconds,
+    usage,
 )
 from chaos.invariants import invariant
 from chaos.invariants.figures import SECONDS, Figure
@@ -84,17 +86,16 @@ def _scenario(target: Target) -> Scenario:
 def _case(target: Target, name: str, answer: int) -> Case:
     async def experiment(lab: Lab) -> None:
         await begin(lab)
-        async with lab.sampled():
-            undisturbed = load_of(target, lab.options, 0)
-            await start_all(lab, undisturbed)
-            await lab.converge(lab.step_deadline_seconds)
-            limits = await _limits_of(lab, undisturbed[0])
-            for phase, (service, most) in enumerate(limits.items(), start=1):
-                fault = ServiceOverloaded(service=service, per_second=most, answer=answer)
-                async with lab.during(fault):
-                    await start_all(lab, load_of(target, lab.options, phase))
-                    with suppress(DeadlineExceededError):
-                        await lab.converge(_DEADLINE_SECONDS)
+        undisturbed = load_of(target, lab.options, 0)
+        await start_all(lab, undisturbed)
+        await lab.converge(lab.step_deadline_seconds)
+        limits = await _limits_of(lab, undisturbed[0])
+        for phase, (service, most) in enumerate(limits.items(), start=1):
+            fault = ServiceOverloaded(service=service, per_second=most, answer=answer)
+            async with lab.during(fault):
+                await start_all(lab, load_of(target, lab.options, phase))
+                with suppress(DeadlineExceededError):
+                    await lab.converge(_DEADLINE_SECONDS)
 
     services = [service for service in target.services if service.is_on_wire]
     return Case(
@@ -105,8 +106,14 @@ def _case(target: Target, name: str, answer: int) -> Case:
             spec for phase in range(1 + len(services)) for spec in load_of(target, options, phase)
         ],
         proofs=(services_were_overloaded,),
-        invariants=(*target.invariants, nothing_is_done_twice, no_retry_storm),
+        invariants=(
+            *invariants_of(target),
+            nothing_is_done_twice,
+            no_retry_storm,
+            backlog_drains,
+        ),
         figures=figures,
+        sampled=True,
         stack=StackSpec(shares_server=True, wire=True),
         modes=frozenset({Mode.MOCKED}),
         about_seconds=40,
@@ -174,10 +181,8 @@ def figures(evidence: Evidence) -> Sequence[Figure]:
             most = peak_per_second(asked[service])
             found += _of_service(evidence, each, most, limits[service])
             found += _of_work(phases, each, len(asked[service]) / limits[service])
-    depths = [depth for _, depth in over_time(evidence.samples, BACKLOG)]
-    if depths:
-        found.append(Figure(name="deepest backlog", value=max(depths), unit="tasks"))
-    return found
+            found += _of_backlog(evidence, each)
+    return [*found, *depths(evidence), *usage(evidence, phases)]
 
 
 def _first(phases: Phases) -> WorkflowHistory:
@@ -223,6 +228,17 @@ def _of_work(phases: Phases, limited: Limited, queue_seconds: float) -> Iterator
         unit=SECONDS,
         bound=_bound(phases, limited) + queue_seconds,
     )
+
+
+def _of_backlog(evidence: Evidence, limited: Limited) -> Iterator[Figure]:
+    """How long after the limit came tasks still waited, by the last sample with a backlog."""
+    begun, over = limited.fault.at, is_over_by(evidence, limited.fault)
+    waiting = [
+        at for at, depth in over_time(evidence.samples, BACKLOG) if depth and begun <= at <= over
+    ]
+    service = service_of(limited.fault.target or "")
+    drained = (max(waiting) - begun).total_seconds() if waiting else 0.0
+    yield Figure(name=f"{service}: backlog was drained after", value=drained, unit=SECONDS)
 
 
 def _failed(workflow: Workflow) -> int:

@@ -11,9 +11,10 @@ from chaos.environment.target import Target
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
+from chaos.evidence.samples import WORKER_CPU, WORKER_MEMORY, Sample, over_time
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab, Options
-from chaos.guide.load import load
+from chaos.guide.load import load, prepared
 from chaos.invariants.figures import SECONDS, Figure
 from chaos.invariants.recovery.faults import is_over_by
 from chaos.wire.journal import Called, WireRecords, service_of
@@ -21,6 +22,7 @@ from chaos.wire.journal import Called, WireRecords, service_of
 WORKERS = 2
 LOADS = 2
 
+_MIB = 1024 * 1024
 _WINDOW = timedelta(seconds=1)
 
 
@@ -95,13 +97,43 @@ def peak_per_second(calls: Sequence[Called]) -> int:
     return most
 
 
+def usage(evidence: Evidence, phases: Phases) -> Iterator[Figure]:
+    """What the workers took, undisturbed and under each limit: of the processors in the mean, and
+    of the memory at most.
+    """
+    spans = {"undisturbed": phases.undisturbed} | {
+        f"limit of {service_of(each.fault.target or '')}": each.workflows for each in phases.limited
+    }
+    for name, workflows in spans.items():
+        ends = [w.closed_at for w in workflows if w.closed_at]
+        begin_at, end = min(w.started_at for w in workflows), max(ends)
+        within = [each for each in evidence.samples if begin_at <= each.at <= end]
+        if (used := _processors(within)) is not None:
+            yield Figure(name=f"processors that the workers took, {name}", value=used)
+        if memory := [value for _, value in over_time(within, WORKER_MEMORY)]:
+            most = round(max(memory) / _MIB)
+            yield Figure(name=f"memory of the workers, {name}", value=most, unit="MiB")
+
+
+def _processors(samples: Sequence[Sample]) -> float | None:
+    """None where there are not two samples of any worker."""
+    of_each: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.name == WORKER_CPU:
+            of_each.setdefault(sample.labels.get("pid", ""), []).append(sample)
+    rates = [
+        (found[-1].value - found[0].value) / seconds
+        for found in of_each.values()
+        if (seconds := (found[-1].at - found[0].at).total_seconds()) > 0
+    ]
+    return round(sum(rates), 3) if rates else None
+
+
 async def begin(lab: Lab) -> None:
     """The target's conditions, and its workers, on the wire."""
-    conditions = lab.stack.target.drawn
-    if conditions.prepare:
-        await conditions.prepare(lab)
+    settings = await prepared(lab)
     for _ in range(WORKERS):
-        await lab.worker(settings=conditions.settings, wire=True)
+        await lab.worker(settings=settings, wire=True)
 
 
 def load_of(target: Target, options: Options, phase: int) -> Sequence[WorkflowSpec]:

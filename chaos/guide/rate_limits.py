@@ -26,7 +26,17 @@ from chaos.experiment.lab import Lab, StartOptions, start_workflow
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import RateLimited
 from chaos.guide.heading import Heading
-from chaos.guide.phases import Phases, begin, calls_of, latencies, latency, load_of, span_seconds
+from chaos.guide.load import invariants_of
+from chaos.guide.phases import (
+    Phases,
+    begin,
+    calls_of,
+    latencies,
+    latency,
+    load_of,
+    span_seconds,
+    usage,
+)
 from chaos.invariants import proof
 from chaos.invariants.figures import SECONDS, Figure
 from chaos.invariants.proofs.limits import (
@@ -99,7 +109,7 @@ def _case(
         experiment=experiment,
         load=lambda options: [spec for phase in (0, 1) for spec in load_of(target, options, phase)],
         proofs=(rate_limit_was_hit, work_was_slower),
-        invariants=tuple(target.invariants),
+        invariants=invariants_of(target),
         figures=figures,
         stack=stack,
         topologies=on,
@@ -222,6 +232,7 @@ def figures(evidence: Evidence) -> Sequence[Figure]:
             for who in (STARTS, POLLS, REPORTS, HEARTBEATS, OTHERS)
         ),
         *latencies(phases),
+        *usage(evidence, phases),
         Figure(name="longest start, by the client", value=max(waits, default=0.0), unit=SECONDS),
         Figure(name="starts that the client gave up and repeated", value=len(given_up)),
         Figure(

@@ -92,6 +92,17 @@ async def test_settings_of_the_stack_are_the_clusters(client: Client) -> None:
         await client.start_workflow("Any", id=TOO_LONG, task_queue="nobodys")
 
 
+async def test_it_takes_other_settings_and_gives_them_back(
+    cluster: TemporalCluster, client: Client
+) -> None:
+    """By its frontend, which starts again; the client finds it."""
+    await cluster.configure({"limit.maxIDLength": "100"})
+    await client.start_workflow("Any", id=TOO_LONG, task_queue="nobodys")
+    await cluster.configure({})
+    with pytest.raises(RPCError, match="length exceeds limit"):
+        await client.start_workflow("Any", id=f"{TOO_LONG}y", task_queue="nobodys")
+
+
 async def test_two_stacks_of_a_run_share_no_data(make_factory: MakeFactory, tmp_path: Path) -> None:
     """Each has a copy of the template, which has Temporal's schema and the namespace."""
     factory = make_factory("twins")

@@ -14,9 +14,10 @@ from chaos.evidence.bills import Charge
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
+from chaos.evidence.samples import WORKER_CPU, WORKER_MEMORY, SampleFile
 from chaos.guide import downstream_load, rate_limits
 from chaos.guide.downstream_load import nothing_is_done_twice
-from chaos.guide.phases import Phases, latency, peak_per_second, span_seconds
+from chaos.guide.phases import Phases, latency, peak_per_second, span_seconds, usage
 from chaos.guide.rate_limits import work_was_slower
 from chaos.invariants.figures import Figure, keeps_its_bounds
 from chaos.invariants.verdict import Verdict
@@ -140,6 +141,24 @@ def test_a_case_without_both_phases_has_no_figures(tmp_path: Path) -> None:
     assert rate_limits.figures(evidence) == ()
     assert downstream_load.figures(evidence) == ()
     assert work_was_slower.examine(evidence).verdict is Verdict.UNKNOWN
+
+
+def test_what_the_workers_took_is_told_for_each_phase(tmp_path: Path) -> None:
+    evidence = limited(tmp_path)
+    file = SampleFile(tmp_path)
+    for seconds, cpu in ((0, 1.0), (4, 3.0), (11, 3.0), (21, 4.0)):
+        for pid in ("1", "2"):
+            labels = {"worker": "worker-1", "pid": pid}
+            file.add(WORKER_CPU, cpu, labels, at=at(seconds))
+            file.add(WORKER_MEMORY, 50 * 1024 * 1024, labels, at=at(seconds))
+    file.close()
+    told = values(usage(evidence, Phases.of(evidence)))
+    assert told == {
+        "processors that the workers took, undisturbed": 1.0,
+        "memory of the workers, undisturbed": 100,
+        "processors that the workers took, limit of server": 0.2,
+        "memory of the workers, limit of server": 100,
+    }
 
 
 def overloaded(folder: Path, later: Workflow = LIMITED, decision: str = "limit") -> Evidence:
