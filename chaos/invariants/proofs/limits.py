@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity
@@ -79,39 +80,57 @@ def services_were_overloaded(evidence: Evidence) -> Iterator[str]:
 
 @invariant
 def no_retry_storm(evidence: Evidence) -> Iterator[str]:
-    """A service that refuses is not asked again at once: of the requests that were refused while it
-    was limited, there are no more than one for each attempt, and one for each pause that fits into
-    the time for which an activity was open. A pause is a second, the least that `Retry-After` says,
-    or the shortest first interval of the retry policies on record, if that is less.
+    """A service that refuses is not asked again at once: within a pause it refuses no more than two
+    requests for each activity that is open, one of an attempt and one of the next. Where activities
+    ask more than once at a time, undisturbed, it may be so many times more. A pause is a second,
+    the least that `Retry-After` says, or the shortest first interval of the retry policies on
+    record, if that is less.
     """
-    wire = read_wire(evidence.folder)
-    for limit in _faults(evidence, OVERLOAD):
+    limits = _faults(evidence, OVERLOAD)
+    wire, pause = read_wire(evidence.folder), _pause(evidence)
+    for limit in limits:
         service = service_of(limit.target or "")
-        calls = _within(evidence, limit, overloaded(wire, service))
-        refused = [call for call in calls if call.decision == REFUSED]
-        most = explained(evidence, limit)
-        if len(refused) > most:
-            yield (
-                f"{service} refused {len(refused)} requests, where the attempts and the retry "
-                f"policies on record explain {most:.0f}: whoever is refused asks again at once"
-            )
+        asked = sorted(
+            (call for name, call in service_calls(wire) if name == service),
+            key=lambda call: call.at,
+        )
+        before = [call.at for call in asked if call.at < limits[0].at]
+        refused = [call for call in asked if call.decision == REFUSED]
+        usual = max(
+            (math.ceil(number / opened) for number, opened in _windows(evidence, before, pause)),
+            default=1,
+        )
+        met = [call.at for call in _within(evidence, limit, refused)]
+        for number, opened in _windows(evidence, met, pause):
+            if number > 2 * usual * opened:
+                yield (
+                    f"{service} refused {number} requests within {pause.total_seconds():g} s, with "
+                    f"{opened} activities open: whoever is refused asks again at once"
+                )
+                break
 
 
-def explained(evidence: Evidence, limit: Entry) -> float:
-    """How many refused requests the histories explain while a limit was on."""
-    over = is_over_by(evidence, limit)
-    met = [
-        activity
-        for workflow in evidence.all_workflows
-        for activity in workflow.activities
-        if activity.scheduled_at <= over and _end_of(activity, over) >= limit.at
-    ]
-    pause = min([_PAUSE_SECONDS, *(first for each in met if (first := _first_pause(each)))])
-    open_seconds = sum(
-        (min(_end_of(each, over), over) - max(each.scheduled_at, limit.at)).total_seconds()
-        for each in met
-    )
-    return sum(attempts_of(each) for each in met) + open_seconds / pause
+def _windows(
+    evidence: Evidence, times: Sequence[datetime], length: timedelta
+) -> Iterator[tuple[int, int]]:
+    """From each of these times on: how many of them there are within that length, and how many
+    activities were open meanwhile, at least one. Local ones are not on record.
+    """
+    activities = [each for workflow in evidence.all_workflows for each in workflow.activities]
+    end = 0
+    for begin, since in enumerate(times):
+        while end < len(times) and times[end] <= since + length:
+            end += 1
+        opened = sum(
+            each.scheduled_at <= since + length and _end_of(each, since) >= since
+            for each in activities
+        )
+        yield end - begin, max(1, opened)
+
+
+def _pause(evidence: Evidence) -> timedelta:
+    firsts = [_first_pause(a) for workflow in evidence.all_workflows for a in workflow.activities]
+    return timedelta(seconds=min([_PAUSE_SECONDS, *(first for first in firsts if first)]))
 
 
 def attempts_of(activity: Activity) -> int:

@@ -31,9 +31,9 @@ async def final(self: httpx.AsyncClient, *args: Any, **options: Any) -> httpx.Re
 async def drops(self: httpx.AsyncClient, *args: Any, **options: Any) -> httpx.Response:
     """What was refused counts as done."""
     response = await _post(self, *args, **options)
-    return (
-        httpx.Response(200, json={"id": "later"}) if response.status_code in _REFUSED else response
-    )
+    if response.status_code in _REFUSED:
+        return httpx.Response(200, json={"id": "later"}, request=response.request)
+    return response
 
 
 async def hasty(self: httpx.AsyncClient, *args: Any, **options: Any) -> httpx.Response:

@@ -141,19 +141,27 @@ def test_a_limit_that_was_not_put_on_is_unknown(tmp_path: Path, check: Any) -> N
     assert check.examine(evidence).verdict is Verdict.UNKNOWN
 
 
-def test_so_many_refusals_as_attempts_and_pauses_explain_are_no_storm(tmp_path: Path) -> None:
-    """Two attempts, and five seconds under the limit: seven."""
-    calls = [asked(5 + number / 2) for number in range(7)]
+def test_two_refusals_of_an_activity_within_a_second_are_no_storm(tmp_path: Path) -> None:
+    calls = [asked(5 + number * 0.6) for number in range(8)]
     assert no_retry_storm.examine(evidence_with(tmp_path, *calls)).verdict is Verdict.PASSED
 
 
 def test_who_asks_again_at_once_makes_a_storm(tmp_path: Path) -> None:
-    calls = [asked(6 + number / 100) for number in range(8)]
+    calls = [asked(6 + number / 100) for number in range(3)]
     finding = no_retry_storm.examine(evidence_with(tmp_path, *calls))
     assert finding.verdict is Verdict.FAILED
     (problem,) = finding.problems
-    assert problem.startswith("payments refused 8 requests, where the attempts and the retry")
-    assert "explain 7:" in problem
+    assert problem.startswith("payments refused 3 requests within 1 s, with 1 activities open:")
+
+
+def test_who_asks_for_several_things_at_a_time_may_be_refused_as_often(tmp_path: Path) -> None:
+    usual = [asked(2 + number / 100, "") for number in range(4)]
+    allowed = [asked(6 + number / 100) for number in range(8)]
+    evidence = evidence_with(tmp_path, *usual, *allowed)
+    assert no_retry_storm.examine(evidence).verdict is Verdict.PASSED
+    (tmp_path / "more").mkdir()
+    evidence = evidence_with(tmp_path / "more", *usual, *allowed, asked(6.5))
+    assert no_retry_storm.examine(evidence).verdict is Verdict.FAILED
 
 
 def test_a_policy_with_shorter_pauses_explains_more(tmp_path: Path) -> None:
@@ -162,7 +170,7 @@ def test_a_policy_with_shorter_pauses_explains_more(tmp_path: Path) -> None:
     policy = made.events[number - 1].activity_task_scheduled_event_attributes.retry_policy
     policy.initial_interval.FromMilliseconds(100)
     made.done(number, attempt=2, seconds=20).ended(seconds=21)
-    calls = [asked(6 + number / 100) for number in range(52)]
+    calls = [asked(6 + number * 0.06) for number in range(50)]
     assert no_retry_storm.examine(evidence_with(tmp_path, *calls, made=made)).problems == ()
 
 
