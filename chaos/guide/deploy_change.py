@@ -129,8 +129,8 @@ def _pinned(target: Target) -> Callable[[Lab], Awaitable[None]]:
         worker, traffic = await _begun(lab, target)
         await worker_of(lab, "new", versioned=True)
         traffic.how = pinned_to(versions_of(target), "old")
-        await traffic.spread()
-        await lab.set_current("new")
+        async with traffic.flowing():
+            await lab.set_current("new")
         await _go_on(traffic)
         await lab.converge(lab.step_deadline_seconds)
         lab.note("no workflow is left on the old version: its worker is stopped")
@@ -161,8 +161,8 @@ def _ramp(target: Target) -> Callable[[Lab], Awaitable[None]]:
         _, traffic = await _begun(lab, target)
         await worker_of(lab, "new", versioned=True)
         traffic.how = upgrading()
-        await traffic.spread()
-        await lab.set_ramping("new", RAMP_PERCENT)
+        async with traffic.flowing():
+            await lab.set_ramping("new", RAMP_PERCENT)
         for _ in range(RAMPED):
             await traffic.start()
         await lab.converge(lab.step_deadline_seconds)
@@ -180,8 +180,8 @@ def _rollback(target: Target) -> Callable[[Lab], Awaitable[None]]:
         await worker_of(lab, "new", versioned=True)
         await lab.set_current("new")
         traffic.how = pinned_to(versions_of(target), "new")
-        await traffic.spread()
-        await lab.set_current("old")
+        async with traffic.flowing():
+            await lab.set_current("old")
         await _go_on(traffic)
 
     return experiment

@@ -108,8 +108,8 @@ def _rolled_back(target: Target) -> Callable[[Lab], Awaitable[None]]:
         old = await worker_of(lab, "old")
         traffic = Traffic(lab, target)
         await traffic.first()
-        await traffic.spread()
-        await traffic.until_at(old)
+        async with traffic.flowing():
+            await traffic.until_at(old)
         async with lab.during(StopWorker(worker=old.child.name, grace_seconds=grace_seconds)):
             lab.note("the broken version is deployed")
         broken = await worker_of(lab, "broken")
@@ -142,8 +142,8 @@ def _pinned(target: Target) -> Callable[[Lab], Awaitable[None]]:
         await traffic.first()
         traffic.how = pinned_to(versions_of(target), "old")
         await worker_of(lab, "broken", versioned=True)
-        await traffic.spread()
-        await lab.set_current("broken")
+        async with traffic.flowing():
+            await lab.set_current("broken")
         traffic.how = None
         for _ in range(OPEN):
             await traffic.start()

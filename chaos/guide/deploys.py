@@ -30,7 +30,7 @@ from chaos.experiment.lab import Lab, start_workflow
 from chaos.guide.heading import no_workload
 from chaos.invariants import Invariant
 from chaos.invariants.figures import SECONDS, Figure
-from chaos.process.waiting import wait_until
+from chaos.process.waiting import DeadlineExceededError, wait_until
 
 OPEN = 4
 """Workflows that are open at a time, spread over the length of one, so that a deploy meets each
@@ -41,6 +41,12 @@ MOST = 60
 
 _SHORTEST_SECONDS = 0.25
 """Between two starts."""
+PATIENCE = 3
+"""How many lengths of a workflow to wait for the best moment."""
+_EVENTS_OF_A_STEP = 6
+"""What is still to come of a history when its last activity is in flight: its start and its end, a
+workflow task, and the end.
+"""
 _ASK = timedelta(seconds=2)
 _LOOK_SECONDS = 0.1
 _IN_FLIGHT = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -81,6 +87,7 @@ class Traffic:
     _started: int = field(default=0, init=False)
     _open: list[str] = field(default_factory=list, init=False)
     _interval_seconds: float = field(default=_SHORTEST_SECONDS, init=False)
+    _events: int = field(default=0, init=False)
 
     async def first(self) -> None:
         """Run one to its end, which shows that it does and how long it takes."""
@@ -89,6 +96,8 @@ class Traffic:
         await self.lab.until_ended(workflow_id)
         took = asyncio.get_running_loop().time() - begin
         self._interval_seconds = max(_SHORTEST_SECONDS, took / OPEN)
+        described = await self._described(workflow_id)
+        self._events = described.history_length if described else 0
 
     async def start(self) -> str:
         """Start one more; its id."""
@@ -125,11 +134,6 @@ class Traffic:
             except TimeoutError:
                 continue
 
-    async def spread(self) -> None:
-        """Start so many, spread over their length."""
-        async with self.flowing():
-            pass
-
     async def open(self) -> dict[str, WorkflowExecutionDescription]:
         """Those that have not ended, as the server describes them now."""
         asked = tuple(self._open)
@@ -146,12 +150,21 @@ class Traffic:
             return None
 
     async def until_at(self, worker: WorkerProcess) -> None:
-        """Wait until this worker has an activity of one of them in flight."""
+        """Wait until this worker has an activity of one of them in flight: if possible of one with
+        as much history as an open one can have, so that a change anywhere in it meets it.
+        """
+        least = self._events - _EVENTS_OF_A_STEP
 
         async def is_at_work() -> bool:
-            return any(_is_at(worker, each) for each in (await self.open()).values())
+            found = (await self.open()).values()
+            return any(_is_at(worker, each) and each.history_length >= least for each in found)
 
-        await self._until(is_at_work, f"{worker.child.name} has an activity in flight")
+        what = f"{worker.child.name} has an activity in flight"
+        try:
+            await self._until(is_at_work, what, PATIENCE * OPEN * self._interval_seconds)
+        except DeadlineExceededError:
+            least = 0
+            await self._until(is_at_work, what)
 
     async def until_each(
         self, has_come: Callable[[WorkflowExecutionDescription], Awaitable[bool]], what: str
@@ -164,11 +177,13 @@ class Traffic:
         await self._until(are_all, what)
         return tuple(self._open)
 
-    async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    async def _until(
+        self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float | None = None
+    ) -> None:
         await wait_until(
             condition,
             what=what,
-            deadline_seconds=self.lab.step_deadline_seconds,
+            deadline_seconds=seconds or self.lab.step_deadline_seconds,
             interval_seconds=_LOOK_SECONDS,
         )
 
