@@ -203,7 +203,7 @@ def _of_timers(workflow: Workflow) -> Iterator[_Sign]:
                     Pattern.WAITING_BY_TIMERS,
                     kind,
                     f"it failed {rounds} times, and was scheduled again after a timer each time: "
-                    "a retry policy waits without events, which a history has not without end",
+                    "a retry policy waits as long, and adds nothing to the history",
                 )
 
 

@@ -142,6 +142,32 @@ def test_the_scenarios_of_the_python_example_pass(example: Example) -> None:
         assert case["cost_usd"] == case["ideal_cost_usd"] == "6.80"
 
 
+def test_a_replayer_of_its_own_sdk_sees_a_step_that_is_new(example: Example) -> None:
+    """Runs the scenarios itself, so that it needs no other test before it."""
+    if example.language.name != "go":
+        pytest.skip("the example has no replayer in it")
+    workflow = example.folder / "workflow.go"
+    as_it_was = workflow.read_text()
+    step = "\treturn receipt, nil\n"
+    example.chaos("run", "worker_dies_charging")
+
+    same = example.chaos("replay", "--command", "./worker replay", "reports/latest")
+    try:
+        mail = "\tworkflow.ExecuteActivity(ctx, refundCard, order).Get(ctx, nil)\n"
+        workflow.write_text(as_it_was.replace(step, f"{mail}{step}"))
+        example.build()
+        other = example.chaos(
+            "replay", "--command", "./worker replay", "reports/latest", expected=1
+        )
+    finally:
+        workflow.write_text(as_it_was)
+        example.build()
+
+    assert "1 of 1 histories replay: 4 replays" in same
+    assert "| order-killed | Order | 17 (whole) | " in other
+    assert "[TMPRL1100]" in other
+
+
 def test_every_fault_and_a_seed_pass(example: Example) -> None:
     assert set(example.chaos("list").split()) >= SCENARIOS
     example.chaos("run", "every_fault")
