@@ -1,10 +1,13 @@
-"""Kill all workers at work, keep them down until work waits for them, and start them again."""
+"""Kill all workers when one is about to report an activity that it has done: a repeated one costs
+most then. Keep them down until work waits for them, and start them again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from chaos.environment.target import Target
 from chaos.environment.temporal import SHARED_SERVER
@@ -18,11 +21,11 @@ from chaos.guide.figures import backlog_drains, backlog_grew, figures_of_a_gap
 from chaos.guide.gap import gap_of
 from chaos.guide.heading import Heading
 from chaos.guide.load import (
+    held_with_work,
     invariants_of,
     load,
     prepared,
     start_all,
-    until_at_work,
     until_waiting,
 )
 from chaos.invariants import proof
@@ -45,9 +48,8 @@ def _scenario(target: Target) -> Scenario:
         workers = [await lab.worker(settings=settings) for _ in range(WORKERS)]
         count = lab.options.workflows
         first, later = load(target, count), load(target, count, first=count + 1)
-        await start_all(lab, first)
-        await until_at_work(lab, first)
-        await kill_together(lab, workers)
+        async with held_with_work(lab, first):
+            await kill_together(lab, workers)
         await start_all(lab, later)
         await until_waiting(lab, "workflow", count, lab.step_deadline_seconds)
         try:
@@ -67,7 +69,7 @@ def _scenario(target: Target) -> Scenario:
         figures=figures,
         all_faults_hit=False,
         sampled=True,
-        stack=SHARED_SERVER,
+        stack=replace(SHARED_SERVER, wire=True),
         modes=frozenset({Mode.MOCKED}),
         about_seconds=60,
     )

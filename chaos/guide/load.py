@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
@@ -23,6 +24,9 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 ACTIVITY_SECONDS = 20.0
 """How long a workload may take to its first activity; one that has none is waited for so long."""
 
+ACTIVITY_DONE = "activity * completing"
+"""Where an activity has done what it does, and its worker is about to say so: the boundary."""
+
 _ASK_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 _COUNT_SECONDS = 0.2
@@ -37,6 +41,25 @@ def load(target: Target, count: int, first: int = 1) -> tuple[WorkflowSpec, ...]
 async def start_all(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
     """Start all of them at once."""
     await asyncio.gather(*(lab.start(spec) for spec in specs))
+
+
+@asynccontextmanager
+async def held_with_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> AsyncIterator[None]:
+    """Start them, and enter the block when a worker on the wire has done an activity: its report is
+    held until the block is over. Where no activity is done for so long, a workflow task in flight
+    will do. Raises EndedEarlyError if all have ended before.
+    """
+    done = await lab.at(ACTIVITY_DONE, times=len(specs))
+    done.deadline_seconds = ACTIVITY_SECONDS
+    try:
+        await start_all(lab, specs)
+        try:
+            await done.reached()
+        except DeadlineExceededError:
+            await _until(lab, specs, _has_task, "a workflow task", lab.step_deadline_seconds)
+        yield
+    finally:
+        await done.release()
 
 
 async def until_at_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
