@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.samples import BACKLOG, over_time
+from chaos.evidence.samples import BACKLOG, WORKER_CPU, over_time
 from chaos.experiment.sampling import EVERY_SECONDS
 from chaos.guide.gap import Gap, Task, due_again, gap_of, queueing_seconds, tasks
 from chaos.invariants import Late, Unmeasured, invariant, proof
@@ -124,6 +124,29 @@ def replayed(evidence: Evidence) -> Sequence[Task]:
         for before, task in pairwise(run)
         if task.worker != before.worker
     ]
+
+
+def processors(
+    evidence: Evidence, start: datetime, end: datetime, when: str = ""
+) -> Iterator[Figure]:
+    """The mean number of processors that the workers took between two times, their starts included:
+    by the CPU time of each process, which is measured every second.
+    """
+    used: dict[str, list[tuple[datetime, float]]] = {}
+    for sample in evidence.samples:
+        if sample.name == WORKER_CPU and sample.at <= end:
+            used.setdefault(sample.labels.get("pid", ""), []).append((sample.at, sample.value))
+    seconds = (end - start).total_seconds()
+    if used and seconds > 0:
+        taken = sum(_between(values, start) for values in used.values())
+        name = f"processors that the workers took{when}"
+        yield Figure(name=name, value=round(taken / seconds, 3))
+
+
+def _between(values: Sequence[tuple[datetime, float]], start: datetime) -> float:
+    """What a process has used since a time; one that began later, all that it has."""
+    before = [value for at, value in values if at <= start]
+    return values[-1][1] - (before[-1] if before else 0.0)
 
 
 @proof("backlog_grew")

@@ -6,10 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from itertools import pairwise
 
-import psutil
 from temporalio.api.enums.v1 import TimeoutType
 
 from chaos.environment.target import Target
@@ -19,11 +16,10 @@ from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Event
-from chaos.evidence.samples import over_time
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork
-from chaos.guide.figures import backlog_drains, figures_of_a_gap
+from chaos.guide.figures import backlog_drains, figures_of_a_gap, processors
 from chaos.guide.gap import TIMED_OUT, Gap, gap_of, tasks
 from chaos.guide.heading import Heading
 from chaos.guide.load import invariants_of, load, prepared, start_all, until_at_work
@@ -40,8 +36,6 @@ LINK = link_name("fleet-1", SERVER)
 TASK_SECONDS = 10.0
 """How long a workflow task may take unless its workflow's starter says otherwise, as none here."""
 CUT_SECONDS = 2 * TASK_SECONDS
-CPU = "worker_cpu_seconds"
-"""Of all workers since they started: taken at the cut, at its end, and when work has gone on."""
 
 
 def _scenario(target: Target) -> Scenario:
@@ -56,19 +50,15 @@ def _scenario(target: Target) -> Scenario:
 def _case(name: str, toxic: BlackHole | Down, target: Target) -> Case:
     async def experiment(lab: Lab) -> None:
         settings = await prepared(lab)
-        workers = await lab.supervisor(WORKERS, settings=settings, links=(SERVER,))
+        await lab.supervisor(WORKERS, settings=settings, links=(SERVER,))
         count = lab.options.workflows
         first, later = load(target, count), load(target, count, first=count + 1)
         await start_all(lab, first)
         await until_at_work(lab, first)
-        _sample_cpu(lab, workers.pids)
         async with lab.during(BadNetwork(link=LINK, toxic=toxic)):
             ends_at = time.monotonic() + CUT_SECONDS
             await start_all(lab, later)
             await asyncio.sleep(max(0.0, ends_at - time.monotonic()))  # the fault lasts so long
-        _sample_cpu(lab, workers.pids)
-        await lab.until_ended(*(spec.workflow_id for spec in later))
-        _sample_cpu(lab, workers.pids)
 
     return Case(
         name=name,
@@ -83,16 +73,6 @@ def _case(name: str, toxic: BlackHole | Down, target: Target) -> Case:
         modes=frozenset({Mode.MOCKED}),
         about_seconds=60,
     )
-
-
-def _sample_cpu(lab: Lab, pids: Sequence[int]) -> None:
-    """What the workers have taken of the processors so far."""
-    used = 0.0
-    for pid in pids:
-        with suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            used += times.user + times.system
-    lab.stack.samples.add(CPU, round(used, 3))
 
 
 @proof("was_cut_at_work")
@@ -123,7 +103,7 @@ def figures(evidence: Evidence) -> Sequence[Figure]:
         *_reconnect(evidence, gap),
         *_timeouts(evidence, gap),
         *figures_of_a_gap(evidence, gap),
-        *_cpu(evidence),
+        *_cpu(evidence, gap),
     )
 
 
@@ -167,15 +147,12 @@ def _open(evidence: Evidence, gap: Gap) -> list[Workflow]:
     return [w for w in evidence.all_workflows if w.closed_at is None or w.closed_at > gap.start]
 
 
-def _cpu(evidence: Evidence) -> Iterator[Figure]:
-    """The mean number of processors that the workers took, while cut off and afterwards."""
-    taken = over_time(evidence.samples, CPU)
-    names = ("while cut off", "until all work was done")
-    for name, ((start, before), (end, after)) in zip(names, pairwise(taken), strict=False):
-        seconds = (end - start).total_seconds()
-        if seconds > 0:
-            used = round(max(0.0, after - before) / seconds, 3)
-            yield Figure(name=f"processors that the workers took, {name}", value=used)
+def _cpu(evidence: Evidence, gap: Gap) -> Iterator[Figure]:
+    """While cut off, and from then on until all work was done, when all try to connect at once."""
+    yield from processors(evidence, gap.start, gap.end, ", cut off")
+    ends = [workflow.closed_at for workflow in evidence.workflows.values() if workflow.closed_at]
+    if ends:
+        yield from processors(evidence, gap.end, max(ends), ", until all work was done")
 
 
 HEADING = Heading(

@@ -19,11 +19,10 @@ from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.experiment.cpu import kind_of
 from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import AtBoundary, Family, KillWorker
-from chaos.guide.figures import backlog_drains, depths, drain_time, replays, waits
+from chaos.guide.figures import backlog_drains, depths, drain_time, processors, replays, waits
 from chaos.guide.gap import Gap, gap_after
 from chaos.guide.heading import Heading
 from chaos.guide.load import ACTIVITY_DONE, invariants_of
@@ -140,7 +139,7 @@ def figures(evidence: Evidence) -> Sequence[Figure]:
         *drain_time(evidence, last),
         *waits(evidence, Gap(first, first, LEFT, last.lag_seconds)),
         *replays(evidence),
-        *_cpu(evidence),
+        *processors(evidence, evidence.journal[0].at, last.end),
     )
 
 
@@ -168,24 +167,6 @@ def _rates(evidence: Evidence, first: datetime, last: datetime) -> Iterator[Figu
             if seconds > 0:
                 name = f"{what} completed, {when} the restarts"
                 yield Figure(name=name, value=round(count / seconds, 3), unit="per s")
-
-
-def _cpu(evidence: Evidence) -> Iterator[Figure]:
-    """The mean number of processors that the workers took, their starts included. What a target's
-    own supervisor has waited for is missing: nobody else is told.
-    """
-    ended = [
-        entry
-        for entry in evidence.journal
-        if entry.event is Event.EXITED
-        and entry.cpu_seconds is not None
-        and kind_of(entry.target or "") in {"worker", "fleet"}
-    ]
-    if not ended:
-        return
-    seconds = (ended[-1].at - evidence.journal[0].at).total_seconds()
-    used = sum(entry.cpu_seconds or 0.0 for entry in ended)
-    yield Figure(name="processors that the workers took", value=round(used / seconds, 3))
 
 
 HEADING = Heading(

@@ -97,7 +97,8 @@ def test_workers_that_are_restarted_or_cut_off_lose_nothing(
     cases = _guide(orders, temporal_cli, *names, expected=0)
 
     found = _figures(cases["guide_restart_some_workers/only"])
-    assert found["restarts that hit work in flight"] >= 1
+    # Those that wait for an activity which is done, at least.
+    assert found["restarts that hit work in flight"] >= 3
     assert found["activities completed, before the restarts"] > 0
     assert found["activities completed, during the restarts"] > 0
     for case in ("dropped", "refused"):
@@ -113,9 +114,8 @@ def test_an_activity_that_is_not_idempotent_turns_each_of_them_red(
     names = ("guide_kill_all_workers", "guide_restart_some_workers", "guide_no_network")
     cases = _guide(orders, temporal_cli, *names, "--worker-command", FORGETFUL, expected=1)
 
-    assert {name: PAID_TWICE in _failed(case) for name, case in cases.items()} == dict.fromkeys(
-        cases, True
-    )
+    assert len(cases) == 4
+    assert [name for name, case in cases.items() if PAID_TWICE not in _failed(case)] == []
 
 
 def test_workers_that_never_come_back_turn_it_red(orders: Path, temporal_cli: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
-from chaos.evidence.samples import SampleFile
+from chaos.evidence.samples import WORKER_CPU, SampleFile
+from chaos.faults import KillWorker
 from chaos.guide import no_network, restart_some_workers
 from chaos.guide.kill_all_workers import all_were_killed
 from chaos.guide.no_network import was_cut_at_work
@@ -63,15 +64,20 @@ def test_a_worker_that_lived_on_makes_it_unknown(
     assert finding.problems == (why,)
 
 
-def restarted(folder: Path) -> Evidence:
-    """What a run of the plan leaves: one workflow that was open all the time."""
+def restarted(folder: Path, *, activities: bool = False) -> Evidence:
+    """What a run of the plan leaves: one workflow that was open all the time. That none of the
+    restarts which wait for an activity has come is right where it has none.
+    """
     schedule = plan(ABLE, 1)
     schedule.write(folder)
     made = Made("guide-1")
     task(made, "1@host", 1, 1, 1)
+    if activities:
+        activity(made, 1, 2, 3)
     made.ended(seconds=100)
     journal = [Entry(at=at(0), event=Event.WORKFLOW, workflow_id="guide-1")]
-    for number, planned in enumerate(schedule.faults):
+    at_any = [each for each in schedule.faults if isinstance(each.fault, KillWorker)]
+    for number, planned in enumerate(at_any):
         name, when = planned.fault.target, planned.at_seconds
         journal += killed(name, number + 1, when)
         journal.append(Entry(at=at(when + 0.2), event=Event.HEALED, target=name))
@@ -85,12 +91,22 @@ def test_every_restart_was_carried_out(tmp_path: Path) -> None:
 def test_a_restart_that_did_not_come_makes_it_unknown(tmp_path: Path) -> None:
     told = restarted(tmp_path)
     last = [entry for entry in told.journal if entry.event is Event.FAULT][-1]
+    assert last.target
     without = replace(told, journal=[entry for entry in told.journal if entry is not last])
 
     finding = restarts_were_carried_out.examine(without)
 
     assert finding.verdict is Verdict.UNKNOWN
     assert "was not injected at its time" in finding.problems[0]
+
+
+def test_a_restart_that_met_no_activity_makes_it_unknown_where_there_were_some(
+    tmp_path: Path,
+) -> None:
+    finding = restarts_were_carried_out.examine(restarted(tmp_path, activities=True))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert set(finding.problems) == {"kill did not reach activity * completing 1"}
 
 
 def test_the_plan_of_a_target_is_always_the_same_and_spares_most_workers() -> None:
@@ -101,14 +117,16 @@ def test_the_plan_of_a_target_is_always_the_same_and_spares_most_workers() -> No
     assert len(load_of(schedule, ABLE)) == 4 * restart_some_workers.STARTS_PER_WORKFLOW
     assert all(each.at_seconds <= schedule.faults[-1].at_seconds for each in schedule.starts)
     supervised = plan(replace(ABLE, supervisor=("supervisor",)), 4)
-    assert {each.fault.target for each in supervised.faults} == {"fleet-1-worker"}
+    at_any = [each.fault for each in supervised.faults if isinstance(each.fault, KillWorker)]
+    assert {fault.target for fault in at_any} == {"fleet-1-worker"}
+    assert len(at_any) == restart_some_workers.RESTARTS / 2
 
 
 def test_completions_before_and_during_the_restarts_are_told(tmp_path: Path) -> None:
     told = restarted(tmp_path)
     found = {each.name: each.value for each in restart_some_workers.figures(told)}
 
-    assert found["restarts"] == restart_some_workers.RESTARTS
+    assert found["restarts"] == restart_some_workers.RESTARTS / 2
     assert found["workflows completed, before the restarts"] == 0
     assert restart_some_workers.figures(evidence(tmp_path)) == ()
 
@@ -173,8 +191,11 @@ def test_the_reconnect_and_the_tasks_that_timed_out_are_told_with_their_bounds(
     task_timed_out(lost, 12, 22, started=True)
     told = evidence(tmp_path, at_work(), lost, journal=CUT)
     file = SampleFile(tmp_path)
-    for seconds, used in ((10, 1.0), (30, 2.0), (40, 7.0)):
-        file.add(no_network.CPU, used, at=at(seconds))
+    for pid, seconds, used in (
+        *(("1", 10, 1.0), ("1", 30, 2.0), ("1", 36, 3.0)),
+        *(("2", 32, 0.5), ("2", 35, 2.0), ("2", 50, 9.0)),
+    ):
+        file.add(WORKER_CPU, used, {"worker": "worker-1", "pid": pid}, at=at(seconds))
     file.close()
 
     found = {each.name: each for each in no_network.figures(told)}
@@ -185,7 +206,8 @@ def test_the_reconnect_and_the_tasks_that_timed_out_are_told_with_their_bounds(
     # The cut and the lag are 30 s: three timeouts fit, and one had begun.
     timeouts = found["workflow tasks that timed out"]
     assert (timeouts.value, timeouts.bound) == (1, 2 * (3 + 1))
-    assert found["processors that the workers took, while cut off"].value == 0.05
+    assert found["processors that the workers took, cut off"].value == 0.05
+    # The second began only then; both are counted until the last workflow has ended, after 6 s.
     assert found["processors that the workers took, until all work was done"].value == 0.5
 
 
