@@ -312,6 +312,7 @@ def test_a_topology_that_is_not_installed_is_skipped_with_its_reason(
         (["--seed=x"], "must be a seed such as 7, or a range such as 1-10, not 'x'"),
         (["--faults=kill"], "--faults and --duration need --seed."),
         (["--seed=1", "--replay=/nowhere"], "choose one."),
+        (["--guide", "--seed=1"], "--guide and --seed both take the place of the scenarios"),
         (["--replay=/nowhere"], "/nowhere has no schedule.json: name the folder of a run"),
         (["--worker-command=/nowhere"], "there is no program '/nowhere' that can be executed"),
         (["--reports=/dev/null/x"], "cannot be written to"),

@@ -11,6 +11,7 @@ import pytest
 
 from chaos.__main__ import main
 from chaos.faults import Fault
+from chaos.guide import HEADINGS
 from chaos.network.toxics import AnyToxic
 from tests.chaos.video.fake_api.rules import FaultKind
 from tests.chaos.video.scenarios.catalogue import all_scenarios
@@ -126,3 +127,19 @@ def test_a_table_that_is_wrong_is_a_sentence(
     assert said.out == ""
     assert sentence in said.err
     assert said.err.count("\n") == 1
+
+
+def test_the_headings_of_the_guide_have_a_command_each_or_say_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list", "--guide"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert main(["list", "--guide", "--json"]) == 0
+    headings = json.loads(capsys.readouterr().out)["headings"]
+
+    assert len(lines) == 1 + len(headings) == 1 + len(HEADINGS)
+    for heading, line in zip(headings, lines[1:], strict=True):
+        assert line.startswith(heading["title"])
+        assert (heading["command"] or heading["missing"]) in line
+        if heading["name"]:
+            assert heading["command"] == f"temporal-chaos run {heading['name']} --guide"

@@ -56,6 +56,15 @@ def test_schedules_from_a_seed_are_replayed_and_not_drawn_anew() -> None:
     assert again(seeded, ["seeded"]) == "python -m chaos run --replay=reports/2026-01-02T03-04-05Z"
 
 
+def test_scenarios_of_the_guide_are_run_again_as_such() -> None:
+    of_the_guide = a_run(a_scenario("guide_no_network"))
+
+    assert again(of_the_guide) == "python -m chaos run --guide"
+    assert again(of_the_guide, ["guide_no_network"]) == (
+        "python -m chaos run guide_no_network --guide"
+    )
+
+
 def test_a_hostile_name_is_one_word_for_the_shell() -> None:
     assert shlex.split(again(RUN, ["a; rm -rf $HOME"]))[-1] == "a; rm -rf $HOME"
 
