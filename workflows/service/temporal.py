@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueVersionSelection
 from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
@@ -246,15 +247,28 @@ def bad_end(event: HistoryEvent) -> str | None:
 
 
 async def is_polled(client: Client, task_queue: str, now: float) -> bool:
-    """Whether a worker lately asked for workflow tasks and one for activities. `now`: epoch."""
-    described = await client.workflow_service.describe_task_queue(
+    """Whether a worker lately asked for workflow tasks and one for activities, of those that would
+    get an operation that starts now. `now`: epoch.
+    """
+    service, queue = client.workflow_service, TaskQueue(name=task_queue)
+    routed = await service.describe_task_queue(
+        DescribeTaskQueueRequest(namespace=client.namespace, task_queue=queue),
+        retry=True,
+        timeout=RPC_TIMEOUT,
+    )
+    current = routed.versioning_info.current_deployment_version
+    described = await service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
+            task_queue=queue,
             # Of all partitions: the plain mode tells of the root's pollers only.
             api_mode=DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
             task_queue_types=_KINDS,
             report_pollers=True,
+            versions=TaskQueueVersionSelection(
+                unversioned=not current.build_id,
+                build_ids=_version_names(current),
+            ),
         ),
         retry=True,
         timeout=RPC_TIMEOUT,
@@ -268,3 +282,8 @@ async def is_polled(client: Client, task_queue: str, now: float) -> bool:
         )
         for kind in _KINDS
     )
+
+
+def _version_names(version: WorkerDeploymentVersion) -> list[str]:
+    """What a task queue calls a version of a worker deployment, if there is one."""
+    return [f"{version.deployment_name}:{version.build_id}"] if version.build_id else []

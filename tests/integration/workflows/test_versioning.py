@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from chaos.evidence.history import Status, Workflow
@@ -9,6 +10,8 @@ from tests.chaos.video import specs
 from tests.chaos.video.fake_api.breakpoints import BreakAt
 from tests.integration.versioning import make_current, version
 from tests.integration.workflows.bench import Bench
+from workflows.policies import TASK_QUEUE
+from workflows.service.temporal import is_polled
 
 
 def builds(workflow: Workflow) -> Sequence[str]:
@@ -21,6 +24,11 @@ def builds(workflow: Workflow) -> Sequence[str]:
     return list(dict.fromkeys(found))
 
 
+async def serves(bench: Bench) -> bool:
+    """Whether the HTTP service says that an operation which starts now would find a worker."""
+    return await is_polled(bench.lab.client, TASK_QUEUE, time.time())
+
+
 async def test_a_single_stays_on_its_build_and_a_series_goes_on_under_the_current_one(
     own_bench: Bench,
 ) -> None:
@@ -30,7 +38,9 @@ async def test_a_single_stays_on_its_build_and_a_series_goes_on_under_the_curren
         for spec in (single, series)
     ]
     await own_bench.lab.worker(settings=version("1.0"))
+    assert not await serves(own_bench)  # nothing is routed to it yet
     await make_current(own_bench, "1.0")
+    assert await serves(own_bench)
     for spec in (single, series):
         await own_bench.lab.start(spec)
         await own_bench.lab.until_polled(spec.video_prompts[0])
