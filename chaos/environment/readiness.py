@@ -192,20 +192,31 @@ class Arrival:
 async def pollers_of(client: Client, queues: Iterable[str]) -> list[Poller] | None:
     """All recent pollers of these queues; None where the server does not answer."""
     found: list[Poller] = []
+    service = client.workflow_service
     for queue in queues:
-        request = DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            # Of all partitions: the plain mode tells of the root's pollers only.
-            api_mode=DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
-            versions=TaskQueueVersionSelection(unversioned=True, all_active=True),
-            task_queue_types=_KINDS.values(),
-            report_pollers=True,
+        plain = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue)
         )
         try:
-            described = await client.workflow_service.describe_task_queue(
-                request, timeout=_PATIENCE
+            routed = await service.describe_task_queue(plain, timeout=_PATIENCE)
+            current = routed.versioning_info.current_deployment_version
+            request = DescribeTaskQueueRequest(
+                namespace=client.namespace,
+                task_queue=TaskQueue(name=queue),
+                # Of all partitions: the plain mode tells of the root's pollers only.
+                api_mode=DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
+                versions=TaskQueueVersionSelection(
+                    unversioned=True,
+                    all_active=True,
+                    # The current version of a worker deployment is not among the active ones.
+                    build_ids=[f"{current.deployment_name}:{current.build_id}"]
+                    if current.build_id
+                    else [],
+                ),
+                task_queue_types=_KINDS.values(),
+                report_pollers=True,
             )
+            described = await service.describe_task_queue(request, timeout=_PATIENCE)
         except RPCError:
             return None
         for version, info in described.versions_info.items():

@@ -20,6 +20,7 @@ async def test_work_of_a_killed_worker_goes_on_at_the_next_of_its_build(bench: B
         halt, pid = await only_one.awaiting(spec)
         only_one.kill(pid)
         lost = await only_one.has_lost(pid)
+        await only_one.is_complete_again()
         await halt.resume()
         workflow = await bench.ended(spec)
 
