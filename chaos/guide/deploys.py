@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -140,8 +140,18 @@ class Traffic:
         told = await asyncio.gather(*(self._described(each) for each in asked))
         found = {name: each for name, each in zip(asked, told, strict=True) if each}
         ended = {n for n, d in found.items() if d.status is not WorkflowExecutionStatus.RUNNING}
+        self._keep_pace(found[name] for name in ended)
         self._open = [each for each in self._open if each not in ended]
         return {name: each for name, each in found.items() if name not in ended}
+
+    def _keep_pace(self, ended: Iterable[WorkflowExecutionDescription]) -> None:
+        """Spread the starts over the shortest workflow so far: a machine that is just busy makes
+        the first one long, and a deploy would meet none.
+        """
+        for each in ended:
+            took = (each.close_time or each.start_time) - each.start_time
+            spread = max(_SHORTEST_SECONDS, took.total_seconds() / OPEN)
+            self._interval_seconds = min(self._interval_seconds, spread)
 
     async def _described(self, workflow_id: str) -> WorkflowExecutionDescription | None:
         try:
