@@ -32,6 +32,9 @@ def _case(case: Case, worker: Sequence[str], folder: Path) -> Case:
 
 def _moved(target: Target, worker: Sequence[str], folder: Path) -> Target:
     """Without the replay of its histories, for which Python would need the workflow's code, and
-    without metrics, for which each SDK has options of its own.
+    without metrics, for which each SDK has options of its own. There is one build of it, so there
+    are no versions.
     """
-    return replace(target, worker=worker, cwd=folder, invariants=SURVIVAL, metrics=None)
+    return replace(
+        target, worker=worker, cwd=folder, invariants=SURVIVAL, metrics=None, versions=None
+    )
