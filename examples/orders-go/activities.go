@@ -29,6 +29,14 @@ func RefundCard(ctx context.Context, order OrderInput) (string, error) {
 	return ask(ctx, "PAYMENTS_URL", "refunds", order, "refund-"+order.OrderID)
 }
 
+// CheckOrder refuses an order that no honest customer makes. Since version 2.
+func CheckOrder(_ context.Context, order OrderInput) (string, error) {
+	if order.AmountCents <= 0 {
+		return "", temporal.NewNonRetryableApplicationError("that is no price", "", nil)
+	}
+	return order.OrderID, nil
+}
+
 // ShipParcel hands the parcel over; it returns its id.
 func ShipParcel(ctx context.Context, order OrderInput) (string, error) {
 	return ask(ctx, "CARRIER_URL", "parcels", order, "parcel-"+order.OrderID)

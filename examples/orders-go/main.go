@@ -6,12 +6,34 @@ import (
 	"cmp"
 	"log"
 	"os"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 )
+
+// The workflow of each version; ORDERS_VERSION says by which the worker works.
+var versions = map[string]any{"1": Order, "2": OrderV2, "2-unpatched": OrderUnpatched}
+
+// grace is how long a worker that is told to stop works on what it has begun.
+const grace = 15 * time.Second
+
+// workerOptions has its place in Worker Versioning, by the variables of Temporal's worker controller, if they are set.
+func workerOptions() worker.Options {
+	options := worker.Options{WorkerStopTimeout: grace}
+	name, buildID := os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), os.Getenv("TEMPORAL_WORKER_BUILD_ID")
+	if name != "" && buildID != "" {
+		options.DeploymentOptions = worker.DeploymentOptions{
+			UseVersioning:             true,
+			Version:                   worker.WorkerDeploymentVersion{DeploymentName: name, BuildID: buildID},
+			DefaultVersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+		}
+	}
+	return options
+}
 
 // Works until SIGTERM or Ctrl-C.
 func main() {
@@ -29,9 +51,11 @@ func main() {
 	}
 	defer temporal.Close()
 
-	orders := worker.New(temporal, cmp.Or(os.Getenv("TASK_QUEUE"), "orders"), worker.Options{})
-	orders.RegisterWorkflow(Order)
+	orders := worker.New(temporal, cmp.Or(os.Getenv("TASK_QUEUE"), "orders"), workerOptions())
+	orders.RegisterWorkflowWithOptions(
+		versions[cmp.Or(os.Getenv("ORDERS_VERSION"), "1")], workflow.RegisterOptions{Name: "Order"})
 	orders.RegisterActivityWithOptions(ChargeCard, activity.RegisterOptions{Name: chargeCard})
+	orders.RegisterActivityWithOptions(CheckOrder, activity.RegisterOptions{Name: checkOrder})
 	orders.RegisterActivityWithOptions(RefundCard, activity.RegisterOptions{Name: refundCard})
 	orders.RegisterActivityWithOptions(ShipParcel, activity.RegisterOptions{Name: shipParcel})
 	if err := orders.Run(worker.InterruptCh()); err != nil {

@@ -12,6 +12,7 @@ const (
 	chargeCard = "charge_card"
 	refundCard = "refund_card"
 	shipParcel = "ship_parcel"
+	checkOrder = "check_order"
 )
 
 // OrderInput is what a customer buys, and where it goes.
@@ -29,11 +30,7 @@ type Receipt struct {
 
 // Order charges the card, then ships. It fails where nothing could be shipped.
 func Order(ctx workflow.Context, order OrderInput) (Receipt, error) {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: time.Minute,
-		HeartbeatTimeout:    15 * time.Second,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 3 * time.Second, MaximumAttempts: 5},
-	})
+	ctx = workflow.WithActivityOptions(ctx, activityOptions())
 	var receipt Receipt
 	if err := workflow.ExecuteActivity(ctx, chargeCard, order).Get(ctx, &receipt.ChargeID); err != nil {
 		return Receipt{}, err
@@ -42,6 +39,14 @@ func Order(ctx workflow.Context, order OrderInput) (Receipt, error) {
 		return Receipt{}, paidBack(ctx, order, err)
 	}
 	return receipt, nil
+}
+
+func activityOptions() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: time.Minute,
+		HeartbeatTimeout:    15 * time.Second,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 3 * time.Second, MaximumAttempts: 5},
+	}
 }
 
 // paidBack gives the money back, even where the order was cancelled; it is what the workflow fails with.

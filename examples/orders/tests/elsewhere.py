@@ -9,14 +9,15 @@ from pathlib import Path
 
 from tests.shop import SHOP
 
-from chaos import COMMON, SURVIVAL, Case, Scenario, Target
+from chaos import COMMON, SURVIVAL, Case, Scenario, Target, Versions
 
 
-def worked_by(worker: Sequence[str], folder: Path) -> Target:
+def worked_by(worker: Sequence[str], folder: Path, versions: Versions | None = None) -> Target:
     """The shop with a worker that this command line starts in a folder; it names its workflows and
-    activities as the Python one does.
+    activities as the Python one does. `versions` are its builds, if there are several.
     """
-    return replace(_moved(SHOP, worker, folder), scenarios=partial(_scenarios, worker, folder))
+    moved = replace(_moved(SHOP, worker, folder), versions=versions)
+    return replace(moved, scenarios=partial(_scenarios, worker, folder))
 
 
 def _scenarios(worker: Sequence[str], folder: Path) -> Sequence[Scenario]:
@@ -32,8 +33,7 @@ def _case(case: Case, worker: Sequence[str], folder: Path) -> Case:
 
 def _moved(target: Target, worker: Sequence[str], folder: Path) -> Target:
     """Without the replay of its histories, for which Python would need the workflow's code, and
-    without metrics, for which each SDK has options of its own. There is one build of it, so there
-    are no versions.
+    without metrics, for which each SDK has options of its own.
     """
     return replace(
         target, worker=worker, cwd=folder, invariants=SURVIVAL, metrics=None, versions=None
