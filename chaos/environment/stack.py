@@ -23,7 +23,7 @@ from chaos.environment.metrics import ports_in_a_row
 from chaos.environment.readiness import Arrival, OpenPort, Polls, port_of, until_polled
 from chaos.environment.server import DevFactory, TemporalServer, fixed_port
 from chaos.environment.supervisor import Supervisor, SupervisorProcess
-from chaos.environment.target import Placement, Service, ServiceProcess, Target
+from chaos.environment.target import THERE_ALREADY, Placement, Service, ServiceProcess, Target
 from chaos.environment.temporal import StackSpec, Temporal, TemporalFactory
 from chaos.environment.versions import VersionName
 from chaos.environment.ways import NotHereError, Way, Ways
@@ -31,7 +31,7 @@ from chaos.environment.wire import Link, PrivateLinks, WireServer
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.samples import SampleFile
-from chaos.process.child import CANARY
+from chaos.process.child import CANARY, ChildError
 from chaos.process.ports import Port
 from chaos.process.spawner import Spawner
 
@@ -236,6 +236,7 @@ class Stack:
             self._temporal = temporal = await self._temporal_factory().make(
                 self._spec, self._factory
             )
+            _require_reachable(self.target, temporal)
             for service in self.target.services:
                 self.services[service.name] = self.placement.service(service)
             await asyncio.gather(
@@ -488,6 +489,12 @@ class Stack:
         for error in ends:
             if isinstance(error, BaseException):
                 raise error
+
+
+def _require_reachable(target: Target, temporal: Temporal) -> None:
+    """Raise ChildError where a target's workers are there already, on another Temporal."""
+    if target.has_workers_already and not isinstance(temporal, ExternalCluster):
+        raise ChildError(f"this target cannot run here: {THERE_ALREADY}.")
 
 
 def _require_known(options: WorkerOptions) -> None:

@@ -39,6 +39,10 @@ SECRET = "{secret}"  # noqa: S105 - a placeholder
 """In a command line or a setting: a secret of this case only, which no evidence may contain."""
 
 
+THERE_ALREADY = "its workers are there already, on a cluster of their own"
+"""Of a target without a `worker`, for sentences."""
+
+
 @dataclass(frozen=True)
 class Service:
     """A process beside the workers, such as the double of a payment provider.

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from chaos.environment.external import ExternalError
 from chaos.environment.provision import Choice, NotInstalledError, Provisioned, provision
 from chaos.environment.shared import SharingFactory
-from chaos.environment.target import Live, Target
+from chaos.environment.target import THERE_ALREADY, Live, Target
 from chaos.environment.temporal import TemporalFactory, Topology
 from chaos.evidence.bills import Mode, SuiteEstimate
 from chaos.evidence.files import NoFolderError, new_folder
@@ -359,14 +359,14 @@ def _split(
 
 def _missing(case: Case, topology: Topology) -> str | None:
     """Why a case cannot run here. A `needs` that raises is called again later."""
-    if case.target.has_workers_already and topology is not Topology.EXTERNAL:
-        return "its workers are there already, on a cluster of their own: use --topology external"
+    is_elsewhere = case.target.has_workers_already and topology is not Topology.EXTERNAL
     try:
-        return case.needs()
+        missing = case.needs()
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - pytest's own outcomes and SystemExit are no Exceptions
         return None
+    return missing or (f"{THERE_ALREADY}: use --topology external" if is_elsewhere else None)
 
 
 def _not_run(scenario: Scenario, reason: str, case: str | None = None) -> NotRun:
