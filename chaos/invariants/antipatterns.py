@@ -98,7 +98,7 @@ def _of_activities(workflow: Workflow, *, is_calm: bool) -> Iterator[_Sign]:
             yield _Sign(Pattern.ENDLESS_RETRIES, activity.kind, text)
         if text := _silent(activity, is_calm=is_calm):
             yield _Sign(Pattern.NO_HEARTBEAT, activity.kind, text)
-        if text := _unbounded(activity):
+        if text := _unbounded(activity, _run_seconds(workflow)):
             yield _Sign(Pattern.NO_BOUND, activity.kind, text)
 
 
@@ -142,10 +142,20 @@ def _silent(activity: Activity, *, is_calm: bool) -> str:
     return ""
 
 
-def _unbounded(activity: Activity) -> str:
-    """The server puts the schedule-to-close timeout in the place of the other if that is absent."""
+def _run_seconds(workflow: Workflow) -> float:
+    """How long its newest run may take; 0 without a limit."""
+    started = workflow.runs[-1].events[0].workflow_execution_started_event_attributes
+    return started.workflow_run_timeout.ToTimedelta().total_seconds()
+
+
+def _unbounded(activity: Activity, run_seconds: float) -> str:
+    """The server puts the schedule-to-close timeout in the place of the other if that is absent,
+    and the workflow's own in the place of both where it is shorter or the only one.
+    """
     limit, whole = activity.start_to_close_seconds, activity.schedule_to_close_seconds
-    if activity.has_heartbeats or activity.retry_policy.maximum_attempts == 1 or not whole:
+    if activity.has_heartbeats or activity.retry_policy.maximum_attempts == 1:
+        return ""
+    if whole in {0, run_seconds}:
         return ""
     if limit and limit != whole:
         return ""

@@ -149,6 +149,14 @@ def test_one_with_a_bound_or_a_heartbeat_or_no_retry_is_not() -> None:
     assert _found(_charged(start_to_close=600, schedule_to_close=600, heartbeat=15)) == []
 
 
+def test_one_that_the_workflow_itself_bounds_is_not() -> None:
+    short = _charged(start_to_close=600, schedule_to_close=600)
+    started = short.events[0].workflow_execution_started_event_attributes
+    started.workflow_run_timeout.FromSeconds(600)
+
+    assert _found(short) == []
+
+
 def _decided(took: float) -> Made:
     made = Made()
     made.add("WORKFLOW_TASK_STARTED", 1)
