@@ -65,6 +65,7 @@ from chaos.invariants import invariant as invariant
 from chaos.invariants import proof as proof
 from chaos.invariants import safety as safety
 from chaos.invariants.figures import Figure as Figure
+from chaos.invariants.goals import sometimes as sometimes
 from chaos.invariants.proofs import command_hit as command_hit
 from chaos.invariants.proofs import died_of as died_of
 from chaos.invariants.proofs import hit_at as hit_at

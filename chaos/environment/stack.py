@@ -29,6 +29,7 @@ from chaos.environment.versions import VersionName
 from chaos.environment.ways import NotHereError, Way, Ways
 from chaos.environment.wire import Link, PrivateLinks, WireServer
 from chaos.environment.worker import WorkerProcess
+from chaos.evidence.assertions import LOCAL_OUTPUT, assertions_file
 from chaos.evidence.journal import Event, Journal
 from chaos.evidence.samples import SampleFile
 from chaos.process.child import CANARY, ChildError
@@ -306,7 +307,7 @@ class Stack:
         way = await self._on_wire(name, way, options)
         version = options.get("version")
         led = self._led(way, self._environment_of(task_queue, options), options)
-        environment = {**self._measured(name, way, workers), **led}
+        environment = {**self._asserting(name), **self._measured(name, way, workers), **led}
         own = options.get("argv") or self._own_argv(version)
         program = ("--command", shlex.join(own)) if own else ()
         whole = [*self.target.supervisor, "--workers", str(workers), *program, *arguments]
@@ -344,7 +345,7 @@ class Stack:
         made_of = self.target.worker_kind(kind)
         task_queue = options.get("task_queue") or made_of.task_queue
         led = self._led(way, self._environment_of(task_queue, options), options)
-        environment = {**self._measured(name, way), **led}
+        environment = {**self._asserting(name), **self._measured(name, way), **led}
         argv = options.get("argv") or self._worker_argv(kind, version)
         if way.entering and isinstance(made_of.ready, OpenPort):
             raise NotHereError(
@@ -360,6 +361,7 @@ class Stack:
             arrivals=self._arrivals,
             server_port=port_of(environment["TEMPORAL_ADDRESS"]),
             line=way.line,
+            assertions=assertions_file(self._config.evidence, name),
         )
         worker.child.version = version
         self.workers.append(worker)
@@ -408,6 +410,10 @@ class Stack:
             return {}
         self.metrics_ports[name] = ports = ports_in_a_row(workers or 1)
         return metrics.setting(ports[0])
+
+    def _asserting(self, name: str) -> dict[str, str]:
+        """Where a process that uses an Antithesis SDK writes what it asserts of itself."""
+        return {LOCAL_OUTPUT: str(assertions_file(self._config.evidence, name))}
 
     def _led(
         self, way: Way, environment: Mapping[str, str], options: WorkerOptions

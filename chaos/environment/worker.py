@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 
 from temporalio.client import Client
 
@@ -26,6 +27,7 @@ from chaos.environment.readiness import (
     whose,
 )
 from chaos.environment.wire import EVERYBODY, Line
+from chaos.evidence.assertions import put_aside
 from chaos.process.child import Child, ChildError
 from chaos.process.ports import is_open
 from chaos.process.waiting import DeadlineExceededError
@@ -56,7 +58,8 @@ class WorkerProcess:
 
     `queues` are the others where it must be seen. `arrivals` are the workers of the same stack that
     are starting now; the server listens at `server_port`. One on the wire is seen to poll by its
-    own `line`, and the server is not asked.
+    own `line`, and the server is not asked. What it asserts of itself goes to the file
+    `assertions`.
     """
 
     child: Child
@@ -66,6 +69,7 @@ class WorkerProcess:
     arrivals: list[Arrival] = field(default_factory=list)
     server_port: int = 0
     line: Line | None = None
+    assertions: Path | None = None
 
     @property
     def pids(self) -> Sequence[int]:
@@ -80,6 +84,8 @@ class WorkerProcess:
                 f"port {self.ready.number}, which shows that {self.child.name} is ready, is "
                 "already in use: end the program that listens there, or choose another port."
             )
+        if self.assertions:
+            put_aside(self.assertions)
         arrival = self._on_line() if self.line else await self._by_server(client, queues)
         log_end = self.child.log.stat().st_size if self.child.log.exists() else 0
         polls = self.ready if isinstance(self.ready, Polls) else Polls()

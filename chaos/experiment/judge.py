@@ -8,6 +8,7 @@ from chaos.evidence.case import Evidence
 from chaos.experiment.scenario import Case
 from chaos.invariants import Invariant
 from chaos.invariants.figures import keeps_its_bounds, no_figures
+from chaos.invariants.goals import assertions_hold, has_assertions
 from chaos.invariants.proofs.work import faults_met_work, is_undisturbed, names_a_proof
 from chaos.invariants.verdict import Finding, Verdict, merge
 
@@ -35,14 +36,17 @@ def invariants(case: Case) -> Sequence[Invariant]:
 
 
 def judge(case: Case, evidence: Evidence) -> Sequence[Finding]:
-    """All findings of a case: its proofs, then its invariants."""
+    """All findings of a case: its proofs, then its invariants; where its workers assert something
+    of themselves, that as well.
+    """
+    asserted = (assertions_hold,) if has_assertions(evidence) else ()
     if evidence.troubles:
         trouble = Finding("experiment", Verdict.UNKNOWN, tuple(evidence.troubles))
-        return (trouble, *(check.examine(evidence) for check in safety(case)))
+        return (trouble, *(check.examine(evidence) for check in (*safety(case), *asserted)))
     shown = tuple(check.examine(evidence) for check in proofs(case))
     if case.must_fail:
         return (*shown, _control(case.must_fail, evidence))
-    return (*shown, *(check.examine(evidence) for check in invariants(case)))
+    return (*shown, *(check.examine(evidence) for check in (*invariants(case), *asserted)))
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

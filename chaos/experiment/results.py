@@ -23,6 +23,7 @@ from chaos.experiment.judge import proofs, reason_of, verdict_of
 from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.antipatterns import Notice, notices
 from chaos.invariants.figures import Figure
+from chaos.invariants.goals import GoalResult, case_goals, run_goals
 from chaos.invariants.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.invariants.verdict import Finding, Verdict, merge
 
@@ -132,6 +133,7 @@ class CaseResult(Result):
     figures: tuple[Figure, ...] = ()
     notices: tuple[Notice, ...] = ()
     coverage: Coverage = Coverage()
+    goals: tuple[GoalResult, ...] = ()
     strain: Strain | None = None
     first_try: CaseResult | None = None
 
@@ -183,7 +185,8 @@ class Overall(Result):
 
 class RunResult(Result):
     """The whole of `results.json`. `cpu_s` are CPU seconds by kind of process, `workflows` is the
-    load that the user chose; older versions did not record it. `coverage` is that of all cases.
+    load that the user chose; older versions did not record it. `coverage` and `goals`
+    are those of all cases.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
@@ -201,7 +204,19 @@ class RunResult(Result):
     scenarios: tuple[ScenarioResult, ...]
     not_run: tuple[NotRun, ...] = ()
     coverage: Coverage = Coverage()
+    goals: tuple[GoalResult, ...] = ()
     overall: Overall
+
+    @property
+    def unmet(self) -> Sequence[GoalResult]:
+        """The goals that no case has met: with one, the run is unknown at best."""
+        return [goal for goal in self.goals if not goal.met]
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the whole run; unknown where nothing ran."""
+        doubt = [Verdict.UNKNOWN] if self.unmet or not self.scenarios else []
+        return merge([*(scenario.verdict for scenario in self.scenarios), *doubt])
 
 
 def case_result(
@@ -231,6 +246,7 @@ def case_result(
         figures=_figures(case, evidence),
         notices=_notices(evidence),
         coverage=_coverage(evidence),
+        goals=case_goals(case.goals, evidence),
         strain=evidence.strain,
     )
 
@@ -335,6 +351,11 @@ def coverage_of(scenarios: Sequence[ScenarioResult]) -> Coverage:
     cases = [case for scenario in scenarios for case in scenario.cases]
     faults = ((fault.kind, fault.target) for case in cases for fault in case.faults)
     return run_coverage((case.coverage for case in cases), faults)
+
+
+def goals_of(scenarios: Sequence[ScenarioResult]) -> tuple[GoalResult, ...]:
+    """The goals of all cases of a run."""
+    return run_goals(case.goals for scenario in scenarios for case in scenario.cases)
 
 
 def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:

@@ -29,7 +29,14 @@ from chaos.experiment.cpu import Used, cpu_seconds
 from chaos.experiment.events import Message, NoView, RunEvent, TimedEvent, View
 from chaos.experiment.lab import Options
 from chaos.experiment.reporter import plan
-from chaos.experiment.results import NotRun, Overall, RunResult, ScenarioResult, coverage_of
+from chaos.experiment.results import (
+    NotRun,
+    Overall,
+    RunResult,
+    ScenarioResult,
+    coverage_of,
+    goals_of,
+)
 from chaos.experiment.run import SERVERS_AT_ONCE, STACKS_AT_ONCE, RunContext, run_all
 from chaos.experiment.scenario import Case, Scenario, in_mode, on_topology
 from chaos.invariants.verdict import Verdict
@@ -313,6 +320,7 @@ class Runner:
             scenarios=tuple(done),
             not_run=self._not_run,
             coverage=coverage_of(done),
+            goals=goals_of(done),
             overall=self.overall,
         )
 

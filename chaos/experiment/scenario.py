@@ -19,6 +19,7 @@ from chaos.invariants import Invariant
 from chaos.invariants.attempts import attempts_are_as_expected
 from chaos.invariants.exits import no_unplanned_exit
 from chaos.invariants.figures import Figures, no_figures
+from chaos.invariants.goals import Goal
 from chaos.invariants.money import all_expected_is_billed, billed_at_most_expected
 from chaos.invariants.recovers import recovers_within_its_bound
 from chaos.invariants.secrets import no_secret_is_kept
@@ -53,6 +54,8 @@ class Case:
             enough, such as where all workers are killed at once.
         figures: computes from the evidence what it measured, such as how long a backlog took to
             drain. Each must keep its bound.
+        goals: what it may see, made by `sometimes`. If none of a run's cases that name a goal meets
+            it, the run is unknown.
 
     """
 
@@ -74,6 +77,7 @@ class Case:
     about_seconds: float = 20.0
     all_faults_hit: bool = True
     figures: Figures = no_figures
+    goals: Sequence[Goal] = ()
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,14 @@ def survives(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     return survives
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run whose goals were not all met is unknown, though each of its tests has passed."""
+    runner = session.config.stash.get(_RUNNER, None)
+    unmet = runner is not None and runner.outcome is not None and runner.outcome.unmet
+    if unmet and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:

@@ -9,7 +9,7 @@ from chaos.evidence.text import plain
 from chaos.experiment.results import NotRun, RunResult, ScenarioResult
 from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
-from chaos.report.table import case_problems
+from chaos.report.table import case_problems, goal_lines
 
 _TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
 
@@ -24,9 +24,9 @@ def junit(result: RunResult) -> str:
     suite = ET.Element(
         "testsuite",
         name="chaos",
-        tests=str(len(verdicts) + len(result.not_run)),
+        tests=str(len(verdicts) + len(result.not_run) + bool(result.unmet)),
         failures=str(verdicts.count(Verdict.FAILED)),
-        errors=str(verdicts.count(Verdict.UNKNOWN)),
+        errors=str(verdicts.count(Verdict.UNKNOWN) + bool(result.unmet)),
         skipped=str(len(result.not_run)),
         time=f"{seconds:.3f}",
         timestamp=result.started_at.isoformat(),
@@ -36,6 +36,10 @@ def junit(result: RunResult) -> str:
         _add_scenario(suite, scenario, result)
     for each in result.not_run:
         _add_absent(suite, each)
+    if lines := goal_lines(result):
+        case = _add_case(suite, "goals", "0")
+        error = ET.SubElement(case, "error", message=plain("; ".join(lines)), type=Verdict.UNKNOWN)
+        error.text = "\n".join(map(plain, lines))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)

@@ -19,6 +19,7 @@ from chaos.report.table import (
     broken,
     exact,
     figure_rows,
+    goal_lines,
     notice_lines,
     second_try_lines,
     totals,
@@ -55,6 +56,7 @@ def summary(
         _bill(result),
         markdown.table(_HEAD, _rows(result)),
         *_problems(result),
+        *_goals(result),
         *_figures(result),
         *_notices(result),
         *coverage_lines(result),
@@ -95,14 +97,15 @@ def append_step_summary(result: RunResult, environment: Environment) -> str | No
 def verdict_line(result: RunResult) -> str:
     """All of it in one line."""
     verdicts = [s.verdict for s in result.scenarios]
-    failed, unknown = verdicts.count(Verdict.FAILED), verdicts.count(Verdict.UNKNOWN)
-    sign = SIGNS[Verdict.FAILED if failed else Verdict.UNKNOWN]
-    if verdicts and not failed and not unknown:
-        sign = SIGNS[Verdict.PASSED]
-    beside = {"failed": failed, "unknown": unknown, "not run": len(result.not_run)}
+    beside = {
+        "failed": verdicts.count(Verdict.FAILED),
+        "unknown": verdicts.count(Verdict.UNKNOWN),
+        "not run": len(result.not_run),
+        "goals never met": len(result.unmet),
+    }
     counts = [f"{count} {word}" for word, count in beside.items() if count]
     passed = f"{result.overall.passed} of {result.overall.total} tests passed"
-    return f"{sign} Fault tolerance: {', '.join([passed, *counts])}"
+    return f"{SIGNS[result.verdict]} Fault tolerance: {', '.join([passed, *counts])}"
 
 
 def _facts(result: RunResult) -> str:
@@ -180,6 +183,11 @@ def _problems(result: RunResult) -> Iterator[str]:
             yield f"**{markdown.escaped(title)}**\n\n{content}"
     yield f"Run {'it' if len(red) == 1 else 'them'} again:"
     yield f"```sh\n{plain(again(result, not_passed(result)))}\n```"
+
+
+def _goals(result: RunResult) -> Iterator[str]:
+    if lines := goal_lines(result):
+        yield markdown.bullets([markdown.escaped(line) for line in lines])
 
 
 def _problem_lines(scenario: ScenarioResult) -> Iterator[str]:

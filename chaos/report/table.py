@@ -87,8 +87,10 @@ def exact(amount: Decimal) -> str:
 
 
 def overall_line(result: RunResult) -> str:
-    """How many passed, of those that ran."""
-    return overall_words(result.overall)
+    """How many passed, of those that ran, and how many goals no case has met."""
+    never = len(result.unmet)
+    goals = f", {never} goal{'' if never == 1 else 's'} never met" if never else ""
+    return f"{overall_words(result.overall)}{goals}"
 
 
 def overall_words(overall: Overall) -> str:
@@ -237,6 +239,14 @@ def case_problems(case: CaseResult) -> list[str]:
     return [f"{check.check}: {problem}" for check in broken(case) for problem in check.problems]
 
 
+def goal_lines(result: RunResult) -> list[str]:
+    """The goals that no case of the run has met, which makes it unknown."""
+    return [
+        f"goal never met: {goal.name}" + (f" ({goal.problem})" if goal.problem else "")
+        for goal in result.unmet
+    ]
+
+
 def problem_lines(result: RunResult) -> list[str]:
     """Why each scenario that did not pass did not, a line a problem."""
     return [
@@ -294,6 +304,7 @@ def outcome(result: RunResult, as_cell: Cell = cell) -> list[list[str]]:
         figure_table_lines(result, as_cell),
         notice_lines(result),
         problem_lines(result),
+        goal_lines(result),
         second_try_lines(result),
         load_lines(result),
         estimate_lines(result),

@@ -21,7 +21,7 @@ from chaos.evidence.journal import Entry, Event, read_journal
 from chaos.evidence.samples import Sample, SamplesError
 from chaos.experiment.reading import ReadingError
 from chaos.experiment.results import CaseResult, CheckResult, RunResult, ScenarioResult
-from chaos.invariants.verdict import Verdict, merge
+from chaos.invariants.verdict import Verdict
 from chaos.network.journal import NetworkJournalError
 from chaos.report.again import Command, Commands
 from chaos.report.compare import Comparison, compare, conclusion
@@ -143,7 +143,7 @@ def run_view(
     comparison = compare(run, against) if against else None
     return RunView(
         result=run,
-        verdict=merge(s.verdict for s in run.scenarios),
+        verdict=run.verdict,
         headline=_headline(run),
         scenarios=scenarios,
         command=again.of_all(),
@@ -171,7 +171,10 @@ def _headline(run: RunResult) -> str:
         words[0] = words[0].replace(" ", f" of {len(parts)} {noun}s ", 1)
     else:
         words = [f"All {len(parts)} {noun}s passed"]
-    return ", ".join([*words, *([f"{beside} not run"] if beside else [])])
+    never = len(run.unmet)
+    goals = f"{never} goal{'' if never == 1 else 's'} never met"
+    rest = [*([f"{beside} not run"] if beside else []), *([goals] if never else [])]
+    return ", ".join([*words, *rest])
 
 
 def _trend(folder: Path) -> Trend | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chaos.experiment.reading import read_run
-from chaos.experiment.results import Overall, RunResult, coverage_of
+from chaos.experiment.results import Overall, RunResult, coverage_of, goals_of
 from chaos.experiment.scenario import Scenario
 from chaos.invariants.verdict import Verdict
 from chaos.report.recheck.compare import Recheck, differences, not_repeated, notes
@@ -40,11 +40,12 @@ def recheck(folder: Path, catalogue: Sequence[Scenario]) -> Recheck:
         scenarios=tuple(now),
         not_run=not_run,
         coverage=coverage_of(now),
+        goals=goals_of(now),
         overall=Overall(passed=sum(passed), total=len(passed), not_run=len(not_run)),
     )
     return Recheck(
-        passed=bool(passed) and all(passed),
-        recorded_passed={*_verdicts(recorded)} == {Verdict.PASSED},
+        passed=result.verdict is Verdict.PASSED,
+        recorded_passed={*_verdicts(recorded)} == {Verdict.PASSED} and not recorded.unmet,
         differences=tuple(differences(recorded, now)),
         notes=tuple(notes(recorded, now, folders)),
         not_repeated=tuple(not_repeated(now)),

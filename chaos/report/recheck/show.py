@@ -10,6 +10,7 @@ from chaos.report.markdown import bullets, escaped, paragraph
 from chaos.report.recheck.compare import Difference, Recheck
 from chaos.report.table import (
     cost_table_lines,
+    goal_lines,
     not_run_lines,
     overall_line,
     problem_lines,
@@ -55,6 +56,7 @@ def _sections(found: Recheck) -> Mapping[str, Sequence[str]]:
     lists = {
         "What differs from the record": [_difference_line(each) for each in found.differences],
         "What did not pass, as recorded": as_recorded,
+        "Goals that no case has met": goal_lines(found.result),
         "What could not be repeated": found.not_repeated,
         "Notes": [*not_run_lines(found.result), *found.notes],
     }
