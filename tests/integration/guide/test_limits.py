@@ -55,7 +55,6 @@ def _failed(case: Mapping[str, Any]) -> set[str]:
     return {check["check"] for check in case["checks"] if check["verdict"] == "failed"}
 
 
-@pytest.mark.sample
 def test_a_sound_worker_survives_services_that_take_less(orders: Path, temporal_cli: Path) -> None:
     cases = _ran(orders, temporal_cli, LOAD)
     assert {name: case["verdict"] for name, case in cases.items()} == dict.fromkeys(
