@@ -71,6 +71,10 @@ def _failed(case: dict[str, Any]) -> set[str]:
     return {check["check"] for check in case["checks"] if check["verdict"] == "failed"}
 
 
+def _broken(case: dict[str, Any]) -> set[str]:
+    return {check["check"] for check in case["checks"] if check["verdict"] != "passed"}
+
+
 def _figures(case: dict[str, Any]) -> dict[str, float]:
     return {figure["name"]: figure["value"] for figure in case["figures"]}
 
@@ -125,4 +129,7 @@ def test_workers_that_never_come_back_turn_it_red(orders: Path, temporal_cli: Pa
     cases = _guide(orders, temporal_cli, "guide_kill_all_workers", *command, expected=1)
 
     (case,) = cases.values()
-    assert {"workflows_end_as_expected", "backlog_drains", "no_unplanned_exit"} <= _failed(case)
+    assert case["verdict"] == "failed"
+    assert "no_unplanned_exit" in _failed(case)
+    # On a busy machine what is still open may only be late.
+    assert {"workflows_end_as_expected", "backlog_drains"} <= _broken(case)
