@@ -38,6 +38,19 @@ if __name__ == "__main__":
     asyncio.run(worker.main())
 '''
 
+HASTY = '''
+"""What will not end is waited for no longer than it must be."""
+
+from dataclasses import replace
+
+
+def pytest_chaos_scenarios(scenarios):
+    return [
+        replace(each, cases=[replace(case, converge_deadline_seconds=5) for case in each.cases])
+        for each in scenarios
+    ]
+'''
+
 
 @pytest.fixture
 def orders(tmp_path: Path) -> Path:
@@ -124,6 +137,7 @@ def test_an_activity_that_is_not_idempotent_turns_each_of_them_red(
 
 def test_workers_that_never_come_back_turn_it_red(orders: Path, temporal_cli: Path) -> None:
     (orders / "tests" / "mortal_worker.py").write_text(MORTAL)
+    (orders / "conftest.py").write_text(HASTY)
     command = ("--worker-command", f"{sys.executable} -m tests.mortal_worker")
 
     cases = _guide(orders, temporal_cli, "guide_kill_all_workers", *command, expected=1)
