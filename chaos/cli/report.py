@@ -36,6 +36,7 @@ examples:
   %(prog)s                      the last run
   %(prog)s RUN --against OTHER  what turned red, or costs more
   %(prog)s --trend              the last ten runs, side by side
+  %(prog)s --trace chrome       each case as a trace, for ui.perfetto.dev
   %(prog)s --markdown | gh pr comment --body-file -
 
 exit code:
@@ -75,6 +76,12 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--markdown", action="store_true", help="print only the summary; writes nothing"
     )
+    parser.add_argument(
+        "--trace",
+        choices=("chrome", "otlp"),
+        help="write the timeline of each case beside its evidence, and nothing else: for "
+        "Perfetto and chrome://tracing, or as OpenTelemetry's JSON",
+    )
     parser.set_defaults(command=_report)
 
 
@@ -96,7 +103,12 @@ def _report(given: argparse.Namespace) -> int:
     if given.trend and given.markdown:
         complain("--markdown prints the summary of one run; leave out --trend.")
         return UNUSABLE
+    if given.trace and (given.trend or given.markdown or given.against):
+        complain("--trace writes traces alone; leave out the other options.")
+        return UNUSABLE
     try:
+        if given.trace:
+            return _trace(given)
         return _trend(given) if given.trend else _run(given)
     except ReadingError as error:
         complain(str(error))
@@ -108,6 +120,29 @@ def _trend(given: argparse.Namespace) -> int:
 
     _say_all(trend_lines(trend(given.run.absolute().parent)))
     return 0
+
+
+def _trace(given: argparse.Namespace) -> int:
+    """Write the trace of each case; what cannot be read is said, and the others are written."""
+    from chaos.experiment.reading import read_run
+    from chaos.report.evidence import evidence_folder
+    from chaos.report.html.views import UNREADABLE
+    from chaos.report.trace import write_trace
+
+    read, code = _reader(), 0
+    for scenario in read_run(given.run).scenarios:
+        for case in scenario.cases:
+            folder = evidence_folder(given.run, scenario.name, case.name)
+            recovered = {f.at: f.recovery_s.total for f in case.faults if f.recovery_s}
+            try:
+                file = write_trace(folder, given.trace, read(folder), recovered)
+            except UNREADABLE as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                complain(f"{scenario.name}/{case.name} has no trace: {reason.rstrip('.')}.")
+                code = UNUSABLE
+            else:
+                _say_all([f"Written: {file}"])
+    return code
 
 
 def _run(given: argparse.Namespace) -> int:
