@@ -264,4 +264,6 @@ def _head(series: str) -> _Head | None:
     }
     own = sorted((name, said[:_LONGEST_LABEL]) for name, said in labels.items() if name in LABELS)
     unit, part = known["unit"] or "", known["part"] or ""
+    if bool(part) != (known[1] in DURATIONS):
+        return None  # a quantile of a summary, such as Java's
     return _Head(known[1], unit, part, tuple(own), labels.get("le", "")[:_LONGEST_LABEL])

@@ -72,6 +72,19 @@ def test_series_that_differ_in_other_labels_are_added_up() -> None:
     ]
 
 
+def test_of_a_summary_the_quantiles_are_left_out() -> None:
+    text = (
+        'temporal_request_latency_seconds{operation="Poll",quantile="0.5"} 7\n'
+        'temporal_request_latency_seconds_count{operation="Poll"} 4\n'
+        'temporal_request_latency_seconds_sum{operation="Poll"} 2\n'
+        "temporal_request_latency_seconds_max 9\n"
+    )
+
+    assert read(text) == [
+        Reading("request_latency_seconds", {"operation": "Poll"}, value=2.0, count=4)
+    ]
+
+
 def test_a_label_may_hold_any_text() -> None:
     (reading,) = read(r'temporal_request{operation="a\"b\\c\nd{}=, ", status_code="X" } 1')
 
