@@ -25,7 +25,7 @@ _LARGE = 1e6
 
 @dataclass(frozen=True)
 class Curve:
-    """A line, as the commands of an SVG path, or dots, as places; `look` is its colour."""
+    """A line, as the commands of an SVG path, and dots, as places: of points that are alone."""
 
     name: str
     look: str
@@ -97,21 +97,21 @@ def _plot(found: Measures, first: float, last: float) -> Plot:
 
 def _curve(line: Line, look: str, frame: _Frame) -> Curve:
     places = [None if value is None else frame.place(at, value) for at, value in line.points]
-    known = [place for place in places if place]
-    if line.shape == "dots" or len(known) == 1:
+    if line.shape == "dots":
+        known = (place for place in places if place)
         return Curve(line.name, look, dots=tuple((x / WIDTH * 100, y) for x, y in known))
     commands: list[str] = []
-    is_begun = False
-    for place in places:
-        if place is not None:
-            if is_begun and line.shape == "steps":
-                commands.append(f"H{place[0]:g}V{place[1]:g}")
-            else:
-                commands.append(f"{'L' if is_begun else 'M'}{place[0]:g} {place[1]:g}")
-            if not is_begun:
-                commands.append("h.1")  # so that a point alone is seen as well
-        is_begun = place is not None
-    return Curve(line.name, look, path="".join(commands))
+    dots: list[tuple[float, float]] = []
+    for before, place, after in zip([None, *places], places, [*places[1:], None], strict=False):
+        if place is None:
+            continue
+        if before is None and after is None:
+            dots.append((place[0] / WIDTH * 100, place[1]))
+        elif before and line.shape == "steps":
+            commands.append(f"H{place[0]:g}V{place[1]:g}")
+        else:
+            commands.append(f"{'L' if before else 'M'}{place[0]:g} {place[1]:g}")
+    return Curve(line.name, look, path="".join(commands), dots=tuple(dots))
 
 
 def _short(value: float) -> str:

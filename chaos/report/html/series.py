@@ -138,8 +138,9 @@ class _Bins:
 
     def place(self, at: float) -> int | None:
         """In which it is; None outside of all."""
-        number = math.floor((at - self.first) / self.seconds)
-        return number if 0 <= number < self.count else None
+        if not self.first <= at <= self.end(self.count - 1):
+            return None
+        return min(math.floor((at - self.first) / self.seconds), self.count - 1)
 
     def middle(self, number: int) -> float:
         return self.first + (number + 0.5) * self.seconds
@@ -272,21 +273,22 @@ class _Source:
             yield Line(line, tuple(sorted(points)), shape="dots")
 
     def cores(self) -> Iterator[Line]:
-        """CPU seconds in a second of each worker."""
+        """CPU seconds in a second of each worker; of a supervisor's, of all together."""
         for worker, series in sorted(self._grouped(WORKER_CPU, "worker").items()):
-            points: list[tuple[float, float]] = []
+            moments: dict[float, float] = defaultdict(float)
             for _, samples in series:
                 for sample, before in _pairs(samples):
                     if before and (lapse := (sample.at - before.at).total_seconds()) > 0:
                         used = max(0.0, sample.value - before.value)
-                        points.append((self._at(sample), used / lapse))
-            yield Line(worker, _broken(self._bins.thinned(points), self._bins.seconds))
+                        moments[self._at(sample)] += used / lapse
+            points = self._bins.thinned(moments.items())
+            yield Line(worker, _broken(points, self._bins.seconds))
 
     def memory(self) -> Iterator[Line]:
-        """MiB of each worker."""
-        for worker, series in sorted(self._grouped(WORKER_MEMORY, "worker").items()):
-            points = [(self._at(s), s.value / _MIB) for _, samples in series for s in samples]
-            yield Line(worker, _broken(self._bins.thinned(points), self._bins.seconds))
+        """MiB, in the same way."""
+        for line in self.highest(WORKER_MEMORY, "worker", math.fsum):
+            points = ((at, None if value is None else value / _MIB) for at, value in line.points)
+            yield Line(line.name, tuple(points))
 
 
 def _pairs(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Sample | None]]:

@@ -130,6 +130,29 @@ def test_cpu_time_is_cores_and_another_process_begins_anew() -> None:
     assert line.points == ((1, 0.5), (3, 1.0))
 
 
+def test_the_workers_of_a_supervisor_are_one_line_of_all_together() -> None:
+    samples = [
+        _sample(name, at, value, worker="fleet-1-worker", pid=pid)
+        for name, first in ((WORKER_CPU, 1.0), (WORKER_MEMORY, 1_048_576.0))
+        for at, value in ((0, first), (1, 2 * first))
+        for pid in "123"
+    ]
+
+    found = _measures(samples)
+
+    assert found["Worker CPU"].lines == (Line("fleet-1-worker", ((1.0, 3.0),)),)
+    assert found["Worker memory"].lines == (Line("fleet-1-worker", ((0.0, 3.0), (1.0, 6.0))),)
+
+
+def test_a_point_alone_between_gaps_is_a_dot() -> None:
+    samples = [_sample(BACKLOG, at, 2, kind="workflow") for at in (0, 1, 5, 9, 10)]
+
+    (plot,) = _drawn([_measures(samples)["Backlog"]]).plots
+
+    assert [x for x, _ in plot.curves[0].dots] == [50.0]
+    assert plot.curves[0].path.count("M") == 2
+
+
 def test_a_long_case_is_thinned_and_its_highest_value_stays() -> None:
     last = 36_000.0
     samples = [
@@ -159,7 +182,7 @@ def test_absurd_values_stay_within_the_plot(value: float) -> None:
     (plot,) = _drawn(list(found.values())[:1]).plots
 
     (curve,) = plot.curves
-    heights = [float(part.split()[1]) for part in curve.path[1:].replace("h.1", "").split("L")]
+    heights = [float(part.split()[1]) for part in curve.path[1:].split("L")]
     assert all(0 <= height <= plot.height for height in heights)
 
 
