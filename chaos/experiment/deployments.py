@@ -22,8 +22,17 @@ IDENTITY = "temporal-chaos"
 """Who changed the routing, on the server's record."""
 
 _PATIENCE = timedelta(seconds=10)
-_NOT_YET = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION})
-"""How the server says that it has not seen a version, or not all its task queues, poll yet."""
+_NOT_YET = frozenset(
+    {
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.UNAVAILABLE,
+    }
+)
+"""How the server says that it has not seen a version, or not all its task queues, poll yet; or
+that it is too busy to answer. To ask again changes nothing that was taken.
+"""
 _DONE = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 _INTERVAL_SECONDS = 0.2
 
