@@ -18,6 +18,7 @@ from chaos.environment.metrics import Reading, ScrapeError, scrape
 from chaos.environment.stack import Stack
 from chaos.environment.supervisor import SupervisorProcess
 from chaos.evidence.samples import SERVED, WORKER_CPU, WORKER_MEMORY, Sample
+from chaos.experiment.sampling import repeated
 from chaos.process.child import ChildError
 
 EVERY_SECONDS = 1.0
@@ -126,18 +127,6 @@ class Gauges:
 
 @asynccontextmanager
 async def gauged(stack: Stack) -> AsyncIterator[None]:
-    """Measure its workers within the block, and once at its end. Nothing comes of a failure."""
-    gauges = Gauges(stack)
-
-    async def keep_taking() -> None:
-        while True:
-            await gauges.take()
-            await asyncio.sleep(EVERY_SECONDS)
-
-    taking = asyncio.create_task(keep_taking())
-    try:
+    """Measure its workers within the block."""
+    async with repeated(Gauges(stack).take, EVERY_SECONDS):
         yield
-    finally:
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
-        await asyncio.gather(gauges.take(), return_exceptions=True)

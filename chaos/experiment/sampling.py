@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -95,13 +95,12 @@ def _values(stats: TaskQueueStats) -> Sequence[tuple[str, float]]:
 
 
 @asynccontextmanager
-async def sampled(queues: Queues, file: SampleFile, every_seconds: float) -> AsyncIterator[None]:
-    """Sample them at once, then so often, and once at the end of the block. A sample that fails is
+async def repeated(
+    take: Callable[[], Awaitable[None]], every_seconds: float
+) -> AsyncIterator[None]:
+    """Measure at once, then so often, and once at the end of the block. A measure that fails is
     missing, and nothing else comes of it.
     """
-
-    async def take() -> None:
-        file.write(await queues.sample())
 
     async def keep_taking() -> None:
         while True:
@@ -115,3 +114,14 @@ async def sampled(queues: Queues, file: SampleFile, every_seconds: float) -> Asy
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
         await asyncio.gather(take(), return_exceptions=True)
+
+
+@asynccontextmanager
+async def sampled(queues: Queues, file: SampleFile, every_seconds: float) -> AsyncIterator[None]:
+    """Sample these queues within the block."""
+
+    async def take() -> None:
+        file.write(await queues.sample())
+
+    async with repeated(take, every_seconds):
+        yield

@@ -20,15 +20,22 @@ from chaos.faults import (
 )
 from chaos.faults.service import OnCalls, OnService
 from chaos.guide.attempts import attempt_figures
-from chaos.guide.heading import Heading, no_workload
-from chaos.guide.load import described, load, start_all, until_at_work
-from chaos.invariants import Invariant, invariant
+from chaos.guide.heading import Heading
+from chaos.guide.load import (
+    described,
+    invariants_of,
+    load,
+    prepared,
+    start_all,
+    until_at_work,
+)
+from chaos.guide.services import no_service, nothing_is_done_twice
 from chaos.invariants.figures import SECONDS, Figure, Figures
 from chaos.invariants.proofs import service_was_hit
 from chaos.invariants.proofs.service import MetCall, calls_that_met_faults
 from chaos.process.waiting import DeadlineExceededError, wait_until
 from chaos.wire.journal import read_wire
-from chaos.wire.repeats import Harm, repeats, service_calls
+from chaos.wire.repeats import service_calls
 
 WORKFLOWS = 3
 """In flight while a service is broken: of calls of which every other one fails, some pass."""
@@ -67,10 +74,7 @@ def _case(target: Target, fault: OnService) -> Case:
     first, *later = load(target, WORKFLOWS)
 
     async def experiment(lab: Lab) -> None:
-        conditions = target.drawn
-        if conditions.prepare:
-            await conditions.prepare(lab)
-        await lab.worker(settings=conditions.settings, wire=True)
+        await lab.worker(settings=await prepared(lab), wire=True)
         await start_all(lab, [first])
         await until_at_work(lab, [first])
         async with lab.during(fault):
@@ -83,7 +87,7 @@ def _case(target: Target, fault: OnService) -> Case:
         experiment=experiment,
         load=lambda _: (first, *later),
         proofs=(service_was_hit(fault.service, fault.kind),),
-        invariants=(*target.invariants, *_nothing_twice(first)),
+        invariants=(*invariants_of(target), nothing_is_done_twice),
         stack=SHARED_SERVER,
         figures=_figures(fault.service),
     )
@@ -95,7 +99,7 @@ async def _until_felt(lab: Lab, specs: Sequence[WorkflowSpec], fault: OnService)
     async def is_felt() -> bool:
         if isinstance(fault, ServiceSlow) and _has_hit(lab, fault):
             return True
-        told = [each for spec in specs if (each := await described(lab, spec))]
+        told = [each for spec in specs if (each := await described(lab, spec.workflow_id))]
         pending = [each for d in told for each in d.raw_description.pending_activities]
         has_failed = any(each.attempt > 1 or each.HasField("last_failure") for each in pending)
         return has_failed and (not isinstance(fault, OnCalls) or _has_hit(lab, fault))
@@ -113,22 +117,6 @@ def _has_hit(lab: Lab, fault: OnCalls) -> bool:
     """Whether the wire has a call that it hit, and which is over."""
     calls = service_calls(read_wire(lab.stack.evidence_folder))
     return any(call.broken_by == fault.name for _, call in calls)
-
-
-@invariant
-def nothing_is_done_twice(evidence: Evidence) -> Iterator[str]:
-    """No service was asked twice for the same change in a way that it cannot tell."""
-    for repeat in repeats(read_wire(evidence.folder)):
-        if repeat.harm is Harm.TWICE:
-            yield (
-                f"{repeat.service} was asked {len(repeat.calls)} times for the same "
-                f"{repeat.method} by {', '.join(repeat.during)}, and cannot tell"
-            )
-
-
-def _nothing_twice(spec: WorkflowSpec) -> Sequence[Invariant]:
-    """Where the target names charges, its own invariants compare them with the bills."""
-    return () if spec.charges else (nothing_is_done_twice,)
 
 
 def _figures(service: str) -> Figures:
@@ -161,21 +149,10 @@ def _calls(met: Sequence[MetCall]) -> Iterator[Figure]:
             )
 
 
-def _why_not(target: Target) -> str | None:
-    if missing := no_workload(target):
-        return missing
-    if any(service.is_on_wire for service in target.services):
-        return None
-    return (
-        "the target has no service that its workers call over HTTP at an address that they get in "
-        "a variable: name its test double in Target.services"
-    )
-
-
 HEADING = Heading(
     name="broken_dependencies",
     title="Break the things your Workflows call",
     watches="calls that met it, attempts, backoff, heartbeats, how long a call waits",
     make=_scenario,
-    why_not=_why_not,
+    why_not=no_service,
 )

@@ -20,14 +20,13 @@ from chaos.guide.deploys import (
     invariants_of,
     no_versions,
     pinned_to,
-    prepare,
     stops,
     upgrading,
     versions_of,
     worker_of,
 )
 from chaos.guide.heading import Heading
-from chaos.guide.load import load
+from chaos.guide.load import load, prepared
 from chaos.invariants import Invariant
 from chaos.invariants.deploys import (
     Builds,
@@ -104,7 +103,7 @@ def _rolling(target: Target, grace_seconds: float) -> Callable[[Lab], Awaitable[
     """One worker after the other: a new one starts, and an old one is stopped while it works."""
 
     async def experiment(lab: Lab) -> None:
-        await prepare(lab)
+        await prepared(lab)
         old = [await worker_of(lab, "old") for _ in range(WORKERS)]
         traffic = Traffic(lab, target)
         await traffic.first()
@@ -189,7 +188,7 @@ def _rollback(target: Target) -> Callable[[Lab], Awaitable[None]]:
 
 async def _begun(lab: Lab, target: Target) -> tuple[WorkerProcess, Traffic]:
     """A worker of the old version, which is current, and a workflow that has ended under it."""
-    await prepare(lab)
+    await prepared(lab)
     worker = await worker_of(lab, "old", versioned=True)
     await lab.set_current("old")
     traffic = Traffic(lab, target)

@@ -23,13 +23,12 @@ from chaos.guide.deploys import (
     invariants_of,
     no_versions,
     pinned_to,
-    prepare,
     stops,
     versions_of,
     worker_of,
 )
 from chaos.guide.heading import Heading
-from chaos.guide.load import load
+from chaos.guide.load import load, prepared
 from chaos.invariants.deploys import (
     fails_as_planned,
     failures_under,
@@ -103,7 +102,7 @@ def _rolled_back(target: Target) -> Callable[[Lab], Awaitable[None]]:
     """
 
     async def experiment(lab: Lab) -> None:
-        await prepare(lab)
+        await prepared(lab)
         grace_seconds = versions_of(target).grace_seconds
         old = await worker_of(lab, "old")
         traffic = Traffic(lab, target)
@@ -135,7 +134,7 @@ def _pinned(target: Target) -> Callable[[Lab], Awaitable[None]]:
     """
 
     async def experiment(lab: Lab) -> None:
-        await prepare(lab)
+        await prepared(lab)
         await worker_of(lab, "old", versioned=True)
         await lab.set_current("old")
         traffic = Traffic(lab, target)

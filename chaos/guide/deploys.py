@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -18,16 +17,16 @@ from temporalio.common import (
     VersioningOverride,
     WorkerDeploymentVersion,
 )
-from temporalio.service import RPCError
 
 from chaos.environment.target import Target
 from chaos.environment.versions import VersionName, Versions
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Event
-from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab, start_workflow
+from chaos.experiment.scenario import SURVIVAL
 from chaos.guide.heading import no_workload
+from chaos.guide.load import described, load
 from chaos.invariants import Invariant
 from chaos.invariants.figures import SECONDS, Figure
 from chaos.process.waiting import DeadlineExceededError, wait_until
@@ -47,7 +46,6 @@ _EVENTS_OF_A_STEP = 6
 """What is still to come of a history when its last activity is in flight: its start and its end, a
 workflow task, and the end.
 """
-_ASK = timedelta(seconds=2)
 _LOOK_SECONDS = 0.1
 _IN_FLIGHT = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 
@@ -70,7 +68,7 @@ def versions_of(target: Target) -> Versions:
 
 def invariants_of(target: Target, *, without: Sequence[Invariant] = ()) -> Sequence[Any]:
     """What must hold after a deploy of the new version, but for what its mistake breaks."""
-    found = versions_of(target).invariants or target.invariants
+    found = versions_of(target).invariants or target.invariants or SURVIVAL
     return tuple(each for each in found if each not in without)
 
 
@@ -96,14 +94,13 @@ class Traffic:
         await self.lab.until_ended(workflow_id)
         took = asyncio.get_running_loop().time() - begin
         self._interval_seconds = max(_SHORTEST_SECONDS, took / OPEN)
-        described = await self._described(workflow_id)
-        self._events = described.history_length if described else 0
+        told = await described(self.lab, workflow_id)
+        self._events = told.history_length if told else 0
 
     async def start(self) -> str:
         """Start one more; its id."""
-        make = next(iter(self.target.specs.values()))
         self._started += 1
-        spec: WorkflowSpec = make(f"guide-{self._started}")
+        (spec,) = load(self.target, 1, first=self._started)
         await self.lab.start(spec, starter=partial(start_workflow, versioning=self.how))
         self._open.append(spec.workflow_id)
         return spec.workflow_id
@@ -137,7 +134,7 @@ class Traffic:
     async def open(self) -> dict[str, WorkflowExecutionDescription]:
         """Those that have not ended, as the server describes them now."""
         asked = tuple(self._open)
-        told = await asyncio.gather(*(self._described(each) for each in asked))
+        told = await asyncio.gather(*(described(self.lab, each) for each in asked))
         found = {name: each for name, each in zip(asked, told, strict=True) if each}
         ended = {n for n, d in found.items() if d.status is not WorkflowExecutionStatus.RUNNING}
         self._keep_pace(found[name] for name in ended)
@@ -152,12 +149,6 @@ class Traffic:
             took = (each.close_time or each.start_time) - each.start_time
             spread = max(_SHORTEST_SECONDS, took.total_seconds() / OPEN)
             self._interval_seconds = min(self._interval_seconds, spread)
-
-    async def _described(self, workflow_id: str) -> WorkflowExecutionDescription | None:
-        try:
-            return await self.lab.handle(workflow_id).describe(rpc_timeout=_ASK)
-        except RPCError:
-            return None
 
     async def until_at(self, worker: WorkerProcess) -> None:
         """Wait until this worker has an activity of one of them in flight: if possible of one with
@@ -222,12 +213,6 @@ async def worker_of(lab: Lab, version: VersionName, *, versioned: bool = False) 
     """One worker of a version, under the conditions of the target."""
     settings = lab.stack.target.drawn.settings
     return await lab.worker(version=version, versioned=versioned, settings=settings)
-
-
-async def prepare(lab: Lab) -> None:
-    """What the target wants to be done first."""
-    if lab.stack.target.drawn.prepare:
-        await lab.stack.target.drawn.prepare(lab)
 
 
 def stops(evidence: Evidence) -> Sequence[Figure]:

@@ -23,7 +23,7 @@ from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import ServiceOverloaded
 from chaos.guide.figures import backlog_drains, depths
-from chaos.guide.heading import Heading, no_workload
+from chaos.guide.heading import Heading
 from chaos.guide.load import invariants_of, start_all
 from chaos.guide.phases import (
     Limited,
@@ -36,7 +36,7 @@ from chaos.guide.phases import (
     span_seconds,
     usage,
 )
-from chaos.invariants import invariant
+from chaos.guide.services import no_service, nothing_is_done_twice
 from chaos.invariants.figures import SECONDS, Figure
 from chaos.invariants.proofs.limits import (
     attempts_of,
@@ -48,7 +48,6 @@ from chaos.invariants.proofs.limits import (
 from chaos.invariants.recovery.faults import is_over_by
 from chaos.process.waiting import DeadlineExceededError
 from chaos.wire.journal import QUEUED, REFUSED, Called, read_wire, service_of
-from chaos.wire.repeats import Harm, repeats
 
 _WAVES = 3
 """Who is refused asks again, all at about the same time: with a limit of a third of the most that
@@ -65,17 +64,6 @@ _ANSWERS = {"429": 429, "503": 503, "queue": 0}
 
 _SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 _FAILED = EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED
-
-
-def _why_not(target: Target) -> str | None:
-    if missing := no_workload(target):
-        return missing
-    if any(service.is_on_wire for service in target.services):
-        return None
-    return (
-        "the target names no service that its activities call over HTTP: name one in "
-        "Target.services, with the variable by which a worker finds it"
-    )
 
 
 def _scenario(target: Target) -> Scenario:
@@ -153,18 +141,6 @@ def _requests(folder: Path, until: datetime | None = None) -> Mapping[str, Seque
         name: [call for call in calls_of(wire, name) if until is None or call.at < until]
         for name in names
     }
-
-
-@invariant
-def nothing_is_done_twice(evidence: Evidence) -> Iterator[str]:
-    """No service was asked for the same change again without being able to tell, by the wire's
-    record. Of a target that says what is to be charged, the bills tell it better.
-    """
-    if any(spec.charges for spec in evidence.specs):
-        return
-    for each in repeats(read_wire(evidence.folder)):
-        if each.harm is Harm.TWICE:
-            yield f"{each.service} was asked {len(each.calls)} times for the same {each.method}"
 
 
 def figures(evidence: Evidence) -> Sequence[Figure]:
@@ -261,5 +237,5 @@ HEADING = Heading(
     title="Validate downstream load capacity",
     watches="refused requests, attempts and backoff, backlog, drain time",
     make=_scenario,
-    why_not=_why_not,
+    why_not=no_service,
 )

@@ -4,6 +4,7 @@ tasks waited, and how long workers needed for workflows that they had to replay.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -134,19 +135,24 @@ def processors(
     """
     used: dict[str, list[tuple[datetime, float]]] = {}
     for sample in evidence.samples:
-        if sample.name == WORKER_CPU and sample.at <= end:
+        if sample.name == WORKER_CPU:
             used.setdefault(sample.labels.get("pid", ""), []).append((sample.at, sample.value))
     seconds = (end - start).total_seconds()
     if used and seconds > 0:
-        taken = sum(_between(values, start) for values in used.values())
+        taken = sum(_used_by(end, each) - _used_by(start, each) for each in used.values())
         name = f"processors that the workers took{when}"
         yield Figure(name=name, value=round(taken / seconds, 3))
 
 
-def _between(values: Sequence[tuple[datetime, float]], start: datetime) -> float:
-    """What a process has used since a time; one that began later, all that it has."""
-    before = [value for at, value in values if at <= start]
-    return values[-1][1] - (before[-1] if before else 0.0)
+def _used_by(moment: datetime, values: Sequence[tuple[datetime, float]]) -> float:
+    """What a process had used by then: between two samples in proportion to the time; nothing
+    before the first.
+    """
+    later = bisect_right(values, moment, key=lambda each: each[0])
+    if later in {0, len(values)}:
+        return values[-1][1] if later else 0.0
+    (before, less), (after, more) = values[later - 1 : later + 1]
+    return less + (more - less) * ((moment - before) / (after - before))
 
 
 @proof("backlog_grew")

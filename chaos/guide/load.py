@@ -27,7 +27,7 @@ ACTIVITY_SECONDS = 20.0
 ACTIVITY_DONE = "activity * completing"
 """Where an activity has done what it does, and its worker is about to say so: the boundary."""
 
-_ASK_SECONDS = 2.0
+_ASK = timedelta(seconds=2)
 _LOOK_SECONDS = 0.05
 _COUNT_SECONDS = 0.2
 
@@ -80,7 +80,7 @@ async def _until(
     deadline_seconds: float,
 ) -> None:
     async def is_there() -> bool:
-        told = await asyncio.gather(*(described(lab, spec) for spec in specs))
+        told = await asyncio.gather(*(described(lab, spec.workflow_id) for spec in specs))
         known = [each for each in told if each]
         if known and all(d.status is not WorkflowExecutionStatus.RUNNING for d in known):
             raise EndedEarlyError("all workflows ended before a worker was seen at work.")
@@ -94,12 +94,10 @@ async def _until(
     )
 
 
-async def described(lab: Lab, spec: WorkflowSpec) -> WorkflowExecutionDescription | None:
+async def described(lab: Lab, workflow_id: str) -> WorkflowExecutionDescription | None:
     """What the server says of it; None where it does not answer in time."""
     try:
-        return await lab.handle(spec.workflow_id).describe(
-            rpc_timeout=timedelta(seconds=_ASK_SECONDS)
-        )
+        return await lab.handle(workflow_id).describe(rpc_timeout=_ASK)
     except RPCError:
         return None
 

@@ -11,9 +11,10 @@ from chaos.environment.target import Target
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
-from chaos.evidence.samples import WORKER_CPU, WORKER_MEMORY, Sample, over_time
+from chaos.evidence.samples import WORKER_MEMORY, over_time
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Lab, Options
+from chaos.guide.figures import processors
 from chaos.guide.load import load, prepared
 from chaos.invariants.figures import SECONDS, Figure
 from chaos.invariants.recovery.faults import is_over_by
@@ -107,26 +108,11 @@ def usage(evidence: Evidence, phases: Phases) -> Iterator[Figure]:
     for name, workflows in spans.items():
         ends = [w.closed_at for w in workflows if w.closed_at]
         begin_at, end = min(w.started_at for w in workflows), max(ends)
+        yield from processors(evidence, begin_at, end, f", {name}")
         within = [each for each in evidence.samples if begin_at <= each.at <= end]
-        if (used := _processors(within)) is not None:
-            yield Figure(name=f"processors that the workers took, {name}", value=used)
         if memory := [value for _, value in over_time(within, WORKER_MEMORY)]:
             most = round(max(memory) / _MIB)
             yield Figure(name=f"memory of the workers, {name}", value=most, unit="MiB")
-
-
-def _processors(samples: Sequence[Sample]) -> float | None:
-    """None where there are not two samples of any worker."""
-    of_each: dict[str, list[Sample]] = {}
-    for sample in samples:
-        if sample.name == WORKER_CPU:
-            of_each.setdefault(sample.labels.get("pid", ""), []).append(sample)
-    rates = [
-        (found[-1].value - found[0].value) / seconds
-        for found in of_each.values()
-        if (seconds := (found[-1].at - found[0].at).total_seconds()) > 0
-    ]
-    return round(sum(rates), 3) if rates else None
 
 
 async def begin(lab: Lab) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from chaos.environment.target import Service, Target
-from chaos.evidence.bills import Charge
 from chaos.evidence.case import Evidence
 from chaos.evidence.journal import Entry, Event
 from chaos.evidence.spec import WorkflowSpec
-from chaos.guide.broken_dependencies import HEADING, nothing_is_done_twice
+from chaos.experiment.scenario import SURVIVAL
+from chaos.guide.broken_dependencies import HEADING
+from chaos.guide.services import nothing_is_done_twice
 from chaos.invariants.verdict import Verdict
 from chaos.wire.boundary import Boundary, Crossing
 from chaos.wire.journal import FOLDER, RECORD, Called
@@ -25,11 +26,6 @@ DATABASE = Service(name="database", argv=("db",), variable="DB", url="postgres:/
 
 def _spec(workflow_id: str) -> WorkflowSpec:
     return WorkflowSpec(workflow_id=workflow_id, workflow_type="Thing")
-
-
-def _paid(workflow_id: str) -> WorkflowSpec:
-    charge = Charge(item="thing", key=workflow_id)
-    return WorkflowSpec(workflow_id=workflow_id, workflow_type="Thing", charges=(charge,))
 
 
 SHOP = Target(
@@ -63,11 +59,10 @@ def test_a_target_without_a_service_over_http_is_told_so() -> None:
     assert HEADING.why_not(SHOP) is None
 
 
-def test_what_the_target_is_charged_for_is_compared_by_its_own_invariants() -> None:
+def test_a_target_without_invariants_of_its_own_is_held_to_those_of_anybody() -> None:
     assert HEADING.make
-    for specs, is_asked in (({"thing": _spec}, True), ({"thing": _paid}, False)):
-        case = HEADING.make(replace(SHOP, specs=specs)).cases[0]
-        assert (nothing_is_done_twice in case.invariants) is is_asked
+    for case in HEADING.make(SHOP).cases:
+        assert {*SURVIVAL, nothing_is_done_twice} <= set(case.invariants)
 
 
 def _call(begin: float, end: float, key: str = "", **fields: object) -> Called:

@@ -16,9 +16,9 @@ from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.evidence.samples import WORKER_CPU, WORKER_MEMORY, SampleFile
 from chaos.guide import downstream_load, rate_limits
-from chaos.guide.downstream_load import nothing_is_done_twice
 from chaos.guide.phases import Phases, latency, peak_per_second, span_seconds, usage
 from chaos.guide.rate_limits import work_was_slower
+from chaos.guide.services import nothing_is_done_twice
 from chaos.invariants.figures import Figure, keeps_its_bounds
 from chaos.invariants.verdict import Verdict
 from chaos.wire.boundary import Boundary, Crossing
@@ -146,7 +146,7 @@ def test_a_case_without_both_phases_has_no_figures(tmp_path: Path) -> None:
 def test_what_the_workers_took_is_told_for_each_phase(tmp_path: Path) -> None:
     evidence = limited(tmp_path)
     file = SampleFile(tmp_path)
-    for seconds, cpu in ((0, 1.0), (4, 3.0), (11, 3.0), (21, 4.0)):
+    for seconds, cpu in ((0, 1.0), (4, 3.0), (11, 3.0), (31, 5.0)):
         for pid in ("1", "2"):
             labels = {"worker": "worker-1", "pid": pid}
             file.add(WORKER_CPU, cpu, labels, at=at(seconds))
@@ -204,15 +204,6 @@ def test_a_limit_leaves_attempts_enough(attempts: list[int], waves: int) -> None
 def done(seconds: float) -> Called:
     """A request that the service has carried out."""
     return charge(seconds, forwarded_at=at(seconds), body_sha256="b", target_sha256="t")
-
-
-def test_a_change_that_is_asked_for_again_without_a_key_is_done_twice(tmp_path: Path) -> None:
-    evidence = evidence_with(
-        tmp_path, "workers>payments", "overload", LIMITED, calls=[done(12), done(14)]
-    )
-    finding = nothing_is_done_twice.examine(evidence)
-    assert finding.verdict is Verdict.FAILED
-    assert finding.problems == ("payments was asked 2 times for the same POST /charges",)
 
 
 def test_where_there_are_bills_they_say_what_was_done_twice(tmp_path: Path) -> None:

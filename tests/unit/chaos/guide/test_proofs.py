@@ -193,7 +193,7 @@ def test_the_reconnect_and_the_tasks_that_timed_out_are_told_with_their_bounds(
     file = SampleFile(tmp_path)
     for pid, seconds, used in (
         *(("1", 10, 1.0), ("1", 30, 2.0), ("1", 36, 3.0)),
-        *(("2", 32, 0.5), ("2", 35, 2.0), ("2", 50, 9.0)),
+        *(("2", 32, 0.5), ("2", 36, 2.0), ("2", 50, 9.0)),
     ):
         file.add(WORKER_CPU, used, {"worker": "worker-1", "pid": pid}, at=at(seconds))
     file.close()
