@@ -67,6 +67,7 @@ DEADLINE_SECONDS = 1.0
 
 _TRIES = 100
 _LONGEST_LABEL = 120
+_MOST_LABELS = 50
 _LONGEST_LINE = 4_000
 _MOST_LINES = 20_000
 _NAME = re.compile(
@@ -74,7 +75,7 @@ _NAME = re.compile(
     r"(?P<unit>_seconds|_milliseconds)?(?:_total)?(?P<part>_bucket|_sum|_count)?"
 )
 _SERIES = re.compile(r"([A-Za-z_:][\w:]*)\s*(?:\{(.*)\})?\s*")
-_LABEL = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?\s*')
+_LABEL = re.compile(r'\s*([A-Za-z_]\w*+)\s*+=\s*+"((?:[^"\\]|\\.)*+)"\s*+,?')
 _ESCAPED = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 
@@ -258,12 +259,20 @@ def _head(series: str) -> _Head | None:
     known = _NAME.fullmatch(found[1]) if found else None
     if found is None or known is None:
         return None
-    labels = {
-        name: re.sub(r"\\.", lambda escaped: _ESCAPED.get(escaped[0], escaped[0]), said)
-        for name, said in _LABEL.findall(found[2] or "")
-    }
+    labels = dict(islice(_labels_in(found[2] or ""), _MOST_LABELS))
     own = sorted((name, said[:_LONGEST_LABEL]) for name, said in labels.items() if name in LABELS)
     unit, part = known["unit"] or "", known["part"] or ""
     if bool(part) != (known[1] in DURATIONS):
         return None  # a quantile of a summary, such as Java's
     return _Head(known[1], unit, part, tuple(own), labels.get("le", "")[:_LONGEST_LABEL])
+
+
+def _labels_in(text: str) -> Iterator[tuple[str, str]]:
+    """Each label with its value, up to what is none: to look further for the next one would take
+    the square of the length, and hold up the run for a minute.
+    """
+    end = 0
+    while found := _LABEL.match(text, end):
+        name, said = found.groups()
+        yield name, re.sub(r"\\.", lambda escaped: _ESCAPED.get(escaped[0], escaped[0]), said)
+        end = found.end()

@@ -13,12 +13,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from chaos.evidence.files import read_if_there
 from chaos.evidence.text import plain
 
 LOCAL_OUTPUT = "ANTITHESIS_SDK_LOCAL_OUTPUT"
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of one worker's file. The SDKs write a few lines for each assertion in its code."""
 
 _PREFIX = "assertions-"
 _KEY = "antithesis_assert"
@@ -83,21 +86,25 @@ def put_aside(file: Path) -> None:
 
 def read_assertions(folder: Path) -> Sequence[Assertion]:
     """Those of the code of all workers of a case. An unfinished last line is left out: its writer
-    was killed. Raises AssertionsError for any other damage.
+    was killed. Raises AssertionsError for any other damage, and where one cannot be read.
     """
     files = sorted(folder.glob(f"{_PREFIX}*.jsonl"))
     return tuple(each for file in files for each in _read(file))
 
 
 def _read(file: Path) -> Iterator[Assertion]:
-    for number, line in enumerate((read_if_there(file) or b"").split(b"\n")[:-1], start=1):
+    try:
+        content = read_if_there(file, MOST_BYTES) or b""
+    except OSError as error:
+        raise AssertionsError(f"{file.name} cannot be read ({error.strerror}).") from None
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             record = json.loads(line) if line.strip() else {}
             if isinstance(record, dict) and _KEY in record:
                 found = Assertion.model_validate(record[_KEY])
                 if found.place:  # else it is an SDK's own, about how it was built for Antithesis
                     yield found
-        except (ValueError, ValidationError):
+        except (ValueError, RecursionError):
             raise AssertionsError(
                 f"line {number} of {file.name} is damaged: keep the file as evidence."
             ) from None

@@ -75,7 +75,10 @@ def _is_history(file: Path) -> bool:
     """By its first event, so that a damaged history is not passed over."""
     if file.is_symlink() or not file.is_file():
         return False
-    head = read_start(file, _HEAD_BYTES)
+    try:
+        head = read_start(file, _HEAD_BYTES)
+    except OSError as error:
+        raise HistoryError(f"{file} cannot be read ({error.strerror}).") from None
     return b'"events"' in head and b'"eventType"' in head
 
 
@@ -84,7 +87,7 @@ def _read(file: Path) -> Exported:
         content = json.loads(read_file(file))
     except OSError as error:
         raise HistoryError(f"{file} cannot be read ({error.strerror}).") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(file, f"it is no JSON ({error})") from None
     events = content.get("events") if isinstance(content, dict) else None
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
@@ -92,14 +95,17 @@ def _read(file: Path) -> Exported:
     if not events or _kind(events[0]) != _STARTED:
         raise _refused(file, "it does not begin with the start of a workflow")
     _require_order(file, events)
-    started = events[0].get("workflowExecutionStartedEventAttributes") or {}
-    run_id, kind = (
-        started.get("originalExecutionRunId"),
-        started.get("workflowType", {}).get("name"),
-    )
-    if not run_id or not kind:
+    started = _part(events[0], "workflowExecutionStartedEventAttributes")
+    run_id, kind = started.get("originalExecutionRunId"), _part(started, "workflowType").get("name")
+    if not (run_id and kind and isinstance(run_id, str) and isinstance(kind, str)):
         raise _refused(file, "its first event names no run or no workflow type")
-    return Exported(file, started.get("workflowId") or file.stem, run_id, kind, events)
+    return Exported(file, str(started.get("workflowId") or file.stem), run_id, kind, events)
+
+
+def _part(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A message within another; an empty one where anything else stands."""
+    part = of.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _require_order(file: Path, events: Sequence[Mapping[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -119,6 +120,16 @@ def test_of_too_much_only_so_much_is_kept() -> None:
         len(value) <= 120
         for value in read('request{operation="%s"} 1' % ("y" * 300))[0].labels.values()
     )
+
+
+@pytest.mark.parametrize("label", ["a" * 3_900, 'a="' * 1_200], ids=["name", "quotes"])
+def test_nonsense_holds_nobody_up(label: str) -> None:
+    """It is read in the loop that all cases share: this took 100 s for the most that is read."""
+    text = "".join(f"temporal_request{{{label}{number}}} 1\n" for number in range(100))
+    began = time.process_time()
+    read(text)
+
+    assert time.process_time() - began < 5
 
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]

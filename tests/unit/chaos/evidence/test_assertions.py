@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from chaos.evidence.assertions import (
+    MOST_BYTES,
     AssertionsError,
     assertions_file,
     put_aside,
@@ -65,10 +67,25 @@ def test_an_unfinished_line_is_left_out_and_other_damage_is_not(tmp_path: Path) 
     file.write_text(whole + '{"antithesis_assert": {"cond')
     assert len(read_assertions(tmp_path)) == whole.count("antithesis_assert")
 
-    for damage in ("nonsense\n", '{"antithesis_assert": {"hit": true}}\n'):
+    for damage in ("nonsense\n", '{"antithesis_assert": {"hit": true}}\n', "[" * 100_000 + "\n"):
         file.write_text(damage)
         with pytest.raises(AssertionsError, match="line 1 of assertions-worker-1"):
             read_assertions(tmp_path)
+
+
+def test_a_file_that_is_none_or_too_large_is_said_in_a_sentence(tmp_path: Path) -> None:
+    file = assertions_file(tmp_path, "worker-1")
+    with file.open("wb") as written:
+        written.truncate(MOST_BYTES + 1)
+    with pytest.raises(
+        AssertionsError, match=r"assertions-worker-1.* cannot be read .*larger than"
+    ):
+        read_assertions(tmp_path)
+
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(AssertionsError, match="it is a pipe or a device"):
+        read_assertions(tmp_path)
 
 
 def test_the_file_of_an_earlier_start_is_kept_beside_the_new_one(tmp_path: Path) -> None:

@@ -78,7 +78,26 @@ def _no_events(content: Content) -> None:
     content["events"] = []
 
 
-@pytest.mark.parametrize("spoil", [_no_start, _gap, _no_end_of_a_task, _no_run, _no_events])
+def _start_is_a_list(content: Content) -> None:
+    content["events"][0]["workflowExecutionStartedEventAttributes"] = [1]
+
+
+def _type_is_a_text(content: Content) -> None:
+    content["events"][0]["workflowExecutionStartedEventAttributes"]["workflowType"] = "Order"
+
+
+def _type_is_a_list(content: Content) -> None:
+    kind = content["events"][0]["workflowExecutionStartedEventAttributes"]["workflowType"]
+    kind["name"] = ["Order"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(_no_start, _gap, _no_end_of_a_task, _no_run, _no_events),
+        *(_start_is_a_list, _type_is_a_text, _type_is_a_list),
+    ],
+)
 def test_what_no_server_sends_is_refused(spoil: Callable[[Content], None], tmp_path: Path) -> None:
     content = json.loads(_KILLED.read_text())
     spoil(content)
@@ -102,3 +121,11 @@ def test_a_path_without_a_history_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "results.json"):
         with pytest.raises(HistoryError, match=path.name):
             list(find_exported([path]))
+
+
+def test_one_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "nested.json"
+    file.write_text('{"events":' + "[" * 100_000)
+
+    with pytest.raises(HistoryError, match="it is no JSON"):
+        list(find_exported([file]))
