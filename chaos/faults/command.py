@@ -22,7 +22,7 @@ from chaos.process.streams import complain
 from chaos.process.waiting import CLOCK
 
 _ASK_AGAIN_SECONDS = 0.25
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 8
 
 
@@ -95,7 +95,7 @@ class CommandFault(Fault):
     async def inject(self, lab: Lab) -> None:
         """Run the command, and ask for the proof. Raises CommandError."""
         argv = self._filled(lab, self.to_inject)
-        said = self._without_secrets(lab, shown(argv))
+        said = self._said(lab, argv)
         lab.journal.add(
             Event.FAULT,
             f"command at {self.target}: {said}",
@@ -115,7 +115,7 @@ class CommandFault(Fault):
         if not self.to_heal:
             return
         argv = self._filled(lab, self.to_heal)
-        said = self._without_secrets(lab, shown(argv))
+        said = self._said(lab, argv)
         ended = await self._run(lab, argv)
         self._tell(lab, COMMAND_ENDED, said, ended)
         if not ended.succeeded:
@@ -134,7 +134,7 @@ class CommandFault(Fault):
         while not ended.succeeded and clock() < end:
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
             ended = await self._run(lab, argv)
-        self._tell(lab, COMMAND_PROOF, self._without_secrets(lab, shown(argv)), ended)
+        self._tell(lab, COMMAND_PROOF, self._said(lab, argv), ended)
 
     async def _run(self, lab: Lab, argv: Sequence[str]) -> Ended:
         """Run one command, and keep its output with the evidence."""
@@ -148,12 +148,12 @@ class CommandFault(Fault):
             folder=child.folder,
             output=output,
             deadline_seconds=self.deadline_seconds,
+            hide=lambda text: self._without_secrets(lab, text),
         )
         output.unlink(missing_ok=True)
-        ended = Ended(ended.code, self._without_secrets(lab, ended.output), ended.why)
         child.log.parent.mkdir(parents=True, exist_ok=True)
         with child.log.open("a", encoding="utf-8", errors="backslashreplace") as log:
-            head = self._without_secrets(lab, shown(argv))
+            head = self._said(lab, argv)
             log.write(f"$ {head}\n{ended.output.rstrip()}\n({ended.why or ended.code})\n")
         return ended
 
@@ -178,6 +178,10 @@ class CommandFault(Fault):
         for placeholder, value in known.items():
             argv = [word.replace(placeholder, value) for word in argv]
         return list(argv)
+
+    def _said(self, lab: Lab, argv: Sequence[str]) -> str:
+        """The command as it can be typed. A secret is looked for before it is quoted."""
+        return shown([self._without_secrets(lab, word) for word in argv])
 
     def _without_secrets(self, lab: Lab, text: str) -> str:
         passed = lab.stack.target.passed

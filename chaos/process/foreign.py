@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,10 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 MOST_BYTES = 64 * 1024
 """Of the output of one command: its end is kept."""
 
+MOST_WRITTEN_BYTES = 64 * 1024 * 1024
+"""A command that writes more than this is ended, before it fills the disk."""
+
+_LONGEST_SECRET = 16 * 1024
 _END_SECONDS = 10.0
 _LONGEST_LINE = 300
 
@@ -48,17 +52,19 @@ def shown(argv: Sequence[str]) -> str:
     return shlex.join(argv)
 
 
-async def run_to_end(
+async def run_to_end(  # noqa: PLR0913 - each is named by its caller
     argv: Sequence[str],
     *,
     environment: Mapping[str, str],
     folder: Path,
     output: Path,
     deadline_seconds: float,
+    hide: Callable[[str], str] = str,
 ) -> Ended:
-    """Run it, without a shell, in a session of its own; `output` is a scratch file. What it leaves
-    in the background is not waited for. At the deadline, or where this is cancelled, its process
-    group is killed.
+    """Run it, without a shell, in a session of its own; `output` is a scratch file, and `hide`
+    takes secrets out of what was written there. What it leaves in the background is not waited for.
+    At the deadline, where it writes without end, or where this is cancelled, its process group is
+    killed.
     """
     try:
         with output.open("ab") as written:
@@ -72,19 +78,27 @@ async def run_to_end(
                 start_new_session=True,
             )
     except OSError as error:
-        reason = f"could not be started ({error.strerror}: {error.filename})"
+        reason = hide(f"could not be started ({error.strerror}: {error.filename})")
         return Ended(None, "", f"{reason}; install it, or correct the command")
+    except ValueError as error:  # a NUL
+        return Ended(None, "", f"could not be started ({error}); correct the command")
+
+    def is_over() -> bool:
+        return process.poll() is not None or output.stat().st_size > MOST_WRITTEN_BYTES
+
     try:
-        await wait_until(
-            lambda: process.poll() is not None, what=argv[0], deadline_seconds=deadline_seconds
-        )
+        await wait_until(is_over, what=argv[0], deadline_seconds=deadline_seconds)
     except DeadlineExceededError:
         await _kill(process)
-        return Ended(None, _end_of(output), f"did not end within {deadline_seconds:g} s")
+        return Ended(None, _end_of(output, hide), f"did not end within {deadline_seconds:g} s")
     except BaseException:
         await _kill(process)
         raise
-    return Ended(process.returncode, _end_of(output))
+    if process.returncode is None:
+        await _kill(process)
+        most = MOST_WRITTEN_BYTES // (1024 * 1024)
+        return Ended(None, _end_of(output, hide), f"was ended, for it wrote more than {most} MB")
+    return Ended(process.returncode, _end_of(output, hide))
 
 
 async def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -95,7 +109,10 @@ async def _kill(process: subprocess.Popen[bytes]) -> None:
     )
 
 
-def _end_of(output: Path) -> str:
+def _end_of(output: Path, hide: Callable[[str], str]) -> str:
+    """Without the beginning of what was cut: the rest of a secret may stand there."""
+    begin = max(0, output.stat().st_size - MOST_BYTES)
     with output.open("rb") as file:
-        file.seek(max(0, output.stat().st_size - MOST_BYTES))
-        return file.read().decode(errors="replace")
+        file.seek(begin)
+        text = hide(file.read(MOST_BYTES).decode(errors="replace"))
+    return text[_LONGEST_SECRET:] if begin else text

@@ -17,6 +17,8 @@ from chaos.environment.target import Placement, Target
 from chaos.evidence.journal import Entry, Event, Journal, read_journal
 from chaos.faults import AnyFault, CommandFault, Fault
 from chaos.faults.command import CommandError
+from chaos.process import foreign
+from chaos.process.foreign import MOST_BYTES
 from chaos.process.waiting import wait_until
 from chaos.search.schedule import (
     FILE,
@@ -109,11 +111,47 @@ async def test_a_secret_is_in_no_file(lab: Any) -> None:
         assert "[secret]" in text
 
 
+async def test_a_secret_with_a_quote_is_in_no_file(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "it's-a-secret"
+    monkeypatch.setenv("SHOP_TOKEN", secret)
+    await CommandFault(inject=("true", f"--token={secret}"), name="shop").inject(lab)
+
+    for text in (_log(lab), *(entry.text for entry in _journal(lab) if entry.text)):
+        assert "--token=[secret]" in text
+        assert "s-a-secret" not in text
+
+
+async def test_no_rest_of_a_secret_is_left_where_output_is_cut(lab: Any) -> None:
+    """The cut is within a secret: hardly anything else is written."""
+    word = len(SECRET) + len("---")
+    length = word * (MOST_BYTES // word + 1)
+    assert 0 < (length - MOST_BYTES) % word < len("hunter")
+    await _shell(f"yes $SHOP_TOKEN--- | tr -d '\\n' | head -c {length}").inject(lab)
+
+    output = _log(lab).splitlines()[1]
+    assert "[secret]" in output
+    assert "hunter" not in output
+
+
+async def test_what_writes_without_end_is_ended_before_it_fills_the_disk(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "MOST_WRITTEN_BYTES", 1024 * 1024)
+    with pytest.raises(CommandError, match="was ended, for it wrote more than 1 MB: yes-611"):
+        await CommandFault(inject=("yes", "yes-611"), name="shop").inject(lab)
+
+    assert not _runs("yes", "yes-611")
+    assert not list((lab.folder / "scratch").glob("*.out"))
+
+
 @pytest.mark.parametrize(
     ("argv", "how"),
     [
         (("sh", "-c", "echo one; echo no such pod >&2; exit 3"), "ended with code 3: no such pod"),
         (("no-such-program",), "could not be started (No such file or directory: no-such-program)"),
+        (("echo", "a\0b"), "could not be started (embedded null byte)"),
         (("sh", "-c", "echo begun; sleep 60"), "did not end within 0.3 s: begun"),
     ],
 )
@@ -150,8 +188,12 @@ async def test_what_it_leaves_in_the_background_is_not_waited_for(lab: Any) -> N
 
 
 def _sleeps(seconds: str) -> bool:
+    return _runs("sleep", seconds)
+
+
+def _runs(*argv: str) -> bool:
     lines = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"])]
-    return ["sleep", seconds] in lines
+    return [*argv] in lines
 
 
 async def test_the_proof_is_asked_until_it_succeeds(lab: Any) -> None:
