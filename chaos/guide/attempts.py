@@ -98,10 +98,12 @@ def _waits(marks: Sequence[_Mark]) -> Iterator[float]:
 
 
 def _gaps(marks: Sequence[_Mark]) -> Iterator[float]:
-    """Between two signs of an attempt that was at a worker."""
+    """Between two signs of an attempt that was at a worker. That one is given out ends no gap: the
+    attempt before it was lost, or is another activity's.
+    """
     last: dict[int, datetime] = {}
     for mark in marks:
-        if mark.attempt in last:
+        if mark.attempt in last and mark.stage is not Stage.ASSIGNED:
             yield (mark.at - last.pop(mark.attempt)).total_seconds()
         if mark.kind is Kind.HEARTBEAT or mark.stage is Stage.ASSIGNED:
             last[mark.attempt] = mark.at

@@ -131,6 +131,25 @@ def test_its_figures_are_those_of_the_calls_and_attempts_that_met_it(tmp_path: P
     ]
 
 
+def test_a_lost_attempts_last_heartbeat_is_no_gap_of_the_next_activity(tmp_path: Path) -> None:
+    server = [
+        _told("activity charge_card assigned 1", 2, 1),
+        _told("heartbeat charge_card completing 1", 3, 1),  # it dies with its worker
+        _told("activity charge_card assigned 1", 18, 2),
+        _told("activity charge_card completing 1", 20, 2),
+        _told("activity charge_card assigned 2", 300, 1),
+        _told("heartbeat charge_card completing 2", 304, 1),
+        _told("activity charge_card completing 2", 305, 1),
+    ]
+    evidence = _evidence(tmp_path, [_call(2, 12)], server)
+    assert HEADING.make
+    paused = next(c for c in HEADING.make(SHOP).cases if c.name == "payments_paused")
+
+    found = {figure.name: figure.value for figure in paused.figures(evidence)}
+
+    assert found["longest gap between heartbeats of charge_card (timeout 15 s)"] == 4
+
+
 def test_a_service_that_cannot_tell_that_it_was_asked_again_is_seen(tmp_path: Path) -> None:
     answered = {"replied_at": at(16), "delivered_at": at(16), "status": "200"}
     forgetful = [_call(2, 12, "key-1"), _call(15, 16, "key-2", **answered)]
