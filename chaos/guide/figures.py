@@ -4,6 +4,7 @@ tasks waited, and how long workers needed for workflows that they had to replay.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,7 +13,7 @@ from itertools import pairwise
 from chaos.evidence.case import Evidence
 from chaos.evidence.samples import BACKLOG, WORKER_CPU, over_time
 from chaos.experiment.sampling import EVERY_SECONDS
-from chaos.guide.gap import Gap, Task, due_again, gap_of, queueing_seconds, tasks
+from chaos.guide.gap import Gap, Task, due_again, gap_of, overdue, queueing_seconds, tasks
 from chaos.invariants import Late, Unmeasured, invariant, proof
 from chaos.invariants.figures import SECONDS, Figure
 
@@ -99,19 +100,19 @@ def _waits(evidence: Evidence, since: datetime) -> dict[str, list[float]]:
 
 
 def replays(evidence: Evidence) -> Iterator[Figure]:
-    """How many workflow tasks were answered by a worker that did not have the workflow's state, and
-    the longest time that one took: from when the worker got the task to its answer, by the history.
+    """How many workflow tasks came to a worker that did not have the workflow's state, and the
+    longest time that one took: from when the worker got the task to its answer, by the history.
     That is the replay and the new code after it, local activities included.
 
-    The bound: the workflow task's own timeout.
+    The bound: the workflow task's own timeout. One that was not answered in time is beyond it.
     """
-    found = replayed(evidence)
+    found = [*replayed(evidence), *overdue(evidence)]
     yield Figure(name="workflows replayed by another worker", value=len(found), unit="times")
     if found:
         known = {each.workflow_id: each.task_seconds for each in evidence.all_workflows}
         yield Figure(
             name="replay latency, longest",
-            value=round(max(task.seconds for task in found), 3),
+            value=math.ceil(1000 * max(task.seconds for task in found)) / 1000,
             unit=SECONDS,
             bound=max(known[task.workflow_id] for task in found) or None,
         )

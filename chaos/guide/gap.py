@@ -33,6 +33,8 @@ from chaos.invariants.recovery.bounds import (
     start_of_a_member_seconds,
 )
 from chaos.invariants.recovery.faults import (
+    Component,
+    component_of,
     is_of_a_fleet,
     is_outage,
     is_over_by,
@@ -40,6 +42,7 @@ from chaos.invariants.recovery.faults import (
     last_moment,
 )
 from chaos.invariants.recovery.retries import Loss, Retry, starts
+from chaos.invariants.recovery.victims import victim_of
 
 SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
@@ -67,8 +70,9 @@ class Gap:
 
 @dataclass(frozen=True)
 class Task:
-    """A workflow task that was answered. One that waited in vain for the worker that knew the
-    workflow is scheduled once more, for all workers: `scheduled_at` is when it first was.
+    """A workflow task that a worker got, and when that was over: by its answer or its timeout. One
+    that waited in vain for the worker that knew the workflow is scheduled once more, for all
+    workers: `scheduled_at` is when it first was.
     """
 
     workflow_id: str
@@ -76,10 +80,11 @@ class Task:
     started_at: datetime
     completed_at: datetime
     worker: str
+    is_answered: bool = True
 
     @property
     def seconds(self) -> float:
-        """From when a worker got it to its answer."""
+        """From when a worker got it to its answer, or to its timeout."""
         return (self.completed_at - self.started_at).total_seconds()
 
     @property
@@ -114,7 +119,33 @@ def tasks(evidence: Evidence) -> Iterator[tuple[Task, ...]]:
     """The answered workflow tasks of each run, in order."""
     for workflow in evidence.all_workflows:
         for run in workflow.runs:
-            yield tuple(_tasks(workflow.workflow_id, run))
+            yield tuple(task for task in _tasks(workflow.workflow_id, run) if task.is_answered)
+
+
+def overdue(evidence: Evidence) -> Iterator[Task]:
+    """The workflow tasks that a worker got after another worker's, and did not answer in time,
+    although no fault hit it meanwhile: to replay the history took it too long.
+    """
+    broken = [entry for entry in evidence.journal if entry.event is Event.FAULT]
+    for workflow in evidence.all_workflows:
+        for run in workflow.runs:
+            last = ""
+            for task in _tasks(workflow.workflow_id, run):
+                if task.is_answered:
+                    last = task.worker
+                elif last not in {"", task.worker} and not any(
+                    _may_have_lost(evidence, fault, task) for fault in broken
+                ):
+                    yield task
+
+
+def _may_have_lost(evidence: Evidence, fault: Entry, task: Task) -> bool:
+    """Whether a fault can be why a task was not answered."""
+    if component_of(fault) is Component.WORKER:
+        victim = victim_of(evidence, fault)
+        return victim.may_be(task.worker) and victim.overlaps(task.started_at, task.completed_at)
+    noticed = is_noticed_by(evidence, fault) + timedelta(seconds=RECONNECT_SECONDS)
+    return fault.at <= task.completed_at and task.started_at <= noticed
 
 
 def _tasks(workflow_id: str, run: WorkflowHistory) -> Iterator[Task]:
@@ -127,8 +158,12 @@ def _tasks(workflow_id: str, run: WorkflowHistory) -> Iterator[Task]:
             in_vain_since = None
         elif event.event_type == TIMED_OUT:
             late = event.workflow_task_timed_out_event_attributes
+            number = late.started_event_id
             if late.timeout_type == TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START:
                 in_vain_since = scheduled.get(late.scheduled_event_id)
+            elif number in started:
+                due, begun_at, worker = started[number]
+                yield Task(workflow_id, due, begun_at, time_of(event), worker, is_answered=False)
         elif event.event_type == STARTED:
             begun = event.workflow_task_started_event_attributes
             due = scheduled.get(begun.scheduled_event_id, time_of(event))

@@ -27,10 +27,17 @@ def task(made: Made, worker: str, scheduled: float, started: float, completed: f
     done.workflow_task_completed_event_attributes.started_event_id = begun.event_id
 
 
-def task_timed_out(made: Made, scheduled: float, timed_out: float, *, started: bool) -> None:
+def task_timed_out(
+    made: Made, scheduled: float, timed_out: float, *, started: bool, worker: str = ""
+) -> None:
     """One that nobody answered, or that nobody got."""
     due = made.add("WORKFLOW_TASK_SCHEDULED", scheduled).event_id
-    begun = made.add("WORKFLOW_TASK_STARTED", scheduled).event_id if started else 0
+    begun = 0
+    if started:
+        event = made.add("WORKFLOW_TASK_STARTED", scheduled)
+        event.workflow_task_started_event_attributes.scheduled_event_id = due
+        event.workflow_task_started_event_attributes.identity = worker
+        begun = event.event_id
     late = made.add("WORKFLOW_TASK_TIMED_OUT", timed_out).workflow_task_timed_out_event_attributes
     late.scheduled_event_id, late.started_event_id = due, begun
     late.timeout_type = (

@@ -217,3 +217,52 @@ def test_where_the_same_worker_goes_on_nothing_is_replayed(tmp_path: Path) -> No
     (found,) = replays(evidence(tmp_path, made))
 
     assert (found.name, found.value) == ("workflows replayed by another worker", 0)
+
+
+def replayed_too_slowly(worker: str) -> Made:
+    """A workflow whose second task that worker got, and did not answer in 10 s."""
+    made = Made()
+    attributes = made.events[0].workflow_execution_started_event_attributes
+    attributes.workflow_task_timeout.FromSeconds(10)
+    task(made, "1@host", 1, 1, 2)
+    task_timed_out(made, 40, 50.0004, started=True, worker=worker)
+    task(made, worker, 51, 51, 52)
+    made.ended(seconds=53)
+    return made
+
+
+def test_a_replay_that_takes_longer_than_its_task_may_is_beyond_its_bound(tmp_path: Path) -> None:
+    told = evidence(tmp_path, replayed_too_slowly("2@host"), journal=KILL)
+    latency = by_name(*replays(told))["replay latency, longest"]
+
+    assert (latency.value, latency.bound) == (10.001, 10)
+    assert keeps_its_bounds(lambda each: tuple(replays(each))).examine(told).problems
+
+
+@pytest.mark.parametrize(
+    ("worker", "more"),
+    [
+        ("1@host", ()),  # it had the workflow's state
+        ("2@host", killed("worker-1", 2, 45)),
+        (
+            "2@host",
+            (
+                Entry(at=at(45), event=Event.FAULT, kind="down", target="fleet-1>server"),
+                Entry(at=at(46), event=Event.HEALED, target="fleet-1>server"),
+            ),
+        ),
+    ],
+)
+def test_a_task_whose_worker_was_hit_meanwhile_is_no_slow_replay(
+    tmp_path: Path, worker: str, more: tuple[Entry, ...]
+) -> None:
+    told = evidence(tmp_path, replayed_too_slowly(worker), journal=(*KILL, *more))
+
+    assert all(figure.is_within for figure in replays(told))
+
+
+def test_another_workers_death_excuses_no_slow_replay(tmp_path: Path) -> None:
+    others = (ready("worker-2", 3, 0), *killed("worker-2", 3, 45))
+    told = evidence(tmp_path, replayed_too_slowly("2@host"), journal=(*KILL, *others))
+
+    assert not all(figure.is_within for figure in replays(told))
