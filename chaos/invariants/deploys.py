@@ -17,6 +17,7 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import FailedTask, Status, Workflow, time_of
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late, invariant, proof
+from chaos.invariants.replaying import SLOW
 
 NOT_DETERMINISTIC = "NonDeterministicError"
 """The cause by which every SDK reports a history that its workflow's code does not replay."""
@@ -235,11 +236,13 @@ def upgrading_move(versions: Versions) -> Invariant:
         if not current:
             return
         name = current[-1].version
+        ramps = [e for e in evidence.journal if e.kind == "set_ramping" and e.at > current[-1].at]
+        names = {name, *(each.version for each in ramps)}
         known = evidence.first_entry(Event.HEALED, after=current[-1].at, target=current[-1].target)
         for workflow in evidence.all_workflows if known else ():
             for run in workflow.runs:
                 stale = [t for t in builds.tasks(run) if known and t.begun_at > known.at]
-                stale = [t for t in stale if t.is_versioned and t.version != name]
+                stale = [t for t in stale if t.is_versioned and t.version not in names]
                 if stale and not is_pinned(run):
                     yield Late(
                         f"{workflow.workflow_id} had a task under the version {stale[0].version} "
@@ -335,6 +338,7 @@ def fails_as_planned(versions: Versions) -> Invariant:
         for workflow in evidence.all_workflows:
             for failed in workflow.failed_tasks:
                 if (workflow.workflow_id, failed.at) not in planned:
-                    yield f"{workflow.workflow_id}: workflow task failed: {failed}"
+                    told = f"{workflow.workflow_id}: workflow task failed: {failed}"
+                    yield Late(told) if SLOW in told else told
 
     return fails_as_planned

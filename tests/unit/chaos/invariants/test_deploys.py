@@ -12,7 +12,7 @@ from chaos.environment.versions import Version, Versions
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
-from chaos.invariants import Invariant
+from chaos.invariants import Invariant, Late
 from chaos.invariants.deploys import (
     Builds,
     fails_as_planned,
@@ -227,3 +227,28 @@ def test_a_workflow_task_may_fail_at_the_broken_version_alone_and_for_that_reaso
     for version, cause in (("old", NOT_DETERMINISTIC), ("broken", OTHER)):
         problem = _problem(check, _evidence(_failed(_task(Made(), "old", 1), version, 3, cause)))
         assert problem.startswith("order-1: workflow task failed: ")
+
+
+def test_code_that_was_too_slow_by_the_clock_may_be_so_on_a_busy_machine() -> None:
+    made = _task(Made(), "old", 1)
+    made.task_failed(OTHER, refused("[TMPRL1101] Potential deadlock detected"), 3)
+
+    (problem,) = fails_as_planned(VERSIONS).judge(_evidence(made))
+
+    assert isinstance(problem, Late)
+
+
+def test_a_workflow_may_upgrade_to_a_version_that_ramps() -> None:
+    behind = _task(_task(Made(), "old", 1, AUTO), "old", 9, AUTO)
+    ramps = _task(_task(Made(), "old", 1, AUTO), "broken", 9, AUTO)
+    ramping = Entry(
+        at=at(5), event=Event.FAULT, kind="set_ramping", target="shop", version="broken"
+    )
+
+    _holds(upgrading_move(VERSIONS), _evidence(ramps, *_routed("new", 3), ramping))
+    assert "had a task" in _problem(
+        upgrading_move(VERSIONS), _evidence(ramps, ramping, *_routed("new", 7))
+    )
+    assert "had a task" in _problem(
+        upgrading_move(VERSIONS), _evidence(behind, *_routed("new", 3), ramping)
+    )
