@@ -79,9 +79,9 @@ def _judged(evidence: Evidence, expected: WorkflowSpec, tried: _Tried) -> Iterat
     elif tried.is_unknown and should_run and fewest:
         yield Unmeasured(f"{problem}, and its attempts are not on record")
     elif attempts < fewest:
-        yield of_unfinished(workflow, problem if tried.is_unknown else wanted)
+        yield of_unfinished(workflow, problem if tried.is_unknown else wanted, evidence)
     elif tried.is_open and not should_run:
-        yield of_unfinished(workflow, problem)
+        yield of_unfinished(workflow, problem, evidence)
 
 
 def _told(tried: _Tried) -> str:

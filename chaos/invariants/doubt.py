@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 
 from chaos.environment.wire import EVERYBODY
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity, Status, Workflow
 from chaos.evidence.journal import Event
-from chaos.invariants import Late, Lost
+from chaos.invariants import Late, Lost, Unmeasured
 from chaos.invariants.recovery import has_a_cause, went_silent
-from chaos.invariants.recovery.faults import is_worker
+from chaos.invariants.recovery.faults import Component, faults, is_worker
+from chaos.invariants.recovery.retries import silence_limit_seconds
+from chaos.invariants.recovery.victims import victim_of
 from chaos.wire.boundary import REPORTS, Kind, Stage
 from chaos.wire.journal import Called, WireRecord, WireRecords, read_wire
 
@@ -37,9 +40,41 @@ def unless_about(
         yield Late(problem)
 
 
-def of_unfinished(workflow: Workflow | None, problem: str) -> str:
-    """What is missing in an open workflow may only be late; in a lost one it is not."""
-    return Late(problem) if workflow and workflow.status is Status.RUNNING else problem
+def of_unfinished(workflow: Workflow | None, problem: str, evidence: Evidence | None = None) -> str:
+    """What is missing in an open workflow may only be late; in a lost one it is not. One that waits
+    for the time limit of an attempt which died with its worker does as it should: how it ends was
+    not measured. With the evidence that is known.
+    """
+    if workflow is None or workflow.status is not Status.RUNNING:
+        return problem
+    waits = _until_noticed(evidence, workflow) if evidence else ""
+    return Unmeasured(f"{problem}; {waits}") if waits else Late(problem)
+
+
+def _until_noticed(evidence: Evidence, workflow: Workflow) -> str:
+    """Which lost attempt the server could not know of yet at the end; empty where there is none."""
+    victims = [victim_of(evidence, fault) for fault in faults(evidence, Component.WORKER)]
+    for owner in (workflow, *evidence.descendants(workflow)):
+        for activity in owner.activities:
+            tried = activity.pending
+            if owner.pending is None or tried is None or tried.started_at is None:
+                continue
+            heard = max(tried.started_at, tried.heartbeat_at or tried.started_at)
+            since = heard if activity.has_heartbeats else tried.started_at
+            limit = timedelta(seconds=silence_limit_seconds(activity))
+            lost = any(
+                not victim.lives
+                and victim.is_known_as(tried.worker)
+                and victim.overlaps(tried.started_at, None)
+                for victim in victims
+            )
+            if lost and since + limit > owner.pending.at:
+                left = (since + limit - owner.pending.at).total_seconds()
+                return (
+                    f"the attempt of {activity.kind} died with its worker, which its timeout of "
+                    f"{limit.total_seconds():g} s shows only {left:.0f} s later"
+                )
+    return ""
 
 
 def of_repeated(evidence: Evidence, workflow: Workflow, activity: Activity, problem: str) -> str:

@@ -42,7 +42,7 @@ def all_expected_is_billed(evidence: Evidence) -> Iterator[str]:
             found = [evidence.workflows.get(spec.workflow_id) for spec in specs]
             running = next((each for each in found if each and each.status is Status.RUNNING), None)
             problem = f"{item} {key!r} was billed {billed[thing]} times, not {due}"
-            yield of_unfinished(running, problem)
+            yield of_unfinished(running, problem, evidence)
 
 
 def billed_times(evidence: Evidence) -> Counter[Thing]:

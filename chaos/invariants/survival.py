@@ -44,13 +44,13 @@ def _ends(evidence: Evidence, expected: WorkflowSpec, workflow: Workflow) -> Ite
     if workflow.status is not expected.status:
         why = workflow.failure_told or hanging(evidence, workflow)
         problem = f"{name} is {workflow.status}, not {expected.status}"
-        yield of_unfinished(workflow, f"{problem}: {why}" if why else problem)
+        yield of_unfinished(workflow, f"{problem}: {why}" if why else problem, evidence)
     elif workflow.status is Status.RUNNING:
         yield from _stuck(evidence, workflow)
     for words in expected.failure_names:
         if words not in workflow.failure_message:
             problem = f"{name}: {workflow.failure_message!r} lacks {words!r}"
-            yield of_unfinished(workflow, problem)
+            yield of_unfinished(workflow, problem, evidence)
 
 
 def _stuck(evidence: Evidence, workflow: Workflow) -> Iterator[str]:

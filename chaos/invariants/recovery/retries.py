@@ -83,7 +83,7 @@ class Retry(Start):
         """How long the attempt may be silent before it counts as lost."""
         if self.loss is not Loss.SILENT:
             return 0.0
-        return _silence_limit_seconds(self.activity)
+        return silence_limit_seconds(self.activity)
 
     @property
     def earliest_seconds(self) -> float:
@@ -144,7 +144,7 @@ def _loss_before(activity: Activity) -> Loss | None:
     return Loss.SILENT if is_limit and not activity.has_heartbeats else _loss(failure)
 
 
-def _silence_limit_seconds(activity: Activity) -> float:
+def silence_limit_seconds(activity: Activity) -> float:
     """The longest that an attempt may be silent."""
     if activity.has_heartbeats:
         return activity.heartbeat_seconds

@@ -51,6 +51,11 @@ class Victim:
         """The same, unless another had that identity as well."""
         return self.may_be(identity) and identity not in self.shared
 
+    def is_known_as(self, identity: str) -> bool:
+        """Whether it is the victim's alone, by the journal, and not just of nobody else."""
+        is_own = identity in self.identities or identity.partition("@")[0] in self.pids
+        return is_own and self.is_surely(identity)
+
     def overlaps(self, start: datetime, end: datetime | None) -> bool:
         """Whether something lasted while the fault did."""
         return start <= self.end and (end is None or end > self.start)

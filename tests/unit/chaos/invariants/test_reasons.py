@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 
-from chaos.evidence.case import Timings
+from chaos.evidence.case import Evidence, Timings
 from chaos.evidence.history import Status
 from chaos.evidence.journal import Entry, Event
 from chaos.evidence.pending import (
@@ -426,3 +426,45 @@ def test_a_task_that_was_done_after_one_that_failed_is_not_failing() -> None:
 
     assert made.workflow().failing is None
     assert made.workflow().task_failures == 1
+
+
+def _dead(seconds: float, *, identity: str = "7@host", pending_at: float = 63) -> Evidence:
+    """A worker that was killed, and an attempt that somebody began at second 23, with 45 s."""
+    begun = PendingActivity(
+        activity_id="2", kind="charge_card", attempt=1, started_at=at(23), worker=identity
+    )
+    made = Made()
+    made.scheduled("charge_card")
+    told = evidence_of(made.workflow(Pending(at=at(pending_at), activities=(begun,))))
+    same: dict[str, Any] = {"target": "worker-1", "pid": 7}
+    journal = (
+        Entry(at=at(0), event=Event.READY, **same),
+        Entry(at=at(0), event=Event.READY, target="worker-2", pid=8),
+        Entry(at=at(seconds), event=Event.FAULT, kind="kill", **same),
+        Entry(at=at(seconds), event=Event.SIGNALED, signal="SIGKILL", **same),
+        Entry(at=at(seconds + 0.1), event=Event.EXITED, exit_code=-9, **same),
+    )
+    return replace(told, journal=journal)
+
+
+def test_a_workflow_whose_lost_attempt_nobody_can_know_of_yet_was_not_measured() -> None:
+    finding = workflows_end_as_expected.examine(_dead(30))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems[0].endswith(
+        "the attempt of charge_card died with its worker, which its timeout of 45 s shows only 5 s "
+        "later"
+    )
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(_dead(20), id="it died before"),
+        pytest.param(_dead(30, identity="8@host"), id="another had it"),
+        pytest.param(_dead(30, identity="9@host"), id="nobody knows who had it"),
+        pytest.param(_dead(30, pending_at=69), id="the server knows by now"),
+    ],
+)
+def test_any_other_workflow_that_does_not_end_fails(evidence: Evidence) -> None:
+    assert workflows_end_as_expected.examine(evidence).verdict is Verdict.FAILED
