@@ -37,6 +37,7 @@ from chaos.invariants.deploys import (
     upgrading_move,
     went_on,
 )
+from chaos.invariants.exits import no_unplanned_exit
 from chaos.invariants.figures import Figure
 
 WORKERS = 2
@@ -90,7 +91,11 @@ def _case(
         experiment=experiment,
         load=lambda _: load(target, 2 * OPEN),
         proofs=proofs,
-        invariants=(*invariants_of(target), *(own if versions.deployment else ())),
+        invariants=(
+            *invariants_of(target, without=(no_unplanned_exit,)),
+            no_unplanned_exit,
+            *(own if versions.deployment else ()),
+        ),
         modes=frozenset({Mode.MOCKED}),
         topologies=OWN_SERVERS,
         all_faults_hit=False,

@@ -152,7 +152,9 @@ class Traffic:
 
     async def until_at(self, worker: WorkerProcess) -> None:
         """Wait until this worker has an activity of one of them in flight: if possible of one with
-        as much history as an open one can have, so that a change anywhere in it meets it.
+        as much history as an open one can have, so that a change anywhere in it meets it. Where no
+        activity is seen for so long, workflows that are open and wait will do: the proofs say
+        whether the deploy met one.
         """
         least = self._events - _EVENTS_OF_A_STEP
 
@@ -165,7 +167,12 @@ class Traffic:
             await self._until(is_at_work, what, PATIENCE * OPEN * self._interval_seconds)
         except DeadlineExceededError:
             least = 0
-            await self._until(is_at_work, what)
+            try:
+                await self._until(is_at_work, what)
+            except DeadlineExceededError as error:
+                if not await self.open():
+                    raise
+                self.lab.note(str(error))
 
     async def until_each(
         self, has_come: Callable[[WorkflowExecutionDescription], Awaitable[bool]], what: str

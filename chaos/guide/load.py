@@ -24,6 +24,9 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 ACTIVITY_SECONDS = 20.0
 """How long a workload may take to its first activity; one that has none is waited for so long."""
 
+TASK_SECONDS = 5.0
+"""How long a workflow task is looked for where there is no activity: it may take milliseconds."""
+
 ACTIVITY_DONE = "activity * completing"
 """Where an activity has done what it does, and its worker is about to say so: the boundary."""
 
@@ -46,8 +49,8 @@ async def start_all(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
 @asynccontextmanager
 async def held_with_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> AsyncIterator[None]:
     """Start them, and enter the block when a worker on the wire has done an activity: its report is
-    held until the block is over. Where no activity is done for so long, a workflow task in flight
-    will do. Raises EndedEarlyError if all have ended before.
+    held until the block is over. Where no activity is done for so long, what `until_at_work` waits
+    for will do. Raises EndedEarlyError if all have ended before.
     """
     done = await lab.at(ACTIVITY_DONE, times=len(specs))
     done.deadline_seconds = ACTIVITY_SECONDS
@@ -56,7 +59,7 @@ async def held_with_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> AsyncIterat
         try:
             await done.reached()
         except DeadlineExceededError:
-            await _until(lab, specs, _has_task, "a workflow task", lab.step_deadline_seconds)
+            await until_at_work(lab, specs)
         yield
     finally:
         await done.release()
@@ -64,12 +67,17 @@ async def held_with_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> AsyncIterat
 
 async def until_at_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
     """Wait until a worker has an activity of one of them in flight, by the server; where they have
-    none for so long, a workflow task will do. Raises EndedEarlyError if all have ended before.
+    none for so long, a workflow task will do. Where none is seen either, they only wait, for a
+    timer or a signal: a worker has no more of them than their state, and the proofs say whether
+    that was hit. Raises EndedEarlyError if all have ended before.
     """
     try:
         await _until(lab, specs, _has_activity, "an activity", ACTIVITY_SECONDS)
     except DeadlineExceededError:
-        await _until(lab, specs, _has_task, "a workflow task", lab.step_deadline_seconds)
+        try:
+            await _until(lab, specs, _has_task, "a workflow task", TASK_SECONDS)
+        except DeadlineExceededError as error:
+            lab.note(str(error))
 
 
 async def _until(
@@ -147,4 +155,4 @@ async def prepared(lab: Lab) -> Mapping[str, str]:
 
 def invariants_of(target: Target) -> tuple[Invariant, ...]:
     """What must hold of a target whatever breaks: what it says, or else what must of anybody's."""
-    return (*(target.invariants or SURVIVAL), no_unplanned_exit)
+    return tuple(dict.fromkeys((*(target.invariants or SURVIVAL), no_unplanned_exit)))

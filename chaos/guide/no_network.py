@@ -77,15 +77,16 @@ def _case(name: str, toxic: BlackHole | Down, target: Target) -> Case:
 
 @proof("was_cut_at_work")
 def was_cut_at_work(evidence: Evidence) -> Iterator[str]:
-    """The workers were cut off while they were at work, for longer than any workflow task may take,
-    and tasks came meanwhile.
+    """The workers were cut off from work: a workflow that had begun before had a task or an
+    activity meanwhile. It lasted longer than any workflow task may take, and new tasks came.
     """
     gap = gap_of(evidence, WORKERS)
     if gap is None or evidence.first_entry(Event.HEALED, after=gap.start) is None:
         yield "the network was not cut and healed"
         return
-    open_then = [w for w in evidence.workflows.values() if was_at_work(w, gap.start, gap.start)]
-    if not open_then:
+    begun = [w for w in evidence.workflows.values() if w.started_at < gap.start]
+    # Between two short activities nothing is in flight, and the next one is cut off all the same.
+    if not any(was_at_work(each, gap.start, gap.end) for each in begun):
         yield "no work was in flight when the network was cut"
     longest = max((each.task_seconds for each in evidence.workflows.values()), default=0.0)
     if gap.seconds <= longest:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from chaos import guide
-from chaos.environment.target import Target
+from chaos.environment.target import Service, Target
+from chaos.environment.versions import Version, Versions
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Options
+from chaos.invariants.exits import no_unplanned_exit
 
 BARE = Target(worker=(sys.executable, "-m", "nothing"), task_queue="things")
 
@@ -19,6 +22,16 @@ def a_thing(workflow_id: str) -> WorkflowSpec:
 
 
 ABLE = Target(worker=BARE.worker, task_queue=BARE.task_queue, specs={"thing": a_thing})
+FULL = replace(
+    ABLE,
+    services=(Service(name="payments", argv=("payments",), variable="PAYMENTS_URL"),),
+    versions=Versions(
+        old=Version(settings={"V": "1"}, build_id="1"),
+        new=Version(settings={"V": "2"}, build_id="2"),
+        broken=Version(settings={"V": "3"}, build_id="3"),
+        deployment="things",
+    ),
+)
 
 
 def test_names_and_titles_are_different() -> None:
@@ -65,3 +78,20 @@ def test_every_case_has_proofs_and_the_targets_own_workload() -> None:
             if case.needs() is None:
                 assert case.proofs
                 assert {spec.workflow_type for spec in case.load(Options())} == {"Thing"}
+
+
+def test_a_target_that_names_no_invariants_is_held_to_those_of_any_target() -> None:
+    cases = [case for scenario in guide.scenarios(FULL) for case in scenario.cases]
+
+    assert all(case.needs() is None for case in cases)
+    for case in cases:
+        names = [check.name for check in case.invariants]
+        assert "workflows_end_as_expected" in names, case.name
+        assert len(set(names)) == len(names), case.name
+
+
+def test_no_worker_may_end_by_itself_where_the_guide_plans_no_mistake() -> None:
+    for scenario in guide.scenarios(FULL):
+        if scenario.name != "guide_deploy_nondeterministic":
+            for case in scenario.cases:
+                assert no_unplanned_exit in case.invariants, (scenario.name, case.name)

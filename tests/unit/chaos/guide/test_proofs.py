@@ -157,6 +157,30 @@ def test_workers_were_cut_off_at_work(tmp_path: Path) -> None:
     assert was_cut_at_work.examine(told).problems == ()
 
 
+def test_between_two_short_activities_the_next_one_is_cut_off(tmp_path: Path) -> None:
+    made = Made()
+    task(made, "1@host", 5, 5, 5)
+    activity(made, 5, 6, 9.9)
+    task(made, "1@host", 9.9, 9.91, 9.92)
+    activity(made, 10.05, 34, 35)
+    made.ended(seconds=36)
+    told = evidence(tmp_path, made, at_work("guide-2", seconds=12), journal=CUT)
+
+    assert was_cut_at_work.examine(told).problems == ()
+
+
+def test_a_workflow_that_only_waited_was_not_cut_off_from_work(tmp_path: Path) -> None:
+    made = Made()
+    task(made, "1@host", 5, 5, 6)
+    task(made, "1@host", 40, 40, 41)
+    made.ended(seconds=42)
+    told = evidence(tmp_path, made, at_work("guide-2", seconds=12), journal=CUT)
+
+    assert was_cut_at_work.examine(told).problems == (
+        "no work was in flight when the network was cut",
+    )
+
+
 @pytest.mark.parametrize(
     ("mades", "journal", "why"),
     [
