@@ -10,12 +10,13 @@ from temporalio.api.enums.v1 import VersioningBehavior, WorkflowTaskFailedCause
 
 from chaos.environment.versions import Version, Versions
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Workflow
+from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late
 from chaos.invariants.deploys import (
     Builds,
     fails_as_planned,
+    is_pinned,
     no_version_is_removed_early,
     pinned_stay,
     ran_under,
@@ -125,7 +126,10 @@ def test_a_workflow_that_went_on_under_the_new_version_proves_a_deploy() -> None
     _holds(went_on(VERSIONS, "old", "new"), _evidence(_task(_task(Made(), "old", 1), "new", 2)))
 
 
-@pytest.mark.parametrize("order", [("old", "old"), ("new", "new"), ("new", "old")])
+@pytest.mark.parametrize(
+    "order",
+    [("old", "old"), ("new", "new"), ("new", "old"), ("broken", "new"), ("old", "broken")],
+)
 def test_a_deploy_that_met_no_open_workflow_is_unknown(order: tuple[str, str]) -> None:
     made = _task(_task(Made(), order[0], 1), order[1], 2)
 
@@ -252,3 +256,110 @@ def test_a_workflow_may_upgrade_to_a_version_that_ramps() -> None:
     assert "had a task" in _problem(
         upgrading_move(VERSIONS), _evidence(behind, *_routed("new", 3), ramping)
     )
+
+
+def test_a_worker_that_told_no_identity_is_known_by_its_process() -> None:
+    untold = [_ready(name).model_copy(update={"identities": ()}) for name in ("old", "new")]
+    plain = Entry(at=at(0), event=Event.READY, target="worker-9", pid=9, identities=("9@host",))
+    other = Entry(at=at(0), event=Event.EXITED, target="worker-8", pid=8, version="new")
+    evidence = replace(evidence_of(Made().workflow()), journal=(*untold, plain, other))
+    builds = Builds.of(evidence, VERSIONS)
+
+    assert [builds.of_identity(f"{pid}@host") for pid in (11, 12, 9, 8)] == [
+        "old",
+        "new",
+        None,
+        None,
+    ]
+
+
+def test_a_build_of_another_deployment_is_none_of_the_targets() -> None:
+    made = _task(Made(), "old", 1, AUTO)
+    done = made.events[-1].workflow_task_completed_event_attributes
+    done.deployment_version.deployment_name, done.deployment_version.build_id = "other", "2.0"
+
+    (task,) = Builds.of(_evidence(made), VERSIONS).tasks(made.workflow().runs[0])
+
+    assert (task.version, task.is_versioned, task.begun_at) == ("old", False, at(1))
+    alone = replace(VERSIONS, deployment="")
+    done.deployment_version.deployment_name = ""
+    (task,) = Builds.of(_evidence(made), alone).tasks(made.workflow().runs[0])
+    assert (task.version, task.is_versioned) == ("old", False)
+
+
+def test_only_what_started_after_the_last_change_of_the_routing_is_counted() -> None:
+    check = ran_under(VERSIONS, "new")
+    made = _task(Made(), "new", 1, AUTO)
+    stopped = Entry(at=at(50), event=Event.HEALED, target="worker-11")
+
+    _holds(check, _evidence(made))
+    _holds(check, _evidence(made, *_routed("new", -5), stopped))
+    assert _problem(check, _evidence(made, *_routed("new", -5), *_routed("old", 3)))
+
+
+def test_a_workflow_that_started_after_the_routing_or_went_elsewhere_did_not_stay() -> None:
+    check = stayed_on(VERSIONS, "old")
+    pinned = _task(_task(Made(), "old", 1, PINNED), "old", 6, PINNED)
+    moved = _task(_task(Made(), "old", 1, PINNED), "new", 6, PINNED)
+
+    assert _problem(check, _evidence(pinned, *_routed("new", -5)))
+    assert _problem(check, _evidence(moved, *_routed("new", 3)))
+
+
+def test_how_a_workflow_was_started_says_whether_it_is_pinned_before_what_its_code_declares() -> (
+    None
+):
+    for behavior, declared, expected in (
+        (PINNED, AUTO, True),
+        (None, PINNED, True),
+        (None, AUTO, False),
+        (None, None, False),
+    ):
+        made = Made() if declared is None else _task(Made(), "old", 1, declared)
+        made.scheduled("charge_card", 3)
+        override = made.events[0].workflow_execution_started_event_attributes.versioning_override
+        if behavior is not None:
+            override.behavior = behavior  # as servers before 1.29 have it
+        assert is_pinned(made.workflow().runs[0]) is expected
+    override.auto_upgrade = True
+    upgrades = _task(made, "old", 4, PINNED)
+    assert not is_pinned(upgrades.workflow().runs[0])
+
+
+def test_pinned_workflows_stay_and_others_move() -> None:
+    moves = _task(_task(Made(), "old", 1, AUTO), "new", 9, AUTO)
+    stays = _task(_task(Made(), "old", 1, PINNED), "old", 9, PINNED)
+
+    _holds(pinned_stay(VERSIONS), _evidence(moves))
+    _holds(upgrading_move(VERSIONS), _evidence(stays, *_routed("new", 3)))
+
+
+def test_a_workflow_that_waits_for_the_version_that_it_was_started_on_is_named() -> None:
+    check = no_version_is_removed_early(VERSIONS)
+    made = Made()
+    override = made.events[0].workflow_execution_started_event_attributes.versioning_override
+    override.pinned.version.build_id = "1.0"
+    gone = Entry(at=at(5), event=Event.EXITED, target="worker-11", pid=11, exit_code=0)
+    ending = Entry(at=at(6), event=Event.ENDING)
+
+    assert "version 1.0 of shop" in _problem(check, _evidence(made, gone, ending))
+    for_ever = evidence_of(made.workflow(), status=Status.RUNNING)
+    _holds(check, replace(for_ever, journal=(*ALL_READY, gone)))
+    free = _task(Made(), "old", 1, AUTO)
+    _holds(check, _evidence(free, gone))
+
+
+def test_a_workflow_that_the_broken_version_alone_went_on_with_did_not_come_back() -> None:
+    stuck = _task(_failed(_task(Made(), "old", 1), "broken", 3), "broken", 5)
+
+    assert "went on under the old version" in _problem(
+        was_not_deterministic(VERSIONS), _evidence(stuck)
+    )
+
+
+def test_that_a_workflow_moves_late_may_be_the_machines_doing() -> None:
+    behind = _task(_task(Made(), "old", 1, AUTO), "old", 9, AUTO)
+
+    (problem,) = upgrading_move(VERSIONS).judge(_evidence(behind, *_routed("new", 3)))
+
+    assert isinstance(problem, Late)
