@@ -9,7 +9,7 @@ from chaos.environment.target import Service, Target
 from chaos.environment.temporal import SHARED_SERVER
 from chaos.evidence.case import Evidence
 from chaos.evidence.spec import WorkflowSpec
-from chaos.experiment.lab import Lab
+from chaos.experiment.lab import EndedEarlyError, Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import (
     ServiceDown,
@@ -76,7 +76,10 @@ def _case(target: Target, fault: OnService) -> Case:
     async def experiment(lab: Lab) -> None:
         await lab.worker(settings=await prepared(lab), wire=True)
         await start_all(lab, [first])
-        await until_at_work(lab, [first])
+        try:
+            await until_at_work(lab, [first])
+        except EndedEarlyError as error:  # a short one: those that come under the fault meet it
+            lab.note(str(error))
         async with lab.during(fault):
             await start_all(lab, later)
             await _until_felt(lab, [first, *later], fault)

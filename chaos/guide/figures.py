@@ -7,17 +7,19 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.samples import BACKLOG, WORKER_CPU, over_time
+from chaos.evidence.samples import BACKLOG, WORKER_CPU, Sample, over_time
 from chaos.experiment.sampling import EVERY_SECONDS
 from chaos.guide.gap import Gap, Task, due_again, gap_of, overdue, queueing_seconds, tasks
 from chaos.invariants import Late, Unmeasured, invariant, proof
 from chaos.invariants.figures import SECONDS, Figure
 
 TASKS = "tasks"
+_CLOCKS = timedelta(seconds=1)
+"""How much the clocks of the server and of the harness may differ."""
 KINDS = ("workflow", "activity")
 
 
@@ -170,9 +172,21 @@ def backlog_grew(evidence: Evidence) -> Iterator[str]:
 
 @invariant
 def backlog_drains(evidence: Evidence) -> Iterator[str]:
-    """No task waits any more when all is over."""
-    found = over_time(evidence.samples, BACKLOG)
-    if not found:
+    """No task waits any more when all is over, in any task queue. One that the server did not
+    count then, or a last count before the last workflow ended, is no answer.
+    """
+    newest: dict[tuple[str, ...], Sample] = {}
+    for sample in evidence.samples:
+        if sample.name == BACKLOG:
+            newest[tuple(sorted(sample.labels.values()))] = sample
+    if not newest:
         yield Unmeasured("no backlog was measured")
-    elif found[-1][1]:
-        yield Late(f"{found[-1][1]:.0f} tasks still waited in the task queues at the end")
+        return
+    at = max(sample.at for sample in newest.values())
+    ends = [workflow.closed_at for workflow in evidence.workflows.values() if workflow.closed_at]
+    if max(ends, default=at) > at + _CLOCKS:
+        yield Unmeasured("no backlog was measured after the last workflow had ended")
+    elif waiting := sum(sample.value for sample in newest.values() if sample.at == at):
+        yield Late(f"{waiting:.0f} tasks still waited in the task queues at the end")
+    elif any(sample.value for sample in newest.values()):
+        yield Unmeasured("the backlog of a task queue was not measured at the end")

@@ -19,6 +19,7 @@ from chaos.guide.gap import Gap, gap_of, queueing_seconds
 from chaos.invariants.figures import Figure, keeps_its_bounds
 from chaos.invariants.verdict import Verdict
 from tests.unit.chaos.guide.made import (
+    Depths,
     activity,
     evidence,
     killed,
@@ -266,3 +267,30 @@ def test_another_workers_death_excuses_no_slow_replay(tmp_path: Path) -> None:
     told = evidence(tmp_path, replayed_too_slowly("2@host"), journal=(*KILL, *others))
 
     assert not all(figure.is_within for figure in replays(told))
+
+
+@pytest.mark.parametrize(
+    ("depths", "why"),
+    [
+        (((10.0, {"workflow": 0.0}),), "no backlog was measured after the last workflow had ended"),
+        (
+            ((10.0, {"workflow": 0.0, "activity": 3.0}), (33.0, {"workflow": 0.0})),
+            "the backlog of a task queue was not measured at the end",
+        ),
+    ],
+)
+def test_a_backlog_that_was_not_measured_at_the_end_is_unknown(
+    tmp_path: Path, depths: Depths, why: str
+) -> None:
+    finding = backlog_drains.examine(evidence(tmp_path, survivor(), journal=KILL, depths=depths))
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.problems[0] == why
+
+
+def test_an_empty_queue_hides_no_backlog_of_another(tmp_path: Path) -> None:
+    told = evidence(
+        tmp_path, survivor(), journal=KILL, depths=((33.0, {"workflow": 0.0, "activity": 3.0}),)
+    )
+
+    assert backlog_drains.examine(told).verdict is Verdict.FAILED
