@@ -29,8 +29,9 @@ examples:
   %(prog)s --workflows shop.workflow:Order histories/
   %(prog)s --command './my-replayer' histories/
 
-A program of --command reads names of files from its standard input, one a line. To each it answers
-with a line of JSON: {"file": NAME, "failure": ""}, or why that does not replay.
+A program of --command reads names of files from its standard input, one a
+line. To each it answers with a line of JSON: {"file": NAME, "failure": ""},
+or why that does not replay.
 
 exit code:
   0  every history replays
@@ -65,7 +66,7 @@ def add(commands: Commands) -> None:
         "--command",
         dest="replayer",
         type=options.command,
-        metavar="'PROGRAM …'",
+        metavar="PROGRAM",
         help="a program that replays, in any language",
     )
     parser.set_defaults(command=_replay)

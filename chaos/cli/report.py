@@ -36,7 +36,7 @@ examples:
   %(prog)s                      the last run
   %(prog)s RUN --against OTHER  what turned red, or costs more
   %(prog)s --trend              the last ten runs, side by side
-  %(prog)s --trace chrome       each case as a trace, for ui.perfetto.dev
+  %(prog)s --trace chrome       traces, for ui.perfetto.dev
   %(prog)s --markdown | gh pr comment --body-file -
 
 exit code:

@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any, Protocol
 
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import ResourceExhaustedCause
+from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -177,12 +179,26 @@ async def add_namespace(temporal: Temporal, namespace: str) -> None:
 
 async def answers(temporal: Temporal, namespace: str | None = None) -> bool:
     """Whether the namespace can be described, its own unless another is named, by a new connection:
-    one that has failed waits longer before each retry.
+    one that has failed waits longer before each retry. That its rate limit is reached is an answer.
     """
     asked = DescribeNamespaceRequest(namespace=namespace or temporal.namespace)
     try:
         client = await temporal.connect()
         await client.workflow_service.describe_namespace(asked, timeout=timedelta(seconds=1))
-    except (RuntimeError, RPCError):
+    except RPCError as error:
+        return is_over_limit(error)
+    except RuntimeError:
         return False
     return True
+
+
+def is_over_limit(error: RPCError) -> bool:
+    """Whether the server refused a call because its namespace has made so many of late."""
+    if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+        return False
+    told = ResourceExhaustedFailure()
+    return any(
+        each.Unpack(told)
+        and told.cause == ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT
+        for each in error.grpc_status.details
+    )

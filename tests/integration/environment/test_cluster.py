@@ -19,6 +19,7 @@ from chaos.environment.roles import ROLES
 from chaos.environment.temporal import NAMESPACE, StackSpec
 from chaos.evidence.journal import Journal
 from tests.integration.environment.conftest import MakeFactory, running
+from tests.integration.environment.limited import LIMIT, is_limited
 
 pytestmark = [
     pytest.mark.nightly,
@@ -92,15 +93,16 @@ async def test_settings_of_the_stack_are_the_clusters(client: Client) -> None:
         await client.start_workflow("Any", id=TOO_LONG, task_queue="nobodys")
 
 
-async def test_it_takes_other_settings_and_gives_them_back(
+async def test_its_frontend_takes_other_settings_and_gives_them_back(
     cluster: TemporalCluster, client: Client
 ) -> None:
-    """By its frontend, which starts again; the client finds it."""
-    await cluster.configure({"limit.maxIDLength": "100"})
-    await client.start_workflow("Any", id=TOO_LONG, task_queue="nobodys")
+    await client.start_workflow("Any", id="limited", task_queue="nobodys")
+    assert not await is_limited(client, "limited")
+
+    await cluster.configure(LIMIT)
+    assert await is_limited(await cluster.connect(), "limited")
     await cluster.configure({})
-    with pytest.raises(RPCError, match="length exceeds limit"):
-        await client.start_workflow("Any", id=f"{TOO_LONG}y", task_queue="nobodys")
+    assert not await is_limited(await cluster.connect(), "limited")
 
 
 async def test_two_stacks_of_a_run_share_no_data(make_factory: MakeFactory, tmp_path: Path) -> None:

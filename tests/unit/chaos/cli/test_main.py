@@ -13,7 +13,7 @@ from chaos import __main__ as module
 from chaos.__main__ import PROGRAM, main, make_parser
 
 COMMANDS = (
-    *("list", "run", "up", "report", "recheck", "shrink", "explore", "probe"),
+    *("list", "run", "up", "report", "recheck", "replay", "shrink", "explore", "probe"),
     *("clean", "doctor"),
 )
 

@@ -20,7 +20,7 @@ def test_cells_stand_one_below_the_other_without_blanks_at_the_end() -> None:
 
 def test_a_terminal_gets_no_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((10, 24)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda **_: os.terminal_size((10, 24)))
 
     assert columns(ROWS) == ["a    long…", "bcd  x"]
 
