@@ -63,10 +63,13 @@ async def connect(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 async def whole(reader: asyncio.StreamReader) -> bytes:
-    """All that comes until the connection ends; nothing where what was not read reset it."""
+    """All that comes until the connection ends, or what the server has not read resets it."""
+    told = b""
     with suppress(ConnectionError):
-        return await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
-    return b""
+        # Piece by piece: a read to the end loses in a reset what had come before.
+        while piece := await asyncio.wait_for(reader.read(65536), PATIENCE_SECONDS):
+            told += piece
+    return told
 
 
 async def answer(reader: asyncio.StreamReader) -> bytes:
