@@ -9,8 +9,10 @@ PYTEST_DONT_REWRITE: nothing here rests on an assert, and a conftest may have im
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,12 +110,29 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     session.config.stash[_ANSWERS] = once.Answers()
     try:
         try:
-            runner.start()
-            return (yield)
+            with _ended_in_order():
+                runner.start()
+                return (yield)
         finally:
             runner.stop()
     except RunError as error:
         raise given.refusal(session.config, str(error)) from None
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, unless somebody else handles it: by default it ends
+    the process at once, and what a fault's command has broken elsewhere would stay so.
+    """
+    is_free = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not is_free or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _are_to_run(session: pytest.Session) -> bool:

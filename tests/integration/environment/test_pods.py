@@ -175,14 +175,15 @@ async def test_a_pod_that_had_nothing_in_flight_proves_nothing(
     assert any(p.endswith("had nothing in flight") for p in _problems(case)), _problems(case)
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 async def test_a_run_that_is_broken_off_heals_what_it_has_broken(
-    tmp_path: Path, reaper: Reaper, temporal_cli: Path
+    ending: signal.Signals, tmp_path: Path, reaper: Reaper, temporal_cli: Path
 ) -> None:
     async with _open(tmp_path, reaper, temporal_cli, pods=1) as shop:
         run = shop.begin("never_ends")
         mark = shop.books / "in-force"
         await wait_until(mark.exists, what="the fault is in force", deadline_seconds=60)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(ending)
         output = await _ended(run)
 
     assert run.returncode == pytest.ExitCode.INTERRUPTED, output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # Within a test pytester forgets what it imports; the SDK's protocol can be imported only once.
-from chaos.plugin import given, options
+from chaos.plugin import _ended_in_order, given, options
 from chaos.plugin.collecting import Collecting
 
 pytest_plugins = ["pytester"]
@@ -51,7 +52,7 @@ def test_survives(scenario, survives):
 """
 CONFTEST = f"""
 import pytest
-from chaos.plugin import given, options
+from chaos.plugin import _ended_in_order, given, options
 from chaos.plugin.collecting import Collecting
 
 pytest_plugins = {["chaos.plugin"]!r}
@@ -319,3 +320,23 @@ def test_a_conftest_may_leave_scenarios_out(shop: pytest.Pytester) -> None:
     done.assert_outcomes(skipped=1, deselected=1)
     done.stdout.fnmatch_lines(["*shop_survives was deselected by pytest_chaos_scenarios."])
     assert not (shop.path / "reports").exists()
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does_and_only_while_it_lasts() -> None:
+    """By default it ends the process, and what a command has broken elsewhere would stay so."""
+    with pytest.raises(KeyboardInterrupt), _ended_in_order():
+        signal.raise_signal(signal.SIGTERM)
+
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_what_a_project_does_at_sigterm_stays() -> None:
+    seen: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        with _ended_in_order():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    assert seen == [signal.SIGTERM]
