@@ -101,9 +101,10 @@ class _Crew:
                 file = self.folder / f"{number}-{count}.json"
                 file.write_text(each.history.up_to(each.length))
                 open_[str(file)] = each
-                with suppress(ConnectionError):  # it has ended, as its output tells
-                    process.stdin.write(f"{file}\n".encode())
-                    await process.stdin.drain()
+                if not process.stdin.is_closing():  # else it has ended, as its output tells
+                    with suppress(ConnectionError):
+                        process.stdin.write(f"{file}\n".encode())
+                        await process.stdin.drain()
                 if len(open_) >= _AHEAD:
                     answered.append(await _answer(process, log, open_))
             process.stdin.close()
@@ -128,6 +129,11 @@ async def _answer(process: Process, log: Path, open_: dict[str, Replay]) -> Repl
                 if each := open_.pop(file, None):
                     os.unlink(file)  # noqa: PTH108 - a path's own would block no less
                     return Replay(each.history, each.length, failure)
+    except ValueError:
+        raise UnusableError(
+            f"the replayer wrote a line of more than {_LINE_BYTES // (1024 * 1024)} MB at {what}: "
+            'it must print one line for each name that it reads, {"file": NAME, "failure": ""}.'
+        ) from None
     except DeadlineExceededError:
         raise UnusableError(
             f"the replayer gave no answer to {what} within {_ANSWER_SECONDS:g} s: it must print "
@@ -148,7 +154,7 @@ def _read(line: bytes) -> tuple[str, str]:
     """The file and its failure; no file where a line is no answer, but a log's or whatever."""
     try:
         answer = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""
     if not isinstance(answer, dict):
         return "", ""

@@ -33,6 +33,7 @@ class Half:
 REPLAYER = """
 import json, sys
 print("a log line")
+print("[" * 100_000)
 for line in iter(sys.stdin.readline, ""):
     name = line.strip()
     events = json.load(open(name))["events"]
@@ -95,3 +96,13 @@ def test_a_program_that_dies_is_no_verdict(project: Path) -> None:
         "the replayer ended with exit code 1 at order-killed.run-1.json up to event 3, before it "
         "answered: no such workflow\n"
     )
+
+
+def test_a_program_that_writes_one_endless_line_is_no_verdict(project: Path) -> None:
+    (project / "replayer.py").write_text("while True: print('x' * 1_000_000, end='')")
+
+    done = _replay("--command", f"{sys.executable} replayer.py", KILLED, cwd=project)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("the replayer wrote a line of more than 16 MB at order-killed")
+    assert done.stderr.count("\n") == 1
