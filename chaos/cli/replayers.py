@@ -99,7 +99,7 @@ class _Crew:
         try:
             for count, each in enumerate(asked):
                 file = self.folder / f"{number}-{count}.json"
-                file.write_text(each.history.up_to(each.length))
+                _write(file, each.history.up_to(each.length))
                 open_[str(file)] = each
                 if not process.stdin.is_closing():  # else it has ended, as its output tells
                     with suppress(ConnectionError):
@@ -113,7 +113,19 @@ class _Crew:
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
+            # What it has left in the background, such as a build's server, may hold its output.
+            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public closes a pipe that is read
             await process.wait()
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise UnusableError(
+            f"the folder for temporary files {file.parent.parent} cannot be written to "
+            f"({error.strerror}): make room there, or name another by TMPDIR."
+        ) from None
 
 
 async def _answer(process: Process, log: Path, open_: dict[str, Replay]) -> Replay:

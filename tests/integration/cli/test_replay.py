@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,9 @@ for line in iter(sys.stdin.readline, ""):
 """
 
 
-def _replay(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def _replay(
+    *arguments: str | Path, cwd: Path, largest_file: int = resource.RLIM_INFINITY
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "chaos", "replay", *map(str, arguments)],
         cwd=cwd,
@@ -51,6 +54,7 @@ def _replay(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[st
         text=True,
         check=False,
         timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file)),
     )
 
 
@@ -106,3 +110,25 @@ def test_a_program_that_writes_one_endless_line_is_no_verdict(project: Path) -> 
     assert done.returncode == 2
     assert done.stderr.startswith("the replayer wrote a line of more than 16 MB at order-killed")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_program_leaves_in_the_background_is_not_waited_for(project: Path) -> None:
+    """As `dotnet run` leaves a build's server, which holds its output."""
+    left = "import subprocess\nsubprocess.Popen(['sleep', '617'])\n"
+    (project / "replayer.py").write_text(left + REPLAYER)
+
+    done = _replay("--command", f"{sys.executable} replayer.py", KILLED, cwd=project)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "0 of 1 histories replay: 4 replays" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_full_disk_is_said_in_a_sentence(project: Path) -> None:
+    command = ("--command", f"{sys.executable} replayer.py")
+
+    done = _replay(*command, KILLED, cwd=project, largest_file=2_000)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("the folder for temporary files ")
+    assert done.stderr.endswith("make room there, or name another by TMPDIR.\n")
