@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Container, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from chaos.experiment.scenario import Case, Scenario
 from chaos.invariants.antipatterns import Notice, notices
 from chaos.invariants.figures import Figure
 from chaos.invariants.goals import GoalResult, case_goals, run_goals
+from chaos.invariants.recovers import recovers_within_its_bound
 from chaos.invariants.recovery import Recovery, met_work, recoveries, repeated_attempts
 from chaos.invariants.verdict import Finding, Verdict, merge
 
@@ -239,7 +241,7 @@ def case_result(
         saved_usd=cost.saved_usd(evidence),
         ambiguous=ambiguous,
         billed=dict(Counter(str(bill.item) for bill in evidence.bills)),
-        faults=_faults(evidence, hit=hit and not evidence.troubles),
+        faults=_faults(case, evidence, hit=hit and not evidence.troubles),
         load=_load(evidence, case.target.slots) if case.target.slots else None,
         workflows=tuple(_workflows(evidence, root)),
         checks=check_results(findings, proven),
@@ -358,8 +360,13 @@ def goals_of(scenarios: Sequence[ScenarioResult]) -> tuple[GoalResult, ...]:
     return run_goals(case.goals for scenario in scenarios for case in scenario.cases)
 
 
-def _faults(evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
+def _faults(case: Case, evidence: Evidence, *, hit: bool) -> tuple[FaultResult, ...]:
+    """All of them. Only what a case is judged by is a bound: one that keeps its workers away on
+    purpose does not ask for the target's promise.
+    """
     found, repeated = recoveries(evidence), repeated_attempts(evidence)
+    if all(check.name != recovers_within_its_bound.name for check in case.invariants):
+        found = {at: each.model_copy(update={"bound": math.inf}) for at, each in found.items()}
     return tuple(
         FaultResult(
             kind=entry.kind or "",

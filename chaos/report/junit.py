@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree as ET
 
@@ -69,7 +70,8 @@ def _of_scenario(scenario: ScenarioResult, result: RunResult) -> Iterator[tuple[
         yield "slowest_recovery_from", f"{fault.kind} at {fault.target}"
         yield "slowest_recovery_s", slowest.total
         yield "slowest_recovery_waited_s", round(slowest.waited, 3)
-        yield "slowest_recovery_bound_s", slowest.bound
+        if math.isfinite(slowest.bound):
+            yield "slowest_recovery_bound_s", slowest.bound
     yield "cost_usd", scenario.cost_usd
     yield "ideal_cost_usd", scenario.ideal_cost_usd
     yield "waste_usd", scenario.waste_usd

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from chaos.evidence.case import Evidence
 from chaos.evidence.history import Activity
@@ -20,13 +20,27 @@ _Seconds = Annotated[float, Field(gt=-1e9, lt=1e9, allow_inf_nan=False)]
 """How far below zero a difference of two clocks may be."""
 
 
+def _none_is_endless(value: object) -> object:
+    return math.inf if value is None else value
+
+
+_Bound = Annotated[
+    float,
+    Field(gt=-1e9),
+    BeforeValidator(_none_is_endless),
+    WithJsonSchema({"anyOf": [{"exclusiveMinimum": -1e9, "type": "number"}, {"type": "null"}]}),
+]
+"""JSON knows no infinity: there it is null."""
+
+
 class Recovery(BaseModel):
     """Seconds from a fault until what it broke is done again.
 
     `detect`: until the loss is noticed, at most the heartbeat timeout. `reschedule`: the retry
     policy's own wait. `restart`: what the next attempt waited beyond that for a worker or the
     server. `redo`: from its start until the activity is done. `bound`: the most that the first
-    three may take together, infinite in a record of an older version without it.
+    three may take together; infinite (in JSON null) where the case has no invariant of that, or an
+    older version did not record it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,7 +50,7 @@ class Recovery(BaseModel):
     reschedule: _Seconds
     restart: _Seconds
     redo: _Seconds
-    bound: Annotated[float, Field(gt=-1e9)] = math.inf
+    bound: _Bound = math.inf
 
     @property
     def waited(self) -> float:

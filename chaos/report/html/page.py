@@ -99,8 +99,8 @@ def _seconds(value: float | None) -> str:
 
 
 def _bound(value: float) -> str:
-    """The most that something may take, which versions before the first bound did not record."""
-    return _seconds(value) if math.isfinite(value) else "unknown"
+    """The most that something may take, if a case is judged by it."""
+    return _seconds(value) if math.isfinite(value) else "-"
 
 
 def _figure(value: float) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +21,8 @@ from chaos.experiment.results import (
     case_result,
     scenario_result,
 )
-from chaos.experiment.scenario import Scenario
+from chaos.experiment.scenario import Case, Scenario
+from chaos.invariants.recovers import recovers_within_its_bound
 from chaos.invariants.verdict import Verdict
 from chaos.report.files import markdown, write_reports
 from chaos.report.table import overall_line, schedule_lines, table_lines, usd
@@ -31,7 +33,10 @@ SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 
 
 def _case(scenario: Scenario, evidence: Evidence, number: int = 0) -> CaseResult:
-    case = scenario.cases[number]
+    return _of(scenario.cases[number], evidence)
+
+
+def _of(case: Case, evidence: Evidence) -> CaseResult:
     findings = judge(case, evidence)
     return case_result(
         case, evidence, findings, root=evidence.folder.parents[1], duration_s=12.3456
@@ -99,6 +104,32 @@ def test_the_parts_of_a_recovery_add_up(crashed: ScenarioResult) -> None:
     assert 0 < recovery.detect <= HEARTBEAT_TIMEOUT.total_seconds()
     parts = (recovery.detect, recovery.reschedule, recovery.restart, recovery.redo)
     assert recovery.total == pytest.approx(sum(parts))
+
+
+def test_a_recovery_has_a_bound_only_where_the_case_is_judged_by_it(worker_crash: Evidence) -> None:
+    case = SCENARIOS["worker_crash"].cases[0]
+    kept_away = replace(
+        case, invariants=[each for each in case.invariants if each is not recovers_within_its_bound]
+    )
+    bounds = [
+        {each.recovery_s.bound for each in found.faults if each.recovery_s}
+        for found in (
+            _of(case, worker_crash),
+            _of(kept_away, worker_crash),
+        )
+    ]
+
+    assert math.inf not in bounds[0]
+    assert bounds[1] == {math.inf}
+
+
+def test_a_result_without_a_bound_can_be_read_again(crashed: ScenarioResult) -> None:
+    assert crashed.recovery_s
+    endless = crashed.recovery_s.model_copy(update={"bound": math.inf})
+    written = crashed.model_copy(update={"recovery_s": endless}).model_dump_json()
+
+    assert json.loads(written)["recovery_s"]["bound"] is None
+    assert ScenarioResult.model_validate_json(written).recovery_s == endless
 
 
 def test_both_kills_have_their_own_recovery(crashed: ScenarioResult) -> None:
