@@ -26,6 +26,7 @@ _NOT_YET = frozenset(
     {
         RPCStatusCode.NOT_FOUND,
         RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.CANCELLED,  # so the SDK reports its own timeout
         RPCStatusCode.DEADLINE_EXCEEDED,
         RPCStatusCode.UNAVAILABLE,
     }
