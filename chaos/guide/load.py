@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
@@ -24,8 +27,8 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 ACTIVITY_SECONDS = 20.0
 """How long a workload may take to its first activity; one that has none is waited for so long."""
 
-TASK_SECONDS = 5.0
-"""How long a workflow task is looked for where there is no activity: it may take milliseconds."""
+IDLE_SECONDS = 5.0
+"""After so long with nothing to do for a worker, workflows are taken for such as only wait."""
 
 ACTIVITY_DONE = "activity * completing"
 """Where an activity has done what it does, and its worker is about to say so: the boundary."""
@@ -49,15 +52,16 @@ async def start_all(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
 @asynccontextmanager
 async def held_with_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> AsyncIterator[None]:
     """Start them, and enter the block when a worker on the wire has done an activity: its report is
-    held until the block is over. Where no activity is done for so long, what `until_at_work` waits
-    for will do. Raises EndedEarlyError if all have ended before.
+    held until the block is over. Where no activity is done for so long, or there is none, what
+    `until_at_work` waits for will do. Raises EndedEarlyError if all have ended before.
     """
     done = await lab.at(ACTIVITY_DONE, times=len(specs))
     done.deadline_seconds = ACTIVITY_SECONDS
     try:
         await start_all(lab, specs)
+        looking = _Looking(lab, specs)
         try:
-            await done.reached()
+            await _first_of(done.reached(), looking.until_they_only_wait())
         except DeadlineExceededError:
             await until_at_work(lab, specs)
         yield
@@ -67,17 +71,14 @@ async def held_with_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> AsyncIterat
 
 async def until_at_work(lab: Lab, specs: Sequence[WorkflowSpec]) -> None:
     """Wait until a worker has an activity of one of them in flight, by the server; where they have
-    none for so long, a workflow task will do. Where none is seen either, they only wait, for a
-    timer or a signal: a worker has no more of them than their state, and the proofs say whether
-    that was hit. Raises EndedEarlyError if all have ended before.
+    none for so long, a workflow task will do. Where they only wait, for a timer or a signal, a
+    worker has no more of them than their state, and the proofs say whether that was hit. Raises
+    EndedEarlyError if all have ended before.
     """
     try:
         await _until(lab, specs, _has_activity, "an activity", ACTIVITY_SECONDS)
     except DeadlineExceededError:
-        try:
-            await _until(lab, specs, _has_task, "a workflow task", TASK_SECONDS)
-        except DeadlineExceededError as error:
-            lab.note(str(error))
+        await _until(lab, specs, _has_task, "a workflow task", lab.step_deadline_seconds)
 
 
 async def _until(
@@ -87,18 +88,76 @@ async def _until(
     what: str,
     deadline_seconds: float,
 ) -> None:
+    looking = _Looking(lab, specs)
+
     async def is_there() -> bool:
-        told = await asyncio.gather(*(described(lab, spec.workflow_id) for spec in specs))
-        known = [each for each in told if each]
-        if known and all(d.status is not WorkflowExecutionStatus.RUNNING for d in known):
-            raise EndedEarlyError("all workflows ended before a worker was seen at work.")
-        return any(map(has_it, known))
+        only_wait = await looking.only_wait()
+        return only_wait or any(map(has_it, looking.known))
 
     await wait_until(
         is_there,
         what=f"a worker has {what} in flight",
         deadline_seconds=deadline_seconds,
         interval_seconds=_LOOK_SECONDS,
+    )
+
+
+@dataclass
+class _Looking:
+    """What the server says of some workflows, and since when they have had nothing to do."""
+
+    lab: Lab
+    specs: Sequence[WorkflowSpec]
+    known: Sequence[WorkflowExecutionDescription] = ()
+    _idle_since: float | None = None
+
+    async def only_wait(self) -> bool:
+        """Ask the server: whether none of them has had anything for a worker for a while. Raises
+        EndedEarlyError if all have ended.
+        """
+        told = await asyncio.gather(*(described(self.lab, spec.workflow_id) for spec in self.specs))
+        self.known = [each for each in told if each]
+        running = [d for d in self.known if d.status is WorkflowExecutionStatus.RUNNING]
+        if self.known and not running:
+            raise EndedEarlyError("all workflows ended before a worker was seen at work.")
+        now = time.monotonic()
+        if not running or any(map(_has_something, running)):
+            self._idle_since = None
+            return False
+        self._idle_since = now if self._idle_since is None else self._idle_since
+        if now - self._idle_since < IDLE_SECONDS:
+            return False
+        self.lab.note("the workflows only wait: their state at a worker is all that can be hit")
+        return True
+
+    async def until_they_only_wait(self) -> None:
+        """Return when it is so. Raises EndedEarlyError, DeadlineExceededError."""
+        await wait_until(
+            self.only_wait,
+            what="the workflows only wait",
+            deadline_seconds=ACTIVITY_SECONDS,
+            interval_seconds=_COUNT_SECONDS,
+        )
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of them, whose error is raised; the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _has_something(described: WorkflowExecutionDescription) -> bool:
+    """Whether a worker has, or will get, something to do for it or for a child of it."""
+    raw = described.raw_description
+    return bool(
+        raw.pending_activities or raw.pending_children or raw.HasField("pending_workflow_task")
     )
 
 

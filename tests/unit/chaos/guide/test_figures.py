@@ -294,3 +294,40 @@ def test_an_empty_queue_hides_no_backlog_of_another(tmp_path: Path) -> None:
     )
 
     assert backlog_drains.examine(told).verdict is Verdict.FAILED
+
+
+def test_what_waited_before_the_gap_is_none_of_its_doing(tmp_path: Path) -> None:
+    made = Made()
+    task(made, "1@host", 1, 1, 2)
+    activity(made, 2, 9, 9.5)
+    task(made, "1@host", 3, 9, 9.6)
+    task(made, "2@host", 29, 31, 32)
+    activity(made, 31, 34, 35)
+    made.ended(seconds=36)
+    found = by_name(*waits(evidence(tmp_path, made, journal=KILL), GAP))
+
+    assert {name: figure.value for name, figure in found.items()} == {
+        "schedule to start, workflow tasks, longest": 2,
+        "schedule to start, activities, longest": 3,
+    }
+
+
+def test_one_sample_in_the_gap_suffices_and_one_beside_it_does_not(tmp_path: Path) -> None:
+    within = ((9.0, {"workflow": 0.0}), (20.0, {"workflow": 2.0}), (25.0, {"workflow": 0.0}))
+    told = evidence(tmp_path, survivor(), journal=KILL, depths=within)
+
+    assert backlog_grew.examine(told).problems == ()
+
+
+def test_the_bound_of_a_replay_is_that_of_the_most_patient_workflow(tmp_path: Path) -> None:
+    mades = []
+    for number, seconds in enumerate((10, 40)):
+        made = Made(f"guide-{number}")
+        attributes = made.events[0].workflow_execution_started_event_attributes
+        attributes.workflow_task_timeout.FromSeconds(seconds)
+        task(made, "1@host", 1, 1, 2)
+        task(made, "2@host", 31, 31, 32 + number)
+        mades.append(made.ended(seconds=36))
+    latency = by_name(*replays(evidence(tmp_path, *mades, journal=KILL)))["replay latency, longest"]
+
+    assert (latency.value, latency.bound) == (2, 40)

@@ -91,6 +91,7 @@ def test_a_refused_call_proves_a_rate_limit(tmp_path: Path, call: Called) -> Non
         [polled(2)],  # before it
         [polled(12)],  # after it
         [polled(6, decision="RESOURCE_EXHAUSTED")],  # decided at a breakpoint
+        [polled(6, decision="")],  # nobody says by whom
     ],
 )
 def test_a_rate_limit_that_refused_nothing_is_unknown(
