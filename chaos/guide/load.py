@@ -27,7 +27,7 @@ from chaos.process.waiting import DeadlineExceededError, wait_until
 ACTIVITY_SECONDS = 20.0
 """How long a workload may take to its first activity; one that has none is waited for so long."""
 
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 10.0
 """After so long with nothing to do for a worker, workflows are taken for such as only wait."""
 
 ACTIVITY_DONE = "activity * completing"

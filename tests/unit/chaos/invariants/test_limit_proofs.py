@@ -191,3 +191,87 @@ def test_pauses_are_those_of_the_policy() -> None:
     (activity,) = made.workflow().activities
     assert attempts_of(activity) == 4
     assert pauses_seconds(activity) == 3 + 6 + 10
+
+
+def _with_ledger(
+    folder: Path, *calls: Called, of_ledger: Sequence[Called], **options: Any
+) -> Evidence:
+    """The same, and what another service was asked."""
+    evidence = evidence_with(folder, *calls, **options)
+    content = b"".join(RECORD.dump_json(call) + b"\n" for call in of_ledger)
+    (folder / FOLDER / "worker-1-to-ledger.jsonl").write_bytes(content)
+    return evidence
+
+
+def test_another_services_requests_are_no_proof(tmp_path: Path) -> None:
+    evidence = _with_ledger(tmp_path, asked(6, ""), of_ledger=[asked(6)])
+
+    assert services_were_overloaded.examine(evidence).problems == (
+        "payments had no more requests than it takes",
+    )
+
+
+def test_another_services_requests_make_no_storm_and_excuse_none(tmp_path: Path) -> None:
+    many = [asked(6 + number / 100) for number in range(9)]
+    assert not no_retry_storm.examine(_with_ledger(tmp_path, asked(6), of_ledger=many)).problems
+    (tmp_path / "more").mkdir()
+    usual = [asked(2 + number / 100, "") for number in range(9)]
+    assert no_retry_storm.examine(_with_ledger(tmp_path / "more", *many, of_ledger=usual)).problems
+
+
+def test_a_call_that_another_fault_met_is_no_proof_of_a_limit(tmp_path: Path) -> None:
+    evidence = evidence_with(tmp_path, polled(2), asked(2), fault="rate_limit")
+    kill = Entry(at=at(1), event=Event.FAULT, kind="kill", target="worker-1")
+    told = replace(evidence, journal=(kill, *evidence.journal))
+
+    assert rate_limit_was_hit.examine(told).problems == ("the rate limit refused no call",)
+
+
+@pytest.mark.parametrize(("started", "closed", "is_open"), [(0, 21, True), (7, 21, False)])
+def test_one_open_workflow_of_several_suffices(
+    tmp_path: Path, started: int, closed: int, is_open: bool
+) -> None:
+    made = Made("order-2")
+    made.events[0].event_time.FromDatetime(at(started))
+    other = made.ended(seconds=closed).workflow()
+    evidence = evidence_with(
+        tmp_path, polled(6), fault="rate_limit", made=Made().ended(seconds=5.5)
+    )
+    told = replace(evidence, workflows={**evidence.workflows, other.workflow_id: other})
+
+    assert (not rate_limit_was_hit.examine(told).problems) is is_open
+
+
+def test_a_workflow_that_has_not_ended_is_open(tmp_path: Path) -> None:
+    evidence = evidence_with(tmp_path, polled(6), fault="rate_limit", made=Made())
+
+    assert rate_limit_was_hit.examine(evidence).problems == ()
+
+
+def test_one_open_activity_of_several_suffices(tmp_path: Path) -> None:
+    made = Made()
+    made.done(made.scheduled("charge_card", 1), seconds=2)
+    made.done(made.scheduled("ship_parcel", 3), seconds=20).ended(seconds=21)
+
+    assert not services_were_overloaded.examine(
+        evidence_with(tmp_path, asked(6), made=made)
+    ).problems
+
+
+def test_only_activities_that_are_open_then_may_be_refused(tmp_path: Path) -> None:
+    made = Made()
+    for begun in (0.5, 1, 9):
+        made.done(made.scheduled("charge_card", begun), seconds=begun + 1)
+    made.done(made.scheduled("charge_card", 3), seconds=20).ended(seconds=21)
+    calls = [asked(6 + number / 100) for number in range(3)]
+    finding = no_retry_storm.examine(evidence_with(tmp_path, *calls, made=made))
+
+    (problem,) = finding.problems
+    assert "with 1 activities open" in problem
+    (tmp_path / "more").mkdir()
+    made = Made()
+    numbers = [made.scheduled("charge_card", 3) for _ in range(2)]
+    for number in numbers:
+        made.done(number, seconds=20)
+    allowed = evidence_with(tmp_path / "more", *calls, asked(6.5), made=made.ended(seconds=21))
+    assert no_retry_storm.examine(allowed).problems == ()
