@@ -121,7 +121,7 @@ def all_were_killed(evidence: Evidence) -> Iterator[str]:
             yield f"{ready.target} was not seen to die of SIGKILL"
         else:
             kills.append(kill)
-    if kills and not were_gone_at_once(evidence, kills):
+    if not were_gone_at_once(evidence, kills):
         yield "the workers were not down at the same time"
 
 

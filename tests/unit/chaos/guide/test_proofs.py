@@ -33,7 +33,12 @@ BOTH = (*TWO, *killed("worker-1", 1, 10), *killed("worker-2", 2, 10.02))
 
 
 def test_all_workers_died_at_once(tmp_path: Path) -> None:
-    back = (ready("worker-1", 3, 30), ready("worker-2", 4, 31))
+    back = (
+        ready("worker-1", 3, 30),
+        ready("worker-2", 4, 31),
+        ready("payments", 5, 1),
+        Entry(at=at(1), event=Event.STARTED, target="worker-3", pid=6),
+    )
 
     assert all_were_killed.examine(evidence(tmp_path, journal=(*BOTH, *back))).problems == ()
 
@@ -42,6 +47,7 @@ def test_all_workers_died_at_once(tmp_path: Path) -> None:
     ("journal", "why"),
     [
         (TWO, "no worker was killed"),
+        (killed("worker-1", 1, 10), "the workers were not down at the same time"),  # none was ready
         ((*TWO, *killed("worker-1", 1, 10)), "worker-2 was not seen to die of SIGKILL"),
         (BOTH[:-1], "worker-2 was not seen to die of SIGKILL"),
         (
@@ -107,6 +113,16 @@ def test_a_restart_that_met_no_activity_makes_it_unknown_where_there_were_some(
 
     assert finding.verdict is Verdict.UNKNOWN
     assert set(finding.problems) == {"kill did not reach activity * completing 1"}
+
+
+def test_one_workflow_with_activities_suffices_for_the_restarts_that_wait_for_them(
+    tmp_path: Path,
+) -> None:
+    told = restarted(tmp_path, activities=True)
+    idle = Made("guide-2").ended(seconds=100).workflow()
+    both = replace(told, workflows={**told.workflows, idle.workflow_id: idle})
+
+    assert restarts_were_carried_out.examine(both).verdict is Verdict.UNKNOWN
 
 
 def test_the_plan_of_a_target_is_always_the_same_and_spares_most_workers() -> None:
