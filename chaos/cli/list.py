@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, get_args
 
 from chaos.cli import Commands, add_parser
-from chaos.cli.terminal import columns, put, say
+from chaos.cli.terminal import columns, put, say, say_all, width
 
 if TYPE_CHECKING:
     from chaos.environment.target import Target
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Lists the scenarios of this project's targets (named in its pyproject.toml), with their number of
 cases and where they can run, and all faults; or the headings of Temporal's guide to pre-production
-testing, with the command for each and what the first target lacks."""
+testing, with the name to run each by and what the first target lacks."""
 _MORE = """\
 examples:
   %(prog)s
@@ -90,11 +91,24 @@ def _list_guide(target: Target, *, as_json: bool) -> int:
     if as_json:
         put(json.dumps({"headings": rows}, indent=2))
         return 0
-    shown = ("title", "name", "command", "missing")
-    head = ("Heading of the guide", "Name", "Command", "Missing")
-    for line in columns([head, *(tuple(row[field] or "-" for field in shown) for row in rows)]):
+    head = ("Name", "Heading of the guide")
+    for line in columns([head, *((row["name"] or "-", row["title"]) for row in rows)]):
         say(line)
+    say()
+    say("Run all: temporal-chaos run --guide; one: temporal-chaos run NAME --guide")
+    for why, lacking in _by_reason(rows).items():
+        say()
+        say_all(wrap(f"Not here: {', '.join(lacking)}: {why}.", width() or 100))
     return 0
+
+
+def _by_reason(rows: Sequence[Mapping[str, str | None]]) -> dict[str, list[str]]:
+    """The headings that cannot run, by why not."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if why := row["missing"]:
+            found.setdefault(why, []).append(row["name"] or row["title"] or "")
+    return found
 
 
 def _row(scenario: Scenario) -> tuple[str, ...]:

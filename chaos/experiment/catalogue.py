@@ -51,7 +51,8 @@ def scenarios_of(project: Path) -> Sequence[Scenario]:
     if not found:
         raise CatalogueError(
             f"no target of {project / 'pyproject.toml'} has scenarios: name them in "
-            "Target.scenarios, or as SCENARIOS in the module of their test."
+            "Target.scenarios, or as SCENARIOS in the module of their test; run --guide and --seed "
+            "need none, only Target.specs."
         )
     return found
 

@@ -169,7 +169,8 @@ def notice_lines(result: RunResult) -> list[str]:
 
 def _notice(places: Sequence[tuple[str, Notice]]) -> str:
     (place, first), count = places[0], sum(each.count for _, each in places)
-    often = f", {count} times in {len(places)} cases" if count > 1 else ""
+    cases = f"{len(places)} case{'s' if len(places) > 1 else ''}"
+    often = f", {count} times in {cases}" if count > 1 else ""
     return f"Notice: {notice_words(first)} ({first.workflow_id} in {place}{often})"
 
 
