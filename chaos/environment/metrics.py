@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -140,7 +140,7 @@ class ScrapeError(Exception):
     """The metrics cannot be read now. The sentence says why."""
 
 
-async def scrape(port: int) -> list[Reading]:
+async def scrape(port: int) -> Sequence[Reading]:
     """What a worker serves at a port of 127.0.0.1, now. Raises ScrapeError."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -182,9 +182,10 @@ def _is_whole(received: bytearray) -> bool:
     return length is not None and len(body) >= int(length[1])
 
 
-def read(text: str) -> list[Reading]:
+@lru_cache(maxsize=64)
+def read(text: str) -> Sequence[Reading]:
     """The wanted series of a text in Prometheus' format. Lines that are none of it are skipped, and
-    values that are no finite numbers.
+    values that are no finite numbers. A worker that waits says the same again, which is known.
     """
     found: dict[tuple[str, _Labels], Reading] = {}
     units: dict[str, str] = {}
@@ -198,7 +199,7 @@ def read(text: str) -> list[Reading]:
         _add(found[key], head, value)
     for family in DURATIONS:
         _to_seconds([each for each in found.values() if each.name == family], units.get(family, ""))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _add(reading: Reading, head: _Head, value: float) -> None:

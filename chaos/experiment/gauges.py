@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 
@@ -22,11 +22,8 @@ from chaos.experiment.sampling import repeated
 from chaos.process.child import ChildError
 
 EVERY_SECONDS = 1.0
-_TREE_SECONDS = 5.0
-"""How long a worker is taken to be made of the same processes: to look for them takes longer than
-to measure them.
-"""
 
+_LISTED = Path("/proc/thread-self/children")
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -36,7 +33,6 @@ class Gauges:
 
     stack: Stack
     _written: dict[_Key, tuple[float, float | None]] = field(default_factory=dict)
-    _trees: dict[int, tuple[float, list[psutil.Process]]] = field(default_factory=dict)
 
     async def take(self) -> None:
         """Measure all workers that are there, side by side, and write what has changed."""
@@ -64,33 +60,24 @@ class Gauges:
         """CPU time so far and memory of each worker, all its processes together."""
         for pid in pids:
             seconds = resident = 0.0
-            for process in self._tree(pid):
-                with suppress(psutil.Error), process.oneshot():
-                    times = process.cpu_times()
-                    seconds += times.user + times.system
-                    resident += process.memory_info().rss
+            for each in (pid, *_below(pid)):
+                with suppress(psutil.Error):
+                    process = psutil.Process(each)
+                    with process.oneshot():
+                        times = process.cpu_times()
+                        seconds += times.user + times.system
+                        resident += process.memory_info().rss
             if resident:
                 labels = {"worker": name, "pid": str(pid)}
                 yield Sample(at=at, name=WORKER_CPU, value=round(seconds, 2), labels=labels)
                 yield Sample(at=at, name=WORKER_MEMORY, value=resident, labels=labels)
-
-    def _tree(self, pid: int) -> Sequence[psutil.Process]:
-        """The process and all that descend from it."""
-        now = time.monotonic()
-        looked, found = self._trees.get(pid, (-_TREE_SECONDS, []))
-        if now - looked >= _TREE_SECONDS:
-            with suppress(psutil.Error):
-                first = psutil.Process(pid)
-                found = [first, *first.children(recursive=True)]
-            self._trees[pid] = (now, found)
-        return found
 
     async def _told(self, name: str, port: int) -> list[Sample]:
         """What has changed of the metrics of one worker, and whether it serves any."""
         try:
             readings = await scrape(port)
         except ScrapeError:
-            readings = []
+            readings = ()
         at = datetime.now(UTC)
         served = Reading(SERVED, {}, float(bool(readings)))
         return [
@@ -123,6 +110,21 @@ class Gauges:
             name: value.removeprefix(prefix) if name == "task_queue" else value
             for name, value in labels.items()
         }
+
+
+def _below(pid: int) -> Iterator[int]:
+    """All processes that descend from one. The kernel lists the children of a thread in a file;
+    where it was built without that, psutil looks at all processes of the machine.
+    """
+    if not _LISTED.exists():
+        with suppress(psutil.Error):
+            yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
+        return
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended meanwhile
+            for child in map(int, listed.read_text().split()):
+                yield child
+                yield from _below(child)
 
 
 @asynccontextmanager

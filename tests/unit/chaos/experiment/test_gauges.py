@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from chaos.environment.metrics import Reading, ScrapeError
 from chaos.evidence.samples import SERVED, WORKER_CPU, WORKER_MEMORY, SampleFile, read_samples
 from chaos.experiment import gauges as module
-from chaos.experiment.gauges import Gauges, gauged
+from chaos.experiment.gauges import Gauges, _below, gauged
 
 
 def _stack(file: SampleFile, ports: dict[str, list[int]] | None = None, prefix: str = "") -> Any:
@@ -118,3 +120,18 @@ async def test_no_failure_breaks_what_is_measured(
         with pytest.raises(ZeroDivisionError):
             async with gauged(_stack(file)):
                 raise ZeroDivisionError
+
+
+def test_all_that_descends_from_a_worker_is_its_own() -> None:
+    inner = "import sys; print(1, flush=True); sys.stdin.read()"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    argv = [sys.executable, "-c", outer]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        child.stdout.readline()  # the one below it runs
+
+        found = {*_below(os.getpid())}
+
+        assert child.pid in found
+        assert {*_below(child.pid)} < found
+        assert len({*_below(child.pid)}) == 1
