@@ -36,6 +36,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 BenchIn = Callable[[Path, StackSpec], AbstractAsyncContextManager[Bench]]
 
 
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    """A copy of the example, a project of its own."""
+    ignore = shutil.ignore_patterns("reports", "__pycache__")
+    return Path(shutil.copytree(PROJECT / "examples/orders", tmp_path / "orders", ignore=ignore))
+
+
 @pytest.fixture(scope="session")
 def reaper() -> Iterator[Reaper]:
     """Whoever leaves something behind, this clears up."""

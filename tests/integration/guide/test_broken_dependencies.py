@@ -5,41 +5,28 @@ requests no service can recognize does not.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[3]
+from tests.integration.command import chaos
+
 FORGETFUL = f"{sys.executable} -m tests.forgetful_worker"
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(400)]
 
 
-def _run(folder: Path, cli: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+def _run(orders: Path, cli: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """The exit code, what became of each case, and what was said."""
-    ignore = shutil.ignore_patterns("reports", "__pycache__")
-    orders = Path(shutil.copytree(PROJECT / "examples/orders", folder / "orders", ignore=ignore))
-    command = ("run", "guide_broken_dependencies", "--guide", *arguments)
-    ended = subprocess.run(
-        [sys.executable, "-m", "chaos", *command],
-        cwd=orders,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "TEMPORAL_CLI": str(cli)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = chaos(orders, cli, "run", "guide_broken_dependencies", "--guide", *arguments)
     results = json.loads((orders / "reports/latest/results.json").read_bytes())
     cases = {case["name"]: case for scenario in results["scenarios"] for case in scenario["cases"]}
     return ended.returncode, cases, ended.stdout + ended.stderr
 
 
-def test_orders_survive_services_that_are_broken(tmp_path: Path, temporal_cli: Path) -> None:
-    code, cases, said = _run(tmp_path, temporal_cli)
+def test_orders_survive_services_that_are_broken(orders: Path, temporal_cli: Path) -> None:
+    code, cases, said = _run(orders, temporal_cli)
 
     assert code == 0, said
     assert len(cases) == 10
@@ -52,9 +39,9 @@ def test_orders_survive_services_that_are_broken(tmp_path: Path, temporal_cli: P
 
 
 def test_a_worker_whose_requests_are_new_each_time_is_found(
-    tmp_path: Path, temporal_cli: Path
+    orders: Path, temporal_cli: Path
 ) -> None:
-    code, cases, said = _run(tmp_path, temporal_cli, "--worker-command", FORGETFUL)
+    code, cases, said = _run(orders, temporal_cli, "--worker-command", FORGETFUL)
 
     assert code == 1, said
     for name in ("payments_paused", "carrier_paused"):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[3]
+from tests.integration.command import chaos
+
 PLANTED = Path(__file__).with_name("planted_worker.py")
 LOAD = "guide_downstream_load"
 RATES = "guide_rate_limits"
@@ -22,29 +21,17 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Path:
+def orders(orders: Path) -> Path:
     """The example, with the planted worker among its tests."""
-    ignore = shutil.ignore_patterns("reports", "__pycache__")
-    copy = shutil.copytree(PROJECT / "examples/orders", tmp_path / "orders", ignore=ignore)
-    shutil.copy(PLANTED, copy / "tests")
-    return Path(copy)
+    shutil.copy(PLANTED, orders / "tests")
+    return orders
 
 
 def _ran(project: Path, cli: Path, scenario: str, mistake: str = "") -> Mapping[str, Any]:
     """Run it with a mistake, if any; the results of its cases by their names."""
     worker = f"{sys.executable} -m tests.planted_worker {mistake}"
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-m", "chaos", "run", scenario, "--guide"),
-            *(("--worker-command", worker) if mistake else ()),
-        ],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "TEMPORAL_CLI": str(cli)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    options = ("--worker-command", worker) if mistake else ()
+    ended = chaos(project, cli, "run", scenario, "--guide", *options)
     assert ended.returncode == bool(mistake), ended.stdout + ended.stderr
     results = json.loads((project / "reports/latest/results.json").read_bytes())
     (found,) = results["scenarios"]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[3]
+from tests.integration.command import chaos
+
 FORGETFUL = f"{sys.executable} -m tests.forgetful_worker"
 PAID_TWICE = "billed_at_most_expected"
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
@@ -52,27 +50,9 @@ def pytest_chaos_scenarios(scenarios):
 '''
 
 
-@pytest.fixture
-def orders(tmp_path: Path) -> Path:
-    ignore = shutil.ignore_patterns("reports", "__pycache__")
-    return Path(shutil.copytree(PROJECT / "examples/orders", tmp_path / "orders", ignore=ignore))
-
-
-def _chaos(project: Path, cli: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "chaos", *arguments],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "TEMPORAL_CLI": str(cli)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def _guide(project: Path, cli: Path, *arguments: str, expected: int) -> dict[str, dict[str, Any]]:
     """The cases of the run, by their scenario's name and their own."""
-    ended = _chaos(project, cli, "run", *arguments, "--guide")
+    ended = chaos(project, cli, "run", *arguments, "--guide")
     assert ended.returncode == expected, ended.stdout + ended.stderr
     results = json.loads((project / "reports" / "latest" / "results.json").read_bytes())
     return {
@@ -103,7 +83,7 @@ def test_all_workers_are_killed_and_the_backlog_drains(orders: Path, temporal_cl
     assert found["workflows replayed by another worker"] >= 1
     assert found["schedule to start, workflow tasks, longest"] > found["drain time"]
     assert "drain time" in (orders / "reports" / "latest" / "report.html").read_text()
-    again = _chaos(orders, temporal_cli, "recheck", "reports/latest")
+    again = chaos(orders, temporal_cli, "recheck", "reports/latest")
     assert again.returncode == 0, again.stdout + again.stderr
 
 
@@ -121,7 +101,7 @@ def test_workers_that_are_restarted_or_cut_off_lose_nothing(
     for case in ("dropped", "refused"):
         assert "reconnect time" in _figures(cases[f"guide_no_network/{case}"])
     assert _figures(cases["guide_no_network/dropped"])["workflow tasks that timed out"] >= 1
-    again = _chaos(orders, temporal_cli, "recheck", "reports/latest")
+    again = chaos(orders, temporal_cli, "recheck", "reports/latest")
     assert again.returncode == 0, again.stdout + again.stderr
 
 

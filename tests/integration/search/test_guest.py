@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,41 +11,23 @@ import pytest
 
 from chaos.faults import AtBoundary
 from chaos.search.schedule import FILE, read_schedule
+from tests.integration.command import chaos
 
-PROJECT = Path(__file__).parents[3]
 FORGETFUL = f"{sys.executable} -m tests.forgetful_worker"
 CHECK = "billed_at_most_expected"
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def orders(tmp_path: Path) -> Path:
-    ignore = shutil.ignore_patterns("reports", "__pycache__")
-    return Path(shutil.copytree(PROJECT / "examples/orders", tmp_path / "orders", ignore=ignore))
-
-
-def _chaos(project: Path, cli: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "chaos", *arguments],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "TEMPORAL_CLI": str(cli)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.sample
 def test_a_seed_of_a_guest_passes_and_is_judged_again(orders: Path, temporal_cli: Path) -> None:
     options = ("--seed", "1", "--duration", "15", "--workflows", "12")
-    ended = _chaos(orders, temporal_cli, "run", *options)
+    ended = chaos(orders, temporal_cli, "run", *options)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (case,) = _cases(orders / "reports" / "latest")
     assert (case["name"], case["verdict"]) == ("seed_1", "passed")
     assert case["cost_usd"] == case["ideal_cost_usd"] == "81.60"
-    again = _chaos(orders, temporal_cli, "recheck", "reports/latest")
+    again = chaos(orders, temporal_cli, "recheck", "reports/latest")
     assert again.returncode == 0, again.stdout + again.stderr
 
 
@@ -61,16 +40,16 @@ def test_a_planted_fault_that_a_lost_answer_brings_to_light_is_drawn_and_shrunk(
     options = ("--seed", "120", "--faults", "wire", "--duration", "10", "--workflows", "4")
     command = ("--worker-command", FORGETFUL)
 
-    ended = _chaos(orders, temporal_cli, "run", *options, *command)
+    ended = chaos(orders, temporal_cli, "run", *options, *command)
 
     assert ended.returncode == 1, ended.stdout + ended.stderr
     run = (orders / "reports" / "latest").resolve()
     (case,) = _cases(run)
     assert CHECK in {check["check"] for check in case["checks"] if check["verdict"] == "failed"}
-    shrunk = _chaos(orders, temporal_cli, "shrink", str(run), "--runs", "24", *command)
+    shrunk = chaos(orders, temporal_cli, "shrink", str(run), "--runs", "24", *command)
     assert shrunk.returncode == 0, shrunk.stdout + shrunk.stderr
     replay = f"--replay={run / 'shrink' / FILE}"
-    assert _chaos(orders, temporal_cli, "run", replay, *command).returncode == 1
+    assert chaos(orders, temporal_cli, "run", replay, *command).returncode == 1
     (left,) = read_schedule(run / "shrink" / FILE).faults
     assert isinstance(left.fault, AtBoundary)
     assert (str(left.fault.boundary), left.fault.action) == ("call * answered 1", "drop")
