@@ -214,4 +214,5 @@ async def prepared(lab: Lab) -> Mapping[str, str]:
 
 def invariants_of(target: Target) -> tuple[Invariant, ...]:
     """What must hold of a target whatever breaks: what it says, or else what must of anybody's."""
-    return tuple(dict.fromkeys((*(target.invariants or SURVIVAL), no_unplanned_exit)))
+    found = tuple(target.invariants or SURVIVAL)  # one made with a list has no hash
+    return found if no_unplanned_exit in found else (*found, no_unplanned_exit)

@@ -13,6 +13,7 @@ from chaos.environment.versions import Version, Versions
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.lab import Options
 from chaos.invariants.exits import no_unplanned_exit
+from chaos.invariants.survival import replays_with
 
 BARE = Target(worker=(sys.executable, "-m", "nothing"), task_queue="things")
 
@@ -95,3 +96,13 @@ def test_no_worker_may_end_by_itself_where_the_guide_plans_no_mistake() -> None:
         if scenario.name != "guide_deploy_nondeterministic":
             for case in scenario.cases:
                 assert no_unplanned_exit in case.invariants, (scenario.name, case.name)
+
+
+def test_an_invariant_that_was_made_with_a_list_is_taken_as_it_is() -> None:
+    own = replays_with([str])
+    held = replace(FULL, invariants=(own, no_unplanned_exit))
+
+    for case in (case for scenario in guide.scenarios(held) for case in scenario.cases):
+        assert [check.name for check in case.invariants].count(no_unplanned_exit.name) <= 1
+    for scenario in guide.scenarios(held)[:2]:
+        assert own in scenario.cases[0].invariants
