@@ -178,7 +178,7 @@ def table_of(
     )
     table.add_column("  Scenario", "  Total" if rows else "  getting ready", max_width=28)
     table.add_column("Cases", justify="right")
-    totals = f"{states}  ideal {ideal}" if rows else ""
+    totals = (f"{states}  ideal {ideal}" if is_wide else states) if rows else ""
     table.add_column("Stage" if is_wide else "Stage, or fault", totals, ratio=5, no_wrap=True)
     if is_wide:
         table.add_column("Fault", ratio=4)
