@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 
 from temporalio.client import WorkflowExecutionDescription
@@ -11,6 +11,7 @@ from temporalio.client import WorkflowExecutionDescription
 from chaos.environment.target import Target
 from chaos.evidence.bills import Mode
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow, time_of
 from chaos.evidence.journal import Event
 from chaos.evidence.samples import BACKLOG, over_time
 from chaos.experiment.lab import Lab
@@ -27,6 +28,7 @@ from chaos.guide.deploys import (
     versions_of,
     worker_of,
 )
+from chaos.guide.gap import COMPLETED, Gap, queueing_seconds
 from chaos.guide.heading import Heading
 from chaos.guide.load import load, prepared
 from chaos.invariants.deploys import (
@@ -39,6 +41,7 @@ from chaos.invariants.deploys import (
     was_not_deterministic,
 )
 from chaos.invariants.figures import SECONDS, Figure
+from chaos.invariants.recovery.faults import last_moment
 from chaos.invariants.survival import no_workflow_task_fails
 
 REPLAYS = "histories_replay"
@@ -151,24 +154,56 @@ def _pinned(target: Target) -> Callable[[Lab], Awaitable[None]]:
 
 
 def _figures(target: Target) -> Callable[[Evidence], Sequence[Figure]]:
-    """Why workflow tasks failed, how many workflows were stuck, and how long they took to end."""
+    """Why workflow tasks failed, how many workflows were stuck, and how long until they went on."""
 
     def figures(evidence: Evidence) -> Sequence[Figure]:
         failed = failures_under(evidence, versions_of(target), "broken")
         causes = Counter(each.cause for _, each in failed)
-        back_at = _back_at(evidence)
-        ends = [w.closed_at for w, _ in failed if w.closed_at]
-        drained = [(end - back_at).total_seconds() for end in ends if back_at]
+        stuck = {workflow.workflow_id: workflow for workflow, _ in failed}
         waited = [value for _, value in over_time(evidence.samples, BACKLOG)]
         return (
             *(Figure(name=f"{cause} when broken", value=n) for cause, n in causes.items()),
-            Figure(name="workflows stuck", value=len({w.workflow_id for w, _ in failed})),
+            Figure(name="workflows stuck", value=len(stuck)),
             *([Figure(name="deepest backlog", value=max(waited), unit="tasks")] if waited else ()),
-            *([Figure(name="drain time", value=max(drained), unit=SECONDS)] if drained else ()),
+            *drain_time(evidence, tuple(stuck.values())),
             *stops(evidence),
         )
 
     return figures
+
+
+def drain_time(evidence: Evidence, stuck: Sequence[Workflow]) -> Iterator[Figure]:
+    """From when the old version was ready again until the last task of a stuck workflow was
+    answered; where one never was, to the end. A backlog does not show it: the server counts such a
+    task as started, for the broken worker never answers it after its first attempt.
+
+    The bound: that attempt's timeout, and the queueing. The timeout is at most the one on record
+    for the attempt that was answered, because the server makes it longer with each attempt.
+    """
+    back_at = _back_at(evidence)
+    left = [each for each in stuck if back_at and not (each.closed_at and each.closed_at < back_at)]
+    if back_at is None or not left:
+        return
+    waits = [_until_answered(each, back_at, last_moment(evidence)) for each in left]
+    queueing = queueing_seconds(evidence, Gap(back_at, back_at, workers=1))
+    yield Figure(
+        name="drain time",
+        value=round(max((until - back_at).total_seconds() for until, _ in waits), 3),
+        unit=SECONDS,
+        bound=round(max(timeout for _, timeout in waits) + queueing, 3),
+    )
+
+
+def _until_answered(workflow: Workflow, since: datetime, end: datetime) -> tuple[datetime, float]:
+    """When the first task after a time was answered, and the timeout that it had, in seconds."""
+    for run in workflow.runs:
+        events = {event.event_id: event for event in run.events}
+        for event in run.events:
+            if event.event_type == COMPLETED and time_of(event) > since:
+                number = event.workflow_task_completed_event_attributes.scheduled_event_id
+                due = events[number].workflow_task_scheduled_event_attributes
+                return time_of(event), due.start_to_close_timeout.ToTimedelta().total_seconds()
+    return workflow.closed_at or end, workflow.task_seconds
 
 
 def _back_at(evidence: Evidence) -> datetime | None:
