@@ -5,6 +5,7 @@ Worker Versioning.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from chaos.environment.target import Target
 from chaos.environment.temporal import Topology
@@ -45,6 +46,9 @@ RAMP_PERCENT = 50.0
 RAMPED = 12
 """Workflows that start while a version ramps: that none gets it has a chance of 1 in 4096."""
 
+LEFT_BEHIND_SECONDS = 5.0
+"""How long workflows without a worker are waited for, which will not end."""
+
 OWN_SERVERS = frozenset({Topology.DEV, Topology.POSTGRES})
 """Where a worker deployment is this run's alone: elsewhere it may be one in production."""
 
@@ -70,6 +74,12 @@ def _versioned(target: Target) -> Sequence[Case]:
         _case(target, "auto_upgrade", _auto_upgrade(target), (went_on(versions, "old", "new"),)),
         _case(target, "ramp", _ramp(target), (ran_under(versions, "old", "new"),)),
         _case(target, "rollback", _rollback(target), back),
+        replace(
+            _case(target, "removed_early", _removed_early(target), stay[:1]),
+            must_fail=no_version_is_removed_early(versions),
+            converge_deadline_seconds=LEFT_BEHIND_SECONDS,
+            about_seconds=20.0,
+        ),
     ]
 
 
@@ -187,6 +197,24 @@ def _rollback(target: Target) -> Callable[[Lab], Awaitable[None]]:
         async with traffic.flowing():
             await lab.set_current("old")
         await _go_on(traffic)
+
+    return experiment
+
+
+def _removed_early(target: Target) -> Callable[[Lab], Awaitable[None]]:
+    """The control: the old version's only worker is stopped while workflows are pinned to it."""
+
+    async def experiment(lab: Lab) -> None:
+        versions = versions_of(target)
+        worker, traffic = await _begun(lab, target)
+        await worker_of(lab, "new", versioned=True)
+        traffic.how = pinned_to(versions, "old")
+        async with traffic.flowing():
+            await lab.set_current("new")
+            await traffic.until_at(worker)
+            stop = StopWorker(worker=worker.child.name, grace_seconds=versions.grace_seconds)
+            async with lab.during(stop):
+                lab.note("workflows are left on the old version, which has no worker any more")
 
     return experiment
 
