@@ -1,11 +1,15 @@
 // The worker: `go build -o worker . && ./worker`. The TEMPORAL_* variables say where Temporal is.
-// `./worker replay` needs none of it: it replays histories.
+// `./worker replay` needs none of it: it replays histories by the version that ORDERS_VERSION names.
 package main
 
 import (
 	"cmp"
+	"fmt"
 	"log"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -17,6 +21,18 @@ import (
 
 // The workflow of each version; ORDERS_VERSION says by which the worker works.
 var versions = map[string]any{"1": Order, "2": OrderV2, "2-unpatched": OrderUnpatched}
+
+// order is the workflow of the version that is asked for. It ends the program with 2 where there is no such.
+func order() any {
+	asked := cmp.Or(os.Getenv("ORDERS_VERSION"), "1")
+	found, ok := versions[asked]
+	if !ok {
+		known := strings.Join(slices.Sorted(maps.Keys(versions)), ", ")
+		fmt.Fprintf(os.Stderr, "ORDERS_VERSION is %q: there are %s.\n", asked, known)
+		os.Exit(2)
+	}
+	return found
+}
 
 // grace is how long a worker that is told to stop works on what it has begun.
 const grace = 15 * time.Second
@@ -37,8 +53,9 @@ func workerOptions() worker.Options {
 
 // Works until SIGTERM or Ctrl-C.
 func main() {
+	asked := order()
 	if len(os.Args) > 1 && os.Args[1] == "replay" {
-		replay()
+		replay(asked)
 		return
 	}
 	options, err := envconfig.LoadDefaultClientOptions()
@@ -52,8 +69,7 @@ func main() {
 	defer temporal.Close()
 
 	orders := worker.New(temporal, cmp.Or(os.Getenv("TASK_QUEUE"), "orders"), workerOptions())
-	orders.RegisterWorkflowWithOptions(
-		versions[cmp.Or(os.Getenv("ORDERS_VERSION"), "1")], workflow.RegisterOptions{Name: "Order"})
+	orders.RegisterWorkflowWithOptions(asked, workflow.RegisterOptions{Name: "Order"})
 	orders.RegisterActivityWithOptions(ChargeCard, activity.RegisterOptions{Name: chargeCard})
 	orders.RegisterActivityWithOptions(CheckOrder, activity.RegisterOptions{Name: checkOrder})
 	orders.RegisterActivityWithOptions(RefundCard, activity.RegisterOptions{Name: refundCard})

@@ -7,12 +7,13 @@ import (
 	"os"
 
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 )
 
 // replay replays the histories whose files' names it reads, for `temporal-chaos replay --command`.
-func replay() {
+func replay(order any) {
 	replayer := worker.NewWorkflowReplayer()
-	replayer.RegisterWorkflow(Order)
+	replayer.RegisterWorkflowWithOptions(order, workflow.RegisterOptions{Name: "Order"})
 	answers := json.NewEncoder(os.Stdout)
 	for names := bufio.NewScanner(os.Stdin); names.Scan(); {
 		failure := ""

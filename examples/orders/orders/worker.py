@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -31,6 +32,7 @@ GRACE = timedelta(seconds=15)
 
 async def main() -> None:
     """Work until SIGTERM or Ctrl-C."""
+    order = _order()
     client = await Client.connect(**ClientConfig.load_client_connect_config(), runtime=_runtime())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,12 +40,21 @@ async def main() -> None:
     async with Worker(
         client,
         task_queue=os.environ.get("TASK_QUEUE", workflow.TASK_QUEUE),
-        workflows=[VERSIONS[os.environ.get("ORDERS_VERSION", "1")]],
+        workflows=[order],
         activities=[charge_card, check_order, refund_card, ship_parcel],
         deployment_config=_deployment(),
         graceful_shutdown_timeout=GRACE,
     ):
         await stop.wait()
+
+
+def _order() -> type:
+    """The workflow of the version that is asked for. Exits with 2 where there is no such."""
+    asked = os.environ.get("ORDERS_VERSION", "1")
+    if asked not in VERSIONS:
+        sys.stderr.write(f"ORDERS_VERSION is {asked!r}: there are {', '.join(VERSIONS)}.\n")
+        sys.exit(2)
+    return VERSIONS[asked]
 
 
 def _runtime() -> Runtime | None:

@@ -81,21 +81,22 @@ class Example:
     temporal_cli: Path
 
     def build(self) -> None:
-        self._run(*self.language.build)
+        self.run(*self.language.build)
 
     def fetch(self) -> None:
-        self._run(*self.language.fetch)
+        self.run(*self.language.fetch)
 
     def chaos(self, *arguments: str, expected: int = 0) -> str:
         """What the harness says, called from its folder as its user would."""
-        return self._run(sys.executable, "-m", "chaos", *arguments, expected=expected)
+        return self.run(sys.executable, "-m", "chaos", *arguments, expected=expected)
 
     def cases(self) -> dict[str, dict[str, Any]]:
         """The newest run's, by the names of their scenarios."""
         results = json.loads((self.folder / "reports" / "latest" / "results.json").read_bytes())
         return {each["name"]: case for each in results["scenarios"] for case in each["cases"]}
 
-    def _run(self, *argv: str, expected: int = 0) -> str:
+    def run(self, *argv: str, expected: int = 0) -> str:
+        """What a command says in its folder, both outputs together."""
         ended = subprocess.run(
             argv,
             cwd=self.folder,
@@ -166,6 +167,26 @@ def test_a_replayer_of_its_own_sdk_sees_a_step_that_is_new(example: Example) -> 
     assert "1 of 1 histories replay: 4 replays" in same
     assert "| order-killed | Order | 17 (whole) | " in other
     assert "[TMPRL1100]" in other
+
+
+def test_its_replayer_takes_the_version_that_is_asked_for(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if example.language.name != "go":
+        pytest.skip("the example has no replayer in it")
+    replays = ("replay", "--command", "./worker replay", "reports/latest")
+    monkeypatch.setenv("ORDERS_VERSION", "2")
+    example.chaos("run", "worker_dies_charging")
+
+    same = example.chaos(*replays)
+    monkeypatch.setenv("ORDERS_VERSION", "1")
+    other = example.chaos(*replays, expected=1)
+    monkeypatch.setenv("ORDERS_VERSION", "3")
+    unknown = example.run("./worker", "replay", expected=2)
+
+    assert "1 of 1 histories replay" in same
+    assert "[TMPRL1100]" in other
+    assert unknown == 'ORDERS_VERSION is "3": there are 1, 2, 2-unpatched.\n'
 
 
 def test_every_fault_and_a_seed_pass(example: Example) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +15,13 @@ import pytest
 
 from chaos.environment.target import Target
 from chaos.environment.versions import Version
-from chaos.experiment.lab import Lab, start_workflow
 from chaos.experiment.results import CaseResult
 from chaos.experiment.run import run_case
 from chaos.experiment.scenario import Case, Scenario
 from chaos.guide import deploy_change, deploy_nondeterministic
-from chaos.guide.deploys import pinned_to, versions_of, worker_of
+from chaos.guide.deploys import versions_of
 from chaos.guide.heading import Heading
-from chaos.guide.load import load, start_all
+from chaos.invariants.deploys import no_version_is_removed_early
 from chaos.invariants.verdict import Verdict
 from tests.integration.guests.conftest import GuestRun
 
@@ -63,7 +62,7 @@ async def _result(guest_run: GuestRun, case: Case) -> CaseResult:
 
 SOUND = [
     *((CHANGE, name) for name in ("with_grace", "without_grace")),
-    *((CHANGE, name) for name in ("pinned", "auto_upgrade", "ramp", "rollback")),
+    *((CHANGE, name) for name in ("pinned", "auto_upgrade", "ramp", "rollback", "removed_early")),
     *((MISTAKE, name) for name in ("rolled_back", "pinned")),
 ]
 
@@ -97,25 +96,11 @@ def asked_anew(target: Target) -> Case:
 
 
 def removed_early(target: Target) -> Case:
-    """The old version's worker is stopped while workflows are pinned to that."""
-    pinned = pinned_to(versions_of(target), "old")
-
-    async def experiment(lab: Lab) -> None:
-        old = await worker_of(lab, "old", versioned=True)
-        await lab.set_current("old")
-        await worker_of(lab, "new", versioned=True)
-        orders = load(target, 3)
-        start = partial(start_workflow, versioning=pinned)
-        await asyncio.gather(*(lab.start(order, starter=start) for order in orders))
-        await asyncio.gather(
-            *(lab.until_in_flight(order.workflow_id, "charge_card") for order in orders)
-        )
-        await old.child.terminate()
-        await lab.set_current("new")
-        await start_all(lab, load(target, 1, first=4))
-
-    case = replace(_case(target, CHANGE, "pinned"), experiment=experiment)
-    return replace(case, converge_deadline_seconds=SOON_SECONDS)
+    """The heading's own control, judged as any other case."""
+    case = _case(target, CHANGE, "removed_early")
+    return replace(
+        case, must_fail=None, invariants=(no_version_is_removed_early(versions_of(target)),)
+    )
 
 
 PLANTED: Mapping[Callable[[Target], Case], tuple[str, str]] = {
@@ -123,7 +108,7 @@ PLANTED: Mapping[Callable[[Target], Case], tuple[str, str]] = {
     asked_anew: ("billed_at_most_expected", "was billed 2 times"),
     removed_early: (
         "no_version_is_removed_early",
-        "3 workflows are pinned to version 1.0 of orders, which has no workers",
+        "pinned to version 1.0 of orders, which has no workers",
     ),
 }
 
@@ -140,3 +125,17 @@ async def test_a_planted_mistake_turns_its_deploy_red(
     assert result.verdict is Verdict.FAILED, result.reason
     assert found[check].verdict is Verdict.FAILED
     assert words in " ".join(found[check].problems)
+
+
+def test_a_version_that_is_not_there_is_a_sentence(shop: Target) -> None:
+    ended = subprocess.run(
+        shop.worker,
+        cwd=shop.cwd,
+        env={**os.environ, "ORDERS_VERSION": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = "ORDERS_VERSION is '3': there are 1, 2, 2-unpatched.\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
