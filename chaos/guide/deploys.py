@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType, PendingActivityState
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHistory,
+)
 from temporalio.common import (
     AutoUpgradeVersioningOverride,
     PinnedVersioningOverride,
@@ -22,6 +27,7 @@ from chaos.environment.target import Target
 from chaos.environment.versions import VersionName, Versions
 from chaos.environment.worker import WorkerProcess
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import time_of
 from chaos.evidence.journal import Event
 from chaos.experiment.lab import Lab, start_workflow
 from chaos.experiment.scenario import SURVIVAL
@@ -42,9 +48,9 @@ _SHORTEST_SECONDS = 0.25
 """Between two starts."""
 PATIENCE = 3
 """How many lengths of a workflow to wait for the best moment."""
-_EVENTS_OF_A_STEP = 6
-"""What is still to come of a history when its last activity is in flight: its start and its end, a
-workflow task, and the end.
+_LONG_SHARE = 0.25
+"""An activity that takes so much of the longest one's time is long: it is still in flight when a
+worker is stopped that was seen to have it, also on a busy machine.
 """
 _LOOK_SECONDS = 0.1
 _IN_FLIGHT = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -85,7 +91,7 @@ class Traffic:
     _started: int = field(default=0, init=False)
     _open: list[str] = field(default_factory=list, init=False)
     _interval_seconds: float = field(default=_SHORTEST_SECONDS, init=False)
-    _events: int = field(default=0, init=False)
+    _late_events: int = field(default=0, init=False)
 
     async def first(self) -> None:
         """Run one to its end, which shows that it does and how long it takes."""
@@ -94,8 +100,8 @@ class Traffic:
         await self.lab.until_ended(workflow_id)
         took = asyncio.get_running_loop().time() - begin
         self._interval_seconds = max(_SHORTEST_SECONDS, took / OPEN)
-        told = await described(self.lab, workflow_id)
-        self._events = told.history_length if told else 0
+        history = await self.lab.handle(workflow_id).fetch_history()
+        self._late_events = events_before_its_last_long_activity(history)
 
     async def start(self) -> str:
         """Start one more; its id."""
@@ -151,12 +157,12 @@ class Traffic:
             self._interval_seconds = min(self._interval_seconds, spread)
 
     async def until_at(self, worker: WorkerProcess) -> None:
-        """Wait until this worker has an activity of one of them in flight: if possible of one with
-        as much history as an open one can have, so that a change anywhere in it meets it. Where no
-        activity is seen for so long, workflows that are open and wait will do: the proofs say
-        whether the deploy met one.
+        """Wait until this worker has an activity of one of them in flight, if possible a last long
+        one: then most of its history is there, and it is still open at the stop. Where no activity
+        is seen for so long, workflows that are open and wait will do: the proofs say whether the
+        deploy met one.
         """
-        least = self._events - _EVENTS_OF_A_STEP
+        least = self._late_events
 
         async def is_at_work() -> bool:
             found = (await self.open()).values()
@@ -194,6 +200,20 @@ class Traffic:
             deadline_seconds=seconds or self.lab.step_deadline_seconds,
             interval_seconds=_LOOK_SECONDS,
         )
+
+
+def events_before_its_last_long_activity(history: WorkflowHistory) -> int:
+    """How many there were while that was in flight: its start is recorded with its end."""
+    started: dict[int, HistoryEvent] = {}
+    took: dict[int, float] = {}
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            started[event.activity_task_started_event_attributes.scheduled_event_id] = event
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            begun = started[event.activity_task_completed_event_attributes.scheduled_event_id]
+            took[begun.event_id - 1] = (time_of(event) - time_of(begun)).total_seconds()
+    longest = max(took.values(), default=0.0)
+    return max((n for n, each in took.items() if each >= _LONG_SHARE * longest), default=0)
 
 
 def _is_at(worker: WorkerProcess, described: WorkflowExecutionDescription) -> bool:
