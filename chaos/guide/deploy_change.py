@@ -75,7 +75,7 @@ def _versioned(target: Target) -> Sequence[Case]:
         _case(target, "ramp", _ramp(target), (ran_under(versions, "old", "new"),)),
         _case(target, "rollback", _rollback(target), back),
         replace(
-            _case(target, "removed_early", _removed_early(target), stay[:1]),
+            _case(target, "removed_early", _removed_early(target), (ran_under(versions, "old"),)),
             must_fail=no_version_is_removed_early(versions),
             converge_deadline_seconds=LEFT_BEHIND_SECONDS,
             about_seconds=20.0,
@@ -202,15 +202,17 @@ def _rollback(target: Target) -> Callable[[Lab], Awaitable[None]]:
 
 
 def _removed_early(target: Target) -> Callable[[Lab], Awaitable[None]]:
-    """The control: the old version's only worker is stopped while workflows are pinned to it."""
+    """The control: when the new version is current, the old one's only worker is stopped although
+    workflows are pinned to that.
+    """
 
     async def experiment(lab: Lab) -> None:
         versions = versions_of(target)
         worker, traffic = await _begun(lab, target)
         await worker_of(lab, "new", versioned=True)
+        await lab.set_current("new")
         traffic.how = pinned_to(versions, "old")
         async with traffic.flowing():
-            await lab.set_current("new")
             await traffic.until_at(worker)
             stop = StopWorker(worker=worker.child.name, grace_seconds=versions.grace_seconds)
             async with lab.during(stop):
