@@ -29,10 +29,12 @@ _NOT_YET = frozenset(
         RPCStatusCode.CANCELLED,  # so the SDK reports its own timeout
         RPCStatusCode.DEADLINE_EXCEEDED,
         RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.CANCELLED,
     }
 )
 """How the server says that it has not seen a version, or not all its task queues, poll yet; or
-that it is too busy to answer. To ask again changes nothing that was taken.
+that it is too busy to answer, which the client calls cancelled where its own patience ended. To ask
+again changes nothing that was taken.
 """
 _DONE = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 _INTERVAL_SECONDS = 0.2
