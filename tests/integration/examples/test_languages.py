@@ -143,50 +143,41 @@ def test_the_scenarios_of_the_python_example_pass(example: Example) -> None:
         assert case["cost_usd"] == case["ideal_cost_usd"] == "6.80"
 
 
-def test_a_replayer_of_its_own_sdk_sees_a_step_that_is_new(example: Example) -> None:
+def test_a_replayer_of_its_own_sdk_sees_a_step_that_is_new(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Runs the scenarios itself, so that it needs no other test before it."""
     if example.language.name != "go":
         pytest.skip("the example has no replayer in it")
     workflow = example.folder / "workflow.go"
     as_it_was = workflow.read_text()
     step = "\treturn receipt, nil\n"
+    replay = ("replay", "--command", "./worker replay", "reports/latest")
     example.chaos("run", "worker_dies_charging")
 
-    same = example.chaos("replay", "--command", "./worker replay", "reports/latest")
+    same = example.chaos(*replay)
+    monkeypatch.setenv("ORDERS_VERSION", "2")
+    patched = example.chaos(*replay)
+    monkeypatch.setenv("ORDERS_VERSION", "2-unpatched")
+    unpatched = example.chaos(*replay, expected=1)
+    monkeypatch.setenv("ORDERS_VERSION", "3")
+    unknown = example.run("./worker", "replay", expected=2)
+    monkeypatch.delenv("ORDERS_VERSION")
     try:
         mail = "\tworkflow.ExecuteActivity(ctx, refundCard, order).Get(ctx, nil)\n"
         workflow.write_text(as_it_was.replace(step, f"{mail}{step}"))
         example.build()
-        other = example.chaos(
-            "replay", "--command", "./worker replay", "reports/latest", expected=1
-        )
+        other = example.chaos(*replay, expected=1)
     finally:
         workflow.write_text(as_it_was)
         example.build()
 
     assert "1 of 1 histories replay: 4 replays" in same
+    assert "1 of 1 histories replay: 4 replays" in patched
+    assert "[TMPRL1100]" in unpatched
+    assert unknown == 'ORDERS_VERSION is "3": there are 1, 2, 2-unpatched.\n'
     assert "| order-killed | Order | 17 (whole) | " in other
     assert "[TMPRL1100]" in other
-
-
-def test_its_replayer_takes_the_version_that_is_asked_for(
-    example: Example, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if example.language.name != "go":
-        pytest.skip("the example has no replayer in it")
-    replays = ("replay", "--command", "./worker replay", "reports/latest")
-    monkeypatch.setenv("ORDERS_VERSION", "2")
-    example.chaos("run", "worker_dies_charging")
-
-    same = example.chaos(*replays)
-    monkeypatch.setenv("ORDERS_VERSION", "1")
-    other = example.chaos(*replays, expected=1)
-    monkeypatch.setenv("ORDERS_VERSION", "3")
-    unknown = example.run("./worker", "replay", expected=2)
-
-    assert "1 of 1 histories replay" in same
-    assert "[TMPRL1100]" in other
-    assert unknown == 'ORDERS_VERSION is "3": there are 1, 2, 2-unpatched.\n'
 
 
 def test_every_fault_and_a_seed_pass(example: Example) -> None:
