@@ -29,17 +29,11 @@ from chaos.guide.deploys import (
 from chaos.guide.heading import Heading
 from chaos.guide.load import load, prepared
 from chaos.invariants import Invariant
-from chaos.invariants.deploys import (
-    Builds,
-    no_version_is_removed_early,
-    pinned_stay,
-    ran_under,
-    stayed_on,
-    upgrading_move,
-    went_on,
-)
+from chaos.invariants.builds import Builds
+from chaos.invariants.deploys import no_version_is_removed_early, pinned_stay, upgrading_move
 from chaos.invariants.exits import no_unplanned_exit
 from chaos.invariants.figures import Figure
+from chaos.invariants.proofs.deploys import ran_under, stayed_on, went_on
 
 WORKERS = 2
 RAMP_PERCENT = 50.0

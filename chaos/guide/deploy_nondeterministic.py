@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionDescription
 
 from chaos.environment.target import Target
@@ -28,22 +29,17 @@ from chaos.guide.deploys import (
     versions_of,
     worker_of,
 )
-from chaos.guide.gap import COMPLETED, Gap, queueing_seconds
+from chaos.guide.gap import Gap, queueing_seconds
 from chaos.guide.heading import Heading
 from chaos.guide.load import load, prepared
-from chaos.invariants.deploys import (
-    fails_as_planned,
-    failures_under,
-    no_version_is_removed_early,
-    pinned_stay,
-    ran_under,
-    stayed_on,
-    was_not_deterministic,
-)
+from chaos.invariants.builds import failures_under
+from chaos.invariants.deploys import fails_as_planned, no_version_is_removed_early, pinned_stay
 from chaos.invariants.figures import SECONDS, Figure
+from chaos.invariants.proofs.deploys import ran_under, stayed_on, was_not_deterministic
 from chaos.invariants.recovery.faults import last_moment
 from chaos.invariants.survival import no_workflow_task_fails
 
+_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 REPLAYS = "histories_replay"
 """The name of the invariant `replays_with`: nothing need replay what the broken code did."""
 
@@ -199,7 +195,7 @@ def _until_answered(workflow: Workflow, since: datetime, end: datetime) -> tuple
     for run in workflow.runs:
         events = {event.event_id: event for event in run.events}
         for event in run.events:
-            if event.event_type == COMPLETED and time_of(event) > since:
+            if event.event_type == _COMPLETED and time_of(event) > since:
                 number = event.workflow_task_completed_event_attributes.scheduled_event_id
                 due = events[number].workflow_task_scheduled_event_attributes
                 return time_of(event), due.start_to_close_timeout.ToTimedelta().total_seconds()

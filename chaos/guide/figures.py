@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from chaos.evidence.case import Evidence
+from chaos.evidence.history import Workflow
 from chaos.evidence.samples import BACKLOG, WORKER_CPU, Sample, over_time
+from chaos.evidence.tasks import Answered, Ended
 from chaos.experiment.sampling import EVERY_SECONDS
-from chaos.guide.gap import Gap, Task, due_again, gap_of, overdue, queueing_seconds, tasks
+from chaos.guide.gap import Gap, due_again, gap_of, overdue, queueing_seconds, tasks_of
 from chaos.invariants import Late, Unmeasured, invariant, proof
 from chaos.invariants.figures import SECONDS, Figure
 
@@ -88,7 +90,7 @@ def _waits(evidence: Evidence, since: datetime) -> dict[str, list[float]]:
     return {
         "workflow tasks": [
             task.waited_seconds
-            for run in tasks(evidence)
+            for _, run in tasks_of(evidence)
             for task in run
             if task.started_at >= since
         ],
@@ -108,23 +110,22 @@ def replays(evidence: Evidence) -> Iterator[Figure]:
 
     The bound: the workflow task's own timeout. One that was not answered in time is beyond it.
     """
-    found = [*replayed(evidence), *overdue(evidence)]
+    found: list[tuple[Workflow, Ended]] = [*replayed(evidence), *overdue(evidence)]
     yield Figure(name="workflows replayed by another worker", value=len(found), unit="times")
     if found:
-        known = {each.workflow_id: each.task_seconds for each in evidence.all_workflows}
         yield Figure(
             name="replay latency, longest",
-            value=math.ceil(1000 * max(task.seconds for task in found)) / 1000,
+            value=math.ceil(1000 * max(task.seconds for _, task in found)) / 1000,
             unit=SECONDS,
-            bound=max(known[task.workflow_id] for task in found) or None,
+            bound=max(workflow.task_seconds for workflow, _ in found) or None,
         )
 
 
-def replayed(evidence: Evidence) -> Sequence[Task]:
+def replayed(evidence: Evidence) -> Sequence[tuple[Workflow, Answered]]:
     """The tasks that were answered by another worker than the one before them in their run."""
     return [
-        task
-        for run in tasks(evidence)
+        (workflow, task)
+        for workflow, run in tasks_of(evidence)
         for before, task in pairwise(run)
         if task.worker != before.worker
     ]

@@ -16,16 +16,14 @@ another run is in it:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from temporalio.api.enums.v1 import EventType, TimeoutType
-from temporalio.client import WorkflowHistory
-
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import time_of
+from chaos.evidence.history import Workflow
 from chaos.evidence.journal import Entry, Event
+from chaos.evidence.tasks import Answered, Expired, answered, tasks
 from chaos.invariants.recovery.bounds import (
     RECONNECT_SECONDS,
     handover_seconds,
@@ -44,11 +42,6 @@ from chaos.invariants.recovery.faults import (
 from chaos.invariants.recovery.retries import Loss, Retry, starts
 from chaos.invariants.recovery.victims import victim_of
 
-SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
-STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
-COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-TIMED_OUT = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
-
 
 @dataclass(frozen=True)
 class Gap:
@@ -66,31 +59,6 @@ class Gap:
     def seconds(self) -> float:
         """How long it lasted."""
         return (self.end - self.start).total_seconds()
-
-
-@dataclass(frozen=True)
-class Task:
-    """A workflow task that a worker got, and when that was over: by its answer or its timeout. One
-    that waited in vain for the worker that knew the workflow is scheduled once more, for all
-    workers: `scheduled_at` is when it first was.
-    """
-
-    workflow_id: str
-    scheduled_at: datetime
-    started_at: datetime
-    completed_at: datetime
-    worker: str
-    is_answered: bool = True
-
-    @property
-    def seconds(self) -> float:
-        """From when a worker got it to its answer, or to its timeout."""
-        return (self.completed_at - self.started_at).total_seconds()
-
-    @property
-    def waited_seconds(self) -> float:
-        """From when it was due to when a worker got it."""
-        return (self.started_at - self.scheduled_at).total_seconds()
 
 
 def gap_of(evidence: Evidence, workers: int) -> Gap | None:
@@ -115,14 +83,14 @@ def gap_after(evidence: Evidence, fault: Entry, workers: int) -> Gap:
     return Gap(fault.at, back.at if back else last_moment(evidence), workers)
 
 
-def tasks(evidence: Evidence) -> Iterator[tuple[Task, ...]]:
-    """The answered workflow tasks of each run, in order."""
+def tasks_of(evidence: Evidence) -> Iterator[tuple[Workflow, Sequence[Answered]]]:
+    """The answered workflow tasks of each run, in order, with the workflow."""
     for workflow in evidence.all_workflows:
         for run in workflow.runs:
-            yield tuple(task for task in _tasks(workflow.workflow_id, run) if task.is_answered)
+            yield workflow, answered(run)
 
 
-def overdue(evidence: Evidence) -> Iterator[Task]:
+def overdue(evidence: Evidence) -> Iterator[tuple[Workflow, Expired]]:
     """The workflow tasks that a worker got after another worker's, and did not answer in time,
     although no fault hit it meanwhile: to replay the history took it too long.
     """
@@ -130,48 +98,24 @@ def overdue(evidence: Evidence) -> Iterator[Task]:
     for workflow in evidence.all_workflows:
         for run in workflow.runs:
             last = ""
-            for task in _tasks(workflow.workflow_id, run):
-                if task.is_answered:
+            for task in tasks(run):
+                if isinstance(task, Answered):
                     last = task.worker
-                elif last not in {"", task.worker} and not any(
-                    _may_have_lost(evidence, fault, task) for fault in broken
+                elif (
+                    isinstance(task, Expired)
+                    and last not in {"", task.worker}
+                    and not any(_may_have_lost(evidence, fault, task) for fault in broken)
                 ):
-                    yield task
+                    yield workflow, task
 
 
-def _may_have_lost(evidence: Evidence, fault: Entry, task: Task) -> bool:
+def _may_have_lost(evidence: Evidence, fault: Entry, task: Expired) -> bool:
     """Whether a fault can be why a task was not answered."""
     if component_of(fault) is Component.WORKER:
         victim = victim_of(evidence, fault)
         return victim.may_be(task.worker) and victim.overlaps(task.started_at, task.completed_at)
     noticed = is_noticed_by(evidence, fault) + timedelta(seconds=RECONNECT_SECONDS)
     return fault.at <= task.completed_at and task.started_at <= noticed
-
-
-def _tasks(workflow_id: str, run: WorkflowHistory) -> Iterator[Task]:
-    scheduled: dict[int, datetime] = {}
-    started: dict[int, tuple[datetime, datetime, str]] = {}
-    in_vain_since: datetime | None = None
-    for event in run.events:
-        if event.event_type == SCHEDULED:
-            scheduled[event.event_id] = in_vain_since or time_of(event)
-            in_vain_since = None
-        elif event.event_type == TIMED_OUT:
-            late = event.workflow_task_timed_out_event_attributes
-            number = late.started_event_id
-            if late.timeout_type == TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START:
-                in_vain_since = scheduled.get(late.scheduled_event_id)
-            elif number in started:
-                due, begun_at, worker = started[number]
-                yield Task(workflow_id, due, begun_at, time_of(event), worker, is_answered=False)
-        elif event.event_type == STARTED:
-            begun = event.workflow_task_started_event_attributes
-            due = scheduled.get(begun.scheduled_event_id, time_of(event))
-            started[event.event_id] = (due, time_of(event), begun.identity)
-        elif event.event_type == COMPLETED:
-            number = event.workflow_task_completed_event_attributes.started_event_id
-            if number in started:
-                yield Task(workflow_id, *started[number][:2], time_of(event), started[number][2])
 
 
 def work_left(evidence: Evidence, since: datetime) -> Mapping[str, float]:
@@ -184,7 +128,7 @@ def work_left(evidence: Evidence, since: datetime) -> Mapping[str, float]:
     ]
     pieces += [
         (task.completed_at - max(task.started_at, since)).total_seconds()
-        for run in tasks(evidence)
+        for _, run in tasks_of(evidence)
         for task in run
         if task.completed_at > since
     ]

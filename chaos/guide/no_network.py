@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
-from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.enums.v1 import EventType, TimeoutType
 
 from chaos.environment.target import Target
 from chaos.environment.temporal import SHARED_SERVER
@@ -20,7 +20,7 @@ from chaos.experiment.lab import Lab
 from chaos.experiment.scenario import Case, Scenario
 from chaos.faults import BadNetwork
 from chaos.guide.figures import backlog_drains, figures_of_a_gap, processors
-from chaos.guide.gap import TIMED_OUT, Gap, gap_of, tasks
+from chaos.guide.gap import Gap, gap_of, tasks_of
 from chaos.guide.heading import Heading
 from chaos.guide.load import invariants_of, load, prepared, start_all, until_at_work
 from chaos.invariants import proof
@@ -114,7 +114,7 @@ def _reconnect(evidence: Evidence, gap: Gap) -> Iterator[Figure]:
     The bound: until both ends know that they can reach each other (keepalive, and the longest wait
     of an SDK between two tries), and the handover.
     """
-    began = [task.started_at for run in tasks(evidence) for task in run]
+    began = [task.started_at for _, run in tasks_of(evidence) for task in run]
     after = [at for at in began if at > gap.end]
     if after:
         yield Figure(
@@ -135,7 +135,7 @@ def _timeouts(evidence: Evidence, gap: Gap) -> Iterator[Figure]:
         event
         for workflow in evidence.all_workflows
         for event in workflow.events
-        if event.event_type == TIMED_OUT
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
         and event.workflow_task_timed_out_event_attributes.timeout_type
         == TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
     ]

@@ -15,8 +15,9 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowHistory
 
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Activity, Workflow, time_of
+from chaos.evidence.history import Activity, Workflow
 from chaos.evidence.journal import Event
+from chaos.evidence.tasks import answered
 
 _MANY_ATTEMPTS = 5
 """With the SDK's default policy they take 15 s: what fails that long is no passing trouble."""
@@ -187,22 +188,16 @@ def _of_tasks(workflow: Workflow, first_fault: datetime | None) -> Iterator[_Sig
     for run in workflow.runs:
         if any(event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED for event in run.events):
             continue
-        started: datetime | None = None
-        for event in run.events:
-            at = time_of(event)
-            if first_fault and at >= first_fault:
+        for task in answered(run):
+            if first_fault and task.completed_at >= first_fault:
                 break
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-                started = at
-            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED and started:
-                took = (at - started).total_seconds()
-                if took >= _TASK_SECONDS:
-                    yield _Sign(
-                        Pattern.WORK_IN_A_TASK,
-                        "",
-                        f"the workflow task of event {event.event_id} took {took:.1f} s, where "
-                        "code that only decides takes milliseconds",
-                    )
+            if task.seconds >= _TASK_SECONDS:
+                yield _Sign(
+                    Pattern.WORK_IN_A_TASK,
+                    "",
+                    f"the workflow task of event {task.done.event_id} took {task.seconds:.1f} s, "
+                    "where code that only decides takes milliseconds",
+                )
 
 
 def _of_timers(workflow: Workflow) -> Iterator[_Sign]:

@@ -13,11 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHistory
-
 from chaos.evidence.case import Evidence
-from chaos.evidence.history import Workflow, time_of
 from chaos.evidence.samples import (
     BACKLOG,
     BACKLOG_AGE,
@@ -26,6 +22,7 @@ from chaos.evidence.samples import (
     WORKER_MEMORY,
     Sample,
 )
+from chaos.evidence.tasks import tasks
 from chaos.report.html.values import Clock
 
 MOST_BINS = 240
@@ -321,27 +318,15 @@ def _latencies(evidence: Evidence, clock: Clock, bins: _Bins) -> Iterator[Line]:
         for each in workflow.activities
         if each.started_at and each.attempt == 1
     ]
-    tasks = [
-        point for workflow in evidence.all_workflows for point in _workflow_tasks(workflow, clock)
+    given = [
+        (clock(task.started_at), task.waited_seconds)
+        for workflow in evidence.all_workflows
+        for run in workflow.runs
+        for task in tasks(run)
     ]
-    for name, points in (("workflow tasks", tasks), ("activities", activities)):
+    for name, points in (("workflow tasks", given), ("activities", activities)):
         if shown := bins.thinned(points):
             yield Line(name, shown, shape="dots")
-
-
-def _workflow_tasks(workflow: Workflow, clock: Clock) -> Iterator[tuple[float, float]]:
-    for run in workflow.runs:
-        yield from _tasks_of(run, clock)
-
-
-def _tasks_of(run: WorkflowHistory, clock: Clock) -> Iterator[tuple[float, float]]:
-    scheduled = None
-    for event in run.events:
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
-            scheduled = time_of(event)
-        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED and scheduled:
-            started = time_of(event)
-            yield clock(started), (started - scheduled).total_seconds()
 
 
 def _throughput(evidence: Evidence, clock: Clock, bins: _Bins) -> Iterator[Line]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from chaos.experiment.scenario import Case
 from chaos.guide.deploys import versions_of
-from chaos.invariants.deploys import no_version_is_removed_early, stayed_on
+from chaos.invariants.deploys import no_version_is_removed_early
+from chaos.invariants.proofs.deploys import stayed_on
 from chaos.invariants.survival import workflows_end_as_expected
 from chaos.invariants.verdict import Verdict
 from tests.chaos.video import specs

@@ -159,8 +159,9 @@ def test_one_that_the_workflow_itself_bounds_is_not() -> None:
 
 def _decided(took: float) -> Made:
     made = Made()
-    made.add("WORKFLOW_TASK_STARTED", 1)
-    made.add("WORKFLOW_TASK_COMPLETED", 1 + took)
+    started = made.add("WORKFLOW_TASK_STARTED", 1)
+    done = made.add("WORKFLOW_TASK_COMPLETED", 1 + took)
+    done.workflow_task_completed_event_attributes.started_event_id = started.event_id
     return made
 
 

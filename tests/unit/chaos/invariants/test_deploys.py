@@ -13,18 +13,14 @@ from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status, Workflow
 from chaos.evidence.journal import Entry, Event
 from chaos.invariants import Invariant, Late
+from chaos.invariants.builds import Builds, is_pinned
 from chaos.invariants.deploys import (
-    Builds,
     fails_as_planned,
-    is_pinned,
     no_version_is_removed_early,
     pinned_stay,
-    ran_under,
-    stayed_on,
     upgrading_move,
-    was_not_deterministic,
-    went_on,
 )
+from chaos.invariants.proofs.deploys import ran_under, stayed_on, was_not_deterministic, went_on
 from chaos.invariants.verdict import Verdict
 from tests.unit.chaos.made_history import Made, at, evidence_of, refused
 
@@ -104,8 +100,8 @@ def _holds(check: Invariant, evidence: Evidence) -> None:
 
 def test_the_version_of_a_task_is_known_by_its_build_or_its_worker() -> None:
     made = _task(_task(_task(Made(), "old", 1), "old", 2, AUTO), "new", 3, AUTO)
-    unknown = made.add("WORKFLOW_TASK_COMPLETED", 4)
-    unknown.workflow_task_completed_event_attributes.identity = "77@elsewhere"
+    _task(made, "old", 4)
+    made.events[-1].workflow_task_completed_event_attributes.identity = "77@elsewhere"
 
     builds = Builds.of(_evidence(made), VERSIONS)
 
