@@ -92,7 +92,7 @@ def _list_guide(target: Target, *, as_json: bool) -> int:
         put(json.dumps({"headings": rows}, indent=2))
         return 0
     head = ("Name", "Heading of the guide")
-    for line in columns([head, *((row["name"] or "-", row["title"]) for row in rows)]):
+    for line in columns([head, *[(row["name"] or "-", row["title"] or "") for row in rows]]):
         say(line)
     say()
     say("Run all: temporal-chaos run --guide; one: temporal-chaos run NAME --guide")

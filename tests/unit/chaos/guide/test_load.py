@@ -57,9 +57,7 @@ async def test_workflows_that_only_wait_are_hit_while_they_do() -> None:
 
 async def test_an_activity_at_a_worker_is_what_is_waited_for() -> None:
     told = Told(DescribeWorkflowExecutionResponse())
-    told.raw.pending_activities.add(
-        state=PendingActivityState.PENDING_ACTIVITY_STATE_STARTED  # type: ignore[arg-type]
-    )
+    told.raw.pending_activities.add(state=PendingActivityState.PENDING_ACTIVITY_STATE_STARTED)
     await told.wait()
 
     assert told.notes == []
