@@ -81,7 +81,7 @@ def test_a_workflow_that_is_not_there_went_on_nowhere(server_restart: VideoEvide
 def test_an_answer_after_the_stop_is_proven(server_restart: VideoEvidence) -> None:
     image = next(r for r in server_restart.received if r.call is Call.IMAGE)
     answered = server_restart.answers[image.request_id].at
-    check = answered_after_sigterm(image.prompt)
+    check = answered_after_sigterm(image.prompt or "")
 
     def found(told: datetime, gone: datetime, exit_code: int = 0) -> VideoEvidence:
         return _deployed(server_restart, new=told, told=told, gone=gone, exit_code=exit_code)
