@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +32,11 @@ class Machine:
     target: Target
     project: Path
 
-    @asynccontextmanager
-    async def lane(self) -> AsyncIterator[Held]:
+    def lane(self) -> AbstractAsyncContextManager[Held]:
         """An idle lane of its stack, or a new one, both started where need be. A lane whose block
         raises is not used again. Raises what starting it raises.
         """
         raise NotImplementedError
-        yield
 
     async def run(
         self, scenario: Scenario, folder: Path, emit: Callable[[object], None]
