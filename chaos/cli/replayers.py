@@ -116,7 +116,8 @@ class _Crew:
             # What it has left in the background, such as a build's server, may hold its output. The
             # whole transport is not closed: that polls the process, which asyncio waits for.
             process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public closes a pipe that is read
-            process.stdin.transport.abort()
+            if not process.stdin.is_closing():
+                process.stdin.transport.abort()
             await process.wait()
 
 
