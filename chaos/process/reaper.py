@@ -39,7 +39,7 @@ _NAME = re.compile(r"chaos-run-\d+-[0-9a-f]{8}")
 _COMMAND = ("-m", "chaos.process.reaper")
 _QUIET_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
-_CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory"))
+_CGROUPS = tuple(Path("/sys/fs/cgroup", each) for each in ("", "memory", "cpu", "cpuacct"))
 
 
 class Reaper:
@@ -72,6 +72,8 @@ class Reaper:
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, *_COMMAND, self.run_tag],
             cwd=Path(__file__).parents[2],
+            # That of a run within another is not ended with the other's processes: it clears up.
+            env={name: text for name, text in os.environ.items() if name != RUN_TAG},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -183,9 +185,8 @@ def _tag_of(process: psutil.Process) -> str:
 
 
 def _drop_cgroups(folder: Path) -> None:
-    """Remove the memory cgroups of a run, which has none of its processes in them any more.
-
-    `chaos.environment.memory` names them by the run's folder.
+    """Remove the cgroups of a run, which has none of its processes in them any more. Whoever makes
+    one, such as `chaos.environment.memory`, names it by the run's folder.
     """
     for root in _CGROUPS:
         for left in root.glob(f"{glob.escape(folder.name)}-*"):

@@ -95,6 +95,22 @@ async def test_a_killed_run_leaves_no_child_grandchild_or_folder(start: Start) -
     await wait_until(lambda: not Path(tag).exists(), what="no folder", deadline_seconds=20)
 
 
+async def test_a_run_within_another_that_ends_is_cleared_up(start: Start) -> None:
+    with Reaper() as outer:
+        inner = start(PARENT, {**os.environ, **outer.environment})
+        assert inner.stdout
+        tag = inner.stdout.readline().strip()
+        await wait_until(lambda: _alive(tag) == 2, what="both are up", deadline_seconds=20)
+        # Nor is its reaper ended with it: others on this machine would hide that, by clearing up.
+        assert [p.pid for p, found in tagged_processes() if found == outer.run_tag] == [inner.pid]
+
+    await wait_until(
+        lambda: _alive(tag) == 0 and not Path(tag).exists(),
+        what="nothing is left of the inner one",
+        deadline_seconds=20,
+    )
+
+
 async def test_a_run_whose_reaper_died_too_is_cleared_up_by_the_next(
     start: Start, abandoned: Path
 ) -> None:
