@@ -126,7 +126,7 @@ def explore(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Benchmarks: recovery, restart, concurrency, payments, a peer; ≈ 8 min. Takes arguments."""
-    _install(session, "bench")
+    _install(session, "tests", "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

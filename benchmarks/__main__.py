@@ -16,7 +16,7 @@ from typing import Protocol
 
 import psutil
 
-from benchmarks import concurrency, payments, peer, proxies, recovery, restart, suite
+from benchmarks import campaign, concurrency, payments, peer, proxies, recovery, restart, suite
 from benchmarks.bed import Bed
 from benchmarks.figures import Benchmark, Found, Report
 from chaos.evidence.numbers import whole
@@ -27,11 +27,13 @@ from chaos.process.reaper import Reaper
 REPORTS = Path(__file__).parent.parent / "reports"
 
 _EXAMPLES = """examples:
-  python -m benchmarks                     all of them, about 8 minutes on two cores
+  python -m benchmarks                     all but campaign, about 8 minutes on two cores
   python -m benchmarks --quick             with as few repetitions as make sense
   python -m benchmarks recovery peer       these two
   python -m benchmarks --times 3           three runs: how much a figure differs from run to run
   python -m benchmarks suite --run=FOLDER  of a run that is not reports/latest, or of several
+  python -m benchmarks campaign            300 points by one worker and by three, about 20 minutes
+  python -m benchmarks campaign --kill-every 20
 """
 
 
@@ -50,12 +52,18 @@ BENCHMARKS: Mapping[str, tuple[str, Measure]] = {
     "peer": (peer.QUESTION, peer.measure),
     "concurrency": (concurrency.QUESTION, concurrency.measure),
     "suite": (suite.QUESTION, suite.Suite().measure),
+    "campaign": (campaign.QUESTION, campaign.CampaignBenchmark().measure),
 }
 """In the order in which they run."""
 
+ON_REQUEST = frozenset({"campaign"})
+"""Run only where they are named: they take long."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 if all were measured, 1 if one was not, 2 for a mistake, 130 after Ctrl-C."""
+    """Exit code 0 if all were measured and right, 1 if one was not, 2 for a mistake, 130 after
+    Ctrl-C.
+    """
     given = _parser().parse_args(arguments)
     try:
         return _run(given)
@@ -71,11 +79,12 @@ def _run(given: Namespace) -> int:
     for folder in given.run:
         read_run(folder)  # a mistake is reported before anything takes its time
     cli = find_temporal_cli(given.temporal_cli, announce=_say)
-    chosen = {
-        name: each for name, each in BENCHMARKS.items() if name in given.names or not given.names
-    }
+    wanted = set(given.names) or BENCHMARKS.keys() - ON_REQUEST
+    chosen = {name: each for name, each in BENCHMARKS.items() if name in wanted}
     if given.run and "suite" in chosen:
         chosen["suite"] = (suite.QUESTION, suite.Suite(given.run).measure)
+    if "campaign" in chosen:
+        chosen["campaign"] = (campaign.QUESTION, _campaign(given).measure)
     started_at, done = datetime.now(UTC), []
     for name, (question, measure) in chosen.items():
         _say(f"{name}: {question}")
@@ -91,7 +100,18 @@ def _run(given: Namespace) -> int:
         folder = write(given.reports, report)
         sys.stdout.write(f"\n{report.markdown()}\n")
         _say(f"written to {folder}")
-    return 0 if len(done) == len(chosen) else 1
+    are_right = not any(benchmark.found.problems for benchmark in done)
+    return 0 if len(done) == len(chosen) and are_right else 1
+
+
+def _campaign(given: Namespace) -> campaign.CampaignBenchmark:
+    return campaign.CampaignBenchmark(
+        workers=given.workers,
+        sample=given.sample,
+        hits=given.hits,
+        kill_every_seconds=given.kill_every,
+        s3=given.s3,
+    )
 
 
 def _measure(name: str, measure: Measure, temporal_cli: Path, *, quick: bool) -> Benchmark:
@@ -152,9 +172,30 @@ def _parser() -> ArgumentParser:
         default=[],
         help="a run's folder for suite (reports/latest); again for several, and their spread",
     )
+    _add_campaign(parser)
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     parser.add_argument("--temporal-cli", type=Path, help="your own Temporal CLI")
     return parser
+
+
+def _add_campaign(parser: ArgumentParser) -> None:
+    of = parser.add_argument_group("of the benchmark campaign")
+    of.add_argument(
+        "--workers",
+        type=whole(1),
+        action="append",
+        metavar="N",
+        help="worker processes; again for further runs (1 and 3)",
+    )
+    of.add_argument("--sample", type=whole(1), metavar="N", help="crash points (50)")
+    of.add_argument("--hits", type=whole(1), metavar="N", help="of each of these (6)")
+    of.add_argument(
+        "--kill-every",
+        type=whole(5),
+        metavar="SECONDS",
+        help="kill a worker so often, and the control server once; of 3 workers, if none are named",
+    )
+    of.add_argument("--s3", action="store_true", help="the evidence goes to an S3 server, moto's")
 
 
 def _name(text: str) -> str:

@@ -88,10 +88,11 @@ class Table(Figures):
 
 
 class Found(Figures):
-    """What a benchmark has measured."""
+    """What a benchmark has measured. `problems` are what it saw that should not be."""
 
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @classmethod
     def together(cls, runs: Sequence[Self]) -> Self:
@@ -99,7 +100,11 @@ class Found(Figures):
         if len(runs) == 1:
             return runs[0]
         tables = zip(*(run.tables for run in runs), strict=True)
-        return cls(tables=tuple(map(_together, tables)), notes=runs[0].notes)
+        return cls(
+            tables=tuple(map(_together, tables)),
+            notes=runs[0].notes,
+            problems=tuple(problem for run in runs for problem in run.problems),
+        )
 
 
 def _together(tables: Sequence[Table]) -> Table:
@@ -146,5 +151,6 @@ class Report(Figures):
             yield f"{benchmark.duration_s:.0f} s; load average before: {benchmark.load_before:g}."
             for table in benchmark.found.tables:
                 yield from ("", *table.markdown())
-            if benchmark.found.notes:
-                yield from ("", *(f"- {note}" for note in benchmark.found.notes))
+            wrong = (f"**Wrong**: {problem}" for problem in benchmark.found.problems)
+            if notes := [*benchmark.found.notes, *wrong]:
+                yield from ("", *(f"- {note}" for note in notes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from benchmarks.bed import Bed
 from benchmarks.concurrency import IDEAL, THROUGHPUT, WALL, bursts
 from benchmarks.peer import DBOS, OURS, PAID
 from benchmarks.points import Point
+from benchmarks.share import share
 from chaos.process.reaper import Reaper, tagged_processes
 
 pytestmark = pytest.mark.nightly
@@ -46,3 +49,16 @@ async def test_what_was_done_and_not_reported_is_paid_again_without_a_payment_jo
     paid = next(table for table in found.tables if table.title.startswith(PAID))
     cells = paid.row(Point.AFTER_VIDEO).cells
     assert {name: cell.values for name, cell in cells.items()} == {DBOS: (3.0,), OURS: (2.0,)}
+
+
+async def test_a_share_of_the_processors_is_held_and_counted(bed: Bed) -> None:
+    with share(f"{Path(bed.run_tag).name}-test", 0.25) as given:
+        if given is None:
+            pytest.skip("this machine makes no CPU cgroups")
+        spin = "import time; end = time.monotonic() + 2\nwhile time.monotonic() < end: pass"
+        process = await asyncio.create_subprocess_exec(
+            *given.entering([sys.executable, "-c", spin])
+        )
+        await process.wait()
+
+        assert 0.1 < given.cpu_seconds < 1.0
