@@ -27,7 +27,7 @@ def _run(code: str, *arguments: str) -> str:
     """What Python prints that has imported nothing yet."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
