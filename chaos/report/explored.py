@@ -154,12 +154,9 @@ def problem_lines(state: State) -> Sequence[str]:
 
 
 def _why(outcome: Outcome) -> str:
-    bad = [each for each in outcome.attempts if each.verdict is not Verdict.PASSED]
-    if bad:
-        return f"{bad[-1].workflow_id}: {bad[-1].reason}"
-    boundaries = map(str, outcome.planned.point.boundaries)
-    missing = [name for name in boundaries if name not in outcome.proven]
-    return f"not proven to be hit: {', '.join(missing)}"
+    if outcome.bad:
+        return f"{outcome.bad.workflow_id}: {outcome.bad.reason}"
+    return f"not proven to be hit: {', '.join(outcome.missing)}"
 
 
 def _summary(outcomes: Sequence[Outcome]) -> Summary:

@@ -19,6 +19,7 @@ import psutil
 from temporalio.service import RPCError
 
 from chaos.environment.supervisor import Supervisor
+from chaos.environment.target import Target
 from chaos.environment.ways import NotHereError
 from chaos.environment.wire import EVERYBODY
 from chaos.evidence.headroom import Meter, Strain
@@ -62,6 +63,11 @@ class Lane:
     settings: Mapping[str, str] = field(default_factory=dict)
     end_deadline_seconds: float = END_DEADLINE_SECONDS
     _supervisor: Supervisor | None = None
+
+    @property
+    def target(self) -> Target:
+        """Whose worker it has."""
+        return self.lab.stack.target
 
     @property
     def supervisor(self) -> Supervisor:

@@ -25,6 +25,13 @@ from chaos.wire.journal import WireRecords
 _TASK_DONE = {EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED}
 _DISTURBED = {EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
 
+_TO_HEARTBEATS = {
+    (Kind.ACTIVITY, Stage.ASSIGNED),
+    (Kind.ACTIVITY, Stage.DELIVERED),
+    (Kind.WORKFLOW_TASK, Stage.COMPLETED),
+}
+"""Kinds of boundaries where a worker has an activity that its supervisor does not know of."""
+
 
 class Reference(BaseModel):
     """A fault-free run of a spec: its stops, how long it took, and how many attempts an activity of
@@ -139,3 +146,11 @@ def _planned(references: Sequence[Reference], action: Action) -> Sequence[Planne
         for point in found.stops
         if action is Action.KILL or point.phase is not Phase.HANDED_OVER
     ]
+
+
+def slow_first(planned: PlannedHit) -> int:
+    """Points that wait for a heartbeat or a workflow task first: they take longest."""
+    boundary = planned.point.boundary
+    if (boundary.kind, boundary.stage) in _TO_HEARTBEATS:
+        return 0
+    return 1 if boundary.kind is Kind.WORKFLOW_TASK else 2

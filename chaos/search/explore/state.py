@@ -77,6 +77,17 @@ class Outcome:
         return [name for name in map(str, self.planned.point.boundaries) if name in hit]
 
     @property
+    def missing(self) -> Sequence[str]:
+        """The boundaries that were hit in none of them."""
+        proven = self.proven
+        return [name for name in map(str, self.planned.point.boundaries) if name not in proven]
+
+    @property
+    def bad(self) -> Attempt | None:
+        """The last attempt that did not pass."""
+        return next((a for a in reversed(self.attempts) if a.verdict is not Verdict.PASSED), None)
+
+    @property
     def is_reached(self) -> bool:
         """Whether any attempt has reached it; the order may differ between runs."""
         return any(each.is_reached for each in self.attempts)

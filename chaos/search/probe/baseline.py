@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from chaos.evidence.history import Status
 from chaos.search.probe.observed import Observed
@@ -18,11 +21,13 @@ class NoBaselineError(Exception):
     """The undisturbed runs give no baseline. One sentence: why, and what to do."""
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """`masks` are the places at which undisturbed results differ; `runs`, `given_up`, `times` and
-    `repeated` are the most that any of them had.
+class Baseline(BaseModel):
+    """`outcome` is a result by the hashes of its values: it is compared, never shown. `masks` are
+    the places at which undisturbed results differ; `runs`, `given_up`, `times` and `repeated` are
+    the most that any of them had.
     """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     statuses: frozenset[Status]
     outcome: Any
@@ -46,7 +51,7 @@ class Baseline:
         masks = {place for other in others for place in differing(first.outcome, other.outcome)}
         return cls(
             statuses=frozenset(each.status for each in runs),
-            outcome=first.outcome,
+            outcome=hashed(first.outcome),
             masks=frozenset(masks if same else {()}),
             has_result=all(each.has_result for each in runs),
             seconds=max(each.seconds for each in runs),
@@ -60,7 +65,7 @@ class Baseline:
 
     def differences(self, run: Observed) -> Sequence[Place]:
         """The places where its result differs from every undisturbed run."""
-        return unmasked(differing(self.outcome, run.outcome), self.masks)
+        return unmasked(differing(self.outcome, hashed(run.outcome)), self.masks)
 
     def asked_again(self, run: Observed) -> Iterator[Repeat]:
         """Its repeated requests to services, beyond those of the undisturbed runs."""
@@ -127,6 +132,17 @@ def differing(one: Any, other: Any, at: Place = ()) -> Iterator[Place]:
             yield from differing(left, right, (*at, number))
     elif type(one) is not type(other) or one != other:
         yield at
+
+
+def hashed(value: Any) -> Any:
+    """A value in which each that is neither a list nor an object is its hash. Two of them differ at
+    the same places as the values do.
+    """
+    if isinstance(value, dict):
+        return {key: hashed(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hashed(each) for each in value]
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def unmasked(places: Iterator[Place], masks: Collection[Place]) -> Sequence[Place]:

@@ -26,9 +26,7 @@ _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 @dataclass(frozen=True)
 class Judge:
-    """What all runs of a probe are judged by. `command` repeats the probe; with a boundary and an
-    action, only that point.
-    """
+    """What all runs of a probe are judged by."""
 
     target: Target
     baseline: Baseline

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chaos.evidence.history import Status
 from chaos.process.child import ChildError
 from chaos.search.crash.lane import Lane
 from chaos.search.crash.lanes import TROUBLE, Lanes, Means, open_lanes
-from chaos.search.crash.points import CrashPoint, Disturbance, crash_points
+from chaos.search.crash.points import Disturbance
+from chaos.search.probe.attempts import (
+    UNDISTURBED_RUNS,
+    Attempted,
+    Attempts,
+    Normal,
+    undisturbed,
+)
 from chaos.search.probe.baseline import Baseline, told
 from chaos.search.probe.judging import Judge, broken
-from chaos.search.probe.observed import Observed, observe
 from chaos.search.probe.plan import Choice, chosen, disturbances
 from chaos.search.probe.record import Cell, Fate, Probe, Undisturbed
-from chaos.search.probe.waiting import Patience
-from chaos.wire.journal import read_wire
 
 PREFIX = "probe-"
 RUNS = "runs"
@@ -30,10 +32,6 @@ PATIENCE_SECONDS = 90.0
 
 MOST_ATTEMPTS = 3
 """How often a point that was not provably hit is tried: the workflow may take another way."""
-
-_UNDISTURBED_RUNS = 2
-_UNDISTURBED_PATIENCE = 2
-"""An undisturbed workflow may take this many times the patience."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Probing:
     means: Means
     notes: Sequence[str] = ()
     _began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _undisturbed: list[Observed] = field(default_factory=list)
+    _undisturbed: list[Undisturbed] = field(default_factory=list)
     _baseline: Baseline | None = None
     _found: Sequence[Disturbance] = ()
     _chosen: Sequence[Disturbance] = ()
@@ -74,7 +72,7 @@ class Probing:
 
     async def _probe(self, lanes: Lanes) -> None:
         count = self.means.most_lanes
-        started = [lanes.make(number) for number in range(1, min(_UNDISTURBED_RUNS, count) + 1)]
+        started = [lanes.make(number) for number in range(1, min(UNDISTURBED_RUNS, count) + 1)]
         for lane in started:
             await lane.start()
         self.means.tell("two undisturbed runs show what is normal")
@@ -83,12 +81,13 @@ class Probing:
         self.means.tell(f"{len(left)} of {len(self._found)} points are tried")
 
         async def attempt(lane: Lane, planned: Disturbance) -> str:
-            cell, is_clean = await self._attempt(lane, planned)
+            found = await self._attempt(lane, planned)
+            cell = found.cell
             self._cells[planned.name] = cell
             self._tell(cell)
             if cell.fate is Fate.UNKNOWN and cell.tries < MOST_ATTEMPTS:
                 left.append(planned)
-            return "" if is_clean else cell.workflow_id
+            return found.left
 
         await lanes.work_off(started, left, attempt)
         if left and not self.means.time_is_up:
@@ -100,69 +99,45 @@ class Probing:
         """On different workers if there are several, so that they share no state. Raises
         NoBaselineError.
         """
-        numbers = range(1, _UNDISTURBED_RUNS + 1)
+        numbers = range(1, UNDISTURBED_RUNS + 1)
         runs = [self._undisturbed_run(lanes[n % len(lanes)], n) for n in numbers]
         if len(lanes) == 1:
             found = [await run for run in runs]
         else:
             found = list(await asyncio.gather(*runs))
-        self._undisturbed = [observed for observed, _ in found]
-        self._baseline = Baseline.of(self._undisturbed)
-        self._found = disturbances([points for _, points in found])
+        self._undisturbed = [run.saved for run in found]
+        self._baseline = Baseline.of([run.observed for run in found])
+        self._found = disturbances([run.points for run in found])
         self._chosen = chosen(self._found, self.wanted.choice)
 
-    async def _undisturbed_run(
-        self, lane: Lane, number: int
-    ) -> tuple[Observed, Sequence[CrashPoint]]:
+    async def _undisturbed_run(self, lane: Lane, number: int) -> Normal:
         folder = self.folder / RUNS / f"undisturbed-{number}"
         folder.mkdir()
-        spec = self.means.target.specs[self.wanted.spec](folder.name)
-        patience = Patience(_UNDISTURBED_PATIENCE * self.wanted.patience_seconds, 0.0)
-        await lane.attempt(spec, folder, wait=patience.wait)
-        evidence = self.means.target.load_evidence(folder)
-        wire = read_wire(folder)
-        return observe(evidence, wire), crash_points(wire, evidence.real_id(spec.workflow_id))
+        return await undisturbed(lane, self.wanted.spec, folder, self.wanted.patience_seconds)
 
-    async def _attempt(self, lane: Lane, planned: Disturbance) -> tuple[Cell, bool]:
-        """The cell of one run, and whether it left nothing behind."""
+    async def _attempt(self, lane: Lane, planned: Disturbance) -> Attempted:
+        """What cannot be carried out has a cell as well."""
         earlier = self._cells.get(planned.name)
         attempt = earlier.tries + 1 if earlier else 1
         folder = self.folder / RUNS / f"{planned.name}-{attempt}"
         folder.mkdir()
-        judge, began_at = self._judge, datetime.now(UTC)
-        patience = Patience(judge.patience_seconds, judge.baseline.seconds)
+        attempts = self._attempts
         try:
-            spec = self.means.target.specs[self.wanted.spec](folder.name)
-            await lane.attempt(
-                spec,
-                folder,
-                planned,
-                usual_seconds=judge.baseline.seconds,
-                wait=patience.wait,
-            )
+            return await attempts.hit(lane, planned, folder, attempt=attempt)
         except TROUBLE as error:
-            return self._with_command(
-                broken(folder, planned, attempt=attempt, why=str(error))
-            ), False
-        cell = await asyncio.to_thread(
-            judge.cell, folder, planned, attempt=attempt, began_at=began_at
-        )
-        return self._with_command(cell), await lane.lab.has_ended(folder.name)
-
-    def _with_command(self, cell: Cell) -> Cell:
-        at = shlex.quote(str(cell.boundary))
-        command = f"{self.wanted.command} --at {at} --action {cell.action}"
-        return cell.model_copy(update={"command": command})
+            cell = broken(folder, planned, attempt=attempt, why=str(error))
+            return Attempted(attempts.repeatable(cell), cell.workflow_id)
 
     @property
-    def _judge(self) -> Judge:
+    def _attempts(self) -> Attempts:
         if self._baseline is None:
             raise RuntimeError("there is no baseline yet.")
-        return Judge(
+        judge = Judge(
             target=self.means.target,
             baseline=self._baseline,
             patience_seconds=self.wanted.patience_seconds,
         )
+        return Attempts(self.wanted.spec, self.wanted.command, judge)
 
     def _tell(self, cell: Cell) -> None:
         """One line for each run."""
@@ -182,19 +157,9 @@ class Probing:
             seconds=self.means.age_seconds,
             found=len(self._found),
             chosen=len(self._chosen),
-            undisturbed=tuple(map(_undisturbed, self._undisturbed)),
+            undisturbed=tuple(self._undisturbed),
             masked=tuple(sorted(map(told, masks))),
             notes=tuple(self.notes),
             ended=self._ended,
             cells=tuple(self._cells.values()),
         )
-
-
-def _undisturbed(run: Observed) -> Undisturbed:
-    return Undisturbed(
-        workflow_id=run.workflow_id,
-        folder=run.workflow_id,
-        status=run.status,
-        seconds=run.seconds,
-        why=str(run.outcome) if run.status is Status.FAILED else "",
-    )
