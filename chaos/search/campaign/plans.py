@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -12,6 +14,8 @@ from chaos.search.campaign.model import CaseKind, CaseRef, Explore, Probe
 from chaos.search.crash.points import Disturbance
 from chaos.search.explore.plan import Plan, PlannedHit, slow_first
 from chaos.search.probe.measured import Measured
+
+_NAME_LENGTH = 150
 
 _ABOUT_SECONDS = (60.0, 25.0, 15.0)
 """Beyond an undisturbed run: waiting for a heartbeat, for a workflow task, and for neither."""
@@ -68,12 +72,20 @@ def _point(hit: PlannedHit, number: int) -> PointCase:
     """A point's own name ends with a number or a hash, so no other one is called like its second
     time.
     """
-    name = hit.name if number == 1 else f"{hit.name}-time-{number}"
+    name = _valid(hit.name) if number == 1 else f"{_valid(hit.name)}-time-{number}"
     about_seconds = hit.seconds + _ABOUT_SECONDS[slow_first(hit)]
     return PointCase(CaseRef(name=name, kind=CaseKind.POINT, about_seconds=about_seconds), hit)
 
 
 def _probed(disturbance: Disturbance, seconds: float) -> PointCase:
     about_seconds = seconds + _ABOUT_SECONDS[1]
-    ref = CaseRef(name=disturbance.name, kind=CaseKind.PROBED, about_seconds=about_seconds)
+    ref = CaseRef(name=_valid(disturbance.name), kind=CaseKind.PROBED, about_seconds=about_seconds)
     return PointCase(ref, disturbance)
+
+
+def _valid(name: str) -> str:
+    """For a file of any store: a spec may be called anything."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) and len(name) <= _NAME_LENGTH:
+        return name
+    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")
+    return f"{slug[:_NAME_LENGTH]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
