@@ -32,7 +32,7 @@ class Port:
         """Any, or one with a number below that, or the one of this `number`. Raises OSError if all
         are taken, PortTakenError if that one is.
         """
-        self._lock = _locked(number) if number else None
+        self._lock = lock_port(number) if number else None
         self._holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if number:
             self._bind(number)
@@ -96,15 +96,16 @@ def _bind_below(number: int, holder: socket.socket) -> None:
     raise OSError(f"no free port was found from {_LOWEST} to {number}")
 
 
-def _locked(number: int) -> socket.socket | None:
+def lock_port(number: int, by: str = "port") -> socket.socket | None:
     """A lock that keeps a port from other runs on this machine, which also reserve without
-    listening. The kernel releases it with its process. Raises PortTakenError.
+    listening. The kernel releases it with its process. Locks `by` different names do not exclude
+    each other. Outside Linux there is none. Raises PortTakenError.
     """
     if not is_linux():
         return None
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        lock.bind(f"\0chaos-port-{number}")
+        lock.bind(f"\0chaos-{by}-{number}")
     except OSError:
         lock.close()
         raise PortTakenError(f"another chaos run uses port {number}") from None

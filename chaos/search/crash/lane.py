@@ -93,6 +93,11 @@ class Lane:
             await self._supervisor.discard()
         await self.start()
 
+    async def discard(self) -> None:
+        """End its worker: it is not used again."""
+        if self._supervisor:
+            await self._supervisor.discard()
+
     async def attempt(
         self,
         spec: WorkflowSpec,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
 import time
 from collections import deque
@@ -18,11 +19,12 @@ from temporalio.service import RPCError
 from chaos.environment.stack import Stack, StackConfig, StackSpec
 from chaos.environment.target import Target
 from chaos.evidence.headroom import Meter
-from chaos.evidence.journal import Journal
+from chaos.evidence.journal import Entry, Journal
 from chaos.experiment.lab import Lab, Options
 from chaos.process.child import ChildError, spawning
 from chaos.process.programs import find_temporal_cli
 from chaos.process.reaper import Reaper
+from chaos.process.spawner import Spawner
 from chaos.process.waiting import CLOCK, DeadlineExceededError
 from chaos.search.crash.keep import JOURNAL
 from chaos.search.crash.lane import Lane
@@ -177,34 +179,51 @@ async def open_lanes(means: Means, folder: Path) -> AsyncIterator[Lanes]:
 
     Raises ChildError, DeadlineExceededError.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="explore-", dir=means.reaper.folder))
     target = means.target
-    journal = Journal(folder / JOURNAL, lambda _: None)
-    with (
-        closing(journal),
-        spawning(means.reaper, target.preload, target.folder_in(None)) as spawner,
-    ):
-        config = StackConfig(
-            run_tag=means.reaper.run_tag,
-            scratch=scratch,
-            evidence=folder,
-            temporal_cli=means.temporal_cli,
-            name="explore",
-            spawner=spawner,
-        )
-        async with _metered() as meter, Stack(SPEC, target, config, journal) as stack:
-            lanes = Lanes((target.lab or Lab)(stack, journal, Options()), means, folder, meter)
-            try:
-                if target.explored.prepare:
-                    await target.explored.prepare(lanes.lab)
-                yield lanes
-            finally:
-                await lanes.close()
-                await lanes.lab.close()
+    with spawning(means.reaper, target.preload, target.folder_in(None)) as spawner:
+        async with metered() as meter, lanes_on(means, folder, spawner, meter) as lanes:
+            yield lanes
 
 
 @asynccontextmanager
-async def _metered() -> AsyncIterator[Meter]:
+async def lanes_on(
+    means: Means,
+    folder: Path,
+    spawner: Spawner,
+    meter: Meter,
+    tell: Callable[[Entry], None] = lambda _: None,
+) -> AsyncIterator[Lanes]:
+    """The same, for a process that has several of them: they share what starts processes, and the
+    meter. Each entry of the stack's journal is told. Raises ChildError, DeadlineExceededError.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="explore-", dir=means.reaper.folder))
+    target = means.target
+    config = StackConfig(
+        run_tag=means.reaper.run_tag,
+        scratch=scratch,
+        evidence=folder,
+        temporal_cli=means.temporal_cli,
+        name="explore",
+        spawner=spawner,
+    )
+    journal = Journal(folder / JOURNAL, tell)
+    try:
+        with closing(journal):
+            async with Stack(SPEC, target, config, journal) as stack:
+                lanes = Lanes((target.lab or Lab)(stack, journal, Options()), means, folder, meter)
+                try:
+                    if target.explored.prepare:
+                        await target.explored.prepare(lanes.lab)
+                    yield lanes
+                finally:
+                    await lanes.close()
+                    await lanes.lab.close()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@asynccontextmanager
+async def metered() -> AsyncIterator[Meter]:
     """How starved the machine is meanwhile, by which deadlines go as well."""
     meter = Meter()
     CLOCK.set(meter.fair_seconds)

@@ -1,0 +1,201 @@
+"""How many cases a machine takes, and when it takes one more: what it cannot run now stays in the
+queue, for others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from temporalio.worker import (
+    CustomSlotSupplier,
+    SlotMarkUsedContext,
+    SlotPermit,
+    SlotReleaseContext,
+    SlotReserveContext,
+)
+
+from chaos.experiment.admission import Admission, StartSlot
+from chaos.process.ports import PortTakenError, lock_port
+
+CASES_PER_PROCESSOR = 4
+"""Most of a case's time is waiting: for a workflow task's 10 s, or for a missing heartbeat."""
+
+LEAST_FREE_BYTES = 1 << 30
+"""Of a disk: a case's evidence and logs, and those of what runs beside it."""
+
+LEAST_MEMORY_BYTES = 1 << 29
+"""What a stack takes."""
+
+_LOOK_SECONDS = 1.0
+
+
+def processors(root: Path = Path("/")) -> float:
+    """The processors that this process may use: by its affinity, and by the quotas of its cgroup
+    and of those above it, of either version. At most what there are, and more than 0.
+    """
+    return min([_affinity(), *_quotas(root)])
+
+
+def slots_by_default() -> int:
+    """How many cases a machine takes at once unless it is told."""
+    return max(1, round(CASES_PER_PROCESSOR * processors()))
+
+
+def _affinity() -> float:
+    with suppress(AttributeError):  # only Linux has it
+        return float(len(os.sched_getaffinity(0)))
+    return float(os.cpu_count() or 1)
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            for folder in _upwards(root / "sys/fs/cgroup", path):
+                yield from _quota(_text(folder / "cpu.max").split())
+        elif "cpu" in controllers.split(","):
+            for folder in _upwards(root / "sys/fs/cgroup/cpu", path):
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                yield from _quota([_text(folder / name).strip() for name in names])
+
+
+def _upwards(mount: Path, path: str) -> Sequence[Path]:
+    """The folders of a cgroup and of those above it. In a container the path may be the host's,
+    where the root is the container's own.
+    """
+    parts = [part for part in path.split("/") if part not in {"", ".."}]
+    return [mount.joinpath(*parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _quota(numbers: Sequence[str]) -> Iterator[float]:
+    with suppress(ValueError):  # there is no such file, or `max`
+        quota, period = (int(number) for number in numbers)
+        if quota > 0 and period > 0:  # -1: there is none
+            yield quota / period
+
+
+def _text(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_text()
+    return ""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a machine must have free for one more case, and the fixed ports that only one process of
+    it may use.
+    """
+
+    folder: Path
+    ports: Sequence[int] = ()
+    _locks: dict[int, socket.socket | None] = field(default_factory=dict)
+
+    def why_none(self) -> str | None:
+        """Why no case can run here now. One sentence, the same until it is another reason."""
+        if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
+            return f"takes no more cases while less than 1 GiB is free in {self.folder}: make room."
+        if psutil.virtual_memory().available < LEAST_MEMORY_BYTES:
+            return "takes no more cases while less than 0.5 GiB of memory is available."
+        for port in self.ports:
+            if port not in self._locks:
+                try:
+                    self._locks[port] = lock_port(port, by="campaign")
+                except PortTakenError:
+                    return (
+                        f"takes no cases while another worker process here serves the port {port}, "
+                        "which the target wants: one per machine is enough."
+                    )
+        return None
+
+
+class Permit(SlotPermit):
+    """Of one case. Where it is `used`, its start is on; the slot ends with `released`."""
+
+    def __init__(self) -> None:
+        self.slot: StartSlot | None = None
+        self.released = asyncio.Event()
+
+
+@dataclass(eq=False)
+class Headroom(CustomSlotSupplier):
+    """Lets a case in when the machine has room for it, by the rules of the admission. `closed` says
+    that no more are taken.
+    """
+
+    admission: Admission
+    why_none: Callable[[], str | None]
+    say: Callable[[str], None]
+    is_closed: bool = False
+    _said: str | None = None
+    _starting: deque[Permit] = field(default_factory=deque)
+    _holding: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    async def reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit:
+        """Wait for room."""
+        del ctx
+        permit, granted = Permit(), asyncio.Event()
+        holding = asyncio.create_task(self._hold(permit, granted))
+        self._holding.add(holding)
+        holding.add_done_callback(self._holding.discard)
+        try:
+            await granted.wait()
+            await self._until_room()
+        except asyncio.CancelledError:
+            holding.cancel()
+            raise
+        return permit
+
+    async def _hold(self, permit: Permit, granted: asyncio.Event) -> None:
+        async with self.admission.slot(0.0, has_own_server=False) as permit.slot:
+            granted.set()
+            await permit.released.wait()
+
+    async def _until_room(self) -> None:
+        while (why := self.why_none()) or self.is_closed:
+            if why and why != self._said:
+                self.say(why)
+            self._said = why
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._said = None
+
+    def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
+        """No case comes without being asked for."""
+        del ctx
+        return None
+
+    def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
+        """A case has come. The SDK calls this from a thread of its own."""
+        permit = ctx.permit
+        if isinstance(permit, Permit):
+            self._loop.call_soon_threadsafe(self._starting.append, permit)
+
+    def release_slot(self, ctx: SlotReleaseContext) -> None:
+        """A case is over, or none has come. The SDK calls this from a thread of its own."""
+        permit = ctx.permit
+        if isinstance(permit, Permit) and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._release, permit)
+
+    def _release(self, permit: Permit) -> None:
+        with suppress(ValueError):
+            self._starting.remove(permit)
+        permit.released.set()
+
+    def is_up(self) -> None:
+        """Let the next one start: one that was starting is. Which of them is not asked, since only
+        their number counts.
+        """
+        if self._starting and (slot := self._starting.popleft().slot):
+            slot.is_up()
