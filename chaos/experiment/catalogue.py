@@ -37,7 +37,7 @@ def targets_of(project: Path) -> Sequence[Target]:
     Modules are found from the project's folder and those of pytest's `pythonpath`. Raises
     CatalogueError.
     """
-    return [target_named(name, project) for name in _names(project)]
+    return [target_named(name, project) for name in target_names(project)]
 
 
 def known_scenarios(targets: Iterable[Target]) -> Sequence[Scenario]:
@@ -122,7 +122,8 @@ def _import_folders(project: Path) -> Sequence[str]:
     return [*(str((project / each).resolve()) for each in reversed(listed)), str(project)]
 
 
-def _names(project: Path) -> Sequence[str]:
+def target_names(project: Path) -> Sequence[str]:
+    """Those that `[tool.chaos] targets` names, each `module:attribute`. Raises CatalogueError."""
     file = project / "pyproject.toml"
     table = _table(file) or {}
     if unknown := sorted(set(table) - {"targets"}):
