@@ -9,7 +9,8 @@ import errno
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -47,6 +48,23 @@ def new_folder(
 def write_file(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; a link of its name is replaced. Raises OSError."""
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    with _written_beside(path, data) as temporary:
+        temporary.replace(path)
+    with suppress(OSError):  # the file is there; only a power cut could take its name back
+        sync_folder(path.parent)
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """Write a file whole, only where there is none. Raises FileExistsError, and other OSError."""
+    with _written_beside(path, data) as temporary:
+        os.link(temporary, path, follow_symlinks=False)
+        temporary.unlink()
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """The data in a file of the same folder, which is removed if it does not become the file."""
     temporary = _beside(path)
     # As mkstemp makes it, but with the rights that the user's umask gives: others read reports.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -56,12 +74,10 @@ def write_file(path: Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    with suppress(OSError):  # the file is there; only a power cut could take its name back
-        sync_folder(path.parent)
 
 
 def write_link(path: Path, target: str) -> None:
