@@ -29,7 +29,7 @@ _AT_ONCE = 16
 
 _PART = re.compile(r"[A-Za-z0-9_+=@,()-][A-Za-z0-9_+=@,().-]{0,199}")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_SECRET = re.compile(r"//[^/]*:[^/]*@|[?#]|://[^/]*@.*::")
+_SECRET = re.compile(r"://.*:.*@|[?#]|::")
 _IN_URL = re.compile(r"//[^/@\s]*@")
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|SAS|CONNECTION_STRING", re.IGNORECASE)
 
@@ -169,9 +169,9 @@ def address_of(url: str) -> str:
     StoreError, also for one with a secret in it, which would end up in histories and files.
     """
     scheme = _SCHEME.match(url)
-    if scheme and _SECRET.search(url):
+    if (scheme or "::" in url) and _SECRET.search(url):
         raise StoreError(
-            f"the address of the evidence, {scheme[0]}…, must have no password, key or parameters "
+            "the address of the evidence must have no password, key or parameters "
             "in it: give those by the environment, such as AWS_SECRET_ACCESS_KEY."
         )
     if not url or plain(url) != url:
