@@ -54,11 +54,7 @@ class Recorded:
 
 def campaign_in(url: str) -> str:
     """The id of the only campaign of a place. Raises RuntimeError where there is not one."""
-    everything = Store.open(url)
-    found = {
-        str(path).rstrip("/").rpartition("/")[2]
-        for path in everything.files.ls(everything.root, detail=False)
-    }
+    found = [*Store.open(url).campaigns()]
     if len(found) != 1:
         raise RuntimeError(f"there should be one campaign in {url}, and there are {len(found)}.")
     return found.pop()
@@ -67,7 +63,7 @@ def campaign_in(url: str) -> str:
 def read_kept(url: str, campaign_id: str) -> Kept:
     """Read the store of a campaign, as it is now. Raises StoreError."""
     store = Store.open(url, campaign_id)
-    listed = store.list("")
+    listed = store.sizes()
     verdicts = [each for each in listed if each.endswith("/verdict.json")]
     records = [CaseRecord.model_validate_json(text) for text in store.read_all(verdicts).values()]
     summary = store.read(names.SUMMARY)
@@ -76,7 +72,7 @@ def read_kept(url: str, campaign_id: str) -> Kept:
         records={record.case.name: record for record in records},
         ended=Ended.model_validate_json(summary) if summary else None,
         files=len(listed),
-        size_bytes=store.files.du(store.root),
+        size_bytes=sum(listed.values()),
     )
 
 

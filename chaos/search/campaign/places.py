@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +30,8 @@ class Place(Protocol):
     def read(self, name: str, most: int) -> bytes | None:
         """At most so many bytes of a file, or None where there is none."""
 
-    def list(self, under: str) -> Iterable[str]:
-        """The files below a folder, which need not be there."""
+    def sizes(self, under: str) -> Mapping[str, int]:
+        """The files below a folder, which need not be there, each with its size in bytes."""
 
     def folders(self) -> Iterable[str]:
         """The folders right in it."""
@@ -62,13 +62,15 @@ class Folder:
                 raise NoFileError(f"{name} is no file of its own: {error.strerror}") from None
             raise
 
-    def list(self, under: str) -> Iterable[str]:
+    def sizes(self, under: str) -> Mapping[str, int]:
         """Only regular files."""
-        for folder, _, files in os.walk(self.root / under, onerror=_raise):
-            for file in files:
-                path = Path(folder, file)
-                if is_own_file(path, self.root):
-                    yield path.relative_to(self.root).as_posix()
+        walk = os.walk(self.root / under, onerror=_raise)
+        paths = [Path(folder, file) for folder, _, files in walk for file in files]
+        return {
+            path.relative_to(self.root).as_posix(): path.stat().st_size
+            for path in paths
+            if is_own_file(path, self.root)
+        }
 
     def folders(self) -> Iterable[str]:
         """Without links."""
@@ -127,16 +129,20 @@ class Objects:
                 return b""
             raise
 
-    def list(self, under: str) -> Iterable[str]:
+    def sizes(self, under: str) -> Mapping[str, int]:
         """As the place has them now: nothing is remembered."""
         prefix = f"{self.root}/"
         try:
-            found = self.files.find(f"{prefix}{under}".rstrip("/"))
+            found = self.files.find(f"{prefix}{under}".rstrip("/"), detail=True)
         except FileNotFoundError as error:
             if _code(error) == "NoSuchBucket":
                 raise
-            return []
-        return [path.removeprefix(prefix) for path in found if path.startswith(prefix)]
+            return {}
+        return {
+            path.removeprefix(prefix): each.get("size") or 0
+            for path, each in found.items()
+            if path.startswith(prefix)
+        }
 
     def folders(self) -> Iterable[str]:
         """The prefixes up to the next slash."""

@@ -139,10 +139,15 @@ class Store:
         """The files below a folder, by their names from the root on, sorted; of a campaign all
         without one. What no campaign could have written is not among them. Raises StoreError.
         """
+        return sorted(self.sizes(under))
+
+    def sizes(self, under: str = "") -> dict[str, int]:
+        """The same files, each with its size in bytes. Raises StoreError."""
         if under:
             _check(under)
         with self._told("read"):
-            return sorted(filter(is_name, self.place.list(under)))
+            found = self.place.sizes(under)
+        return {name: size for name, size in found.items() if is_name(name)}
 
     def campaigns(self) -> Sequence[str]:
         """Of a store that was opened without an id: what is in it, sorted. Raises StoreError."""
