@@ -184,7 +184,8 @@ class CaseRecord(_Part):
 
 class Turn(_Part):
     """A question of the workflow: which cases are next? `number` counts the questions from 1;
-    `judged` are those since the last one. At most `most` cases are wanted.
+    `judged` are those since the last one. At most `most` cases are wanted; none where the workflow
+    only wants to tell what was judged.
     """
 
     number: int
@@ -193,7 +194,9 @@ class Turn(_Part):
 
 
 class Batch(_Part):
-    """The answer. `is_last`: there will be no more, whatever becomes of those that are open."""
+    """The answer. `is_last`: there will be no more, whatever becomes of those that are open.
+    Without a case and not the last: ask again when more was judged; with nothing open, it is over.
+    """
 
     cases: tuple[CaseRef, ...] = ()
     is_last: bool = False
@@ -238,8 +241,18 @@ class Progress(_Part):
     recent: tuple[Judged, ...] = ()
 
 
+class Never(_Part):
+    """A case that was chosen and has no verdict of a machine, and why."""
+
+    name: str
+    reason: str
+
+
 class Ended(_Part):
-    """The result of the workflow, and `summary.json` of the store."""
+    """The result of the workflow, and `summary.json` of the store. What it counts is what the
+    workflow was told; where the store has a verdict of a case that is named in `never`, its machine
+    wrote it and was not heard any more.
+    """
 
     campaign_id: str
     began_at: AwareDatetime
@@ -251,5 +264,5 @@ class Ended(_Part):
     unknown: int = 0
     run_again: int = 0
     """Cases of which an attempt was lost with its machine."""
-    never: tuple[str, ...] = ()
-    """Cases that were begun and have no verdict: the campaign was cancelled, or nobody could."""
+    never: tuple[Never, ...] = ()
+    """The campaign ended before, or nobody could: these count as unknown as well."""

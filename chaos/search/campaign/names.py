@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 WORKFLOW = "Campaign"
+
 PLAN, CHOOSE, CASE, FINISH = "campaign_plan", "campaign_choose", "campaign_case", "campaign_finish"
+"""The activities: `(Campaign) -> int`, `(Campaign, Turn) -> Batch`, `(Campaign, CaseRef) -> Judged`
+and `(Campaign, Ended) -> None`. An error that may not be retried ends the campaign, or makes its
+case unknown, with the error's message."""
+
+NOT_BEGUN = "NotBegun"
+"""The type of the error, not to be retried, of a case whose campaign is ending: it had not begun.
+"""
+
 PAUSE, RESUME, STOP, BUDGET = "pause", "resume", "stop", "budget"
-PROGRESS = "progress"
+"""The signals; `budget` carries the minutes from now on, or None."""
+
+PROGRESS, STATE = "progress", "state"
+"""The queries: `(number already seen) -> Progress` with what is new, and `() -> State`."""
 
 
 def control_queue(queue: str, code: str) -> str:
