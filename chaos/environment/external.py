@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +51,8 @@ class Connection:
     address: str
     options: Mapping[str, Any] = field(repr=False)
     """Arguments of `Client.connect` besides the address."""
+    named_by: str = "TEMPORAL_ADDRESS"
+    """What the address is from, for messages."""
 
     @classmethod
     def load(cls) -> Connection:
@@ -72,6 +74,10 @@ class Connection:
         options = {name: value for name, value in config.items() if name != "target_host"}
         address = config.get("target_host", DEFAULT_ADDRESS)
         return cls(address, {"namespace": "default", **options})
+
+    def at(self, address: str, named_by: str) -> Connection:
+        """The same for another address, such as that of an option."""
+        return replace(self, address=address, named_by=named_by)
 
     @property
     def namespace(self) -> str:
@@ -126,12 +132,12 @@ class Connection:
         except TimeoutError:
             raise ExternalError(
                 f"Temporal at {self.address} did not answer within {_LOOK_SECONDS:g} s; "
-                "check TEMPORAL_ADDRESS."
+                f"check {self.named_by}."
             ) from None
         except RuntimeError as error:
             raise ExternalError(self._unreachable(error)) from None
         except RPCError as error:
-            raise ExternalError(self._refused(error)) from None
+            raise ExternalError(self.refused(error)) from None
         return info.server_version
 
     def _unreachable(self, error: RuntimeError) -> str:
@@ -143,10 +149,11 @@ class Connection:
             )
         return (
             f"cannot connect to Temporal at {self.address} ({reason}); "
-            "check TEMPORAL_ADDRESS and the TEMPORAL_TLS_* variables."
+            f"check {self.named_by} and the TEMPORAL_TLS_* variables."
         )
 
-    def _refused(self, error: RPCError) -> str:
+    def refused(self, error: RPCError) -> str:
+        """Why it answered with an error, and what to do."""
         if error.status is RPCStatusCode.NOT_FOUND:
             return (
                 f"Temporal at {self.address} has no namespace {self.namespace!r}; "
@@ -160,7 +167,7 @@ class Connection:
             )
         return (
             f"Temporal at {self.address} does not answer ({error.status.name}: "
-            f"{innermost(error.message)}); check TEMPORAL_ADDRESS."
+            f"{innermost(error.message)}); check {self.named_by}."
         )
 
 

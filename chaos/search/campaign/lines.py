@@ -1,0 +1,49 @@
+"""What a campaign tells on a terminal: a line for each verdict, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaos.invariants.verdict import Verdict
+from chaos.search.campaign.model import Judged, Progress, State
+
+
+def lines_of(progress: Progress) -> Iterator[str]:
+    """A line for each verdict in it, numbered, and one for each machine that was lost."""
+    first = progress.seen - len(progress.recent) + 1
+    for number, judged in enumerate(progress.recent, first):
+        yield f"{number}{_of(progress)}  {_line(judged)}"
+        for lost in judged.lost:
+            yield f"   {judged.name} ran again: machine {lost.machine} was lost while {lost.stage}"
+
+
+def status_lines(campaign_id: str, progress: Progress) -> Iterator[str]:
+    """How far it is, and which machines it has."""
+    yield f"{campaign_id}: {_state(progress)}"
+    yield (
+        f"  {progress.seen}{_of(progress)} judged: {progress.passed} passed, "
+        f"{progress.failed} failed, {progress.unknown} unknown; {progress.open} open"
+    )
+    if progress.minutes_left is not None and progress.state is not State.ENDED:
+        yield f"  {progress.minutes_left:.1f} minutes left"
+    for machine in progress.machines:
+        cases = _counted(machine.slots, "case")
+        yield f"  {machine.name}: {cases} at once, {machine.judged} judged"
+
+
+def _line(judged: Judged) -> str:
+    where = f" on {judged.machine}" if judged.machine else ""
+    because = "" if judged.verdict is Verdict.PASSED else f" ({judged.reason})"
+    return f"{judged.name}: {judged.verdict}{where}{because}"
+
+
+def _state(progress: Progress) -> str:
+    return f"{progress.state} ({progress.why_ended})" if progress.why_ended else progress.state
+
+
+def _of(progress: Progress) -> str:
+    return f"/{progress.total}" if progress.total is not None else ""
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
