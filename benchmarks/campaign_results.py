@@ -138,7 +138,8 @@ def problems(kept: Kept, recorded: Recorded) -> Iterator[str]:
             if counted[name] != 1:
                 yield f"{name} was {what} {counted[name]} times by the workflow."
     if kept.ended.never:
-        yield f"{len(kept.ended.never)} cases were never judged: {', '.join(kept.ended.never)}."
+        named = ", ".join(each.name for each in kept.ended.never)
+        yield f"{len(kept.ended.never)} cases were never judged: {named}."
     told = {each: getattr(kept.ended, each) for each in ("passed", "failed", "unknown")}
     found = Counter(kept.verdicts.values())
     if told != {each: found[each] for each in told} or kept.ended.judged != len(kept.records):
