@@ -1,0 +1,130 @@
+"""What a machine found out about a case, into the store: the evidence first, the verdict last.
+
+Whatever dies in between, there is either a whole verdict with all of its evidence, or none, and
+then the case runs again. The first verdict counts; it is never written over.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from chaos.experiment.cpu import journals_of, shares
+from chaos.invariants.verdict import Verdict
+from chaos.search.campaign import names
+from chaos.search.campaign.bundles import keep
+from chaos.search.campaign.found import Found
+from chaos.search.campaign.model import (
+    CaseRecord,
+    CaseRef,
+    Judged,
+    Keep,
+    Lost,
+    Versions,
+)
+from chaos.search.campaign.store import Store, StoreError
+
+SUITE = "pytest-temporal-chaos"
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """An attempt of a case that has come to a verdict; its evidence is in `folder`."""
+
+    ref: CaseRef
+    found: Found
+    folder: Path
+    machine: str
+    slots: int
+    attempt: int
+    lost: tuple[Lost, ...]
+    began_at: datetime
+    ended_at: datetime
+    server: str
+    code: str
+
+
+def read_record(store: Store, case: str) -> CaseRecord | None:
+    """The verdict of a case, if it has one. Raises StoreError."""
+    data = store.read(names.verdict(case))
+    if data is None:
+        return None
+    try:
+        return CaseRecord.model_validate_json(data)
+    except ValidationError:
+        raise StoreError(
+            f"{names.verdict(case)} is not what a campaign writes: remove it, and the case runs "
+            "again."
+        ) from None
+
+
+def keep_case(store: Store, attempted: Attempted, what: Keep) -> CaseRecord:
+    """Write the evidence of an attempt and its verdict; return the verdict that counts, which is
+    somebody else's if that was first. Raises StoreError, BundleError, OSError.
+    """
+    name, passed = attempted.ref.name, attempted.found.verdict is Verdict.PASSED
+    bundle: tuple[str, dict[str, str]] = ("", {})
+    if what is Keep.ALL or not passed:
+        bundle = keep(store, name, attempted.folder)
+    record = _record(attempted, *bundle)
+    if store.create(names.verdict(name), record.model_dump_json(indent=1).encode()):
+        return record
+    first = read_record(store, name)
+    if first is None:
+        raise StoreError(f"{names.verdict(name)} was there and cannot be read.")
+    return first
+
+
+def _record(attempted: Attempted, bundle: str, files: dict[str, str]) -> CaseRecord:
+    found = attempted.found
+    judged = Judged(
+        name=attempted.ref.name,
+        verdict=found.verdict,
+        reason=found.reason,
+        broke=found.broke,
+        machine=attempted.machine,
+        slots=attempted.slots,
+        attempt=attempted.attempt,
+        lost=attempted.lost,
+        seconds=round((attempted.ended_at - attempted.began_at).total_seconds(), 3),
+        cells=found.cells,
+        shapes=found.shapes,
+    )
+    return CaseRecord(
+        judged=judged,
+        case=attempted.ref,
+        versions=Versions(
+            suite=_version(SUITE),
+            sdk=_version("temporalio"),
+            server=attempted.server,
+            python=platform.python_version(),
+            target=attempted.code,
+        ),
+        began_at=attempted.began_at,
+        ended_at=attempted.ended_at,
+        cpu_seconds=cpu_seconds(attempted.folder),
+        bundle=bundle,
+        files=files,
+        found=found.found,
+    )
+
+
+def cpu_seconds(folder: Path) -> float:
+    """The CPU seconds of those processes of a case that have ended, by its journals: of a point on
+    a shared stack the worker that was killed for it, with what it did since its own start; of a
+    schedule or a scenario all of its processes. What a stack shares is counted by nobody.
+    """
+    journals = journals_of(folder).values()
+    return round(sum(share.seconds for share in shares(*journals).values()), 2)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
