@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 WORKFLOW = "Campaign"
 
 PLAN, CHOOSE, CASE, FINISH = "campaign_plan", "campaign_choose", "campaign_case", "campaign_finish"
@@ -44,6 +46,16 @@ def turn(number: int) -> str:
 def schedule(case: str) -> str:
     """The schedule of a case that was drawn or shrunk."""
     return f"schedules/{case}.json"
+
+
+def failure(broke: str) -> str:
+    """The shortest known schedule of what broke so; `run --replay` takes it."""
+    return f"failures/{hashlib.sha256(broke.encode()).hexdigest()[:12]}.json"
+
+
+def progress(case: str, step: int) -> str:
+    """What a step of a long search has found out, so that the next attempt goes on after it."""
+    return f"progress/{case}/{step:04}.json"
 
 
 def verdict(case: str) -> str:
