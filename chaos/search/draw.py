@@ -93,7 +93,7 @@ def draw(seed: int, wishes: Wishes, target: Target) -> Schedule:
         duration_seconds=wishes.duration_seconds,
         workers=WORKERS,
         starts=tuple(dice.starts),
-        faults=_apart(sorted(drawn, key=lambda planned: planned.at_seconds)),
+        faults=apart(drawn),
     )
 
 
@@ -208,13 +208,13 @@ def _toxic(dice: random.Random, name: str) -> AnyToxic:
     )
 
 
-def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
-    """Remove faults that would start at a target while another one is active there. A server that
-    is down cannot be paused, and a link that is cut cannot be slow.
+def apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
+    """In the order of time, without those that would start at a target while another one is active
+    there. A server that is down cannot be paused, and a link that is cut cannot be slow.
     """
     kept: list[Planned] = []
     busy_until: dict[str, float] = {}
-    for planned in faults:
+    for planned in sorted(faults, key=lambda each: each.at_seconds):
         target = planned.fault.target
         alone = planned.fault.family in ONE_AT_A_TIME
         if alone and planned.at_seconds < busy_until.get(target, 0.0):
@@ -222,6 +222,15 @@ def _apart(faults: Sequence[Planned]) -> tuple[Planned, ...]:
         busy_until[target] = planned.ends_at_seconds + REST_SECONDS
         kept.append(planned)
     return tuple(kept)
+
+
+def draw_fault(
+    dice: random.Random, schedule: Schedule, target: Target, families: Sequence[str]
+) -> Planned:
+    """One more fault for a schedule, of any of the families."""
+    wishes = Wishes(families, schedule.duration_seconds, len(schedule.starts))
+    drawn = _Dice(target, wishes, dice, list(schedule.starts))
+    return drawn.fault(families, len(schedule.faults) + 1)
 
 
 def draw_at_boundary(dice: random.Random, target: Target, workflows: int) -> AtBoundary:
@@ -232,8 +241,18 @@ def draw_at_boundary(dice: random.Random, target: Target, workflows: int) -> AtB
     if any(service.is_on_wire for service in target.services):
         kinds.append(Kind.CALL)
     kind = dice.choice(kinds)
-    stage = dice.choice(tuple(_CALLS) if kind is Kind.CALL else _STAGES)
-    action = dice.choice(_CALLS[stage] if kind is Kind.CALL else _OF_TASKS)
+    stage = dice.choice(stages_of(kind))
+    action = dice.choice(actions_at(kind, stage))
     ordinal = dice.randint(1, min(MOST_ORDINAL, workflows))
     boundary = Boundary(kind=kind, subject=ANY, stage=stage, ordinal=ordinal)
     return AtBoundary(boundary=boundary, action=action)
+
+
+def stages_of(kind: Kind) -> Sequence[Stage]:
+    """The stages of a kind of boundary at which faults are drawn."""
+    return tuple(_CALLS) if kind is Kind.CALL else _STAGES
+
+
+def actions_at(kind: Kind, stage: Stage) -> Sequence[str]:
+    """What is drawn there."""
+    return _CALLS[stage] if kind is Kind.CALL else _OF_TASKS

@@ -6,7 +6,7 @@ schedule that still fails is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +36,9 @@ T = TypeVar("T")
 
 RunAll = Callable[[Sequence[Schedule]], Sequence[bool]]
 """Runs schedules, side by side, and says of each whether it fails as the first one did."""
+
+Steps = Generator[Sequence[Schedule], Sequence[bool], T]
+"""A search that yields the schedules to run next, and is sent what `RunAll` says of them."""
 
 
 class ShrinkError(Exception):
@@ -79,7 +82,7 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
 
     def fails(schedules: Sequence[Schedule]) -> Sequence[bool]:
         runner = Runner(
-            chosen=(seeded(_numbered(schedules), means.target),),
+            chosen=(seeded(numbered(schedules), means.target),),
             choice=means.choice,
             options=Options(),
             reports=folder,
@@ -92,14 +95,14 @@ def shrink(run: Path, means: Means, *, case: str | None = None) -> Shrunk:
         load_of(schedule, means.target)
     except ScheduleError as error:
         raise ShrinkError(str(error)) from None
-    search = Shrinking(run=fails, most_runs=means.most_runs, at_once=AT_ONCE, say=means.say)
-    after = search.shrink(schedule)
+    search = Shrinking(most_runs=means.most_runs, at_once=AT_ONCE, say=means.say)
+    after = carried_out(search.steps(schedule), fails)
     folder.mkdir(exist_ok=True)
     after.write(folder)
     return Shrunk(before=schedule, after=after, tried=search.tried, file=folder / FILE)
 
 
-def _numbered(schedules: Sequence[Schedule]) -> list[Schedule]:
+def numbered(schedules: Sequence[Schedule]) -> list[Schedule]:
     """Candidates of one seed would share the name of their cases, and so a folder."""
     return [
         schedule.model_copy(update={"part": number})
@@ -155,7 +158,6 @@ class Shrinking:
     which worker has a task in flight is chance, and so is a failure that depends on it.
     """
 
-    run: RunAll
     most_runs: int
     at_once: int
     confirmations: int = 2
@@ -163,12 +165,14 @@ class Shrinking:
     tried: int = 0
     _known: dict[str, bool] = field(default_factory=dict)
 
-    def shrink(self, schedule: Schedule) -> Schedule:
-        """The shortest found; the schedule itself if nothing shorter fails."""
-        best = self._least(schedule, schedule.faults, _with_faults, least=0)
-        best = self._least(best, best.starts, _with_starts, least=1)
+    def steps(self, schedule: Schedule) -> Steps[Schedule]:
+        """To the shortest found; the schedule itself if nothing shorter fails. The same answers
+        always lead to the same steps.
+        """
+        best = yield from self._least(schedule, schedule.faults, _with_faults, least=0)
+        best = yield from self._least(best, best.starts, _with_starts, least=1)
         trimmed = trim(best)
-        return trimmed if self._first_failing([trimmed]) == 0 else best
+        return trimmed if (yield from self._first_failing([trimmed])) == 0 else best
 
     def _least(
         self,
@@ -176,16 +180,18 @@ class Shrinking:
         items: Sequence[T],
         with_items: Callable[[Schedule, Sequence[T]], Schedule],
         least: int,
-    ) -> Schedule:
+    ) -> Steps[Schedule]:
         """Ddmin over one kind of part."""
         items = tuple(items)
         best, pieces = schedule, 2
-        if least == 0 and items and self._first_failing([trim(with_items(schedule, ()))]) == 0:
-            return trim(with_items(schedule, ()))
+        if least == 0 and items:
+            bare = trim(with_items(schedule, ()))
+            if (yield from self._first_failing([bare])) == 0:
+                return bare
         while len(items) > max(1, least) and self.tried < self.most_runs:
             subsets = [s for s in _subsets(items, pieces) if least <= len(s) < len(items)]
             candidates = [trim(with_items(schedule, subset)) for subset in subsets]
-            found = self._first_failing(candidates)
+            found = yield from self._first_failing(candidates)
             if found is not None:
                 items, best, pieces = subsets[found], candidates[found], 2
                 self.say(f"still fails with {len(best.faults)} fault(s), {len(best.starts)} load")
@@ -195,23 +201,35 @@ class Shrinking:
                 pieces = min(len(items), 2 * pieces)
         return best
 
-    def _first_failing(self, candidates: Sequence[Schedule]) -> int | None:
+    def _first_failing(self, candidates: Sequence[Schedule]) -> Steps[int | None]:
         """The first of them that fails, several run at once; None if none does."""
         for start in range(0, len(candidates), self.at_once):
             batch = candidates[start : start + self.at_once]
             new = [each for each in batch if _key(each) not in self._known]
             new = new[: max(0, self.most_runs - self.tried)]
             self.tried += len(new)
-            for each, fails in zip(new, self.run(new) if new else (), strict=True):
-                self._known[_key(each)] = fails and self._fails_again(each)
+            answers = (yield new) if new else ()
+            for each, fails in zip(new, answers, strict=True):
+                self._known[_key(each)] = fails and (yield from self._fails_again(each))
             for offset, each in enumerate(batch):
                 if self._known.get(_key(each)):
                     return start + offset
         return None
 
-    def _fails_again(self, schedule: Schedule) -> bool:
+    def _fails_again(self, schedule: Schedule) -> Steps[bool]:
         self.tried += self.confirmations
-        return all(self.run([schedule] * self.confirmations)) if self.confirmations else True
+        return all((yield [schedule] * self.confirmations)) if self.confirmations else True
+
+
+def carried_out(steps: Steps[T], run: RunAll) -> T:
+    """The result of a search whose schedules are run in this thread."""
+    try:
+        candidates = next(steps)
+        while True:
+            candidates = steps.send(run(candidates))
+    except StopIteration as done:
+        found: T = done.value
+        return found
 
 
 def trim(schedule: Schedule) -> Schedule:

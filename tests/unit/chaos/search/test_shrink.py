@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from chaos.faults import Fault
 from chaos.search.draw import Wishes, draw
 from chaos.search.schedule import Schedule
-from chaos.search.shrink import Shrinking, trim
+from chaos.search.shrink import Shrinking, carried_out, trim
 from tests.unit.chaos.search.guest import GUEST
 
 SCHEDULE = draw(11, Wishes(duration_seconds=60, workflows=12), GUEST)
@@ -22,8 +22,8 @@ def _search(
     def run(schedules: Sequence[Schedule]) -> Sequence[bool]:
         return [fails(schedule) for schedule in schedules]
 
-    search = Shrinking(run=run, most_runs=most_runs, at_once=2, confirmations=confirmations)
-    return search, search.shrink(SCHEDULE)
+    search = Shrinking(most_runs=most_runs, at_once=2, confirmations=confirmations)
+    return search, carried_out(search.steps(SCHEDULE), run)
 
 
 def _has(schedule: Schedule, *numbers: int) -> bool:

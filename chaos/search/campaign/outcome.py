@@ -1,0 +1,51 @@
+"""A scenario that is run as a case of a campaign, and what it has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from chaos.environment.target import Target
+from chaos.experiment.events import Reached
+from chaos.experiment.results import CaseResult
+from chaos.experiment.scenario import Scenario
+from chaos.search.campaign.broke import broke_of
+from chaos.search.campaign.found import Found, Say
+from chaos.search.campaign.model import Stage
+from chaos.search.campaign.novelty import cells_of, shapes_of
+from chaos.search.schedule import Schedule, require_no_commands
+from chaos.search.seeded import seeded
+
+
+def scenario_of(schedules: Sequence[Schedule], target: Target) -> Scenario:
+    """Schedules of a store, which may be anybody's, as a scenario. Raises ScheduleError."""
+    require_no_commands(schedules)
+    return seeded(schedules, target)
+
+
+def telling(say: Say) -> Callable[[object], None]:
+    """Tells of a run's events how far its cases are."""
+
+    def emit(event: object) -> None:
+        if isinstance(event, Reached):
+            say(Stage(event.stage))
+
+    return emit
+
+
+def found_of(case: CaseResult, scenario: Scenario, folder: Path) -> Found:
+    """What a case has shown; its evidence is below the folder."""
+    evidence = folder / scenario.name / case.name
+    target = scenario.cases[0].target
+    try:
+        shapes = shapes_of(target.load_evidence(evidence).all_workflows)
+    except Exception:  # noqa: BLE001 - damage has many forms; the verdict says what it is worth
+        shapes = ()
+    return Found(
+        verdict=case.verdict,
+        reason=case.reason,
+        broke=broke_of(case.checks, (each.workflow_id for each in case.workflows)),
+        cells=cells_of(case.coverage),
+        shapes=shapes,
+        found=case.model_dump_json(),
+    )
