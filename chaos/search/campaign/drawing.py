@@ -11,6 +11,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from chaos.environment.target import Target
 from chaos.search.campaign import names
 from chaos.search.campaign.model import Batch, CaseKind, CaseRef, Seeds
@@ -80,7 +82,10 @@ def read_stored(store: Store, case: str) -> Schedule:
     found = store.read(names.schedule(case))
     if found is None:
         raise StoreError(f"{names.schedule(case)} is missing: has somebody removed it?")
-    return Schedule.model_validate_json(found)
+    try:
+        return Schedule.model_validate_json(found)
+    except ValidationError:
+        raise StoreError(f"{names.schedule(case)} is no schedule: it was damaged.") from None
 
 
 @dataclass

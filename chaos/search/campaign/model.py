@@ -116,24 +116,6 @@ class CaseRef(_Part):
     about_seconds: float = 20.0
 
 
-class PlannedCase(_Part):
-    """A case that the plan has: of the same `group` are those that resemble it, and `cells` are
-    what it is to cover.
-    """
-
-    case: CaseRef
-    group: str = ""
-    cells: tuple[str, ...] = ()
-
-
-class PlannedCases(_Part):
-    """What `plan.json` has for the choice of the next cases, whatever else its kind of work adds to
-    it: all cases, in any order.
-    """
-
-    cases: tuple[PlannedCase, ...] = ()
-
-
 class Stage(StrEnum):
     """How far a case is, as its heartbeats say."""
 

@@ -16,7 +16,8 @@ from chaos.experiment.catalogue import (
     target_named,
 )
 from chaos.experiment.scenario import Case, Scenario, in_mode, on_topology
-from chaos.search.campaign.model import Campaign, CaseKind, CaseRef, PlannedCase, Scenarios
+from chaos.search.campaign.model import Campaign, CaseKind, CaseRef, Scenarios
+from chaos.search.campaign.planned import PlannedCase
 
 
 def planned_scenarios(campaign: Campaign, work: Scenarios, folder: Path) -> Sequence[PlannedCase]:

@@ -1,24 +1,38 @@
-"""A store in memory: a stand-in where a test is not about the store."""
+"""A store in memory, for tests that are not about the store."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 from chaos.search.campaign.store import Store
 
 
+class _Shelf:
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def create(self, name: str, data: bytes) -> None:
+        if name in self.files:
+            raise FileExistsError(name)
+        self.files[name] = data
+
+    def read(self, name: str, most: int) -> bytes | None:
+        found = self.files.get(name)
+        return None if found is None else found[:most]
+
+    def sizes(self, under: str) -> Mapping[str, int]:
+        return {name: len(data) for name, data in self.files.items() if name.startswith(under)}
+
+    def folders(self) -> Iterable[str]:
+        return ()
+
+
 class Kept(Store):
-    """One for each test."""
+    """`kept` are its files."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
+        shelf = _Shelf()
+        super().__init__("memory://test", shelf)
+        object.__setattr__(self, "kept", shelf.files)
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def create(self, name: str, data: bytes) -> bool:
-        return self.kept.setdefault(name, data) == data
-
-    def read(self, name: str) -> bytes | None:
-        return self.kept.get(name)
+    kept: dict[str, bytes]

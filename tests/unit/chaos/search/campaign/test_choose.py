@@ -18,15 +18,17 @@ from chaos.search.campaign.model import (
     CaseRef,
     Explore,
     Judged,
-    PlannedCase,
-    PlannedCases,
     Seeds,
     Turn,
     Work,
 )
+from chaos.search.campaign.planned import PlannedCase, next_planned
+from chaos.search.campaign.plans import cases_of
 from chaos.search.campaign.store import StoreError
+from chaos.search.campaign.turns import Memory
 from chaos.search.draw import Wishes, draw
 from chaos.search.schedule import ScheduleError
+from tests.unit.chaos.search.campaign.planned import EXPLORED
 from tests.unit.chaos.search.campaign.stores import Kept
 from tests.unit.chaos.search.campaign.system import TWICE, System, judged
 from tests.unit.chaos.search.guest import GUEST
@@ -65,10 +67,18 @@ def _planned(name: str, group: str, *cells: str, seconds: float = 20.0) -> Plann
     return PlannedCase(case=case, group=group, cells=cells)
 
 
-def _with_plan(*planned: PlannedCase) -> Kept:
-    store = Kept()
-    store.create(names.THE_PLAN, PlannedCases(cases=planned).model_dump_json().encode())
-    return store
+def _planned_turns(
+    planned: Sequence[PlannedCase],
+    judge: Callable[[Sequence[CaseRef]], Sequence[Judged]],
+    most: int,
+) -> Iterator[Batch]:
+    memory = Memory()
+    told: Sequence[Judged] = ()
+    while not memory.batch.is_last:
+        turn = Turn(number=memory.number + 1, most=most, judged=tuple(told))
+        memory = next_planned(planned, most, memory.told(turn))
+        yield memory.batch
+        told = judge(memory.batch.cases)
 
 
 def _names(batch: Batch) -> list[str]:
@@ -78,45 +88,69 @@ def _names(batch: Batch) -> list[str]:
 EXPLORE = Explore(specs=("order",))
 
 
-def test_every_case_of_a_plan_comes_once() -> None:
-    store = _with_plan(*(_planned(f"p{n}", f"kind {n % 3}") for n in range(10)))
+def test_every_point_of_a_plan_comes_once() -> None:
+    store, expected = Kept(), [each.ref for each in cases_of(EXPLORE, EXPLORED)]
+    store.create(names.THE_PLAN, EXPLORED.model_dump_json().encode())
 
-    batches = list(_turns(EXPLORE, store, _passed))
+    batches = list(_turns(EXPLORE, store, _passed, most=7))
 
-    assert sorted(name for each in batches for name in _names(each)) == sorted(
-        f"p{n}" for n in range(10)
-    )
-    assert [each.is_last for each in batches] == [False, False, True]
-    assert {each.total for each in batches} == {10}
+    found = [case for each in batches for case in each.cases]
+    assert sorted(found, key=lambda case: case.name) == sorted(expected, key=lambda c: c.name)
+    assert [each.is_last for each in batches][-2:] == [False, True]
+    assert {each.total for each in batches} == {len(expected)}
+
+
+def test_the_second_time_of_a_point_comes_when_all_were_hit_once() -> None:
+    work, store = EXPLORE.model_copy(update={"times": 2}), Kept()
+    store.create(names.THE_PLAN, EXPLORED.model_dump_json().encode())
+
+    batches = list(_turns(work, store, lambda cases: _covering(cases, work)))
+
+    found = [name for each in batches for name in _names(each)]
+    half = len(found) // 2
+    assert not [name for name in found[:half] if name.endswith("-time-2")]
+    assert all(name.endswith("-time-2") for name in found[half:])
+
+
+def _covering(cases: Sequence[CaseRef], work: Explore) -> Sequence[Judged]:
+    """Each has hit all that it was to hit."""
+    points = {each.ref.name: each.disturbance for each in cases_of(work, EXPLORED)}
+    return [
+        each.model_copy(
+            update={
+                "cells": tuple(f"kill at {b}" for b in points[each.name].point.boundaries),
+            }
+        )
+        for each in _passed(cases)
+    ]
 
 
 def test_no_kind_comes_twice_before_each_came_once() -> None:
-    store = _with_plan(
-        _planned("a1", "a"), _planned("a2", "a"), _planned("b1", "b"), _planned("a3", "a")
-    )
-    turns = _turns(EXPLORE, store, _passed, most=2)
+    planned = [_planned("a1", "a"), _planned("a2", "a"), _planned("b1", "b"), _planned("a3", "a")]
+
+    turns = _planned_turns(planned, _passed, most=2)
 
     assert [_names(batch) for batch in turns] == [["a1", "b1"], ["a2", "a3"]]
 
 
 def test_of_two_kinds_the_one_that_takes_longest_comes_first() -> None:
-    store = _with_plan(_planned("short", "a"), _planned("long", "b", seconds=60))
+    planned = [_planned("short", "a"), _planned("long", "b", seconds=60)]
 
-    assert _names(next(_turns(EXPLORE, store, _passed))) == ["long", "short"]
+    assert _names(next(_planned_turns(planned, _passed, most=4))) == ["long", "short"]
 
 
 def test_what_was_covered_meanwhile_comes_last() -> None:
     """By another case: a kill at one boundary may hit several."""
-    store = _with_plan(
+    planned = [
         _planned("first", "a", "kill|a"),
         _planned("covered", "b", "kill|b"),
         _planned("new", "b", "kill|c"),
-    )
+    ]
 
     def judge(cases: Sequence[CaseRef]) -> Sequence[Judged]:
         return [each.model_copy(update={"cells": ("kill|a", "kill|b")}) for each in _passed(cases)]
 
-    assert [_names(batch) for batch in _turns(EXPLORE, store, judge, most=1)] == [
+    assert [_names(batch) for batch in _planned_turns(planned, judge, most=1)] == [
         ["first"],
         ["new"],
         ["covered"],
@@ -155,6 +189,22 @@ def test_a_damaged_turn_is_told() -> None:
 
     with pytest.raises(StoreError, match="is damaged"):
         choose(_campaign(ENDLESS), Turn(number=2, most=4), store, GUEST)
+
+
+def test_a_damaged_plan_is_told() -> None:
+    store = Kept()
+    store.create(names.THE_PLAN, b"{}")
+
+    with pytest.raises(StoreError, match=r"plan\.json is damaged"):
+        choose(_campaign(EXPLORE), Turn(number=1, most=4), store, GUEST)
+
+
+def test_a_damaged_schedule_is_told() -> None:
+    store = Kept()
+    store.create(names.schedule("seed_1"), b"{}")
+
+    with pytest.raises(StoreError, match="is no schedule"):
+        read_stored(store, "seed_1")
 
 
 def test_a_plan_that_is_not_there_is_told() -> None:
