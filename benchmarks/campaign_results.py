@@ -94,25 +94,15 @@ async def read_recorded(client: Client, campaign_id: str) -> Recorded:
 
 
 def _count(events: Any, begun: Counter[str], judged: Counter[str]) -> None:
+    """A case that a machine hands back unbegun is begun once more, and has no verdict yet."""
     cases: dict[int, str] = {}
     for event in events:
-        scheduled = event.activity_task_scheduled_event_attributes
-        if scheduled.activity_type.name == names.CASE:
+        if event.activity_task_scheduled_event_attributes.activity_type.name == names.CASE:
             cases[event.event_id] = _case_of(event)
             begun[cases[event.event_id]] += 1
-        ended = _ended(event)
+        ended = event.activity_task_completed_event_attributes.scheduled_event_id
         if ended in cases:
             judged[cases[ended]] += 1
-
-
-def _ended(event: HistoryEvent) -> int:
-    """The activity that has ended for good with this event, if one has; else 0."""
-    return (
-        event.activity_task_completed_event_attributes.scheduled_event_id
-        or event.activity_task_failed_event_attributes.scheduled_event_id
-        or event.activity_task_timed_out_event_attributes.scheduled_event_id
-        or event.activity_task_canceled_event_attributes.scheduled_event_id
-    )
 
 
 def _case_of(event: HistoryEvent) -> str:
@@ -133,13 +123,11 @@ def problems(kept: Kept, recorded: Recorded) -> Iterator[str]:
         yield f"{name} was begun and has no verdict in the store."
     for name in sorted(kept.records.keys() - recorded.begun.keys()):
         yield f"{name} has a verdict in the store, and the workflow never began it."
-    for what, counted in (("begun", recorded.begun), ("judged", recorded.judged)):
-        for name in sorted(recorded.begun.keys()):
-            if counted[name] != 1:
-                yield f"{name} was {what} {counted[name]} times by the workflow."
-    if kept.ended.never:
-        named = ", ".join(each.name for each in kept.ended.never)
-        yield f"{len(kept.ended.never)} cases were never judged: {named}."
+    for name in sorted(recorded.begun):
+        if recorded.judged[name] != 1:
+            yield f"{name} was judged {recorded.judged[name]} times by the workflow."
+    for never in kept.ended.never:
+        yield f"{never.name} was never judged: {never.reason}."
     told = {each: getattr(kept.ended, each) for each in ("passed", "failed", "unknown")}
     found = Counter(kept.verdicts.values())
     if told != {each: found[each] for each in told} or kept.ended.judged != len(kept.records):
