@@ -78,6 +78,14 @@ class Store:
             ) from None
         return cls(address, Objects(files, root.rstrip("/")))
 
+    def others(self) -> Store:
+        """Of a campaign's: that of all campaigns at the same place. Raises StoreError."""
+        return Store.open(self.address.rpartition("/")[0])
+
+    def of(self, campaign_id: str) -> Store:
+        """Of a store of all campaigns: that of one. Raises StoreError."""
+        return Store.open(self.address, campaign_id)
+
     def create(self, name: str, data: bytes) -> bool:
         """Write a file whole, unless it is there; whether it is what was written here. So it is if
         an earlier try of the same write arrived and only its answer was lost. Raises StoreError.
