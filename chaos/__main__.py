@@ -27,6 +27,7 @@ from chaos.cli import (
     run,
     shrink,
     up,
+    worker,
 )
 from chaos.cli import list as list_
 from chaos.cli.terminal import OutputError
@@ -34,7 +35,10 @@ from chaos.process.streams import complain, give_up, repair_streams
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 
-_COMMANDS = (list_, run, up, report, recheck, replay, shrink, explore, probe, clean, doctor)
+_COMMANDS = (
+    *(list_, run, up, report, recheck, replay, shrink, explore, probe),
+    *(worker, clean, doctor),
+)
 
 PROGRAM = "temporal-chaos"
 """The console script; another project has the name `chaos`."""

@@ -37,11 +37,16 @@ _LONGEST_REASON = 200
 _CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 _QUOTED = re.compile(r'"([^"\\]+)"')
 _NAMED = re.compile(r"(\w+Error)\)")
+_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
 _REFUSED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
 
 
 class ExternalError(Exception):
     """The cluster cannot be used. One sentence: what is wrong and what to do."""
+
+
+class UnreachableError(ExternalError):
+    """Nobody answered there, which may be because it is not up yet."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,9 @@ class Connection:
         return await connect(self.address, **self.options)
 
     async def look(self) -> str:
-        """Check that it can be used, and return the server's version. Raises ExternalError."""
+        """Check that it can be used, and return the server's version. Raises ExternalError, and
+        UnreachableError where nobody answers.
+        """
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 client = await self.connect()
@@ -130,24 +137,25 @@ class Connection:
                 await service.describe_namespace(DescribeNamespaceRequest(namespace=self.namespace))
                 info = await service.get_system_info(GetSystemInfoRequest())
         except TimeoutError:
-            raise ExternalError(
+            raise UnreachableError(
                 f"Temporal at {self.address} did not answer within {_LOOK_SECONDS:g} s; "
                 f"check {self.named_by}."
             ) from None
         except RuntimeError as error:
-            raise ExternalError(self._unreachable(error)) from None
+            raise self._unreachable(error) from None
         except RPCError as error:
-            raise ExternalError(self.refused(error)) from None
+            kind = UnreachableError if error.status in _AWAY else ExternalError
+            raise kind(self.refused(error)) from None
         return info.server_version
 
-    def _unreachable(self, error: RuntimeError) -> str:
+    def _unreachable(self, error: RuntimeError) -> ExternalError:
         reason = innermost(str(error))
         if "InvalidCertificate" in str(error):
-            return (
+            return ExternalError(
                 f"the certificate of Temporal at {self.address} is not trusted ({reason}); "
                 "check TEMPORAL_TLS_SERVER_CA_CERT_PATH and TEMPORAL_TLS_SERVER_NAME."
             )
-        return (
+        return UnreachableError(
             f"cannot connect to Temporal at {self.address} ({reason}); "
             f"check {self.named_by} and the TEMPORAL_TLS_* variables."
         )

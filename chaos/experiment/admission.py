@@ -55,6 +55,7 @@ class Admission:
     meter: Meter = field(default_factory=Meter)
     stacks: int = 24
     own_servers: int = 24
+    pause_seconds: float = PAUSE_SECONDS
     starting: int = 0
     _waiting: list[_Waiting] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -106,7 +107,7 @@ class Admission:
         passed = time.monotonic() - self._last_at
         if self.meter.latest.pressure < ROOMY_PRESSURE:
             return passed >= SAMPLE_SECONDS
-        return not self.starting and passed >= PAUSE_SECONDS
+        return not self.starting and passed >= self.pause_seconds
 
     def _look_soon(self, delay_seconds: float) -> None:
         if not self._timer:

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from chaos.environment.target import Target
 from chaos.evidence.text import plain
+from chaos.experiment.catalogue import CatalogueError
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.beat import Pulse
 from chaos.search.campaign.bundles import BundleError
 from chaos.search.campaign.code import CodeError, code_of
 from chaos.search.campaign.found import Found, Say
+from chaos.search.campaign.gate import until_it_may_begin
 from chaos.search.campaign.keep import Attempted, keep_case, read_record
 from chaos.search.campaign.machine import Host, Machine, open_machine
 from chaos.search.campaign.model import (
@@ -38,12 +41,16 @@ from chaos.search.campaign.store import Store, StoreError
 from chaos.search.crash.lanes import TROUBLE
 from chaos.search.crash.points import PlanError
 from chaos.search.probe.baseline import NoBaselineError
+from chaos.search.schedule import ScheduleError
 
 HANDED_BACK = "HandedBack"
 """The type of a failure of an attempt that ended itself: another machine may have the case."""
 
-NO_PLAN = "NoPlan"
+IMPOSSIBLE = "Impossible"
 """The type of a failure that no other attempt would mend."""
+
+_FINAL = (PlanError, NoBaselineError, ScheduleError, CatalogueError)
+"""What another machine would find as well: it has the same code."""
 
 _POINTS = {CaseKind.POINT, CaseKind.PROBED}
 _LONGEST_REASON = 1000
@@ -70,7 +77,8 @@ class Parts:
 class Activities:
     """Those of one process. `targets` are what it serves, by name, the first for a campaign that
     names none. `leave` is called once, with a sentence, when the code of the project is no longer
-    the one that it serves; `is_up` when a case has started what it runs on.
+    the one that it serves; `is_up` when a case has started what it runs on. The `client` is that
+    by which cases come.
     """
 
     host: Host
@@ -80,6 +88,7 @@ class Activities:
     parts: Parts
     leave: Callable[[str], object]
     is_up: Callable[[], None] = lambda: None
+    client: Client | None = None
     say: Callable[[str], None] = lambda _: None
     _machines: dict[str, Machine] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -120,6 +129,8 @@ class Activities:
             store = await _store(campaign)
             if known := await asyncio.to_thread(read_record, store, ref.name):
                 return known.judged
+            if self.client:
+                await until_it_may_begin(self.client, campaign.campaign_id, pulse.say)
             judged = await self._carry_out(campaign, ref, store, pulse)
             self.say(_line(judged))
             return judged
@@ -171,8 +182,10 @@ class Activities:
                     raise
                 pulse.hand_back()
                 raise _failure(f"{self.host.name} was stopped") from None
-            except (PlanError, NoBaselineError) as error:
-                raise ApplicationError(str(error), type=NO_PLAN, non_retryable=True) from None
+            except _FINAL as error:
+                raise ApplicationError(
+                    plain(str(error)), type=IMPOSSIBLE, non_retryable=True
+                ) from None
             except ApplicationError:
                 pulse.hand_back()
                 raise

@@ -128,14 +128,12 @@ class Permit(SlotPermit):
 
 @dataclass(eq=False)
 class Headroom(CustomSlotSupplier):
-    """Lets a case in when the machine has room for it, by the rules of the admission. `closed` says
-    that no more are taken.
-    """
+    """Lets a case in when the machine has room for it, by the rules of the admission."""
 
     admission: Admission
     why_none: Callable[[], str | None]
     say: Callable[[str], None]
-    is_closed: bool = False
+    _is_closed: bool = False
     _said: str | None = None
     _starting: deque[Permit] = field(default_factory=deque)
     _holding: set[asyncio.Task[None]] = field(default_factory=set)
@@ -164,12 +162,16 @@ class Headroom(CustomSlotSupplier):
             await permit.released.wait()
 
     async def _until_room(self) -> None:
-        while (why := self.why_none()) or self.is_closed:
+        while (why := self.why_none()) or self._is_closed:
             if why and why != self._said:
                 self.say(why)
             self._said = why
             await asyncio.sleep(_LOOK_SECONDS)
         self._said = None
+
+    def close(self) -> None:
+        """Let no more in."""
+        self._is_closed = True
 
     def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
         """No case comes without being asked for."""
