@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
 import shlex
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from chaos.evidence.history import Status
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.machine import Machine
 from chaos.search.campaign.model import Campaign, CaseRef, Explore, Probe, Stage
+from chaos.search.campaign.planning import made, new_folder
 from chaos.search.campaign.plans import (
     PLANNED,
     PlannedExplore,
@@ -26,17 +24,15 @@ from chaos.search.campaign.plans import (
     cases_of,
 )
 from chaos.search.campaign.store import Store
-from chaos.search.crash.points import Action, PlanError
+from chaos.search.crash.points import PlanError
 from chaos.search.explore import attempts as exploring
-from chaos.search.explore.plan import Choice, Plan, PlannedHit
+from chaos.search.explore.plan import PlannedHit
 from chaos.search.explore.state import Attempt, Outcome
 from chaos.search.probe import attempts as probing
 from chaos.search.probe.judging import Judge
 from chaos.search.probe.measured import Measured
-from chaos.search.probe.plan import Choice as Chosen
 from chaos.search.probe.record import Cell, Fate
 from chaos.search.probe.run import MOST_ATTEMPTS, PATIENCE_SECONDS
-from chaos.wire.boundary import Boundary, BoundaryError
 
 ATTEMPTS: TypeAdapter[tuple[Attempt, ...]] = TypeAdapter(tuple[Attempt, ...])
 """What was found of a crash point."""
@@ -51,9 +47,9 @@ async def plan(campaign: Campaign, machine: Machine, store: Store, folder: Path,
     """
     work = _work(campaign)
     if (there := await asyncio.to_thread(store.read, names.THE_PLAN)) is None:
-        made = await _made(work, machine, folder, say)
+        found = await made(work, machine, folder, say)
         say(Stage.SAVING)
-        data = made.model_dump_json(indent=1).encode()
+        data = found.model_dump_json(indent=1).encode()
         is_ours = await asyncio.to_thread(store.create, names.THE_PLAN, data)
         there = data if is_ours else await asyncio.to_thread(store.read, names.THE_PLAN)
     return len(_cases(work, there or b""))
@@ -93,12 +89,12 @@ async def _explored(
             if held.left:
                 await held.lane.give_up(held.left)
             say(Stage.RUNNING)
-            own = _new_folder(folder, f"{ref.name}-try", len(outcome.attempts) + 1)
-            attempt = await exploring.hit(
+            own = new_folder(folder, f"{ref.name}-try", len(outcome.attempts) + 1)
+            judged = await exploring.hit(
                 held.lane, planned, own, before_judging=lambda: say(Stage.JUDGING)
             )
-            outcome = Outcome(planned, (*outcome.attempts, attempt))
-            held.left = exploring.left_behind(attempt)
+            outcome = Outcome(planned, (*outcome.attempts, judged.attempt))
+            held.left = exploring.left_behind(judged.attempt)
     why = _why(outcome)
     return Found(
         verdict=outcome.verdict,
@@ -127,7 +123,7 @@ async def _probed(
             tried = await attempts.hit(
                 held.lane,
                 planned,
-                _new_folder(folder, case.ref.name, number),
+                new_folder(folder, case.ref.name, number),
                 attempt=number,
                 before_judging=lambda: say(Stage.JUDGING),
             )
@@ -152,15 +148,6 @@ def _found_of(cell: Cell) -> Found:
     )
 
 
-def _new_folder(folder: Path, name: str, number: int) -> Path:
-    """Its name is a workflow's id. A case may run twice on one server, if its machine was thought
-    to be lost: the id is another then.
-    """
-    made = folder / f"{name}-{number}-{secrets.token_hex(3)}"
-    made.mkdir()
-    return made
-
-
 def command_of(campaign: Campaign, work: Probe) -> str:
     """The command that repeats a probe on one machine."""
     words = ["temporal-chaos", "probe", "--target", campaign.target, "--spec", work.spec]
@@ -173,66 +160,6 @@ def _work(campaign: Campaign) -> Explore | Probe:
     if isinstance(campaign.work, Explore | Probe):
         return campaign.work
     raise PlanError(f"{campaign.campaign_id} has no points: it is of kind {campaign.work.kind}.")
-
-
-async def _made(
-    work: Explore | Probe, machine: Machine, folder: Path, say: Say
-) -> PlannedExplore | PlannedProbe:
-    wanted = set(work.specs if isinstance(work, Explore) else [work.spec])
-    if not wanted or wanted - set(machine.target.specs):
-        known = ", ".join(machine.target.specs) or "none"
-        raise PlanError(f"a campaign's workflows must be among the target's specs: {known}.")
-    if isinstance(work, Explore):
-        return PlannedExplore(plan=await _explore_plan(work, machine, folder, say))
-    return PlannedProbe(plan=await _probe_plan(work, machine, folder, say))
-
-
-async def _explore_plan(work: Explore, machine: Machine, folder: Path, say: Say) -> Plan:
-    choice = Choice(
-        specs=work.specs, sample=work.sample, seed=work.seed, action=_action(work.action)
-    )
-    say(Stage.STARTING)
-    references = []
-    for spec in work.specs:
-        async with machine.lane() as held:
-            say(Stage.RUNNING)
-            folder_of = partial(_new_folder, folder, f"{spec}-fault-free")
-            references.append(await exploring.reference(held.lane, spec, folder_of))
-    return Plan.of(choice, references)
-
-
-async def _probe_plan(work: Probe, machine: Machine, folder: Path, say: Say) -> Measured:
-    """On different workers if there are several, so that they share no state."""
-    try:
-        at = tuple(map(Boundary.parse, work.at))
-    except BoundaryError as error:
-        raise PlanError(str(error)) from None
-    choice = Chosen(at=at, actions=tuple(map(_action, work.actions)), sample=work.sample)
-
-    async def undisturbed(number: int) -> probing.Normal:
-        async with machine.lane() as held:
-            say(Stage.RUNNING)
-            own = _new_folder(folder, "undisturbed", number)
-            run = await probing.undisturbed(held.lane, work.spec, own, work.patience_seconds)
-            held.left = own.name if run.observed.status is Status.RUNNING else ""
-            return run
-
-    say(Stage.STARTING)
-    try:
-        async with asyncio.TaskGroup() as group:
-            numbers = range(1, probing.UNDISTURBED_RUNS + 1)
-            runs = [group.create_task(undisturbed(number)) for number in numbers]
-    except BaseExceptionGroup as several:
-        raise several.exceptions[0] from None
-    return Measured.of([run.result() for run in runs], choice)
-
-
-def _action(text: str) -> Action:
-    try:
-        return Action(text)
-    except ValueError:
-        known = ", ".join(Action)
-        raise PlanError(f"{json.dumps(text)} is no action: it is one of {known}.") from None
 
 
 @lru_cache(maxsize=4)

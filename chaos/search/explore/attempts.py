@@ -11,7 +11,7 @@ from pathlib import Path
 from chaos.evidence.history import Status
 from chaos.search.crash.lane import Lane
 from chaos.search.crash.points import PlanError
-from chaos.search.explore.judging import judge_attempt
+from chaos.search.explore.judging import Judged, judge_attempt
 from chaos.search.explore.plan import PlannedHit, Reference
 from chaos.search.explore.state import Attempt
 from chaos.wire.journal import read_wire
@@ -45,7 +45,7 @@ async def hit(
     folder: Path,
     *,
     before_judging: Callable[[], None] = lambda: None,
-) -> Attempt:
+) -> Judged:
     """Hit a workflow at a crash point, and judge the outcome by the files only. The folder's name
     is the workflow's id.
 

@@ -70,7 +70,8 @@ class _Exploration:
         """What cannot be carried out is on record as well."""
         workflow_id, began_at = self.state.new_id(planned), datetime.now(UTC)
         try:
-            return await hit(lane, planned, self.state.folder / ATTEMPTS / workflow_id)
+            folder = self.state.folder / ATTEMPTS / workflow_id
+            return (await hit(lane, planned, folder)).attempt
         except TROUBLE as error:
             return broken_attempt(planned, workflow_id, began_at, f"it could not be tried: {error}")
 

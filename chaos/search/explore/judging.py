@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,17 +29,26 @@ scheduled again at once, the one that was given to a poll of the dead.
 """
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The outcome of one hit, and what it rests on."""
+
+    attempt: Attempt
+    findings: Sequence[Finding]
+    evidence: Evidence
+
+
 def judge_attempt(
     folder: Path, target: Target, planned: PlannedHit, began_at: datetime, ended_at: datetime
-) -> Attempt:
-    """The outcome of one hit."""
+) -> Judged:
+    """By the files of its folder only."""
     loaded = target.load_evidence(folder)
     hit, wire = hit_of(loaded, planned.point), read_wire(folder)
     evidence = explained(loaded, target, hit, wire)
     findings = findings_of(evidence, target, planned, hit)
     (spec,) = evidence.specs
     workflow = evidence.workflows.get(spec.workflow_id)
-    return Attempt(
+    attempt = Attempt(
         crash_point=planned.name,
         workflow_id=spec.workflow_id,
         began_at=began_at,
@@ -55,6 +64,7 @@ def judge_attempt(
         in_doubt=len(evidence.in_doubt),
         recovery_seconds=recovery_seconds(wire, hit) if hit else None,
     )
+    return Judged(attempt, findings, evidence)
 
 
 def findings_of(

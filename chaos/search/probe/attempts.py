@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chaos.evidence.case import Evidence
 from chaos.evidence.history import Status
 from chaos.search.crash.lane import Lane
 from chaos.search.crash.lanes import TROUBLE
@@ -60,10 +61,13 @@ async def undisturbed(lane: Lane, name: str, folder: Path, patience_seconds: flo
 
 @dataclass(frozen=True)
 class Attempted:
-    """The cell of a run, and the workflow that it leaves behind, if any."""
+    """The cell of a run, the workflow that it leaves behind, if any, and its evidence, if it could
+    be carried out.
+    """
 
     cell: Cell
     left: str
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,11 @@ class Attempts:
         spec = lane.target.specs[self.spec](folder.name)
         await lane.attempt(spec, folder, planned, usual_seconds=usual_seconds, wait=patience.wait)
         before_judging()
-        cell = await asyncio.to_thread(
+        found = await asyncio.to_thread(
             self.judge.cell, folder, planned, attempt=attempt, began_at=began_at
         )
-        return Attempted(self.repeatable(cell), await _left_behind(lane, folder.name))
+        left = await _left_behind(lane, folder.name)
+        return Attempted(self.repeatable(found.cell), left, found.evidence)
 
     def repeatable(self, cell: Cell) -> Cell:
         """With the command that repeats it alone."""

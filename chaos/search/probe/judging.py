@@ -25,6 +25,14 @@ _IN_HAND = {Stage.ASSIGNED, Stage.DELIVERED, Stage.COMPLETING, Stage.FAILING}
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A cell, and what it rests on."""
+
+    cell: Cell
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
 class Judge:
     """What all runs of a probe are judged by."""
 
@@ -32,7 +40,9 @@ class Judge:
     baseline: Baseline
     patience_seconds: float
 
-    def cell(self, folder: Path, planned: Disturbance, *, attempt: int, began_at: datetime) -> Cell:
+    def cell(
+        self, folder: Path, planned: Disturbance, *, attempt: int, began_at: datetime
+    ) -> Judged:
         """The cell of the run whose evidence is in a folder."""
         evidence = self.target.load_evidence(folder)
         wire = read_wire(folder)
@@ -49,7 +59,7 @@ class Judge:
         workflow = run.workflow
         boundaries = planned.point.boundaries
         bound = bound_seconds(evidence, wire, workflow, boundaries, hit_at) if workflow else None
-        return Cell(
+        cell = Cell(
             **_place(planned),
             workflow_id=observed.workflow_id,
             folder=folder.name,
@@ -60,6 +70,7 @@ class Judge:
             bound_seconds=bound,
             timeline=tuple(timeline(evidence, workflow, wire, hit_at)),
         )
+        return Judged(cell, evidence)
 
     def _not_hit(self, evidence: Evidence, planned: Disturbance) -> str:
         problems = was_hit(planned).examine(evidence).problems

@@ -34,7 +34,7 @@ Kept = Callable[[str], Path]
 
 def judge(folder: Path, action: Action = Action.KILL) -> Attempt:
     point = planned_hit(folder.name).model_copy(update={"action": action})
-    return judge_attempt(folder, VIDEO, point, BEGIN, BEGIN)
+    return judge_attempt(folder, VIDEO, point, BEGIN, BEGIN).attempt
 
 
 @pytest.mark.parametrize("name", ALL)

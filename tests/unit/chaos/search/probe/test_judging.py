@@ -44,7 +44,7 @@ CHARGED = _point("activity charge_card completing")
 
 
 def test_what_the_service_was_asked_twice_is_found_and_its_hit_is_proven() -> None:
-    cell = JUDGE.cell(KILLED, CHARGED, attempt=1, began_at=NOON)
+    cell = JUDGE.cell(KILLED, CHARGED, attempt=1, began_at=NOON).cell
 
     assert [finding.fate for finding in cell.findings] == [Fate.DONE_TWICE]
     assert cell.findings[0].text == (
@@ -63,7 +63,9 @@ def test_what_differs_between_the_undisturbed_runs_is_masked() -> None:
 
 
 def test_another_point_than_the_one_that_was_hit_is_not_proven_by_it() -> None:
-    cell = JUDGE.cell(KILLED, _point("activity ship_parcel completing"), attempt=2, began_at=NOON)
+    cell = JUDGE.cell(
+        KILLED, _point("activity ship_parcel completing"), attempt=2, began_at=NOON
+    ).cell
 
     assert cell.findings[-1].fate is Fate.UNKNOWN
     assert "no call came there" in cell.findings[-1].text
@@ -75,7 +77,7 @@ def test_without_its_kill_on_record_it_is_not_proven(tmp_path: Path) -> None:
     journal = folder / "journal.jsonl"
     lines = [line for line in journal.read_text().splitlines() if '"signaled"' not in line]
     journal.write_text("\n".join(lines) + "\n")
-    cell = JUDGE.cell(folder, CHARGED, attempt=1, began_at=NOON)
+    cell = JUDGE.cell(folder, CHARGED, attempt=1, began_at=NOON).cell
 
     assert [finding.fate for finding in cell.findings] == [Fate.DONE_TWICE, Fate.UNKNOWN]
     assert "got no signal" in cell.findings[1].text
@@ -85,7 +87,7 @@ def test_without_the_second_request_on_record_it_was_sent_once(tmp_path: Path) -
     folder = Path(shutil.copytree(KILLED, tmp_path / "run"))
     file = folder / FOLDER / "worker-4-to-payments.jsonl"
     file.write_text(file.read_text().partition("\n")[0] + "\n")
-    cell = JUDGE.cell(folder, CHARGED, attempt=1, began_at=NOON)
+    cell = JUDGE.cell(folder, CHARGED, attempt=1, began_at=NOON).cell
 
     assert [finding.fate for finding in cell.findings] == [Fate.SURVIVED]
 
