@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from chaos.search.campaign import names
 from chaos.search.campaign.model import Batch, CaseRef, Explore, Probe
-from chaos.search.campaign.plans import PLANNED, PointCase, cases_of
+from chaos.search.campaign.plans import PLANNED, PointCase, cases_of, covered
 from chaos.search.campaign.store import Store, StoreError
 from chaos.search.campaign.turns import Memory
 
@@ -46,7 +46,7 @@ def _planned(point: PointCase) -> PlannedCase:
     return PlannedCase(
         case=point.ref,
         group=f"{fault.action} at {fault.point.kind}",
-        cells=tuple(f"{fault.action} at {each}" for each in fault.point.boundaries),
+        cells=covered(fault.action, map(str, fault.point.boundaries)),
     )
 
 

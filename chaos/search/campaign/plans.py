@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -66,6 +66,11 @@ def cases_of(work: Explore | Probe, planned: PlannedExplore | PlannedProbe) -> S
     times = work.times if isinstance(work, Explore) else 1
     hits = sorted(planned.plan.hits, key=slow_first)
     return [_point(each, number) for number in range(1, times + 1) for each in hits]
+
+
+def covered(action: str, boundaries: Iterable[str]) -> tuple[str, ...]:
+    """What a fault there has covered, for the choice of the next cases."""
+    return tuple(f"{action} at {each}" for each in boundaries)
 
 
 def _point(hit: PlannedHit, number: int) -> PointCase:

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import ValidationError
 
-from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.machine import Machine
 from chaos.search.campaign.model import Campaign, CaseRef, Explore, Probe, Stage
-from chaos.search.campaign.planning import made, new_folder
+from chaos.search.campaign.planning import made
 from chaos.search.campaign.plans import (
     PLANNED,
     PlannedExplore,
@@ -24,18 +23,13 @@ from chaos.search.campaign.plans import (
     cases_of,
 )
 from chaos.search.campaign.store import Store
+from chaos.search.campaign.trying import explored, probed
 from chaos.search.crash.points import PlanError
-from chaos.search.explore import attempts as exploring
 from chaos.search.explore.plan import PlannedHit
-from chaos.search.explore.state import Attempt, Outcome
 from chaos.search.probe import attempts as probing
 from chaos.search.probe.judging import Judge
 from chaos.search.probe.measured import Measured
-from chaos.search.probe.record import Cell, Fate
-from chaos.search.probe.run import MOST_ATTEMPTS, PATIENCE_SECONDS
-
-ATTEMPTS: TypeAdapter[tuple[Attempt, ...]] = TypeAdapter(tuple[Attempt, ...])
-"""What was found of a crash point."""
+from chaos.search.probe.run import PATIENCE_SECONDS
 
 
 async def plan(campaign: Campaign, machine: Machine, store: Store, folder: Path, say: Say) -> int:
@@ -71,81 +65,13 @@ async def run_point(  # noqa: PLR0913, PLR0917 - all that a case has, as its act
         raise PlanError(f"the plan of {campaign.campaign_id} has no case {ref.name}.")
     say(Stage.STARTING)
     if isinstance(case.disturbance, PlannedHit):
-        return await _explored(case.disturbance, ref, machine, folder, say)
+        return await explored(case.disturbance, ref.name, machine, folder, say)
     measured = _planned(data).plan
     if not isinstance(measured, Measured) or not isinstance(work, Probe):
         raise PlanError(f"{ref.name} is not of the kind of {campaign.campaign_id}.")
     judge = Judge(machine.target, measured.baseline, work.patience_seconds)
     attempts = probing.Attempts(work.spec, command_of(campaign, work), judge)
-    return await _probed(attempts, case, machine, folder, say)
-
-
-async def _explored(
-    planned: PlannedHit, ref: CaseRef, machine: Machine, folder: Path, say: Say
-) -> Found:
-    outcome = Outcome(planned, ())
-    async with machine.lane() as held:
-        while not outcome.is_done:
-            if held.left:
-                await held.lane.give_up(held.left)
-            say(Stage.RUNNING)
-            own = new_folder(folder, f"{ref.name}-try", len(outcome.attempts) + 1)
-            judged = await exploring.hit(
-                held.lane, planned, own, before_judging=lambda: say(Stage.JUDGING)
-            )
-            outcome = Outcome(planned, (*outcome.attempts, judged.attempt))
-            held.left = exploring.left_behind(judged.attempt)
-    why = _why(outcome)
-    return Found(
-        verdict=outcome.verdict,
-        reason=why,
-        broke=why if outcome.verdict is Verdict.FAILED else "",
-        cells=tuple(f"{planned.action} at {each}" for each in outcome.proven),
-        found=ATTEMPTS.dump_json(tuple(outcome.attempts)).decode(),
-    )
-
-
-def _why(outcome: Outcome) -> str:
-    if outcome.verdict is Verdict.PASSED:
-        return ""
-    return outcome.bad.reason if outcome.bad else f"not proven: {', '.join(outcome.missing)}"
-
-
-async def _probed(
-    attempts: probing.Attempts, case: PointCase, machine: Machine, folder: Path, say: Say
-) -> Found:
-    planned = case.disturbance
-    async with machine.lane() as held:
-        for number in range(1, MOST_ATTEMPTS + 1):
-            if held.left:
-                await held.lane.give_up(held.left)
-            say(Stage.RUNNING)
-            tried = await attempts.hit(
-                held.lane,
-                planned,
-                new_folder(folder, case.ref.name, number),
-                attempt=number,
-                before_judging=lambda: say(Stage.JUDGING),
-            )
-            held.left = tried.left
-            if tried.cell.fate is not Fate.UNKNOWN:
-                break
-    return _found_of(tried.cell)
-
-
-def _found_of(cell: Cell) -> Found:
-    """A fate that is not bad is a pass, as for the probe itself."""
-    bad = [f"{each.fate}: {each.text}" for each in cell.findings if each.fate.is_bad]
-    is_hit = all(each.fate is not Fate.UNKNOWN for each in cell.findings)
-    passed = Verdict.PASSED if is_hit else Verdict.UNKNOWN
-    where = [cell.boundary, *cell.also] if is_hit else []
-    return Found(
-        verdict=Verdict.FAILED if bad else passed,
-        reason="; ".join(f"{each.fate}: {each.text}" for each in cell.findings),
-        broke="; ".join(bad),
-        cells=tuple(f"{cell.action} at {each}" for each in where),
-        found=cell.model_dump_json(),
-    )
+    return await probed(attempts, case, machine, folder, say)
 
 
 def command_of(campaign: Campaign, work: Probe) -> str:
@@ -164,7 +90,12 @@ def _work(campaign: Campaign) -> Explore | Probe:
 
 @lru_cache(maxsize=4)
 def _planned(data: bytes) -> PlannedExplore | PlannedProbe:
-    return PLANNED.validate_json(data)
+    try:
+        return PLANNED.validate_json(data)
+    except ValidationError:
+        raise PlanError(
+            f"{names.THE_PLAN} is missing, damaged, or of another version: start the campaign anew."
+        ) from None
 
 
 @lru_cache(maxsize=4)

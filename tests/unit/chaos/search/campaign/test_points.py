@@ -11,19 +11,24 @@ import pytest
 
 from chaos.environment.target import Target
 from chaos.evidence.history import Status
-from chaos.invariants.verdict import Verdict
+from chaos.invariants.verdict import Finding, Verdict
 from chaos.search.campaign import names, points
 from chaos.search.campaign.found import Found
 from chaos.search.campaign.machine import Held, Machine
 from chaos.search.campaign.model import Campaign, CaseKind, CaseRef, Explore, Probe, Seeds
+from chaos.search.campaign.novelty import shapes_of
 from chaos.search.campaign.store import Store
+from chaos.search.campaign.trying import ATTEMPTS, found_of
 from chaos.search.crash.points import PlanError
 from chaos.search.explore import attempts
+from chaos.search.explore.judging import Judged
 from chaos.search.explore.state import Attempt
-from chaos.search.probe.record import Cell, Fate, Finding
+from chaos.search.probe.record import Cell, Fate
+from chaos.search.probe.record import Finding as Fated
 from chaos.wire.boundary import Boundary
 from tests.unit.chaos.search.campaign.planned import EXPLORED, PROBED, UNDISTURBED
 from tests.unit.chaos.search.explore.kept import PLAN, attempt_of, planned_hit
+from tests.unit.chaos.search.probe.made_runs import charged, evidence
 
 POINT = planned_hit("single-activity-start_video-completing-1")
 REF = CaseRef(name=POINT.name, kind=CaseKind.POINT)
@@ -101,9 +106,11 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def script(*scripted: Attempt) -> None:
         left = list(scripted)
 
-        async def hit(*_: object, before_judging: Callable[[], None]) -> Attempt:
+        async def hit(*_: object, before_judging: Callable[[], None]) -> Judged:
             before_judging()
-            return left.pop(0)
+            attempt = left.pop(0)
+            finding = Finding("bills", attempt.verdict, (attempt.reason,))
+            return Judged(attempt, [finding], evidence(charged()))
 
         monkeypatch.setattr(attempts, "hit", hit)
 
@@ -132,7 +139,8 @@ async def test_one_attempt_that_hits_all_is_enough(tried: Try, tmp_path: Path) -
 
     assert (found.verdict, found.reason, found.broke) == (Verdict.PASSED, "", "")
     assert found.cells == ("kill at activity start_video completing 1",)
-    assert [each.crash_point for each in points.ATTEMPTS.validate_json(found.found)] == [POINT.name]
+    assert found.shapes == shapes_of(evidence(charged()).all_workflows)
+    assert [each.crash_point for each in ATTEMPTS.validate_json(found.found)] == [POINT.name]
 
 
 async def test_what_was_not_hit_is_tried_again_and_in_the_end_unknown(
@@ -143,7 +151,7 @@ async def test_what_was_not_hit_is_tried_again_and_in_the_end_unknown(
     found = await run(OneLane(), tmp_path)
 
     assert (found.verdict, found.reason, found.cells) == (Verdict.UNKNOWN, "not reached", ())
-    assert len(points.ATTEMPTS.validate_json(found.found)) == 5
+    assert len(ATTEMPTS.validate_json(found.found)) == 5
     assert len(folders(tmp_path)) == 5, "each has an id of its own"
 
 
@@ -154,14 +162,12 @@ async def test_a_hit_after_a_miss_is_a_pass(tried: Try, tmp_path: Path) -> None:
 
 
 async def test_a_failure_is_certain_and_says_what_broke(tried: Try, tmp_path: Path) -> None:
-    tried(attempt_of(POINT, verdict=Verdict.FAILED, reason="billed twice"))
+    paid = attempt_of(POINT, verdict=Verdict.FAILED, reason="billed 2 times, not 1")
+    tried(paid)
     found = await run(OneLane(), tmp_path)
 
-    assert (found.verdict, found.reason, found.broke) == (
-        Verdict.FAILED,
-        "billed twice",
-        "billed twice",
-    )
+    assert (found.verdict, found.reason) == (Verdict.FAILED, paid.reason)
+    assert found.broke == "bills: billed # times, not #"
 
 
 async def test_a_workflow_that_is_still_open_is_given_up_before_the_next(
@@ -244,7 +250,7 @@ def cell_of(*fates: Fate) -> Cell:
         also=(Boundary.parse("workflow_task Order completed 2"),),
         workflow_id="order-1",
         folder="order-1",
-        findings=tuple(Finding(fate=fate, text="so") for fate in fates),
+        findings=tuple(Fated(fate=fate, text="so") for fate in fates),
     )
 
 
@@ -255,11 +261,11 @@ def cell_of(*fates: Fate) -> Cell:
         ((Fate.SENT_AGAIN, Fate.RAN_TWICE), Verdict.PASSED, ""),
         ((Fate.UNKNOWN, Fate.SENT_AGAIN), Verdict.UNKNOWN, ""),
         ((Fate.DONE_TWICE, Fate.UNKNOWN), Verdict.FAILED, "done twice: so"),
-        ((Fate.LOST, Fate.DONE_TWICE), Verdict.FAILED, "lost: so; done twice: so"),
+        ((Fate.LOST, Fate.DONE_TWICE), Verdict.FAILED, "done twice: so; lost: so"),
     ],
 )
 def test_a_fate_is_a_verdict(fates: tuple[Fate, ...], verdict: Verdict, broke: str) -> None:
-    found = points._found_of(cell_of(*fates))
+    found = found_of(cell_of(*fates))
 
     assert (found.verdict, found.broke) == (verdict, broke)
     assert bool(found.cells) is (Fate.UNKNOWN not in fates)
