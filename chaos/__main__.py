@@ -17,6 +17,7 @@ from chaos.cli import (
     INTERRUPTED,
     UNUSABLE,
     UnusableError,
+    campaign,
     clean,
     doctor,
     explore,
@@ -37,7 +38,7 @@ _READER_IS_GONE = 128 + signal.SIGPIPE
 
 _COMMANDS = (
     *(list_, run, up, report, recheck, replay, shrink, explore, probe),
-    *(worker, clean, doctor),
+    *(campaign, worker, clean, doctor),
 )
 
 PROGRAM = "temporal-chaos"

@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser, on
 from chaos.cli.terminal import say_if_read
 from chaos.evidence.numbers import minutes, whole
 from chaos.process.streams import complain
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from chaos.search.explore.state import State
 
 _MOST_LANES = 64
+
+_MEANINGLESS = {
+    "lanes": "each machine runs as many cases as it has room for",
+    "resume": "a campaign goes on by itself",
+    "fresh": "each campaign is a new one",
+    "temporal_cli": "each machine has its own",
+}
+"""Options that say nothing of a campaign."""
 
 _DESCRIPTION = """\
 Records a run without faults of each workflow in the specs of the project's first target, and
@@ -30,6 +38,8 @@ examples:
   %(prog)s                          all points, or what is left
   %(prog)s --sample 24 --minutes 5  a sample of every kind
   %(prog)s --action drop            only the call is lost
+  %(prog)s --on localhost:7233 --evidence s3://bucket/chaos
+                                    on many machines
 
 Each result is in FOLDER/explore-TIME/points.jsonl as soon as it is known. After
 Ctrl-C, or when the time is up, the same command resumes where it stopped.
@@ -102,6 +112,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--reports", type=Path, default=Path("reports"), metavar="FOLDER", help="default: reports")
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
+    on.add_options(parser, with_times=True)
 
 
 def _explore(given: argparse.Namespace) -> int:
@@ -120,6 +131,8 @@ def _explore(given: argparse.Namespace) -> int:
         target = _target(given)
         specs = tuple(given.workflow or target.specs)
         action = Action(given.action)
+        if on.is_campaign(given, _MEANINGLESS):
+            return _explore_on(given, specs)
         choice = Choice(specs=specs, sample=given.sample, seed=given.seed, action=action)
         state = _state(given, choice)
         try:
@@ -137,6 +150,20 @@ def _explore(given: argparse.Namespace) -> int:
             "command again."
         )
     return UNUSABLE
+
+
+def _explore_on(given: argparse.Namespace, specs: tuple[str, ...]) -> int:
+    """The same as a campaign."""
+    from chaos.search.campaign.model import Explore
+
+    work = Explore(
+        specs=specs,
+        action=given.action,
+        sample=given.sample,
+        seed=given.seed,
+        times=given.times or 1,
+    )
+    return on.carry_out(given, work)
 
 
 def _target(given: argparse.Namespace) -> Target:

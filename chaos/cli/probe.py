@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser
+from chaos.cli import INTERRUPTED, NEGATIVE, UNUSABLE, Commands, add_parser, on
 from chaos.cli.terminal import OutputError, say_all, say_if_read
 from chaos.evidence.numbers import minutes, port, quoted, whole
 from chaos.process.streams import complain, give_up
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 _MOST_LANES = 64
 _ACTIONS = ("kill", "drop")
 _PATIENCE_SECONDS = 90  # chaos.search.probe.run says why; to import it here takes too long
+
+_NO_COMMANDS = "a campaign carries no commands to other machines"
+_MEANINGLESS = {
+    "lanes": "each machine runs as many cases as it has room for",
+    "temporal_cli": "each machine has its own",
+    **dict.fromkeys(
+        (
+            *("worker", "task_queue", "workflow", "input", "service", "env", "port"),
+            *("ready_line", "like", "address", "namespace"),
+        ),
+        f"{_NO_COMMANDS}, give --target and --spec",
+    ),
+}
+"""Options that say nothing of a campaign."""
 
 _FIXED_PORT = (
     "\nIf the worker connects to a fixed port instead of TEMPORAL_ADDRESS, give it by --port, "
@@ -45,6 +59,8 @@ examples:
     --service 'PAYMENTS_URL=python doubles.py {port} {evidence}/charges.jsonl'
   %(prog)s --worker 'go run .' --env HOME --like order-7
   %(prog)s --target tests.shop:SHOP --spec order
+  %(prog)s --target tests.shop:SHOP --spec order \\
+    --on localhost:7233 --evidence s3://bucket/chaos
 
 A worker gets its server's address in TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE;
 if yours always connects to localhost:7233, add --port 7233.
@@ -69,6 +85,7 @@ def add(commands: Commands) -> None:
     )
     _add_system(parser)
     _add_choice(parser)
+    on.add_options(parser)
     parser.set_defaults(command=_probe)
 
 
@@ -180,6 +197,8 @@ def _probe(given: argparse.Namespace) -> int:
     unusable = (BadBinaryError, BinaryNotFoundError, WireError)
     wrong = (BoundaryError, CatalogueError, GivenError, NoBaselineError, NoFolderError)
     try:
+        if on.is_campaign(given, _MEANINGLESS):
+            return _probe_on(given)
         target = _target(given)
         return _run(given, target, _choice(given))
     except (ChildError, DeadlineExceededError) as error:
@@ -224,6 +243,25 @@ def _target(given: argparse.Namespace) -> Target:
         port=given.port,
         like=like,
     ).target()
+
+
+def _probe_on(given: argparse.Namespace) -> int:
+    """The same as a campaign. Raises GivenError, CatalogueError, BoundaryError."""
+    from chaos.search.campaign.model import Probe
+    from chaos.search.probe.given import GivenError
+
+    if not given.target:
+        raise GivenError(f"--on needs --target MODULE:NAME and --spec NAME: {_NO_COMMANDS}.")
+    (spec,) = _target(given).specs
+    choice = _choice(given)
+    work = Probe(
+        spec=spec,
+        at=tuple(map(str, choice.at)),
+        actions=tuple(map(str, choice.actions)),
+        sample=choice.sample,
+        patience_seconds=float(given.patience),
+    )
+    return on.carry_out(given, work)
 
 
 def _choice(given: argparse.Namespace) -> Choice:

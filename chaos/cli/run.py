@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import UNUSABLE, Commands, add_parser
+from chaos.cli import UNUSABLE, Commands, add_parser, on, run_on
 from chaos.cli.terminal import OutputError
 from chaos.plugin import options
 from chaos.process.streams import complain
@@ -30,11 +30,16 @@ examples:
   %(prog)s --seed 1-10 --faults kill,network  drawn at random
   %(prog)s --replay=reports/latest            the same faults again
   %(prog)s -q -x --junitxml=FILE              pytest's own
+  %(prog)s --seed 1- --minutes 480 \\
+    --on HOST:PORT --evidence s3://bucket/chaos  a night, on many machines
 
 exit code: that of pytest
   0  everything that ran passed     2  Ctrl-C, or there is no such scenario
   1  something did not pass         4  a mistake in the options
-                                    5  nothing to run"""
+                                    5  nothing to run
+with --on
+  0  every case passed              2  it cannot start
+  1  something did not pass       130  Ctrl-C; the campaign goes on"""
 
 
 def add(commands: Commands) -> None:
@@ -52,6 +57,7 @@ def add(commands: Commands) -> None:
     )
     group = parser.add_argument_group("options of the harness; pytest has more")
     options.add_options(group.add_argument, _SHORT)
+    on.add_options(parser, with_minutes=True)
     parser.set_defaults(command=_run)
 
 
@@ -81,6 +87,9 @@ def _names(prefix: str) -> list[str]:
 
 
 def _run(given: argparse.Namespace) -> int:
+    if run_on.is_asked(given.passed_on):
+        return run_on.carry_out(given.scenarios, given.passed_on)
+
     import pytest
 
     from chaos.cli.selection import Selection

@@ -46,7 +46,7 @@ class Selection:
             return
         for name in self.names:
             if name not in self.known:
-                raise pytest.UsageError(_no_such(name, sorted(self.known)))
+                raise pytest.UsageError(no_such(name, sorted(self.known)))
         left_out = [item for item in items if names.get(item) not in self.names]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if names.get(item) in self.names]
@@ -59,7 +59,8 @@ def _name_of(item: pytest.Item) -> str:
     return str(getattr(scenario, "name", item.name))
 
 
-def _no_such(name: str, known: Sequence[str]) -> str:
+def no_such(name: str, known: Sequence[str]) -> str:
+    """The sentence for a name that no scenario has."""
     near = difflib.get_close_matches(name, known, n=3)
     if near:
         return f"there is no scenario {name!r}; did you mean {' or '.join(near)}?"

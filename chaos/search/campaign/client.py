@@ -75,9 +75,13 @@ class Control:
     client: Client = field(repr=False)
 
     @classmethod
-    async def connect(cls, address: str) -> Control:
-        """By the SDK's standard configuration, at this address. Raises ExternalError."""
-        connection = Connection.load().at(address, ON)
+    async def connect(cls, address: str | None) -> Control:
+        """By the SDK's standard configuration, at this address if there is one. Raises
+        ExternalError.
+        """
+        connection = Connection.load()
+        if address:
+            connection = connection.at(address, ON)
         await connection.look()
         return cls(connection, await connection.connect())
 
@@ -91,6 +95,7 @@ class Control:
         for suffix in ("", *(f"-{number}" for number in range(2, 100))):
             campaign = make(f"{time}{suffix}")
             place = await asyncio.to_thread(store, campaign.campaign_id)
+            await asyncio.to_thread(place.prove)
             data = campaign.model_dump_json(indent=1).encode()
             if await asyncio.to_thread(place.create, names.CAMPAIGN, data) and await self._begin(
                 campaign

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chaos.invariants.verdict import Verdict
-from chaos.search.campaign.model import Judged, Progress, State
+from chaos.search.campaign.model import Ended, Judged, Progress, State
 
 
 def lines_of(progress: Progress) -> Iterator[str]:
@@ -29,6 +29,19 @@ def status_lines(campaign_id: str, progress: Progress) -> Iterator[str]:
     for machine in progress.machines:
         cases = _counted(machine.slots, "case")
         yield f"  {machine.name}: {cases} at once, {machine.judged} judged"
+
+
+def end_lines(ended: Ended) -> Iterator[str]:
+    """What it came to."""
+    why = f", {ended.why}" if ended.why else ""
+    yield (
+        f"{ended.campaign_id} has ended{why}: {ended.judged} judged, {ended.passed} passed, "
+        f"{ended.failed} failed, {ended.unknown} unknown"
+    )
+    if ended.run_again:
+        yield f"{_counted(ended.run_again, 'case')} ran again, because a machine was lost"
+    for never in ended.never:
+        yield f"{never.name} has no verdict: {never.reason}"
 
 
 def _line(judged: Judged) -> str:

@@ -14,7 +14,7 @@ from chaos.__main__ import PROGRAM, main, make_parser
 
 COMMANDS = (
     *("list", "run", "up", "report", "recheck", "replay", "shrink", "explore", "probe"),
-    *("clean", "doctor"),
+    *("campaign", "worker", "clean", "doctor"),
 )
 
 

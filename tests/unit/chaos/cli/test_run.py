@@ -63,7 +63,8 @@ def test_its_help_shows_all_options_of_the_suite_and_no_other(
         main(["run", "--help"])
 
     shown = re.findall(r"^  (?:-h, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)
-    assert shown == ["--help", *declared]
+    of_campaigns = ["--on", "--evidence", "--queue", "--keep", "--minutes"]
+    assert shown == ["--help", *declared, *of_campaigns]
 
 
 def test_pytest_has_the_same_options(pytestconfig: pytest.Config) -> None:
