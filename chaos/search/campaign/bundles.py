@@ -10,9 +10,10 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from chaos.evidence.files import is_own_file, read_file, write_file
 from chaos.evidence.text import plain, writable
@@ -22,7 +23,7 @@ from chaos.search.campaign.store import MOST_BYTES, Store
 
 MOST_FILES = 100_000
 
-_NAME = re.compile(r"cases/[^/]+/([0-9a-f]{64})\.tar\.gz")
+_NAME = re.compile(r"(?:cases/([^/]+)|undisturbed)/([0-9a-f]{64})\.tar\.gz")
 
 
 class BundleError(Exception):
@@ -42,16 +43,32 @@ class Bundle:
         return hashlib.sha256(self.data).hexdigest()
 
 
+class Record(Protocol):
+    """What has evidence of its own: a file named by its hash, and the hashes of the files in it."""
+
+    @property
+    def bundle(self) -> str:
+        """Its name in the store; empty where none was kept."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """By name."""
+
+
 def keep(store: Store, case: str, folder: Path) -> tuple[str, dict[str, str]]:
-    """Put the evidence of a case into the store: `bundle` and `files` of its record. A bundle that
-    an earlier attempt left there is of the same content, as its name says. Raises BundleError,
-    StoreError, OSError.
+    """Put the evidence of a case, or of the undisturbed runs without one, into the store: `bundle`
+    and `files` of its record. A bundle that an earlier attempt left there is of the same content,
+    as its name says. Raises BundleError, StoreError, OSError.
     """
     packed = pack(folder)
-    name = names.bundle(case, packed.sha256)
+    name = _named(case, packed.sha256)
     if not store.create(name, packed.data):
         raise BundleError(f"{store.address}/{name} is there with another content: remove it.")
     return name, packed.files
+
+
+def _named(case: str, sha256: str) -> str:
+    return names.bundle(case, sha256) if case else names.undisturbed(sha256)
 
 
 def pack(folder: Path) -> Bundle:
@@ -89,7 +106,15 @@ def unpack(store: Store, record: CaseRecord, folder: Path) -> None:
     """Write the evidence of a case into a folder, if all of it is as it was when it was judged.
     Raises BundleError, with nothing written, if it is not; StoreError, OSError.
     """
-    contents = dict(verified(store, record))
+    _write(dict(verified(store, record)), folder)
+
+
+def unpack_undisturbed(store: Store, record: Record, folder: Path) -> None:
+    """The same of the undisturbed runs of a plan."""
+    _write(dict(_verified(store, record, "")), folder)
+
+
+def _write(contents: Mapping[str, bytes], folder: Path) -> None:
     for name, data in contents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,16 +123,19 @@ def unpack(store: Store, record: CaseRecord, folder: Path) -> None:
 
 def verified(store: Store, record: CaseRecord) -> Iterator[tuple[str, bytes]]:
     """The files of a case, each compared with its hash. Raises BundleError, StoreError."""
-    named = _NAME.fullmatch(record.bundle)
-    case = record.case.name
+    return _verified(store, record, record.case.name)
+
+
+def _verified(store: Store, record: Record, own: str) -> Iterator[tuple[str, bytes]]:
+    named, case = _NAME.fullmatch(record.bundle), own or "the undisturbed runs"
     if not record.bundle:
         raise BundleError(f"no evidence of {case} was kept: its verdict alone is there.")
-    if named is None or record.bundle != names.bundle(case, named[1]):
+    if named is None or record.bundle != _named(own, named[2]):
         raise BundleError(f"the evidence of {case} has a name that is not its own.")
     data = store.read(record.bundle)
     if data is None:
         raise BundleError(f"the evidence of {case} is missing: {record.bundle} is not there.")
-    if hashlib.sha256(data).hexdigest() != named[1]:
+    if hashlib.sha256(data).hexdigest() != named[2]:
         raise BundleError(f"the evidence of {case} was changed: {record.bundle} has another hash.")
     missing = dict(record.files)
     for name, content in _members(data, case):

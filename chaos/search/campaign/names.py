@@ -66,3 +66,8 @@ def verdict(case: str) -> str:
 def bundle(case: str, sha256: str) -> str:
     """The evidence of a case."""
     return f"cases/{case}/{sha256}.tar.gz"
+
+
+def undisturbed(sha256: str) -> str:
+    """The evidence of the runs without a fault that a plan is made of."""
+    return f"undisturbed/{sha256}.tar.gz"

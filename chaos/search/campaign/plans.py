@@ -22,7 +22,7 @@ _ABOUT_SECONDS = (60.0, 25.0, 15.0)
 
 
 class _Planned(BaseModel):
-    """`bundle` is the evidence of the runs without a fault, named by its hash; `files` are the
+    """`bundle` is the evidence of the runs without a fault, which is always kept; `files` are the
     hashes of the files in it.
     """
 

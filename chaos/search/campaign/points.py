@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from chaos.search.campaign import names
+from chaos.search.campaign.bundles import keep
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.machine import Machine
 from chaos.search.campaign.model import Campaign, CaseRef, Explore, Probe, Stage
@@ -36,17 +37,27 @@ async def plan(campaign: Campaign, machine: Machine, store: Store, folder: Path,
     """Run the workflows without a fault, and write `plan.json`, unless it is there; how many cases
     there are. The evidence of these runs goes to the folder, and from there to the store.
 
-    Raises PlanError and NoBaselineError where none can be made of this target, StoreError, and the
-    errors of a lane, which another machine may not have.
+    Raises PlanError and NoBaselineError where none can be made of this target, StoreError and
+    BundleError, and the errors of a lane, which another machine may not have.
     """
     work = _work(campaign)
     if (there := await asyncio.to_thread(store.read, names.THE_PLAN)) is None:
         found = await made(work, machine, folder, say)
         say(Stage.SAVING)
-        data = found.model_dump_json(indent=1).encode()
-        is_ours = await asyncio.to_thread(store.create, names.THE_PLAN, data)
-        there = data if is_ours else await asyncio.to_thread(store.read, names.THE_PLAN)
-    return len(_cases(work, there or b""))
+        there = await asyncio.to_thread(_save, store, folder, found)
+    return len(_cases(work, there))
+
+
+def _save(store: Store, folder: Path, found: PlannedExplore | PlannedProbe) -> bytes:
+    """The evidence first: a plan that is there has all of it. Of two planners the first one's plan
+    counts, and is returned.
+    """
+    bundle, files = keep(store, "", folder)
+    whole = found.model_copy(update={"bundle": bundle, "files": files})
+    data = whole.model_dump_json(indent=1).encode()
+    if store.create(names.THE_PLAN, data):
+        return data
+    return store.read(names.THE_PLAN) or b""
 
 
 async def run_point(  # noqa: PLR0913, PLR0917 - all that a case has, as its activity calls it

@@ -10,13 +10,16 @@ from typing import Any, cast
 import pytest
 
 from chaos.environment.target import Target
+from chaos.evidence.files import read_file, write_file
 from chaos.evidence.history import Status
 from chaos.invariants.verdict import Finding, Verdict
 from chaos.search.campaign import names, points
+from chaos.search.campaign.bundles import BundleError, unpack_undisturbed
 from chaos.search.campaign.found import Found
 from chaos.search.campaign.machine import Held, Machine
 from chaos.search.campaign.model import Campaign, CaseKind, CaseRef, Explore, Probe, Seeds
 from chaos.search.campaign.novelty import shapes_of
+from chaos.search.campaign.plans import PLANNED, PlannedExplore
 from chaos.search.campaign.store import Store
 from chaos.search.campaign.trying import ATTEMPTS, found_of
 from chaos.search.crash.points import PlanError
@@ -27,6 +30,7 @@ from chaos.search.probe.record import Cell, Fate
 from chaos.search.probe.record import Finding as Fated
 from chaos.wire.boundary import Boundary
 from tests.unit.chaos.search.campaign.planned import EXPLORED, PROBED, UNDISTURBED
+from tests.unit.chaos.search.campaign.stores import Kept
 from tests.unit.chaos.search.explore.kept import PLAN, attempt_of, planned_hit
 from tests.unit.chaos.search.probe.made_runs import charged, evidence
 
@@ -72,21 +76,20 @@ class OneLane:
         return Lent(self.held)
 
 
-class Files:
-    """A store in memory. `first` is a plan that somebody else writes just before."""
+def planned(plan: PlannedExplore = EXPLORED) -> Kept:
+    """A store that has it."""
+    store = Kept()
+    store.create(names.THE_PLAN, plan.model_dump_json().encode())
+    return store
 
-    def __init__(self, plan: bytes | None = None, first: bytes | None = None) -> None:
-        self.plan = plan
-        self.first = first
 
-    def read(self, name: str) -> bytes | None:
-        assert name == names.THE_PLAN
-        return self.plan
+class Raced(Kept):
+    """A store in which somebody else writes a plan just before."""
 
     def create(self, name: str, data: bytes) -> bool:
-        assert name == names.THE_PLAN
-        self.plan = self.first or data
-        return self.first is None
+        if name == names.THE_PLAN:
+            super().create(name, EXPLORED.model_dump_json().encode())
+        return super().create(name, data)
 
 
 EXPLORE = Explore(specs=("single",))
@@ -122,14 +125,8 @@ def folders(folder: Path) -> list[str]:
 
 
 async def run(machine: OneLane, folder: Path, ref: CaseRef = REF) -> Found:
-    store = Files(EXPLORED.model_dump_json().encode())
     return await points.run_point(
-        campaign(),
-        ref,
-        cast("Machine", machine),
-        cast("Store", store),
-        folder,
-        lambda _: None,
+        campaign(), ref, cast("Machine", machine), planned(), folder, lambda _: None
     )
 
 
@@ -195,35 +192,64 @@ async def test_a_case_that_the_plan_does_not_have_is_refused(tmp_path: Path) -> 
         await run(OneLane(), tmp_path, REF.model_copy(update={"name": "other"}))
 
 
-async def plan(store: Files, work: Any, folder: Path, machine: OneLane | None = None) -> int:
-    return await points.plan(
-        campaign(work),
-        cast("Machine", machine or OneLane()),
-        cast("Store", store),
-        folder,
-        lambda _: None,
-    )
+async def plan(store: Store, work: Any, folder: Path) -> int:
+    machine = cast("Machine", OneLane())
+    return await points.plan(campaign(work), machine, store, folder, lambda _: None)
 
 
 async def test_a_plan_that_is_there_is_used(tmp_path: Path) -> None:
-    store = Files(EXPLORED.model_dump_json().encode())
+    work = EXPLORE.model_copy(update={"times": 2})
 
-    assert await plan(store, Explore(specs=("single",)), tmp_path) == len(PLAN.chosen)
-    assert await plan(store, Explore(specs=("single",), times=2), tmp_path) == 2 * len(PLAN.chosen)
+    assert await plan(planned(), EXPLORE, tmp_path) == len(PLAN.chosen)
+    assert await plan(planned(), work, tmp_path) == 2 * len(PLAN.chosen)
 
 
-async def test_of_two_planners_the_first_counts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    async def reference(*_: object) -> Any:
+@pytest.fixture
+def one_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reference has one, and leaves evidence behind."""
+
+    async def reference(_: object, spec: str, folder_of: Callable[[int], Path]) -> Any:
+        write_file(folder_of(1) / "histories.txt", spec)
         return PLAN.references[0].model_copy(update={"stops": PLAN.references[0].stops[:1]})
 
     monkeypatch.setattr(attempts, "reference", reference)
-    work = Explore(specs=("single",))
 
-    assert await plan(Files(), work, tmp_path) == 1
-    first = Files(first=EXPLORED.model_dump_json().encode())
-    assert await plan(first, work, tmp_path) == len(PLAN.chosen)
+
+@pytest.mark.usefixtures("one_point")
+async def test_the_evidence_of_the_undisturbed_runs_is_in_the_store(tmp_path: Path) -> None:
+    store = Kept()
+
+    assert await plan(store, EXPLORE, tmp_path) == 1
+    kept = PLANNED.validate_json(store.kept[names.THE_PLAN])
+    unpack_undisturbed(store, kept, tmp_path / "again")
+    (name,) = kept.files
+    assert name.endswith("/histories.txt")
+    assert read_file(tmp_path / "again" / name) == b"single"
+
+
+@pytest.mark.usefixtures("one_point")
+async def test_evidence_of_the_undisturbed_runs_that_was_changed_is_refused(tmp_path: Path) -> None:
+    store = Kept()
+    await plan(store, EXPLORE, tmp_path)
+    kept = PLANNED.validate_json(store.kept[names.THE_PLAN])
+    store.kept[kept.bundle] += b"more"
+
+    with pytest.raises(BundleError, match="undisturbed runs was changed"):
+        unpack_undisturbed(store, kept, tmp_path / "again")
+
+
+@pytest.mark.usefixtures("one_point")
+async def test_of_two_planners_the_first_counts(tmp_path: Path) -> None:
+    assert await plan(Raced(), EXPLORE, tmp_path) == len(PLAN.chosen)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\xff"])
+async def test_a_damaged_plan_is_told(damage: bytes, tmp_path: Path) -> None:
+    store = Kept()
+    store.create(names.THE_PLAN, damage)
+
+    with pytest.raises(PlanError, match="damaged, or of another version"):
+        await plan(store, EXPLORE, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +266,7 @@ async def test_of_two_planners_the_first_counts(
 )
 async def test_a_plan_that_cannot_be_made_is_told(work: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=words):
-        await plan(Files(), work, tmp_path)
+        await plan(Kept(), work, tmp_path)
 
 
 def cell_of(*fates: Fate) -> Cell:
