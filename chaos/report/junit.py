@@ -12,7 +12,8 @@ from chaos.invariants.verdict import Verdict
 from chaos.report.again import again
 from chaos.report.table import case_problems, goal_lines
 
-_TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
+TAGS = {Verdict.FAILED: "failure", Verdict.UNKNOWN: "error"}
+"""By verdict: the element of a case that did not pass."""
 
 
 def junit(result: RunResult) -> str:
@@ -32,15 +33,20 @@ def junit(result: RunResult) -> str:
         time=f"{seconds:.3f}",
         timestamp=result.started_at.isoformat(),
     )
-    _add_properties(suite, dict(_of_run(result)))
+    add_properties(suite, dict(_of_run(result)))
     for scenario in result.scenarios:
         _add_scenario(suite, scenario, result)
     for each in result.not_run:
         _add_absent(suite, each)
     if lines := goal_lines(result):
-        case = _add_case(suite, "goals", "0")
+        case = add_case(suite, "goals", "0")
         error = ET.SubElement(case, "error", message=plain("; ".join(lines)), type=Verdict.UNKNOWN)
         error.text = "\n".join(map(plain, lines))
+    return written(suite)
+
+
+def written(suite: ET.Element) -> str:
+    """A suite as a file."""
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
@@ -80,9 +86,9 @@ def _of_scenario(scenario: ScenarioResult, result: RunResult) -> Iterator[tuple[
 
 
 def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult) -> None:
-    case = _add_case(suite, scenario.name, f"{scenario.duration_s:.3f}")
-    _add_properties(case, dict(_of_scenario(scenario, result)))
-    if tag := _TAGS.get(scenario.verdict):
+    case = add_case(suite, scenario.name, f"{scenario.duration_s:.3f}")
+    add_properties(case, dict(_of_scenario(scenario, result)))
+    if tag := TAGS.get(scenario.verdict):
         problem = ET.SubElement(case, tag, message=plain(scenario.reason), type=scenario.verdict)
         problem.text = "\n".join(
             plain(f"{c.name}: {each}") for c in scenario.cases for each in case_problems(c)
@@ -97,15 +103,17 @@ def _add_scenario(suite: ET.Element, scenario: ScenarioResult, result: RunResult
 
 
 def _add_absent(suite: ET.Element, each: NotRun) -> None:
-    case = _add_case(suite, each.name, "0")
+    case = add_case(suite, each.name, "0")
     ET.SubElement(case, "skipped", message=plain(each.reason))
 
 
-def _add_case(suite: ET.Element, name: str, seconds: str) -> ET.Element:
+def add_case(suite: ET.Element, name: str, seconds: str) -> ET.Element:
+    """A test case of a suite."""
     return ET.SubElement(suite, "testcase", classname="chaos", name=plain(name), time=seconds)
 
 
-def _add_properties(parent: ET.Element, values: Mapping[str, object]) -> None:
+def add_properties(parent: ET.Element, values: Mapping[str, object]) -> None:
+    """What is on record of a suite or a case beside its verdict."""
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
         ET.SubElement(properties, "property", name=plain(name), value=plain(str(value)))

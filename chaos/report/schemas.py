@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that a run, a probe and an exploration leave, made from the models.
+"""JSON Schemas of the files that runs, probes, explorations and campaigns leave, from the models.
 
 They lie in `chaos/schemas/`, named like the file that they describe, and are part of the wheel.
 `python -m chaos.report.schemas` writes them; run it after a model has changed.
@@ -22,6 +22,7 @@ from chaos.evidence.pending import Pending
 from chaos.evidence.samples import Sample
 from chaos.evidence.spec import WorkflowSpec
 from chaos.experiment.results import RunResult
+from chaos.report.campaign.record import Broken, CampaignReport, CaseLine
 from chaos.report.explored import Report
 from chaos.report.recheck import Recheck
 from chaos.search.explore.plan import Plan
@@ -50,6 +51,9 @@ _ADAPTERS: Mapping[str, TypeAdapter[object]] = {
         "explore": Report,
         "plan": Plan,
         "points": Attempt,
+        "campaign": CampaignReport,
+        "cases": CaseLine,
+        "new": Broken,
     }.items()
 }
 """By the names of files: of `.jsonl` files a line, of `pending/` each file."""
