@@ -27,9 +27,9 @@ examples:
   %(prog)s --on temporal.example:7233
   %(prog)s --on localhost:7233 --at-most 2
 
-A namespace, TLS and an API key come from the standard variables of Temporal's SDKs, or the file
-that TEMPORAL_CONFIG_FILE names. Evidence goes where the campaign says; an object store's keys are
-read from its own variables.
+A namespace, TLS and an API key come from the standard variables of Temporal's
+SDKs, or the file that TEMPORAL_CONFIG_FILE names. Evidence goes where the
+campaign says; an object store's keys are read from its own variables.
 
 exit code:
   0    SIGTERM; what ran was handed back
