@@ -14,7 +14,8 @@ def lines_of(progress: Progress) -> Iterator[str]:
     for number, judged in enumerate(progress.recent, first):
         yield f"{number}{_of(progress)}  {_line(judged)}"
         for lost in judged.lost:
-            yield f"   {judged.name} ran again: machine {lost.machine} was lost while {lost.stage}"
+            machine = f"machine {lost.machine}" if lost.machine else "its machine"
+            yield f"   {judged.name} ran again: {machine} was lost while {lost.stage}"
 
 
 def status_lines(campaign_id: str, progress: Progress) -> Iterator[str]:
