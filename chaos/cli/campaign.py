@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from chaos.cli import INTERRUPTED, Commands, UnusableError, add_parser
+from chaos.cli import INTERRUPTED, Commands, UnusableError, add_parser, campaign_report
 from chaos.cli.on import still_running
 from chaos.cli.terminal import columns, say, say_all, say_if_read
 from chaos.evidence.numbers import minutes
@@ -28,7 +28,8 @@ examples:
 Without --on the TEMPORAL_* variables and their file name the control cluster.
 
 exit code:
-  0    done
+  0    done; of report: the campaign passed
+  1    of report: something failed, is unknown, or is missing
   2    there is no such campaign, or the control cluster cannot be reached
   130  Ctrl-C"""
 
@@ -59,6 +60,7 @@ def add(commands: Commands) -> None:
         metavar="MINUTES",
         help="from now on, without pauses (default: as long as it takes)",
     )
+    campaign_report.add(actions)
 
 
 def _add(

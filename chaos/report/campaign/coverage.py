@@ -37,12 +37,14 @@ def _faults(covered: Sequence[Covered]) -> Iterator[_Cell]:
 
 
 def _points(covered: Sequence[Covered]) -> Iterator[_Cell]:
+    found = []
     for each in covered:
         action, _, text = each.cell.partition(" at ")
         with suppress(BoundaryError):
-            boundary = Boundary.parse(text)
-            where = f"{boundary.kind.words} {boundary.subject}".rstrip()
-            yield action, where, str(boundary.stage), f"#{boundary.ordinal}", each.cases
+            found.append((Boundary.parse(text), action, each.cases))
+    for boundary, action, cases in sorted(found, key=lambda item: item[0].ordinal):
+        where = f"{boundary.kind.words} {boundary.subject}".rstrip()
+        yield action, where, str(boundary.stage), f"#{boundary.ordinal}", cases
 
 
 def _matrix(found: Sequence[_Cell], sentence: str) -> Matrix:

@@ -49,7 +49,16 @@ def verdict_line(report: CampaignReport) -> str:
 
 def total_lines(report: CampaignReport) -> Sequence[str]:
     """The figures of the whole."""
-    return list(_totals(report))
+    mixed = [
+        f"Mixed versions of {name}: {', '.join(values)}. A verdict is of one of them."
+        for name, values in differing(report.ran).items()
+    ]
+    return [*_totals(report), *mixed]
+
+
+def figure_lines(report: CampaignReport) -> Sequence[str]:
+    """The same for the page, which says the rest in its own way."""
+    return [*_totals(report)][1:]
 
 
 def _totals(report: CampaignReport) -> Iterator[str]:
@@ -80,8 +89,6 @@ def _totals(report: CampaignReport) -> Iterator[str]:
         f"Evidence of {_cases(totals.evidence_kept)}, {totals.store_bytes / 1e6:.1f} MB in all: "
         f"{report.evidence}{'; each file is as it was judged' if _is_whole(report) else ''}."
     )
-    for name, values in differing(report.ran).items():
-        yield f"Mixed versions of {name}: {', '.join(values)}. A verdict is of one of them."
     if report.since:
         yield f"Since {report.since}: {', '.join(_since(report))}."
     elif report.broken:

@@ -9,7 +9,7 @@ from chaos.invariants.verdict import Verdict
 from chaos.report.again import Command
 from chaos.report.campaign.composing import differing
 from chaos.report.campaign.coverage import matrices
-from chaos.report.campaign.lines import again_lines, problems, total_lines, verdict_line
+from chaos.report.campaign.lines import again_lines, figure_lines, problems, verdict_line
 from chaos.report.campaign.record import Broken, CampaignReport, CaseLine, Since
 from chaos.report.coverage import Matrix
 from chaos.report.html.page import document, render
@@ -56,7 +56,7 @@ def campaign_view(report: CampaignReport, cases: Sequence[CaseLine]) -> Campaign
     return CampaignView(
         report=report,
         headline=_headline(report),
-        lines=total_lines(report)[1:],
+        lines=figure_lines(report),
         failures=[_failure(number, each) for number, each in enumerate(report.broken, start=1)],
         problems=problems(report),
         mixed=[*differing(report.ran).items()],
@@ -76,7 +76,7 @@ def _headline(report: CampaignReport) -> str:
 
 
 def _failure(number: int, broken: Broken) -> FailureView:
-    purpose = "runs the schedule that shows it" if broken.file else "shows its first case"
+    purpose = "runs the schedule that shows it" if broken.file else "brings its first case back"
     return FailureView(
         anchor=f"failure-{number}",
         broken=broken,

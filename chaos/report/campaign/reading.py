@@ -100,6 +100,23 @@ def campaign_of(store: Store) -> Campaign:
         ) from None
 
 
+def record_of(store: Store, case: str) -> CaseRecord:
+    """The verdict of one case. Raises CampaignError where there is none, StoreError."""
+    campaign = campaign_of(store)
+    data = store.read(names.verdict(case), MOST_BYTES)
+    if data is None:
+        raise CampaignError(f"{campaign.campaign_id} has no verdict of a case {plain(case, 100)}.")
+    try:
+        record = CaseRecord.model_validate_json(data)
+    except ValidationError:
+        raise CampaignError(
+            f"{names.verdict(case)} is damaged, or of another version of this program."
+        ) from None
+    if {record.case.name, record.judged.name} != {case}:
+        raise CampaignError(f"{names.verdict(case)} is the verdict of another case.")
+    return record
+
+
 def read_campaign(store: Store, *, verify: bool = False) -> Kept:
     """All of it; with `verify` the hash of each file of evidence is computed again. Raises
     CampaignError where there is none, StoreError where the place cannot be read.

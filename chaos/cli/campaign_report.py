@@ -1,0 +1,118 @@
+"""`campaign report`: what a campaign has found, from its store alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.cli import NEGATIVE, Commands, UnusableError
+from chaos.cli.terminal import say, say_all
+
+if TYPE_CHECKING:
+    from chaos.search.campaign.store import Store
+
+REPORTS = Path("reports")
+
+_DESCRIPTION = """\
+Reads all verdicts of a campaign from where its evidence is, and writes the report: campaign.html,
+campaign.md, and for tools campaign.json, cases.jsonl, new.jsonl and junit.xml. What is missing
+there is named. It needs neither the control cluster nor a machine, also while the campaign runs."""
+_MORE = """\
+examples:
+  %(prog)s s3://BUCKET/FOLDER/campaign-2026-01-01T00-00-00Z --verify
+  %(prog)s FOLDER/campaign-2026-01-01T00-00-00Z --case order-kill-7
+
+exit code:
+  0  the campaign has ended, all of its cases passed, and nothing is missing
+     (with --case: the evidence was fetched)
+  1  something failed, is unknown, or is missing
+  2  there is no such campaign, its place cannot be read, or the report cannot
+     be written"""
+
+
+def add(actions: Commands) -> None:
+    """Register it below `campaign`."""
+    parser = actions.add_parser(
+        "report",
+        help="write what it has found, from where its evidence is",
+        description=_DESCRIPTION,
+        epilog=_MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("place", metavar="URL/ID", help="where its evidence is, and its id")
+    parser.add_argument(
+        "--reports",
+        type=Path,
+        default=REPORTS,
+        metavar="FOLDER",
+        help="where the report goes, into a folder of the campaign's id (default: reports)",
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="compare each file of evidence with its hash"
+    )
+    parser.add_argument(
+        "--case", metavar="NAME", help="write no report, but fetch the evidence of this case"
+    )
+    parser.set_defaults(command=_report)
+
+
+def _report(given: argparse.Namespace) -> int:
+    from chaos.report.campaign.reading import CampaignError
+    from chaos.search.campaign.bundles import BundleError
+    from chaos.search.campaign.store import Store, StoreError, address_of
+
+    try:
+        place, _, campaign_id = address_of(given.place).rpartition("/")
+        store = Store.open(place, campaign_id)
+        return _fetch(store, given) if given.case else write(store, given)
+    except (CampaignError, StoreError, BundleError) as error:
+        raise UnusableError(str(error)) from None
+
+
+def write(store: Store, given: argparse.Namespace) -> int:
+    """Write the report of a campaign, and say what is in it; the exit code. Raises CampaignError,
+    StoreError, UnusableError.
+    """
+    from chaos.invariants.verdict import Verdict
+    from chaos.report.campaign.files import write_reports
+    from chaos.report.campaign.lines import annotation_lines, terminal_lines
+
+    folder = given.reports / _id_of(store)
+    try:
+        report = write_reports(store, folder, verify=given.verify)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    say_all(terminal_lines(report, folder))
+    for line in annotation_lines(report, os.environ):
+        say(line)
+    return 0 if report.verdict is Verdict.PASSED else NEGATIVE
+
+
+def _fetch(store: Store, given: argparse.Namespace) -> int:
+    """The evidence of a case, each file compared with its hash."""
+    from chaos.report.campaign.reading import record_of
+    from chaos.search.campaign.bundles import unpack
+
+    record = record_of(store, given.case)
+    folder = given.reports / _id_of(store) / "cases" / given.case
+    try:
+        unpack(store, record, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    judged = record.judged
+    say(f"{judged.name}: {judged.verdict}{f', {judged.reason}' if judged.reason else ''}")
+    say(f"Evidence: {folder}")
+    return 0
+
+
+def _id_of(store: Store) -> str:
+    return store.address.rpartition("/")[2]
+
+
+def _unwritable(folder: Path, error: OSError) -> UnusableError:
+    return UnusableError(
+        f"{folder} cannot be written to ({error.strerror}); choose another folder with --reports."
+    )
