@@ -1,0 +1,79 @@
+"""`--on` of explore, probe and run, up to where a server is needed; and `campaign`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from chaos.__main__ import main
+from chaos.cli import UNUSABLE
+from chaos.cli.on import seeds
+
+ON = ("--on", "127.0.0.1:1", "--evidence", "nowhere")
+VIDEO = "tests.chaos.video.target:VIDEO"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["explore", "--evidence", "x"], "--evidence is for a campaign: add --on"),
+        (["explore", "--times", "3"], "--times is for a campaign"),
+        (["explore", "--on", "h:1"], "--on needs --evidence"),
+        (["explore", "--fresh", *ON], "--fresh means nothing with --on"),
+        (["explore", "--lanes", "3", *ON], "--lanes means nothing with --on"),
+        (["explore", "--workflow", "none", *ON], "must be one of the target's specs"),
+        (["probe", "--keep", "all", "--worker", "x"], "--keep is for a campaign"),
+        (["probe", "--worker", "x", *ON], "a campaign carries no commands"),
+        (["probe", "--spec", "single", *ON], "--on needs --target MODULE:NAME"),
+        (["probe", "--target", VIDEO, "--spec", "no", *ON], "--spec must be one of the target's"),
+        (["run", "--minutes", "3"], "--minutes is for a campaign"),
+        (["run", "-k", "a", *ON], "-k means nothing with --on"),
+        (["run", "--replay=x", *ON], "--replay=x means nothing with --on"),
+        (["run", "nope", *ON], "there is no scenario 'nope'"),
+        (["run", "--faults", "kill", *ON], "--faults needs --seed"),
+        (["run", "worker_crash", "--seed", "1", *ON], "--seed is instead of scenarios"),
+        (["run", "--seed", "5-", *ON], "--seed 5- is endless: add --minutes N"),
+        (["run", "--seed", "5", "--faults", "nope", *ON], "the target has no faults 'nope'"),
+        (["explore", *ON], "cannot connect to Temporal at 127.0.0.1:1"),
+        (["campaign", "list", "--on", "127.0.0.1:1"], "check --on"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_what_cannot_be_a_campaign_is_a_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == UNUSABLE
+
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"), [("7", 7, 7), ("1-5000", 1, 5000), ("3-", 3, None)]
+)
+def test_seeds_of_a_campaign_may_have_no_end(text: str, first: int, last: int | None) -> None:
+    assert seeds(text) == (first, last)
+
+
+@pytest.mark.parametrize("text", ["", "-", "-3", "3-1", "a", "1-2-3", "1--2"])
+def test_what_are_no_seeds_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", f"--seed={text}", *ON])
+
+    assert ended.value.code == UNUSABLE
+    assert "must be a seed such as 7" in capsys.readouterr().err
+
+
+def test_the_help_of_a_campaign_is_there_at_once() -> None:
+    code = (
+        "import sys\nfrom contextlib import suppress\nfrom chaos.__main__ import main\n"
+        "with suppress(SystemExit): main(['campaign', 'budget', '--help'])\n"
+        "print(sorted({'temporalio', 'pydantic', 'psutil', 'fsspec'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    assert "MINUTES" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "[]"
