@@ -117,6 +117,12 @@ class Resources:
                     )
         return None
 
+    def close(self) -> None:
+        """Leave the ports to others."""
+        for lock in filter(None, self._locks.values()):
+            lock.close()
+        self._locks.clear()
+
 
 class Permit(SlotPermit):
     """Of one case. Where it is `used`, its start is on; the slot ends with `released`."""

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -93,9 +93,10 @@ async def serve(offer: Offer, parts: Parts, reaper: Reaper) -> signal.Signals:
     _silence()
     async with metered() as meter:
         host = Host(offer.name, offer.most, reaper, offer.cli, meter)
-        serving = _Serving(offer, host)
-        with _signals(serving.over):
-            return await serving.run(parts)
+        with closing(Resources(reaper.folder, offer.ports)) as resources:
+            serving = _Serving(offer, host, resources)
+            with _signals(serving.over):
+                return await serving.run(parts)
 
 
 @dataclass
@@ -104,6 +105,7 @@ class _Serving:
 
     offer: Offer
     host: Host
+    resources: Resources
     over: asyncio.Future[signal.Signals] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -240,8 +242,7 @@ class _Serving:
         pause = PAUSE_SECONDS / max(1.0, processors() / 2)
         most = self.offer.most
         admission = Admission(self.host.meter, most, most, pause_seconds=pause)
-        resources = Resources(self.host.reaper.folder, self.offer.ports)
-        return Headroom(admission, resources.why_none, self.offer.say)
+        return Headroom(admission, self.resources.why_none, self.offer.say)
 
 
 async def _first_of(*waited: asyncio.Future[Any]) -> None:
