@@ -23,7 +23,7 @@ from chaos.search.campaign.turns import SHRINK, Memory, Source
 from chaos.search.draw import Wishes, draw
 from chaos.search.schedule import Schedule
 
-FRESH = 0.25
+FRESH = 0.35
 """Share of fresh draws where there are sources."""
 
 AROUND_SECONDS = 15.0
@@ -125,7 +125,9 @@ class _Drawing:
         return draw(seed, self._wishes, self.target)
 
     def _changed(self) -> Schedule:
-        """One of the sources with one thing changed, or with what another one has."""
+        """One of the sources with one thing changed, or with what another one has. Of a new source
+        first each fault comes twice: no draw is likely to have two of the same in a row.
+        """
         source, other = self._source(), self._source()
         part = self.after.made + 1
         self.after = self.after.used([source.case]).model_copy(update={"made": part})
@@ -136,7 +138,8 @@ class _Drawing:
             target=self.target,
             activities=sorted(filter(None, {*map(activity_of, self.after.cells)})),
         )
-        return mutation.schedule().model_copy(update={"part": part})
+        changed = mutation.repeated(source.used) or mutation.schedule()
+        return changed.model_copy(update={"part": part})
 
     def _source(self) -> Source:
         """Any, and rather one that was used less."""

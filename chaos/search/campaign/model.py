@@ -45,6 +45,12 @@ class Probe(_Part):
     patience_seconds: float = 90.0
 
 
+ENDLESS_DURATION_SECONDS, ENDLESS_WORKFLOWS = 5.0, 2
+"""Of an endless campaign, unless it is asked for more: the shorter a schedule is the more of them
+run, and what breaks is led to by what they cover.
+"""
+
+
 class Seeds(_Part):
     """Schedules drawn at random, of each seed from `first` to `last`. Without a last one the
     campaign is endless: it draws what adds coverage, shrinks what fails, and ends with its minutes.

@@ -43,6 +43,13 @@ class Mutation:
     target: Target
     activities: Sequence[str] = ()
 
+    def repeated(self, place: int) -> Schedule | None:
+        """Its fault at a place comes once more; None where there is none that could."""
+        if place >= len(self.of.faults):
+            return None
+        faults = apart(self._again(self.of.faults[place]))
+        return self._with(faults) if len(faults) > len(self.of.faults) else None
+
     def schedule(self) -> Schedule:
         """It differs from the first in its faults, wherever anything can."""
         kinds, weights = zip(*self._kinds, strict=True)
@@ -54,11 +61,9 @@ class Mutation:
 
     @property
     def _kinds(self) -> Sequence[tuple[Callable[[], Sequence[Planned]], int]]:
-        """The changes and their weights. What breaks only after two of the same is looked for
-        most: no draw of single faults is likely to have them one after the other.
-        """
+        """The changes and their weights."""
         return (
-            (self._repeated, 6),
+            (self._repeated, 2),
             (self._swapped, 3),
             (self._moved, 3),
             (self._added, 3),
@@ -79,16 +84,19 @@ class Mutation:
         return self.of.model_copy(update={"faults": copies, "families": tuple(sorted(families))})
 
     def _repeated(self) -> Sequence[Planned]:
+        found = self._one()
+        return self._again(found) if found else ()
+
+    def _again(self, planned: Planned) -> Sequence[Planned]:
         """A fault comes again: at a boundary to the next call that comes there, else after a rest.
         One of the target's own is of one workflow, and comes once.
         """
-        again = self._one()
-        if again is None or again.fault.family in self.target.draws:
+        if planned.fault.family in self.target.draws:
             return ()
-        if not isinstance(again.fault, AtBoundary):
-            at = round(again.ends_at_seconds + REST_SECONDS, 2)
-            again = again.model_copy(update={"at_seconds": at})
-        return (*self.of.faults, again)
+        if not isinstance(planned.fault, AtBoundary):
+            at = round(planned.ends_at_seconds + REST_SECONDS, 2)
+            planned = planned.model_copy(update={"at_seconds": at})
+        return (*self.of.faults, planned)
 
     def _swapped(self) -> Sequence[Planned]:
         """Another action at the same boundary, or another fault of the family at the same time."""

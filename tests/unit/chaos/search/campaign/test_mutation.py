@@ -69,6 +69,21 @@ def test_two_of_the_same_come_about() -> None:
     assert (alone, alone) in found
 
 
+def test_each_fault_of_a_schedule_can_come_twice() -> None:
+    """But one of the target's own, which is of one workflow."""
+    for seed in SEEDS:
+        of = draw(seed, WISHES, GUEST)
+        mutation = Mutation(of, of, dice=random.Random(seed), target=GUEST)  # noqa: S311 - no secret
+        for place, planned in enumerate(of.faults):
+            again = mutation.repeated(place)
+            if planned.fault.family in GUEST.draws:
+                assert again is None
+            elif again:
+                known = [each.fault for each in again.faults]
+                assert known.count(planned.fault) > [p.fault for p in of.faults].count(planned.fault)
+        assert mutation.repeated(len(of.faults)) is None
+
+
 def test_an_activity_that_was_met_is_aimed_at() -> None:
     found = {
         str(planned.fault.boundary.subject)
