@@ -51,7 +51,7 @@ def _read(scenarios: Sequence[str], passed_on: Sequence[str]) -> argparse.Namesp
 
 def _seeds(given: argparse.Namespace) -> Seeds:
     from chaos.cli.project import targets_here
-    from chaos.search.campaign.model import Seeds
+    from chaos.search.campaign.model import ENDLESS_DURATION_SECONDS, ENDLESS_WORKFLOWS, Seeds
     from chaos.search.draw import Wishes, draw
     from chaos.search.schedule import ScheduleError
 
@@ -60,8 +60,12 @@ def _seeds(given: argparse.Namespace) -> Seeds:
         raise UnusableError("--seed is instead of scenarios: give either.")
     if last is None and given.minutes is None:
         raise UnusableError(f"--seed {first}- is endless: add --minutes N, or give a last seed.")
-    duration = given.duration or options.DEFAULT_DURATION_SECONDS
-    workflows = given.workflows or options.DEFAULT_SEEDED_WORKFLOWS
+    usual = (
+        (ENDLESS_DURATION_SECONDS, ENDLESS_WORKFLOWS)
+        if last is None
+        else (options.DEFAULT_DURATION_SECONDS, options.DEFAULT_SEEDED_WORKFLOWS)
+    )
+    duration, workflows = given.duration or usual[0], given.workflows or usual[1]
     try:
         draw(first, Wishes(given.faults, duration, workflows), targets_here()[0])
     except ScheduleError as error:

@@ -80,7 +80,9 @@ def test_each_fault_of_a_schedule_can_come_twice() -> None:
                 assert again is None
             elif again:
                 known = [each.fault for each in again.faults]
-                assert known.count(planned.fault) > [p.fault for p in of.faults].count(planned.fault)
+                assert known.count(planned.fault) > [p.fault for p in of.faults].count(
+                    planned.fault
+                )
         assert mutation.repeated(len(of.faults)) is None
 
 
