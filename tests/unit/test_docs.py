@@ -10,7 +10,7 @@ import re
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -140,18 +140,21 @@ def _problem_of_nox(rest: list[str], pytest_options: set[str]) -> str | None:
 
 
 def _problem_of_chaos(rest: list[str], pytest_options: set[str]) -> str | None:
-    parser = make_parser("temporal-chaos")
-    commands = next(
-        action.choices
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    if not rest or rest[0].startswith("-"):
-        return _unknown(rest, set(parser._option_string_actions))
-    if rest[0] not in commands:
-        return f"there is no command {rest[0]}"
-    known = set(commands[rest[0]]._option_string_actions)
-    return _unknown(rest[1:], known | pytest_options if rest[0] == "run" else known)
+    parser, name = make_parser("temporal-chaos"), rest[:1]
+    while rest and not rest[0].startswith("-") and (commands := _commands_of(parser)):
+        if rest[0] not in commands:
+            return f"there is no command {rest[0]}"
+        parser, rest = commands[rest[0]], rest[1:]
+    known = set(parser._option_string_actions)
+    return _unknown(rest, known | pytest_options if name == ["run"] else known)
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Those that a parser has, such as those of `campaign`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return action.choices
+    return {}
 
 
 def _unknown(arguments: list[str], options: set[str]) -> str | None:
@@ -170,6 +173,8 @@ def test_a_wrong_command_is_seen(pytestconfig: pytest.Config) -> None:
     wrong = (
         "temporal-chaos nonesuch",
         "temporal-chaos probe --nonesuch",
+        "temporal-chaos campaign nonesuch",
+        "temporal-chaos campaign status --nonesuch",
         "pytest --nonesuch",
         "nox -s nonesuch",
         "python3 noxfile.py -s bench -- --nonesuch",
