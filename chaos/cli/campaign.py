@@ -80,7 +80,7 @@ def _add(
 
 def _carry_out(given: argparse.Namespace) -> int:
     from chaos.environment.external import ExternalError
-    from chaos.search.campaign.client import CampaignError, Control
+    from chaos.search.campaign.client import Control, ControlError
 
     async def does() -> None:
         await given.does(await Control.connect(given.on), given)
@@ -91,7 +91,7 @@ def _carry_out(given: argparse.Namespace) -> int:
         if given.does is _follow:
             complain(still_running(given.campaign, given.on))
         return INTERRUPTED
-    except (CampaignError, ExternalError) as error:
+    except (ControlError, ExternalError) as error:
         raise UnusableError(str(error)) from None
     return 0
 

@@ -67,12 +67,14 @@ def _report(given: argparse.Namespace) -> int:
     try:
         place, _, campaign_id = address_of(given.place).rpartition("/")
         store = Store.open(place, campaign_id)
-        return _fetch(store, given) if given.case else write(store, given)
+        if given.case:
+            return _fetch(store, given)
+        return write(store, given.reports, verify=given.verify)
     except (CampaignError, StoreError, BundleError) as error:
         raise UnusableError(str(error)) from None
 
 
-def write(store: Store, given: argparse.Namespace) -> int:
+def write(store: Store, reports: Path, *, verify: bool = False) -> int:
     """Write the report of a campaign, and say what is in it; the exit code. Raises CampaignError,
     StoreError, UnusableError.
     """
@@ -80,9 +82,9 @@ def write(store: Store, given: argparse.Namespace) -> int:
     from chaos.report.campaign.files import write_reports
     from chaos.report.campaign.lines import annotation_lines, terminal_lines
 
-    folder = given.reports / _id_of(store)
+    folder = reports / _id_of(store)
     try:
-        report = write_reports(store, folder, verify=given.verify)
+        report = write_reports(store, folder, verify=verify)
     except OSError as error:
         raise _unwritable(folder, error) from None
     say_all(terminal_lines(report, folder))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import INTERRUPTED, NEGATIVE, UnusableError
+from chaos.cli import INTERRUPTED, UnusableError
 from chaos.cli.terminal import say_if_read
 from chaos.evidence.numbers import is_whole, minutes, quoted, whole
 from chaos.process.streams import complain
 
 if TYPE_CHECKING:
-    from chaos.search.campaign.model import Campaign, Ended, Work
+    from chaos.search.campaign.model import Campaign, Work
 
 _MOST_TIMES = 1_000
 _KEEP = ("all", "failures")
@@ -88,7 +89,7 @@ class _Following:
     work: Work
     begun: list[Campaign] = field(default_factory=list)
 
-    async def carry_out(self) -> Ended:
+    async def carry_out(self) -> Campaign:
         """Start it, and follow it to its end."""
         from chaos.search.campaign.client import Control
         from chaos.search.campaign.store import Store
@@ -99,7 +100,8 @@ class _Following:
         campaign = await control.start(make, lambda each: Store.open(address, each))
         self.begun.append(campaign)
         say_if_read(f"{campaign.campaign_id} began; its evidence goes to {address}")
-        return await control.follow(campaign, say_if_read)
+        await control.follow(campaign, say_if_read)
+        return campaign
 
     def _made(self, evidence: str) -> Callable[[str], Campaign]:
         """What makes it, for any id. Raises CatalogueError, CodeError."""
@@ -122,34 +124,32 @@ class _Following:
 
 
 def carry_out(given: argparse.Namespace, work: Work) -> int:
-    """Start a campaign and follow it to its end; the exit code. Raises UnusableError."""
+    """Start a campaign, follow it to its end, and write its report; the exit code. Raises
+    UnusableError.
+    """
+    from chaos.cli.campaign_report import write
     from chaos.environment.external import ExternalError
     from chaos.experiment.catalogue import CatalogueError
-    from chaos.search.campaign.client import CampaignError
+    from chaos.report.campaign.reading import CampaignError
+    from chaos.search.campaign.client import ControlError
     from chaos.search.campaign.code import CodeError
-    from chaos.search.campaign.store import StoreError
+    from chaos.search.campaign.store import Store, StoreError
 
     following = _Following(given, work)
     try:
-        ended = asyncio.run(following.carry_out())
+        campaign = asyncio.run(following.carry_out())
+        return write(Store.open(campaign.evidence, campaign.campaign_id), given.reports)
     except KeyboardInterrupt:
-        for campaign in following.begun:
-            complain(still_running(campaign.campaign_id, given.on))
+        for each in following.begun:
+            complain(still_running(each.campaign_id, given.on))
         return INTERRUPTED
     except (CampaignError, CatalogueError, CodeError, ExternalError, StoreError) as error:
-        for campaign in following.begun:
-            say_if_read(f"what it found is in {campaign.evidence}/{campaign.campaign_id}")
         raise UnusableError(str(error)) from None
-    return _tell(ended)
-
-
-def _tell(ended: Ended) -> int:
-    """What it found, in short; the exit code."""
-    from chaos.search.campaign.lines import end_lines
-
-    for text in end_lines(ended):
-        say_if_read(text)
-    return 0 if ended.judged and ended.judged == ended.passed else NEGATIVE
+    except ControlError as error:
+        for each in following.begun:
+            place = shlex.quote(f"{each.evidence}/{each.campaign_id}")
+            complain(f"what it found so far: temporal-chaos campaign report {place}")
+        raise UnusableError(str(error)) from None
 
 
 def still_running(campaign_id: str, on: str | None) -> str:

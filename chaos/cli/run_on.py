@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.cli import UnusableError, on
+from chaos.cli.campaign_report import REPORTS
 from chaos.plugin import options
 
 if TYPE_CHECKING:
@@ -39,11 +41,12 @@ def _read(scenarios: Sequence[str], passed_on: Sequence[str]) -> argparse.Namesp
     parser.add_argument("--faults", type=options.families, default=())
     parser.add_argument("--duration", type=options.duration_seconds)
     parser.add_argument("--workflows", type=options.count)
+    parser.add_argument("--reports", type=Path, default=REPORTS)
     given, unknown = parser.parse_known_args(passed_on)
     if unknown:
         raise UnusableError(
             f"{unknown[0]} means nothing with --on: a campaign has names of scenarios, or --seed, "
-            "--faults, --duration and --workflows."
+            "--faults, --duration and --workflows, and --reports."
         )
     given.scenarios = [*scenarios, *given.scenarios]
     return given

@@ -59,11 +59,11 @@ Line = Callable[[str], None]
 """Told a line of progress."""
 
 
-class CampaignError(Exception):
+class ControlError(Exception):
     """A campaign cannot be reached, or cannot go on. One sentence: why, and what to do."""
 
 
-class AwayError(CampaignError):
+class AwayError(ControlError):
     """A campaign does not answer now, and may later. Empty where nothing is known to be wrong."""
 
 
@@ -89,7 +89,7 @@ class Control:
         self, make: Callable[[str], Campaign], store: Callable[[str], Store]
     ) -> Campaign:
         """Start a campaign, named by the time: its input is in its store before its workflow
-        begins. Raises StoreError, CampaignError.
+        begins. Raises StoreError, ControlError.
         """
         time = f"{PREFIX}{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
         for suffix in ("", *(f"-{number}" for number in range(2, 100))):
@@ -101,7 +101,7 @@ class Control:
                 campaign
             ):
                 return campaign
-        raise CampaignError("a hundred campaigns were started in this second; try again.")
+        raise ControlError("a hundred campaigns were started in this second; try again.")
 
     async def _begin(self, campaign: Campaign) -> bool:
         """Start its workflow, unless another place has one of this name."""
@@ -121,7 +121,7 @@ class Control:
         return True
 
     async def campaigns(self) -> Sequence[WorkflowExecution]:
-        """All that the cluster still knows, the newest first. Raises CampaignError."""
+        """All that the cluster still knows, the newest first. Raises ControlError."""
         query = f"WorkflowType = '{names.WORKFLOW}' AND ExecutionStatus != 'ContinuedAsNew'"
         try:
             found = [each async for each in self.client.list_workflows(query)]
@@ -131,7 +131,7 @@ class Control:
         return sorted(ours, key=lambda each: each.start_time, reverse=True)
 
     async def describe(self, campaign_id: str) -> tuple[Campaign, WorkflowExecutionDescription]:
-        """A campaign, and its workflow as the server sees it. Raises CampaignError."""
+        """A campaign, and its workflow as the server sees it. Raises ControlError."""
         try:
             described = await self.client.get_workflow_handle(campaign_id).describe(
                 rpc_timeout=_PATIENCE
@@ -139,11 +139,11 @@ class Control:
         except RPCError as error:
             raise self._refused(error, campaign_id) from None
         if described.workflow_type != names.WORKFLOW:
-            raise CampaignError(f"{campaign_id!r} is a workflow, but no campaign.")
+            raise ControlError(f"{campaign_id!r} is a workflow, but no campaign.")
         return await described.memo_value(_MEMO, type_hint=Campaign), described
 
     async def progress(self, campaign: Campaign, since: int = 0) -> Progress:
-        """How far it is, with the verdicts after the first `since` ones. Raises CampaignError, and
+        """How far it is, with the verdicts after the first `since` ones. Raises ControlError, and
         AwayError where the server or all machines are away.
         """
         try:
@@ -158,7 +158,7 @@ class Control:
             raise self._refused(error, campaign.campaign_id) from None
 
     async def tell(self, campaign_id: str, signal: str, *arguments: Any) -> None:
-        """Signal it. Raises CampaignError."""
+        """Signal it. Raises ControlError."""
         await self.describe(campaign_id)
         try:
             await self.client.get_workflow_handle(campaign_id).signal(
@@ -166,12 +166,12 @@ class Control:
             )
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                raise CampaignError(f"{campaign_id} has ended already.") from None
+                raise ControlError(f"{campaign_id} has ended already.") from None
             raise self._refused(error, campaign_id) from None
 
     async def follow(self, campaign: Campaign, line: Line, *, since: int = 0) -> Ended:
         """Tell each verdict after the first `since` ones, and wait for the end. While the server or
-        all machines are away, it says so once, and waits. Raises CampaignError if it fails.
+        all machines are away, it says so once, and waits. Raises ControlError if it fails.
         """
         ending = asyncio.create_task(self._end_of(campaign))
         said = ""
@@ -202,7 +202,7 @@ class Control:
             try:
                 return await handle.result()
             except WorkflowFailureError as error:
-                raise CampaignError(_why_failed(campaign, error)) from None
+                raise ControlError(_why_failed(campaign, error)) from None
             except RPCError as error:
                 if error.status not in _AWAY:
                     raise self._refused(error, campaign.campaign_id) from None
@@ -228,13 +228,13 @@ class Control:
             "checkout of it."
         )
 
-    def _refused(self, error: RPCError, campaign_id: str = "") -> CampaignError:
+    def _refused(self, error: RPCError, campaign_id: str = "") -> ControlError:
         if error.status is RPCStatusCode.NOT_FOUND and campaign_id:
-            return CampaignError(
+            return ControlError(
                 f"Temporal at {self.connection.address} has no campaign {campaign_id!r}: "
                 f"campaign list {ON} {self.connection.address} names all."
             )
-        return CampaignError(self.connection.refused(error))
+        return ControlError(self.connection.refused(error))
 
 
 def _why_failed(campaign: Campaign, error: WorkflowFailureError) -> str:

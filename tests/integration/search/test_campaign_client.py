@@ -19,7 +19,7 @@ from chaos.environment.server import TemporalServer
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
 from chaos.search.campaign import names
-from chaos.search.campaign.client import CampaignError, Control
+from chaos.search.campaign.client import Control, ControlError
 from chaos.search.campaign.code import code_of
 from chaos.search.campaign.model import Campaign, Explore, Seeds, State
 from chaos.search.campaign.store import Store
@@ -77,13 +77,13 @@ async def test_it_waits_for_machines_and_for_a_server_that_restarts(
 
 
 async def test_what_is_not_there_is_told(control: Control) -> None:
-    with pytest.raises(CampaignError, match="has no campaign 'campaign-1'"):
+    with pytest.raises(ControlError, match="has no campaign 'campaign-1'"):
         await control.tell("campaign-1", names.STOP)
-    with pytest.raises(CampaignError, match="has no campaign"):
+    with pytest.raises(ControlError, match="has no campaign"):
         await control.follow(campaign_of(Seeds()), print)
 
     await control.client.start_workflow("Order", id="order-7", task_queue="orders")
-    with pytest.raises(CampaignError, match="'order-7' is a workflow, but no campaign"):
+    with pytest.raises(ControlError, match="'order-7' is a workflow, but no campaign"):
         await control.tell("order-7", names.STOP)
 
 
