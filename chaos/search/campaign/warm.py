@@ -91,7 +91,6 @@ class _Warm:
         try:
             return await self._ready()
         except BaseException:
-            self.is_whole = False  # what was started in vain ends with it
             self.leave()
             raise
 
@@ -99,15 +98,17 @@ class _Warm:
         await self._opened.wait()
         if self._lanes is None:
             raise ChildError(f"a stack could not be started: {self._error or 'it was ended'}")
-        if not self._idle:
-            lane = self._lanes.make(next(self._numbers))
+        held = self._idle.pop() if self._idle else None
+        if held and not held.left:
+            return held
+        lane = held.lane if held else self._lanes.make(next(self._numbers))
+        try:
             async with self.starting:
-                await lane.start()
-            return Held(lane)
-        held = self._idle.pop()
-        if held.left:
-            await held.lane.give_up(held.left)
-        return Held(held.lane)
+                await (lane.give_up(held.left) if held else lane.start())
+        except BaseException:
+            self.is_whole = False  # what was started in vain ends with it
+            raise
+        return Held(lane)
 
     def give_back(self, held: Held) -> None:
         """For the next case."""
