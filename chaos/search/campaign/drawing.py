@@ -21,7 +21,7 @@ from chaos.search.campaign.novelty import activity_of
 from chaos.search.campaign.store import Store, StoreError
 from chaos.search.campaign.turns import SHRINK, Memory, Source
 from chaos.search.draw import Wishes, draw
-from chaos.search.schedule import Schedule
+from chaos.search.schedule import Schedule, require_no_commands
 
 FRESH = 0.35
 """Share of fresh draws where there are sources."""
@@ -78,14 +78,18 @@ def data_of(schedule: Schedule) -> bytes:
 
 
 def read_stored(store: Store, case: str) -> Schedule:
-    """The schedule of a case. Raises StoreError."""
+    """The schedule of a case. Raises StoreError, and ScheduleError where it would execute a
+    command: who can write to the place of the evidence cannot command the machines.
+    """
     found = store.read(names.schedule(case))
     if found is None:
         raise StoreError(f"{names.schedule(case)} is missing: has somebody removed it?")
     try:
-        return Schedule.model_validate_json(found)
+        schedule = Schedule.model_validate_json(found)
     except ValidationError:
         raise StoreError(f"{names.schedule(case)} is no schedule: it was damaged.") from None
+    require_no_commands([schedule])
+    return schedule
 
 
 @dataclass

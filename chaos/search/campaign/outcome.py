@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from chaos.environment.target import Target
 from chaos.experiment.events import Reached
 from chaos.experiment.results import CaseResult
 from chaos.experiment.scenario import Scenario
@@ -13,14 +12,6 @@ from chaos.search.campaign.broke import broke_of
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.model import Stage
 from chaos.search.campaign.novelty import cells_of, shapes_of
-from chaos.search.schedule import Schedule, require_no_commands
-from chaos.search.seeded import seeded
-
-
-def scenario_of(schedules: Sequence[Schedule], target: Target) -> Scenario:
-    """Schedules of a store, which may be anybody's, as a scenario. Raises ScheduleError."""
-    require_no_commands(schedules)
-    return seeded(schedules, target)
 
 
 def telling(say: Say) -> Callable[[object], None]:

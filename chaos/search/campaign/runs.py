@@ -10,10 +10,11 @@ from chaos.search.campaign.drawing import read_stored
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.machine import Machine
 from chaos.search.campaign.model import Campaign, CaseKind, CaseRef
-from chaos.search.campaign.outcome import found_of, scenario_of, telling
+from chaos.search.campaign.outcome import found_of, telling
 from chaos.search.campaign.scenarios import scenario_case
 from chaos.search.campaign.shrinking import run_shrinking
 from chaos.search.campaign.store import Store
+from chaos.search.seeded import seeded
 
 
 async def run_case(  # noqa: PLR0913, PLR0917 - a case needs all of them, as `run_point` does
@@ -27,7 +28,7 @@ async def run_case(  # noqa: PLR0913, PLR0917 - a case needs all of them, as `ru
         return await run_shrinking(ref, machine, store, folder, say)
     if ref.kind is CaseKind.SCHEDULE:
         schedule = await asyncio.to_thread(read_stored, store, ref.name)
-        scenario = scenario_of([schedule], machine.target)
+        scenario = seeded([schedule], machine.target)
     else:
         scenario = scenario_case(campaign, ref.name, machine.project)
         if missing := scenario.cases[0].needs():

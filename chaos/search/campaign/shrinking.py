@@ -23,11 +23,11 @@ from chaos.search.campaign.drawing import data_of, read_stored
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.machine import Machine
 from chaos.search.campaign.model import CaseRecord, CaseRef
-from chaos.search.campaign.outcome import found_of, scenario_of, telling
+from chaos.search.campaign.outcome import found_of, telling
 from chaos.search.campaign.store import Store, StoreError
 from chaos.search.campaign.turns import SHRINK
 from chaos.search.schedule import Schedule
-from chaos.search.seeded import AT_ONCE
+from chaos.search.seeded import AT_ONCE, seeded
 from chaos.search.shrink import Shrinking, numbered
 
 MOST_RUNS = 40
@@ -56,7 +56,7 @@ async def run_shrinking(
     search = Shrinking(most_runs=MOST_RUNS, at_once=AT_ONCE)
     shrunk = await case.search(search, schedule)
     shrunk = shrunk.model_copy(update={"part": schedule.part})
-    scenario = scenario_of([shrunk], machine.target)
+    scenario = seeded([shrunk], machine.target)
     result = await machine.run(scenario, folder, telling(say))
     found = await asyncio.to_thread(found_of, result.cases[0], scenario, folder)
     fails_so = bool(parts_of(found.broke) & parts_of(broke))
@@ -122,7 +122,7 @@ class _Case:
     async def _run(self, number: int, candidates: Sequence[Schedule]) -> Sequence[bool]:
         folder = self.folder / f"step-{number}"
         folder.mkdir()
-        scenario = scenario_of(numbered(candidates), self.machine.target)
+        scenario = seeded(numbered(candidates), self.machine.target)
         try:
             result = await self.machine.run(scenario, folder, telling(self.say))
         finally:
