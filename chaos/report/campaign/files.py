@@ -13,22 +13,24 @@ from chaos.report.campaign.junit import junit
 from chaos.report.campaign.lines import markdown
 from chaos.report.campaign.news import last_before
 from chaos.report.campaign.page import page
-from chaos.report.campaign.reading import read_campaign
+from chaos.report.campaign.reading import Kept, read_campaign
 from chaos.report.campaign.record import CampaignReport, CaseLine
 from chaos.report.campaign.replays import Replays
 from chaos.search.campaign.store import Store
 
 
-def write_reports(store: Store, folder: Path, *, verify: bool = False) -> CampaignReport:
-    """Read a campaign from its store, and write its report into a folder, each file whole or not
-    at all: `campaign.html` and `campaign.md` for people, `campaign.json`, `cases.jsonl`,
-    `new.jsonl` and `junit.xml` for tools, `failures/` for `run --replay`. With `verify` each file
-    of evidence is compared with its hash.
+def write_reports(
+    store: Store, folder: Path, *, verify: bool = False, kept: Kept | None = None
+) -> CampaignReport:
+    """Read a campaign from its store, unless it was read already (`kept`), and write its report
+    into a folder, each file whole or not at all: `campaign.html` and `campaign.md` for people,
+    `campaign.json`, `cases.jsonl`, `new.jsonl` and `junit.xml` for tools, `failures/` for
+    `run --replay`. With `verify` each file of evidence is compared with its hash.
 
     Raises CampaignError where there is no such campaign, StoreError where its place cannot be
     read, OSError where the folder cannot be written.
     """
-    kept = read_campaign(store, verify=verify)
+    kept = kept or read_campaign(store, verify=verify)
     folder.mkdir(parents=True, exist_ok=True)
     replays = Replays(store, kept, folder)
     report = compose(kept, last_before(store, kept), replays, verified=verify)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ import pytest
 from chaos.evidence.files import read_file, write_file
 from chaos.invariants.verdict import Verdict
 from chaos.report.campaign.points import PointsReport, write_points
-from chaos.report.campaign.reading import read_campaign
+from chaos.report.campaign.reading import Gap, read_campaign
 from chaos.report.explored import write_report
 from chaos.search.campaign import names
 from chaos.search.campaign.bundles import keep
-from chaos.search.campaign.model import CaseRecord, Explore, Judged, Probe, Seeds, Work
+from chaos.search.campaign.model import CaseRecord, Ended, Explore, Judged, Probe, Seeds, Work
 from chaos.search.campaign.plans import PlannedExplore, PlannedProbe, PointCase, cases_of
 from chaos.search.campaign.trying import ATTEMPTS, found_of
 from chaos.search.campaign.workflow import TIME_IS_UP
@@ -226,6 +227,19 @@ def test_a_probe_is_fine_as_on_one_machine(
     fates: Sequence[Fate], why: str, is_fine: bool, tmp_path: Path
 ) -> None:
     assert probed(tmp_path, fates, why)[0].is_fine is is_fine
+
+
+def test_only_a_probe_that_ended_whole_may_leave_points_unknown(tmp_path: Path) -> None:
+    made = Points(tmp_path, SOME, PROBE)
+    report, whole = PointsReport((), is_fine=True), read_campaign(made.store)
+    ended = Ended(campaign_id="campaign-1", began_at=NOW, ended_at=NOW)
+    asked = whole.campaign.model_copy(update={"work": EXPLORE})
+
+    assert report.excuses(replace(whole, ended=ended, gaps=[]))
+    assert not report.excuses(replace(whole, ended=None, gaps=[]))
+    assert not report.excuses(replace(whole, ended=ended, gaps=[Gap(problem="one is missing")]))
+    assert not report.excuses(replace(whole, ended=ended, gaps=[], campaign=asked))
+    assert not PointsReport((), is_fine=False).excuses(replace(whole, ended=ended, gaps=[]))
 
 
 def test_a_cell_may_name_no_folder_but_its_own(tmp_path: Path) -> None:
