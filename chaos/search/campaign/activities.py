@@ -199,8 +199,8 @@ class Activities:
         """
         try:
             found = await asyncio.to_thread(code_of, self.project)
-        except CodeError as error:
-            found = str(error)
+        except (CodeError, CatalogueError) as error:
+            found = plain(str(error))
         if found == self.code == campaign.code:
             return
         if found == self.code:
@@ -210,11 +210,15 @@ class Activities:
         raise LeavingError(why)
 
     def _name(self, campaign: Campaign) -> str:
-        """Its target's. Raises LeavingError where this process does not serve it."""
+        """Its target's. Raises LeavingError where this process does not serve it, CatalogueError
+        where nobody should.
+        """
         name = campaign.target or next(iter(self.targets))
         if name not in self.targets:
             served = ", ".join(self.targets)
             raise LeavingError(f"{self.host.name} does not serve the target {name}, only {served}.")
+        if self.targets[name].live:
+            raise CatalogueError(f"the target {name} pays real money: no campaign may run it.")
         return name
 
     async def _machine(self, campaign: Campaign) -> Machine:

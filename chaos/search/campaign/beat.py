@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,12 +63,16 @@ class Pulse:
     lost: tuple[Lost, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._loop, self._thread = asyncio.get_running_loop(), threading.current_thread()
         info = activity.info()
         self._attempt = info.attempt
         self.lost = lost_before(info.attempt, info.heartbeat_details)
 
     def say(self, stage: Stage) -> None:
-        """Tell a stage, at once."""
+        """Tell a stage, at once. Threads of its case may."""
+        if threading.current_thread() is not self._thread:
+            self._loop.call_soon_threadsafe(self.say, stage)
+            return
         if stage is Stage.RUNNING and self.stage is not stage:
             self.running()
         self.stage = stage

@@ -63,11 +63,11 @@ def code_of(project: Path) -> str:
 
 
 def _of_checkout(project: Path) -> str | None:
-    top = _git(project, "rev-parse", "--show-toplevel")
-    commit = _git(project, "rev-parse", "--verify", "HEAD")
-    if top is None or commit is None:
+    found = _git(project, "rev-parse", "--show-toplevel", "HEAD")
+    if found is None:  # also where there is no commit yet
         return None
-    root = Path(os.fsdecode(top.rstrip(b"\n")))
+    top, commit = found.rsplit(b"\n", 1)
+    root = Path(os.fsdecode(top))
     folder = project.resolve().relative_to(root.resolve()).as_posix()
     parts = [] if folder == "." else [_slug(folder)]
     changed = _uncommitted(root)

@@ -42,7 +42,7 @@ _WORKFLOWS, _QUESTIONS = 20, 8
 
 _LOOK_SECONDS = 5.0
 _PATIENCE = timedelta(seconds=5)
-_LEAVING_SECONDS = 20.0
+_LEAVING_SECONDS = 10.0
 """For handing back what runs. A control cluster that is away cannot be told."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from chaos.environment.target import Target
+from chaos.environment.target import Live, Target
 from chaos.evidence.headroom import Meter
 from chaos.invariants.verdict import Verdict
 from chaos.process.child import ChildError
@@ -319,6 +320,30 @@ async def test_only_targets_of_the_project_are_run(make: Make, campaign: Campaig
     with pytest.raises(ApplicationError, match="does not serve the target os:path"):
         await Attempt().case(make(town), other)
     assert town.began == []
+
+
+async def test_a_target_that_pays_real_money_is_run_by_nobody(
+    make: Make, campaign: Campaign
+) -> None:
+    town = Town()
+    machine = make(town)
+    live = Live(budget_usd=Decimal(1), secrets=(), paid_usd=lambda _: None)
+    machine.targets = {TARGET: replace(machine.targets[TARGET], live=live)}
+    with pytest.raises(ApplicationError, match="pays real money") as raised:
+        await Attempt().case(machine, campaign)
+    assert raised.value.non_retryable
+    assert town.began == []
+
+
+async def test_a_thread_of_a_case_may_tell_how_far_it_is(make: Make, campaign: Campaign) -> None:
+    class Threaded(Town):
+        async def run(self, *given: Any) -> Found:
+            await asyncio.to_thread(given[-1], Stage.CONVERGING)
+            return Found(Verdict.PASSED)
+
+    attempt = Attempt()
+    await attempt.case(make(Threaded()), campaign)
+    assert Stage.CONVERGING in [beat.stage for beat in attempt.beats]
 
 
 async def test_a_verdict_that_no_campaign_wrote_is_not_believed(
