@@ -110,6 +110,7 @@ def _campaign(given: Namespace) -> campaign.CampaignBenchmark:
         sample=given.sample,
         hits=given.hits,
         kill_every_seconds=given.kill_every,
+        at_most=given.at_most,
         s3=given.s3,
     )
 
@@ -194,6 +195,12 @@ def _add_campaign(parser: ArgumentParser) -> None:
         type=whole(5),
         metavar="SECONDS",
         help="kill a worker so often, and the control server once; of 3 workers, if none are named",
+    )
+    of.add_argument(
+        "--at-most",
+        type=whole(1),
+        metavar="N",
+        help="cases at once on each worker (its own choice)",
     )
     of.add_argument("--s3", action="store_true", help="the evidence goes to an S3 server, moto's")
 

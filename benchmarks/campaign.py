@@ -42,14 +42,16 @@ QUICK = Sizes(sample=8, hits=1)
 
 @dataclass(frozen=True)
 class CampaignBenchmark:
-    """As the options say; None: as many workers, points and hits as are usual. With
-    `kill_every_seconds` one worker after the other gets SIGKILL, and another takes its place.
+    """As the options say; None: as many workers, points and hits as are usual, and cases at once
+    on each worker. With `kill_every_seconds` one worker after the other gets SIGKILL, and another
+    takes its place.
     """
 
     workers: Sequence[int] | None = None
     sample: int | None = None
     hits: int | None = None
     kill_every_seconds: float | None = None
+    at_most: int | None = None
     s3: bool = False
 
     async def measure(self, bed: Bed, *, quick: bool) -> Found:
@@ -71,7 +73,7 @@ class CampaignBenchmark:
     async def _campaign(self, place: CampaignBed, workers: int, sizes: Sizes) -> Outcome:
         async with place.control() as control:
             client = await control.server.connect()
-            async with place.fleet(control, workers) as fleet:
+            async with place.fleet(control, workers, at_most=self.at_most) as fleet:
                 before, cpu_before = await control.counts(), control.cpu_seconds
                 command = place.explore(
                     control, f"--sample={sizes.sample}", f"--times={sizes.hits}"

@@ -163,10 +163,15 @@ class CampaignBed:
 
     @asynccontextmanager
     async def fleet(
-        self, control: Control, count: int, cores: float | None = CORES
+        self,
+        control: Control,
+        count: int,
+        *,
+        cores: float | None = CORES,
+        at_most: int | None = None,
     ) -> AsyncIterator[Fleet]:
         """So many workers, each with its share of the machine where that can be made; all of it
-        where that is None.
+        where that is None. `at_most` is how many cases each has at once, if not the usual number.
         """
         names = [f"machine{number}" for number in range(1, count + 1)]
         run = Path(self.bed.run_tag).name
@@ -177,6 +182,7 @@ class CampaignBed:
             }
             argv = [*CHAOS, "worker", "--on", control.address]
             argv += ["--temporal-cli", str(self.bed.temporal_cli)]
+            argv += ["--at-most", str(at_most)] if at_most else []
             machines = {
                 name: self.child(name, made.entering(argv) if made else argv, {}, ORDERS)
                 for name, made in shares.items()

@@ -137,14 +137,19 @@ def _verdicts(outcome: Outcome, first: Outcome) -> Mapping[str, Quantity]:
     cells["ran again"] = _number(len(outcome.kept.run_again))
     cells["runs of the workflow"] = _number(outcome.recorded.runs)
     if outcome is not first:
-        cells["other than the first"] = _number(len(_differing(outcome, first)))
+        cells["others than the first"] = _number(len(_differing(outcome, first)))
+        both = outcome.kept.verdicts.keys() & first.kept.verdicts.keys()
+        cells["points that both have"] = _number(len(both))
     return cells
 
 
 def _differing(outcome: Outcome, first: Outcome) -> Sequence[str]:
-    """The points that have another verdict in one than in the other, or none in one."""
+    """The points that have another verdict in one than in the other. Each campaign makes a plan of
+    its own, by a run of its own, in which a heartbeat may be elsewhere; so a few points are in one
+    of the plans only.
+    """
     one, other = outcome.kept.verdicts, first.kept.verdicts
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
 
 
 def _problems(outcomes: Sequence[Outcome]) -> Sequence[str]:
@@ -152,8 +157,8 @@ def _problems(outcomes: Sequence[Outcome]) -> Sequence[str]:
     return [
         *(f"{_name(each)}: {problem}" for each in outcomes for problem in each.wrong),
         *(
-            f"{name}: {first.kept.verdicts.get(name)} with {_name(first)}, "
-            f"{each.kept.verdicts.get(name)} with {_name(each)}."
+            f"{name}: {first.kept.verdicts[name]} with {_name(first)}, "
+            f"{each.kept.verdicts[name]} with {_name(each)}."
             for each in others
             for name in _differing(each, first)
         ),

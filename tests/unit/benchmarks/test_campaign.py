@@ -135,7 +135,8 @@ def test_speed_and_costs_are_those_of_a_case() -> None:
         "kept": 4.0,
         "files": 2.0,
     }
-    assert verdicts.row("3 workers").cells["other than the first"].median == 0
+    assert verdicts.row("3 workers").cells["others than the first"].median == 0
+    assert verdicts.row("3 workers").cells["points that both have"].median == 2
     assert calls.row("1 worker").cells["RespondActivityTaskCompleted"].median == 1
     assert measured.problems == ()
 
@@ -149,7 +150,7 @@ def test_other_verdicts_and_what_is_wrong_are_problems() -> None:
         "1 worker: a was lost.",
         "b: passed with 1 worker, failed with 3 workers.",
     )
-    assert measured.tables[2].row("3 workers").cells["other than the first"].median == 1
+    assert measured.tables[2].row("3 workers").cells["others than the first"].median == 1
 
 
 def test_calls_of_the_api_are_told_from_those_within_the_server() -> None:
