@@ -31,8 +31,8 @@ def terminal_lines(report: CampaignReport, folder: Path) -> list[str]:
         *(aligned([_HEAD, *rows]) if rows else []),
         *([f"and {more} more, on the page"] if more > 0 else []),
         *(f"New: {plain(each.broke)}: {plain(each.command)}" for each in _first(report)),
-        *total_lines(report),
-        *(f"Not as it must be: {each}" for each in problems(report)[:_MOST_SHOWN]),
+        *map(plain, total_lines(report)),
+        *(f"Not as it must be: {plain(each)}" for each in problems(report)[:_MOST_SHOWN]),
         f"Report: {folder / 'campaign.html'}",
         verdict_line(report),
     ]

@@ -17,16 +17,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chaos.evidence.text import plain
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
-from chaos.search.campaign.bundles import BundleError, verified
+from chaos.search.campaign.bundles import BundleError, verified, verified_undisturbed
 from chaos.search.campaign.model import (
     Batch,
     Campaign,
     CaseRecord,
     CaseRef,
     Ended,
+    Explore,
     Keep,
+    Probe,
 )
-from chaos.search.campaign.store import Store
+from chaos.search.campaign.store import DamagedError, Store
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of a file that is read whole as JSON."""
@@ -51,6 +53,15 @@ class _Turn(BaseModel):
     batch: Batch = Batch()
 
 
+class Undisturbed(BaseModel):
+    """Of a plan, the evidence that it was made from."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    bundle: str = ""
+    files: dict[str, str] = {}
+
+
 class Gap(BaseModel):
     """What is missing, damaged, or contradicts something else; `case` is empty where it is about
     the whole.
@@ -70,6 +81,7 @@ class Kept:
 
     campaign: Campaign
     ended: Ended | None = None
+    undisturbed: Undisturbed | None = None
     chosen: dict[str, CaseRef] = field(default_factory=dict)
     records: dict[str, CaseRecord] = field(default_factory=dict)
     never: dict[str, str] = field(default_factory=dict)
@@ -124,6 +136,7 @@ def read_campaign(store: Store, *, verify: bool = False) -> Kept:
     kept = Kept(campaign_of(store), files=store.sizes())
     reading = _Reading(store, kept)
     reading.summary()
+    reading.plan()
     reading.turns()
     reading.verdicts()
     kept.gaps += _gaps(kept)
@@ -142,6 +155,10 @@ class _Reading:
             self.kept.ended = self._parsed(Ended, names.SUMMARY, data)
         if self.kept.ended:
             self.kept.never = {each.name: each.reason for each in self.kept.ended.never}
+
+    def plan(self) -> None:
+        for data in self._all([names.THE_PLAN]).values():
+            self.kept.undisturbed = self._parsed(Undisturbed, names.THE_PLAN, data)
 
     def turns(self) -> None:
         numbers = {name: int(m[1]) for name in self.kept.files if (m := _TURN.fullmatch(name))}
@@ -208,6 +225,10 @@ def _of_evidence(kept: Kept) -> Iterator[Gap]:
             yield Gap(case=case, problem=f"its evidence is missing: {record.bundle}")
         elif is_wanted and not record.bundle:
             yield Gap(case=case, problem="its evidence was not kept")
+    if isinstance(kept.campaign.work, Explore | Probe) and kept.chosen:
+        plan = kept.undisturbed
+        if plan is None or plan.bundle not in kept.files:
+            yield Gap(problem="the plan, or the evidence that it was made from, is missing")
     used = {record.bundle for record in kept.records.values()}
     for name in kept.files:
         part = _OF_A_CASE.match(name)
@@ -239,11 +260,16 @@ def _miscounted(kept: Kept, ended: Ended) -> Iterator[Gap]:
 
 def _damaged(store: Store, kept: Kept) -> Iterator[Gap]:
     """Evidence that is not what was judged, byte by byte."""
-    there = {*kept.files}
-    for case, record in kept.records.items():
-        if record.bundle in there:
-            try:
-                for _ in verified(store, record):
-                    pass
-            except BundleError as error:
-                yield Gap(case=case, problem=str(error).rstrip("."))
+    bundles = {
+        case: verified(store, each)
+        for case, each in kept.records.items()
+        if each.bundle in kept.files
+    }
+    if kept.undisturbed and kept.undisturbed.bundle in kept.files:
+        bundles[""] = verified_undisturbed(store, kept.undisturbed)
+    for case, files in bundles.items():
+        try:
+            for _ in files:
+                pass
+        except (BundleError, DamagedError) as error:
+            yield Gap(case=case, problem=str(error).rstrip("."))

@@ -111,7 +111,7 @@ def unpack(store: Store, record: CaseRecord, folder: Path) -> None:
 
 def unpack_undisturbed(store: Store, record: Record, folder: Path) -> None:
     """The same of the undisturbed runs of a plan."""
-    _write(dict(_verified(store, record, "")), folder)
+    _write(dict(verified_undisturbed(store, record)), folder)
 
 
 def _write(contents: Mapping[str, bytes], folder: Path) -> None:
@@ -124,6 +124,11 @@ def _write(contents: Mapping[str, bytes], folder: Path) -> None:
 def verified(store: Store, record: CaseRecord) -> Iterator[tuple[str, bytes]]:
     """The files of a case, each compared with its hash. Raises BundleError, StoreError."""
     return _verified(store, record, record.case.name)
+
+
+def verified_undisturbed(store: Store, record: Record) -> Iterator[tuple[str, bytes]]:
+    """The same of the undisturbed runs of a plan."""
+    return _verified(store, record, "")
 
 
 def _verified(store: Store, record: Record, own: str) -> Iterator[tuple[str, bytes]]:

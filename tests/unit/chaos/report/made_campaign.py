@@ -95,6 +95,14 @@ class Made:
         self.store.create(names.CAMPAIGN, self.campaign.model_dump_json().encode())
         self._turns = 0
 
+    def plan(self, scratch: Path) -> None:
+        """As machines write it, with more in it than the report needs."""
+        (scratch / "undisturbed").mkdir(parents=True, exist_ok=True)
+        (scratch / "undisturbed" / "journal.jsonl").write_text("{}\n")
+        bundle, files = keep(self.store, "", scratch / "undisturbed")
+        plan = {"kind": "explore", "bundle": bundle, "files": files}
+        self.store.create(names.THE_PLAN, json.dumps(plan).encode())
+
     def turn(self, *cases: CaseRef, total: int | None = None) -> None:
         """As the search writes it, with more in it than the report needs."""
         self._turns += 1
@@ -143,6 +151,8 @@ def whole(  # noqa: PLR0913 - a campaign has all of these
     """A campaign that has run to its end."""
     made = Made(place, campaign_id, work=work, kept=kept, began_at=began_at)
     records = list(records)
+    if isinstance(work, Explore):
+        made.plan(scratch / campaign_id)
     made.turn(*(each.case for each in records), total=len(records))
     for each in records:
         made.judge(each, scratch / campaign_id)

@@ -185,6 +185,10 @@ def _huge() -> bytes:
         (b"", "not whole"),
         (b"no archive", "is no archive"),
     ],
+    ids=[
+        *("upwards", "absolute", "dot", "link", "hard link", "device", "pipe", "twice"),
+        *("bomb", "header", "cut", "no tar", "empty", "no gzip"),
+    ],
 )
 def test_a_hostile_archive_is_refused_and_nothing_written(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, told: str
