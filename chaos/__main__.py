@@ -33,6 +33,7 @@ from chaos.cli import (
 from chaos.cli import list as list_
 from chaos.cli.terminal import OutputError
 from chaos.process.streams import complain, give_up, repair_streams
+from chaos.process.threads import let_foreign_threads_leave
 
 _READER_IS_GONE = 128 + signal.SIGPIPE
 
@@ -90,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _guarded(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as error:  # the parser's own, after its help or a complaint
         end, code = error, 0
+    let_foreign_threads_leave()
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -115,17 +115,20 @@ async def _list(control: Control, given: argparse.Namespace) -> None:
 
 async def _status(control: Control, given: argparse.Namespace) -> None:
     from chaos.search.campaign.lines import status_lines
+    from chaos.search.campaign.pending import pending_lines, pending_of
 
-    campaign, _ = await control.describe(given.campaign)
+    campaign, described = await control.describe(given.campaign)
     say_all(status_lines(given.campaign, await control.progress(campaign)))
+    say_all(pending_lines(await pending_of(described, control.client.data_converter)))
 
 
 async def _follow(control: Control, given: argparse.Namespace) -> None:
-    from chaos.search.campaign.lines import end_lines
+    from chaos.search.campaign.lines import end_lines, status_lines
 
     campaign, _ = await control.describe(given.campaign)
-    seen = (await control.progress(campaign)).seen
-    say_all(end_lines(await control.follow(campaign, say_if_read, since=seen)))
+    progress = await control.progress(campaign)
+    say_all(status_lines(given.campaign, progress))
+    say_all(end_lines(await control.follow(campaign, say_if_read, since=progress.seen)))
 
 
 async def _pause(control: Control, given: argparse.Namespace) -> None:

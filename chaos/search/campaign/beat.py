@@ -37,7 +37,7 @@ def lost_before(attempt: int, details: Sequence[Any]) -> tuple[Lost, ...]:
     """The lost attempts before this one, by the last heartbeat that the server has. An attempt that
     sent none was lost with a machine that nobody knows.
     """
-    last = _beat(details)
+    last = beat_of(details)
     known = last.lost if last else ()
     if last and not last.handed_back and last.attempt < attempt:
         known = (*known, Lost(machine=last.machine, attempt=last.attempt, stage=last.stage))
@@ -45,10 +45,11 @@ def lost_before(attempt: int, details: Sequence[Any]) -> tuple[Lost, ...]:
     return (*known, *(Lost(machine="", attempt=n, stage=Stage.WAITING) for n in silent))
 
 
-def _beat(details: Sequence[Any]) -> Beat | None:
+def beat_of(details: Sequence[Any]) -> Beat | None:
+    """What a heartbeat says; None of another version of the suite."""
     try:
         return Beat.model_validate(details[0]) if details else None
-    except ValidationError:  # of another version of the suite
+    except ValidationError:
         return None
 
 

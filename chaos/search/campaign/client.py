@@ -64,7 +64,13 @@ class ControlError(Exception):
 
 
 class AwayError(ControlError):
-    """A campaign does not answer now, and may later. Empty where nothing is known to be wrong."""
+    """A campaign does not answer now, and may later. `why` is empty where nothing is known to be
+    wrong: a busy machine answers late.
+    """
+
+    def __init__(self, campaign_id: str, why: str = "") -> None:
+        super().__init__(why or f"{campaign_id} does not answer now; try again.")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,10 @@ class Control:
                 CampaignWorkflow.progress, since, rpc_timeout=_PATIENCE
             )
         except WorkflowQueryFailedError:
-            raise AwayError from None
+            raise AwayError(campaign.campaign_id) from None
         except RPCError as error:
             if error.status in _AWAY:
-                raise AwayError(await self._why_away(campaign)) from None
+                raise AwayError(campaign.campaign_id, await self._why_away(campaign)) from None
             raise self._refused(error, campaign.campaign_id) from None
 
     async def tell(self, campaign_id: str, signal: str, *arguments: Any) -> None:
@@ -181,8 +187,8 @@ class Control:
                 try:
                     progress = await self.progress(campaign, since)
                 except AwayError as error:
-                    if str(error) not in {"", said} and not is_over:
-                        said = str(error)
+                    if error.why not in {"", said} and not is_over:
+                        said = error.why
                         line(f"{said} The campaign goes on when it is there again.")
                 else:
                     said = ""
