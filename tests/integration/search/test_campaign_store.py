@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +15,15 @@ import pytest
 from s3fs import S3FileSystem  # type: ignore[import-untyped]  # it has no types
 
 from chaos.process.reaper import Reaper
+from chaos.report.campaign.files import write_reports
 from chaos.search.campaign.bundles import keep, pack
+from chaos.search.campaign.names import verdict
 from chaos.search.campaign.places import Objects
 from chaos.search.campaign.store import Store, StoreError
 from tests.integration.search.s3_server import BUCKET, s3_server, told
+from tests.unit.chaos.report.made_campaign import NOW, failed, passed, whole
 
+DAY = timedelta(days=1)
 EVIDENCE = f"s3://{BUCKET}/evidence"
 
 
@@ -93,6 +98,26 @@ def test_a_bundle_of_many_parts_arrives_whole(
 
     assert store.read(bundle) == pack(tmp_path).data
     assert not store.create(bundle, os.urandom(11_000_000))
+
+
+def test_a_campaign_is_reported_from_there_with_what_is_missing(
+    server: str, tmp_path: Path
+) -> None:
+    assert server
+    records = [passed(1), failed(2), passed(3)]
+    made = whole(f"{EVIDENCE}/reported", tmp_path, records)
+    report = write_reports(made.store, tmp_path / "report", verify=True)
+
+    assert (report.verdict, report.gaps, report.totals.judged) == ("failed", (), 3)
+    assert report.totals.store_bytes == sum(made.store.sizes().values())
+    bundle = next(each for each in made.store.list("cases") if each.endswith(".tar.gz"))
+    files, root = S3FileSystem(use_listings_cache=False), f"{EVIDENCE}/reported/campaign-1"
+    files.pipe_file(f"{root}/{bundle}", b"changed")
+    files.rm_file(f"{root}/{verdict('order-charge-3')}")
+    report = write_reports(made.store, tmp_path / "report", verify=True)
+    assert {gap.case for gap in report.gaps} == {"order-charge-1", "order-charge-3", ""}
+    again = whole(f"{EVIDENCE}/reported", tmp_path, records, "campaign-2", began_at=NOW + DAY)
+    assert write_reports(again.store, tmp_path / "report").since == "campaign-1"
 
 
 def test_a_missing_bucket_is_told(server: str) -> None:
