@@ -354,7 +354,7 @@ def _split(
     kept, absent = [], []
     for scenario in chosen:
         meant = on_topology(in_mode(scenario, mode), topology)
-        missing = {c.name: why for c in meant.cases if (why := _missing(c, topology))}
+        missing = {c.name: why for c in meant.cases if (why := missing_here(c, topology))}
         here = replace(meant, cases=tuple(c for c in meant.cases if c.name not in missing))
         if here.cases:
             kept.append(here)
@@ -365,7 +365,7 @@ def _split(
     return kept, tuple(absent)
 
 
-def _missing(case: Case, topology: Topology) -> str | None:
+def missing_here(case: Case, topology: Topology) -> str | None:
     """Why a case cannot run here. A `needs` that raises is called again later."""
     is_elsewhere = case.target.has_workers_already and topology is not Topology.EXTERNAL
     try:

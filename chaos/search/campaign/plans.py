@@ -77,18 +77,20 @@ def _point(hit: PlannedHit, number: int) -> PointCase:
     """A point's own name ends with a number or a hash, so no other one is called like its second
     time.
     """
-    name = _valid(hit.name) if number == 1 else f"{_valid(hit.name)}-time-{number}"
+    name = valid_name(hit.name) if number == 1 else f"{valid_name(hit.name)}-time-{number}"
     about_seconds = hit.seconds + _ABOUT_SECONDS[slow_first(hit)]
     return PointCase(CaseRef(name=name, kind=CaseKind.POINT, about_seconds=about_seconds), hit)
 
 
 def _probed(disturbance: Disturbance, seconds: float) -> PointCase:
     about_seconds = seconds + _ABOUT_SECONDS[1]
-    ref = CaseRef(name=_valid(disturbance.name), kind=CaseKind.PROBED, about_seconds=about_seconds)
+    ref = CaseRef(
+        name=valid_name(disturbance.name), kind=CaseKind.PROBED, about_seconds=about_seconds
+    )
     return PointCase(ref, disturbance)
 
 
-def _valid(name: str) -> str:
+def valid_name(name: str) -> str:
     """For a file of any store: a spec may be called anything."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) and len(name) <= _NAME_LENGTH:
         return name

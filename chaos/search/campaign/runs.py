@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from chaos.environment.temporal import Topology
+from chaos.experiment.runner import missing_here
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign.drawing import read_stored
 from chaos.search.campaign.found import Found, Say
@@ -31,7 +33,7 @@ async def run_case(  # noqa: PLR0913, PLR0917 - a case needs all of them, as `ru
         scenario = seeded([schedule], machine.target)
     else:
         scenario = scenario_case(campaign, ref.name, machine.project)
-        if missing := scenario.cases[0].needs():
+        if missing := missing_here(scenario.cases[0], Topology.DEV):
             return Found(Verdict.UNKNOWN, f"it cannot run on this machine: {missing}")
     result = await machine.run(scenario, folder, telling(say))
     return await asyncio.to_thread(found_of, result.cases[0], scenario, folder)

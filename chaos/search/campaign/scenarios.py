@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +19,14 @@ from chaos.experiment.catalogue import (
 from chaos.experiment.scenario import Case, Scenario, in_mode, on_topology
 from chaos.search.campaign.model import Campaign, CaseKind, CaseRef, Scenarios
 from chaos.search.campaign.planned import PlannedCase
+from chaos.search.campaign.plans import valid_name
 
 
 def planned_scenarios(campaign: Campaign, work: Scenarios, folder: Path) -> Sequence[PlannedCase]:
     """All cases that are asked for, of the project of a folder. Raises CatalogueError, also where
-    it has no such scenario.
+    it has no such scenario, or two cases of one name.
     """
-    return [
+    found = [
         PlannedCase(
             case=CaseRef(
                 name=_name(scenario, case),
@@ -35,6 +37,10 @@ def planned_scenarios(campaign: Campaign, work: Scenarios, folder: Path) -> Sequ
         )
         for scenario, case in _all(campaign, work, folder)
     ]
+    name, times = Counter(each.case.name for each in found).most_common(1)[0] if found else ("", 0)
+    if times > 1:
+        raise CatalogueError(f"{times} cases are called {name}: give each a name of its own.")
+    return found
 
 
 def scenario_case(campaign: Campaign, name: str, folder: Path) -> Scenario:
@@ -65,4 +71,4 @@ def _all(campaign: Campaign, work: Scenarios, folder: Path) -> Iterator[tuple[Sc
 
 
 def _name(scenario: Scenario, case: Case) -> str:
-    return f"{scenario.name}.{case.name}"
+    return valid_name(f"{scenario.name}.{case.name}")

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from chaos.experiment.catalogue import CatalogueError, targets_of
+from chaos.search.campaign import names
 from chaos.search.campaign.choose import choose
 from chaos.search.campaign.model import Campaign, Scenarios, Turn
 from chaos.search.campaign.scenarios import planned_scenarios, scenario_case
+from chaos.search.campaign.store import is_name
 from tests.unit.chaos.search.campaign.stores import Kept
 from tests.unit.chaos.search.guest import GUEST
 
@@ -86,6 +88,25 @@ def test_a_named_target_has_its_own_scenarios(project: Path) -> None:
     campaign = _campaign(target=f"{MODULE}:OTHER")
 
     assert planned_scenarios(campaign, Scenarios(), project) == []
+
+
+def test_two_cases_of_one_name_are_told(project: Path) -> None:
+    """Else one verdict would count for both."""
+    file = project / f"{MODULE}.py"
+    file.write_text(CODE.replace('Scenario("second", "Second"', 'Scenario("first", "Second"'))
+
+    with pytest.raises(CatalogueError, match=r"2 cases are called first\.a"):
+        _planned(project)
+
+
+def test_a_name_that_no_file_may_have_is_made_one(project: Path) -> None:
+    file = project / f"{MODULE}.py"
+    file.write_text(CODE.replace('case("b")', 'case("b [1] / 2")'))
+
+    ((name, _),) = [each for each in _planned(project) if each[0].startswith("first.b")]
+
+    assert is_name(names.verdict(name))
+    assert scenario_case(_campaign(), name, project).cases[0].name == "b [1] / 2"
 
 
 def test_a_turn_has_those_of_the_project_of_this_folder(
