@@ -24,7 +24,7 @@ from chaos.search.campaign.beat import Pulse
 from chaos.search.campaign.bundles import BundleError
 from chaos.search.campaign.code import CodeError, code_of
 from chaos.search.campaign.found import Found, Say
-from chaos.search.campaign.gate import until_it_may_begin
+from chaos.search.campaign.gate import require_begin
 from chaos.search.campaign.keep import Attempted, keep_case, read_record
 from chaos.search.campaign.machine import Host, Machine, open_machine
 from chaos.search.campaign.model import (
@@ -130,7 +130,7 @@ class Activities:
             if known := await asyncio.to_thread(read_record, store, ref.name):
                 return known.judged
             if self.client:
-                await until_it_may_begin(self.client, campaign.campaign_id, pulse.say)
+                await require_begin(self.client, campaign.campaign_id)
             judged = await self._carry_out(campaign, ref, store, pulse)
             self.say(_line(judged))
             return judged

@@ -12,8 +12,8 @@ and `(Campaign, Ended) -> None`. An error that may not be retried ends the campa
 case unknown, with the error's message."""
 
 NOT_BEGUN = "NotBegun"
-"""The type of the error, not to be retried, of a case whose campaign is ending: it had not begun.
-"""
+"""The type of the error, not to be retried, of a case that had not begun when its campaign was
+paused or ended: the workflow takes it back."""
 
 PAUSE, RESUME, STOP, BUDGET = "pause", "resume", "stop", "budget"
 """The signals; `budget` carries the minutes from now on, or None."""

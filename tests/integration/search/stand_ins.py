@@ -20,6 +20,7 @@ from chaos.invariants.verdict import Verdict
 from chaos.process.waiting import wait_until
 from chaos.search.campaign import names
 from chaos.search.campaign.account import Account, Limits
+from chaos.search.campaign.gate import require_begin
 from chaos.search.campaign.model import (
     Batch,
     Campaign,
@@ -55,6 +56,9 @@ class StandIns:
     """Cases whose machines are all lost."""
     not_begun: set[str] = field(default_factory=set)
     """Cases that are given back the first time."""
+    is_gated: bool = False
+    """Whether a case asks if it may begin, as those of real machines do."""
+    at_once: int = 100
     wrong_plan: str = ""
     wrong_choice: str = ""
     given: int = 0
@@ -80,7 +84,8 @@ class StandIns:
 
     @activity.defn(name=names.CASE)
     async def case(self, campaign: Campaign, ref: CaseRef) -> Judged:
-        del campaign
+        if self.is_gated:
+            await require_begin(activity.client(), campaign.campaign_id)
         async with self.begun:
             self.began[ref.name] += 1
             self.begun.notify_all()
@@ -129,6 +134,7 @@ class StandIns:
                     client,
                     task_queue=names.cases_queue(queue, code),
                     activities=[self.plan, self.case],
+                    max_concurrent_activities=self.at_once,
                     max_heartbeat_throttle_interval=_SOON,
                     default_heartbeat_throttle_interval=_SOON,
                 ),

@@ -90,6 +90,29 @@ async def test_while_it_is_paused_nothing_is_handed_out(client: Client) -> None:
         assert (await handle.result()).judged == 12
 
 
+async def test_what_waits_for_a_machine_does_not_begin_after_all(client: Client) -> None:
+    campaign, town = campaign_of(SEEDS), StandIns(cases=8, is_gated=True, at_once=1)
+    async with town.polling(client, campaign):
+        handle = await start(client, campaign, LIMITS)
+        await town.until_begun(1)
+        await handle.signal(CampaignWorkflow.pause)
+        town.going.set()
+        await until(handle, lambda p: p.open == 0, "what was handed out has come back")
+        assert (len(town.began), (await handle.query(CampaignWorkflow.progress)).seen) == (1, 1)
+
+        town.going.clear()
+        await handle.signal(CampaignWorkflow.resume)
+        await town.until_begun(2)
+        await handle.signal(CampaignWorkflow.budget, 0.001)
+        await until(handle, lambda p: p.state is State.ENDING, "its time is over")
+        town.going.set()
+        ended = await handle.result()
+
+    assert (ended.judged, ended.why) == (2, TIME_IS_UP)
+    assert len(ended.never) == 3, "which were handed out, and had not begun"
+    assert set(town.began.values()) == {1}
+
+
 @pytest.mark.parametrize("way", [STOPPED, CANCELLED])
 async def test_one_that_is_stopped_names_what_has_no_verdict(client: Client, way: str) -> None:
     campaign, town = campaign_of(SEEDS), StandIns(cases=100)
