@@ -19,9 +19,10 @@ from chaos.report.campaign.record import (
     Ran,
     Since,
     Totals,
+    owed,
 )
 from chaos.report.campaign.replays import Replays
-from chaos.search.campaign.model import CaseRecord, Never, Seeds, Versions
+from chaos.search.campaign.model import CaseRecord, Never, Versions
 
 
 def compose(kept: Kept, last: Last, replays: Replays, *, verified: bool = False) -> CampaignReport:
@@ -38,6 +39,7 @@ def compose(kept: Kept, last: Last, replays: Replays, *, verified: bool = False)
         began_at=ended.began_at if ended else records[0].began_at if records else None,
         ended_at=ended.ended_at if ended else None,
         has_ended=ended is not None,
+        end=ended.why if ended else "",
         verified=verified,
         totals=totals,
         broken=broken,
@@ -98,8 +100,7 @@ def _verdict(kept: Kept, totals: Totals, never: Sequence[Never]) -> tuple[Verdic
 
 
 def _doubts(kept: Kept, totals: Totals, never: Sequence[Never]) -> Iterator[str]:
-    """Cases that had not begun when an endless campaign ended were promised to nobody."""
-    work, ended = kept.campaign.work, kept.ended
+    ended = kept.ended
     if ended is None:
         yield "it has not ended"
     if kept.gaps:
@@ -107,9 +108,8 @@ def _doubts(kept: Kept, totals: Totals, never: Sequence[Never]) -> Iterator[str]
     if totals.unknown:
         yield f"{totals.unknown} of {totals.judged} cases are unknown"
     why = ended.why if ended else ""
-    is_endless = isinstance(work, Seeds) and work.is_endless
-    if promised := [each for each in never if not (is_endless and each.reason == why)]:
-        yield f"{len(promised)} cases were never judged: {promised[0].reason}"
+    if missing := owed(kept.campaign, never, why):
+        yield f"{len(missing)} cases were never judged: {missing[0].reason}"
     if totals.planned is not None and totals.chosen < totals.planned:
         yield f"{totals.chosen} of {totals.planned} cases were tried{f': {why}' if why else ''}"
     if not totals.judged:

@@ -63,11 +63,12 @@ def figure_lines(report: CampaignReport) -> Sequence[str]:
 
 def _totals(report: CampaignReport) -> Iterator[str]:
     totals = report.totals
-    rest = [
-        f"{number} {what}"
-        for number, what in ((totals.never, "never judged"), (totals.open, "still open"))
-        if number
-    ]
+    counts = {
+        "never judged": len(report.owed),
+        "not begun when it ended": totals.never - len(report.owed),
+        "still open": totals.open,
+    }
+    rest = [f"{number} {what}" for what, number in counts.items() if number]
     judged = f"{totals.passed} passed, {totals.failed} failed, {totals.unknown} unknown"
     yield f"{totals.judged} of {_cases(totals.chosen)} judged: {', '.join([judged, *rest])}."
     if totals.planned is not None and totals.planned > totals.chosen:
@@ -113,7 +114,7 @@ def problems(report: CampaignReport) -> Sequence[str]:
     """All that keeps the campaign from being certain, but for what failed."""
     return [
         *(f"{each.case or 'the store'}: {each.problem}" for each in report.gaps),
-        *(f"{each.name}: never judged: {each.reason}" for each in report.never),
+        *(f"{each.name}: never judged: {each.reason}" for each in report.owed),
         *(f"{each.name}: unknown: {each.reason}" for each in report.unknown),
     ]
 

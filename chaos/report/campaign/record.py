@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -15,6 +15,7 @@ from chaos.search.campaign.model import (
     CaseRecord,
     Lost,
     Never,
+    Seeds,
     Versions,
 )
 
@@ -131,6 +132,8 @@ class CampaignReport(_Part):
     began_at: AwareDatetime | None
     ended_at: AwareDatetime | None
     has_ended: bool
+    end: str
+    """Why it ended although there may have been more to do."""
     verified: bool
     totals: Totals
     broken: tuple[Broken, ...]
@@ -152,9 +155,22 @@ class CampaignReport(_Part):
         return (each for each in self.broken if each.since in {Since.NEW, Since.FIRST})
 
     @property
+    def owed(self) -> list[Never]:
+        """Of the cases that were never judged those that count."""
+        return owed(self.campaign, self.never, self.end)
+
+    @property
     def is_mixed(self) -> bool:
         """Whether its cases ran with different versions."""
         return len(self.ran) > 1
+
+
+def owed(campaign: Campaign, never: Sequence[Never], end: str) -> list[Never]:
+    """All but those that an endless campaign had drawn and not begun when it ended: it has promised
+    them to nobody.
+    """
+    is_endless = isinstance(campaign.work, Seeds) and campaign.work.is_endless
+    return [each for each in never if not (is_endless and each.reason == end)]
 
 
 class CaseLine(_Part):

@@ -107,7 +107,9 @@ def test_an_endless_campaign_owes_nobody_the_cases_that_its_end_left_over(tmp_pa
             never=[Never(name="order-charge-2", reason=reason)],
         )
 
-        assert _report(tmp_path, made).verdict == verdict
+        report = _report(tmp_path, made)
+        assert report.verdict == verdict
+        assert [each.reason for each in report.owed] == ([] if reason == over else [lost])
 
 
 def test_failures_are_grouped_by_what_broke(tmp_path: Path) -> None:
