@@ -33,8 +33,14 @@ def _case(case: Case, worker: Sequence[str], folder: Path) -> Case:
 
 def _moved(target: Target, worker: Sequence[str], folder: Path) -> Target:
     """Without the replay of its histories, for which Python would need the workflow's code, and
-    without metrics, for which each SDK has options of its own.
+    without metrics, for which each SDK has options of its own. Nothing of Python is preloaded.
     """
     return replace(
-        target, worker=worker, cwd=folder, invariants=SURVIVAL, metrics=None, versions=None
+        target,
+        worker=worker,
+        cwd=folder,
+        preload=(),
+        invariants=SURVIVAL,
+        metrics=None,
+        versions=None,
     )

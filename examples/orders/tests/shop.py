@@ -113,6 +113,7 @@ def shop(**settings: str) -> Target:
         worker=(sys.executable, "-m", "orders.worker"),
         task_queue="orders",
         cwd=Path(__file__).parent.parent,
+        preload=("orders.worker",),
         services=(_double("payments", CHARGES, settings), _double("carrier", PARCELS, settings)),
         # 15 s until a lost heartbeat is noticed, 3 s of backoff, and what a start takes.
         timings=Timings(recovery_seconds=25),
