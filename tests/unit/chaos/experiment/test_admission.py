@@ -48,7 +48,6 @@ class Hall:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "SAMPLE_SECONDS", 0.02)
-    monkeypatch.setattr(admission, "PAUSE_SECONDS", 0.04)
 
 
 @asynccontextmanager
@@ -73,7 +72,7 @@ async def test_the_longest_begin_first_whatever_the_order_they_came_in() -> None
 
 
 async def test_on_a_busy_machine_one_starts_at_a_time() -> None:
-    admitted = Admission()
+    admitted = Admission(pause_seconds=0.04)
     admitted.meter.latest = BUSY
     async with _hall(admitted) as hall:
         for name in ("a", "b", "c"):
@@ -85,11 +84,8 @@ async def test_on_a_busy_machine_one_starts_at_a_time() -> None:
         assert await hall.settled() == ["a", "b"]
 
 
-async def test_on_a_busy_machine_there_is_a_pause_between_two_who_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(admission, "PAUSE_SECONDS", 60.0)
-    admitted = Admission()
+async def test_on_a_busy_machine_there_is_a_pause_between_two_who_start() -> None:
+    admitted = Admission(pause_seconds=60.0)
     admitted.meter.latest = BUSY
     async with _hall(admitted) as hall:
         hall.knock("a")
