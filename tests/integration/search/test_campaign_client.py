@@ -128,6 +128,30 @@ async def test_the_commands_start_one_and_steer_it(
         assert campaign_id in [each.id for each in await control.campaigns()]
 
 
+async def test_a_plan_that_cannot_be_made_is_a_sentence_of_the_command(
+    control: Control, server: TemporalServer, orders: Path, tmp_path: Path
+) -> None:
+    asked = campaign_of(Explore(specs=("order",))).model_copy(update={"code": code_of(orders)})
+    town = StandIns(cases=6, wrong_plan="no run without faults ends.")
+    evidence = str(tmp_path / "evidence")
+    async with (
+        town.polling(control.client, asked),
+        _running(
+            orders,
+            *("explore", "--workflow=order", f"--on={server.address}"),
+            *(f"--evidence={evidence}", f"--queue={asked.queue}"),
+        ) as command,
+    ):
+        _, said = await command.communicate()
+
+    (campaign_id,) = Store.open(evidence).campaigns()
+    assert command.returncode == 2
+    assert said.decode().splitlines() == [
+        f"what it found so far: temporal-chaos campaign report {evidence}/{campaign_id}",
+        "no run without faults ends.",
+    ]
+
+
 @asynccontextmanager
 async def _running(folder: Path, *arguments: str) -> AsyncIterator[Process]:
     """A command in a process of its own."""
