@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from benchmarks.bed import Bed
 from benchmarks.campaign_bed import CampaignBed, Control, Fleet, campaign_bed
-from benchmarks.campaign_results import problems, read_both
+from benchmarks.campaign_results import problems, read_both, report_problems
 from benchmarks.campaign_tables import Outcome, found
 from benchmarks.figures import Found
 from chaos.process.child import Child
@@ -91,7 +91,8 @@ class CampaignBenchmark:
                 counts = (await control.counts()).since(before) if is_same else None
                 control_cpu = control.cpu_seconds - cpu_before if is_same else None
             kept, recorded = await read_both(client, place.place.url)
-            wrong = [*problems(kept, recorded)]
+            reported = report_problems(place.place.url, kept, place.folder / "checked")
+            wrong = [*problems(kept, recorded), *reported]
             if self.kill_every_seconds and is_same:
                 wrong.append("the control server was not restarted: take more points.")
             return Outcome(

@@ -9,11 +9,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
+from chaos.report.campaign.files import write_reports
 from chaos.search.campaign import names
 from chaos.search.campaign.model import CaseRecord, Ended
 from chaos.search.campaign.store import Store
@@ -137,6 +139,20 @@ def problems(kept: Kept, recorded: Recorded) -> Iterator[str]:
             f"the summary says that {kept.ended.run_again} cases ran again, the store says "
             f"{len(kept.run_again)}."
         )
+
+
+def report_problems(url: str, kept: Kept, folder: Path) -> Iterator[str]:
+    """What is missing in the report of a campaign, with each file of evidence compared with its
+    hash; it is written into a folder. Raises StoreError.
+    """
+    report = write_reports(Store.open(url, kept.campaign_id), folder, verify=True)
+    yield from (f"the report misses: {gap.case} {gap.problem}" for gap in report.gaps)
+    if not report.has_ended or report.totals.judged != len(kept.records):
+        yield f"the report has {report.totals.judged} of {len(kept.records)} verdicts."
+    if report.totals.second_verdicts:
+        yield f"{report.totals.second_verdicts} cases were judged a second time."
+    if {each.case for each in report.again} != kept.run_again.keys():
+        yield f"the report names {len(report.again)} cases that ran again, not all or others."
 
 
 async def read_both(client: Client, url: str) -> tuple[Kept, Recorded]:

@@ -13,9 +13,11 @@ from temporalio.service import RPCError
 
 from benchmarks.bed import Bed
 from benchmarks.campaign_bed import Fleet, campaign_bed
-from benchmarks.campaign_results import campaign_in, problems, read_both
+from benchmarks.campaign_results import campaign_in, problems, read_both, report_problems
+from chaos.invariants.verdict import Verdict
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
+from chaos.report.campaign.record import CampaignReport
 from chaos.search.campaign import names
 
 POINTS = 8
@@ -58,8 +60,13 @@ async def test_nothing_is_lost_or_judged_twice_when_a_worker_and_the_control_ser
             assert fleet.left() == []
 
         kept, recorded = await read_both(client, place.place.url)
+        missing = [*report_problems(place.place.url, kept, tmp_path / "checked")]
 
-    assert [*problems(kept, recorded)] == []
+    assert [*problems(kept, recorded), *missing] == []
+    written = (place.folder / "reports" / kept.campaign_id / "campaign.json").read_bytes()
+    report = CampaignReport.model_validate_json(written)
+    assert (report.verdict, report.gaps) == (Verdict.PASSED, ())
+    assert {each.case for each in report.again} == kept.run_again.keys()
     assert [*kept.verdicts.values()] == ["passed"] * POINTS
     lost = [loss for record in kept.run_again.values() for loss in record.judged.lost]
     assert lost
