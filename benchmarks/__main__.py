@@ -16,7 +16,17 @@ from typing import Protocol
 
 import psutil
 
-from benchmarks import campaign, concurrency, payments, peer, proxies, recovery, restart, suite
+from benchmarks import (
+    campaign,
+    concurrency,
+    control,
+    payments,
+    peer,
+    proxies,
+    recovery,
+    restart,
+    suite,
+)
 from benchmarks.bed import Bed
 from benchmarks.figures import Benchmark, Found, Report
 from chaos.evidence.numbers import whole
@@ -27,13 +37,14 @@ from chaos.process.reaper import Reaper
 REPORTS = Path(__file__).parent.parent / "reports"
 
 _EXAMPLES = """examples:
-  python -m benchmarks                     all but campaign, about 8 minutes on two cores
+  python -m benchmarks                     all but the last two, about 8 minutes on two cores
   python -m benchmarks --quick             with as few repetitions as make sense
   python -m benchmarks recovery peer       these two
   python -m benchmarks --times 3           three runs: how much a figure differs from run to run
   python -m benchmarks suite --run=FOLDER  of a run that is not reports/latest, or of several
   python -m benchmarks campaign            300 points by one worker and by three, about 20 minutes
   python -m benchmarks campaign --kill-every 20
+  python -m benchmarks control             its control server at 10,000 cases an hour, 4 minutes
 """
 
 
@@ -53,10 +64,11 @@ BENCHMARKS: Mapping[str, tuple[str, Measure]] = {
     "concurrency": (concurrency.QUESTION, concurrency.measure),
     "suite": (suite.QUESTION, suite.Suite().measure),
     "campaign": (campaign.QUESTION, campaign.CampaignBenchmark().measure),
+    "control": (control.QUESTION, control.measure),
 }
 """In the order in which they run."""
 
-ON_REQUEST = frozenset({"campaign"})
+ON_REQUEST = frozenset({"campaign", "control"})
 """Run only where they are named: they take long."""
 
 

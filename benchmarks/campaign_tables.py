@@ -113,6 +113,8 @@ def _cost(outcome: Outcome) -> Mapping[str, Quantity]:
     cells = {}
     if outcome.workers_cpu_seconds is not None:
         cells["processors"] = seconds(outcome.workers_cpu_seconds / each)
+    took = [record.judged.seconds for record in outcome.kept.records.values()]
+    cells["takes"] = seconds(sum(took) / each)
     own = [record.cpu_seconds for record in outcome.kept.records.values()]
     cells["of these, its own"] = seconds(sum(own) / each)
     if outcome.control_cpu_seconds is not None:

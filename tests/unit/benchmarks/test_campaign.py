@@ -40,7 +40,7 @@ persistence_latency_count{operation="GetTasks",service_name="matching"} 3
 def _record(name: str, verdict: Verdict = Verdict.PASSED, *, lost: bool = False) -> CaseRecord:
     before = (Lost(machine="machine-9", attempt=1, stage=Stage.RUNNING),) if lost else ()
     return CaseRecord(
-        judged=Judged(name=name, verdict=verdict, lost=before),
+        judged=Judged(name=name, verdict=verdict, lost=before, seconds=30.0),
         case=CaseRef(name=name, kind=CaseKind.POINT),
         versions=Versions(suite="1", sdk="1", server="1", python="3", target="t"),
         began_at=BEGAN + timedelta(seconds=10),
@@ -127,6 +127,7 @@ def test_speed_and_costs_are_those_of_a_case() -> None:
     assert speed.row("3 workers").cells["÷ the first"].median == 3
     assert {name: cell.median for name, cell in costs.row("1 worker").cells.items()} == {
         "processors": 3.0,
+        "takes": 30.0,
         "of these, its own": 2.0,
         "the control server's": 0.5,
         "calls of its API": 5.0,
