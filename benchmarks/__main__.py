@@ -211,8 +211,9 @@ def _add_campaign(parser: ArgumentParser) -> None:
     of.add_argument(
         "--at-most",
         type=whole(1),
+        default=campaign.AT_MOST,
         metavar="N",
-        help="cases at once on each worker (its own choice)",
+        help="cases at once on each worker (%(default)s)",
     )
     of.add_argument("--s3", action="store_true", help="the evidence goes to an S3 server, moto's")
 

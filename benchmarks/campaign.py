@@ -22,6 +22,11 @@ from chaos.process.child import Child
 
 QUESTION = "A campaign on one worker and on several: what does a case cost, and is nothing lost?"
 
+AT_MOST = 6
+"""Cases at once on each worker. Its own choice for half a core is 2, which leaves two thirds of it
+idle: most of a crash point is waiting. Whole scenarios have more to do.
+"""
+
 RESTART_AFTER_KILLS = 2
 """After so many killed workers the control server gets SIGKILL as well, once."""
 
@@ -42,16 +47,16 @@ QUICK = Sizes(sample=8, hits=1)
 
 @dataclass(frozen=True)
 class CampaignBenchmark:
-    """As the options say; None: as many workers, points and hits as are usual, and cases at once
-    on each worker. With `kill_every_seconds` one worker after the other gets SIGKILL, and another
-    takes its place.
+    """As the options say; None: as many workers, points and hits as are usual. `at_most`: cases
+    at once on each worker. With `kill_every_seconds` one worker after the other gets SIGKILL, and
+    another takes its place.
     """
 
     workers: Sequence[int] | None = None
     sample: int | None = None
     hits: int | None = None
     kill_every_seconds: float | None = None
-    at_most: int | None = None
+    at_most: int = AT_MOST
     s3: bool = False
 
     async def measure(self, bed: Bed, *, quick: bool) -> Found:
@@ -68,7 +73,7 @@ class CampaignBenchmark:
         for number, workers in enumerate(sizes.workers, 1):
             async with campaign_bed(bed, f"campaign-{number}", s3=self.s3) as place:
                 outcomes.append(await self._campaign(place, workers, sizes))
-        return found(outcomes, s3=self.s3)
+        return found(outcomes, at_most=self.at_most, s3=self.s3)
 
     async def _campaign(self, place: CampaignBed, workers: int, sizes: Sizes) -> Outcome:
         async with place.control() as control:

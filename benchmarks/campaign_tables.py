@@ -56,10 +56,11 @@ class Outcome:
         return 60 * self.cases / span.total_seconds()
 
 
-def found(outcomes: Sequence[Outcome], *, s3: bool = False) -> Found:
+def found(outcomes: Sequence[Outcome], *, at_most: int, s3: bool = False) -> Found:
     """The tables of these campaigns; the first is what the others are compared with."""
     first = outcomes[0]
-    title = f"{first.cases} crash points of orders, {CORES:g} of a core for each worker"
+    each_has = f"each worker has {CORES:g} of a core and at most {at_most} at once"
+    title = f"{first.cases} crash points of orders; {each_has}"
     verdicts = tuple(_row(each, _verdicts(each, first)) for each in outcomes)
     tables = [
         Table(title=title, rows=tuple(_speed(each, first) for each in outcomes)),

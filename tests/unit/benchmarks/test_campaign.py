@@ -119,7 +119,7 @@ def _outcome(workers: int, kept: Kept, wrong: Sequence[str] = ()) -> Outcome:
 def test_speed_and_costs_are_those_of_a_case() -> None:
     slow, fast = _kept(_record("a"), _record("b")), _kept(_record("a"), _record("b"), seconds=20)
 
-    measured = found([_outcome(1, slow), _outcome(3, fast)])
+    measured = found([_outcome(1, slow), _outcome(3, fast)], at_most=6)
     speed, costs, verdicts, calls = measured.tables
 
     assert speed.row("1 worker").cells["points a minute"].median == 2
@@ -145,7 +145,7 @@ def test_speed_and_costs_are_those_of_a_case() -> None:
 def test_other_verdicts_and_what_is_wrong_are_problems() -> None:
     other = _kept(_record("a"), _record("b", Verdict.FAILED))
 
-    measured = found([_outcome(1, KEPT, ["a was lost."]), _outcome(3, other)])
+    measured = found([_outcome(1, KEPT, ["a was lost."]), _outcome(3, other)], at_most=6)
 
     assert measured.problems == (
         "1 worker: a was lost.",
