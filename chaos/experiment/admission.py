@@ -55,7 +55,7 @@ class Admission:
     meter: Meter = field(default_factory=Meter)
     stacks: int = 24
     own_servers: int = 24
-    pause_seconds: float = PAUSE_SECONDS
+    pause_seconds: float = field(default_factory=lambda: PAUSE_SECONDS)
     starting: int = 0
     _waiting: list[_Waiting] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
