@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, field_validator
 
 from chaos.evidence.files import read_if_there
 from chaos.evidence.headroom import Strain
@@ -108,7 +108,31 @@ class Journal:
             self._file.close()
 
 
+_TEXT = TypeAdapter(str)
+"""Writes a text as it is in an entry."""
+
+
 def read_journal(path: Path) -> tuple[Entry, ...]:
     """All entries of a file; none where there is no file."""
-    lines = (read_if_there(path) or b"").split(b"\n")
+    return _entries(_lines(path))
+
+
+def read_entries_about(path: Path, workflow_id: str, pid: int | None) -> tuple[Entry, ...]:
+    """Those about a workflow or a process. What else is there is not parsed: a stack that serves
+    for days has a long journal.
+    """
+    marks = [_TEXT.dump_json(workflow_id), *([b'"pid":%d' % pid] if pid else [])]
+    about = [line for line in _lines(path) if any(mark in line for mark in marks)]
+    return tuple(
+        entry
+        for entry in _entries(about)
+        if entry.workflow_id == workflow_id or (pid and entry.pid == pid)
+    )
+
+
+def _lines(path: Path) -> list[bytes]:
+    return (read_if_there(path) or b"").split(b"\n")
+
+
+def _entries(lines: Sequence[bytes]) -> tuple[Entry, ...]:
     return tuple(Entry.model_validate_json(line, strict=True) for line in lines if line)

@@ -13,7 +13,7 @@ from pathlib import Path
 from chaos.evidence.case import save_billing, save_prefix, save_timings
 from chaos.evidence.files import write_file
 from chaos.evidence.histories import save_histories
-from chaos.evidence.journal import read_journal
+from chaos.evidence.journal import read_entries_about
 from chaos.evidence.spec import WorkflowSpec, save_specs
 from chaos.experiment.lab import Lab
 from chaos.wire.boundary import REPORTS, Crossing, Kind
@@ -64,11 +64,7 @@ def _keep_lines(
     for file, begin in since.lines.items():
         write_file(folder / FOLDER / file.name, _from(file, begin))
     write_file(folder / LOG, b"".join(_from(*log) for log in since.logs.items()))
-    entries = [
-        entry
-        for entry in read_journal(stack / JOURNAL)
-        if entry.workflow_id == spec.workflow_id or (pid and entry.pid == pid)
-    ]
+    entries = read_entries_about(stack / JOURNAL, spec.workflow_id, pid)
     lines = [entry.model_dump_json(exclude_defaults=True) for entry in entries]
     write_file(folder / JOURNAL, "".join(f"{line}\n" for line in lines))
 
