@@ -45,10 +45,11 @@ class Kept:
 @dataclass(frozen=True)
 class Recorded:
     """What is in the histories of the workflow, over all its runs: how often each case was begun
-    and judged.
+    and judged; `size_bytes` is that of all events.
     """
 
     events: int
+    size_bytes: int
     begun: Counter[str]
     judged: Counter[str]
     runs: int
@@ -80,7 +81,7 @@ def read_kept(url: str, campaign_id: str) -> Kept:
 
 async def read_recorded(client: Client, campaign_id: str) -> Recorded:
     """Read the histories of all runs of a campaign. Raises RPCError."""
-    events, runs = 0, 0
+    events, size_bytes, runs = 0, 0, 0
     begun: Counter[str] = Counter()
     judged: Counter[str] = Counter()
     described = await client.get_workflow_handle(campaign_id).describe()
@@ -89,10 +90,11 @@ async def read_recorded(client: Client, campaign_id: str) -> Recorded:
         runs += 1
         history = await client.get_workflow_handle(campaign_id, run_id=run_id).fetch_history()
         events += len(history.events)
+        size_bytes += sum(event.ByteSize() for event in history.events)
         _count(history.events, begun, judged)
         last = history.events[-1].workflow_execution_continued_as_new_event_attributes
         run_id = last.new_execution_run_id or None
-    return Recorded(events, begun, judged, runs)
+    return Recorded(events, size_bytes, begun, judged, runs)
 
 
 def _count(events: Any, begun: Counter[str], judged: Counter[str]) -> None:

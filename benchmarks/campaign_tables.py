@@ -124,6 +124,7 @@ def _cost(outcome: Outcome) -> Mapping[str, Quantity]:
         cells["calls of its API"] = _number(outcome.counts.calls.total() / each)
         cells["calls of its database"] = _number(outcome.counts.database / each)
     cells["events of the workflow"] = _number(outcome.recorded.events / each)
+    cells["history"] = _number(outcome.recorded.size_bytes / each / 1000, "KB")
     cells["kept"] = _number(outcome.kept.size_bytes / each / 1000, "KB")
     cells["files"] = _number(outcome.kept.files / each)
     return cells

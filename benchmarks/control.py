@@ -116,7 +116,7 @@ async def _measured(
     place: CampaignBed, control: Control, client: Client, campaign: Campaign
 ) -> Found:
     before, cpu_before = await control.counts(), control.cpu_seconds
-    size_before, began = _database_bytes(place), datetime.now(UTC)
+    began = datetime.now(UTC)
     await client.execute_workflow(
         CampaignWorkflow.run,
         args=[campaign, None],
@@ -125,7 +125,6 @@ async def _measured(
     )
     seconds = (datetime.now(UTC) - began).total_seconds()
     counts, cpu = (await control.counts()).since(before), control.cpu_seconds - cpu_before
-    grown = _database_bytes(place) - size_before
     kept, recorded = await read_both(client, place.place.url)
     cases = len(kept.records)
     figures = {
@@ -135,7 +134,7 @@ async def _measured(
         "calls of its API": (counts.calls.total() / cases, ""),
         "calls of its database": (counts.database / cases, ""),
         "events of the workflow": (recorded.events / cases, ""),
-        "database, of a case": (grown / cases / 1000, "KB"),
+        "history": (recorded.size_bytes / cases / 1000, "KB"),
     }
     cells = {
         name: Quantity(values=(round(value, 4),), unit=unit)
@@ -147,10 +146,6 @@ async def _measured(
         notes=("Machines of this process carry the stand-ins out; nobody follows the campaign.",),
         problems=tuple(problems(kept, recorded)),
     )
-
-
-def _database_bytes(place: CampaignBed) -> int:
-    return sum(file.stat().st_size for file in place.folder.glob("temporal.db*"))
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ def _kept(*records: CaseRecord, seconds: float = 60) -> Kept:
 
 
 def _recorded(*cases: str) -> Recorded:
-    return Recorded(events=40, begun=Counter(cases), judged=Counter(cases), runs=1)
+    return Recorded(events=40, size_bytes=6000, begun=Counter(cases), judged=Counter(cases), runs=1)
 
 
 KEPT = _kept(_record("a"), _record("b", lost=True))
@@ -133,6 +133,7 @@ def test_speed_and_costs_are_those_of_a_case() -> None:
         "calls of its API": 5.0,
         "calls of its database": 25.0,
         "events of the workflow": 20.0,
+        "history": 3.0,
         "kept": 4.0,
         "files": 2.0,
     }
