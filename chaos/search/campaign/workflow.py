@@ -147,7 +147,7 @@ class CampaignWorkflow:
                 names.PLAN,
                 task_queue=self._cases_queue,
                 result_type=int,
-                heartbeat_timeout=timedelta(seconds=self._account.limits.heartbeat_seconds),
+                heartbeat_timeout=self._heartbeat_timeout,
                 start_to_close_timeout=timedelta(hours=self._account.limits.case_hours),
                 retry_policy=self._of_machines,
                 cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -207,6 +207,7 @@ class CampaignWorkflow:
             names.CHOOSE,
             Turn(number=account.turns + 1, most=most, judged=tuple(told)),
             result_type=Batch,
+            heartbeat_timeout=self._heartbeat_timeout,
             start_to_close_timeout=_SHORT,
             retry_policy=_PATIENT,
         )
@@ -238,7 +239,7 @@ class CampaignWorkflow:
             activity_id=ref.name,
             task_queue=self._cases_queue,
             result_type=Judged,
-            heartbeat_timeout=timedelta(seconds=self._account.limits.heartbeat_seconds),
+            heartbeat_timeout=self._heartbeat_timeout,
             start_to_close_timeout=timedelta(hours=self._account.limits.case_hours),
             retry_policy=self._of_machines,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -306,6 +307,7 @@ class CampaignWorkflow:
         kept = workflow.start_activity(
             names.FINISH,
             args=[self._campaign, ended],
+            heartbeat_timeout=self._heartbeat_timeout,
             start_to_close_timeout=_SHORT,
             retry_policy=_PATIENT,
         )
@@ -335,6 +337,11 @@ class CampaignWorkflow:
     @property
     def _cases_queue(self) -> str:
         return names.cases_queue(self._campaign.queue, self._campaign.code)
+
+    @property
+    def _heartbeat_timeout(self) -> timedelta:
+        """Of every activity: any machine may be lost, also while it chooses the next cases."""
+        return timedelta(seconds=self._account.limits.heartbeat_seconds)
 
     @property
     def _of_machines(self) -> RetryPolicy:

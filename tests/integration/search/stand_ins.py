@@ -59,6 +59,8 @@ class StandIns:
     is_gated: bool = False
     """Whether a case asks if it may begin, as those of real machines do."""
     at_once: int = 100
+    silent_questions: set[str] = field(default_factory=set)
+    """Activities other than cases whose first machine is not heard any more."""
     wrong_plan: str = ""
     wrong_choice: str = ""
     given: int = 0
@@ -74,6 +76,7 @@ class StandIns:
     @activity.defn(name=names.CHOOSE)
     async def choose(self, campaign: Campaign, turn: Turn) -> Batch:
         del campaign
+        await self._lost(names.CHOOSE)
         self.turns.append(turn)
         if self.wrong_choice and turn.number > 1:
             raise ApplicationError(self.wrong_choice, non_retryable=True)
@@ -110,7 +113,12 @@ class StandIns:
     @activity.defn(name=names.FINISH)
     async def finish(self, campaign: Campaign, ended: Ended) -> None:
         del campaign
+        await self._lost(names.FINISH)
         self.ended.append(ended)
+
+    async def _lost(self, name: str) -> None:
+        if name in self.silent_questions and activity.info().attempt == 1:
+            await asyncio.Event().wait()
 
     async def until_begun(self, number: int) -> None:
         """Wait until so many cases have begun."""

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
 from chaos.process.reaper import Reaper
+from chaos.search.campaign import names
 from chaos.search.campaign.account import Limits
 from chaos.search.campaign.model import Explore, Seeds, State
 from chaos.search.campaign.workflow import (
@@ -172,6 +173,16 @@ async def test_a_case_whose_machine_is_lost_runs_again(client: Client) -> None:
     (never,) = ended.never
     assert never.name == "case-2"
     assert never.reason == "it was begun 2 times, and each time its machine was lost"
+
+
+async def test_a_machine_that_is_lost_while_it_chooses_holds_up_nobody(client: Client) -> None:
+    campaign = campaign_of(SEEDS)
+    town = StandIns(cases=4, silent_questions={names.CHOOSE, names.FINISH})
+    town.going.set()
+    async with town.polling(client, campaign):
+        ended = await (await start(client, campaign, LIMITS)).result()
+
+    assert (ended.judged, town.ended) == (4, [ended])
 
 
 async def test_a_case_that_had_not_begun_is_handed_out_again(client: Client) -> None:
