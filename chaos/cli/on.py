@@ -83,11 +83,11 @@ def is_campaign(given: argparse.Namespace, meaningless: Mapping[str, str] | None
 
 @dataclass
 class _Following:
-    """A campaign that this command has started, and where its evidence is."""
+    """What this command has started, and what of that `goes_on`."""
 
     given: argparse.Namespace
     work: Work
-    begun: list[Campaign] = field(default_factory=list)
+    goes_on: list[Campaign] = field(default_factory=list)
 
     async def carry_out(self) -> Campaign:
         """Start it, and follow it to its end."""
@@ -98,9 +98,10 @@ class _Following:
         make = self._made(address)
         control = await Control.connect(self.given.on)
         campaign = await control.start(make, lambda each: Store.open(address, each))
-        self.begun.append(campaign)
+        self.goes_on.append(campaign)
         say_if_read(f"{campaign.campaign_id} began; its evidence goes to {address}")
         await control.follow(campaign, say_if_read)
+        self.goes_on.clear()
         return campaign
 
     def _made(self, evidence: str) -> Callable[[str], Campaign]:
@@ -140,13 +141,13 @@ def carry_out(given: argparse.Namespace, work: Work) -> int:
         campaign = asyncio.run(following.carry_out())
         return write(Store.open(campaign.evidence, campaign.campaign_id), given.reports)
     except KeyboardInterrupt:
-        for each in following.begun:
+        for each in following.goes_on:
             complain(still_running(each.campaign_id, given.on))
         return INTERRUPTED
     except (CampaignError, CatalogueError, CodeError, ExternalError, StoreError) as error:
         raise UnusableError(str(error)) from None
     except ControlError as error:
-        for each in following.begun:
+        for each in following.goes_on:
             place = shlex.quote(f"{each.evidence}/{each.campaign_id}")
             complain(f"what it found so far: temporal-chaos campaign report {place}")
         raise UnusableError(str(error)) from None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from chaos.__main__ import main
-from chaos.cli import UNUSABLE
-from chaos.cli.on import seeds
+from chaos.cli import INTERRUPTED, UNUSABLE, campaign_report
+from chaos.cli.on import carry_out, seeds
+from chaos.search.campaign.client import Control
+from chaos.search.campaign.model import Campaign, Scenarios
 
 ON = ("--on", "127.0.0.1:1", "--evidence", "nowhere")
 VIDEO = "tests.chaos.video.target:VIDEO"
@@ -77,3 +82,36 @@ def test_the_help_of_a_campaign_is_there_at_once() -> None:
 
     assert "MINUTES" in shown.stdout
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+class _Ended:
+    """A control cluster on which each campaign ends at once."""
+
+    async def start(self, make: Callable[[str], Campaign], store: object) -> Campaign:
+        del store
+        return make("campaign-1")
+
+    async def follow(self, campaign: Campaign, line: object) -> None: ...
+
+
+def test_ctrl_c_while_the_report_is_written_does_not_say_that_the_campaign_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async def connect(address: str) -> _Ended:
+        del address
+        return _Ended()
+
+    def write(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Control, "connect", connect)
+    monkeypatch.setattr(campaign_report, "write", write)
+    given = argparse.Namespace(
+        on="h:1", evidence=str(tmp_path), queue=None, keep=None, minutes=None, reports=tmp_path
+    )
+
+    assert carry_out(given, Scenarios()) == INTERRUPTED
+
+    said = capsys.readouterr()
+    assert "campaign-1 began" in said.out + said.err
+    assert "goes on" not in said.err
