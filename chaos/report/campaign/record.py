@@ -111,7 +111,6 @@ class Totals(_Part):
     second_verdicts: int
     seconds: float
     cases_a_minute: float
-    case_seconds: float
     cpu_seconds: float
     cpu_seconds_a_case: float
     shapes: int
@@ -158,11 +157,6 @@ class CampaignReport(_Part):
     def owed(self) -> list[Never]:
         """Of the cases that were never judged those that count."""
         return owed(self.campaign, self.never, self.end)
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether its cases ran with different versions."""
-        return len(self.ran) > 1
 
 
 def owed(campaign: Campaign, never: Sequence[Never], end: str) -> list[Never]:

@@ -153,7 +153,7 @@ class Activities:
                 lost=pulse.lost,
                 began_at=began_at,
                 ended_at=datetime.now(UTC),
-                server=found.server or machine.server_version,
+                server=machine.server_version,
                 code=self.code,
             )
             await self._require_code(campaign)

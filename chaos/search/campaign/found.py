@@ -24,4 +24,3 @@ class Found:
     cells: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     found: str = ""
-    server: str = ""

@@ -51,9 +51,8 @@ def slots_by_default() -> int:
 
 
 def _affinity() -> float:
-    with suppress(AttributeError):  # only Linux has it
-        return float(len(os.sched_getaffinity(0)))
-    return float(os.cpu_count() or 1)
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
+    return float(len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def _quotas(root: Path) -> Iterator[float]:
