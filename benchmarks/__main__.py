@@ -206,7 +206,7 @@ def _add_campaign(parser: ArgumentParser) -> None:
         "--kill-every",
         type=whole(5),
         metavar="SECONDS",
-        help="kill a worker so often, and the control server once; of 3 workers, if none are named",
+        help="kill a worker so often, and the control server once; of 4 workers, if none are named",
     )
     of.add_argument(
         "--at-most",

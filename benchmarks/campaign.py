@@ -27,6 +27,11 @@ AT_MOST = 6
 idle: most of a crash point is waiting. Whole scenarios have more to do.
 """
 
+KILLED_WORKERS = 4
+"""Where none are named: killed in turns every 20 s, each lives for 80 s. A point takes up to 40 s
+on a cold stack with half a core, and is unknown when ten of its machines were lost.
+"""
+
 RESTART_AFTER_KILLS = 2
 """After so many killed workers the control server gets SIGKILL as well, once."""
 
@@ -65,7 +70,7 @@ class CampaignBenchmark:
         """
         usual = QUICK if quick else Sizes()
         sizes = Sizes(
-            self.workers or ((3,) if self.kill_every_seconds else usual.workers),
+            self.workers or ((KILLED_WORKERS,) if self.kill_every_seconds else usual.workers),
             self.sample or usual.sample,
             self.hits or usual.hits,
         )
