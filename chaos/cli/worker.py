@@ -58,7 +58,7 @@ def add(commands: Commands) -> None:
         "--at-most",
         type=whole(1),
         metavar="N",
-        help="cases at once (default: 4 for each processor that it may use)",
+        help="cases at once (default: 12 for each processor that it may use)",
     )
     add("--temporal-cli", type=Path, metavar="PATH", help="default: found or installed")
     parser.set_defaults(command=_worker)

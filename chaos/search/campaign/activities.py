@@ -25,7 +25,7 @@ from chaos.search.campaign.bundles import BundleError
 from chaos.search.campaign.code import CodeError, code_of
 from chaos.search.campaign.found import Found, Say
 from chaos.search.campaign.gate import require_begin
-from chaos.search.campaign.keep import Attempted, keep_case, read_record
+from chaos.search.campaign.keep import Attempted, CpuClock, keep_case, read_record
 from chaos.search.campaign.machine import Host, Machine, open_machine
 from chaos.search.campaign.model import (
     Batch,
@@ -93,6 +93,7 @@ class Activities:
     _machines: dict[str, Machine] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ends: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _clock: CpuClock = field(default_factory=CpuClock)
 
     @activity.defn(name=names.PLAN)
     async def plan(self, campaign: Campaign) -> int:
@@ -155,6 +156,7 @@ class Activities:
                 ended_at=datetime.now(UTC),
                 server=machine.server_version,
                 code=self.code,
+                cpu_seconds=self._clock.since_last(),
             )
             await self._require_code(campaign)
             pulse.say(Stage.SAVING)

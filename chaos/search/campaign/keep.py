@@ -7,14 +7,15 @@ then the case runs again. The first verdict counts; it is never written over.
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil
 from pydantic import ValidationError
 
-from chaos.experiment.cpu import journals_of, shares
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.bundles import keep
@@ -47,6 +48,7 @@ class Attempted:
     ended_at: datetime
     server: str
     code: str
+    cpu_seconds: float
 
 
 def read_record(store: Store, case: str) -> CaseRecord | None:
@@ -107,20 +109,35 @@ def _record(attempted: Attempted, bundle: str, files: dict[str, str]) -> CaseRec
         ),
         began_at=attempted.began_at,
         ended_at=attempted.ended_at,
-        cpu_seconds=cpu_seconds(attempted.folder),
+        cpu_seconds=attempted.cpu_seconds,
         bundle=bundle,
         files=files,
         found=found.found,
     )
 
 
-def cpu_seconds(folder: Path) -> float:
-    """The CPU seconds of those processes of a case that have ended, by its journals: of a point on
-    a shared stack the worker that was killed for it, with what it did since its own start; of a
-    schedule or a scenario all of its processes. What a stack shares is counted by nobody.
-    """
-    journals = journals_of(folder).values()
-    return round(sum(share.seconds for share in shares(*journals).values()), 2)
+@dataclass
+class CpuClock:
+    """The CPU seconds of this process and all that it has started, living or reaped."""
+
+    _told: float = 0.0
+
+    def since_last(self) -> float:
+        """Those since the last call. So the cases of a machine share all that it takes, also what
+        no case takes alone: its start, a stack that is kept warm, the harness.
+        """
+        now = max(_used(), self._told)
+        since, self._told = now - self._told, now
+        return round(since, 2)
+
+
+def _used() -> float:
+    own = psutil.Process()
+    total = 0.0
+    for process in (own, *own.children(recursive=True)):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += sum(process.cpu_times()[:4])  # its own, and of the children that it reaped
+    return total
 
 
 def _version(package: str) -> str:

@@ -175,6 +175,8 @@ class CaseRecord(_Part):
     `bundle` is the file with its evidence, named by its hash; empty where the verdict alone was
     kept. `files` are the hashes of the files in it. `found` is the result as its kind has it, in
     JSON: the attempts of a crash point, a cell of a probe, a `CaseResult`, a shrunk schedule.
+    `cpu_seconds` are those that its machine has used since its last verdict, with all that it runs:
+    of one case they say little, their sum is what the cases cost.
     """
 
     judged: Judged

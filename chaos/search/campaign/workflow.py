@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from temporalio import exceptions, workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import ActivityCancellationType
@@ -26,6 +26,7 @@ from chaos.search.campaign.account import MOST_TOLD, Account
 from chaos.search.campaign.model import (
     Batch,
     Campaign,
+    CaseKind,
     CaseRef,
     Ended,
     Explore,
@@ -49,6 +50,9 @@ _CASES_FOR_EACH = 20
 """Of the cases that may be open at once, so many times are run before the workflow continues as
 new: before that all end, and the machines idle for half a case.
 """
+
+_FIRST = Priority(priority_key=1)
+"""A failure that is being shrunk is what somebody waits for; other cases are many."""
 
 _SHORT = timedelta(minutes=10)
 _PATIENT = RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=100)
@@ -243,6 +247,7 @@ class CampaignWorkflow:
             start_to_close_timeout=timedelta(hours=self._account.limits.case_hours),
             retry_policy=self._of_machines,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=_FIRST if ref.kind is CaseKind.SHRINK else Priority.default,
         )
         self._open[ref.name] = handle
         handle.add_done_callback(partial(self._came_back, ref))

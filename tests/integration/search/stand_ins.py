@@ -58,6 +58,8 @@ class StandIns:
     """Cases that are given back the first time."""
     is_gated: bool = False
     """Whether a case asks if it may begin, as those of real machines do."""
+    shrinks: set[str] = field(default_factory=set)
+    """Cases that shrink a failure."""
     at_once: int = 100
     silent_questions: set[str] = field(default_factory=set)
     """Activities other than cases whose first machine is not heard any more."""
@@ -82,8 +84,12 @@ class StandIns:
             raise ApplicationError(self.wrong_choice, non_retryable=True)
         numbers = range(self.given, min(self.given + turn.most, self.cases))
         self.given += len(numbers)
-        refs = (CaseRef(name=f"case-{each}", kind=CaseKind.POINT) for each in numbers)
+        refs = [self._ref(f"case-{each}") for each in numbers]
         return Batch(cases=tuple(refs), is_last=self.given == self.cases, total=self.cases)
+
+    def _ref(self, name: str) -> CaseRef:
+        kind = CaseKind.SHRINK if name in self.shrinks else CaseKind.POINT
+        return CaseRef(name=name, kind=kind)
 
     @activity.defn(name=names.CASE)
     async def case(self, campaign: Campaign, ref: CaseRef) -> Judged:

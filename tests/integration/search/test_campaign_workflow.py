@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
@@ -193,6 +194,25 @@ async def test_a_case_that_had_not_begun_is_handed_out_again(client: Client) -> 
 
     assert (ended.judged, ended.never) == (4, ())
     assert town.began["case-1"] == 2
+
+
+async def test_a_failure_is_shrunk_before_what_waits(client: Client) -> None:
+    """As far as the server's queue has one order: it has several partitions."""
+    campaign, town = campaign_of(SEEDS), StandIns(cases=2, shrinks={"case-1"})
+    town.going.set()
+    async with town.polling(client, campaign):
+        handle = await start(client, campaign, LIMITS)
+        await handle.result()
+        history = await handle.fetch_history()
+
+    keys = {
+        event.activity_task_scheduled_event_attributes.activity_id: (
+            event.activity_task_scheduled_event_attributes.priority.priority_key
+        )
+        for event in history.events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    }
+    assert (keys["case-0"], keys["case-1"]) == (0, 1)
 
 
 async def test_a_plan_that_fails_ends_it_with_its_sentence(client: Client) -> None:

@@ -80,11 +80,11 @@ def test_in_a_container_the_root_is_its_own(root: Callable[..., Path]) -> None:
     assert processors(root("0::/docker/abc\n", cpu_DOT_max="200000 100000\n")) == 2
 
 
-def test_half_a_processor_takes_two_cases_and_the_smallest_one(
+def test_half_a_processor_takes_six_cases_and_the_smallest_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(headroom, "processors", lambda: 0.5)
-    assert slots_by_default() == 2
+    assert slots_by_default() == 6
     monkeypatch.setattr(headroom, "processors", lambda: 0.05)
     assert slots_by_default() == 1
 
