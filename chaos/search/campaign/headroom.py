@@ -5,16 +5,14 @@ queue, for others.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from temporalio.worker import (
     CustomSlotSupplier,
     SlotMarkUsedContext,
@@ -25,6 +23,7 @@ from temporalio.worker import (
 
 from chaos.experiment.admission import Admission, StartSlot
 from chaos.process.ports import PortTakenError, lock_port
+from chaos.search.campaign.cgroup import memory_left, processors
 
 CASES_PER_PROCESSOR = 12
 """Most of a case's time is waiting: for a workflow task's 10 s, or for a missing heartbeat. A crash
@@ -41,55 +40,9 @@ LEAST_MEMORY_BYTES = 1 << 29
 _LOOK_SECONDS = 1.0
 
 
-def processors(root: Path = Path("/")) -> float:
-    """The processors that this process may use: by its affinity, and by the quotas of its cgroup
-    and of those above it, of either version. At most what there are, and more than 0.
-    """
-    return min([_affinity(), *_quotas(root)])
-
-
 def slots_by_default() -> int:
     """How many cases a machine takes at once unless it is told."""
     return max(1, round(CASES_PER_PROCESSOR * processors()))
-
-
-def _affinity() -> float:
-    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
-    return float(len(affinity(0)) if affinity else os.cpu_count() or 1)
-
-
-def _quotas(root: Path) -> Iterator[float]:
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if number == "0" and not controllers:
-            for folder in _upwards(root / "sys/fs/cgroup", path):
-                yield from _quota(_text(folder / "cpu.max").split())
-        elif "cpu" in controllers.split(","):
-            for folder in _upwards(root / "sys/fs/cgroup/cpu", path):
-                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-                yield from _quota([_text(folder / name).strip() for name in names])
-
-
-def _upwards(mount: Path, path: str) -> Sequence[Path]:
-    """The folders of a cgroup and of those above it. In a container the path may be the host's,
-    where the root is the container's own.
-    """
-    parts = [part for part in path.split("/") if part not in {"", ".."}]
-    return [mount.joinpath(*parts[:count]) for count in range(len(parts), -1, -1)]
-
-
-def _quota(numbers: Sequence[str]) -> Iterator[float]:
-    with suppress(ValueError):  # there is no such file, or `max`
-        quota, period = (int(number) for number in numbers)
-        if quota > 0 and period > 0:  # -1: there is none
-            yield quota / period
-
-
-def _text(file: Path) -> str:
-    with suppress(OSError):
-        return file.read_text()
-    return ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +59,7 @@ class Resources:
         """Why no case can run here now. One sentence, the same until it is another reason."""
         if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
             return f"takes no more cases while less than 1 GiB is free in {self.folder}: make room."
-        if psutil.virtual_memory().available < LEAST_MEMORY_BYTES:
+        if memory_left() < LEAST_MEMORY_BYTES:
             return "takes no more cases while less than 0.5 GiB of memory is available."
         for port in self.ports:
             if port not in self._locks:

@@ -23,7 +23,7 @@ from chaos.process.child import spawning
 from chaos.process.programs import Binary
 from chaos.process.reaper import Reaper
 from chaos.process.spawner import Spawner
-from chaos.search.campaign.headroom import processors
+from chaos.search.campaign.cgroup import processors
 from chaos.search.campaign.warm import Held, Tell, WarmLanes
 from chaos.search.crash.lanes import Lanes, Means, lanes_on
 

@@ -32,7 +32,8 @@ from chaos.process.reaper import Reaper
 from chaos.search.campaign import names
 from chaos.search.campaign.activities import Activities, Parts
 from chaos.search.campaign.beat import INTERVAL
-from chaos.search.campaign.headroom import Headroom, Resources, processors
+from chaos.search.campaign.cgroup import processors
+from chaos.search.campaign.headroom import Headroom, Resources
 from chaos.search.campaign.machine import Host
 from chaos.search.campaign.workflow import CampaignWorkflow, runner
 from chaos.search.crash.lanes import metered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,73 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import psutil
 import pytest
 
 from chaos.evidence.headroom import CALM, Meter, Strain
 from chaos.experiment.admission import Admission
 from chaos.search.campaign import headroom
-from chaos.search.campaign.headroom import Headroom, Permit, Resources, processors, slots_by_default
+from chaos.search.campaign.headroom import Headroom, Permit, Resources, slots_by_default
 
 BUSY = Strain(pressure=0.9, steal=0.0, lag_seconds=0.0)
 CONTEXT: Any = None
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """A machine of eight processors, whose kernel says this of its cgroups."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-
-    def make(cgroup: str, **files: str) -> Path:
-        (tmp_path / "proc/self").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "proc/self/cgroup").write_text(cgroup)
-        for name, content in files.items():
-            file = tmp_path / "sys/fs/cgroup" / name.replace("__", "/").replace("_DOT_", ".")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
-        return tmp_path
-
-    return make
-
-
-def test_without_a_quota_it_is_by_affinity(root: Callable[..., Path]) -> None:
-    assert processors(root("0::/\n")) == 8
-    assert processors(root("0::/\n", cpu_DOT_max="max 100000\n")) == 8
-
-
-def test_a_quota_of_its_cgroup_counts(root: Callable[..., Path]) -> None:
-    assert processors(root("0::/own\n", own__cpu_DOT_max="50000 100000\n")) == 0.5
-
-
-def test_the_lowest_quota_of_those_above_counts(root: Callable[..., Path]) -> None:
-    found = root(
-        "0::/outer/inner\n",
-        outer__cpu_DOT_max="150000 100000\n",
-        outer__inner__cpu_DOT_max="400000 100000\n",
-    )
-    assert processors(found) == 1.5
-
-
-def test_a_quota_beyond_the_processors_gives_no_more(root: Callable[..., Path]) -> None:
-    assert processors(root("0::/\n", cpu_DOT_max="1600000 100000\n")) == 8
-
-
-def test_a_quota_of_version_one_counts(root: Callable[..., Path]) -> None:
-    files = {
-        "cpu__own__cpu_DOT_cfs_quota_us": "25000\n",
-        "cpu__own__cpu_DOT_cfs_period_us": "100000\n",
-    }
-    assert processors(root("4:cpu,cpuacct:/own\n1:name=systemd:/x\n", **files)) == 0.25
-
-
-def test_no_quota_of_version_one_is_none(root: Callable[..., Path]) -> None:
-    files = {"cpu__cpu_DOT_cfs_quota_us": "-1\n", "cpu__cpu_DOT_cfs_period_us": "100000\n"}
-    assert processors(root("4:cpu:/\n", **files)) == 8
-
-
-def test_in_a_container_the_root_is_its_own(root: Callable[..., Path]) -> None:
-    """Its cgroup's path is the host's, of which it sees nothing."""
-    assert processors(root("0::/docker/abc\n", cpu_DOT_max="200000 100000\n")) == 2
 
 
 def test_half_a_processor_takes_six_cases_and_the_smallest_one(
@@ -93,10 +34,9 @@ def test_half_a_processor_takes_six_cases_and_the_smallest_one(
 def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """What the machine has; a test may take it away."""
     has = {"disk": 1 << 30, "memory": 1 << 29}
-    disk = lambda _: SimpleNamespace(free=has["disk"])  # noqa: E731 - two of a kind
-    memory = lambda: SimpleNamespace(available=has["memory"])  # noqa: E731 - two of a kind
+    disk = lambda _: SimpleNamespace(free=has["disk"])  # noqa: E731 - one line
     monkeypatch.setattr(shutil, "disk_usage", disk)
-    monkeypatch.setattr(psutil, "virtual_memory", memory)
+    monkeypatch.setattr(headroom, "memory_left", lambda: has["memory"])
     return has
 
 
