@@ -163,7 +163,6 @@ async def _machine(bed: Bed, client: Client, standing: _Standing) -> AsyncIterat
             parts=standing.parts,
             leave=lambda _: None,
         )
-        activities.client = client
         questions = Worker(
             client,
             task_queue=names.control_queue("temporal-chaos", code),

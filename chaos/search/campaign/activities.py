@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from temporalio import activity
-from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from chaos.environment.target import Target
@@ -77,8 +76,7 @@ class Parts:
 class Activities:
     """Those of one process. `targets` are what it serves, by name, the first for a campaign that
     names none. `leave` is called once, with a sentence, when the code of the project is no longer
-    the one that it serves; `is_up` when a case has started what it runs on. The `client` is that
-    by which cases come.
+    the one that it serves; `is_up` when a case has started what it runs on.
     """
 
     host: Host
@@ -88,7 +86,6 @@ class Activities:
     parts: Parts
     leave: Callable[[str], object]
     is_up: Callable[[], None] = lambda: None
-    client: Client | None = None
     say: Callable[[str], None] = lambda _: None
     _machines: dict[str, Machine] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -130,8 +127,7 @@ class Activities:
             store = await _store(campaign)
             if known := await asyncio.to_thread(read_record, store, ref.name):
                 return known.judged
-            if self.client:
-                await require_begin(self.client, campaign.campaign_id)
+            await require_begin(activity.client(), campaign.campaign_id)
             judged = await self._carry_out(campaign, ref, store, pulse)
             self.say(_line(judged))
             return judged

@@ -173,7 +173,6 @@ class _Serving:
         """
         headroom = self._headroom()
         activities.is_up = headroom.is_up
-        activities.client = client
         workers = self._workers(client, activities, headroom)
         watching = asyncio.create_task(self._watch(client))
         runs = [asyncio.create_task(worker.run()) for worker in workers]

@@ -10,6 +10,7 @@ import pytest
 
 from chaos.evidence.files import (
     append_to,
+    create_file,
     is_own_file,
     read_file,
     read_if_there,
@@ -78,6 +79,23 @@ def test_what_cannot_be_written_leaves_the_old_and_nothing_else(
         write_file(folder / "a.json", "new")
 
     assert (folder / "a.json").read_text() == "old"
+    assert os.listdir(folder) == ["a.json"]  # noqa: PTH208 - hidden ones as well
+
+
+def test_a_new_file_is_there_whole_or_not_at_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_file(folder / "a.json", b"first")
+    with pytest.raises(FileExistsError):
+        create_file(folder / "a.json", b"second")
+    assert (folder / "a.json").read_bytes() == b"first"
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        create_file(folder / "b.json", b"new")
     assert os.listdir(folder) == ["a.json"]  # noqa: PTH208 - hidden ones as well
 
 

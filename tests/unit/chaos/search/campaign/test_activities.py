@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -37,9 +38,10 @@ from chaos.search.campaign.model import (
     Judged,
     Keep,
     Stage,
+    State,
     Turn,
 )
-from chaos.search.campaign.store import Store
+from chaos.search.campaign.store import Store, StoreError
 from chaos.search.crash.points import PlanError
 
 REF = CaseRef(name="a-case", kind=CaseKind.POINT)
@@ -140,11 +142,26 @@ async def make(reaper: Reaper, project: Path) -> AsyncIterator[Make]:
         await each.close()
 
 
+class Asked:
+    """A stand-in for the client of a control cluster: what a campaign says it is doing."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def get_workflow_handle(self, _: str) -> Asked:
+        return self
+
+    async def query(self, *_: Any, **__: Any) -> State:
+        return self._state
+
+
 class Attempt:
     """One attempt of the case, in an environment of its own."""
 
-    def __init__(self, number: int = 1, last: Beat | None = None) -> None:
-        self.environment = ActivityEnvironment()
+    def __init__(
+        self, number: int = 1, last: Beat | None = None, state: State = State.RUNNING
+    ) -> None:
+        self.environment = ActivityEnvironment(cast(Client, Asked(state)))
         details = [last.model_dump()] if last else []
         self.environment.info = replace(
             ActivityEnvironment.default_info(), attempt=number, heartbeat_details=details
@@ -188,6 +205,19 @@ async def test_of_what_passed_the_verdict_alone_may_be_kept(
     assert len(store.list("cases")) == 3
 
 
+async def test_without_its_evidence_there_is_no_verdict(
+    make: Make, campaign: Campaign, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise StoreError("there is no room left.")
+
+    monkeypatch.setattr("chaos.search.campaign.keep.keep", full)
+    with pytest.raises(ApplicationError, match="no room left") as raised:
+        await Attempt().case(make(Town()), campaign)
+    assert not raised.value.non_retryable
+    assert store.list("") == []
+
+
 async def test_a_case_with_a_verdict_does_not_run(make: Make, campaign: Campaign) -> None:
     """As where the machine died after it was written, and before it was told."""
     first = await Attempt().case(make(Town()), campaign)
@@ -198,6 +228,20 @@ async def test_a_case_with_a_verdict_does_not_run(make: Make, campaign: Campaign
 
     assert again == first
     assert town.began == []
+
+
+@pytest.mark.parametrize("state", [State.PAUSED, State.ENDING, State.ENDED])
+async def test_a_case_does_not_begin_unless_its_campaign_goes_on(
+    make: Make, campaign: Campaign, state: State
+) -> None:
+    town, attempt = Town(), Attempt(state=state)
+    with pytest.raises(ApplicationError, match=f"its campaign was {state}") as raised:
+        await attempt.case(make(town), campaign)
+    assert (raised.value.type, raised.value.non_retryable) == (names.NOT_BEGUN, True)
+    assert town.began == []
+
+    judged = await Attempt().case(make(town), campaign)
+    assert await Attempt(state=state).case(make(town), campaign) == judged
 
 
 async def test_of_two_attempts_at_once_the_first_verdict_counts_for_both(

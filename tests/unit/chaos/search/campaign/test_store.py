@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.search.campaign.places import Objects
 from chaos.search.campaign.store import DamagedError, Store, StoreError, address_of
 from tests.unit.chaos.hostile import HOSTILE, LONG
 
@@ -223,3 +224,30 @@ def test_any_other_place_of_fsspec_will_do() -> None:
     assert store.read("cases/a/verdict.json") == b"x"
     assert store.read("b") is None
     assert Store.open("memory://campaigns").campaigns() == ["night-1"]
+
+
+class _Refusing:
+    """An object store that answers writes with these codes, one after the other, as boto's errors
+    have them.
+    """
+
+    def __init__(self, *codes: str) -> None:
+        self.codes = list(codes)
+
+    def pipe_file(self, path: str, data: bytes, *, mode: str) -> None:
+        del data, mode
+        if self.codes:
+            cause = RuntimeError()
+            cause.__dict__["response"] = {"Error": {"Code": self.codes.pop(0)}}
+            raise OSError(path) from cause
+
+
+def test_a_write_that_met_another_of_its_name_is_tried_until_one_has_won() -> None:
+    met = _Refusing("ConditionalRequestConflict", "PreconditionFailed")
+    with pytest.raises(FileExistsError):
+        Objects(met, "bucket").create("a", b"x")
+
+    Objects(_Refusing("ConditionalRequestConflict"), "bucket").create("a", b"x")
+    endless = _Refusing(*["ConditionalRequestConflict"] * 9)
+    with pytest.raises(OSError, match="bucket/a"):
+        Objects(endless, "bucket").create("a", b"x")
