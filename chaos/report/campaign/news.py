@@ -12,10 +12,11 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from chaos.invariants.verdict import Verdict
-from chaos.report.campaign.reading import MOST_BYTES, Kept, read_campaign
+from chaos.report.campaign.reading import Kept, read_campaign
 from chaos.report.campaign.record import Earlier, Since
 from chaos.search.campaign import names
 from chaos.search.campaign.broke import parts_of
+from chaos.search.campaign.keep import MOST_BYTES
 from chaos.search.campaign.model import Campaign, CaseRecord, Ended, Seeds
 from chaos.search.campaign.store import Store
 

@@ -18,6 +18,7 @@ from chaos.evidence.text import plain
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.bundles import BundleError, verified, verified_undisturbed
+from chaos.search.campaign.keep import MOST_BYTES
 from chaos.search.campaign.model import (
     Batch,
     Campaign,
@@ -29,9 +30,6 @@ from chaos.search.campaign.model import (
     Probe,
 )
 from chaos.search.campaign.store import DamagedError, Store
-
-MOST_BYTES = 32 * 1024 * 1024
-"""Of a file that is read whole as JSON."""
 
 _OF_A_CASE = re.compile(r"cases/([^/]+)/")
 _VERDICT = re.compile(r"cases/([^/]+)/verdict\.json")

@@ -12,8 +12,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from chaos.evidence.files import write_file
-from chaos.report.campaign.reading import MOST_BYTES, Gap, Kept
+from chaos.report.campaign.reading import Gap, Kept
 from chaos.search.campaign import names
+from chaos.search.campaign.keep import MOST_BYTES
 from chaos.search.campaign.model import CaseKind, CaseRecord, Explore, Probe
 from chaos.search.campaign.store import DamagedError, Store
 from chaos.search.schedule import Schedule, ScheduleError, require_no_commands

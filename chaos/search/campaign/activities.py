@@ -7,7 +7,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ from chaos.search.campaign.model import (
     Stage,
     Turn,
 )
-from chaos.search.campaign.store import Store, StoreError
+from chaos.search.campaign.store import DamagedError, Store, StoreError
 from chaos.search.crash.lanes import TROUBLE
 from chaos.search.crash.points import PlanError
 from chaos.search.probe.baseline import NoBaselineError
@@ -50,6 +50,9 @@ IMPOSSIBLE = "Impossible"
 
 _FINAL = (PlanError, NoBaselineError, ScheduleError, CatalogueError)
 """What another machine would find as well: it has the same code."""
+
+_AWAY_AT_FIRST, _AWAY_AT_MOST = timedelta(seconds=5), timedelta(minutes=5)
+"""Before the next attempt where the store cannot be used: ten attempts last for 20 minutes."""
 
 _POINTS = {CaseKind.POINT, CaseKind.PROBED}
 _LONGEST_REASON = 1000
@@ -187,6 +190,10 @@ class Activities:
             except ApplicationError:
                 pulse.hand_back()
                 raise
+            except StoreError as error:
+                pulse.hand_back()
+                is_away = not isinstance(error, DamagedError)
+                raise _failure(_sentence(error), _until_back() if is_away else None) from None
             except Exception as error:  # noqa: BLE001 - whatever it is, it is no verdict
                 pulse.hand_back()
                 raise _failure(_sentence(error)) from None
@@ -243,8 +250,13 @@ async def _to_the_end(doing: Awaitable[_T]) -> _T:
         return await task
 
 
-def _failure(sentence: str) -> ApplicationError:
-    return ApplicationError(sentence, type=HANDED_BACK)
+def _failure(sentence: str, wait: timedelta | None = None) -> ApplicationError:
+    return ApplicationError(sentence, type=HANDED_BACK, next_retry_delay=wait)
+
+
+def _until_back() -> timedelta:
+    """A shared place that is away for some minutes must not use up the attempts of all cases."""
+    return min(_AWAY_AT_FIRST * (1 << (activity.info().attempt - 1)), _AWAY_AT_MOST)
 
 
 def _sentence(error: Exception) -> str:

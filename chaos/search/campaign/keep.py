@@ -28,9 +28,12 @@ from chaos.search.campaign.model import (
     Lost,
     Versions,
 )
-from chaos.search.campaign.store import Store, StoreError
+from chaos.search.campaign.store import DamagedError, Store, StoreError
 
 SUITE = "pytest-temporal-chaos"
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Of a verdict, and of what else is read whole as JSON."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,19 @@ class Attempted:
 
 
 def read_record(store: Store, case: str) -> CaseRecord | None:
-    """The verdict of a case, if it has one. Raises StoreError."""
-    data = store.read(names.verdict(case))
+    """The verdict of a case, if it has one. Raises DamagedError if somebody else has written it,
+    StoreError.
+    """
+    data = store.read(names.verdict(case), MOST_BYTES)
     if data is None:
         return None
-    try:
-        return CaseRecord.model_validate_json(data)
-    except ValidationError:
-        raise StoreError(
-            f"{names.verdict(case)} is not what a campaign writes: remove it, and the case runs "
-            "again."
-        ) from None
+    with suppress(ValidationError):
+        record = CaseRecord.model_validate_json(data)
+        if {record.case.name, record.judged.name} == {case}:
+            return record
+    raise DamagedError(
+        f"{names.verdict(case)} is not what a campaign writes: remove it, and the case runs again."
+    )
 
 
 def keep_case(store: Store, attempted: Attempted, what: Keep) -> CaseRecord:

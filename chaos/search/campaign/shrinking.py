@@ -10,10 +10,11 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chaos.experiment.results import CaseResult
 from chaos.invariants.verdict import Verdict
@@ -21,10 +22,11 @@ from chaos.search.campaign import names
 from chaos.search.campaign.broke import broke_of, parts_of
 from chaos.search.campaign.drawing import data_of, read_stored
 from chaos.search.campaign.found import Found, Say
+from chaos.search.campaign.keep import read_record
 from chaos.search.campaign.machine import Machine
-from chaos.search.campaign.model import CaseRecord, CaseRef
+from chaos.search.campaign.model import CaseRef
 from chaos.search.campaign.outcome import found_of, telling
-from chaos.search.campaign.store import Store, StoreError
+from chaos.search.campaign.store import DamagedError, Store
 from chaos.search.campaign.turns import SHRINK
 from chaos.search.schedule import Schedule
 from chaos.search.seeded import AT_ONCE, seeded
@@ -76,10 +78,10 @@ async def run_shrinking(
 
 def _broke(store: Store, case: str) -> str:
     """What a case has shown. Raises StoreError."""
-    found = store.read(names.verdict(case))
+    found = read_record(store, case)
     if found is None:
-        raise StoreError(f"{names.verdict(case)} is missing: has somebody removed it?")
-    return CaseRecord.model_validate_json(found).judged.broke
+        raise DamagedError(f"{names.verdict(case)} is missing: has somebody removed it?")
+    return found.judged.broke
 
 
 @dataclass
@@ -114,10 +116,11 @@ class _Case:
             step = _Step(of=of, fails=tuple(await self._run(number, candidates)))
             await asyncio.to_thread(self.store.create, name, step.model_dump_json().encode())
             kept = await asyncio.to_thread(self.store.read, name)
-        step = _Step.model_validate_json(kept or b"")
-        if step.of != of:
-            raise StoreError(f"{name} is of another search: start the campaign anew.")
-        return step.fails
+        with suppress(ValidationError):
+            step = _Step.model_validate_json(kept or b"")
+            if (step.of, len(step.fails)) == (of, len(candidates)):
+                return step.fails
+        raise DamagedError(f"{name} is not of this search: start the campaign anew.")
 
     async def _run(self, number: int, candidates: Sequence[Schedule]) -> Sequence[bool]:
         folder = self.folder / f"step-{number}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -396,6 +397,26 @@ async def test_a_verdict_that_no_campaign_wrote_is_not_believed(
     store.create(names.verdict(REF.name), b"{}")
     with pytest.raises(ApplicationError, match="is not what a campaign writes"):
         await Attempt().case(make(Town()), campaign)
+
+
+async def test_a_verdict_of_another_case_is_not_believed(
+    make: Make, campaign: Campaign, store: Store
+) -> None:
+    other = CaseRef(name="another", kind=CaseKind.POINT)
+    await Attempt().case(make(Town()), campaign, other)
+    store.create(names.verdict(REF.name), store.read(names.verdict(other.name)) or b"")
+    with pytest.raises(ApplicationError, match="is not what a campaign writes"):
+        await Attempt().case(make(Town()), campaign)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 10), (10, 300)])
+async def test_a_store_that_is_away_does_not_use_up_the_attempts(
+    make: Make, campaign: Campaign, attempt: int, seconds: float
+) -> None:
+    with pytest.raises(ApplicationError, match="no place") as raised:
+        await Attempt(attempt).case(make(Town(StoreError("no place"))), campaign)
+    assert raised.value.type == HANDED_BACK
+    assert raised.value.next_retry_delay == timedelta(seconds=seconds)
 
 
 async def test_plan_and_choice_are_asked_for(make: Make, campaign: Campaign) -> None:

@@ -219,7 +219,7 @@ async def test_steps_of_another_search_are_not_gone_on_from(
     store = _kept()
     store.create(names.progress(REF.name, 1), b'{"of": "another", "fails": [true]}')
 
-    with pytest.raises(StoreError, match="of another search"):
+    with pytest.raises(StoreError, match="not of this search"):
         await _shrunk(store, Stand(schedules=seen), tmp_path, [])
 
 
