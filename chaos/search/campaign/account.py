@@ -36,7 +36,8 @@ class Limits(BaseModel):
 
     heartbeat_seconds: float = 30.0
     case_hours: float = 3.0
-    attempts: int = 10
+    attempts: int = 30
+    """Of a case: with a machine killed every 20 s one of 50 points had lost ten."""
     least_open: int = 16
     """Cases that are open at least, so that a machine that joins finds work."""
     most_events: int = 30_000

@@ -52,7 +52,7 @@ _FINAL = (PlanError, NoBaselineError, ScheduleError, CatalogueError)
 """What another machine would find as well: it has the same code."""
 
 _AWAY_AT_FIRST, _AWAY_AT_MOST = timedelta(seconds=5), timedelta(minutes=5)
-"""Before the next attempt where the store cannot be used: ten attempts last for 20 minutes."""
+"""Before the next attempt where the store cannot be used: all attempts last for two hours."""
 
 _POINTS = {CaseKind.POINT, CaseKind.PROBED}
 _LONGEST_REASON = 1000

@@ -350,9 +350,11 @@ class CampaignWorkflow:
 
     @property
     def _of_machines(self) -> RetryPolicy:
-        """Machines may be killed again and again; each time another one takes the case."""
+        """Machines may be killed again and again; each time another one takes the case, soon: a
+        pause that grows would fall into step with whatever kills them.
+        """
         return RetryPolicy(
-            maximum_interval=timedelta(seconds=30),
+            maximum_interval=timedelta(seconds=5),
             maximum_attempts=self._account.limits.attempts,
         )
 
