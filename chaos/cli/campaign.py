@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from chaos.cli import INTERRUPTED, Commands, UnusableError, add_parser, campaign_report
-from chaos.cli.on import still_running
+from chaos.cli.on import report_command, still_running
 from chaos.cli.terminal import columns, say, say_all, say_if_read
 from chaos.evidence.numbers import minutes
 from chaos.process.streams import complain
@@ -118,7 +118,7 @@ async def _status(control: Control, given: argparse.Namespace) -> None:
     from chaos.search.campaign.pending import pending_lines, pending_of
 
     campaign, described = await control.describe(given.campaign)
-    say_all(status_lines(given.campaign, await control.progress(campaign)))
+    say_all(status_lines(campaign, await control.progress(campaign)))
     say_all(pending_lines(await pending_of(described, control.client.data_converter)))
 
 
@@ -127,8 +127,9 @@ async def _follow(control: Control, given: argparse.Namespace) -> None:
 
     campaign, _ = await control.describe(given.campaign)
     progress = await control.progress(campaign)
-    say_all(status_lines(given.campaign, progress))
+    say_all(status_lines(campaign, progress))
     say_all(end_lines(await control.follow(campaign, say_if_read, since=progress.seen)))
+    say(f"Report: {report_command(campaign)}")
 
 
 async def _pause(control: Control, given: argparse.Namespace) -> None:

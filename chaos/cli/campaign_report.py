@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.cli import NEGATIVE, Commands, UnusableError
+from chaos.cli import NEGATIVE, Commands, UnusableError, add_parser
 from chaos.cli.terminal import say, say_all
 
 if TYPE_CHECKING:
+    import argparse
+
     from chaos.search.campaign.store import Store
 
 REPORTS = Path("reports")
@@ -21,8 +22,10 @@ campaign.md, and for tools campaign.json, cases.jsonl, new.jsonl and junit.xml. 
 there is named. It needs neither the control cluster nor a machine, also while the campaign runs."""
 _MORE = """\
 examples:
-  %(prog)s s3://BUCKET/FOLDER/campaign-2026-01-01T00-00-00Z --verify
-  %(prog)s FOLDER/campaign-2026-01-01T00-00-00Z --case order-kill-7
+  %(prog)s --verify \\
+    s3://BUCKET/FOLDER/campaign-2026-01-01T00-00-00Z
+  %(prog)s --case order-kill-7 \\
+    FOLDER/campaign-2026-01-01T00-00-00Z
 
 exit code:
   0  the campaign has ended, all of its cases passed, and nothing is missing
@@ -34,13 +37,12 @@ exit code:
 
 def add(actions: Commands) -> None:
     """Register it below `campaign`."""
-    parser = actions.add_parser(
+    parser = add_parser(
+        actions,
         "report",
-        help="write what it has found, from where its evidence is",
+        summary="write what it has found, from where its evidence is",
         description=_DESCRIPTION,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        more=_MORE,
     )
     parser.add_argument("place", metavar="URL/ID", help="where its evidence is, and its id")
     parser.add_argument(

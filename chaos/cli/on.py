@@ -148,9 +148,14 @@ def carry_out(given: argparse.Namespace, work: Work) -> int:
         raise UnusableError(str(error)) from None
     except ControlError as error:
         for each in following.goes_on:
-            place = shlex.quote(f"{each.evidence}/{each.campaign_id}")
-            complain(f"what it found so far: temporal-chaos campaign report {place}")
+            complain(f"what it found so far: {report_command(each)}")
         raise UnusableError(str(error)) from None
+
+
+def report_command(campaign: Campaign) -> str:
+    """What writes its report."""
+    place = shlex.quote(f"{campaign.evidence}/{campaign.campaign_id}")
+    return f"temporal-chaos campaign report {place}"
 
 
 def still_running(campaign_id: str, on: str | None) -> str:

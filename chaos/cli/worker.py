@@ -50,8 +50,8 @@ def add(commands: Commands) -> None:
     add(
         "--on",
         required=True,
-        metavar="ADDRESS",
-        help="the Temporal that campaigns are started on, as host:port",
+        metavar="HOST:PORT",
+        help="the Temporal server that campaigns are started on",
     )
     add("--queue", metavar="NAME", help="as for the campaign (default: temporal-chaos)")
     add(

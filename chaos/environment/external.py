@@ -81,7 +81,9 @@ class Connection:
         return cls(address, {"namespace": "default", **options})
 
     def at(self, address: str, named_by: str) -> Connection:
-        """The same for another address, such as that of an option."""
+        """The same for another address, such as that of an option. Raises ExternalError."""
+        if not address:
+            raise ExternalError(f"{named_by} is empty; give HOST:PORT.")
         return replace(self, address=address, named_by=named_by)
 
     @property
@@ -127,9 +129,18 @@ class Connection:
         return await connect(self.address, **self.options)
 
     async def look(self) -> str:
-        """Check that it can be used, and return the server's version. Raises ExternalError, and
+        """Check that it can be used, and return the server's version. Raises as `reach` does."""
+        _, version = await self._reached()
+        return version
+
+    async def reach(self) -> Client:
+        """A client of which it is known that it can be used. Raises ExternalError, and
         UnreachableError where nobody answers.
         """
+        client, _ = await self._reached()
+        return client
+
+    async def _reached(self) -> tuple[Client, str]:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 client = await self.connect()
@@ -143,10 +154,15 @@ class Connection:
             ) from None
         except RuntimeError as error:
             raise self._unreachable(error) from None
+        except ValueError as error:
+            raise ExternalError(
+                f"{self.address!r} is no address of a Temporal ({_first_line(error)}); "
+                f"check {self.named_by}: HOST:PORT is expected."
+            ) from None
         except RPCError as error:
             kind = UnreachableError if error.status in _AWAY else ExternalError
             raise kind(self.refused(error)) from None
-        return info.server_version
+        return client, info.server_version
 
     def _unreachable(self, error: RuntimeError) -> ExternalError:
         reason = innermost(str(error))

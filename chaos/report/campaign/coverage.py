@@ -17,7 +17,10 @@ def matrices(covered: Sequence[Covered]) -> Iterator[Matrix]:
     """Of faults at activities, and of points at stages, each if it has anything."""
     for found, sentence in (
         (list(_faults(covered)), "Faults: what each type of activity was at, in how many cases."),
-        (list(_points(covered)), "Points: where a call was hit, with proof, in how many cases."),
+        (
+            list(_points(covered)),
+            "Points: which call was hit where, with proof, in how many cases.",
+        ),
     ):
         if found:
             yield _matrix(found, sentence)

@@ -86,10 +86,9 @@ class Control:
         ExternalError.
         """
         connection = Connection.load()
-        if address:
+        if address is not None:
             connection = connection.at(address, ON)
-        await connection.look()
-        return cls(connection, await connection.connect())
+        return cls(connection, await connection.reach())
 
     async def start(
         self, make: Callable[[str], Campaign], store: Callable[[str], Store]
@@ -189,7 +188,7 @@ class Control:
                 except AwayError as error:
                     if error.why not in {"", said} and not is_over:
                         said = error.why
-                        line(f"{said} The campaign goes on when it is there again.")
+                        line(f"{said} Meanwhile the campaign waits.")
                 else:
                     said = ""
                     for text in lines_of(progress):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chaos.invariants.verdict import Verdict
-from chaos.search.campaign.model import Ended, Judged, Progress, State
+from chaos.search.campaign.model import Campaign, Ended, Judged, Progress, State
 
 
 def lines_of(progress: Progress) -> Iterator[str]:
@@ -18,15 +18,16 @@ def lines_of(progress: Progress) -> Iterator[str]:
             yield f"   {judged.name} ran again: {machine} was lost while {lost.stage}"
 
 
-def status_lines(campaign_id: str, progress: Progress) -> Iterator[str]:
-    """How far it is, and which machines it has."""
-    yield f"{campaign_id}: {_state(progress)}"
+def status_lines(campaign: Campaign, progress: Progress) -> Iterator[str]:
+    """How far it is, where its evidence goes, and which machines it has."""
+    yield f"{campaign.campaign_id}: {_state(progress)}"
     yield (
         f"  {progress.seen}{_of(progress)} judged: {progress.passed} passed, "
         f"{progress.failed} failed, {progress.unknown} unknown; {progress.open} open"
     )
     if progress.minutes_left is not None and progress.state is not State.ENDED:
         yield f"  {progress.minutes_left:.1f} minutes left"
+    yield f"  evidence: {campaign.evidence}/{campaign.campaign_id}"
     for machine in progress.machines:
         cases = _counted(machine.slots, "case")
         yield f"  {machine.name}: {cases} at once, {machine.judged} judged"

@@ -13,6 +13,13 @@ from chaos.search.campaign import names
 from chaos.search.campaign.beat import beat_of
 from chaos.search.campaign.model import Stage
 
+_STEPS = {
+    names.PLAN: "making the plan",
+    names.CHOOSE: "choosing cases",
+    names.FINISH: "writing the summary",
+}
+"""What is no case."""
+
 _RUNS = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 
 
@@ -38,10 +45,11 @@ async def pending_of(
         if each.state != _RUNS and each.attempt == 1:
             continue
         beat = beat_of(await converter.decode(each.heartbeat_details.payloads))
-        is_case = each.activity_type.name == names.CASE
+        kind = each.activity_type.name
+        is_case = kind == names.CASE
         found.append(
             Pending(
-                name=each.activity_id if is_case else each.activity_type.name,
+                name=each.activity_id if is_case else _STEPS.get(kind, kind),
                 attempt=each.attempt,
                 stage=beat.stage if beat and each.state == _RUNS else None,
                 machine=beat.machine if beat else "",

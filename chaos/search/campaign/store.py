@@ -99,9 +99,15 @@ class Store:
             return True
 
     def prove(self) -> None:
-        """Before a campaign rests on it: that files can be written here, and that none replaces
-        another. Raises StoreError.
+        """Before a campaign rests on it: that files can be written here, others can read them, and
+        none replaces another. Raises StoreError.
         """
+        if self.address.startswith("memory:"):
+            raise StoreError(
+                f"{self.address} is the memory of one process, which no other machine can read: "
+                "name a folder that all machines share, or an object store such as "
+                "s3://BUCKET/FOLDER."
+            )
         for content in (b"first\n", b"second\n"):
             is_there = self.create(_PROOF, content)
         if is_there:

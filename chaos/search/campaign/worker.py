@@ -133,12 +133,9 @@ class _Serving:
         connection = replace(self.offer.connection, options=options)
         while True:
             try:
-                await connection.look()
-                client = await connection.connect()
+                client = await connection.reach()
             except UnreachableError as error:
                 self._tell_away(str(error))
-            except RuntimeError:
-                self._tell_away(f"Temporal at {connection.address} has just gone.")
             else:
                 self._tell_back()
                 return client
@@ -178,6 +175,8 @@ class _Serving:
         runs = [asyncio.create_task(worker.run()) for worker in workers]
         await _first_of(self.over, *runs)
         watching.cancel()
+        if self.over.done():
+            self.offer.say(f"{self.offer.name} ends, and hands back what it has begun.")
         headroom.close()
         ending = asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
         with suppress(TimeoutError):

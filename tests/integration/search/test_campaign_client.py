@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from temporalio.client import Client
 
 from chaos.__main__ import main
+from chaos.environment.external import Connection
 from chaos.environment.server import TemporalServer
 from chaos.process.reaper import Reaper
 from chaos.process.waiting import wait_until
@@ -85,6 +87,23 @@ async def test_what_is_not_there_is_told(control: Control) -> None:
     await control.client.start_workflow("Order", id="order-7", task_queue="orders")
     with pytest.raises(ControlError, match="'order-7' is a workflow, but no campaign"):
         await control.tell("order-7", names.STOP)
+
+
+async def test_a_server_that_dies_between_two_connections_is_missed_by_none(
+    server: TemporalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked at is what is used."""
+    connect, connected = Connection.connect, []
+
+    async def once(connection: Connection) -> Client:
+        connected.append(connection)
+        if len(connected) > 1:
+            raise RuntimeError("Connection refused")
+        return await connect(connection)
+
+    monkeypatch.setattr(Connection, "connect", once)
+
+    assert await (await Control.connect(server.address)).campaigns() is not None
 
 
 async def test_the_commands_start_one_and_steer_it(

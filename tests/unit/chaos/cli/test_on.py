@@ -43,6 +43,8 @@ VIDEO = "tests.chaos.video.target:VIDEO"
         (["run", "--seed", "5", "--faults", "nope", *ON], "the target has no faults 'nope'"),
         (["explore", *ON], "cannot connect to Temporal at 127.0.0.1:1"),
         (["campaign", "list", "--on", "127.0.0.1:1"], "check --on"),
+        (["campaign", "list", "--on", ""], "--on is empty; give HOST:PORT"),
+        (["campaign", "list", "--on", ":7233"], "is no address of a Temporal"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign.lines import end_lines, lines_of, status_lines
 from chaos.search.campaign.model import (
+    Campaign,
     Ended,
     Judged,
     Lost,
     Machine,
     Never,
     Progress,
+    Seeds,
     Stage,
     State,
 )
@@ -64,10 +66,15 @@ def test_the_status_is_how_far_it_is_and_its_machines() -> None:
         why_ended="it was stopped",
     )
 
-    assert list(status_lines("campaign-1", progress)) == [
+    campaign = Campaign(
+        campaign_id="campaign-1", target="", code="abc", evidence="s3://bucket/chaos", work=Seeds()
+    )
+
+    assert list(status_lines(campaign, progress)) == [
         "campaign-1: ending (it was stopped)",
         "  5/9 judged: 3 passed, 1 failed, 1 unknown; 2 open",
         "  1.2 minutes left",
+        "  evidence: s3://bucket/chaos/campaign-1",
         "  one: 1 case at once, 5 judged",
     ]
 

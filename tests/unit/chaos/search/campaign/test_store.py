@@ -251,3 +251,8 @@ def test_a_write_that_met_another_of_its_name_is_tried_until_one_has_won() -> No
     endless = _Refusing(*["ConditionalRequestConflict"] * 9)
     with pytest.raises(OSError, match="bucket/a"):
         Objects(endless, "bucket").create("a", b"x")
+
+
+def test_no_campaign_rests_on_the_memory_of_one_process() -> None:
+    with pytest.raises(StoreError, match="which no other machine can read"):
+        Store.open("memory://campaigns", "night-2").prove()
