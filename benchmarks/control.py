@@ -8,7 +8,7 @@ at once, and what the control server uses is its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,9 +65,9 @@ class _Standing:
     _given: int = 0
     _turns: dict[int, Batch] = field(default_factory=dict)
 
-    async def plan(self, campaign: Campaign, machine: Machine, *_: object) -> int:
+    async def plan(self, campaign: Campaign, machine: Machine, *_: object) -> Callable[[], int]:
         del campaign, machine
-        return self.total
+        return lambda: self.total
 
     def choose(self, campaign: Campaign, turn: Turn, store: Store, target: Target) -> Batch:
         del campaign, store, target

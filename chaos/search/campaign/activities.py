@@ -68,7 +68,7 @@ class LeavingError(Exception):
 class Parts:
     """What the activities consist of."""
 
-    plan: Callable[[Campaign, Machine, Store, Path, Say], Awaitable[int]]
+    plan: Callable[[Campaign, Machine, Store, Path, Say], Awaitable[Callable[[], int]]]
     run_point: Callable[[Campaign, CaseRef, Machine, Store, Path, Say], Awaitable[Found]]
     run_case: Callable[[Campaign, CaseRef, Machine, Store, Path, Say], Awaitable[Found]]
     choose: Callable[[Campaign, Turn, Store, Target], Batch]
@@ -102,9 +102,10 @@ class Activities:
             machine = await self._machine(campaign)
             store = await _store(campaign)
             with self.host.fresh_folder("plan-") as folder:
-                total = await self.parts.plan(campaign, machine, store, folder, pulse.say)
-            await self._require_code(campaign)
-            return total
+                save = await self.parts.plan(campaign, machine, store, folder, pulse.say)
+                await self._require_code(campaign)
+                pulse.say(Stage.SAVING)
+                return await _to_the_end(asyncio.to_thread(save))
 
     @activity.defn(name=names.CHOOSE)
     async def choose(self, campaign: Campaign, turn: Turn) -> Batch:

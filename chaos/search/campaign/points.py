@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,19 +33,20 @@ from chaos.search.probe.measured import Measured
 from chaos.search.probe.run import PATIENCE_SECONDS
 
 
-async def plan(campaign: Campaign, machine: Machine, store: Store, folder: Path, say: Say) -> int:
-    """Run the workflows without a fault, and write `plan.json`, unless it is there; how many cases
-    there are. The evidence of these runs goes to the folder, and from there to the store.
+async def plan(
+    campaign: Campaign, machine: Machine, store: Store, folder: Path, say: Say
+) -> Callable[[], int]:
+    """Run the workflows without a fault, unless `plan.json` is there. What is returned writes it,
+    with the evidence of these runs, which is in the folder, and says how many cases there are.
 
-    Raises PlanError and NoBaselineError where none can be made of this target, StoreError and
-    BundleError, and the errors of a lane, which another machine may not have.
+    Raises PlanError and NoBaselineError where none can be made of this target, StoreError, and the
+    errors of a lane, which another machine may not have; saving it StoreError and BundleError.
     """
     work = _work(campaign)
-    if (there := await asyncio.to_thread(store.read, names.THE_PLAN)) is None:
-        found = await made(work, machine, folder, say)
-        say(Stage.SAVING)
-        there = await asyncio.to_thread(_save, store, folder, found)
-    return len(_cases(work, there))
+    if (there := await asyncio.to_thread(store.read, names.THE_PLAN)) is not None:
+        return lambda: len(_cases(work, there))
+    found = await made(work, machine, folder, say)
+    return lambda: len(_cases(work, _save(store, folder, found)))
 
 
 def _save(store: Store, folder: Path, found: PlannedExplore | PlannedProbe) -> bytes:

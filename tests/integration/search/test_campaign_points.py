@@ -91,7 +91,8 @@ class Bed:
     folder: Path
 
     async def planned(self) -> PlannedExplore:
-        count = await plan(self.campaign, self.machine, self.store, self._new("plan"), _unheard)
+        save = await plan(self.campaign, self.machine, self.store, self._new("plan"), _unheard)
+        count = save()
         found = PLANNED.validate_json(self.store.read(names.THE_PLAN) or b"")
         assert isinstance(found, PlannedExplore)
         assert count == len(found.plan.chosen)

@@ -75,11 +75,12 @@ class Town:
             raise self.found
         return self.found
 
-    async def plan(self, _c: Campaign, _m: Machine, _s: Store, folder: Path, _say: Say) -> int:
+    async def plan(
+        self, _c: Campaign, _m: Machine, store: Store, folder: Path, _say: Say
+    ) -> Callable[[], int]:
         self.folders.append(folder)
-        if isinstance(self.found, Exception):
-            raise self.found
-        return 3
+        self.meanwhile()
+        return lambda: 3 if store.create(names.THE_PLAN, b"") else 0
 
     def parts(self) -> Parts:
         def choose(_c: Campaign, turn: Turn, _s: Store, target: Target) -> Batch:
@@ -351,6 +352,16 @@ async def test_a_verdict_about_changed_code_is_none(
     with pytest.raises(ApplicationError, match="start it again"):
         await Attempt().case(machine, campaign)
     assert town.began == [REF.name]
+
+
+async def test_a_plan_of_changed_code_is_none(
+    make: Make, campaign: Campaign, store: Store, project: Path
+) -> None:
+    town = Town(meanwhile=(project / "new.py").touch)
+    machine, attempt = make(town, leave=lambda _: None), Attempt()
+    with pytest.raises(ApplicationError, match="has changed from"):
+        await attempt.environment.run(machine.plan, campaign)
+    assert store.list("") == []
 
 
 async def test_a_campaign_of_other_code_is_handed_back(make: Make, campaign: Campaign) -> None:

@@ -194,7 +194,7 @@ async def test_a_case_that_the_plan_does_not_have_is_refused(tmp_path: Path) -> 
 
 async def plan(store: Store, work: Any, folder: Path) -> int:
     machine = cast("Machine", OneLane())
-    return await points.plan(campaign(work), machine, store, folder, lambda _: None)
+    return (await points.plan(campaign(work), machine, store, folder, lambda _: None))()
 
 
 async def test_a_plan_that_is_there_is_used(tmp_path: Path) -> None:
