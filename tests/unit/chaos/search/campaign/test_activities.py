@@ -44,6 +44,7 @@ from chaos.search.campaign.model import (
 )
 from chaos.search.campaign.store import Store, StoreError
 from chaos.search.crash.points import PlanError
+from chaos.search.schedule import ScheduleError
 
 REF = CaseRef(name="a-case", kind=CaseKind.POINT)
 TARGET = "shop:SHOP"
@@ -281,6 +282,7 @@ async def test_an_attempt_that_was_lost_is_on_record(make: Make, campaign: Campa
         (OSError(28, "No space left on device"), HANDED_BACK, False),
         (ValueError("a bug"), HANDED_BACK, False),
         (PlanError("no such case."), IMPOSSIBLE, True),
+        (ScheduleError("it executes a command."), IMPOSSIBLE, True),
     ],
 )
 async def test_what_cannot_be_carried_out_is_no_verdict(  # noqa: PLR0913, PLR0917 - each is named

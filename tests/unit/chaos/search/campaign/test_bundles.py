@@ -61,7 +61,11 @@ def test_what_is_unpacked_is_what_was_packed(
 
 
 def test_equal_evidence_is_an_equal_bundle(evidence: Path, tmp_path: Path) -> None:
+    for number in range(9):
+        (evidence / f"{9 - number}").write_text("")
     first = pack(evidence)
+    assert list(first.files) == sorted(first.files), "in whatever order the folder has them"
+    assert first.data[4:8] == bytes(4), "the time of a gzip file"
     moved = evidence.rename(tmp_path / "other")
     for path in moved.rglob("*"):
         os.utime(path, (0, 0))
@@ -88,10 +92,11 @@ def test_no_link_is_packed(evidence: Path, tmp_path: Path) -> None:
     assert sorted(pack(evidence).files) == ["histories/a.json", "journal.jsonl"]
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MOST_BYTES", 2_500), ("MOST_FILES", 1)])
 def test_what_could_not_be_unpacked_again_is_not_packed(
-    evidence: Path, monkeypatch: pytest.MonkeyPatch
+    evidence: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr(bundles, "MOST_BYTES", 2_500)
+    monkeypatch.setattr(bundles, limit, most)
 
     with pytest.raises(BundleError, match="more than"):
         pack(evidence)
@@ -146,6 +151,16 @@ def test_a_record_of_other_files_is_told(
 def test_a_bundle_of_another_name_is_not_opened(store: Store, tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match="a name that is not its own"):
         unpack(store, RECORD.model_copy(update={"bundle": name}), tmp_path / "again")
+
+
+def test_the_evidence_of_another_case_is_none(
+    store: Store, kept: CaseRecord, evidence: Path, tmp_path: Path
+) -> None:
+    bundle, files = keep(store, "another", evidence)
+    record = kept.model_copy(update={"bundle": bundle, "files": files})
+
+    with pytest.raises(BundleError, match="a name that is not its own"):
+        unpack(store, record, tmp_path / "again")
 
 
 def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:

@@ -35,11 +35,7 @@ def git(project: Path) -> Git:
     """A checkout with one commit."""
 
     def run(*arguments: str, folder: Path = project) -> str:
-        who = {
-            f"GIT_{role}_{what}": "a@b"
-            for role in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
-        }
+        who = {f"GIT_{role}_{what}": "a@b" for role in _ROLES for what in ("NAME", "EMAIL")}
         command = ("git", "-c", "commit.gpgsign=false", *arguments)
         environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
         done = subprocess.run(
@@ -75,7 +71,9 @@ def test_what_is_uncommitted_changes_it_and_what_is_taken_back_changes_it_back(
 def test_a_new_file_counts_unless_it_is_ignored(project: Path, git: Git) -> None:
     clean = code_of(project)
     (project / "shop" / "more.py").write_text("")
-    assert code_of(project) != clean
+    assert (new := code_of(project)) != clean
+    (project / "shop" / "more.py").chmod(0o755)
+    assert code_of(project) not in {new, clean}
 
     (project / ".gitignore").write_text("more.py\n")
     git("add", ".gitignore")

@@ -228,6 +228,20 @@ async def test_the_evidence_of_the_undisturbed_runs_is_in_the_store(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("one_point")
+async def test_without_that_evidence_there_is_no_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise BundleError("there is no room.")
+
+    monkeypatch.setattr(points, "keep", full)
+    store = Kept()
+    with pytest.raises(BundleError):
+        await plan(store, EXPLORE, tmp_path)
+    assert store.kept == {}
+
+
+@pytest.mark.usefixtures("one_point")
 async def test_evidence_of_the_undisturbed_runs_that_was_changed_is_refused(tmp_path: Path) -> None:
     store = Kept()
     await plan(store, EXPLORE, tmp_path)
