@@ -105,13 +105,14 @@ class _Following:
         return campaign
 
     def _made(self, evidence: str) -> Callable[[str], Campaign]:
-        """What makes it, for any id. Raises CatalogueError, CodeError."""
+        """What makes it, for any id. Raises CatalogueError, CodeError, UnusableError."""
         from chaos.experiment.catalogue import project_of
         from chaos.search.campaign.code import code_of
         from chaos.search.campaign.model import QUEUE, Campaign, Keep
 
-        given = self.given
-        code = code_of(project_of(Path.cwd()))
+        given, project = self.given, project_of(Path.cwd())
+        _require_own_workers(getattr(given, "target", None), self.work, project)
+        code = code_of(project)
         return lambda campaign_id: Campaign(
             campaign_id=campaign_id,
             target=getattr(given, "target", None) or "",
@@ -121,6 +122,24 @@ class _Following:
             queue=given.queue or QUEUE,
             keep=Keep(given.keep or Keep.ALL),
             minutes=given.minutes,
+        )
+
+
+def _require_own_workers(name: str | None, work: Work, project: Path) -> None:
+    """Each machine starts the workers of a target. Raises UnusableError where they are there
+    already, CatalogueError.
+    """
+    from chaos.environment.target import THERE_ALREADY
+    from chaos.experiment.catalogue import target_named, target_of
+    from chaos.search.campaign.model import Scenarios
+
+    if isinstance(work, Scenarios):  # each case has a target of its own
+        return
+    target = target_named(name, project) if name else target_of(project)
+    if target.has_workers_already:
+        raise UnusableError(
+            f"no campaign can have the target {name or 'of this project'}: {THERE_ALREADY}. Name "
+            "Target.worker, so that each machine can start its own."
         )
 
 

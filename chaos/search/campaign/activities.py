@@ -22,7 +22,7 @@ from chaos.search.campaign import names
 from chaos.search.campaign.beat import Pulse
 from chaos.search.campaign.bundles import BundleError
 from chaos.search.campaign.code import CodeError, code_of
-from chaos.search.campaign.found import Found, Say
+from chaos.search.campaign.found import ElsewhereError, Found, Say
 from chaos.search.campaign.gate import require_begin
 from chaos.search.campaign.keep import Attempted, CpuClock, keep_case, read_record
 from chaos.search.campaign.machine import Host, Machine, open_machine
@@ -264,7 +264,7 @@ def _sentence(error: Exception) -> str:
     """What happened. Of an error that nobody expects, also where: the history of a workflow is no
     place for a stack trace.
     """
-    if isinstance(error, (*TROUBLE, StoreError, BundleError, LeavingError)):
+    if isinstance(error, (*TROUBLE, StoreError, BundleError, LeavingError, ElsewhereError)):
         return plain(str(error) or repr(error), _LONGEST_REASON)
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}, line {last.lineno}"

@@ -24,3 +24,7 @@ class Found:
     cells: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     found: str = ""
+
+
+class ElsewhereError(Exception):
+    """Something that a case needs is not on this machine; another one may have it. One sentence."""

@@ -9,7 +9,7 @@ from chaos.environment.temporal import Topology
 from chaos.experiment.runner import missing_here
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign.drawing import read_stored
-from chaos.search.campaign.found import Found, Say
+from chaos.search.campaign.found import ElsewhereError, Found, Say
 from chaos.search.campaign.machine import Machine
 from chaos.search.campaign.model import Campaign, CaseKind, CaseRef
 from chaos.search.campaign.outcome import found_of, telling
@@ -24,7 +24,7 @@ async def run_case(  # noqa: PLR0913, PLR0917 - a case needs all of them, as `ru
 ) -> Found:
     """Carry it out, and judge it by what it leaves in the folder. Raises StoreError, and
     ScheduleError or CatalogueError where the target has no such case, or a schedule would execute
-    a command.
+    a command; ElsewhereError where only this machine cannot carry it out.
     """
     if ref.kind is CaseKind.SHRINK:
         return await run_shrinking(ref, machine, store, folder, say)
@@ -34,6 +34,8 @@ async def run_case(  # noqa: PLR0913, PLR0917 - a case needs all of them, as `ru
     else:
         scenario = scenario_case(campaign, ref.name, machine.project)
         if missing := missing_here(scenario.cases[0], Topology.DEV):
-            return Found(Verdict.UNKNOWN, f"it cannot run on this machine: {missing}")
+            if scenario.cases[0].target.has_workers_already:
+                return Found(Verdict.UNKNOWN, f"it cannot run in a campaign: {missing}")
+            raise ElsewhereError(f"it cannot run on {machine.name}: {missing}")
     result = await machine.run(scenario, folder, telling(say))
     return await asyncio.to_thread(found_of, result.cases[0], scenario, folder)

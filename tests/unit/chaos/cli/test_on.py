@@ -74,6 +74,19 @@ def test_what_are_no_seeds_is_refused(text: str, capsys: pytest.CaptureFixture[s
     assert "must be a seed such as 7" in capsys.readouterr().err
 
 
+def test_a_target_whose_workers_are_there_already_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "there_already.py").write_text(
+        "from chaos import Target\nTHERE = Target(worker=(), task_queue='q', specs={'a': {}})\n"
+    )
+    (tmp_path / "pyproject.toml").write_text('[tool.chaos]\ntargets = ["there_already:THERE"]\n')
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    assert main(["explore", *ON]) == UNUSABLE
+    assert "its workers are there already" in capsys.readouterr().err
+
+
 def test_the_help_of_a_campaign_is_there_at_once() -> None:
     code = (
         "import sys\nfrom contextlib import suppress\nfrom chaos.__main__ import main\n"

@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from chaos.experiment.catalogue import CatalogueError, targets_of
+from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.choose import choose
-from chaos.search.campaign.model import Campaign, Scenarios, Turn
+from chaos.search.campaign.found import ElsewhereError, Found
+from chaos.search.campaign.machine import Machine
+from chaos.search.campaign.model import Campaign, CaseKind, CaseRef, Scenarios, Turn
+from chaos.search.campaign.runs import run_case
 from chaos.search.campaign.scenarios import planned_scenarios, scenario_case
 from chaos.search.campaign.store import is_name
 from tests.unit.chaos.search.campaign.stores import Kept
@@ -118,3 +124,27 @@ def test_a_turn_has_those_of_the_project_of_this_folder(
 
     assert [case.name for case in batch.cases] == ["second.a", "first.a", "first.b"]
     assert (batch.is_last, batch.total) == (True, 3)
+
+
+def _machine(project: Path) -> Machine:
+    return cast("Machine", SimpleNamespace(project=project, name="here"))
+
+
+async def _run_second(project: Path, old: str, new: str) -> Found:
+    file = project / f"{MODULE}.py"
+    file.write_text(CODE.replace(old, new))
+    ref = CaseRef(name="second.a", kind=CaseKind.SCENARIO)
+    return await run_case(_campaign(), ref, _machine(project), Kept(), project, lambda _: None)
+
+
+async def test_what_this_machine_lacks_another_may_have(project: Path) -> None:
+    needs = 'case("a", needs=lambda: "docker is not installed"),)),\n    ]'
+    with pytest.raises(ElsewhereError, match="cannot run on here: docker is not installed"):
+        await _run_second(project, 'case("a"),)),\n    ]', needs)
+
+
+async def test_a_target_whose_workers_are_there_already_is_of_no_machine(project: Path) -> None:
+    there = 'Target(worker=(), task_queue="q", scen'
+    found = await _run_second(project, 'Target(worker=("true",), task_queue="q", scen', there)
+    assert found.verdict is Verdict.UNKNOWN
+    assert "its workers are there already" in found.reason
