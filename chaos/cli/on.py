@@ -111,11 +111,11 @@ class _Following:
         from chaos.search.campaign.model import QUEUE, Campaign, Keep
 
         given, project = self.given, project_of(Path.cwd())
-        _require_own_workers(getattr(given, "target", None), self.work, project)
+        target = self._target(project)
         code = code_of(project)
         return lambda campaign_id: Campaign(
             campaign_id=campaign_id,
-            target=getattr(given, "target", None) or "",
+            target=target,
             code=code,
             evidence=evidence,
             work=self.work,
@@ -124,22 +124,37 @@ class _Following:
             minutes=given.minutes,
         )
 
+    def _target(self, project: Path) -> str:
+        """By its name, as the project may name another one first tomorrow; empty for scenarios,
+        which may be of all targets. Raises CatalogueError, UnusableError.
+        """
+        from chaos.experiment.catalogue import CatalogueError, target_names
+        from chaos.search.campaign.model import Scenarios
 
-def _require_own_workers(name: str | None, work: Work, project: Path) -> None:
+        if isinstance(self.work, Scenarios):
+            return ""
+        names = target_names(project)
+        target: str = getattr(self.given, "target", None) or names[0]
+        if target not in names:
+            raise CatalogueError(
+                f"no worker serves the target {target!r}: add it to [tool.chaos] targets in "
+                f"{project / 'pyproject.toml'}, which every machine has."
+            )
+        _require_own_workers(target, project)
+        return target
+
+
+def _require_own_workers(name: str, project: Path) -> None:
     """Each machine starts the workers of a target. Raises UnusableError where they are there
     already, CatalogueError.
     """
     from chaos.environment.target import THERE_ALREADY
-    from chaos.experiment.catalogue import target_named, target_of
-    from chaos.search.campaign.model import Scenarios
+    from chaos.experiment.catalogue import target_named
 
-    if isinstance(work, Scenarios):  # each case has a target of its own
-        return
-    target = target_named(name, project) if name else target_of(project)
-    if target.has_workers_already:
+    if target_named(name, project).has_workers_already:
         raise UnusableError(
-            f"no campaign can have the target {name or 'of this project'}: {THERE_ALREADY}. Name "
-            "Target.worker, so that each machine can start its own."
+            f"no campaign can have the target {name}: {THERE_ALREADY}. Name Target.worker, so that "
+            "each machine can start its own."
         )
 
 

@@ -115,7 +115,10 @@ def record_of(store: Store, case: str) -> CaseRecord:
     campaign = campaign_of(store)
     data = store.read(names.verdict(case), MOST_BYTES)
     if data is None:
-        raise CampaignError(f"{campaign.campaign_id} has no verdict of a case {plain(case, 100)}.")
+        raise CampaignError(
+            f"{campaign.campaign_id} has no verdict of a case {plain(case, 100)}; cases.jsonl of "
+            "its report names all."
+        )
     try:
         record = CaseRecord.model_validate_json(data)
     except ValidationError:

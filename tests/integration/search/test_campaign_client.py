@@ -127,6 +127,7 @@ async def test_the_commands_start_one_and_steer_it(
         (campaign_id,) = Store.open(evidence).campaigns()
         campaign, _ = await control.describe(campaign_id)
         assert campaign.work == Explore(specs=("order",), times=3)
+        assert campaign.target == "tests.shop:SHOP", "what a report names, to repeat a point"
 
         assert await _chaos("campaign", "pause", campaign_id, on) == 0
         assert (await control.progress(campaign)).state is State.PAUSED

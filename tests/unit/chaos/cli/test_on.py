@@ -58,6 +58,22 @@ def test_what_cannot_be_a_campaign_is_a_sentence(
     assert len(said.splitlines()) == 1
 
 
+def test_a_target_that_no_worker_serves_is_refused_before_it_waits_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.chaos]\ntargets = ["two_shops:SHOP"]\n')
+    (tmp_path / "two_shops.py").write_text(
+        "from chaos import Target, WorkflowSpec\n"
+        "SPECS = {'order': lambda name: WorkflowSpec(workflow_id=name, workflow_type='Order')}\n"
+        "SHOP = OTHER = Target(worker=('true',), task_queue='orders', specs=SPECS)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert main(["explore", "--target", "two_shops:OTHER", *ON]) == UNUSABLE
+    assert "no worker serves the target 'two_shops:OTHER'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "first", "last"), [("7", 7, 7), ("1-5000", 1, 5000), ("3-", 3, None)]
 )
