@@ -119,6 +119,10 @@ def _flip(path: Path) -> None:
         ),
         (lambda made: _file(made, names.THE_PLAN).unlink(), ": the plan, or the evidence"),
         (lambda made: _file(made, names.SUMMARY).write_text("1"), ": summary.json is damaged"),
+        (
+            lambda made: _rewrite(made, names.SUMMARY, lambda data: data.update(unknown=1)),
+            ": the campaign has counted 1 as unknown, and its store has 0",
+        ),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_has_passed(
@@ -140,6 +144,14 @@ def test_a_changed_byte_of_evidence_is_found_when_it_is_asked_for(made: Made) ->
         "order-charge-2: the evidence of order-charge-2 was changed" in g
         for g in _gaps(made, verify=True)
     ] == [True]
+
+
+def test_so_is_one_of_the_runs_without_a_fault(made: Made) -> None:
+    (bundle,) = made.store.list("undisturbed")
+    _flip(_file(made, bundle))
+
+    assert _gaps(made) == []
+    assert ["undisturbed runs was changed" in gap for gap in _gaps(made, verify=True)] == [True]
 
 
 def test_a_file_too_large_or_a_link_is_a_gap(

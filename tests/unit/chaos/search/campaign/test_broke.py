@@ -33,6 +33,12 @@ def test_an_id_without_quotes_makes_none_where_it_is_known() -> None:
     assert broke_of([first]) != broke_of([second])
 
 
+def test_an_id_in_hexadecimal_digits_makes_none() -> None:
+    one, other = "7d1f0a3c is lost", "91be77f0-02aa is lost"
+
+    assert broke_of([_failed(one)]) == broke_of([_failed(other)])
+
+
 def test_an_apostrophe_begins_no_id() -> None:
     assert "call" in broke_of([_failed("the worker's call of its shop's books")])
 

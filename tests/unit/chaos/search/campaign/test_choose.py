@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.invariants.verdict import Verdict
-from chaos.search.campaign import drawing, names
+from chaos.search.campaign import drawing, names, turns
 from chaos.search.campaign.choose import choose
 from chaos.search.campaign.drawing import read_stored
 from chaos.search.campaign.model import (
@@ -178,6 +178,22 @@ def test_a_turn_that_was_cut_off_before_it_was_on_record_is_taken_as_it_would_ha
     assert store.kept == whole
 
 
+class Raced(Kept):
+    """A store in which somebody else takes the first turn just before."""
+
+    def create(self, name: str, data: bytes) -> bool:
+        if name == names.turn(1):
+            batch = Batch(cases=(CaseRef(name="seed_9", kind=CaseKind.SCHEDULE),))
+            super().create(name, Memory(number=1, batch=batch).model_dump_json().encode())
+        return super().create(name, data)
+
+
+def test_of_two_who_take_a_turn_the_first_counts() -> None:
+    batch = choose(_campaign(ENDLESS), Turn(number=1, most=4), Raced(), GUEST)
+
+    assert _names(batch) == ["seed_9"]
+
+
 def test_a_turn_needs_the_one_before() -> None:
     with pytest.raises(StoreError, match=r"turns/000001\.json is missing"):
         choose(_campaign(ENDLESS), Turn(number=2, most=4), Kept(), GUEST)
@@ -296,8 +312,50 @@ def test_what_was_made_from_another_is_one_of_its_own() -> None:
     made = [each for each in schedules if each.part is not None]
     assert len(found) == len(set(found))
     assert made
+    after = schedules[schedules.index(made[0]) :]
+    assert any(each.part is None for each in after), "some are drawn all the same"
     drawn = {each.name: each for each in schedules if each.part is None}
     assert all(each.faults != drawn[f"seed_{each.seed}"].faults for each in made if each.part == 1)
+
+
+@pytest.mark.parametrize("what", ["cells", "shapes"])
+def test_what_has_passed_and_covered_something_new_is_gone_on_from(what: str) -> None:
+    passed = Judged(name="first", verdict=Verdict.PASSED).model_copy(update={what: ("one",)})
+    told = (
+        passed,
+        passed.model_copy(update={"name": "covers the same"}),
+        _failed("failed").model_copy(update={what: ("two",)}),
+    )
+    memory = Memory().told(Turn(number=1, most=1, judged=told))
+
+    assert [each.case for each in memory.sources] == ["first"]
+
+
+def test_what_was_gone_on_from_most_often_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MOST_KEPT", 2)
+    a, b, c = (
+        Judged(name=name, verdict=Verdict.PASSED, shapes=(name,)) for name in ("a", "b", "c")
+    )
+    memory = Memory().told(Turn(number=1, most=1, judged=(a, b))).used(["a", "b", "b"])
+    memory = memory.told(Turn(number=2, most=1, judged=(c,)))
+
+    assert [each.case for each in memory.sources] == ["a", "c"]
+
+
+def test_of_a_schedule_that_has_shown_something_each_fault_comes_twice_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drawing, "FRESH", 0.0)
+    store, work = Kept(), ENDLESS.model_copy(update={"families": ("wire",)})
+    choose(_campaign(work), Turn(number=1, most=1), store, GUEST)
+    new = Judged(name="seed_1", verdict=Verdict.PASSED, shapes=("new",))
+    second = Turn(number=2, most=1, judged=(new,))
+    (made,) = choose(_campaign(work), second, store, GUEST).cases
+
+    source, faults = read_stored(store, "seed_1"), read_stored(store, made.name).faults
+    first = source.faults[0].fault
+    assert len(faults) == len(source.faults) + 1
+    assert sum(each.fault == first for each in faults) == 2
 
 
 def test_a_target_without_workflows_is_told() -> None:

@@ -88,6 +88,17 @@ def test_a_timeout_is_not_a_failure_and_a_failure_is_known_by_its_type() -> None
     assert len(shapes_of([_workflow(2, last=each) for each in several])) == len(several)
 
 
+def test_of_a_task_that_timed_out_its_timeout_counts() -> None:
+    def timed_out(kind: TimeoutType.ValueType) -> Workflow:
+        event = HistoryEvent(event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
+        event.workflow_task_timed_out_event_attributes.timeout_type = kind
+        return Workflow("id", [WorkflowHistory("id", [*_workflow(1).events, event])])
+
+    died = timed_out(TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
+    away = timed_out(TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
+    assert shape_of(died) != shape_of(away)
+
+
 def test_the_words_of_a_failure_make_no_difference() -> None:
     one, other = _failed("ReadError", "at port 4711"), _failed("ReadError", "at port 815")
 

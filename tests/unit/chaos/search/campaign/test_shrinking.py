@@ -211,6 +211,28 @@ async def test_what_fails_in_another_way_is_another_failure(
     found = await _shrunk(_kept(broke="other: it hangs"), Stand(schedules=seen), tmp_path, [])
 
     assert found.verdict is Verdict.UNKNOWN
+    assert f"of seed_7 became {len(FAILING.faults)} and 3" in found.reason, "nor led by it"
+
+
+class Raced(Kept):
+    """A store in which another machine answers the first step just before, and otherwise."""
+
+    def create(self, name: str, data: bytes) -> bool:
+        if name == names.progress(REF.name, 1):
+            super().create(name, data.replace(b"false", b"true"))
+        return super().create(name, data)
+
+
+async def test_of_two_machines_at_one_step_the_first_answer_counts(
+    seen: dict[str, Schedule], tmp_path: Path
+) -> None:
+    whole, second, store = Stand(schedules=seen), Stand(schedules=seen), Raced()
+    store.kept.update(_kept().kept)
+    expected = await _shrunk(_kept(), whole, _new(tmp_path / "whole"), [])
+    found = await _shrunk(store, second, _new(tmp_path / "second"), [])
+
+    assert len(second.runs) == len(whole.runs) + 1, "what is said to fail is tried again"
+    assert Schedule.model_validate_json(found.found) == Schedule.model_validate_json(expected.found)
 
 
 async def test_steps_of_another_search_are_not_gone_on_from(
