@@ -83,8 +83,8 @@ def _totals(report: CampaignReport) -> Iterator[str]:
         yield f"Ran again, because a machine was lost: {_cases(totals.ran_again)}."
     if totals.second_verdicts:
         yield (
-            f"{totals.second_verdicts} attempts came to a verdict second, and do not count; their "
-            "evidence is there as well."
+            f"{totals.second_verdicts} attempts have left evidence, and were not the first to "
+            "write a verdict: they do not count."
         )
     yield (
         f"Evidence of {_cases(totals.evidence_kept)}, {totals.store_bytes / 1e6:.1f} MB in all: "

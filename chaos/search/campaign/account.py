@@ -28,6 +28,8 @@ MOST_RECENT = 200
 SILENT_AFTER = timedelta(minutes=15)
 """A machine without a verdict for so long is not counted on."""
 
+_LONGEST_REASON = 300
+
 _SHORTEST_LEFT = timedelta(milliseconds=1)
 
 
@@ -43,6 +45,8 @@ class Limits(BaseModel):
     most_events: int = 30_000
     """Of a history: below what a server permits, 50,000."""
     most_bytes: int = 20_000_000
+    most_given_up: int = 1000
+    """Cases that no machine could judge. All are named at the end, and in the next run's input."""
 
 
 class Account(BaseModel):
@@ -109,8 +113,14 @@ class Account(BaseModel):
 
     def give_up(self, name: str, reason: str, now: datetime) -> None:
         """No machine could judge a case: it is unknown, and has no evidence."""
+        reason = reason[:_LONGEST_REASON]
         self.judge(Judged(name=name, verdict=Verdict.UNKNOWN, reason=reason), now)
         self.never.append(Never(name=name, reason=reason))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many cases could not be judged that the others will not be either."""
+        return len(self.never) >= self.limits.most_given_up
 
     def slots(self, now: datetime) -> int:
         """The cases that the machines seen of late can run at once."""

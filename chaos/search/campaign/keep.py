@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 from pydantic import ValidationError
 
+from chaos.evidence.text import plain
 from chaos.invariants.verdict import Verdict
 from chaos.search.campaign import names
 from chaos.search.campaign.bundles import keep
@@ -29,6 +30,9 @@ from chaos.search.campaign.model import (
     Versions,
 )
 from chaos.search.campaign.store import DamagedError, Store, StoreError
+
+_LONGEST_REASON = 1000
+"""Of what the workflow is told; the whole is in `found`."""
 
 SUITE = "pytest-temporal-chaos"
 
@@ -92,7 +96,7 @@ def _record(attempted: Attempted, bundle: str, files: dict[str, str]) -> CaseRec
     judged = Judged(
         name=attempted.ref.name,
         verdict=found.verdict,
-        reason=found.reason,
+        reason=plain(found.reason, _LONGEST_REASON),
         broke=found.broke,
         machine=attempted.machine,
         slots=attempted.slots,

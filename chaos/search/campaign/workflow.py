@@ -41,6 +41,7 @@ from chaos.search.campaign.model import (
 STOPPED = "it was stopped"
 CANCELLED = "it was cancelled"
 TIME_IS_UP = "its minutes are over"
+HOPELESS = "no machine could judge too many of its cases"
 NO_MORE = "nothing more could be chosen"
 BROKEN = "CampaignBroken"
 """The type of the error of a campaign that cannot go on; its message is the sentence."""
@@ -267,6 +268,8 @@ class CampaignWorkflow:
         else:
             account.give_up(ref.name, _why(error, account.limits.attempts), now)
             self._is_waiting = False
+            if account.is_hopeless:
+                self._give_up(HOPELESS)
 
     async def _ask(self, activity: str, *arguments: Any, **options: Any) -> Any:
         """What an activity answers. None: the campaign ends, stopped or broken."""

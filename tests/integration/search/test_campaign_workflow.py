@@ -18,6 +18,7 @@ from chaos.search.campaign.account import Limits
 from chaos.search.campaign.model import Explore, Seeds, State
 from chaos.search.campaign.workflow import (
     CANCELLED,
+    HOPELESS,
     STOPPED,
     TIME_IS_UP,
     CampaignWorkflow,
@@ -174,6 +175,17 @@ async def test_a_case_whose_machine_is_lost_runs_again(client: Client) -> None:
     (never,) = ended.never
     assert never.name == "case-2"
     assert never.reason == "it was begun 2 times, and each time its machine was lost"
+
+
+async def test_where_no_machine_can_judge_too_many_it_ends(client: Client) -> None:
+    campaign = campaign_of(EXPLORE)
+    town = StandIns(cases=30, doomed={"case-0", "case-1"})
+    async with town.polling(client, campaign):
+        limits = LIMITS.model_copy(update={"attempts": 1, "most_given_up": 2})
+        ended = await (await start(client, campaign, limits)).result()
+
+    assert (ended.why, ended.judged, ended.unknown) == (HOPELESS, 2, 2)
+    assert [each.name for each in ended.never] == ["case-0", "case-1", "case-2", "case-3"]
 
 
 async def test_a_machine_that_is_lost_while_it_chooses_holds_up_nobody(client: Client) -> None:
