@@ -95,21 +95,28 @@ def test_what_was_planned_and_not_tried_is_no_pass(tmp_path: Path, folder: Path)
     assert "300 were planned, so 299 were not tried." in terminal_lines(report, folder)
 
 
-def test_an_endless_campaign_owes_nobody_the_cases_that_its_end_left_over(tmp_path: Path) -> None:
-    over, lost = "its minutes are over", "10 attempts lost"
-    for number, (reason, verdict) in enumerate([(over, "passed"), (lost, "unknown")]):
-        made = Made(tmp_path / "evidence", f"campaign-{number}", work=Seeds())
-        made.turn(passed(1).case, passed(2).case)
-        record = made.judge(passed(1), tmp_path / "scratch")
-        made.end(
-            [record],
-            why=over,
-            never=[Never(name="order-charge-2", reason=reason)],
-        )
+OVER, ATTEMPTS_LOST = "its minutes are over", "10 attempts lost"
 
-        report = _report(tmp_path, made)
-        assert report.verdict == verdict
-        assert [each.reason for each in report.owed] == ([] if reason == over else [lost])
+
+@pytest.mark.parametrize(
+    ("work", "reason", "verdict"),
+    [
+        (Seeds(), OVER, "passed"),
+        (Seeds(), ATTEMPTS_LOST, "unknown"),
+        (Seeds(last=2), OVER, "unknown"),
+    ],
+)
+def test_only_an_endless_campaign_owes_nobody_the_cases_that_its_end_left_over(
+    tmp_path: Path, work: Work, reason: str, verdict: str
+) -> None:
+    made = Made(tmp_path / "evidence", work=work)
+    made.turn(passed(1).case, passed(2).case)
+    record = made.judge(passed(1), tmp_path / "scratch")
+    made.end([record], why=OVER, never=[Never(name="order-charge-2", reason=reason)])
+
+    report = _report(tmp_path, made)
+    assert report.verdict == verdict
+    assert [each.reason for each in report.owed] == ([] if verdict == "passed" else [reason])
 
 
 def test_failures_are_grouped_by_what_broke(tmp_path: Path) -> None:
