@@ -135,6 +135,7 @@ def _totals(kept: Kept) -> Totals:
         second_verdicts=len(kept.unused),
         seconds=seconds,
         cases_a_minute=60 * len(records) / seconds if seconds else 0.0,
+        case_seconds=sum(each.judged.seconds for each in records),
         cpu_seconds=cpu,
         cpu_seconds_a_case=cpu / len(records) if records else 0.0,
         shapes=len({shape for each in records for shape in each.judged.shapes}),

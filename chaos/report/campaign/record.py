@@ -111,6 +111,7 @@ class Totals(_Part):
     second_verdicts: int
     seconds: float
     cases_a_minute: float
+    case_seconds: float
     cpu_seconds: float
     cpu_seconds_a_case: float
     shapes: int

@@ -138,7 +138,7 @@ def test_figures_are_those_of_the_cases(tmp_path: Path) -> None:
 
     assert totals.seconds == 21
     assert totals.cases_a_minute == pytest.approx(60 * 3 / 21)
-    assert (totals.cpu_seconds, totals.cpu_seconds_a_case) == (7.5, 2.5)
+    assert (totals.cpu_seconds, totals.cpu_seconds_a_case, totals.case_seconds) == (7.5, 2.5, 30)
 
 
 def test_machines_are_told_with_what_was_lost_with_them(tmp_path: Path, folder: Path) -> None:
