@@ -1,8 +1,9 @@
 """Schedules of a campaign: seeds in their order, or without end whatever may cover more.
 
 Without end it is led by coverage, as fuzzers are: a schedule that has shown something new is a
-source, and most schedules are a source with one thing changed; some are fresh draws, lest the
-search stays where it began. A failure that is new is shrunk, before anything else is tried.
+source, and most schedules are a source with one thing changed. Some are fresh draws, of faults that
+came seldom, lest the search stays where it began. A failure that is new is shrunk, before anything
+else is tried.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from chaos.environment.target import Target
+from chaos.experiment.coverage import target_kind
+from chaos.faults import AtBoundary
 from chaos.search.campaign import names
 from chaos.search.campaign.model import Batch, CaseKind, CaseRef, Seeds
 from chaos.search.campaign.mutation import Mutation
@@ -25,6 +28,9 @@ from chaos.search.schedule import Schedule, require_no_commands
 
 FRESH = 0.35
 """Share of fresh draws where there are sources."""
+
+LOOKED_AT = 8
+"""Seeds of which the one is drawn whose faults came least so far."""
 
 AROUND_SECONDS = 15.0
 """What a schedule takes beside its own time, about: a start, and what the last fault leaves."""
@@ -116,17 +122,19 @@ class _Drawing:
             if self.work.last is not None:
                 if self.work.first + self.after.drawn > self.work.last:
                     return
-                yield self._fresh()
-            elif not self.after.sources or self.dice.random() < FRESH:
-                yield self._fresh()
-            else:
-                yield self._changed()
+                yield self._of_seeds(1)
+                continue
+            is_fresh = not self.after.sources or self.dice.random() < FRESH
+            schedule = self._of_seeds(LOOKED_AT) if is_fresh else self._changed()
+            self.after = self.after.came(kinds_of(schedule))
+            yield schedule
 
-    def _fresh(self) -> Schedule:
-        """That of the next seed: `run --seed` draws the same."""
-        seed = self.work.first + self.after.drawn
-        self.after = self.after.model_copy(update={"drawn": self.after.drawn + 1})
-        return draw(seed, self._wishes, self.target)
+    def _of_seeds(self, looked_at: int) -> Schedule:
+        """That of the most novel of the next seeds: `run --seed` draws the same."""
+        first = self.work.first + self.after.drawn
+        self.after = self.after.model_copy(update={"drawn": self.after.drawn + looked_at})
+        drawn = [draw(seed, self._wishes, self.target) for seed in range(first, first + looked_at)]
+        return max(drawn, key=lambda schedule: self.after.novelty(kinds_of(schedule)))
 
     def _changed(self) -> Schedule:
         """One of the sources with one thing changed, or with what another one has. Of a new source
@@ -150,3 +158,13 @@ class _Drawing:
         sources = self.after.sources
         weights = [1 / (1 + each.used) for each in sources]
         return self.dice.choices(sources, weights)[0]
+
+
+def kinds_of(schedule: Schedule) -> list[str]:
+    """What its faults do, and to what, but not when."""
+    return [
+        f"{fault.kind} at {fault.boundary.kind} {fault.boundary.stage}"
+        if isinstance(fault, AtBoundary)
+        else f"{fault.kind} at {target_kind(fault.target)}"
+        for fault in (planned.fault for planned in schedule.faults)
+    ]

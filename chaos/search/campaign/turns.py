@@ -34,8 +34,8 @@ class Source(_Part):
 class Memory(_Part):
     """After a turn: how many seeds were `drawn`, schedules `made` from others and failures
     `shrunk`, which cases of a plan were `given` (a bit for each, in hexadecimal digits), which are
-    `open`, which failures wait to be shrunk, and all that was covered or `broke` so far. `batch`
-    is the turn's answer.
+    `open`, which failures wait to be shrunk, all that was covered or `broke` so far, and how often
+    which `kinds` of faults were drawn. `batch` is the turn's answer.
     """
 
     number: int = 0
@@ -49,6 +49,7 @@ class Memory(_Part):
     shapes: tuple[str, ...] = ()
     broke: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    kinds: dict[str, int] = {}
     batch: Batch = Batch()
 
     def told(self, turn: Turn) -> Self:
@@ -88,6 +89,15 @@ class Memory(_Part):
             for each in self.sources
         )
         return self.model_copy(update={"sources": tuple(sources)})
+
+    def came(self, kinds: Sequence[str]) -> Self:
+        """Faults of these kinds were drawn."""
+        counts = {kind: self.kinds.get(kind, 0) + kinds.count(kind) for kind in kinds}
+        return self.model_copy(update={"kinds": {**self.kinds, **counts}})
+
+    def novelty(self, kinds: Sequence[str]) -> float:
+        """The more, the less often faults of these kinds were drawn."""
+        return sum(1 / (1 + self.kinds.get(kind, 0)) for kind in set(kinds))
 
     def answered(self, batch: Batch) -> Self:
         """Its cases are open."""

@@ -348,6 +348,7 @@ def test_of_a_schedule_that_has_shown_something_each_fault_comes_twice_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(drawing, "FRESH", 0.0)
+    monkeypatch.setattr(drawing, "LOOKED_AT", 1)
     store, work = Kept(), ENDLESS.model_copy(update={"families": ("wire",)})
     choose(_campaign(work), Turn(number=1, most=1), store, GUEST)
     new = Judged(name="seed_1", verdict=Verdict.PASSED, shapes=("new",))
@@ -358,6 +359,20 @@ def test_of_a_schedule_that_has_shown_something_each_fault_comes_twice_first(
     first = source.faults[0].fault
     assert len(faults) == len(source.faults) + 1
     assert sum(each.fault == first for each in faults) == 2
+
+
+def test_fresh_draws_have_each_kind_of_fault_sooner_than_seeds_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def kinds_of(first_draws: int) -> set[str]:
+        batch = choose(_campaign(ENDLESS), Turn(number=1, most=first_draws), store := Kept(), GUEST)
+        schedules = [read_stored(store, case.name) for case in batch.cases]
+        return {kind for schedule in schedules for kind in drawing.kinds_of(schedule)}
+
+    novel = kinds_of(16)
+    monkeypatch.setattr(drawing, "LOOKED_AT", 1)
+
+    assert len(novel) > 1.3 * len(kinds_of(16))
 
 
 def test_a_target_without_workflows_is_told() -> None:
