@@ -69,8 +69,8 @@ def campaign_view(report: CampaignReport, cases: Sequence[CaseLine]) -> Campaign
 def _headline(report: CampaignReport) -> str:
     new = len([*report.new])
     if report.verdict is Verdict.FAILED:
-        kinds = "failure" if len(report.broken) == 1 else "failures"
-        return f"{len(report.broken)} {kinds}, {new} of them new"
+        kinds = "kind" if len(report.broken) == 1 else "kinds"
+        return f"{len(report.broken)} {kinds} of failure, {new} new"
     text = verdict_line(report).partition(", ")[2]
     return text[:1].upper() + text[1:]
 

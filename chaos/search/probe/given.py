@@ -93,8 +93,10 @@ class Given:
 
 def of_target(target: Target, spec: str) -> Target:
     """A project's own target, with just the one spec that is probed. Raises GivenError."""
+    known = ", ".join(target.specs) or "none"
+    if not spec:
+        raise GivenError(f"--target needs --spec NAME, one of the target's specs ({known}).")
     if spec not in target.specs:
-        known = ", ".join(target.specs) or "none"
         raise GivenError(f"--spec must be one of the target's specs ({known}), not {quoted(spec)}.")
     return replace(target, specs={spec: target.specs[spec]})
 

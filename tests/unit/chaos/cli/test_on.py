@@ -33,6 +33,7 @@ VIDEO = "tests.chaos.video.target:VIDEO"
         (["probe", "--worker", "x", *ON], "a campaign carries no commands"),
         (["probe", "--spec", "single", *ON], "--on needs --target MODULE:NAME"),
         (["probe", "--target", VIDEO, "--spec", "no", *ON], "--spec must be one of the target's"),
+        (["probe", "--target", VIDEO, *ON], "--target needs --spec NAME, one of"),
         (["run", "--minutes", "3"], "--minutes is for a campaign"),
         (["run", "-k", "a", *ON], "-k means nothing with --on"),
         (["run", "--replay=x", *ON], "--replay=x means nothing with --on"),
