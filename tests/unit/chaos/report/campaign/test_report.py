@@ -199,10 +199,11 @@ def test_new_still_there_and_gone_are_told_apart(tmp_path: Path, folder: Path) -
 
 
 def test_what_was_not_tried_again_is_not_gone(tmp_path: Path) -> None:
-    _of_a_day_before(tmp_path, failed(1), failed(2, STUCK))
-    report = _report(tmp_path, _made(tmp_path, passed(1), unknown(2)))
+    other = "other: it was seen twice"
+    _of_a_day_before(tmp_path, failed(1), failed(2, STUCK), failed(3, other), failed(4, other))
+    report = _report(tmp_path, _made(tmp_path, passed(1), unknown(2), passed(3)))
 
-    assert _since(report) == {TWICE: Since.GONE, STUCK: Since.NOT_SEEN}
+    assert _since(report) == {TWICE: Since.GONE, STUCK: Since.NOT_SEEN, other: Since.NOT_SEEN}
 
 
 def test_drawn_cases_of_the_same_name_are_not_the_same(tmp_path: Path) -> None:
