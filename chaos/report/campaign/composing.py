@@ -96,7 +96,8 @@ def _verdict(kept: Kept, totals: Totals, never: Sequence[Never]) -> tuple[Verdic
     doubt = next(_doubts(kept, totals, never), "")
     if doubt:
         return Verdict.UNKNOWN, doubt
-    return Verdict.PASSED, f"all {totals.judged} cases passed"
+    all_of_them = "its only case" if totals.judged == 1 else f"all {totals.judged} cases"
+    return Verdict.PASSED, f"{all_of_them} passed"
 
 
 def _doubts(kept: Kept, totals: Totals, never: Sequence[Never]) -> Iterator[str]:

@@ -67,6 +67,7 @@ def test_all_files_are_there_and_as_their_schemas_say(tmp_path: Path, folder: Pa
     ("records", "verdict", "why"),
     [
         ([passed(1), passed(2)], Verdict.PASSED, "all 2 cases passed"),
+        ([passed(1)], Verdict.PASSED, "its only case passed"),
         ([passed(1), failed(2), unknown(3)], Verdict.FAILED, "1 of 3 cases failed"),
         ([passed(1), unknown(2)], Verdict.UNKNOWN, "1 of 2 cases are unknown"),
         ([], Verdict.UNKNOWN, "nothing was tried"),
@@ -107,7 +108,7 @@ OVER, ATTEMPTS_LOST = "its minutes are over", "10 attempts lost"
     ],
 )
 def test_only_an_endless_campaign_owes_nobody_the_cases_that_its_end_left_over(
-    tmp_path: Path, work: Work, reason: str, verdict: str
+    tmp_path: Path, folder: Path, work: Work, reason: str, verdict: str
 ) -> None:
     made = Made(tmp_path / "evidence", work=work)
     made.turn(passed(1).case, passed(2).case)
@@ -117,6 +118,8 @@ def test_only_an_endless_campaign_owes_nobody_the_cases_that_its_end_left_over(
     report = _report(tmp_path, made)
     assert report.verdict == verdict
     assert [each.reason for each in report.owed] == ([] if verdict == "passed" else [reason])
+    page = (folder / "campaign.html").read_text()
+    assert ("<dt>Not begun</dt><dd>1</dd>" in page) is (verdict == "passed")
 
 
 def test_failures_are_grouped_by_what_broke(tmp_path: Path) -> None:
