@@ -65,6 +65,8 @@ class StandIns:
     """Activities other than cases whose first machine is not heard any more."""
     wrong_plan: str = ""
     wrong_choice: str = ""
+    writing: asyncio.Event | None = None
+    """Until it is set, the end is being written."""
     given: int = 0
     """Cases that were chosen."""
 
@@ -121,6 +123,8 @@ class StandIns:
         del campaign
         await self._lost(names.FINISH)
         self.ended.append(ended)
+        if self.writing:
+            await self.writing.wait()
 
     async def _lost(self, name: str) -> None:
         if name in self.silent_questions and activity.info().attempt == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
 from chaos.process.reaper import Reaper
+from chaos.process.waiting import wait_until
 from chaos.search.campaign import names
 from chaos.search.campaign.account import Limits
 from chaos.search.campaign.model import Explore, Seeds, State
@@ -129,6 +131,22 @@ async def test_one_that_is_stopped_names_what_has_no_verdict(client: Client, way
     assert {each.name for each in ended.never} == set(town.began)
     assert {each.reason for each in ended.never} == {way}
     assert town.ended == [ended]
+
+
+async def test_one_that_is_cancelled_while_its_end_is_written_has_it_all_the_same(
+    client: Client,
+) -> None:
+    writing = asyncio.Event()
+    campaign, town = campaign_of(SEEDS), StandIns(cases=2, writing=writing)
+    town.going.set()
+    async with town.polling(client, campaign):
+        handle = await start(client, campaign, LIMITS)
+        await wait_until(lambda: bool(town.ended), what="it ends", deadline_seconds=20)
+        await handle.cancel()
+        writing.set()
+        ended = await handle.result()
+
+    assert (ended.judged, town.ended) == (2, [ended])
 
 
 async def test_when_its_minutes_are_over_what_is_open_ends(client: Client) -> None:

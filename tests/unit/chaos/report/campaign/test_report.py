@@ -18,7 +18,7 @@ from chaos.report.campaign.files import write_reports
 from chaos.report.campaign.lines import annotation_lines, terminal_lines
 from chaos.report.campaign.record import Broken, CampaignReport, Since
 from chaos.search.campaign import names
-from chaos.search.campaign.model import CaseKind, CaseRef, Lost, Never, Seeds, Stage, Work
+from chaos.search.campaign.model import CaseKind, CaseRef, Explore, Lost, Never, Seeds, Stage, Work
 from chaos.search.schedule import Planned, Schedule
 from tests.schemas import violations
 from tests.unit.chaos.hostile import HOSTILE, forged, unseen
@@ -209,9 +209,14 @@ def test_what_was_not_tried_again_is_not_gone(tmp_path: Path) -> None:
     assert _since(report) == {TWICE: Since.GONE, STUCK: Since.NOT_SEEN, other: Since.NOT_SEEN}
 
 
-def test_drawn_cases_of_the_same_name_are_not_the_same(tmp_path: Path) -> None:
-    _of_a_day_before(tmp_path, failed(1), work=Seeds())
-    report = _report(tmp_path, _made(tmp_path, passed(1), work=Seeds()))
+@pytest.mark.parametrize(
+    ("before", "now"), [(Seeds(), Seeds()), (Explore(specs=("order",), action="drop"), EXPLORE)]
+)
+def test_cases_of_the_same_name_are_not_the_same_where_they_are_drawn_or_of_other_work(
+    tmp_path: Path, before: Work, now: Work
+) -> None:
+    _of_a_day_before(tmp_path, failed(1), work=before)
+    report = _report(tmp_path, _made(tmp_path, passed(1), work=now))
 
     assert _since(report) == {TWICE: Since.NOT_SEEN}
 
