@@ -38,7 +38,7 @@ ON = "--on"
 _MEMO = "campaign"
 """The memo of its workflow that has its input."""
 
-_PATIENCE = timedelta(seconds=5)
+_PATIENCE = timedelta(seconds=15)
 _INTERVAL_SECONDS = 1.0
 _STALE = timedelta(seconds=90)
 """A poll of a worker lasts a minute; one without a newer poll is gone."""
