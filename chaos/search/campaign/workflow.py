@@ -353,11 +353,12 @@ class CampaignWorkflow:
 
     @property
     def _of_machines(self) -> RetryPolicy:
-        """Machines may be killed again and again; each time another one takes the case, soon: a
-        pause that grows would fall into step with whatever kills them.
+        """Machines may be killed again and again; each time another one takes the case. The pauses
+        grow slowly: equal ones may fall into step with whatever kills the machines.
         """
         return RetryPolicy(
-            maximum_interval=timedelta(seconds=5),
+            backoff_coefficient=1.3,
+            maximum_interval=timedelta(minutes=1),
             maximum_attempts=self._account.limits.attempts,
         )
 
