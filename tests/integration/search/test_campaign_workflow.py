@@ -203,7 +203,8 @@ async def test_where_no_machine_can_judge_too_many_it_ends(client: Client) -> No
         ended = await (await start(client, campaign, limits)).result()
 
     assert (ended.why, ended.judged, ended.unknown) == (HOPELESS, 2, 2)
-    assert [each.name for each in ended.never] == ["case-0", "case-1", "case-2", "case-3"]
+    assert {each.name for each in ended.never[:2]} == {"case-0", "case-1"}
+    assert {each.name for each in ended.never} == {f"case-{each}" for each in range(town.given)}
 
 
 async def test_a_machine_that_is_lost_while_it_chooses_holds_up_nobody(client: Client) -> None:
