@@ -163,6 +163,25 @@ async def test_when_its_minutes_are_over_what_is_open_ends(client: Client) -> No
     assert len(town.began) == 4
 
 
+@pytest.mark.parametrize("is_resumed", [False, True])
+async def test_what_is_open_does_not_hide_that_its_minutes_are_over(
+    client: Client, *, is_resumed: bool
+) -> None:
+    """A query tells the time of the last thing that happened: a timer is one."""
+    campaign = campaign_of(SEEDS, minutes=600 if is_resumed else 0.02)
+    town = StandIns(cases=100)
+    async with town.polling(client, campaign):
+        handle = await start(client, campaign, LIMITS)
+        if is_resumed:
+            await handle.signal(CampaignWorkflow.pause)
+            await handle.signal(CampaignWorkflow.budget, 0.02)
+            await handle.signal(CampaignWorkflow.resume)
+        await town.until_begun(4)
+        await until(handle, lambda p: p.state is State.ENDING, "its time is over")
+        town.going.set()
+        assert (await handle.result()).why == TIME_IS_UP
+
+
 async def test_a_pause_does_not_count_as_running_time(client: Client) -> None:
     campaign, town = campaign_of(SEEDS, minutes=600), StandIns(cases=8)
     town.going.set()
