@@ -20,8 +20,7 @@ def watch(event, arguments):
     writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     connects = event in {"socket.connect", "socket.bind", "socket.getaddrinfo"}
     # A library that looks for the folder of temporary files tries whether it can write there.
-    elsewhere = os.path.dirname(str(arguments[0])) != os.environ["TMPDIR"]
-    if connects or (writes and elsewhere):
+    if connects or (writes and os.path.dirname(str(arguments[0])) != os.environ["TMPDIR"]):
         sys.stderr.write(f"WATCHED {event} {arguments}\\n")
 
 sys.dont_write_bytecode = True

@@ -251,8 +251,8 @@ async def test_a_server_that_is_not_there_is_a_reset(process: WireProcess) -> No
         link = await link_of(process, "{}:{}".format(*nobody.getsockname()))
         address = ("127.0.0.1", link.port.number)
         with (
+            pytest.raises(ConnectionResetError),  # which may come before it is connected
             socket.create_connection(address, timeout=DEADLINE_SECONDS) as client,
-            pytest.raises(ConnectionResetError),
         ):
             client.recv(1)
         (told,) = link.records(Unreachable)
